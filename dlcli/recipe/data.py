@@ -1,0 +1,92 @@
+"""The ``data`` section for images: where samples come from, how pictures are brought to one size, how they are split."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dlcli.recipe.fields import Count, Number, Proportion, Section
+
+
+class ImageSource(Section):
+    """The keys that every source of images has."""
+
+    image_size: tuple[Count, Count] | None = None
+    """Height and width in pixels that every picture is brought to. Default: the size the pictures have, where they all have one."""
+    color_mode: Literal["grayscale", "rgb"] | None = None
+    """One channel or three. Default: what the pictures have; rgb where they are mixed."""
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    """How a picture of another shape is brought to `image_size`: stretch both sides; scale and crop the centre; scale and pad with black."""
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
+    """How pixels are interpolated when a picture is scaled."""
+    antialias: bool = True
+    """Average over all the pixels that a smaller picture's pixel covers (no effect on `nearest` or when enlarging)."""
+    validation: Proportion | None = None
+    """Proportion of the samples held out to follow training. Default: 0.1 where the source has no validation split of its own."""
+    test: Proportion | None = None
+    """Proportion of the samples held out for the final evaluation. Default: 0.2 where the source comes without any split, else 0."""
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the split. It is apart from `train.seed`, so that runs with several seeds share one test split."""
+    limit: Count | None = None
+    """Use at most this many samples of each split (drawn evenly over the classes), to try things out."""
+
+
+class Digits(ImageSource):
+    """1,797 real handwritten digits, 8x8 grey, that ship with scikit-learn."""
+
+    kind: Literal["digits"]
+    """Source of the samples."""
+
+
+class KerasDataset(ImageSource):
+    """A data set that Keras downloads (and checks by its hash), or a copy of it."""
+
+    kind: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"]
+    """Source of the samples."""
+    path: str | None = None
+    """A local copy: an .npz with x_train, y_train, x_test and y_test. Default: Keras's own cache, else a download."""
+
+
+class Npz(ImageSource):
+    """Arrays x_train, y_train and, where there are, x_val, y_val, x_test, y_test from a NumPy .npz file."""
+
+    kind: Literal["npz"]
+    """Source of the samples."""
+    path: str
+    """The .npz file, relative to the recipe's folder."""
+    value_range: tuple[Number, Number] = (0.0, 255.0)
+    """Smallest and largest value that a pixel can have in the file; they become 0 and 255. Only for `layout: image`."""
+    layout: Literal["image", "signal", "volume"] = "image"
+    """What a sample is: image [height, width] or [height, width, channels]; signal [time, channels]; volume [depth, height, width, channels]."""
+
+
+class Folder(ImageSource):
+    """A folder for each class, either directly under `path` or under path/train, path/validation (or val) and path/test."""
+
+    kind: Literal["folder"]
+    """Source of the samples."""
+    path: str
+    """The folder, relative to the recipe's folder."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """What to do about a picture that cannot be read: stop before training starts, or leave it out and count it."""
+
+
+class Csv(ImageSource):
+    """A CSV file with a row for each picture; paths in it are relative to the CSV's folder."""
+
+    kind: Literal["csv"]
+    """Source of the samples."""
+    path: str
+    """The .csv file, relative to the recipe's folder."""
+    image: str = "path"
+    """Name of the column that holds the picture's path."""
+    label: str = "label"
+    """Name of the column that holds the class."""
+    split: str | None = None
+    """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
+    group: str | None = None
+    """Name of a column whose equal values must stay in one split: the patient, the scene, the photographer."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """What to do about a picture that cannot be read: stop before training starts, or leave it out and count it."""
+
+
+ImageData = Annotated[Digits | KerasDataset | Npz | Folder | Csv, Field(discriminator="kind")]

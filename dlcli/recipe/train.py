@@ -1,0 +1,211 @@
+"""The ``train`` section: how long, with which optimizer and schedule, what is kept."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dlcli.recipe.fields import Count, NonNegativeNumber, PositiveNumber, Proportion, Section
+
+NonNegative = Annotated[int, Field(ge=0)]
+
+
+class Optimizer(Section):
+    """The keys that every optimizer has."""
+
+    learning_rate: PositiveNumber = 1e-3
+    """The rate that the schedule starts from."""
+    weight_decay: NonNegativeNumber = 0.0
+    """Decoupled weight decay: each step also takes learning_rate * weight_decay * weight off every weight but biases and normalisation's."""
+
+
+class Sgd(Optimizer):
+    """Stochastic gradient descent."""
+
+    kind: Literal["sgd"]
+    """Algorithm."""
+    learning_rate: PositiveNumber = 1e-2
+    """The rate that the schedule starts from."""
+    momentum: Proportion = 0.0
+    """Proportion of the last step that is carried into the next."""
+    nesterov: bool = False
+    """Nesterov's momentum: the gradient is taken one step ahead."""
+
+
+class Rmsprop(Optimizer):
+    """RMSprop (Hinton 2012)."""
+
+    kind: Literal["rmsprop"]
+    """Algorithm."""
+    rho: Proportion = 0.9
+    """Decay of the mean of squared gradients."""
+    momentum: Proportion = 0.0
+    """Proportion of the last step that is carried into the next."""
+    epsilon: PositiveNumber = 1e-7
+    """Added to the denominator, against division by 0."""
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015)."""
+
+    kind: Literal["adam"]
+    """Algorithm."""
+    beta_1: Proportion = 0.9
+    """Decay of the mean of gradients."""
+    beta_2: Proportion = 0.999
+    """Decay of the mean of squared gradients."""
+    epsilon: PositiveNumber = 1e-7
+    """Added to the denominator, against division by 0."""
+
+
+class Adamw(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+
+    kind: Literal["adamw"]  # type: ignore[assignment]
+    """Algorithm."""
+    weight_decay: NonNegativeNumber = 0.004
+    """Decoupled weight decay: each step also takes learning_rate * weight_decay * weight off every weight but biases and normalisation's."""
+
+
+AnyOptimizer = Annotated[Sgd | Rmsprop | Adam | Adamw, Field(discriminator="kind")]
+
+
+class Schedule(Section):
+    """The keys that every learning-rate schedule has."""
+
+    warmup_epochs: NonNegativeNumber = 0.0
+    """Epochs over which the rate rises linearly from 0 before the schedule starts."""
+
+
+class Constant(Schedule):
+    """The same rate throughout."""
+
+    kind: Literal["constant"]
+    """Form of the schedule."""
+
+
+class StepSchedule(Schedule):
+    """The rate is multiplied by `factor` every `every` epochs."""
+
+    kind: Literal["step"]
+    """Form of the schedule."""
+    every: PositiveNumber = 10.0
+    """Epochs between two steps."""
+    factor: Annotated[PositiveNumber, Field(lt=1)] = 0.1
+    """What the rate is multiplied by at each."""
+
+
+class Exponential(Schedule):
+    """The rate is multiplied by `factor` over each epoch, smoothly."""
+
+    kind: Literal["exponential"]
+    """Form of the schedule."""
+    factor: Annotated[PositiveNumber, Field(lt=1)] = 0.95
+    """What the rate is multiplied by over one epoch."""
+
+
+class Cosine(Schedule):
+    """Half a cosine from the full rate to `final` times it at the last step (Loshchilov and Hutter 2017)."""
+
+    kind: Literal["cosine"]
+    """Form of the schedule."""
+    final: Proportion = 0.0
+    """Rate at the end, as a proportion of the rate at the start."""
+
+
+class Plateau(Schedule):
+    """The rate is multiplied by `factor` when the metric has not improved for `patience` epochs."""
+
+    kind: Literal["plateau"]
+    """Form of the schedule."""
+    metric: str | None = None
+    """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
+    patience: Count = 5
+    """Epochs without improvement before the rate falls."""
+    factor: Annotated[PositiveNumber, Field(lt=1)] = 0.5
+    """What the rate is multiplied by."""
+    min_delta: NonNegativeNumber = 1e-4
+    """A smaller change is no improvement."""
+    minimum: NonNegativeNumber = 0.0
+    """The rate does not fall below this."""
+
+
+AnySchedule = Annotated[Constant | StepSchedule | Exponential | Cosine | Plateau, Field(discriminator="kind")]
+
+
+class EarlyStopping(Section):
+    """Stop when the metric no longer improves; the best model is kept whether or not training stops early."""
+
+    metric: str | None = None
+    """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
+    patience: Count = 5
+    """Epochs without improvement after which training stops."""
+    min_delta: NonNegativeNumber = 0.0
+    """A smaller change is no improvement."""
+
+
+class GradientClipping(Section):
+    """A bound on the gradient over the whole batch, before the optimizer sees it."""
+
+    kind: Literal["norm", "global_norm", "value"]
+    """norm: each variable's L2 norm; global_norm: the L2 norm over all variables; value: each element's size."""
+    value: PositiveNumber
+    """The bound."""
+
+
+class Checkpoint(Section):
+    """When to save, besides each epoch's end, Ctrl-C and SIGTERM."""
+
+    minutes: PositiveNumber | None = 10.0
+    """Save when this many minutes have passed since the last checkpoint; null: never for time's sake."""
+    steps: Count | None = None
+    """Save every this many steps."""
+
+
+class Stage(Section):
+    """A part of training with its own optimizer state, schedule and patience."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+    """Name of the stage, as in the column `stage` of metrics.csv."""
+    epochs: Count
+    """Epochs of this stage."""
+    learning_rate: PositiveNumber | None = None
+    """The rate that this stage's schedule starts from. Default: the optimizer's."""
+    trainable: str | Count = "all"
+    """What is trained: all; head (the layers after the features); a stage's name such as stage3 (it and all that follows); or the deepest N layers."""
+
+
+class Train(Section):
+    """How the model is trained."""
+
+    epochs: Count = 10
+    """Passes over the training split. With `stages`, theirs count instead."""
+    batch_size: Count = 32
+    """Samples for each update of the weights."""
+    gradient_accumulation: Count = 1
+    """Parts in which a batch is computed, one after another, to save memory; the update is the same but for batch normalisation."""
+    optimizer: AnyOptimizer = Adam(kind="adam")
+    """Algorithm that updates the weights."""
+    schedule: AnySchedule = Constant(kind="constant")
+    """How the learning rate goes over the epochs."""
+    gradient_clipping: GradientClipping | None = None
+    """A bound on the gradient."""
+    ema: Annotated[Proportion, Field(gt=0)] | None = None
+    """Momentum of an exponential moving average of the weights, such as 0.999; validation and the saved model use the average."""
+    label_smoothing: Proportion = 0.0
+    """Proportion of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
+    class_weights: Literal["balanced"] | dict[str, NonNegativeNumber] | None = None
+    """Weight of each class in the training loss: balanced (n / (classes * n of the class)), or a mapping of every class to its weight."""
+    early_stopping: EarlyStopping | None = None
+    """When to stop before `epochs` are over."""
+    best_metric: str | None = None
+    """The column of metrics.csv that picks the model to keep. Default: val_loss, or train_loss without a validation split."""
+    checkpoint: Checkpoint = Checkpoint()
+    """When to save, besides each epoch's end."""
+    stages: tuple[Stage, ...] = ()
+    """Parts of training, one after another, each with its own epochs and rate. Default: one."""
+    seed: NonNegative = 0
+    """Seed of everything random in training: first weights, order of the samples, dropout."""
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    """Numbers that the network computes with; the weights and the saved model are float32 always."""
+    deterministic: bool = False
+    """Refuse operations whose result may differ from run to run on a GPU (slower there; a CPU is deterministic without it)."""
