@@ -1,0 +1,93 @@
+"""The command line: finds the verb, runs it, and turns errors into lines on stderr and an exit status.
+
+A verb's module is imported only when it is asked for, and imports click alone at its top: help and errors come back
+before TensorFlow would have been loaded.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from dlcli import __version__
+from dlcli.errors import CheckFailed, InputError, Interrupted
+
+VERBS = ("train", "evaluate", "predict", "runs", "recipe", "doctor", "completion")
+
+
+class VerbGroup(click.Group):
+    """A group whose commands live in the modules of this package that bear their names."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"dlcli.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=VerbGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dlcli")
+def cli() -> None:
+    """Train, evaluate and use Keras models from YAML recipes.
+
+    \b
+    A first run, on handwritten digits that need no download:
+      dlcli recipe show recipes/digits_convnet.yaml
+      dlcli train recipes/digits_convnet.yaml
+      dlcli evaluate
+      dlcli predict RUN picture.png
+
+    Results go to stdout, everything else to stderr. Exit status: 0 done, 1 a check failed or the loss is not finite,
+    2 bad input, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+    """
+
+
+class _Terminated(BaseException):
+    """SIGTERM came where no training loop was there to heed it."""
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits."""
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result: Any = cli.main(prog_name="dlcli", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except InputError as error:
+        click.echo(str(error), err=True)
+        return 2
+    except CheckFailed as error:
+        click.echo(str(error), err=True)
+        return 1
+    except Interrupted as error:
+        click.echo(str(error), err=True)
+        return 128 + error.signal_number
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except _Terminated:
+        click.echo("Terminated.", err=True)
+        return 143
+    except BrokenPipeError:  # the reader of stdout has gone, as in `dlcli runs list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:  # a full disk, a folder without permission
+        click.echo(f"{error.filename or 'input or output'}: {error.strerror or error}", err=True)
+        return 2

@@ -1,0 +1,33 @@
+"""``dlcli doctor``."""
+
+import click
+
+from dlcli.cli.options import json_option
+from dlcli.cli.output import write_json
+
+
+@click.command(short_help="Show versions and devices, and what is missing.")
+@json_option
+def doctor(as_json: bool) -> None:
+    """Show versions, devices and memory, and say what is missing. Exit status 1 when training cannot work.
+
+    \b
+    Examples:
+      dlcli doctor
+      dlcli doctor --json
+    """
+    from dlcli.errors import CheckFailed
+    from dlcli.workflow.doctor import examine
+
+    report = examine()
+    if as_json:
+        write_json(report)
+    else:
+        for name, value in report["versions"].items():
+            click.echo(f"{name.ljust(14)} {value}")
+        click.echo(f"{'devices'.ljust(14)} {', '.join(report['devices']) or '-'}")
+        click.echo(f"{'memory'.ljust(14)} {report['memory_gib']:.1f} GiB")
+        for note in report["notes"]:
+            click.echo(f"note: {note}")
+    if report["faults"]:
+        raise CheckFailed("\n".join(report["faults"]))

@@ -1,0 +1,55 @@
+"""``dlcli evaluate``."""
+
+from pathlib import Path
+
+import click
+
+from dlcli.cli.options import device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.output import write_json, write_metrics
+
+
+@click.command(short_help="Evaluate a trained model.")
+@run_argument(required=False)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Part of the data. Default: test, or validation where there is none.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Evaluate on other data with the same labels: a recipe's, a folder of class folders, a .csv or an .npz.",
+)
+@runs_option
+@device_option
+@json_option
+@quiet_option
+def evaluate(
+    run: str | None, split: str | None, data: Path | None, runs: Path, device: str, as_json: bool, quiet: bool
+) -> None:
+    """Evaluate the best model of RUN (default: the newest run).
+
+    \b
+    Examples:
+      dlcli evaluate
+      dlcli evaluate digits_convnet --split validation
+      dlcli evaluate runs/flowers --data new_photos/ --json
+
+    Writes evaluation/<split>/ in the run: metrics.json, per_class.csv, predictions.csv and two plots.
+    """
+    from dlcli.rundir import find_run
+    from dlcli.workflow.start import start_tensorflow
+
+    found = find_run(runs, run)
+    start_tensorflow(device)
+    from dlcli.workflow.evaluate import evaluate as work
+    from dlcli.workflow.talk import Talk
+
+    results = work(found, split=split, data=data, talk=Talk(quiet=quiet))
+    if as_json:
+        write_json(results)
+        return
+    click.echo(f"{results['run']}, {results['split']}: {results['samples']:,} samples")
+    write_metrics({name: value for name, value in results.items() if name != "samples"})
+    click.echo(f"files in {results['folder']}")

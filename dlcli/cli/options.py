@@ -1,0 +1,50 @@
+"""Options that several verbs share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Any], Any]
+
+runs_option: Decorator = click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder that holds the runs.",
+)
+
+json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Write the results to stdout as JSON.")
+
+quiet_option: Decorator = click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but faults.")
+
+device_option: Decorator = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|gpu|gpu:N",
+    help="What to compute on; auto takes a GPU where there is one, a demanded GPU that is not there is an error.",
+    callback=lambda ctx, param, value: _check_device(value),
+)
+
+
+def _check_device(value: str) -> str:
+    number = value.removeprefix("gpu:")
+    if value in ("auto", "cpu", "gpu") or (number != value and number.isascii() and number.isdigit()):
+        return value
+    raise click.BadParameter(f"expected auto, cpu, gpu or gpu:N. Received '{value}'.")
+
+
+def run_argument(*, required: bool) -> Decorator:
+    """The argument RUN: a name under --runs or a path of a run's folder, completed by the shell."""
+    return click.argument("run", required=required, shell_complete=_complete_runs)
+
+
+def _complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    runs = Path(ctx.params.get("runs") or "runs")
+    if not runs.is_dir():
+        return []
+    return sorted(path.parent.name for path in runs.glob("*/run.json") if path.parent.name.startswith(incomplete))

@@ -1,0 +1,36 @@
+"""Writing results to stdout: JSON for scripts, short tables for people."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+
+def write_json(value: Any) -> None:
+    """One JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def write_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns aligned, numbers to four decimals."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(header, *cells, strict=True)]
+    for line in (header, *cells):
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def write_metrics(metrics: Mapping[str, Any]) -> None:
+    """One metric a line."""
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+    width = max((len(name) for name in numbers), default=0)
+    for name, value in numbers.items():
+        click.echo(f"  {name.ljust(width)}  {_cell(value)}")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.3g}"
+    return str(value)

@@ -1,0 +1,61 @@
+"""``dlcli predict``."""
+
+from pathlib import Path
+
+import click
+
+from dlcli.cli.options import device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.output import write_json, write_table
+
+
+@click.command(short_help="Predict the classes of pictures.")
+@run_argument(required=True)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes shown for each sample.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write every probability to a .csv or .json file.",
+)
+@runs_option
+@device_option
+@json_option
+@quiet_option
+def predict(
+    run: str,
+    paths: tuple[Path, ...],
+    top: int,
+    output: Path | None,
+    runs: Path,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Predict the classes of pictures, folders of pictures and .npz files with the best model of RUN.
+
+    \b
+    Examples:
+      dlcli predict digits_convnet scan.png
+      dlcli predict runs/flowers photos/ --top 5 --output flowers.csv
+      dlcli predict runs/flowers photos/ --json
+
+    Pictures are brought to size as they were in training. A file that cannot be read is named and left out.
+    """
+    from dlcli.rundir import find_run
+    from dlcli.workflow.start import start_tensorflow
+
+    found = find_run(runs, run)
+    start_tensorflow(device)
+    from dlcli.workflow.predict import predict as work
+    from dlcli.workflow.talk import Talk
+
+    results = work(found, paths, top=top, output=output, talk=Talk(quiet=quiet))
+    if as_json:
+        write_json(results)
+        return
+    rows = [
+        [row["file"], *(f"{entry['class']} {entry['probability']:.4f}" for entry in row["top"])]
+        for row in results["predictions"]
+    ]
+    write_table(["file", *(f"#{rank + 1}" for rank in range(len(rows[0]) - 1))], rows)

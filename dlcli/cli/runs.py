@@ -1,0 +1,105 @@
+"""``dlcli runs``."""
+
+from pathlib import Path
+
+import click
+
+from dlcli.cli.options import json_option, run_argument, runs_option
+from dlcli.cli.output import write_json, write_metrics, write_table
+
+
+@click.group(short_help="List, show, compare and remove runs.")
+def runs() -> None:
+    """List, show, compare and remove runs.
+
+    \b
+    Examples:
+      dlcli runs list
+      dlcli runs show digits_convnet
+      dlcli runs diff digits_convnet digits_convnet-2
+      dlcli runs remove digits_convnet-2
+    """
+
+
+@runs.command("list")
+@runs_option
+@json_option
+def list_(runs: Path, as_json: bool) -> None:
+    """List the runs, newest first."""
+    from dlcli.workflow.runs import list_all
+
+    found = list_all(runs)
+    if as_json:
+        write_json(found)
+    elif not found:
+        click.echo(f"{runs}: no run here", err=True)
+    else:
+        columns = ("name", "status", "started", "seed", "epochs", "metric", "best")
+        write_table(
+            columns,
+            [[str(run.get("started") or "-")[:16] if c == "started" else run.get(c) for c in columns] for run in found],
+        )
+
+
+@runs.command("show")
+@run_argument(required=False)
+@runs_option
+@json_option
+def show(run: str | None, runs: Path, as_json: bool) -> None:
+    """Show one run (default: the newest): status, data, best epoch, final metrics."""
+    from dlcli.rundir import find_run
+    from dlcli.workflow.runs import show as work
+
+    info = work(find_run(runs, run))
+    if as_json:
+        write_json(info)
+        return
+    for key in ("run", "status", "task", "seed", "started", "finished", "device", "parameters"):
+        click.echo(f"{key}: {info.get(key) if info.get(key) is not None else '-'}")
+    click.echo("samples: " + ", ".join(f"{count:,} {split}" for split, count in info["data"]["samples"].items()))
+    if info.get("best"):
+        click.echo("best: epoch {epoch}, {metric} {value:.4f}".format(**info["best"]))
+    if info.get("final"):
+        click.echo("final metrics:")
+        write_metrics(info["final"])
+    elif info.get("last_epoch"):
+        click.echo(f"last epoch: {', '.join(f'{key} {value}' for key, value in info['last_epoch'].items())}")
+    click.echo(f"recipe: {info['run']}/config.yaml")
+
+
+@runs.command("diff")
+@click.argument("one")
+@click.argument("other")
+@runs_option
+@json_option
+def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
+    """Show what two runs have differently: keys of their recipes, and metrics side by side."""
+    from dlcli.rundir import find_run
+    from dlcli.workflow.runs import diff as work
+
+    result = work(find_run(runs, one), find_run(runs, other))
+    if as_json:
+        write_json(result)
+        return
+    for title in ("recipe", "metrics"):
+        if result[title]:
+            write_table([title, *result["runs"]], [[key, *pair] for key, pair in result[title].items()])
+        else:
+            click.echo(f"{title}: no difference" if title == "recipe" else f"{title}: none yet")
+        click.echo()
+
+
+@runs.command("remove")
+@run_argument(required=True)
+@runs_option
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def remove(run: str, runs: Path, yes: bool) -> None:
+    """Delete a run's folder and all that is in it."""
+    from dlcli.rundir import find_run
+    from dlcli.workflow.runs import remove as work
+
+    found = find_run(runs, run)
+    if not yes:
+        click.confirm(f"Delete {found.path} for good?", abort=True, err=True)
+    work(found)
+    click.echo(f"removed {found.path}", err=True)

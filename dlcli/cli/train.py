@@ -1,0 +1,212 @@
+"""``dlcli train``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlcli.cli.options import device_option, json_option, quiet_option, runs_option
+from dlcli.cli.output import write_json, write_metrics, write_table
+
+
+@click.command(short_help="Train a model from a recipe.")
+@click.argument("recipe", required=False, type=click.Path(path_type=Path))
+@click.option("-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--name", help="Name of the run's folder. Default: the recipe's name.")
+@runs_option
+@click.option("--seed", metavar="N", help="Same as --set train.seed=N.")
+@click.option("--epochs", metavar="N", help="Same as --set train.epochs=N; with --extend, the new total.")
+@click.option("--batch-size", metavar="N", help="Same as --set train.batch_size=N.")
+@click.option("--limit", metavar="N", help="Same as --set data.limit=N: at most N samples of each split.")
+@click.option("--data", metavar="PATH", help="Same as --set data.path=PATH, but relative to the current folder.")
+@click.option(
+    "--precision", metavar="P", help="Same as --set train.precision=P: float32, mixed_float16, mixed_bfloat16."
+)
+@click.option("--deterministic", is_flag=True, help="Same as --set train.deterministic=true.")
+@click.option(
+    "--seeds", type=click.IntRange(min=2), metavar="N", help="Train N runs with N seeds; give mean and spread."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Check recipe and data, build, show what would be trained; train nothing."
+)
+@click.option(
+    "--overfit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train on N batches only, until their loss is near zero: a network that cannot do this has a fault.",
+)
+@click.option("--resume", metavar="RUN", help="Go on with an interrupted run, exactly as if it had never stopped.")
+@click.option("--extend", metavar="RUN", help="Go on with a finished run to the new total of --epochs.")
+@device_option
+@json_option
+@quiet_option
+def train(recipe: Path | None, resume: str | None, extend: str | None, **options: Any) -> None:
+    """Train the model that RECIPE describes, evaluate it, and leave all of it in a run directory.
+
+    \b
+    Examples:
+      dlcli train recipes/digits_convnet.yaml
+      dlcli train recipe.yaml --epochs 5 -s train.optimizer.learning_rate=1e-4 --name slow
+      dlcli train recipe.yaml --data ~/photos --dry-run
+      dlcli train recipe.yaml --seeds 3 --json
+      dlcli train --resume runs/digits_convnet
+      dlcli train --extend runs/digits_convnet --epochs 60
+
+    Ctrl-C and SIGTERM save a checkpoint first; the run then goes on with --resume.
+    """
+    if resume is not None and extend is not None:
+        raise click.UsageError(
+            "--resume and --extend cannot stand together: one is for interrupted runs, one for finished."
+        )
+    if extend is not None:
+        _extend(recipe, extend, options)
+    elif resume is not None:
+        _resume(recipe, resume, options)
+    else:
+        _train(recipe, options)
+
+
+def _overrides(options: dict[str, Any]) -> list[Any]:
+    from dlcli.recipe.override import Override, parse_setting
+
+    overrides = [parse_setting(text) for text in options["sets"]]
+    keys = {
+        "seed": "train.seed",
+        "epochs": "train.epochs",
+        "batch_size": "train.batch_size",
+        "limit": "data.limit",
+        "precision": "train.precision",
+    }
+    for option, key in keys.items():
+        if options[option] is not None:
+            origin = f"--{option.replace('_', '-')} {options[option]}"
+            overrides.append(Override(key, options[option], origin))
+    if options["data"] is not None:
+        path = str(Path(options["data"]).expanduser().absolute())
+        overrides.append(Override("data.path", path, f"--data {options['data']}", plain_text=True))
+    if options["deterministic"]:
+        overrides.append(Override("train.deterministic", "true", "--deterministic"))
+    return overrides
+
+
+def _train(recipe: Path | None, options: dict[str, Any]) -> None:
+    if recipe is None:
+        raise click.UsageError("which recipe? For example: dlcli train recipes/digits_convnet.yaml")
+    exclusive = [f"--{name.replace('_', '-')}" for name in ("seeds", "dry_run", "overfit") if options[name]]
+    if len(exclusive) > 1:
+        raise click.UsageError(f"{' and '.join(exclusive)} cannot stand together.")
+    from dlcli.recipe.load import load
+    from dlcli.recipe.override import Override
+    from dlcli.workflow.start import start_tensorflow
+
+    overrides = _overrides(options)
+    loaded = load(recipe, overrides)
+    common = {"device": start_tensorflow(options["device"])}
+    from dlcli.workflow import train as workflow
+    from dlcli.workflow.talk import Talk
+
+    common["talk"] = Talk(quiet=options["quiet"])
+    place = {"runs": options["runs"], "name": options["name"]}
+    if options["dry_run"]:
+        _show_plan(workflow.dry_run(loaded, **common), options["as_json"])
+    elif options["overfit"] is not None:
+        _show_overfit(workflow.overfit(loaded, num_batches=options["overfit"], **common), options["as_json"])
+    elif options["seeds"] is not None:
+        first = loaded.recipe.train.seed
+        results = workflow.train_seeds(
+            lambda seed: load(recipe, [*overrides, Override("train.seed", str(seed), f"--seeds, seed {seed}")]),
+            range(first, first + options["seeds"]),
+            **place,
+            **common,
+        )
+        _show_seeds(results, options["as_json"])
+    else:
+        _show_run(workflow.train(loaded, **place, **common), options["as_json"])
+
+
+def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:
+    from dlcli.recipe.load import load
+    from dlcli.rundir import find_run
+    from dlcli.workflow.start import start_tensorflow
+
+    run = find_run(options["runs"], resume)
+    overrides = _overrides(options)
+    asked = load(recipe or run.config, overrides) if recipe is not None or overrides else None
+    device = start_tensorflow(options["device"])
+    from dlcli.workflow import train as workflow
+    from dlcli.workflow.talk import Talk
+
+    result = workflow.resume(run, device=device, talk=Talk(quiet=options["quiet"]), asked=asked)
+    _show_run(result, options["as_json"])
+
+
+def _extend(recipe: Path | None, extend: str, options: dict[str, Any]) -> None:
+    given = [key for key, value in options.items() if value and key not in _EXTEND_OPTIONS]
+    if recipe is not None or given:
+        what = "a recipe" if recipe is not None else f"--{given[0].replace('_', '-').replace('sets', 'set')}"
+        raise click.UsageError(
+            f"--extend takes the run's own recipe; {what} cannot change it. Train a new run instead."
+        )
+    total = options["epochs"] or ""
+    if not (total.isascii() and total.isdigit()):
+        raise click.UsageError("--extend needs --epochs N, the new total, a whole number.")
+    from dlcli.rundir import find_run
+    from dlcli.workflow.start import start_tensorflow
+
+    run = find_run(options["runs"], extend)
+    device = start_tensorflow(options["device"])
+    from dlcli.workflow import train as workflow
+    from dlcli.workflow.talk import Talk
+
+    result = workflow.extend(run, int(total), device=device, talk=Talk(quiet=options["quiet"]))
+    _show_run(result, options["as_json"])
+
+
+_EXTEND_OPTIONS = ("epochs", "runs", "device", "as_json", "quiet")
+
+
+# Results --------------------------------------------------------------------------------------------------------------
+
+
+def _show_run(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        write_json(result)
+        return
+    best = result["best"]
+    click.echo(f"{result['run']}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
+    write_metrics(result["final"])
+
+
+def _show_seeds(results: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        write_json(results)
+        return
+    click.echo(f"{len(results['runs'])} runs: {', '.join(results['runs'])}")
+    rows = [[name, results["mean"][name], results["spread"][name]] for name in results["mean"]]
+    write_table(["metric", "mean", "standard deviation"], rows)
+
+
+def _show_overfit(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        write_json(facts)
+        return
+    click.echo(
+        f"overfitted: loss {facts['loss']:.4g}, accuracy {facts['accuracy']:.4f} on {facts['samples']} samples "
+        f"after {facts['steps']} steps"
+    )
+
+
+def _show_plan(plan: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        write_json(plan)
+        return
+    click.echo(plan["layers"])
+    for stage in plan["schedule"]:
+        rates = ", ".join(f"{rate:.4g} at the {place}" for place, rate in stage["learning_rate"].items())
+        click.echo(
+            f"stage {stage['name']}: {stage['epochs']} epochs, {stage['steps']:,} steps, "
+            f"{stage['trainable_parameters']:,} trainable parameters; learning rate {rates} step"
+        )
+    shapes = ", ".join(f"{name} {shape}" for name, shape in plan["batch"].items())
+    click.echo(f"batch: {shapes}; values in [{plan['values'][0]:g}, {plan['values'][1]:g}]")
+    click.echo("nothing was trained or written")

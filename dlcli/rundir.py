@@ -1,0 +1,329 @@
+"""The run directory: the names of its files, writing them so that nothing is lost, and reading them back.
+
+Every file that is replaced is written under a temporary name, flushed to the disk and renamed, so that a kill, a crash
+or a full disk leaves either the old file or the new one, whole. Files that grow are appended to in whole lines.
+"""
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import InputError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+TEMPORARY = ".writing-"  # prefix of what a killed process may leave behind
+
+STATUSES = ("running", "completed", "interrupted", "failed")
+
+
+# Writing ------------------------------------------------------------------------------------------------------------
+
+
+def sync_folder(folder: Path) -> None:
+    """Flushes a folder's entries to the disk, so that a rename in it survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a new file and flushes it to the disk; for files inside a folder that is itself renamed when complete."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, content: bytes | str) -> None:
+    """Replaces ``path``, or creates it, in one step: a reader sees the old content or the new, never a part."""
+    data = content.encode() if isinstance(content, str) else content
+    replace_by(path, lambda temporary: write_file(temporary, data))
+
+
+def replace_by(path: Path, write: Callable[[Path], None]) -> None:
+    """As :func:`replace_file`, for a library that must be given a file name: ``write`` gets a temporary one."""
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")  # the suffix stays: Keras goes by it
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace_json(path: Path, value: Any) -> None:
+    """Replaces a JSON file; NaN and infinities are refused, for no other program could read them."""
+    replace_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Appends one line, flushed to the disk; what a killed process left of an unfinished line is cut off first."""
+    with open(path, "ab+") as file:
+        _cut_unfinished_line(file)
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _cut_unfinished_line(file: Any) -> None:
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return
+    file.seek(size - 1)
+    if file.read(1) == b"\n":
+        return
+    file.seek(0)
+    file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Comma-separated text with a header line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file that this program wrote; an unfinished last line is left out."""
+    text = path.read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+
+
+# The directory ------------------------------------------------------------------------------------------------------
+
+
+class RunDir:
+    """One run's folder. The properties are the fixed names that scripts rely on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: io.BufferedWriter | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def info(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def labels(self) -> Path:
+        return self.path / "labels.json"
+
+    @property
+    def layers(self) -> Path:
+        return self.path / "model.txt"
+
+    @property
+    def split(self) -> Path:
+        return self.path / "split.csv"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.keras"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    def evaluation(self, split: str) -> Path:
+        """Folder of the evaluation of one split (or of other data under that name)."""
+        return self.path / "evaluation" / split
+
+    def read_info(self) -> dict[str, Any]:
+        """The content of run.json.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        return read_json(self.info)
+
+    def update_info(self, **changes: Any) -> None:
+        """Changes keys of run.json."""
+        replace_json(self.info, {**self.read_info(), **changes})
+
+    def lock(self) -> None:
+        """Claims the run for this process until it ends, however it ends.
+
+        Raises:
+            InputError: another process has it.
+        """
+        file = open(self.path / "run.lock", "ab")  # noqa: SIM115 - open for as long as the lock is held
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise InputError(f"{self.path}: another process is working on this run. Wait for it or stop it.") from None
+        self._lock = file
+
+    def unlock(self) -> None:
+        """Gives the run back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def is_locked(self) -> bool:
+        """Whether a process, this one included, is working on the run."""
+        try:
+            with open(self.path / "run.lock", "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def status(self) -> str:
+        """The status in run.json, where "running" without a process at work means interrupted."""
+        status = str(self.read_info().get("status", "failed"))
+        return "interrupted" if status == "running" and not self.is_locked() else status
+
+    def remove_leftovers(self) -> None:
+        """Removes what a killed process left unfinished; the caller holds the lock."""
+        for leftover in self.path.rglob(f"{TEMPORARY}*"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of a run.
+
+    Raises:
+        InputError: it is missing, unreadable or holds no JSON object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. A run's folder must hold it.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read ({error}). The file is damaged: restore it from a copy.") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: must hold a JSON object. The file is damaged: restore it from a copy.")
+    return value
+
+
+def create_run(runs: Path, name: str) -> RunDir:
+    """Makes the folder ``runs/name``, or ``name-2``, ``name-3`` … where that is taken, and locks it.
+
+    Raises:
+        InputError: ``name`` is no file name, or the folder cannot be made.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"a run's name must be letters, digits, '.', '_' and '-', a letter or digit first. Received '{name}'."
+        )
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        for candidate in _numbered(name):
+            try:
+                (runs / candidate).mkdir()
+            except FileExistsError:
+                continue
+            run = RunDir(runs / candidate)
+            run.lock()
+            return run
+    except OSError as error:
+        raise InputError(
+            f"{runs}: cannot make a run's folder here ({error.strerror}). Choose another with --runs DIR."
+        ) from None
+    raise AssertionError("the numbers do not end")
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}-{number}"
+        number += 1
+
+
+def find_run(runs: Path, reference: str | None) -> RunDir:
+    """The run that the user means: a name under ``runs``, a path of a run's folder, or None for the newest run.
+
+    Raises:
+        InputError: there is none; near names are listed.
+    """
+    if reference is None:
+        newest = list_runs(runs)
+        if not newest:
+            raise InputError(
+                f"{runs}: no run here. Train one with: dlcli train RECIPE, or name its folder's place with --runs DIR."
+            )
+        return newest[0]
+    for path in (Path(reference), runs / reference) if NAME.fullmatch(reference) else (Path(reference),):
+        if (path / "run.json").is_file():
+            return RunDir(path)
+    if Path(reference).is_dir():
+        raise InputError(f"{reference}: this folder is no run: it holds no run.json.")
+    known = ", ".join(run.name for run in list_runs(runs)[:5]) or "none"
+    raise InputError(f"{reference}: no such run in {runs}. Newest runs: {known}.")
+
+
+def list_runs(runs: Path) -> list[RunDir]:
+    """The runs under a folder, newest first; folders without a run.json are passed over."""
+    if not runs.is_dir():
+        return []
+    found = [RunDir(path) for path in runs.iterdir() if (path / "run.json").is_file()]
+    return sorted(found, key=lambda run: (_started(run), run.name), reverse=True)
+
+
+def _started(run: RunDir) -> str:
+    try:
+        return str(run.read_info().get("started", ""))
+    except InputError:  # a damaged run is still listed
+        return ""
+
+
+def now() -> str:
+    """The time in UTC, to the microsecond so that runs sort by it, as ISO 8601."""
+    seconds = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e6):06d}Z"
+
+
+def metrics_row(columns: Sequence[str], values: Mapping[str, Any]) -> str:
+    """One line of metrics.csv; floats to nine significant digits, which is what a float32 holds."""
+    return ",".join(format(values[c], ".9g") if isinstance(values[c], float) else str(values[c]) for c in columns)

@@ -1,0 +1,432 @@
+"""The training loop: stages of epochs, validation, checkpoints, and the exact way back after any interruption.
+
+The loop knows nothing of recipes or tasks. Whoever calls it gives, for each stage, a model with an objective and the
+data; it gives back metrics.csv and checkpoints in the run directory.
+"""
+
+import contextlib
+import dataclasses
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from dlcli.errors import CheckFailed, Interrupted
+from dlcli.rundir import RunDir, append_line, csv_text, metrics_row, read_csv, replace_file
+from dlcli.training import checkpoint
+from dlcli.training.objective import Objective
+from dlcli.training.schedule import Rate
+from dlcli.training.step import Clipping, Data, EvaluationStep, TrainStep
+
+CALL_SECONDS = 0.5  # a compiled call takes about this long: the bar moves, and a signal is heeded within it
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Multiply the learning rate by ``factor`` after ``patience`` epochs without improvement of ``metric``."""
+
+    metric: str
+    patience: int
+    factor: float
+    min_delta: float
+    minimum: float  # of the learning rate
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """End the stage after ``patience`` epochs without improvement of ``metric``."""
+
+    metric: str
+    patience: int
+    min_delta: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of training with its own optimizer, schedule and patience.
+
+    Attributes:
+        prepare: makes the model's layers trainable or not for this stage; called before the optimizer is made.
+        optimizer: makes a new, unbuilt Keras optimizer for the given trainable variables.
+        learning_rate: the rate that the schedule starts from, for the plateau's minimum.
+    """
+
+    name: str
+    num_epochs: int
+    rate: Rate
+    learning_rate: float
+    optimizer: Callable[[Sequence[Any]], keras.optimizers.Optimizer]
+    prepare: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every stage is trained; the names are those of the recipe's ``train`` section."""
+
+    best_metric: str
+    num_parts: int = 1
+    clipping: Clipping | None = None
+    loss_scaling: bool = False
+    ema: bool = False
+    plateau: Plateau | None = None
+    early_stopping: EarlyStopping | None = None
+    checkpoint_seconds: float | None = None
+    checkpoint_steps: int | None = None
+
+
+@dataclass
+class Tracker:
+    """The best value of a metric so far, and how many epochs ago it was reached. Losses fall, everything else rises."""
+
+    best: float | None = None
+    epoch: int = 0
+    waited: int = 0
+
+    def update(self, metric: str, value: float, epoch: int, min_delta: float = 0.0) -> bool:
+        """Takes an epoch's value; says whether it is an improvement by more than ``min_delta``."""
+        sign = -1.0 if metric.endswith("loss") else 1.0
+        if self.best is None or sign * (value - self.best) > min_delta:
+            self.best, self.epoch, self.waited = value, epoch, 0
+            return True
+        self.waited += 1
+        return False
+
+
+@dataclass
+class State:
+    """Where training stands. With the variables of a checkpoint it is all that the rest of training depends on."""
+
+    stage: int = 0  # index; the number of stages when training is over
+    epoch: int = 0  # epochs done, over all stages
+    stage_epoch: int = 0  # epochs done in this stage
+    step: int = 0  # steps done, over all stages
+    epoch_step: int = 0  # steps done in the current epoch
+    seconds: float = 0.0  # of training
+    best: Tracker = field(default_factory=Tracker)
+    early_stopping: Tracker = field(default_factory=Tracker)
+    plateau: Tracker = field(default_factory=Tracker)
+
+    @property
+    def name(self) -> str:
+        """Name of a checkpoint of this state."""
+        return f"{self.epoch:04d}-{self.step:08d}"
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "State":
+        trackers = {key: Tracker(**values[key]) for key in ("best", "early_stopping", "plateau")}
+        return cls(**{**values, **trackers})
+
+    def start_stage(self, stage: int) -> None:
+        self.stage, self.stage_epoch, self.epoch_step = stage, 0, 0
+        self.best, self.early_stopping, self.plateau = Tracker(), Tracker(), Tracker()
+
+
+class Observer(Protocol):
+    """What is told of training while it goes on."""
+
+    def stage(self, name: str, num_epochs: int) -> None:
+        """A stage begins or goes on."""
+
+    def progress(
+        self, epoch: int, num_epochs: int, step: int, num_steps: int, samples_per_second: float, loss: float
+    ) -> None:
+        """Some steps of an epoch (counted from 1) were taken; the loss is the epoch's mean so far."""
+
+    def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
+        """An epoch is over; ``row`` is its line of metrics.csv."""
+
+
+class Loop:
+    """Trains a model through its stages, from the start or from a checkpoint."""
+
+    def __init__(
+        self,
+        *,
+        run: RunDir,
+        model: keras.Model,
+        train_objective: Objective,
+        validation_objective: Objective,
+        train_data: Data,
+        validation_data: Data | None,
+        stages: Sequence[Stage],
+        settings: Settings,
+        observer: Observer,
+    ) -> None:
+        self._run = run
+        self._model = model
+        self._train_objective = train_objective
+        self._train_data = train_data
+        self._validation_data = validation_data
+        self._stages = stages
+        self._settings = settings
+        self._observer = observer
+        self._signal: int | None = None
+        self._steps_a_call = 1
+        self._checkpointed_at = time.monotonic()
+        self.state = State()
+        self._begin_stage()
+        self._evaluation = (
+            None
+            if validation_data is None
+            else EvaluationStep(model=model, objective=validation_objective, data=validation_data)
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of metrics.csv."""
+        names = self._train_objective.names
+        validation = () if self._validation_data is None else tuple(f"val_{name}" for name in names)
+        return (
+            *("stage", "epoch", "step", "seconds", "learning_rate", "gradient_norm"),
+            *(f"train_{name}" for name in names),
+            *validation,
+        )
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of all stages."""
+        return sum(stage.num_epochs for stage in self._stages)
+
+    # Variables and checkpoints ----------------------------------------------------------------------------------------
+
+    def _begin_stage(self) -> None:
+        stage = self._stages[min(self.state.stage, len(self._stages) - 1)]
+        stage.prepare()
+        self._optimizer = stage.optimizer(self._model.trainable_variables)
+        self._optimizer.build(self._model.trainable_variables)
+        batch_size = self._train_data.batch_size
+        self._step = TrainStep(
+            model=self._model,
+            optimizer=self._optimizer,
+            objective=self._train_objective,
+            data=self._train_data,
+            rate=stage.rate,
+            clipping=self._settings.clipping,
+            num_parts=self._settings.num_parts,
+            part_size=-(-batch_size // self._settings.num_parts),
+            loss_scaling=self._settings.loss_scaling,
+        )
+        self._steps_a_call = 1
+
+    def _variables(self) -> checkpoint.Variables:
+        # model.variables holds the seed generators' states too (model.weights does not)
+        return {
+            "model": self._model.variables,
+            "optimizer": self._optimizer.variables,
+            "step": self._step.variables,
+        }
+
+    def save_checkpoint(self, *, best: bool = False) -> None:
+        """Saves where training stands.
+
+        Raises:
+            CheckFailed: a weight is not finite; the last checkpoint stands.
+        """
+        try:
+            checkpoint.save(self._run, self.state.name, self._variables(), dataclasses.asdict(self.state), best=best)
+        except FloatingPointError as error:
+            raise self._not_finite(str(error)) from None
+        self._checkpointed_at = time.monotonic()
+
+    def resume(self, saved: checkpoint.Saved) -> None:
+        """Goes back to a checkpoint: variables, state, and metrics.csv cut to it."""
+        self._restore(saved)
+        rows = [row for row in read_csv(self._run.metrics) if int(row["epoch"]) <= self.state.epoch]
+        replace_file(self._run.metrics, csv_text(self.columns, ([row[c] for c in self.columns] for row in rows)))
+
+    def _restore(self, saved: checkpoint.Saved) -> None:
+        self.state = State.from_dict(saved.state)
+        self._begin_stage()
+        checkpoint.restore(saved, self._variables())
+
+    def load_best(self) -> None:
+        """Gives the model the weights of the best epoch: the averaged ones where an average is kept."""
+        try:
+            saved = checkpoint.load(self._run, "best")
+        except checkpoint.Damaged as damage:
+            raise CheckFailed(f"{damage}. The best model cannot be saved.") from None
+        checkpoint.restore(saved, self._variables())
+        if self._settings.ema:
+            self._optimizer.finalize_variable_values(self._model.trainable_variables)
+
+    def extend(self) -> None:
+        """Opens the last stage of a finished run again, with patience anew."""
+        self.state.stage = len(self._stages) - 1
+        self.state.early_stopping.waited = 0
+        self.state.plateau.waited = 0
+
+    # Training ---------------------------------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Trains to the end of the last stage.
+
+        Raises:
+            CheckFailed: the loss is not finite; the last checkpoint stands.
+            Interrupted: Ctrl-C or SIGTERM came; a checkpoint was saved.
+        """
+        if not self._run.metrics.exists():
+            replace_file(self._run.metrics, csv_text(self.columns, []))
+        self._checkpointed_at = time.monotonic()
+        with self._heeding_signals():
+            for index in range(self.state.stage, len(self._stages)):
+                if index != self.state.stage:
+                    self.state.start_stage(index)
+                    self._begin_stage()
+                stage = self._stages[index]
+                self._observer.stage(stage.name, stage.num_epochs)
+                while not self._is_over(stage):
+                    self._train_epoch()
+                    self._end_epoch(stage)
+                    self._stop_if_asked(saved=True)
+
+    def _is_over(self, stage: Stage) -> bool:
+        patience = self._settings.early_stopping.patience if self._settings.early_stopping else math.inf
+        return self.state.stage_epoch >= stage.num_epochs or self.state.early_stopping.waited >= patience
+
+    def _train_epoch(self) -> None:
+        """Takes the steps of the current epoch that are still to take."""
+        state, data = self.state, self._train_data
+        source = data.source(state.epoch, state.epoch_step)
+        while state.epoch_step < data.num_steps:
+            num_steps = self._next_call(data.num_steps - state.epoch_step)
+            start = time.perf_counter()
+            went_well = self._step.run(source, state.epoch_step, num_steps)
+            seconds = time.perf_counter() - start
+            if not went_well:
+                raise self._not_finite("loss or gradient")
+            state.epoch_step += num_steps
+            state.step += num_steps
+            state.seconds += seconds
+            self._adapt_call(num_steps, seconds)
+            rate = num_steps * data.batch_size / seconds
+            loss = self._step.results()["loss"]
+            self._observer.progress(state.epoch + 1, self.num_epochs, state.epoch_step, data.num_steps, rate, loss)
+            if state.epoch_step < data.num_steps:  # the epoch's end has its own checkpoint
+                self._stop_if_asked(saved=False)
+                if self._is_checkpoint_due():
+                    self.save_checkpoint()
+
+    def _next_call(self, num_left: int) -> int:
+        every = self._settings.checkpoint_steps
+        to_checkpoint = num_left if every is None else every - self.state.step % every
+        return min(self._steps_a_call, num_left, to_checkpoint)
+
+    def _adapt_call(self, num_steps: int, seconds: float) -> None:
+        if num_steps == self._steps_a_call and seconds < CALL_SECONDS / 2:
+            self._steps_a_call *= 2
+        elif seconds > 2 * CALL_SECONDS:
+            self._steps_a_call = max(1, self._steps_a_call // 2)
+
+    def _is_checkpoint_due(self) -> bool:
+        seconds, steps = self._settings.checkpoint_seconds, self._settings.checkpoint_steps
+        waited = time.monotonic() - self._checkpointed_at
+        return (seconds is not None and waited >= seconds) or (steps is not None and self.state.step % steps == 0)
+
+    def _end_epoch(self, stage: Stage) -> None:
+        """Validates, writes the epoch's row, decides on best, plateau and patience, and saves."""
+        state, settings = self.state, self._settings
+        start = time.perf_counter()
+        results = self._step.results()
+        norm = results.pop("gradient_norm")
+        values = {f"train_{name}": value for name, value in results.items()}
+        values |= {f"val_{name}": value for name, value in self._validate().items()}
+        if not all(math.isfinite(value) for value in (norm, *values.values())):
+            raise self._not_finite("validation loss")
+        learning_rate = self._step.learning_rate()
+        self._step.reset()
+        state.epoch, state.stage_epoch, state.epoch_step = state.epoch + 1, state.stage_epoch + 1, 0
+        is_best = state.best.update(settings.best_metric, values[settings.best_metric], state.epoch)
+        if settings.early_stopping is not None:
+            stopping = settings.early_stopping
+            state.early_stopping.update(stopping.metric, values[stopping.metric], state.epoch, stopping.min_delta)
+        if settings.plateau is not None:
+            self._reduce_on_plateau(settings.plateau, values, stage.learning_rate)
+        state.seconds += time.perf_counter() - start
+        row = {
+            "stage": stage.name,
+            "epoch": state.epoch,
+            "step": state.step,
+            "seconds": f"{state.seconds:.3f}",
+            "learning_rate": learning_rate,
+            "gradient_norm": norm,
+            **values,
+        }
+        append_line(self._run.metrics, metrics_row(self.columns, row))
+        self.save_checkpoint(best=is_best)
+        self._observer.epoch(row, self.num_epochs, is_best)
+
+    def _reduce_on_plateau(self, plateau: Plateau, values: dict[str, float], learning_rate: float) -> None:
+        tracker = self.state.plateau
+        tracker.update(plateau.metric, values[plateau.metric], self.state.epoch, plateau.min_delta)
+        if tracker.waited >= plateau.patience:
+            tracker.waited = 0
+            smallest = min(1.0, plateau.minimum / learning_rate)
+            self._step.rate_factor = max(self._step.rate_factor * plateau.factor, smallest)
+
+    def _validate(self) -> dict[str, float]:
+        if self._evaluation is None or self._validation_data is None:
+            return {}
+        data = self._validation_data
+        with self._averaged_weights():
+            self._evaluation.reset()
+            source = data.source(0)
+            for first in range(0, data.num_steps, self._steps_a_call):
+                self._evaluation.run(source, first, min(self._steps_a_call, data.num_steps - first))
+                if self._signal is not None:
+                    break
+        self._stop_if_asked(saved=False)
+        return self._evaluation.results()
+
+    @contextlib.contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """Within it, the model has the moving average of its weights, if one is kept."""
+        if not self._settings.ema:
+            yield
+            return
+        variables = self._model.trainable_variables
+        own = [tf.identity(variable.value) for variable in variables]
+        self._optimizer.finalize_variable_values(variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, own, strict=True):
+                variable.assign(value)
+
+    # Faults and signals -----------------------------------------------------------------------------------------------
+
+    def _not_finite(self, what: str) -> CheckFailed:
+        state = self.state
+        kept = f"The last checkpoint, of epoch {state.epoch}, stands." if self._run.checkpoints.exists() else ""
+        return CheckFailed(
+            f"the {what} is not finite in epoch {state.epoch + 1}, near step {state.step}; training stopped. {kept} "
+            "Try a lower train.optimizer.learning_rate, or train.gradient_clipping.".replace("  ", " ")
+        )
+
+    @contextlib.contextmanager
+    def _heeding_signals(self) -> Iterator[None]:
+        """Within it, the first Ctrl-C or SIGTERM is noted and heeded between two calls; a second one ends at once."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            if self._signal is not None:
+                raise KeyboardInterrupt
+            self._signal = number
+
+        earlier = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    def _stop_if_asked(self, *, saved: bool) -> None:
+        if self._signal is None:
+            return
+        if not saved:
+            self.save_checkpoint()
+        raise Interrupted(f"stopped in epoch {self.state.epoch + 1} at step {self.state.step}", self._signal)

@@ -1,0 +1,70 @@
+"""What training lowers, and what it reports: weighted means of one value for each sample (or step of a sequence)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+Tensor = Any  # a symbolic or eager tf.Tensor
+Batch = Mapping[str, Any]  # {x, y: {…}, weight: float32 [b], index: int64 [b]}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss, the weights of its mean, and metrics of the same samples.
+
+    The result of a batch is ``sum(weight * loss) / sum(weight)``, with both sums taken over the whole batch: over all
+    its parts under gradient accumulation, over all devices under a strategy.
+
+    Attributes:
+        loss: (model outputs, batch) -> float32 ``[b]`` (or ``[b, t]``), not yet weighted.
+        metrics: by name, (model outputs, batch) -> float32 of the same shape.
+        loss_weight: batch -> the weights of the loss in training. Default: the batch's own, which the metrics always
+            use.
+    """
+
+    loss: Callable[[Tensor, Batch], Tensor]
+    metrics: Mapping[str, Callable[[Tensor, Batch], Tensor]]
+    loss_weight: Callable[[Batch], Tensor] = field(default=lambda batch: batch["weight"])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What an epoch reports, in order."""
+        return ("loss", *self.metrics)
+
+
+def classification(*, num_classes: int, label_smoothing: float, class_weights: tuple[float, ...] | None) -> Objective:
+    """Cross-entropy of float32 logits ``[b, num_classes]`` with int32 labels ``y["class"]`` ``[b]``, and accuracy.
+
+    Args:
+        label_smoothing: epsilon in [0, 1): the target is ``1 - epsilon`` on the label plus ``epsilon / num_classes`` on
+            every class (Szegedy et al. 2016, section 7).
+        class_weights: weight of each class in the training loss, in the order of the outputs.
+    """
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        label = batch["y"]["class"]
+        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
+        if label_smoothing == 0.0:
+            return cross_entropy
+        # sum over classes of -log p / num_classes, by way of the logits
+        uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
+        return (1.0 - label_smoothing) * cross_entropy + label_smoothing * uniform
+
+    def accuracy(logits: Tensor, batch: Batch) -> Tensor:
+        predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return tf.cast(tf.equal(predicted, batch["y"]["class"]), tf.float32)
+
+    if class_weights is None:
+        return Objective(loss=loss, metrics={"accuracy": accuracy})
+    if len(class_weights) != num_classes:
+        raise ValueError(
+            f"class_weights must hold one weight for each of {num_classes} classes. Received {len(class_weights)}."
+        )
+    weight_of_class = tf.constant(class_weights, tf.float32)
+
+    def loss_weight(batch: Batch) -> Tensor:
+        return batch["weight"] * tf.gather(weight_of_class, batch["y"]["class"])
+
+    return Objective(loss=loss, metrics={"accuracy": accuracy}, loss_weight=loss_weight)

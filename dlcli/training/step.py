@@ -1,0 +1,305 @@
+"""The training step and its evaluation counterpart: many steps in one compiled call, under a tf.distribute strategy.
+
+Gradients are summed over the parts of a batch and over the replicas before anything is decided on them: whether they
+are finite, how they are clipped, the update. So a result does not depend on how a batch is divided.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.training.objective import Batch, Objective, Tensor
+from dlcli.training.schedule import Rate
+
+Source = Any  # the data of an epoch: a tensor or an iterator
+
+
+class Data(Protocol):
+    """The batches of one split, such as :class:`dlcli.data.batches.Batches`."""
+
+    num_samples: int
+    batch_size: int
+    num_steps: int  # of an epoch
+
+    def source(self, epoch: int, first_step: int = 0) -> Source:
+        """The data of an epoch from a step on."""
+
+    def element(self, source: Source, step: Tensor) -> dict[str, Tensor]:
+        """Traced: the element of a step of the epoch; every tensor in it has the samples as its first dimension."""
+
+    def assemble(self, element: dict[str, Tensor]) -> Batch:
+        """Traced: completes an element, or a part of one, to a batch."""
+
+
+INITIAL_LOSS_SCALE = 2.0**15
+LOSS_SCALE_GROWTH_STEPS = (
+    2000  # finite steps after which the loss scale is doubled (Micikevicius et al. 2018, section 3.2)
+)
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """A bound on a batch's gradient: on each variable's L2 norm, on the L2 norm over all, or on each element."""
+
+    kind: Literal["norm", "global_norm", "value"]
+    value: float
+
+    def apply(self, gradients: list[Tensor], global_norm: Tensor) -> list[Tensor]:
+        if self.kind == "norm":
+            return [tf.clip_by_norm(gradient, self.value) for gradient in gradients]
+        if self.kind == "global_norm":
+            return list(tf.clip_by_global_norm(gradients, self.value, use_norm=global_norm)[0])
+        return [tf.clip_by_value(gradient, -self.value, self.value) for gradient in gradients]
+
+
+class TrainStep:
+    """Many training steps in one compiled call.
+
+    Beside the model's and the optimizer's variables, its state is in ``variables``: all of it is saved in a checkpoint.
+
+    Args:
+        model: inputs -> what ``objective`` takes; called with ``training=True``.
+        optimizer: built on the model's trainable variables; holds no clipping or accumulation of its own.
+        data: the batches.
+        rate: learning rate by the step within the stage.
+        num_parts: parts in which a batch is computed, one after another.
+        part_size: samples of a part (the last may be smaller).
+        loss_scaling: float16 only: scales the loss so that gradients do not underflow, and skips a step that overflows.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        objective: Objective,
+        data: Data,
+        rate: Rate,
+        clipping: Clipping | None,
+        num_parts: int,
+        part_size: int,
+        loss_scaling: bool,
+    ) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._objective = objective
+        self._data = data
+        self._rate = rate
+        self._clipping = clipping
+        self._num_parts = num_parts
+        self._part_size = part_size
+        self._loss_scaling = loss_scaling
+        self._trainable = [variable.value for variable in model.trainable_variables]
+        self._strategy = tf.distribute.get_strategy()
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)  # within the stage
+        self._rate_factor = tf.Variable(1.0, dtype=tf.float32, trainable=False)  # of reduce on plateau
+        self._totals = tf.Variable(tf.zeros(self._num_sums, tf.float64), trainable=False)
+        self._loss_scale = tf.Variable(INITIAL_LOSS_SCALE if loss_scaling else 1.0, dtype=tf.float32, trainable=False)
+        self._finite_steps = tf.Variable(0, dtype=tf.int64, trainable=False)  # since the loss scale last changed
+        self._run = tf.function(self._many_steps)
+
+    @property
+    def _num_sums(self) -> int:
+        # sums of weight * value for the loss and each metric, both weights' sums, the gradient's norm, the steps
+        return len(self._objective.names) + 4
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The step's own state."""
+        return [self._step, self._rate_factor, self._totals, self._loss_scale, self._finite_steps]
+
+    def run(self, source: Source, first_step: int, num_steps: int) -> bool:
+        """Takes ``num_steps`` steps of the epoch from ``first_step`` on; False when one is not finite, which ends it.
+
+        No update is made from a loss or gradient that is not finite.
+        """
+        return bool(self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64)))
+
+    def results(self) -> dict[str, float]:
+        """Weighted means since the last :meth:`reset` by the objective's names, and the mean ``gradient_norm``."""
+        *sums, loss_weight, metric_weight, norm, steps = self._totals.numpy().tolist()
+        weights = [loss_weight] + [metric_weight] * (len(sums) - 1)
+        means = {name: total / weight for name, total, weight in zip(self._objective.names, sums, weights, strict=True)}
+        return {**means, "gradient_norm": norm / steps}
+
+    def reset(self) -> None:
+        """Starts the means of a new epoch."""
+        self._totals.assign(tf.zeros_like(self._totals))
+
+    def learning_rate(self) -> float:
+        """The rate of the last step taken."""
+        step = tf.maximum(self._step - 1, 0)
+        return float(self._rate(step) * self._rate_factor)
+
+    @property
+    def rate_factor(self) -> float:
+        """What the schedule's rate is multiplied by."""
+        return float(self._rate_factor)
+
+    @rate_factor.setter
+    def rate_factor(self, factor: float) -> None:
+        self._rate_factor.assign(factor)
+
+    # Traced -----------------------------------------------------------------------------------------------------------
+
+    def _many_steps(self, source: Source, first_step: Tensor, num_steps: Tensor) -> Tensor:
+        step = self._step.read_value()
+        totals = self._totals.read_value()
+        going_well = tf.constant(True)
+        done = tf.constant(0, tf.int64)
+        while done < num_steps and going_well:
+            self._optimizer.learning_rate.assign(self._rate(step + done) * self._rate_factor)
+            element = self._data.element(source, first_step + done)
+            sums, going_well = _first(self._strategy, self._strategy.run(self._one_step, args=(element,)))
+            totals += tf.cast(sums, tf.float64)
+            done += 1
+        self._step.assign_add(done)
+        self._totals.assign(totals)
+        return going_well
+
+    def _one_step(self, element: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """One update on one replica. Returns the sums for :meth:`results` over all replicas, and whether to go on."""
+        batch = self._data.assemble(_replica_share(self._strategy, element))
+        loss_weight = self._all_sum(tf.reduce_sum(self._objective.loss_weight(batch)))
+        if self._num_parts == 1:
+            sums, gradients = self._gradients(batch, loss_weight)
+        else:
+            sums, gradients = self._gradients_by_parts(batch, loss_weight)
+        *gradients, sums = self._all_sum([*gradients, sums])
+        if self._loss_scaling:
+            gradients = [gradient / self._loss_scale for gradient in gradients]
+        norm = tf.linalg.global_norm(gradients)
+        finite = tf.math.is_finite(sums[0] + norm)
+        if self._clipping is not None:
+            gradients = self._clipping.apply(gradients, norm)
+        if finite:
+            self._update(gradients)
+        sums = tf.concat([sums, [norm, 1.0]], axis=0)
+        if self._loss_scaling:
+            # an overflow is expected now and then: the step is skipped and the scale halved, until there is none left
+            going_well = tf.logical_or(finite, self._loss_scale > 1.0)
+            self._adapt_loss_scale(finite)
+            return tf.where(finite, sums, tf.zeros_like(sums)), going_well
+        return sums, finite
+
+    def _update(self, gradients: list[Tensor]) -> None:
+        # the optimizer sums over the replicas by itself: hand it its share of what is summed already
+        num_replicas = self._strategy.num_replicas_in_sync
+        shares = gradients if num_replicas == 1 else [gradient / num_replicas for gradient in gradients]
+        self._optimizer.apply(shares, self._model.trainable_variables)
+
+    def _all_sum(self, value: Any) -> Any:
+        if self._strategy.num_replicas_in_sync == 1:
+            return value
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+    def _gradients(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Sums of a part of a batch, and its part of the gradient of the batch's loss, times the loss scale."""
+        objective = self._objective
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._trainable)
+            outputs = self._model(batch["x"], training=True)
+            weights = objective.loss_weight(batch)
+            loss_sum = tf.reduce_sum(weights * objective.loss(outputs, batch))
+            # regularisation has its full weight once in a batch, however it is divided
+            share = tf.reduce_sum(weights) / loss_weight
+            loss = loss_sum / loss_weight + sum(self._model.losses, start=tf.constant(0.0)) * share
+            scaled = loss * self._loss_scale if self._loss_scaling else loss
+        gradients = tape.gradient(scaled, self._trainable)
+        metric_sums = [tf.reduce_sum(batch["weight"] * metric(outputs, batch)) for metric in objective.metrics.values()]
+        sums = tf.stack([loss * loss_weight, *metric_sums, tf.reduce_sum(weights), tf.reduce_sum(batch["weight"])])
+        return sums, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _gradients_by_parts(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
+        num_samples = tf.shape(batch["weight"])[0]
+        sums, gradients = self._gradients(_part(batch, 0, self._part_size), loss_weight)
+        start = tf.constant(self._part_size)
+        while start < num_samples:
+            more_sums, more_gradients = self._gradients(_part(batch, start, self._part_size), loss_weight)
+            sums += more_sums
+            gradients = [a + b for a, b in zip(gradients, more_gradients, strict=True)]
+            start += self._part_size
+        return sums, gradients
+
+    def _adapt_loss_scale(self, finite: Tensor) -> None:
+        self._finite_steps.assign(tf.where(finite, self._finite_steps + 1, 0))
+        grow = self._finite_steps >= LOSS_SCALE_GROWTH_STEPS
+        factor = tf.where(finite, tf.where(grow, 2.0, 1.0), 0.5)
+        self._loss_scale.assign(tf.maximum(self._loss_scale * factor, 1.0))
+        self._finite_steps.assign(tf.where(grow, tf.zeros_like(self._finite_steps), self._finite_steps))
+
+
+def _part(batch: Batch, start: Any, size: int) -> Batch:
+    part: Batch = tf.nest.map_structure(lambda tensor: tensor[start : start + size], dict(batch))
+    return part
+
+
+def _replica_share(strategy: tf.distribute.Strategy, element: dict[str, Tensor]) -> dict[str, Tensor]:
+    """This replica's samples of an element."""
+    num_replicas = strategy.num_replicas_in_sync
+    if num_replicas == 1:
+        return element
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    size = -(-tf.shape(next(iter(element.values())))[0] // num_replicas)
+    return {name: tensor[replica * size : (replica + 1) * size] for name, tensor in element.items()}
+
+
+def _first(strategy: tf.distribute.Strategy, values: Any) -> Any:
+    """One replica's values, where all have the same because they were reduced inside."""
+    return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], values)
+
+
+class EvaluationStep:
+    """Loss and metrics of a model in inference mode, many batches in one compiled call."""
+
+    def __init__(self, *, model: keras.Model, objective: Objective, data: Data) -> None:
+        self._model = model
+        self._objective = objective
+        self._data = data
+        self._strategy = tf.distribute.get_strategy()
+        self._totals = tf.Variable(tf.zeros(len(objective.names) + 1, tf.float64), trainable=False)
+        self._run = tf.function(self._many_steps)
+
+    def run(self, source: Source, first_step: int, num_steps: int) -> None:
+        """Adds ``num_steps`` batches from ``first_step`` on to the means."""
+        self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64))
+
+    def results(self) -> dict[str, float]:
+        """Means over the samples since the last :meth:`reset`, each weighted by the batch's own weights."""
+        *sums, weight = self._totals.numpy().tolist()
+        return {name: total / weight for name, total in zip(self._objective.names, sums, strict=True)}
+
+    def reset(self) -> None:
+        """Starts new means."""
+        self._totals.assign(tf.zeros_like(self._totals))
+
+    def _many_steps(self, source: Source, first_step: Tensor, num_steps: Tensor) -> None:
+        totals = self._totals.read_value()
+        for step in tf.range(first_step, first_step + num_steps):
+            element = self._data.element(source, step)
+            sums = self._strategy.run(self._one_step, args=(element,))
+            totals += tf.cast(self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None), tf.float64)
+        self._totals.assign(totals)
+
+    def _one_step(self, element: dict[str, Tensor]) -> Tensor:
+        batch = self._data.assemble(_replica_share(self._strategy, element))
+        outputs = self._model(batch["x"], training=False)
+        values = [
+            self._objective.loss(outputs, batch),
+            *(m(outputs, batch) for m in self._objective.metrics.values()),
+        ]
+        return tf.stack([*(tf.reduce_sum(batch["weight"] * v) for v in values), tf.reduce_sum(batch["weight"])])
+
+
+def predict(model: keras.Model, data: Data) -> np.ndarray:
+    """The model's outputs for every sample of a split, float32 ``[n, ...]``, in inference mode."""
+
+    def one_step(source: Source, step: Tensor) -> Tensor:
+        return model(data.assemble(data.element(source, step))["x"], training=False)
+
+    compiled = tf.function(one_step)
+    source = data.source(0)
+    return np.concatenate([compiled(source, tf.constant(step, tf.int64)).numpy() for step in range(data.num_steps)])

@@ -1,0 +1,127 @@
+"""From the recipe's ``data`` section to samples and batches."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlcli.data.assemble import CommonKeys
+from dlcli.data.batches import Batches
+from dlcli.data.builtin import read_digits, read_keras_dataset
+from dlcli.data.csv_file import read_csv
+from dlcli.data.folder import read_folder
+from dlcli.data.npz import read_npz
+from dlcli.data.samples import Dataset, Samples
+from dlcli.errors import InputError
+from dlcli.recipe.data import Csv, Digits, Folder, ImageData, KerasDataset, Npz
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.workflow.talk import Talk
+
+
+def open_dataset(loaded: LoadedRecipe, talk: Talk) -> Dataset:
+    """Reads the recipe's data, every picture once to find damage before training starts.
+
+    Raises:
+        InputError: they cannot be used; a missing path is located in the recipe.
+    """
+    path = getattr(loaded.recipe.data, "path", None)
+    if path is not None and not Path(path).exists():
+        raise loaded.fault(
+            "data.path", f"no such file or folder: {path}. Correct it, or name the place with --data PATH"
+        )
+    return read_dataset(loaded.recipe.data, talk)
+
+
+def read_dataset(section: ImageData, talk: Talk, *, classes: tuple[str, ...] | None = None) -> Dataset:
+    """Reads the data of a ``data`` section.
+
+    Args:
+        classes: of a trained model, in the order of its outputs, whose labels are to be used.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    common = CommonKeys(
+        image_size=section.image_size,
+        color_mode=section.color_mode,
+        resize=section.resize,
+        interpolation=section.interpolation,
+        antialias=section.antialias,
+        validation=section.validation,
+        test=section.test,
+        split_seed=section.split_seed,
+        limit=section.limit,
+    )
+    match section:
+        case Digits():
+            return read_digits(classes=classes, **common)
+        case KerasDataset():
+            return read_keras_dataset(kind=section.kind, path=section.path, classes=classes, **common)
+        case Npz():
+            return read_npz(
+                path=section.path,
+                value_range=section.value_range,
+                layout=section.layout,
+                classes=classes,
+                **common,
+            )
+        case Folder():
+            return read_folder(
+                path=section.path,
+                on_bad_image=section.on_bad_image,
+                classes=classes,
+                progress=talk.reading,
+                **common,
+            )
+        case Csv():
+            return read_csv(
+                path=section.path,
+                image=section.image,
+                label=section.label,
+                split=section.split,
+                group=section.group,
+                on_bad_image=section.on_bad_image,
+                classes=classes,
+                progress=talk.reading,
+                **common,
+            )
+
+
+def section_for(path: Path, trained_on: ImageData) -> ImageData:
+    """A ``data`` section that reads a folder, an .npz or a .csv as a trained model's data were read, undivided.
+
+    Raises:
+        InputError: the path is none of these.
+    """
+    common: dict[str, Any] = {
+        key: getattr(trained_on, key) for key in ("image_size", "color_mode", "resize", "interpolation", "antialias")
+    }
+    common |= {"path": str(path.absolute()), "validation": 0.0, "test": 0.0}
+    if path.is_dir():
+        return Folder(kind="folder", **common)
+    if path.suffix == ".csv":
+        columns = (
+            {key: getattr(trained_on, key) for key in ("image", "label", "split")}
+            if isinstance(trained_on, Csv)
+            else {}
+        )
+        return Csv(kind="csv", **common, **columns)
+    if path.suffix == ".npz":
+        reading = (
+            {key: getattr(trained_on, key) for key in ("value_range", "layout")} if isinstance(trained_on, Npz) else {}
+        )
+        return Npz(kind="npz", **common, **reading)
+    raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
+
+
+def batches(samples: Samples, *, batch_size: int, seed: int | None = None, chosen: np.ndarray | None = None) -> Batches:
+    """The batches of a split, or of the ``chosen`` samples of it."""
+    index = np.arange(len(samples)) if chosen is None else chosen
+    return Batches(
+        labels=samples.labels[index],
+        pixels=None if samples.pixels is None else samples.pixels[index],
+        load=lambda positions: samples.load(index[positions]),
+        shape=samples.shape,
+        batch_size=batch_size,
+        seed=seed,
+    )

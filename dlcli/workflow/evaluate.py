@@ -1,0 +1,142 @@
+"""``dlcli evaluate``: a trained model's results on a split or on other data with the same labels."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.samples import Dataset, Samples
+from dlcli.errors import InputError
+from dlcli.evaluation import classification
+from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.report import plots
+from dlcli.rundir import RunDir, csv_text, read_json, replace_file, replace_json
+from dlcli.training import objective
+from dlcli.workflow.data import batches, read_dataset, section_for
+from dlcli.workflow.load import load_model
+from dlcli.workflow.talk import Talk
+
+NUM_MISTAKES = 25  # shown in plots/mistakes.png
+
+
+def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -> dict[str, Any]:
+    """Evaluates a run's best model and writes ``evaluation/<split>/``.
+
+    Args:
+        split: train, validation or test; None for test, or validation where there is none.
+        data: a recipe, folder, .npz or .csv to evaluate on instead of the run's own data.
+
+    Returns the metrics, with ``run``, ``split`` and ``folder``.
+
+    Raises:
+        InputError: the run has no model, the data cannot be used, or there is no such split.
+    """
+    loaded = load(run.config)
+    classes = tuple(read_json(run.labels)["classes"])
+    model = load_model(run)
+    recipe = loaded.recipe
+    if data is None:
+        name, samples = _own_split(read_dataset(recipe.data, talk, classes=classes), split, run)
+    else:
+        name, samples = _other_data(data, loaded, classes, split, talk)
+    if samples.shape != model.input_shape[1:]:
+        raise InputError(f"{data}: samples have shape {samples.shape}; the model takes {model.input_shape[1:]}.")
+    talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
+    metrics = evaluate_split(
+        run.evaluation(name),
+        model,
+        samples,
+        classes=classes,
+        label_smoothing=recipe.train.label_smoothing,
+        batch_size=recipe.train.batch_size,
+        talk=talk,
+    )
+    return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
+
+
+def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, Samples]:
+    name = split or next(name for name in ("test", "validation", "train") if name in dataset.splits)
+    if name not in dataset.splits:
+        raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(dataset.splits)}.")
+    return name, dataset.splits[name]
+
+
+def _other_data(
+    data: Path, loaded: LoadedRecipe, classes: tuple[str, ...], split: str | None, talk: Talk
+) -> tuple[str, Samples]:
+    """The samples to evaluate on, and the name of the evaluation's folder: the data's own name, and the split's."""
+    if not data.exists():
+        raise InputError(f"{data}: no such recipe, file or folder.")
+    if data.suffix in (".yaml", ".yml"):
+        section = load(data).recipe.data
+        read_as = ("image_size", "color_mode", "resize", "interpolation", "antialias")
+        section = section.model_copy(update={key: getattr(loaded.recipe.data, key) for key in read_as})
+    else:
+        section = section_for(data, loaded.recipe.data)
+    dataset = read_dataset(section, talk, classes=classes)
+    if split is None:
+        split = "test" if "test" in dataset.splits else "validation" if "validation" in dataset.splits else "train"
+    if split not in dataset.splits:
+        raise InputError(f"{data}: has no {split} split; it has {', '.join(dataset.splits)}.")
+    return f"{data.stem}-{split}", dataset.splits[split]
+
+
+def evaluate_split(
+    folder: Path,
+    model: keras.Model,
+    samples: Samples,
+    *,
+    classes: tuple[str, ...],
+    label_smoothing: float,
+    batch_size: int,
+    talk: Talk,
+) -> dict[str, Any]:
+    """Evaluates a classifier on samples; writes metrics.json, per_class.csv, predictions.csv and two plots."""
+    logits, probabilities = predict_logits(model, samples, batch_size=batch_size, talk=talk)
+    loss = objective.classification(num_classes=len(classes), label_smoothing=label_smoothing, class_weights=None).loss
+    losses = loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
+    metrics = classification.metrics(
+        samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_json(folder / "metrics.json", metrics)
+    per_class = classification.per_class(samples.labels, probabilities, classes)
+    predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
+    for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
+        replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    replace_file(folder / "confusion_matrix.png", plots.confusion_matrix(metrics["confusion_matrix"], classes))
+    replace_file(folder / "mistakes.png", _plot_mistakes(samples, probabilities, classes))
+    return metrics
+
+
+def predict_logits(
+    model: keras.Model, samples: Samples, *, batch_size: int, talk: Talk
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits float32 ``[n, classes]`` and probabilities float32 ``[n, classes]`` of all samples, in inference mode."""
+    both = keras.Model(model.input, [model.get_layer("logits").output, model.output])
+    data = batches(samples, batch_size=batch_size)
+    step = tf.function(lambda source, i: both(data.assemble(data.element(source, i))["x"], training=False))
+    source = data.source(0)
+    logits, probabilities = [], []
+    for i in range(data.num_steps):
+        some_logits, some_probabilities = step(source, tf.constant(i, tf.int64))
+        logits.append(some_logits.numpy())
+        probabilities.append(some_probabilities.numpy())
+        talk.evaluating(i + 1, data.num_steps)
+    return np.concatenate(logits).astype(np.float32), np.concatenate(probabilities)
+
+
+def _plot_mistakes(samples: Samples, probabilities: np.ndarray, classes: tuple[str, ...]) -> bytes:
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != samples.labels)
+    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_MISTAKES]
+    return plots.mistakes(
+        samples.load(shown) if len(shown) else np.zeros((0, *samples.shape), np.uint8),
+        labels=[classes[samples.labels[i]] for i in shown],
+        predicted=[classes[predicted[i]] for i in shown],
+        confidence=[float(confidence[i]) for i in shown],
+        names=[samples.names[i] for i in shown],
+    )
