@@ -83,7 +83,7 @@ def _overrides(options: dict[str, Any]) -> list[Any]:
             overrides.append(Override(key, options[option], origin))
     if options["data"] is not None:
         path = str(Path(options["data"]).expanduser().absolute())
-        overrides.append(Override("data.path", path, f"--data {options['data']}", plain_text=True))
+        overrides.append(Override.of_value("data.path", path, f"--data {options['data']}"))
     if options["deterministic"]:
         overrides.append(Override("train.deterministic", "true", "--deterministic"))
     return overrides
@@ -101,27 +101,30 @@ def _train(recipe: Path | None, options: dict[str, Any]) -> None:
 
     overrides = _overrides(options)
     loaded = load(recipe, overrides)
-    common = {"device": start_tensorflow(options["device"])}
+    device = start_tensorflow(options["device"])
     from dlcli.workflow import train as workflow
     from dlcli.workflow.talk import Talk
 
-    common["talk"] = Talk(quiet=options["quiet"])
-    place = {"runs": options["runs"], "name": options["name"]}
+    talk = Talk(quiet=options["quiet"])
+    runs, name = options["runs"], options["name"]
     if options["dry_run"]:
-        _show_plan(workflow.dry_run(loaded, **common), options["as_json"])
+        _show_plan(workflow.dry_run(loaded, device=device, talk=talk), options["as_json"])
     elif options["overfit"] is not None:
-        _show_overfit(workflow.overfit(loaded, num_batches=options["overfit"], **common), options["as_json"])
+        facts = workflow.overfit(loaded, num_batches=options["overfit"], device=device, talk=talk)
+        _show_overfit(facts, options["as_json"])
     elif options["seeds"] is not None:
         first = loaded.recipe.train.seed
         results = workflow.train_seeds(
             lambda seed: load(recipe, [*overrides, Override("train.seed", str(seed), f"--seeds, seed {seed}")]),
             range(first, first + options["seeds"]),
-            **place,
-            **common,
+            runs=runs,
+            name=name,
+            device=device,
+            talk=talk,
         )
         _show_seeds(results, options["as_json"])
     else:
-        _show_run(workflow.train(loaded, **place, **common), options["as_json"])
+        _show_run(workflow.train(loaded, runs=runs, name=name, device=device, talk=talk), options["as_json"])
 
 
 def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:

@@ -1,13 +1,15 @@
 """The recipe of ``task: classification``: images (signals, volumes) into one of several classes."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Literal
 
-from pydantic import Field
-
-from dlcli.recipe.data import ImageData
-from dlcli.recipe.fields import Section
-from dlcli.recipe.model import ImageClassifier
+from dlcli.recipe.data import ImageData, Npz
+from dlcli.recipe.fields import RunName, Section
+from dlcli.recipe.model import Convnet, ImageClassifier, Lenet5
 from dlcli.recipe.train import Train
+
+RANK = {"signal": 1, "image": 2, "volume": 3}
+"""Dimensions of the convolution that fit each layout of the samples."""
 
 
 class Classification(Section):
@@ -15,7 +17,7 @@ class Classification(Section):
 
     task: Literal["classification"]
     """What is learned."""
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")] | None = None
+    name: RunName | None = None
     """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: ImageData
     """Where the samples come from."""
@@ -23,3 +25,13 @@ class Classification(Section):
     """The network."""
     train: Train = Train()
     """How it is trained."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        layout = self.data.layout if isinstance(self.data, Npz) else "image"
+        if isinstance(self.model, Convnet) and self.model.rank != RANK[layout]:
+            yield (
+                "model.rank",
+                f"must be {RANK[layout]}, because the layout of the data is {layout}. Received {self.model.rank}.",
+            )
+        if isinstance(self.model, Lenet5) and layout != "image":
+            yield "model.kind", f"lenet5 takes pictures, and the layout of the data is {layout}; use convnet or mlp"

@@ -1,33 +1,38 @@
-"""The ``data`` section for images: where samples come from, how pictures are brought to one size, how they are split."""
+"""The ``data`` section for images: where samples come from, how pictures get one size, how samples are split."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.recipe.fields import Count, Number, Proportion, Section
+from dlcli.recipe.fields import Count, LocalPath, Number, Proportion, Section, Seed, Text
 
 
 class ImageSource(Section):
     """The keys that every source of images has."""
 
     image_size: tuple[Count, Count] | None = None
-    """Height and width in pixels that every picture is brought to. Default: the size the pictures have, where they all have one."""
+    """Height and width in pixels that every picture is brought to. Default: their own, where they all have one size."""
     color_mode: Literal["grayscale", "rgb"] | None = None
     """One channel or three. Default: what the pictures have; rgb where they are mixed."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
-    """How a picture of another shape is brought to `image_size`: stretch both sides; scale and crop the centre; scale and pad with black."""
+    """How pictures of another shape get `image_size`: stretch them, crop to the centre, or pad with black."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
     """How pixels are interpolated when a picture is scaled."""
     antialias: bool = True
     """Average over all the pixels that a smaller picture's pixel covers (no effect on `nearest` or when enlarging)."""
     validation: Proportion | None = None
-    """Proportion of the samples held out to follow training. Default: 0.1 where the source has no validation split of its own."""
+    """Proportion of the samples held out to follow training. Default: 0.1 where the source has no validation split."""
     test: Proportion | None = None
-    """Proportion of the samples held out for the final evaluation. Default: 0.2 where the source comes without any split, else 0."""
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    """Proportion of the samples held out for the final test. Default: 0.2 where the source has no splits, else 0."""
+    split_seed: Seed = 0
     """Seed of the split. It is apart from `train.seed`, so that runs with several seeds share one test split."""
     limit: Count | None = None
     """Use at most this many samples of each split (drawn evenly over the classes), to try things out."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
+            yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
 
 
 class Digits(ImageSource):
@@ -42,7 +47,7 @@ class KerasDataset(ImageSource):
 
     kind: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"]
     """Source of the samples."""
-    path: str | None = None
+    path: LocalPath | None = None
     """A local copy: an .npz with x_train, y_train, x_test and y_test. Default: Keras's own cache, else a download."""
 
 
@@ -51,20 +56,37 @@ class Npz(ImageSource):
 
     kind: Literal["npz"]
     """Source of the samples."""
-    path: str
+    path: LocalPath
     """The .npz file, relative to the recipe's folder."""
     value_range: tuple[Number, Number] = (0.0, 255.0)
     """Smallest and largest value that a pixel can have in the file; they become 0 and 255. Only for `layout: image`."""
     layout: Literal["image", "signal", "volume"] = "image"
-    """What a sample is: image [height, width] or [height, width, channels]; signal [time, channels]; volume [depth, height, width, channels]."""
+    """A sample: image [height, width(, channels)], signal [time, channels], volume [depth, height, width, channels]."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        low, high = self.value_range
+        if low >= high:
+            yield "value_range", f"the first value must be below the second. Received [{low}, {high}]."
+        if self.layout != "image":
+            for key, is_set in (
+                ("image_size", self.image_size is not None),
+                ("color_mode", self.color_mode is not None),
+                ("value_range", self.value_range != (0.0, 255.0)),
+            ):
+                if is_set:
+                    yield (
+                        key,
+                        f"belongs to pictures only; remove it, or set layout to image. The layout is {self.layout}.",
+                    )
 
 
 class Folder(ImageSource):
-    """A folder for each class, either directly under `path` or under path/train, path/validation (or val) and path/test."""
+    """A folder for each class, directly under `path` or under path/train, path/validation (or val) and path/test."""
 
     kind: Literal["folder"]
     """Source of the samples."""
-    path: str
+    path: LocalPath
     """The folder, relative to the recipe's folder."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about a picture that cannot be read: stop before training starts, or leave it out and count it."""
@@ -75,15 +97,15 @@ class Csv(ImageSource):
 
     kind: Literal["csv"]
     """Source of the samples."""
-    path: str
+    path: LocalPath
     """The .csv file, relative to the recipe's folder."""
-    image: str = "path"
+    image: Text = "path"
     """Name of the column that holds the picture's path."""
-    label: str = "label"
+    label: Text = "label"
     """Name of the column that holds the class."""
-    split: str | None = None
+    split: Text | None = None
     """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
-    group: str | None = None
+    group: Text | None = None
     """Name of a column whose equal values must stay in one split: the patient, the scene, the photographer."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about a picture that cannot be read: stop before training starts, or leave it out and count it."""

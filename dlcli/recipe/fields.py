@@ -1,43 +1,101 @@
-"""What every section of a recipe is made of: the base class, and numbers that may be written as fractions."""
+"""What every section of a recipe is made of: the base class, and the types that many keys share."""
 
+import os
 import re
-from typing import Annotated, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
 
-FRACTION = re.compile(r"\s*([-+]?\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\s*")
+FRACTION = r"[-+]?[0-9]+(\.[0-9]+)? */ *[0-9]+(\.[0-9]+)?"
+"""A number written as a quotient, such as 8/255."""
+
+BROKEN_RULES = "broken_rules"
+"""Type of the pydantic error that carries what `Section.rules` found."""
 
 
 class Section(BaseModel):
     """A mapping of a recipe: unknown keys refused, types strict (``"30"`` is no number), immutable once read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """Yields a key (dotted where it stands deeper) and what is wrong, for each broken rule between keys."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _keep_rules(self) -> Self:
+        broken = tuple(self.rules())
+        if broken:
+            text = "; ".join(f"{key}: {message}" for key, message in broken)
+            raise PydanticCustomError(BROKEN_RULES, "{text}", {"text": text, "broken": broken})
+        return self
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a value must be, in the words of an error message, where its type alone does not say it well."""
+
+    words: str
+
+
+class _FractionsAllowed:
+    """Lets a number be written as a quotient: ``8/255`` is read as 0.03137…"""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(_read_fraction, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"type": "string", "pattern": f"^{FRACTION}$"}]}
 
 
 def _read_fraction(value: Any) -> Any:
-    """Turns ``"8/255"`` into 0.03137…; anything else is left to the type check.
+    """Turns ``"8/255"`` into its quotient; anything else is left to the type check.
 
     Raises:
         ValueError: the denominator is 0.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or re.fullmatch(FRACTION, value) is None:
         return value
-    match = FRACTION.fullmatch(value)
-    if match is None:
-        return value
-    if float(match[2]) == 0:
+    numerator, denominator = value.split("/")
+    if float(denominator) == 0:
         raise ValueError("a fraction's denominator must not be 0")
-    return float(match[1]) / float(match[2])
+    return float(numerator) / float(denominator)
 
 
-def _number_schema(**bounds: float) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": "^[-+0-9. ]+/[0-9. ]+$"}]})
+def _make_absolute(value: str, info: ValidationInfo) -> str:
+    """The path from the folder of the recipe's file, which the loader hands over; ``~`` is the user's home."""
+    if info.context is None:  # a section built in Python, not read from a recipe
+        return value
+    return os.path.abspath(os.path.join(info.context["folder"], os.path.expanduser(value)))
 
 
-Number = Annotated[float, BeforeValidator(_read_fraction), _number_schema()]
-PositiveNumber = Annotated[float, Field(gt=0), BeforeValidator(_read_fraction), _number_schema(exclusiveMinimum=0)]
-NonNegativeNumber = Annotated[float, Field(ge=0), BeforeValidator(_read_fraction), _number_schema(minimum=0)]
-Proportion = Annotated[  # in [0, 1), as of samples or of units
-    float, Field(ge=0, lt=1), BeforeValidator(_read_fraction), _number_schema(minimum=0, exclusiveMaximum=1)
+Number = Annotated[float, _FractionsAllowed()]
+PositiveNumber = Annotated[float, Gt(0), _FractionsAllowed()]
+NonNegativeNumber = Annotated[float, Ge(0), _FractionsAllowed()]
+Proportion = Annotated[float, Ge(0), Lt(1), _FractionsAllowed()]
+PositiveProportion = Annotated[float, Gt(0), Lt(1), _FractionsAllowed()]
+Count = Annotated[int, Gt(0)]
+Seed = Annotated[int, Ge(0), Le(2**32 - 1)]  # what NumPy's and Keras's generators take
+Text = Annotated[str, MinLen(1), Expected("text that is not empty")]
+LocalPath = Annotated[str, MinLen(1), AfterValidator(_make_absolute), Expected("a path")]
+RunName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"),
+    Expected("a name of at most 80 letters, digits, '.', '_' and '-' that starts with a letter or digit"),
 ]
-Count = Annotated[int, Field(gt=0)]

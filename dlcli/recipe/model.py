@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from dlcli.recipe.fields import Count, Proportion, Section
@@ -13,7 +14,7 @@ class ImageModel(Section):
     """The keys that every image model has."""
 
     preprocessing: Literal["unit", "symmetric", "none"] = "unit"
-    """What the network does first with pixels in [0, 255]: scale to [0, 1] (unit), to [-1, 1] (symmetric), nothing (none)."""
+    """What the network does first with pixels in [0, 255]: scale to [0, 1] (unit), [-1, 1] (symmetric) or not."""
 
 
 class ConvBlock(Section):
@@ -46,7 +47,7 @@ class Convnet(ImageModel):
 
     kind: Literal["convnet"]
     """Family of networks."""
-    rank: Literal[1, 2, 3] = 2
+    rank: Annotated[int, Ge(1), Le(3)] = 2
     """Dimensions of the convolution: 1 for signals, 2 for images, 3 for volumes."""
     blocks: Annotated[tuple[ConvBlock, ...], Field(min_length=1)]
     """The stages, in order."""

@@ -1,12 +1,29 @@
 """The ``train`` section: how long, with which optimizer and schedule, what is kept."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from dlcli.recipe.fields import Count, NonNegativeNumber, PositiveNumber, Proportion, Section
+from dlcli.recipe.fields import (
+    Count,
+    Expected,
+    NonNegativeNumber,
+    PositiveNumber,
+    PositiveProportion,
+    Proportion,
+    Section,
+    Seed,
+)
 
-NonNegative = Annotated[int, Field(ge=0)]
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
+
+FeatureStage = Annotated[
+    str,
+    StringConstraints(pattern=r"^(all|head|stage[1-9][0-9]*)$"),
+    Expected("all, head, a stage such as stage3"),
+]
 
 
 class Optimizer(Section):
@@ -15,7 +32,7 @@ class Optimizer(Section):
     learning_rate: PositiveNumber = 1e-3
     """The rate that the schedule starts from."""
     weight_decay: NonNegativeNumber = 0.0
-    """Decoupled weight decay: each step also takes learning_rate * weight_decay * weight off every weight but biases and normalisation's."""
+    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalisation's."""
 
 
 class Sgd(Optimizer):
@@ -29,6 +46,10 @@ class Sgd(Optimizer):
     """Proportion of the last step that is carried into the next."""
     nesterov: bool = False
     """Nesterov's momentum: the gradient is taken one step ahead."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.nesterov and self.momentum == 0:
+            yield "nesterov", "Nesterov's momentum needs momentum > 0, such as 0.9"
 
 
 class Rmsprop(Optimizer):
@@ -63,7 +84,7 @@ class Adamw(Adam):
     kind: Literal["adamw"]  # type: ignore[assignment]
     """Algorithm."""
     weight_decay: NonNegativeNumber = 0.004
-    """Decoupled weight decay: each step also takes learning_rate * weight_decay * weight off every weight but biases and normalisation's."""
+    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalisation's."""
 
 
 AnyOptimizer = Annotated[Sgd | Rmsprop | Adam | Adamw, Field(discriminator="kind")]
@@ -90,7 +111,7 @@ class StepSchedule(Schedule):
     """Form of the schedule."""
     every: PositiveNumber = 10.0
     """Epochs between two steps."""
-    factor: Annotated[PositiveNumber, Field(lt=1)] = 0.1
+    factor: PositiveProportion = 0.1
     """What the rate is multiplied by at each."""
 
 
@@ -99,7 +120,7 @@ class Exponential(Schedule):
 
     kind: Literal["exponential"]
     """Form of the schedule."""
-    factor: Annotated[PositiveNumber, Field(lt=1)] = 0.95
+    factor: PositiveProportion = 0.95
     """What the rate is multiplied by over one epoch."""
 
 
@@ -117,11 +138,11 @@ class Plateau(Schedule):
 
     kind: Literal["plateau"]
     """Form of the schedule."""
-    metric: str | None = None
+    metric: Metric | None = None
     """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
     patience: Count = 5
     """Epochs without improvement before the rate falls."""
-    factor: Annotated[PositiveNumber, Field(lt=1)] = 0.5
+    factor: PositiveProportion = 0.5
     """What the rate is multiplied by."""
     min_delta: NonNegativeNumber = 1e-4
     """A smaller change is no improvement."""
@@ -135,7 +156,7 @@ AnySchedule = Annotated[Constant | StepSchedule | Exponential | Cosine | Plateau
 class EarlyStopping(Section):
     """Stop when the metric no longer improves; the best model is kept whether or not training stops early."""
 
-    metric: str | None = None
+    metric: Metric | None = None
     """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
     patience: Count = 5
     """Epochs without improvement after which training stops."""
@@ -164,14 +185,18 @@ class Checkpoint(Section):
 class Stage(Section):
     """A part of training with its own optimizer state, schedule and patience."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+    name: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$"),
+        Expected("a name of at most 40 letters, digits, '_' and '-'"),
+    ]
     """Name of the stage, as in the column `stage` of metrics.csv."""
     epochs: Count
     """Epochs of this stage."""
     learning_rate: PositiveNumber | None = None
     """The rate that this stage's schedule starts from. Default: the optimizer's."""
-    trainable: str | Count = "all"
-    """What is trained: all; head (the layers after the features); a stage's name such as stage3 (it and all that follows); or the deepest N layers."""
+    trainable: FeatureStage | Count = "all"
+    """What is trained: all, head (after the features), a stage such as stage3 and what follows, the last N layers."""
 
 
 class Train(Section):
@@ -182,30 +207,43 @@ class Train(Section):
     batch_size: Count = 32
     """Samples for each update of the weights."""
     gradient_accumulation: Count = 1
-    """Parts in which a batch is computed, one after another, to save memory; the update is the same but for batch normalisation."""
+    """Parts in which a batch is computed in turn, to save memory; the update is the same but with batch_norm."""
     optimizer: AnyOptimizer = Adam(kind="adam")
     """Algorithm that updates the weights."""
     schedule: AnySchedule = Constant(kind="constant")
     """How the learning rate goes over the epochs."""
     gradient_clipping: GradientClipping | None = None
     """A bound on the gradient."""
-    ema: Annotated[Proportion, Field(gt=0)] | None = None
-    """Momentum of an exponential moving average of the weights, such as 0.999; validation and the saved model use the average."""
+    ema: PositiveProportion | None = None
+    """Momentum of a moving average of the weights, such as 0.999; validation and the saved model use the average."""
     label_smoothing: Proportion = 0.0
     """Proportion of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
     class_weights: Literal["balanced"] | dict[str, NonNegativeNumber] | None = None
-    """Weight of each class in the training loss: balanced (n / (classes * n of the class)), or a mapping of every class to its weight."""
+    """Weight of each class in the loss: balanced (n / (classes * n of the class)), or every class with its weight."""
     early_stopping: EarlyStopping | None = None
     """When to stop before `epochs` are over."""
-    best_metric: str | None = None
-    """The column of metrics.csv that picks the model to keep. Default: val_loss, or train_loss without a validation split."""
+    best_metric: Metric | None = None
+    """The column of metrics.csv that picks the model to keep. Default: val_loss; without validation, train_loss."""
     checkpoint: Checkpoint = Checkpoint()
     """When to save, besides each epoch's end."""
     stages: tuple[Stage, ...] = ()
     """Parts of training, one after another, each with its own epochs and rate. Default: one."""
-    seed: NonNegative = 0
+    seed: Seed = 0
     """Seed of everything random in training: first weights, order of the samples, dropout."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     """Numbers that the network computes with; the weights and the saved model are float32 always."""
     deterministic: bool = False
-    """Refuse operations whose result may differ from run to run on a GPU (slower there; a CPU is deterministic without it)."""
+    """Refuse operations whose result may vary on a GPU (slower there; a CPU is deterministic without it)."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.stages and "epochs" in self.model_fields_set:
+            yield "epochs", "has no meaning beside stages, whose own epochs count; remove it"
+        if self.gradient_accumulation > self.batch_size:
+            yield (
+                "gradient_accumulation",
+                f"must be at most batch_size, {self.batch_size}. Received {self.gradient_accumulation}.",
+            )
+        names = [stage.name for stage in self.stages]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield f"stages.{i}.name", f"stages must have different names; {name!r} is stage {names.index(name)}'s"

@@ -14,7 +14,7 @@ def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
         pairs = [(str(position), value) for position, value in enumerate(values)]
     else:
         return {prefix: [] if isinstance(values, Sequence) and not isinstance(values, str) else values}
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in pairs:
         flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
     return flat

@@ -7,9 +7,10 @@ import numpy as np
 
 from dlcli.data.assemble import CommonKeys
 from dlcli.data.batches import Batches
-from dlcli.data.builtin import read_digits, read_keras_dataset
 from dlcli.data.csv_file import read_csv
+from dlcli.data.digits import read_digits
 from dlcli.data.folder import read_folder
+from dlcli.data.keras_datasets import read_keras_dataset
 from dlcli.data.npz import read_npz
 from dlcli.data.samples import Dataset, Samples
 from dlcli.errors import InputError
@@ -54,9 +55,9 @@ def read_dataset(section: ImageData, talk: Talk, *, classes: tuple[str, ...] | N
     )
     match section:
         case Digits():
-            return read_digits(classes=classes, **common)
+            return _with_classes(read_digits(**common), classes)
         case KerasDataset():
-            return read_keras_dataset(kind=section.kind, path=section.path, classes=classes, **common)
+            return _with_classes(read_keras_dataset(kind=section.kind, path=section.path, **common), classes)
         case Npz():
             return read_npz(
                 path=section.path,
@@ -85,6 +86,16 @@ def read_dataset(section: ImageData, talk: Talk, *, classes: tuple[str, ...] | N
                 progress=talk.reading,
                 **common,
             )
+
+
+def _with_classes(dataset: Dataset, classes: tuple[str, ...] | None) -> Dataset:
+    """The data set, if its fixed classes are those of the trained model."""
+    if classes is not None and classes != dataset.classes:
+        raise InputError(
+            f"the data's classes are not those of the model: {', '.join(dataset.classes[:5])}, … "
+            f"where the model knows {', '.join(classes[:5])}, …"
+        )
+    return dataset
 
 
 def section_for(path: Path, trained_on: ImageData) -> ImageData:

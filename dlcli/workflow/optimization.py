@@ -78,6 +78,18 @@ def make_optimizer(
     return optimizer
 
 
+def slots_per_weight(train: Train) -> int:
+    """Numbers that the optimizer keeps for each trainable weight, its moving average included."""
+    average = int(train.ema is not None)
+    match train.optimizer:
+        case Sgd(momentum=momentum):
+            return average + (momentum > 0)
+        case Rmsprop(momentum=momentum):
+            return average + 1 + (momentum > 0)
+        case Adam():  # AdamW too
+            return average + 2
+
+
 def make_rate(section: AnySchedule, *, learning_rate: float, epochs: int, steps_per_epoch: int) -> schedule.Rate:
     """The learning rate by the step within a stage of ``epochs`` epochs."""
     warmup_steps = min(round(section.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch - 1)

@@ -21,7 +21,7 @@ from dlcli.recipe.override import Override
 from dlcli.recipe.train import Constant, Train
 from dlcli.recipe.write import resolved, to_yaml
 from dlcli.report import plots
-from dlcli.report.layers import layer_table, render_layer_table
+from dlcli.report.layers import layer_table, memory_text, table_text, training_memory
 from dlcli.report.tensorboard import TensorBoard
 from dlcli.rundir import RunDir, create_run, csv_text, now, read_csv, replace_by, replace_file, replace_json
 from dlcli.training import checkpoint, objective
@@ -31,7 +31,7 @@ from dlcli.workflow.compare import describe as describe_changes
 from dlcli.workflow.data import batches, open_dataset
 from dlcli.workflow.evaluate import evaluate_split
 from dlcli.workflow.model import Classifier, build_classifier, set_trainable
-from dlcli.workflow.optimization import make_settings, make_stage, stage_sections
+from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
 from dlcli.workflow.start import Device, set_precision, set_seed
 from dlcli.workflow.talk import Talk
 
@@ -296,12 +296,15 @@ def versions() -> dict[str, str]:
 def layers_text(job: Job) -> str:
     """The layer table of the job's network, with the memory that training takes."""
     train = job.loaded.recipe.train
-    return render_layer_table(
-        layer_table(job.classifier.model),
-        batch_size=-(-train.batch_size // train.gradient_accumulation),
-        slots_per_weight={"sgd": 1, "rmsprop": 1, "adam": 2, "adamw": 2}[train.optimizer.kind]
-        + (train.ema is not None),
+    table = layer_table(job.classifier.model)
+    batch_size = min(-(-train.batch_size // train.gradient_accumulation), job.train_data.num_samples)
+    memory = training_memory(
+        table,
+        batch_size=batch_size,
+        slots_per_weight=slots_per_weight(train),
+        bytes_per_activation=4 if train.precision == "float32" else 2,
     )
+    return f"{table_text(table)}\n{memory_text(memory, batch_size)}\n"
 
 
 def _plot_first_batch(job: Job) -> bytes:
@@ -406,11 +409,12 @@ def _train_and_finish(run: RunDir, job: Job, go_back: Callable[[Loop], None]) ->
         run.unlock()
 
 
-def _plain_fault(job: Job, error: tf.errors.OpError) -> Exception:
+def _plain_fault(job: Job, error: Exception) -> Exception:
     """A picture that became unreadable, or memory that ran out, inside TensorFlow, in words for the user."""
     for data in (job.train_data, job.validation_data):
-        if data is not None and data.failure is not None:
-            return data.failure
+        failure = None if data is None else data.failure
+        if failure is not None:
+            return failure
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return CheckFailed("the device's memory is full. Lower train.batch_size or raise train.gradient_accumulation.")
     return error

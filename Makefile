@@ -1,0 +1,46 @@
+# `make train` and `make test` are all that a fresh clone needs.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/dlcli
+
+.PHONY: train test test-all check schema bench clean
+
+train: $(VENV)/installed
+	$(RUN) train recipes/digits_convnet.yaml
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+schema: $(VENV)/installed
+	$(RUN) recipe schema > recipes/schema.json.new
+	mv recipes/schema.json.new recipes/schema.json
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/training_loop.py
+	$(BIN)/python benchmarks/checkpointing.py
+	$(BIN)/python benchmarks/folder_memory.py
+	$(BIN)/python benchmarks/startup.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dlcli needs Python 3.11 or newer")'
+	python3 -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

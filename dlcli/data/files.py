@@ -1,0 +1,47 @@
+"""Opening what the user names: regular files only, and the reason in plain words where that fails."""
+
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+
+from dlcli.errors import InputError
+
+
+class BadFile(Exception):
+    """A file that cannot be opened; the message is the reason, in words that follow "file: "."""
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Opens a regular file for reading; a pipe or device is refused before it could block.
+
+    Raises:
+        BadFile: there is no such file, or it cannot be opened.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise BadFile("a folder, not a file")
+        if not stat.S_ISREG(mode):
+            raise BadFile("a pipe or device, not a file")
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise BadFile("a link to a file that is not there" if path.is_symlink() else "no such file") from None
+    except PermissionError:
+        raise BadFile("no permission to read it") from None
+    except OSError as error:
+        raise BadFile(f"cannot be opened ({error.strerror})") from None
+    except ValueError:  # what a path with a null character raises
+        raise BadFile("no such file: its name holds a null character") from None
+
+
+def open_input(path: Path, remedy: str) -> BufferedReader:
+    """Opens a file that a recipe or command names.
+
+    Raises:
+        InputError: it cannot be opened; the message ends in the remedy.
+    """
+    try:
+        return open_file(path)
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. {remedy}") from None

@@ -1,0 +1,117 @@
+"""Pictures in a folder for each class, directly under the root or under train, validation (or val) and test."""
+
+import difflib
+from pathlib import Path
+from typing import Unpack
+
+from dlcli.data.assemble import CommonKeys, Listing, OnBadImage, assemble_files, index_labels, name_some
+from dlcli.data.samples import Dataset, LeftOut
+from dlcli.data.scan import Progress, find_pictures, list_folder, name_below, printable
+from dlcli.errors import InputError
+
+SPLIT_OF = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}  # by folder name
+
+
+def read_folder(
+    *,
+    path: str | Path,
+    on_bad_image: OnBadImage,
+    classes: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
+    """The pictures of a folder, each labelled with the folder it lies in, at any depth.
+
+    ``classes`` are those of a trained model, where its labels are to be used; by default they are the folders' names,
+    sorted. ``progress`` is called with the number of pictures checked and their total.
+
+    Raises:
+        InputError: the folder's layout is not that of classes, or pictures cannot be read.
+    """
+    root = Path(path)
+    split_folders, left_out, warnings = _find_splits(root)
+    names: dict[str, tuple[str, ...]] = {}
+    files: dict[str, tuple[Path, ...]] = {}
+    labels: dict[str, list[str]] = {}
+    for split, folder in split_folders.items():
+        pictures, others = _list_classes(folder, root, is_training=split == "train")
+        left_out += others
+        names[split] = tuple(name_below(root, picture) for picture in pictures)
+        files[split] = tuple(pictures)
+        labels[split] = [printable(picture.relative_to(folder).parts[0]) for picture in pictures]
+    known, indices = index_labels(labels, tuple(sorted(set(labels["train"]))), source=str(root), trained=classes)
+    listings = {
+        split: Listing(names=names[split], labels=indices[split], files=files[split]) for split in split_folders
+    }
+    return assemble_files(
+        listings,
+        known,
+        source=str(root),
+        place=lambda name: f"{root}/{name}",
+        on_bad_image=on_bad_image,
+        left_out=left_out,
+        warnings=warnings,
+        by_suffix=True,
+        progress=progress,
+        common=common,
+    )
+
+
+def _find_splits(root: Path) -> tuple[dict[str, Path], list[LeftOut], list[str]]:
+    """The folder of each split; the root itself is train where its folders are classes.
+
+    Folders named as splits are splits when nothing else stands beside them, or when train and another are among them:
+    a data set of vehicles may well have a class "train".
+    """
+    folders, files = list_folder(root)
+    by_name = {folder.name: folder for folder in folders if not folder.name.startswith(".")}
+    words = [name for name in by_name if name.lower() in SPLIT_OF]
+    others = [name for name in by_name if name.lower() not in SPLIT_OF]
+    has_train = any(name.lower() == "train" for name in words)
+    if not words or (others and not (has_train and len(words) > 1)):
+        return {"train": root}, [], []
+    splits: dict[str, Path] = {}
+    for name in words:
+        split = SPLIT_OF[name.lower()]
+        if split in splits:
+            raise InputError(
+                f"{root}: each split must be in one folder. Received '{splits[split].name}' and '{name}': merge them."
+            )
+        splits[split] = by_name[name]
+    if not has_train:
+        raise InputError(f"{root}: there must be a folder 'train' beside {name_some(words)}.")
+    for name in others:
+        near = difflib.get_close_matches(name.lower(), SPLIT_OF, n=1, cutoff=0.7)
+        if near:
+            raise InputError(
+                f"{root / name}: a split's folder must be train, validation, val or test: rename it to '{near[0]}'."
+            )
+    left_out = [LeftOut(printable(path.name), "outside the splits' folders") for path in files]
+    left_out += [LeftOut(printable(name), "outside the splits' folders") for name in others]
+    warnings = [f"{root / name} is no split's folder and was left out." for name in others]
+    return {split: splits[split] for split in ("train", "validation", "test") if split in splits}, left_out, warnings
+
+
+def _list_classes(folder: Path, root: Path, *, is_training: bool) -> tuple[list[Path], list[LeftOut]]:
+    """The pictures in the class folders of one split, sorted, and what is left out.
+
+    Raises:
+        InputError: there is no class folder, or one to train on holds no picture.
+    """
+    found, left_out = find_pictures(folder, root=root)
+    pictures = [path for path in found if path.parent != folder]
+    loose = [path for path in found if path.parent == folder]
+    left_out += [LeftOut(name_below(root, path), "outside the class folders") for path in loose]
+    if not pictures:
+        beside = f" ({len(loose)} lie directly in it)" if loose else ""
+        raise InputError(
+            f"{folder}: there must be a folder for each class with pictures in it, such as "
+            f"{folder}/cats/1.jpg. Received none{beside}."
+        )
+    if is_training:
+        filled = {path.relative_to(folder).parts[0] for path in pictures}
+        passed_over = {item.name for item in left_out}
+        for path in list_folder(folder)[0]:
+            if path.name not in filled and path not in loose and name_below(root, path) not in passed_over:
+                raise InputError(f"{path}: no picture in this class's folder. Add pictures or remove the folder.")
+    return pictures, left_out

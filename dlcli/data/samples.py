@@ -1,0 +1,137 @@
+"""What a source of data comes to: samples in train, validation and test, and what tells two data sets apart."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.images import PicturePolicy, read_pictures, resize_pictures
+
+SPLITS = ("train", "validation", "test")
+SPLIT_COLUMNS = ("file", "split", "label", "group", "digest")  # of split.csv
+NO_LABEL = -1  # of a sample that is only to be predicted
+
+Index = NDArray[np.int64]
+Labels = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file, row or array of the source that is not used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of one split, in a fixed order. Just one of `pixels`, `files` and `unsized` is there."""
+
+    names: tuple[str, ...]
+    """What tables and messages call each sample: its path below the data's root, or like "train/17" its position."""
+    labels: Labels
+    """Index of each sample's class [n], or NO_LABEL."""
+    digests: tuple[str, ...]
+    """The first 16 hexadecimal digits of the SHA-256 of each file's, or each array's, bytes."""
+    groups: tuple[str, ...] | None
+    """What must not be divided between splits, where the source says."""
+    policy: PicturePolicy | None
+    """How pictures are brought to one form; None for signals and volumes."""
+    pixels: NDArray[Any] | None = None
+    """In memory and ready: uint8 [n, height, width, channels], or float32 [n, ...] for signals and volumes."""
+    files: tuple[Path, ...] | None = None
+    """Pictures that `load` reads."""
+    unsized: NDArray[np.uint8] | None = None
+    """Pictures [n, height, width, channels] that `load` resizes, since all of them resized would fill the memory."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+        if self.pixels is not None:
+            return tuple(self.pixels.shape[1:])
+        assert self.policy is not None
+        return self.policy.shape
+
+    def load(self, index: Index) -> NDArray[Any]:
+        """The samples at `index` [b]: uint8 [b, height, width, channels], or float32 [b, ...].
+
+        Files are decoded in several threads. What comes back is a new array.
+
+        Raises:
+            InputError: a file cannot be read any more.
+        """
+        if self.pixels is not None:
+            return np.asarray(self.pixels[index])
+        assert self.policy is not None
+        if self.files is not None:
+            return read_pictures([self.files[position] for position in index], policy=self.policy)
+        assert self.unsized is not None
+        return resize_pictures(self.unsized[index], policy=self.policy)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All the samples of a source, ready to be loaded."""
+
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of the model's outputs."""
+    shape: tuple[int, ...]
+    """Of one sample: (height, width, channels), (time, channels) or (depth, height, width, channels)."""
+    dtype: str
+    """Of one sample: uint8 (pixels in [0, 255]) or float32."""
+    splits: dict[str, Samples]
+    """By name: train, validation, test; a split without samples is absent."""
+    policy: PicturePolicy | None
+    """How pictures are brought to one form, nothing left open; None for signals and volumes."""
+    left_out: tuple[LeftOut, ...]
+    """What the source holds besides: files that are no pictures, bad pictures that were skipped."""
+    warnings: tuple[str, ...]
+    """What the user should know, one line each."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the classes, the shape, and each sample's split, name, label and content."""
+        digest = hashlib.sha256(json.dumps([self.classes, self.shape]).encode())
+        for row in self.split_rows():
+            digest.update(json.dumps([row["split"], row["file"], row["label"], row["digest"]]).encode())
+        return digest.hexdigest()
+
+    def split_rows(self) -> list[dict[str, str]]:
+        """The rows of split.csv, one for each sample, with the columns SPLIT_COLUMNS."""
+        rows = []
+        for split, samples in self.splits.items():
+            groups = samples.groups or ("",) * len(samples)
+            for name, label, group, digest in zip(samples.names, samples.labels, groups, samples.digests, strict=True):
+                values = (name, split, self.classes[label], group, digest)
+                rows.append(dict(zip(SPLIT_COLUMNS, values, strict=True)))
+        return rows
+
+
+def describe_difference(old_rows: Iterable[Mapping[str, str]], new_rows: Iterable[Mapping[str, str]]) -> str:
+    """How the rows of split.csv have changed, in words: "3 samples added (cats/9.jpg, …), 1 changed (dogs/2.jpg)".
+
+    "no sample differs" where only the classes or the shape of the samples can have changed.
+    """
+    old = {row["file"]: row for row in old_rows}
+    new = {row["file"]: row for row in new_rows}
+    common = [name for name in new if name in old]
+    changes = {
+        "added": [name for name in new if name not in old],
+        "removed": [name for name in old if name not in new],
+        "changed": [name for name in common if old[name]["digest"] != new[name]["digest"]],
+        "with another label": [name for name in common if old[name]["label"] != new[name]["label"]],
+        "moved to another split": [name for name in common if old[name]["split"] != new[name]["split"]],
+    }
+    parts: list[str] = []
+    for what, names in changes.items():
+        if names:
+            noun = "" if parts else " sample" if len(names) == 1 else " samples"
+            parts.append(f"{len(names)}{noun} {what} ({names[0]}{', …' if len(names) > 1 else ''})")
+    return ", ".join(parts) or "no sample differs"

@@ -1,0 +1,136 @@
+"""Finding picture files, and decoding each of them once so that damage is known before any work is done."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.data.images import CONVERT, BadImage, decode, read_file, workers
+from dlcli.data.samples import LeftOut
+from dlcli.errors import InputError
+
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"}
+UNREAD_SUFFIXES = (  # pictures all the same: to pass over them in silence would lose samples
+    {".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".jp2", ".jxl", ".tga", ".ppm", ".pgm", ".pbm"}
+    | {".psd", ".ico", ".exr", ".dng", ".nef", ".cr2", ".arw", ".dcm"}
+)
+CHUNK = 64  # files between two calls of `progress`; bounds what is in memory at a time
+
+Progress = Callable[[int, int], None]  # done, total
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a picture that was decoded once."""
+
+    height: int
+    width: int
+    is_grey: bool
+    digest: str
+
+
+def check_pictures(
+    files: Sequence[Path], *, by_suffix: bool, progress: Progress | None = None
+) -> list[Checked | BadImage]:
+    """Decodes every file in several threads and keeps its size, kind and digest, or why it cannot be read.
+
+    With ``by_suffix`` a file named as a format that is not read is refused for its name alone.
+    """
+
+    def check(path: Path) -> Checked | BadImage:
+        try:
+            if by_suffix and path.suffix.lower() in UNREAD_SUFFIXES:
+                raise BadImage(f"{path.suffix} files are not read: {CONVERT}")
+            data = read_file(path)
+            image = decode(data)
+            return Checked(image.height, image.width, image.mode == "L", hash_content(data))
+        except BadImage as reason:
+            return reason
+
+    results: list[Checked | BadImage] = []
+    for start in range(0, len(files), CHUNK):
+        results.extend(workers().map(check, files[start : start + CHUNK]))
+        if progress is not None:
+            progress(len(results), len(files))
+    return results
+
+
+def hash_content(data: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256: enough to tell the samples of a data set apart."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def find_pictures(folder: Path, *, root: Path) -> tuple[list[Path], list[LeftOut]]:
+    """All the picture files below a folder, sorted by their path, and what else is there, named from ``root``.
+
+    Links to folders are followed, unless they lead back up. Hidden files and folders are left out, and files whose
+    suffix is no picture's.
+
+    Raises:
+        InputError: a folder cannot be listed.
+    """
+    found: list[Path] = []
+    left_out: list[LeftOut] = []
+    for path, reason in _walk(folder, parents=(os.path.realpath(root), os.path.realpath(folder))):
+        if reason is None:
+            found.append(path)
+        else:
+            left_out.append(LeftOut(name_below(root, path), reason))
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix()), left_out
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the other entries directly in a folder, each sorted by name.
+
+    Raises:
+        InputError: it is no folder or cannot be listed.
+    """
+    try:
+        entries = sorted(folder.iterdir(), key=lambda path: path.name)
+        return [path for path in entries if path.is_dir()], [path for path in entries if not path.is_dir()]
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no such folder. Give the folder that holds the pictures.") from None
+    except NotADirectoryError:
+        raise InputError(
+            f"{folder}: a file, where a folder of pictures is wanted. Give the folder it lies in."
+        ) from None
+    except OSError as error:
+        raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}). Mend its permissions.") from None
+
+
+def classify_file(path: Path) -> str | None:
+    """None where a file counts as a picture, else why it does not."""
+    if path.name.startswith("."):
+        return "hidden"
+    if path.suffix.lower() in PICTURE_SUFFIXES | UNREAD_SUFFIXES:
+        return None
+    return "no picture by its suffix"
+
+
+def _walk(folder: Path, parents: tuple[str, ...]) -> Iterator[tuple[Path, str | None]]:
+    """What lies below a folder: each picture with None, all else with the reason why it is left out."""
+    folders, files = list_folder(folder)
+    for path in files:
+        yield path, classify_file(path)
+    for path in folders:
+        real = os.path.realpath(path)
+        if path.name.startswith("."):
+            yield path, "hidden"
+        elif any(os.path.commonpath([real, parent]) == real for parent in parents):
+            yield path, "a link back to a folder above it"
+        elif path.suffix.lower() in PICTURE_SUFFIXES:
+            yield path, None  # named like a picture, so it is refused like a bad one, by name
+        else:
+            yield from _walk(path, (*parents, real))
+
+
+def name_below(root: Path, path: Path) -> str:
+    """The path below ``root`` with forward slashes, in one line of valid UTF-8 whatever bytes its name is made of."""
+    return printable(path.relative_to(root).as_posix())
+
+
+def printable(text: str) -> str:
+    """The text with what cannot be shown, or encoded, written as escapes."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -1,0 +1,362 @@
+"""Drafts a recipe for data that it looks at: a folder of pictures, an .npz file or a .csv file."""
+
+import csv
+import io
+import os
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from dlcli.errors import InputError
+from dlcli.recipe.faults import shortened
+from dlcli.recipe.write import to_yaml
+
+SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+ORDER = ("train", "validation", "test")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+NUM_HEADERS = 60  # pictures whose size is read
+MAX_CSV_BYTES = 2**26
+MAX_SIDE = 224  # of the pictures that a drafted network takes
+LAYOUTS = {"image": "pictures", "signal": "signals", "volume": "volumes"}
+
+Line = tuple[str, Any, str]
+"""A key, its value and the comment after it."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recipe and what it was drafted from."""
+
+    seen: tuple[str, ...]
+    """What is in the data, a line each."""
+    text: str
+    """The recipe, with a comment on each line."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a source of data showed."""
+
+    seen: tuple[str, ...]
+    source: tuple[Line, ...]
+    """The keys of the ``data`` section that name and describe the source."""
+    size: tuple[int, int] | None
+    """Height and width of the pictures; None for other samples."""
+    num_samples: int
+    """In the training split."""
+    splits: frozenset[str]
+    """The splits that the source has of its own."""
+    rank: int = 2
+    """Dimensions of a sample without its channels."""
+
+
+def draft_recipe(data: Path, folder: Path) -> Draft:
+    """Drafts a recipe for the classification of the samples in a folder, an .npz file or a .csv file.
+
+    Args:
+        data: where the samples are.
+        folder: where the recipe will lie; the path in it is relative to this.
+
+    Raises:
+        InputError: nothing is there that a recipe could be drafted for.
+    """
+    path = os.path.relpath(os.path.realpath(data), os.path.realpath(folder))
+    if not data.exists():
+        raise InputError(f"{data}: no such file or folder")
+    try:
+        if data.is_dir():
+            look = _look_at_folder(data, path)
+        elif data.suffix.lower() == ".npz":
+            look = _look_at_npz(data, path)
+        elif data.suffix.lower() == ".csv":
+            look = _look_at_csv(data, path)
+        else:
+            raise InputError(f"{data}: expected a folder, an .npz file or a .csv file")
+    except OSError as error:
+        raise InputError(f"{error.filename or data}: cannot be read: {error.strerror}") from None
+    return Draft(look.seen, _write(look))
+
+
+# Looking ------------------------------------------------------------------------------------------------------------
+
+
+def _look_at_folder(root: Path, path: str) -> _Look:
+    """A folder for each class, in the root or in a folder for each split."""
+    folders = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
+    splits = {SPLITS[entry.name.lower()]: entry for entry in folders if entry.name.lower() in SPLITS}
+    if "train" not in splits or (len(splits) == 1 and len(folders) > 1):
+        splits = {"train": root}  # the folders are classes, one of which may be called train
+    pictures = {split: _pictures_by_class(splits[split]) for split in ORDER if split in splits}
+    classes = pictures["train"]
+    if not classes:
+        raise InputError(
+            f"{root}: no pictures in folders named after their classes, such as {root / 'cats' / '1.jpg'}; "
+            f"the suffixes are {', '.join(SUFFIXES)}"
+        )
+    if len(classes) < 2:
+        only = shortened(next(iter(classes)))
+        raise InputError(
+            f"{root}: the only folder with pictures is {only}; a classifier needs one for each of two classes"
+        )
+    seen = [
+        f"{split}: {sum(map(len, found.values())):,} pictures in {len(found)} classes: {_counts(found)}"
+        for split, found in pictures.items()
+    ]
+    files = [file for found in classes.values() for file in found]
+    sizes = _sizes(files)
+    if not sizes:
+        raise InputError(f"{root}: none of the pictures can be read, {files[0]} among them")
+    seen.append(f"sizes: {_size_range(sizes)}")
+    source = (
+        ("kind", "folder", "a folder for each class" + (", in a folder for each split" if len(splits) > 1 else "")),
+        ("path", path, "relative to this file"),
+    )
+    return _Look(tuple(seen), source, _common_size(sizes), len(files), frozenset(splits) - {"train"})
+
+
+def _pictures_by_class(folder: Path) -> dict[str, list[Path]]:
+    """The picture files of each class, whose folder may have folders of its own."""
+    found: dict[str, list[Path]] = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir() and not entry.name.startswith("."):
+            files = [
+                Path(parent, name)
+                for parent, _, names in os.walk(entry)
+                for name in sorted(names)
+                if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+            ]
+            if files:
+                found[entry.name] = files
+    return found
+
+
+def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
+    """Height and width by the headers of some files, taken evenly; files that are no pictures are passed over."""
+    from PIL import Image
+
+    sizes: Counter[tuple[int, int]] = Counter()
+    step = max(1, len(files) // NUM_HEADERS)
+    for file in files[::step]:
+        try:
+            with Image.open(file) as image:
+                sizes[image.height, image.width] += 1
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+            continue
+    return sizes
+
+
+def _look_at_npz(file: Path, path: str) -> _Look:
+    """Arrays x_train and y_train in an .npz file, whose headers are read first."""
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(file) as archive, np.load(file, allow_pickle=False) as arrays:
+            if not {"x_train", "y_train"} <= set(arrays.files):
+                names = ", ".join(map(shortened, arrays.files)) or "none"
+                raise InputError(f"{file}: expected arrays x_train and y_train. Received {names}.")
+            shape, dtype = _header(archive, "x_train.npy")
+            y = arrays["y_train"]
+            layout, size = _layout(file, shape)
+            low, high = (0, 255) if layout != "image" or dtype == np.uint8 else _value_range(arrays["x_train"])
+            splits = {split for split, key in (("validation", "x_val"), ("test", "x_test")) if key in arrays.files}
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{file}: not a readable .npz file: {shortened(str(error))}") from None
+    one_hot = y.ndim == 2 and y.shape[1] > 1
+    counts = Counter((y.argmax(axis=1) if one_hot else y.ravel()).tolist())
+    if len(counts) < 2:
+        raise InputError(f"{file}: y_train holds one class only; a classifier needs two")
+    seen = (
+        f"train: {shape[0]:,} {LAYOUTS[layout]} in {len(counts)} classes: {_list_counts(counts)}",
+        f"x_train: shape {list(shape)}, {dtype}",
+        f"own splits: {', '.join(['train', *sorted(splits)])}",
+    )
+    source: list[Line] = [("kind", "npz", "arrays in a NumPy file"), ("path", path, "relative to this file")]
+    if layout != "image":
+        source.append(("layout", layout, "what a sample is"))
+    elif (low, high) != (0, 255):
+        source.append(("value_range", (low, high), "smallest and largest value that a pixel can have"))
+    rank = {"signal": 1, "image": 2, "volume": 3}[layout]
+    return _Look(seen, tuple(source), size, shape[0], frozenset(splits), rank)
+
+
+def _header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], Any]:
+    """Shape and type of an array in an .npz file."""
+    import numpy as np
+
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _layout(file: Path, shape: tuple[int, ...]) -> tuple[str, tuple[int, int] | None]:
+    """What the samples are, and the size of pictures, by the shape of all of them together."""
+    match shape:
+        case (_, height, width) if min(height, width) >= 8:
+            return "image", (height, width)
+        case (_, _, _):
+            return "signal", None
+        case (_, height, width, 1 | 3):
+            return "image", (height, width)
+        case (_, _, _, _, _):
+            return "volume", None
+    raise InputError(
+        f"{file}: expected x_train with the shape [n, height, width], [n, height, width, channels], "
+        f"[n, time, channels] or [n, depth, height, width, channels]. Received {list(shape)}."
+    )
+
+
+def _value_range(x: Any) -> tuple[float, float]:
+    """The usual range that holds all the values, else the smallest and the largest."""
+    low, high = float(x.min()), float(x.max())
+    for usual in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
+        if usual[0] <= low and high <= usual[1]:
+            return usual
+    return low, high
+
+
+def _look_at_csv(file: Path, path: str) -> _Look:
+    """A table with a row for each picture; its columns are known by their names."""
+    with file.open("rb") as opened:
+        data = opened.read(MAX_CSV_BYTES)
+    text = data.decode("utf-8-sig", "replace")
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    try:
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"{file}: not a readable CSV file: {error}") from None
+    columns = [column for column in (rows[0] if rows else {}) if column]
+    image = _column(columns, ("path", "file", "filename", "file_name", "image", "image_path"))
+    label = _column(columns, ("label", "class", "target", "category", "y"))
+    if image is None or label is None:
+        raise InputError(
+            f"{file}: expected a column path with the pictures and a column label with their classes. "
+            f"Received {', '.join(map(shortened, columns)) or 'no rows'}."
+        )
+    split = _column(columns, ("split", "set", "subset", "partition"))
+    group = _column(columns, ("group", "patient", "patient_id", "subject", "scene"))
+    train = [row for row in rows if split is None or SPLITS.get((row[split] or "").lower()) == "train"]
+    counts = Counter(row[label] or "" for row in train)
+    if len(counts) < 2:
+        raise InputError(f"{file}: the column {label} holds one class only; a classifier needs two")
+    sizes = _sizes([file.parent / (row[image] or "") for row in train])
+    if not sizes:
+        raise InputError(
+            f"{file}: none of the pictures in the column {image} can be read, {train[0][image]} among them"
+        )
+    source: list[Line] = [
+        ("kind", "csv", "a row for each picture"),
+        ("path", path, "relative to this file"),
+        ("image", image, "the column with each picture's path"),
+        ("label", label, "the column with its class"),
+    ]
+    if split is not None:
+        source.append(("split", split, "the column that says train, validation or test"))
+    if group is not None:
+        source.append(("group", group, "rows with the same value stay in one split"))
+    own = {SPLITS.get((row[split] or "").lower(), "train") for row in rows} if split is not None else set()
+    seen = (
+        f"train: {len(train):,} pictures in {len(counts)} classes: {_list_counts(counts)}",
+        f"sizes: {_size_range(sizes)}",
+    )
+    return _Look(seen, tuple(source), _common_size(sizes), len(train), frozenset(own - {"train"}))
+
+
+def _column(columns: list[str], names: tuple[str, ...]) -> str | None:
+    """The first of the names that is a column, whatever its case."""
+    by_name = {column.strip().lower(): column.strip() for column in columns}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+# Writing ------------------------------------------------------------------------------------------------------------
+
+
+def _write(look: _Look) -> str:
+    """The recipe's text; a comment follows each key."""
+    data = list(look.source)
+    if look.size is not None:
+        data.append(("image_size", look.size, "height and width that every picture is brought to"))
+    if "validation" not in look.splits:
+        data.append(("validation", 0.1, "proportion held out to follow training"))
+    if "test" not in look.splits and not look.splits:
+        data.append(("test", 0.2, "proportion held out for the final evaluation"))
+    num_blocks = 3 if look.size is None else _num_blocks(look.size)
+    lines = [
+        "# Drafted by dlcli recipe init. All keys and their defaults: dlcli recipe show FILE",
+        "",
+        _line("task", "classification", "one of several classes for each sample"),
+        *_section("data", data),
+        "model:",
+        *(f"  {_line(*line)}" for line in _model(look)),
+        "  blocks:  # each: convolution, normalisation, activation, pooling by 2",
+        *(f"    - {{filters: {min(32 * 2**i, 256)}, batch_norm: true}}" for i in range(num_blocks)),
+        "  pooling: average  # of each feature map; flatten keeps where things are",
+        "  dense: [128]  # units between the features and the classes",
+        "  dropout: 0.3  # proportion of units left out in training",
+        *_section(
+            "train",
+            [
+                ("epochs", 20, "passes over the training samples"),
+                ("batch_size", 32 if look.num_samples < 20_000 else 128, "samples for each update"),
+            ],
+        ),
+        "  optimizer: {kind: adam, learning_rate: 0.001}",
+        "  schedule: {kind: cosine}  # of the learning rate, down to 0",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _model(look: _Look) -> Iterator[Line]:
+    yield "kind", "convnet", "convolutional stages, then dense layers"
+    if look.rank != 2:
+        yield "rank", look.rank, "dimensions of the convolution"
+
+
+def _section(name: str, lines: list[Line]) -> list[str]:
+    return [f"{name}:", *(f"  {_line(*line)}" for line in lines)]
+
+
+def _line(key: str, value: Any, comment: str) -> str:
+    return f"{to_yaml({key: value}).rstrip()}  # {comment}"
+
+
+def _num_blocks(size: tuple[int, int]) -> int:
+    """How often the shorter side can be halved until fewer than 8 pixels are left, 1 to 5 times."""
+    return min(5, max(1, min(size).bit_length() - 3))
+
+
+def _common_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
+    """The size that all the pictures have, if it is small; else a square near the middle of their shorter sides."""
+    if len(sizes) == 1:
+        (size,) = sizes
+        if max(size) <= MAX_SIDE:
+            return size
+    side = int(median(min(size) for size in sizes.elements()))
+    side = min(MAX_SIDE, max(32, side // 32 * 32))
+    return side, side
+
+
+def _size_range(sizes: Counter[tuple[int, int]]) -> str:
+    """The sizes in words, as height x width."""
+    if len(sizes) == 1:
+        (size,) = sizes
+        return f"{size[0]}x{size[1]}"
+    smallest, largest = (extreme(sizes, key=lambda size: size[0] * size[1]) for extreme in (min, max))
+    return f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} (height x width)"
+
+
+def _counts(found: dict[str, list[Path]]) -> str:
+    return _list_counts(Counter({name: len(files) for name, files in found.items()}))
+
+
+def _list_counts(counts: Counter[Any]) -> str:
+    """``ants (123), bees (121)``, the first ten by name."""
+    names = sorted(counts, key=str)
+    listed = ", ".join(f"{shortened(str(name))} ({counts[name]:,})" for name in names[:10])
+    return listed + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -1,0 +1,303 @@
+"""Says what is wrong with a recipe that the schema refuses: every fault, where it stands, and what to write instead.
+
+Pydantic decides whether a recipe is valid. Its own errors name the members of unions and give no places, so that this
+module goes through the values and the schema side by side and asks pydantic about one value at a time.
+"""
+
+import functools
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from dlcli.recipe.faults import MAX_SHOWN, Fault, KeyPath, Place, dotted
+from dlcli.recipe.fields import BROKEN_RULES, Section
+from dlcli.recipe.source import UNREADABLE, Tree, plain_scalar
+from dlcli.recipe.spelling import did_you_mean, nearest
+from dlcli.recipe.words import expected, is_section, kinds_of, listed, received, split_annotated, union_members
+
+NO_SPACE = "a ':' needs a space after it"
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)  # as `Section` has it
+
+
+def explain(schemas: Mapping[str, type[Section]], tree: Tree) -> list[Fault]:
+    """The faults of what was read, measured by the schema that its ``task`` names.
+
+    Args:
+        schemas: the schema of each task.
+        tree: a recipe that was read to its end.
+
+    Returns:
+        Nothing for a valid recipe. Values that are faulty as YAML are passed over: `tree.faults` has them.
+    """
+    if tree.values is UNREADABLE:
+        return []
+    root = tree.marks[()].value
+    if not isinstance(tree.values, dict):
+        got = received(tree.values)
+        return [Fault(root, "", f"a recipe is keys and values, such as 'task: classification'. Received {got}.")]
+    if "task" not in tree.values:
+        for key in tree.values:
+            if nearest(key, ["task"]):
+                return [Fault(tree.marks[key,].key, dotted((key,)), "unknown key; did you mean 'task'?")]
+        return [Fault(root, "task", f"missing key; {choices('task', schemas)}")]
+    task = tree.values["task"]
+    if task is UNREADABLE:
+        return []
+    if not isinstance(task, str) or task not in schemas:
+        return [Fault(tree.marks["task",].value, "task", unknown_choice("task", task, schemas))]
+    explainer = _Explainer(schemas[task], tree)
+    explainer.check_section(schemas[task], tree.values, ())
+    return explainer.faults
+
+
+def choices(noun: str, names: Sequence[object] | Mapping[str, Any]) -> str:
+    return f"the {noun}s are {listed(names, 'and')}" if len(names) > 1 else f"the only {noun} is {listed(names)}"
+
+
+def unknown_choice(noun: str, value: object, names: Sequence[object] | Mapping[str, Any]) -> str:
+    """``unknown kind 'rsenet'; did you mean 'resnet'?``, or all the names where none is near."""
+    if not isinstance(value, str):
+        return f"{choices(noun, names)}. Received {received(value)}."
+    hint = did_you_mean(value, [str(name) for name in names])
+    return f"unknown {noun} {received(value)}{hint or f'; {choices(noun, names)}'}"
+
+
+class _Explainer:
+    """Goes through values and schema together and collects the faults.
+
+    The methods that check return whether all is well, so that rules between keys are tried only on keys that are.
+    """
+
+    def __init__(self, schema: type[Section], tree: Tree) -> None:
+        self.schema = schema
+        self.tree = tree
+        self.faults: list[Fault] = []
+        self.listed: set[type[Section]] = set()  # those whose keys a fault has listed
+        self.adapters: dict[int, TypeAdapter[Any]] = {}  # by the id of a type, which the schema keeps alive
+
+    def fault(self, place: Place, path: KeyPath, message: str) -> bool:
+        self.faults.append(Fault(place, dotted(path), message))
+        return False
+
+    def check(self, annotation: Any, value: Any, path: KeyPath) -> bool:
+        """Checks any value against its type in the schema."""
+        if value is UNREADABLE:
+            return False
+        members = [split_annotated(member)[0] for member in union_members(annotation)]
+        if isinstance(value, dict):
+            sections = [member for member in members if is_section(member)]
+            mappings = [member for member in members if get_origin(member) is dict]
+            if len(sections) > 1:
+                return self.check_kind(sections, value, path)
+            if sections:
+                return self.check_section(sections[0], value, path)
+            if mappings:
+                item_type = get_args(mappings[0])[1]
+                return self.check_items([(key, item_type, item) for key, item in value.items()], path)
+        lists = [member for member in members if get_origin(member) is tuple]
+        if isinstance(value, tuple) and lists:
+            types_of_items = get_args(lists[0])
+            if types_of_items[-1] is Ellipsis:
+                types_of_items = types_of_items[:1] * len(value)
+            # A list of the wrong length has its items checked as far as they go, then is refused as a whole.
+            items = zip(range(len(value)), types_of_items, value, strict=False)
+            if not self.check_items(items, path):
+                return False
+        return self.check_whole(annotation, value, path)
+
+    def check_items(self, items: Iterable[tuple[str | int, Any, Any]], path: KeyPath) -> bool:
+        """Checks the values of a list or of a mapping: tuples of index or name, type and value."""
+        sound = True
+        for part, item_type, item in items:
+            sound = self.check(item_type, item, (*path, part)) and sound
+        return sound
+
+    def check_kind(self, sections: Sequence[type[Section]], values: dict[str, Any], path: KeyPath) -> bool:
+        """Checks a section whose ``kind`` picks one of several schemas."""
+        by_kind = {kind: section for section in sections for kind in kinds_of(section)}
+        kind = values.get("kind")
+        if kind is UNREADABLE:
+            return False
+        if "kind" not in values:
+            known = {key for section in sections for key in section.model_fields}
+            for key in values:
+                word, colon, _ = key.partition(":")
+                if key not in known and nearest(word, ["kind"]):
+                    hint = NO_SPACE if colon else "did you mean 'kind'?"
+                    return self.fault(self.key_place(path, key), (*path, key), f"unknown key; {hint}")
+            place = self.tree.place((*path, "kind"))
+            return self.fault(place, (*path, "kind"), f"missing key; {choices('kind', by_kind)}")
+        if not isinstance(kind, str) or kind not in by_kind:
+            return self.fault(self.tree.place((*path, "kind")), (*path, "kind"), unknown_choice("kind", kind, by_kind))
+        owners: dict[str, list[str]] = {}
+        for other, section in by_kind.items():
+            for key in section.model_fields:
+                owners.setdefault(key, []).append(other)
+        return self.check_section(by_kind[kind], values, path, owners)
+
+    def check_section(
+        self,
+        section: type[Section],
+        values: dict[str, Any],
+        path: KeyPath,
+        owners: Mapping[str, Sequence[str]] = types.MappingProxyType({}),
+    ) -> bool:
+        """Checks the keys of a section, then its rules.
+
+        Args:
+            section: the schema.
+            values: what stands in the recipe.
+            path: the way to it.
+            owners: the kinds of this section that have a key.
+        """
+        sound = True
+        fields = section.model_fields
+        unknown = [key for key in values if key not in fields]
+        if misplaced := self.left_by_other_kind(unknown, owners, path):
+            sound = self.fault(
+                self.tree.place((*path, "kind")),
+                (*path, "kind"),
+                f"the file's {listed(misplaced, 'and')} cannot go with kind {values['kind']!r}; replace the whole "
+                f"section: --set '{dotted(path)}={{kind: {values['kind']}, …}}'",
+            )
+        meant: set[str] = set()
+        for key in unknown:
+            if key in misplaced:
+                continue
+            if key in owners:
+                message = f"unknown key for kind {values['kind']!r}; it belongs to {listed(owners[key], 'and')}"
+            else:
+                message = "unknown key"
+                if len(self.faults) < MAX_SHOWN:  # to look for what was meant takes time, and the rest is not shown
+                    near = nearest(key, fields)
+                    meant.update(near)
+                    message += self.hint(key, near, section, path)
+            sound = self.fault(self.key_place(path, key), (*path, key), message)
+        for key, field in fields.items():
+            if key in values:
+                sound = self.check(field_type(section, key), values[key], (*path, key)) and sound
+            elif field.is_required() and key not in meant:
+                sound = self.fault(
+                    self.tree.place((*path, key)),
+                    (*path, key),
+                    f"missing key; expected {expected(field_type(section, key))}",
+                )
+        return sound and self.check_rules(section, values, path)
+
+    def check_rules(self, section: type[Section], values: dict[str, Any], path: KeyPath) -> bool:
+        """Checks a section whose keys are all sound by themselves."""
+        try:
+            section.model_validate(values)
+        except ValidationError as error:
+            broken = [item["ctx"]["broken"] for item in error.errors() if item["type"] == BROKEN_RULES]
+            for key, message in (rule for rules in broken for rule in rules):
+                full_path = self.tree.path(dotted((*path, key)))
+                self.fault(self.tree.place(full_path), full_path, message)
+            return False
+        return True
+
+    def check_whole(self, annotation: Any, value: Any, path: KeyPath) -> bool:
+        """Checks a value that has no parts, or whose parts are sound."""
+        if id(annotation) not in self.adapters:
+            self.adapters[id(annotation)] = TypeAdapter(annotation, config=None if is_section(annotation) else STRICT)
+        adapter = self.adapters[id(annotation)]
+        try:
+            adapter.validate_python(value)
+        except ValidationError as error:
+            message = refusal(annotation, value, path, error) + remedy(adapter, value)
+            return self.fault(self.tree.place(path), path, message)
+        return True
+
+    def left_by_other_kind(
+        self, unknown: Sequence[str], owners: Mapping[str, Sequence[str]], path: KeyPath
+    ) -> list[str]:
+        """The keys that an option which changed the kind has left without a meaning."""
+        if not owners or self.tree.place((*path, "kind")).order == 0:
+            return []
+        return [key for key in unknown if key in owners and self.key_place(path, key).order == 0]
+
+    def hint(self, key: str, near: Sequence[str], section: type[Section], path: KeyPath) -> str:
+        """What an unknown key may have meant: a key of this section, or one of another section."""
+        if ":" in key:
+            return f"; {NO_SPACE}"
+        known = [known for known in known_keys(self.schema, self.tree.values, ()) if known[:-1] != path]
+        there = [dotted(known_path) for known_path in known if known_path[-1] == key]
+        if not near and not there:
+            names = nearest(key, [str(known_path[-1]) for known_path in known])
+            there = [dotted(known_path) for known_path in known if known_path[-1] in names]
+        meant = [*(repr(name) for name in near), *dict.fromkeys(there)][:2]
+        if meant:
+            return f"; did you mean {listed(meant)}?"
+        if section in self.listed:
+            return ""
+        self.listed.add(section)
+        return f"; {choices('key', section.model_fields)}"
+
+    def key_place(self, path: KeyPath, key: str) -> Place:
+        return self.tree.marks[*path, key].key
+
+
+@functools.cache
+def field_type(section: type[Section], key: str) -> Any:
+    """The type of a key with its bounds, which pydantic keeps apart; always the same object."""
+    field = section.model_fields[key]
+    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+
+
+def known_keys(section: type[Section], values: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Every key that the schema has below a section, for the kinds that the recipe chose, else for all kinds.
+
+    A key of the sections in a list is given with the index 0.
+    """
+    for key, field in section.model_fields.items():
+        yield (*path, key)
+        value = values.get(key) if isinstance(values, dict) else None
+        for member in union_members(field.annotation):
+            base, _ = split_annotated(member)
+            if is_section(base):
+                kind = value.get("kind") if isinstance(value, dict) else None
+                if kind is None or "kind" not in base.model_fields or kind in kinds_of(base):
+                    yield from known_keys(base, value, (*path, key))
+            elif get_origin(base) is tuple and is_section(get_args(base)[0]):
+                yield from known_keys(get_args(base)[0], None, (*path, key, 0))
+
+
+def refusal(annotation: Any, value: Any, path: KeyPath, error: ValidationError) -> str:
+    """Why a value is refused: what its key takes, and what stands there."""
+    members = [split_annotated(member)[0] for member in union_members(annotation)]
+    names = [name for member in members if get_origin(member) is Literal for name in get_args(member)]
+    if isinstance(value, str) and names:
+        noun = "kind" if path[-1] == "kind" else "value"
+        if did_you_mean(value, names) or all(m is types.NoneType or get_origin(m) is Literal for m in members):
+            return unknown_choice(noun, value, names)
+    wanted = expected(annotation)
+    for item in error.errors():
+        if item["type"] == "value_error":  # a validator of the schema, which has its own words
+            wanted += f"; {item['ctx']['error']}"
+    return f"expected {wanted}. Received {received(value)}."
+
+
+def remedy(adapter: TypeAdapter[Any], value: Any) -> str:
+    """What to write instead of a value that was meant well; nothing for others."""
+    attempts: list[tuple[str, Any]] = []
+    if isinstance(value, str):
+        digits = value.replace("_", "")
+        try:
+            attempts.append((" Remove the quotation marks.", plain_scalar(value)))
+            attempts.append((f" Write {digits}.", plain_scalar(digits)))
+        except ValueError:
+            return ""  # a number beyond 64 bits
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, float) and value.is_integer():
+            attempts.append((f" Write {int(value)}.", int(value)))
+        attempts.append((f" Write [{received(value)}].", (value,)))
+        attempts.append((" Put it in quotation marks.", str(value)))
+    for words, attempt in attempts:
+        try:
+            adapter.validate_python(attempt)
+        except ValidationError:
+            continue
+        return words
+    return ""

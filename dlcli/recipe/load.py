@@ -1,0 +1,82 @@
+"""Loads a recipe: reads its file, puts the command line's values in, checks it all against the schema of its task."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from dlcli.recipe.classification import Classification
+from dlcli.recipe.explain import explain
+from dlcli.recipe.faults import Fault, RecipeError
+from dlcli.recipe.override import Override, apply_overrides
+from dlcli.recipe.source import Tree, decode, read_bytes, read_yaml
+
+__all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
+
+Recipe = Classification
+"""A recipe of any task."""
+
+TASKS: Mapping[str, type[Recipe]] = {"classification": Classification}
+"""The schema of each task."""
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A valid recipe, its file as it was read, and the places of its keys for checks that need more than the recipe."""
+
+    path: Path
+    """The file as the user named it."""
+    text: bytes
+    """Its content, byte for byte."""
+    recipe: Recipe
+    """What it says, with the command line's values, defaults filled in and paths absolute."""
+    tree: Tree
+    """The values as they were written, and where."""
+
+    def locate(self, key: str) -> str:
+        """Where a dotted key's value stands, as ``recipe.yaml:7:3`` or ``--set train.epochs=5``.
+
+        A key that is not written is located at the section that would hold it.
+        """
+        return str(self.tree.place(self.tree.path(key)))
+
+    def fault(self, key: str, message: str) -> RecipeError:
+        """The error for a value that is valid by itself and cannot be used, such as the path of a missing file."""
+        return RecipeError([Fault(self.tree.place(self.tree.path(key)), key, message)])
+
+
+def load(path: Path, overrides: Sequence[Override] = ()) -> LoadedRecipe:
+    """Loads the recipe in a file.
+
+    Args:
+        path: the file; paths in the recipe are relative to its folder.
+        overrides: values that replace the file's, in this order.
+
+    Raises:
+        InputError: the file cannot be read.
+        RecipeError: the recipe is not valid; all its faults at once.
+    """
+    text = read_bytes(path)
+    tree = read_yaml(decode(text, str(path)), str(path))
+    if not tree.complete:
+        raise RecipeError(tree.faults)
+    apply_overrides(tree, overrides)
+    recipe = None if tree.faults else _validated(tree, path)
+    if recipe is None:
+        faults = [*tree.faults, *explain(TASKS, tree)]
+        assert faults, "a recipe was refused for no reason that can be told"
+        raise RecipeError(faults)
+    return LoadedRecipe(path, text, recipe, tree)
+
+
+def _validated(tree: Tree, path: Path) -> Recipe | None:
+    """The values as the schema of their task has them; None where it refuses them."""
+    task = tree.values.get("task") if isinstance(tree.values, dict) else None
+    if not isinstance(task, str) or task not in TASKS:
+        return None
+    try:
+        return TASKS[task].model_validate(tree.values, context={"folder": os.path.abspath(path.parent)})
+    except ValidationError:
+        return None

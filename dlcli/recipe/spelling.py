@@ -1,0 +1,50 @@
+"""Finds the names that a misspelt one may have meant."""
+
+from collections.abc import Iterable, Sequence
+
+MAX_LENGTH = 60  # longer words are no slips of the pen
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """``; did you mean 'resnet'?``, or nothing where no choice is near."""
+    names = nearest(word, choices)
+    return f"; did you mean {' or '.join(repr(name) for name in names)}?" if names else ""
+
+
+def nearest(word: str, choices: Iterable[str]) -> tuple[str, ...]:
+    """The one or two choices that are nearest to a word; none if all are far.
+
+    Near is a choice within one edit for every three characters. Where there is none, near is a choice that the word
+    begins, or one that has the word between underscores, as ``size`` in ``image_size``.
+    """
+    if not word or len(word) > MAX_LENGTH:
+        return ()
+    lower = word.lower()
+    sorted_choices = sorted({choice for choice in choices if len(choice) <= MAX_LENGTH})
+    distances = {choice: edit_distance(lower, choice.lower()) for choice in sorted_choices}
+    smallest = min(distances.values(), default=len(word))
+    if smallest <= max(1, len(word) // 3) and smallest < len(word):
+        return tuple(choice for choice in sorted_choices if distances[choice] == smallest)[:2]
+    return tuple(
+        choice
+        for choice in sorted_choices
+        if (len(word) >= 3 and choice.lower().startswith(lower)) or lower in choice.lower().split("_")
+    )[:2]
+
+
+def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many characters must be inserted, left out, replaced or swapped with their neighbour to turn a into b.
+
+    The restricted Damerau-Levenshtein distance, by dynamic programming over the prefixes of both.
+    """
+    before_last: list[int] = []
+    last = list(range(len(b) + 1))
+    for i in range(1, len(a) + 1):
+        row = [i]
+        for j in range(1, len(b) + 1):
+            distance = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1]))
+            if i > 1 and j > 1 and a[i - 1] == b[j - 2] and a[i - 2] == b[j - 1]:
+                distance = min(distance, before_last[j - 2] + 1)
+            row.append(distance)
+        before_last, last = last, row
+    return last[-1]

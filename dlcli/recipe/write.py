@@ -1,0 +1,55 @@
+"""Writes recipes: with every default filled in, and so that any YAML reader reads the same values."""
+
+import re
+from typing import Any
+
+import yaml
+
+from dlcli.recipe.fields import Section
+from dlcli.recipe.load import Recipe
+from dlcli.recipe.source import BOOLEAN, FLOAT, INTEGER, NULL, SPECIAL_FLOAT
+
+WIDTH = 2**31  # nothing is folded: a key, its value and a comment stay on one line
+MAX_FLOW_ITEMS = 16  # a longer list has an item on each line
+
+
+def resolved(recipe: Recipe) -> dict[str, Any]:
+    """The recipe with every default filled in, in the schema's order, ``kind`` first; loading it gives an equal one."""
+    values: dict[str, Any] = _plain(recipe)
+    if recipe.train.stages:
+        del values["train"]["epochs"]  # the stages' epochs count instead, and both together are refused
+    return values
+
+
+def to_yaml(values: dict[str, Any]) -> str:
+    """YAML that this program and any reader of YAML 1.1 or 1.2 read alike: ``0.001`` and ``1.0e-05``, not ``1e-05``."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        keys = sorted(type(value).model_fields, key=lambda key: key != "kind")
+        return {key: _plain(getattr(value, key)) for key in keys}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    return value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Short lists on one line, no aliases, quotes for text that looks like a number to any reader."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_tuple(dumper: yaml.SafeDumper, items: tuple[Any, ...]) -> yaml.Node:
+    short = len(items) <= MAX_FLOW_ITEMS and not any(isinstance(item, (dict, tuple)) for item in items)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=short)
+
+
+_Dumper.add_representer(tuple, _represent_tuple)
+# PyYAML quotes text that YAML 1.1 would not read as text; this is for the scalars of 1.2, such as 1e-3.
+for _scalar in (NULL, BOOLEAN, INTEGER, FLOAT, SPECIAL_FLOAT):
+    _Dumper.add_implicit_resolver("tag:dlcli,2026:scalar", re.compile(rf"(?:{_scalar.pattern})\Z"), None)

@@ -1,0 +1,308 @@
+"""The layer table of a model: what each layer puts out, holds and costs; and the memory that training takes."""
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+
+from dlcli.report.multiply_adds import ACTIVATIONS, Operations, Shape, operations
+
+IN_PLACE = (*ACTIVATIONS, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Identity)
+"""Layers whose outputs take the place of their inputs."""
+
+BYTES_PER_WEIGHT = 4  # float32, whatever the layers compute in
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One call of a layer, for one sample.
+
+    Attributes:
+        name: the layer's; in a nested model after the model's name and a slash.
+        kind: name of its class.
+        output_shapes: of each output, without the batch's dimension; None where a side has any length.
+        trainable: parameters that training changes.
+        non_trainable: parameters that it does not: frozen ones, moving averages.
+        shared: the parameters stand in an earlier row, and are 0 here.
+        activations: numbers that it puts out; None where that depends on the input's length. A layer that is only an
+            activation function, and Flatten, Reshape and Identity, add none: their numbers are those of the layer
+            before, so that ``Dense(activation="relu")`` counts as ``Dense`` with a ``ReLU`` behind it.
+        operations: None where they are not known.
+    """
+
+    name: str
+    kind: str
+    output_shapes: tuple[Shape, ...]
+    trainable: int
+    non_trainable: int
+    shared: bool
+    activations: int | None
+    operations: Operations | None
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """The rows of a model, in the order in which they are computed, and their sums."""
+
+    input_shapes: tuple[Shape, ...]
+    rows: tuple[LayerRow, ...]
+
+    @property
+    def trainable(self) -> int:
+        return sum(row.trainable for row in self.rows)
+
+    @property
+    def non_trainable(self) -> int:
+        return sum(row.non_trainable for row in self.rows)
+
+    @property
+    def parameters(self) -> int:
+        """Shared ones counted once."""
+        return self.trainable + self.non_trainable
+
+    @property
+    def activations(self) -> int:
+        """Numbers for one sample, the inputs included; rows that have None are left out."""
+        return sum(row.activations or 0 for row in self.rows)
+
+    @property
+    def operations(self) -> Operations:
+        """For one sample; rows that have None are left out."""
+        return sum((row.operations for row in self.rows if row.operations is not None), start=Operations())
+
+    @property
+    def not_counted(self) -> tuple[LayerRow, ...]:
+        """The rows that the sums leave out."""
+        return tuple(row for row in self.rows if row.operations is None or row.activations is None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it in plain values, for JSON."""
+        return {
+            "input_shapes": self.input_shapes,
+            "parameters": self.parameters,
+            "trainable": self.trainable,
+            "non_trainable": self.non_trainable,
+            "activations": self.activations,
+            "operations": asdict(self.operations),
+            "not_counted": [row.name for row in self.not_counted],
+            "layers": [asdict(row) for row in self.rows],
+        }
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes that training holds at the same time, at least.
+
+    The gradients of the activations, the library's work space and the data are not in it.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+    def as_dict(self) -> dict[str, int]:
+        """All of it in plain values, for JSON."""
+        return {**asdict(self), "total": self.total}
+
+
+def training_memory(
+    table: LayerTable, *, batch_size: int, slots_per_weight: int, bytes_per_activation: int
+) -> TrainingMemory:
+    """The memory of training a model.
+
+    Args:
+        table: the model's.
+        batch_size: samples that are computed at once.
+        slots_per_weight: numbers that the optimizer holds for each trainable weight: 0 for plain gradient descent, 1
+            with momentum, 2 for Adam; one more for a moving average of the weights.
+        bytes_per_activation: 4 in float32, 2 in mixed precision.
+    """
+    return TrainingMemory(
+        weights=table.parameters * BYTES_PER_WEIGHT,
+        gradients=table.trainable * BYTES_PER_WEIGHT,
+        optimizer=table.trainable * slots_per_weight * BYTES_PER_WEIGHT,
+        activations=table.activations * batch_size * bytes_per_activation,
+    )
+
+
+# Reading a model ------------------------------------------------------------------------------------------------------
+
+
+def layer_table(model: keras.Model) -> LayerTable:
+    """The table of a functional or sequential model that is built.
+
+    Nested models are opened. A layer that is called several times has a row for each call.
+
+    Raises:
+        ValueError: the model's layers are joined by Python code alone (a subclass of ``keras.Model``).
+    """
+    if not _can_be_opened(model):
+        raise ValueError(f"a layer table needs a functional or sequential model. Received a {type(model).__name__}.")
+    table = _Reader()
+    for tensor in model.inputs:
+        table.add_row(tensor.name, kind="InputLayer", weights=[], outputs=[tensor.shape[1:]], cost=Operations())
+    table.read(model, [keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in model.inputs], prefix="")
+    return LayerTable(tuple(tuple(tensor.shape[1:]) for tensor in model.inputs), tuple(table.rows))
+
+
+def _can_be_opened(model: Any) -> bool:
+    return isinstance(model, (keras.Function, keras.Sequential))
+
+
+class _Reader:
+    """Sends shapes through a model and writes a row for each layer that they come to."""
+
+    def __init__(self) -> None:
+        self.rows: list[LayerRow] = []
+        self.seen: set[int] = set()  # ids of the weights in the rows so far
+
+    def read(self, model: Any, inputs: Any, prefix: str) -> Any:
+        """Returns the model's outputs on these inputs (symbolic tensors, as are all here)."""
+        if isinstance(model, keras.Sequential):
+            for layer in model.layers:
+                inputs = self.call(layer, prefix)(inputs)
+            return inputs
+        # Keras's own way to run a model's graph on other shapes than it was built on
+        return model._run_through_graph(inputs, operation_fn=lambda layer: self.call(layer, prefix))
+
+    def call(self, layer: Any, prefix: str) -> Callable[..., Any]:
+        """What takes the layer's place in the graph."""
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            name = prefix + layer.name
+            if _can_be_opened(layer):
+                return self.read(layer, args[0], prefix=f"{name}/")
+            outputs = layer.compute_output_spec(*args, **kwargs)
+            arguments = inspect.signature(layer.call).bind(*args, **kwargs).arguments
+            input_shapes = _sample_shapes(list(arguments.values()))  # in the order of the signature
+            output_shapes = _sample_shapes(outputs)
+            self.add_row(
+                name,
+                kind=type(layer).__name__,
+                weights=getattr(layer, "weights", []),  # a bare operation such as keras.ops.add has none
+                outputs=output_shapes,
+                cost=operations(layer, input_shapes, output_shapes),
+                in_place=type(layer) in IN_PLACE,
+            )
+            return outputs
+
+        return called
+
+    def add_row(
+        self,
+        name: str,
+        *,
+        kind: str,
+        weights: Sequence[Any],
+        outputs: Sequence[Shape],
+        cost: Operations | None,
+        in_place: bool = False,
+    ) -> None:
+        new = [weight for weight in weights if id(weight) not in self.seen]
+        self.seen.update(id(weight) for weight in new)
+        self.rows.append(
+            LayerRow(
+                name=name,
+                kind=kind,
+                output_shapes=tuple(tuple(shape) for shape in outputs),
+                trainable=sum(math.prod(weight.shape) for weight in new if weight.trainable),
+                non_trainable=sum(math.prod(weight.shape) for weight in new if not weight.trainable),
+                shared=len(weights) > 0 and not new,
+                activations=0 if in_place else _num_elements(outputs),
+                operations=cost,
+            )
+        )
+
+
+def _sample_shapes(tensors: Any) -> list[Shape]:
+    """Shapes without the batch's dimension of all the tensors in nested lists, tuples and mappings."""
+    leaves = keras.tree.flatten(tensors)
+    return [tuple(leaf.shape[1:]) for leaf in leaves if isinstance(leaf, keras.KerasTensor)]
+
+
+def _num_elements(shapes: Sequence[Shape]) -> int | None:
+    total = 0
+    for shape in shapes:
+        for side in shape:
+            if side is None:
+                return None
+        total += math.prod(side for side in shape if side is not None)
+    return total
+
+
+# Text -----------------------------------------------------------------------------------------------------------------
+
+
+def table_text(table: LayerTable) -> str:
+    """The table as aligned plain text, with the totals first and what the counts leave out last."""
+    header = ("layer", "kind", "output", "parameters", "not trained", "activations", "multiply-adds")
+    body = [
+        (
+            row.name,
+            row.kind,
+            ", ".join(shape_text(shape) for shape in row.output_shapes),
+            "shared" if row.shared else f"{row.trainable + row.non_trainable:,}",
+            f"{row.non_trainable:,}",
+            _activations_text(row.activations),
+            "not counted" if row.operations is None else f"{row.operations.multiply_adds:,}",
+        )
+        for row in table.rows
+    ]
+    cost = table.operations
+    total = (
+        *("total", "", ""),
+        *(f"{table.parameters:,}", f"{table.non_trainable:,}", f"{table.activations:,}", f"{cost.multiply_adds:,}"),
+    )
+    inputs = ", ".join(shape_text(shape) for shape in table.input_shapes)
+    least = "at least " if table.not_counted else ""
+    lines = [
+        f"{table.parameters:,} parameters, {least}{cost.multiply_adds:,} multiply-adds, "
+        f"{least}{table.activations:,} activations for an input of {inputs}",
+        "",
+        *_aligned([header, *body, total]),
+        "",
+        "Multiply-adds are the products of convolution, dense, recurrent and attention layers for one input.",
+        f"Not among them: {cost.bias_additions:,} additions of biases, {cost.normalisation:,} numbers normalised, "
+        f"{cost.pooling:,} numbers pooled,",
+        "activation functions, and what else works on one number at a time.",
+    ]
+    if table.not_counted:
+        lines.append(f"Not counted: {', '.join(f'{row.name} ({row.kind})' for row in table.not_counted)}.")
+    return "\n".join(lines) + "\n"
+
+
+def memory_text(memory: TrainingMemory, batch_size: int) -> str:
+    """One line, such as ``Memory to train with batches of 128: at least 41.3 MiB (weights 3.1, …)``."""
+    parts = ", ".join(f"{name} {number / 2**20:,.1f}" for name, number in asdict(memory).items())
+    return f"Memory to train with batches of {batch_size}: at least {memory.total / 2**20:,.1f} MiB ({parts})"
+
+
+def shape_text(shape: Shape) -> str:
+    """``28x28x1``; ``?`` for a side of any length."""
+    return "x".join("?" if side is None else str(side) for side in shape) or "1"
+
+
+def _activations_text(number: int | None) -> str:
+    if number is None:
+        return "not counted"
+    return f"{number:,}" if number else "in place"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as their widest cell: the first three to the left, numbers to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i < 3 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

@@ -1,0 +1,190 @@
+"""Multiply-adds of a Keras layer, counted from its shapes as papers count them.
+
+One multiply-add is one product and its addition to a sum. Counted are the products of convolutions, dense layers,
+recurrent layers and attention: numbers with weights, queries with keys, scores with values. Products with the zeros
+around a picture count, for the layer computes them. Biases, normalisation and pooling are counted apart; activation
+functions, gates and all else that works on one number at a time are not counted.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras import layers
+
+Shape = tuple[int | None, ...]  # of one sample, without the batch's dimension; None: any length
+FixedShape = tuple[int, ...]
+
+CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+SEPARABLE_CONVOLUTIONS = (layers.SeparableConv1D, layers.SeparableConv2D)
+TRANSPOSED_CONVOLUTIONS = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+RECURRENT_LAYERS = (layers.SimpleRNN, layers.LSTM, layers.GRU, layers.RNN)
+RECURRENT_CELLS = (layers.SimpleRNNCell, layers.LSTMCell, layers.GRUCell)
+NORMALISATIONS = (
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.GroupNormalization,
+    layers.RMSNormalization,
+    layers.UnitNormalization,
+)
+POOLINGS = (
+    *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
+    *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
+)
+GLOBAL_POOLINGS = (
+    *(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D),
+    *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D),
+)
+ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.Softmax)
+"""Layers that are nothing but an activation function."""
+REARRANGEMENTS = (
+    *(layers.InputLayer, layers.Identity, layers.Flatten, layers.Reshape, layers.Permute, layers.RepeatVector),
+    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
+    *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D),
+    *(layers.UpSampling1D, layers.UpSampling3D),
+    *(layers.Concatenate, layers.Masking, layers.Embedding),
+)
+"""Layers that move numbers and compute none."""
+ELEMENTWISE = (
+    *(layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum, layers.Minimum),
+    *(layers.Rescaling, layers.Normalization),
+    *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D, layers.AlphaDropout),
+    *(layers.GaussianNoise, layers.GaussianDropout, layers.ActivityRegularization),
+)
+"""Layers that work on one number, or one from each input, at a time."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What one sample costs in a layer.
+
+    Attributes:
+        multiply_adds: products and their addition to a sum.
+        bias_additions: one for each number that a bias is added to.
+        normalisation: numbers that a normalisation scales and shifts.
+        pooling: numbers that pooling windows look at.
+    """
+
+    multiply_adds: int = 0
+    bias_additions: int = 0
+    normalisation: int = 0
+    pooling: int = 0
+
+    def __add__(self, other: "Operations") -> "Operations":
+        return Operations(
+            self.multiply_adds + other.multiply_adds,
+            self.bias_additions + other.bias_additions,
+            self.normalisation + other.normalisation,
+            self.pooling + other.pooling,
+        )
+
+
+def operations(layer: Any, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Operations | None:
+    """What one sample costs in one call of a layer.
+
+    Args:
+        layer: a built Keras layer, or another operation of a model.
+        inputs: the shapes of what it is called on, in the order of its ``call``.
+        outputs: the shapes of what it gives.
+
+    Returns:
+        None when the layer is not known here, or when a side that the count depends on has no fixed length. A subclass
+        of a known layer is not known: it may compute something else.
+    """
+    if any(side is None for shape in (*inputs, *outputs) for side in shape):
+        return None
+    fixed_inputs = [tuple(side for side in shape if side is not None) for shape in inputs]
+    fixed_outputs = [tuple(side for side in shape if side is not None) for shape in outputs]
+    return _operations(layer, fixed_inputs, fixed_outputs)
+
+
+def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[FixedShape]) -> Operations | None:
+    kind = type(layer)
+    if kind is layers.Dense:
+        return _products(layer, math.prod(outputs[0][:-1]), layer.kernel)
+    if kind in CONVOLUTIONS:
+        # each weight of the kernel is used once at each position of the output, in groups or not
+        return _products(layer, _positions(outputs[0], layer), layer.kernel)
+    if kind in SEPARABLE_CONVOLUTIONS:
+        return _products(layer, _positions(outputs[0], layer), layer.depthwise_kernel, layer.pointwise_kernel)
+    if kind in TRANSPOSED_CONVOLUTIONS:
+        # the gradient of a convolution: each weight is used once at each position of the input
+        products = _products(layer, _positions(inputs[0], layer), layer.kernel).multiply_adds
+        return Operations(products, math.prod(outputs[0]) if layer.use_bias else 0)
+    if kind in RECURRENT_LAYERS and type(layer.cell) in RECURRENT_CELLS:
+        return _products(layer.cell, inputs[0][0], layer.cell.kernel, layer.cell.recurrent_kernel)
+    if kind is layers.Bidirectional:
+        directions = [
+            _operations(direction, inputs, outputs) for direction in (layer.forward_layer, layer.backward_layer)
+        ]
+        return _sum(directions)
+    if kind is layers.TimeDistributed:
+        return _sum([_operations(layer.layer, [inputs[0][1:]], [outputs[0][1:]])] * inputs[0][0])
+    if kind is layers.EinsumDense:
+        return _einsum(layer, inputs[0], outputs[0])
+    if kind is layers.MultiHeadAttention:
+        return _multi_head_attention(layer, query=inputs[0], value=inputs[1])
+    if kind is layers.Attention and layer.score_mode == "dot":
+        (num_queries, query_units), (num_values, value_units) = inputs[:2]
+        return Operations(num_queries * num_values * (query_units + value_units))
+    if kind in NORMALISATIONS:
+        return Operations(normalisation=math.prod(outputs[0]))
+    if kind in POOLINGS:
+        return Operations(pooling=math.prod(outputs[0]) * math.prod(layer.pool_size))
+    if kind in GLOBAL_POOLINGS:
+        return Operations(pooling=math.prod(inputs[0]))
+    if kind in ACTIVATIONS or kind in REARRANGEMENTS or kind in ELEMENTWISE:
+        return Operations()
+    return None
+
+
+def _products(layer: Any, positions: int, *kernels: Any) -> Operations:
+    """Each weight is used once at each position, and so is each bias."""
+    weights = sum(math.prod(kernel.shape) for kernel in kernels)
+    biases = math.prod(layer.bias.shape) if layer.use_bias else 0
+    return Operations(positions * weights, positions * biases)
+
+
+def _positions(shape: FixedShape, layer: Any) -> int:
+    """Places in a map, without its channels."""
+    return math.prod(shape[1:] if layer.data_format == "channels_first" else shape[:-1])
+
+
+def _einsum(layer: Any, inputs: FixedShape, outputs: FixedShape) -> Operations | None:
+    operand, kernel, output = re.split(",|->", layer.equation.replace(" ", ""))
+    if set(operand) - set(kernel) - set(output):
+        return None  # a sum over the inputs alone, before any product
+    summed = [side for letter, side in zip(kernel, layer.kernel.shape, strict=True) if letter not in output]
+    num_outputs = math.prod(outputs)
+    return Operations(num_outputs * math.prod(summed), num_outputs if layer.bias is not None else 0)
+
+
+def _multi_head_attention(layer: Any, query: FixedShape, value: FixedShape) -> Operations | None:
+    """Vaswani et al. 2017, section 3.2.2: the projections, the scores, and the means of the values."""
+    if len(query) != 2 or len(value) != 2 or layer.get_config()["use_gate"]:
+        return None
+    num_queries, num_values = query[0], value[0]
+    value_units = layer.value_dense.kernel.shape[-1]
+    projections = [
+        *(_projection(projection, num_queries) for projection in (layer.query_dense, layer.output_dense)),
+        *(_projection(projection, num_values) for projection in (layer.key_dense, layer.value_dense)),
+    ]
+    products = num_queries * num_values * layer.num_heads * (layer.key_dim + value_units)
+    return _sum([*projections, Operations(products)])
+
+
+def _projection(layer: Any, positions: int) -> Operations:
+    biases = 0 if layer.bias is None else math.prod(layer.bias.shape)
+    return Operations(positions * math.prod(layer.kernel.shape), positions * biases)
+
+
+def _sum(parts: Sequence[Operations | None]) -> Operations | None:
+    """None where a part is not known."""
+    total = Operations()
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total
