@@ -24,7 +24,7 @@ def recipe() -> None:
     """
 
 
-@recipe.command()
+@recipe.command(short_help="Find the faults of recipes.")
 @click.argument("recipes", metavar="RECIPE...", nargs=-1, required=True, type=RECIPE)
 @click.option("--json", "as_json", is_flag=True, help="Write a list of files and faults to stdout.")
 @click.pass_context
@@ -67,7 +67,7 @@ def _report(path: Path, error: InputError | None) -> dict[str, Any]:
     return {"recipe": str(path), "ok": error is None, "faults": faults}
 
 
-@recipe.command()
+@recipe.command(short_help="Fill in every default.")
 @click.argument("path", metavar="RECIPE", type=RECIPE)
 @click.option("-s", "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Override a key. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of YAML.")
@@ -91,7 +91,7 @@ def show(path: Path, settings: tuple[str, ...], as_json: bool) -> None:
         click.echo(to_yaml(values), nl=False)
 
 
-@recipe.command()
+@recipe.command(short_help="Print the JSON Schema, for editors.")
 def schema() -> None:
     """Print the JSON Schema of recipes (draft 2020-12), by which editors complete and check them.
 
@@ -105,7 +105,7 @@ def schema() -> None:
     click.echo(schema_text(), nl=False)
 
 
-@recipe.command()
+@recipe.command(short_help="Draft a recipe for a folder or file of data.")
 @click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", type=RECIPE, metavar="FILE", help="Where to write it. Default: DATA's name with .yaml, here."
@@ -125,7 +125,8 @@ def init(data: Path, output: Path | None, force: bool) -> None:
     from dlcli.recipe.draft import draft_recipe
     from dlcli.rundir import replace_file
 
-    target = output or Path(f"{data.resolve().stem}.yaml")
+    resolved = data.resolve()
+    target = output or Path(f"{resolved.name if resolved.is_dir() else resolved.stem}.yaml")
     if target.exists() and not force:
         raise InputError(f"{target}: there already; name another with --output, or replace it with --force")
     if not target.parent.is_dir():

@@ -1,4 +1,4 @@
-"""From what a source lists to a data set: draw the splits, check the pictures, settle their size, warn.
+"""From what a source lists to a data set: check the pictures, settle their size and colour mode, warn.
 
 Every source ends here, so that splits, limits and pictures are treated alike whatever they come from.
 """
@@ -6,151 +6,20 @@ Every source ends here, so that splits, limits and pictures are treated alike wh
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from statistics import median_low
-from typing import Any, Literal, TypedDict
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dlcli.data.images import BadImage, ColorMode, PicturePolicy, resize_pictures
-from dlcli.data.resize import Interpolation, Resize
-from dlcli.data.samples import SPLITS, Dataset, Index, Labels, LeftOut, Samples
+from dlcli.data.images import PicturePolicy, resize_pictures
+from dlcli.data.listing import NUM_NAMED, CommonKeys, Listing, divide, name_some
+from dlcli.data.samples import Dataset, LeftOut, Samples
 from dlcli.data.scan import Checked, Progress, check_pictures, hash_content
-from dlcli.data.split import TEST, TRAIN, VALIDATION, draw_splits, limit_evenly
 from dlcli.errors import InputError
 
 OnBadImage = Literal["error", "skip"]
 
-DEFAULT_VALIDATION = 0.1  # where the source has no validation split of its own
-DEFAULT_TEST = 0.2  # where the source comes without any split
-NUM_NAMED = 10  # faults named in one message; the rest is counted
 RESIZED_BYTES = 2**30  # arrays of pictures that would need more than this once resized are resized batch by batch
-
-
-class CommonKeys(TypedDict):
-    """The keys of a recipe's ``data`` section that every source of images has, with the same spelling."""
-
-    image_size: tuple[int, int] | None
-    color_mode: ColorMode | None
-    resize: Resize
-    interpolation: Interpolation
-    antialias: bool
-    validation: float | None
-    test: float | None
-    split_seed: int
-    limit: int | None
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The samples of one split as their source lists them, with files or arrays, before anything is decoded."""
-
-    names: tuple[str, ...]
-    labels: Labels
-    groups: tuple[str, ...] | None = None
-    files: tuple[Path, ...] | None = None
-    arrays: NDArray[Any] | None = None  # [n, ...]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def take(self, index: Index) -> "Listing":
-        """The samples at these positions."""
-        return Listing(
-            names=tuple(self.names[i] for i in index),
-            labels=self.labels[index],
-            groups=None if self.groups is None else tuple(self.groups[i] for i in index),
-            files=None if self.files is None else tuple(self.files[i] for i in index),
-            arrays=None if self.arrays is None else self.arrays[index],
-        )
-
-
-# Labels and splits --------------------------------------------------------------------------------------------------
-
-
-def index_labels(
-    labels: Mapping[str, Sequence[str]], classes: tuple[str, ...], *, source: str, trained: tuple[str, ...] | None
-) -> tuple[tuple[str, ...], dict[str, Labels]]:
-    """Turns class names, given by split, into the classes in the order of the outputs and each sample's index.
-
-    ``classes`` are those that train holds, in order; ``trained`` those of a trained model, which then count instead.
-
-    Raises:
-        InputError: there are fewer than two classes, or a split holds a class that is not among them.
-    """
-    if trained is None and len(classes) < 2:
-        only = f" Received one: '{classes[0]}'." if classes else ""
-        raise InputError(f"{source}: there must be at least two classes to tell apart.{only}")
-    known = classes if trained is None else trained
-    position = {name: index for index, name in enumerate(known)}
-    where = "train" if trained is None else "the trained model"
-    for split, names in labels.items():
-        strangers = sorted(set(names) - set(known))
-        if strangers:
-            raise InputError(
-                f"{source}: every class in {split} must be in {where} too, which lacks {name_some(strangers)}. "
-                f"Correct the name or remove the samples. Classes: {name_some(list(known))}."
-            )
-    return known, {split: np.array([position[name] for name in names], np.int32) for split, names in labels.items()}
-
-
-def divide(
-    listings: Mapping[str, Listing], *, num_classes: int, source: str, common: CommonKeys
-) -> tuple[dict[str, Listing], list[str]]:
-    """Draws the splits that the source does not have of its own, and applies the limit to each. Warnings come with it.
-
-    Raises:
-        InputError: a proportion is given for a split that the source has, or nothing is left to train on.
-    """
-    own = {split for split in SPLITS if len(listings.get(split, ())) > 0}
-    validation = _proportion(common["validation"], DEFAULT_VALIDATION, "validation", own, source)
-    default_test = DEFAULT_TEST if own == {"train"} else 0.0
-    test = _proportion(common["test"], default_test, "test", own, source)
-    train = listings["train"]
-    seed = common["split_seed"]
-    drawn = draw_splits(
-        train.names,
-        train.labels,
-        train.groups,
-        num_classes=num_classes,
-        validation=validation,
-        test=test,
-        seed=seed,
-    )
-    result: dict[str, Listing] = {}
-    warnings = []
-    for split, code, proportion in (
-        ("train", TRAIN, 1.0),
-        ("validation", VALIDATION, validation),
-        ("test", TEST, test),
-    ):
-        index = np.flatnonzero(drawn == code)
-        if split != "train" and split in own:
-            result[split] = listings[split]
-        elif len(index):
-            result[split] = train if len(index) == len(train) else train.take(index)
-        elif proportion:
-            warnings.append(f"{len(train)} samples are too few for {split}: {proportion:g}. There is no {split} split.")
-    limit = common["limit"]
-    if limit is not None:
-        for split, listing in result.items():
-            if len(listing) > limit:
-                index = limit_evenly(listing.names, listing.labels, num_classes=num_classes, limit=limit, seed=seed)
-                result[split] = listing.take(index)
-    return result, warnings
-
-
-def _proportion(given: float | None, default: float, split: str, own: set[str], source: str) -> float:
-    if split not in own:
-        return default if given is None else given
-    if given:
-        raise InputError(
-            f"{source}: data.{split} must be left out or null, for the data has a {split} split of its own. "
-            f"Received {given:g}."
-        )
-    return 0.0
 
 
 # Files --------------------------------------------------------------------------------------------------------------
@@ -180,7 +49,7 @@ def assemble_files(
     files = [path for listing in divided.values() for path in listing.files or ()]
     checked = check_pictures(files, by_suffix=by_suffix, progress=progress)
     names = [name for listing in divided.values() for name in listing.names]
-    bad = [LeftOut(name, str(result)) for name, result in zip(names, checked, strict=True) if not _is_good(result)]
+    bad = [LeftOut(name, result) for name, result in zip(names, checked, strict=True) if isinstance(result, str)]
     bad.sort(key=lambda item: item.name)
     if bad and on_bad_image == "error":
         raise InputError(_describe_bad(bad, len(files), place))
@@ -191,7 +60,7 @@ def assemble_files(
     for split, listing in divided.items():
         results = checked[start : start + len(listing)]
         start += len(listing)
-        kept = listing.take(np.array([i for i, result in enumerate(results) if _is_good(result)], np.int64))
+        kept = listing.take(np.array([i for i, result in enumerate(results) if isinstance(result, Checked)], np.int64))
         splits[split] = Samples(
             names=kept.names,
             labels=kept.labels,
@@ -212,14 +81,9 @@ def assemble_files(
         policy.shape,
         "uint8",
         policy,
-        source=source,
         left_out=[*left_out, *bad],
         warnings=[*warnings, *more_warnings],
     )
-
-
-def _is_good(result: Checked | BadImage) -> bool:
-    return isinstance(result, Checked)
 
 
 def _describe_bad(bad: Sequence[LeftOut], num_files: int, place: Callable[[str], str]) -> str:
@@ -247,13 +111,12 @@ def settle_policy(pictures: Sequence[Checked], *, source: str, common: CommonKey
         sizes = Counter((picture.height, picture.width) for picture in pictures)
         image_size = next(iter(sizes))
         if len(sizes) > 1:
-            by_area = sorted(sizes.elements(), key=lambda size: (size[0] * size[1], size))
-            smallest, middle, largest = by_area[0], median_low(range(len(by_area))), by_area[-1]
-            common_size = list(by_area[middle])
+            by_area = sorted(map(list, sizes.elements()), key=lambda size: (size[0] * size[1], size))
+            median = by_area[(len(by_area) - 1) // 2]
             raise InputError(
                 f"{source}: the pictures must have one size, or data.image_size must say which to bring them to, "
-                f"such as {common_size}. Received {len(sizes)} sizes [height, width]: smallest {list(smallest)}, "
-                f"median {common_size}, largest {list(largest)}."
+                f"such as {median}. Received {len(sizes)} sizes [height, width]: smallest {by_area[0]}, "
+                f"median {median}, largest {by_area[-1]}."
             )
     color_mode = common["color_mode"]
     if color_mode is None:
@@ -283,7 +146,7 @@ def assemble_pictures(
             split: leave_unsized(samples) if num_bytes > RESIZED_BYTES else _resize_now(samples)
             for split, samples in splits.items()
         }
-    return _finish(splits, classes, policy.shape, "uint8", policy, source=source, left_out=left_out, warnings=warnings)
+    return _finish(splits, classes, policy.shape, "uint8", policy, left_out=left_out, warnings=warnings)
 
 
 def assemble_values(
@@ -298,7 +161,7 @@ def assemble_values(
     shape = _common_shape(listings, source)
     divided, warnings = divide(listings, num_classes=len(classes), source=source, common=common)
     splits = {split: as_samples(listing, None) for split, listing in divided.items()}
-    return _finish(splits, classes, shape, "float32", None, source=source, left_out=left_out, warnings=warnings)
+    return _finish(splits, classes, shape, "float32", None, left_out=left_out, warnings=warnings)
 
 
 def _common_shape(listings: Mapping[str, Listing], source: str) -> tuple[int, ...]:
@@ -350,13 +213,10 @@ def _finish(
     dtype: str,
     policy: PicturePolicy | None,
     *,
-    source: str,
     left_out: Sequence[LeftOut],
     warnings: Sequence[str],
 ) -> Dataset:
     splits = {split: samples for split, samples in splits.items() if len(samples)}
-    if "train" not in splits:
-        raise InputError(f"{source}: no sample is left to train on. Lower data.validation and data.test.")
     return Dataset(
         classes=classes,
         shape=shape,
@@ -393,9 +253,3 @@ def _warn_of_copies(splits: Mapping[str, Samples]) -> list[str]:
             noun = "sample is" if len(copies) == 1 else "samples are"
             warnings.append(f"{len(copies)} {noun} both in {split} and in train: {copies[0][0]} equals {copies[0][1]}.")
     return warnings
-
-
-def name_some(names: Sequence[str]) -> str:
-    """The names in quotes, the first ten of them."""
-    shown = ", ".join(f"'{name}'" for name in names[:NUM_NAMED])
-    return f"{shown}, … ({len(names)} in all)" if len(names) > NUM_NAMED else shown

@@ -1,12 +1,14 @@
 """Samples without labels, to predict: picture files, folders of them, or an .npz file."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from dlcli.data.assemble import NUM_NAMED, as_samples, leave_unsized, name_some
-from dlcli.data.images import BadImage, PicturePolicy
+from dlcli.data.assemble import as_samples, leave_unsized
+from dlcli.data.images import PicturePolicy
+from dlcli.data.listing import NUM_NAMED, name_some
 from dlcli.data.npz import Layout, list_arrays, read_arrays, to_samples
 from dlcli.data.samples import NO_LABEL, LeftOut, Samples
 from dlcli.data.scan import Checked, Progress, check_pictures, find_pictures, printable
@@ -35,7 +37,7 @@ def collect(
     archives = [path for path in paths if path.suffix.lower() == ".npz"]
     if archives and len(paths) > 1:
         raise InputError(f"{archives[0]}: an .npz file must be predicted alone. Received {len(paths)} paths.")
-    missing = [path for path in paths if not path.exists()]
+    missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
         raise InputError("\n".join(f"{path}: no such file or folder. Name what to predict." for path in missing))
     if archives:
@@ -45,7 +47,7 @@ def collect(
     files: list[Path] = []
     left_out: list[LeftOut] = []
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):
             found, others = find_pictures(path, root=path)
             files += found
             left_out += [LeftOut(printable((path / item.name).as_posix()), item.reason) for item in others]
@@ -60,9 +62,7 @@ def _collect_files(
 ) -> tuple[Samples, tuple[LeftOut, ...]]:
     names = [printable(path.as_posix()) for path in files]
     checked = check_pictures(files, by_suffix=False, progress=progress)
-    bad = [
-        LeftOut(name, str(result)) for name, result in zip(names, checked, strict=True) if isinstance(result, BadImage)
-    ]
+    bad = [LeftOut(name, result) for name, result in zip(names, checked, strict=True) if isinstance(result, str)]
     good = [i for i, result in enumerate(checked) if isinstance(result, Checked)]
     if not good:
         lines = [f"{item.name}: {item.reason}." for item in bad[:NUM_NAMED]]

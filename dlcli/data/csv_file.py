@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.assemble import NUM_NAMED, CommonKeys, Listing, OnBadImage, assemble_files, index_labels, name_some
+from dlcli.data.assemble import OnBadImage, assemble_files
 from dlcli.data.files import open_input
 from dlcli.data.folder import SPLIT_OF
+from dlcli.data.listing import NUM_NAMED, CommonKeys, Listing, index_labels, name_some
 from dlcli.data.samples import SPLITS, Dataset, LeftOut
 from dlcli.data.scan import Progress, printable
 from dlcli.errors import InputError

@@ -4,7 +4,8 @@ from typing import Unpack
 
 import numpy as np
 
-from dlcli.data.assemble import CommonKeys, Listing, assemble_pictures
+from dlcli.data.assemble import assemble_pictures
+from dlcli.data.listing import CommonKeys, Listing
 from dlcli.data.samples import Dataset
 
 

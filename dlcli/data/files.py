@@ -26,7 +26,7 @@ def open_file(path: Path) -> BufferedReader:
             raise BadFile("a pipe or device, not a file")
         return open(path, "rb")
     except FileNotFoundError:
-        raise BadFile("a link to a file that is not there" if path.is_symlink() else "no such file") from None
+        raise BadFile("a link to a file that is not there" if os.path.islink(path) else "no such file") from None
     except PermissionError:
         raise BadFile("no permission to read it") from None
     except OSError as error:

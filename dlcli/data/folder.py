@@ -4,7 +4,8 @@ import difflib
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.assemble import CommonKeys, Listing, OnBadImage, assemble_files, index_labels, name_some
+from dlcli.data.assemble import OnBadImage, assemble_files
+from dlcli.data.listing import CommonKeys, Listing, index_labels, name_some
 from dlcli.data.samples import Dataset, LeftOut
 from dlcli.data.scan import Progress, find_pictures, list_folder, name_below, printable
 from dlcli.errors import InputError

@@ -260,7 +260,9 @@ def workers() -> ThreadPoolExecutor:
 
 
 def _num_workers() -> int:
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):  # Linux: the cores that a container or taskset leaves
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def read_pictures(files: Sequence[Path], *, policy: PicturePolicy) -> NDArray[np.uint8]:

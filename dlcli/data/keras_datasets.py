@@ -18,8 +18,9 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.assemble import CommonKeys, assemble_pictures
+from dlcli.data.assemble import assemble_pictures
 from dlcli.data.files import open_input
+from dlcli.data.listing import CommonKeys
 from dlcli.data.npz import SUFFIXES, Arrays, list_arrays, read_splits, to_samples
 from dlcli.data.samples import Dataset, LeftOut
 from dlcli.errors import InputError
@@ -136,7 +137,7 @@ def _check_labels(y: NDArray[Any], num_classes: int, source: str) -> NDArray[np.
 def _load_through_keras(kind: Kind, origin: Origin) -> Arrays:
     cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / origin.cached
     # Keras would fetch a file that is not the one it expects anew, and delete it when that fails.
-    if origin.sha256 is not None and cached.is_file() and _hash_file(cached) != origin.sha256:
+    if origin.sha256 is not None and os.path.isfile(cached) and _hash_file(cached) != origin.sha256:
         raise InputError(
             f"{cached}: Keras's cache must hold the file from {origin.url}. Received another, or a part of it: "
             "remove it to download it anew, or move it away and name it with --data PATH."
@@ -171,7 +172,7 @@ def _hash_file(path: Path) -> str:
 
 def _read_copy(path: Path, kind: Kind, origin: Origin) -> tuple[Arrays, list[LeftOut]]:
     is_mnist = kind in ("mnist", "fashion_mnist")
-    if is_mnist and path.is_dir():
+    if is_mnist and os.path.isdir(path):
         return {key: _read_idx(path / name, num_axes=3 if key[0] == "x" else 1) for key, name in IDX_FILES.items()}, []
     with open_input(path, f"A copy of {kind} is {COPIES[kind]}.") as file:
         start = file.read(2)

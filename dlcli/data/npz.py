@@ -12,8 +12,9 @@ from typing import Any, BinaryIO, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.assemble import CommonKeys, Listing, assemble_pictures, assemble_values, index_labels, name_some
+from dlcli.data.assemble import assemble_pictures, assemble_values
 from dlcli.data.files import open_input
+from dlcli.data.listing import CommonKeys, Listing, index_labels, name_some
 from dlcli.data.samples import Dataset, LeftOut
 from dlcli.errors import InputError
 

@@ -30,15 +30,13 @@ class Checked:
     digest: str
 
 
-def check_pictures(
-    files: Sequence[Path], *, by_suffix: bool, progress: Progress | None = None
-) -> list[Checked | BadImage]:
-    """Decodes every file in several threads and keeps its size, kind and digest, or why it cannot be read.
+def check_pictures(files: Sequence[Path], *, by_suffix: bool, progress: Progress | None = None) -> list[Checked | str]:
+    """Decodes every file in several threads and keeps its size, kind and digest, or the reason why it cannot be read.
 
     With ``by_suffix`` a file named as a format that is not read is refused for its name alone.
     """
 
-    def check(path: Path) -> Checked | BadImage:
+    def check(path: Path) -> Checked | str:
         try:
             if by_suffix and path.suffix.lower() in UNREAD_SUFFIXES:
                 raise BadImage(f"{path.suffix} files are not read: {CONVERT}")
@@ -46,9 +44,9 @@ def check_pictures(
             image = decode(data)
             return Checked(image.height, image.width, image.mode == "L", hash_content(data))
         except BadImage as reason:
-            return reason
+            return str(reason)  # the exception itself would keep the picture's bytes
 
-    results: list[Checked | BadImage] = []
+    results: list[Checked | str] = []
     for start in range(0, len(files), CHUNK):
         results.extend(workers().map(check, files[start : start + CHUNK]))
         if progress is not None:
@@ -86,9 +84,13 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     Raises:
         InputError: it is no folder or cannot be listed.
     """
+    folders: list[Path] = []
+    others: list[Path] = []
     try:
-        entries = sorted(folder.iterdir(), key=lambda path: path.name)
-        return [path for path in entries if path.is_dir()], [path for path in entries if not path.is_dir()]
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                is_folder = os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
+                (folders if is_folder else others).append(folder / entry.name)
     except FileNotFoundError:
         raise InputError(f"{folder}: no such folder. Give the folder that holds the pictures.") from None
     except NotADirectoryError:
@@ -97,6 +99,7 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         ) from None
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}). Mend its permissions.") from None
+    return folders, others
 
 
 def classify_file(path: Path) -> str | None:

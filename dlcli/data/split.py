@@ -99,7 +99,8 @@ def _draw_groups(
     wanted = [split for split in (TRAIN, VALIDATION, TEST) if proportions[split] > 0]
     if len(group_names) < len(wanted):
         raise InputError(
-            f"data.group: there must be at least as many groups as splits ({len(wanted)}). Received {len(group_names)}."
+            f"data.group: there must be at least as many groups as splits ({len(wanted)}). "
+            f"Received {len(group_names)}: set data.validation or data.test to 0."
         )
     contents = np.zeros((len(group_names), num_classes), np.int64)  # samples of each class in each group
     np.add.at(contents, (group_of, labels), 1)

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import math
 import os
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -21,6 +23,7 @@ ORDER = ("train", "validation", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 NUM_HEADERS = 60  # pictures whose size is read
 MAX_CSV_BYTES = 2**26
+MAX_ARRAY_BYTES = 2**31
 MAX_SIDE = 224  # of the pictures that a drafted network takes
 LAYOUTS = {"image": "pictures", "signal": "signals", "volume": "volumes"}
 
@@ -141,39 +144,41 @@ def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
 
     sizes: Counter[tuple[int, int]] = Counter()
     step = max(1, len(files) // NUM_HEADERS)
-    for file in files[::step]:
-        try:
-            with Image.open(file) as image:
-                sizes[image.height, image.width] += 1
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-            continue
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for file in files[::step]:
+            try:
+                with Image.open(file) as image:
+                    sizes[image.height, image.width] += 1
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+                continue
     return sizes
 
 
 def _look_at_npz(file: Path, path: str) -> _Look:
-    """Arrays x_train and y_train in an .npz file, whose headers are read first."""
-    import numpy as np
-
+    """Arrays x_train and y_train in an .npz file."""
     try:
-        with zipfile.ZipFile(file) as archive, np.load(file, allow_pickle=False) as arrays:
-            if not {"x_train", "y_train"} <= set(arrays.files):
-                names = ", ".join(map(shortened, arrays.files)) or "none"
-                raise InputError(f"{file}: expected arrays x_train and y_train. Received {names}.")
-            shape, dtype = _header(archive, "x_train.npy")
-            y = arrays["y_train"]
+        with zipfile.ZipFile(file) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+            if not {"x_train", "y_train"} <= names:
+                received = ", ".join(map(shortened, sorted(names))) or "none"
+                raise InputError(f"{file}: expected arrays x_train and y_train. Received {received}.")
+            shape, dtype = _header(archive, "x_train")
             layout, size = _layout(file, shape)
-            low, high = (0, 255) if layout != "image" or dtype == np.uint8 else _value_range(arrays["x_train"])
-            splits = {split for split, key in (("validation", "x_val"), ("test", "x_test")) if key in arrays.files}
+            is_range_known = layout != "image" or dtype == "uint8"
+            low, high = (0, 255) if is_range_known else _value_range(_array(file, archive, "x_train"))
+            y = _array(file, archive, "y_train")
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{file}: not a readable .npz file: {shortened(str(error))}") from None
-    one_hot = y.ndim == 2 and y.shape[1] > 1
-    counts = Counter((y.argmax(axis=1) if one_hot else y.ravel()).tolist())
+    is_one_hot = y.ndim == 2 and y.shape[1] > 1
+    counts = Counter((y.argmax(axis=1) if is_one_hot else y.ravel()).tolist())
     if len(counts) < 2:
         raise InputError(f"{file}: y_train holds one class only; a classifier needs two")
+    splits = {split for split, key in (("validation", "x_val"), ("test", "x_test")) if key in names}
     seen = (
         f"train: {shape[0]:,} {LAYOUTS[layout]} in {len(counts)} classes: {_list_counts(counts)}",
         f"x_train: shape {list(shape)}, {dtype}",
-        f"own splits: {', '.join(['train', *sorted(splits)])}",
+        f"own splits: {', '.join(split for split in ORDER if split in {'train', *splits})}",
     )
     source: list[Line] = [("kind", "npz", "arrays in a NumPy file"), ("path", path, "relative to this file")]
     if layout != "image":
@@ -184,15 +189,26 @@ def _look_at_npz(file: Path, path: str) -> _Look:
     return _Look(seen, tuple(source), size, shape[0], frozenset(splits), rank)
 
 
-def _header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], Any]:
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], Any]:
     """Shape and type of an array in an .npz file."""
     import numpy as np
 
-    with archive.open(member) as file:
+    with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
     return shape, dtype
+
+
+def _array(file: Path, archive: zipfile.ZipFile, name: str) -> Any:
+    """An array of an .npz file, if it is of a size that can be looked at. Nothing is unpickled."""
+    import numpy as np
+
+    shape, dtype = _header(archive, name)
+    if math.prod(shape) * dtype.itemsize > MAX_ARRAY_BYTES:
+        raise InputError(f"{file}: {name} has more than 2 GiB; write the recipe by hand")
+    with archive.open(f"{name}.npy") as opened:
+        return np.lib.format.read_array(opened, allow_pickle=False)
 
 
 def _layout(file: Path, shape: tuple[int, ...]) -> tuple[str, tuple[int, int] | None]:
@@ -306,7 +322,7 @@ def _write(look: _Look) -> str:
                 ("batch_size", 32 if look.num_samples < 20_000 else 128, "samples for each update"),
             ],
         ),
-        "  optimizer: {kind: adam, learning_rate: 0.001}",
+        "  optimizer: {kind: adam, learning_rate: 0.001}  # how the weights are updated",
         "  schedule: {kind: cosine}  # of the learning rate, down to 0",
     ]
     return "\n".join(lines) + "\n"

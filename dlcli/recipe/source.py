@@ -17,7 +17,7 @@ import yaml
 
 from dlcli.errors import InputError
 from dlcli.recipe.faults import Fault, KeyPath, Place, dotted, shortened
-from dlcli.recipe.spelling import did_you_mean
+from dlcli.recipe.spelling import nearest
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 20
@@ -93,7 +93,10 @@ def read_bytes(path: Path) -> bytes:
         folder = path.parent
         if not folder.is_dir():
             raise InputError(f"{path}: no such file; there is no folder {folder}") from None
-        raise InputError(f"{path}: no such file{did_you_mean(path.name, _recipes_in(folder))}") from None
+        by_stem = {Path(name).stem: name for name in _recipes_in(folder)}
+        near = [repr(by_stem[stem]) for stem in nearest(path.stem, by_stem)]
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise InputError(f"{path}: no such file{hint}") from None
     except IsADirectoryError:
         recipes = _recipes_in(path)
         such_as = f", such as {path / recipes[0]}" if recipes else ""

@@ -281,7 +281,7 @@ class Loop:
                 stage = self._stages[index]
                 self._observer.stage(stage.name, stage.num_epochs)
                 while not self._is_over(stage):
-                    self._train_epoch()
+                    self.train_epoch()
                     self._end_epoch(stage)
                     self._stop_if_asked(saved=True)
 
@@ -289,8 +289,8 @@ class Loop:
         patience = self._settings.early_stopping.patience if self._settings.early_stopping else math.inf
         return self.state.stage_epoch >= stage.num_epochs or self.state.early_stopping.waited >= patience
 
-    def _train_epoch(self) -> None:
-        """Takes the steps of the current epoch that are still to take."""
+    def train_epoch(self) -> None:
+        """Takes the steps of the current epoch that are still to take; without validation or checkpoint at its end."""
         state, data = self.state, self._train_data
         source = data.source(state.epoch, state.epoch_step)
         while state.epoch_step < data.num_steps:

@@ -132,7 +132,7 @@ class TrainStep:
     def learning_rate(self) -> float:
         """The rate of the last step taken."""
         step = tf.maximum(self._step - 1, 0)
-        return float(self._rate(step) * self._rate_factor)
+        return float(str((self._rate(step) * self._rate_factor).numpy()))  # 0.001, not the float32's 0.00100000005
 
     @property
     def rate_factor(self) -> float:

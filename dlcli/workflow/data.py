@@ -1,22 +1,26 @@
 """From the recipe's ``data`` section to samples and batches."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlcli.data.assemble import CommonKeys
 from dlcli.data.batches import Batches
 from dlcli.data.csv_file import read_csv
 from dlcli.data.digits import read_digits
 from dlcli.data.folder import read_folder
 from dlcli.data.keras_datasets import read_keras_dataset
+from dlcli.data.listing import CommonKeys
 from dlcli.data.npz import read_npz
 from dlcli.data.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.recipe.data import Csv, Digits, Folder, ImageData, KerasDataset, Npz
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.workflow.talk import Talk
+
+
+MEMORY_BYTES = 64 * 2**20  # of a split's decoded pictures that are kept
 
 
 def open_dataset(loaded: LoadedRecipe, talk: Talk) -> Dataset:
@@ -98,16 +102,16 @@ def _with_classes(dataset: Dataset, classes: tuple[str, ...] | None) -> Dataset:
     return dataset
 
 
-def section_for(path: Path, trained_on: ImageData) -> ImageData:
+def section_for(path: Path, trained_on: ImageData, pictures: dict[str, Any]) -> ImageData:
     """A ``data`` section that reads a folder, an .npz or a .csv as a trained model's data were read, undivided.
+
+    Args:
+        pictures: how the model's pictures are brought to size, from its run.json.
 
     Raises:
         InputError: the path is none of these.
     """
-    common: dict[str, Any] = {
-        key: getattr(trained_on, key) for key in ("image_size", "color_mode", "resize", "interpolation", "antialias")
-    }
-    common |= {"path": str(path.absolute()), "validation": 0.0, "test": 0.0}
+    common: dict[str, Any] = {**pictures, "path": str(path.absolute()), "validation": 0.0, "test": 0.0}
     if path.is_dir():
         return Folder(kind="folder", **common)
     if path.suffix == ".csv":
@@ -123,6 +127,14 @@ def section_for(path: Path, trained_on: ImageData) -> ImageData:
         )
         return Npz(kind="npz", **common, **reading)
     raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
+
+
+def in_memory(samples: Samples) -> Samples:
+    """The samples, decoded once and kept where they are small; a large data set is decoded anew in each epoch."""
+    num_bytes = len(samples) * int(np.prod(samples.shape))
+    if samples.pixels is not None or num_bytes > MEMORY_BYTES:
+        return samples
+    return replace(samples, pixels=samples.load(np.arange(len(samples))), files=None, unsized=None)
 
 
 def batches(samples: Samples, *, batch_size: int, seed: int | None = None, chosen: np.ndarray | None = None) -> Batches:

@@ -40,7 +40,7 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
     if data is None:
         name, samples = _own_split(read_dataset(recipe.data, talk, classes=classes), split, run)
     else:
-        name, samples = _other_data(data, loaded, classes, split, talk)
+        name, samples = _other_data(data, loaded, run.read_info(), classes, split, talk)
     if samples.shape != model.input_shape[1:]:
         raise InputError(f"{data}: samples have shape {samples.shape}; the model takes {model.input_shape[1:]}.")
     talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
@@ -64,17 +64,18 @@ def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, S
 
 
 def _other_data(
-    data: Path, loaded: LoadedRecipe, classes: tuple[str, ...], split: str | None, talk: Talk
+    data: Path, loaded: LoadedRecipe, info: dict[str, Any], classes: tuple[str, ...], split: str | None, talk: Talk
 ) -> tuple[str, Samples]:
     """The samples to evaluate on, and the name of the evaluation's folder: the data's own name, and the split's."""
+    pictures = info["data"]["pictures"] or {}
+    pictures = pictures and {**pictures, "image_size": tuple(pictures["image_size"])}
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
     if data.suffix in (".yaml", ".yml"):
         section = load(data).recipe.data
-        read_as = ("image_size", "color_mode", "resize", "interpolation", "antialias")
-        section = section.model_copy(update={key: getattr(loaded.recipe.data, key) for key in read_as})
+        section = section.model_copy(update=pictures)
     else:
-        section = section_for(data, loaded.recipe.data)
+        section = section_for(data, loaded.recipe.data, pictures)
     dataset = read_dataset(section, talk, classes=classes)
     if split is None:
         split = "test" if "test" in dataset.splits else "validation" if "validation" in dataset.splits else "train"

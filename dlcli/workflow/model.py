@@ -1,7 +1,7 @@
 """From the recipe's ``model`` section to a Keras model: preprocessing, the family's features, and the task's head."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 import keras
 
@@ -45,7 +45,7 @@ def _features(section: ImageClassifier, x: Any) -> Any:
         case Convnet():
             return convnet.features(
                 x,
-                rank=section.rank,
+                rank=cast(Literal[1, 2, 3], section.rank),
                 blocks=[convnet.Block(**block.model_dump()) for block in section.blocks],
                 pooling=section.pooling,
                 dense=section.dense,

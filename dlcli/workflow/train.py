@@ -28,7 +28,7 @@ from dlcli.training import checkpoint, objective
 from dlcli.training.loop import Loop
 from dlcli.training.step import EvaluationStep, TrainStep
 from dlcli.workflow.compare import describe as describe_changes
-from dlcli.workflow.data import batches, open_dataset
+from dlcli.workflow.data import batches, in_memory, open_dataset
 from dlcli.workflow.evaluate import evaluate_split
 from dlcli.workflow.model import Classifier, build_classifier, set_trainable
 from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
@@ -117,8 +117,8 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk) -> Job:
         loaded=loaded,
         dataset=dataset,
         classifier=classifier,
-        train_data=batches(train, batch_size=batch_size, seed=recipe.train.seed),
-        validation_data=None if validation is None else batches(validation, batch_size=batch_size),
+        train_data=batches(in_memory(train), batch_size=batch_size, seed=recipe.train.seed),
+        validation_data=None if validation is None else batches(in_memory(validation), batch_size=batch_size),
         best_metric=recipe.train.best_metric or ("train_loss" if validation is None else "val_loss"),
         device=device,
         talk=talk,

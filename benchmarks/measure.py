@@ -1,0 +1,56 @@
+"""What the benchmarks share: alternating runs, medians, and a line about the machine."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+MNIST = ROOT.parent / "shared" / "data" / "mnist" / "mnist.npz"
+
+
+def machine() -> str:
+    """Processor, cores and versions, for the record."""
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.machine(),
+    )
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def alternate(runners: dict[str, Callable[[int], None]], *, rounds: int, warmups: int = 1) -> dict[str, list[float]]:
+    """Calls every runner in turn, ``rounds`` times after the warm-ups; returns the seconds of each call by name."""
+    seconds: dict[str, list[float]] = {name: [] for name in runners}
+    for number in range(warmups + rounds):
+        for name, run in runners.items():
+            start = time.perf_counter()
+            run(number)
+            if number >= warmups:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def report(title: str, seconds: dict[str, list[float]], *, of: str, num_steps: int) -> dict[str, float]:
+    """Prints medians and the ratio of ``of``'s time to each, pair by pair; returns the ratios."""
+    print(f"\n{title}")
+    ratios = {}
+    for name, values in seconds.items():
+        pairs = [a / b for a, b in zip(seconds[of], values, strict=True)]
+        ratios[name] = statistics.median(pairs)
+        spread = f"{min(pairs):.2f} to {max(pairs):.2f}"
+        each = statistics.median(values) / num_steps * 1e3
+        print(f"  {name:24} {each:8.3f} ms a step   {of} / {name} = {ratios[name]:.2f} ({spread})")
+    return ratios
+
+
+def mnist_like(num_samples: int = 60_000) -> tuple[np.ndarray, np.ndarray]:
+    """MNIST's training images uint8 ``[n, 28, 28, 1]`` and labels int32 ``[n]``; random where it is absent."""
+    if MNIST.is_file():
+        with np.load(MNIST, allow_pickle=False) as file:
+            return file["x_train"][:num_samples, :, :, None], file["y_train"][:num_samples].astype(np.int32)
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (num_samples, 28, 28, 1), np.uint8), rng.integers(0, 10, num_samples, np.int32)

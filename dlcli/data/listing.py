@@ -1,0 +1,146 @@
+"""What a source lists before anything is decoded: names, labels, and files or arrays; their classes and splits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.images import ColorMode
+from dlcli.data.resize import Interpolation, Resize
+from dlcli.data.samples import SPLITS, Index, Labels
+from dlcli.data.split import TEST, TRAIN, VALIDATION, draw_splits, limit_evenly
+from dlcli.errors import InputError
+
+DEFAULT_VALIDATION = 0.1  # where the source has no validation split of its own
+DEFAULT_TEST = 0.2  # where the source comes without any split
+NUM_NAMED = 10  # things named in one message; the rest is counted
+
+
+class CommonKeys(TypedDict):
+    """The keys of a recipe's ``data`` section that every source of images has, with the same spelling."""
+
+    image_size: tuple[int, int] | None
+    color_mode: ColorMode | None
+    resize: Resize
+    interpolation: Interpolation
+    antialias: bool
+    validation: float | None
+    test: float | None
+    split_seed: int
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The samples of one split as their source lists them, with files or arrays, before anything is decoded."""
+
+    names: tuple[str, ...]
+    labels: Labels
+    groups: tuple[str, ...] | None = None
+    files: tuple[Path, ...] | None = None
+    arrays: NDArray[Any] | None = None  # [n, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, index: Index) -> "Listing":
+        """The samples at these positions."""
+        return Listing(
+            names=tuple(self.names[i] for i in index),
+            labels=self.labels[index],
+            groups=None if self.groups is None else tuple(self.groups[i] for i in index),
+            files=None if self.files is None else tuple(self.files[i] for i in index),
+            arrays=None if self.arrays is None else self.arrays[index],
+        )
+
+
+def index_labels(
+    labels: Mapping[str, Sequence[str]], classes: tuple[str, ...], *, source: str, trained: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], dict[str, Labels]]:
+    """Turns class names, given by split, into the classes in the order of the outputs and each sample's index.
+
+    ``classes`` are those that train holds, in order; ``trained`` those of a trained model, which then count instead.
+
+    Raises:
+        InputError: there are fewer than two classes, or a split holds a class that is not among them.
+    """
+    if trained is None and len(classes) < 2:
+        only = f" Received one: '{classes[0]}'." if classes else ""
+        raise InputError(f"{source}: there must be at least two classes to tell apart.{only}")
+    known = classes if trained is None else trained
+    position = {name: index for index, name in enumerate(known)}
+    where = "train" if trained is None else "the trained model"
+    for split, names in labels.items():
+        strangers = sorted(set(names) - set(known))
+        if strangers:
+            raise InputError(
+                f"{source}: every class in {split} must be in {where} too, which lacks {name_some(strangers)}. "
+                f"Correct the name or remove the samples. Classes: {name_some(list(known))}."
+            )
+    return known, {split: np.array([position[name] for name in names], np.int32) for split, names in labels.items()}
+
+
+def divide(
+    listings: Mapping[str, Listing], *, num_classes: int, source: str, common: CommonKeys
+) -> tuple[dict[str, Listing], list[str]]:
+    """Draws the splits that the source does not have of its own, and applies the limit to each. Warnings come with it.
+
+    Raises:
+        InputError: a proportion is given for a split that the source has, or nothing is left to train on.
+    """
+    own = {split for split in SPLITS if len(listings.get(split, ())) > 0}
+    validation = _proportion(common["validation"], DEFAULT_VALIDATION, "validation", own, source)
+    default_test = DEFAULT_TEST if own == {"train"} else 0.0
+    test = _proportion(common["test"], default_test, "test", own, source)
+    train = listings["train"]
+    seed = common["split_seed"]
+    drawn = draw_splits(
+        train.names,
+        train.labels,
+        train.groups,
+        num_classes=num_classes,
+        validation=validation,
+        test=test,
+        seed=seed,
+    )
+    result: dict[str, Listing] = {}
+    warnings = []
+    for split, code, proportion in (
+        ("train", TRAIN, 1.0),
+        ("validation", VALIDATION, validation),
+        ("test", TEST, test),
+    ):
+        index = np.flatnonzero(drawn == code)
+        if split != "train" and split in own:
+            result[split] = listings[split]
+        elif len(index):
+            result[split] = train if len(index) == len(train) else train.take(index)
+        elif proportion:
+            warnings.append(f"{len(train)} samples are too few for {split}: {proportion:g}. There is no {split} split.")
+    limit = common["limit"]
+    if limit is not None:
+        for split, listing in result.items():
+            if len(listing) > limit:
+                index = limit_evenly(listing.names, listing.labels, num_classes=num_classes, limit=limit, seed=seed)
+                result[split] = listing.take(index)
+    return result, warnings
+
+
+def _proportion(given: float | None, default: float, split: str, own: set[str], source: str) -> float:
+    if split not in own:
+        return default if given is None else given
+    if given:
+        raise InputError(
+            f"{source}: data.{split} must be left out or null, for the data has a {split} split of its own. "
+            f"Received {given:g}."
+        )
+    return 0.0
+
+
+def name_some(names: Sequence[str]) -> str:
+    """The names in quotes, the first ten of them."""
+    shown = ", ".join(f"'{name}'" for name in names[:NUM_NAMED])
+    return f"{shown}, … ({len(names)} in all)" if len(names) > NUM_NAMED else shown

@@ -1,0 +1,138 @@
+"""What all plots share: a style of their own, text that can always be drawn and is never cut off, and PNG bytes.
+
+Matplotlib's pyplot is not used: it holds global state and looks for a window system.
+"""
+
+import contextlib
+import io
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import matplotlib
+import matplotlib.style
+from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+DPI = 120
+
+# Okabe and Ito 2008: told apart by colour-blind people too
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+GREEN = "#009E73"
+GREY = "#666666"
+
+FALLBACK_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK KR",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "WenQuanYi Zen Hei",
+    "Arial Unicode MS",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+)
+"""Fonts with scripts that Matplotlib's own lacks, where they are installed."""
+
+NOT_DRAWABLE = "\N{WHITE SQUARE}"
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Matplotlib's defaults and our few changes, whatever the user's configuration says."""
+    changes = {
+        "font.family": [name for name, _ in _fonts()],
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": False,
+        "grid.color": "#E5E5E5",
+        "grid.linewidth": 0.6,
+        "lines.linewidth": 1.6,
+        "legend.frameon": False,
+    }
+    with matplotlib.style.context(["default", changes]):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def printable(text: str, max_width: int) -> str:
+    """A text as it can be drawn: on one line, shortened in its middle, a square for each character without a glyph.
+
+    Args:
+        text: any text, such as the name of a class or of a file.
+        max_width: in letters; a wide character, such as a Chinese one, counts as two.
+    """
+    drawable = "".join(
+        " " if character.isspace() else character if _has_glyph(character) else NOT_DRAWABLE for character in text
+    )
+    # a dollar sign would start a formula
+    return _shortened(drawable, max_width).replace("$", r"\$")
+
+
+def size_of(text: Text) -> tuple[float, float]:
+    """Width and height in inches of a text in a figure."""
+    figure: Any = text.get_figure(root=True)
+    box = text.get_window_extent(figure.canvas.get_renderer())
+    return box.width / figure.dpi, box.height / figure.dpi
+
+
+def shrink_to(text: Text, width: float) -> None:
+    """Makes the font of a text so small that it is not wider than ``width`` inches."""
+    excess = size_of(text)[0] / width
+    if excess > 1:
+        text.set_fontsize(float(text.get_fontsize()) / excess)
+
+
+def _shortened(text: str, max_width: int) -> str:
+    if _width(text) <= max_width:
+        return text
+    room = max_width - 1  # for the ellipsis
+    start = _longest(text, (room + 1) // 2)
+    end = _longest(text[::-1], room - _width(start))[::-1]
+    return f"{start}…{end}"
+
+
+def _longest(text: str, max_width: int) -> str:
+    """The longest beginning that is not wider."""
+    width = 0
+    for i, character in enumerate(text):
+        width += _width(character)
+        if width > max_width:
+            return text[:i]
+    return text
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _has_glyph(character: str) -> bool:
+    return any(font.get_char_index(ord(character)) != 0 for _, font in _fonts())
+
+
+@cache
+def _fonts() -> tuple[tuple[str, Any], ...]:
+    """Name and glyphs of each font in use: Matplotlib's own first, which has Latin, Greek and Cyrillic letters."""
+    installed = {entry.name for entry in font_manager.fontManager.ttflist}
+    names = ["DejaVu Sans", *(name for name in FALLBACK_FONTS if name in installed)]
+    return tuple((name, font_manager.get_font(font_manager.findfont(name))) for name in names)

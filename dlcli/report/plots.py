@@ -1,0 +1,270 @@
+"""The pictures of a run: learning curves, confusion matrix, a batch as the model sees it, the most confident mistakes.
+
+Each function returns the bytes of a PNG file.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from dlcli.report.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    VERMILION,
+    new_figure,
+    png,
+    printable,
+    shrink_to,
+    size_of,
+    style,
+)
+
+Pictures = npt.NDArray[Any]
+"""``[n, height, width, channels]`` in [0, 255]; signals ``[n, time, channels]``; volumes ``[n, depth, height, width,
+channels]``; signals and volumes of any range."""
+
+MAX_PICTURES = 25
+MAX_MARKED_EPOCHS = 30  # more points than these would merge
+LINE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Of the channels of a signal; further ones are left out."""
+
+
+# Learning curves ------------------------------------------------------------------------------------------------------
+
+
+def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None) -> bytes:
+    """Loss, accuracy and learning rate over the epochs.
+
+    Args:
+        rows: of metrics.csv, at least one; numbers or their texts; empty where there is no validation. Values that are
+            not finite leave a gap.
+        best_epoch: the epoch that is marked; None marks none.
+    """
+    if not rows:
+        raise ValueError("learning curves need at least one epoch. Received none.")
+    epochs = [int(row["epoch"]) for row in rows]
+    stages = _stages(rows)
+    with style():
+        figure = new_figure(9.0, 5.4)
+        figure.set_layout_engine("constrained")
+        grid = figure.add_gridspec(2, 2, height_ratios=[3, 1])
+        loss, accuracy = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+        rate = figure.add_subplot(grid[1, :])
+        for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
+            axes.set_title(metric.capitalize())
+            _curve(axes, epochs, rows, f"train_{metric}", label="training", color=BLUE)
+            _curve(axes, epochs, rows, f"val_{metric}", label="validation", color=VERMILION)
+        _curve(rate, epochs, rows, "learning_rate", label="learning rate", color=GREEN)
+        rate.set_ylabel("learning rate")
+        rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        rate.yaxis.set_major_locator(MaxNLocator(4))
+        rate.set_ylim(bottom=0)
+        for axes in (loss, accuracy, rate):
+            axes.set_xlabel("epoch")
+            axes.grid(True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+            for _, first, _ in stages[1:]:
+                axes.axvline(first - 0.5, color=GREY, linewidth=0.6)
+            if best_epoch is not None:
+                axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle="--", label=f"best epoch: {best_epoch}")
+        if len(stages) > 1:
+            for name, first, last in stages:
+                x = (first + last) / 2
+                rate.annotate(
+                    printable(name, 20),
+                    (x, 1.0),
+                    xycoords=rate.get_xaxis_transform(),
+                    xytext=(0, 3),
+                    textcoords="offset points",
+                    ha="center",
+                    color=GREY,
+                )
+        handles, labels = loss.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        return png(figure)
+
+
+def _stages(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
+    """Name, first and last epoch of each stage."""
+    stages = []
+    for name, group in groupby(rows, key=lambda row: str(row["stage"])):
+        epochs = [int(row["epoch"]) for row in group]
+        stages.append((name, epochs[0], epochs[-1]))
+    return stages
+
+
+def _curve(
+    axes: Axes, epochs: Sequence[int], rows: Sequence[Mapping[str, Any]], column: str, *, label: str, color: str
+) -> None:
+    values = np.array([_number(row.get(column)) for row in rows])
+    if np.isfinite(values).any():
+        marker = "o" if len(epochs) <= MAX_MARKED_EPOCHS else None
+        axes.plot(epochs, values, color=color, label=label, marker=marker, markersize=3.5)
+
+
+def _number(value: Any) -> float:
+    """NaN for what is empty or not finite, which leaves a gap in a curve."""
+    number = math.nan if value is None or value == "" else float(value)
+    return number if math.isfinite(number) else math.nan
+
+
+# Confusion matrix -----------------------------------------------------------------------------------------------------
+
+
+def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
+    """Which classes are taken for which, coloured by the proportion of the true class, with counts where they fit.
+
+    Args:
+        matrix: counts, a row for each true class, a column for each predicted one.
+        classes: names in the same order.
+    """
+    counts = np.array(matrix)
+    num_classes = len(classes)
+    if counts.shape != (num_classes, num_classes):
+        raise ValueError(
+            f"a confusion matrix of {num_classes} classes must have the shape [{num_classes}, {num_classes}]. "
+            f"Received {list(counts.shape)}."
+        )
+    support = counts.sum(axis=1, keepdims=True)
+    proportions = counts / np.maximum(support, 1)
+    side = min(max(2.6, 0.5 * num_classes), 11.0)  # inches
+    cell = side / num_classes * 72  # points
+    step = math.ceil(6 / cell)  # a name in every so many rows, where there is no room for one in each
+    shown = range(0, num_classes, step)
+    names = [printable(classes[i], 20) for i in shown]
+    size = min(9.0, 0.8 * cell * step)
+    with style():
+        figure = new_figure(side, side)
+        axes = figure.add_axes((0, 0, 1, 1))
+        image = axes.imshow(proportions, cmap="Blues", norm=Normalize(0, 1), interpolation="nearest", aspect="auto")
+        axes.set_xticks(shown, names, fontsize=size)
+        axes.set_yticks(shown, names, fontsize=size)
+        axes.tick_params(length=2 if step > 1 else 0)
+        if max(size_of(label)[0] for label in axes.get_xticklabels()) > 0.9 * side / len(names):
+            axes.tick_params(axis="x", rotation=90)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        correct, total = int(np.trace(counts)), int(counts.sum())
+        percent = f" ({100 * correct / total:.1f} %)" if total else ""
+        axes.set_title(f"{correct:,} of {total:,} correct{percent}")
+        _write_counts(axes, counts, proportions, cell)
+
+        # the matrix keeps its size, and the figure grows around it by what the names need
+        figure.draw_without_rendering()
+        left = max(size_of(label)[0] for label in axes.get_yticklabels()) + 0.45
+        below = max(size_of(label)[1] for label in axes.get_xticklabels()) + 0.45
+        width, height = left + side + 1.0, below + side + 0.4
+        figure.set_size_inches(width, height)
+        axes.set_position((left / width, below / height, side / width, side / height))
+        bar = figure.add_axes(((left + side + 0.15) / width, below / height, 0.15 / width, side / height))
+        figure.colorbar(image, cax=bar, label="proportion of the true class")
+        return png(figure)
+
+
+def _write_counts(axes: Axes, counts: npt.NDArray[Any], proportions: npt.NDArray[Any], cell: float) -> None:
+    """Writes each count but 0 into its cell (of so many points), if the largest can be read there."""
+    num_digits = len(str(counts.max(initial=0)))
+    size = min(10.0, 0.9 * cell / (0.65 * num_digits))
+    if size < 5:
+        return
+    for row, column in np.argwhere(counts > 0):
+        color = "white" if proportions[row, column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=size)
+
+
+# Samples --------------------------------------------------------------------------------------------------------------
+
+
+def sample_batch(pictures: Pictures, titles: Sequence[str]) -> bytes:
+    """A grid of samples as the model sees them: at most the first 25.
+
+    Args:
+        pictures: at least one.
+        titles: one for each, such as the name of its class.
+    """
+    if len(pictures) == 0:
+        raise ValueError("a picture of a batch needs at least one sample. Received none.")
+    captions = [[printable(title, 24)] for title in titles]
+    return _grid(pictures[:MAX_PICTURES], captions[:MAX_PICTURES], title="What the model sees")
+
+
+def mistakes(
+    pictures: Pictures,
+    *,
+    labels: Sequence[str],
+    predicted: Sequence[str],
+    confidence: Sequence[float],
+    names: Sequence[str | int],
+) -> bytes:
+    """A grid of mistakes, the most confident first, at most 25; a picture that says so when there are none.
+
+    Args:
+        pictures: of mistakes alone.
+        labels: the true class of each.
+        predicted: the class that the model took it for.
+        confidence: the probability that it gave to that class.
+        names: file or index of each.
+    """
+    if len(pictures) == 0:
+        with style():
+            figure = new_figure(4.0, 1.5)
+            figure.text(0.5, 0.5, "No mistakes", ha="center", va="center", fontsize=14, color=GREY)
+            return png(figure)
+    order = sorted(range(len(confidence)), key=lambda i: -confidence[i])[:MAX_PICTURES]
+    captions = [
+        [
+            f"{printable(labels[i], 12)} as {printable(predicted[i], 12)} {confidence[i]:.2f}",
+            printable(str(names[i]), 30),
+        ]
+        for i in order
+    ]
+    return _grid(pictures[order], captions, title="The most confident mistakes")
+
+
+def _grid(pictures: Pictures, captions: Sequence[Sequence[str]], *, title: str) -> bytes:
+    """Pictures in rows, each with a caption above and, where it has a second line, one below."""
+    pictures = np.nan_to_num(pictures.astype(np.float64))
+    limits = (0.0, 255.0) if pictures.ndim == 4 else (float(pictures.min()), float(pictures.max()))
+    num_columns = math.ceil(math.sqrt(len(pictures)))
+    num_rows = math.ceil(len(pictures) / num_columns)
+    width = 1.7  # of a column in inches
+    height = width * (1.0 if pictures.ndim == 3 else min(max(pictures.shape[-3] / pictures.shape[-2], 0.4), 2.0))
+    with style():
+        figure = new_figure(max(3.2, num_columns * width), num_rows * (height + 0.4) + 0.4)
+        figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
+        figure.suptitle(title)
+        for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+            axes = figure.add_subplot(num_rows, num_columns, i + 1)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            _draw(axes, picture, limits)
+            shrink_to(axes.set_title(caption[0], fontsize=9), width - 0.15)
+            if len(caption) > 1:
+                shrink_to(axes.set_xlabel(caption[1], fontsize=7, color=GREY), width - 0.15)
+        return png(figure)
+
+
+def _draw(axes: Axes, picture: npt.NDArray[Any], limits: tuple[float, float]) -> None:
+    """A picture, a signal as lines, or the middle slice of a volume; ``limits`` are black and white."""
+    if picture.ndim == 2:  # [time, channels]
+        for channel, color in zip(picture.T, LINE_COLOURS, strict=False):
+            axes.plot(channel, color=color, linewidth=0.9)
+        return
+    if picture.ndim == 4:  # [depth, height, width, channels]
+        picture = picture[len(picture) // 2]
+    axes.spines[:].set_visible(False)
+    low, high = limits
+    shades = np.clip((picture - low) / ((high - low) or 1.0), 0, 1)
+    if shades.shape[-1] == 3:
+        axes.imshow(shades, interpolation="nearest")
+    else:
+        axes.imshow(shades[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")

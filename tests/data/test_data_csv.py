@@ -1,0 +1,235 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlcli.data.csv_file import read_csv
+from dlcli.data.samples import Dataset
+from dlcli.errors import InputError
+
+Save = Callable[..., Path]
+Common = dict[str, Any]
+WriteTable = Callable[..., Path]
+
+
+@pytest.fixture
+def write_table(tmp_path: Path, save_picture: Save) -> WriteTable:
+    """Writes data.csv, and the pictures 0.png to 9.png beside it."""
+    for i in range(10):
+        save_picture(f"{i}.png")
+
+    def write(text: str, encoding: str = "utf-8") -> Path:
+        path = tmp_path / "data.csv"
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
+def read(path: Path, common: Common, **options: Any) -> Dataset:
+    known = {"image": "path", "label": "label", "split": None, "group": None, "on_bad_image": "error", **options}
+    extra = {key: known.pop(key) for key in list(known) if key in common}
+    return read_csv(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
+
+
+def fault(path: Path, common: Common, **options: Any) -> str:
+    with pytest.raises(InputError) as error:
+        read(path, common, **options)
+    return str(error.value)
+
+
+def labelled(dataset: Dataset) -> dict[str, str]:
+    """Class by name, of all splits."""
+    return {row["file"]: row["label"] for row in dataset.split_rows()}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_columns_by_name(write_table: WriteTable, common: Common, delimiter: str, encoding: str, newline: str) -> None:
+    rows = ["path,note,label", '0.png,"a, b; c",katze', "1.png,,Hündin", "", " 2.png ,x, katze "]
+    if delimiter != ",":
+        rows = [row.replace(",", delimiter) for row in rows]
+    dataset = read(write_table(newline.join(rows), encoding), common)
+    assert labelled(dataset) == {"0.png": "katze", "1.png": "Hündin", "2.png": "katze"}
+    assert dataset.classes == ("Hündin", "katze")
+    assert dataset.shape == (8, 6, 3)
+
+
+def test_columns_of_other_names(write_table: WriteTable, common: Common) -> None:
+    table = write_table("file,species\n0.png,a\n1.png,b\n")
+    assert labelled(read(table, common, image="file", label="species")) == {"0.png": "a", "1.png": "b"}
+
+
+def test_labels_stay_strings(write_table: WriteTable, common: Common) -> None:
+    assert read(write_table("path,label\n0.png,10\n1.png,9\n2.png,09\n"), common).classes == ("09", "10", "9")
+
+
+def test_paths_are_relative_to_the_table(
+    write_table: WriteTable, save_picture: Save, tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_picture("below/deep/x.png")
+    table = write_table(f"path,label\n./below/../below/deep/x.png,a\n{tmp_path}/1.png,b\n")
+    monkeypatch.chdir("/")
+    dataset = read(table, common)
+    assert dataset.splits["train"].names == ("below/deep/x.png", f"{tmp_path}/1.png")
+    assert dataset.splits["train"].load(np.arange(2)).shape == (2, 8, 6, 3)
+
+
+def test_a_column_of_splits(write_table: WriteTable, common: Common) -> None:
+    rows = ["path,label,fold"]
+    for i, fold in enumerate(["train", "Train", "val", "validation", "test", "TEST", "train"]):
+        rows.append(f"{i}.png,{'ab'[i % 2]},{fold}")
+    table = write_table("\n".join(rows))
+    dataset = read(table, common, split="fold", validation=None, test=None)
+    assert {split: samples.names for split, samples in dataset.splits.items()} == {
+        "train": ("0.png", "1.png", "6.png"),
+        "validation": ("2.png", "3.png"),
+        "test": ("4.png", "5.png"),
+    }
+    message = fault(table, common, split="fold", validation=0.5)
+    assert "data.validation must be left out or null, for the data has a validation split of its own." in message
+
+
+def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
+    rows = ["path,label,patient"] + [f"{i}.png,{'ab'[i % 2]},p{i // 2}" for i in range(10)]
+    dataset = read(write_table("\n".join(rows)), common, group="patient", validation=0.2, test=0.2)
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {
+        "train": 6,
+        "validation": 2,
+        "test": 2,
+    }
+    for samples in dataset.splits.values():
+        assert samples.groups is not None
+        assert all(samples.groups.count(group) == 2 for group in samples.groups)
+    assert {row["file"]: row["group"] for row in dataset.split_rows()}["9.png"] == "p4"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("", {}, ["data.csv:1: there must be a column 'path'. Received no header."]),
+        ("path,label\n", {}, ["data.csv: there must be rows below the header. Received none."]),
+        (
+            "paht,label\n0.png,a\n",
+            {},
+            ["data.csv:1: there must be a column 'path'. Received 'paht', 'label'. Did you mean 'paht'?"],
+        ),
+        ("path,label,path\n0.png,a,b\n", {}, ["data.csv:1: there must be one column 'path'. Received 2."]),
+        (
+            "path,label\n0.png,a\n1.png\n2.png,b,c\n3.png,\n,b\n",
+            {},
+            [
+                "data.csv:3: a row must have 2 values as the header. Received 1.",
+                "data.csv:4: a row must have 2 values as the header. Received 3.",
+                "data.csv:5: column 'label' must not be empty.",
+                "data.csv:6: column 'path' must not be empty.",
+            ],
+        ),
+        (
+            "path,label,fold\n0.png,a,train\n1.png,b,tain\n",
+            {"split": "fold"},
+            ["data.csv:3: column 'fold' must be train, validation (or val) or test. Received 'tain'."],
+        ),
+        (
+            "path,label,fold\n0.png,a,test\n1.png,b,val\n",
+            {"split": "fold"},
+            ["data.csv: column 'fold' must say train for some rows. Received none."],
+        ),
+        (
+            "path,label,who\n0.png,a,\n1.png,b,x\n",
+            {"group": "who"},
+            ["data.csv:2: column 'who' must not be empty."],
+        ),
+        (
+            "path,label\n0.png,a\n1.png,b\n./0.png,b\n",
+            {},
+            [
+                "data.csv:4: a picture must have one label, split and group. Line 2 says otherwise about '0.png'.",
+            ],
+        ),
+        (
+            "path,label,fold,who\n0.png,a,train,x\n1.png,b,train,y\n2.png,a,test,x\n",
+            {"split": "fold", "group": "who"},
+            ["data.csv:4: a group must be in one split. Group 'x' is in test here and in train on line 2."],
+        ),
+        (
+            "path,label,fold\n0.png,a,train\n1.png,b,train\n2.png,c,test\n",
+            {"split": "fold"},
+            [
+                "data.csv: every class in test must be in train too, which lacks 'c'. "
+                "Correct the name or remove the samples. Classes: 'a', 'b'."
+            ],
+        ),
+        (
+            "path,label\n0.png,a\n1.png,a\n",
+            {},
+            ["data.csv: there must be at least two classes to tell apart. Received one: 'a'."],
+        ),
+        (
+            'path,label\n0.png,a\n"1.png,b\n2.png,b\n',
+            {},
+            ["data.csv:3: this row is no CSV (unexpected end of data). Correct its quotes."],
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(
+    write_table: WriteTable, common: Common, text: str, options: dict[str, Any], expected: list[str]
+) -> None:
+    table = write_table(text)
+    lines = fault(table, common, **options).splitlines()
+    assert [line.removeprefix(f"{table.parent}/") for line in lines] == expected
+
+
+def test_many_faulty_rows_are_counted(write_table: WriteTable, common: Common) -> None:
+    lines = fault(write_table("path,label\n" + "x\n" * 25), common).splitlines()
+    assert len(lines) == 11
+    assert lines[10] == "… and 15 more rows"
+
+
+def test_a_picture_listed_twice_counts_once(write_table: WriteTable, common: Common) -> None:
+    dataset = read(write_table("path,label\n0.png,a\n1.png,b\n0.png,a\n"), common)
+    assert dataset.splits["train"].names == ("0.png", "1.png")
+    assert [(item.name, item.reason) for item in dataset.left_out] == [("0.png", "listed again on line 4")]
+
+
+def test_bad_pictures_come_with_their_line(write_table: WriteTable, common: Common) -> None:
+    table = write_table('path,label\n0.png,a\n"no\nsuch.png",b\n\nmissing.png,a\n1.png,b\n')
+    assert fault(table, common).splitlines() == [
+        f"{table}:6: missing.png: no such file",
+        f"{table}:3: no\\nsuch.png: no such file",
+        "2 of 4 pictures cannot be read. Repair or remove what is named above, or leave it out with "
+        "`data.on_bad_image: skip`.",
+    ]
+    dataset = read(table, common, on_bad_image="skip")
+    assert labelled(dataset) == {"0.png": "a", "1.png": "b"}
+    assert [item.name for item in dataset.left_out] == ["missing.png", "no\\nsuch.png"]
+
+
+def test_any_suffix_is_read_by_content(write_table: WriteTable, tmp_path: Path, common: Common) -> None:
+    (tmp_path / "0.png").rename(tmp_path / "0.tif")
+    assert len(read(write_table("path,label\n0.tif,a\n1.png,b\n"), common).splits["train"]) == 2
+
+
+@pytest.mark.parametrize(("encoding", "byte"), [("latin-1", "0xfc"), ("utf-16", "0xff")])
+def test_other_encodings_are_refused(write_table: WriteTable, common: Common, encoding: str, byte: str) -> None:
+    table = write_table("path,label\n0.png,a\n1.png,Hündin\n", encoding)
+    line = 3 if encoding == "latin-1" else 1
+    assert fault(table, common) == (
+        f"{table}:{line}: the table must be UTF-8 text. Received byte {byte}: save it as UTF-8."
+    )
+
+
+def test_what_is_no_table(
+    tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch, write_table: WriteTable
+) -> None:
+    assert fault(tmp_path, common) == f"{tmp_path}: a folder, not a file. Give a CSV file that lists the pictures."
+    missing = tmp_path / "missing.csv"
+    assert fault(missing, common) == f"{missing}: no such file. Give a CSV file that lists the pictures."
+    assert "this row is no CSV (field larger than field limit" in fault(
+        write_table("path,label\n" + "x" * 200_000), common
+    )
+    monkeypatch.setattr("dlcli.data.csv_file.MAX_BYTES", 5)
+    assert "a table may have at most 5 bytes." in fault(write_table("path,label\n"), common)

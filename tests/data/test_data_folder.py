@@ -1,0 +1,418 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlcli.data.folder import read_folder
+from dlcli.data.images import read_picture
+from dlcli.data.samples import Dataset
+from dlcli.errors import InputError
+
+Save = Callable[..., Path]
+Common = dict[str, Any]
+
+
+def read(path: Path, common: Common, **options: Any) -> Dataset:
+    known = {"on_bad_image": "error", **options}
+    extra = {key: known.pop(key) for key in list(known) if key in common}
+    return read_folder(path=path, **known, **{**common, **extra})
+
+
+def fault(path: Path, common: Common, **options: Any) -> str:
+    with pytest.raises(InputError) as error:
+        read(path, common, **options)
+    return str(error.value)
+
+
+def reasons(dataset: Dataset) -> dict[str, str]:
+    return {item.name: item.reason for item in dataset.left_out}
+
+
+# Layouts ------------------------------------------------------------------------------------------------------------
+
+
+def test_flat_class_folders(save_classes: Save, common: Common) -> None:
+    root = save_classes(dogs=20, cats=10)
+    dataset = read(root, common)
+    assert dataset.classes == ("cats", "dogs")
+    assert dataset.shape == (8, 6, 3)
+    assert dataset.dtype == "uint8"
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {
+        "train": 21,
+        "validation": 3,
+        "test": 6,
+    }
+    everything = [name for samples in dataset.splits.values() for name in samples.names]
+    expected = [f"cats/{i:03}.png" for i in range(10)] + [f"dogs/{i:03}.png" for i in range(20)]
+    assert sorted(everything) == expected
+    assert dataset.left_out == ()
+    assert dataset.warnings == ()
+    for samples in dataset.splits.values():
+        assert samples.labels.dtype == np.int32
+        assert [dataset.classes[label] for label in samples.labels] == [name.split("/")[0] for name in samples.names]
+        assert list(samples.names) == sorted(samples.names)
+
+
+def test_what_is_loaded_is_what_the_files_hold(save_classes: Save, common: Common) -> None:
+    root = save_classes(a=6, b=6)
+    dataset = read(root, common, image_size=(5, 4), color_mode="grayscale")
+    samples = dataset.splits["train"]
+    assert samples.pixels is None
+    assert dataset.policy is not None
+    index = np.array([3, 0, 3], np.int64)
+    loaded = samples.load(index)
+    assert loaded.shape == (3, 5, 4, 1)
+    for position, picture in zip(index, loaded, strict=True):
+        assert np.array_equal(picture, read_picture(root / samples.names[position], policy=dataset.policy))
+
+
+@pytest.mark.parametrize("validation", ["val", "validation", "Val"])
+def test_folders_for_each_split(save_picture: Save, tmp_path: Path, common: Common, validation: str) -> None:
+    for split, number in (("train", 4), (validation, 2), ("test", 3)):
+        for name in ("x", "y"):
+            for i in range(number):
+                save_picture(f"data/{split}/{name}/{i}.png")
+    dataset = read(tmp_path / "data", common)
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {
+        "train": 8,
+        "validation": 4,
+        "test": 6,
+    }
+    assert dataset.splits["validation"].names[0] == f"{validation}/x/0.png"
+    message = fault(tmp_path / "data", common, test=0.2)
+    assert "data.test must be left out or null, for the data has a test split of its own. Received 0.2." in message
+    assert len(read(tmp_path / "data", common, validation=0.0).splits["validation"]) == 4
+
+
+def test_validation_is_drawn_where_only_test_is_given(save_classes: Save, common: Common) -> None:
+    root = save_classes(train__x=20, train__y=20, test__x=3, test__y=3)
+    dataset = read(root, common)
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {
+        "train": 36,
+        "validation": 4,
+        "test": 6,
+    }
+
+
+def test_no_test_is_drawn_where_validation_is_given(save_classes: Save, common: Common) -> None:
+    root = save_classes(train__x=20, train__y=20, val__x=3, val__y=3)
+    assert set(read(root, common).splits) == {"train", "validation"}
+    assert set(read(root, common, test=0.25).splits) == {"train", "validation", "test"}
+
+
+def test_both_val_and_validation(save_classes: Save, common: Common) -> None:
+    root = save_classes(train__x=1, val__x=1, validation__x=1)
+    assert "each split must be in one folder. Received 'val' and 'validation'" in fault(root, common)
+
+
+def test_splits_without_train(save_classes: Save, common: Common) -> None:
+    assert "there must be a folder 'train' beside 'test', 'val'" in fault(save_classes(val__x=1, test__x=1), common)
+
+
+def test_a_class_may_be_called_train(save_classes: Save, common: Common) -> None:
+    assert read(save_classes(train=5, car=5), common).classes == ("car", "train")
+
+
+def test_a_misspelt_split_is_not_passed_over(save_classes: Save, common: Common) -> None:
+    root = save_classes(train__x=2, train__y=2, test__x=2, test__y=2, valid__x=2)
+    assert fault(root, common).endswith(
+        "valid: a split's folder must be train, validation, val or test: rename it to 'val'."
+    )
+
+
+def test_other_folders_beside_the_splits(save_classes: Save, common: Common) -> None:
+    root = save_classes(train__x=4, train__y=4, test__x=2, test__y=2, notes=1)
+    (root / "README.md").write_text("read me")
+    dataset = read(root, common, validation=0.0)
+    assert dataset.classes == ("x", "y")
+    assert reasons(dataset) == {"README.md": "outside the splits' folders", "notes": "outside the splits' folders"}
+    assert dataset.warnings == (f"{root}/notes is no split's folder and was left out.",)
+
+
+def test_an_empty_split(save_classes: Save, common: Common) -> None:
+    root = save_classes(train__x=4, train__y=4)
+    (root / "test" / "x").mkdir(parents=True)
+    assert f"{root}/test: there must be a folder for each class with pictures in it" in fault(root, common)
+
+
+def test_subfolders_of_a_class(save_picture: Save, tmp_path: Path, common: Common) -> None:
+    for name in ("a/1.png", "a/deep/er/2.png", "b/1.png", "b/2.png", "b/.hidden/3.png", ".cache/x/4.png"):
+        save_picture(f"data/{name}")
+    dataset = read(tmp_path / "data", common, validation=0.0, test=0.0)
+    assert dataset.splits["train"].names == ("a/1.png", "a/deep/er/2.png", "b/1.png", "b/2.png")
+    assert dataset.splits["train"].labels.tolist() == [0, 0, 1, 1]
+    assert reasons(dataset) == {".cache": "hidden", "b/.hidden": "hidden"}
+
+
+def test_classes_are_sorted_as_strings(save_classes: Save, common: Common) -> None:
+    root = save_classes(**{"2": 1, "10": 1, "B": 1, "a": 1})
+    assert read(root, common, validation=0.0, test=0.0).classes == ("10", "2", "B", "a")
+
+
+def test_stray_files_are_left_out(save_classes: Save, save_picture: Save, common: Common) -> None:
+    root = save_classes(a=3, b=3)
+    for name in ("notes.txt", "a/.DS_Store", "a/Thumbs.db", "b/.gitkeep", "b/._001.png", "b/no_suffix"):
+        (root / name).write_bytes(b"junk")
+    save_picture("data/loose.png")
+    dataset = read(root, common)
+    assert reasons(dataset) == {
+        "notes.txt": "no picture by its suffix",
+        "a/.DS_Store": "hidden",
+        "a/Thumbs.db": "no picture by its suffix",
+        "b/.gitkeep": "hidden",
+        "b/._001.png": "hidden",
+        "b/no_suffix": "no picture by its suffix",
+        "loose.png": "outside the class folders",
+    }
+    assert sum(map(len, dataset.splits.values())) == 6
+
+
+# What is no data set ------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_folder(tmp_path: Path, common: Common) -> None:
+    assert fault(tmp_path / "no", common) == f"{tmp_path}/no: no such folder. Give the folder that holds the pictures."
+
+
+def test_a_file_in_place_of_a_folder(save_picture: Save, common: Common) -> None:
+    path = save_picture("picture.png")
+    assert fault(path, common).startswith(f"{path}: a file, where a folder of pictures is wanted.")
+
+
+def test_a_folder_that_cannot_be_listed(save_classes: Save, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = save_classes(a=1, b=1)
+    scandir = os.scandir
+
+    def refuse(path: Path) -> Any:  # tests may run as root, whom permissions do not stop
+        if path.name == "b":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert fault(root, common) == f"{root}/b: the folder cannot be listed (Permission denied). Mend its permissions."
+
+
+def test_no_pictures(tmp_path: Path, save_picture: Save, common: Common) -> None:
+    message = "there must be a folder for each class with pictures in it, such as"
+    assert message in fault(tmp_path, common)
+    save_picture("loose.png")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "notes.txt").write_text("no picture")
+    assert fault(tmp_path, common).endswith("Received none (1 lie directly in it).")
+
+
+def test_one_class_only(save_classes: Save, common: Common) -> None:
+    assert fault(save_classes(only=3), common).endswith(
+        "there must be at least two classes to tell apart. Received one: 'only'."
+    )
+
+
+def test_an_empty_class(save_classes: Save, common: Common) -> None:
+    root = save_classes(a=3, b=3)
+    (root / "c").mkdir()
+    assert fault(root, common) == f"{root}/c: no picture in this class's folder. Add pictures or remove the folder."
+    (root / "c" / "notes.txt").write_text("no picture")
+    assert f"{root}/c: no picture in this class's folder." in fault(root, common)
+
+
+def test_a_class_that_train_lacks(save_classes: Save, common: Common) -> None:
+    root = save_classes(train__x=2, train__y=2, val__x=2, val__Y=2)
+    assert "every class in validation must be in train too, which lacks 'Y'." in fault(root, common)
+
+
+def test_a_class_that_a_split_lacks(save_classes: Save, common: Common) -> None:
+    root = save_classes(train__x=2, train__y=2, train__z=2, val__x=2)
+    (root / "val" / "y").mkdir()
+    assert read(root, common).warnings == ("validation has no sample of 2 classes 'y', 'z'.",)
+
+
+def test_a_class_too_small_for_the_splits(save_classes: Save, common: Common) -> None:
+    dataset = read(save_classes(a=30, b=1), common)
+    assert dataset.warnings == (
+        "validation has no sample of class 'b'.",
+        "test has no sample of class 'b'.",
+    )
+    assert "b/000.png" in dataset.splits["train"].names
+
+
+def test_too_few_samples_for_a_split(save_classes: Save, common: Common) -> None:
+    dataset = read(save_classes(a=1, b=1), common)
+    assert set(dataset.splits) == {"train"}
+    assert dataset.warnings == (
+        "2 samples are too few for validation: 0.1. There is no validation split.",
+        "2 samples are too few for test: 0.2. There is no test split.",
+    )
+
+
+def test_copies_between_splits_are_told(save_classes: Save, common: Common) -> None:
+    root = save_classes(train__x=2, train__y=2, test__x=2, test__y=2)
+    (root / "test/x/copy.png").write_bytes((root / "train/x/000.png").read_bytes())
+    dataset = read(root, common, validation=0.0)
+    assert dataset.warnings == ("1 sample is both in test and in train: test/x/copy.png equals train/x/000.png.",)
+
+
+# Bad pictures -------------------------------------------------------------------------------------------------------
+
+
+def spoil(root: Path) -> None:
+    (root / "a/000.png").write_bytes(b"")
+    (root / "b/new.webp").write_bytes(b"RIFF")
+    (root / "b/new.png").mkdir()
+    os.mkfifo(root / "b/pipe.gif")
+    (root / "b/gone.jpg").symlink_to("nowhere")
+
+
+def test_bad_pictures_stop_before_training(save_classes: Save, common: Common) -> None:
+    root = save_classes(a=5, b=5)
+    spoil(root)
+    assert fault(root, common).splitlines() == [
+        f"{root}/a/000.png: the file is empty",
+        f"{root}/b/gone.jpg: a link to a file that is not there",
+        f"{root}/b/new.png: a folder, not a file",
+        f"{root}/b/new.webp: .webp files are not read: convert it to PNG or JPEG",
+        f"{root}/b/pipe.gif: a pipe or device, not a file",
+        "5 of 14 pictures cannot be read. Repair or remove what is named above, or leave it out with "
+        "`data.on_bad_image: skip`.",
+    ]
+
+
+def test_many_bad_pictures_are_counted(save_classes: Save, common: Common) -> None:
+    root = save_classes(a=5, b=15)
+    for i in range(15):
+        (root / f"b/{i:03}.png").write_text("text")
+    lines = fault(root, common, validation=0.0, test=0.0).splitlines()
+    assert len(lines) == 12
+    assert lines[10] == "… and 5 more"
+    assert lines[11].startswith("15 of 20 pictures cannot be read.")
+
+
+def test_bad_pictures_are_skipped_on_demand(save_classes: Save, common: Common) -> None:
+    root = save_classes(a=5, b=5)
+    spoil(root)
+    dataset = read(root, common, on_bad_image="skip")
+    assert sum(map(len, dataset.splits.values())) == 9
+    assert set(reasons(dataset)) == {"a/000.png", "b/new.webp", "b/new.png", "b/pipe.gif", "b/gone.jpg"}
+    for samples in dataset.splits.values():
+        assert len(samples.digests) == len(samples.labels) == len(samples)
+        assert samples.load(np.arange(len(samples))).shape == (len(samples), 8, 6, 3)
+
+
+def test_a_class_of_bad_pictures_only(save_classes: Save, common: Common) -> None:
+    root = save_classes(a=2, b=2)
+    for path in (root / "b").iterdir():
+        path.write_text("text")
+    options = {"on_bad_image": "skip", "validation": 0.0, "test": 0.0}
+    assert "no picture to train on can be read of class 'b'." in fault(root, common, **options)
+    for path in (root / "a").iterdir():
+        path.write_text("text")
+    assert "no picture here can be read." in fault(root, common, **options)
+
+
+def test_a_picture_that_vanishes_after_the_check(save_classes: Save, common: Common) -> None:
+    root = save_classes(a=4, b=4)
+    samples = read(root, common).splits["train"]
+    (root / samples.names[0]).unlink()
+    with pytest.raises(InputError, match=r"no such file\. It was changed or removed since the data was checked"):
+        samples.load(np.arange(len(samples)))
+
+
+def test_links_are_followed_but_not_in_circles(save_classes: Save, tmp_path: Path, common: Common) -> None:
+    root = save_classes(a=3, b=3)
+    (tmp_path / "elsewhere").mkdir()
+    Image.new("RGB", (6, 8)).save(tmp_path / "elsewhere" / "1.png")
+    (root / "b" / "link").symlink_to(tmp_path / "elsewhere")
+    (root / "a" / "up").symlink_to(root)
+    (root / "loop").symlink_to(tmp_path)
+    (root / "self").symlink_to("self")
+    dataset = read(root, common)
+    assert dataset.classes == ("a", "b")
+    assert sum(map(len, dataset.splits.values())) == 7
+    assert reasons(dataset) == {
+        "a/up": "a link back to a folder above it",
+        "loop": "a link back to a folder above it",
+        "self": "no picture by its suffix",
+    }
+
+
+def test_the_progress_of_the_check(save_classes: Save, common: Common) -> None:
+    calls: list[tuple[int, int]] = []
+    read(save_classes(a=50, b=40), common, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(64, 90), (90, 90)]
+
+
+# Size, colour, limit, labels ----------------------------------------------------------------------------------------
+
+
+def test_pictures_of_several_sizes_need_a_size(save_picture: Save, tmp_path: Path, common: Common) -> None:
+    for i, size in enumerate([(4, 4), (8, 6), (8, 6), (10, 20)]):
+        save_picture(f"data/a/{i}.png", size=size)
+        save_picture(f"data/b/{i}.png", size=size)
+    assert fault(tmp_path / "data", common) == (
+        f"{tmp_path}/data: the pictures must have one size, or data.image_size must say which to bring them to, such "
+        "as [8, 6]. Received 3 sizes [height, width]: smallest [4, 4], median [8, 6], largest [10, 20]."
+    )
+    assert read(tmp_path / "data", common, image_size=(7, 5)).shape == (7, 5, 3)
+
+
+def test_the_size_is_that_of_the_upright_picture(tmp_path: Path, common: Common) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (30, 20)).save(tmp_path / name / "turned.jpg", exif=exif)
+        Image.new("RGB", (20, 30)).save(tmp_path / name / "upright.jpg")
+    assert read(tmp_path, common).shape == (30, 20, 3)
+
+
+@pytest.mark.parametrize(("modes", "channels"), [(("L", "1"), 1), (("L", "RGB"), 3), (("RGB", "RGB"), 3)])
+def test_the_color_mode_is_what_the_pictures_have(
+    save_picture: Save, tmp_path: Path, common: Common, modes: tuple[str, str], channels: int
+) -> None:
+    for name, mode in zip("ab", modes, strict=True):
+        save_picture(f"data/{name}/1.png", mode=mode)
+    assert read(tmp_path / "data", common).shape == (8, 6, channels)
+
+
+def test_a_limit_checks_only_what_is_used(save_classes: Save, common: Common) -> None:
+    root = save_classes(a=40, b=40)
+    calls: list[tuple[int, int]] = []
+    dataset = read(root, common, limit=4, progress=lambda done, total: calls.append((done, total)))
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {
+        "train": 4,
+        "validation": 4,
+        "test": 4,
+    }
+    assert calls == [(12, 12)]
+    assert np.bincount(dataset.splits["train"].labels).tolist() == [2, 2]
+    whole = read(root, common)
+    assert set(dataset.splits["test"].names) <= set(whole.splits["test"].names)
+
+
+def test_the_labels_of_a_trained_model(save_classes: Save, common: Common) -> None:
+    root = save_classes(dog=3, cat=3)
+    options = {"validation": 0.0, "test": 0.0}
+    dataset = read(root, common, classes=("zebra", "dog", "cat"), **options)
+    assert dataset.classes == ("zebra", "dog", "cat")
+    assert dataset.splits["train"].labels.tolist() == [2, 2, 2, 1, 1, 1]
+    message = fault(root, common, classes=("dog", "mouse"), **options)
+    assert "every class in train must be in the trained model too, which lacks 'cat'." in message
+    one = save_classes(dog=3).parent / "one"
+    (one / "dog").mkdir(parents=True)
+    Image.new("RGB", (6, 8)).save(one / "dog" / "1.png")
+    assert len(read(one, common, classes=("cat", "dog"), **options).splits["train"]) == 1
+
+
+def test_names_that_are_no_text(tmp_path: Path, common: Common) -> None:
+    for name in (b"a\xff", b"b\n"):
+        folder = os.fsencode(tmp_path) + b"/" + name
+        os.mkdir(folder)
+        Image.new("RGB", (2, 2)).save(os.fsdecode(folder + b"/1.png"))
+    dataset = read(tmp_path, common, validation=0.0, test=0.0)
+    assert dataset.classes == ("a\\udcff", "b\\n")
+    assert dataset.splits["train"].names == ("a\\udcff/1.png", "b\\n/1.png")
+    assert dataset.splits["train"].load(np.arange(2)).shape == (2, 2, 2, 3)
+    dataset.fingerprint()

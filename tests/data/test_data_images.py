@@ -1,0 +1,333 @@
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from dlcli.data.images import BadImage, PicturePolicy, decode, read_picture, read_pictures, resize_pictures
+from dlcli.errors import InputError
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF")
+
+
+def policy(height: int, width: int, color_mode: str = "rgb", **changes: Any) -> PicturePolicy:
+    values = {"resize": "stretch", "interpolation": "bilinear", "antialias": True, **changes}
+    return PicturePolicy((height, width), color_mode, **values)  # type: ignore[arg-type]
+
+
+def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, image_format, **options)
+    return file.getvalue()
+
+
+def photo(height: int = 48, width: int = 64, seed: int = 0) -> Image.Image:
+    """Something smooth enough for JPEG, with no symmetry."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A grey PNG that ends where its pixels would begin."""
+    content = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + content + struct.pack(">I", zlib.crc32(content))
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 1000) + b"IDAT"
+
+
+def palette_picture(color: tuple[int, int, int]) -> Image.Image:
+    image = Image.new("P", (4, 3), 1)
+    image.putpalette([9, 8, 7, *color])
+    return image
+
+
+# Kinds of pictures --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "image_format", "options", "expected"),
+    [
+        (Image.new("1", (4, 3), 1), "PNG", {}, (255, 255, 255)),
+        (Image.new("1", (4, 3), 0), "BMP", {}, (0, 0, 0)),
+        (Image.new("L", (4, 3), 77), "PNG", {}, (77, 77, 77)),
+        (Image.new("L", (4, 3), 77), "JPEG", {}, (77, 77, 77)),
+        (Image.new("L", (4, 3), 77), "GIF", {}, (77, 77, 77)),
+        (Image.new("L", (4, 3), 77), "PNG", {"transparency": 77}, (255, 255, 255)),
+        (Image.new("LA", (4, 3), (0, 128)), "PNG", {}, (127, 127, 127)),
+        (palette_picture((200, 100, 50)), "PNG", {}, (200, 100, 50)),
+        (palette_picture((200, 100, 50)), "BMP", {}, (200, 100, 50)),
+        (palette_picture((200, 100, 50)), "GIF", {}, (200, 100, 50)),
+        (palette_picture((200, 100, 50)), "PNG", {"transparency": 1}, (255, 255, 255)),
+        (palette_picture((200, 100, 50)), "GIF", {"transparency": 1}, (255, 255, 255)),
+        (palette_picture((200, 100, 50)), "PNG", {"transparency": b"\xff\x80"}, (227, 177, 152)),
+        (Image.new("RGB", (4, 3), (200, 100, 50)), "PNG", {}, (200, 100, 50)),
+        (Image.new("RGB", (4, 3), (200, 100, 50)), "BMP", {}, (200, 100, 50)),
+        (Image.new("RGB", (4, 3), (200, 100, 50)), "PNG", {"transparency": (200, 100, 50)}, (255, 255, 255)),
+        (Image.new("RGBA", (4, 3), (200, 100, 50, 255)), "PNG", {}, (200, 100, 50)),
+        (Image.new("RGBA", (4, 3), (200, 100, 50, 0)), "PNG", {}, (255, 255, 255)),
+        (Image.new("RGBA", (4, 3), (200, 100, 50, 128)), "PNG", {}, (227, 177, 152)),
+        (Image.new("I;16", (4, 3), 65535), "PNG", {}, (255, 255, 255)),
+        (Image.new("I;16", (4, 3), 32896), "PNG", {}, (128, 128, 128)),
+        (Image.new("I;16", (4, 3), 385), "PNG", {}, (1, 1, 1)),
+        (Image.new("I;16", (4, 3), 386), "PNG", {}, (2, 2, 2)),
+        (Image.new("I;16", (4, 3), 300), "PNG", {"transparency": 300}, (255, 255, 255)),
+        (Image.new("CMYK", (4, 3), (0, 0, 0, 0)), "JPEG", {}, (255, 255, 255)),
+        (Image.new("CMYK", (4, 3), (0, 0, 0, 255)), "JPEG", {}, (0, 0, 0)),
+        (Image.new("CMYK", (4, 3), (0, 255, 255, 0)), "JPEG", {"quality": 100}, (255, 0, 0)),
+    ],
+)
+def test_every_kind_of_picture_becomes_rgb(
+    image: Image.Image, image_format: str, options: dict[str, Any], expected: tuple[int, int, int]
+) -> None:
+    pixels = read_picture(encode(image, image_format, **options), policy=policy(3, 4))
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (3, 4, 3)
+    tolerance = 3 if image_format == "JPEG" else 0
+    assert np.abs(pixels.astype(int) - expected).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("image", "mode"),
+    [
+        (Image.new("1", (4, 3)), "L"),
+        (Image.new("L", (4, 3)), "L"),
+        (Image.new("LA", (4, 3)), "L"),
+        (Image.new("I;16", (4, 3)), "L"),
+        (palette_picture((5, 5, 5)), "RGB"),  # the palette's other color is none of grey
+        (palette_picture((5, 6, 7)), "RGB"),
+        (Image.new("RGB", (4, 3)), "RGB"),
+        (Image.new("RGBA", (4, 3)), "RGB"),
+    ],
+)
+def test_a_picture_is_grey_by_its_kind_not_by_its_pixels(image: Image.Image, mode: str) -> None:
+    assert decode(encode(image, "PNG")).mode == mode
+
+
+def test_a_grey_palette_makes_a_grey_picture() -> None:
+    image = Image.new("P", (4, 3), 1)
+    image.putpalette([0, 0, 0, 99, 99, 99])
+    decoded = decode(encode(image, "PNG"))
+    assert decoded.mode == "L"
+    assert decoded.getpixel((0, 0)) == 99
+
+
+def test_ycck_jpeg_is_read(tmp_path: Path) -> None:
+    # Pillow writes CMYK with transform 0; the same bytes marked as transform 2 are YCCK.
+    data = bytearray(encode(Image.new("CMYK", (16, 16), (0, 0, 0, 0)), "JPEG", quality=100))
+    marker = data.index(b"Adobe")
+    assert data[marker + 11] == 0
+    data[marker + 11] = 2
+    assert decode(bytes(data)).mode == "RGB"
+
+
+def test_grayscale_is_itu_r_601_luma() -> None:
+    image = photo()
+    pixels = read_picture(encode(image, "PNG"), policy=policy(48, 64, "grayscale"))
+    expected = np.asarray(image).astype(float) @ [0.299, 0.587, 0.114]
+    assert pixels.shape == (48, 64, 1)
+    assert np.abs(pixels[:, :, 0] - expected).max() <= 0.51
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_exif_turns_the_picture_upright(orientation: int, image_format: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "a camera"
+    data = encode(photo(), image_format, exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    pixels = read_picture(data, policy=policy(expected.height, expected.width))
+    assert np.array_equal(pixels, np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0",
+        b"Exif\0\0II",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\x63\0\0",  # orientation 99
+        b"Exif\0\0no EXIF data at all",
+    ],
+)
+def test_damaged_exif_leaves_the_picture_as_it_is(exif: bytes) -> None:
+    data = encode(photo(), "JPEG", exif=exif)  # a warning would be an error here
+    assert np.array_equal(read_picture(data, policy=policy(48, 64)), np.asarray(Image.open(io.BytesIO(data))))
+
+
+def test_an_animation_gives_its_first_frame() -> None:
+    frames = [palette_picture((10 * i, 20, 30)) for i in (1, 2, 3)]
+    data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert read_picture(data, policy=policy(3, 4))[0, 0].tolist() == [10, 20, 30]
+
+
+def test_content_counts_not_the_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(encode(Image.new("RGB", (4, 3), (1, 2, 3)), "PNG"))
+    assert read_picture(path, policy=policy(3, 4))[0, 0].tolist() == [1, 2, 3]
+
+
+# Bad files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"hello, I am a text", "not a picture: its content is neither JPEG, PNG, BMP nor GIF"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "its content is WebP, which is not read: convert it to PNG or JPEG"),
+        (b"II*\0\0\0\0\0", "its content is TIFF, which is not read: convert it to PNG or JPEG"),
+        (b"\0\0\0\x1cftypheic", "its content is HEIC or AVIF, which are not read: convert it to PNG or JPEG"),
+        (b"BM and more text that goes on for longer", "its BMP header is damaged or incomplete"),
+        (png_header(0, 5), "its PNG header is damaged or incomplete"),
+        (png_header(20_000, 20_000), "too large: a picture may have at most 178,956,970 pixels"),
+        (png_header(9_500, 9_500), "truncated: the end of the file is missing"),  # under the limit, no warning
+    ],
+)
+def test_bad_content_is_named_in_plain_words(data: bytes, reason: str) -> None:
+    with pytest.raises(BadImage) as error:
+        read_picture(data, policy=policy(4, 4))
+    assert str(error.value) == reason
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_a_cut_file_is_refused_or_whole(image_format: str) -> None:
+    data = encode(photo(16, 24), image_format)
+    whole = read_picture(data, policy=policy(16, 24))
+    refused = 0
+    for length in range(0, len(data), 7):
+        try:
+            pixels = read_picture(data[:length], policy=policy(16, 24))
+        except BadImage:
+            refused += 1
+        else:
+            assert np.array_equal(pixels, whole)
+    assert refused > 0.9 * len(data) / 7
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_flipped_bits_never_cause_another_error(image_format: str) -> None:
+    rng = np.random.default_rng(0)
+    data = encode(photo(16, 24), image_format)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(data)
+        damaged[rng.integers(min(len(data), 800))] ^= 1 << rng.integers(8)
+        try:
+            read_picture(bytes(damaged), policy=policy(8, 8))
+        except BadImage:
+            refused += 1
+    assert refused > 0
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "dangling.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    reasons = {
+        "pipe.jpg": "a pipe or device, not a file",
+        "folder.jpg": "a folder, not a file",
+        "dangling.jpg": "a link to a file that is not there",
+        "loop.jpg": "cannot be opened (Too many levels of symbolic links)",
+        "missing.jpg": "no such file",
+        "null\0.jpg": "no such file: its name holds a null character",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(BadImage) as error:
+            read_picture(tmp_path / name, policy=policy(4, 4))
+        assert str(error.value) == reason
+
+
+def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(encode(photo(), "PNG"))
+
+    def refuse(*_: Any) -> None:  # tests may run as root, whom permissions do not stop
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("dlcli.data.files.open", refuse, raising=False)
+    with pytest.raises(BadImage, match="no permission to read it"):
+        read_picture(path, policy=policy(4, 4))
+
+
+def test_a_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(encode(photo(), "PNG"))
+    monkeypatch.setattr("dlcli.data.images.MAX_FILE_BYTES", 100)
+    with pytest.raises(BadImage, match="too large: a picture's file may have at most 100 bytes"):
+        read_picture(path, policy=policy(4, 4))
+
+
+# Many pictures ------------------------------------------------------------------------------------------------------
+
+
+def test_many_pictures_are_read_as_each_alone(tmp_path: Path) -> None:
+    files = []
+    for i in range(70):
+        files.append(tmp_path / f"{i}.png")
+        files[i].write_bytes(encode(photo(16, 24, seed=i), "PNG"))
+    wanted = policy(12, 10, resize="crop")
+    together = read_pictures(files, policy=wanted)
+    assert np.array_equal(together, np.stack([read_picture(path, policy=wanted) for path in files]))
+    assert read_pictures([], policy=wanted).shape == (0, 12, 10, 3)
+
+
+def test_the_first_of_several_bad_pictures_is_named(tmp_path: Path) -> None:
+    files = [tmp_path / f"{i}.png" for i in range(100)]
+    for path in files:
+        path.write_bytes(encode(photo(16, 24), "PNG"))
+    files[37].unlink()
+    files[90].write_bytes(b"")
+    with pytest.raises(InputError, match=r"37.png: no such file. It was changed or removed since the data was checked"):
+        read_pictures(files, policy=policy(4, 4))
+
+
+def test_arrays_and_files_give_the_same_pixels(tmp_path: Path) -> None:
+    pictures = [photo(16, 24, seed=i) for i in range(20)]
+    files = [tmp_path / f"{i}.png" for i in range(20)]
+    for image, path in zip(pictures, files, strict=True):
+        path.write_bytes(encode(image, "PNG"))
+    wanted = policy(9, 7, "grayscale", resize="pad", interpolation="lanczos", antialias=False)
+    arrays = np.stack([np.asarray(image) for image in pictures])
+    assert np.array_equal(resize_pictures(arrays, policy=wanted), read_pictures(files, policy=wanted))
+
+
+def test_grey_arrays_become_rgb() -> None:
+    arrays = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4, 1)
+    assert np.array_equal(resize_pictures(arrays, policy=policy(3, 4)), np.repeat(arrays, 3, axis=3))
+
+
+# The policy ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_survives_json() -> None:
+    wanted = policy(3, 4, "grayscale", resize="pad", interpolation="nearest", antialias=False)
+    assert PicturePolicy.from_dict(wanted.to_dict()) == wanted
+    assert wanted.shape == (3, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("image_size", [3]),
+        ("image_size", [3, -4]),
+        ("image_size", [3, 4.0]),
+        ("image_size", 3),
+        ("color_mode", "cmyk"),
+        ("resize", []),
+        ("interpolation", None),
+        ("antialias", "yes"),
+    ],
+)
+def test_a_damaged_policy_is_refused(key: str, value: Any) -> None:
+    damaged = {**policy(3, 4).to_dict(), key: value}
+    with pytest.raises(InputError, match="the picture settings of a run must be as training wrote them"):
+        PicturePolicy.from_dict(damaged)
+    with pytest.raises(InputError):
+        PicturePolicy.from_dict({"image_size": [3, 4]})

@@ -1,0 +1,171 @@
+"""The numbers of an evaluation, against cases worked out by hand and against scikit-learn."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score, top_k_accuracy_score
+
+from dlcli.errors import CheckFailed
+from dlcli.evaluation.classification import calibration_error, metrics, per_class, predictions
+
+# Three classes, of which "dog" is absent and "eel" is never predicted.
+CLASSES = ("cat", "dog", "eel")
+LABELS = np.array([0, 0, 0, 2], np.int32)
+PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.6, 0.0, 0.4]])
+
+
+def random_case(num_samples: int, num_classes: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(num_samples, num_classes))
+    labels = rng.integers(0, num_classes, num_samples).astype(np.int32)
+    logits[np.arange(num_samples), labels] += 1.5
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return labels, probabilities, tuple(f"class {i:02}" for i in range(num_classes))
+
+
+def test_a_case_by_hand() -> None:
+    result = metrics(LABELS, PROBABILITIES, CLASSES, loss=0.25)
+    # cat: 2 of 3 predicted cats are cats, 2 of 3 cats are found; eel: nothing; dog: absent
+    assert result == {
+        "samples": 4,
+        "loss": 0.25,
+        "accuracy": 0.5,
+        "macro_precision": pytest.approx((2 / 3 + 0) / 2),
+        "macro_recall": pytest.approx((2 / 3 + 0) / 2),
+        "macro_f1": pytest.approx((2 / 3 + 0) / 2),
+        "weighted_precision": pytest.approx(3 / 4 * 2 / 3),
+        "weighted_recall": pytest.approx(3 / 4 * 2 / 3),
+        "weighted_f1": pytest.approx(3 / 4 * 2 / 3),
+        "log_loss": pytest.approx(-np.log([0.7, 0.5, 0.1, 0.4]).mean()),
+        # each of the four stands alone in its bin: |0.7 - 1|, |0.5 - 1|, |0.8 - 0|, |0.6 - 0|
+        "calibration_error": pytest.approx((0.3 + 0.5 + 0.8 + 0.6) / 4),
+        "confusion_matrix": [[2, 1, 0], [0, 0, 0], [1, 0, 0]],
+        "classes": ["cat", "dog", "eel"],
+    }
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_agrees_with_scikit_learn() -> None:
+    labels, probabilities, classes = random_case(500, 12)
+    predicted = probabilities.argmax(axis=1)
+    result = metrics(labels, probabilities, classes, loss=1.0)
+    assert result["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
+    assert result["top_5_accuracy"] == pytest.approx(top_k_accuracy_score(labels, probabilities, k=5))
+    assert result["log_loss"] == pytest.approx(log_loss(labels, probabilities))
+    for average in ("macro", "weighted"):
+        for name, score in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
+            assert result[f"{average}_{name}"] == pytest.approx(score(labels, predicted, average=average))
+    matrix = np.array(result["confusion_matrix"])
+    assert matrix.sum(axis=1).tolist() == np.bincount(labels, minlength=12).tolist()
+    assert matrix.sum(axis=0).tolist() == np.bincount(predicted, minlength=12).tolist()
+
+
+@pytest.mark.parametrize("num_classes", [2, 5, 6])
+def test_top_5_is_for_more_than_five_classes(num_classes) -> None:
+    labels, probabilities, classes = random_case(20, num_classes)
+    assert ("top_5_accuracy" in metrics(labels, probabilities, classes, loss=1.0)) == (num_classes > 5)
+
+
+def test_ties_go_to_the_first_classes_in_accuracy_and_top_5_alike() -> None:
+    labels = np.arange(8, dtype=np.int32)
+    result = metrics(labels, np.full((8, 8), 1 / 8), tuple("abcdefgh"), loss=2.0)
+    assert (result["accuracy"], result["top_5_accuracy"]) == (1 / 8, 5 / 8)
+    assert result["confusion_matrix"] == [[1] + [0] * 7] * 8
+
+
+def test_calibration_error_by_hand() -> None:
+    # Bins of width 1/15: 0.62 and 0.65 share ((9/15, 10/15]); 10/15 is the edge that closes it; 0.9 and 1 stand apart.
+    confidence = np.array([0.62, 0.65, 10 / 15, 0.9, 1.0])
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    labels = np.array([0, 1, 1, 0, 0], np.int32)
+    shared = abs((0.62 + 0.65 + 10 / 15) / 3 - 1 / 3)
+    expected = 3 / 5 * shared + 1 / 5 * abs(0.9 - 1) + 1 / 5 * 0
+    assert calibration_error(labels, probabilities) == pytest.approx(expected)
+
+
+def test_calibration_error_of_a_model_that_knows_what_it_knows() -> None:
+    confidence = np.full(10, 0.8)
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    labels = np.array([0] * 8 + [1] * 2, np.int32)
+    assert calibration_error(labels, probabilities) == pytest.approx(0.0, abs=1e-12)
+    assert calibration_error(1 - labels, probabilities) == pytest.approx(0.6)
+
+
+def test_a_certain_mistake_has_a_finite_log_loss() -> None:
+    result = metrics(np.array([1], np.int32), np.array([[1.0, 0.0]]), ("a", "b"), loss=80.0)
+    assert result["log_loss"] == pytest.approx(-np.log(np.finfo(np.float64).eps))
+
+
+def test_probabilities_from_float32_are_taken_as_they_are() -> None:
+    """Their rows add up to 1 within 1e-7 only, which scikit-learn's log_loss would warn of."""
+    labels, probabilities, classes = random_case(100, 7)
+    rounded = probabilities.astype(np.float32).astype(np.float64)
+    assert metrics(labels, rounded, classes, 1.0)["log_loss"] == pytest.approx(
+        log_loss(labels, probabilities), rel=1e-5
+    )
+
+
+def test_rows_of_the_classes() -> None:
+    assert per_class(LABELS, PROBABILITIES, CLASSES) == [
+        {
+            "class": "cat",
+            "support": 3,
+            "precision": pytest.approx(2 / 3),
+            "recall": pytest.approx(2 / 3),
+            "f1": pytest.approx(2 / 3),
+            "mean_confidence": pytest.approx((0.7 + 0.5 + 0.8) / 3),
+        },
+        {"class": "dog", "support": 0, "precision": None, "recall": None, "f1": None, "mean_confidence": None},
+        {"class": "eel", "support": 1, "precision": 0.0, "recall": 0.0, "f1": 0.0, "mean_confidence": 0.6},
+    ]
+
+
+def test_rows_of_the_samples() -> None:
+    rows = predictions(["a/1.png", "a/2.png", "b.png", "c.png"], LABELS, PROBABILITIES, CLASSES)
+    assert rows[2] == {
+        "file": "b.png",
+        "label": "cat",
+        "predicted": "dog",
+        "confidence": 0.8,
+        "correct": False,
+        "p_cat": 0.1,
+        "p_dog": 0.8,
+        "p_eel": 0.1,
+    }
+    assert list(rows[0]) == ["file", "label", "predicted", "confidence", "correct", "p_cat", "p_dog", "p_eel"]
+    assert [row["correct"] for row in rows] == [True, True, False, False]
+
+
+def test_rows_of_samples_without_a_file_have_their_index() -> None:
+    rows = predictions(np.array([7, 3, 9, 1], np.int64), LABELS, PROBABILITIES / 3 * 3, CLASSES)
+    assert [row["index"] for row in rows] == [7, 3, 9, 1]
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_small_probabilities_keep_their_digits() -> None:
+    row = predictions(["x"], np.array([0], np.int32), np.array([[1 - 1.23456789e-12, 1.23456789e-12]]), ("a", "b"))[0]
+    assert (row["p_a"], row["p_b"]) == (1.0, 1.23457e-12)
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([], np.zeros((0, 3)), "at least one sample"),
+        ([0], np.full((1, 2), 0.5), r"\[1, 3\]\. Received \[1, 2\]"),
+        ([0, 1], np.full((1, 3), 0.3), r"\[2, 3\]\. Received \[1, 3\]"),
+        ([3], np.full((1, 3), 0.3), r"\[0, 3\)\. Received labels from 3 to 3"),
+        ([-1], np.full((1, 3), 0.3), "Received labels from -1 to -1"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(labels, probabilities, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        metrics(np.array(labels, np.int32), probabilities, CLASSES, loss=1.0)
+
+
+def test_outputs_that_are_not_finite_are_counted() -> None:
+    probabilities = PROBABILITIES.copy()
+    probabilities[1] = np.nan
+    for function in (lambda *args: metrics(*args, loss=1.0), per_class):
+        with pytest.raises(CheckFailed, match="not for 1 of 4 samples"):
+            function(LABELS, probabilities, CLASSES)

@@ -1,0 +1,75 @@
+"""A saved network loads with Keras alone, in a program that never imports dlcli, and gives the same outputs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlcli.recipe.model import ConvBlock, Convnet, Lenet5, Mlp
+
+# Keras 3.15's own way of reading a variable, when it saves one
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning:keras"
+)
+
+NETWORKS = {
+    "convnet": (
+        Convnet(
+            kind="convnet",
+            preprocessing="symmetric",
+            blocks=(
+                ConvBlock(filters=4, batch_norm=True, dropout=0.2, activation="gelu"),
+                ConvBlock(filters=4, pool="average", activation="leaky_relu"),
+            ),
+            pooling="max",
+            dense=(8,),
+            dropout=0.5,
+        ),
+        (12, 10, 3),
+    ),
+    "signal": (Convnet(kind="convnet", rank=1, preprocessing="none", blocks=(ConvBlock(filters=4),)), (20, 2)),
+    "volume": (Convnet(kind="convnet", rank=3, preprocessing="none", blocks=(ConvBlock(filters=4),)), (4, 6, 8, 1)),
+    "lenet5": (Lenet5(kind="lenet5"), (28, 28, 1)),
+    "mlp": (Mlp(kind="mlp", batch_norm=True, dropout=0.1), (6, 6, 1)),
+}
+
+PROGRAM = """
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+folder = Path(sys.argv[1])
+for file in sorted(folder.glob("*.keras")):
+    model = keras.models.load_model(file, compile=False)  # safe_mode is on
+    np.save(file.with_suffix(".loaded.npy"), model(np.load(file.with_suffix(".x.npy"))).numpy())
+assert "dlcli" not in sys.modules, "dlcli was imported"
+print(len(list(folder.glob("*.keras"))))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded(build_classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which another program has left its outputs."""
+    folder = tmp_path_factory.mktemp("saved")
+    for name, (section, shape) in NETWORKS.items():
+        model = build_classifier(section, shape, 5)
+        x = np.random.default_rng(0).uniform(0, 255, (3, *shape)).astype("float32")
+        np.save(folder / f"{name}.x.npy", x)
+        np.save(folder / f"{name}.y.npy", model(x).numpy())
+        model.save(folder / f"{name}.keras")
+    # -P and a folder elsewhere: the working tree is not on the path
+    finished = subprocess.run(
+        [sys.executable, "-P", "-c", PROGRAM, str(folder)], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    assert finished.stdout.strip() == str(len(NETWORKS))
+    return folder
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_the_loaded_network_gives_the_same_outputs(loaded, name) -> None:
+    np.testing.assert_array_equal(np.load(loaded / f"{name}.loaded.npy"), np.load(loaded / f"{name}.y.npy"))

@@ -1,0 +1,213 @@
+"""Drafting recipes: what is seen in a folder, an .npz and a .csv file, and that the draft is a valid recipe."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlcli.errors import InputError
+from dlcli.recipe.classification import Classification
+from dlcli.recipe.data import Csv, Folder, Npz
+from dlcli.recipe.draft import draft_recipe
+from dlcli.recipe.load import load
+from dlcli.recipe.model import Convnet
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def picture(path: str, size: tuple[int, int] = (40, 30)) -> None:
+    """Writes a picture; the size is width and height."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size).save(path)
+
+
+def drafted(data: str) -> tuple[tuple[str, ...], Classification]:
+    """What was seen, and the recipe as it is read back from a folder of its own."""
+    folder = Path("recipes")
+    folder.mkdir(exist_ok=True)
+    draft = draft_recipe(Path(data), folder)
+    (folder / "r.yaml").write_text(draft.text)
+    recipe = load(folder / "r.yaml").recipe
+    assert isinstance(recipe.model, Convnet)
+    uncommented = {line for line in draft.text.splitlines() if "#" not in line and not line.startswith("    - ")}
+    assert uncommented == {"", "data:", "model:", "train:"}
+    return draft.seen, recipe
+
+
+def refusal(data: str) -> str:
+    with pytest.raises(InputError) as caught:
+        draft_recipe(Path(data), Path())
+    return str(caught.value)
+
+
+def test_class_folders() -> None:
+    for i in range(3):
+        picture(f"photos/cats/{i}.png")
+    picture("photos/dogs/deeper/1.JPG")
+    picture("photos/.hidden/1.png")
+    Path("photos/dogs/notes.txt").touch()
+    Path("photos/empty").mkdir()
+    seen, recipe = drafted("photos")
+    assert seen == ("train: 4 pictures in 2 classes: cats (3), dogs (1)", "sizes: 30x40")
+    assert isinstance(recipe.data, Folder)
+    assert recipe.data.path == str(Path("photos").absolute())
+    assert recipe.data.image_size == (30, 40)
+    assert (recipe.data.validation, recipe.data.test) == (0.1, 0.2)
+
+
+def test_split_folders_and_mixed_sizes() -> None:
+    for split in ("train", "val"):
+        picture(f"photos/{split}/a b/1.png", (500, 300))
+        picture(f"photos/{split}/it's: #1/1.png", (200, 100))
+    seen, recipe = drafted("photos")
+    assert seen == (
+        "train: 2 pictures in 2 classes: a b (1), it's: #1 (1)",
+        "validation: 2 pictures in 2 classes: a b (1), it's: #1 (1)",
+        "sizes: 100x200 to 300x500 (height x width)",
+    )
+    assert recipe.data.image_size == (192, 192)
+    assert (recipe.data.validation, recipe.data.test) == (None, None)
+    assert len(recipe.model.blocks) == 5
+
+
+def test_a_class_may_be_called_train() -> None:
+    picture("vehicles/train/1.png")
+    picture("vehicles/tram/1.png")
+    seen, _ = drafted("vehicles")
+    assert seen[0] == "train: 2 pictures in 2 classes: train (1), tram (1)"
+
+
+def test_many_classes_are_cut_short() -> None:
+    for i in range(13):
+        picture(f"photos/c{i:02}/1.png")
+    seen, _ = drafted("photos")
+    assert seen[0].endswith("c08 (1), c09 (1) and 3 more")
+
+
+def test_damaged_pictures_are_passed_over() -> None:
+    picture("photos/a/1.png")
+    Path("photos/a/2.png").write_text("no picture")
+    picture("photos/b/1.png")
+    seen, _ = drafted("photos")
+    assert seen == ("train: 3 pictures in 2 classes: a (2), b (1)", "sizes: 30x40")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "photos: no pictures in folders named after their classes, such as photos/cats/1.jpg; the suffixes are"),
+        (["photos/1.png"], "photos: no pictures in folders named after their classes"),
+        (
+            ["photos/cats/1.png"],
+            "photos: the only folder with pictures is cats; a classifier needs one for each of two",
+        ),
+    ],
+)
+def test_folders_without_classes(files: list[str], message: str) -> None:
+    Path("photos").mkdir()
+    for file in files:
+        picture(file)
+    assert refusal("photos").startswith(message)
+
+
+def test_pictures_that_are_none() -> None:
+    for name in ("a", "b"):
+        Path("photos", name).mkdir(parents=True)
+        Path("photos", name, "1.png").touch()
+    assert refusal("photos") == "photos: none of the pictures can be read, photos/a/1.png among them"
+
+
+def save_npz(**arrays: Any) -> None:
+    np.savez("x.npz", **arrays)
+
+
+@pytest.mark.parametrize(
+    ("x", "value_range"),
+    [
+        (np.zeros((6, 12, 10), np.uint8), (0.0, 255.0)),
+        (np.full((6, 12, 10, 3), 0.5), (0.0, 1.0)),
+        (np.full((6, 12, 10, 1), -0.5), (-1.0, 1.0)),
+        (np.full((6, 12, 10), 77.0), (0.0, 255.0)),
+        (np.linspace(-3.0, 7.0, 720).reshape(6, 12, 10), (-3.0, 7.0)),
+    ],
+)
+def test_npz_of_pictures(x: Any, value_range: tuple[float, float]) -> None:
+    save_npz(x_train=x, y_train=[0, 1, 2, 0, 1, 2], x_test=x, y_test=[0, 1, 2, 0, 1, 2])
+    seen, recipe = drafted("x.npz")
+    assert seen[0] == "train: 6 pictures in 3 classes: 0 (2), 1 (2), 2 (2)"
+    assert seen[2] == "own splits: train, test"
+    assert isinstance(recipe.data, Npz)
+    assert recipe.data.image_size == (12, 10)
+    assert recipe.data.value_range == value_range
+    assert (recipe.data.validation, recipe.data.test) == (0.1, None)
+
+
+@pytest.mark.parametrize(("shape", "layout", "rank"), [((6, 50, 2), "signal", 1), ((6, 9, 9, 9, 1), "volume", 3)])
+def test_npz_of_signals_and_volumes(shape: tuple[int, ...], layout: str, rank: int) -> None:
+    save_npz(x_train=np.zeros(shape), y_train=np.eye(3)[[0, 1, 2, 0, 1, 2]])
+    seen, recipe = drafted("x.npz")
+    assert "in 3 classes" in seen[0]
+    assert isinstance(recipe.data, Npz)
+    assert isinstance(recipe.model, Convnet)
+    assert (recipe.data.layout, recipe.model.rank) == (layout, rank)
+
+
+def test_npz_that_cannot_be_used() -> None:
+    save_npz(images=[1])
+    assert refusal("x.npz") == "x.npz: expected arrays x_train and y_train. Received images."
+    save_npz(x_train=np.zeros((2, 5)), y_train=[0, 1])
+    assert refusal("x.npz").endswith("Received [2, 5].")
+    save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=[1, 1])
+    assert refusal("x.npz") == "x.npz: y_train holds one class only; a classifier needs two"
+    save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=np.array([None, {}]))
+    assert refusal("x.npz").startswith("x.npz: not a readable .npz file: Object arrays cannot be loaded")
+    Path("x.npz").write_bytes(b"PK\x03\x04 and no more")
+    assert refusal("x.npz").startswith("x.npz: not a readable .npz file: ")
+
+
+def test_csv() -> None:
+    for name in "abc":
+        picture(f"table/{name}.png", (64, 64))
+    Path("table/labels.csv").write_text(
+        "File;Class;patient;split\na.png;cat;1;train\nb.png;dog;2;train\nc.png;dog;3;test\n"
+    )
+    seen, recipe = drafted("table/labels.csv")
+    assert seen == ("train: 2 pictures in 2 classes: cat (1), dog (1)", "sizes: 64x64")
+    assert isinstance(recipe.data, Csv)
+    assert (recipe.data.image, recipe.data.label) == ("File", "Class")
+    assert (recipe.data.split, recipe.data.group) == ("split", "patient")
+    assert (recipe.data.validation, recipe.data.test) == (0.1, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "",
+            "x.csv: expected a column path with the pictures and a column label with their classes. Received no rows.",
+        ),
+        (
+            "a,b\n1,2\n",
+            "x.csv: expected a column path with the pictures and a column label with their classes. Received a, b.",
+        ),
+        ("path,label\n1.png,a\n", "x.csv: the column label holds one class only; a classifier needs two"),
+        (
+            "path,label\n1.png,a\n2.png,b\n",
+            "x.csv: none of the pictures in the column path can be read, 1.png among them",
+        ),
+    ],
+)
+def test_csv_that_cannot_be_used(text: str, message: str) -> None:
+    Path("x.csv").write_text(text)
+    assert refusal("x.csv") == message
+
+
+def test_neither_folder_nor_table() -> None:
+    Path("x.txt").touch()
+    assert refusal("x.txt") == "x.txt: expected a folder, an .npz file or a .csv file"
+    assert refusal("y") == "y: no such file or folder"

@@ -1,0 +1,218 @@
+"""Any valid recipe can be written and read again; one changed key or value is refused by its name."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+import yaml
+from annotated_types import Ge, Gt, Le, Lt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from pydantic import StringConstraints
+
+from dlcli.recipe.classification import RANK, Classification
+from dlcli.recipe.explain import field_type
+from dlcli.recipe.faults import RecipeError, dotted
+from dlcli.recipe.fields import Section
+from dlcli.recipe.load import load
+from dlcli.recipe.schema_json import schema_text
+from dlcli.recipe.source import CONTROL, MAX_INTEGER
+from dlcli.recipe.words import is_section, kinds_of, split_annotated, union_members
+from dlcli.recipe.write import resolved, to_yaml
+
+REPEATABLE = settings(derandomize=True, deadline=None, max_examples=150)
+NONE = type(None)
+VALIDATOR = Draft202012Validator(json.loads(schema_text()))
+
+# A strategy for every type of the schema, made from the types themselves ---------------------------------------------
+
+TEXT = st.one_of(
+    st.text(min_size=1, max_size=12).filter(lambda text: CONTROL.search(text) is None),
+    st.sampled_from(
+        ["no", "null", "~", "1e-3", "1_000", "0x1f", "1:30", "- a", "a: b", "#", "é\n", "=", "2026-11-23", " "]
+    ),
+)
+
+
+def values_of(annotation: Any) -> st.SearchStrategy[Any]:
+    """Values that the schema accepts for a type."""
+    base, metadata = split_annotated(annotation)
+    members = union_members(base)
+    if len(members) > 1:
+        return st.one_of([st.none() if member is NONE else values_of(member) for member in members])
+    if is_section(base):
+        return sections(base)
+    match get_origin(base):
+        case origin if origin is Literal:
+            return st.sampled_from(get_args(base))
+        case origin if origin is tuple:
+            item = values_of(get_args(base)[0])
+            if get_args(base)[-1] is Ellipsis:
+                return st.lists(item, min_size=1, max_size=3).map(tuple)
+            return st.tuples(*(values_of(member) for member in get_args(base)))
+        case origin if origin is dict:
+            return st.dictionaries(TEXT, values_of(get_args(base)[1]), max_size=4)
+    if base is str:
+        patterns = [item.pattern for item in metadata if isinstance(item, StringConstraints)]
+        return st.from_regex(str(patterns[0]), fullmatch=True) if patterns else TEXT
+    if base is bool:
+        return st.booleans()
+    return whole_numbers(metadata) if base is int else numbers(metadata)
+
+
+def whole_numbers(metadata: tuple[Any, ...]) -> st.SearchStrategy[int]:
+    low, high = -MAX_INTEGER, MAX_INTEGER
+    for item in metadata:
+        match item:
+            case Gt(gt=bound):
+                low = bound + 1
+            case Ge(ge=bound):
+                low = bound
+            case Le(le=bound):
+                high = bound
+    return st.integers(low, high)
+
+
+def numbers(metadata: tuple[Any, ...]) -> st.SearchStrategy[float | str]:
+    """Floats and 1/2, which lies within the bounds of all the numbers of the schema."""
+    bounds: dict[str, Any] = {}
+    for item in metadata:
+        match item:
+            case Gt(gt=bound):
+                bounds |= {"min_value": bound, "exclude_min": True}
+            case Ge(ge=bound):
+                bounds |= {"min_value": bound}
+            case Lt(lt=bound):
+                bounds |= {"max_value": bound, "exclude_max": True}
+    return st.floats(**bounds, allow_nan=False, allow_infinity=False) | st.just("1/2")
+
+
+def sections(section: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
+    required = {key for key, field in section.model_fields.items() if field.is_required()}
+    fields = {key: values_of(field_type(section, key)) for key in section.model_fields}
+    return st.fixed_dictionaries(
+        {key: fields[key] for key in fields if key in required},
+        optional={key: fields[key] for key in fields if key not in required},
+    )
+
+
+def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
+    """Takes away what the rules between keys forbid."""
+    data, model, train = values["data"], values["model"], values.get("train", {})
+    layout = data.get("layout", "image")
+    if layout != "image":
+        for key in ("image_size", "color_mode", "value_range"):
+            data.pop(key, None)
+        if model["kind"] == "lenet5":
+            model["kind"] = "mlp"
+            model.pop("pool", None)
+    if "value_range" in data and not is_below(*data["value_range"]):
+        data["value_range"] = (0, "1/2")
+    if None not in (data.get("validation"), data.get("test")):
+        data["validation"] = data["test"] = 0.25
+    if model["kind"] == "convnet":
+        model["rank"] = RANK[layout]
+    if train.get("gradient_accumulation", 1) > train.get("batch_size", 32):
+        del train["gradient_accumulation"]
+    if train.get("optimizer", {}).get("nesterov"):
+        train["optimizer"]["momentum"] = 0.9
+    if train.get("stages"):
+        train["stages"] = tuple({**stage, "name": f"s{i}"} for i, stage in enumerate(train["stages"]))
+        train.pop("epochs", None)
+    return values
+
+
+def is_below(low: Any, high: Any) -> bool:
+    return not isinstance(low, str) and not isinstance(high, str) and low < high
+
+
+RECIPES = sections(Classification).map(keep_rules)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recipes") / "recipe.yaml"
+
+
+def as_json(value: Any) -> Any:
+    """Tuples as lists, as any YAML or JSON reader has them."""
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    return [as_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+# Tests ---------------------------------------------------------------------------------------------------------------
+
+
+@REPEATABLE
+@given(values=RECIPES)
+def test_any_valid_recipe_round_trips(values: dict[str, Any], file: Path) -> None:
+    file.write_text(to_yaml(values), encoding="utf-8")
+    recipe = load(file).recipe
+    full = resolved(recipe)
+    elsewhere = file.parent / "runs" / "x" / "config.yaml"
+    elsewhere.parent.mkdir(parents=True, exist_ok=True)
+    elsewhere.write_text(to_yaml(full), encoding="utf-8")
+    again = load(elsewhere).recipe
+    assert again == recipe
+    assert resolved(again) == full
+    assert yaml.safe_load(to_yaml(full)) == as_json(full)  # a reader of YAML 1.1 agrees
+
+
+@REPEATABLE
+@given(values=RECIPES)
+def test_the_json_schema_accepts_any_valid_recipe(values: dict[str, Any]) -> None:
+    VALIDATOR.validate(as_json(values))
+
+
+@REPEATABLE
+@given(values=RECIPES, data=st.data())
+def test_one_changed_key_is_refused_by_name(values: dict[str, Any], data: st.DataObject, file: Path) -> None:
+    path = data.draw(st.sampled_from([path for path, _ in items(Classification, values, ())]))
+    *above, old = path
+    position = data.draw(st.integers(0, len(old)))
+    new = old[:position] + "q" + old[position:]
+    section = at(values, above)
+    section[new] = section.pop(old)
+    file.write_text(to_yaml(values), encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        load(file)
+    faults = [fault for fault in caught.value.faults if fault.key == dotted((*above, new))]
+    assert len(faults) == 1
+    assert faults[0].message.startswith("unknown key; did you mean ")
+    assert f"'{old}'" in faults[0].message
+
+
+@REPEATABLE
+@given(values=RECIPES, data=st.data())
+def test_one_changed_value_is_refused_by_name(values: dict[str, Any], data: st.DataObject, file: Path) -> None:
+    path = data.draw(st.sampled_from([path for path, _ in items(Classification, values, ())]))
+    at(values, path[:-1])[path[-1]] = {"no such": {}}
+    file.write_text(to_yaml(values), encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        load(file)
+    assert any(f"{fault.key}.".startswith(f"{dotted(path)}.") for fault in caught.value.faults)
+    assert not VALIDATOR.is_valid(as_json(values))
+
+
+def items(section: type[Section], values: dict[str, Any], path: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:
+    """Every key that is written in a recipe, with its value; the names of class weights are no keys."""
+    for key, value in values.items():
+        yield (*path, key), value
+        for member in union_members(section.model_fields[key].annotation):
+            base, _ = split_annotated(member)
+            if is_section(base) and isinstance(value, dict):
+                if "kind" not in value or value["kind"] in kinds_of(base):
+                    yield from items(base, value, (*path, key))
+            elif get_origin(base) is tuple and is_section(get_args(base)[0]):
+                for i, item in enumerate(value):
+                    yield from items(get_args(base)[0], item, (*path, key, i))
+
+
+def at(values: Any, path: Any) -> Any:
+    for part in path:
+        values = values[part]
+    return values
