@@ -6,8 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 MNIST = ROOT.parent / "shared" / "data" / "mnist" / "mnist.npz"
@@ -47,8 +46,10 @@ def report(title: str, seconds: dict[str, list[float]], *, of: str, num_steps: i
     return ratios
 
 
-def mnist_like(num_samples: int = 60_000) -> tuple[np.ndarray, np.ndarray]:
+def mnist_like(num_samples: int = 60_000) -> tuple[Any, Any]:
     """MNIST's training images uint8 ``[n, 28, 28, 1]`` and labels int32 ``[n]``; random where it is absent."""
+    import numpy as np
+
     if MNIST.is_file():
         with np.load(MNIST, allow_pickle=False) as file:
             return file["x_train"][:num_samples, :, :, None], file["y_train"][:num_samples].astype(np.int32)

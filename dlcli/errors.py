@@ -13,6 +13,10 @@ class CheckFailed(Exception):
     """The work was done and did not pass: a loss that is not finite, a check with findings. Exit status 1."""
 
 
+class Terminated(BaseException):
+    """SIGTERM came, as KeyboardInterrupt says that Ctrl-C did; the training loop heeds both in its own way."""
+
+
 class Interrupted(Exception):
     """Training was stopped by a signal, after its checkpoint was saved.
 

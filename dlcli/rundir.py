@@ -8,6 +8,7 @@ import contextlib
 import csv
 import fcntl
 import io
+import itertools
 import json
 import os
 import re
@@ -19,7 +20,8 @@ from typing import Any
 
 from dlcli.errors import InputError
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+MAX_NAME = 80  # characters
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")
 TEMPORARY = ".writing-"  # prefix of what a killed process may leave behind
 
 STATUSES = ("running", "completed", "interrupted", "failed")
@@ -252,10 +254,7 @@ def create_run(runs: Path, name: str) -> RunDir:
     Raises:
         InputError: ``name`` is no file name, or the folder cannot be made.
     """
-    if not NAME.fullmatch(name):
-        raise InputError(
-            f"a run's name must be letters, digits, '.', '_' and '-', a letter or digit first. Received '{name}'."
-        )
+    check_name(name)
     try:
         runs.mkdir(parents=True, exist_ok=True)
         for candidate in _numbered(name):
@@ -273,12 +272,28 @@ def create_run(runs: Path, name: str) -> RunDir:
     raise AssertionError("the numbers do not end")
 
 
+def check_name(name: str) -> None:
+    """Refuses what cannot name a run's folder.
+
+    Raises:
+        InputError: it is no plain file name, or too long.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"a run's name must be at most {MAX_NAME} letters, digits, '.', '_' and '-', a letter or digit first. "
+            f"Received '{name}'."
+        )
+
+
+def suffixed(name: str, suffix: str) -> str:
+    """A run's name with something behind it, shortened where it would become too long."""
+    return f"{name[: MAX_NAME - len(suffix)]}{suffix}"
+
+
 def _numbered(name: str) -> Iterator[str]:
     yield name
-    number = 2
-    while True:
-        yield f"{name}-{number}"
-        number += 1
+    for number in itertools.count(2):
+        yield suffixed(name, f"-{number}")
 
 
 def find_run(runs: Path, reference: str | None) -> RunDir:
@@ -298,7 +313,9 @@ def find_run(runs: Path, reference: str | None) -> RunDir:
         if (path / "run.json").is_file():
             return RunDir(path)
     if Path(reference).is_dir():
-        raise InputError(f"{reference}: this folder is no run: it holds no run.json.")
+        raise InputError(
+            f"{reference}: this folder is no run: it holds no run.json. What a kill left of a run may be deleted."
+        )
     known = ", ".join(run.name for run in list_runs(runs)[:5]) or "none"
     raise InputError(f"{reference}: no such run in {runs}. Newest runs: {known}.")
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from dlcli import __version__
-from dlcli.errors import CheckFailed, InputError, Interrupted
+from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 
 VERBS = ("train", "evaluate", "predict", "runs", "recipe", "doctor", "completion")
 
@@ -49,12 +49,8 @@ def cli() -> None:
     """
 
 
-class _Terminated(BaseException):
-    """SIGTERM came where no training loop was there to heed it."""
-
-
 def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+    raise Terminated
 
 
 def main() -> NoReturn:
@@ -82,7 +78,7 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         return 130
-    except _Terminated:
+    except Terminated:
         click.echo("Terminated.", err=True)
         return 143
     except BrokenPipeError:  # the reader of stdout has gone, as in `dlcli runs list | head -1`

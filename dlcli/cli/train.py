@@ -58,6 +58,9 @@ def train(recipe: Path | None, resume: str | None, extend: str | None, **options
         raise click.UsageError(
             "--resume and --extend cannot stand together: one is for interrupted runs, one for finished."
         )
+    trial = next((f"--{o.replace('_', '-')}" for o in ("dry_run", "overfit", "seeds", "name") if options[o]), None)
+    if trial is not None and (resume is not None or extend is not None):
+        raise click.UsageError(f"{trial} is for a new run; it cannot stand beside --resume or --extend.")
     if extend is not None:
         _extend(recipe, extend, options)
     elif resume is not None:
@@ -97,8 +100,11 @@ def _train(recipe: Path | None, options: dict[str, Any]) -> None:
         raise click.UsageError(f"{' and '.join(exclusive)} cannot stand together.")
     from dlcli.recipe.load import load
     from dlcli.recipe.override import Override
+    from dlcli.rundir import check_name
     from dlcli.workflow.start import start_tensorflow
 
+    if options["name"] is not None:
+        check_name(options["name"])
     overrides = _overrides(options)
     loaded = load(recipe, overrides)
     device = start_tensorflow(options["device"])

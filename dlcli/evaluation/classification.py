@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from dlcli.errors import CheckFailed
 
 Labels = npt.NDArray[np.int32]
-Probabilities = npt.NDArray[np.float64]
+Probabilities = npt.NDArray[np.floating[Any]]
 
 CALIBRATION_BINS = 15  # Guo et al. 2017, section 5
 
@@ -20,7 +20,7 @@ def metrics(labels: Labels, probabilities: Probabilities, classes: Sequence[str]
 
     Args:
         labels: int32 ``[n]``, at least one, in [0, k).
-        probabilities: float64 ``[n, k]`` in [0, 1], rows summing to 1.
+        probabilities: ``[n, k]`` in [0, 1], rows summing to 1; means are taken in float64.
         classes: k names in the order of the columns.
         loss: the mean loss of these samples, as training computes it.
 
@@ -43,6 +43,7 @@ def metrics(labels: Labels, probabilities: Probabilities, classes: Sequence[str]
         ValueError: the arrays do not fit together.
     """
     _check(labels, probabilities, classes)
+    probabilities = probabilities.astype(np.float64)
     predicted = probabilities.argmax(axis=1)
     of_labels = probabilities[np.arange(len(labels)), labels]
     result: dict[str, Any] = {
@@ -73,7 +74,7 @@ def calibration_error(labels: Labels, probabilities: Probabilities) -> float:
     predicted; the gaps between a bin's mean confidence and its accuracy are averaged, weighted by its samples
     (Guo et al. 2017, "On calibration of modern neural networks", eq. 3).
     """
-    confidence = probabilities.max(axis=1)
+    confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
     inner_edges = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
     bins = np.digitize(confidence, inner_edges, right=True)
@@ -90,7 +91,7 @@ def per_class(labels: Labels, probabilities: Probabilities, classes: Sequence[st
     has None in place of numbers. Arguments and errors are those of :func:`metrics`.
     """
     _check(labels, probabilities, classes)
-    confidence = probabilities.max(axis=1)
+    confidence = probabilities.max(axis=1).astype(np.float64)
     precision, recall, f1, support = _scores(labels, probabilities.argmax(axis=1), len(classes))
     rows = []
     for i, name in enumerate(classes):

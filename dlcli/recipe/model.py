@@ -13,8 +13,11 @@ Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh"
 class ImageModel(Section):
     """The keys that every image model has."""
 
-    preprocessing: Literal["unit", "symmetric", "none"] = "unit"
-    """What the network does first with pixels in [0, 255]: scale to [0, 1] (unit), [-1, 1] (symmetric) or not."""
+    preprocessing: Literal["unit", "symmetric", "none"] | None = None
+    """What the network does first with pixels in [0, 255]: scale to [0, 1] (unit), [-1, 1] (symmetric) or not.
+
+    Default: unit for images, none for signals and volumes.
+    """
 
 
 class ConvBlock(Section):
@@ -25,7 +28,7 @@ class ConvBlock(Section):
     kernel_size: Count = 3
     """Side of the convolution's kernel."""
     strides: Count = 1
-    """Step of the convolution."""
+    """Step of the convolution; with `repeat`, of the first."""
     padding: Literal["same", "valid"] = "same"
     """Pad with zeros so that the size stays (same), or use whole kernels only (valid)."""
     activation: Activation = "relu"

@@ -237,6 +237,12 @@ class Loop:
     def resume(self, saved: checkpoint.Saved) -> None:
         """Goes back to a checkpoint: variables, state, and metrics.csv cut to it."""
         self._restore(saved)
+        self.cut_metrics()
+
+    def cut_metrics(self) -> None:
+        """Takes the rows of epochs after the current state out of metrics.csv."""
+        if not self._run.metrics.exists():
+            return
         rows = [row for row in read_csv(self._run.metrics) if int(row["epoch"]) <= self.state.epoch]
         replace_file(self._run.metrics, csv_text(self.columns, ([row[c] for c in self.columns] for row in rows)))
 
@@ -256,7 +262,7 @@ class Loop:
             self._optimizer.finalize_variable_values(self._model.trainable_variables)
 
     def extend(self) -> None:
-        """Opens the last stage of a finished run again, with patience anew."""
+        """Opens the last stage of a finished run again, with patience anew. To do it twice is to do it once."""
         self.state.stage = len(self._stages) - 1
         self.state.early_stopping.waited = 0
         self.state.plateau.waited = 0

@@ -153,15 +153,20 @@ class TrainStep:
         while done < num_steps and going_well:
             self._optimizer.learning_rate.assign(self._rate(step + done) * self._rate_factor)
             element = self._data.element(source, first_step + done)
-            sums, going_well = _first(self._strategy, self._strategy.run(self._one_step, args=(element,)))
-            totals += tf.cast(sums, tf.float64)
+            gradients, sums = self._strategy.run(self._one_gradient, args=(element,))
+            sums = _first(self._strategy, sums)
+            finite = tf.reduce_all(tf.math.is_finite(sums))
+            if finite:  # decided outside of the replicas: inside, they could not wait for each other
+                self._strategy.run(self._update, args=(gradients,))
+                totals += tf.cast(sums, tf.float64)
+            going_well = self._adapt_loss_scale(finite) if self._loss_scaling else finite
             done += 1
         self._step.assign_add(done)
         self._totals.assign(totals)
         return going_well
 
-    def _one_step(self, element: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """One update on one replica. Returns the sums for :meth:`results` over all replicas, and whether to go on."""
+    def _one_gradient(self, element: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
+        """On one replica: the clipped gradient of the whole batch, and the batch's sums for :meth:`results`."""
         batch = self._data.assemble(_replica_share(self._strategy, element))
         loss_weight = self._all_sum(tf.reduce_sum(self._objective.loss_weight(batch)))
         if self._num_parts == 1:
@@ -172,18 +177,9 @@ class TrainStep:
         if self._loss_scaling:
             gradients = [gradient / self._loss_scale for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
-        finite = tf.math.is_finite(sums[0] + norm)
         if self._clipping is not None:
             gradients = self._clipping.apply(gradients, norm)
-        if finite:
-            self._update(gradients)
-        sums = tf.concat([sums, [norm, 1.0]], axis=0)
-        if self._loss_scaling:
-            # an overflow is expected now and then: the step is skipped and the scale halved, until there is none left
-            going_well = tf.logical_or(finite, self._loss_scale > 1.0)
-            self._adapt_loss_scale(finite)
-            return tf.where(finite, sums, tf.zeros_like(sums)), going_well
-        return sums, finite
+        return gradients, tf.concat([sums, [norm, 1.0]], axis=0)
 
     def _update(self, gradients: list[Tensor]) -> None:
         # the optimizer sums over the replicas by itself: hand it its share of what is summed already
@@ -224,12 +220,15 @@ class TrainStep:
             start += self._part_size
         return sums, gradients
 
-    def _adapt_loss_scale(self, finite: Tensor) -> None:
-        self._finite_steps.assign(tf.where(finite, self._finite_steps + 1, 0))
-        grow = self._finite_steps >= LOSS_SCALE_GROWTH_STEPS
+    def _adapt_loss_scale(self, finite: Tensor) -> Tensor:
+        """Doubles the scale after many finite steps, halves it after an overflow; False if it is at its least."""
+        can_go_on = tf.logical_or(finite, self._loss_scale > 1.0)
+        finite_steps = tf.where(finite, self._finite_steps + 1, 0)
+        grow = finite_steps >= LOSS_SCALE_GROWTH_STEPS
         factor = tf.where(finite, tf.where(grow, 2.0, 1.0), 0.5)
         self._loss_scale.assign(tf.maximum(self._loss_scale * factor, 1.0))
-        self._finite_steps.assign(tf.where(grow, tf.zeros_like(self._finite_steps), self._finite_steps))
+        self._finite_steps.assign(tf.where(grow, tf.zeros_like(finite_steps), finite_steps))
+        return can_go_on
 
 
 def _part(batch: Batch, start: Any, size: int) -> Batch:

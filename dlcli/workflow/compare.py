@@ -26,8 +26,3 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tup
     keys = [*first, *(key for key in second if key not in first)]
     pairs = {key: (first.get(key, ABSENT), second.get(key, ABSENT)) for key in keys}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def describe(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The differences in words: "train.epochs was 5 and is 7"."""
-    return [f"{key} was {old} and is {new}" for key, (old, new) in differing(one, other).items()]

@@ -19,7 +19,6 @@ from dlcli.recipe.data import Csv, Digits, Folder, ImageData, KerasDataset, Npz
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.workflow.talk import Talk
 
-
 MEMORY_BYTES = 64 * 2**20  # of a split's decoded pictures that are kept
 
 

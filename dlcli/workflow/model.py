@@ -31,7 +31,8 @@ def build_classifier(section: ImageClassifier, *, shape: tuple[int, ...], num_cl
         InputError: the samples' shape does not suit the network.
     """
     inputs = keras.Input(shape=shape, dtype="float32", name="pixels")
-    x = preprocessing.pixels(inputs, preprocessing=section.preprocessing)
+    is_image = len(shape) == 3  # height, width, channels; signals and volumes have values of any range
+    x = preprocessing.pixels(inputs, preprocessing=section.preprocessing or ("unit" if is_image else "none"))
     features = _features(section, x)
     probabilities = heads.classification(features, num_classes=num_classes)
     model = keras.Model(inputs, probabilities, name=section.kind)

@@ -33,6 +33,8 @@ def predict(run: RunDir, paths: Sequence[Path], *, top: int, output: Path | None
     """
     if output is not None and output.suffix not in (".csv", ".json"):
         raise InputError(f"{output}: expected a name that ends in .csv or .json.")
+    if output is not None and not output.parent.is_dir():
+        raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
     loaded = load(run.config)
     classes = tuple(read_json(run.labels)["classes"])
     pictures = read_json(run.info)["data"]["pictures"]

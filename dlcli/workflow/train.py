@@ -1,6 +1,8 @@
 """``dlcli train``: from a recipe to a trained and evaluated model in a run directory, and back to it after a stop."""
 
 import platform
+import shutil
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ import tensorflow as tf
 from dlcli import __version__
 from dlcli.data.batches import Batches
 from dlcli.data.samples import SPLIT_COLUMNS, Dataset, describe_difference
-from dlcli.errors import CheckFailed, InputError, Interrupted
+from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.override import Override
 from dlcli.recipe.train import Constant, Train
@@ -23,11 +25,11 @@ from dlcli.recipe.write import resolved, to_yaml
 from dlcli.report import plots
 from dlcli.report.layers import layer_table, memory_text, table_text, training_memory
 from dlcli.report.tensorboard import TensorBoard
-from dlcli.rundir import RunDir, create_run, csv_text, now, read_csv, replace_by, replace_file, replace_json
+from dlcli.rundir import RunDir, create_run, csv_text, now, read_csv, replace_by, replace_file, replace_json, suffixed
 from dlcli.training import checkpoint, objective
 from dlcli.training.loop import Loop
 from dlcli.training.step import EvaluationStep, TrainStep
-from dlcli.workflow.compare import describe as describe_changes
+from dlcli.workflow.compare import differing
 from dlcli.workflow.data import batches, in_memory, open_dataset
 from dlcli.workflow.evaluate import evaluate_split
 from dlcli.workflow.model import Classifier, build_classifier, set_trainable
@@ -170,9 +172,13 @@ def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device,
     """
     job = prepare(loaded, device, talk)
     run = create_run(runs, name or loaded.recipe.name or run_name(loaded.path))
-    _write_beginning(run, job)
+    try:
+        _write_beginning(run, job)
+    except BaseException:  # nothing half-written
+        shutil.rmtree(run.path)
+        raise
     _describe(job, run)
-    return _train_and_finish(run, job, lambda loop: None)
+    return _train_and_finish(run, job)
 
 
 def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | None) -> dict[str, Any]:
@@ -190,12 +196,15 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
         raise InputError(
             f"{run.path}: this run is complete. Train it further with: dlcli train --extend {run.path} --epochs N"
         )
-    loaded = _same_recipe(run, info, asked)
+    loaded = load(run.config)
+    _check_same_recipe(run, info, loaded)
+    if asked is not None:
+        _check_same_recipe(run, info, asked)
     job = prepare(loaded, device, talk)
     _check_same_data(run, info, job.dataset)
     run.remove_leftovers()
     run.update_info(status="running", resumed=[*info.get("resumed", []), now()])
-    return _train_and_finish(run, job, lambda loop: _go_back(run, loop, talk))
+    return _train_and_finish(run, job)
 
 
 def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, Any]:
@@ -211,8 +220,9 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     done = int(read_csv(run.metrics)[-1]["epoch"])
     if total <= done:
         raise InputError(f"--epochs must be more than the {done} that {run.path} has. Received {total}.")
-    loaded = _same_recipe(run, info, None)
-    loaded = load(run.config, [_new_total(loaded.recipe.train, total)])
+    longer = _new_total(load(run.config).recipe.train, total)
+    loaded = load(run.config, [longer])
+    _check_same_recipe(run, info, loaded, but_for=longer.key)
     job = prepare(loaded, device, talk)
     _check_same_data(run, info, job.dataset)
     config = resolved(loaded.recipe)
@@ -223,12 +233,7 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
         config=config,
         extended=[*info.get("extended", []), {"time": now(), "from": done, "to": total}],
     )
-
-    def go_on(loop: Loop) -> None:
-        _go_back(run, loop, talk)
-        loop.extend()
-
-    return _train_and_finish(run, job, go_on)
+    return _train_and_finish(run, job)
 
 
 def _new_total(train: Train, total: int) -> Override:
@@ -242,7 +247,7 @@ def _new_total(train: Train, total: int) -> Override:
 def run_name(recipe: Path) -> str:
     """The name of a run: the recipe's file name without its suffix, characters that a name cannot have replaced."""
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in recipe.stem)
-    return stem.lstrip("._-") or "run"
+    return suffixed(stem.lstrip("._-") or "run", "")
 
 
 # Parts of a run -------------------------------------------------------------------------------------------------------
@@ -333,31 +338,29 @@ def _describe(job: Job, run: RunDir | None) -> None:
 
 
 def _go_back(run: RunDir, loop: Loop, talk: Talk) -> None:
-    if not (run.path / "checkpoints.json").exists():  # stopped before the first checkpoint: from the start again
+    """Takes a loop to where the run stands: the last checkpoint, or the start where there is none yet."""
+    if not (run.path / "checkpoints.json").exists():
+        loop.cut_metrics()
         return
     saved, damage = checkpoint.load_last(run)
     if damage is not None:
         talk.warn(damage)
     loop.resume(saved)
+    extended = run.read_info().get("extended", [])
+    if extended and extended[-1]["from"] == loop.state.epoch:  # its checkpoint is still that of the shorter run
+        loop.extend()
 
 
-def _same_recipe(run: RunDir, info: dict[str, Any], asked: LoadedRecipe | None) -> LoadedRecipe:
-    loaded = load(run.config)
-    differing = describe_changes(info["config"], resolved(loaded.recipe))
-    if differing:
+def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, *, but_for: str = "name") -> None:
+    """Refuses a recipe that is not the one that the run was trained with; one key may differ."""
+    changes = differing(info["config"], resolved(loaded.recipe))
+    changes.pop(but_for, None)
+    if changes:
+        described = "; ".join(f"{key} was {old} and is {new}" for key, (old, new) in changes.items())
         raise InputError(
-            f"{run.config}: was changed after the run began: {'; '.join(differing)}. Change it back to resume."
+            f"{loaded.path}: is not what {run.path} was trained with: {described}. "
+            "Put it back to go on with the run, or train it as a new one."
         )
-    if asked is not None:
-        differing = describe_changes(
-            info["config"], resolved(asked.recipe.model_copy(update={"name": info["config"]["name"]}))
-        )
-        if differing:
-            raise InputError(
-                f"{asked.path}: is not what {run.path} was trained with: {'; '.join(differing)}. "
-                "Resume without it, or train it as a new run."
-            )
-    return loaded
 
 
 def _check_same_data(run: RunDir, info: dict[str, Any], dataset: Dataset) -> None:
@@ -383,20 +386,21 @@ class _Observer:
         self._talk.epoch(row, num_epochs, is_best)
 
 
-def _train_and_finish(run: RunDir, job: Job, go_back: Callable[[Loop], None]) -> dict[str, Any]:
+def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     job.talk.log = run.log
     tensorboard = TensorBoard(run.tensorboard)
     try:
         loop = job.loop(run, _Observer(job.talk, tensorboard))
-        go_back(loop)
+        _go_back(run, loop, job.talk)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
         loop.train()
         return _finish(run, job, loop)
-    except (Interrupted, KeyboardInterrupt) as stop:
+    except (Interrupted, KeyboardInterrupt, Terminated) as stop:
         run.update_info(status="interrupted")
-        if isinstance(stop, Interrupted):
-            raise Interrupted(f"{stop}. Go on with: dlcli train --resume {run.path}", stop.signal_number) from None
-        raise
+        if not isinstance(stop, Interrupted):  # it came outside of the loop
+            number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
+            stop = Interrupted("stopped between two checkpoints", number)
+        raise Interrupted(f"{stop}. Go on with: dlcli train --resume {run.path}", stop.signal_number) from None
     except tf.errors.OpError as error:
         run.update_info(status="failed")
         raise _plain_fault(job, error) from error
@@ -581,7 +585,7 @@ def train_seeds(
         loaded = load_with_seed(seed)
         base = name or loaded.recipe.name or run_name(loaded.path)
         talk.log = None
-        results.append(train(loaded, runs=runs, name=f"{base}-seed{seed}", device=device, talk=talk))
+        results.append(train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, talk=talk))
     finals = [result["final"] for result in results]
     return {
         "runs": [result["run"] for result in results],

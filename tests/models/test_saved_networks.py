@@ -9,11 +9,6 @@ import pytest
 
 from dlcli.recipe.model import ConvBlock, Convnet, Lenet5, Mlp
 
-# Keras 3.15's own way of reading a variable, when it saves one
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning:keras"
-)
-
 NETWORKS = {
     "convnet": (
         Convnet(
