@@ -167,7 +167,7 @@ class TrainStep:
 
     def _one_gradient(self, element: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
         """On one replica: the clipped gradient of the whole batch, and the batch's sums for :meth:`results`."""
-        batch = self._data.assemble(_replica_share(self._strategy, element))
+        batch = _replica_batch(self._strategy, self._data, element)
         loss_weight = self._all_sum(tf.reduce_sum(self._objective.loss_weight(batch)))
         if self._num_parts == 1:
             sums, gradients = self._gradients(batch, loss_weight)
@@ -236,14 +236,18 @@ def _part(batch: Batch, start: Any, size: int) -> Batch:
     return part
 
 
-def _replica_share(strategy: tf.distribute.Strategy, element: dict[str, Tensor]) -> dict[str, Tensor]:
-    """This replica's samples of an element."""
+def _replica_batch(strategy: tf.distribute.Strategy, data: Data, element: dict[str, Tensor]) -> Batch:
+    """This replica's part of the batch that an element stands for."""
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas == 1:
-        return element
+        return data.assemble(element)
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    size = -(-tf.shape(next(iter(element.values())))[0] // num_replicas)
-    return {name: tensor[replica * size : (replica + 1) * size] for name, tensor in element.items()}
+    num_samples = tf.shape(next(iter(element.values())))[0]
+    size = -(-num_samples // num_replicas)
+    # where the last batch has no sample left for a replica, it takes one with weight 0: an empty batch has no gradient
+    start = tf.minimum(replica * size, num_samples - 1)
+    batch = data.assemble({name: tensor[start : start + size] for name, tensor in element.items()})
+    return {**batch, "weight": batch["weight"] * tf.cast(replica * size < num_samples, tf.float32)}
 
 
 def _first(strategy: tf.distribute.Strategy, values: Any) -> Any:
@@ -284,7 +288,7 @@ class EvaluationStep:
         self._totals.assign(totals)
 
     def _one_step(self, element: dict[str, Tensor]) -> Tensor:
-        batch = self._data.assemble(_replica_share(self._strategy, element))
+        batch = _replica_batch(self._strategy, self._data, element)
         outputs = self._model(batch["x"], training=False)
         values = [
             self._objective.loss(outputs, batch),

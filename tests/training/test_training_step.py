@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import make_data, make_model, make_objective  # type: ignore[import-not-found]
+from small_problem import make_data, make_model, make_objective  # type: ignore[import-not-found]
 
 from dlcli.training import schedule
 from dlcli.training.objective import Objective

@@ -1,0 +1,125 @@
+"""A small problem that trains in a moment, and the parts of a loop around it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from dlcli.data.batches import Batches
+from dlcli.rundir import RunDir
+from dlcli.training import loop, objective, schedule
+
+NUM_SAMPLES = 22  # with batches of 8, the last one of an epoch has 6
+NUM_CLASSES = 3
+
+
+def make_data(*, seed: int | None, batch_size: int = 8, num_samples: int = NUM_SAMPLES) -> Batches:
+    rng = np.random.default_rng(7)
+    labels = (np.arange(num_samples) % NUM_CLASSES).astype(np.int32)
+    pixels = rng.integers(0, 200, (num_samples, 6, 6, 1)).astype(np.uint8) + (labels * 25)[:, None, None, None].astype(
+        np.uint8
+    )
+    return Batches(
+        labels=labels, pixels=pixels, load=lambda i: pixels[i], shape=(6, 6, 1), batch_size=batch_size, seed=seed
+    )
+
+
+def make_dense_model() -> keras.Model:
+    """The quickest to trace that has batch normalisation and dropout."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 6, 1))
+    x = keras.layers.Flatten()(inputs)
+    x = keras.layers.BatchNormalization(name="norm", momentum=0.9)(x)
+    x = keras.layers.Dropout(0.3)(x)
+    return keras.Model(inputs, keras.layers.Dense(NUM_CLASSES, name="logits")(x))
+
+
+def make_model(
+    *, dropout: float = 0.3, batch_norm: bool = True, seed: int = 0, l2: float | None = None, policy: str = "float32"
+) -> keras.Model:
+    keras.backend.clear_session()  # the policy too
+    keras.mixed_precision.set_dtype_policy(policy)
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((6, 6, 1))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    regularizer = None if l2 is None else keras.regularizers.L2(l2)
+    x = keras.layers.Conv2D(4, 3, activation="relu", kernel_regularizer=regularizer, name="conv")(x)
+    if batch_norm:
+        x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.Flatten()(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout)(x)
+    logits = keras.layers.Dense(NUM_CLASSES, name="logits", dtype="float32")(x)
+    keras.mixed_precision.set_dtype_policy("float32")
+    return keras.Model(inputs, logits)
+
+
+def make_objective(**keys: Any) -> objective.Objective:
+    return objective.classification(num_classes=NUM_CLASSES, **{"label_smoothing": 0.0, "class_weights": None, **keys})
+
+
+class Silence:
+    """An observer that keeps the rows it is told of."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def stage(self, name: str, num_epochs: int) -> None: ...
+
+    def progress(self, *args: Any) -> None: ...
+
+    def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
+        self.rows.append(row)
+
+
+LoopMaker = Callable[..., loop.Loop]
+
+
+@pytest.fixture
+def make_loop(tmp_path: Path) -> LoopMaker:
+    """Makes a loop in a run directory of its own, with everything random switched on."""
+
+    def make(
+        name: str = "run",
+        *,
+        stages: tuple[tuple[str, int, float], ...] = (("train", 3, 1e-2),),
+        model: keras.Model | None = None,
+        observer: Any = None,
+        **settings: Any,
+    ) -> loop.Loop:
+        run = RunDir(tmp_path / name)
+        run.path.mkdir(exist_ok=True)
+        model = model or make_dense_model()
+        data = make_data(seed=5)
+
+        def optimizer(variables: Any, rate: float) -> keras.optimizers.Optimizer:
+            ema = settings.get("ema", False)
+            return keras.optimizers.Adam(rate, use_ema=ema, ema_momentum=0.5 if ema else 0.0)
+
+        return loop.Loop(
+            run=run,
+            model=model,
+            train_objective=make_objective(),
+            validation_objective=make_objective(),
+            train_data=data,
+            validation_data=make_data(seed=None, num_samples=13),
+            stages=[
+                loop.Stage(
+                    name=stage,
+                    num_epochs=epochs,
+                    rate=schedule.cosine(learning_rate=rate, final=0.1, num_steps=epochs * data.num_steps),
+                    learning_rate=rate,
+                    optimizer=lambda variables, rate=rate: optimizer(variables, rate),
+                    prepare=lambda: None,
+                )
+                for stage, epochs, rate in stages
+            ],
+            settings=loop.Settings(**{"best_metric": "val_loss", **settings}),
+            observer=observer or Silence(),
+        )
+
+    return make
