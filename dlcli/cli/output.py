@@ -28,6 +28,11 @@ def write_metrics(metrics: Mapping[str, Any]) -> None:
         click.echo(f"  {name.ljust(width)}  {_cell(value)}")
 
 
+def as_recipe(value: Any) -> str:
+    """A value as it would stand in a recipe: ``null``, ``true``, ``[28, 28]``, ``0.001``."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "-"

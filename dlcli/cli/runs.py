@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from dlcli.cli.options import json_option, run_argument, runs_option
-from dlcli.cli.output import write_json, write_metrics, write_table
+from dlcli.cli.output import as_recipe, write_json, write_metrics, write_table
 
 
 @click.group(short_help="List, show, compare and remove runs.")
@@ -83,7 +83,11 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
         return
     for title in ("recipe", "metrics"):
         if result[title]:
-            write_table([title, *result["runs"]], [[key, *pair] for key, pair in result[title].items()])
+            rows = [
+                [key, *(as_recipe(value) if title == "recipe" else value for value in pair)]
+                for key, pair in result[title].items()
+            ]
+            write_table([title, *result["runs"]], rows)
         else:
             click.echo(f"{title}: no difference" if title == "recipe" else f"{title}: none yet")
         click.echo()

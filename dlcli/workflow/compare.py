@@ -1,19 +1,23 @@
 """Two configurations or two runs side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 ABSENT = "(absent)"
 
 
 def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings and lists as one mapping by dotted key: ``{"train.epochs": 5, "model.blocks.0.filters": 32}``."""
-    if isinstance(values, Mapping) and values:
-        pairs = [(str(key), value) for key, value in values.items()]
-    elif isinstance(values, Sequence) and not isinstance(values, str) and values:
-        pairs = [(str(position), value) for position, value in enumerate(values)]
-    else:
-        return {prefix: [] if isinstance(values, Sequence) and not isinstance(values, str) else values}
+    """Nested mappings as one by dotted key, such as ``model.blocks.0.filters``.
+
+    Lists of mappings are entered, other lists are values.
+    """
+    if isinstance(values, (list, tuple)):
+        if not any(isinstance(item, Mapping) for item in values):
+            return {prefix: list(values)}
+        values = {str(position): value for position, value in enumerate(values)}
+    if not isinstance(values, Mapping) or not values:
+        return {prefix: values}
+    pairs = [(str(key), value) for key, value in values.items()]
     flat: dict[str, Any] = {}
     for key, value in pairs:
         flat |= flatten(value, f"{prefix}.{key}" if prefix else key)

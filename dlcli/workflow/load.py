@@ -1,65 +1,111 @@
-"""Loading a run's model.keras, safely: bounded sizes, no code from the file."""
+"""Loading a model file, safely: no code from the file, and no more memory than its size accounts for."""
 
+import io
 import json
+import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import h5py
 import keras
 
 from dlcli.errors import InputError
 from dlcli.rundir import RunDir
 
-MAX_CONFIG_BYTES = 64 * 2**20
-MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
+MAX_CONFIG_BYTES = 64 * 2**20  # of config.json and metadata.json, unpacked
+
+
+class _Refused(Exception):
+    """Why a file is not loaded, in words that follow "FILE: "."""
 
 
 def load_model(run: RunDir) -> keras.Model:
     """The best model of a run, float32, raw values in and probabilities out.
 
     Raises:
-        InputError: there is none yet, or it is damaged or not a model file of Keras.
+        InputError: there is none yet, or it is damaged.
     """
     if not run.model.exists():
         raise InputError(
-            f"{run.path}: has no model.keras: its training is not complete. Go on with: dlcli train --resume {run.path}"
+            f"{run.path}: has no model.keras yet. Complete its training with: dlcli train --resume {run.path}"
         )
-    return load_keras_file(run.model)
+    model = load_keras_file(run.model)
+    if "logits" not in [layer.name for layer in model.layers]:
+        raise InputError(f"{run.model}: is not the model that this run saved: it has no layer 'logits'.")
+    return model
 
 
 def load_keras_file(path: Path) -> keras.Model:
     """Loads a .keras file without running anything that it brings.
 
     Raises:
-        InputError: it is damaged, unreasonably large inside, holds code, or needs layers that Keras does not have.
+        InputError: it is damaged, holds code, needs layers that Keras does not have, or would take more memory than
+            its size accounts for.
     """
-    _check_archive(path)
     try:
+        _check_archive(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many kinds for what may be wrong in a file; none is a fault of ours
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: cannot be loaded as a model ({reason[:300]}).") from None
+    except _Refused as refusal:
+        raise InputError(f"{path}: {refusal}") from None
+    except (OSError, zipfile.BadZipFile, RecursionError) as error:
+        raise InputError(f"{path}: is no Keras model file, or is damaged ({error}).") from None
+    except Exception as error:  # Keras raises many kinds for what may be wrong in a file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+        raise InputError(f"{path}: cannot be loaded as a Keras model ({reason[:300]}).") from None
 
 
 def _check_archive(path: Path) -> None:
+    """Checks what the file would unpack to before anything of that size is made."""
+    with zipfile.ZipFile(path) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        if sorted(members) != sorted(MEMBERS):
+            raise _Refused(f"is no Keras model file: it must hold {', '.join(MEMBERS)}. Received {', '.join(members)}.")
+        sizes = {name: member.file_size for name, member in members.items()}
+        if sizes["config.json"] + sizes["metadata.json"] > MAX_CONFIG_BYTES:
+            raise _Refused(f"its configuration would unpack to more than {MAX_CONFIG_BYTES >> 20} MiB: refused.")
+        if sizes["model.weights.h5"] > path.stat().st_size:
+            raise _Refused(f"its weights would unpack to {sizes['model.weights.h5']:,} bytes: refused.")
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise _Refused(f"is damaged: {damaged} does not have the checksum that it was written with.")
+        config = json.loads(archive.read("config.json"))
+        weights = archive.read("model.weights.h5")
+    with h5py.File(io.BytesIO(weights), "r") as file:
+        _check_weights(file, len(weights))
+    num_bytes = _num_bytes(config)
+    if num_bytes > len(weights):
+        raise _Refused(f"its layers would take {num_bytes:,} bytes where its weights have {len(weights):,}: refused.")
+
+
+def _check_weights(file: h5py.File, size: int) -> None:
+    """Every array lies in the file itself, as large as it says."""
+
+    def check(group: h5py.Group) -> int:
+        num_bytes = 0
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise _Refused(f"its weights have a link at {group.name}/{name}: refused.")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                num_bytes += check(item)
+            elif item.external or item.is_virtual:
+                raise _Refused(f"its weights lie in another file at {item.name}: refused.")
+            else:
+                num_bytes += item.nbytes
+        return num_bytes
+
+    num_bytes = check(file)
+    if num_bytes > size:
+        raise _Refused(f"its weights would take {num_bytes:,} bytes, more than it holds: refused.")
+
+
+def _num_bytes(config: dict[str, Any]) -> int:
+    """Bytes of the weights that a model of this configuration has, found without making them."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            strangers = [
-                m.filename for m in members if m.filename not in MEMBERS and not m.filename.startswith("assets/")
-            ]
-            if strangers:
-                raise InputError(f"{path}: is no Keras model file: it holds {strangers[0]!r}.")
-            size = path.stat().st_size
-            if any(m.compress_type != zipfile.ZIP_STORED and m.file_size > MAX_CONFIG_BYTES for m in members):
-                raise InputError(f"{path}: a member would unpack to more than {MAX_CONFIG_BYTES >> 20} MiB: refused.")
-            if sum(m.file_size for m in members) > 2 * size + MAX_CONFIG_BYTES:
-                raise InputError(f"{path}: would unpack to far more than its {size:,} bytes: refused.")
-            if archive.testzip() is not None:
-                raise InputError(
-                    f"{path}: is damaged: {archive.testzip()} does not have the checksum it was written with."
-                )
-            json.loads(archive.read("config.json"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file.") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, OSError) as error:
-        raise InputError(f"{path}: is no Keras model file, or is damaged ({error}).") from None
+        with keras.StatelessScope(initialize_variables=False):
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+            return sum(4 * math.prod(variable.shape) for variable in model.weights)
+    finally:
+        keras.backend.clear_session()  # Keras would make them at the next occasion

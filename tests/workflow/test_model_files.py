@@ -1,0 +1,126 @@
+"""Loading model files: those of Keras load, hostile and damaged ones are refused in one line."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from dlcli.errors import InputError
+from dlcli.rundir import RunDir
+from dlcli.workflow.load import load_keras_file, load_model
+
+Change = Callable[[str, bytes], bytes | None]
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("models") / "model.keras"
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(8, name="hidden")(inputs)
+    keras.Model(inputs, keras.layers.Dense(2, name="logits")(x)).save(path)
+    return path
+
+
+def changed(original: Path, folder: Path, change: Change, **add: bytes) -> Path:
+    path = folder / "changed.keras"
+    with zipfile.ZipFile(original) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = change(name, source.read(name))
+            if content is not None:
+                target.writestr(name, content)
+        for name, content in add.items():
+            target.writestr(name, content)
+    return path
+
+
+def weights_with(content: bytes, change: Callable[[h5py.File], None]) -> bytes:
+    buffer = io.BytesIO(content)
+    with h5py.File(buffer, "r+") as file:
+        change(file)
+    return buffer.getvalue()
+
+
+def test_a_file_of_keras_loads(original: Path) -> None:
+    model = load_keras_file(original)
+    expected = keras.saving.load_model(original)
+    x = np.ones((1, 4), np.float32)
+    np.testing.assert_array_equal(model(x), expected(x))
+
+
+def test_layers_far_larger_than_the_weights_are_refused_before_they_are_made(original: Path, tmp_path: Path) -> None:
+    def change(name: str, content: bytes) -> bytes:
+        if name != "config.json":
+            return content
+        return content.replace(b'"units": 8,', b'"units": 4000000000,').replace(b"[null, 8]", b"[null, 4000000000]")
+
+    with pytest.raises(InputError, match=r"changed\.keras: its layers would take [\d,]+ bytes"):
+        load_keras_file(changed(original, tmp_path, change))
+
+
+def test_weights_that_declare_more_than_they_hold_are_refused(original: Path, tmp_path: Path) -> None:
+    def bomb(file: h5py.File) -> None:
+        file.create_dataset("bomb", shape=(10**6, 10**4), chunks=(10**3, 10**3), dtype="f4", compression="gzip")
+
+    path = changed(original, tmp_path, lambda n, c: weights_with(c, bomb) if n.endswith(".h5") else c)
+    with pytest.raises(InputError, match="more than it holds"):
+        load_keras_file(path)
+
+
+def test_weights_that_point_out_of_the_file_are_refused(original: Path, tmp_path: Path) -> None:
+    def link(file: h5py.File) -> None:
+        file["elsewhere"] = h5py.ExternalLink("/etc/passwd", "/")
+
+    path = changed(original, tmp_path, lambda n, c: weights_with(c, link) if n.endswith(".h5") else c)
+    with pytest.raises(InputError, match="link at //elsewhere"):
+        load_keras_file(path)
+
+
+def test_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "code.keras"
+    keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x * 2)]).save(path)
+    with pytest.raises(InputError, match="lambda"):
+        load_keras_file(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "add", "message"),
+    [
+        (lambda n, c: b"{}" if n == "config.json" else c, {}, "cannot be loaded"),
+        (lambda n, c: b"[" * 100_000 if n == "config.json" else c, {}, "damaged"),
+        (lambda n, c: None if n == "config.json" else c, {}, "is no Keras model file"),
+        (lambda n, c: c[:1000] if n.endswith(".h5") else c, {}, "damaged"),
+        (lambda n, c: c, {"../outside.txt": b""}, "is no Keras model file"),
+    ],
+    ids=["empty config", "nested config", "no config", "cut weights", "foreign member"],
+)
+def test_damaged_archives(original: Path, tmp_path: Path, change: Change, add: dict[str, bytes], message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        load_keras_file(changed(original, tmp_path, change, **add))
+    assert "\n" not in str(error.value)
+
+
+def test_flipped_bytes_and_cut_files(original: Path, tmp_path: Path) -> None:
+    content = original.read_bytes()
+    for position in range(0, len(content), len(content) // 23):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        for variant in (bytes(damaged), content[:position]):
+            path = tmp_path / "damaged.keras"
+            path.write_bytes(variant)
+            try:
+                load_keras_file(path)
+            except InputError as error:
+                assert str(error).startswith(str(path))  # noqa: PT017 - a flip that harms nothing may load
+
+
+def test_a_run_without_its_model(original: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has no model\.keras yet"):
+        load_model(RunDir(tmp_path))
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="other")]).save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match="no layer 'logits'"):
+        load_model(RunDir(tmp_path))
