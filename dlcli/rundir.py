@@ -41,10 +41,14 @@ def sync_folder(folder: Path) -> None:
 
 def write_file(path: Path, content: bytes) -> None:
     """Writes a new file and flushes it to the disk; for files inside a folder that is itself renamed when complete."""
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(path, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = error.filename or str(path)  # writing does not name it
+        raise
 
 
 def replace_file(path: Path, content: bytes | str) -> None:

@@ -19,7 +19,9 @@ runs_option: Decorator = click.option(
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Write the results to stdout as JSON.")
 
-quiet_option: Decorator = click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but faults.")
+quiet_option: Decorator = click.option(
+    "-q", "--quiet", is_flag=True, help="Say nothing on stderr but warnings and faults."
+)
 
 device_option: Decorator = click.option(
     "--device",

@@ -109,18 +109,19 @@ def _train(recipe: Path | None, options: dict[str, Any]) -> None:
     loaded = load(recipe, overrides)
     device = start_tensorflow(options["device"])
     from dlcli.workflow import train as workflow
+    from dlcli.workflow import trials
     from dlcli.workflow.talk import Talk
 
     talk = Talk(quiet=options["quiet"])
     runs, name = options["runs"], options["name"]
     if options["dry_run"]:
-        _show_plan(workflow.dry_run(loaded, device=device, talk=talk), options["as_json"])
+        _show_plan(trials.dry_run(loaded, device=device, talk=talk), options["as_json"])
     elif options["overfit"] is not None:
-        facts = workflow.overfit(loaded, num_batches=options["overfit"], device=device, talk=talk)
+        facts = trials.overfit(loaded, num_batches=options["overfit"], device=device, talk=talk)
         _show_overfit(facts, options["as_json"])
     elif options["seeds"] is not None:
         first = loaded.recipe.train.seed
-        results = workflow.train_seeds(
+        results = trials.train_seeds(
             lambda seed: load(recipe, [*overrides, Override("train.seed", str(seed), f"--seeds, seed {seed}")]),
             range(first, first + options["seeds"]),
             runs=runs,

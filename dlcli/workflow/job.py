@@ -1,0 +1,178 @@
+"""A training job: recipe, data and network, checked against each other and built, before anything is written."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlcli.data.batches import Batches
+from dlcli.data.samples import Dataset
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.report.layers import layer_table, memory_text, table_text, training_memory
+from dlcli.rundir import RunDir
+from dlcli.training import objective
+from dlcli.training.loop import Loop
+from dlcli.workflow.data import batches, in_memory, open_dataset
+from dlcli.workflow.model import Classifier, build_classifier, set_trainable
+from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
+from dlcli.workflow.start import Device, set_precision, set_seed
+from dlcli.workflow.talk import Talk
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that training needs."""
+
+    loaded: LoadedRecipe
+    dataset: Dataset
+    classifier: Classifier
+    train_data: Batches
+    validation_data: Batches | None
+    best_metric: str
+    device: Device
+    talk: Talk
+
+    def loop(self, run: RunDir, observer: Any) -> Loop:
+        """The training loop of this job in a run directory."""
+        train = self.loaded.recipe.train
+        steps = self.train_data.num_steps
+        num_classes = len(self.dataset.classes)
+        stages = [
+            make_stage(
+                section, train, steps_per_epoch=steps, set_trainable=lambda depth: set_trainable(self.classifier, depth)
+            )
+            for section in stage_sections(train)
+        ]
+        return Loop(
+            run=run,
+            model=self.classifier.logits,
+            train_objective=objective.classification(
+                num_classes=num_classes, label_smoothing=train.label_smoothing, class_weights=self.class_weights
+            ),
+            validation_objective=self.objective,
+            train_data=self.train_data,
+            validation_data=self.validation_data,
+            stages=stages,
+            settings=make_settings(train, best_metric=self.best_metric),
+            observer=observer,
+        )
+
+    @property
+    def objective(self) -> objective.Objective:
+        """What is evaluated: the training loss without class weights."""
+        smoothing = self.loaded.recipe.train.label_smoothing
+        return objective.classification(
+            num_classes=len(self.dataset.classes), label_smoothing=smoothing, class_weights=None
+        )
+
+    @property
+    def class_weights(self) -> tuple[float, ...] | None:
+        """The recipe's class weights, in the order of the outputs."""
+        given = self.loaded.recipe.train.class_weights
+        if given is None:
+            return None
+        classes = self.dataset.classes
+        if given == "balanced":
+            counts = np.bincount(self.dataset.splits["train"].labels, minlength=len(classes))
+            return tuple((counts.sum() / (len(classes) * np.maximum(counts, 1))).tolist())
+        return tuple(given[name] for name in classes)
+
+
+def prepare(loaded: LoadedRecipe, device: Device, talk: Talk) -> Job:
+    """Reads the data, checks the recipe against them, and builds the model.
+
+    Raises:
+        InputError: the data or the recipe cannot be used.
+    """
+    recipe = loaded.recipe
+    dataset = open_dataset(loaded, talk)
+    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
+    set_precision(recipe.train.precision)
+    classifier = build_classifier(recipe.model, shape=dataset.shape, num_classes=len(dataset.classes))
+    train, validation = dataset.splits["train"], dataset.splits.get("validation")
+    _check_against_data(loaded, dataset, classifier, has_validation=validation is not None)
+    batch_size = recipe.train.batch_size
+    return Job(
+        loaded=loaded,
+        dataset=dataset,
+        classifier=classifier,
+        train_data=batches(in_memory(train), batch_size=batch_size, seed=recipe.train.seed),
+        validation_data=None if validation is None else batches(in_memory(validation), batch_size=batch_size),
+        best_metric=recipe.train.best_metric or ("train_loss" if validation is None else "val_loss"),
+        device=device,
+        talk=talk,
+    )
+
+
+def _check_against_data(
+    loaded: LoadedRecipe, dataset: Dataset, classifier: Classifier, *, has_validation: bool
+) -> None:
+    """What only the data can tell: metrics need a validation split, weights the classes, stages the network.
+
+    Raises:
+        InputError: located at the key.
+    """
+    train = loaded.recipe.train
+    metrics = {
+        "train.best_metric": train.best_metric,
+        "train.early_stopping.metric": train.early_stopping.metric if train.early_stopping else None,
+        "train.schedule.metric": getattr(train.schedule, "metric", None),
+    }
+    for key, metric in metrics.items():
+        if metric is not None and metric.startswith("val_") and not has_validation:
+            raise loaded.fault(key, f"there is no validation split to take {metric} from; set data.validation above 0")
+    if isinstance(train.class_weights, dict):
+        missing = [name for name in dataset.classes if name not in train.class_weights]
+        unknown = [name for name in train.class_weights if name not in dataset.classes]
+        if missing or unknown:
+            fault = f"lacks {', '.join(missing)}" if missing else f"has no class of the data: {', '.join(unknown)}"
+            raise loaded.fault("train.class_weights", f"expected a weight for each class; {fault}")
+    for position, stage in enumerate(train.stages):
+        try:
+            set_trainable(classifier, stage.trainable)
+        except ValueError as error:
+            raise loaded.fault(f"train.stages.{position}.trainable", str(error)) from None
+
+
+def describe(job: Job, run: RunDir | None) -> None:
+    """The first lines that a person sees: data, network, and where the run goes."""
+    dataset, talk = job.dataset, job.talk
+    if run is not None:
+        talk.log = run.log
+        talk.say(f"run {run.path} on {job.device.name}")
+    counts = ", ".join(f"{len(samples):,} {split}" for split, samples in dataset.splits.items())
+    shape = "x".join(str(side) for side in dataset.shape)
+    talk.say(f"data: {counts}; {len(dataset.classes)} classes; samples of {shape}")
+    if dataset.left_out:
+        first = dataset.left_out[0]
+        talk.say(f"left out: {len(dataset.left_out)} files, such as {first.name} ({first.reason})")
+    for warning in dataset.warnings:
+        talk.warn(warning)
+    talk.say(f"model: {job.loaded.recipe.model.kind}, {job.classifier.model.count_params():,} parameters")
+
+
+def layers_text(job: Job) -> str:
+    """The layer table of the job's network, with the memory that training takes."""
+    train = job.loaded.recipe.train
+    table = layer_table(job.classifier.model)
+    batch_size = min(-(-train.batch_size // train.gradient_accumulation), job.train_data.num_samples)
+    memory = training_memory(
+        table,
+        batch_size=batch_size,
+        slots_per_weight=slots_per_weight(train),
+        bytes_per_activation=4 if train.precision == "float32" else 2,
+    )
+    return f"{table_text(table)}\n{memory_text(memory, batch_size)}\n"
+
+
+def float32_model(job: Job) -> keras.Model:
+    """The classifier with float32 layers, whatever it was trained with, and the weights it has now."""
+    recipe, dataset = job.loaded.recipe, job.dataset
+    if recipe.train.precision == "float32":
+        return job.classifier.model
+    set_precision("float32")
+    model = build_classifier(recipe.model, shape=dataset.shape, num_classes=len(dataset.classes)).model
+    set_precision(recipe.train.precision)
+    model.set_weights(job.classifier.model.get_weights())
+    return model

@@ -1,0 +1,143 @@
+"""Trials around training: a dry run, overfitting a few batches, and the same training with several seeds."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dlcli.errors import CheckFailed
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.train import Constant
+from dlcli.rundir import suffixed
+from dlcli.training import objective
+from dlcli.training.step import EvaluationStep, TrainStep
+from dlcli.workflow.data import batches
+from dlcli.workflow.job import describe, layers_text, prepare
+from dlcli.workflow.model import set_trainable
+from dlcli.workflow.optimization import make_settings, make_stage, stage_sections
+from dlcli.workflow.start import Device
+from dlcli.workflow.talk import Talk
+from dlcli.workflow.train import run_name, train
+
+OVERFIT_LOSS = 0.01  # nats; below it a batch counts as known by heart
+OVERFIT_STEPS = 2000  # tried at most
+
+
+def dry_run(loaded: LoadedRecipe, *, device: Device, talk: Talk) -> dict[str, Any]:
+    """Checks and builds everything that training would use, and says what it would do."""
+    job = prepare(loaded, device, talk)
+    describe(job, None)
+    train = loaded.recipe.train
+    batch = job.train_data.assemble(job.train_data.element(job.train_data.source(0), tf.constant(0, tf.int64)))
+    stages = []
+    for section in stage_sections(train):
+        stage = make_stage(
+            section,
+            train,
+            steps_per_epoch=job.train_data.num_steps,
+            set_trainable=lambda depth: set_trainable(job.classifier, depth),
+        )
+        stage.prepare()
+        num_steps = stage.num_epochs * job.train_data.num_steps
+        rates = [float(stage.rate(tf.constant(step, tf.int64))) for step in (0, num_steps // 2, num_steps - 1)]
+        stages.append(
+            {
+                "name": stage.name,
+                "epochs": stage.num_epochs,
+                "steps": num_steps,
+                "learning_rate": dict(zip(("first", "middle", "last"), rates, strict=True)),
+                "trainable_parameters": sum(int(np.prod(v.shape)) for v in job.classifier.model.trainable_variables),
+            }
+        )
+    return {
+        "layers": layers_text(job),
+        "schedule": stages,
+        "batch": {
+            "x": [*batch["x"].shape],
+            "y.class": [*batch["y"]["class"].shape],
+            "weight": [*batch["weight"].shape],
+        },
+        "values": [float(tf.reduce_min(batch["x"])), float(tf.reduce_max(batch["x"]))],
+    }
+
+
+def overfit(loaded: LoadedRecipe, *, num_batches: int, device: Device, talk: Talk) -> dict[str, Any]:
+    """Trains on a few batches until the network knows them by heart. Nothing is written.
+
+    The rate is the optimizer's, without a schedule; the loss is measured without dropout or label smoothing.
+
+    Raises:
+        CheckFailed: the loss does not come near zero: network, rate or data have a fault.
+    """
+    job = prepare(loaded, device, talk)
+    describe(job, None)
+    train, samples = loaded.recipe.train, job.dataset.splits["train"]
+    num_samples = min(num_batches * train.batch_size, len(samples))
+    # evenly over the split, which may be sorted by class
+    chosen = np.unique(np.linspace(0, len(samples) - 1, num_samples).round().astype(np.int64))
+    data = batches(samples, batch_size=train.batch_size, seed=train.seed, chosen=chosen)
+    plain = objective.classification(num_classes=len(job.dataset.classes), label_smoothing=0.0, class_weights=None)
+    section = train.model_copy(update={"schedule": Constant(kind="constant"), "stages": (), "ema": None})
+    stage = make_stage(
+        stage_sections(section)[0], section, steps_per_epoch=data.num_steps, set_trainable=lambda _: None
+    )
+    optimizer = stage.optimizer(job.classifier.logits.trainable_variables)
+    optimizer.build(job.classifier.logits.trainable_variables)
+    step = TrainStep(
+        model=job.classifier.logits,
+        optimizer=optimizer,
+        objective=plain,
+        data=data,
+        rate=stage.rate,
+        clipping=make_settings(train, best_metric="train_loss").clipping,
+        num_parts=train.gradient_accumulation,
+        part_size=-(-train.batch_size // train.gradient_accumulation),
+        loss_scaling=train.precision == "mixed_float16",
+    )
+    evaluation = EvaluationStep(model=job.classifier.logits, objective=plain, data=data)
+    for epoch in range(-(-OVERFIT_STEPS // data.num_steps)):
+        if not step.run(data.source(epoch), 0, data.num_steps):
+            raise CheckFailed(f"the loss is not finite in pass {epoch + 1}. Try a lower train.optimizer.learning_rate.")
+        step.reset()
+        evaluation.reset()
+        evaluation.run(data.source(epoch), 0, data.num_steps)
+        results = evaluation.results()
+        talk.progress(epoch + 1, OVERFIT_STEPS // data.num_steps, 1, 1, 0.0, results["loss"])
+        if results["loss"] < OVERFIT_LOSS:
+            break
+    talk.close()
+    facts = {"samples": data.num_samples, "passes": epoch + 1, "steps": (epoch + 1) * data.num_steps, **results}
+    if results["loss"] >= OVERFIT_LOSS:
+        raise CheckFailed(
+            f"not overfitted: after {facts['steps']} steps on {facts['samples']} samples the loss is "
+            f"{results['loss']:.4g} (near zero is below {OVERFIT_LOSS}), accuracy {results['accuracy']:.4f}. "
+            "Look at the learning rate, at samples with two labels, and at the network's size."
+        )
+    return facts
+
+
+def train_seeds(
+    load_with_seed: Callable[[int], LoadedRecipe],
+    seeds: Sequence[int],
+    *,
+    runs: Path,
+    name: str | None,
+    device: Device,
+    talk: Talk,
+) -> dict[str, Any]:
+    """Trains a run for each seed; gives each final metric's mean and standard deviation (n - 1) over them."""
+    results = []
+    for seed in seeds:
+        loaded = load_with_seed(seed)
+        base = name or loaded.recipe.name or run_name(loaded.path)
+        talk.log = None
+        results.append(train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, talk=talk))
+    finals = [result["final"] for result in results]
+    return {
+        "runs": [result["run"] for result in results],
+        "seeds": list(seeds),
+        "mean": {key: float(np.mean([final[key] for final in finals])) for key in finals[0]},
+        "spread": {key: float(np.std([final[key] for final in finals], ddof=1)) for key in finals[0]},
+    }
