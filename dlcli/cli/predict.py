@@ -18,6 +18,7 @@ from dlcli.cli.output import write_json, write_table
     metavar="FILE",
     help="Write every probability to a .csv or .json file.",
 )
+@click.option("--force", is_flag=True, help="Replace the file of --output where it is there.")
 @runs_option
 @device_option
 @json_option
@@ -27,6 +28,7 @@ def predict(
     paths: tuple[Path, ...],
     top: int,
     output: Path | None,
+    force: bool,
     runs: Path,
     device: str,
     as_json: bool,
@@ -50,7 +52,7 @@ def predict(
     from dlcli.workflow.predict import predict as work
     from dlcli.workflow.talk import Talk
 
-    results = work(found, paths, top=top, output=output, talk=Talk(quiet=quiet))
+    results = work(found, paths, top=top, output=output, force=force, talk=Talk(quiet=quiet))
     if as_json:
         write_json(results)
         return

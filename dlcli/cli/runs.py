@@ -25,7 +25,13 @@ def runs() -> None:
 @runs_option
 @json_option
 def list_(runs: Path, as_json: bool) -> None:
-    """List the runs, newest first."""
+    """List the runs, newest first.
+
+    \b
+    Examples:
+      dlcli runs list
+      dlcli runs list --runs experiments --json
+    """
     from dlcli.workflow.runs import list_all
 
     found = list_all(runs)
@@ -46,7 +52,13 @@ def list_(runs: Path, as_json: bool) -> None:
 @runs_option
 @json_option
 def show(run: str | None, runs: Path, as_json: bool) -> None:
-    """Show one run (default: the newest): status, data, best epoch, final metrics."""
+    """Show one run (default: the newest): status, data, best epoch, final metrics.
+
+    \b
+    Examples:
+      dlcli runs show
+      dlcli runs show runs/digits_convnet --json
+    """
     from dlcli.rundir import find_run
     from dlcli.workflow.runs import show as work
 
@@ -73,7 +85,13 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
 @runs_option
 @json_option
 def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
-    """Show what two runs have differently: keys of their recipes, and metrics side by side."""
+    """Show what two runs have differently: keys of their recipes, and metrics side by side.
+
+    \b
+    Examples:
+      dlcli runs diff digits_convnet digits_convnet-2
+      dlcli runs diff digits_convnet digits_mlp --json
+    """
     from dlcli.rundir import find_run
     from dlcli.workflow.runs import diff as work
 
@@ -98,7 +116,13 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
 @runs_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def remove(run: str, runs: Path, yes: bool) -> None:
-    """Delete a run's folder and all that is in it."""
+    """Delete a run's folder and all that is in it.
+
+    \b
+    Examples:
+      dlcli runs remove digits_convnet-2
+      dlcli runs remove digits_convnet-2 --yes
+    """
     from dlcli.rundir import find_run
     from dlcli.workflow.runs import remove as work
 

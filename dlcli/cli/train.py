@@ -207,10 +207,11 @@ def _show_overfit(facts: dict[str, Any], as_json: bool) -> None:
 
 
 def _show_plan(plan: dict[str, Any], as_json: bool) -> None:
+    model = plan.pop("model")
     if as_json:
         write_json(plan)
         return
-    click.echo(plan["layers"])
+    click.echo(model)
     for stage in plan["schedule"]:
         rates = ", ".join(f"{rate:.4g} at the {place}" for place, rate in stage["learning_rate"].items())
         click.echo(

@@ -56,7 +56,8 @@ def read_npz(
 
     Labels are whole numbers, strings, or one-hot rows; shape [n] or [n, 1]. Classes are sorted, numbers as numbers.
     Pictures are scaled so that ``value_range`` becomes [0, 255], and rounded to 8 bits. Signals and volumes are taken
-    as they are, as float32. ``classes`` are those of a trained model, where its labels are to be used.
+    as they are, as float32. ``classes`` are those of a trained model, where its labels are to be used; a file with one
+    split alone, whichever it is, then counts as undivided.
 
     Raises:
         InputError: the file, its arrays, shapes or values are not as described.
@@ -64,13 +65,17 @@ def read_npz(
     file = Path(path)
     arrays, left_out = read_splits(file)
     splits = [split for split, suffix in SUFFIXES.items() if f"x_{suffix}" in arrays]
+    if "train" not in splits and (classes is None or len(splits) != 1):
+        present = name_some([*arrays, *(item.name for item in left_out)]) or "none"
+        raise InputError(f"{file}: there must be arrays x_train and y_train. Received {present}.")
     labels = {split: label_names(arrays[f"y_{SUFFIXES[split]}"], f"{file}: y_{SUFFIXES[split]}") for split in splits}
-    known, indices = index_labels(labels, sort_labels(labels["train"]), source=str(file), trained=classes)
+    own = sort_labels(labels["train"]) if classes is None else classes
+    known, indices = index_labels(labels, own, source=str(file), trained=classes)
     listings = {}
     for split in splits:
         key = f"x_{SUFFIXES[split]}"
         x = to_samples(arrays.pop(key), f"{file}: {key}", layout=layout, value_range=value_range)
-        listings[split] = list_arrays(split, x, indices[split], f"{file}: {key}")
+        listings["train" if len(splits) == 1 else split] = list_arrays(split, x, indices[split], f"{file}: {key}")
     if layout == "image":
         return assemble_pictures(listings, known, source=str(file), left_out=left_out, common=common)
     if common["image_size"] is not None or common["color_mode"] is not None:
@@ -84,13 +89,13 @@ def read_splits(file: Path) -> tuple[Arrays, list[LeftOut]]:
     """The arrays x_… and y_… of every split in the file, and the names of its other arrays.
 
     Raises:
-        InputError: train is missing, x or y lacks its partner, or they differ in length.
+        InputError: x or y lacks its partner, or they differ in length.
     """
     keys = [f"{axis}_{suffix}" for suffix in SUFFIXES.values() for axis in "xy"]
     arrays, others = read_arrays(file, keys)
     for suffix in SUFFIXES.values():
         pair = [key for key in (f"x_{suffix}", f"y_{suffix}") if key in arrays]
-        if len(pair) == 1 or (suffix == "train" and not pair):
+        if len(pair) == 1:
             present = name_some([*arrays, *others]) or "none"
             raise InputError(f"{file}: there must be arrays x_{suffix} and y_{suffix}. Received {present}.")
         if len(pair) == 2 and _length(arrays[pair[0]]) != _length(arrays[pair[1]]):

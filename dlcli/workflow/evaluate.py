@@ -1,5 +1,6 @@
 """``dlcli evaluate``: a trained model's results on a split or on other data with the same labels."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from dlcli.errors import InputError
 from dlcli.evaluation import classification
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.report import plots
-from dlcli.rundir import RunDir, csv_text, read_json, replace_file, replace_json
+from dlcli.rundir import RunDir, csv_text, now, read_json, replace_file, replace_json
 from dlcli.training import objective
 from dlcli.workflow.data import batches, read_dataset, section_for
 from dlcli.workflow.load import load_model
@@ -39,8 +40,11 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
     recipe = loaded.recipe
     if data is None:
         name, samples = _own_split(read_dataset(recipe.data, talk, classes=classes), split, run)
+        source = "the run's own"
     else:
         name, samples = _other_data(data, loaded, run.read_info(), classes, split, talk)
+        source = str(data.absolute())
+    name = _free_name(run, name, source)
     if samples.shape != model.input_shape[1:]:
         raise InputError(f"{data}: samples have shape {samples.shape}; the model takes {model.input_shape[1:]}.")
     talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
@@ -48,6 +52,7 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
         run.evaluation(name),
         model,
         samples,
+        source=source,
         classes=classes,
         label_smoothing=recipe.train.label_smoothing,
         batch_size=recipe.train.batch_size,
@@ -78,10 +83,20 @@ def _other_data(
         section = section_for(data, loaded.recipe.data, pictures)
     dataset = read_dataset(section, talk, classes=classes)
     if split is None:
-        split = "test" if "test" in dataset.splits else "validation" if "validation" in dataset.splits else "train"
+        split = next(name for name in ("test", "validation", "train") if name in dataset.splits)
     if split not in dataset.splits:
         raise InputError(f"{data}: has no {split} split; it has {', '.join(dataset.splits)}.")
-    return f"{data.stem}-{split}", dataset.splits[split]
+    part = split if len(dataset.splits) > 1 else "all"  # undivided data
+    return f"{data.stem}-{part}", dataset.splits[split]
+
+
+def _free_name(run: RunDir, name: str, source: str) -> str:
+    """The name, with a number where an evaluation of other data has it already."""
+    for candidate in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
+        path = run.evaluation(candidate) / "metrics.json"
+        if not path.exists() or read_json(path).get("data") == source:
+            return candidate
+    raise AssertionError("the numbers do not end")
 
 
 def evaluate_split(
@@ -89,12 +104,16 @@ def evaluate_split(
     model: keras.Model,
     samples: Samples,
     *,
+    source: str,
     classes: tuple[str, ...],
     label_smoothing: float,
     batch_size: int,
     talk: Talk,
 ) -> dict[str, Any]:
-    """Evaluates a classifier on samples; writes metrics.json, per_class.csv, predictions.csv and two plots."""
+    """Evaluates a classifier on samples; writes metrics.json, per_class.csv, predictions.csv and two plots.
+
+    ``source`` says in metrics.json which data they are.
+    """
     logits, probabilities = predict_logits(model, samples, batch_size=batch_size, talk=talk)
     loss = objective.classification(num_classes=len(classes), label_smoothing=label_smoothing, class_weights=None).loss
     losses = loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
@@ -102,7 +121,7 @@ def evaluate_split(
         samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
     )
     folder.mkdir(parents=True, exist_ok=True)
-    replace_json(folder / "metrics.json", metrics)
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     per_class = classification.per_class(samples.labels, probabilities, classes)
     predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
     for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):

@@ -9,7 +9,7 @@ import numpy as np
 from dlcli.data.batches import Batches
 from dlcli.data.samples import Dataset
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.report.layers import layer_table, memory_text, table_text, training_memory
+from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_text, table_text, training_memory
 from dlcli.rundir import RunDir
 from dlcli.training import objective
 from dlcli.training.loop import Loop
@@ -152,8 +152,8 @@ def describe(job: Job, run: RunDir | None) -> None:
     talk.say(f"model: {job.loaded.recipe.model.kind}, {job.classifier.model.count_params():,} parameters")
 
 
-def layers_text(job: Job) -> str:
-    """The layer table of the job's network, with the memory that training takes."""
+def layers(job: Job) -> tuple[LayerTable, TrainingMemory, int]:
+    """The layer table of the job's network, the memory that training takes, and the samples computed at once."""
     train = job.loaded.recipe.train
     table = layer_table(job.classifier.model)
     batch_size = min(-(-train.batch_size // train.gradient_accumulation), job.train_data.num_samples)
@@ -163,6 +163,12 @@ def layers_text(job: Job) -> str:
         slots_per_weight=slots_per_weight(train),
         bytes_per_activation=4 if train.precision == "float32" else 2,
     )
+    return table, memory, batch_size
+
+
+def layers_text(job: Job) -> str:
+    """The content of model.txt."""
+    table, memory, batch_size = layers(job)
     return f"{table_text(table)}\n{memory_text(memory, batch_size)}\n"
 
 

@@ -17,22 +17,27 @@ from dlcli.workflow.load import load_model
 from dlcli.workflow.talk import Talk
 
 
-def predict(run: RunDir, paths: Sequence[Path], *, top: int, output: Path | None, talk: Talk) -> dict[str, Any]:
+def predict(
+    run: RunDir, paths: Sequence[Path], *, top: int, output: Path | None, force: bool, talk: Talk
+) -> dict[str, Any]:
     """Predicts with a run's best model; pictures are brought to size as they were in training.
 
     Args:
         paths: pictures, folders of them, and .npz files.
         top: classes given for each sample.
-        output: a .csv or .json file for all probabilities; replaced if it is there.
+        output: a .csv or .json file for all probabilities.
+        force: replace ``output`` where it is there.
 
     Returns ``run``, ``predictions`` (file, predicted, confidence, and the ``top`` most probable classes each) and
     ``left_out`` (file, reason).
 
     Raises:
-        InputError: no sample can be read, or ``output`` is neither .csv nor .json.
+        InputError: no sample can be read, or ``output`` is neither .csv nor .json, or is there already.
     """
     if output is not None and output.suffix not in (".csv", ".json"):
         raise InputError(f"{output}: expected a name that ends in .csv or .json.")
+    if output is not None and output.exists() and not force:
+        raise InputError(f"{output}: is there already. Give another name, or --force to replace it.")
     if output is not None and not output.parent.is_dir():
         raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
     loaded = load(run.config)
@@ -50,10 +55,11 @@ def predict(run: RunDir, paths: Sequence[Path], *, top: int, output: Path | None
         talk.warn(f"{left.name}: {left.reason}: left out")
     if len(samples) == 0:
         raise InputError("nothing to predict: none of the files can be read.")
-    talk.say(f"run {run.path}: predicting {len(samples):,} samples")
+    talk.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
     probabilities = predict_logits(model, samples, batch_size=loaded.recipe.train.batch_size, talk=talk)[1]
     if output is not None:
         _write_all(output, samples.names, probabilities, classes)
+        talk.say(f"{len(samples):,} rows in {output}")
     return {
         "run": str(run.path),
         "predictions": [

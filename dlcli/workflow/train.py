@@ -280,6 +280,7 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
         run.evaluation(split),
         model,
         job.dataset.splits[split],
+        source="the run's own",
         classes=job.dataset.classes,
         label_smoothing=job.loaded.recipe.train.label_smoothing,
         batch_size=job.loaded.recipe.train.batch_size,

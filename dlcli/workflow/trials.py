@@ -14,7 +14,7 @@ from dlcli.rundir import suffixed
 from dlcli.training import objective
 from dlcli.training.step import EvaluationStep, TrainStep
 from dlcli.workflow.data import batches
-from dlcli.workflow.job import describe, layers_text, prepare
+from dlcli.workflow.job import describe, layers, layers_text, prepare
 from dlcli.workflow.model import set_trainable
 from dlcli.workflow.optimization import make_settings, make_stage, stage_sections
 from dlcli.workflow.start import Device
@@ -51,8 +51,11 @@ def dry_run(loaded: LoadedRecipe, *, device: Device, talk: Talk) -> dict[str, An
                 "trainable_parameters": sum(int(np.prod(v.shape)) for v in job.classifier.model.trainable_variables),
             }
         )
+    table, memory, _ = layers(job)
     return {
-        "layers": layers_text(job),
+        "model": layers_text(job),
+        "layers": table.as_dict(),
+        "memory": memory.as_dict(),
         "schedule": stages,
         "batch": {
             "x": [*batch["x"].shape],
