@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from dlcli.errors import InputError
@@ -107,9 +108,22 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file that this program wrote; an unfinished last line is left out."""
-    text = path.read_text(encoding="utf-8")
-    return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+    """The rows of a CSV file that this program wrote; an unfinished last line is left out.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        text = path.read_bytes().decode()
+        rows = list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. A run's folder must hold it: restore it from a copy.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: is damaged ({error}). Restore it from a copy.") from None
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise InputError(f"{path}:{number}: is damaged: has not one value for each column. Restore it from a copy.")
+    return rows
 
 
 # The directory ------------------------------------------------------------------------------------------------------
@@ -184,11 +198,24 @@ class RunDir:
         Raises:
             InputError: it is missing or damaged.
         """
-        return read_json(self.info)
+        info = read_json(self.info)
+        _check_keys(self.info, info, status=str, config=dict, data=dict, best=(dict, NoneType), final=(dict, NoneType))
+        _check_keys(self.info, info["data"], fingerprint=str, samples=dict, pictures=(dict, NoneType))
+        return info
+
+    def read_classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the model's outputs.
+
+        Raises:
+            InputError: labels.json is missing or damaged.
+        """
+        labels = read_json(self.labels)
+        _check_keys(self.labels, labels, classes=list)
+        return tuple(str(name) for name in labels["classes"])
 
     def update_info(self, **changes: Any) -> None:
         """Changes keys of run.json."""
-        replace_json(self.info, {**self.read_info(), **changes})
+        replace_json(self.info, {**read_json(self.info), **changes})
 
     def lock(self) -> None:
         """Claims the run for this process until it ends, however it ends.
@@ -223,7 +250,7 @@ class RunDir:
 
     def status(self) -> str:
         """The status in run.json, where "running" without a process at work means interrupted."""
-        status = str(self.read_info().get("status", "failed"))
+        status = str(read_json(self.info).get("status", "failed"))
         return "interrupted" if status == "running" and not self.is_locked() else status
 
     def remove_leftovers(self) -> None:
@@ -250,6 +277,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path}: must hold a JSON object. The file is damaged: restore it from a copy.")
     return value
+
+
+def _check_keys(path: Path, value: dict[str, Any], **kinds: type | tuple[type, ...]) -> None:
+    for key, kind in kinds.items():
+        if not isinstance(value.get(key), kind):
+            raise InputError(f"{path}: is damaged: '{key}' is missing or not what it was. Restore it from a copy.")
 
 
 def create_run(runs: Path, name: str) -> RunDir:
@@ -313,13 +346,13 @@ def find_run(runs: Path, reference: str | None) -> RunDir:
                 f"{runs}: no run here. Train one with: dlcli train RECIPE, or name its folder's place with --runs DIR."
             )
         return newest[0]
+    if not reference:
+        raise InputError("which run? Give its name or its folder.")
     for path in (Path(reference), runs / reference) if NAME.fullmatch(reference) else (Path(reference),):
         if (path / "run.json").is_file():
-            return RunDir(path)
+            return RunDir(path if path.name not in ("", "..") else path.resolve())
     if Path(reference).is_dir():
-        raise InputError(
-            f"{reference}: this folder is no run: it holds no run.json. What a kill left of a run may be deleted."
-        )
+        raise InputError(f"{reference}: this folder is no run: it holds no run.json.")
     known = ", ".join(run.name for run in list_runs(runs)[:5]) or "none"
     raise InputError(f"{reference}: no such run in {runs}. Newest runs: {known}.")
 
@@ -334,7 +367,7 @@ def list_runs(runs: Path) -> list[RunDir]:
 
 def _started(run: RunDir) -> str:
     try:
-        return str(run.read_info().get("started", ""))
+        return str(read_json(run.info).get("started", ""))
     except InputError:  # a damaged run is still listed
         return ""
 

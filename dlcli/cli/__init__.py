@@ -56,7 +56,10 @@ def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:
 def main() -> NoReturn:
     """Runs the command line and exits."""
     signal.signal(signal.SIGTERM, _raise_terminated)
-    sys.exit(_run())
+    status = _run()
+    for number in (signal.SIGINT, signal.SIGTERM):  # all is said and done: the interpreter's end is not to be cut short
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(status)
 
 
 def _run() -> int:

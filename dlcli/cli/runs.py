@@ -1,11 +1,13 @@
 """``dlcli runs``."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from dlcli.cli.options import json_option, run_argument, runs_option
 from dlcli.cli.output import as_recipe, write_json, write_metrics, write_table
+from dlcli.errors import InputError
 
 
 @click.group(short_help="List, show, compare and remove runs.")
@@ -127,7 +129,17 @@ def remove(run: str, runs: Path, yes: bool) -> None:
     from dlcli.workflow.runs import remove as work
 
     found = find_run(runs, run)
-    if not yes:
-        click.confirm(f"Delete {found.path} for good?", abort=True, err=True)
+    if not yes and not _confirmed(f"Delete {found.path} for good?"):
+        click.echo(f"kept {found.path}", err=True)
+        return
     work(found)
     click.echo(f"removed {found.path}", err=True)
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():  # Ctrl-C
+            raise
+        raise InputError("nobody is there to answer: say --yes to delete without a question") from None

@@ -312,7 +312,7 @@ def _write(look: _Look) -> str:
         *(f"  {_line(*line)}" for line in _model(look)),
         "  blocks:  # each: convolution, normalisation, activation, pooling by 2",
         *(f"    - {{filters: {min(32 * 2**i, 256)}, batch_norm: true}}" for i in range(num_blocks)),
-        "  pooling: average  # of each feature map; flatten keeps where things are",
+        "  pooling: flatten  # keeps where things are; average or max of each feature map do not",
         "  dense: [128]  # units between the features and the classes",
         "  dropout: 0.3  # proportion of units left out in training",
         *_section(

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from dlcli.errors import CheckFailed, Interrupted
+from dlcli.errors import CheckFailed, InputError, Interrupted
 from dlcli.rundir import RunDir, append_line, csv_text, metrics_row, read_csv, replace_file
 from dlcli.training import checkpoint
 from dlcli.training.objective import Objective
@@ -119,8 +119,16 @@ class State:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "State":
+        """The inverse of ``dataclasses.asdict``.
+
+        Raises:
+            TypeError, KeyError, AttributeError: these are not the values of a state.
+        """
         trackers = {key: Tracker(**values[key]) for key in ("best", "early_stopping", "plateau")}
-        return cls(**{**values, **trackers})
+        state = cls(**{**values, **trackers})
+        if not all(type(n) is int for n in (state.stage, state.epoch, state.stage_epoch, state.step, state.epoch_step)):
+            raise TypeError("counts must be whole numbers")
+        return state
 
     def start_stage(self, stage: int) -> None:
         self.stage, self.stage_epoch, self.epoch_step = stage, 0, 0
@@ -240,14 +248,27 @@ class Loop:
         self.cut_metrics()
 
     def cut_metrics(self) -> None:
-        """Takes the rows of epochs after the current state out of metrics.csv."""
-        if not self._run.metrics.exists():
-            return
-        rows = [row for row in read_csv(self._run.metrics) if int(row["epoch"]) <= self.state.epoch]
-        replace_file(self._run.metrics, csv_text(self.columns, ([row[c] for c in self.columns] for row in rows)))
+        """Takes the rows of epochs after the current state out of metrics.csv.
+
+        Raises:
+            InputError: it lacks rows of the epochs before, or has other columns.
+        """
+        path, done = self._run.metrics, self.state.epoch
+        rows = read_csv(path) if path.exists() else []
+        if any(tuple(row) != self.columns for row in rows):
+            raise InputError(f"{path}: must have the columns {', '.join(self.columns)}. Restore it from a copy.")
+        kept = rows[:done]
+        if [row["epoch"] for row in kept] != [str(epoch) for epoch in range(1, done + 1)]:
+            raise InputError(
+                f"{path}: must hold the epochs 1 to {done}, which the checkpoint has. Restore it from a copy."
+            )
+        replace_file(path, csv_text(self.columns, ([row[c] for c in self.columns] for row in kept)))
 
     def _restore(self, saved: checkpoint.Saved) -> None:
-        self.state = State.from_dict(saved.state)
+        try:
+            self.state = State.from_dict(saved.state)
+        except (TypeError, KeyError, AttributeError):
+            raise InputError(f"checkpoint {saved.name}: its state.json is none that dlcli wrote.") from None
         self._begin_stage()
         checkpoint.restore(saved, self._variables())
 

@@ -35,7 +35,7 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
         InputError: the run has no model, the data cannot be used, or there is no such split.
     """
     loaded = load(run.config)
-    classes = tuple(read_json(run.labels)["classes"])
+    classes = run.read_classes()
     model = load_model(run)
     recipe = loaded.recipe
     if data is None:

@@ -11,7 +11,7 @@ from dlcli.data.collect import collect
 from dlcli.data.images import PicturePolicy
 from dlcli.errors import InputError
 from dlcli.recipe.load import load
-from dlcli.rundir import RunDir, csv_text, read_json, replace_file
+from dlcli.rundir import RunDir, csv_text, replace_file
 from dlcli.workflow.evaluate import predict_logits
 from dlcli.workflow.load import load_model
 from dlcli.workflow.talk import Talk
@@ -41,8 +41,8 @@ def predict(
     if output is not None and not output.parent.is_dir():
         raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
     loaded = load(run.config)
-    classes = tuple(read_json(run.labels)["classes"])
-    pictures = read_json(run.info)["data"]["pictures"]
+    classes = run.read_classes()
+    pictures = run.read_info()["data"]["pictures"]
     policy = None if pictures is None else PicturePolicy.from_dict(pictures)
     model = load_model(run)
     samples, left_out = collect(

@@ -26,7 +26,6 @@ from dlcli.training.loop import Loop
 from dlcli.workflow.compare import differing
 from dlcli.workflow.evaluate import evaluate_split
 from dlcli.workflow.job import Job, describe, float32_model, layers_text, prepare
-from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
 
@@ -76,7 +75,8 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     job = prepare(loaded, device, talk)
     _check_same_data(run, info, job.dataset)
     run.remove_leftovers()
-    run.update_info(status="running", resumed=[*info.get("resumed", []), now()])
+    run.update_info(status="running", resumed=[*info.get("resumed", []), {"time": now(), "command": command()}])
+    describe(job, run)
     return _train_and_finish(run, job)
 
 
@@ -90,10 +90,11 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     info = run.read_info()
     if info.get("status") != "completed":
         raise InputError(f"{run.path}: this run is not complete. Go on with it with: dlcli train --resume {run.path}")
-    done = int(read_csv(run.metrics)[-1]["epoch"])
+    rows = read_csv(run.metrics)
+    done = len(rows)
     if total <= done:
         raise InputError(f"--epochs must be more than the {done} that {run.path} has. Received {total}.")
-    longer = _new_total(load(run.config).recipe.train, total)
+    longer = _new_total(load(run.config).recipe.train, rows, total)
     loaded = load(run.config, [longer])
     _check_same_recipe(run, info, loaded, but_for=longer.key)
     job = prepare(loaded, device, talk)
@@ -104,17 +105,17 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     run.update_info(
         status="running",
         config=config,
-        extended=[*info.get("extended", []), {"time": now(), "from": done, "to": total}],
+        extended=[*info.get("extended", []), {"time": now(), "command": command(), "from": done, "to": total}],
     )
+    describe(job, run)
     return _train_and_finish(run, job)
 
 
-def _new_total(train: Train, total: int) -> Override:
-    stages = stage_sections(train)
+def _new_total(train: Train, rows: list[dict[str, str]], total: int) -> Override:
     if not train.stages:
         return Override("train.epochs", str(total), f"--epochs {total}")
-    earlier = sum(stage.epochs for stage in stages[:-1])
-    return Override(f"train.stages.{len(stages) - 1}.epochs", str(total - earlier), f"--epochs {total}")
+    earlier = sum(row["stage"] != train.stages[-1].name for row in rows)  # a stage may have stopped early
+    return Override(f"train.stages.{len(train.stages) - 1}.epochs", str(total - earlier), f"--epochs {total}")
 
 
 def run_name(recipe: Path) -> str:
@@ -143,7 +144,7 @@ def _write_beginning(run: RunDir, job: Job) -> None:
         run.info,
         {
             "status": "running",
-            "command": ["dlcli", *sys.argv[1:]],
+            "command": command(),
             "task": recipe.task,
             "seed": recipe.train.seed,
             "started": now(),
@@ -165,6 +166,11 @@ def _write_beginning(run: RunDir, job: Job) -> None:
     )
 
 
+def command() -> list[str]:
+    """The command line that this process was started with."""
+    return ["dlcli", *sys.argv[1:]]
+
+
 def versions() -> dict[str, str]:
     """The versions that a result may depend on."""
     packages = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
@@ -182,12 +188,15 @@ def _plot_first_batch(job: Job) -> bytes:
 def _go_back(run: RunDir, loop: Loop, talk: Talk) -> None:
     """Takes a loop to where the run stands: the last checkpoint, or the start where there is none yet."""
     if not (run.path / "checkpoints.json").exists():
+        if run.metrics.exists():
+            talk.say("no checkpoint yet: from the start")
         loop.cut_metrics()
         return
     saved, damage = checkpoint.load_last(run)
     if damage is not None:
         talk.warn(damage)
     loop.resume(saved)
+    talk.say(f"going on after epoch {loop.state.epoch}, step {loop.state.step}")
     extended = run.read_info().get("extended", [])
     if extended and extended[-1]["from"] == loop.state.epoch:  # its checkpoint is still that of the shorter run
         loop.extend()
@@ -215,16 +224,20 @@ def _check_same_data(run: RunDir, info: dict[str, Any], dataset: Dataset) -> Non
 
 
 class _Observer:
-    """Hands the loop's events to the talk and to TensorBoard's files."""
+    """Hands the loop's events to the talk, TensorBoard's files and run.json."""
 
-    def __init__(self, talk: Talk, tensorboard: TensorBoard) -> None:
+    def __init__(self, run: RunDir, metric: str, talk: Talk, tensorboard: TensorBoard) -> None:
         self.stage = talk.stage
         self.progress = talk.progress
+        self._run = run
+        self._metric = metric
         self._talk = talk
         self._tensorboard = tensorboard
 
     def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
         self._tensorboard.write(row)
+        if is_best:
+            self._run.update_info(best={"epoch": row["epoch"], "metric": self._metric, "value": row[self._metric]})
         self._talk.epoch(row, num_epochs, is_best)
 
 
@@ -232,7 +245,7 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     job.talk.log = run.log
     tensorboard = TensorBoard(run.tensorboard)
     try:
-        loop = job.loop(run, _Observer(job.talk, tensorboard))
+        loop = job.loop(run, _Observer(run, job.best_metric, job.talk, tensorboard))
         _go_back(run, loop, job.talk)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
         loop.train()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlcli.errors import CheckFailed
+from dlcli.errors import CheckFailed, Interrupted
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.train import Constant
 from dlcli.rundir import suffixed
@@ -136,7 +136,12 @@ def train_seeds(
         loaded = load_with_seed(seed)
         base = name or loaded.recipe.name or run_name(loaded.path)
         talk.log = None
-        results.append(train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, talk=talk))
+        try:
+            results.append(train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, talk=talk))
+        except Interrupted as stop:
+            left = ", ".join(str(other) for other in seeds if other > seed)
+            then = f"\nThen train the seeds {left} with --seed." if left else ""
+            raise Interrupted(f"{stop}{then}", stop.signal_number) from None
     finals = [result["final"] for result in results]
     return {
         "runs": [result["run"] for result in results],
