@@ -23,6 +23,8 @@ check: $(VENV)/installed-dev
 schema: $(VENV)/installed
 	$(RUN) recipe schema > recipes/schema.json.new
 	mv recipes/schema.json.new recipes/schema.json
+	$(BIN)/python docs/make_keys.py > docs/recipe-keys.md.new
+	mv docs/recipe-keys.md.new docs/recipe-keys.md
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/training_loop.py

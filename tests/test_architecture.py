@@ -29,9 +29,7 @@ def imports(path: Path, *, everywhere: bool) -> set[str]:
             assert node.level == 0, f"{path}: imports must be absolute"
             assert node.module is not None
             found.add(node.module)
-            found |= {
-                f"{node.module}.{alias.name}" for alias in node.names if is_module(f"{node.module}.{alias.name}")
-            }
+            found |= {f"{node.module}.{alias.name}" for alias in node.names if is_module(f"{node.module}.{alias.name}")}
     return found
 
 
@@ -69,7 +67,9 @@ def test_there_is_something_to_check() -> None:
 def test_a_leaf_imports_no_other_leaf_and_nothing_above_it(path: Path) -> None:
     own = part(module_name(path))
     allowed = {own, "errors", *(["rundir"] if own == "training" else [])}
-    others = {name for name in imports(path, everywhere=True) if name.startswith("dlcli.") and part(name) not in allowed}
+    others = {
+        name for name in imports(path, everywhere=True) if name.startswith("dlcli.") and part(name) not in allowed
+    }
     assert not others
 
 

@@ -68,8 +68,9 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
     if as_json:
         write_json(info)
         return
-    for key in ("run", "status", "task", "seed", "started", "finished", "device", "parameters"):
-        click.echo(f"{key}: {info.get(key) if info.get(key) is not None else '-'}")
+    for key in ("run", "status", "reason", "task", "seed", "started", "finished", "device", "parameters"):
+        if key != "reason" or info.get("reason"):
+            click.echo(f"{key}: {info.get(key) if info.get(key) is not None else '-'}")
     click.echo("samples: " + ", ".join(f"{count:,} {split}" for split, count in info["data"]["samples"].items()))
     if info.get("best"):
         click.echo("best: epoch {epoch}, {metric} {value:.4f}".format(**info["best"]))

@@ -234,7 +234,7 @@ def _warn_of_absent_classes(splits: Mapping[str, Samples], classes: tuple[str, .
         present = set(samples.labels.tolist())
         absent = [name for label, name in enumerate(classes) if label not in present]
         if absent:
-            noun = "class" if len(absent) == 1 else f"{len(absent)} classes"
+            noun = "class" if len(absent) == 1 else f"{len(absent)} of the {len(classes)} classes:"
             warnings.append(f"{split} has no sample of {noun} {name_some(absent)}.")
     return warnings
 

@@ -54,6 +54,8 @@ def collect(
         else:
             files.append(path)
     files = list(dict.fromkeys(files))
+    if not files:
+        raise InputError(f"{name_some([str(path) for path in paths])}: holds no picture to predict.")
     return _collect_files(files, left_out, policy, progress)
 
 

@@ -35,7 +35,7 @@ class ConvBlock(Section):
     """The detector: what is applied to the convolution's output."""
     batch_norm: bool = False
     """Normalise over the batch between convolution and detector; the convolution then has no bias."""
-    repeat: Count = 1
+    repeat: Annotated[int, Ge(1), Le(100)] = 1
     """How many convolutions (each with its detector) come before the pooling."""
     pool: Literal["max", "average", "none"] = "max"
     """Pooling at the stage's end."""
@@ -52,7 +52,7 @@ class Convnet(ImageModel):
     """Family of networks."""
     rank: Annotated[int, Ge(1), Le(3)] = 2
     """Dimensions of the convolution: 1 for signals, 2 for images, 3 for volumes."""
-    blocks: Annotated[tuple[ConvBlock, ...], Field(min_length=1)]
+    blocks: Annotated[tuple[ConvBlock, ...], Field(min_length=1, max_length=100)]
     """The stages, in order."""
     pooling: Literal["flatten", "average", "max"] = "flatten"
     """How the last feature maps become a vector: all of them, or the mean or maximum of each."""

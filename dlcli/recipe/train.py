@@ -94,7 +94,7 @@ class Schedule(Section):
     """The keys that every learning-rate schedule has."""
 
     warmup_epochs: NonNegativeNumber = 0.0
-    """Epochs over which the rate rises linearly from 0 before the schedule starts."""
+    """Epochs over which the rate rises linearly to its first value before the schedule starts."""
 
 
 class Constant(Schedule):

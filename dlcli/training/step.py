@@ -122,7 +122,10 @@ class TrainStep:
         """Weighted means since the last :meth:`reset` by the objective's names, and the mean ``gradient_norm``."""
         *sums, loss_weight, metric_weight, norm, steps = self._totals.numpy().tolist()
         weights = [loss_weight] + [metric_weight] * (len(sums) - 1)
-        means = {name: total / weight for name, total, weight in zip(self._objective.names, sums, weights, strict=True)}
+        means = {
+            name: total / weight if weight else 0.0
+            for name, total, weight in zip(self._objective.names, sums, weights, strict=True)
+        }
         return {**means, "gradient_norm": norm / steps}
 
     def reset(self) -> None:
@@ -201,8 +204,10 @@ class TrainStep:
             weights = objective.loss_weight(batch)
             loss_sum = tf.reduce_sum(weights * objective.loss(outputs, batch))
             # regularisation has its full weight once in a batch, however it is divided
-            share = tf.reduce_sum(weights) / loss_weight
-            loss = loss_sum / loss_weight + sum(self._model.losses, start=tf.constant(0.0)) * share
+            share = tf.math.divide_no_nan(tf.reduce_sum(weights), loss_weight)
+            loss = (
+                tf.math.divide_no_nan(loss_sum, loss_weight) + sum(self._model.losses, start=tf.constant(0.0)) * share
+            )
             scaled = loss * self._loss_scale if self._loss_scaling else loss
         gradients = tape.gradient(scaled, self._trainable)
         metric_sums = [tf.reduce_sum(batch["weight"] * metric(outputs, batch)) for metric in objective.metrics.values()]

@@ -8,14 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.samples import Dataset, Samples
+from dlcli.data.samples import Dataset, Samples, describe_difference
 from dlcli.errors import InputError
 from dlcli.evaluation import classification
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.report import plots
-from dlcli.rundir import RunDir, csv_text, now, read_json, replace_file, replace_json
+from dlcli.rundir import RunDir, csv_text, now, read_csv, read_json, replace_file, replace_json
 from dlcli.training import objective
-from dlcli.workflow.data import batches, read_dataset, section_for
+from dlcli.workflow.data import batches, open_dataset, read_dataset, section_for
 from dlcli.workflow.load import load_model
 from dlcli.workflow.talk import Talk
 
@@ -39,7 +39,9 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
     model = load_model(run)
     recipe = loaded.recipe
     if data is None:
-        name, samples = _own_split(read_dataset(recipe.data, talk, classes=classes), split, run)
+        dataset = open_dataset(loaded, talk)
+        check_same_data(run, dataset)
+        name, samples = _own_split(dataset, split, run)
         source = "the run's own"
     else:
         name, samples = _other_data(data, loaded, run.read_info(), classes, split, talk)
@@ -59,6 +61,20 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
         talk=talk,
     )
     return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
+
+
+def check_same_data(run: RunDir, dataset: Dataset) -> None:
+    """Refuses data that are not those that the run was trained on.
+
+    Raises:
+        InputError: says what has changed.
+    """
+    if dataset.fingerprint() != run.read_info()["data"]["fingerprint"]:
+        difference = describe_difference(read_csv(run.split), dataset.split_rows())
+        raise InputError(
+            f"{run.path}: the data are not those that the run began with: {difference}. "
+            "Put them back, train a new run, or name other data with evaluate --data."
+        )
 
 
 def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, Samples]:

@@ -1,14 +1,18 @@
 """A training job: recipe, data and network, checked against each other and built, before anything is written."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from dlcli.data.batches import Batches
 from dlcli.data.samples import Dataset
+from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.train import Train
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_text, table_text, training_memory
 from dlcli.rundir import RunDir
 from dlcli.training import objective
@@ -87,6 +91,7 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk) -> Job:
     """
     recipe = loaded.recipe
     dataset = open_dataset(loaded, talk)
+    _check_memory(loaded, dataset)
     set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
     set_precision(recipe.train.precision)
     classifier = build_classifier(recipe.model, shape=dataset.shape, num_classes=len(dataset.classes))
@@ -103,6 +108,34 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk) -> Job:
         device=device,
         talk=talk,
     )
+
+
+def _check_memory(loaded: LoadedRecipe, dataset: Dataset) -> None:
+    """Builds the network without its weights, and compares what training it takes with the machine's memory.
+
+    Raises:
+        InputError: the network does not suit the samples, or is too large for this machine.
+    """
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            classifier = build_classifier(loaded.recipe.model, shape=dataset.shape, num_classes=len(dataset.classes))
+            num_samples = len(dataset.splits["train"])
+            memory = layers(classifier.model, loaded.recipe.train, num_samples)[1]
+    except InputError as error:
+        raise loaded.fault("model", str(error)) from None
+    except (ValueError, OverflowError, tf.errors.OpError) as error:
+        raise loaded.fault("model", f"this network cannot be built ({str(error).splitlines()[0][:200]})") from None
+    finally:
+        keras.backend.clear_session()  # Keras would make the weights at the next occasion
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if memory.total > available:
+        raise loaded.fault(
+            "model",
+            f"training this network takes at least {memory.total / 2**30:,.1f} GiB "
+            f"(weights {memory.weights / 2**30:,.1f}, activations {memory.activations / 2**30:,.1f}); "
+            f"this machine has {available / 2**30:,.1f} GiB. "
+            "Make it smaller, or lower train.batch_size or raise train.gradient_accumulation",
+        )
 
 
 def _check_against_data(
@@ -146,17 +179,16 @@ def describe(job: Job, run: RunDir | None) -> None:
     talk.say(f"data: {counts}; {len(dataset.classes)} classes; samples of {shape}")
     if dataset.left_out:
         first = dataset.left_out[0]
-        talk.say(f"left out: {len(dataset.left_out)} files, such as {first.name} ({first.reason})")
+        talk.say(f"left out: {len(dataset.left_out)}, such as {first.name} ({first.reason})")
     for warning in dataset.warnings:
         talk.warn(warning)
     talk.say(f"model: {job.loaded.recipe.model.kind}, {job.classifier.model.count_params():,} parameters")
 
 
-def layers(job: Job) -> tuple[LayerTable, TrainingMemory, int]:
-    """The layer table of the job's network, the memory that training takes, and the samples computed at once."""
-    train = job.loaded.recipe.train
-    table = layer_table(job.classifier.model)
-    batch_size = min(-(-train.batch_size // train.gradient_accumulation), job.train_data.num_samples)
+def layers(model: keras.Model, train: Train, num_samples: int) -> tuple[LayerTable, TrainingMemory, int]:
+    """The layer table of a network, the memory that training takes, and the samples computed at once."""
+    table = layer_table(model)
+    batch_size = min(-(-train.batch_size // train.gradient_accumulation), num_samples)
     memory = training_memory(
         table,
         batch_size=batch_size,
@@ -168,7 +200,7 @@ def layers(job: Job) -> tuple[LayerTable, TrainingMemory, int]:
 
 def layers_text(job: Job) -> str:
     """The content of model.txt."""
-    table, memory, batch_size = layers(job)
+    table, memory, batch_size = layers(job.classifier.model, job.loaded.recipe.train, job.train_data.num_samples)
     return f"{table_text(table)}\n{memory_text(memory, batch_size)}\n"
 
 

@@ -27,6 +27,8 @@ def load_model(run: RunDir) -> keras.Model:
     Raises:
         InputError: there is none yet, or it is damaged.
     """
+    if not run.model.exists() and run.status() == "failed":
+        raise InputError(f"{run.path}: has no model.keras: its training failed ({run.read_info().get('reason')}).")
     if not run.model.exists():
         raise InputError(
             f"{run.path}: has no model.keras yet. Complete its training with: dlcli train --resume {run.path}"

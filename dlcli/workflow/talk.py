@@ -29,7 +29,7 @@ class Talk:
     def say(self, text: str) -> None:
         """A line of information."""
         self._console.print(text, markup=False)
-        self._write_log(text)
+        self.note(text)
 
     def warn(self, text: str) -> None:
         """A line that the user should not miss: it is said even when quiet."""
@@ -37,9 +37,10 @@ class Talk:
             print(f"warning: {text}", file=sys.stderr)
         else:
             self._console.print(f"warning: {text}", markup=False, style="yellow")
-        self._write_log(f"warning: {text}")
+        self.note(f"warning: {text}")
 
-    def _write_log(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """A line for the run's train.log alone."""
         if self.log is not None:
             for line in text.splitlines():
                 append_line(self.log, f"{now()} {line}")

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from dlcli import __version__
-from dlcli.data.samples import SPLIT_COLUMNS, Dataset, describe_difference
+from dlcli.data.samples import SPLIT_COLUMNS
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.override import Override
@@ -24,7 +24,7 @@ from dlcli.rundir import RunDir, create_run, csv_text, now, read_csv, replace_by
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop
 from dlcli.workflow.compare import differing
-from dlcli.workflow.evaluate import evaluate_split
+from dlcli.workflow.evaluate import check_same_data, evaluate_split
 from dlcli.workflow.job import Job, describe, float32_model, layers_text, prepare
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
@@ -73,7 +73,7 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     if asked is not None:
         _check_same_recipe(run, info, asked)
     job = prepare(loaded, device, talk)
-    _check_same_data(run, info, job.dataset)
+    check_same_data(run, job.dataset)
     run.remove_leftovers()
     run.update_info(status="running", resumed=[*info.get("resumed", []), {"time": now(), "command": command()}])
     describe(job, run)
@@ -98,7 +98,7 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     loaded = load(run.config, [longer])
     _check_same_recipe(run, info, loaded, but_for=longer.key)
     job = prepare(loaded, device, talk)
-    _check_same_data(run, info, job.dataset)
+    check_same_data(run, job.dataset)
     config = resolved(loaded.recipe)
     run.remove_leftovers()
     replace_file(run.config, to_yaml(config))
@@ -214,15 +214,6 @@ def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, 
         )
 
 
-def _check_same_data(run: RunDir, info: dict[str, Any], dataset: Dataset) -> None:
-    if dataset.fingerprint() != info["data"]["fingerprint"]:
-        difference = describe_difference(read_csv(run.split), dataset.split_rows())
-        raise InputError(
-            f"{run.path}: the data are not those that the run began with: {difference}. "
-            "Put them back to resume, or train a new run."
-        )
-
-
 class _Observer:
     """Hands the loop's events to the talk, TensorBoard's files and run.json."""
 
@@ -251,19 +242,26 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
         loop.train()
         return _finish(run, job, loop)
     except (Interrupted, KeyboardInterrupt, Terminated) as stop:
-        run.update_info(status="interrupted")
         if not isinstance(stop, Interrupted):  # it came outside of the loop
             number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
             stop = Interrupted("stopped between two checkpoints", number)
+        _note_end(run, job.talk, "interrupted", str(stop))
         raise Interrupted(f"{stop}. Go on with: dlcli train --resume {run.path}", stop.signal_number) from None
     except Exception as error:
-        with contextlib.suppress(OSError):  # a full disk has no room for this either
-            run.update_info(status="failed")
-        raise _plain_fault(run, job, error) from error
+        fault = _plain_fault(run, job, error)
+        _note_end(run, job.talk, "failed", str(fault))
+        raise fault from error
     finally:
         job.talk.close()
         tensorboard.close()
         run.unlock()
+
+
+def _note_end(run: RunDir, talk: Talk, status: str, reason: str) -> None:
+    """Says in run.json and train.log why training ended before its end."""
+    with contextlib.suppress(OSError):  # a full disk has no room for this either
+        run.update_info(status=status, reason=reason)
+        talk.note(f"{status}: {reason}")
 
 
 def _plain_fault(run: RunDir, job: Job, error: Exception) -> Exception:
@@ -303,9 +301,10 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
     for name in ("confusion_matrix.png", "mistakes.png"):
         replace_file(run.plots / name, (run.evaluation(split) / name).read_bytes())
     final = {key: value for key, value in best.items() if key.startswith(("train_", "val_"))}
-    final |= {f"{split}_{key}": value for key, value in metrics.items() if isinstance(value, float)}
+    final = {f"{split}_{key}": value for key, value in metrics.items() if isinstance(value, float)} | final
     run.update_info(
         status="completed",
+        reason=None,
         finished=now(),
         seconds=loop.state.seconds,
         best={"epoch": loop.state.best.epoch, "metric": job.best_metric, "value": loop.state.best.best},

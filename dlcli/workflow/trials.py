@@ -1,5 +1,6 @@
 """Trials around training: a dry run, overfitting a few batches, and the same training with several seeds."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from dlcli.workflow.train import run_name, train
 
 OVERFIT_LOSS = 0.01  # nats; below it a batch counts as known by heart
 OVERFIT_STEPS = 2000  # tried at most
+SECONDS_BETWEEN_LINES = 5.0
 
 
 def dry_run(loaded: LoadedRecipe, *, device: Device, talk: Talk) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def dry_run(loaded: LoadedRecipe, *, device: Device, talk: Talk) -> dict[str, An
                 "trainable_parameters": sum(int(np.prod(v.shape)) for v in job.classifier.model.trainable_variables),
             }
         )
-    table, memory, _ = layers(job)
+    table, memory, _ = layers(job.classifier.model, train, job.train_data.num_samples)
     return {
         "model": layers_text(job),
         "layers": table.as_dict(),
@@ -100,6 +102,7 @@ def overfit(loaded: LoadedRecipe, *, num_batches: int, device: Device, talk: Tal
         loss_scaling=train.precision == "mixed_float16",
     )
     evaluation = EvaluationStep(model=job.classifier.logits, objective=plain, data=data)
+    said = time.monotonic()
     for epoch in range(-(-OVERFIT_STEPS // data.num_steps)):
         if not step.run(data.source(epoch), 0, data.num_steps):
             raise CheckFailed(f"the loss is not finite in pass {epoch + 1}. Try a lower train.optimizer.learning_rate.")
@@ -107,10 +110,11 @@ def overfit(loaded: LoadedRecipe, *, num_batches: int, device: Device, talk: Tal
         evaluation.reset()
         evaluation.run(data.source(epoch), 0, data.num_steps)
         results = evaluation.results()
-        talk.progress(epoch + 1, OVERFIT_STEPS // data.num_steps, 1, 1, 0.0, results["loss"])
+        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            talk.say(f"step {(epoch + 1) * data.num_steps:,} of at most {OVERFIT_STEPS:,}: loss {results['loss']:.4g}")
         if results["loss"] < OVERFIT_LOSS:
             break
-    talk.close()
     facts = {"samples": data.num_samples, "passes": epoch + 1, "steps": (epoch + 1) * data.num_steps, **results}
     if results["loss"] >= OVERFIT_LOSS:
         raise CheckFailed(

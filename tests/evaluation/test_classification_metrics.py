@@ -97,13 +97,15 @@ def test_a_certain_mistake_has_a_finite_log_loss() -> None:
     assert result["log_loss"] == pytest.approx(-np.log(np.finfo(np.float64).eps))
 
 
-def test_probabilities_from_float32_are_taken_as_they_are() -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_from_float32_are_taken_as_they_are(dtype) -> None:
     """Their rows add up to 1 within 1e-7 only, which scikit-learn's log_loss would warn of."""
-    labels, probabilities, classes = random_case(100, 7)
-    rounded = probabilities.astype(np.float32).astype(np.float64)
-    assert metrics(labels, rounded, classes, 1.0)["log_loss"] == pytest.approx(
-        log_loss(labels, probabilities), rel=1e-5
-    )
+    labels, probabilities, classes = random_case(1000, 7)
+    rounded = probabilities.astype(np.float32).astype(dtype)
+    result = metrics(labels, rounded, classes, 1.0)
+    assert result["log_loss"] == pytest.approx(log_loss(labels, probabilities), rel=1e-6)
+    assert result == metrics(labels, rounded.astype(np.float64), classes, 1.0)
+    assert json.loads(json.dumps(result)) == result
 
 
 def test_rows_of_the_classes() -> None:

@@ -36,7 +36,7 @@ CLOSED_FORMS = [
     (layers.Conv2DTranspose(4, 3, strides=2, padding="same"), (5, 6, 2), Operations(30 * 9 * 2 * 4, 10 * 12 * 4)),
     (layers.Conv3DTranspose(2, 2, use_bias=False), (2, 3, 4, 3), Operations(24 * 8 * 3 * 2)),
     (layers.EinsumDense("abc,cd->abd", output_shape=(3, 7), bias_axes="d"), (3, 5), Operations(3 * 5 * 7, 3 * 7)),
-    (layers.EinsumDense("...c,cde->...de", output_shape=(3, 4, 6)), (3, 5), Operations(3 * 5 * 4 * 6)),
+    (layers.EinsumDense("...c,cde->...de", output_shape=(4, 6)), (3, 5), Operations(3 * 5 * 4 * 6)),
     (layers.SimpleRNN(4), (9, 3), Operations(9 * 4 * (3 + 4), 9 * 4)),
     (layers.LSTM(4, return_sequences=True), (9, 3), Operations(9 * 4 * 4 * (3 + 4), 9 * 4 * 4)),
     (layers.GRU(4), (9, 3), Operations(9 * 3 * 4 * (3 + 4), 9 * 2 * 3 * 4)),  # reset_after has two biases

@@ -123,10 +123,10 @@ def test_confusion_matrix_of_any_size_is_bounded(num_classes) -> None:
     counts = 40 * np.eye(num_classes, dtype=int)
     pixels = read(plots.confusion_matrix(counts.tolist(), [f"class number {i}" for i in range(num_classes)]))
     assert min(pixels.shape[:2]) > 2.6 * DPI
-    # without the colour bar, what is blue is the diagonal: as strongly correlated as its squares can be
+    # without the colour bar, what is blue is the diagonal; two squares of it correlate by 0.75, many by nearly 1
     blue = pixels[:, : int(0.85 * pixels.shape[1])].astype(int)
     squares = np.argwhere((blue[..., 2] > 100) & (blue[..., 0] < 60))
-    assert np.corrcoef(squares.T)[0, 1] > 1 - 1 / num_classes**2 - 0.12
+    assert np.corrcoef(squares.T)[0, 1] > (0.6 if num_classes < 10 else 0.95)
 
 
 @pytest.mark.parametrize(("num_classes", "count", "written"), [(4, 40, True), (20, 400, True), (60, 10**8, False)])

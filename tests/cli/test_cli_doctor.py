@@ -1,0 +1,49 @@
+"""``dlcli doctor``."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import processes  # type: ignore[import-not-found]
+
+
+def test_doctor_as_installed(tmp_path: Path) -> None:
+    done = subprocess.run([processes.DLCLI, "doctor"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert done.stderr == ""
+    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in done.stdout.splitlines()}
+    assert {"dlcli", "python", "tensorflow", "keras", "numpy", "devices", "memory"} <= set(lines)
+    assert lines["memory"].endswith(" GiB")
+
+
+def test_json(tmp_path: Path) -> None:
+    report = json.loads(processes.run("doctor", "--json", folder=tmp_path).expect(0).stdout)
+    assert report["faults"] == []
+    assert report["devices"]
+    assert report["memory_gib"] > 0
+
+
+def without_h5py_and_with_an_old_keras() -> None:
+    def changed(version: Callable[[str], str]) -> Callable[[str], str]:
+        def wrapper(name: str) -> str:
+            if name == "h5py":
+                raise PackageNotFoundError(name)
+            return "3.10.0" if name == "keras" else version(name)
+
+        return wrapper
+
+    processes.replace("dlcli.workflow.doctor.version", changed)
+
+
+def test_what_is_missing_or_too_old_is_a_failed_check(tmp_path: Path) -> None:
+    done = processes.run("doctor", folder=tmp_path, prepare=without_h5py_and_with_an_old_keras).expect(1)
+    assert "h5py: missing. Install it: pip install 'h5py" in done.stderr
+    assert "keras 3.10.0: dlcli needs keras>=3.15.1. Install it: pip install 'keras>=3.15.1'" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+    report = json.loads(
+        processes.run("doctor", "--json", folder=tmp_path, prepare=without_h5py_and_with_an_old_keras).expect(1).stdout
+    )
+    assert len(report["faults"]) == 2
+    assert report["versions"]["h5py"] == "missing"

@@ -1,0 +1,179 @@
+"""Help, faults of usage, completion and start-up: what comes without TensorFlow."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from dlcli import __version__
+from dlcli.cli import VERBS, cli
+
+DLCLI = Path(sys.executable).parent / "dlcli"
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every command that can be typed."""
+    found: list[tuple[str, ...]] = []
+    with click.Context(cli) as ctx:
+        for verb in cli.list_commands(ctx):
+            command = cli.get_command(ctx, verb)
+            found.append((verb,))
+            if isinstance(command, click.Group):
+                found += [(verb, name) for name in command.list_commands(ctx)]
+    return found
+
+
+def test_the_verbs_are_those_of_the_house() -> None:
+    assert {verb for verb, *_ in commands()} == set(VERBS)
+    assert {"train", "evaluate", "predict", "runs", "recipe", "completion", "doctor"} <= set(VERBS)
+    assert {name for verb, *rest in commands() for name in rest if verb == "runs"} == {"list", "show", "diff", "remove"}
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_has_examples(command: tuple[str, ...], option: str) -> None:
+    result = CliRunner().invoke(cli, [*command, option], prog_name="dlcli")
+    assert result.exit_code == 0
+    typed = " ".join(command)
+    assert result.stdout.startswith(f"Usage: dlcli {typed}")
+    examples = result.stdout.partition("Example")[2]
+    assert re.search(rf"\n  +dlcli {typed}\b", examples), result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 100
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c not in {("runs",), ("recipe",)}], ids=" ".join)
+def test_examples_use_options_that_exist(command: tuple[str, ...]) -> None:
+    found: click.Command = cli
+    with click.Context(cli) as ctx:
+        for name in command:
+            assert isinstance(found, click.Group)
+            found = found.get_command(ctx, name) or found
+    for line in re.findall(rf"dlcli {' '.join(command)}\b.*", found.help or ""):
+        used = re.findall(r"(?<= )--?[a-z][a-z-]*", line.partition("#")[0])
+        assert set(used) <= options_of(found) | {"--help"}, line
+
+
+def test_the_whole_help_and_the_version() -> None:
+    result = CliRunner().invoke(cli, ["--help"], prog_name="dlcli")
+    assert result.exit_code == 0
+    for verb in VERBS:
+        assert f"\n  {verb} " in result.stdout
+    assert "Exit status" in result.stdout
+    assert CliRunner().invoke(cli, ["--version"], prog_name="dlcli").stdout == f"dlcli, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["trian"], "No such command 'trian'"),
+        (["train", "--epoch-count", "3"], "No such option"),
+        (["train"], "which recipe?"),
+        (["train", "r.yaml", "--seeds", "1"], "'--seeds'"),
+        (["train", "r.yaml", "--overfit", "0"], "'--overfit'"),
+        (["train", "r.yaml", "--device", "cuda"], "expected auto, cpu, gpu or gpu:N"),
+        (["train", "r.yaml", "--device", "gpu:x"], "expected auto, cpu, gpu or gpu:N"),
+        (["train", "a.yaml", "b.yaml"], "unexpected extra argument"),
+        (["evaluate", "--split", "all"], "'--split'"),
+        (["predict"], "Missing argument"),
+        (["runs", "lsit"], "No such command 'lsit'"),
+        (["completion", "powershell"], "'powershell' is not one of"),
+    ],
+)
+def test_faults_of_usage(arguments: list[str], expected: str) -> None:
+    result = CliRunner().invoke(cli, arguments, prog_name="dlcli")
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert result.stdout == ""
+
+
+# Completion -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("shell", "sign"), [("bash", "complete -o"), ("zsh", "#compdef dlcli"), ("fish", "complete")])
+def test_completion_scripts(shell: str, sign: str) -> None:
+    result = CliRunner().invoke(cli, ["completion", shell], prog_name="dlcli")
+    assert result.exit_code == 0
+    assert sign in result.stdout
+    assert "_DLCLI_COMPLETE" in result.stdout
+
+
+def test_bash_takes_the_script_and_completes(tmp_path: Path) -> None:
+    for name in ("digits", "digits-2", "other"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").write_text("{}")
+    script = f"""
+        set -eu
+        export PATH="{DLCLI.parent}:$PATH"
+        eval "$(dlcli completion bash)"
+        complete -p dlcli
+        try() {{
+            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+            _dlcli_completion dlcli
+            echo "${{COMPREPLY[*]}}"
+        }}
+        try dlcli ev
+        try dlcli train --ov
+        try dlcli evaluate di
+    """
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    setting, *completed = done.stdout.splitlines()
+    assert setting.startswith("complete ")
+    assert completed == ["evaluate", "--overfit", "digits digits-2"]
+
+
+# Start-up -------------------------------------------------------------------------------------------------------------
+
+HEAVY = {"tensorflow", "keras", "numpy", "sklearn", "matplotlib", "PIL", "h5py", "rich"}
+WATCHED = """
+import sys
+from dlcli.cli import _run
+sys.argv[0] = "dlcli"
+status = _run()
+print("loaded:", *sorted({name.partition(".")[0] for name in sys.modules}))
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--help"], 0),
+        (["train", "--help"], 0),
+        (["--version"], 0),
+        (["trian"], 2),
+        (["train", "bad.yaml"], 2),
+        (["train", "none.yaml"], 2),
+        (["train", "good.yaml", "--set", "train.epochs=many"], 2),
+        (["train", "good.yaml", "--name", "../x"], 2),
+        (["train", "--resume", "none"], 2),
+        (["train", "--extend", "none", "--epochs", "3"], 2),
+        (["evaluate"], 2),
+        (["predict", "none", "x.png"], 2),
+        (["runs", "list"], 0),
+        (["recipe", "check", "good.yaml"], 0),
+        (["recipe", "show", "good.yaml"], 0),
+        (["completion", "bash"], 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_nothing_heavy_is_loaded(tmp_path: Path, arguments: list[str], status: int) -> None:
+    valid = "task: classification\ndata: {kind: digits}\nmodel: {kind: lenet5}\n"
+    (tmp_path / "good.yaml").write_text(valid)
+    (tmp_path / "bad.yaml").write_text(f"{valid}epochs: 3\n")
+    command = [sys.executable, "-c", WATCHED, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == status, done
+    assert "Traceback" not in done.stderr
+    loaded = set(done.stdout.rpartition("loaded:")[2].split())
+    assert "click" in loaded
+    assert not loaded & HEAVY
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,174 @@
+"""``dlcli runs`` on runs written by hand: it needs no TensorFlow and no training."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.cli import _run
+from dlcli.rundir import RunDir, replace_json
+
+Called = tuple[int, str, str]  # exit status, stdout, stderr
+CONFIG = {"task": "classification", "name": "one", "train": {"epochs": 5, "seed": 0}, "model": {"blocks": [{"f": 1}]}}
+
+
+def make_run(name: str, *, started: str, **info: Any) -> Path:
+    path = Path("runs", name)
+    path.mkdir(parents=True)
+    (path / "config.yaml").write_text("task: classification\n")
+    (path / "metrics.csv").write_text("stage,epoch,val_loss\nhead,1,2.5\nhead,2,1.25\n")
+    default = {
+        "status": "completed",
+        "task": "classification",
+        "seed": 0,
+        "started": started,
+        "finished": started,
+        "device": "CPU, 2 cores",
+        "parameters": 123,
+        "data": {"fingerprint": "f", "samples": {"train": 1200, "test": 30}, "pictures": None},
+        "config": {**CONFIG, "name": name},
+        "best": {"epoch": 2, "metric": "val_loss", "value": 1.25},
+        "final": {"val_loss": 1.25, "test_accuracy": 0.5},
+    }
+    replace_json(path / "run.json", {**default, **info})
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_run("one", started="2026-01-01T10:00:00.000000Z")
+    other = {**CONFIG, "name": "two", "train": {"epochs": 7, "seed": 0, "ema": 0.9}}
+    make_run(
+        "two",
+        started="2026-01-02T10:00:00.000000Z",
+        status="running",
+        config=other,
+        final={"val_loss": 2.0},
+        best=None,
+    )
+
+
+@pytest.fixture
+def dlcli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Called]:
+    """Runs the command line in this process."""
+
+    def call(*arguments: str, answer: str = "") -> Called:
+        monkeypatch.setattr(sys, "argv", ["dlcli", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        status = _run()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return status, said.out, said.err
+
+    return call
+
+
+def test_list(dlcli: Callable[..., Called]) -> None:
+    status, out, err = dlcli("runs", "list")
+    assert (status, err) == (0, "")
+    header, *lines = out.splitlines()
+    assert header.split() == ["name", "status", "started", "seed", "epochs", "metric", "best"]
+    assert lines[0].split() == ["two", "interrupted", "2026-01-02T10:00", "0", "2", "-", "-"]  # nobody works on it
+    assert lines[1].split() == ["one", "completed", "2026-01-01T10:00", "0", "2", "val_loss", "1.2500"]
+    listed = json.loads(dlcli("runs", "list", "--json")[1])
+    assert [(run["name"], run["status"]) for run in listed] == [("two", "interrupted"), ("one", "completed")]
+
+
+def test_list_of_nothing(dlcli: Callable[..., Called]) -> None:
+    assert dlcli("runs", "list", "--runs", "none") == (0, "", "none: no run here\n")
+    assert json.loads(dlcli("runs", "list", "--runs", "none", "--json")[1]) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff{", b"[]", b"{}", b'{"best": 3, "data": 1}'])
+def test_one_damaged_run_does_not_hide_the_others(dlcli: Callable[..., Called], damage: bytes) -> None:
+    Path("runs", "two", "run.json").write_bytes(damage)
+    status, out, _ = dlcli("runs", "list")
+    assert status == 0
+    assert {line.split()[0] for line in out.splitlines()[1:]} == {"one", "two"}
+    assert dlcli("runs", "show", "two")[0] in (0, 2)
+
+
+def test_damaged_metrics_do_not_hide_the_others(dlcli: Callable[..., Called]) -> None:
+    Path("runs", "two", "metrics.csv").write_bytes(b"\xff\xfe\n\xff\n")
+    status, out, _ = dlcli("runs", "list")
+    assert status == 0
+    assert {line.split()[0] for line in out.splitlines()[1:]} == {"one", "two"}
+
+
+def test_show(dlcli: Callable[..., Called]) -> None:
+    status, out, _ = dlcli("runs", "show", "one")
+    assert status == 0
+    for line in ("run: runs/one", "status: completed", "samples: 1,200 train, 30 test", "parameters: 123"):
+        assert line in out.splitlines()
+    assert "best: epoch 2, val_loss 1.2500" in out
+    assert "test_accuracy" in out
+    newest = dlcli("runs", "show")[1]
+    assert "run: runs/two" in newest
+    info = json.loads(dlcli("runs", "show", "runs/one", "--json")[1])
+    assert info["run"] == "runs/one"
+    assert info["last_epoch"]["val_loss"] == "1.25"
+
+
+def test_diff(dlcli: Callable[..., Called]) -> None:
+    status, out, _ = dlcli("runs", "diff", "one", "two")
+    assert status == 0
+    cells = [line.split() for line in out.splitlines() if line]
+    assert ["recipe", "one", "two"] in cells
+    assert ["train.epochs", "5", "7"] in cells
+    assert ["train.ema", "(absent)", "0.9"] in cells
+    assert ["val_loss", "1.2500", "2.0000"] in cells
+    assert not any(row[0] in ("train.seed", "name", "model.blocks.0.f") for row in cells)
+    result = json.loads(dlcli("runs", "diff", "one", "two", "--json")[1])
+    assert result["recipe"] == {"train.epochs": [5, 7], "train.ema": ["(absent)", 0.9]}
+    assert result["metrics"]["test_accuracy"] == [0.5, "(absent)"]
+    assert "recipe: no difference" in dlcli("runs", "diff", "one", "one")[1]
+
+
+def test_remove(dlcli: Callable[..., Called]) -> None:
+    for answer, expected, last in [
+        ("n\n", 0, "kept runs/one\n"),
+        ("\n", 0, "kept runs/one\n"),
+        ("", 2, "nobody is there to answer: say --yes to delete without a question\n"),
+    ]:
+        status, out, err = dlcli("runs", "remove", "one", answer=answer)
+        assert (status, out) == (expected, "")
+        assert err.endswith(last)
+        assert Path("runs", "one", "run.json").exists()
+    status, out, err = dlcli("runs", "remove", "one", answer="y\n")
+    assert (status, out) == (0, "")
+    assert err.endswith("removed runs/one\n")
+    assert [path.name for path in Path("runs").iterdir()] == ["two"]
+    assert dlcli("runs", "remove", "two", "--yes") == (0, "", "removed runs/two\n")
+    assert list(Path("runs").iterdir()) == []
+    assert dlcli("runs", "remove", "two", "--yes")[0] == 2
+
+
+def test_remove_leaves_other_things_alone(dlcli: Callable[..., Called]) -> None:
+    Path("photos").mkdir()
+    Path("photos", "a.png").write_text("mine")
+    status, _, err = dlcli("runs", "remove", "photos", "--yes")
+    assert status == 2
+    assert err.startswith("photos: this folder is no run")
+    Path("runs", "link").symlink_to(Path("one"), target_is_directory=True)
+    status, _, err = dlcli("runs", "remove", "link", "--yes")
+    assert status == 2
+    assert err.startswith("runs/link: is a link")
+    run = RunDir(Path("runs", "one"))
+    run.lock()
+    status, _, err = dlcli("runs", "remove", "one", "--yes")
+    run.unlock()
+    assert status == 2
+    assert "another process is working on this run" in err
+    assert Path("runs", "one", "run.json").exists()
+    assert Path("photos", "a.png").read_text() == "mine"
+
+
+def test_remove_needs_a_name(dlcli: Callable[..., Called]) -> None:
+    status, _, err = dlcli("runs", "remove")
+    assert status == 2
+    assert "Missing argument 'RUN'" in err

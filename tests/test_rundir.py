@@ -1,0 +1,371 @@
+"""The run directory: names, finding runs, and files that survive a kill at any moment."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli import rundir
+from dlcli.errors import InputError
+from dlcli.rundir import (
+    RunDir,
+    append_line,
+    create_run,
+    csv_text,
+    find_run,
+    list_runs,
+    metrics_row,
+    read_csv,
+    read_json,
+    replace_by,
+    replace_file,
+    replace_json,
+)
+
+INFO = {"status": "completed", "config": {}, "best": None, "final": None}
+DATA = {"fingerprint": "f", "samples": {"train": 3}, "pictures": None}
+
+
+def make_run(runs: Path, name: str, **info: Any) -> RunDir:
+    run = RunDir(runs / name)
+    run.path.mkdir(parents=True)
+    replace_json(run.info, {**INFO, "data": DATA, **info})
+    return run
+
+
+def message(error: pytest.ExceptionInfo[InputError]) -> str:
+    """The text of an error, which must be one line."""
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+# Names ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
+    runs = tmp_path / "deep" / "runs"
+    names = []
+    for _ in range(3):
+        run = create_run(runs, "digits")
+        names.append(run.name)
+        run.unlock()
+    assert names == ["digits", "digits-2", "digits-3"]
+
+
+def test_a_long_name_is_shortened_for_its_number(tmp_path: Path) -> None:
+    name = "a" * rundir.MAX_NAME
+    for expected in (name, name[:-2] + "-2", name[:-2] + "-3"):
+        run = create_run(tmp_path, name)
+        run.unlock()
+        assert run.name == expected
+
+
+def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "digits").write_text("mine")
+    run = create_run(tmp_path, "digits")
+    run.unlock()
+    assert run.name == "digits-2"
+    assert (tmp_path / "digits").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "-x", "a/b", "../a", "a b", "a\n", "ä", "a" * 81, "a\0b"])
+def test_invalid_names_are_refused_and_make_nothing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="a run's name must be at most 80 letters, digits"):
+        create_run(tmp_path / "runs", name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_where_no_folder_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError) as error:
+        create_run(tmp_path / "file" / "runs", "digits")
+    assert message(error).startswith(f"{tmp_path}/file/runs: cannot make a run's folder here (")
+    assert "--runs DIR" in message(error)
+
+
+# Finding --------------------------------------------------------------------------------------------------------------
+
+
+def test_find_by_name_by_path_and_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = tmp_path / "runs"
+    make_run(runs, "old", started="2026-01-01T00:00:00.000000Z")
+    make_run(runs, "new", started="2026-01-03T00:00:00.000000Z")
+    make_run(runs, "middle", started="2026-01-02T00:00:00.000000Z")
+    make_run(tmp_path / "elsewhere", "far")
+    (runs / "no-run").mkdir()
+    (runs / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert [run.name for run in list_runs(Path("runs"))] == ["new", "middle", "old"]
+    assert find_run(Path("runs"), None).name == "new"
+    assert find_run(Path("runs"), "old").path == Path("runs/old")
+    assert find_run(Path("runs"), "runs/old").path == Path("runs/old")
+    assert find_run(Path("runs"), "elsewhere/far").path == Path("elsewhere/far")
+    assert find_run(runs, str(runs / "old")).path == runs / "old"
+
+
+def test_what_cannot_be_found_is_said_with_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as error:
+        find_run(Path("runs"), None)
+    assert message(error) == (
+        "runs: no run here. Train one with: dlcli train RECIPE, or name its folder's place with --runs DIR."
+    )
+    make_run(Path("runs"), "digits")
+    with pytest.raises(InputError) as error:
+        find_run(Path("runs"), "digit")
+    assert message(error) == "digit: no such run in runs. Newest runs: digits."
+    Path("photos").mkdir()
+    with pytest.raises(InputError) as error:
+        find_run(Path("runs"), "photos")
+    assert message(error).startswith("photos: this folder is no run: it holds no run.json.")
+    for reference in ("../runs/none", "", "a\nb"):
+        with pytest.raises(InputError):
+            find_run(Path("runs"), reference)
+
+
+def test_a_damaged_run_is_listed_last(tmp_path: Path) -> None:
+    make_run(tmp_path, "good", started="2026-01-01T00:00:00.000000Z")
+    make_run(tmp_path, "zz-damaged").info.write_bytes(b'{"started": "20')
+    assert [run.name for run in list_runs(tmp_path)] == ["good", "zz-damaged"]
+
+
+def test_now_sorts_as_text() -> None:
+    moments = [rundir.now() for _ in range(3)]
+    assert moments == sorted(moments)
+    assert all(len(moment) == len("2026-01-01T00:00:00.000000Z") for moment in moments)
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+class Fault(OSError):
+    pass
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, before: bytes | None
+) -> None:
+    path = tmp_path / "file.json"
+    if before is not None:
+        path.write_bytes(before)
+
+    def fail(*args: Any) -> None:
+        raise Fault("no space left on device")
+
+    monkeypatch.setattr(rundir.os, function, fail)
+    with pytest.raises(Fault):
+        replace_file(path, b"new")
+    monkeypatch.undo()
+    assert [entry.name for entry in tmp_path.iterdir()] == ([] if before is None else ["file.json"])
+    if before is not None:
+        assert path.read_bytes() == before
+
+
+def test_replacing_is_synced_before_it_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    events: list[str] = []
+    real_fsync, real_replace = os.fsync, os.replace
+
+    def fsync(descriptor: int) -> None:
+        events.append("sync " + os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        assert path.read_text() == ("new" if "replace" in events else "old")
+        real_fsync(descriptor)
+
+    def replace(source: Path, target: Path) -> None:
+        events.append("replace")
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    replace_file(path, "new")
+    at = events.index("replace")
+    assert any(event.endswith("-file.txt") for event in events[:at])  # the content first
+    assert f"sync {tmp_path.name}" in events[at:]  # then the folder's entry
+
+
+def test_a_library_that_writes_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    seen: list[Path] = []
+
+    def write(temporary: Path) -> None:
+        assert temporary.suffix == ".keras"
+        assert temporary.parent == tmp_path
+        temporary.write_bytes(b"model")
+        seen.append(temporary)
+
+    replace_by(path, write)
+    assert path.read_bytes() == b"model"
+    assert not seen[0].exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}])
+def test_what_is_no_json_changes_nothing(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "run.json"
+    replace_json(path, {"a": 1})
+    with pytest.raises((ValueError, TypeError)):
+        replace_json(path, {"a": value})
+    assert read_json(path) == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "new\n"),
+        (b"", "new\n"),
+        (b"one\n", "one\nnew\n"),
+        (b"one\ntw", "one\nnew\n"),
+        (b"unfinish", "new\n"),
+        (b"one\n\xc3", "one\nnew\n"),
+    ],
+)
+def test_appending_cuts_an_unfinished_line(tmp_path: Path, before: bytes | None, after: str) -> None:
+    path = tmp_path / "metrics.csv"
+    if before is not None:
+        path.write_bytes(before)
+    append_line(path, "new")
+    assert path.read_text() == after
+
+
+def test_csv_there_and_back(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    replace_file(path, csv_text(["name", "value"], [["a,b", 1], ['say "x"', 2.5]]))
+    rows = [{"name": "a,b", "value": "1"}, {"name": 'say "x"', "value": "2.5"}]
+    assert read_csv(path) == rows
+    with open(path, "a") as file:
+        file.write("half a row")
+    assert read_csv(path) == rows
+
+
+def test_a_row_of_metrics_keeps_what_a_float32_holds() -> None:
+    columns = ["stage", "epoch", "train_loss"]
+    row = metrics_row(columns, {"stage": "head", "epoch": 3, "train_loss": 0.1234567891, "other": 1})
+    assert row == "head,3,0.123456789"
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a": 1', b"\0" * 20], ids=lambda content: repr(content[:8])
+)
+def test_damaged_json_is_one_line_that_names_the_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_json(path)
+    assert message(error).startswith(f"{path}: cannot be read (")
+    assert "damaged" in message(error)
+
+
+def test_json_that_is_no_object_and_none_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    with pytest.raises(InputError) as error:
+        read_json(path)
+    assert message(error) == f"{path}: no such file. A run's folder must hold it."
+    path.write_text("[1]")
+    with pytest.raises(InputError, match="must hold a JSON object"):
+        read_json(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"status": 1}, {"config": []}, {"data": "x"}, {"data": {}}, {"best": 3}, {"final": [1]}],
+    ids=lambda change: json.dumps(change),
+)
+def test_a_run_json_of_another_form_is_one_line(tmp_path: Path, change: dict[str, Any]) -> None:
+    run = make_run(tmp_path, "digits", **change)
+    with pytest.raises(InputError) as error:
+        run.read_info()
+    assert message(error).startswith(f"{run.info}: ")
+
+
+@pytest.mark.parametrize("content", ["{}", '{"classes": 3}', "[]"])
+def test_labels_of_another_form_are_one_line(tmp_path: Path, content: str) -> None:
+    run = make_run(tmp_path, "digits")
+    run.labels.write_text(content)
+    with pytest.raises(InputError) as error:
+        run.read_classes()
+    assert message(error).startswith(f"{run.labels}: ")
+    run.labels.write_text('{"classes": ["ant", "bee"]}')
+    assert run.read_classes() == ("ant", "bee")
+
+
+@pytest.mark.parametrize("content", [b"\xff\n", b"a,b\n1\n", b"a,b\n1,2,3\n"])
+def test_a_damaged_table_is_one_line_that_names_the_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_csv(path)
+    assert message(error).startswith(f"{path}:")
+    assert "is damaged" in message(error)
+
+
+# Locks and status -----------------------------------------------------------------------------------------------------
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "digits", status="running")
+    assert not run.is_locked()
+    assert run.status() == "interrupted"  # it says running, and nobody works on it
+    run.lock()
+    assert run.is_locked()
+    assert run.status() == "running"
+    with pytest.raises(InputError, match="another process is working on this run"):
+        RunDir(run.path).lock()
+    run.unlock()
+    other = RunDir(run.path)
+    other.lock()
+    other.unlock()
+
+
+def test_a_killed_process_gives_its_lock_back(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "digits", status="running")
+    program = (
+        "import sys, time; from pathlib import Path; from dlcli.rundir import RunDir\n"
+        "run = RunDir(Path(sys.argv[1])); run.lock(); print('locked', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(run.path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "locked\n"
+            assert run.status() == "running"
+        finally:
+            process.kill()
+        process.wait()
+    assert not run.is_locked()
+    assert run.status() == "interrupted"
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "interrupted"])
+def test_other_statuses_are_as_written(tmp_path: Path, status: str) -> None:
+    assert make_run(tmp_path, "digits", status=status).status() == status
+
+
+def test_update_info_keeps_the_rest(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "digits", seed=3)
+    run.update_info(status="failed", extra=[1])
+    assert json.loads(run.info.read_text()) == {**INFO, "data": DATA, "status": "failed", "seed": 3, "extra": [1]}
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "digits")
+    for leftover in (run.path / ".writing-1-run.json", run.path / "evaluation" / "test" / ".writing-2-metrics.json"):
+        leftover.parent.mkdir(parents=True, exist_ok=True)
+        leftover.write_text("")
+    folder = run.checkpoints / ".writing-3-0001-00000004"
+    folder.mkdir(parents=True)
+    (folder / "variables.npz").write_text("")
+    kept = run.checkpoints / "0001-00000004"
+    kept.mkdir()
+    run.remove_leftovers()
+    left = sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*"))
+    assert left == ["checkpoints", "checkpoints/0001-00000004", "evaluation", "evaluation/test", "run.json"]

@@ -1,0 +1,40 @@
+"""Runs that many tests look at, each trained once."""
+
+import subprocess
+from pathlib import Path
+
+import processes  # type: ignore[import-not-found]
+import pytest
+from run_outcome import EVERYTHING, TINY  # type: ignore[import-not-found]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A user's folder with the recipes tiny.yaml and everything.yaml."""
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "everything.yaml").write_text(EVERYTHING)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of everything.yaml that went through to its end."""
+    folder: Path = tmp_path_factory.mktemp("never_stopped")
+    (folder / "everything.yaml").write_text(EVERYTHING)
+    processes.run("train", "everything.yaml", folder=folder, prepare=processes.without_plots).expect(0)
+    return folder / "runs" / "everything"
+
+
+@pytest.fixture(scope="session")
+def as_installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, processes.Finished]:
+    """A folder in which the installed command trained tiny.yaml with all that belongs to it, and what it said."""
+    folder: Path = tmp_path_factory.mktemp("as_installed")
+    (folder / "tiny.yaml").write_text(TINY)
+    done = subprocess.run([processes.DLCLI, "train", "tiny.yaml"], cwd=folder, capture_output=True, text=True)
+    return folder, processes.Finished(done.returncode, done.stdout, done.stderr).expect(0)
+
+
+@pytest.fixture(scope="session")
+def trained(as_installed: tuple[Path, processes.Finished]) -> Path:
+    """The run of tiny.yaml, completed; tests do not change it."""
+    return as_installed[0] / "runs" / "tiny"

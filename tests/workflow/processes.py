@@ -1,0 +1,210 @@
+"""dlcli in processes of its own, as a user starts it: signals, kills, exit statuses, stdout and stderr apart.
+
+Importing TensorFlow takes seconds. So the processes are forked from one that has imported everything and started
+nothing (:mod:`multiprocessing`'s fork server); the tests of start-up itself use :mod:`subprocess`.
+"""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DLCLI = Path(sys.executable).parent / "dlcli"
+WAIT_SECONDS = 120  # for anything that should take a few; a bound on tests that hang, not a measurement
+
+Prepare = Callable[[], None]  # called in the process before dlcli starts; importable by its name
+
+_server = multiprocessing.get_context("forkserver")
+_server.set_forkserver_preload(
+    [f"dlcli.cli.{verb}" for verb in ("train", "evaluate", "predict", "runs")]
+    + [f"dlcli.workflow.{verb}" for verb in ("train", "evaluate", "predict", "runs")]
+)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a process ended: its exit status (minus the number of the signal that killed it) and what it wrote."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    def expect(self, status: int) -> "Finished":
+        """Asserts the exit status, and that no traceback reached the user."""
+        talk = f"{self.stdout}\n{self.stderr}"
+        assert "Traceback" not in talk, talk
+        assert self.status == status, f"exit status {self.status}, expected {status}\n{talk}"
+        return self
+
+
+class Process:
+    """A function at work in a process of its own, such as dlcli's ``main``."""
+
+    def __init__(self, function: Callable[..., None], arguments: Sequence[object], *, folder: Path) -> None:
+        self._output = folder / f".output-{time.monotonic_ns()}"
+        for name in ("out", "err"):
+            Path(f"{self._output}.{name}").touch()
+        self._process = _server.Process(target=_work, args=(function, arguments, folder, self._output))
+        self._process.start()
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return bool(self._process.is_alive())
+
+    def send(self, number: int) -> None:
+        """Sends a signal, which comes too late where the process has ended."""
+        assert self._process.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
+
+    def wait_for(self, path: Path, holds: Callable[[str], bool] = lambda text: True) -> None:
+        """Waits until a file exists and its text fulfils a condition; the process must not end before."""
+        wait_until(lambda: not self.is_alive() or (path.exists() and holds(path.read_text())))
+        assert self.is_alive(), f"ended before {path} came: {self.finish()}"
+
+    def finish(self) -> Finished:
+        """Waits for the end."""
+        self._process.join(WAIT_SECONDS)
+        if self.is_alive():
+            self._process.kill()
+            raise AssertionError(f"did not end: {self._read('out')}\n{self._read('err')}")
+        status = self._process.exitcode
+        assert status is not None
+        self._process.close()
+        finished = Finished(status, self._read("out"), self._read("err"))
+        for name in ("out", "err"):
+            Path(f"{self._output}.{name}").unlink()
+        return finished
+
+    def _read(self, name: str) -> str:
+        return Path(f"{self._output}.{name}").read_text()
+
+
+def start(*arguments: object, folder: Path, prepare: Prepare | None = None) -> Process:
+    """Starts ``dlcli`` with these arguments in a folder."""
+    return Process(_main, ([str(argument) for argument in arguments], prepare), folder=folder)
+
+
+def run(*arguments: object, folder: Path, prepare: Prepare | None = None) -> Finished:
+    """Runs ``dlcli`` with these arguments in a folder to its end."""
+    return start(*arguments, folder=folder, prepare=prepare).finish()
+
+
+def call(function: Callable[..., None], *arguments: object, folder: Path) -> Finished:
+    """Calls a function of a module that can be imported, in a process of its own, to its end."""
+    return Process(function, arguments, folder=folder).finish()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Waits until a condition holds."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def _work(function: Callable[..., None], arguments: Sequence[object], folder: Path, output: Path) -> None:
+    """What the forked process does."""
+    for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
+        descriptor = os.open(f"{output}.{name}", os.O_WRONLY | os.O_APPEND)
+        os.dup2(descriptor, stream.fileno())
+    os.chdir(folder)
+    function(*arguments)
+
+
+def _main(arguments: list[str], prepare: Prepare | None) -> None:
+    if prepare is not None:
+        prepare()
+    from dlcli.cli import main
+
+    sys.argv = ["dlcli", *arguments]
+    main()
+
+
+# What tests do to a process -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class KillAtCall:
+    """Kills the process, as kill -9 does, at the k-th call of any of some functions, counted from 1.
+
+    ``functions`` are named as in ``os.fsync`` or ``dlcli.training.checkpoint.save``; the kill comes before or ``after``
+    the call.
+    """
+
+    functions: tuple[str, ...]
+    call: int
+    after: bool = False
+
+    def __call__(self) -> None:
+        count = 0
+
+        def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                nonlocal count
+                count += 1
+                own = count
+                if own == self.call and not self.after:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                result = function(*args, **kwargs)
+                if own == self.call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return result
+
+            return wrapper
+
+        for name in self.functions:
+            replace(name, counted)
+
+
+@dataclass(frozen=True)
+class HoldAtCall:
+    """Makes the file ``reached`` when a function is called for the k-th time, and waits while it exists."""
+
+    function: str
+    reached: Path
+    call: int = 1
+
+    def __call__(self) -> None:
+        count = 0
+
+        def held(function: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                nonlocal count
+                count += 1
+                if count == self.call:
+                    self.reached.touch()
+                    while self.reached.exists():
+                        time.sleep(0.005)
+                return function(*args, **kwargs)
+
+            return wrapper
+
+        replace(self.function, held)
+
+
+def without_plots() -> None:
+    """Draws no plots, which take most of the time of a tiny run."""
+    import dlcli.report.plots as plots
+
+    for name in ("learning_curves", "confusion_matrix", "sample_batch", "mistakes"):
+        setattr(plots, name, lambda *args, **keys: b"")
+
+
+def replace(name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Replaces ``module.function`` in this process, wherever dlcli has it, by what ``wrap`` makes of it."""
+    module_name, _, function_name = name.rpartition(".")
+    module = importlib.import_module(module_name)
+    function = getattr(module, function_name)
+    wrapped = wrap(function)
+    users = [other for key, other in sys.modules.items() if key.startswith("dlcli.")]
+    for user in (module, *users):
+        if getattr(user, function_name, None) is function:
+            setattr(user, function_name, wrapped)

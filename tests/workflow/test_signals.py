@@ -1,0 +1,172 @@
+"""Ctrl-C and SIGTERM at any time, two processes on one run, and a loss that is not finite."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import processes  # type: ignore[import-not-found]
+import pytest
+from run_outcome import assert_same, leftovers, outcome  # type: ignore[import-not-found]
+
+from dlcli.rundir import read_csv
+
+SIGNALS = [pytest.param(signal.SIGINT, 130, id="Ctrl-C"), pytest.param(signal.SIGTERM, 143, id="SIGTERM")]
+
+
+@dataclass(frozen=True)
+class HeldAt:
+    """Draws no plots, and waits at a call of a function while the file ``held`` exists."""
+
+    function: str
+    call: int = 1
+
+    def __call__(self) -> None:
+        processes.without_plots()
+        processes.HoldAtCall(self.function, Path("held"), self.call)()
+
+
+def status(run: Path) -> str:
+    return str(json.loads((run / "run.json").read_text())["status"])
+
+
+@pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
+def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exit_status: int) -> None:
+    """In a save of the second stage, with a second process, other verbs and the signal coming while it lasts."""
+    run, held = folder / "runs" / "everything", folder / "held"
+    hold = HeldAt("dlcli.training.checkpoint.save", call=9)
+    process = processes.start("train", "everything.yaml", folder=folder, prepare=hold)
+    process.wait_for(held)
+    assert status(run) == "running"
+    for arguments in (("train", "--resume", "everything"), ("runs", "remove", "everything", "--yes")):
+        refused = processes.run(*arguments, folder=folder).expect(2)
+        assert refused.stderr == "runs/everything: another process is working on this run. Wait for it or stop it.\n"
+        assert refused.stdout == ""
+    listed = processes.run("runs", "list", "--json", folder=folder).expect(0)
+    assert [(found["name"], found["status"]) for found in json.loads(listed.stdout)] == [("everything", "running")]
+    unfinished = processes.run("evaluate", folder=folder).expect(2)
+    assert unfinished.stderr == (
+        "runs/everything: has no model.keras: its training is not complete. "
+        "Go on with: dlcli train --resume runs/everything\n"
+    )
+
+    process.send(number)
+    held.unlink()
+    done = process.finish().expect(exit_status)
+    last_line = done.stderr.splitlines()[-1]
+    assert last_line.startswith("stopped in epoch ")
+    assert last_line.endswith(". Go on with: dlcli train --resume runs/everything")
+    assert done.stdout == ""
+    assert status(run) == "interrupted"
+    assert leftovers(run) == []
+
+    command = last_line.partition("Go on with: dlcli ")[2].split()
+    processes.run(*command, folder=folder, prepare=processes.without_plots).expect(0)
+    assert_same(outcome(never_stopped), outcome(run))
+
+
+@pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
+def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status: int) -> None:
+    run, held = folder / "runs" / "tiny", folder / "held"
+    hold = HeldAt("dlcli.workflow.evaluate.evaluate_split")
+    process = processes.start("train", "tiny.yaml", folder=folder, prepare=hold)
+    process.wait_for(held)
+    process.send(number)
+    done = process.finish().expect(exit_status)
+    assert done.stderr.splitlines()[-1].endswith("Go on with: dlcli train --resume runs/tiny")
+    assert status(run) == "interrupted"
+    before = read_csv(run / "metrics.csv")
+    processes.run("train", "--resume", "tiny", folder=folder, prepare=processes.without_plots).expect(0)
+    assert status(run) == "completed"
+    assert read_csv(run / "metrics.csv") == before  # nothing was trained again
+
+
+@pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
+@pytest.mark.parametrize(
+    "function",
+    ["dlcli.data.digits.read_digits", "dlcli.workflow.job.build_classifier", "dlcli.report.plots.sample_batch"],
+)
+def test_stopped_before_training_leaves_nothing(folder: Path, number: int, exit_status: int, function: str) -> None:
+    process = processes.start("train", "tiny.yaml", folder=folder, prepare=HeldAt(function))
+    process.wait_for(folder / "held")
+    process.send(number)
+    done = process.finish().expect(exit_status)
+    assert done.stderr.split() == ["Terminated." if number == signal.SIGTERM else "Interrupted."]
+    assert not (folder / "runs").exists() or list((folder / "runs").iterdir()) == []
+
+
+def stop_at_start(folder: Path, number: int, seconds: float) -> processes.Finished:
+    """Sends a signal to the installed command some seconds after its start."""
+    with subprocess.Popen(
+        [processes.DLCLI, "train", "tiny.yaml", "--epochs", "100000"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        time.sleep(seconds)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=processes.WAIT_SECONDS)
+    return processes.Finished(process.returncode, out, err)
+
+
+def test_stopped_while_tensorflow_is_loaded(folder: Path) -> None:
+    done = stop_at_start(folder, signal.SIGTERM, 1.0).expect(143)
+    assert done.stdout == ""
+    assert done.stderr in ("Terminated.\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
+def test_stopped_at_any_time_of_the_start(folder: Path, number: int, exit_status: int) -> None:
+    moments = random.Random(number)
+    for _ in range(12):
+        done = stop_at_start(folder, number, moments.uniform(0.3, 6)).expect(exit_status)
+        assert done.stdout == ""
+        for run in (folder / "runs").glob("*"):
+            assert (run / "run.json").exists(), f"{list(run.iterdir())}: {done}"
+            assert leftovers(run) == []
+
+
+# A loss that is not finite --------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_at_once(folder: Path) -> None:
+    done = processes.run("train", "tiny.yaml", "-s", "train.optimizer.learning_rate=1e30", folder=folder).expect(1)
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith("the loss or gradient is not finite in epoch 1, near step ")
+    assert "Try a lower train.optimizer.learning_rate" in done.stderr
+    run = folder / "runs" / "tiny"
+    assert status(run) == "failed"
+    assert not (run / "model.keras").exists()
+    shown = processes.run("runs", "show", folder=folder).expect(0)
+    assert "status: failed" in shown.stdout
+
+
+def test_the_last_finite_checkpoint_stays(folder: Path) -> None:
+    stages = "[{name: good, epochs: 2}, {name: bad, epochs: 2, learning_rate: 1e30}]"
+    recipe = (folder / "tiny.yaml").read_text().replace("  epochs: 2\n", f"  stages: {stages}\n")
+    (folder / "diverging.yaml").write_text(recipe)
+    done = processes.run("train", "diverging.yaml", folder=folder, prepare=processes.without_plots).expect(1)
+    assert "not finite in epoch 3" in done.stderr
+    assert "The last checkpoint, of epoch 2, stands." in done.stderr
+    run = folder / "runs" / "diverging"
+    assert status(run) == "failed"
+    assert [row["epoch"] for row in read_csv(run / "metrics.csv")] == ["1", "2"]
+    assert json.loads((run / "checkpoints.json").read_text())["last"] == "0002-00000008"
+    again = processes.run("train", "--resume", "diverging", folder=folder, prepare=processes.without_plots).expect(1)
+    assert "not finite in epoch 3" in again.stderr  # it is as reproducible as everything else
+    assert [row["epoch"] for row in read_csv(run / "metrics.csv")] == ["1", "2"]
+
+
+# The reader of stdout has gone ----------------------------------------------------------------------------------------
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    program = f"{processes.DLCLI} recipe schema | {sys.executable} -c 'import sys; sys.stdin.read(10)'"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
