@@ -255,7 +255,7 @@ class RunDir:
 
     def remove_leftovers(self) -> None:
         """Removes what a killed process left unfinished; the caller holds the lock."""
-        for leftover in self.path.rglob(f"{TEMPORARY}*"):
+        for leftover in list(self.path.rglob(f"{TEMPORARY}*")):
             if leftover.is_dir():
                 shutil.rmtree(leftover)
             else:

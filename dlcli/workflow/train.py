@@ -49,7 +49,6 @@ def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device,
     except BaseException:  # nothing half-written
         shutil.rmtree(run.path)
         raise
-    describe(job, run)
     return _train_and_finish(run, job)
 
 
@@ -76,7 +75,6 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     check_same_data(run, job.dataset)
     run.remove_leftovers()
     run.update_info(status="running", resumed=[*info.get("resumed", []), {"time": now(), "command": command()}])
-    describe(job, run)
     return _train_and_finish(run, job)
 
 
@@ -107,7 +105,6 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
         config=config,
         extended=[*info.get("extended", []), {"time": now(), "command": command(), "from": done, "to": total}],
     )
-    describe(job, run)
     return _train_and_finish(run, job)
 
 
@@ -233,9 +230,9 @@ class _Observer:
 
 
 def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
-    job.talk.log = run.log
     tensorboard = TensorBoard(run.tensorboard)
     try:
+        describe(job, run)
         loop = job.loop(run, _Observer(run, job.best_metric, job.talk, tensorboard))
         _go_back(run, loop, job.talk)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])

@@ -85,7 +85,7 @@ def test_what_cannot_be_predicted(tmp_path: Path, save_picture: Save) -> None:
     nothing = "Nothing to predict: give JPEG, PNG, BMP or GIF files, or folders of them."
     assert fault(bad).splitlines() == [f"{bad}: the file is empty.", nothing]
     (tmp_path / "empty").mkdir()
-    assert fault(tmp_path / "empty") == nothing
+    assert fault(tmp_path / "empty") == f"'{tmp_path / 'empty'}': holds no picture to predict."
     np.savez(tmp_path / "x.npz", images=np.zeros((1, 8, 6)))
     assert fault(tmp_path / "x.npz") == f"{tmp_path}/x.npz: there must be an array x or x_test. Received 'images'."
     picture = save_picture("a.png")

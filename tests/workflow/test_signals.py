@@ -49,10 +49,8 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
     listed = processes.run("runs", "list", "--json", folder=folder).expect(0)
     assert [(found["name"], found["status"]) for found in json.loads(listed.stdout)] == [("everything", "running")]
     unfinished = processes.run("evaluate", folder=folder).expect(2)
-    assert unfinished.stderr == (
-        "runs/everything: has no model.keras: its training is not complete. "
-        "Go on with: dlcli train --resume runs/everything\n"
-    )
+    assert unfinished.stderr.startswith("runs/everything: has no model.keras")
+    assert unfinished.stderr.endswith("dlcli train --resume runs/everything\n")
 
     process.send(number)
     held.unlink()

@@ -1,0 +1,184 @@
+"""A disk that is full, pictures that vanish or are damaged: a line that says so, nothing lost, and an exact way on."""
+
+import errno
+import json
+import random
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+from PIL import Image
+from run_outcome import assert_same, leftovers, outcome, rows  # type: ignore[import-not-found]
+
+FUNCTIONS = ("os.fsync", "os.rename", "os.replace", "dlcli.rundir.write_file", "keras.Model.save")
+NUM_CALLS = 300  # about as many as everything.yaml makes of them
+
+
+@dataclass(frozen=True)
+class FullDisk:
+    """From the k-th call on, what writes to the disk fails."""
+
+    call: int
+
+    def __call__(self) -> None:
+        processes.without_plots()
+        count = 0
+
+        def failing(function: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapper(*args: Any, **keys: Any) -> Any:
+                nonlocal count
+                count += 1
+                if count >= self.call:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return function(*args, **keys)
+
+            return wrapper
+
+        import keras
+
+        keras.Model.save = failing(keras.Model.save)
+        for name in FUNCTIONS[:-1]:
+            processes.replace(name, failing)
+
+
+def fill_disk_and_resume(folder: Path, never_stopped: Path, call: int) -> None:
+    run = folder / "runs" / "everything"
+    done = processes.run("train", "everything.yaml", folder=folder, prepare=FullDisk(call)).expect(2)
+    assert done.stdout == ""
+    last_line = done.stderr.splitlines()[-1]
+    assert "No space left on device" in last_line
+    if not run.exists():  # before it was a run; nothing is left of it
+        return
+    assert last_line.endswith("go on with: dlcli train --resume runs/everything")
+    assert leftovers(run) == []
+    processes.run("train", "--resume", "everything", folder=folder, prepare=processes.without_plots).expect(0)
+    assert_same(outcome(never_stopped), outcome(run))
+
+
+@pytest.mark.parametrize("call", [5, 60, 151])
+def test_a_full_disk(folder: Path, never_stopped: Path, call: int) -> None:
+    fill_disk_and_resume(folder, never_stopped, call)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_full_disk_at_any_time(folder: Path, never_stopped: Path) -> None:
+    for call in sorted(random.Random(0).sample(range(1, NUM_CALLS), 30)):
+        fill_disk_and_resume(folder, never_stopped, call)
+        shutil.rmtree(folder / "runs", ignore_errors=True)
+
+
+# Pictures -------------------------------------------------------------------------------------------------------------
+
+PICTURES = """\
+task: classification
+data: {kind: folder, path: photos, image_size: [10, 10], validation: 0.25, test: 0}
+model: {kind: convnet, blocks: [{filters: 4, dropout: 0.2}]}
+train: {epochs: 3, batch_size: 7, checkpoint: {steps: 2}}
+"""
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with 40 pictures in two classes, and photos.yaml beside it."""
+    rng = np.random.default_rng(5)
+    for i in range(40):
+        path = tmp_path / "photos" / ("cat", "dog")[i % 2] / f"{i:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12 + i % 3, 10, 3), np.uint8)).save(path)
+    (tmp_path / "photos.yaml").write_text(PICTURES)
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class DecodingEachEpoch:
+    """Pictures are decoded in each epoch, as those of a large data set are; killed at, or waiting in, the k-th save."""
+
+    kill_at: int | None = None
+    hold_at: int | None = None
+
+    def __call__(self) -> None:
+        import dlcli.workflow.data
+
+        processes.without_plots()
+        dlcli.workflow.data.MEMORY_BYTES = 0
+        if self.kill_at is not None:
+            processes.KillAtCall(("dlcli.training.checkpoint.save",), self.kill_at)()
+        if self.hold_at is not None:
+            processes.HoldAtCall("dlcli.training.checkpoint.save", Path("held"), self.hold_at)()
+
+
+def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path) -> None:
+    command = ("train", "photos.yaml", "--name")
+    processes.run(*command, "memory", folder=photos, prepare=processes.without_plots).expect(0)
+    killed = processes.run(*command, "files", folder=photos, prepare=DecodingEachEpoch(kill_at=5))
+    assert killed.status == -signal.SIGKILL
+    last = json.loads((photos / "runs" / "files" / "checkpoints.json").read_text())["last"]
+    assert int(last.partition("-")[2]) % 5 != 0  # in the middle of an epoch of five steps
+    processes.run("train", "--resume", "files", folder=photos, prepare=DecodingEachEpoch()).expect(0)
+    one, other = outcome(photos / "runs" / "memory"), outcome(photos / "runs" / "files")
+    for different in ("config", "config.yaml"):  # they bear the run's name
+        del one[different], other[different]
+    assert_same(one, other)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"no picture")], ids=["lost", "damaged"])
+def test_a_picture_that_is_gone_while_training(photos: Path, damage: Callable[[Path], Any]) -> None:
+    process = processes.start("train", "photos.yaml", folder=photos, prepare=DecodingEachEpoch(hold_at=3))
+    process.wait_for(photos / "held")
+    split = (photos / "runs" / "photos" / "split.csv").read_text()
+    victim = next(line.split(",")[0] for line in split.splitlines() if ",train," in line)
+    path = photos / "photos" / victim
+    content = path.read_bytes()
+    damage(path)
+    (photos / "held").unlink()
+    done = process.finish().expect(2)
+    assert victim in done.stderr.splitlines()[-1]
+    assert json.loads((photos / "runs" / "photos" / "run.json").read_text())["status"] == "failed"
+    gone = processes.run("train", "--resume", "photos", folder=photos, prepare=processes.without_plots).expect(2)
+    assert victim in gone.stderr
+    path.write_bytes(content)
+    processes.run("train", "--resume", "photos", folder=photos, prepare=processes.without_plots).expect(0)
+    assert [row["epoch"] for row in rows(photos / "runs" / "photos")] == ["1", "2", "3"]
+
+
+def test_bad_pictures_among_good_ones(photos: Path) -> None:
+    cut, text = photos / "photos" / "cat" / "cut.png", photos / "photos" / "dog" / "text.jpg"
+    cut.write_bytes((photos / "photos" / "cat" / "00.png").read_bytes()[:80])
+    text.write_text("no picture")
+    done = processes.run("train", "photos.yaml", folder=photos).expect(2)
+    lines = done.stderr.splitlines()
+    assert any("cat/cut.png" in line for line in lines)
+    assert any("dog/text.jpg" in line for line in lines)
+    assert "data.on_bad_image" in done.stderr
+    assert not (photos / "runs").exists()
+    skip = ("train", "photos.yaml", "-s", "data.on_bad_image=skip", "--epochs", "1")
+    done = processes.run(*skip, folder=photos, prepare=processes.without_plots).expect(0)
+    assert "left out: 2" in done.stderr
+    info = json.loads((photos / "runs" / "photos" / "run.json").read_text())
+    assert sorted(name for name, _ in info["data"]["left_out"]) == ["cat/cut.png", "dog/text.jpg"]
+    assert sum(info["data"]["samples"].values()) == 40
+    assert cut.exists()
+    assert text.read_text() == "no picture"
+
+
+@pytest.mark.parametrize("fault", ["one class", "no pictures", "empty class"])
+def test_folders_that_cannot_be_trained_on(photos: Path, fault: str) -> None:
+    folder = photos / "photos"
+    if fault == "one class":
+        shutil.rmtree(folder / "dog")
+    elif fault == "empty class":
+        (folder / "mouse").mkdir()
+    else:
+        shutil.rmtree(folder)
+        (folder / "cat").mkdir(parents=True)
+        (folder / "cat" / "notes.txt").write_text("notes")
+    done = processes.run("train", "photos.yaml", folder=photos).expect(2)
+    assert str(folder) in done.stderr
+    assert not (photos / "runs").exists()
