@@ -215,7 +215,7 @@ def _show_plan(plan: dict[str, Any], as_json: bool) -> None:
     for stage in plan["schedule"]:
         rates = ", ".join(f"{rate:.4g} at the {place}" for place, rate in stage["learning_rate"].items())
         click.echo(
-            f"stage {stage['name']}: {stage['epochs']} epochs, {stage['steps']:,} steps, "
+            f"stage {stage['name']}: epochs {stage['epochs']}, steps {stage['steps']:,}, "
             f"{stage['trainable_parameters']:,} trainable parameters; learning rate {rates} step"
         )
     shapes = ", ".join(f"{name} {shape}" for name, shape in plan["batch"].items())

@@ -111,6 +111,8 @@ def section_for(path: Path, trained_on: ImageData, pictures: dict[str, Any]) -> 
         InputError: the path is none of these.
     """
     common: dict[str, Any] = {**pictures, "path": str(path.absolute()), "validation": 0.0, "test": 0.0}
+    if isinstance(trained_on, (Folder, Csv)) and path.suffix != ".npz":
+        common["on_bad_image"] = trained_on.on_bad_image
     if path.is_dir():
         return Folder(kind="folder", **common)
     if path.suffix == ".csv":

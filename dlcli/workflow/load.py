@@ -36,6 +36,13 @@ def load_model(run: RunDir) -> keras.Model:
     model = load_keras_file(run.model)
     if "logits" not in [layer.name for layer in model.layers]:
         raise InputError(f"{run.model}: is not the model that this run saved: it has no layer 'logits'.")
+    expected = (tuple(run.read_info()["data"].get("shape", ())), len(run.read_classes()))
+    found = (tuple(model.input_shape[1:]), model.output_shape[-1])
+    if found != expected:
+        raise InputError(
+            f"{run.model}: is not the model that this run saved: it takes samples of {found[0]} to {found[1]} classes, "
+            f"the run's have {expected[0]} and {expected[1]}."
+        )
     return model
 
 

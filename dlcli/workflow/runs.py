@@ -26,7 +26,7 @@ def summary(run: RunDir) -> dict[str, Any]:
             "metric": best.get("metric"),
             "final": info.get("final"),
         }
-    except (InputError, AttributeError):
+    except (InputError, AttributeError, OSError):
         return {"name": run.name, "status": "damaged", "final": None}
 
 

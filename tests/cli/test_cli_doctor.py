@@ -1,7 +1,6 @@
 """``dlcli doctor``."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -9,9 +8,8 @@ from pathlib import Path
 import processes  # type: ignore[import-not-found]
 
 
-def test_doctor_as_installed(tmp_path: Path) -> None:
-    done = subprocess.run([processes.DLCLI, "doctor"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done
+def test_versions_and_devices(tmp_path: Path) -> None:
+    done = processes.run("doctor", folder=tmp_path).expect(0)
     assert done.stderr == ""
     lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in done.stdout.splitlines()}
     assert {"dlcli", "python", "tensorflow", "keras", "numpy", "devices", "memory"} <= set(lines)

@@ -97,6 +97,12 @@ def run(*arguments: object, folder: Path, prepare: Prepare | None = None) -> Fin
     return start(*arguments, folder=folder, prepare=prepare).finish()
 
 
+def run_in_turn(*commands: Sequence[object], folder: Path) -> Finished:
+    """Runs several commands in one process, without plots: each but the first is faster."""
+    listed = [[str(argument) for argument in command] for command in commands]
+    return Process(_run_in_turn, (listed,), folder=folder).finish()
+
+
 def call(function: Callable[..., None], *arguments: object, folder: Path) -> Finished:
     """Calls a function of a module that can be imported, in a process of its own, to its end."""
     return Process(function, arguments, folder=folder).finish()
@@ -126,6 +132,17 @@ def _main(arguments: list[str], prepare: Prepare | None) -> None:
 
     sys.argv = ["dlcli", *arguments]
     main()
+
+
+def _run_in_turn(commands: list[list[str]]) -> None:
+    from dlcli.cli import _run
+
+    without_plots()
+    for command in commands:
+        sys.argv = ["dlcli", *command]
+        status = _run()
+        if status != 0:
+            sys.exit(status)
 
 
 # What tests do to a process -------------------------------------------------------------------------------------------

@@ -200,14 +200,16 @@ def check_frozen(run: Path) -> None:
 def test_balanced_classes_and_accumulation_give_the_weights_they_should(tmp_path: Path) -> None:
     uneven = np.concatenate([np.arange(36), np.flatnonzero(LABELS == 0)])  # ant has more than the others
     np.savez(tmp_path / "data.npz", x_train=values((6, 6))[uneven], y_train=LABELS[uneven])
-    runs = {}
-    for name, keys in {
+    keys = {
         "whole": "class_weights: balanced",
         "parts": "class_weights: balanced, gradient_accumulation: 3",
         "plain": "class_weights: null",
-    }.items():
-        text = recipe("kind: npz, path: data.npz, validation: 0, test: 0", MLP, f"epochs: 2, batch_size: 16, {keys}")
-        runs[name] = rows(train(tmp_path, text, "--name", name))
+    }
+    for name, key in keys.items():
+        text = recipe("kind: npz, path: data.npz, validation: 0, test: 0", MLP, f"epochs: 2, batch_size: 16, {key}")
+        (tmp_path / f"{name}.yaml").write_text(text)
+    processes.run_in_turn(*(["train", f"{name}.yaml", "-q"] for name in keys), folder=tmp_path).expect(0)
+    runs = {name: rows(tmp_path / "runs" / name) for name in keys}
     losses = {name: [float(row["train_loss"]) for row in table] for name, table in runs.items()}
     assert losses["parts"] == pytest.approx(losses["whole"], rel=1e-4)
     assert losses["plain"] != pytest.approx(losses["whole"], rel=1e-3)
@@ -229,21 +231,14 @@ SCHEDULES = [
 CLIPPINGS = ["kind: norm, value: 1", "kind: global_norm, value: 1", "kind: value, value: 0.1"]
 
 
-def train_all(folder: Path) -> None:
-    """Trains with each of them once, in one process."""
-    from dlcli.cli import cli
-
-    processes.without_plots()
+def test_every_optimizer_schedule_and_clipping(tmp_path: Path) -> None:
     combinations = zip(itertools.cycle(OPTIMIZERS), SCHEDULES, itertools.cycle(CLIPPINGS), strict=False)
     for number, (optimizer, schedule, clipping) in enumerate(combinations):
         keys = f"optimizer: {{{optimizer}}}, schedule: {{{schedule}}}, gradient_clipping: {{{clipping}}}"
         text = recipe("kind: digits, limit: 40", MLP, f"epochs: 4, batch_size: 10, ema: 0.5, {keys}")
-        (folder / f"{number}.yaml").write_text(text)
-        cli.main(["train", f"{number}.yaml", "--name", f"run{number}", "-q"], standalone_mode=False)
-
-
-def test_every_optimizer_schedule_and_clipping(tmp_path: Path) -> None:
-    processes.call(train_all, tmp_path, folder=tmp_path).expect(0)
+        (tmp_path / f"run{number}.yaml").write_text(text)
+    commands = (["train", f"run{number}.yaml", "-q"] for number in range(len(SCHEDULES)))
+    processes.run_in_turn(*commands, folder=tmp_path).expect(0)
     rates = [[float(row["learning_rate"]) for row in rows(tmp_path / "runs" / f"run{i}")] for i in range(5)]
     constant, step, exponential, cosine, plateau = rates
     assert constant == pytest.approx([0.01 * 4 / 5, 0.01, 0.01, 0.01], rel=1e-6)
@@ -280,7 +275,8 @@ def test_models_load_with_plain_keras_and_give_the_same(tmp_path: Path) -> None:
         "mlp": "kind: mlp, batch_norm: true, dropout: 0.2",
     }
     for name, model in models.items():
-        train(tmp_path, recipe("kind: npz, path: data.npz", model), "--name", name)
+        (tmp_path / f"{name}.yaml").write_text(recipe("kind: npz, path: data.npz", model))
+    processes.run_in_turn(*(["train", f"{name}.yaml", "-q"] for name in models), folder=tmp_path).expect(0)
     command = [sys.executable, "-I", "-c", PLAIN_KERAS, "data.npz", *models]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

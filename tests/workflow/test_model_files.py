@@ -1,6 +1,7 @@
 """Loading model files: those of Keras load, hostile and damaged ones are refused in one line."""
 
 import io
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from dlcli.errors import InputError
-from dlcli.rundir import RunDir
+from dlcli.rundir import RunDir, replace_json
 from dlcli.workflow.load import load_keras_file, load_model
 
 Change = Callable[[str, bytes], bytes | None]
@@ -118,9 +119,18 @@ def test_flipped_bytes_and_cut_files(original: Path, tmp_path: Path) -> None:
                 assert str(error).startswith(str(path))  # noqa: PT017 - a flip that harms nothing may load
 
 
-def test_a_run_without_its_model(original: Path, tmp_path: Path) -> None:
+def test_a_run_without_its_model_and_with_another(original: Path, tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    data = {"fingerprint": "", "samples": {}, "pictures": None, "shape": [4]}
+    replace_json(run.info, {"status": "interrupted", "config": {}, "data": data, "best": None, "final": None})
+    replace_json(run.labels, {"classes": ["a", "b"]})
     with pytest.raises(InputError, match=r"has no model\.keras yet"):
-        load_model(RunDir(tmp_path))
-    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="other")]).save(tmp_path / "model.keras")
+        load_model(run)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="other")]).save(run.model)
     with pytest.raises(InputError, match="no layer 'logits'"):
-        load_model(RunDir(tmp_path))
+        load_model(run)
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="logits")]).save(run.model)
+    with pytest.raises(InputError, match=r"takes samples of \(3,\) to 2 classes"):
+        load_model(run)
+    shutil.copy(original, run.model)
+    assert load_model(run).output_shape == (None, 2)

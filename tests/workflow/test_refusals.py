@@ -143,12 +143,12 @@ def test_extending_takes_the_new_total_alone(never_stopped: Path, arguments: lis
 def test_extending_equals_training_that_long_at_once(folder: Path) -> None:
     recipe = (folder / "tiny.yaml").read_text().replace("batch_size", "ema: 0.9\n  batch_size")
     (folder / "tiny.yaml").write_text(recipe)
-    for name, epochs in (("short", 2), ("long", 4)):
-        arguments = ("train", "tiny.yaml", "--name", name, "--epochs", str(epochs))
-        processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(0)
+    commands = [["train", "tiny.yaml", "--name", name, "--epochs", n, "-q"] for name, n in (("short", 2), ("long", 4))]
+    processes.run_in_turn(*commands, folder=folder).expect(0)
     runs = folder / "runs"
     short = rows(runs / "short")
-    done = processes.run("train", "--extend", "short", "--epochs", "4", folder=folder).expect(0)
+    extend = ("train", "--extend", "short", "--epochs", "4")
+    done = processes.run(*extend, folder=folder, prepare=processes.without_plots).expect(0)
     assert done.stdout.startswith("runs/short: best epoch ")
     assert rows(runs / "short")[:2] == short
     long, extended = outcome(runs / "long"), outcome(runs / "short")

@@ -166,17 +166,24 @@ def test_overrides(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
-def test_names_are_never_used_twice(folder: Path) -> None:
-    for _ in range(2):
-        run("train", "tiny.yaml", "--epochs", 1, "-q", folder=folder)
+def test_same_seed_same_run_and_no_name_is_used_twice(folder: Path) -> None:
+    command = ["train", "tiny.yaml", "--epochs", 1, "-q"]
+    processes.run_in_turn(command, command, [*command, "--seed", 1], folder=folder).expect(0)
     first, second = folder / "runs" / "tiny", folder / "runs" / "tiny-2"
-    assert rows(first) == rows(second)  # same seed, same run
     one, other = outcome(first), outcome(second)
-    for different in ("config", "config.yaml"):
+    for different in ("config", "config.yaml"):  # they bear the run's name
         del one[different], other[different]
     assert_same(one, other)
-    run("train", "tiny.yaml", "--epochs", 1, "--seed", 1, "-q", folder=folder)
     assert rows(folder / "runs" / "tiny-3")[0]["train_loss"] != rows(first)[0]["train_loss"]
+
+
+def test_two_at_once_get_two_folders(folder: Path) -> None:
+    arguments = ("train", "tiny.yaml", "--epochs", 1, "--name", "same")
+    started = [processes.start(*arguments, folder=folder, prepare=processes.without_plots) for _ in range(2)]
+    for process in started:
+        process.finish().expect(0)
+    assert sorted(path.name for path in (folder / "runs").iterdir()) == ["same", "same-2"]
+    assert rows(folder / "runs" / "same") == rows(folder / "runs" / "same-2")
 
 
 @pytest.mark.parametrize("name", ["../up", "a b", ".hidden", "a" * 81])
