@@ -14,7 +14,7 @@ def _build(section: Convnet | Lenet5 | Mlp, shape: tuple[int, ...], num_classes:
     if isinstance(section, Convnet):
         keys["blocks"] = [convnet.Block(**block) for block in keys["blocks"]]
     inputs = keras.Input(shape, name="inputs")
-    x = preprocessing.pixels(inputs, preprocessing=section.preprocessing)
+    x = preprocessing.pixels(inputs, preprocessing=section.preprocessing or "unit")
     match section:
         case Convnet():
             x = convnet.features(x, **keys)
