@@ -227,7 +227,7 @@ def test_a_class_that_train_lacks(save_classes: Save, common: Common) -> None:
 def test_a_class_that_a_split_lacks(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=2, train__y=2, train__z=2, val__x=2)
     (root / "val" / "y").mkdir()
-    assert read(root, common).warnings == ("validation has no sample of 2 classes 'y', 'z'.",)
+    assert read(root, common).warnings == ("validation has no sample of 2 of the 3 classes: 'y', 'z'.",)
 
 
 def test_a_class_too_small_for_the_splits(save_classes: Save, common: Common) -> None:

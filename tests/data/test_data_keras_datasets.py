@@ -168,7 +168,7 @@ def test_the_cifar100_archive(tmp_path: Path, common: Common, monkeypatch: pytes
     dataset = read({**common, "validation": 0.0}, "cifar100", path)
     assert dataset.splits["train"].labels.tolist() == (Y + 90).tolist()
     assert dataset.classes[99] == "worm"
-    assert "train has no sample of 90 classes 'apple'" in dataset.warnings[0]
+    assert "train has no sample of 90 of the 100 classes: 'apple'" in dataset.warnings[0]
 
 
 class Bomb:
