@@ -188,13 +188,13 @@ def test_changed_data_are_refused_with_the_difference(tmp_path: Path) -> None:
         "task: classification\ndata: {kind: npz, path: data.npz}\nmodel: {kind: mlp, units: [4]}\n"
         "train: {epochs: 3, batch_size: 8}\n"
     )
-    assert processes.run("train", "npz.yaml", folder=tmp_path, prepare=KILL_AT_SECOND_SAVE).status == -9
+    assert processes.run("train", "npz.yaml", folder=tmp_path, prepare=kill_at_second_save).status == -9
     run = tmp_path / "runs" / "npz"
 
     def difference(**changed: np.ndarray) -> str:
         np.savez(data, **{**arrays, **changed})
         line = refused(run, "train", "--resume", "npz", "-q")
-        before, after = "the data are not those that the run began with: ", ". Put them back to resume"
+        before, after = "the data are not those that the run began with: ", ". Put them back"
         assert line.startswith(f"runs/npz: {before}")
         return line.partition(before)[2].partition(after)[0]
 
@@ -212,9 +212,11 @@ def test_changed_data_are_refused_with_the_difference(tmp_path: Path) -> None:
     assert "no such file or folder" in refused(run, "train", "--resume", "npz", "-q")
     np.savez(data, **arrays)
     processes.run("train", "--resume", "npz", folder=tmp_path, prepare=processes.without_plots).expect(0)
+    np.savez(data, **{**arrays, "x_train": pixels})
+    assert "1 sample changed (train/17)" in refused(run, "evaluate", "npz", "-q")
 
 
-def KILL_AT_SECOND_SAVE() -> None:
+def kill_at_second_save() -> None:
     processes.without_plots()
     processes.KillAtCall(("dlcli.training.checkpoint.save",), 2)()
 

@@ -233,7 +233,7 @@ def test_dry_run_shows_all_and_writes_nothing(folder: Path) -> None:
         "logits",
         "2,542",
         "MiB",
-        "2 epochs, 8 steps",
+        "epochs 2, steps 8",
         "learning rate 0.01",
         "batch: x [16, 12, 12, 1]",
     ):
