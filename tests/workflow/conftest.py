@@ -1,5 +1,6 @@
 """Runs that many tests look at, each trained once."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def as_installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, proces
     """A folder in which the installed command trained tiny.yaml with all that belongs to it, and what it said."""
     folder: Path = tmp_path_factory.mktemp("as_installed")
     (folder / "tiny.yaml").write_text(TINY)
-    done = subprocess.run([processes.DLCLI, "train", "tiny.yaml"], cwd=folder, capture_output=True, text=True)
+    command, environment = [processes.DLCLI, "train", "tiny.yaml"], {**os.environ, **processes.WITHOUT_GPU}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return folder, processes.Finished(done.returncode, done.stdout, done.stderr).expect(0)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 DLCLI = Path(sys.executable).parent / "dlcli"
+WITHOUT_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}  # the same to the bit: that is promised on CPU
 WAIT_SECONDS = 120  # for anything that should take a few; a bound on tests that hang, not a measurement
 
 Prepare = Callable[[], None]  # called in the process before dlcli starts; importable by its name
@@ -51,7 +52,7 @@ class Process:
         self._output = folder / f".output-{time.monotonic_ns()}"
         for name in ("out", "err"):
             Path(f"{self._output}.{name}").touch()
-        self._process = _server.Process(target=_work, args=(function, arguments, folder, self._output))
+        self._process = _server.Process(target=_work, args=(function, arguments, folder, self._output), daemon=True)
         self._process.start()
 
     def is_alive(self) -> bool:
@@ -64,9 +65,9 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._process.pid, number)
 
-    def wait_for(self, path: Path, holds: Callable[[str], bool] = lambda text: True) -> None:
-        """Waits until a file exists and its text fulfils a condition; the process must not end before."""
-        wait_until(lambda: not self.is_alive() or (path.exists() and holds(path.read_text())))
+    def wait_for(self, path: Path) -> None:
+        """Waits until a file exists; the process must not end before."""
+        wait_until(lambda: path.exists() or not self.is_alive())
         assert self.is_alive(), f"ended before {path} came: {self.finish()}"
 
     def finish(self) -> Finished:
@@ -122,6 +123,7 @@ def _work(function: Callable[..., None], arguments: Sequence[object], folder: Pa
         descriptor = os.open(f"{output}.{name}", os.O_WRONLY | os.O_APPEND)
         os.dup2(descriptor, stream.fileno())
     os.chdir(folder)
+    os.environ.update(WITHOUT_GPU)
     function(*arguments)
 
 

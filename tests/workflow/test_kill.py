@@ -152,6 +152,24 @@ def test_killed_fifty_times(folder: Path, never_stopped: Path, seed: int) -> Non
     kill_and_compare(folder, never_stopped, seed=seed, num_kills=10)
 
 
+NUM_SAVES = 26  # of everything.yaml: at the ends of 11 epochs of 5 steps, and at every third step
+
+
+def kill_at_last_cleaning() -> None:
+    processes.without_plots()
+    processes.KillAtCall(("dlcli.training.checkpoint._remove_unnamed",), NUM_SAVES)()
+
+
+def test_killed_in_the_last_save_before_old_checkpoints_are_removed(folder: Path, never_stopped: Path) -> None:
+    run = folder / "runs" / "everything"
+    done = processes.run("train", "everything.yaml", folder=folder, prepare=kill_at_last_cleaning)
+    assert done.status == -signal.SIGKILL
+    assert json.loads((run / "checkpoints.json").read_text()) == outcome(never_stopped)["checkpoints"]
+    assert len(list((run / "checkpoints").iterdir())) > 2
+    processes.run("train", "--resume", "everything", folder=folder, prepare=processes.without_plots).expect(0)
+    assert_same(outcome(never_stopped), outcome(run))
+
+
 # Extending ------------------------------------------------------------------------------------------------------------
 
 EXTEND = ("train", "--extend", "everything", "--epochs", str(EVERYTHING_EPOCHS + 2))
