@@ -64,7 +64,7 @@ def save(run: RunDir, name: str, variables: Variables, state: Mapping[str, Any],
     if best:
         names["best"] = name
     replace_json(run.path / "checkpoints.json", names)
-    _remove_unnamed(run, set(names.values()))
+    remove_unnamed(run)
 
 
 def _write(folder: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
@@ -96,7 +96,9 @@ def _names(run: RunDir) -> dict[str, str]:
     return {key: str(value) for key, value in read_json(path).items()} if path.exists() else {}
 
 
-def _remove_unnamed(run: RunDir, named: set[str]) -> None:
+def remove_unnamed(run: RunDir) -> None:
+    """Removes checkpoints that checkpoints.json no longer names: older ones, and what a kill left of that."""
+    named = set(_names(run).values())
     for folder in run.checkpoints.iterdir():
         if folder.name not in named:
             shutil.rmtree(folder)

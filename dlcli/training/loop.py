@@ -245,6 +245,7 @@ class Loop:
     def resume(self, saved: checkpoint.Saved) -> None:
         """Goes back to a checkpoint: variables, state, and metrics.csv cut to it."""
         self._restore(saved)
+        checkpoint.remove_unnamed(self._run)
         self.cut_metrics()
 
     def cut_metrics(self) -> None:

@@ -157,7 +157,7 @@ NUM_SAVES = 26  # of everything.yaml: at the ends of 11 epochs of 5 steps, and a
 
 def kill_at_last_cleaning() -> None:
     processes.without_plots()
-    processes.KillAtCall(("dlcli.training.checkpoint._remove_unnamed",), NUM_SAVES)()
+    processes.KillAtCall(("dlcli.training.checkpoint.remove_unnamed",), NUM_SAVES)()
 
 
 def test_killed_in_the_last_save_before_old_checkpoints_are_removed(folder: Path, never_stopped: Path) -> None:
