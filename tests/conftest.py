@@ -1,12 +1,16 @@
 """What all tests share: TensorFlow without its chatter, and where the real data are."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+# a shell ignores Ctrl-C for what it starts in the background, and every process started from here would too
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 

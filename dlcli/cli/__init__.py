@@ -8,6 +8,7 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -15,6 +16,8 @@ import click
 
 from dlcli import __version__
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
+
+Handler = Callable[[int, FrameType | None], Any]
 
 VERBS = ("train", "evaluate", "predict", "runs", "recipe", "doctor", "completion")
 
@@ -55,7 +58,13 @@ def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:
 
 def main() -> NoReturn:
     """Runs the command line and exits."""
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    handlers: tuple[tuple[int, Handler], ...] = (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, _raise_terminated),
+    )
+    for number, handler in handlers:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and the background of a script have it
+            signal.signal(number, handler)
     status = _run()
     for number in (signal.SIGINT, signal.SIGTERM):  # all is said and done: the interpreter's end is not to be cut short
         signal.signal(number, signal.SIG_IGN)

@@ -67,12 +67,13 @@ class Batches:
         if self._pixels is not None:
             return tf.constant(order)
         batches = tf.data.Dataset.from_tensor_slices(order[first_step * self.batch_size :]).batch(self.batch_size)
-        return iter(batches.map(self._decode, num_parallel_calls=1).prefetch(PREFETCH))
+        decode = tf.autograph.experimental.do_not_convert(self._decode)
+        return iter(batches.map(decode, num_parallel_calls=1).prefetch(PREFETCH))
 
     def element(self, source: Any, step: Any) -> dict[str, Any]:
         """Traced: the element of a step of the epoch: ``index``, int64 ``[b]``, and for files ``pixels``."""
         if self._pixels is None:
-            return next(source)
+            return dict(source.get_next())
         return {"index": source[step * self.batch_size : (step + 1) * self.batch_size]}
 
     def _decode(self, index: Any) -> dict[str, Any]:

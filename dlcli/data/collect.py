@@ -9,7 +9,7 @@ import numpy as np
 from dlcli.data.assemble import as_samples, leave_unsized
 from dlcli.data.images import PicturePolicy
 from dlcli.data.listing import NUM_NAMED, name_some
-from dlcli.data.npz import Layout, list_arrays, read_arrays, to_samples
+from dlcli.data.npz import BRING_TO_RANGE, Layout, list_arrays, read_arrays, to_samples
 from dlcli.data.samples import NO_LABEL, LeftOut, Samples
 from dlcli.data.scan import Checked, Progress, check_pictures, find_pictures, printable
 from dlcli.errors import InputError
@@ -90,7 +90,7 @@ def _collect_arrays(
     if key is None:
         raise InputError(f"{file}: there must be an array x or x_test. Received {name_some(others) or 'none'}.")
     layout: Layout = "image" if policy is not None else "signal" if len(shape) == 2 else "volume"
-    x = to_samples(arrays[key], f"{file}: {key}", layout=layout, value_range=value_range)
+    x = to_samples(arrays[key], f"{file}: {key}", layout=layout, value_range=value_range, remedy=BRING_TO_RANGE)
     if policy is None and x.shape[1:] != shape:
         raise InputError(f"{file}: {key} must hold samples of shape {shape}, as in training. Received {x.shape[1:]}.")
     listing = list_arrays(file.name, x, np.full(len(x), NO_LABEL, np.int32), f"{file}: {key}")

@@ -55,7 +55,7 @@ def read_csv(
         InputError: the table is not as described, rows contradict each other, or pictures cannot be read.
     """
     table = Path(path)
-    rows = list(_read_rows(table, image=image, label=label, split=split, group=group))
+    rows = _read_rows(table, image=image, label=label, split=split, group=group)
     if not rows:
         raise InputError(f"{table}: there must be rows below the header. Received none.")
     rows, left_out = _drop_repeated(table, rows)
@@ -95,11 +95,11 @@ def read_csv(
     )
 
 
-def _read_rows(table: Path, *, image: str, label: str, split: str | None, group: str | None) -> Iterator[Row]:
+def _read_rows(table: Path, *, image: str, label: str, split: str | None, group: str | None) -> list[Row]:
     """The rows of the table, without empty lines.
 
     Raises:
-        InputError: it is no such table; faults of rows are reported together.
+        InputError: it is no such table; faults of rows are reported together, and with them files that are not there.
     """
     text = _read_text(table)
     header_line = text.split("\n", 1)[0]
@@ -111,31 +111,31 @@ def _read_rows(table: Path, *, image: str, label: str, split: str | None, group:
         for role, name in (("image", image), ("label", label), ("split", split), ("group", group))
         if name is not None
     }
-    faults = []
+    rows: list[Row] = []
+    faults: list[tuple[int, str]] = []
     for line, values in records:
         if len(values) != len(header):
-            faults.append(
-                f"{table}:{line}: a row must have {len(header)} values as the header. Received {len(values)}."
-            )
+            faults.append((line, f"a row must have {len(header)} values as the header. Received {len(values)}."))
             continue
         cells = {role: values[column].strip() for role, column in columns.items()}
         empty = [role for role, cell in cells.items() if not cell]
         if empty:
             column = header[columns[empty[0]]]
-            faults.append(f"{table}:{line}: column '{column}' must not be empty.")
+            faults.append((line, f"column '{column}' must not be empty."))
             continue
         own_split = SPLIT_OF.get(cells.get("split", "train").lower())
         if own_split is None:
-            faults.append(
-                f"{table}:{line}: column '{split}' must be train, validation (or val) or test. "
-                f"Received '{cells['split']}'."
-            )
+            must = f"column '{split}' must be train, validation (or val) or test."
+            faults.append((line, f"{must} Received '{cells['split']}'."))
             continue
         file = os.path.normpath(cells["image"])
-        yield Row(line, printable(file), table.parent / file, cells["label"], own_split, cells.get("group", ""))
+        rows.append(Row(line, printable(file), table.parent / file, cells["label"], own_split, cells.get("group", "")))
     if faults:
+        faults += [(row.line, f"{row.name}: no such file.") for row in rows if not os.path.lexists(row.file)]
+        lines = [f"{table}:{line}: {text}" for line, text in sorted(faults)[:NUM_NAMED]]
         more = [f"… and {len(faults) - NUM_NAMED} more rows"] if len(faults) > NUM_NAMED else []
-        raise InputError("\n".join(faults[:NUM_NAMED] + more))
+        raise InputError("\n".join(lines + more))
+    return rows
 
 
 def _read_text(table: Path) -> str:

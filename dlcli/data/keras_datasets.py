@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from dlcli.data.assemble import assemble_pictures
 from dlcli.data.files import open_input
 from dlcli.data.listing import CommonKeys
-from dlcli.data.npz import SUFFIXES, Arrays, list_arrays, read_splits, to_samples
+from dlcli.data.npz import BRING_TO_RANGE, SUFFIXES, Arrays, list_arrays, read_splits, to_samples
 from dlcli.data.samples import Dataset, LeftOut
 from dlcli.errors import InputError
 
@@ -115,7 +115,7 @@ def read_keras_dataset(*, kind: Kind, path: str | Path | None, **common: Unpack[
     for split, suffix in SUFFIXES.items():
         if f"x_{suffix}" in arrays:
             where = f"{source}: x_{suffix}"
-            x = to_samples(arrays[f"x_{suffix}"], where, layout="image", value_range=(0, 255))
+            x = to_samples(arrays[f"x_{suffix}"], where, layout="image", value_range=(0, 255), remedy=BRING_TO_RANGE)
             labels = _check_labels(arrays[f"y_{suffix}"], len(origin.classes), f"{source}: y_{suffix}")
             listings[split] = list_arrays(split, x, labels, where)
     return assemble_pictures(listings, origin.classes, source=source, left_out=left_out, common=common)

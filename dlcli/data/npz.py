@@ -29,6 +29,8 @@ SHAPES = {
 }
 NUM_AXES = {"image": (3, 4), "signal": (3,), "volume": (5,)}  # of x, the samples' own included
 BLOCK = 1024  # samples scaled at a time
+SET_RANGE = "set data.value_range to what a pixel can be"  # what to do about values outside of it, in a recipe
+BRING_TO_RANGE = "bring the array to that range"  # and where the range is not for the user to choose
 DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -74,7 +76,8 @@ def read_npz(
     listings = {}
     for split in splits:
         key = f"x_{SUFFIXES[split]}"
-        x = to_samples(arrays.pop(key), f"{file}: {key}", layout=layout, value_range=value_range)
+        remedy = SET_RANGE if classes is None else BRING_TO_RANGE
+        x = to_samples(arrays.pop(key), f"{file}: {key}", layout=layout, value_range=value_range, remedy=remedy)
         listings["train" if len(splits) == 1 else split] = list_arrays(split, x, indices[split], f"{file}: {key}")
     if layout == "image":
         return assemble_pictures(listings, known, source=str(file), left_out=left_out, common=common)
@@ -228,9 +231,11 @@ def sort_labels(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def to_samples(
-    x: NDArray[Any], source: str, *, layout: Layout, value_range: tuple[float, float]
+    x: NDArray[Any], source: str, *, layout: Layout, value_range: tuple[float, float], remedy: str
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     """Checks an array's shape and values, and converts it: pictures to uint8, signals and volumes to float32.
+
+    ``remedy`` is what to do about pixels outside of ``value_range``: SET_RANGE or BRING_TO_RANGE.
 
     Raises:
         InputError: shape, type or values do not fit the layout.
@@ -246,7 +251,7 @@ def to_samples(
     if x.shape[3] not in (1, 3):
         hint = " Channels must come last." if x.shape[1] in (1, 3) else ""
         raise InputError(f"{source} must be {SHAPES[layout]}. Received shape {x.shape}.{hint}")
-    return _to_pixels(x, source, value_range)
+    return _to_pixels(x, source, value_range, remedy)
 
 
 def _to_float32(x: NDArray[Any], source: str) -> NDArray[np.float32]:
@@ -257,7 +262,7 @@ def _to_float32(x: NDArray[Any], source: str) -> NDArray[np.float32]:
     return values
 
 
-def _to_pixels(x: NDArray[Any], source: str, value_range: tuple[float, float]) -> NDArray[np.uint8]:
+def _to_pixels(x: NDArray[Any], source: str, value_range: tuple[float, float], remedy: str) -> NDArray[np.uint8]:
     lowest, highest = value_range
     if not lowest < highest:
         raise InputError(f"data.value_range must rise. Received [{lowest:g}, {highest:g}].")
@@ -268,13 +273,12 @@ def _to_pixels(x: NDArray[Any], source: str, value_range: tuple[float, float]) -
         raise InputError(f"{source} must be finite. Received NaN or infinite values.")
     if smallest < lowest or largest > highest:
         raise InputError(
-            f"{source} must lie within data.value_range [{lowest:g}, {highest:g}]. "
-            f"Received values from {smallest:g} to {largest:g}: set value_range to what a pixel can be."
+            f"{source} must lie within [{lowest:g}, {highest:g}]. "
+            f"Received values from {smallest:g} to {largest:g}: {remedy}."
         )
     if x.dtype.kind in "bf" and (lowest, highest) == (0, 255) and largest <= 1:
         raise InputError(
-            f"{source}: all values lie in [0, 1], which is black where pixels can be in [0, 255]. "
-            "Set `value_range: [0, 1]`."
+            f"{source}: all values lie in [0, 1], which is black where pixels can be in [0, 255]: {remedy}."
         )
     if x.dtype == np.uint8 and (lowest, highest) == (0, 255):
         return np.asarray(x)

@@ -168,6 +168,11 @@ def _look_at_npz(file: Path, path: str) -> _Look:
             is_range_known = layout != "image" or dtype == "uint8"
             low, high = (0, 255) if is_range_known else _value_range(_array(file, archive, "x_train"))
             y = _array(file, archive, "y_train")
+            if y.shape[:1] != shape[:1]:
+                raise InputError(
+                    f"{file}: x_train and y_train must have one entry for each sample. "
+                    f"Received shapes {list(shape)} and {list(y.shape)}."
+                )
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{file}: not a readable .npz file: {shortened(str(error))}") from None
     is_one_hot = y.ndim == 2 and y.shape[1] > 1
@@ -190,13 +195,21 @@ def _look_at_npz(file: Path, path: str) -> _Look:
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], Any]:
-    """Shape and type of an array in an .npz file."""
+    """Shape and type of an array in an .npz file.
+
+    Raises:
+        ValueError: the header promises what the file cannot hold.
+    """
     import numpy as np
 
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size:
+        raise ValueError(f"{name} has less data than its header says")
+    if 0 in shape:
+        raise ValueError(f"{name} is empty: its shape is {list(shape)}")
     return shape, dtype
 
 

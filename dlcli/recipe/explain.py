@@ -64,6 +64,10 @@ def unknown_choice(noun: str, value: object, names: Sequence[object] | Mapping[s
     return f"unknown {noun} {received(value)}{hint or f'; {choices(noun, names)}'}"
 
 
+def is_kind(key: str) -> str:
+    return f"it is a kind: write 'kind: {key}' and its keys beside it"
+
+
 class _Explainer:
     """Goes through values and schema together and collects the faults.
 
@@ -127,6 +131,8 @@ class _Explainer:
                 if key not in known and nearest(word, ["kind"]):
                     hint = NO_SPACE if colon else "did you mean 'kind'?"
                     return self.fault(self.key_place(path, key), (*path, key), f"unknown key; {hint}")
+                if key in by_kind:
+                    return self.fault(self.key_place(path, key), (*path, key), f"unknown key; {is_kind(key)}")
             place = self.tree.place((*path, "kind"))
             return self.fault(place, (*path, "kind"), f"missing key; {choices('kind', by_kind)}")
         if not isinstance(kind, str) or kind not in by_kind:
@@ -166,7 +172,10 @@ class _Explainer:
         for key in unknown:
             if key in misplaced:
                 continue
-            if key in owners:
+            if "kind" in fields and key in kinds_of(section):
+                message = f"unknown key; {is_kind(key)}"
+                meant.add("kind")
+            elif key in owners:
                 message = f"unknown key for kind {values['kind']!r}; it belongs to {listed(owners[key], 'and')}"
             else:
                 message = "unknown key"
@@ -282,7 +291,10 @@ def refusal(annotation: Any, value: Any, path: KeyPath, error: ValidationError) 
 def remedy(adapter: TypeAdapter[Any], value: Any) -> str:
     """What to write instead of a value that was meant well; nothing for others."""
     attempts: list[tuple[str, Any]] = []
-    if isinstance(value, str):
+    if isinstance(value, dict):
+        attempts.append((" Make it a list: '- ' before it, or [] around it.", (value,)))
+    elif isinstance(value, str):
+        attempts.append((f" Write {{kind: {value}}}.", {"kind": value}))
         digits = value.replace("_", "")
         try:
             attempts.append((" Remove the quotation marks.", plain_scalar(value)))

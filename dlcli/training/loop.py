@@ -445,7 +445,8 @@ class Loop:
                 raise KeyboardInterrupt
             self._signal = number
 
-        earlier = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        earlier = {number: signal.signal(number, note) for number in heeded}
         try:
             yield
         finally:

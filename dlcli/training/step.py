@@ -4,6 +4,7 @@ Gradients are summed over the parts of a batch and over the replicas before anyt
 are finite, how they are clipped, the update. So a result does not depend on how a batch is divided.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -99,7 +100,7 @@ class TrainStep:
         self._totals = tf.Variable(tf.zeros(self._num_sums, tf.float64), trainable=False)
         self._loss_scale = tf.Variable(INITIAL_LOSS_SCALE if loss_scaling else 1.0, dtype=tf.float32, trainable=False)
         self._finite_steps = tf.Variable(0, dtype=tf.int64, trainable=False)  # since the loss scale last changed
-        self._run = tf.function(self._many_steps)
+        self._run = tf.function(self._many_steps, autograph=False)  # which would take a second to rewrite the loops
 
     @property
     def _num_sums(self) -> int:
@@ -150,20 +151,28 @@ class TrainStep:
 
     def _many_steps(self, source: Source, first_step: Tensor, num_steps: Tensor) -> Tensor:
         step = self._step.read_value()
-        totals = self._totals.read_value()
-        going_well = tf.constant(True)
-        done = tf.constant(0, tf.int64)
-        while done < num_steps and going_well:
+
+        def one_step(done: Tensor, going_well: Tensor, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             self._optimizer.learning_rate.assign(self._rate(step + done) * self._rate_factor)
             element = self._data.element(source, first_step + done)
             gradients, sums = self._strategy.run(self._one_gradient, args=(element,))
             sums = _first(self._strategy, sums)
-            finite = tf.reduce_all(tf.math.is_finite(sums))
-            if finite:  # decided outside of the replicas: inside, they could not wait for each other
+
+            def update() -> Tensor:
                 self._strategy.run(self._update, args=(gradients,))
-                totals += tf.cast(sums, tf.float64)
+                return totals + tf.cast(sums, tf.float64)
+
+            finite = tf.reduce_all(tf.math.is_finite(sums))
+            # decided outside of the replicas: inside, they could not wait for each other
+            totals = tf.cond(finite, update, lambda: totals)
             going_well = self._adapt_loss_scale(finite) if self._loss_scaling else finite
-            done += 1
+            return done + 1, going_well, totals
+
+        done, going_well, totals = tf.while_loop(
+            lambda done, going_well, totals: tf.logical_and(done < num_steps, going_well),
+            one_step,
+            (tf.constant(0, tf.int64), tf.constant(True), self._totals.read_value()),
+        )
         self._step.assign_add(done)
         self._totals.assign(totals)
         return going_well
@@ -216,13 +225,18 @@ class TrainStep:
 
     def _gradients_by_parts(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
         num_samples = tf.shape(batch["weight"])[0]
-        sums, gradients = self._gradients(_part(batch, 0, self._part_size), loss_weight)
-        start = tf.constant(self._part_size)
-        while start < num_samples:
+
+        def one_part(start: Tensor, sums: Tensor, gradients: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
             more_sums, more_gradients = self._gradients(_part(batch, start, self._part_size), loss_weight)
-            sums += more_sums
             gradients = [a + b for a, b in zip(gradients, more_gradients, strict=True)]
-            start += self._part_size
+            return start + self._part_size, sums + more_sums, gradients
+
+        first_sums, first_gradients = self._gradients(_part(batch, 0, self._part_size), loss_weight)
+        _, sums, gradients = tf.while_loop(
+            lambda start, sums, gradients: start < num_samples,
+            one_part,
+            (tf.constant(self._part_size), first_sums, first_gradients),
+        )
         return sums, gradients
 
     def _adapt_loss_scale(self, finite: Tensor) -> Tensor:
@@ -269,7 +283,7 @@ class EvaluationStep:
         self._data = data
         self._strategy = tf.distribute.get_strategy()
         self._totals = tf.Variable(tf.zeros(len(objective.names) + 1, tf.float64), trainable=False)
-        self._run = tf.function(self._many_steps)
+        self._run = tf.function(self._many_steps, autograph=False)
 
     def run(self, source: Source, first_step: int, num_steps: int) -> None:
         """Adds ``num_steps`` batches from ``first_step`` on to the means."""
@@ -285,11 +299,15 @@ class EvaluationStep:
         self._totals.assign(tf.zeros_like(self._totals))
 
     def _many_steps(self, source: Source, first_step: Tensor, num_steps: Tensor) -> None:
-        totals = self._totals.read_value()
-        for step in tf.range(first_step, first_step + num_steps):
+        def one_step(step: Tensor, totals: Tensor) -> tuple[Tensor, Tensor]:
             element = self._data.element(source, step)
             sums = self._strategy.run(self._one_step, args=(element,))
-            totals += tf.cast(self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None), tf.float64)
+            sums = self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+            return step + 1, totals + tf.cast(sums, tf.float64)
+
+        _, totals = tf.while_loop(
+            lambda step, totals: step < first_step + num_steps, one_step, (first_step, self._totals.read_value())
+        )
         self._totals.assign(totals)
 
     def _one_step(self, element: dict[str, Tensor]) -> Tensor:
@@ -302,12 +320,22 @@ class EvaluationStep:
         return tf.stack([*(tf.reduce_sum(batch["weight"] * v) for v in values), tf.reduce_sum(batch["weight"])])
 
 
-def predict(model: keras.Model, data: Data) -> np.ndarray:
-    """The model's outputs for every sample of a split, float32 ``[n, ...]``, in inference mode."""
+def predict(
+    model: keras.Model, data: Data, *, progress: Callable[[int, int], None] | None = None
+) -> tuple[np.ndarray, ...]:
+    """Each of the model's outputs for every sample of a split, float32 ``[n, ...]``, in inference mode.
+
+    ``progress`` is told how many batches are done, of how many.
+    """
 
     def one_step(source: Source, step: Tensor) -> Tensor:
-        return model(data.assemble(data.element(source, step))["x"], training=False)
+        return tf.nest.flatten(model(data.assemble(data.element(source, step))["x"], training=False))
 
-    compiled = tf.function(one_step)
+    compiled = tf.function(one_step, autograph=False)
     source = data.source(0)
-    return np.concatenate([compiled(source, tf.constant(step, tf.int64)).numpy() for step in range(data.num_steps)])
+    batches = []
+    for step in range(data.num_steps):
+        batches.append([output.numpy() for output in compiled(source, tf.constant(step, tf.int64))])
+        if progress is not None:
+            progress(step + 1, data.num_steps)
+    return tuple(np.concatenate(outputs) for outputs in zip(*batches, strict=True))

@@ -15,6 +15,7 @@ from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.report import plots
 from dlcli.rundir import RunDir, csv_text, now, read_csv, read_json, replace_file, replace_json
 from dlcli.training import objective
+from dlcli.training.step import predict
 from dlcli.workflow.data import batches, open_dataset, read_dataset, section_for
 from dlcli.workflow.load import load_model
 from dlcli.workflow.talk import Talk
@@ -152,16 +153,8 @@ def predict_logits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits float32 ``[n, classes]`` and probabilities float32 ``[n, classes]`` of all samples, in inference mode."""
     both = keras.Model(model.input, [model.get_layer("logits").output, model.output])
-    data = batches(samples, batch_size=batch_size)
-    step = tf.function(lambda source, i: both(data.assemble(data.element(source, i))["x"], training=False))
-    source = data.source(0)
-    logits, probabilities = [], []
-    for i in range(data.num_steps):
-        some_logits, some_probabilities = step(source, tf.constant(i, tf.int64))
-        logits.append(some_logits.numpy())
-        probabilities.append(some_probabilities.numpy())
-        talk.evaluating(i + 1, data.num_steps)
-    return np.concatenate(logits).astype(np.float32), np.concatenate(probabilities)
+    logits, probabilities = predict(both, batches(samples, batch_size=batch_size), progress=talk.evaluating)
+    return logits, probabilities
 
 
 def _plot_mistakes(samples: Samples, probabilities: np.ndarray, classes: tuple[str, ...]) -> bytes:

@@ -65,6 +65,9 @@ def test_an_npz_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x_test=x, y_test=[1, 2, 3])
     again, _ = gather(tmp_path / "x.npz")
     assert np.array_equal(again.load(np.arange(3)), samples.load(np.arange(3)))
+    np.savez(tmp_path / "x.npz", x=x / 255)
+    with pytest.raises(InputError, match=r"black where pixels can be in \[0, 255\]: bring the array to that range\."):
+        gather(tmp_path / "x.npz")
 
 
 def test_signals(tmp_path: Path) -> None:

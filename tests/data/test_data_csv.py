@@ -189,6 +189,14 @@ def test_many_faulty_rows_are_counted(write_table: WriteTable, common: Common) -
     assert lines[10] == "… and 15 more rows"
 
 
+def test_missing_files_are_told_with_faulty_rows(write_table: WriteTable, common: Common) -> None:
+    table = write_table("path,label\n0.png,a\nmissing.png,b\n1.png\n")
+    assert fault(table, common).splitlines() == [
+        f"{table}:3: missing.png: no such file.",
+        f"{table}:4: a row must have 2 values as the header. Received 1.",
+    ]
+
+
 def test_a_picture_listed_twice_counts_once(write_table: WriteTable, common: Common) -> None:
     dataset = read(write_table("path,label\n0.png,a\n1.png,b\n0.png,a\n"), common)
     assert dataset.splits["train"].names == ("0.png", "1.png")

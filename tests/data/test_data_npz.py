@@ -241,14 +241,14 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
         (
             {"x_train": X - 128.0, "y_train": Y},
             {},
-            "x_train must lie within data.value_range [0, 255]. Received values from -128 to 127: "
-            "set value_range to what a pixel can be.",
+            "x_train must lie within [0, 255]. Received values from -128 to 127: "
+            "set data.value_range to what a pixel can be.",
         ),
         (
             {"x_train": X / 255, "y_train": Y},
             {},
-            "x_train: all values lie in [0, 1], which is black where pixels can be in [0, 255]. "
-            "Set `value_range: [0, 1]`.",
+            "x_train: all values lie in [0, 1], which is black where pixels can be in [0, 255]: "
+            "set data.value_range to what a pixel can be.",
         ),
         ({"x_train": X, "y_train": Y}, {"value_range": (1, 1)}, "data.value_range must rise. Received [1, 1]."),
         ({"x_train": X, "y_train": Y + 0.5}, {}, "y_train must be whole numbers or strings. Received 0.5."),

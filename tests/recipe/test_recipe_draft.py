@@ -1,5 +1,7 @@
 """Drafting recipes: what is seen in a folder, an .npz and a .csv file, and that the draft is a valid recipe."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +168,22 @@ def test_npz_that_cannot_be_used() -> None:
     assert refusal("x.npz") == "x.npz: y_train holds one class only; a classifier needs two"
     save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=np.array([None, {}]))
     assert refusal("x.npz").startswith("x.npz: not a readable .npz file: Object arrays cannot be loaded")
+    save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=[0, 1, 2])
+    assert refusal("x.npz").endswith("must have one entry for each sample. Received shapes [2, 9, 9] and [3].")
+    save_npz(x_train=np.zeros((0, 9, 9), np.uint8), y_train=np.zeros(0))
+    assert refusal("x.npz") == "x.npz: not a readable .npz file: x_train is empty: its shape is [0, 9, 9]"
     Path("x.npz").write_bytes(b"PK\x03\x04 and no more")
     assert refusal("x.npz").startswith("x.npz: not a readable .npz file: ")
+
+
+@pytest.mark.parametrize("count", [-2, 10**6, 10**25])
+def test_npz_whose_header_promises_too_much(count: int) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (count, 9, 9)})
+    with zipfile.ZipFile("x.npz", "w") as archive:
+        archive.writestr("x_train.npy", header.getvalue() + bytes(2 * 9 * 9))
+        archive.writestr("y_train.npy", b"")
+    assert refusal("x.npz") == "x.npz: not a readable .npz file: x_train has less data than its header says"
 
 
 def test_csv() -> None:
