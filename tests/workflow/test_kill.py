@@ -210,9 +210,11 @@ def kill_extension_and_compare(folder: Path, never_stopped: Path, extended: Path
     done = processes.run(*EXTEND, folder=folder, prepare=KillInsideSave(call=call, after=after, torn=False))
     if done.status != 0:
         assert done.status == -signal.SIGKILL, done
-        status = json.loads((run / "run.json").read_text())["status"]
-        command = EXTEND if status == "completed" else ("train", "--resume", "everything")
-        processes.run(*command, folder=folder, prepare=processes.without_plots).expect(0)
+        is_complete = json.loads((run / "run.json").read_text())["status"] == "completed"
+        if not is_complete:
+            processes.run("train", "--resume", "everything", folder=folder, prepare=processes.without_plots).expect(0)
+        elif len(rows(run)) == EVERYTHING_EPOCHS:  # it had not begun
+            processes.run(*EXTEND, folder=folder, prepare=processes.without_plots).expect(0)
     expected, found = outcome(extended), outcome(run)
     assert_same(expected, found)
     assert leftovers(run) == []
