@@ -1,9 +1,10 @@
 """Batches of one split for training and evaluation, as a function of (seed, epoch, position) alone.
 
-An epoch's data is a *source*: for samples in memory the order of their indices, for files an iterator that decodes
-batches beside the training step. Two functions are traced into the step: :meth:`Batches.element` takes the element of
-a step from the source, and :meth:`Batches.assemble` completes it to a batch, gathering what is in memory. So samples
-in memory never pass through a pipeline, which would cost more than the step of a small network.
+An epoch's data is a *source*: what is drawn at random, and for samples in memory the order of their indices, for files
+an iterator that decodes batches beside the training step. Two functions are traced into the step:
+:meth:`Batches.element` takes the element of a step from the source, and :meth:`Batches.assemble` completes it to a
+batch: it gathers what is in memory, augments and mixes. So samples in memory never pass through a pipeline, which would
+cost more than the step of a small network.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.augment import Augmentation
+from dlcli.data.mixing import Mixing
 from dlcli.errors import InputError
 
 PREFETCH = 2  # batches decoded ahead of the step: memory is bounded by them, whatever the size of the data set
@@ -31,7 +34,10 @@ class Batches:
         load: loads a batch of samples by their index; used where ``pixels`` is None.
         shape: of one sample.
         batch_size: samples of a batch.
-        seed: of the order; None for the order of the split.
+        seed: of the order and of what is drawn at random; None for the order of the split.
+        augmentation: what is done at random to each picture; needs a seed.
+        mixing: what is done to pairs of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``.
+        num_classes: only for mixing.
     """
 
     def __init__(
@@ -43,13 +49,21 @@ class Batches:
         shape: tuple[int, ...],
         batch_size: int,
         seed: int | None = None,
+        augmentation: Augmentation | None = None,
+        mixing: Mixing | None = None,
+        num_classes: int = 0,
     ) -> None:
+        if seed is None and (augmentation is not None or mixing is not None):
+            raise ValueError("augmentation and mixing need a seed. Received none.")
         self.num_samples = len(labels)
         self.batch_size = batch_size
         self.num_steps = -(-self.num_samples // batch_size)
         self._seed = seed
         self._shape = shape
         self._load = load
+        self._augmentation = augmentation
+        self._mixing = mixing
+        self._num_classes = num_classes
         self.failure: InputError | None = None  # why a sample could not be loaded, where one could not
         self._labels = tf.constant(labels, tf.int32)
         self._pixels = None if pixels is None else tf.constant(pixels)
@@ -61,20 +75,45 @@ class Batches:
         generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
         return generator.permutation(self.num_samples).astype(np.int64)
 
-    def source(self, epoch: int, first_step: int = 0) -> Any:
+    @property
+    def mixes(self) -> bool:
+        """Whether the samples of a batch depend on each other: it must then be assembled as a whole."""
+        return self._mixing is not None
+
+    def source(self, epoch: int, first_step: int = 0) -> dict[str, Any]:
         """What :meth:`element` takes the steps of an epoch from, ``first_step`` and those after it, in order."""
         order = self.order(epoch)
+        drawn = self._draw(epoch)
         if self._pixels is not None:
-            return tf.constant(order)
+            return {**drawn, "order": tf.constant(order)}
         batches = tf.data.Dataset.from_tensor_slices(order[first_step * self.batch_size :]).batch(self.batch_size)
         decode = tf.autograph.experimental.do_not_convert(self._decode)
-        return iter(batches.map(decode, num_parallel_calls=1).prefetch(PREFETCH))
+        return {**drawn, "decoded": iter(batches.map(decode, num_parallel_calls=1).prefetch(PREFETCH))}
 
-    def element(self, source: Any, step: Any) -> dict[str, Any]:
-        """Traced: the element of a step of the epoch: ``index``, int64 ``[b]``, and for files ``pixels``."""
+    def _draw(self, epoch: int) -> dict[str, Any]:
+        """What is random in an epoch: ``samples``, a row for each sample, and ``batches``, one for each batch."""
+        drawn: dict[str, Any] = {"samples": {}, "batches": {}}
+        if self._seed is None:
+            return drawn
+        size = {"height": self._shape[0], "width": self._shape[1]}
+        if self._augmentation is not None:
+            parameters = self._augmentation.draw(seed=self._seed, epoch=epoch, num=self.num_samples, **size)
+            drawn["samples"] = self._augmentation.to_tensors(parameters, **size)
+        if self._mixing is not None:
+            values = self._mixing.draw(seed=self._seed, epoch=epoch, num_batches=self.num_steps, **size)
+            drawn["batches"] = {name: tf.constant(value, tf.float32) for name, value in values.items()}
+        return drawn
+
+    def element(self, source: dict[str, Any], step: Any) -> dict[str, Any]:
+        """Traced: the element of a step: ``index``, int64 ``[b]``, what is drawn, and for files ``pixels``."""
         if self._pixels is None:
-            return dict(source.get_next())
-        return {"index": source[step * self.batch_size : (step + 1) * self.batch_size]}
+            element = dict(source["decoded"].get_next())
+        else:
+            element = {"index": source["order"][step * self.batch_size : (step + 1) * self.batch_size]}
+        index = element["index"]
+        element |= {name: tf.gather(values, index) for name, values in source["samples"].items()}
+        repeated = tf.fill(tf.shape(index), step)
+        return element | {name: tf.gather(values, repeated) for name, values in source["batches"].items()}
 
     def _decode(self, index: Any) -> dict[str, Any]:
         # one call a batch: the pictures of a batch are decoded in parallel inside
@@ -92,13 +131,14 @@ class Batches:
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
         """Traced: completes an element, or a part of one, to a batch.
 
-        Returns ``{x: float32 [b, ...], y: {class: int32 [b]}, weight: float32 [b], index: int64 [b]}``.
+        Returns ``{x: float32 [b, ...], y: {class: int32 [b], or float32 [b, num_classes] where samples are mixed},
+        weight: float32 [b], index: int64 [b]}``.
         """
         index = element["index"]
         pixels = element["pixels"] if self._pixels is None else tf.gather(self._pixels, index)
-        return {
-            "x": tf.cast(pixels, tf.float32),
-            "y": {"class": tf.gather(self._labels, index)},
-            "weight": tf.ones(tf.shape(index), tf.float32),
-            "index": index,
-        }
+        labels = tf.gather(self._labels, index)
+        x = tf.cast(pixels, tf.float32) if self._augmentation is None else self._augmentation.apply(pixels, element)
+        if self._mixing is not None:
+            one_hot = tf.one_hot(labels, self._num_classes)
+            x, labels = self._mixing.apply(x, one_hot, element["blend"], element["cut"])
+        return {"x": x, "y": {"class": labels}, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}

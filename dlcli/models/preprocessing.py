@@ -1,25 +1,37 @@
-"""How pixels are scaled before a network sees them: a part of the model, so that a saved one takes raw pixels."""
+"""What is done to pixels before a network sees them: a part of the model, so that a saved one takes raw pixels.
 
+All of it is computed in float32 whatever the dtype policy: bfloat16 has 8 significant bits, so that a value up to 255
+would lose its last bits.
+"""
+
+import math
 from typing import Any, Literal
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 Tensor = Any  # a symbolic keras.KerasTensor
 
+EPSILON = 1e-6  # added to a standard deviation before it divides, as Keras's ImageDataGenerator does
+WHITENING = "zca_whitening"  # the layer that is fitted, not trained
 
-def pixels(inputs: Tensor, *, preprocessing: Literal["unit", "symmetric", "none"]) -> Tensor:
+
+def pixels(
+    inputs: Tensor, *, preprocessing: Literal["unit", "symmetric", "none"], rescale: float | None = None
+) -> Tensor:
     """Scales pixels.
-
-    It is computed in float32 whatever the dtype policy: bfloat16 has 8 significant bits, so that a value up to 255
-    would lose its last bits.
 
     Args:
         inputs: float32 pixels in [0, 255], of any shape.
         preprocessing: ``unit`` to [0, 1]; ``symmetric`` to [-1, 1]; ``none`` leaves the inputs as they are.
+        rescale: a factor that takes the place of ``preprocessing``.
 
     Returns:
         float32 of the same shape.
     """
+    if rescale is not None:
+        return keras.layers.Rescaling(rescale, dtype="float32", name="preprocessing")(inputs)
     match preprocessing:
         case "unit":
             return keras.layers.Rescaling(1 / 255, dtype="float32", name="preprocessing")(inputs)
@@ -27,3 +39,37 @@ def pixels(inputs: Tensor, *, preprocessing: Literal["unit", "symmetric", "none"
             return keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="preprocessing")(inputs)
         case "none":
             return inputs
+
+
+def samplewise(x: Tensor, *, std_normalization: bool) -> Tensor:
+    """Takes each sample's own mean off, and divides by its own standard deviation where that is wanted."""
+    axes = list(range(1, len(x.shape)))
+    x = x - keras.ops.mean(x, axis=axes, keepdims=True)
+    return x / (keras.ops.std(x, axis=axes, keepdims=True) + EPSILON) if std_normalization else x
+
+
+def featurewise(x: Tensor, *, mean: NDArray[Any], std: NDArray[Any] | None) -> Tensor:
+    """Takes a mean off each channel, and divides by a standard deviation where there is one; both ``[channels]``."""
+    variance = np.ones_like(mean) if std is None else np.square(std + EPSILON)
+    layer = keras.layers.Normalization(
+        axis=-1, mean=mean.tolist(), variance=variance.tolist(), dtype="float32", name="featurewise"
+    )
+    return layer(x)
+
+
+def whitened(x: Tensor, *, matrix: NDArray[Any]) -> Tensor:
+    """Multiplies each sample, laid out as one row, by a matrix ``[d, d]``."""
+    shape = tuple(x.shape[1:])
+    num_features = math.prod(shape)
+    rows = keras.layers.Reshape((num_features,), dtype="float32", name="to_rows")(x)
+    layer = keras.layers.Dense(
+        num_features,
+        use_bias=False,
+        kernel_initializer=lambda shape, dtype: keras.ops.convert_to_tensor(matrix, dtype),
+        trainable=False,
+        dtype="float32",
+        name=WHITENING,
+    )
+    rows = layer(rows)
+    layer.kernel_initializer = keras.initializers.Zeros()  # what a saved model names: its weights come from the file
+    return keras.layers.Reshape(shape, dtype="float32", name="from_rows")(rows)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
+from dlcli.recipe.augment import Augment
 from dlcli.recipe.data import ImageData, Npz
 from dlcli.recipe.fields import RunName, Section
 from dlcli.recipe.model import Convnet, ImageClassifier, Lenet5
@@ -21,6 +22,8 @@ class Classification(Section):
     """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: ImageData
     """Where the samples come from."""
+    augment: Augment | None = None
+    """Random changes to training pictures."""
     model: ImageClassifier
     """The network."""
     train: Train = Train()
@@ -33,5 +36,9 @@ class Classification(Section):
                 "model.rank",
                 f"must be {RANK[layout]}, because the layout of the data is {layout}. Received {self.model.rank}.",
             )
+        if self.augment is not None and layout != "image":
+            yield "augment", f"is for pictures; remove it. The layout of the data is {layout}."
+        if self.augment is not None and self.augment.rescale is not None and self.model.preprocessing is not None:
+            yield "augment.rescale", "model.preprocessing sets the scale already; remove one of them"
         if isinstance(self.model, Lenet5) and layout != "image":
             yield "model.kind", f"lenet5 takes pictures, and the layout of the data is {layout}; use convnet or mlp"

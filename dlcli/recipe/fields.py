@@ -54,7 +54,7 @@ class Expected:
     words: str
 
 
-class _FractionsAllowed:
+class FractionsAllowed:
     """Lets a number be written as a quotient: ``8/255`` is read as 0.03137…"""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -85,11 +85,11 @@ def _make_absolute(value: str, info: ValidationInfo) -> str:
     return os.path.abspath(os.path.join(info.context["folder"], os.path.expanduser(value)))
 
 
-Number = Annotated[float, _FractionsAllowed()]
-PositiveNumber = Annotated[float, Gt(0), _FractionsAllowed()]
-NonNegativeNumber = Annotated[float, Ge(0), _FractionsAllowed()]
-Proportion = Annotated[float, Ge(0), Lt(1), _FractionsAllowed()]
-PositiveProportion = Annotated[float, Gt(0), Lt(1), _FractionsAllowed()]
+Number = Annotated[float, FractionsAllowed()]
+PositiveNumber = Annotated[float, Gt(0), FractionsAllowed()]
+NonNegativeNumber = Annotated[float, Ge(0), FractionsAllowed()]
+Proportion = Annotated[float, Ge(0), Lt(1), FractionsAllowed()]
+PositiveProportion = Annotated[float, Gt(0), Lt(1), FractionsAllowed()]
 Count = Annotated[int, Gt(0)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]  # what NumPy's and Keras's generators take
 Text = Annotated[str, MinLen(1), Expected("text that is not empty")]

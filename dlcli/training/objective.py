@@ -35,7 +35,10 @@ class Objective:
 
 
 def classification(*, num_classes: int, label_smoothing: float, class_weights: tuple[float, ...] | None) -> Objective:
-    """Cross-entropy of float32 logits ``[b, num_classes]`` with int32 labels ``y["class"]`` ``[b]``, and accuracy.
+    """Cross-entropy of float32 logits ``[b, num_classes]`` with labels ``y["class"]``, and accuracy.
+
+    Labels are int32 ``[b]``, or float32 ``[b, num_classes]`` where samples were mixed; the accuracy then goes by the
+    class that has most of a sample.
 
     Args:
         label_smoothing: epsilon in [0, 1): the target is ``1 - epsilon`` on the label plus ``epsilon / num_classes`` on
@@ -45,7 +48,10 @@ def classification(*, num_classes: int, label_smoothing: float, class_weights: t
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
         label = batch["y"]["class"]
-        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
+        if label.shape.rank == 2:
+            cross_entropy = tf.nn.softmax_cross_entropy_with_logits(labels=label, logits=logits)
+        else:
+            cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
         if label_smoothing == 0.0:
             return cross_entropy
         # sum over classes of -log p / num_classes, by way of the logits
@@ -53,8 +59,10 @@ def classification(*, num_classes: int, label_smoothing: float, class_weights: t
         return (1.0 - label_smoothing) * cross_entropy + label_smoothing * uniform
 
     def accuracy(logits: Tensor, batch: Batch) -> Tensor:
-        predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
-        return tf.cast(tf.equal(predicted, batch["y"]["class"]), tf.float32)
+        label = batch["y"]["class"]
+        if label.shape.rank == 2:
+            label = tf.argmax(label, axis=-1, output_type=tf.int32)
+        return tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), label), tf.float32)
 
     if class_weights is None:
         return Objective(loss=loss, metrics={"accuracy": accuracy})
@@ -65,6 +73,9 @@ def classification(*, num_classes: int, label_smoothing: float, class_weights: t
     weight_of_class = tf.constant(class_weights, tf.float32)
 
     def loss_weight(batch: Batch) -> Tensor:
-        return batch["weight"] * tf.gather(weight_of_class, batch["y"]["class"])
+        label = batch["y"]["class"]
+        if label.shape.rank == 2:
+            return batch["weight"] * tf.linalg.matvec(label, weight_of_class)
+        return batch["weight"] * tf.gather(weight_of_class, label)
 
     return Objective(loss=loss, metrics={"accuracy": accuracy}, loss_weight=loss_weight)

@@ -28,6 +28,10 @@ class Data(Protocol):
     def source(self, epoch: int, first_step: int = 0) -> Source:
         """The data of an epoch from a step on."""
 
+    @property
+    def mixes(self) -> bool:
+        """Whether the samples of a batch depend on each other, so that it must be assembled as a whole."""
+
     def element(self, source: Source, step: Tensor) -> dict[str, Tensor]:
         """Traced: the element of a step of the epoch; every tensor in it has the samples as its first dimension."""
 
@@ -265,7 +269,10 @@ def _replica_batch(strategy: tf.distribute.Strategy, data: Data, element: dict[s
     size = -(-num_samples // num_replicas)
     # where the last batch has no sample left for a replica, it takes one with weight 0: an empty batch has no gradient
     start = tf.minimum(replica * size, num_samples - 1)
-    batch = data.assemble({name: tensor[start : start + size] for name, tensor in element.items()})
+    if data.mixes:
+        batch = _part(data.assemble(element), start, size)
+    else:
+        batch = data.assemble({name: tensor[start : start + size] for name, tensor in element.items()})
     return {**batch, "weight": batch["weight"] * tf.cast(replica * size < num_samples, tf.float32)}
 
 

@@ -1,24 +1,33 @@
 """From the recipe's ``data`` section to samples and batches."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
+from dlcli.data.augment import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
 from dlcli.data.batches import Batches
 from dlcli.data.csv_file import read_csv
 from dlcli.data.digits import read_digits
 from dlcli.data.folder import read_folder
 from dlcli.data.keras_datasets import read_keras_dataset
 from dlcli.data.listing import CommonKeys
+from dlcli.data.mixing import Mixing
 from dlcli.data.npz import read_npz
 from dlcli.data.samples import Dataset, Samples
+from dlcli.data.statistics import channel_statistics, whitening_matrix
 from dlcli.errors import InputError
+from dlcli.recipe.augment import Augment
 from dlcli.recipe.data import Csv, Digits, Folder, ImageData, KerasDataset, Npz
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.workflow.model import Standardization, scale_input
 from dlcli.workflow.talk import Talk
 
+MAX_WHITENED = 4096  # values of a sample that is whitened: the matrix has the square of that
+FITTED_AT_A_TIME = 256  # samples
 MEMORY_BYTES = 64 * 2**20  # of a split's decoded pictures that are kept
 
 
@@ -138,9 +147,18 @@ def in_memory(samples: Samples) -> Samples:
     return replace(samples, pixels=samples.load(np.arange(len(samples))), files=None, unsized=None)
 
 
-def batches(samples: Samples, *, batch_size: int, seed: int | None = None, chosen: np.ndarray | None = None) -> Batches:
-    """The batches of a split, or of the ``chosen`` samples of it."""
+def batches(
+    samples: Samples,
+    *,
+    batch_size: int,
+    seed: int | None = None,
+    chosen: np.ndarray | None = None,
+    augment: Augment | None = None,
+    num_classes: int = 0,
+) -> Batches:
+    """The batches of a split, or of the ``chosen`` samples of it; with ``augment`` as the training split's are."""
     index = np.arange(len(samples)) if chosen is None else chosen
+    mixes = augment is not None and (augment.mixup is not None or augment.cutmix is not None)
     return Batches(
         labels=samples.labels[index],
         pixels=None if samples.pixels is None else samples.pixels[index],
@@ -148,4 +166,67 @@ def batches(samples: Samples, *, batch_size: int, seed: int | None = None, chose
         shape=samples.shape,
         batch_size=batch_size,
         seed=seed,
+        augmentation=None if augment is None else make_augmentation(augment),
+        mixing=Mixing(augment.mixup, augment.cutmix) if augment is not None and mixes else None,
+        num_classes=num_classes,
     )
+
+
+def make_augmentation(section: Augment) -> Augmentation:
+    """The random changes to each picture that the recipe's ``augment`` section asks for."""
+    zoom = section.zoom_range
+    jitter, erasing, crop, some = (
+        section.color_jitter,
+        section.random_erasing,
+        section.random_crop,
+        section.rand_augment,
+    )
+    return Augmentation(
+        rotation_range=section.rotation_range,
+        width_shift_range=section.width_shift_range,
+        height_shift_range=section.height_shift_range,
+        brightness_range=section.brightness_range,
+        shear_range=section.shear_range,
+        zoom_range=zoom if isinstance(zoom, tuple) else (1.0 - zoom, 1.0 + zoom),
+        channel_shift_range=section.channel_shift_range,
+        fill_mode=section.fill_mode,
+        cval=section.cval,
+        horizontal_flip=section.horizontal_flip,
+        vertical_flip=section.vertical_flip,
+        random_crop=None if crop is None else RandomCrop(**crop.model_dump()),
+        color_jitter=None if jitter is None else ColorJitter(**jitter.model_dump()),
+        random_erasing=None if erasing is None else RandomErasing(**erasing.model_dump()),
+        rand_augment=None if some is None else RandAugment(**some.model_dump()),
+    )
+
+
+def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardization:
+    """Fits on the training split what of the network's input the ``augment`` section wants fitted.
+
+    Raises:
+        InputError: whitening is wanted for samples of too many values.
+    """
+    recipe = loaded.recipe
+    augment = recipe.augment
+    if augment is None or not augment.centers_features:
+        return Standardization()
+    num_features = int(np.prod(samples.shape))
+    if augment.zca_whitening and num_features > MAX_WHITENED:
+        raise loaded.fault(
+            "augment.zca_whitening",
+            f"at most {MAX_WHITENED:,} values a picture can be whitened; these have {num_features:,}. "
+            "Make data.image_size smaller, or use featurewise_std_normalization",
+        )
+    inputs = keras.Input(shape=samples.shape, dtype="float32")
+    scaled = keras.Model(inputs, scale_input(inputs, recipe.model, augment))
+
+    def values() -> Iterator[np.ndarray]:
+        for start in range(0, len(samples), FITTED_AT_A_TIME):
+            index = np.arange(start, min(start + FITTED_AT_A_TIME, len(samples)))
+            yield np.asarray(scaled(samples.load(index).astype(np.float32)))
+
+    mean, std = channel_statistics(values())
+    if not augment.zca_whitening:
+        return Standardization(mean, std if augment.featurewise_std_normalization else None)
+    matrix = whitening_matrix((batch - mean for batch in values()), epsilon=augment.zca_epsilon)
+    return Standardization(mean, whitening=matrix)

@@ -17,8 +17,8 @@ from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_
 from dlcli.rundir import RunDir
 from dlcli.training import objective
 from dlcli.training.loop import Loop
-from dlcli.workflow.data import batches, in_memory, open_dataset
-from dlcli.workflow.model import Classifier, build_classifier, set_trainable
+from dlcli.workflow.data import batches, fit_standardization, in_memory, open_dataset
+from dlcli.workflow.model import Classifier, Standardization, build_classifier, set_trainable
 from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
 from dlcli.workflow.start import Device, set_precision, set_seed
 from dlcli.workflow.talk import Talk
@@ -31,6 +31,7 @@ class Job:
     loaded: LoadedRecipe
     dataset: Dataset
     classifier: Classifier
+    standardization: Standardization
     train_data: Batches
     validation_data: Batches | None
     best_metric: str
@@ -92,21 +93,41 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk) -> Job:
     recipe = loaded.recipe
     dataset = open_dataset(loaded, talk)
     _check_memory(loaded, dataset)
+    train, validation = dataset.splits["train"], dataset.splits.get("validation")
+    train = in_memory(train)
+    standardization = fit_standardization(loaded, train)
     set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
     set_precision(recipe.train.precision)
-    classifier = build_classifier(recipe.model, shape=dataset.shape, num_classes=len(dataset.classes))
-    train, validation = dataset.splits["train"], dataset.splits.get("validation")
+    classifier = _build(loaded, dataset, standardization)
     _check_against_data(loaded, dataset, classifier, has_validation=validation is not None)
     batch_size = recipe.train.batch_size
     return Job(
         loaded=loaded,
         dataset=dataset,
         classifier=classifier,
-        train_data=batches(in_memory(train), batch_size=batch_size, seed=recipe.train.seed),
+        standardization=standardization,
+        train_data=batches(
+            train,
+            batch_size=batch_size,
+            seed=recipe.train.seed,
+            augment=recipe.augment,
+            num_classes=len(dataset.classes),
+        ),
         validation_data=None if validation is None else batches(in_memory(validation), batch_size=batch_size),
         best_metric=recipe.train.best_metric or ("train_loss" if validation is None else "val_loss"),
         device=device,
         talk=talk,
+    )
+
+
+def _build(loaded: LoadedRecipe, dataset: Dataset, standardization: Standardization) -> Classifier:
+    recipe = loaded.recipe
+    return build_classifier(
+        recipe.model,
+        shape=dataset.shape,
+        num_classes=len(dataset.classes),
+        augment=recipe.augment,
+        standardization=standardization,
     )
 
 
@@ -118,7 +139,7 @@ def _check_memory(loaded: LoadedRecipe, dataset: Dataset) -> None:
     """
     try:
         with keras.StatelessScope(initialize_variables=False):
-            classifier = build_classifier(loaded.recipe.model, shape=dataset.shape, num_classes=len(dataset.classes))
+            classifier = _build(loaded, dataset, Standardization())
             num_samples = len(dataset.splits["train"])
             memory = layers(classifier.model, loaded.recipe.train, num_samples)[1]
     except InputError as error:
@@ -161,6 +182,11 @@ def _check_against_data(
         if missing or unknown:
             fault = f"lacks {', '.join(missing)}" if missing else f"has no class of the data: {', '.join(unknown)}"
             raise loaded.fault("train.class_weights", f"expected a weight for each class; {fault}")
+    jitter = loaded.recipe.augment.color_jitter if loaded.recipe.augment else None
+    if jitter is not None and jitter.hue and dataset.shape[-1] != 3:
+        raise loaded.fault(
+            "augment.color_jitter.hue", "grey pictures have no hue; remove it, or set data.color_mode: rgb"
+        )
     for position, stage in enumerate(train.stages):
         try:
             set_trainable(classifier, stage.trainable)
@@ -206,11 +232,11 @@ def layers_text(job: Job) -> str:
 
 def float32_model(job: Job) -> keras.Model:
     """The classifier with float32 layers, whatever it was trained with, and the weights it has now."""
-    recipe, dataset = job.loaded.recipe, job.dataset
+    recipe = job.loaded.recipe
     if recipe.train.precision == "float32":
         return job.classifier.model
     set_precision("float32")
-    model = build_classifier(recipe.model, shape=dataset.shape, num_classes=len(dataset.classes)).model
+    model = _build(job.loaded, job.dataset, job.standardization).model
     set_precision(recipe.train.precision)
     model.set_weights(job.classifier.model.get_weights())
     return model

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import keras
+from numpy.typing import NDArray
 
 from dlcli.models import convnet, heads, lenet5, mlp, preprocessing
+from dlcli.recipe.augment import Augment
 from dlcli.recipe.model import Convnet, ImageClassifier, Lenet5, Mlp
 
 
@@ -24,21 +26,63 @@ class Classifier:
     head: frozenset[str]
 
 
-def build_classifier(section: ImageClassifier, *, shape: tuple[int, ...], num_classes: int) -> Classifier:
+@dataclass(frozen=True)
+class Standardization:
+    """What was fitted on the training split for the network's input; None for what is not wanted.
+
+    Attributes:
+        mean, std: of each channel ``[channels]``.
+        whitening: ``[d, d]`` for samples of d values.
+    """
+
+    mean: NDArray[Any] | None = None
+    std: NDArray[Any] | None = None
+    whitening: NDArray[Any] | None = None
+
+
+def build_classifier(
+    section: ImageClassifier,
+    *,
+    shape: tuple[int, ...],
+    num_classes: int,
+    augment: Augment | None = None,
+    standardization: Standardization | None = None,
+) -> Classifier:
     """Builds the network under the current dtype policy and seed.
+
+    Args:
+        augment: for those of its keys that make the network's input.
+        standardization: what was fitted for them.
 
     Raises:
         InputError: the samples' shape does not suit the network.
     """
     inputs = keras.Input(shape=shape, dtype="float32", name="pixels")
-    is_image = len(shape) == 3  # height, width, channels; signals and volumes have values of any range
-    x = preprocessing.pixels(inputs, preprocessing=section.preprocessing or ("unit" if is_image else "none"))
+    x = scale_input(inputs, section, augment)
+    fitted = standardization or Standardization()
+    if fitted.mean is not None:
+        x = preprocessing.featurewise(x, mean=fitted.mean, std=fitted.std)
+    if fitted.whitening is not None:
+        x = preprocessing.whitened(x, matrix=fitted.whitening)
     features = _features(section, x)
     probabilities = heads.classification(features, num_classes=num_classes)
     model = keras.Model(inputs, probabilities, name=section.kind)
     logits = keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits")
     before = {layer.name for layer in keras.Model(inputs, features).layers}
     return Classifier(model, logits, frozenset(layer.name for layer in model.layers if layer.name not in before))
+
+
+def scale_input(inputs: Any, section: ImageClassifier, augment: Augment | None) -> Any:
+    """The part of the preprocessing that nothing has to be fitted for: the scale, and each sample's own mean."""
+    is_image = len(inputs.shape) == 4  # [b, height, width, channels]; signals and volumes have values of any range
+    x = preprocessing.pixels(
+        inputs,
+        preprocessing=section.preprocessing or ("unit" if is_image else "none"),
+        rescale=None if augment is None else augment.rescale,
+    )
+    if augment is not None and (augment.samplewise_center or augment.samplewise_std_normalization):
+        x = preprocessing.samplewise(x, std_normalization=augment.samplewise_std_normalization)
+    return x
 
 
 def _features(section: ImageClassifier, x: Any) -> Any:
@@ -75,7 +119,7 @@ def set_trainable(classifier: Classifier, trainable: str | int) -> None:
     Raises:
         ValueError: there is no such stage, or nothing would be trained; the text says what there is.
     """
-    layers = classifier.model.layers
+    layers = [layer for layer in classifier.model.layers if layer.name != preprocessing.WHITENING]  # it is fitted
     with_weights = [layer for layer in layers if layer.weights]
     names = [layer.name for layer in layers]
     if isinstance(trainable, int):

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from dlcli import __version__
@@ -175,11 +176,21 @@ def versions() -> dict[str, str]:
 
 
 def _plot_first_batch(job: Job) -> bytes:
-    """The first pictures of the first epoch, as the model sees them."""
-    index = job.train_data.order(0)[: min(SAMPLE_BATCH, job.train_data.batch_size)]
-    samples = job.dataset.splits["train"]
-    titles = [job.dataset.classes[label] for label in samples.labels[index]]
-    return plots.sample_batch(samples.load(index), titles)
+    """The first pictures of the first epoch, as the model sees them: augmented, and mixed where that is wanted."""
+    data = job.train_data
+    batch = data.assemble(data.element(data.source(0), tf.constant(0, tf.int64)))
+    pictures, labels = (values[:SAMPLE_BATCH].numpy() for values in (batch["x"], batch["y"]["class"]))
+    return plots.sample_batch(pictures, [_title(label, job.dataset.classes) for label in labels])
+
+
+def _title(label: np.ndarray, classes: tuple[str, ...]) -> str:
+    """The class of a sample, or those of a mixed one with their shares."""
+    if label.ndim == 0:
+        return classes[int(label)]
+    first, second = (int(i) for i in np.argsort(-label, kind="stable")[:2])
+    if label[second] < 0.005:
+        return classes[first]
+    return f"{label[first]:.2f} {classes[first]}, {label[second]:.2f} {classes[second]}"
 
 
 def _go_back(run: RunDir, loop: Loop, talk: Talk) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcli.data.augment import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
+
 SavePicture = Callable[..., Path]
 
 
@@ -53,3 +55,25 @@ def save_classes(save_picture: SavePicture, tmp_path: Path) -> Callable[..., Pat
         return tmp_path / "data"
 
     return save
+
+
+@pytest.fixture
+def everything() -> Augmentation:
+    """All that can be done to a picture at random."""
+    return Augmentation(
+        rotation_range=20.0,
+        width_shift_range=0.2,
+        height_shift_range=2,
+        brightness_range=(0.8, 1.2),
+        shear_range=5.0,
+        zoom_range=(0.9, 1.1),
+        channel_shift_range=9.0,
+        fill_mode="reflect",
+        cval=0.0,
+        horizontal_flip=True,
+        vertical_flip=True,
+        random_crop=RandomCrop((0.5, 1.0), (0.8, 1.25)),
+        color_jitter=ColorJitter(0.2, 0.2, 0.2, 0.1),
+        random_erasing=RandomErasing(0.5, (0.1, 0.2), (0.5, 2.0), 0.0),
+        rand_augment=RandAugment(2, 9.0),
+    )

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from dlcli.recipe.classification import RANK, Classification
 from dlcli.recipe.explain import field_type
@@ -48,6 +48,8 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
     match get_origin(base):
         case origin if origin is Literal:
             return st.sampled_from(get_args(base))
+        case origin if origin is tuple and any(isinstance(item, AfterValidator) for item in metadata):
+            return st.tuples(*(st.just("1/2"), st.sampled_from(["1/2", 0.75, 1.0])))  # the smaller first
         case origin if origin is tuple:
             item = values_of(get_args(base)[0])
             if get_args(base)[-1] is Ellipsis:
@@ -87,6 +89,8 @@ def numbers(metadata: tuple[Any, ...]) -> st.SearchStrategy[float | str]:
                 bounds |= {"min_value": bound}
             case Lt(lt=bound):
                 bounds |= {"max_value": bound, "exclude_max": True}
+            case Le(le=bound):
+                bounds |= {"max_value": bound}
     return st.floats(**bounds, allow_nan=False, allow_infinity=False) | st.just("1/2")
 
 
@@ -111,6 +115,15 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             model.pop("pool", None)
     if "value_range" in data and not is_below(*data["value_range"]):
         data["value_range"] = (0, "1/2")
+    augment = values.get("augment") or {}
+    if layout != "image":
+        values.pop("augment", None)
+    if augment.get("zca_whitening"):
+        augment.pop("featurewise_std_normalization", None)
+    if augment.get("fill_mode") != "constant":
+        augment.pop("cval", None)
+    if augment.get("rescale") is not None:
+        model.pop("preprocessing", None)
     if None not in (data.get("validation"), data.get("test")):
         data["validation"] = data["test"] = 0.25
     if model["kind"] == "convnet":

@@ -8,22 +8,57 @@ import keras
 import numpy as np
 import pytest
 
+from dlcli.data.augment import Augmentation, RandAugment, RandomErasing
 from dlcli.data.batches import Batches
+from dlcli.data.mixing import Mixing
 from dlcli.rundir import RunDir
 from dlcli.training import loop, objective, schedule
 
 NUM_SAMPLES = 22  # with batches of 8, the last one of an epoch has 6
 NUM_CLASSES = 3
 
+AUGMENTATION = Augmentation(
+    rotation_range=20.0,
+    width_shift_range=0.2,
+    height_shift_range=1,
+    brightness_range=(0.8, 1.2),
+    shear_range=5.0,
+    zoom_range=(0.9, 1.1),
+    channel_shift_range=9.0,
+    fill_mode="reflect",
+    cval=0.0,
+    horizontal_flip=True,
+    vertical_flip=False,
+    random_crop=None,
+    color_jitter=None,
+    random_erasing=RandomErasing(0.5, (0.1, 0.2), (0.5, 2.0), 0.0),
+    rand_augment=RandAugment(1, 5.0),
+)
 
-def make_data(*, seed: int | None, batch_size: int = 8, num_samples: int = NUM_SAMPLES) -> Batches:
+
+def make_data(
+    *,
+    seed: int | None,
+    batch_size: int = 8,
+    num_samples: int = NUM_SAMPLES,
+    augmentation: Augmentation | None = None,
+    mixing: Mixing | None = None,
+) -> Batches:
     rng = np.random.default_rng(7)
     labels = (np.arange(num_samples) % NUM_CLASSES).astype(np.int32)
     pixels = rng.integers(0, 200, (num_samples, 6, 6, 1)).astype(np.uint8) + (labels * 25)[:, None, None, None].astype(
         np.uint8
     )
     return Batches(
-        labels=labels, pixels=pixels, load=lambda i: pixels[i], shape=(6, 6, 1), batch_size=batch_size, seed=seed
+        labels=labels,
+        pixels=pixels,
+        load=lambda i: pixels[i],
+        shape=(6, 6, 1),
+        batch_size=batch_size,
+        seed=seed,
+        augmentation=augmentation,
+        mixing=mixing,
+        num_classes=NUM_CLASSES,
     )
 
 

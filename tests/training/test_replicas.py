@@ -8,16 +8,19 @@ import processes  # type: ignore[import-not-found]
 import pytest
 
 
-def train(strategy: Any, *, num_samples: int, num_parts: int) -> dict[str, np.ndarray]:
+def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool) -> dict[str, np.ndarray]:
     """Trains three epochs in batches of 8, with all that is decided over the whole batch; gives weights and results."""
     import keras
-    from small_problem import NUM_CLASSES, make_data, make_objective  # type: ignore[import-not-found]
+    from small_problem import AUGMENTATION, NUM_CLASSES, make_data, make_objective  # type: ignore[import-not-found]
 
+    from dlcli.data.mixing import Mixing
     from dlcli.training import schedule
     from dlcli.training.step import Clipping, EvaluationStep, TrainStep
 
     keras.utils.set_random_seed(0)
-    data, validation = make_data(seed=5, num_samples=num_samples), make_data(seed=None, num_samples=num_samples)
+    random = {"augmentation": AUGMENTATION, "mixing": Mixing(0.4, 1.0)} if mixes else {}
+    data = make_data(seed=5, num_samples=num_samples, **random)
+    validation = make_data(seed=None, num_samples=num_samples)
     with strategy.scope():
         model = keras.Sequential(
             [
@@ -71,9 +74,9 @@ def train_on_one_and_two(output: Path, cases: list[dict[str, int]]) -> None:
 
 
 CASES = [
-    {"num_samples": 22, "num_parts": 1},  # a last batch of 6: 3 and 3
-    {"num_samples": 21, "num_parts": 2},  # of 5: 3 and 2
-    {"num_samples": 17, "num_parts": 1},  # of 1: the second replica has none
+    {"num_samples": 22, "num_parts": 1, "mixes": False},  # a last batch of 6: 3 and 3
+    {"num_samples": 21, "num_parts": 2, "mixes": True},  # of 5: 3 and 2
+    {"num_samples": 17, "num_parts": 1, "mixes": True},  # of 1: the second replica has none
 ]
 
 

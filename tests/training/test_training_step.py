@@ -184,3 +184,22 @@ def test_every_epoch_has_its_own_order_and_the_same_seed_the_same() -> None:
     assert orders[0] != orders[1] != orders[2] != orders[0]
     assert orders[0] != other.order(0).tolist()
     assert all(sorted(order) == list(range(data.num_samples)) for order in orders)
+
+
+def test_labels_of_mixed_samples() -> None:
+    """One-hot labels give what whole ones give; a mixture gives the weighted mean of what its classes give."""
+    logits = tf.constant(np.random.default_rng(0).normal(size=(4, 3)), tf.float32)
+    whole = {"weight": tf.ones(4), "y": {"class": tf.constant([0, 2, 1, 1])}}
+    other = {"weight": tf.ones(4), "y": {"class": tf.constant([1, 2, 0, 2])}}
+    one_hot = {**whole, "y": {"class": tf.one_hot(whole["y"]["class"], 3)}}
+    mixed = {**whole, "y": {"class": 0.7 * one_hot["y"]["class"] + 0.3 * tf.one_hot(other["y"]["class"], 3)}}
+    for smoothing in (0.0, 0.1):
+        goal = make_objective(label_smoothing=smoothing, class_weights=(1.0, 2.0, 5.0))
+        for value in (goal.loss, goal.metrics["accuracy"]):
+            np.testing.assert_allclose(value(logits, one_hot), value(logits, whole), rtol=1e-5)
+        np.testing.assert_allclose(goal.loss_weight(one_hot), goal.loss_weight(whole), rtol=1e-6)
+        expected = 0.7 * goal.loss(logits, whole) + 0.3 * goal.loss(logits, other)
+        np.testing.assert_allclose(goal.loss(logits, mixed), expected, rtol=1e-5)
+        np.testing.assert_allclose(goal.metrics["accuracy"](logits, mixed), goal.metrics["accuracy"](logits, whole))
+        weights = 0.7 * goal.loss_weight(whole) + 0.3 * goal.loss_weight(other)
+        np.testing.assert_allclose(goal.loss_weight(mixed), weights, rtol=1e-6)

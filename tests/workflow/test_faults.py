@@ -79,6 +79,7 @@ def test_a_full_disk_at_any_time(folder: Path, never_stopped: Path) -> None:
 PICTURES = """\
 task: classification
 data: {kind: folder, path: photos, image_size: [10, 10], validation: 0.25, test: 0}
+augment: {rotation_range: 20, horizontal_flip: true, brightness_range: [0.8, 1.2], cutmix: 1.0}
 model: {kind: convnet, blocks: [{filters: 4, dropout: 0.2}]}
 train: {epochs: 3, batch_size: 7, checkpoint: {steps: 2}}
 """

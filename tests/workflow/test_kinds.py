@@ -273,9 +273,12 @@ def test_models_load_with_plain_keras_and_give_the_same(tmp_path: Path) -> None:
         "convnet": "kind: convnet, preprocessing: symmetric, blocks: [{filters: 4, batch_norm: true}], dropout: 0.5",
         "lenet5": "kind: lenet5",
         "mlp": "kind: mlp, batch_norm: true, dropout: 0.2",
+        "augmented": "kind: mlp",
     }
+    augment = "augment: {width_shift_range: 2, mixup: 0.2, samplewise_center: true, zca_whitening: true}\n"
     for name, model in models.items():
-        (tmp_path / f"{name}.yaml").write_text(recipe("kind: npz, path: data.npz", model))
+        text = recipe("kind: npz, path: data.npz", model)
+        (tmp_path / f"{name}.yaml").write_text(text + (augment if name == "augmented" else ""))
     processes.run_in_turn(*(["train", f"{name}.yaml", "-q"] for name in models), folder=tmp_path).expect(0)
     command = [sys.executable, "-I", "-c", PLAIN_KERAS, "data.npz", *models]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

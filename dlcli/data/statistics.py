@@ -1,0 +1,50 @@
+"""Statistics of many samples, batch by batch: channel means and deviations, and the matrix that whitens pixels."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESOLUTION = 1e-6  # of a singular value against the largest one: what the sums of products resolve in float64
+
+Values = NDArray[Any]  # [b, ..., channels]
+
+
+def channel_statistics(batches: Iterable[Values]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each channel over all samples and places, both ``[channels]``.
+
+    Each batch's own mean and squared deviations are merged (Chan, Golub and LeVeque 1983, equations 1.5), so that no
+    digits are lost where the mean is large against the deviation.
+    """
+    count, mean, squares = 0, np.zeros(1), np.zeros(1)
+    for batch in batches:
+        values = batch.reshape(-1, batch.shape[-1]).astype(np.float64)
+        own_mean = values.mean(axis=0)
+        difference = own_mean - mean
+        total = count + len(values)
+        squares = squares + np.square(values - own_mean).sum(axis=0) + difference**2 * count * len(values) / total
+        mean = mean + difference * len(values) / total
+        count = total
+    return mean, np.sqrt(squares / count)
+
+
+def whitening_matrix(batches: Iterable[Values], *, epsilon: float) -> NDArray[np.float32]:
+    """The matrix ``[d, d]`` of ZCA whitening for samples of mean 0, each of d values.
+
+    After it the pixels are uncorrelated and have variance 1, and it changes samples as little as can be. With singular
+    values s of the n samples the scale of a direction is ``sqrt(n) / (s + epsilon)``, as in Keras's ImageDataGenerator.
+    There a direction in which these samples do not vary, such as a corner that is always black, gets a scale of many
+    millions, which other samples do not survive; here it is dropped.
+    """
+    count, products = 0, np.zeros((1, 1))
+    for batch in batches:
+        rows = batch.reshape(len(batch), -1).astype(np.float64)
+        products = products + rows.T @ rows
+        count += len(rows)
+    eigenvalues, directions = np.linalg.eigh(products)
+    singular_values = np.sqrt(np.maximum(eigenvalues, 0))
+    varies = singular_values > RESOLUTION * singular_values.max()
+    scale = np.where(varies, np.sqrt(count) / (singular_values + epsilon), 0.0)
+    matrix: NDArray[np.float64] = (directions * scale) @ directions.T
+    return matrix.astype(np.float32)

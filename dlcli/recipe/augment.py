@@ -1,0 +1,156 @@
+"""The ``augment`` section: random changes to training pictures, and what of them makes the network's input."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, Field
+
+from dlcli.recipe.fields import (
+    Expected,
+    FractionsAllowed,
+    NonNegativeNumber,
+    Number,
+    PositiveNumber,
+    Proportion,
+    Section,
+)
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"{value[0]:g} is above {value[1]:g}")
+    return value
+
+
+Range = Annotated[
+    tuple[PositiveNumber, PositiveNumber],
+    AfterValidator(_rising),
+    Expected("a list of 2 numbers > 0, the smaller first"),
+]
+UpToOne = Annotated[float, Gt(0), Le(1), FractionsAllowed()]
+AreaRange = Annotated[
+    tuple[UpToOne, UpToOne], AfterValidator(_rising), Expected("a list of 2 numbers in (0, 1], the smaller first")
+]
+Probability = Annotated[float, Ge(0), Le(1), FractionsAllowed()]
+Pixel = Annotated[float, Ge(0), Le(255), FractionsAllowed()]
+HalfTurn = Annotated[float, Ge(0), Le(0.5), FractionsAllowed()]
+Magnitude = Annotated[float, Ge(0), Le(30), FractionsAllowed()]
+ShiftRange = Annotated[
+    Annotated[int, Ge(0)] | NonNegativeNumber | Annotated[tuple[Number, ...], Field(min_length=1, max_length=1000)],
+    Expected("a proportion below 1, a number of pixels, or a list of either"),
+]
+
+
+class RandomCrop(Section):
+    """A random part of the picture, enlarged to the whole size (Szegedy et al. 2015, section 6)."""
+
+    area: AreaRange = (0.08, 1.0)
+    """Smallest and largest area of the part, as proportions of the picture's."""
+    aspect: Range = (3 / 4, 4 / 3)
+    """Narrowest and widest form of the part: its width by its height, where the picture's own counts as 1."""
+
+
+class ColorJitter(Section):
+    """Brightness, contrast and saturation by factors from [1 - value, 1 + value], the hue by a turn; in this order."""
+
+    brightness: NonNegativeNumber = 0.0
+    """0.4 multiplies by a factor from [0.6, 1.4]."""
+    contrast: NonNegativeNumber = 0.0
+    """The same for the distance from the picture's mean grey."""
+    saturation: NonNegativeNumber = 0.0
+    """The same for the distance of each colour from its grey."""
+    hue: HalfTurn = 0.0
+    """0.1 turns the hue by up to a tenth of the colour circle, either way."""
+
+
+class RandomErasing(Section):
+    """A rectangle of one grey value over a part of the picture (Zhong et al. 2020)."""
+
+    probability: Probability = 0.5
+    """Proportion of the pictures that get one."""
+    area: AreaRange = (0.02, 0.33)
+    """Smallest and largest area of the rectangle, as proportions of the picture's."""
+    aspect: Range = (0.3, 10 / 3)
+    """Narrowest and widest form of the rectangle: its width by its height."""
+    value: Pixel = 0.0
+    """Its pixels, in [0, 255]."""
+
+
+class RandAugment(Section):
+    """Some of 14 transforms for each picture, all of one magnitude (Cubuk et al. 2020)."""
+
+    num_ops: Annotated[int, Ge(1), Le(14)] = 2
+    """Transforms one after another."""
+    magnitude: Magnitude = 9.0
+    """Their strength, from 0 to 30."""
+
+
+class Augment(Section):
+    """Random changes to the pictures of the training split; validation and test stay as they are.
+
+    Keys from `rotation_range` to `zca_epsilon` have the names and meanings of Keras's ImageDataGenerator.
+    """
+
+    rotation_range: NonNegativeNumber = 0.0
+    """Degrees: each picture is turned by an angle from [-range, range]."""
+    width_shift_range: ShiftRange = 0.0
+    """Below 1 a proportion of the width, else pixels; a whole number n: whole pixels below n; a list: one of it."""
+    height_shift_range: ShiftRange = 0.0
+    """The same for the height."""
+    brightness_range: Range | None = None
+    """Pixels are multiplied by a factor from this range."""
+    shear_range: NonNegativeNumber = 0.0
+    """Degrees (0.2 is nearly nothing): each picture is sheared by an angle from [-range, range]."""
+    zoom_range: Proportion | Range = 0.0
+    """0.2 means [0.8, 1.2]: each side is sampled by a factor from this range; below 1 enlarges the picture."""
+    channel_shift_range: NonNegativeNumber = 0.0
+    """A value from [-range, range] is added to all channels, within the picture's own smallest and largest value."""
+    fill_mode: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"
+    """What fills the places that a move leaves empty: the nearest pixel, `cval`, the mirror image, the other side."""
+    cval: Pixel = 0.0
+    """Value of the pixels that `fill_mode: constant` fills in."""
+    horizontal_flip: bool = False
+    """Mirror half of the pictures left to right."""
+    vertical_flip: bool = False
+    """Mirror half of the pictures top to bottom."""
+    rescale: PositiveNumber | None = None
+    """The network's input is pixels times this, such as 1/255: another way to set `model.preprocessing`."""
+    featurewise_center: bool = False
+    """Subtract the training split's mean of each channel, after scaling; in the saved model, as the next four."""
+    featurewise_std_normalization: bool = False
+    """Divide by the training split's standard deviation of each channel; centring comes with it."""
+    samplewise_center: bool = False
+    """Subtract each picture's own mean."""
+    samplewise_std_normalization: bool = False
+    """Divide by each picture's own standard deviation; centring comes with it."""
+    zca_whitening: bool = False
+    """Decorrelate all pixels of a picture (ZCA, fitted on the training split); featurewise centring comes with it."""
+    zca_epsilon: PositiveNumber = 1e-6
+    """Added to the singular values, against division by 0."""
+    random_crop: RandomCrop | None = None
+    """A random part of the picture, enlarged to the whole size."""
+    color_jitter: ColorJitter | None = None
+    """Random changes of brightness, contrast, saturation and hue."""
+    random_erasing: RandomErasing | None = None
+    """A random rectangle is blotted out."""
+    rand_augment: RandAugment | None = None
+    """Randomly chosen transforms."""
+    mixup: PositiveNumber | None = None
+    """MixUp (Zhang et al. 2018), such as 0.2: pictures and labels of two averaged, by a proportion from Beta(a, a)."""
+    cutmix: PositiveNumber | None = None
+    """CutMix (Yun et al. 2019), such as 1.0: a rectangle from another picture; beside mixup, each batch has one."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.zca_whitening and self.featurewise_std_normalization:
+            yield (
+                "featurewise_std_normalization",
+                "has no meaning beside zca_whitening, which gives every direction the deviation 1; remove one",
+            )
+        if self.fill_mode != "constant" and "cval" in self.model_fields_set and self.cval != 0:
+            yield "cval", f"is for fill_mode: constant. Received fill_mode: {self.fill_mode}."
+
+    @property
+    def centers_features(self) -> bool:
+        """Whether each channel's mean is taken off, by itself or because another key needs it."""
+        return self.featurewise_center or self.featurewise_std_normalization or self.zca_whitening

@@ -1,0 +1,111 @@
+"""Batches: the same pictures whatever they come from and wherever an epoch is entered; mixed samples and labels."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlcli.data.augment import Augmentation
+from dlcli.data.batches import Batches
+from dlcli.data.mixing import Mixing
+
+NUM_SAMPLES, BATCH_SIZE = 21, 8
+PIXELS = np.random.default_rng(1).integers(0, 256, (NUM_SAMPLES, 12, 10, 3), np.uint8)
+LABELS = (np.arange(NUM_SAMPLES) % 3).astype(np.int32)
+
+
+def make(*, in_memory: bool, **options: Any) -> Batches:
+    known: dict[str, Any] = {"seed": 3, "augmentation": None, "mixing": None, **options}
+    return Batches(
+        labels=LABELS,
+        pixels=PIXELS if in_memory else None,
+        load=lambda index: PIXELS[index],
+        shape=(12, 10, 3),
+        batch_size=BATCH_SIZE,
+        num_classes=3,
+        **known,
+    )
+
+
+def read(data: Batches, epoch: int, first_step: int = 0) -> list[dict[str, Any]]:
+    """The batches of an epoch from a step on, as the training step reads them."""
+    compiled = tf.function(lambda source, step: data.assemble(data.element(source, step)), autograph=False)
+    source = data.source(epoch, first_step)
+    steps = range(first_step, data.num_steps)
+    return [tf.nest.map_structure(np.asarray, compiled(source, tf.constant(step, tf.int64))) for step in steps]
+
+
+def equal(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    pairs = zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.fixture(params=["plain", "augmented", "mixed"])
+def options(request: pytest.FixtureRequest, everything: Augmentation) -> dict[str, Any]:
+    return {
+        "plain": {},
+        "augmented": {"augmentation": everything},
+        "mixed": {"augmentation": everything, "mixing": Mixing(0.3, 1.0)},
+    }[request.param]
+
+
+def test_an_epoch_is_the_same_from_memory_and_files_and_from_any_step_on(options: dict[str, Any]) -> None:
+    whole = read(make(in_memory=True, **options), 2)
+    assert [len(batch["weight"]) for batch in whole] == [8, 8, 5]
+    assert sorted(np.concatenate([batch["index"] for batch in whole]).tolist()) == list(range(NUM_SAMPLES))
+    assert equal(whole, read(make(in_memory=False, **options), 2))
+    for in_memory in (True, False):
+        assert equal(whole[1:], read(make(in_memory=in_memory, **options), 2, first_step=1))
+    assert not equal(whole, read(make(in_memory=True, **options), 3))
+
+
+def test_each_sample_is_changed_by_itself(everything: Augmentation) -> None:
+    """Whatever batch it falls into, a sample of an epoch gets the same pixels."""
+    large = read(make(in_memory=True, augmentation=everything), 0)
+    small_batches = make(in_memory=True, augmentation=everything)
+    small_batches.batch_size, small_batches.num_steps = 5, 5
+    by_index = {int(i): x for batch in read(small_batches, 0) for i, x in zip(batch["index"], batch["x"], strict=True)}
+    assert len(by_index) == NUM_SAMPLES
+    for batch in large:
+        for i, x in zip(batch["index"], batch["x"], strict=True):
+            np.testing.assert_allclose(x, by_index[int(i)], atol=1e-3)
+
+
+def test_random_changes_need_a_seed(everything: Augmentation) -> None:
+    with pytest.raises(ValueError, match="need a seed"):
+        make(in_memory=True, seed=None, augmentation=everything)
+
+
+@pytest.mark.parametrize("mixing", [Mixing(0.3, None), Mixing(None, 1.0), Mixing(0.3, 1.0)])
+def test_labels_follow_the_pixels(mixing: Mixing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A label's share is the proportion of the picture that is the sample's own, measured in the pixels."""
+    values = np.arange(NUM_SAMPLES, dtype=np.uint8) * 12
+    monkeypatch.setattr(f"{__name__}.PIXELS", np.broadcast_to(values[:, None, None, None], PIXELS.shape))
+    shares = set()
+    for epoch in range(4):
+        plain, mixed = (read(make(in_memory=True, mixing=chosen), epoch) for chosen in (None, mixing))
+        for before, after in zip(plain, mixed, strict=True):
+            labels = np.eye(3)[before["y"]["class"]]
+            for i, picture in enumerate(after["x"]):
+                own, partner = before["x"][i], before["x"][::-1][i]
+                if own[0, 0, 0] == partner[0, 0, 0]:  # the middle of an odd batch is its own partner
+                    np.testing.assert_allclose(picture, own, rtol=1e-5)
+                    continue
+                share = float(((picture - partner) / (own - partner)).mean())
+                expected = labels[i] * share + labels[::-1][i] * (1 - share)
+                np.testing.assert_allclose(after["y"]["class"][i], expected, atol=1e-4)
+                shares.add(round(share, 3))
+    assert len(shares) > 5
+
+
+def test_with_both_each_batch_has_one() -> None:
+    drawn = Mixing(0.3, 1.0).draw(seed=0, epoch=0, num_batches=2000, height=20, width=30)
+    is_cut = (drawn["cut"] != 0).any(axis=1)
+    assert (drawn["blend"][is_cut] == 1).all()
+    assert 0.4 < is_cut.mean() < 0.6
+    left, top, right, bottom = drawn["cut"].T
+    assert (left <= right).all()
+    assert (top <= bottom).all()
+    assert right.max() <= 30
+    assert bottom.max() <= 20
