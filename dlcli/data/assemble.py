@@ -14,7 +14,7 @@ import numpy as np
 from dlcli.data.images import PicturePolicy, resize_pictures
 from dlcli.data.listing import NUM_NAMED, CommonKeys, Listing, divide, name_some
 from dlcli.data.samples import Dataset, LeftOut, Samples
-from dlcli.data.scan import Checked, Progress, check_pictures, hash_content
+from dlcli.data.scan import Checked, Progress, check_pictures, hash_content, hash_files
 from dlcli.errors import InputError
 
 OnBadImage = Literal["error", "skip"]
@@ -45,7 +45,13 @@ def assemble_files(
     Raises:
         InputError: pictures are bad, or differ in size while none is asked for, or the splits cannot be drawn.
     """
-    divided, more_warnings = divide(listings, num_classes=len(classes), source=source, common=common)
+    divided, more_warnings = divide(
+        listings,
+        digests=lambda listing: hash_files(listing.files or ()),
+        num_classes=len(classes),
+        source=source,
+        common=common,
+    )
     files = [path for listing in divided.values() for path in listing.files or ()]
     checked = check_pictures(files, by_suffix=by_suffix, progress=progress)
     names = [name for listing in divided.values() for name in listing.names]
@@ -81,6 +87,8 @@ def assemble_files(
         policy.shape,
         "uint8",
         policy,
+        source=source,
+        allow_leakage=common["allow_leakage"],
         left_out=[*left_out, *bad],
         warnings=[*warnings, *more_warnings],
     )
@@ -137,7 +145,7 @@ def assemble_pictures(
 ) -> Dataset:
     """A data set of pictures in memory, uint8 [n, height, width, channels] with 1 or 3 channels."""
     height, width, channels = _common_shape(listings, source)
-    divided, warnings = divide(listings, num_classes=len(classes), source=source, common=common)
+    divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
     policy = settle_policy([Checked(height, width, channels == 1, "")], source=source, common=common)
     splits = {split: as_samples(listing, policy) for split, listing in divided.items()}
     if policy.shape != (height, width, channels):
@@ -146,7 +154,17 @@ def assemble_pictures(
             split: leave_unsized(samples) if num_bytes > RESIZED_BYTES else _resize_now(samples)
             for split, samples in splits.items()
         }
-    return _finish(splits, classes, policy.shape, "uint8", policy, left_out=left_out, warnings=warnings)
+    return _finish(
+        splits,
+        classes,
+        policy.shape,
+        "uint8",
+        policy,
+        source=source,
+        allow_leakage=common["allow_leakage"],
+        left_out=left_out,
+        warnings=warnings,
+    )
 
 
 def assemble_values(
@@ -159,9 +177,19 @@ def assemble_values(
 ) -> Dataset:
     """A data set of signals or volumes in memory, float32 [n, ...], which are taken as they are."""
     shape = _common_shape(listings, source)
-    divided, warnings = divide(listings, num_classes=len(classes), source=source, common=common)
+    divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
     splits = {split: as_samples(listing, None) for split, listing in divided.items()}
-    return _finish(splits, classes, shape, "float32", None, left_out=left_out, warnings=warnings)
+    return _finish(
+        splits,
+        classes,
+        shape,
+        "float32",
+        None,
+        source=source,
+        allow_leakage=common["allow_leakage"],
+        left_out=left_out,
+        warnings=warnings,
+    )
 
 
 def _common_shape(listings: Mapping[str, Listing], source: str) -> tuple[int, ...]:
@@ -179,13 +207,18 @@ def _common_shape(listings: Mapping[str, Listing], source: str) -> tuple[int, ..
     return shapes["train"]
 
 
+def _hash_arrays(listing: Listing) -> tuple[str, ...]:
+    assert listing.arrays is not None
+    return tuple(hash_content(sample.tobytes()) for sample in listing.arrays)
+
+
 def as_samples(listing: Listing, policy: PicturePolicy | None) -> Samples:
     """The listed arrays as samples in memory, not yet resized."""
     assert listing.arrays is not None
     return Samples(
         names=listing.names,
         labels=listing.labels,
-        digests=tuple(hash_content(sample.tobytes()) for sample in listing.arrays),
+        digests=_hash_arrays(listing),
         groups=listing.groups,
         policy=policy,
         pixels=listing.arrays,
@@ -213,9 +246,17 @@ def _finish(
     dtype: str,
     policy: PicturePolicy | None,
     *,
+    source: str,
+    allow_leakage: bool,
     left_out: Sequence[LeftOut],
     warnings: Sequence[str],
 ) -> Dataset:
+    copies = _find_copies(splits)
+    if copies and not allow_leakage:
+        raise InputError(
+            f"{source}: {' '.join(copies)} A score on them says nothing about new data: remove them from one of the "
+            "splits, or set data.allow_leakage: true."
+        )
     splits = {split: samples for split, samples in splits.items() if len(samples)}
     return Dataset(
         classes=classes,
@@ -224,7 +265,7 @@ def _finish(
         splits=splits,
         policy=policy,
         left_out=tuple(left_out),
-        warnings=(*warnings, *_warn_of_absent_classes(splits, classes), *_warn_of_copies(splits)),
+        warnings=(*warnings, *_warn_of_absent_classes(splits, classes), *copies),
     )
 
 
@@ -239,9 +280,9 @@ def _warn_of_absent_classes(splits: Mapping[str, Samples], classes: tuple[str, .
     return warnings
 
 
-def _warn_of_copies(splits: Mapping[str, Samples]) -> list[str]:
-    """Samples of validation or test that train holds too: scores on them say nothing about new data."""
-    warnings = []
+def _find_copies(splits: Mapping[str, Samples]) -> list[str]:
+    """Samples of validation or test that train holds too, in words."""
+    found = []
     train = dict(zip(splits["train"].digests, splits["train"].names, strict=True))
     for split, samples in splits.items():
         copies = [
@@ -251,5 +292,5 @@ def _warn_of_copies(splits: Mapping[str, Samples]) -> list[str]:
         ]
         if copies:
             noun = "sample is" if len(copies) == 1 else "samples are"
-            warnings.append(f"{len(copies)} {noun} both in {split} and in train: {copies[0][0]} equals {copies[0][1]}.")
-    return warnings
+            found.append(f"{len(copies)} {noun} both in {split} and in train: {copies[0][0]} equals {copies[0][1]}.")
+    return found

@@ -1,6 +1,6 @@
 """What a source lists before anything is decoded: names, labels, and files or arrays; their classes and splits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -31,6 +31,7 @@ class CommonKeys(TypedDict):
     test: float | None
     split_seed: int
     limit: int | None
+    allow_leakage: bool
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,16 @@ def index_labels(
 
 
 def divide(
-    listings: Mapping[str, Listing], *, num_classes: int, source: str, common: CommonKeys
+    listings: Mapping[str, Listing],
+    *,
+    digests: Callable[[Listing], Sequence[str]],
+    num_classes: int,
+    source: str,
+    common: CommonKeys,
 ) -> tuple[dict[str, Listing], list[str]]:
     """Draws the splits that the source does not have of its own, and applies the limit to each. Warnings come with it.
+
+    Samples of one content stay in one split: ``digests`` tells contents apart, and is asked only if a split is drawn.
 
     Raises:
         InputError: a proportion is given for a split that the source has, or nothing is left to train on.
@@ -101,6 +109,7 @@ def divide(
         train.names,
         train.labels,
         train.groups,
+        digests(train) if validation or test else None,
         num_classes=num_classes,
         validation=validation,
         test=test,

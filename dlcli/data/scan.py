@@ -59,6 +59,18 @@ def hash_content(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
+def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
+    """The digest of each file's content; of a file that cannot be read, its path."""
+
+    def digest(path: Path) -> str:
+        try:
+            return hash_content(read_file(path))
+        except BadImage:
+            return str(path)
+
+    return tuple(workers().map(digest, files))
+
+
 def find_pictures(folder: Path, *, root: Path) -> tuple[list[Path], list[LeftOut]]:
     """All the picture files below a folder, sorted by their path, and what else is there, named from ``root``.
 

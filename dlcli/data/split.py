@@ -22,6 +22,7 @@ def draw_splits(
     names: Sequence[str],
     labels: Labels,
     groups: Sequence[str] | None,
+    contents: Sequence[str] | None,
     *,
     num_classes: int,
     validation: float,
@@ -30,7 +31,8 @@ def draw_splits(
 ) -> NDArray[np.int8]:
     """The split of each sample [n]: TRAIN, VALIDATION or TEST; the last two as proportions of all the samples.
 
-    Each class keeps at least one sample in train, unless groups stand against it.
+    Each class keeps at least one sample in train, unless groups stand against it. Samples of one content go together:
+    a copy follows the first of them, and groups that share a content count as one group.
 
     Raises:
         InputError: the proportions leave nothing to train on, or there are fewer groups than splits.
@@ -41,7 +43,24 @@ def draw_splits(
             f"Received {validation:g} and {test:g}."
         )
     if groups is not None and (validation or test):
+        if contents is not None:
+            groups = _join_groups(groups, contents)
         return _draw_groups(labels, groups, num_classes=num_classes, validation=validation, test=test, seed=seed)
+    if contents is not None and len(set(contents)) < len(contents):
+        first, original = np.unique(
+            np.asarray(contents, dtype=object).astype(str), return_index=True, return_inverse=True
+        )[1:]
+        drawn = draw_splits(
+            [names[i] for i in first],
+            labels[first],
+            None,
+            None,
+            num_classes=num_classes,
+            validation=validation,
+            test=test,
+            seed=seed,
+        )
+        return drawn[original]
     counts = np.bincount(labels, minlength=num_classes)
     num_test = _quotas(counts, test, counts - 1)
     num_validation = _quotas(counts, validation, counts - num_test - 1)
@@ -88,6 +107,21 @@ def _quotas(counts: Counts, proportion: float, room: Counts) -> Counts:
     candidates = by_remainder[(quotas < room)[by_remainder]]
     quotas[candidates[: max(0, missing)]] += 1
     return quotas
+
+
+def _join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
+    """The groups, those that share a content under one name."""
+    joined = {group: group for group in groups}
+
+    def name(group: str) -> str:
+        while joined[group] != group:
+            group = joined[group]
+        return group
+
+    first: dict[str, str] = {}  # the group in which a content came first
+    for group, content in zip(groups, contents, strict=True):
+        joined[name(group)] = name(first.setdefault(content, group))
+    return [name(group) for group in groups]
 
 
 def _draw_groups(

@@ -29,6 +29,8 @@ class ImageSource(Section):
     """Seed of the split. It is apart from `train.seed`, so that runs with several seeds share one test split."""
     limit: Count | None = None
     """Use at most this many samples of each split (drawn evenly over the classes), to try things out."""
+    allow_leakage: bool = False
+    """Go on, with a warning, where samples of validation or test are in train too, byte for byte."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
@@ -47,6 +49,8 @@ class KerasDataset(ImageSource):
 
     kind: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"]
     """Source of the samples."""
+    allow_leakage: bool = True
+    """Go on, with a warning, where samples of test are in train too: results on these data sets count them."""
     path: LocalPath | None = None
     """A local copy: an .npz with x_train, y_train, x_test and y_test. Default: Keras's own cache, else a download."""
 

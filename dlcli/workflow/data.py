@@ -64,6 +64,7 @@ def read_dataset(section: ImageData, talk: Talk, *, classes: tuple[str, ...] | N
         test=section.test,
         split_seed=section.split_seed,
         limit=section.limit,
+        allow_leakage=section.allow_leakage,
     )
     match section:
         case Digits():
@@ -119,7 +120,13 @@ def section_for(path: Path, trained_on: ImageData, pictures: dict[str, Any]) -> 
     Raises:
         InputError: the path is none of these.
     """
-    common: dict[str, Any] = {**pictures, "path": str(path.absolute()), "validation": 0.0, "test": 0.0}
+    common: dict[str, Any] = {
+        **pictures,
+        "path": str(path.absolute()),
+        "validation": 0.0,
+        "test": 0.0,
+        "allow_leakage": True,
+    }
     if isinstance(trained_on, (Folder, Csv)) and path.suffix != ".npz":
         common["on_bad_image"] = trained_on.on_bad_image
     if path.is_dir():

@@ -27,6 +27,7 @@ def common() -> dict[str, Any]:
         "test": None,
         "split_seed": 0,
         "limit": None,
+        "allow_leakage": False,
     }
 
 

@@ -248,11 +248,28 @@ def test_too_few_samples_for_a_split(save_classes: Save, common: Common) -> None
     )
 
 
-def test_copies_between_splits_are_told(save_classes: Save, common: Common) -> None:
+def test_copies_between_splits_are_refused(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=2, train__y=2, test__x=2, test__y=2)
     (root / "test/x/copy.png").write_bytes((root / "train/x/000.png").read_bytes())
-    dataset = read(root, common, validation=0.0)
-    assert dataset.warnings == ("1 sample is both in test and in train: test/x/copy.png equals train/x/000.png.",)
+    found = "1 sample is both in test and in train: test/x/copy.png equals train/x/000.png."
+    with pytest.raises(InputError) as caught:
+        read(root, common, validation=0.0)
+    assert str(caught.value) == (
+        f"{root}: {found} A score on them says nothing about new data: remove them from one of the splits, or set "
+        "data.allow_leakage: true."
+    )
+    assert read(root, common, validation=0.0, allow_leakage=True).warnings == (found,)
+
+
+def test_copies_go_into_one_split(save_classes: Save, common: Common) -> None:
+    root = save_classes(x=20, y=20)
+    for i in range(20):
+        (root / f"x/again{i:03}.png").write_bytes((root / f"x/{i:03}.png").read_bytes())
+    splits = read(root, common).splits
+    assert {len(samples) for samples in splits.values()} <= set(range(1, 60))
+    where = {name: split for split, samples in splits.items() for name in samples.names}
+    assert len(where) == 60
+    assert all(where[f"x/{i:03}.png"] == where[f"x/again{i:03}.png"] for i in range(20))
 
 
 # Bad pictures -------------------------------------------------------------------------------------------------------

@@ -53,7 +53,9 @@ def test_grey_pictures(tmp_path: Path, common: Common) -> None:
 
 def test_all_the_splits(tmp_path: Path, common: Common) -> None:
     path = save(tmp_path, x_train=X, y_train=Y, x_val=X[:4], y_val=Y[:4], x_test=X[:8], y_test=Y[:8], notes=Y)
-    dataset = read(path, common, validation=None, test=None)
+    with pytest.raises(InputError, match="4 samples are both in validation and in train"):
+        read(path, common, validation=None, test=None)
+    dataset = read(path, common, validation=None, test=None, allow_leakage=True)
     assert {split: samples.names[-1] for split, samples in dataset.splits.items()} == {
         "train": "train/19",
         "validation": "validation/3",

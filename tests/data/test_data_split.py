@@ -5,10 +5,12 @@ from dlcli.data.split import TEST, TRAIN, VALIDATION, draw_splits, limit_evenly
 from dlcli.errors import InputError
 
 
-def draw(labels: np.ndarray, groups: list[str] | None = None, **changes: object) -> np.ndarray:
+def draw(
+    labels: np.ndarray, groups: list[str] | None = None, contents: list[str] | None = None, **changes: object
+) -> np.ndarray:
     names = [f"file{i}" for i in range(len(labels))]
     options = {"num_classes": int(labels.max()) + 1, "validation": 0.1, "test": 0.2, "seed": 0, **changes}
-    return draw_splits(names, labels, groups, **options)  # type: ignore[arg-type]
+    return draw_splits(names, labels, groups, contents, **options)  # type: ignore[arg-type]
 
 
 def labels_of(*counts: int) -> np.ndarray:
@@ -73,8 +75,8 @@ def test_the_order_of_the_files_does_not_matter() -> None:
     names = [f"file{i}" for i in range(50)]
     shuffled = np.random.default_rng(0).permutation(50)
     options = {"num_classes": 2, "validation": 0.1, "test": 0.2, "seed": 0}
-    straight = draw_splits(names, labels, None, **options)  # type: ignore[arg-type]
-    mixed = draw_splits([names[i] for i in shuffled], labels[shuffled], None, **options)  # type: ignore[arg-type]
+    straight = draw_splits(names, labels, None, None, **options)  # type: ignore[arg-type]
+    mixed = draw_splits([names[i] for i in shuffled], labels[shuffled], None, None, **options)  # type: ignore[arg-type]
     assert np.array_equal(straight[shuffled], mixed)
 
 
@@ -167,3 +169,40 @@ def test_limits_are_nested_and_follow_the_seed() -> None:
     labels = labels_of(100, 50)
     assert set(limited(labels, 10)) <= set(limited(labels, 30))
     assert not np.array_equal(limited(labels, 10), limited(labels, 10, seed=1))
+
+
+# Copies -------------------------------------------------------------------------------------------------------------
+
+
+def test_samples_of_one_content_stay_together() -> None:
+    labels = labels_of(60, 60)
+    contents = [str(i // 3) for i in range(120)]
+    splits = draw(labels, contents=contents)
+    for start in range(0, 120, 3):
+        assert len(set(splits[start : start + 3])) == 1
+    assert np.sum(splits == TEST) == 24
+    assert np.sum(splits == VALIDATION) == 12
+    assert {label for label, split in zip(labels, splits, strict=True) if split == TEST} == {0, 1}
+
+
+def test_different_contents_change_nothing() -> None:
+    labels = labels_of(30, 40)
+    assert np.array_equal(draw(labels), draw(labels, contents=[str(i) for i in range(70)]))
+
+
+def test_groups_that_share_a_content_stay_together() -> None:
+    labels = labels_of(50, 50)
+    groups = [f"group{i // 5}" for i in range(100)]  # 20 groups
+    contents = [str(i) for i in range(100)]
+    contents[0], contents[7], contents[95] = "one", "one", "one"  # groups 0, 1 and 19
+    contents[8], contents[51] = "other", "other"  # and 10
+    splits = draw(labels, groups, contents)
+    together = [
+        split
+        for group, split in zip(groups, splits, strict=True)
+        if group in ("group0", "group1", "group10", "group19")
+    ]
+    assert len(together) == 20
+    assert len(set(together)) == 1
+    for group in set(groups):
+        assert len({split for own, split in zip(groups, splits, strict=True) if own == group}) == 1
