@@ -19,7 +19,7 @@ from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 
 Handler = Callable[[int, FrameType | None], Any]
 
-VERBS = ("train", "evaluate", "predict", "runs", "recipe", "doctor", "completion")
+VERBS = ("train", "evaluate", "predict", "runs", "data", "recipe", "doctor", "completion")
 
 
 class VerbGroup(click.Group):

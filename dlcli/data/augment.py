@@ -182,6 +182,24 @@ class Augmentation:
         flipped: Maps = maps @ about_centre(linear(flip_x, 0, 0, flip_y, num=num), height=height, width=width)
         return flipped
 
+    def describe(self, parameters: Parameters, position: int) -> str:
+        """One sample's parameters in words, such as ``theta 12.1, tx -3.4, flipped left to right``."""
+        words = []
+        for name, values in parameters.items():
+            value = values[position]
+            if name in ("flip_horizontal", "flip_vertical"):
+                if value:
+                    words.append("flipped left to right" if name == "flip_horizontal" else "flipped top to bottom")
+            elif name == "transforms":
+                words.append(" then ".join(rand_augment.TRANSFORMS[i] for i in value))
+            elif name in ("crop", "erased"):
+                left, top, right, bottom = value
+                if right > left:
+                    words.append(f"{name} {right - left:.0f}x{bottom - top:.0f}")
+            elif name != "signs":
+                words.append(f"{name.removeprefix('jitter_').removesuffix('_intensity')} {value:.3g}")
+        return ", ".join(words)
+
     # Applying ---------------------------------------------------------------------------------------------------------
 
     def to_tensors(self, parameters: Parameters, *, height: int, width: int) -> dict[str, Tensor]:

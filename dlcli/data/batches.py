@@ -68,12 +68,21 @@ class Batches:
         self._labels = tf.constant(labels, tf.int32)
         self._pixels = None if pixels is None else tf.constant(pixels)
 
+    def load_by(self, load: Load) -> None:
+        """Loads samples that are not in memory by another function, such as one that keeps what it has decoded."""
+        self._load = load
+
     def order(self, epoch: int) -> np.ndarray:
         """The samples' indices in the order of an epoch, int64 ``[n]``."""
         if self._seed is None:
             return np.arange(self.num_samples, dtype=np.int64)
         generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
         return generator.permutation(self.num_samples).astype(np.int64)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the samples are in memory, decoded."""
+        return self._pixels is not None
 
     @property
     def mixes(self) -> bool:

@@ -134,7 +134,7 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         BadImage: it is no picture, too large (found before it is decoded), truncated or damaged.
     """
-    image_format = _find_format(data)
+    image_format = find_format(data)
     _silence_pillow()
     try:
         image = Image.open(io.BytesIO(data), formats=(image_format,))
@@ -157,7 +157,7 @@ def decode(data: bytes) -> Image.Image:
         raise BadImage(f"its {image_format} data is damaged") from None
 
 
-def _find_format(data: bytes) -> str:
+def find_format(data: bytes) -> str:
     """The name of the format by the first bytes of a file."""
     if not data:
         raise BadImage("the file is empty")

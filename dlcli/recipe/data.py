@@ -29,6 +29,8 @@ class ImageSource(Section):
     """Seed of the split. It is apart from `train.seed`, so that runs with several seeds share one test split."""
     limit: Count | None = None
     """Use at most this many samples of each split (drawn evenly over the classes), to try things out."""
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"
+    """Where decoded pictures are kept between epochs; auto: in memory up to 64 MiB a split, else on disk."""
     allow_leakage: bool = False
     """Go on, with a warning, where samples of validation or test are in train too, byte for byte."""
 

@@ -4,6 +4,7 @@ Each function returns the bytes of a PNG file.
 """
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -195,6 +196,38 @@ def sample_batch(pictures: Pictures, titles: Sequence[str]) -> bytes:
         raise ValueError("a picture of a batch needs at least one sample. Received none.")
     captions = [[printable(title, 24)] for title in titles]
     return _grid(pictures[:MAX_PICTURES], captions[:MAX_PICTURES], title="What the model sees")
+
+
+def preview(columns: Sequence[tuple[str, Pictures, Sequence[str]]]) -> bytes:
+    """Samples in rows, each as it is and as it is changed.
+
+    Args:
+        columns: a title, the pictures ``[n, height, width, channels]``, and a caption for each, which may have lines.
+    """
+    num_rows, num_columns = len(columns[0][1]), len(columns)
+    side = 2.1  # of a column in inches
+    shape = columns[0][1].shape
+    height = side * min(max(shape[1] / shape[2], 0.4), 2.0)
+    texts = [[_wrapped(caption) for caption in captions] for _, _, captions in columns]
+    num_lines = max(len(text) for column in texts for text in column)
+    with style():
+        figure = new_figure(num_columns * side, num_rows * (height + 0.15 + 0.1 * num_lines) + 0.4)
+        figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
+        for column, (title, pictures, _) in enumerate(columns):
+            for row, (picture, text) in enumerate(zip(pictures, texts[column], strict=True)):
+                axes = figure.add_subplot(num_rows, num_columns, row * num_columns + column + 1)
+                axes.set_xticks([])
+                axes.set_yticks([])
+                if row == 0:
+                    axes.set_title(title, fontsize=9)
+                _draw(axes, picture.astype(np.float64), (0.0, 255.0))
+                axes.set_xlabel("\n".join(text), fontsize=6, color=GREY)
+        return png(figure)
+
+
+def _wrapped(caption: str) -> list[str]:
+    """The lines of a caption below a small picture, at most eight."""
+    return [printable(part, 40) for line in caption.splitlines() for part in textwrap.wrap(line, 40)][:8]
 
 
 def mistakes(

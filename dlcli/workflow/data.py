@@ -1,5 +1,7 @@
 """From the recipe's ``data`` section to samples and batches."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +30,8 @@ from dlcli.workflow.talk import Talk
 
 MAX_WHITENED = 4096  # values of a sample that is whitened: the matrix has the square of that
 FITTED_AT_A_TIME = 256  # samples
-MEMORY_BYTES = 64 * 2**20  # of a split's decoded pictures that are kept
+MEMORY_BYTES = 64 * 2**20  # of a split's decoded pictures that are kept in memory
+DISK_SHARE = 4  # decoded pictures are kept on disk if they take at most the 4th part of what is free
 
 
 def open_dataset(loaded: LoadedRecipe, talk: Talk) -> Dataset:
@@ -146,10 +149,39 @@ def section_for(path: Path, trained_on: ImageData, pictures: dict[str, Any]) -> 
     raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
 
 
+def is_kept_in_memory(section: ImageData, samples: Samples) -> bool:
+    """Whether the decoded pictures of a split are kept in memory, by the recipe or by how many bytes they are.
+
+    Raises:
+        InputError: the recipe wants it, and they are more than half of the memory.
+    """
+    if samples.pixels is not None:
+        return True
+    num_bytes = decoded_bytes(samples)
+    if section.cache == "memory" and num_bytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2:
+        raise InputError(
+            f"data.cache: memory: {num_bytes / 2**30:,.1f} GiB of decoded pictures are more than half of this "
+            "machine's memory. Set data.cache to disk or none."
+        )
+    return section.cache == "memory" or (section.cache == "auto" and num_bytes <= MEMORY_BYTES)
+
+
+def is_kept_on_disk(section: ImageData, samples: Samples, *, num_epochs: int, folder: Path) -> bool:
+    """Whether decoded pictures that are not in memory are kept on the disk that a folder is on."""
+    if section.cache != "auto":
+        return section.cache == "disk"
+    has_use = num_epochs > 1  # of one epoch nothing would be read back
+    return has_use and decoded_bytes(samples) <= shutil.disk_usage(folder).free // DISK_SHARE
+
+
+def decoded_bytes(samples: Samples) -> int:
+    """Bytes of all the samples as they come to the network's input."""
+    return len(samples) * int(np.prod(samples.shape))
+
+
 def in_memory(samples: Samples) -> Samples:
-    """The samples, decoded once and kept where they are small; a large data set is decoded anew in each epoch."""
-    num_bytes = len(samples) * int(np.prod(samples.shape))
-    if samples.pixels is not None or num_bytes > MEMORY_BYTES:
+    """The samples, decoded once and kept."""
+    if samples.pixels is not None:
         return samples
     return replace(samples, pixels=samples.load(np.arange(len(samples))), files=None, unsized=None)
 

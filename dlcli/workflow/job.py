@@ -17,7 +17,7 @@ from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_
 from dlcli.rundir import RunDir
 from dlcli.training import objective
 from dlcli.training.loop import Loop
-from dlcli.workflow.data import batches, fit_standardization, in_memory, open_dataset
+from dlcli.workflow.data import batches, fit_standardization, in_memory, is_kept_in_memory, open_dataset
 from dlcli.workflow.model import Classifier, Standardization, build_classifier, set_trainable
 from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
 from dlcli.workflow.start import Device, set_precision, set_seed
@@ -94,7 +94,10 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk) -> Job:
     dataset = open_dataset(loaded, talk)
     _check_memory(loaded, dataset)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
-    train = in_memory(train)
+    if is_kept_in_memory(recipe.data, train):
+        train = in_memory(train)
+    if validation is not None and is_kept_in_memory(recipe.data, validation):
+        validation = in_memory(validation)
     standardization = fit_standardization(loaded, train)
     set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
     set_precision(recipe.train.precision)
@@ -113,7 +116,7 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk) -> Job:
             augment=recipe.augment,
             num_classes=len(dataset.classes),
         ),
-        validation_data=None if validation is None else batches(in_memory(validation), batch_size=batch_size),
+        validation_data=None if validation is None else batches(validation, batch_size=batch_size),
         best_metric=recipe.train.best_metric or ("train_loss" if validation is None else "val_loss"),
         device=device,
         talk=talk,

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli import __version__
+from dlcli.data.cache import DecodedFile
 from dlcli.data.samples import SPLIT_COLUMNS
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.recipe.load import LoadedRecipe, load
@@ -25,8 +26,10 @@ from dlcli.rundir import RunDir, create_run, csv_text, now, read_csv, replace_by
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop
 from dlcli.workflow.compare import differing
+from dlcli.workflow.data import decoded_bytes, is_kept_on_disk
 from dlcli.workflow.evaluate import check_same_data, evaluate_split
 from dlcli.workflow.job import Job, describe, float32_model, layers_text, prepare
+from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
 
@@ -242,8 +245,10 @@ class _Observer:
 
 def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     tensorboard = TensorBoard(run.tensorboard)
+    decoded: list[DecodedFile] = []
     try:
         describe(job, run)
+        decoded = _keep_decoded(run, job)
         loop = job.loop(run, _Observer(run, job.best_metric, job.talk, tensorboard))
         _go_back(run, loop, job.talk)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
@@ -262,7 +267,31 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     finally:
         job.talk.close()
         tensorboard.close()
+        for file in decoded:
+            file.close()
         run.unlock()
+
+
+def _keep_decoded(run: RunDir, job: Job) -> list[DecodedFile]:
+    """Says where decoded pictures are kept between epochs, and opens files for those that are kept on disk."""
+    section = job.loaded.recipe.data
+    num_epochs = sum(stage.epochs for stage in stage_sections(job.loaded.recipe.train))
+    opened = []
+    for split, data in (("train", job.train_data), ("validation", job.validation_data)):
+        samples = job.dataset.splits.get(split)
+        if samples is None or data is None or samples.pixels is not None:
+            continue
+        size = f"{decoded_bytes(samples) / 2**20:,.0f} MiB of decoded pictures for {split}"
+        if data.is_in_memory:
+            job.talk.say(f"{size}: kept in memory")
+        elif is_kept_on_disk(section, samples, num_epochs=num_epochs, folder=run.path):
+            file = DecodedFile(samples, folder=run.path, warn=job.talk.warn)
+            data.load_by(file.load)
+            opened.append(file)
+            job.talk.say(f"{size}: kept in a file on disk while training")
+        else:
+            job.talk.say(f"{size}: decoded anew in each epoch")
+    return opened
 
 
 def _note_end(run: RunDir, talk: Talk, status: str, reason: str) -> None:

@@ -99,7 +99,7 @@ def photos(tmp_path: Path) -> Path:
 
 @dataclass(frozen=True)
 class DecodingEachEpoch:
-    """Pictures are decoded in each epoch, as those of a large data set are; killed at, or waiting in, the k-th save."""
+    """Pictures are not kept in memory, as those of a large data set are not; killed at or waiting in a save."""
 
     kill_at: int | None = None
     hold_at: int | None = None
@@ -115,14 +115,19 @@ class DecodingEachEpoch:
             processes.HoldAtCall("dlcli.training.checkpoint.save", Path("held"), self.hold_at)()
 
 
-def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path) -> None:
-    command = ("train", "photos.yaml", "--name")
+@pytest.mark.parametrize(
+    ("cache", "said"), [("none", "decoded anew in each epoch"), ("auto", "kept in a file on disk while training")]
+)
+def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path, cache: str, said: str) -> None:
+    command = ("train", "photos.yaml", "-s", f"data.cache={cache}", "--name")
     processes.run(*command, "memory", folder=photos, prepare=processes.without_plots).expect(0)
     killed = processes.run(*command, "files", folder=photos, prepare=DecodingEachEpoch(kill_at=5))
     assert killed.status == -signal.SIGKILL
     last = json.loads((photos / "runs" / "files" / "checkpoints.json").read_text())["last"]
     assert int(last.partition("-")[2]) % 5 != 0  # in the middle of an epoch of five steps
-    processes.run("train", "--resume", "files", folder=photos, prepare=DecodingEachEpoch()).expect(0)
+    resumed = processes.run("train", "--resume", "files", folder=photos, prepare=DecodingEachEpoch()).expect(0)
+    assert f"of decoded pictures for train: {said}" in resumed.stderr
+    assert leftovers(photos / "runs" / "files") == []
     one, other = outcome(photos / "runs" / "memory"), outcome(photos / "runs" / "files")
     for different in ("config", "config.yaml"):  # they bear the run's name
         del one[different], other[different]
@@ -131,7 +136,8 @@ def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path) -> N
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"no picture")], ids=["lost", "damaged"])
 def test_a_picture_that_is_gone_while_training(photos: Path, damage: Callable[[Path], Any]) -> None:
-    process = processes.start("train", "photos.yaml", folder=photos, prepare=DecodingEachEpoch(hold_at=3))
+    command = ("train", "photos.yaml", "-s", "data.cache=none")
+    process = processes.start(*command, folder=photos, prepare=DecodingEachEpoch(hold_at=3))
     process.wait_for(photos / "held")
     split = (photos / "runs" / "photos" / "split.csv").read_text()
     victim = next(line.split(",")[0] for line in split.splitlines() if ",train," in line)

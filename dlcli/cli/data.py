@@ -1,0 +1,210 @@
+"""``dlcli data``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlcli.cli.options import json_option, quiet_option
+from dlcli.cli.output import write_json, write_table
+from dlcli.errors import CheckFailed, InputError
+
+PATH = click.Path(path_type=Path)
+
+
+@click.group(short_help="Check, describe, divide and preview data.")
+def data() -> None:
+    """Check, describe, divide and preview data. Nothing of yours is changed.
+
+    \b
+    Examples:
+      dlcli data check photos/          # damaged files, copies, contradicting labels
+      dlcli data preview recipe.yaml    # before and after augmentation, as preview.png
+      dlcli data stats recipe.yaml      # mean and deviation of each channel
+      dlcli data split recipe.yaml      # samples of each class in each split
+    """
+
+
+@data.command(short_help="Look for what is wrong with the data.")
+@click.argument("source", metavar="RECIPE|FOLDER", type=PATH)
+@json_option
+@quiet_option
+def check(source: Path, as_json: bool, quiet: bool) -> None:
+    """Look for what is wrong with the data of a recipe, or of a folder with a folder for each class.
+
+    Files that cannot be read or are named as another format; copies and near copies, within a split and across splits;
+    one picture under two labels; classes that a split lacks. Exit status 1 when there is a problem; notes are no
+    problems.
+
+    \b
+    Examples:
+      dlcli data check photos/
+      dlcli data check recipe.yaml --json
+    """
+    if not source.exists():
+        raise InputError(f"{source}: no such recipe or folder.")
+    talk = _start(quiet)
+    from dlcli.workflow.data_tools import check as work
+
+    found = work(source, talk)
+    if as_json:
+        write_json(found)
+    else:
+        _write_counts(found["splits"])
+        for title in ("sizes", "modes"):
+            if found[title]:
+                shown = [f"{name} ({count:,})" for name, count in list(found[title].items())[:8]]
+                more = f", … ({len(found[title])} in all)" if len(found[title]) > 8 else ""
+                click.echo(f"{title}: {', '.join(shown)}{more}")
+        for finding in found["findings"]:
+            click.echo(f"{'problem' if finding['is_problem'] else 'note'}: {finding['text']}")
+    if found["problems"]:
+        raise CheckFailed(f"{source}: {found['problems']} problem{'' if found['problems'] == 1 else 's'} found")
+    click.echo(f"{source}: no problem found", err=True)
+
+
+@data.command(short_help="Draw samples before and after augmentation.")
+@click.argument("recipe", type=PATH)
+@click.option("-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to this folder.")
+@click.option(
+    "-o", "--output", type=PATH, default=Path("preview.png"), show_default=True, metavar="FILE.png", help="The picture."
+)
+@click.option("--samples", type=click.IntRange(1, 50), default=6, show_default=True, help="How many samples.")
+@click.option("--epochs", type=click.IntRange(1, 10), default=4, show_default=True, help="How many epochs of each.")
+@click.option("--force", is_flag=True, help="Replace a file that is already there.")
+@quiet_option
+def preview(
+    recipe: Path,
+    sets: tuple[str, ...],
+    path: str | None,
+    output: Path,
+    samples: int,
+    epochs: int,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Draw training samples as they are and as the first epochs will have them, with the drawn parameters.
+
+    \b
+    Examples:
+      dlcli data preview recipe.yaml
+      dlcli data preview recipe.yaml --set augment.rotation_range=90 --samples 3 -o turned.png
+    """
+    loaded = _load(recipe, sets, path)
+    if output.suffix.lower() != ".png":
+        raise InputError(f"{output}: expected a name that ends in .png.")
+    _check_output(output, force)
+    talk = _start(quiet)
+    from dlcli.workflow.data_tools import preview as work
+
+    work(loaded, output, num_samples=samples, num_epochs=epochs, talk=talk)
+    if loaded.recipe.augment is None:
+        click.echo(f"{recipe}: has no augment section: the samples are shown as they are", err=True)
+    click.echo(output)
+
+
+@data.command(short_help="Mean and standard deviation of each channel.")
+@click.argument("recipe", type=PATH)
+@click.option("-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to this folder.")
+@json_option
+@quiet_option
+def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, quiet: bool) -> None:
+    """Mean and standard deviation of each channel over the training split, pixels in [0, 255].
+
+    \b
+    Examples:
+      dlcli data stats recipe.yaml
+      dlcli data stats recipe.yaml --data photos/ --json
+    """
+    loaded = _load(recipe, sets, path)
+    talk = _start(quiet)
+    from dlcli.workflow.data_tools import stats as work
+
+    found = work(loaded, talk)
+    if as_json:
+        write_json(found)
+        return
+    counts = ", ".join(f"{count:,} {split}" for split, count in found["samples"].items())
+    click.echo(f"{counts}; {found['classes']} classes; samples of {'x'.join(map(str, found['shape']))}")
+    rows = [[channel, mean, std] for channel, (mean, std) in enumerate(zip(found["mean"], found["std"], strict=True))]
+    write_table(["channel", "mean", "standard deviation"], rows)
+
+
+@data.command(short_help="Show how the data are divided.")
+@click.argument("recipe", type=PATH)
+@click.option("-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to this folder.")
+@click.option("-o", "--output", type=PATH, metavar="FILE.csv", help="Write a row for each sample, for data.kind: csv.")
+@click.option("--force", is_flag=True, help="Replace a file that is already there.")
+@json_option
+@quiet_option
+def split(
+    recipe: Path,
+    sets: tuple[str, ...],
+    path: str | None,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Show how a recipe's data are divided into train, validation and test; no file is moved.
+
+    With --output, a table names the split of every sample. Where samples are files, a recipe with data.kind: csv,
+    image: file and split: split trains on the very same division.
+
+    \b
+    Examples:
+      dlcli data split recipe.yaml
+      dlcli data split recipe.yaml --set data.test=0.3 -o split.csv
+    """
+    loaded = _load(recipe, sets, path)
+    if output is not None:
+        if output.suffix.lower() != ".csv":
+            raise InputError(f"{output}: expected a name that ends in .csv.")
+        _check_output(output, force)
+    talk = _start(quiet)
+    from dlcli.workflow.data_tools import divide
+
+    counts = divide(loaded, output, talk)
+    if as_json:
+        write_json(counts)
+    else:
+        _write_counts(counts)
+    if output is not None:
+        click.echo(f"written to {output}", err=True)
+
+
+def _load(recipe: Path, sets: tuple[str, ...], path: str | None) -> Any:
+    from dlcli.recipe.load import load
+    from dlcli.recipe.override import Override, parse_setting
+
+    overrides = [parse_setting(text) for text in sets]
+    if path is not None:
+        overrides.append(Override.of_value("data.path", str(Path(path).expanduser().absolute()), f"--data {path}"))
+    return load(recipe, overrides)
+
+
+def _check_output(output: Path, force: bool) -> None:
+    if output.exists() and not force:
+        raise InputError(f"{output}: is there already. Give another name, or --force to replace it.")
+    if not output.parent.is_dir():
+        raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
+
+
+def _start(quiet: bool) -> Any:
+    from dlcli.workflow.start import start_tensorflow
+
+    start_tensorflow("cpu")
+    from dlcli.workflow.talk import Talk
+
+    return Talk(quiet=quiet)
+
+
+def _write_counts(splits: dict[str, dict[str, int]]) -> None:
+    names = list(splits)
+    classes = list(next(iter(splits.values())))
+    rows: list[list[Any]] = [[label, *(splits[name][label] for name in names)] for label in classes]
+    rows.append(["all", *(sum(splits[name].values()) for name in names)])
+    write_table(["class", *names], rows)

@@ -1,0 +1,276 @@
+"""``dlcli data``: checking, describing, dividing and previewing data. Nothing of the user's is changed."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.examine import SIDE, copies, has_wrong_suffix, near_copies, read_headers
+from dlcli.data.samples import SPLIT_COLUMNS, Dataset, Samples
+from dlcli.data.statistics import channel_statistics
+from dlcli.errors import InputError
+from dlcli.recipe.data import Csv, Folder, ImageData
+from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.report import plots
+from dlcli.rundir import csv_text, replace_file
+from dlcli.workflow.data import make_augmentation, open_dataset, read_dataset
+from dlcli.workflow.talk import Talk
+
+NUM_NAMED = 10  # samples named in one finding; --json has all
+IMBALANCE = 10  # times more samples of the largest class than of the smallest are worth a note
+AT_A_TIME = 256  # samples in memory
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the data that the user should know.
+
+    Attributes:
+        kind: a short name, such as "unreadable".
+        is_problem: whether it makes the check fail; else it is a note.
+        text: what was found, in a sentence.
+        samples: what it was found in: names of samples, or lists of those that belong together.
+    """
+
+    kind: str
+    is_problem: bool
+    text: str
+    samples: tuple[Any, ...]
+
+
+# Check ----------------------------------------------------------------------------------------------------------------
+
+
+def check(source: Path, talk: Talk) -> dict[str, Any]:
+    """Looks at all the data of a recipe, or of a folder of class folders.
+
+    Returns ``data``, ``splits`` (samples of each class), ``sizes`` and ``modes`` of the files, ``findings`` and
+    ``problems``, their number.
+
+    Raises:
+        InputError: there is nothing that could be trained on.
+    """
+    section = _section(source)
+    # thumbnails are all that is looked at, and what would stop training is to be reported here
+    changes: dict[str, Any] = {"image_size": (SIDE, SIDE), "allow_leakage": True}
+    if isinstance(section, (Folder, Csv)):
+        changes["on_bad_image"] = "skip"
+    if getattr(section, "layout", "image") != "image":
+        del changes["image_size"]
+    dataset = read_dataset(section.model_copy(update=changes), talk)
+    samples = _all(dataset)
+    findings = [
+        *_about_files(dataset, samples),
+        *_about_copies(dataset, samples, talk),
+        *_about_classes(dataset),
+    ]
+    sizes, modes = _sizes_and_modes(dataset)
+    return {
+        "data": str(source),
+        "splits": {name: _class_counts(dataset, split) for name, split in dataset.splits.items()},
+        "sizes": {f"{height}x{width}": count for (height, width), count in sizes.most_common()},
+        "modes": dict(modes.most_common()),
+        "findings": [vars(finding) | {"samples": list(finding.samples)} for finding in findings],
+        "problems": sum(finding.is_problem for finding in findings),
+    }
+
+
+def _section(source: Path) -> ImageData:
+    if source.is_dir():
+        return Folder(kind="folder", path=str(source.absolute()))
+    if source.suffix in (".yaml", ".yml"):
+        return load(source).recipe.data
+    raise InputError(f"{source}: expected a recipe or a folder of class folders.")
+
+
+@dataclass(frozen=True)
+class _All:
+    """The samples of all splits, one after another."""
+
+    names: list[str]
+    splits: list[str]
+    labels: list[str]
+    digests: list[str]
+
+
+def _all(dataset: Dataset) -> _All:
+    result = _All([], [], [], [])
+    for name, split in dataset.splits.items():
+        result.names.extend(split.names)
+        result.splits.extend([name] * len(split))
+        result.labels.extend(dataset.classes[label] for label in split.labels)
+        result.digests.extend(split.digests)
+    return result
+
+
+def _about_files(dataset: Dataset, samples: _All) -> Iterator[Finding]:
+    bad = [item for item in dataset.left_out if not item.reason.startswith(USUAL)]
+    for item in bad:
+        yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
+    left_out = [item.name for item in dataset.left_out if item.reason.startswith(USUAL)]
+    if left_out:
+        yield Finding("left out", False, f"{_count(left_out, 'file')} left out: {_some(left_out)}", tuple(left_out))
+    wrong = [
+        name
+        for split in dataset.splits.values()
+        for name, path, header in zip(
+            split.names, split.files or (), read_headers(split.files or ()), strict=split.files is not None
+        )
+        if header is not None and has_wrong_suffix(path, header)
+    ]
+    if wrong:
+        text = f"{_count(wrong, 'file')} named as another format than the content is: {_some(wrong)}"
+        yield Finding("suffix", True, text, tuple(wrong))
+
+
+USUAL = ("hidden", "no picture by its suffix", "listed again", "not one of", "a link back", "outside")
+"""How reasons begin for which something is left out that is no bad picture."""
+
+
+def _about_copies(dataset: Dataset, samples: _All, talk: Talk) -> Iterator[Finding]:
+    groups = copies(samples.digests)
+    yield from _about_alike("copies", groups, samples, "byte for byte the same")
+    if dataset.policy is None:
+        return
+    thumbnails = np.concatenate([_thumbnails(split, talk) for split in dataset.splits.values()])
+    pairs = near_copies(thumbnails, samples.digests)
+    yield from _about_alike("near copies", [list(pair) for pair in pairs], samples, "nearly the same")
+
+
+def _about_alike(kind: str, groups: Sequence[Sequence[int]], samples: _All, words: str) -> Iterator[Finding]:
+    """What groups of samples that are alike mean: a leak, a contradiction, or only a waste."""
+    across = [group for group in groups if len({samples.splits[i] for i in group}) > 1]
+    contradictions = [group for group in groups if len({samples.labels[i] for i in group}) > 1]
+    rest = [group for group in groups if group not in across and group not in contradictions]
+    for is_problem, chosen, where in (
+        (True, across, "in two splits"),
+        (True, contradictions, "under two labels"),
+        (False, rest, "in one split"),
+    ):
+        if chosen:
+            named = tuple(tuple(samples.names[i] for i in group) for group in chosen)
+            examples = "; ".join(" = ".join(group[:3]) for group in named[:NUM_NAMED])
+            more = f"; … ({len(named)} in all)" if len(named) > NUM_NAMED else ""
+            noun = "picture" if len(named) == 1 else "pictures"
+            yield Finding(
+                f"{kind} {where}", is_problem, f"{len(named)} {noun} {words} {where}: {examples}{more}", named
+            )
+
+
+def _thumbnails(samples: Samples, talk: Talk) -> np.ndarray:
+    """Grey, uint8 ``[n, SIDE, SIDE]``."""
+    result = np.empty((len(samples), SIDE, SIDE), np.uint8)
+    for start in range(0, len(samples), AT_A_TIME):
+        index = np.arange(start, min(start + AT_A_TIME, len(samples)))
+        result[index] = samples.load(index).mean(axis=-1)
+        talk.reading(int(index[-1]) + 1, len(samples))
+    return result
+
+
+def _about_classes(dataset: Dataset) -> Iterator[Finding]:
+    for name, split in dataset.splits.items():
+        counts = _class_counts(dataset, split)
+        absent = tuple(label for label, count in counts.items() if count == 0)
+        if absent:
+            yield Finding("class absent", True, f"{name} has no sample of {_some(absent)}", absent)
+        largest, smallest = max(counts.values()), min(counts.values())
+        if name == "train" and smallest and largest > IMBALANCE * smallest:
+            few = tuple(label for label, count in counts.items() if largest > IMBALANCE * count)
+            text = f"the largest class has {largest / smallest:.0f} times the samples of the smallest: {_some(few)}"
+            yield Finding("imbalance", False, f"{text}. See train.class_weights", few)
+
+
+def _class_counts(dataset: Dataset, split: Samples) -> dict[str, int]:
+    counts = np.bincount(split.labels, minlength=len(dataset.classes))
+    return dict(zip(dataset.classes, counts.tolist(), strict=True))
+
+
+def _sizes_and_modes(dataset: Dataset) -> tuple[Counter[tuple[int, int]], Counter[str]]:
+    """Of the files as they are; nothing for arrays."""
+    headers = [header for split in dataset.splits.values() for header in read_headers(split.files or ()) if header]
+    return Counter((header.height, header.width) for header in headers), Counter(header.mode for header in headers)
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:NUM_NAMED])
+    return f"{shown}, … ({len(names)} in all)" if len(names) > NUM_NAMED else shown
+
+
+def _count(names: Sequence[str], noun: str) -> str:
+    return f"{len(names):,} {noun}{'' if len(names) == 1 else 's'}"
+
+
+# Statistics and splits ------------------------------------------------------------------------------------------------
+
+
+def stats(loaded: LoadedRecipe, talk: Talk) -> dict[str, Any]:
+    """Mean and standard deviation of each channel over the training split, as the network's first layer gets them."""
+    dataset = open_dataset(loaded, talk)
+    train = dataset.splits["train"]
+    mean, std = channel_statistics(_loaded(train, talk))
+    return {
+        "samples": {name: len(split) for name, split in dataset.splits.items()},
+        "classes": len(dataset.classes),
+        "shape": list(dataset.shape),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+    }
+
+
+def _loaded(samples: Samples, talk: Talk) -> Iterator[np.ndarray]:
+    for start in range(0, len(samples), AT_A_TIME):
+        stop = min(start + AT_A_TIME, len(samples))
+        yield samples.load(np.arange(start, stop))
+        talk.reading(stop, len(samples))
+
+
+def divide(loaded: LoadedRecipe, output: Path | None, talk: Talk) -> dict[str, dict[str, int]]:
+    """How a recipe's data are divided: the samples of each class by split; as a table of all samples where wanted.
+
+    With pictures from files the table has paths relative to its own folder, so that ``data.kind: csv`` reads it.
+    """
+    dataset = open_dataset(loaded, talk)
+    if output is not None:
+        paths = [path for split in dataset.splits.values() for path in split.files or ()]
+        rows = dataset.split_rows()
+        if paths:
+            folder = output.absolute().parent
+            rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
+        replace_file(output, csv_text(SPLIT_COLUMNS, ([row[column] for column in SPLIT_COLUMNS] for row in rows)))
+    return {name: _class_counts(dataset, split) for name, split in dataset.splits.items()}
+
+
+# Preview --------------------------------------------------------------------------------------------------------------
+
+
+def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, talk: Talk) -> None:
+    """Draws training samples beside what the first epochs make of them, with the drawn parameters.
+
+    Raises:
+        InputError: the samples are no pictures, or the recipe changes nothing.
+    """
+    recipe = loaded.recipe
+    dataset = open_dataset(loaded, talk)
+    if dataset.policy is None:
+        raise InputError(f"{loaded.path}: only pictures can be previewed; the samples have shape {dataset.shape}.")
+    train = dataset.splits["train"]
+    chosen = np.unique(np.linspace(0, len(train) - 1, min(num_samples, len(train))).round().astype(np.int64))
+    pixels = train.load(chosen)
+    names = [f"{dataset.classes[train.labels[i]]}\n{train.names[i]}" for i in chosen]
+    columns = [("as it is", pixels.astype(np.float32), names)]
+    if recipe.augment is not None:
+        augmentation = make_augmentation(recipe.augment)
+        height, width = dataset.shape[:2]
+        compiled = tf.function(augmentation.apply, autograph=False)
+        for epoch in range(num_epochs):
+            drawn = augmentation.draw(seed=recipe.train.seed, epoch=epoch, num=len(train), height=height, width=width)
+            rows = {name: values[chosen] for name, values in drawn.items()}
+            made = compiled(tf.constant(pixels), augmentation.to_tensors(rows, height=height, width=width)).numpy()
+            captions = [augmentation.describe(rows, i) for i in range(len(chosen))]
+            columns.append((f"epoch {epoch + 1}", made, captions))
+    replace_file(output, plots.preview(columns))

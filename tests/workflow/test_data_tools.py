@@ -1,0 +1,160 @@
+"""``dlcli data`` as a user types it; the user's files stay as they are."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+from PIL import Image
+
+from dlcli.rundir import read_csv
+
+RECIPE = """\
+task: classification
+data: {kind: folder, path: photos, image_size: [24, 32], validation: 0.25, test: 0.25}
+augment: {rotation_range: 20, horizontal_flip: true, rand_augment: {}, random_erasing: {}, random_crop: {}}
+model: {kind: convnet, blocks: [{filters: 4}]}
+train: {epochs: 1}
+"""
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """The user's folder: photos/ with 20 pictures in each of two classes, and r.yaml."""
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        path = tmp_path / "photos" / ("cat", "dog")[i % 2] / f"{i:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        small = Image.fromarray(rng.integers(0, 256, (5, 6, 3), np.uint8))
+        small.resize((40, 30), Image.Resampling.BICUBIC).save(path)
+    (tmp_path / "r.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+
+
+def kinds(report: str) -> dict[str, bool]:
+    return {finding["kind"]: finding["is_problem"] for finding in json.loads(report)["findings"]}
+
+
+def test_sound_data_have_no_problem(photos: Path) -> None:
+    before = contents(photos / "photos")
+    for source in ("photos", "r.yaml"):
+        done = processes.run("data", "check", source, folder=photos).expect(0)
+        assert "cat" in done.stdout
+        assert "sizes: 30x40 (40)" in done.stdout
+        assert "modes: RGB (40)" in done.stdout
+        assert done.stderr.endswith(f"{source}: no problem found\n")
+    assert contents(photos / "photos") == before
+
+
+def test_everything_that_is_wrong_is_found(photos: Path) -> None:
+    folder = photos / "photos"
+    shutil.copy(folder / "cat/00.png", folder / "cat/again.png")  # a copy
+    shutil.copy(folder / "cat/02.png", folder / "dog/cat.png")  # under two labels
+    with Image.open(folder / "dog/01.png") as image:
+        image.save(folder / "dog/small.jpg", quality=85)  # nearly a copy
+        image.resize((80, 60)).save(folder / "dog/large.png", format="JPEG")  # and named as what it is not
+    (folder / "cat/empty.jpg").touch()
+    (folder / "cat/text.png").write_text("no picture")
+    (folder / "cat/cut.png").write_bytes((folder / "cat/04.png").read_bytes()[:300])
+    (folder / "cat/notes.txt").write_text("notes")
+    before = contents(folder)
+    done = processes.run("data", "check", "photos", "--json", folder=photos).expect(1)
+    assert done.stderr.startswith("photos: ")
+    found = kinds(done.stdout)
+    assert {
+        "unreadable": True,
+        "suffix": True,
+        "copies under two labels": True,
+        "left out": False,
+    }.items() <= found.items()
+    assert found.get("copies in one split") is False
+    near = [kind for kind in found if kind.startswith("near copies")]
+    assert near
+    report = json.loads(done.stdout)
+    assert report["problems"] == sum(finding["is_problem"] for finding in report["findings"])
+    unreadable = sorted(f["samples"][0] for f in report["findings"] if f["kind"] == "unreadable")
+    assert unreadable == ["cat/cut.png", "cat/empty.jpg", "cat/text.png"]
+    suffix = next(f for f in report["findings"] if f["kind"] == "suffix")
+    assert suffix["samples"] == ["dog/large.png"]
+    assert contents(folder) == before
+
+
+def test_copies_across_given_splits(photos: Path) -> None:
+    folder = photos / "photos"
+    for split, start in (("train", 0), ("test", 30)):
+        for i in range(start, start + 30 if split == "train" else 40):
+            name = f"{('cat', 'dog')[i % 2]}/{i:02}.png"
+            (folder / split / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).rename(folder / split / name)
+    shutil.rmtree(folder / "cat")
+    shutil.rmtree(folder / "dog")
+    shutil.copy(folder / "train/cat/00.png", folder / "test/cat/00.png")
+    found = processes.run("data", "check", "photos", folder=photos).expect(1)
+    assert "problem: 1 picture byte for byte the same in two splits: " in found.stdout
+    (photos / "r.yaml").write_text(RECIPE.replace(", validation: 0.25, test: 0.25", ""))
+    refused = processes.run("train", "r.yaml", folder=photos).expect(2)
+    assert "1 sample is both in test and in train: test/cat/00.png equals train/cat/00.png." in refused.stderr
+    assert "data.allow_leakage: true" in refused.stderr
+    assert not (photos / "runs").exists()
+
+
+def test_preview_stats_and_split(photos: Path) -> None:
+    before = contents(photos / "photos")
+    done = processes.run("data", "preview", "r.yaml", "--samples", 3, "--epochs", 2, folder=photos).expect(0)
+    assert done.stdout == "preview.png\n"
+    with Image.open(photos / "preview.png") as image:
+        assert min(image.size) > 300
+    again = processes.run("data", "preview", "r.yaml", folder=photos).expect(2)
+    assert again.stderr == "preview.png: is there already. Give another name, or --force to replace it.\n"
+
+    found = json.loads(processes.run("data", "stats", "r.yaml", "--json", folder=photos).expect(0).stdout)
+    assert found["samples"] == {"train": 20, "validation": 10, "test": 10}
+    assert found["shape"] == [24, 32, 3]
+    assert all(60 < value < 200 for value in found["mean"])
+
+    counts = processes.run("data", "split", "r.yaml", "-o", "table.csv", "--json", folder=photos).expect(0)
+    assert json.loads(counts.stdout)["train"] == {"cat": 10, "dog": 10}
+    table = read_csv(photos / "table.csv")
+    assert len(table) == 40
+    assert all((photos / row["file"]).is_file() for row in table)
+    by_table = RECIPE.replace("kind: folder, path: photos", "kind: csv, path: table.csv, image: file, split: split")
+    (photos / "csv.yaml").write_text(by_table.replace(", validation: 0.25, test: 0.25", ""))
+    assert json.loads(
+        processes.run("data", "split", "csv.yaml", "--json", folder=photos).expect(0).stdout
+    ) == json.loads(counts.stdout)
+    assert contents(photos / "photos") == before
+
+
+def test_signals_can_be_checked_and_not_previewed(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 20, 2)).astype(np.float32)
+    np.savez(tmp_path / "waves.npz", x_train=x, y_train=np.arange(30) % 2)
+    (tmp_path / "r.yaml").write_text(
+        "task: classification\ndata: {kind: npz, path: waves.npz, layout: signal}\nmodel: {kind: mlp}\n"
+    )
+    assert processes.run("data", "check", "r.yaml", folder=tmp_path).expect(0).stdout.startswith("class  train")
+    refused = processes.run("data", "preview", "r.yaml", folder=tmp_path).expect(2)
+    assert refused.stderr == "r.yaml: only pictures can be previewed; the samples have shape (20, 2).\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("check", "nowhere"), "nowhere: no such recipe or folder."),
+        (("check", "table.csv"), "table.csv: expected a recipe or a folder of class folders."),
+        (("preview", "r.yaml", "-o", "x.jpg"), "x.jpg: expected a name that ends in .png."),
+        (("split", "r.yaml", "-o", "no/x.csv"), "no: no such folder to write x.csv to."),
+        (("stats", "r.yaml", "-s", "data.path=nowhere"), "--set data.path=nowhere: data.path: no such file or folder"),
+    ],
+)
+def test_what_is_refused(photos: Path, arguments: tuple[str, ...], message: str) -> None:
+    (photos / "table.csv").write_text("path,label\n")
+    done = processes.run("data", *arguments, folder=photos).expect(2)
+    assert done.stderr.splitlines()[-1].startswith(message)
+    assert done.stdout == ""
