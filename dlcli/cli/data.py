@@ -5,11 +5,18 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import json_option, quiet_option
+from dlcli.cli.options import Decorator, json_option, quiet_option
 from dlcli.cli.output import write_json, write_table
 from dlcli.errors import CheckFailed, InputError
 
 PATH = click.Path(path_type=Path)
+
+sets_option: Decorator = click.option(
+    "-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe."
+)
+path_option: Decorator = click.option(
+    "--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to this folder."
+)
 
 
 @click.group(short_help="Check, describe, divide and preview data.")
@@ -27,9 +34,11 @@ def data() -> None:
 
 @data.command(short_help="Look for what is wrong with the data.")
 @click.argument("source", metavar="RECIPE|FOLDER", type=PATH)
+@sets_option
+@path_option
 @json_option
 @quiet_option
-def check(source: Path, as_json: bool, quiet: bool) -> None:
+def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, quiet: bool) -> None:
     """Look for what is wrong with the data of a recipe, or of a folder with a folder for each class.
 
     Files that cannot be read or are named as another format; copies and near copies, within a split and across splits;
@@ -40,13 +49,23 @@ def check(source: Path, as_json: bool, quiet: bool) -> None:
     Examples:
       dlcli data check photos/
       dlcli data check recipe.yaml --json
+      dlcli data check recipes/mnist_convnet.yaml --data mnist.npz
     """
     if not source.exists():
         raise InputError(f"{source}: no such recipe or folder.")
+    if source.is_dir():
+        if sets or path is not None:
+            raise click.UsageError("--set and --data are for a recipe; a folder has no keys.")
+        loaded = None
+    elif source.suffix in (".yaml", ".yml"):
+        loaded = _load(source, sets, path)
+    else:
+        raise InputError(f"{source}: expected a recipe or a folder of class folders.")
     talk = _start(quiet)
     from dlcli.workflow.data_tools import check as work
+    from dlcli.workflow.data_tools import folder_section
 
-    found = work(source, talk)
+    found = work(folder_section(source) if loaded is None else loaded.recipe.data, talk)
     if as_json:
         write_json(found)
     else:
@@ -65,8 +84,8 @@ def check(source: Path, as_json: bool, quiet: bool) -> None:
 
 @data.command(short_help="Draw samples before and after augmentation.")
 @click.argument("recipe", type=PATH)
-@click.option("-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
-@click.option("--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to this folder.")
+@sets_option
+@path_option
 @click.option(
     "-o", "--output", type=PATH, default=Path("preview.png"), show_default=True, metavar="FILE.png", help="The picture."
 )
@@ -106,8 +125,8 @@ def preview(
 
 @data.command(short_help="Mean and standard deviation of each channel.")
 @click.argument("recipe", type=PATH)
-@click.option("-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
-@click.option("--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to this folder.")
+@sets_option
+@path_option
 @json_option
 @quiet_option
 def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, quiet: bool) -> None:
@@ -134,8 +153,8 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
 
 @data.command(short_help="Show how the data are divided.")
 @click.argument("recipe", type=PATH)
-@click.option("-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
-@click.option("--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to this folder.")
+@sets_option
+@path_option
 @click.option("-o", "--output", type=PATH, metavar="FILE.csv", help="Write a row for each sample, for data.kind: csv.")
 @click.option("--force", is_flag=True, help="Replace a file that is already there.")
 @json_option

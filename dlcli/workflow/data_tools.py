@@ -15,7 +15,7 @@ from dlcli.data.samples import SPLIT_COLUMNS, Dataset, Samples
 from dlcli.data.statistics import channel_statistics
 from dlcli.errors import InputError
 from dlcli.recipe.data import Csv, Folder, ImageData
-from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.load import LoadedRecipe
 from dlcli.report import plots
 from dlcli.rundir import csv_text, replace_file
 from dlcli.workflow.data import make_augmentation, open_dataset, read_dataset
@@ -46,16 +46,15 @@ class Finding:
 # Check ----------------------------------------------------------------------------------------------------------------
 
 
-def check(source: Path, talk: Talk) -> dict[str, Any]:
-    """Looks at all the data of a recipe, or of a folder of class folders.
+def check(section: ImageData, talk: Talk) -> dict[str, Any]:
+    """Looks at all the data of a recipe's ``data`` section.
 
-    Returns ``data``, ``splits`` (samples of each class), ``sizes`` and ``modes`` of the files, ``findings`` and
-    ``problems``, their number.
+    Returns ``splits`` (samples of each class), ``sizes`` and ``modes`` of the files, ``findings`` and ``problems``,
+    their number.
 
     Raises:
         InputError: there is nothing that could be trained on.
     """
-    section = _section(source)
     # thumbnails are all that is looked at, and what would stop training is to be reported here
     changes: dict[str, Any] = {"image_size": (SIDE, SIDE), "allow_leakage": True}
     if isinstance(section, (Folder, Csv)):
@@ -71,7 +70,6 @@ def check(source: Path, talk: Talk) -> dict[str, Any]:
     ]
     sizes, modes = _sizes_and_modes(dataset)
     return {
-        "data": str(source),
         "splits": {name: _class_counts(dataset, split) for name, split in dataset.splits.items()},
         "sizes": {f"{height}x{width}": count for (height, width), count in sizes.most_common()},
         "modes": dict(modes.most_common()),
@@ -80,12 +78,9 @@ def check(source: Path, talk: Talk) -> dict[str, Any]:
     }
 
 
-def _section(source: Path) -> ImageData:
-    if source.is_dir():
-        return Folder(kind="folder", path=str(source.absolute()))
-    if source.suffix in (".yaml", ".yml"):
-        return load(source).recipe.data
-    raise InputError(f"{source}: expected a recipe or a folder of class folders.")
+def folder_section(folder: Path) -> Folder:
+    """The ``data`` section for a folder of class folders."""
+    return Folder(kind="folder", path=str(folder.absolute()))
 
 
 @dataclass(frozen=True)
