@@ -7,6 +7,7 @@ or a full disk leaves either the old file or the new one, whole. Files that grow
 import contextlib
 import csv
 import fcntl
+import hashlib
 import io
 import itertools
 import json
@@ -59,7 +60,11 @@ def replace_file(path: Path, content: bytes | str) -> None:
 
 
 def replace_by(path: Path, write: Callable[[Path], None]) -> None:
-    """As :func:`replace_file`, for a library that must be given a file name: ``write`` gets a temporary one."""
+    """As :func:`replace_file`, for a library that must be given a file name: ``write`` gets a temporary one.
+
+    Raises:
+        OSError: it could not be written; it names ``path``.
+    """
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")  # the suffix stays: Keras goes by it
     try:
         write(temporary)
@@ -67,9 +72,11 @@ def replace_by(path: Path, write: Callable[[Path], None]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)
         raise
 
 
@@ -211,7 +218,10 @@ class RunDir:
         """
         labels = read_json(self.labels)
         _check_keys(self.labels, labels, classes=list)
-        return tuple(str(name) for name in labels["classes"])
+        classes = tuple(str(name) for name in labels["classes"])
+        if classes != tuple(self.read_info()["data"].get("classes", classes)):
+            raise InputError(f"{self.labels}: is not what this run saved: run.json has other classes. Restore it.")
+        return classes
 
     def update_info(self, **changes: Any) -> None:
         """Changes keys of run.json."""
@@ -260,6 +270,12 @@ class RunDir:
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink()
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -351,8 +367,9 @@ def find_run(runs: Path, reference: str | None) -> RunDir:
     for path in (Path(reference), runs / reference) if NAME.fullmatch(reference) else (Path(reference),):
         if (path / "run.json").is_file():
             return RunDir(path if path.name not in ("", "..") else path.resolve())
-    if Path(reference).is_dir():
-        raise InputError(f"{reference}: this folder is no run: it holds no run.json.")
+    for path in (Path(reference), runs / reference) if reference not in ("", ".", "..") else ():
+        if path.is_dir():
+            raise InputError(f"{path}: this folder is no run: it holds no run.json.")
     known = ", ".join(run.name for run in list_runs(runs)[:5]) or "none"
     raise InputError(f"{reference}: no such run in {runs}. Newest runs: {known}.")
 

@@ -4,10 +4,13 @@ A verb's module is imported only when it is asked for, and imports click alone a
 before TensorFlow would have been loaded.
 """
 
+import contextlib
+import errno
 import importlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
@@ -16,6 +19,13 @@ import click
 
 from dlcli import __version__
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
+
+REMEDIES = {
+    errno.ENOSPC: ". Make room on that disk, or choose another place.",
+    errno.EACCES: ". Mend its permissions, or choose another place.",
+    errno.EROFS: ". Choose another place.",
+}
+"""What to do about an error of the operating system, by its number."""
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -33,6 +43,13 @@ class VerbGroup(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(f"dlcli.cli.{cmd_name}"), cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader of stdout has gone, as in `dlcli runs list | head -1`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
 
 @click.group(cls=VerbGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,10 +82,30 @@ def main() -> NoReturn:
     for number, handler in handlers:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and the background of a script have it
             signal.signal(number, handler)
+    _open_missing_streams()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries: nothing that a user of the command line can act on
     status = _run()
     for number in (signal.SIGINT, signal.SIGTERM):  # all is said and done: the interpreter's end is not to be cut short
         signal.signal(number, signal.SIG_IGN)
     sys.exit(status)
+
+
+def _open_missing_streams() -> None:
+    """Gives a process that was started without stdin, stdout or stderr (``2>&-``) empty ones, where files would go."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _say(text: object) -> None:
+    """A line on stderr, where that can be written to."""
+    with contextlib.suppress(OSError):
+        click.echo(str(text), err=True)
 
 
 def _run() -> int:
@@ -79,23 +116,21 @@ def _run() -> int:
         error.show()
         return error.exit_code
     except InputError as error:
-        click.echo(str(error), err=True)
+        _say(error)
         return 2
     except CheckFailed as error:
-        click.echo(str(error), err=True)
+        _say(error)
         return 1
     except Interrupted as error:
-        click.echo(str(error), err=True)
+        _say(error)
         return 128 + error.signal_number
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        _say("Interrupted.")
         return 130
     except Terminated:
-        click.echo("Terminated.", err=True)
+        _say("Terminated.")
         return 143
-    except BrokenPipeError:  # the reader of stdout has gone, as in `dlcli runs list | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:  # a full disk, a folder without permission
-        click.echo(f"{error.filename or 'input or output'}: {error.strerror or error}", err=True)
+        remedy = REMEDIES.get(error.errno or 0, "")
+        _say(f"{error.filename or 'input or output'}: {error.strerror or error}{remedy}")
         return 2

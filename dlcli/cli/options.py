@@ -30,6 +30,7 @@ device_option: Decorator = click.option(
     metavar="auto|cpu|gpu|gpu:N",
     help="What to compute on; auto takes a GPU where there is one, a demanded GPU that is not there is an error.",
     callback=lambda ctx, param, value: _check_device(value),
+    shell_complete=lambda ctx, param, incomplete: [d for d in ("auto", "cpu", "gpu") if d.startswith(incomplete)],
 )
 
 
@@ -42,10 +43,11 @@ def _check_device(value: str) -> str:
 
 def run_argument(*, required: bool) -> Decorator:
     """The argument RUN: a name under --runs or a path of a run's folder, completed by the shell."""
-    return click.argument("run", required=required, shell_complete=_complete_runs)
+    return click.argument("run", required=required, shell_complete=complete_runs)
 
 
-def _complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The runs whose names begin so."""
     runs = Path(ctx.params.get("runs") or "runs")
     if not runs.is_dir():
         return []

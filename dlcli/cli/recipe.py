@@ -128,7 +128,7 @@ def init(data: Path, output: Path | None, force: bool) -> None:
     resolved = data.resolve()
     target = output or Path(f"{resolved.name if resolved.is_dir() else resolved.stem}.yaml")
     if target.exists() and not force:
-        raise InputError(f"{target}: there already; name another with --output, or replace it with --force")
+        raise InputError(f"{target}: is there already. Give another name with --output, or --force to replace it.")
     if not target.parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.parent}")
     draft = draft_recipe(data, target.parent)

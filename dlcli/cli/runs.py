@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import json_option, run_argument, runs_option
+from dlcli.cli.options import complete_runs, json_option, run_argument, runs_option
 from dlcli.cli.output import as_recipe, write_json, write_metrics, write_table
 from dlcli.errors import InputError
 
@@ -83,8 +83,8 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
 
 
 @runs.command("diff")
-@click.argument("one")
-@click.argument("other")
+@click.argument("one", shell_complete=complete_runs)
+@click.argument("other", shell_complete=complete_runs)
 @runs_option
 @json_option
 def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
@@ -111,7 +111,8 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
             write_table([title, *result["runs"]], rows)
         else:
             click.echo(f"{title}: no difference" if title == "recipe" else f"{title}: none yet")
-        click.echo()
+        if title == "recipe":
+            click.echo()
 
 
 @runs.command("remove")

@@ -5,8 +5,10 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import device_option, json_option, quiet_option, runs_option
+from dlcli.cli.options import complete_runs, device_option, json_option, quiet_option, runs_option
 from dlcli.cli.output import write_json, write_metrics, write_table
+
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 @click.command(short_help="Train a model from a recipe.")
@@ -20,7 +22,10 @@ from dlcli.cli.output import write_json, write_metrics, write_table
 @click.option("--limit", metavar="N", help="Same as --set data.limit=N: at most N samples of each split.")
 @click.option("--data", metavar="PATH", help="Same as --set data.path=PATH, but relative to the current folder.")
 @click.option(
-    "--precision", metavar="P", help="Same as --set train.precision=P: float32, mixed_float16, mixed_bfloat16."
+    "--precision",
+    metavar="P",
+    help="Same as --set train.precision=P: float32, mixed_float16, mixed_bfloat16.",
+    shell_complete=lambda ctx, param, incomplete: [p for p in PRECISIONS if p.startswith(incomplete)],
 )
 @click.option("--deterministic", is_flag=True, help="Same as --set train.deterministic=true.")
 @click.option(
@@ -35,8 +40,18 @@ from dlcli.cli.output import write_json, write_metrics, write_table
     metavar="N",
     help="Train on N batches only, until their loss is near zero: a network that cannot do this has a fault.",
 )
-@click.option("--resume", metavar="RUN", help="Go on with an interrupted run, exactly as if it had never stopped.")
-@click.option("--extend", metavar="RUN", help="Go on with a finished run to the new total of --epochs.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Go on with an interrupted run, exactly as if it had never stopped.",
+)
+@click.option(
+    "--extend",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Go on with a finished run to the new total of --epochs.",
+)
 @device_option
 @json_option
 @quiet_option

@@ -98,9 +98,8 @@ def _describe_bad(bad: Sequence[LeftOut], num_files: int, place: Callable[[str],
     lines = [f"{place(item.name)}: {item.reason}" for item in bad[:NUM_NAMED]]
     if len(bad) > NUM_NAMED:
         lines.append(f"… and {len(bad) - NUM_NAMED} more")
-    verb = "picture cannot" if len(bad) == 1 else "pictures cannot"
     lines.append(
-        f"{len(bad)} of {num_files} {verb} be read. Repair or remove what is named above, "
+        f"{len(bad)} of {num_files} pictures cannot be read. Repair or remove what is named above, "
         "or leave it out with `data.on_bad_image: skip`."
     )
     return "\n".join(lines)

@@ -14,11 +14,11 @@ from dlcli.data.images import SIGNATURES, BadImage, find_format, read_file, work
 
 SIDE = 32  # of the thumbnails that near copies are compared by
 HASH_SIDE = 8  # of the grid of a perceptual hash: 64 bits
-MAX_BITS = 8  # in which the hashes of near copies differ at most
+MAX_BITS = 5  # in which the hashes of near copies differ at most
 MIN_CORRELATION = 0.995  # of the thumbnails of near copies: JPEG again or another size leaves it above 0.996, while no
 # two of 20,000 digits of MNIST have it
 MAX_PAIRS = 100_000  # of near copies that are looked for
-CHUNK = 1024  # hashes compared with all others at a time
+PAIRS_AT_A_TIME = 2**20  # of hashes: what a processor's cache holds
 
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
@@ -83,15 +83,16 @@ def near_copies(thumbnails: NDArray[np.uint8], digests: Sequence[str]) -> list[P
     flat -= flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)  # a plain picture is like no other
     found: list[Pair] = []
-    for start in range(0, len(hashes), CHUNK):
-        stop = min(start + CHUNK, len(hashes))
+    step = max(1, PAIRS_AT_A_TIME // max(1, len(hashes)))
+    for start in range(0, len(hashes), step):
+        stop = min(start + step, len(hashes))
         distance = np.bitwise_count(hashes[start:stop, None] ^ hashes[None, start:])
         rows, columns = np.nonzero(distance <= MAX_BITS)
         one, other = rows + start, columns + start
         one, other = one[one < other], other[one < other]
-        for i in range(0, len(one), 10 * CHUNK):
-            a, b = one[i : i + 10 * CHUNK], other[i : i + 10 * CHUNK]
-            alike = (flat[a] * flat[b]).sum(axis=1) >= MIN_CORRELATION
+        for i in range(0, len(one), 1024):
+            a, b = one[i : i + 1024], other[i : i + 1024]
+            alike = np.einsum("ij,ij->i", flat[a], flat[b]) >= MIN_CORRELATION
             pairs = zip(a[alike].tolist(), b[alike].tolist(), strict=True)
             found += [pair for pair in pairs if digests[pair[0]] != digests[pair[1]]]
             if len(found) >= MAX_PAIRS:

@@ -1,6 +1,7 @@
 """Pictures in a folder for each class, directly under the root or under train, validation (or val) and test."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -39,7 +40,7 @@ def read_folder(
         left_out += others
         names[split] = tuple(name_below(root, picture) for picture in pictures)
         files[split] = tuple(pictures)
-        labels[split] = [printable(picture.relative_to(folder).parts[0]) for picture in pictures]
+        labels[split] = _class_names(folder, pictures)
     known, indices = index_labels(labels, tuple(sorted(set(labels["train"]))), source=str(root), trained=classes)
     listings = {
         split: Listing(names=names[split], labels=indices[split], files=files[split]) for split in split_folders
@@ -56,6 +57,22 @@ def read_folder(
         progress=progress,
         common=common,
     )
+
+
+def _class_names(folder: Path, pictures: Sequence[Path]) -> list[str]:
+    """The class of each picture: its folder's name.
+
+    Raises:
+        InputError: two folders' names are the same once what cannot be printed is written as escapes.
+    """
+    folders = [picture.relative_to(folder).parts[0] for picture in pictures]
+    own: dict[str, str] = {}
+    for name in set(folders):
+        if own.setdefault(printable(name), name) != name:
+            raise InputError(
+                f"{folder}: two classes would both be called '{printable(name)}'. Rename one of the folders."
+            )
+    return [printable(name) for name in folders]
 
 
 def _find_splits(root: Path) -> tuple[dict[str, Path], list[LeftOut], list[str]]:

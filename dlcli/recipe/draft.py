@@ -74,6 +74,8 @@ def draft_recipe(data: Path, folder: Path) -> Draft:
     try:
         if data.is_dir():
             look = _look_at_folder(data, path)
+        elif not data.is_file():
+            raise InputError(f"{data}: a pipe or device, not a file")
         elif data.suffix.lower() == ".npz":
             look = _look_at_npz(data, path)
         elif data.suffix.lower() == ".csv":
@@ -147,6 +149,8 @@ def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for file in files[::step]:
+            if not file.is_file():  # a pipe would keep us waiting
+                continue
             try:
                 with Image.open(file) as image:
                     sizes[image.height, image.width] += 1
@@ -270,10 +274,18 @@ def _look_at_csv(file: Path, path: str) -> _Look:
         )
     split = _column(columns, ("split", "set", "subset", "partition"))
     group = _column(columns, ("group", "patient", "patient_id", "subject", "scene"))
-    train = [row for row in rows if split is None or SPLITS.get((row[split] or "").lower()) == "train"]
+    if split is not None:
+        strange = [row[split] or "" for row in rows if (row[split] or "").strip().lower() not in SPLITS]
+        if strange:
+            raise InputError(
+                f"{file}: the column {split} must say train, validation (or val) or test. Received "
+                f"'{shortened(strange[0])}'."
+            )
+    train = [row for row in rows if split is None or SPLITS.get((row[split] or "").strip().lower()) == "train"]
     counts = Counter(row[label] or "" for row in train)
     if len(counts) < 2:
-        raise InputError(f"{file}: the column {label} holds one class only; a classifier needs two")
+        rows_of = "" if split is None else f" in the rows of {split} train"
+        raise InputError(f"{file}: the column {label} holds one class only{rows_of}; a classifier needs two")
     sizes = _sizes([file.parent / (row[image] or "") for row in train])
     if not sizes:
         raise InputError(

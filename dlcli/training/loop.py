@@ -175,6 +175,7 @@ class Loop:
         self._settings = settings
         self._observer = observer
         self._signal: int | None = None
+        self.is_forced_to_stop = False  # by a second signal: what was interrupted may then raise anything
         self._steps_a_call = 1
         self._checkpointed_at = time.monotonic()
         self.state = State()
@@ -442,6 +443,7 @@ class Loop:
 
         def note(number: int, frame: FrameType | None) -> None:
             if self._signal is not None:
+                self.is_forced_to_stop = True
                 raise KeyboardInterrupt
             self._signal = number
 

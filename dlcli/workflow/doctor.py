@@ -32,7 +32,7 @@ def examine() -> dict[str, Any]:
         chosen = start_tensorflow("auto")
         devices.append(chosen.name)
         if chosen.kind == "cpu":
-            notes.append("no GPU is in use; on Linux with an NVIDIA GPU: pip install 'dlcli[gpu]'")
+            notes.append("no GPU is in use; on Linux with an NVIDIA GPU: pip install 'tensorflow[and-cuda]'")
     except InputError as error:
         faults.append(str(error))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -11,7 +11,7 @@ import h5py
 import keras
 
 from dlcli.errors import InputError
-from dlcli.rundir import RunDir
+from dlcli.rundir import RunDir, file_digest
 
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 MAX_CONFIG_BYTES = 64 * 2**20  # of config.json and metadata.json, unpacked
@@ -29,9 +29,17 @@ def load_model(run: RunDir) -> keras.Model:
     """
     if not run.model.exists() and run.status() == "failed":
         raise InputError(f"{run.path}: has no model.keras: its training failed ({run.read_info().get('reason')}).")
+    if not run.model.exists() and run.is_locked():
+        raise InputError(f"{run.path}: has no model.keras yet: another process is training it. Wait for it.")
     if not run.model.exists():
         raise InputError(
             f"{run.path}: has no model.keras yet. Complete its training with: dlcli train --resume {run.path}"
+        )
+    written = run.read_info().get("model")
+    if written is not None and run.status() == "completed" and _digest(run.model) != written:
+        raise InputError(
+            f"{run.model}: is not the model that this run saved: its SHA-256 is not the one in run.json. Restore it, "
+            f"or remove it and write it again with: dlcli train --resume {run.path}"
         )
     model = load_keras_file(run.model)
     if "logits" not in [layer.name for layer in model.layers]:
@@ -46,6 +54,13 @@ def load_model(run: RunDir) -> keras.Model:
     return model
 
 
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Mend it, or restore it from a copy.") from None
+
+
 def load_keras_file(path: Path) -> keras.Model:
     """Loads a .keras file without running anything that it brings.
 
@@ -58,6 +73,8 @@ def load_keras_file(path: Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except _Refused as refusal:
         raise InputError(f"{path}: {refusal}") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Mend it, or restore it from a copy.") from None
     except (OSError, zipfile.BadZipFile, RecursionError) as error:
         raise InputError(f"{path}: is no Keras model file, or is damaged ({error}).") from None
     except Exception as error:  # Keras raises many kinds for what may be wrong in a file

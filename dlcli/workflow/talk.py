@@ -3,6 +3,7 @@
 In a terminal, a bar with rate and time left; elsewhere one line an epoch. Results are not talk: they go to stdout.
 """
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -14,12 +15,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dlcli.rundir import append_line, now
 
 
+class _Console(Console):
+    """A console that falls silent where nobody listens any more, as behind ``| head``: no reason to stop working."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class Talk:
     """Says things, shows progress, and observes the training loop."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._console = _Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self._bars = self._console.is_terminal and not quiet
         self._bar: Progress | None = None
         self._label = ""
@@ -28,16 +36,21 @@ class Talk:
 
     def say(self, text: str) -> None:
         """A line of information."""
-        self._console.print(text, markup=False)
+        self._print(text)
         self.note(text)
 
     def warn(self, text: str) -> None:
         """A line that the user should not miss: it is said even when quiet."""
         if self._quiet:
-            print(f"warning: {text}", file=sys.stderr)
+            with contextlib.suppress(OSError):
+                print(f"warning: {text}", file=sys.stderr)
         else:
-            self._console.print(f"warning: {text}", markup=False, style="yellow")
+            self._print(f"warning: {text}", style="yellow")
         self.note(f"warning: {text}")
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        with contextlib.suppress(OSError):  # a full disk behind a redirection
+            self._console.print(text, markup=False, style=style)
 
     def note(self, text: str) -> None:
         """A line for the run's train.log alone."""

@@ -22,7 +22,18 @@ from dlcli.recipe.train import Train
 from dlcli.recipe.write import resolved, to_yaml
 from dlcli.report import plots
 from dlcli.report.tensorboard import TensorBoard
-from dlcli.rundir import RunDir, create_run, csv_text, now, read_csv, replace_by, replace_file, replace_json, suffixed
+from dlcli.rundir import (
+    RunDir,
+    create_run,
+    csv_text,
+    file_digest,
+    now,
+    read_csv,
+    replace_by,
+    replace_file,
+    replace_json,
+    suffixed,
+)
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop
 from dlcli.workflow.compare import differing
@@ -33,6 +44,7 @@ from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
 
+STOPPED_AT_ONCE = "stopped between two checkpoints"
 SAMPLE_BATCH = 16  # pictures of plots/batch.png
 
 
@@ -67,7 +79,7 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     """
     run.lock()
     info = run.read_info()
-    if info.get("status") == "completed":
+    if info.get("status") == "completed" and run.model.exists():  # without it, the best checkpoint gives it back
         raise InputError(
             f"{run.path}: this run is complete. Train it further with: dlcli train --extend {run.path} --epochs N"
         )
@@ -77,6 +89,7 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
         _check_same_recipe(run, info, asked)
     job = prepare(loaded, device, talk)
     check_same_data(run, job.dataset)
+    run.read_classes()
     run.remove_leftovers()
     run.update_info(status="running", resumed=[*info.get("resumed", []), {"time": now(), "command": command()}])
     return _train_and_finish(run, job)
@@ -101,6 +114,7 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     _check_same_recipe(run, info, loaded, but_for=longer.key)
     job = prepare(loaded, device, talk)
     check_same_data(run, job.dataset)
+    run.read_classes()
     config = resolved(loaded.recipe)
     run.remove_leftovers()
     replace_file(run.config, to_yaml(config))
@@ -153,6 +167,7 @@ def _write_beginning(run: RunDir, job: Job) -> None:
             "versions": versions(),
             "data": {
                 "fingerprint": dataset.fingerprint(),
+                "classes": list(dataset.classes),
                 "shape": list(dataset.shape),
                 "samples": {split: len(samples) for split, samples in dataset.splits.items()},
                 "left_out": [[left.name, left.reason] for left in dataset.left_out],
@@ -246,6 +261,7 @@ class _Observer:
 def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     tensorboard = TensorBoard(run.tensorboard)
     decoded: list[DecodedFile] = []
+    loop: Loop | None = None
     try:
         describe(job, run)
         decoded = _keep_decoded(run, job)
@@ -257,10 +273,15 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     except (Interrupted, KeyboardInterrupt, Terminated) as stop:
         if not isinstance(stop, Interrupted):  # it came outside of the loop
             number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
-            stop = Interrupted("stopped between two checkpoints", number)
+            stop = Interrupted(STOPPED_AT_ONCE, number)
         _note_end(run, job.talk, "interrupted", str(stop))
         raise Interrupted(f"{stop}. Go on with: dlcli train --resume {run.path}", stop.signal_number) from None
     except Exception as error:
+        if loop is not None and loop.is_forced_to_stop:
+            _note_end(run, job.talk, "interrupted", STOPPED_AT_ONCE)
+            raise Interrupted(
+                f"{STOPPED_AT_ONCE}. Go on with: dlcli train --resume {run.path}", signal.SIGINT
+            ) from None
         fault = _plain_fault(run, job, error)
         _note_end(run, job.talk, "failed", str(fault))
         raise fault from error
@@ -334,6 +355,7 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
         batch_size=job.loaded.recipe.train.batch_size,
         talk=job.talk,
     )
+    run.plots.mkdir(exist_ok=True)
     replace_file(run.plots / "curves.png", plots.learning_curves(rows, best_epoch=loop.state.best.epoch))
     for name in ("confusion_matrix.png", "mistakes.png"):
         replace_file(run.plots / name, (run.evaluation(split) / name).read_bytes())
@@ -346,6 +368,7 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
         seconds=loop.state.seconds,
         best={"epoch": loop.state.best.epoch, "metric": job.best_metric, "value": loop.state.best.best},
         final=final,
+        model=file_digest(run.model),
     )
     return {"run": str(run.path), **run.read_info()}
 

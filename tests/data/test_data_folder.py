@@ -433,3 +433,12 @@ def test_names_that_are_no_text(tmp_path: Path, common: Common) -> None:
     assert dataset.splits["train"].names == ("a\\udcff/1.png", "b\\n/1.png")
     assert dataset.splits["train"].load(np.arange(2)).shape == (2, 2, 2, 3)
     dataset.fingerprint()
+
+
+def test_classes_that_would_have_one_name_are_refused(save_classes: Save, common: Common) -> None:
+    root = save_classes(x=2, y=2)
+    (root / "x").rename(root / "e\nf")
+    (root / "y").rename(root / "e\\nf")
+    with pytest.raises(InputError) as caught:
+        read(root, common)
+    assert str(caught.value) == (f"{root}: two classes would both be called 'e\\nf'. Rename one of the folders.")

@@ -1,6 +1,7 @@
 """Drafting recipes: what is seen in a folder, an .npz and a .csv file, and that the draft is a valid recipe."""
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,27 @@ def test_csv() -> None:
 def test_csv_that_cannot_be_used(text: str, message: str) -> None:
     Path("x.csv").write_text(text)
     assert refusal("x.csv") == message
+
+
+def test_a_pipe_is_not_waited_for() -> None:
+    for name in ("p.csv", "p.npz"):
+        os.mkfifo(name)
+        assert refusal(name) == f"{name}: a pipe or device, not a file"
+    picture("data/a/1.png")
+    picture("data/b/2.png")
+    os.mkfifo("data/a/0.png")
+    assert drafted("data")[0][1] == "sizes: 30x40"
+
+
+def test_a_column_of_splits_that_says_something_else() -> None:
+    Path("x.csv").write_text("path,label,split\n1.png,a,train\n2.png,b,Trainn\n")
+    assert refusal("x.csv") == (
+        "x.csv: the column split must say train, validation (or val) or test. Received 'Trainn'."
+    )
+    Path("x.csv").write_text("path,label,split\n1.png,a,train\n2.png,b,test\n")
+    assert refusal("x.csv") == (
+        "x.csv: the column label holds one class only in the rows of split train; a classifier needs two"
+    )
 
 
 def test_neither_folder_nor_table() -> None:

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM at any time, two processes on one run, and a loss that is not finite."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -49,8 +50,9 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
     listed = processes.run("runs", "list", "--json", folder=folder).expect(0)
     assert [(found["name"], found["status"]) for found in json.loads(listed.stdout)] == [("everything", "running")]
     unfinished = processes.run("evaluate", folder=folder).expect(2)
-    assert unfinished.stderr.startswith("runs/everything: has no model.keras")
-    assert unfinished.stderr.endswith("dlcli train --resume runs/everything\n")
+    assert unfinished.stderr == (
+        "runs/everything: has no model.keras yet: another process is training it. Wait for it.\n"
+    )
 
     process.send(number)
     held.unlink()
@@ -95,6 +97,31 @@ def test_stopped_before_training_leaves_nothing(folder: Path, number: int, exit_
     done = process.finish().expect(exit_status)
     assert done.stderr.split() == ["Terminated." if number == signal.SIGTERM else "Interrupted."]
     assert not (folder / "runs").exists() or list((folder / "runs").iterdir()) == []
+
+
+def interrupt_twice() -> None:
+    """Two signals come while a step is compiled, whose C code then reports whatever it likes."""
+    from dlcli.training.step import TrainStep
+
+    def run(self: TrainStep, *args: object) -> bool:
+        try:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise SystemError("bad argument to internal function") from None
+        return True
+
+    processes.without_plots()
+    TrainStep.run = run  # type: ignore[method-assign, assignment]
+
+
+def test_a_second_signal_while_a_step_is_compiled(folder: Path) -> None:
+    done = processes.run("train", "tiny.yaml", folder=folder, prepare=interrupt_twice).expect(130)
+    assert done.stderr.splitlines()[-1] == (
+        "stopped between two checkpoints. Go on with: dlcli train --resume runs/tiny"
+    )
+    assert status(folder / "runs" / "tiny") == "interrupted"
+    processes.run("train", "--resume", "tiny", folder=folder, prepare=processes.without_plots).expect(0)
 
 
 def stop_at_start(folder: Path, number: int, seconds: float) -> processes.Finished:
@@ -162,6 +189,16 @@ def test_the_last_finite_checkpoint_stays(folder: Path) -> None:
 
 
 # The reader of stdout has gone ----------------------------------------------------------------------------------------
+
+
+def test_training_goes_on_when_nobody_listens(folder: Path) -> None:
+    program = f"{processes.DLCLI} train tiny.yaml 2>&1 | head -1; exec 2>&-; {processes.DLCLI} evaluate tiny | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", program], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert done.stdout == "run runs/tiny on CPU, 2 cores\nruns/tiny, test: 60 samples\n".replace(
+        "2 cores", f"{os.cpu_count()} cores"
+    )
+    assert status(folder / "runs" / "tiny") == "completed"
 
 
 def test_a_closed_pipe_is_no_error() -> None:
