@@ -5,6 +5,7 @@ process ends, and no other process can take its content for its own.
 """
 
 import os
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class DecodedFile:
         path = folder / f".writing-{os.getpid()}-decoded"
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         path.unlink()
+        # closed when nothing can load from it any more: a thread that reads ahead must never meet another file's number
+        weakref.finalize(self, os.close, self._descriptor).atexit = False
         self._samples = samples
         self._warn = warn
         self._is_full = False
@@ -60,7 +63,3 @@ class DecodedFile:
         except OSError as error:
             self._is_full = True
             self._warn(f"no more decoded pictures are kept ({error.strerror}); the rest is decoded in each epoch")
-
-    def close(self) -> None:
-        """Gives the disk space back."""
-        os.close(self._descriptor)

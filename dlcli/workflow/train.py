@@ -260,11 +260,10 @@ class _Observer:
 
 def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     tensorboard = TensorBoard(run.tensorboard)
-    decoded: list[DecodedFile] = []
     loop: Loop | None = None
     try:
         describe(job, run)
-        decoded = _keep_decoded(run, job)
+        _keep_decoded(run, job)
         loop = job.loop(run, _Observer(run, job.best_metric, job.talk, tensorboard))
         _go_back(run, loop, job.talk)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
@@ -288,16 +287,13 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     finally:
         job.talk.close()
         tensorboard.close()
-        for file in decoded:
-            file.close()
         run.unlock()
 
 
-def _keep_decoded(run: RunDir, job: Job) -> list[DecodedFile]:
+def _keep_decoded(run: RunDir, job: Job) -> None:
     """Says where decoded pictures are kept between epochs, and opens files for those that are kept on disk."""
     section = job.loaded.recipe.data
     num_epochs = sum(stage.epochs for stage in stage_sections(job.loaded.recipe.train))
-    opened = []
     for split, data in (("train", job.train_data), ("validation", job.validation_data)):
         samples = job.dataset.splits.get(split)
         if samples is None or data is None or samples.pixels is not None:
@@ -306,13 +302,10 @@ def _keep_decoded(run: RunDir, job: Job) -> list[DecodedFile]:
         if data.is_in_memory:
             job.talk.say(f"{size}: kept in memory")
         elif is_kept_on_disk(section, samples, num_epochs=num_epochs, folder=run.path):
-            file = DecodedFile(samples, folder=run.path, warn=job.talk.warn)
-            data.load_by(file.load)
-            opened.append(file)
+            data.load_by(DecodedFile(samples, folder=run.path, warn=job.talk.warn).load)
             job.talk.say(f"{size}: kept in a file on disk while training")
         else:
             job.talk.say(f"{size}: decoded anew in each epoch")
-    return opened
 
 
 def _note_end(run: RunDir, talk: Talk, status: str, reason: str) -> None:

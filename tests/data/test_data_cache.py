@@ -49,7 +49,17 @@ def test_each_picture_is_decoded_once(tmp_path: Path, loaded: list[int]) -> None
     assert sorted(loaded) == list(range(12))
     assert list(tmp_path.iterdir()) == []
     assert said == []
-    file.close()
+
+
+def test_the_file_is_closed_when_nothing_can_load_from_it(tmp_path: Path, loaded: list[int]) -> None:
+    file = make(tmp_path, [])
+    load, descriptor = file.load, file._descriptor
+    del file
+    load(np.arange(12))
+    os.fstat(descriptor)
+    del load
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def test_a_full_disk_is_told_once_and_costs_only_time(
@@ -70,4 +80,3 @@ def test_a_full_disk_is_told_once_and_costs_only_time(
     assert said == ["no more decoded pictures are kept (No space left on device); the rest is decoded in each epoch"]
     assert loaded.count(0) == 1
     assert loaded.count(11) == 3
-    file.close()
