@@ -56,10 +56,13 @@ def test_the_file_is_closed_when_nothing_can_load_from_it(tmp_path: Path, loaded
     load, descriptor = file.load, file._descriptor
     del file
     load(np.arange(12))
-    os.fstat(descriptor)
+    own = os.fstat(descriptor).st_ino
     del load
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(descriptor)
+    try:
+        now = os.fstat(descriptor).st_ino  # another file may have got the number meanwhile
+    except OSError:
+        return
+    assert now != own
 
 
 def test_a_full_disk_is_told_once_and_costs_only_time(

@@ -268,7 +268,7 @@ assert not any(module.split(".")[0] == "dlcli" for module in sys.modules)
 
 def test_models_load_with_plain_keras_and_give_the_same(tmp_path: Path) -> None:
     x = values((28, 28))
-    np.savez(tmp_path / "data.npz", x_train=x, y_train=LABELS, x_test=x[:20], y_test=LABELS[:20])
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=LABELS, x_test=values((28, 28), 1)[:20], y_test=LABELS[:20])
     models = {
         "convnet": "kind: convnet, preprocessing: symmetric, blocks: [{filters: 4, batch_norm: true}], dropout: 0.5",
         "lenet5": "kind: lenet5",
