@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.examine import SIDE, copies, has_wrong_suffix, near_copies, read_headers
+from dlcli.data.examine import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
 from dlcli.data.samples import SPLIT_COLUMNS, Dataset, Samples
 from dlcli.data.statistics import channel_statistics
 from dlcli.errors import InputError
@@ -63,12 +63,14 @@ def check(section: ImageData, talk: Talk) -> dict[str, Any]:
         del changes["image_size"]
     dataset = read_dataset(section.model_copy(update=changes), talk)
     samples = _all(dataset)
+    headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
-        *_about_files(dataset, samples),
+        *_about_files(dataset, headers),
         *_about_copies(dataset, samples, talk),
         *_about_classes(dataset),
     ]
-    sizes, modes = _sizes_and_modes(dataset)
+    known = [header for found in headers.values() for header in found if header is not None]
+    sizes, modes = Counter((header.height, header.width) for header in known), Counter(header.mode for header in known)
     return {
         "splits": {name: _class_counts(dataset, split) for name, split in dataset.splits.items()},
         "sizes": {f"{height}x{width}": count for (height, width), count in sizes.most_common()},
@@ -103,7 +105,7 @@ def _all(dataset: Dataset) -> _All:
     return result
 
 
-def _about_files(dataset: Dataset, samples: _All) -> Iterator[Finding]:
+def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -> Iterator[Finding]:
     bad = [item for item in dataset.left_out if not item.reason.startswith(USUAL)]
     for item in bad:
         yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
@@ -112,10 +114,8 @@ def _about_files(dataset: Dataset, samples: _All) -> Iterator[Finding]:
         yield Finding("left out", False, f"{_count(left_out, 'file')} left out: {_some(left_out)}", tuple(left_out))
     wrong = [
         name
-        for split in dataset.splits.values()
-        for name, path, header in zip(
-            split.names, split.files or (), read_headers(split.files or ()), strict=split.files is not None
-        )
+        for split, samples in dataset.splits.items()
+        for name, path, header in zip(samples.names, samples.files or (), headers[split], strict=False)  # or no files
         if header is not None and has_wrong_suffix(path, header)
     ]
     if wrong:
@@ -183,12 +183,6 @@ def _about_classes(dataset: Dataset) -> Iterator[Finding]:
 def _class_counts(dataset: Dataset, split: Samples) -> dict[str, int]:
     counts = np.bincount(split.labels, minlength=len(dataset.classes))
     return dict(zip(dataset.classes, counts.tolist(), strict=True))
-
-
-def _sizes_and_modes(dataset: Dataset) -> tuple[Counter[tuple[int, int]], Counter[str]]:
-    """Of the files as they are; nothing for arrays."""
-    headers = [header for split in dataset.splits.values() for header in read_headers(split.files or ()) if header]
-    return Counter((header.height, header.width) for header in headers), Counter(header.mode for header in headers)
 
 
 def _some(names: Sequence[str]) -> str:
