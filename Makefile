@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/dlcli
 
-.PHONY: train test test-all check schema bench clean
+.PHONY: train test test-all check schema networks bench clean
 
 train: $(VENV)/installed
 	$(RUN) train recipes/digits_convnet.yaml
@@ -25,6 +25,10 @@ schema: $(VENV)/installed
 	mv recipes/schema.json.new recipes/schema.json
 	$(BIN)/python docs/make_keys.py > docs/recipe-keys.md.new
 	mv docs/recipe-keys.md.new docs/recipe-keys.md
+
+networks: $(VENV)/installed
+	$(BIN)/python docs/make_networks.py > dlcli/report/network_costs.json.new
+	mv dlcli/report/network_costs.json.new dlcli/report/network_costs.json
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/training_loop.py

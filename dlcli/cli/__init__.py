@@ -4,6 +4,7 @@ A verb's module is imported only when it is asked for, and imports click alone a
 before TensorFlow would have been loaded.
 """
 
+import atexit
 import contextlib
 import errno
 import importlib
@@ -29,7 +30,7 @@ REMEDIES = {
 
 Handler = Callable[[int, FrameType | None], Any]
 
-VERBS = ("train", "evaluate", "predict", "runs", "data", "recipe", "doctor", "completion")
+VERBS = ("train", "evaluate", "predict", "runs", "data", "models", "summary", "recipe", "doctor", "completion")
 
 
 class VerbGroup(click.Group):
@@ -86,9 +87,15 @@ def main() -> NoReturn:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # of libraries: nothing that a user of the command line can act on
     status = _run()
-    for number in (signal.SIGINT, signal.SIGTERM):  # all is said and done: the interpreter's end is not to be cut short
+    for number in (signal.SIGINT, signal.SIGTERM):  # all is said and done: the end is not to be cut short
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(status)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a full disk, a reader that has gone: _run has said so
+            stream.flush()
+    # without the interpreter's end, which can wait for ever for a thread of TensorFlow's that reads ahead, and that
+    # thread for the interpreter
+    os._exit(status)
 
 
 def _open_missing_streams() -> None:
@@ -111,6 +118,7 @@ def _say(text: object) -> None:
 def _run() -> int:
     try:
         result: Any = cli.main(prog_name="dlcli", standalone_mode=False)
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
         error.show()

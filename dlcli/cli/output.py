@@ -1,7 +1,7 @@
 """Writing results to stdout: JSON for scripts, short tables for people."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import click
@@ -12,12 +12,20 @@ def write_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def write_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Columns aligned, numbers to four decimals."""
+def write_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[int] = ()) -> None:
+    """Columns aligned to the left but for those given by their numbers; numbers to four decimals."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(header, *cells, strict=True)]
     for line in (header, *cells):
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        columns = enumerate(zip(line, widths, strict=True))
+        click.echo("  ".join(text.rjust(n) if i in right else text.ljust(n) for i, (text, n) in columns).rstrip())
+
+
+def write_markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_text_columns: int) -> None:
+    """A Markdown table; the first columns are text, the others numbers, which stand to the right."""
+    rule = ["---" if i < num_text_columns else "---:" for i in range(len(header))]
+    for line in (header, rule, *rows):
+        click.echo(f"| {' | '.join(line)} |")
 
 
 def write_metrics(metrics: Mapping[str, Any]) -> None:

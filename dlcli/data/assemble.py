@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from dlcli.data.images import PicturePolicy, resize_pictures
+from dlcli.data.images import PicturePolicy, hash_content, resize_pictures
 from dlcli.data.listing import NUM_NAMED, CommonKeys, Listing, divide, name_some
 from dlcli.data.samples import Dataset, LeftOut, Samples
-from dlcli.data.scan import Checked, Progress, check_pictures, hash_content, hash_files
+from dlcli.data.scan import Checked, Progress, check_pictures, hash_files
 from dlcli.errors import InputError
 
 OnBadImage = Literal["error", "skip"]
@@ -35,12 +35,14 @@ def assemble_files(
     left_out: Sequence[LeftOut],
     warnings: Sequence[str],
     by_suffix: bool,
+    needs_all: bool,
     progress: Progress | None,
     common: CommonKeys,
 ) -> Dataset:
     """A data set of picture files; each that is used is decoded once, to find damage and to learn the sizes.
 
-    ``place`` says where a sample comes from, for messages: its path, or the line of a table.
+    ``place`` says where a sample comes from, for messages: its path, or the line of a table. ``needs_all``: each class
+    must have a picture to train on.
 
     Raises:
         InputError: pictures are bad, or differ in size while none is asked for, or the splits cannot be drawn.
@@ -76,7 +78,7 @@ def assemble_files(
             files=kept.files,
         )
     emptied = sorted(set(divided["train"].labels.tolist()) - set(splits["train"].labels.tolist()))
-    if emptied:
+    if emptied and needs_all:
         raise InputError(
             f"{source}: no picture to train on can be read of class {name_some([classes[i] for i in emptied])}. "
             "Repair its pictures or remove the class."

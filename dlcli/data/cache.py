@@ -22,7 +22,8 @@ class DecodedFile:
 
     Args:
         folder: on the disk that is to hold them.
-        warn: is told when the disk is full; pictures are then decoded anew as if there were no file.
+        warn: is told when the disk is full. The file then gives its room back, for a run must be able to write its
+            checkpoints, and pictures are decoded anew as if there were no file.
     """
 
     def __init__(self, samples: Samples, *, folder: Path, warn: Callable[[str], None]) -> None:
@@ -62,4 +63,6 @@ class DecodedFile:
                 self._is_there[position] = written == self._num_bytes
         except OSError as error:
             self._is_full = True
-            self._warn(f"no more decoded pictures are kept ({error.strerror}); the rest is decoded in each epoch")
+            self._is_there[:] = False
+            os.ftruncate(self._descriptor, 0)
+            self._warn(f"decoded pictures are not kept ({error.strerror}): they are decoded in each epoch")

@@ -34,9 +34,27 @@ def adjust_saturation(pictures: Tensor, factor: Tensor) -> Tensor:
 
 def adjust_hue(pictures: Tensor, turn: Tensor) -> Tensor:
     """Turns the hue of ``[b, height, width, 3]`` by ``turn`` ``[b]`` of the colour circle, in [-0.5, 0.5]."""
-    hue, saturation, value = tf.unstack(tf.image.rgb_to_hsv(pictures / 255.0), axis=-1)
-    turned = tf.math.floormod(hue + turn[:, None, None], 1.0)
-    return tf.image.hsv_to_rgb(tf.stack([turned, saturation, value], axis=-1)) * 255.0
+    red, green, blue = tf.unstack(pictures, axis=-1)
+    high = tf.maximum(tf.maximum(red, green), blue)
+    chroma = high - tf.minimum(tf.minimum(red, green), blue)
+    # Which channel is highest is found by comparing channels, never by `red == high`: XLA may compute red a second time
+    # and round it otherwise. Where two are nearly equal, either branch gives the same hue.
+    hue = tf.where(
+        (red >= green) & (red >= blue),
+        tf.math.divide_no_nan(green - blue, chroma),
+        tf.where(
+            green >= blue,
+            tf.math.divide_no_nan(blue - red, chroma) + 2.0,
+            tf.math.divide_no_nan(red - green, chroma) + 4.0,
+        ),
+    )  # in sixths of the colour circle
+    turned = hue + 6.0 * turn[:, None, None]
+
+    def channel(offset: float) -> Tensor:
+        sixth = tf.math.floormod(turned + offset, 6.0)
+        return high - chroma * tf.clip_by_value(tf.minimum(sixth, 4.0 - sixth), 0.0, 1.0)
+
+    return tf.stack([channel(5.0), channel(3.0), channel(1.0)], axis=-1)
 
 
 def to_grey(pictures: Tensor) -> Tensor:

@@ -90,6 +90,7 @@ def read_csv(
         left_out=left_out,
         warnings=(),
         by_suffix=False,
+        needs_all=classes is None,
         progress=progress,
         common=common,
     )

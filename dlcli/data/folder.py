@@ -36,7 +36,7 @@ def read_folder(
     files: dict[str, tuple[Path, ...]] = {}
     labels: dict[str, list[str]] = {}
     for split, folder in split_folders.items():
-        pictures, others = _list_classes(folder, root, is_training=split == "train")
+        pictures, others = _list_classes(folder, root, needs_all=split == "train" and classes is None)
         left_out += others
         names[split] = tuple(name_below(root, picture) for picture in pictures)
         files[split] = tuple(pictures)
@@ -54,9 +54,21 @@ def read_folder(
         left_out=left_out,
         warnings=warnings,
         by_suffix=True,
+        needs_all=classes is None,
         progress=progress,
         common=common,
     )
+
+
+def class_folders(path: str | Path) -> tuple[str, ...]:
+    """The names of all class folders, of every split and empty ones too, as classes are called; sorted.
+
+    Raises:
+        InputError: a folder cannot be listed, or the splits' folders are not named as they must be.
+    """
+    splits = _find_splits(Path(path))[0]
+    folders = [folder for split in splits.values() for folder in list_folder(split)[0]]
+    return tuple(sorted({printable(folder.name) for folder in folders if not folder.name.startswith(".")}))
 
 
 def _class_names(folder: Path, pictures: Sequence[Path]) -> list[str]:
@@ -110,11 +122,11 @@ def _find_splits(root: Path) -> tuple[dict[str, Path], list[LeftOut], list[str]]
     return {split: splits[split] for split in ("train", "validation", "test") if split in splits}, left_out, warnings
 
 
-def _list_classes(folder: Path, root: Path, *, is_training: bool) -> tuple[list[Path], list[LeftOut]]:
+def _list_classes(folder: Path, root: Path, *, needs_all: bool) -> tuple[list[Path], list[LeftOut]]:
     """The pictures in the class folders of one split, sorted, and what is left out.
 
     Raises:
-        InputError: there is no class folder, or one to train on holds no picture.
+        InputError: there is no class folder, or one holds no picture where all are needed.
     """
     found, left_out = find_pictures(folder, root=root)
     pictures = [path for path in found if path.parent != folder]
@@ -126,7 +138,7 @@ def _list_classes(folder: Path, root: Path, *, is_training: bool) -> tuple[list[
             f"{folder}: there must be a folder for each class with pictures in it, such as "
             f"{folder}/cats/1.jpg. Received none{beside}."
         )
-    if is_training:
+    if needs_all:
         filled = {path.relative_to(folder).parts[0] for path in pictures}
         passed_over = {item.name for item in left_out}
         for path in list_folder(folder)[0]:

@@ -4,6 +4,7 @@ Training, evaluation and prediction read pictures here and nowhere else, so that
 """
 
 import functools
+import hashlib
 import io
 import os
 import re
@@ -265,16 +266,28 @@ def _num_workers() -> int:
     return os.cpu_count() or 1
 
 
-def read_pictures(files: Sequence[Path], *, policy: PicturePolicy) -> NDArray[np.uint8]:
+def hash_content(data: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256: enough to tell the samples of a data set apart."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def read_pictures(
+    files: Sequence[Path], *, policy: PicturePolicy, digests: Sequence[str] | None = None
+) -> NDArray[np.uint8]:
     """Picture files as pixels [batch, height, width, channels], decoded in several threads.
 
+    ``digests`` are those of the contents that the files must have.
+
     Raises:
-        InputError: one cannot be read, though it could when the data was checked.
+        InputError: one cannot be read, though it could when the data was checked, or holds something else.
     """
 
     def read(position: int) -> NDArray[np.uint8]:
         try:
-            return read_picture(files[position], policy=policy)
+            data = read_file(files[position])
+            if digests is not None and hash_content(data) != digests[position]:
+                raise BadImage("its content is another")
+            return read_picture(data, policy=policy)
         except BadImage as reason:
             raise InputError(
                 f"{files[position]}: {reason}. It was changed or removed since the data was checked: put it back."

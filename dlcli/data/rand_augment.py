@@ -76,6 +76,7 @@ def change_colors(pictures: Tensor, transforms: Tensor, signs: Tensor, *, magnit
         return picture
 
     signature = tf.TensorSpec(shape, tf.float32)
+    change = tf.autograph.experimental.do_not_convert(change)  # it has no Python to convert, and says so aloud
     return tf.map_fn(change, (pictures, transforms, signs), fn_output_signature=signature)
 
 

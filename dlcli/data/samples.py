@@ -66,13 +66,17 @@ class Samples:
         Files are decoded in several threads. What comes back is a new array.
 
         Raises:
-            InputError: a file cannot be read any more.
+            InputError: a file cannot be read any more, or has other content than when it was checked.
         """
         if self.pixels is not None:
             return np.asarray(self.pixels[index])
         assert self.policy is not None
         if self.files is not None:
-            return read_pictures([self.files[position] for position in index], policy=self.policy)
+            return read_pictures(
+                [self.files[position] for position in index],
+                digests=[self.digests[position] for position in index],
+                policy=self.policy,
+            )
         assert self.unsized is not None
         return resize_pictures(self.unsized[index], policy=self.policy)
 

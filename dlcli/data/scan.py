@@ -1,12 +1,11 @@
 """Finding picture files, and decoding each of them once so that damage is known before any work is done."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.data.images import CONVERT, BadImage, decode, read_file, workers
+from dlcli.data.images import CONVERT, BadImage, decode, hash_content, read_file, workers
 from dlcli.data.samples import LeftOut
 from dlcli.errors import InputError
 
@@ -52,11 +51,6 @@ def check_pictures(files: Sequence[Path], *, by_suffix: bool, progress: Progress
         if progress is not None:
             progress(len(results), len(files))
     return results
-
-
-def hash_content(data: bytes) -> str:
-    """The first 16 hexadecimal digits of the SHA-256: enough to tell the samples of a data set apart."""
-    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def hash_files(files: Sequence[Path]) -> tuple[str, ...]:

@@ -1,10 +1,45 @@
 """What a network ends in: the layers that turn features into the outputs of a task."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 
+from dlcli.models.layers import kernel_initializer
+
 Tensor = Any  # a symbolic keras.KerasTensor
+
+
+def vector(
+    maps: Tensor, *, pooling: Literal["flatten", "average", "max"], dense: Sequence[int], dropout: float
+) -> Tensor:
+    """From feature maps to the vector that `classification` takes.
+
+    Args:
+        maps: ``[batch, height, width, channels]``; for ``flatten`` of known sides.
+        pooling: keep all of them, or the mean or maximum of each.
+        dense: units of dense layers with ReLU after it.
+        dropout: proportion set to 0 in training after each dense layer, or after the pooling where there is none.
+
+    Returns:
+        ``[batch, units]``.
+    """
+    match pooling:
+        case "flatten":
+            x = keras.layers.Flatten(name="head_flatten")(maps)
+        case "average":
+            x = keras.layers.GlobalAveragePooling2D(name="head_average")(maps)
+        case "max":
+            x = keras.layers.GlobalMaxPooling2D(name="head_max")(maps)
+    for number, units in enumerate(dense, start=1):
+        x = keras.layers.Dense(
+            units, activation="relu", kernel_initializer=kernel_initializer("relu"), name=f"head_dense{number}"
+        )(x)
+        if dropout > 0:
+            x = keras.layers.Dropout(dropout, name=f"head_dropout{number}")(x)
+    if dropout > 0 and not dense:
+        x = keras.layers.Dropout(dropout, name="head_dropout")(x)
+    return x
 
 
 def classification(features: Tensor, *, num_classes: int) -> Tensor:

@@ -1,8 +1,19 @@
-"""Choices about layers that the families without a paper of their own share."""
+"""Layers that several families share: choices without a paper of their own, and the pieces of residual networks."""
+
+from typing import Any
+
+import keras
+
+from dlcli.errors import InputError
+
+Tensor = Any  # a symbolic keras.KerasTensor
 
 BATCH_NORM_MOMENTUM = 0.9
 """Of the moving averages that take the batch's place after training. Keras's default, 0.99, needs hundreds of steps to
 catch up with the weights, more than a small data set has in several epochs."""
+
+BATCH_NORM_EPSILON = 1e-5
+"""Added to the variance; what the released ResNets and the families after them have (Keras's default is 1e-3)."""
 
 
 def kernel_initializer(activation: str) -> str:
@@ -19,3 +30,90 @@ def kernel_initializer(activation: str) -> str:
             return "lecun_normal"
         case _:
             return "glorot_uniform"
+
+
+def scaled(filters: int, width: float, *, groups: int = 1) -> int:
+    """A number of filters times a network's width, rounded to a multiple of the groups; at least one for each."""
+    return groups * max(1, round(filters * width / groups))
+
+
+def conv(
+    x: Tensor,
+    filters: int,
+    kernel_size: int | tuple[int, int],
+    *,
+    strides: int = 1,
+    groups: int = 1,
+    padding: str = "same",
+    name: str,
+) -> Tensor:
+    """A convolution without bias, for a normalisation follows it.
+
+    With strides, ``same`` puts equal margins of zeros on both sides, as the papers' code does. Keras's own ``same``
+    puts the odd one last, which shifts the map by a pixel.
+    """
+    if strides > 1 and padding == "same" and isinstance(kernel_size, int) and kernel_size > 1:
+        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_padding")(x)
+        padding = "valid"
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        groups=groups,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer=kernel_initializer("relu"),
+        name=name,
+    )(x)
+
+
+def norm(x: Tensor, *, name: str) -> Tensor:
+    """Batch normalisation: Ioffe and Szegedy 2015, algorithm 1."""
+    return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name)(x)
+
+
+def relu(x: Tensor, *, name: str) -> Tensor:
+    """max(x, 0)."""
+    return keras.layers.Activation("relu", name=name)(x)
+
+
+def conv_norm_relu(x: Tensor, filters: int, kernel_size: int | tuple[int, int], *, name: str, **keys: Any) -> Tensor:
+    """A convolution, its normalisation and ReLU; ``keys`` are those of `conv`."""
+    x = conv(x, filters, kernel_size, name=f"{name}_conv", **keys)
+    return relu(norm(x, name=f"{name}_norm"), name=f"{name}_relu")
+
+
+def max_pool(x: Tensor, *, name: str) -> Tensor:
+    """3x3 max pooling in steps of 2 with a margin of 1, of maps that ReLU made: none is below the margin's zeros."""
+    x = keras.layers.ZeroPadding2D(1, name=f"{name}_padding")(x)
+    return keras.layers.MaxPooling2D(3, strides=2, name=name)(x)
+
+
+def squeeze_excite(x: Tensor, *, reduction: int, name: str) -> Tensor:
+    """Weighs each map by what all maps hold on average: Hu, Shen and Sun 2018, section 3 and figure 3.
+
+    Args:
+        x: ``[batch, height, width, channels]``.
+        reduction: r of the paper, by which the inner layer is smaller than the number of maps.
+        name: before the names of its layers.
+    """
+    channels = x.shape[-1]
+    z = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)  # eq. 2
+    z = keras.layers.Dense(
+        max(1, channels // reduction),
+        activation="relu",
+        kernel_initializer=kernel_initializer("relu"),
+        name=f"{name}_reduce",
+    )(z)
+    s = keras.layers.Dense(channels, activation="sigmoid", name=f"{name}_excite")(z)  # eq. 3
+    return keras.layers.Multiply(name=f"{name}_scale")([x, s])  # eq. 4
+
+
+def check_sides(inputs: Tensor, *, smallest: int, network: str) -> None:
+    """Raises InputError when a side of ``[batch, height, width, channels]`` is below the smallest."""
+    sides = inputs.shape[1:-1]
+    if any(side is not None and side < smallest for side in sides):
+        size = "x".join("?" if side is None else str(side) for side in sides)
+        raise InputError(
+            f"{network} takes pictures of at least {smallest}x{smallest}: set data.image_size. Received {size}."
+        )

@@ -11,24 +11,36 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.errors import InputError
+
 Tensor = Any  # a symbolic keras.KerasTensor
 
 EPSILON = 1e-6  # added to a standard deviation before it divides, as Keras's ImageDataGenerator does
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red over ImageNet, in [0, 255]
+TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue, in [0, 1]
 WHITENING = "zca_whitening"  # the layer that is fitted, not trained
 
 
 def pixels(
-    inputs: Tensor, *, preprocessing: Literal["unit", "symmetric", "none"], rescale: float | None = None
+    inputs: Tensor,
+    *,
+    preprocessing: Literal["unit", "symmetric", "caffe", "torch", "none"],
+    rescale: float | None = None,
 ) -> Tensor:
     """Scales pixels.
 
     Args:
         inputs: float32 pixels in [0, 255], of any shape.
-        preprocessing: ``unit`` to [0, 1]; ``symmetric`` to [-1, 1]; ``none`` leaves the inputs as they are.
+        preprocessing: ``unit`` to [0, 1]; ``symmetric`` to [-1, 1]; ``none`` leaves the inputs as they are. As Keras's
+            ``imagenet_utils.preprocess_input`` has them: ``caffe``, blue first, and the mean pixel of ImageNet taken
+            off; ``torch``, each channel with mean 0 and deviation 1 over ImageNet.
         rescale: a factor that takes the place of ``preprocessing``.
 
     Returns:
         float32 of the same shape.
+
+    Raises:
+        InputError: ``caffe`` or ``torch`` for pictures that do not have three channels.
     """
     if rescale is not None:
         return keras.layers.Rescaling(rescale, dtype="float32", name="preprocessing")(inputs)
@@ -37,6 +49,19 @@ def pixels(
             return keras.layers.Rescaling(1 / 255, dtype="float32", name="preprocessing")(inputs)
         case "symmetric":
             return keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="preprocessing")(inputs)
+        case "caffe" | "torch":
+            if inputs.shape[-1] != 3:
+                raise InputError(
+                    f"preprocessing '{preprocessing}' is for pictures in colour: set data.color_mode: rgb, or "
+                    f"model.preprocessing: unit. Received {inputs.shape[-1]} channels."
+                )
+            if preprocessing == "caffe":
+                offset = [-mean for mean in CAFFE_MEAN]
+                blue_first = inputs[..., ::-1]
+                return keras.layers.Rescaling(1.0, offset=offset, dtype="float32", name="preprocessing")(blue_first)
+            scale = [1 / (255 * std) for std in TORCH_STD]
+            offset = [-mean / std for mean, std in zip(TORCH_MEAN, TORCH_STD, strict=True)]
+            return keras.layers.Rescaling(scale, offset=offset, dtype="float32", name="preprocessing")(inputs)
         case "none":
             return inputs
 

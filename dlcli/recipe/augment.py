@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, Field
 
 from dlcli.recipe.fields import (
@@ -23,10 +23,9 @@ def _rising(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+Factor = Annotated[float, Ge(0.01), Le(100), FractionsAllowed()]
 Range = Annotated[
-    tuple[PositiveNumber, PositiveNumber],
-    AfterValidator(_rising),
-    Expected("a list of 2 numbers > 0, the smaller first"),
+    tuple[Factor, Factor], AfterValidator(_rising), Expected("a list of 2 numbers in [0.01, 100], the smaller first")
 ]
 UpToOne = Annotated[float, Gt(0), Le(1), FractionsAllowed()]
 AreaRange = Annotated[
@@ -35,6 +34,11 @@ AreaRange = Annotated[
 Probability = Annotated[float, Ge(0), Le(1), FractionsAllowed()]
 Pixel = Annotated[float, Ge(0), Le(255), FractionsAllowed()]
 HalfTurn = Annotated[float, Ge(0), Le(0.5), FractionsAllowed()]
+Change = Annotated[float, Ge(0), Le(10), FractionsAllowed()]
+Turn = Annotated[float, Ge(0), Le(360), FractionsAllowed()]
+Shear = Annotated[float, Ge(0), Lt(90), FractionsAllowed()]
+Scale = Annotated[float, Ge(1e-6), Le(1), FractionsAllowed()]
+Alpha = Annotated[float, Ge(0.001), Le(1000), FractionsAllowed()]
 Magnitude = Annotated[float, Ge(0), Le(30), FractionsAllowed()]
 ShiftRange = Annotated[
     Annotated[int, Ge(0)] | NonNegativeNumber | Annotated[tuple[Number, ...], Field(min_length=1, max_length=1000)],
@@ -54,11 +58,11 @@ class RandomCrop(Section):
 class ColorJitter(Section):
     """Brightness, contrast and saturation by factors from [1 - value, 1 + value], the hue by a turn; in this order."""
 
-    brightness: NonNegativeNumber = 0.0
+    brightness: Change = 0.0
     """0.4 multiplies by a factor from [0.6, 1.4]."""
-    contrast: NonNegativeNumber = 0.0
+    contrast: Change = 0.0
     """The same for the distance from the picture's mean grey."""
-    saturation: NonNegativeNumber = 0.0
+    saturation: Change = 0.0
     """The same for the distance of each colour from its grey."""
     hue: HalfTurn = 0.0
     """0.1 turns the hue by up to a tenth of the colour circle, either way."""
@@ -92,7 +96,7 @@ class Augment(Section):
     Keys from `rotation_range` to `zca_epsilon` have the names and meanings of Keras's ImageDataGenerator.
     """
 
-    rotation_range: NonNegativeNumber = 0.0
+    rotation_range: Turn = 0.0
     """Degrees: each picture is turned by an angle from [-range, range]."""
     width_shift_range: ShiftRange = 0.0
     """Below 1 a proportion of the width, else pixels; a whole number n: whole pixels below n; a list: one of it."""
@@ -100,11 +104,11 @@ class Augment(Section):
     """The same for the height."""
     brightness_range: Range | None = None
     """Pixels are multiplied by a factor from this range."""
-    shear_range: NonNegativeNumber = 0.0
+    shear_range: Shear = 0.0
     """Degrees (0.2 is nearly nothing): each picture is sheared by an angle from [-range, range]."""
     zoom_range: Proportion | Range = 0.0
     """0.2 means [0.8, 1.2]: each side is sampled by a factor from this range; below 1 enlarges the picture."""
-    channel_shift_range: NonNegativeNumber = 0.0
+    channel_shift_range: Pixel = 0.0
     """A value from [-range, range] is added to all channels, within the picture's own smallest and largest value."""
     fill_mode: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"
     """What fills the places that a move leaves empty: the nearest pixel, `cval`, the mirror image, the other side."""
@@ -114,7 +118,7 @@ class Augment(Section):
     """Mirror half of the pictures left to right."""
     vertical_flip: bool = False
     """Mirror half of the pictures top to bottom."""
-    rescale: PositiveNumber | None = None
+    rescale: Scale | None = None
     """The network's input is pixels times this, such as 1/255: another way to set `model.preprocessing`."""
     featurewise_center: bool = False
     """Subtract the training split's mean of each channel, after scaling; in the saved model, as the next four."""
@@ -136,9 +140,9 @@ class Augment(Section):
     """A random rectangle is blotted out."""
     rand_augment: RandAugment | None = None
     """Randomly chosen transforms."""
-    mixup: PositiveNumber | None = None
+    mixup: Alpha | None = None
     """MixUp (Zhang et al. 2018), such as 0.2: pictures and labels of two averaged, by a proportion from Beta(a, a)."""
-    cutmix: PositiveNumber | None = None
+    cutmix: Alpha | None = None
     """CutMix (Yun et al. 2019), such as 1.0: a rectangle from another picture; beside mixup, each batch has one."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
@@ -149,8 +153,25 @@ class Augment(Section):
             )
         if self.fill_mode != "constant" and "cval" in self.model_fields_set and self.cval != 0:
             yield "cval", f"is for fill_mode: constant. Received fill_mode: {self.fill_mode}."
+        if "zca_epsilon" in self.model_fields_set and self.zca_epsilon != 1e-6 and not self.zca_whitening:
+            yield "zca_epsilon", "is for zca_whitening, which is off; remove it, or set zca_whitening: true"
+        for key in ("width_shift_range", "height_shift_range"):
+            value = getattr(self, key)
+            if isinstance(value, int) and value == 1:
+                yield key, "1 means whole pixels below 1, which is none; write 1.0 for up to 1 pixel either way"
+            if isinstance(value, tuple) and any(0 < abs(v) < 1 for v in value) and any(abs(v) >= 1 for v in value):
+                yield key, "a list must hold proportions (below 1) or pixels, not both"
 
     @property
     def centers_features(self) -> bool:
         """Whether each channel's mean is taken off, by itself or because another key needs it."""
         return self.featurewise_center or self.featurewise_std_normalization or self.zca_whitening
+
+    @property
+    def input_keys(self) -> tuple[str, ...]:
+        """Those keys that are set of those that make the network's input."""
+        keys = (
+            *("rescale", "featurewise_center", "featurewise_std_normalization"),
+            *("samplewise_center", "samplewise_std_normalization", "zca_whitening"),
+        )
+        return tuple(key for key in keys if getattr(self, key))

@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.augment import Augment
 from dlcli.recipe.data import ImageData, Npz
 from dlcli.recipe.fields import RunName, Section
-from dlcli.recipe.model import Convnet, ImageClassifier, Lenet5
+from dlcli.recipe.model import Application, Backbone, Convnet, ImageClassifier, Lenet5
 from dlcli.recipe.train import Train
 
 RANK = {"signal": 1, "image": 2, "volume": 3}
@@ -40,5 +40,15 @@ class Classification(Section):
             yield "augment", f"is for pictures; remove it. The layout of the data is {layout}."
         if self.augment is not None and self.augment.rescale is not None and self.model.preprocessing is not None:
             yield "augment.rescale", "model.preprocessing sets the scale already; remove one of them"
-        if isinstance(self.model, Lenet5) and layout != "image":
-            yield "model.kind", f"lenet5 takes pictures, and the layout of the data is {layout}; use convnet or mlp"
+        if self.augment is not None and self.train.batch_size == 1:
+            for key in ("mixup", "cutmix"):
+                if getattr(self.augment, key) is not None:
+                    yield f"augment.{key}", "mixes the samples of a batch, and train.batch_size is 1; raise it"
+        if isinstance(self.model, Lenet5 | Backbone) and layout != "image":
+            yield (
+                "model.kind",
+                f"{self.model.kind} takes pictures, and the layout of the data is {layout}; use convnet or mlp",
+            )
+        if self.augment is not None and isinstance(self.model, Application) and self.model.scales_pixels_itself:
+            for key in self.augment.input_keys:
+                yield f"augment.{key}", f"{self.model.network} scales raw pixels itself; remove the key"

@@ -1,19 +1,22 @@
 """The layer table of a model: what each layer puts out, holds and costs; and the memory that training takes."""
 
+import csv
 import inspect
+import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import keras
 
 from dlcli.report.multiply_adds import ACTIVATIONS, Operations, Shape, operations
+from dlcli.report.receptive_field import ReceptiveField, Window, field_of, input_windows, windows_after
 
 IN_PLACE = (*ACTIVATIONS, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Identity)
 """Layers whose outputs take the place of their inputs."""
 
-BYTES_PER_WEIGHT = 4  # float32, whatever the layers compute in
+BYTES_PER_NUMBER = 4  # float32, in which weights are kept whatever the layers compute in
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class LayerRow:
             activation function, and Flatten, Reshape and Identity, add none: their numbers are those of the layer
             before, so that ``Dense(activation="relu")`` counts as ``Dense`` with a ``ReLU`` behind it.
         operations: None where they are not known.
+        receptive_field: sides of the part of the input that one output depends on; "all" where that is all of it; None
+            where it is not known.
     """
 
     name: str
@@ -41,6 +46,16 @@ class LayerRow:
     shared: bool
     activations: int | None
     operations: Operations | None
+    receptive_field: ReceptiveField
+
+    @property
+    def parameters(self) -> int:
+        return self.trainable + self.non_trainable
+
+    @property
+    def mebibytes(self) -> float | None:
+        """Of its outputs for one sample in float32."""
+        return None if self.activations is None else self.activations * BYTES_PER_NUMBER / 2**20
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,11 @@ class LayerTable:
     def activations(self) -> int:
         """Numbers for one sample, the inputs included; rows that have None are left out."""
         return sum(row.activations or 0 for row in self.rows)
+
+    @property
+    def mebibytes(self) -> float:
+        """Of the activations in float32."""
+        return self.activations * BYTES_PER_NUMBER / 2**20
 
     @property
     def operations(self) -> Operations:
@@ -126,9 +146,9 @@ def training_memory(
         bytes_per_activation: 4 in float32, 2 in mixed precision.
     """
     return TrainingMemory(
-        weights=table.parameters * BYTES_PER_WEIGHT,
-        gradients=table.trainable * BYTES_PER_WEIGHT,
-        optimizer=table.trainable * slots_per_weight * BYTES_PER_WEIGHT,
+        weights=table.parameters * BYTES_PER_NUMBER,
+        gradients=table.trainable * BYTES_PER_NUMBER,
+        optimizer=table.trainable * slots_per_weight * BYTES_PER_NUMBER,
         activations=table.activations * batch_size * bytes_per_activation,
     )
 
@@ -147,9 +167,10 @@ def layer_table(model: keras.Model) -> LayerTable:
     if not _can_be_opened(model):
         raise ValueError(f"a layer table needs a functional or sequential model. Received a {type(model).__name__}.")
     table = _Reader()
-    for tensor in model.inputs:
-        table.add_row(tensor.name, kind="InputLayer", weights=[], outputs=[tensor.shape[1:]], cost=Operations())
-    table.read(model, [keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in model.inputs], prefix="")
+    inputs = [keras.KerasTensor(tensor.shape, tensor.dtype, name=tensor.name) for tensor in model.inputs]
+    for tensor in inputs:
+        table.add_input(tensor)
+    table.read(model, inputs, prefix="")
     return LayerTable(tuple(tuple(tensor.shape[1:]) for tensor in model.inputs), tuple(table.rows))
 
 
@@ -163,6 +184,7 @@ class _Reader:
     def __init__(self) -> None:
         self.rows: list[LayerRow] = []
         self.seen: set[int] = set()  # ids of the weights in the rows so far
+        self.windows: dict[int, tuple[Any, tuple[Window, ...] | None]] = {}  # by the id of a tensor, which is kept
 
     def read(self, model: Any, inputs: Any, prefix: str) -> Any:
         """Returns the model's outputs on these inputs (symbolic tensors, as are all here)."""
@@ -182,19 +204,32 @@ class _Reader:
                 return self.read(layer, args[0], prefix=f"{name}/")
             outputs = layer.compute_output_spec(*args, **kwargs)
             arguments = inspect.signature(layer.call).bind(*args, **kwargs).arguments
-            input_shapes = _sample_shapes(list(arguments.values()))  # in the order of the signature
-            output_shapes = _sample_shapes(outputs)
+            inputs = _tensors(list(arguments.values()))  # in the order of the signature
+            input_shapes, output_shapes = _sample_shapes(inputs), _sample_shapes(outputs)
+            windows = windows_after(
+                layer, [self.windows[id(tensor)][1] for tensor in inputs], input_shapes, output_shapes
+            )
+            for tensor in _tensors(outputs):
+                self.windows[id(tensor)] = (tensor, windows)
             self.add_row(
                 name,
                 kind=type(layer).__name__,
                 weights=getattr(layer, "weights", []),  # a bare operation such as keras.ops.add has none
                 outputs=output_shapes,
                 cost=operations(layer, input_shapes, output_shapes),
+                field=field_of(windows),
                 in_place=type(layer) in IN_PLACE,
             )
             return outputs
 
         return called
+
+    def add_input(self, tensor: Any) -> None:
+        shape = tuple(tensor.shape[1:])
+        windows = input_windows(shape)
+        self.windows[id(tensor)] = (tensor, windows)
+        field = field_of(windows)
+        self.add_row(tensor.name, kind="InputLayer", weights=[], outputs=[shape], cost=Operations(), field=field)
 
     def add_row(
         self,
@@ -204,6 +239,7 @@ class _Reader:
         weights: Sequence[Any],
         outputs: Sequence[Shape],
         cost: Operations | None,
+        field: ReceptiveField,
         in_place: bool = False,
     ) -> None:
         new = [weight for weight in weights if id(weight) not in self.seen]
@@ -218,14 +254,19 @@ class _Reader:
                 shared=len(weights) > 0 and not new,
                 activations=0 if in_place else _num_elements(outputs),
                 operations=cost,
+                receptive_field=field,
             )
         )
 
 
-def _sample_shapes(tensors: Any) -> list[Shape]:
-    """Shapes without the batch's dimension of all the tensors in nested lists, tuples and mappings."""
-    leaves = keras.tree.flatten(tensors)
-    return [tuple(leaf.shape[1:]) for leaf in leaves if isinstance(leaf, keras.KerasTensor)]
+def _tensors(nested: Any) -> list[Any]:
+    """All the tensors in nested lists, tuples and mappings."""
+    return [leaf for leaf in keras.tree.flatten(nested) if isinstance(leaf, keras.KerasTensor)]
+
+
+def _sample_shapes(nested: Any) -> list[Shape]:
+    """Their shapes without the batch's dimension."""
+    return [tuple(tensor.shape[1:]) for tensor in _tensors(nested)]
 
 
 def _num_elements(shapes: Sequence[Shape]) -> int | None:
@@ -241,38 +282,73 @@ def _num_elements(shapes: Sequence[Shape]) -> int | None:
 # Text -----------------------------------------------------------------------------------------------------------------
 
 
-def table_text(table: LayerTable) -> str:
-    """The table as aligned plain text, with the totals first and what the counts leave out last."""
-    header = ("layer", "kind", "output", "parameters", "not trained", "activations", "multiply-adds")
-    body = [
+COLUMNS = ("layer", "kind", "output", "parameters", "not trained", "activations", "MiB", "multiply-adds", "field")
+
+
+def table_cells(table: LayerTable) -> list[tuple[str, ...]]:
+    """The rows under COLUMNS as text, and a last one with the sums."""
+    rows = [
         (
             row.name,
             row.kind,
             ", ".join(shape_text(shape) for shape in row.output_shapes),
-            "shared" if row.shared else f"{row.trainable + row.non_trainable:,}",
+            "shared" if row.shared else f"{row.parameters:,}",
             f"{row.non_trainable:,}",
             _activations_text(row.activations),
+            "" if not row.activations else f"{row.mebibytes:,.2f}",
             "not counted" if row.operations is None else f"{row.operations.multiply_adds:,}",
+            field_text(row.receptive_field),
         )
         for row in table.rows
     ]
-    cost = table.operations
     total = (
         *("total", "", ""),
-        *(f"{table.parameters:,}", f"{table.non_trainable:,}", f"{table.activations:,}", f"{cost.multiply_adds:,}"),
+        *(f"{table.parameters:,}", f"{table.non_trainable:,}", f"{table.activations:,}"),
+        *(f"{table.mebibytes:,.2f}", f"{table.operations.multiply_adds:,}", ""),
     )
+    return [*rows, total]
+
+
+def table_csv(table: LayerTable) -> str:
+    """The rows as CSV with plain numbers; empty where a number is not known."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    counts = [field.name for field in fields(Operations)]
+    writer.writerow(
+        ["layer", "kind", "output", "trainable", "non_trainable", "shared", "activations", "mib", *counts, "field"]
+    )
+    for row in table.rows:
+        costs = [""] * len(counts) if row.operations is None else list(asdict(row.operations).values())
+        outputs = ", ".join(shape_text(shape) for shape in row.output_shapes)
+        size = "" if row.mebibytes is None else f"{row.mebibytes:.6f}"
+        numbers = [row.trainable, row.non_trainable, str(row.shared).lower(), row.activations, size]
+        writer.writerow([row.name, row.kind, outputs, *numbers, *costs, field_text(row.receptive_field)])
+    return text.getvalue()
+
+
+def field_text(field: ReceptiveField) -> str:
+    """``43x43``, ``all``, or ``?`` where it is not known."""
+    if isinstance(field, str):
+        return field
+    return "?" if field is None else "x".join(str(side) for side in field)
+
+
+def table_text(table: LayerTable) -> str:
+    """The table as aligned plain text, with the totals first and what the counts leave out last."""
+    cost = table.operations
     inputs = ", ".join(shape_text(shape) for shape in table.input_shapes)
     least = "at least " if table.not_counted else ""
     lines = [
         f"{table.parameters:,} parameters, {least}{cost.multiply_adds:,} multiply-adds, "
         f"{least}{table.activations:,} activations for an input of {inputs}",
         "",
-        *_aligned([header, *body, total]),
+        *_aligned([COLUMNS, *table_cells(table)]),
         "",
         "Multiply-adds are the products of convolution, dense, recurrent and attention layers for one input.",
         f"Not among them: {cost.bias_additions:,} additions of biases, {cost.normalisation:,} numbers normalised, "
         f"{cost.pooling:,} numbers pooled,",
         "activation functions, and what else works on one number at a time.",
+        "Field: the part of the input that one number of the output depends on.",
     ]
     if table.not_counted:
         lines.append(f"Not counted: {', '.join(f'{row.name} ({row.kind})' for row in table.not_counted)}.")

@@ -54,6 +54,12 @@ ELEMENTWISE = (
     *(layers.GaussianNoise, layers.GaussianDropout, layers.ActivityRegularization),
 )
 """Layers that work on one number, or one from each input, at a time."""
+ELEMENTWISE_BY_NAME = {
+    "keras.src.ops.numpy": ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "GetItem", "Pad"),
+    "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
+    "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
+}
+"""The same without a public name: what ``x + y`` and ``x[..., ::-1]`` make, and layers of keras.applications."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +141,15 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
         return Operations(pooling=math.prod(outputs[0]) * math.prod(layer.pool_size))
     if kind in GLOBAL_POOLINGS:
         return Operations(pooling=math.prod(inputs[0]))
-    if kind in ACTIVATIONS or kind in REARRANGEMENTS or kind in ELEMENTWISE:
+    if kind in ACTIVATIONS or kind in REARRANGEMENTS or is_elementwise(layer):
         return Operations()
     return None
+
+
+def is_elementwise(layer: Any) -> bool:
+    """Whether a layer works on one number, or one from each input, at a time."""
+    kind = type(layer)
+    return kind in ELEMENTWISE or kind.__name__ in ELEMENTWISE_BY_NAME.get(kind.__module__, ())
 
 
 def _products(layer: Any, positions: int, *kernels: Any) -> Operations:

@@ -239,23 +239,40 @@ def make_augmentation(section: Augment) -> Augmentation:
     )
 
 
-def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardization:
-    """Fits on the training split what of the network's input the ``augment`` section wants fitted.
+def check_augment(loaded: LoadedRecipe, shape: tuple[int, ...]) -> None:
+    """What of the ``augment`` section only the samples' shape can tell.
 
     Raises:
-        InputError: whitening is wanted for samples of too many values.
+        InputError: located at the key.
     """
-    recipe = loaded.recipe
-    augment = recipe.augment
-    if augment is None or not augment.centers_features:
-        return Standardization()
-    num_features = int(np.prod(samples.shape))
+    augment = loaded.recipe.augment
+    if augment is None:
+        return
+    num_features = int(np.prod(shape))
     if augment.zca_whitening and num_features > MAX_WHITENED:
         raise loaded.fault(
             "augment.zca_whitening",
             f"at most {MAX_WHITENED:,} values a picture can be whitened; these have {num_features:,}. "
             "Make data.image_size smaller, or use featurewise_std_normalization",
         )
+    for key in ("hue", "saturation"):
+        if augment.color_jitter is not None and getattr(augment.color_jitter, key) and shape[-1] != 3:
+            raise loaded.fault(
+                f"augment.color_jitter.{key}", f"grey pictures have no {key}; remove it, or set data.color_mode: rgb"
+            )
+    for key, side in (("height_shift_range", shape[0]), ("width_shift_range", shape[1])):
+        value = getattr(augment, key)
+        furthest = max(map(abs, value)) if isinstance(value, tuple) else value
+        if furthest >= side:
+            raise loaded.fault(f"augment.{key}", f"moves pictures of {side} pixels by {furthest:g}; at most {side - 1}")
+
+
+def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardization:
+    """Fits on the training split what of the network's input the ``augment`` section wants fitted."""
+    recipe = loaded.recipe
+    augment = recipe.augment
+    if augment is None or not augment.centers_features:
+        return Standardization()
     inputs = keras.Input(shape=samples.shape, dtype="float32")
     scaled = keras.Model(inputs, scale_input(inputs, recipe.model, augment))
 

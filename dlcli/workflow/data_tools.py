@@ -11,14 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.examine import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
+from dlcli.data.folder import class_folders
 from dlcli.data.samples import SPLIT_COLUMNS, Dataset, Samples
+from dlcli.data.scan import printable
 from dlcli.data.statistics import channel_statistics
 from dlcli.errors import InputError
 from dlcli.recipe.data import Csv, Folder, ImageData
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report import plots
 from dlcli.rundir import csv_text, replace_file
-from dlcli.workflow.data import make_augmentation, open_dataset, read_dataset
+from dlcli.workflow.data import check_augment, make_augmentation, open_dataset, read_dataset
 from dlcli.workflow.talk import Talk
 
 NUM_NAMED = 10  # samples named in one finding; --json has all
@@ -61,7 +63,9 @@ def check(section: ImageData, talk: Talk) -> dict[str, Any]:
         changes["on_bad_image"] = "skip"
     if getattr(section, "layout", "image") != "image":
         del changes["image_size"]
-    dataset = read_dataset(section.model_copy(update=changes), talk)
+    # as for a trained model, which needs no picture of every class: classes that lack some are a finding
+    classes = class_folders(section.path) if isinstance(section, Folder) else ()
+    dataset = read_dataset(section.model_copy(update=changes), talk, classes=classes if len(classes) > 1 else None)
     samples = _all(dataset)
     headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
@@ -151,10 +155,8 @@ def _about_alike(kind: str, groups: Sequence[Sequence[int]], samples: _All, word
             named = tuple(tuple(samples.names[i] for i in group) for group in chosen)
             examples = "; ".join(" = ".join(group[:3]) for group in named[:NUM_NAMED])
             more = f"; … ({len(named)} in all)" if len(named) > NUM_NAMED else ""
-            noun = "picture" if len(named) == 1 else "pictures"
-            yield Finding(
-                f"{kind} {where}", is_problem, f"{len(named)} {noun} {words} {where}: {examples}{more}", named
-            )
+            noun = _count(named, "pair" if all(len(group) == 2 for group in named) else "group")
+            yield Finding(f"{kind} {where}", is_problem, f"{noun} of pictures {words} {where}: {examples}{more}", named)
 
 
 def _thumbnails(samples: Samples, talk: Talk) -> np.ndarray:
@@ -190,7 +192,7 @@ def _some(names: Sequence[str]) -> str:
     return f"{shown}, … ({len(names)} in all)" if len(names) > NUM_NAMED else shown
 
 
-def _count(names: Sequence[str], noun: str) -> str:
+def _count(names: Sequence[Any], noun: str) -> str:
     return f"{len(names):,} {noun}{'' if len(names) == 1 else 's'}"
 
 
@@ -229,9 +231,22 @@ def divide(loaded: LoadedRecipe, output: Path | None, talk: Talk) -> dict[str, d
         rows = dataset.split_rows()
         if paths:
             folder = output.absolute().parent
+            unfit = next((path for path in paths if not _is_utf8(path)), None)
+            if unfit is not None:
+                raise InputError(
+                    f"{printable(str(unfit))}: its name is not valid UTF-8, so that no table can hold it. Rename it."
+                )
             rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
         replace_file(output, csv_text(SPLIT_COLUMNS, ([row[column] for column in SPLIT_COLUMNS] for row in rows)))
     return {name: _class_counts(dataset, split) for name, split in dataset.splits.items()}
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # Preview --------------------------------------------------------------------------------------------------------------
@@ -247,6 +262,9 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
     dataset = open_dataset(loaded, talk)
     if dataset.policy is None:
         raise InputError(f"{loaded.path}: only pictures can be previewed; the samples have shape {dataset.shape}.")
+    check_augment(loaded, dataset.shape)
+    if recipe.augment is not None and (recipe.augment.mixup or recipe.augment.cutmix):
+        talk.say("mixup and cutmix are not shown: they mix the samples of a batch. See plots/batch.png of a run")
     train = dataset.splits["train"]
     chosen = np.unique(np.linspace(0, len(train) - 1, min(num_samples, len(train))).round().astype(np.int64))
     pixels = train.load(chosen)

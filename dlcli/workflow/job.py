@@ -16,9 +16,10 @@ from dlcli.recipe.train import Train
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_text, table_text, training_memory
 from dlcli.rundir import RunDir
 from dlcli.training import objective
+from dlcli.training.grouped import speed_up_kernel_gradients
 from dlcli.training.loop import Loop
-from dlcli.workflow.data import batches, fit_standardization, in_memory, is_kept_in_memory, open_dataset
-from dlcli.workflow.model import Classifier, Standardization, build_classifier, set_trainable
+from dlcli.workflow.data import batches, check_augment, fit_standardization, in_memory, is_kept_in_memory, open_dataset
+from dlcli.workflow.model import Classifier, Standardization, build_classifier, load_weights, set_trainable
 from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
 from dlcli.workflow.start import Device, set_precision, set_seed
 from dlcli.workflow.talk import Talk
@@ -41,6 +42,8 @@ class Job:
     def loop(self, run: RunDir, observer: Any) -> Loop:
         """The training loop of this job in a run directory."""
         train = self.loaded.recipe.train
+        if self.device.kind == "cpu":
+            speed_up_kernel_gradients(self.classifier.model)
         steps = self.train_data.num_steps
         num_classes = len(self.dataset.classes)
         stages = [
@@ -84,14 +87,18 @@ class Job:
         return tuple(given[name] for name in classes)
 
 
-def prepare(loaded: LoadedRecipe, device: Device, talk: Talk) -> Job:
+def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = True) -> Job:
     """Reads the data, checks the recipe against them, and builds the model.
+
+    Args:
+        is_new: begin with the weights that the recipe names; False where a checkpoint has what became of them.
 
     Raises:
         InputError: the data or the recipe cannot be used.
     """
     recipe = loaded.recipe
     dataset = open_dataset(loaded, talk)
+    check_augment(loaded, dataset.shape)
     _check_memory(loaded, dataset)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     if is_kept_in_memory(recipe.data, train):
@@ -102,6 +109,11 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk) -> Job:
     set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
     set_precision(recipe.train.precision)
     classifier = _build(loaded, dataset, standardization)
+    if is_new:
+        try:
+            load_weights(recipe.model, classifier)
+        except InputError as error:
+            raise loaded.fault("model.weights", str(error)) from None
     _check_against_data(loaded, dataset, classifier, has_validation=validation is not None)
     batch_size = recipe.train.batch_size
     return Job(
@@ -185,11 +197,6 @@ def _check_against_data(
         if missing or unknown:
             fault = f"lacks {', '.join(missing)}" if missing else f"has no class of the data: {', '.join(unknown)}"
             raise loaded.fault("train.class_weights", f"expected a weight for each class; {fault}")
-    jitter = loaded.recipe.augment.color_jitter if loaded.recipe.augment else None
-    if jitter is not None and jitter.hue and dataset.shape[-1] != 3:
-        raise loaded.fault(
-            "augment.color_jitter.hue", "grey pictures have no hue; remove it, or set data.color_mode: rgb"
-        )
     for position, stage in enumerate(train.stages):
         try:
             set_trainable(classifier, stage.trainable)

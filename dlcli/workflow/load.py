@@ -82,6 +82,25 @@ def load_keras_file(path: Path) -> keras.Model:
         raise InputError(f"{path}: cannot be loaded as a Keras model ({reason[:300]}).") from None
 
 
+def check_weights_file(path: Path) -> None:
+    """Checks a file of weights, ``.weights.h5`` or ``.h5``, before Keras reads it.
+
+    Raises:
+        InputError: there is none, it is damaged, or its weights lie elsewhere than in it.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            _check_weights(file, path.stat().st_size)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file of weights (.weights.h5 or .h5).") from None
+    except _Refused as refusal:
+        raise InputError(f"{path}: {refusal}") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (OSError, RuntimeError, KeyError, RecursionError):
+        raise InputError(f"{path}: is no file of weights (.weights.h5 or .h5), or is damaged.") from None
+
+
 def _check_archive(path: Path) -> None:
     """Checks what the file would unpack to before anything of that size is made."""
     with zipfile.ZipFile(path) as archive:

@@ -87,7 +87,7 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     _check_same_recipe(run, info, loaded)
     if asked is not None:
         _check_same_recipe(run, info, asked)
-    job = prepare(loaded, device, talk)
+    job = prepare(loaded, device, talk, is_new=not (run.path / "checkpoints.json").exists())
     check_same_data(run, job.dataset)
     run.read_classes()
     run.remove_leftovers()
@@ -112,7 +112,7 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     longer = _new_total(load(run.config).recipe.train, rows, total)
     loaded = load(run.config, [longer])
     _check_same_recipe(run, info, loaded, but_for=longer.key)
-    job = prepare(loaded, device, talk)
+    job = prepare(loaded, device, talk, is_new=False)
     check_same_data(run, job.dataset)
     run.read_classes()
     config = resolved(loaded.recipe)

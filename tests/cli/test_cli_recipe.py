@@ -150,12 +150,10 @@ def process(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_fault_is_told_without_loading_what_computes() -> None:
     done = process(
-        "import sys, runpy\n"
+        "import atexit, sys, runpy\n"
         "sys.argv = ['dlcli', 'recipe', 'check', 'bad.yaml']\n"
-        "try:\n"
-        "    runpy.run_module('dlcli', run_name='__main__')\n"
-        "finally:\n"
-        "    print(sorted({'tensorflow', 'keras', 'numpy', 'PIL'} & set(sys.modules)))\n"
+        "atexit.register(lambda: print(sorted({'tensorflow', 'keras', 'numpy', 'PIL'} & set(sys.modules))))\n"
+        "runpy.run_module('dlcli', run_name='__main__')\n"
     )
     assert done.returncode == 2
     assert done.stderr == f"{FAULTS}\n"

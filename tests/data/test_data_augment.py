@@ -260,6 +260,27 @@ def test_colour_jitter_against_pillow() -> None:
     np.testing.assert_allclose(turned[0], np.roll(pixels[0], 1, axis=-1), atol=0.1)  # red becomes green
 
 
+@pytest.mark.parametrize("turn", [-0.5, -0.1, 0.05, 0.3])
+def test_the_hue_against_tensorflow(turn: float) -> None:
+    grey = np.repeat(np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1), 3, axis=-1)
+    pixels = np.concatenate([pictures(3, 16, 16), grey])
+    ours = augmented(OFF, pixels, {"jitter_hue": np.full(4, turn)})
+    hsv = tf.image.rgb_to_hsv(pixels / 255.0)
+    turned = tf.image.hsv_to_rgb(tf.stack([(hsv[..., 0] + turn) % 1.0, hsv[..., 1], hsv[..., 2]], axis=-1))
+    np.testing.assert_allclose(ours, np.asarray(turned) * 255, atol=0.01)
+
+
+def test_the_hue_of_a_moved_picture_is_that_of_the_picture_it_was_moved_to() -> None:
+    """XLA may compute a pixel twice and round it otherwise: a hue that goes by equality then leaps."""
+    pixels = pictures(64, 32, 32)
+    shift = np.full(64, 0.3)
+    moved = augmented(OFF, pixels, {"tx": shift})
+    hsv = tf.image.rgb_to_hsv(moved / 255.0)
+    turned = tf.image.hsv_to_rgb(tf.stack([(hsv[..., 0] + 0.05) % 1.0, hsv[..., 1], hsv[..., 2]], axis=-1))
+    both = augmented(OFF, pixels, {"tx": shift, "jitter_hue": np.full(64, 0.05)})
+    np.testing.assert_allclose(both, np.asarray(turned) * 255, atol=0.05)
+
+
 def test_colour_jitter_draws_what_is_on() -> None:
     found = drawn(replace(OFF, color_jitter=ColorJitter(0.4, 0.0, 1.5, 0.1)), 2000)
     assert set(found) == {"jitter_brightness", "jitter_saturation", "jitter_hue"}

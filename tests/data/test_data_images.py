@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from dlcli.data.images import BadImage, PicturePolicy, decode, read_picture, read_pictures, resize_pictures
+from dlcli.data.images import (
+    BadImage,
+    PicturePolicy,
+    decode,
+    hash_content,
+    read_picture,
+    read_pictures,
+    resize_pictures,
+)
 from dlcli.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF")
@@ -286,6 +294,17 @@ def test_the_first_of_several_bad_pictures_is_named(tmp_path: Path) -> None:
     files[90].write_bytes(b"")
     with pytest.raises(InputError, match=r"37.png: no such file. It was changed or removed since the data was checked"):
         read_pictures(files, policy=policy(4, 4))
+
+
+def test_a_picture_with_another_content_than_it_had_is_named(tmp_path: Path) -> None:
+    files = [tmp_path / f"{i}.png" for i in range(3)]
+    for i, path in enumerate(files):
+        path.write_bytes(encode(photo(16, 24, seed=i), "PNG"))
+    digests = [hash_content(path.read_bytes()) for path in files]
+    assert read_pictures(files, policy=policy(4, 4), digests=digests).shape == (3, 4, 4, 3)
+    files[1].write_bytes(files[2].read_bytes())
+    with pytest.raises(InputError, match=r"1.png: its content is another. It was changed or removed since"):
+        read_pictures(files, policy=policy(4, 4), digests=digests)
 
 
 def test_arrays_and_files_give_the_same_pixels(tmp_path: Path) -> None:

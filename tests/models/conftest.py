@@ -5,24 +5,12 @@ from collections.abc import Callable, Iterator
 import keras
 import pytest
 
-from dlcli.models import convnet, heads, lenet5, mlp, preprocessing
-from dlcli.recipe.model import Convnet, Lenet5, Mlp
+from dlcli.recipe.model import ImageClassifier
+from dlcli.workflow import model
 
 
-def _build(section: Convnet | Lenet5 | Mlp, shape: tuple[int, ...], num_classes: int) -> keras.Model:
-    keys = section.model_dump(exclude={"kind", "preprocessing"})
-    if isinstance(section, Convnet):
-        keys["blocks"] = [convnet.Block(**block) for block in keys["blocks"]]
-    inputs = keras.Input(shape, name="inputs")
-    x = preprocessing.pixels(inputs, preprocessing=section.preprocessing or "unit")
-    match section:
-        case Convnet():
-            x = convnet.features(x, **keys)
-        case Lenet5():
-            x = lenet5.features(x, **keys)
-        case Mlp():
-            x = mlp.features(x, **keys)
-    return keras.Model(inputs, heads.classification(x, num_classes=num_classes))
+def _build(section: ImageClassifier, shape: tuple[int, ...], num_classes: int) -> keras.Model:
+    return model.build_classifier(section, shape=shape, num_classes=num_classes).model
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,10 @@ from dlcli.errors import InputError
 from dlcli.models import convnet, heads, lenet5, mlp, preprocessing
 from dlcli.models.layers import kernel_initializer
 from dlcli.recipe.model import Activation, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp
+from dlcli.report.networks import NETWORKS
 
 FAMILIES = {"convnet": convnet, "lenet5": lenet5, "mlp": mlp}
+"""Those whose size the recipe sets; test_published_networks.py has the others."""
 
 DIGITS = Convnet(
     kind="convnet",
@@ -47,14 +49,14 @@ PARAMETERS = [
         8 + 8,  # moving means and variances
     ),
     (
-        Convnet(kind="convnet", rank=1, blocks=(ConvBlock(filters=8, kernel_size=5),), pooling="max"),
+        Convnet(kind="convnet", preprocessing="unit", rank=1, blocks=(ConvBlock(filters=8, kernel_size=5),), pooling="max"),
         (50, 2),
         4,
         (5 * 2 * 8 + 8) + (8 * 4 + 4),
         0,
     ),
     (
-        Convnet(kind="convnet", rank=3, blocks=(ConvBlock(filters=4),), pooling="flatten"),
+        Convnet(kind="convnet", preprocessing="unit", rank=3, blocks=(ConvBlock(filters=4),), pooling="flatten"),
         (4, 6, 8, 1),
         2,
         (27 * 4 + 4) + (2 * 3 * 4 * 4 * 2 + 2),
@@ -83,7 +85,9 @@ def count(variables: list[keras.Variable]) -> int:
 
 
 def test_every_kind_of_the_recipe_has_its_row() -> None:
-    assert {section.kind for section, *_ in PARAMETERS} == kinds_of_recipe() == set(FAMILIES)
+    published = {network.family for network in NETWORKS}
+    assert {section.kind for section, *_ in PARAMETERS} == set(FAMILIES)
+    assert kinds_of_recipe() == set(FAMILIES) | published
 
 
 @pytest.mark.parametrize(("section", "shape", "num_classes", "trainable", "others"), PARAMETERS)
@@ -130,13 +134,13 @@ def test_the_last_layer_of_each_stage_is_named(build_classifier) -> None:
         return [layer.name for layer in build_classifier(section, shape, 3).layers]
 
     assert names(DIGITS, (28, 28, 1)) == [
-        *("inputs", "preprocessing"),
+        *("pixels", "preprocessing"),
         *("stage1_conv1", "stage1_activation1", "stage1"),
         *("stage2_conv1", "stage2_activation1", "stage2"),
         *("flatten", "dense1", "logits", "probabilities"),
     ]
     assert names(RICH, (16, 24, 3)) == [
-        *("inputs", "preprocessing"),
+        *("pixels", "preprocessing"),
         *("stage1_conv1", "stage1_norm1", "stage1_activation1"),
         *("stage1_conv2", "stage1_norm2", "stage1_activation2", "stage1_pool", "stage1"),
         *("stage2_conv1", "stage2"),
@@ -144,11 +148,11 @@ def test_the_last_layer_of_each_stage_is_named(build_classifier) -> None:
         *("global_average", "dropout1", "dense1", "dropout2", "dense2", "dropout3", "logits", "probabilities"),
     ]
     assert names(Lenet5(kind="lenet5"), (28, 28, 1)) == [
-        *("inputs", "preprocessing", "padding", "c1", "stage1", "c3", "stage2", "flatten", "c5", "f6"),
+        *("pixels", "preprocessing", "padding", "c1", "stage1", "c3", "stage2", "flatten", "c5", "f6"),
         *("logits", "probabilities"),
     ]
     assert names(Mlp(kind="mlp", units=(4, 3), dropout=0.1, batch_norm=True), (2, 2, 1)) == [
-        *("inputs", "preprocessing", "flatten", "dense1", "norm1", "activation1", "stage1"),
+        *("pixels", "preprocessing", "flatten", "dense1", "norm1", "activation1", "stage1"),
         *("dense2", "norm2", "activation2", "stage2", "logits", "probabilities"),
     ]
 

@@ -7,7 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcli.recipe.model import ConvBlock, Convnet, Lenet5, Mlp
+from dlcli.recipe.model import (
+    Application,
+    ConvBlock,
+    Convnet,
+    Dpn,
+    Lenet5,
+    Mlp,
+    Resnet,
+    Resnext,
+    Senet,
+    Vgg,
+)
 
 NETWORKS = {
     "convnet": (
@@ -27,6 +38,15 @@ NETWORKS = {
     "signal": (Convnet(kind="convnet", rank=1, preprocessing="none", blocks=(ConvBlock(filters=4),)), (20, 2)),
     "volume": (Convnet(kind="convnet", rank=3, preprocessing="none", blocks=(ConvBlock(filters=4),)), (4, 6, 8, 1)),
     "lenet5": (Lenet5(kind="lenet5"), (28, 28, 1)),
+    "vgg": (Vgg(kind="vgg", depth=11, width=0.1, dense=(8,)), (32, 33, 3)),
+    "resnet20": (Resnet(kind="resnet", depth=20, width=0.5), (16, 16, 1)),
+    "resnet50_v2": (Resnet(kind="resnet", version=2, width=0.1, head="max"), (32, 32, 3)),
+    "resnext": (Resnext(kind="resnext", width=0.1), (32, 32, 3)),
+    "senet": (Senet(kind="senet", width=0.1), (32, 32, 3)),
+    "dpn": (Dpn(kind="dpn", depth=68, width=0.1), (32, 32, 3)),
+    "caffe": (Application(kind="application", network="mobilenet", preprocessing="caffe"), (32, 32, 3)),
+    "torch": (Application(kind="application", network="mobilenetv3small", head="average"), (32, 32, 3)),
+    "convnext": (Application(kind="application", network="convnexttiny"), (32, 32, 3)),
     "mlp": (Mlp(kind="mlp", batch_norm=True, dropout=0.1), (6, 6, 1)),
 }
 

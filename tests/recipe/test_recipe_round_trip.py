@@ -103,6 +103,12 @@ def sections(section: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+INPUT_KEYS = (
+    *("rescale", "featurewise_center", "featurewise_std_normalization"),
+    *("samplewise_center", "samplewise_std_normalization", "zca_whitening", "zca_epsilon"),
+)
+
+
 def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     """Takes away what the rules between keys forbid."""
     data, model, train = values["data"], values["model"], values.get("train", {})
@@ -110,9 +116,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     if layout != "image":
         for key in ("image_size", "color_mode", "value_range"):
             data.pop(key, None)
-        if model["kind"] == "lenet5":
-            model["kind"] = "mlp"
-            model.pop("pool", None)
+        if model["kind"] not in ("convnet", "mlp"):
+            values["model"] = model = {"kind": "mlp"}
     if "value_range" in data and not is_below(*data["value_range"]):
         data["value_range"] = (0, "1/2")
     augment = values.get("augment") or {}
@@ -124,6 +129,21 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         augment.pop("cval", None)
     if augment.get("rescale") is not None:
         model.pop("preprocessing", None)
+    if not augment.get("zca_whitening"):
+        augment.pop("zca_epsilon", None)
+    for key in ("width_shift_range", "height_shift_range"):
+        value = augment.get(key)
+        if isinstance(value, tuple) or (isinstance(value, int) and value == 1):
+            augment[key] = (0.25, "1/2")
+    if train.get("batch_size") == 1:
+        augment.pop("mixup", None)
+        augment.pop("cutmix", None)
+    if str(model.get("network", "")).startswith(("convnext", "efficientnet", "mobilenetv3")):
+        model.pop("preprocessing", None)
+        for key in INPUT_KEYS:
+            augment.pop(key, None)
+    if model.get("depth") in (20, 32, 44, 56, 110):
+        model.pop("stem", None)
     if None not in (data.get("validation"), data.get("test")):
         data["validation"] = data["test"] = 0.25
     if model["kind"] == "convnet":

@@ -65,6 +65,18 @@ def test_what_makes_the_input_is_fitted_on_the_training_split(tmp_path: Path) ->
     ("augment", "message"),
     [
         ("color_jitter: {hue: 0.1}", "r.yaml:5:31: augment.color_jitter.hue: grey pictures have no hue"),
+        (
+            "color_jitter: {saturation: 0.1}",
+            "r.yaml:5:38: augment.color_jitter.saturation: grey pictures have no saturation",
+        ),
+        (
+            "width_shift_range: 80",
+            "r.yaml:5:30: augment.width_shift_range: moves pictures of 80 pixels by 80; at most 79",
+        ),
+        (
+            "height_shift_range: [-81, 2]",
+            "r.yaml:5:31: augment.height_shift_range: moves pictures of 80 pixels by 81; at most 79",
+        ),
         ("zca_whitening: true", "r.yaml:5:26: augment.zca_whitening: at most 4,096 values a picture can be whitened"),
     ],
 )

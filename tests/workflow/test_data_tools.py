@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -97,12 +98,52 @@ def test_copies_across_given_splits(photos: Path) -> None:
     shutil.rmtree(folder / "dog")
     shutil.copy(folder / "train/cat/00.png", folder / "test/cat/00.png")
     found = processes.run("data", "check", "photos", folder=photos).expect(1)
-    assert "problem: 1 picture byte for byte the same in two splits: " in found.stdout
+    assert "problem: 1 pair of pictures byte for byte the same in two splits: " in found.stdout
     (photos / "r.yaml").write_text(RECIPE.replace(", validation: 0.25, test: 0.25", ""))
     refused = processes.run("train", "r.yaml", folder=photos).expect(2)
     assert "1 sample is both in test and in train: test/cat/00.png equals train/cat/00.png." in refused.stderr
     assert "data.allow_leakage: true" in refused.stderr
     assert not (photos / "runs").exists()
+
+
+def test_classes_that_a_split_lacks_are_findings_among_others(photos: Path) -> None:
+    folder = photos / "photos"
+    for split, numbers in (("train", range(10)), ("test", range(10, 20))):
+        for i in numbers:
+            name = f"{('cat', 'dog')[i % 2]}/{i:02}.png"
+            (folder / split / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).rename(folder / split / name)
+    shutil.rmtree(folder / "cat")
+    (folder / "dog/21.png").rename(folder / "test/dog/21.png")
+    shutil.rmtree(folder / "dog")
+    (folder / "test/zebra").mkdir()
+    (folder / "test/dog/21.png").rename(folder / "test/zebra/21.png")
+    (folder / "train/yak").mkdir()
+    (folder / "train/cat/broken.png").write_bytes(b"no picture")
+    found = processes.run("data", "check", "photos", "--json", folder=photos).expect(1)
+    texts = [finding["text"] for finding in json.loads(found.stdout)["findings"]]
+    assert "train has no sample of yak, zebra" in texts
+    assert "test has no sample of yak" in texts
+    assert {"class absent", "unreadable"} <= kinds(found.stdout).keys()
+
+
+def test_a_table_cannot_hold_a_name_that_is_no_utf_8(photos: Path) -> None:
+    odd = os.fsencode(photos / "photos/cat") + b"/odd\xff.png"
+    shutil.copy(photos / "photos/cat/00.png", odd)
+    processes.run("data", "split", "r.yaml", folder=photos).expect(0)
+    done = processes.run("data", "split", "r.yaml", "-o", "split.csv", folder=photos).expect(2)
+    assert "odd\\udcff.png: its name is not valid UTF-8, so that no table can hold it. Rename it." in done.stderr
+    assert not (photos / "split.csv").exists()
+
+
+def test_what_a_preview_cannot_show_is_said(photos: Path) -> None:
+    mixing = ("-s", "augment.mixup=0.2", "-o", "mixed.png")
+    done = processes.run("data", "preview", "r.yaml", *mixing, folder=photos).expect(0)
+    assert "mixup and cutmix are not shown" in done.stderr
+    whitening = ("-s", "augment.zca_whitening=true", "-s", "data.image_size=[80, 80]", "-o", "white.png")
+    refused = processes.run("data", "preview", "r.yaml", *whitening, folder=photos).expect(2)
+    assert "at most 4,096 values a picture can be whitened" in refused.stderr
+    assert not (photos / "white.png").exists()
 
 
 def test_preview_stats_and_split(photos: Path) -> None:

@@ -1,0 +1,60 @@
+"""Grouped convolutions at a bearable speed on a CPU.
+
+TensorFlow 2.21 computes a grouped convolution, and its gradient by the inputs, as fast as one would hope. The gradient
+by the kernel, however, takes a thousand times as long on a CPU. Here it is the gradient of one small convolution for
+each group, with the same sums.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Tensor = Any
+
+
+def speed_up_kernel_gradients(model: keras.Model) -> None:
+    """Makes the layers of a model compute the gradients of grouped kernels group by group.
+
+    The layers stay what they are, and are saved as Keras's own. A layer for 2D convolutions in groups has the method
+    that computes it replaced, which Keras provides for.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            speed_up_kernel_gradients(layer)
+        elif type(layer) is keras.layers.Conv2D and layer.groups > 1:
+            layer.convolution_op = _convolution_op(layer)
+
+
+def _convolution_op(layer: keras.layers.Conv2D) -> Callable[[Tensor, Tensor], Tensor]:
+    attributes = {
+        "strides": [1, *layer.strides, 1],
+        "padding": layer.padding.upper(),
+        "dilations": [1, *layer.dilation_rate, 1],
+    }
+    groups = layer.groups
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def convolution(x: Tensor, kernel: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
+        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+            by_inputs = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, **attributes
+            )
+            rows, columns, channels, filters = kernel.shape
+            by_kernels = [
+                tf.raw_ops.Conv2DBackpropFilter(
+                    input=x_of_group,
+                    filter_sizes=[rows, columns, channels, filters // groups],
+                    out_backprop=upstream_of_group,
+                    **attributes,
+                )
+                for x_of_group, upstream_of_group in zip(
+                    tf.split(x, groups, axis=-1), tf.split(upstream, groups, axis=-1), strict=True
+                )
+            ]
+            return by_inputs, tf.concat(by_kernels, axis=-1)
+
+        return tf.raw_ops.Conv2D(input=x, filter=kernel, **attributes), gradient
+
+    return lambda inputs, kernel: convolution(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel))

@@ -1,0 +1,61 @@
+"""``dlcli models``: the table of all networks. Needs no TensorFlow."""
+
+from typing import Any
+
+from dlcli.report.networks import NETWORKS, QUOTED, read_costs
+
+FAMILIES = tuple(dict.fromkeys(network.family for network in NETWORKS))
+
+
+def list_networks(family: str | None) -> list[dict[str, Any]]:
+    """Each network with its recipe, costs and published errors; of one family or of all."""
+    costs = read_costs()
+    rows = []
+    for network in NETWORKS:
+        if family not in (None, network.family):
+            continue
+        cost = costs[network.name, network.side]
+        rows.append(
+            {
+                "network": network.name,
+                "family": network.family,
+                "model": dict(network.model),
+                "input": [network.side, network.side, network.channels],
+                "classes": network.num_classes,
+                "parameters": cost.parameters,
+                "multiply_adds": cost.multiply_adds,
+                "activations": cost.activations,
+                "top1_error": network.top1,
+                "top5_error": network.top5,
+                "source": network.source,
+                "weights": network.weights,
+            }
+        )
+    return rows
+
+
+def list_quoted() -> list[dict[str, Any]]:
+    """The numbers that papers and lectures quote, each beside what this program counts at the same size."""
+    costs = read_costs()
+    rows = []
+    for quoted in QUOTED:
+        cost = costs[quoted.network, quoted.side]
+        rows.append(
+            {
+                "quoted_as": quoted.label,
+                "network": quoted.network,
+                "input": [quoted.side, quoted.side, 3],
+                "quoted": {
+                    "parameters": quoted.parameters,
+                    "multiply_adds": quoted.multiply_adds,
+                    "activations": quoted.activations,
+                },
+                "counted": {
+                    "parameters": cost.parameters,
+                    "multiply_adds": cost.multiply_adds,
+                    "activations": cost.activations,
+                },
+                "source": quoted.source,
+            }
+        )
+    return rows

@@ -1,0 +1,156 @@
+"""``dlcli summary``: what each layer of a network puts out, holds and costs, without training it."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlcli.errors import InputError
+from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.train import Train
+from dlcli.report.layers import (
+    COLUMNS,
+    LayerTable,
+    TrainingMemory,
+    layer_table,
+    memory_text,
+    table_cells,
+    table_csv,
+    table_text,
+    training_memory,
+)
+from dlcli.rundir import RunDir
+from dlcli.workflow.data import open_dataset
+from dlcli.workflow.load import load_keras_file
+from dlcli.workflow.model import Classifier, Standardization, build_classifier, set_trainable
+from dlcli.workflow.optimization import slots_per_weight
+from dlcli.workflow.talk import Talk
+
+DEFAULT_BATCH_SIZE = 32  # for a model file, which does not say with what it was trained
+ADAM_SLOTS = 2  # the mean and the mean square of each gradient
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The table of a network, and the memory to train it.
+
+    Attributes:
+        source: the recipe, run or file.
+        assumption: about training, where the source does not say how it is done; else empty.
+    """
+
+    source: str
+    table: LayerTable
+    memory: TrainingMemory
+    batch_size: int
+    assumption: str = ""
+
+    def text(self) -> str:
+        """All of it for people."""
+        return f"{table_text(self.table)}\n{memory_text(self.memory, self.batch_size)}{self.assumption}\n"
+
+    def csv(self) -> str:
+        """The rows as CSV with plain numbers."""
+        return table_csv(self.table)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """A header, the rows, and the sums, as text."""
+        return [COLUMNS, *table_cells(self.table)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it in plain values, for JSON."""
+        memory = {"batch_size": self.batch_size, **self.memory.as_dict()}
+        return {"source": self.source, "training_memory": memory, **self.table.as_dict()}
+
+
+def of_recipe(
+    loaded: LoadedRecipe, *, shape: tuple[int, ...] | None, num_classes: int | None, batch_size: int | None, talk: Talk
+) -> Summary:
+    """The network of a recipe on its data; on samples of a shape and with as many classes where those are given.
+
+    Raises:
+        InputError: the data cannot be used, or the network does not suit them.
+    """
+    if shape is None or num_classes is None:
+        dataset = open_dataset(loaded, talk)
+        shape, num_classes = dataset.shape, len(dataset.classes)
+    return _of_config(str(loaded.path), loaded, shape, num_classes, batch_size)
+
+
+def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
+    """The network of a run.
+
+    Raises:
+        InputError: the run's files are damaged.
+    """
+    data = run.read_info().get("data", {})
+    shape = tuple(data.get("shape") or ())
+    if not shape:
+        raise InputError(f"{run.info}: does not say which samples the run has. Restore it from a copy.")
+    return _of_config(str(run.path), load(run.config), shape, len(run.read_classes()), batch_size)
+
+
+def of_file(path: Path, *, batch_size: int | None) -> Summary:
+    """The network in a .keras file.
+
+    Raises:
+        InputError: it cannot be loaded, or its layers are joined by Python code.
+    """
+    try:
+        table = layer_table(load_keras_file(path))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+    batch_size = batch_size or DEFAULT_BATCH_SIZE
+    memory = training_memory(table, batch_size=batch_size, slots_per_weight=ADAM_SLOTS, bytes_per_activation=4)
+    return Summary(str(path), table, memory, batch_size, "; with Adam, in float32")
+
+
+def _of_config(
+    source: str, loaded: LoadedRecipe, shape: tuple[int, ...], num_classes: int, batch_size: int | None
+) -> Summary:
+    train = loaded.recipe.train
+    try:
+        with keras.StatelessScope(initialize_variables=False):  # no weights are made
+            classifier = build_classifier(
+                loaded.recipe.model,
+                shape=shape,
+                num_classes=num_classes,
+                augment=loaded.recipe.augment,
+                standardization=_unfitted(loaded, shape),
+            )
+            _freeze(classifier, train)
+            table = layer_table(classifier.model)
+    except InputError as error:
+        raise loaded.fault("model", str(error)) from None
+    finally:
+        keras.backend.clear_session()  # Keras would make them at the next occasion
+    batch_size = batch_size or -(-train.batch_size // train.gradient_accumulation)
+    memory = training_memory(
+        table,
+        batch_size=batch_size,
+        slots_per_weight=slots_per_weight(train),
+        bytes_per_activation=4 if train.precision == "float32" else 2,
+    )
+    return Summary(source, table, memory, batch_size)
+
+
+def _unfitted(loaded: LoadedRecipe, shape: tuple[int, ...]) -> Standardization:
+    """Stands for what training would fit: the layers are there, their numbers do not matter."""
+    augment = loaded.recipe.augment
+    if augment is None or not augment.centers_features:
+        return Standardization()
+    channels, size = shape[-1], math.prod(shape)
+    return Standardization(
+        mean=np.zeros(channels),
+        std=np.ones(channels) if augment.featurewise_std_normalization else None,
+        whitening=np.zeros((size, size), np.float32) if augment.zca_whitening else None,
+    )
+
+
+def _freeze(classifier: Classifier, train: Train) -> None:
+    """What the last stage of training does not change."""
+    if train.stages:
+        set_trainable(classifier, train.stages[-1].trainable)

@@ -1,0 +1,47 @@
+"""Counts what every network costs: ``python docs/make_networks.py > dlcli/report/network_costs.json``."""
+
+import json
+import sys
+from typing import Any
+
+from dlcli.workflow.start import start_tensorflow
+
+start_tensorflow("cpu")
+
+import keras  # noqa: E402
+from pydantic import TypeAdapter  # noqa: E402
+
+from dlcli.recipe.model import ImageClassifier  # noqa: E402
+from dlcli.report.layers import layer_table  # noqa: E402
+from dlcli.report.networks import Network, sizes  # noqa: E402
+from dlcli.workflow.model import build_classifier  # noqa: E402
+
+
+def count(network: Network, side: int) -> dict[str, Any]:
+    """One row. Pixels go in as they are, so that their scaling is not among the activations."""
+    section = TypeAdapter(ImageClassifier).validate_python({**network.model, "preprocessing": "none"})
+    with keras.StatelessScope(initialize_variables=False):
+        shape = (side, side, network.channels)
+        table = layer_table(build_classifier(section, shape=shape, num_classes=network.num_classes).model)
+    keras.backend.clear_session()
+    assert not table.not_counted, [row.name for row in table.not_counted]
+    return {
+        "network": network.name,
+        "side": side,
+        "parameters": table.parameters,
+        "multiply_adds": table.operations.multiply_adds,
+        "activations": table.activations,
+    }
+
+
+def text() -> str:
+    """The whole file, a line for each network and size."""
+    rows = []
+    for network, side in sizes():
+        print(network.name, side, file=sys.stderr)
+        rows.append(json.dumps(count(network, side)))
+    return "[\n" + ",\n".join(rows) + "\n]\n"
+
+
+if __name__ == "__main__":
+    print(text(), end="")

@@ -1,0 +1,35 @@
+"""How a process ends."""
+
+import subprocess
+import sys
+import textwrap
+
+THREAD_AT_WORK = textwrap.dedent(
+    """
+    import sys, threading
+    threading.Thread(target=threading.Event().wait).start()  # as one of a library's that waits for the interpreter
+    from dlcli.cli import main
+    sys.argv = ["dlcli", *sys.argv[1:]]
+    main()
+    """
+)
+
+
+def test_a_process_ends_though_a_thread_of_a_library_is_still_at_work() -> None:
+    for arguments, status, stdout in ((["--version"], 0, "dlcli"), (["train", "nowhere.yaml"], 2, "")):
+        done = subprocess.run(
+            [sys.executable, "-c", THREAD_AT_WORK, *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == status
+        assert done.stdout.startswith(stdout)
+        assert bool(done.stdout) == bool(stdout)
+        assert done.stderr.count("\n") == (1 if status else 0)
+
+
+def test_a_full_stdout_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dlcli", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("input or output: No space left on device.")
