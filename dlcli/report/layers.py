@@ -379,6 +379,6 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
         "  ".join(
             cell.ljust(width) if i < 3 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
+        ).rstrip()
         for row in rows
     ]

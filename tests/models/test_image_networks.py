@@ -49,7 +49,13 @@ PARAMETERS = [
         8 + 8,  # moving means and variances
     ),
     (
-        Convnet(kind="convnet", preprocessing="unit", rank=1, blocks=(ConvBlock(filters=8, kernel_size=5),), pooling="max"),
+        Convnet(
+            kind="convnet",
+            preprocessing="unit",
+            rank=1,
+            blocks=(ConvBlock(filters=8, kernel_size=5),),
+            pooling="max",
+        ),
         (50, 2),
         4,
         (5 * 2 * 8 + 8) + (8 * 4 + 4),

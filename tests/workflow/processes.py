@@ -24,8 +24,8 @@ Prepare = Callable[[], None]  # called in the process before dlcli starts; impor
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(
-    [f"dlcli.cli.{verb}" for verb in ("train", "evaluate", "predict", "runs")]
-    + [f"dlcli.workflow.{verb}" for verb in ("train", "evaluate", "predict", "runs")]
+    [f"dlcli.cli.{verb}" for verb in ("train", "evaluate", "predict", "runs", "summary")]
+    + [f"dlcli.workflow.{verb}" for verb in ("train", "evaluate", "predict", "runs", "summary")]
 )
 
 
