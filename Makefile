@@ -36,6 +36,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/folder_memory.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/augmentation.py
+	$(BIN)/python benchmarks/networks.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

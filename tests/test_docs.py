@@ -65,7 +65,7 @@ def arguments(command: str) -> list[str]:
 def parse(words: list[str]) -> click.Context:
     """Parses the words with click as the program would, without running anything."""
     command: click.Command = cli
-    context = click.Context(cli, info_name="dlcli")
+    context = click.Context(cli, info_name="dlcli", **cli.context_settings)
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name, found, words = command.resolve_command(context, words)
         assert found is not None

@@ -68,7 +68,7 @@ def test_a_file_of_any_model_is_opened(folder: Path) -> None:
 
 def test_tables_for_other_programs(folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(summary(folder, "model.keras", "--csv"))))
-    numbers = "4x4x4 40 0 false 64 0.000244 576 64 0 0 3x3".split()
+    numbers = ["4x4x4", "40", "0", "false", "64", "0.000244", "576", "64", "0", "0", "3x3"]
     assert list(rows[1].values()) == ["conv", "Conv2D", *numbers]
     assert list(rows[1]) == [
         *("layer", "kind", "output", "trainable", "non_trainable", "shared", "activations", "mib"),
