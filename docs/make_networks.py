@@ -18,8 +18,8 @@ from dlcli.workflow.model import build_classifier  # noqa: E402
 
 
 def count(network: Network, side: int) -> dict[str, Any]:
-    """One row. Pixels go in as they are, so that their scaling is not among the activations."""
-    section = TypeAdapter(ImageClassifier).validate_python({**network.model, "preprocessing": "none"})
+    """One row."""
+    section = TypeAdapter(ImageClassifier).validate_python(network.model)
     with keras.StatelessScope(initialize_variables=False):
         shape = (side, side, network.channels)
         table = layer_table(build_classifier(section, shape=shape, num_classes=network.num_classes).model)

@@ -17,10 +17,12 @@ from dlcli.errors import InputError
 @click.option(
     "--input", "shape", metavar="HxWxC", help="Take samples of this shape, and do not read the recipe's data."
 )
-@click.option("--classes", type=click.IntRange(min=2), metavar="N", help="Number of classes, beside --input.")
+@click.option(
+    "--classes", type=click.IntRange(min=2, max=10**7), metavar="N", help="Number of classes, beside --input."
+)
 @click.option(
     "--batch-size",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=10**7),
     metavar="N",
     help="Batch for the memory to train. Default: the recipe's; 32 for a model file.",
 )
@@ -90,6 +92,8 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
         return of_file(Path(source), batch_size=batch_size)
     from dlcli.rundir import find_run
 
+    if source is not None and Path(source).is_file():
+        raise InputError(f"{source}: expected a recipe (.yaml), the folder of a run, or a model (.keras).")
     run = find_run(runs, source)
     start_tensorflow("cpu")
     from dlcli.workflow.summary import of_run
@@ -99,8 +103,8 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
 
 def _shape(text: str) -> tuple[int, ...]:
     sides = text.lower().split("x")
-    if not all(re.fullmatch("[1-9][0-9]{0,5}", side) for side in sides) or len(sides) not in (2, 3, 4):
+    if not all(re.fullmatch("[1-9][0-9]{0,4}", side) for side in sides) or len(sides) not in (2, 3, 4):
         raise click.BadParameter(
-            f"expected sides and channels such as 224x224x3. Received '{text}'.", param_hint="--input"
+            f"expected sides and channels of 1 to 99,999, such as 224x224x3. Received '{text}'.", param_hint="--input"
         )
     return tuple(int(side) for side in sides)

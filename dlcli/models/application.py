@@ -56,6 +56,7 @@ NETWORKS = {
 }  # fmt: skip
 
 IMAGENET_CLASSES = 1000
+UNREAD = 3e38  # stands in every weight until it is read from a file
 
 
 @dataclass(frozen=True)
@@ -179,27 +180,30 @@ def _from_file(network: str, file: str, *, with_top: bool) -> keras.Model:
         try:
             _read_weights(model, file)
         except (ValueError, KeyError, OSError, TypeError) as error:
-            reasons.append(str(error).splitlines()[0][:200])
+            reasons.append(" ".join(str(error).split())[:400])
             continue
         if has_classifier and not with_top:
             return keras.Model(model.input, _parts(model, with_top=True).maps)
         return model
-    head = ", with its classifier of 1,000 classes (head: paper needs it; head: average does not)" if with_top else ""
-    raise InputError(f"{file}: has no weights of {network}{head} ({reasons[0]}).")
+    head = " with its classifier of 1,000 classes (head: paper needs it; head: average does not)" if with_top else ""
+    raise InputError(f"{file}: its weights do not fit {network}{head}. Keras says: {reasons[0]}")
 
 
 def _read_weights(model: keras.Model, file: str) -> None:
     """Reads all of a model's weights from a file.
 
     Raises:
-        ValueError: one is not there; Keras itself may say no more than a warning.
+        ValueError: one is not there, of which Keras itself may say no more than a warning; or one is not finite.
     """
     floats = [weight for weight in model.weights if weight.dtype == "float32"]
     for weight in floats:
-        weight.assign(np.full(weight.shape, np.nan, np.float32))
+        weight.assign(np.full(weight.shape, UNREAD, np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.load_weights(file)
-    missing = [weight.path for weight in floats if np.isnan(weight.numpy()).all()]
-    if missing:
-        raise ValueError(f"it lacks {missing[0]}, and {len(missing) - 1} more")
+    for weight in floats:
+        values = weight.numpy()
+        if (values == np.float32(UNREAD)).all():
+            raise ValueError(f"the file lacks {weight.path}")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{weight.path} holds values that are not finite")

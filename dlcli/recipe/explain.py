@@ -276,7 +276,8 @@ def known_keys(section: type[Section], values: Any, path: KeyPath) -> Iterator[K
 def refusal(annotation: Any, value: Any, path: KeyPath, error: ValidationError) -> str:
     """Why a value is refused: what its key takes, and what stands there."""
     members = [split_annotated(member)[0] for member in union_members(annotation)]
-    names = [name for member in members if get_origin(member) is Literal for name in get_args(member)]
+    choices_of = [name for member in members if get_origin(member) is Literal for name in get_args(member)]
+    names = [name for name in choices_of if isinstance(name, str)]
     if isinstance(value, str) and names:
         noun = "kind" if path[-1] == "kind" else "value"
         if did_you_mean(value, names) or all(m is types.NoneType or get_origin(m) is Literal for m in members):

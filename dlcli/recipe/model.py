@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from dlcli.recipe.fields import Count, FractionsAllowed, LocalPath, Proportion, Section
@@ -116,7 +116,7 @@ class Backbone(ImageModel):
 class Scalable(Backbone):
     """A backbone that this program builds itself."""
 
-    width: Annotated[float, Gt(0), Le(16), FractionsAllowed()] = 1.0
+    width: Annotated[float, Ge(0.01), Le(16), FractionsAllowed()] = 1.0
     """Factor on all numbers of filters: 0.25 has a quarter of them, and about a sixteenth of the weights."""
 
 
@@ -208,6 +208,8 @@ class Application(Backbone):
         return self.network.startswith(("convnext", "efficientnet", "mobilenetv3"))
 
     def rules(self) -> Iterator[tuple[str, str]]:
+        if self.weights not in ("none", "imagenet") and not self.weights.endswith(".h5"):
+            yield "weights", "expected none, imagenet, or a file whose name ends in .weights.h5 or .h5"
         if self.scales_pixels_itself and self.preprocessing not in (None, "none"):
             yield "preprocessing", f"{self.network} scales raw pixels itself; remove the key"
 

@@ -13,7 +13,10 @@ import keras
 from dlcli.report.multiply_adds import ACTIVATIONS, Operations, Shape, operations
 from dlcli.report.receptive_field import ReceptiveField, Window, field_of, input_windows, windows_after
 
-IN_PLACE = (*ACTIVATIONS, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Identity)
+IN_PLACE = (
+    *ACTIVATIONS,
+    *(keras.layers.Flatten, keras.layers.Reshape, keras.layers.Identity, keras.layers.Rescaling),
+)
 """Layers whose outputs take the place of their inputs."""
 
 BYTES_PER_NUMBER = 4  # float32, in which weights are kept whatever the layers compute in
@@ -31,8 +34,8 @@ class LayerRow:
         non_trainable: parameters that it does not: frozen ones, moving averages.
         shared: the parameters stand in an earlier row, and are 0 here.
         activations: numbers that it puts out; None where that depends on the input's length. A layer that is only an
-            activation function, and Flatten, Reshape and Identity, add none: their numbers are those of the layer
-            before, so that ``Dense(activation="relu")`` counts as ``Dense`` with a ``ReLU`` behind it.
+            activation function, and Flatten, Reshape, Identity and Rescaling, add none: their numbers are those of the
+            layer before, so that ``Dense(activation="relu")`` counts as ``Dense`` with a ``ReLU`` behind it.
         operations: None where they are not known.
         receptive_field: sides of the part of the input that one output depends on; "all" where that is all of it; None
             where it is not known.
@@ -82,6 +85,17 @@ class LayerTable:
     def activations(self) -> int:
         """Numbers for one sample, the inputs included; rows that have None are left out."""
         return sum(row.activations or 0 for row in self.rows)
+
+    @property
+    def kept_activations(self) -> int:
+        """Those that training needs again: from the inputs of the first layer on that has something to train."""
+        trained = [position for position, row in enumerate(self.rows) if row.trainable]
+        if not trained:
+            return 0
+        first = trained[0] - 1
+        while first > 0 and self.rows[first].activations == 0:  # what stands there is the row's before it
+            first -= 1
+        return sum(row.activations or 0 for row in self.rows[max(first, 0) :])
 
     @property
     def mebibytes(self) -> float:
@@ -149,7 +163,7 @@ def training_memory(
         weights=table.parameters * BYTES_PER_NUMBER,
         gradients=table.trainable * BYTES_PER_NUMBER,
         optimizer=table.trainable * slots_per_weight * BYTES_PER_NUMBER,
-        activations=table.activations * batch_size * bytes_per_activation,
+        activations=table.kept_activations * batch_size * bytes_per_activation,
     )
 
 
@@ -164,6 +178,8 @@ def layer_table(model: keras.Model) -> LayerTable:
     Raises:
         ValueError: the model's layers are joined by Python code alone (a subclass of ``keras.Model``).
     """
+    if isinstance(model, keras.Sequential) and not model.built:
+        raise ValueError("a layer table needs a model that has been built: its layers do not know their shapes yet.")
     if not _can_be_opened(model):
         raise ValueError(f"a layer table needs a functional or sequential model. Received a {type(model).__name__}.")
     table = _Reader()

@@ -143,6 +143,8 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
         return Operations(pooling=math.prod(inputs[0]))
     if kind in ACTIVATIONS or kind in REARRANGEMENTS or is_elementwise(layer):
         return Operations()
+    if kind is layers.UpSampling2D and layer.interpolation == "nearest":
+        return Operations()
     return None
 
 

@@ -88,6 +88,8 @@ def check_weights_file(path: Path) -> None:
     Raises:
         InputError: there is none, it is damaged, or its weights lie elsewhere than in it.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a file of weights (.weights.h5 or .h5).")
     try:
         with h5py.File(path, "r") as file:
             _check_weights(file, path.stat().st_size)
@@ -95,8 +97,8 @@ def check_weights_file(path: Path) -> None:
         raise InputError(f"{path}: no such file of weights (.weights.h5 or .h5).") from None
     except _Refused as refusal:
         raise InputError(f"{path}: {refusal}") from None
-    except (PermissionError, IsADirectoryError) as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    except PermissionError:
+        raise InputError(f"{path}: no permission to read it.") from None
     except (OSError, RuntimeError, KeyError, RecursionError):
         raise InputError(f"{path}: is no file of weights (.weights.h5 or .h5), or is damaged.") from None
 

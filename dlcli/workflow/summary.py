@@ -10,6 +10,7 @@ import numpy as np
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.model import Convnet, ImageClassifier, Mlp
 from dlcli.recipe.train import Train
 from dlcli.report.layers import (
     COLUMNS,
@@ -77,6 +78,8 @@ def of_recipe(
     if shape is None or num_classes is None:
         dataset = open_dataset(loaded, talk)
         shape, num_classes = dataset.shape, len(dataset.classes)
+    else:
+        _check_shape(loaded.recipe.model, shape)
     return _of_config(str(loaded.path), loaded, shape, num_classes, batch_size)
 
 
@@ -135,6 +138,21 @@ def _of_config(
         bytes_per_activation=4 if train.precision == "float32" else 2,
     )
     return Summary(source, table, memory, batch_size)
+
+
+def _check_shape(section: ImageClassifier, shape: tuple[int, ...]) -> None:
+    """Raises InputError for a shape that no data for this network have."""
+    if isinstance(section, Mlp):
+        return
+    rank = section.rank if isinstance(section, Convnet) else 2
+    words, example = {
+        1: ("signals, time x channels", "100x2"),
+        2: ("pictures, height x width x 1 or 3 channels", "32x32x3"),
+        3: ("volumes, depth x height x width x channels", "16x32x32x1"),
+    }[rank]
+    if len(shape) != rank + 1 or (rank == 2 and shape[-1] not in (1, 3)):
+        received = "x".join(map(str, shape))
+        raise InputError(f"--input: {section.kind} takes {words}, such as {example}. Received {received}.")
 
 
 def _unfitted(loaded: LoadedRecipe, shape: tuple[int, ...]) -> Standardization:

@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from dlcli.recipe.model import (
 from dlcli.report.layers import LayerTable, layer_table
 from dlcli.report.networks import NETWORKS, QUOTED, Network, read_costs, sizes
 from dlcli.training.grouped import speed_up_kernel_gradients
+from dlcli.workflow.load import check_weights_file
 from dlcli.workflow.model import build_classifier, scale_input
 
 OWN = [network for network in NETWORKS if network.family not in ("application", "lenet5")]
@@ -173,7 +175,7 @@ def test_no_network_lacks_its_row() -> None:
 @pytest.mark.parametrize(("network", "side"), sizes(), ids=[f"{network.name}-{side}" for network, side in sizes()])
 def test_the_committed_costs_are_those_of_the_networks(network: Network, side: int) -> None:
     """And those are the published ones."""
-    table = table_of(section_of(network, preprocessing="none"), (side, side, network.channels), network.num_classes)
+    table = table_of(section_of(network), (side, side, network.channels), network.num_classes)
     cost = read_costs()[network.name, side]
     assert (cost.parameters, cost.multiply_adds, cost.activations) == (
         table.parameters,
@@ -530,7 +532,7 @@ def test_weights_come_from_a_file(tmp_path: Path, head: str, include_top: bool, 
     target = mobilenet(head=head)
     load = {"network": "mobilenetv3small", "with_top": head == "paper", "file": str(file)}
     if head == "paper" and not include_top:
-        with pytest.raises(InputError, match=r"has no weights of mobilenetv3small, with its classifier of 1,000"):
+        with pytest.raises(InputError, match=r"do not fit mobilenetv3small with its classifier of 1,000"):
             application.load_weights(target.features, **load)
         return
     application.load_weights(target.features, **load)
@@ -544,12 +546,45 @@ def test_weights_of_another_network_and_of_colours_are_refused(tmp_path: Path) -
     file = tmp_path / "x.weights.h5"
     keras.applications.MobileNet(weights=None, include_top=False, alpha=0.25).save_weights(file)
     load = {"network": "mobilenetv3small", "with_top": False}
-    with pytest.raises(InputError, match=r"x\.weights\.h5: has no weights of mobilenetv3small"):
+    with pytest.raises(InputError, match=r"x\.weights\.h5: its weights do not fit mobilenetv3small"):
         application.load_weights(mobilenet().features, file=str(file), **load)
     colours = tmp_path / "colours.weights.h5"
     trained(include_top=False).save_weights(colours)
     with pytest.raises(InputError, match=r"are for pictures in colour\. Set data\.color_mode: rgb"):
         application.load_weights(mobilenet(shape=(64, 64, 1)).features, file=str(colours), **load)
+
+
+def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    source = trained(include_top=False)
+    kernel = source.get_layer("conv").weights[0]
+    kernel.assign(np.full(kernel.shape, np.nan))
+    source.save_weights(tmp_path / "x.weights.h5")
+    with pytest.raises(InputError, match=r"conv/kernel holds values that are not finite"):
+        application.load_weights(
+            mobilenet().features, network="mobilenetv3small", with_top=False, file=str(tmp_path / "x.weights.h5")
+        )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "no such file of weights"),
+        (Path.mkdir, "is a folder, not a file of weights"),
+        (lambda path: path.write_bytes(b"random" * 100), "is no file of weights (.weights.h5 or .h5), or is damaged"),
+    ],
+)
+def test_what_is_no_file_of_weights(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+    make(tmp_path / "x.h5")
+    with pytest.raises(InputError) as error:
+        check_weights_file(tmp_path / "x.h5")
+    assert message in str(error.value)
+
+
+def test_weights_that_lie_elsewhere_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["weights"] = h5py.ExternalLink("/etc/passwd", "/")
+    with pytest.raises(InputError, match="have a link at"):
+        check_weights_file(tmp_path / "x.h5")
 
 
 def test_without_a_network_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,6 +272,19 @@ def test_memory_of_training() -> None:
     assert training_memory(table, batch_size=1, slots_per_weight=0, bytes_per_activation=4).optimizer == 0
 
 
+def test_what_is_frozen_at_the_bottom_is_not_kept() -> None:
+    model = small_model()
+    for name in ("conv", "norm"):
+        model.get_layer(name).trainable = False
+    table = layer_table(model)
+    assert table.activations == 706
+    assert (
+        table.kept_activations == 256 + 2
+    )  # the normalised maps, which relu and flatten leave in place, and the outputs
+    model.trainable = False
+    assert layer_table(model).kept_activations == 0
+
+
 def test_memory_in_words() -> None:
     with keras.StatelessScope():
         table = layer_table(keras.applications.MobileNet(weights=None))

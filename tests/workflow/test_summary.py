@@ -89,6 +89,11 @@ def test_tables_for_other_programs(folder: Path) -> None:
         (("done", "-s", "model.depth=32"), "Error: --set is for a recipe; a trained network is what it is."),
         (("r.yaml", "--input", "32x32x3"), "Error: --input and --classes go together"),
         (("r.yaml", "--input", "32by32", "--classes", "3"), "Error: Invalid value for --input: expected sides"),
+        (("r.yaml", "--input", "32x32", "--classes", "3"), "--input: resnet takes pictures, height"),
+        (("r.yaml", "--input", "3x32x32", "--classes", "3"), "--input: resnet takes pictures, height"),
+        (("r.yaml", "--input", "100000x1x3", "--classes", "3"), "Error: Invalid value for --input: expected sides"),
+        (("r.txt",), "r.txt: expected a recipe (.yaml), the folder of a run, or a model (.keras)."),
+        (("unbuilt.keras",), "unbuilt.keras: a layer table needs a model that has been built"),
         (("old.h5",), "old.h5: whole models are read from .keras files only"),
         (("missing.yaml",), "missing.yaml:2:28: data.path: no such file or folder"),
         (("r.yaml", "-s", "model={kind: vgg}", "--input", "31x40x3", "--classes", "3"),
@@ -99,6 +104,8 @@ def test_tables_for_other_programs(folder: Path) -> None:
 )  # fmt: skip
 def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     (folder / "broken.keras").write_bytes(b"PK no")
+    (folder / "r.txt").write_text(RECIPE)
+    keras.Sequential([keras.layers.Dense(3)]).save(folder / "unbuilt.keras")
     done = processes.run("summary", *arguments, folder=folder).expect(2)
     assert done.stderr.splitlines()[-1].startswith(message)
     assert done.stdout == ""
