@@ -142,6 +142,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         model.pop("preprocessing", None)
         for key in INPUT_KEYS:
             augment.pop(key, None)
+    if model.get("weights") not in (None, "none", "imagenet"):
+        model["weights"] = "trained.weights.h5"
     if model.get("depth") in (20, 32, 44, 56, 110):
         model.pop("stem", None)
     if None not in (data.get("validation"), data.get("test")):
