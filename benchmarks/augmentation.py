@@ -27,7 +27,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from dlcli.data.images import PicturePolicy, read_pictures  # noqa: E402
+from dlcli.data.images import PicturePolicy, read_pictures, hash_content  # noqa: E402
 from dlcli.data.samples import Samples  # noqa: E402
 from dlcli.data.warp import warp  # noqa: E402
 from dlcli.recipe.augment import Augment  # noqa: E402
@@ -78,8 +78,10 @@ def in_arrays(pixels: np.ndarray, **where: Any) -> Samples:
     names = tuple(str(i) for i in range(len(pixels)))
     policy = PicturePolicy(pixels.shape[1:3], "rgb", "stretch", "bilinear", True)
     labels = np.zeros(len(pixels), np.int32)
+    files = (where or {}).get("files", ())
+    digests = tuple(hash_content(path.read_bytes()) for path in files) or names
     return Samples(
-        names=names, labels=labels, digests=names, groups=None, policy=policy, **(where or {"pixels": pixels})
+        names=names, labels=labels, digests=digests, groups=None, policy=policy, **(where or {"pixels": pixels})
     )
 
 

@@ -4,11 +4,10 @@ import json
 import sys
 from typing import Any
 
-from dlcli.workflow.start import start_tensorflow
+from dlcli.workflow.start import start_tensorflow, without_weights
 
 start_tensorflow("cpu")
 
-import keras  # noqa: E402
 from pydantic import TypeAdapter  # noqa: E402
 
 from dlcli.recipe.model import ImageClassifier  # noqa: E402
@@ -20,10 +19,9 @@ from dlcli.workflow.model import build_classifier  # noqa: E402
 def count(network: Network, side: int) -> dict[str, Any]:
     """One row."""
     section = TypeAdapter(ImageClassifier).validate_python(network.model)
-    with keras.StatelessScope(initialize_variables=False):
+    with without_weights():
         shape = (side, side, network.channels)
         table = layer_table(build_classifier(section, shape=shape, num_classes=network.num_classes).model)
-    keras.backend.clear_session()
     assert not table.not_counted, [row.name for row in table.not_counted]
     return {
         "network": network.name,

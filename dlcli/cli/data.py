@@ -5,15 +5,12 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import Decorator, json_option, quiet_option
+from dlcli.cli.options import Decorator, json_option, quiet_option, sets_option
 from dlcli.cli.output import write_json, write_table
 from dlcli.errors import CheckFailed, InputError
 
 PATH = click.Path(path_type=Path)
 
-sets_option: Decorator = click.option(
-    "-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe."
-)
 path_option: Decorator = click.option(
     "--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to this folder."
 )

@@ -19,6 +19,10 @@ runs_option: Decorator = click.option(
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Write the results to stdout as JSON.")
 
+sets_option: Decorator = click.option(
+    "-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe."
+)
+
 quiet_option: Decorator = click.option(
     "-q", "--quiet", is_flag=True, help="Say nothing on stderr but warnings and faults."
 )

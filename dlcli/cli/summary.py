@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import complete_runs, quiet_option, runs_option
+from dlcli.cli.options import complete_runs, quiet_option, runs_option, sets_option
 from dlcli.cli.output import write_json, write_markdown
 from dlcli.errors import InputError
 
 
 @click.command(short_help="Show what each layer of a network holds and costs.")
 @click.argument("source", metavar="RECIPE|RUN|MODEL.keras", required=False, shell_complete=complete_runs)
-@click.option("-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@sets_option
 @click.option(
     "--input", "shape", metavar="HxWxC", help="Take samples of this shape, and do not read the recipe's data."
 )

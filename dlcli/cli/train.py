@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import complete_runs, device_option, json_option, quiet_option, runs_option
+from dlcli.cli.options import complete_runs, device_option, json_option, quiet_option, runs_option, sets_option
 from dlcli.cli.output import write_json, write_metrics, write_table
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -13,7 +13,7 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 @click.command(short_help="Train a model from a recipe.")
 @click.argument("recipe", required=False, type=click.Path(path_type=Path))
-@click.option("-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@sets_option
 @click.option("--name", help="Name of the run's folder. Default: the recipe's name.")
 @runs_option
 @click.option("--seed", metavar="N", help="Same as --set train.seed=N.")

@@ -1,7 +1,7 @@
 """Grouped convolutions at a bearable speed on a CPU.
 
 TensorFlow 2.21 computes a grouped convolution, and its gradient by the inputs, as fast as one would hope. The gradient
-by the kernel, however, takes a thousand times as long on a CPU. Here it is the gradient of one small convolution for
+by the kernel, however, takes far longer on a CPU. Here it is the gradient of one small convolution for
 each group, with the same sums.
 """
 

@@ -21,7 +21,7 @@ from dlcli.training.loop import Loop
 from dlcli.workflow.data import batches, check_augment, fit_standardization, in_memory, is_kept_in_memory, open_dataset
 from dlcli.workflow.model import Classifier, Standardization, build_classifier, load_weights, set_trainable
 from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
-from dlcli.workflow.start import Device, set_precision, set_seed
+from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
 
 
@@ -153,7 +153,7 @@ def _check_memory(loaded: LoadedRecipe, dataset: Dataset) -> None:
         InputError: the network does not suit the samples, or is too large for this machine.
     """
     try:
-        with keras.StatelessScope(initialize_variables=False):
+        with without_weights():
             classifier = _build(loaded, dataset, Standardization())
             num_samples = len(dataset.splits["train"])
             memory = layers(classifier.model, loaded.recipe.train, num_samples)[1]
@@ -161,8 +161,6 @@ def _check_memory(loaded: LoadedRecipe, dataset: Dataset) -> None:
         raise loaded.fault("model", str(error)) from None
     except (ValueError, OverflowError, tf.errors.OpError) as error:
         raise loaded.fault("model", f"this network cannot be built ({str(error).splitlines()[0][:200]})") from None
-    finally:
-        keras.backend.clear_session()  # Keras would make the weights at the next occasion
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if memory.total > available:
         raise loaded.fault(
@@ -221,10 +219,19 @@ def describe(job: Job, run: RunDir | None) -> None:
     talk.say(f"model: {job.loaded.recipe.model.kind}, {job.classifier.model.count_params():,} parameters")
 
 
-def layers(model: keras.Model, train: Train, num_samples: int) -> tuple[LayerTable, TrainingMemory, int]:
-    """The layer table of a network, the memory that training takes, and the samples computed at once."""
+def layers(
+    model: keras.Model, train: Train, num_samples: int | None, *, batch_size: int | None = None
+) -> tuple[LayerTable, TrainingMemory, int]:
+    """The layer table of a network, the memory that training takes, and the samples computed at once.
+
+    Args:
+        num_samples: to train on, which may be fewer than a batch has; None where the data are not known.
+        batch_size: samples computed at once, in place of what the recipe and the data say.
+    """
     table = layer_table(model)
-    batch_size = min(-(-train.batch_size // train.gradient_accumulation), num_samples)
+    if batch_size is None:
+        batch_size = -(-train.batch_size // train.gradient_accumulation)
+        batch_size = batch_size if num_samples is None else min(batch_size, num_samples)
     memory = training_memory(
         table,
         batch_size=batch_size,

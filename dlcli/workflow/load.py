@@ -12,6 +12,7 @@ import keras
 
 from dlcli.errors import InputError
 from dlcli.rundir import RunDir, file_digest
+from dlcli.workflow.start import without_weights
 
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 MAX_CONFIG_BYTES = 64 * 2**20  # of config.json and metadata.json, unpacked
@@ -150,9 +151,6 @@ def _check_weights(file: h5py.File, size: int) -> None:
 
 def _num_bytes(config: dict[str, Any]) -> int:
     """Bytes of the weights that a model of this configuration has, found without making them."""
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-            return sum(4 * math.prod(variable.shape) for variable in model.weights)
-    finally:
-        keras.backend.clear_session()  # Keras would make them at the next occasion
+    with without_weights():
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        return sum(4 * math.prod(variable.shape) for variable in model.weights)

@@ -48,13 +48,18 @@ class Classifier:
         model: raw values float32 ``[b, *shape]`` (pixels in [0, 255]) -> probabilities float32 ``[b, classes]``.
         logits: the same up to the logits: what training and attacks differentiate.
         head: names of the layers after the features.
-        features: from scaled values to the features; what weights trained elsewhere belong to.
+        ends: the scaled values, and what of the network weights trained elsewhere belong to.
     """
 
     model: keras.Model
     logits: keras.Model
     head: frozenset[str]
-    features: keras.Model
+    ends: tuple[Any, Any]
+
+    @property
+    def features(self) -> keras.Model:
+        """From scaled values to what weights trained elsewhere belong to; built anew, which few networks need."""
+        return keras.Model(*self.ends)
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def build_classifier(
         model,
         logits,
         frozenset(layer.name for layer in model.layers if layer.name not in before),
-        keras.Model(x, vector if _is_papers_own(section) else features),
+        ends=(x, vector if _is_papers_own(section) else features),
     )
 
 

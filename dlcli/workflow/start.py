@@ -3,10 +3,12 @@
 This module imports TensorFlow only inside its functions, so that whoever calls it decides when those seconds are spent.
 """
 
+import contextlib
 import importlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,3 +87,14 @@ def set_seed(seed: int, *, deterministic: bool) -> None:
     keras.utils.set_random_seed(seed)
     if deterministic:
         importlib.import_module("tensorflow").config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def without_weights() -> Iterator[None]:
+    """Networks that are built in here have the shapes of their weights and no memory for them."""
+    keras = importlib.import_module("keras")
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        keras.backend.clear_session()  # Keras would make the weights at the next occasion

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.model import Convnet, ImageClassifier, Mlp
-from dlcli.recipe.train import Train
 from dlcli.report.layers import (
     COLUMNS,
     LayerTable,
@@ -25,9 +23,10 @@ from dlcli.report.layers import (
 )
 from dlcli.rundir import RunDir
 from dlcli.workflow.data import open_dataset
+from dlcli.workflow.job import layers
 from dlcli.workflow.load import load_keras_file
-from dlcli.workflow.model import Classifier, Standardization, build_classifier, set_trainable
-from dlcli.workflow.optimization import slots_per_weight
+from dlcli.workflow.model import Standardization, build_classifier, set_trainable
+from dlcli.workflow.start import without_weights
 from dlcli.workflow.talk import Talk
 
 DEFAULT_BATCH_SIZE = 32  # for a model file, which does not say with what it was trained
@@ -75,12 +74,13 @@ def of_recipe(
     Raises:
         InputError: the data cannot be used, or the network does not suit them.
     """
+    num_samples = None
     if shape is None or num_classes is None:
         dataset = open_dataset(loaded, talk)
-        shape, num_classes = dataset.shape, len(dataset.classes)
+        shape, num_classes, num_samples = dataset.shape, len(dataset.classes), len(dataset.splits["train"])
     else:
         _check_shape(loaded.recipe.model, shape)
-    return _of_config(str(loaded.path), loaded, shape, num_classes, batch_size)
+    return _of_config(str(loaded.path), loaded, shape, num_classes, num_samples, batch_size)
 
 
 def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
@@ -93,7 +93,8 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
     shape = tuple(data.get("shape") or ())
     if not shape:
         raise InputError(f"{run.info}: does not say which samples the run has. Restore it from a copy.")
-    return _of_config(str(run.path), load(run.config), shape, len(run.read_classes()), batch_size)
+    num_samples = data.get("samples", {}).get("train")
+    return _of_config(str(run.path), load(run.config), shape, len(run.read_classes()), num_samples, batch_size)
 
 
 def of_file(path: Path, *, batch_size: int | None) -> Summary:
@@ -112,11 +113,16 @@ def of_file(path: Path, *, batch_size: int | None) -> Summary:
 
 
 def _of_config(
-    source: str, loaded: LoadedRecipe, shape: tuple[int, ...], num_classes: int, batch_size: int | None
+    source: str,
+    loaded: LoadedRecipe,
+    shape: tuple[int, ...],
+    num_classes: int,
+    num_samples: int | None,
+    batch_size: int | None,
 ) -> Summary:
     train = loaded.recipe.train
     try:
-        with keras.StatelessScope(initialize_variables=False):  # no weights are made
+        with without_weights():
             classifier = build_classifier(
                 loaded.recipe.model,
                 shape=shape,
@@ -124,19 +130,11 @@ def _of_config(
                 augment=loaded.recipe.augment,
                 standardization=_unfitted(loaded, shape),
             )
-            _freeze(classifier, train)
-            table = layer_table(classifier.model)
+            if train.stages:  # what the last one does not change is not trained
+                set_trainable(classifier, train.stages[-1].trainable)
+            table, memory, batch_size = layers(classifier.model, train, num_samples, batch_size=batch_size)
     except InputError as error:
         raise loaded.fault("model", str(error)) from None
-    finally:
-        keras.backend.clear_session()  # Keras would make them at the next occasion
-    batch_size = batch_size or -(-train.batch_size // train.gradient_accumulation)
-    memory = training_memory(
-        table,
-        batch_size=batch_size,
-        slots_per_weight=slots_per_weight(train),
-        bytes_per_activation=4 if train.precision == "float32" else 2,
-    )
     return Summary(source, table, memory, batch_size)
 
 
@@ -166,9 +164,3 @@ def _unfitted(loaded: LoadedRecipe, shape: tuple[int, ...]) -> Standardization:
         std=np.ones(channels) if augment.featurewise_std_normalization else None,
         whitening=np.zeros((size, size), np.float32) if augment.zca_whitening else None,
     )
-
-
-def _freeze(classifier: Classifier, train: Train) -> None:
-    """What the last stage of training does not change."""
-    if train.stages:
-        set_trainable(classifier, train.stages[-1].trainable)
