@@ -27,7 +27,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from dlcli.data.images import PicturePolicy, read_pictures, hash_content  # noqa: E402
+from dlcli.data.images import PicturePolicy, hash_content, read_pictures  # noqa: E402
 from dlcli.data.samples import Samples  # noqa: E402
 from dlcli.data.warp import warp  # noqa: E402
 from dlcli.recipe.augment import Augment  # noqa: E402
