@@ -223,6 +223,11 @@ class RunDir:
             raise InputError(f"{self.labels}: is not what this run saved: run.json has other classes. Restore it.")
         return classes
 
+    def read_aliases(self) -> dict[str, str]:
+        """Other names of the classes, such as ImageNet's numbers."""
+        aliases = read_json(self.labels).get("aliases", {})
+        return {str(alias): str(name) for alias, name in aliases.items()} if isinstance(aliases, dict) else {}
+
     def update_info(self, **changes: Any) -> None:
         """Changes keys of run.json."""
         replace_json(self.info, {**read_json(self.info), **changes})

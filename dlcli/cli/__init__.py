@@ -30,7 +30,19 @@ REMEDIES = {
 
 Handler = Callable[[int, FrameType | None], Any]
 
-VERBS = ("train", "evaluate", "predict", "runs", "data", "models", "summary", "recipe", "doctor", "completion")
+VERBS = (
+    "train",
+    "transfer",
+    "evaluate",
+    "predict",
+    "runs",
+    "data",
+    "models",
+    "summary",
+    "recipe",
+    "doctor",
+    "completion",
+)
 
 
 class VerbGroup(click.Group):
@@ -64,6 +76,10 @@ def cli() -> None:
       dlcli train recipes/digits_convnet.yaml
       dlcli evaluate
       dlcli predict RUN picture.png
+
+    \b
+    On photos of your own, a folder for each class, with a network trained on ImageNet:
+      dlcli transfer --base resnet50 --data photos/
 
     Results go to stdout, everything else to stderr. Exit status: 0 done, 1 a check failed or the loss is not finite,
     2 bad input, 130 interrupted by Ctrl-C, 143 by SIGTERM.

@@ -36,6 +36,13 @@ def write_metrics(metrics: Mapping[str, Any]) -> None:
         click.echo(f"  {name.ljust(width)}  {_cell(value)}")
 
 
+def write_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> None:
+    """A matrix of counts with a name for each row and column."""
+    write_table(
+        ["", *names], [[name, *row] for name, row in zip(names, matrix, strict=True)], right=range(1, len(names) + 1)
+    )
+
+
 def as_recipe(value: Any) -> str:
     """A value as it would stand in a recipe: ``null``, ``true``, ``[28, 28]``, ``0.001``."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -80,7 +80,14 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
         from dlcli.workflow.talk import Talk
 
         talk = Talk(quiet=options["quiet"])
-        return of_recipe(loaded, shape=shape, num_classes=options["classes"], batch_size=batch_size, talk=talk)
+        return of_recipe(
+            loaded,
+            runs=runs,
+            shape=shape,
+            num_classes=options["classes"],
+            batch_size=batch_size,
+            talk=talk,
+        )
     if source is not None and suffix in (".keras", ".h5", ".hdf5"):
         if suffix != ".keras":
             raise InputError(f"{source}: whole models are read from .keras files only, which cannot hold code.")

@@ -1,5 +1,6 @@
 """``dlcli train``."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +12,44 @@ from dlcli.cli.output import write_json, write_metrics, write_table
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
+_TRAINING_OPTIONS = (
+    sets_option,
+    click.option("--name", help="Name of the run's folder. Default: the recipe's name."),
+    runs_option,
+    click.option("--seed", metavar="N", help="Same as --set train.seed=N."),
+    click.option("--batch-size", metavar="N", help="Same as --set train.batch_size=N."),
+    click.option("--limit", metavar="N", help="Same as --set data.limit=N: at most N samples of each split."),
+    click.option(
+        "--precision",
+        metavar="P",
+        help="Same as --set train.precision=P: float32, mixed_float16, mixed_bfloat16.",
+        shell_complete=lambda ctx, param, incomplete: [p for p in PRECISIONS if p.startswith(incomplete)],
+    ),
+    click.option("--deterministic", is_flag=True, help="Same as --set train.deterministic=true."),
+    click.option(
+        "--seeds", type=click.IntRange(min=2), metavar="N", help="Train N runs with N seeds; give mean and spread."
+    ),
+    click.option(
+        "--dry-run", is_flag=True, help="Check recipe and data, build, show what would be trained; train nothing."
+    ),
+    device_option,
+    json_option,
+    quiet_option,
+)
+
+
+def training_options(command: Any) -> Any:
+    """The options of a verb that trains a new run."""
+    for option in reversed(_TRAINING_OPTIONS):
+        command = option(command)
+    return command
+
+
 @click.command(short_help="Train a model from a recipe.")
 @click.argument("recipe", required=False, type=click.Path(path_type=Path))
-@sets_option
-@click.option("--name", help="Name of the run's folder. Default: the recipe's name.")
-@runs_option
-@click.option("--seed", metavar="N", help="Same as --set train.seed=N.")
 @click.option("--epochs", metavar="N", help="Same as --set train.epochs=N; with --extend, the new total.")
-@click.option("--batch-size", metavar="N", help="Same as --set train.batch_size=N.")
-@click.option("--limit", metavar="N", help="Same as --set data.limit=N: at most N samples of each split.")
 @click.option("--data", metavar="PATH", help="Same as --set data.path=PATH, but relative to the current folder.")
-@click.option(
-    "--precision",
-    metavar="P",
-    help="Same as --set train.precision=P: float32, mixed_float16, mixed_bfloat16.",
-    shell_complete=lambda ctx, param, incomplete: [p for p in PRECISIONS if p.startswith(incomplete)],
-)
-@click.option("--deterministic", is_flag=True, help="Same as --set train.deterministic=true.")
-@click.option(
-    "--seeds", type=click.IntRange(min=2), metavar="N", help="Train N runs with N seeds; give mean and spread."
-)
-@click.option(
-    "--dry-run", is_flag=True, help="Check recipe and data, build, show what would be trained; train nothing."
-)
+@training_options
 @click.option(
     "--overfit",
     type=click.IntRange(min=1),
@@ -52,9 +68,6 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
     shell_complete=complete_runs,
     help="Go on with a finished run to the new total of --epochs.",
 )
-@device_option
-@json_option
-@quiet_option
 def train(recipe: Path | None, resume: str | None, extend: str | None, **options: Any) -> None:
     """Train the model that RECIPE describes, evaluate it, and leave all of it in a run directory.
 
@@ -85,12 +98,24 @@ def train(recipe: Path | None, resume: str | None, extend: str | None, **options
 
 
 def _overrides(options: dict[str, Any]) -> list[Any]:
+    from dlcli.recipe.override import Override
+
+    overrides = training_overrides(options)
+    if options["epochs"] is not None:
+        overrides.append(Override("train.epochs", options["epochs"], f"--epochs {options['epochs']}"))
+    if options["data"] is not None:
+        path = str(Path(options["data"]).expanduser().absolute())
+        overrides.append(Override.of_value("data.path", path, f"--data {options['data']}"))
+    return overrides
+
+
+def training_overrides(options: dict[str, Any]) -> list[Any]:
+    """The keys of the recipe that the options of `training_options` set."""
     from dlcli.recipe.override import Override, parse_setting
 
     overrides = [parse_setting(text) for text in options["sets"]]
     keys = {
         "seed": "train.seed",
-        "epochs": "train.epochs",
         "batch_size": "train.batch_size",
         "limit": "data.limit",
         "precision": "train.precision",
@@ -99,9 +124,6 @@ def _overrides(options: dict[str, Any]) -> list[Any]:
         if options[option] is not None:
             origin = f"--{option.replace('_', '-')} {options[option]}"
             overrides.append(Override(key, options[option], origin))
-    if options["data"] is not None:
-        path = str(Path(options["data"]).expanduser().absolute())
-        overrides.append(Override.of_value("data.path", path, f"--data {options['data']}"))
     if options["deterministic"]:
         overrides.append(Override("train.deterministic", "true", "--deterministic"))
     return overrides
@@ -110,18 +132,31 @@ def _overrides(options: dict[str, Any]) -> list[Any]:
 def _train(recipe: Path | None, options: dict[str, Any]) -> None:
     if recipe is None:
         raise click.UsageError("which recipe? For example: dlcli train recipes/digits_convnet.yaml")
-    exclusive = [f"--{name.replace('_', '-')}" for name in ("seeds", "dry_run", "overfit") if options[name]]
+    from dlcli.recipe.load import load
+
+    overrides = _overrides(options)
+    result = train_new(lambda more: load(recipe, [*overrides, *more]), options)
+    if result is not None:
+        _show_run(result, options["as_json"])
+
+
+def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> dict[str, Any] | None:
+    """Trains one new run and gives its result, or does and shows what --dry-run, --overfit or --seeds ask for.
+
+    Args:
+        load: gives the recipe, with more overrides than the command line's own.
+        options: those of `training_options`, and ``overfit``.
+    """
+    exclusive = [f"--{name.replace('_', '-')}" for name in ("seeds", "dry_run", "overfit") if options.get(name)]
     if len(exclusive) > 1:
         raise click.UsageError(f"{' and '.join(exclusive)} cannot stand together.")
-    from dlcli.recipe.load import load
     from dlcli.recipe.override import Override
     from dlcli.rundir import check_name
     from dlcli.workflow.start import start_tensorflow
 
     if options["name"] is not None:
         check_name(options["name"])
-    overrides = _overrides(options)
-    loaded = load(recipe, overrides)
+    loaded = load([])
     device = start_tensorflow(options["device"])
     from dlcli.workflow import train as workflow
     from dlcli.workflow import trials
@@ -130,14 +165,14 @@ def _train(recipe: Path | None, options: dict[str, Any]) -> None:
     talk = Talk(quiet=options["quiet"])
     runs, name = options["runs"], options["name"]
     if options["dry_run"]:
-        _show_plan(trials.dry_run(loaded, device=device, talk=talk), options["as_json"])
-    elif options["overfit"] is not None:
-        facts = trials.overfit(loaded, num_batches=options["overfit"], device=device, talk=talk)
+        _show_plan(trials.dry_run(loaded, runs=runs, device=device, talk=talk), options["as_json"])
+    elif options.get("overfit") is not None:
+        facts = trials.overfit(loaded, runs=runs, num_batches=options["overfit"], device=device, talk=talk)
         _show_overfit(facts, options["as_json"])
     elif options["seeds"] is not None:
         first = loaded.recipe.train.seed
         results = trials.train_seeds(
-            lambda seed: load(recipe, [*overrides, Override("train.seed", str(seed), f"--seeds, seed {seed}")]),
+            lambda seed: load([Override("train.seed", str(seed), f"--seeds, seed {seed}")]),
             range(first, first + options["seeds"]),
             runs=runs,
             name=name,
@@ -146,7 +181,8 @@ def _train(recipe: Path | None, options: dict[str, Any]) -> None:
         )
         _show_seeds(results, options["as_json"])
     else:
-        _show_run(workflow.train(loaded, runs=runs, name=name, device=device, talk=talk), options["as_json"])
+        return workflow.train(loaded, runs=runs, name=name, device=device, talk=talk)
+    return None
 
 
 def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:

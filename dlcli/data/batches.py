@@ -38,6 +38,7 @@ class Batches:
         augmentation: what is done at random to each picture; needs a seed.
         mixing: what is done to pairs of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``.
         num_classes: only for mixing.
+        dtype: of what ``load`` gives.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Batches:
         augmentation: Augmentation | None = None,
         mixing: Mixing | None = None,
         num_classes: int = 0,
+        dtype: tf.DType = tf.uint8,
     ) -> None:
         if seed is None and (augmentation is not None or mixing is not None):
             raise ValueError("augmentation and mixing need a seed. Received none.")
@@ -61,6 +63,7 @@ class Batches:
         self._seed = seed
         self._shape = shape
         self._load = load
+        self._dtype = dtype
         self._augmentation = augmentation
         self._mixing = mixing
         self._num_classes = num_classes
@@ -85,6 +88,11 @@ class Batches:
         return self._pixels is not None
 
     @property
+    def is_random(self) -> bool:
+        """Whether samples are changed at random."""
+        return self._augmentation is not None or self._mixing is not None
+
+    @property
     def mixes(self) -> bool:
         """Whether the samples of a batch depend on each other: it must then be assembled as a whole."""
         return self._mixing is not None
@@ -102,7 +110,7 @@ class Batches:
     def _draw(self, epoch: int) -> dict[str, Any]:
         """What is random in an epoch: ``samples``, a row for each sample, and ``batches``, one for each batch."""
         drawn: dict[str, Any] = {"samples": {}, "batches": {}}
-        if self._seed is None:
+        if self._seed is None or not self.is_random:
             return drawn
         size = {"height": self._shape[0], "width": self._shape[1]}
         if self._augmentation is not None:
@@ -126,7 +134,7 @@ class Batches:
 
     def _decode(self, index: Any) -> dict[str, Any]:
         # one call a batch: the pictures of a batch are decoded in parallel inside
-        pixels = tf.numpy_function(self._load_or_note, [index], tf.uint8, stateful=False)
+        pixels = tf.numpy_function(self._load_or_note, [index], self._dtype, stateful=False)
         pixels.set_shape([None, *self._shape])
         return {"index": index, "pixels": pixels}
 

@@ -4,7 +4,7 @@ import csv
 import difflib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
@@ -12,7 +12,7 @@ from typing import Unpack
 from dlcli.data.assemble import OnBadImage, assemble_files
 from dlcli.data.files import open_input
 from dlcli.data.folder import SPLIT_OF
-from dlcli.data.listing import NUM_NAMED, CommonKeys, Listing, index_labels, name_some
+from dlcli.data.listing import NO_ALIASES, NUM_NAMED, CommonKeys, Listing, index_labels, name_some
 from dlcli.data.samples import SPLITS, Dataset, LeftOut
 from dlcli.data.scan import Progress, printable
 from dlcli.errors import InputError
@@ -42,6 +42,7 @@ def read_csv(
     group: str | None,
     on_bad_image: OnBadImage,
     classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
     progress: Progress | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
@@ -70,6 +71,7 @@ def read_csv(
         tuple(sorted({row.label for row in by_split["train"]})),
         source=str(table),
         trained=classes,
+        aliases=aliases,
     )
     listings = {
         name: Listing(

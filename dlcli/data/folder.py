@@ -1,14 +1,14 @@
 """Pictures in a folder for each class, directly under the root or under train, validation (or val) and test."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
 from dlcli.data.assemble import OnBadImage, assemble_files
-from dlcli.data.listing import CommonKeys, Listing, index_labels, name_some
+from dlcli.data.listing import NO_ALIASES, CommonKeys, Listing, index_labels, name_some
 from dlcli.data.samples import Dataset, LeftOut
-from dlcli.data.scan import Progress, find_pictures, list_folder, name_below, printable
+from dlcli.data.scan import Progress, find_pictures, hold_runs, list_folder, name_below, printable
 from dlcli.errors import InputError
 
 SPLIT_OF = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}  # by folder name
@@ -18,14 +18,19 @@ def read_folder(
     *,
     path: str | Path,
     on_bad_image: OnBadImage,
+    exclude: Sequence[str] = (),
     classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
     progress: Progress | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """The pictures of a folder, each labelled with the folder it lies in, at any depth.
 
-    ``classes`` are those of a trained model, where its labels are to be used; by default they are the folders' names,
-    sorted. ``progress`` is called with the number of pictures checked and their total.
+    Args:
+        exclude: patterns of the names of files that are left out.
+        classes: those of a trained model, where its labels are to be used. Default: the folders' names, sorted.
+        aliases: other names of these.
+        progress: is called with the number of pictures checked and their total.
 
     Raises:
         InputError: the folder's layout is not that of classes, or pictures cannot be read.
@@ -36,12 +41,14 @@ def read_folder(
     files: dict[str, tuple[Path, ...]] = {}
     labels: dict[str, list[str]] = {}
     for split, folder in split_folders.items():
-        pictures, others = _list_classes(folder, root, needs_all=split == "train" and classes is None)
+        pictures, others = _list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
         left_out += others
         names[split] = tuple(name_below(root, picture) for picture in pictures)
         files[split] = tuple(pictures)
         labels[split] = _class_names(folder, pictures)
-    known, indices = index_labels(labels, tuple(sorted(set(labels["train"]))), source=str(root), trained=classes)
+    known, indices = index_labels(
+        labels, tuple(sorted(set(labels["train"]))), source=str(root), trained=classes, aliases=aliases
+    )
     listings = {
         split: Listing(names=names[split], labels=indices[split], files=files[split]) for split in split_folders
     }
@@ -68,6 +75,7 @@ def class_folders(path: str | Path) -> tuple[str, ...]:
     """
     splits = _find_splits(Path(path))[0]
     folders = [folder for split in splits.values() for folder in list_folder(split)[0]]
+    folders = [folder for folder in folders if not hold_runs(list_folder(folder)[0])]
     return tuple(sorted({printable(folder.name) for folder in folders if not folder.name.startswith(".")}))
 
 
@@ -122,13 +130,15 @@ def _find_splits(root: Path) -> tuple[dict[str, Path], list[LeftOut], list[str]]
     return {split: splits[split] for split in ("train", "validation", "test") if split in splits}, left_out, warnings
 
 
-def _list_classes(folder: Path, root: Path, *, needs_all: bool) -> tuple[list[Path], list[LeftOut]]:
+def _list_classes(
+    folder: Path, root: Path, *, exclude: Sequence[str], needs_all: bool
+) -> tuple[list[Path], list[LeftOut]]:
     """The pictures in the class folders of one split, sorted, and what is left out.
 
     Raises:
         InputError: there is no class folder, or one holds no picture where all are needed.
     """
-    found, left_out = find_pictures(folder, root=root)
+    found, left_out = find_pictures(folder, root=root, exclude=exclude)
     pictures = [path for path in found if path.parent != folder]
     loose = [path for path in found if path.parent == folder]
     left_out += [LeftOut(name_below(root, path), "outside the class folders") for path in loose]

@@ -16,6 +16,7 @@ from dlcli.errors import InputError
 
 DEFAULT_VALIDATION = 0.1  # where the source has no validation split of its own
 DEFAULT_TEST = 0.2  # where the source comes without any split
+NO_ALIASES: Mapping[str, str] = {}
 NUM_NAMED = 10  # things named in one message; the rest is counted
 
 
@@ -59,11 +60,17 @@ class Listing:
 
 
 def index_labels(
-    labels: Mapping[str, Sequence[str]], classes: tuple[str, ...], *, source: str, trained: tuple[str, ...] | None
+    labels: Mapping[str, Sequence[str]],
+    classes: tuple[str, ...],
+    *,
+    source: str,
+    trained: tuple[str, ...] | None,
+    aliases: Mapping[str, str] = NO_ALIASES,
 ) -> tuple[tuple[str, ...], dict[str, Labels]]:
     """Turns class names, given by split, into the classes in the order of the outputs and each sample's index.
 
-    ``classes`` are those that train holds, in order; ``trained`` those of a trained model, which then count instead.
+    ``classes`` are those that train holds, in order; ``trained`` those of a trained model, which then count instead,
+    also under the other names that ``aliases`` has for them.
 
     Raises:
         InputError: there are fewer than two classes, or a split holds a class that is not among them.
@@ -74,6 +81,7 @@ def index_labels(
     known = classes if trained is None else trained
     position = {name: index for index, name in enumerate(known)}
     where = "train" if trained is None else "the trained model"
+    labels = {split: [aliases.get(name, name) for name in names] for split, names in labels.items()}
     for split, names in labels.items():
         strangers = sorted(set(names) - set(known))
         if strangers:

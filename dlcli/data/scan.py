@@ -1,5 +1,6 @@
 """Finding picture files, and decoding each of them once so that damage is known before any work is done."""
 
+import fnmatch
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,11 +66,12 @@ def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(workers().map(digest, files))
 
 
-def find_pictures(folder: Path, *, root: Path) -> tuple[list[Path], list[LeftOut]]:
+def find_pictures(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tuple[list[Path], list[LeftOut]]:
     """All the picture files below a folder, sorted by their path, and what else is there, named from ``root``.
 
-    Links to folders are followed, unless they lead back up. Hidden files and folders are left out, and files whose
-    suffix is no picture's.
+    Links to folders are followed, unless they lead back up. Hidden files and folders are left out, files whose suffix
+    is no picture's, folders of this program's runs, which hold plots, and what ``exclude`` names: patterns such as
+    ``*.gif`` of a file's name or of its path below the root.
 
     Raises:
         InputError: a folder cannot be listed.
@@ -77,6 +79,9 @@ def find_pictures(folder: Path, *, root: Path) -> tuple[list[Path], list[LeftOut
     found: list[Path] = []
     left_out: list[LeftOut] = []
     for path, reason in _walk(folder, parents=(os.path.realpath(root), os.path.realpath(folder))):
+        if reason is None:
+            pattern = next((p for p in exclude if _matches(name_below(root, path), p)), None)
+            reason = None if pattern is None else f"excluded by '{pattern}'"
         if reason is None:
             found.append(path)
         else:
@@ -120,6 +125,9 @@ def classify_file(path: Path) -> str | None:
 def _walk(folder: Path, parents: tuple[str, ...]) -> Iterator[tuple[Path, str | None]]:
     """What lies below a folder: each picture with None, all else with the reason why it is left out."""
     folders, files = list_folder(folder)
+    if len(parents) > 2 and hold_runs(folders):
+        yield folder, "a folder of runs"
+        return
     for path in files:
         yield path, classify_file(path)
     for path in folders:
@@ -132,6 +140,15 @@ def _walk(folder: Path, parents: tuple[str, ...]) -> Iterator[tuple[Path, str | 
             yield path, None  # named like a picture, so it is refused like a bad one, by name
         else:
             yield from _walk(path, (*parents, real))
+
+
+def hold_runs(folders: Sequence[Path]) -> bool:
+    """Whether one of them is a run of this program."""
+    return any((folder / "run.json").is_file() for folder in folders)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.rpartition("/")[2], pattern)
 
 
 def name_below(root: Path, path: Path) -> str:

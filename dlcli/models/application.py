@@ -1,14 +1,21 @@
 """The networks of keras.applications, by their names: as Keras builds them, without its classifier."""
 
+import contextlib
+import io
+import os
+import sys
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
 import numpy as np
 
 from dlcli.errors import InputError
-from dlcli.models.layers import check_sides
+from dlcli.models.layers import BATCH_NORM_MOMENTUM, check_sides
+from dlcli.models.weights import DoNotFit, read_weights
 
 Tensor = Any  # a symbolic keras.KerasTensor
 
@@ -56,7 +63,7 @@ NETWORKS = {
 }  # fmt: skip
 
 IMAGENET_CLASSES = 1000
-UNREAD = 3e38  # stands in every weight until it is read from a file
+NO_OPTIONS: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,14 @@ class Parts:
     vector: Tensor | None
 
 
-def features(inputs: Tensor, *, network: str, with_top: bool) -> Parts:
+def features(inputs: Tensor, *, network: str, with_top: bool, options: Mapping[str, Any] = NO_OPTIONS) -> Parts:
     """Builds a network with first weights drawn at random, its layers named as Keras names them.
 
     Args:
         inputs: ``[batch, height, width, channels]``, scaled as the network wants them.
         network: a key of NETWORKS.
         with_top: build also what the paper has between maps and classifier: pooling, and whatever comes after it.
+        options: the function's own arguments: ``alpha``, ``depth_multiplier``, ``minimalistic``.
 
     Raises:
         InputError: the pictures are smaller than the network takes.
@@ -93,7 +101,11 @@ def features(inputs: Tensor, *, network: str, with_top: bool) -> Parts:
             input_tensor=inputs,
             input_shape=tuple(inputs.shape[1:]),
             **_keys(with_top),
+            **options,
         )
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):  # up to 0.999 there: hundreds of epochs of a small set
+            layer.momentum = BATCH_NORM_MOMENTUM
     return _parts(model, with_top=with_top)
 
 
@@ -131,79 +143,132 @@ def _parts(model: keras.Model, *, with_top: bool) -> Parts:
 # Weights --------------------------------------------------------------------------------------------------------------
 
 
-def load_weights(target: keras.Model, *, network: str, with_top: bool, file: str | None) -> None:
-    """Gives a network the weights that it has been trained to.
+def give_weights(
+    target: keras.Model, source: keras.Model, *, with_top: bool, logits: keras.layers.Dense | None = None
+) -> None:
+    """Gives a network the weights of another of the same kind.
 
     Args:
         target: the built network, from its scaled inputs to its maps, or to its vector with ``with_top``.
-        network: a key of NETWORKS.
-        with_top: whether it was built so.
-        file: weights that Keras has saved for this network, with or without a classifier of 1,000 classes
-            (``.weights.h5`` or ``.h5``); None for those trained on ImageNet, which Keras downloads and checks.
+        source: the network with weights, as `trained_model` gives it.
+        with_top: whether they were built so.
+        logits: a layer of 1,000 units that gets the classifier's weights; only with ``with_top``.
 
     Raises:
-        InputError: the weights cannot be had, or are not those of this network on as many channels.
+        InputError: the target is for pictures of another number of channels.
     """
-    if file is None:
-        source = _from_imagenet(NETWORKS[network], with_top=with_top)
-        name = f"the ImageNet weights of {network}"
-    else:
-        source = _from_file(network, file, with_top=with_top)
-        name = file
     parts = _parts(source, with_top=with_top)
     trained = keras.Model(source.input, parts.vector if with_top else parts.maps).weights
     if [weight.shape for weight in trained] != [weight.shape for weight in target.weights]:
         raise InputError(
-            f"{name}: are for pictures in colour. Set data.color_mode: rgb, or remove model.weights to train anew."
+            "the weights are for pictures in colour. Set data.color_mode: rgb, or remove model.weights to train anew."
         )
     for own, weight in zip(target.weights, trained, strict=True):
         own.assign(weight)
+    if logits is not None:
+        kernel, bias = [weight for layer in source.layers for weight in layer.weights][-2:]
+        logits.kernel.assign(keras.ops.reshape(kernel, logits.kernel.shape))  # of a 1x1 convolution in some networks
+        logits.bias.assign(bias)
 
 
-def _from_imagenet(net: Network, *, with_top: bool) -> keras.Model:
+def trained_model(
+    network: str, *, with_top: bool, file: str | None, options: Mapping[str, Any] = NO_OPTIONS
+) -> keras.Model:
+    """A network of keras.applications with the weights that it has been trained to.
+
+    Args:
+        network: a key of NETWORKS.
+        with_top: with its classifier.
+        file: weights that Keras has saved for this network, with or without a classifier of 1,000 classes
+            (``.weights.h5`` or ``.h5``); None for those trained on ImageNet, which Keras downloads and checks.
+        options: the function's own arguments.
+
+    Raises:
+        InputError: the weights cannot be had, or are not those of this network.
+    """
+    if file is None:
+        return imagenet_model(network, with_top=with_top, options=options)
+    return _from_file(network, file, with_top=with_top, options=options)
+
+
+def imagenet_model(network: str, *, with_top: bool, options: Mapping[str, Any] = NO_OPTIONS) -> keras.Model:
+    """The network with its weights of ImageNet, from Keras's cache or downloaded into it.
+
+    Raises:
+        InputError: they cannot be had.
+    """
+    net = NETWORKS[network]
     try:
-        return _function(net)(weights="imagenet", include_top=with_top, input_shape=(net.side, net.side, 3))
+        with _showing_downloads():
+            return _function(net)(
+                weights="imagenet", include_top=with_top, input_shape=(net.side, net.side, 3), **options
+            )
     except Exception as error:  # Keras raises a bare Exception for a network that fails
-        reason = str(error).splitlines()[0][:200]
+        raise InputError(_not_to_be_had(network, " ".join(str(error).split()))) from None
+
+
+@contextlib.contextmanager
+def _showing_downloads() -> Iterator[None]:
+    """Shows on stderr how Keras's downloads go, once one goes: what it says on stdout before is held back."""
+    with contextlib.redirect_stdout(_Held()):
+        yield
+
+
+class _Held(io.StringIO):
+    def write(self, text: str) -> int:
+        super().write(text)
+        if text.strip() and not text.startswith("Downloading"):
+            sys.stderr.write(self.getvalue())
+            self.seek(0)
+            self.truncate()
+        return len(text)
+
+
+def read_class_index() -> dict[str, list[str]]:
+    """ImageNet's classes as Keras has them: ``{"0": ["n01440764", "tench"], …}``, from its cache or downloaded.
+
+    Raises:
+        InputError: they cannot be had.
+    """
+    try:
+        with _showing_downloads():
+            decoded = keras.applications.imagenet_utils.decode_predictions(np.eye(IMAGENET_CLASSES), top=1)
+    except Exception as error:  # Keras raises a bare Exception for a network that fails
+        cache = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
         raise InputError(
-            f"the ImageNet weights of {net.function} are neither in Keras's cache (~/.keras/models) nor can they be "
-            f"downloaded ({reason}). Name a file of them in model.weights, or remove the key to train anew."
+            f"the names of ImageNet's classes are not in {cache / 'imagenet_class_index.json'} and cannot be "
+            f"downloaded ({' '.join(str(error).split())[:200]}). Name the file with --class-index FILE."
         ) from None
+    return {str(i): [number, name] for i, [(number, name, _)] in enumerate(decoded)}
 
 
-def _from_file(network: str, file: str, *, with_top: bool) -> keras.Model:
+def _not_to_be_had(network: str, reason: str) -> str:
+    """What to do without a network, or where there are no such weights."""
+    cache = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    address = next((word.rstrip(":,") for word in reason.split() if word.startswith("https://")), None)
+    if address is None:  # as for an alpha that was never trained
+        return f"there are no ImageNet weights of this {network}: {reason[:300]}"
+    return (
+        f"the ImageNet weights of {network} are not in {cache}, and {address} cannot be reached. Fetch that file where "
+        f"there is a network and put it there, name another with model.weights (--weights PATH), or train from random "
+        "weights with none."
+    )
+
+
+def _from_file(network: str, file: str, *, with_top: bool, options: Mapping[str, Any]) -> keras.Model:
     """The network with the weights in a file, with its classifier where ``with_top`` or else the file has one."""
     net = NETWORKS[network]
     reasons = []
     for has_classifier in (True,) if with_top else (False, True):
-        model = _function(net)(weights=None, include_top=has_classifier, input_shape=(net.side, net.side, 3))
+        model = _function(net)(weights=None, include_top=has_classifier, input_shape=(net.side, net.side, 3), **options)
         try:
-            _read_weights(model, file)
-        except (ValueError, KeyError, OSError, TypeError) as error:
-            reasons.append(" ".join(str(error).split())[:400])
+            read_weights(model, file)
+        except DoNotFit as error:
+            reasons.append(str(error))
             continue
         if has_classifier and not with_top:
             return keras.Model(model.input, _parts(model, with_top=True).maps)
         return model
     head = " with its classifier of 1,000 classes (head: paper needs it; head: average does not)" if with_top else ""
-    raise InputError(f"{file}: its weights do not fit {network}{head}. Keras says: {reasons[0]}")
-
-
-def _read_weights(model: keras.Model, file: str) -> None:
-    """Reads all of a model's weights from a file.
-
-    Raises:
-        ValueError: one is not there, of which Keras itself may say no more than a warning; or one is not finite.
-    """
-    floats = [weight for weight in model.weights if weight.dtype == "float32"]
-    for weight in floats:
-        weight.assign(np.full(weight.shape, UNREAD, np.float32))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.load_weights(file)
-    for weight in floats:
-        values = weight.numpy()
-        if (values == np.float32(UNREAD)).all():
-            raise ValueError(f"the file lacks {weight.path}")
-        if not np.isfinite(values).all():
-            raise ValueError(f"{weight.path} holds values that are not finite")
+    called = " ".join([network, *(f"{key}={value}" for key, value in options.items())])
+    raise InputError(f"{file}: its weights do not fit {called}{head}: {reasons[0]}")

@@ -18,8 +18,7 @@ def vector(
     Args:
         maps: ``[batch, height, width, channels]``; for ``flatten`` of known sides.
         pooling: keep all of them, or the mean or maximum of each.
-        dense: units of dense layers with ReLU after it.
-        dropout: proportion set to 0 in training after each dense layer, or after the pooling where there is none.
+        dense, dropout: as `dense_layers` has them.
 
     Returns:
         ``[batch, units]``.
@@ -31,18 +30,30 @@ def vector(
             x = keras.layers.GlobalAveragePooling2D(name="head_average")(maps)
         case "max":
             x = keras.layers.GlobalMaxPooling2D(name="head_max")(maps)
+    return dense_layers(x, dense=dense, dropout=dropout)
+
+
+def dense_layers(x: Tensor, *, dense: Sequence[int], dropout: float, name: str = "head") -> Tensor:
+    """Dense layers with ReLU.
+
+    Args:
+        x: ``[batch, units]``.
+        dense: units of each.
+        dropout: proportion set to 0 in training after each dense layer, or at once where there is none.
+        name: before the names of the layers.
+    """
     for number, units in enumerate(dense, start=1):
         x = keras.layers.Dense(
-            units, activation="relu", kernel_initializer=kernel_initializer("relu"), name=f"head_dense{number}"
+            units, activation="relu", kernel_initializer=kernel_initializer("relu"), name=f"{name}_dense{number}"
         )(x)
         if dropout > 0:
-            x = keras.layers.Dropout(dropout, name=f"head_dropout{number}")(x)
+            x = keras.layers.Dropout(dropout, name=f"{name}_dropout{number}")(x)
     if dropout > 0 and not dense:
-        x = keras.layers.Dropout(dropout, name="head_dropout")(x)
+        x = keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return x
 
 
-def classification(features: Tensor, *, num_classes: int) -> Tensor:
+def classification(features: Tensor, *, num_classes: int, l2: float = 0.0) -> Tensor:
     """A dense layer ``logits`` and its softmax ``probabilities``.
 
     Both compute in float32 whatever the dtype policy, so that a loss and an attack can take the logits as they are.
@@ -50,6 +61,7 @@ def classification(features: Tensor, *, num_classes: int) -> Tensor:
     Args:
         features: a vector for each sample, ``[batch, units]``.
         num_classes: at least 2.
+        l2: the loss gets so many times the sum of the kernel's squares.
 
     Returns:
         float32 probabilities ``[batch, num_classes]``; the logits are the output of the layer ``logits``.
@@ -64,5 +76,6 @@ def classification(features: Tensor, *, num_classes: int) -> Tensor:
         )
     if num_classes < 2:
         raise ValueError(f"a classification head must have at least 2 classes. Received {num_classes}.")
-    logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
+    penalty = keras.regularizers.L2(l2) if l2 else None
+    logits = keras.layers.Dense(num_classes, kernel_regularizer=penalty, dtype="float32", name="logits")(features)
     return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)

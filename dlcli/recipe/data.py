@@ -94,6 +94,8 @@ class Folder(ImageSource):
     """Source of the samples."""
     path: LocalPath
     """The folder, relative to the recipe's folder."""
+    exclude: tuple[Text, ...] = ()
+    """Patterns of files to leave out, by their names or their paths below `path`: `*.gif`, `train/ants/12*`."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about a picture that cannot be read: stop before training starts, or leave it out and count it."""
 
@@ -117,4 +119,11 @@ class Csv(ImageSource):
     """What to do about a picture that cannot be read: stop before training starts, or leave it out and count it."""
 
 
-ImageData = Annotated[Digits | KerasDataset | Npz | Folder | Csv, Field(discriminator="kind")]
+class NoData(ImageSource):
+    """None: for a network that was trained elsewhere and is evaluated with `dlcli evaluate --data`."""
+
+    kind: Literal["none"]
+    """Source of the samples."""
+
+
+ImageData = Annotated[Digits | KerasDataset | Npz | Folder | Csv | NoData, Field(discriminator="kind")]

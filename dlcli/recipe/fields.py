@@ -54,6 +54,22 @@ class Expected:
     words: str
 
 
+class WholeNumber:
+    """For a choice of whole numbers: ``50.0`` and ``true``, which equal some of them in Python, are none of them."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(_refuse_other_types, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(schema)
+
+
+def _refuse_other_types(value: Any) -> Any:
+    if type(value) is not int:
+        raise PydanticCustomError("whole_number", "expected a whole number")
+    return value
+
+
 class FractionsAllowed:
     """Lets a number be written as a quotient: ``8/255`` is read as 0.03137…"""
 
@@ -85,6 +101,11 @@ def _make_absolute(value: str, info: ValidationInfo) -> str:
     return os.path.abspath(os.path.join(info.context["folder"], os.path.expanduser(value)))
 
 
+def _make_path_absolute(value: str, info: ValidationInfo) -> str:
+    """The same but for run:NAME, which is looked for among the runs."""
+    return value if value.startswith("run:") else _make_absolute(value, info)
+
+
 Number = Annotated[float, FractionsAllowed()]
 PositiveNumber = Annotated[float, Gt(0), FractionsAllowed()]
 NonNegativeNumber = Annotated[float, Ge(0), FractionsAllowed()]
@@ -94,8 +115,10 @@ Count = Annotated[int, Gt(0)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]  # what NumPy's and Keras's generators take
 Text = Annotated[str, MinLen(1), Expected("text that is not empty")]
 LocalPath = Annotated[str, MinLen(1), AfterValidator(_make_absolute), Expected("a path")]
+PathOrRun = Annotated[str, MinLen(1), AfterValidator(_make_path_absolute), Expected("a path or run:NAME")]
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 RunName = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"),
+    StringConstraints(pattern=rf"^{RUN_NAME.pattern}$"),
     Expected("a name of at most 80 letters, digits, '.', '_' and '-' that starts with a letter or digit"),
 ]

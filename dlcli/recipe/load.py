@@ -58,7 +58,15 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> LoadedRecipe:
         InputError: the file cannot be read.
         RecipeError: the recipe is not valid; all its faults at once.
     """
-    text = read_bytes(path)
+    return load_text(read_bytes(path), path, overrides)
+
+
+def load_text(text: bytes, path: Path, overrides: Sequence[Override] = ()) -> LoadedRecipe:
+    """Loads a recipe that is not in a file; ``path`` is where it would lie, for messages and for paths in it.
+
+    Raises:
+        RecipeError: as for :func:`load`.
+    """
     tree = read_yaml(decode(text, str(path)), str(path))
     if not tree.complete:
         raise RecipeError(tree.faults)

@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
-from dlcli.recipe.fields import Count, FractionsAllowed, LocalPath, Proportion, Section
+from dlcli.recipe.fields import (
+    RUN_NAME,
+    Count,
+    FractionsAllowed,
+    NonNegativeNumber,
+    PathOrRun,
+    Proportion,
+    Section,
+    WholeNumber,
+)
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "linear"]
 
@@ -24,6 +33,13 @@ Preprocessing = Literal["unit", "symmetric", "caffe", "torch", "none"]
 class ImageModel(Section):
     """The keys that every image model has."""
 
+    l2: NonNegativeNumber = 0.0
+    """The loss gets l2 times the sum of the squared weights of the last layer: with few samples, such as 0.01."""
+
+
+class BuiltModel(ImageModel):
+    """The keys of the networks that are built from the recipe alone."""
+
     preprocessing: Preprocessing | None = None
     """What the network does first with pixels in [0, 255]: scale to [0, 1] (unit), [-1, 1] (symmetric) or not; as the
     weights of keras.applications want it: caffe (BGR, ImageNet's mean pixel taken off), torch (ImageNet's mean 0 and
@@ -31,6 +47,25 @@ class ImageModel(Section):
 
     Default: unit for images, none for signals and volumes; for `kind: application` what its weights want.
     """
+    weights: Literal["none", "imagenet"] | PathOrRun = "none"
+    """First weights of the layers before the head: drawn at random (none); trained on ImageNet (imagenet, which Keras
+    downloads for `kind: application`); those of a run (run:NAME); a file (.keras, .weights.h5 or .h5)."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.weights == "imagenet" and not isinstance(self, Application):
+            yield "weights", "imagenet is for kind: application, such as network: resnet50; name a file or run:NAME"
+        elif self.weights not in ("none", "imagenet"):
+            yield from rules_of_source("weights", self.weights, (".keras", ".weights.h5", ".h5"))
+
+
+def rules_of_source(key: str, source: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """What a file or run:NAME to take weights from must be called."""
+    if source.startswith("run:"):
+        if RUN_NAME.fullmatch(source.removeprefix("run:")) is None:
+            yield key, f"expected run: and the name of a run, such as run:flowers. Received '{source}'."
+    elif not source.endswith(suffixes):
+        words = "none, imagenet, run:NAME" if key == "weights" else "run:NAME"
+        yield key, f"expected {words}, or a file whose name ends in {' or '.join(suffixes)}"
 
 
 class ConvBlock(Section):
@@ -58,7 +93,7 @@ class ConvBlock(Section):
     """Proportion of the stage's outputs set to 0 in training."""
 
 
-class Convnet(ImageModel):
+class Convnet(BuiltModel):
     """A plain convolutional network: stages, then flattening or global pooling, then dense layers."""
 
     kind: Literal["convnet"]
@@ -77,7 +112,7 @@ class Convnet(ImageModel):
     """Proportion of the units set to 0 in training before each dense layer, the last one included."""
 
 
-class Lenet5(ImageModel):
+class Lenet5(BuiltModel):
     """LeNet-5 (LeCun et al. 1998) as it is built today: 61,706 parameters on 10 classes."""
 
     kind: Literal["lenet5"]
@@ -88,7 +123,7 @@ class Lenet5(ImageModel):
     """Pooling of the two stages (1998: a trainable average)."""
 
 
-class Mlp(ImageModel):
+class Mlp(BuiltModel):
     """A multilayer perceptron on the flattened picture."""
 
     kind: Literal["mlp"]
@@ -103,14 +138,16 @@ class Mlp(ImageModel):
     """Proportion of the units set to 0 in training after each hidden layer."""
 
 
-class Backbone(ImageModel):
+class Backbone(BuiltModel):
     """The keys of the networks that have been published for ImageNet: feature maps, and a head that makes a vector."""
 
     head: Literal["paper", "average", "max"] = "paper"
     """From the last feature maps to the classes: as in the paper, or by each map's mean or maximum."""
+    dense: tuple[Count, ...] = ()
+    """Units of dense layers with ReLU before the classes."""
     dropout: Proportion | None = None
-    """Proportion set to 0 in training before the classes. Default: the paper's (0.5 in VGG; 0.2 in SENet-154, PolyNet
-    and some of keras.applications; else 0)."""
+    """Proportion set to 0 in training before the classes, and after each dense layer. Default: the paper's (0.5 in VGG;
+    0.2 in SENet-154, PolyNet and some of keras.applications; else 0)."""
 
 
 class Scalable(Backbone):
@@ -125,12 +162,12 @@ class Vgg(Scalable):
 
     kind: Literal["vgg"]
     """Family of networks."""
-    depth: Literal[11, 13, 16, 19] = 16
+    depth: Annotated[Literal[11, 13, 16, 19], WholeNumber()] = 16
     """Layers with weights: configurations A, B, D and E."""
     batch_norm: bool = False
     """Normalise over the batch between each convolution and its ReLU; the convolution then has no bias."""
-    dense: tuple[Count, ...] = (4096, 4096)
-    """Units of the dense layers before the classes, each with dropout after it."""
+    dense: tuple[Count, ...] | None = None  # type: ignore[assignment]
+    """Units of dense layers with ReLU before the classes. Default: 4096 and 4096 in the paper's head, else none."""
 
 
 class Resnet(Scalable):
@@ -138,9 +175,9 @@ class Resnet(Scalable):
 
     kind: Literal["resnet"]
     """Family of networks."""
-    depth: Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110] = 50
+    depth: Annotated[Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110], WholeNumber()] = 50
     """Layers: 18 to 152 as for ImageNet; 20, 32, 44, 56 and 110 as for CIFAR-10, narrow and for small pictures."""
-    version: Literal[1, 2] = 1
+    version: Annotated[Literal[1, 2], WholeNumber()] = 1
     """Normalise and activate after each convolution (1) or before it (2)."""
     stem: Literal["imagenet", "small"] | None = None
     """The first layers: a 7x7 convolution and pooling, or one 3x3 convolution for small pictures.
@@ -149,6 +186,7 @@ class Resnet(Scalable):
     """
 
     def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
         if self.stem == "imagenet" and self.depth in (20, 32, 44, 56, 110):
             yield (
                 "stem",
@@ -180,7 +218,7 @@ class Dpn(Scalable):
 
     kind: Literal["dpn"]
     """Family of networks."""
-    depth: Literal[68, 92, 98, 131] = 92
+    depth: Annotated[Literal[68, 92, 98, 131], WholeNumber()] = 92
     """Layers."""
 
 
@@ -191,6 +229,20 @@ class Polynet(Scalable):
     """Family of networks."""
 
 
+NETWORKS_WITH = {
+    "alpha": ("mobilenet", "mobilenetv2", "mobilenetv3large", "mobilenetv3small"),
+    "depth_multiplier": ("mobilenet",),
+    "minimalistic": ("mobilenetv3large", "mobilenetv3small"),
+}
+"""The networks of keras.applications whose functions have an argument of that name."""
+
+
+def listed_with(key: str) -> str:
+    """Which networks have an argument, in words."""
+    names = NETWORKS_WITH[key]
+    return f"only {', '.join(names)} {'have' if len(names) > 1 else 'has'} it"
+
+
 class Application(Backbone):
     """A network of keras.applications, built by Keras."""
 
@@ -198,22 +250,52 @@ class Application(Backbone):
     """Family of networks."""
     network: ApplicationName
     """Name of the function in keras.applications, in small letters."""
-    weights: Literal["none", "imagenet"] | LocalPath = "none"
-    """First weights: drawn at random (none), trained on ImageNet (Keras downloads them), or a file of weights that
-    Keras saved for this network (.weights.h5 or .h5)."""
+    alpha: Annotated[float, Gt(0), Le(8), FractionsAllowed()] | None = None
+    """Factor on the numbers of filters of MobileNet, V2 and V3, such as 0.35. Default: 1."""
+    depth_multiplier: Annotated[int, Ge(1), Le(64)] | None = None
+    """Maps that MobileNet's depthwise convolutions make of each. Default: 1."""
+    minimalistic: bool | None = None
+    """MobileNetV3 without squeeze-and-excitation, hard swish and 5x5 convolutions. Default: false."""
 
     @property
     def scales_pixels_itself(self) -> bool:
         """Whether the network has its own scaling of raw pixels inside."""
         return self.network.startswith(("convnext", "efficientnet", "mobilenetv3"))
 
+    @property
+    def options(self) -> dict[str, float | int | bool]:
+        """Those of the function's own arguments that are given."""
+        given = {"alpha": self.alpha, "depth_multiplier": self.depth_multiplier, "minimalistic": self.minimalistic}
+        return {key: value for key, value in given.items() if value is not None}
+
     def rules(self) -> Iterator[tuple[str, str]]:
-        if self.weights not in ("none", "imagenet") and not self.weights.endswith(".h5"):
-            yield "weights", "expected none, imagenet, or a file whose name ends in .weights.h5 or .h5"
+        yield from super().rules()
+        for key in self.options:
+            if self.network not in NETWORKS_WITH[key]:
+                yield key, f"{self.network} has no such argument; {listed_with(key)}"
+        if self.dense and self.head == "paper":
+            yield "dense", "stands in place of the paper's own layers: set head to average or max"
         if self.scales_pixels_itself and self.preprocessing not in (None, "none"):
             yield "preprocessing", f"{self.network} scales raw pixels itself; remove the key"
 
 
+class Saved(ImageModel):
+    """A saved classifier without its last layer, and new layers in its place; its own scaling of pixels stays."""
+
+    kind: Literal["saved"]
+    """Family of networks."""
+    file: PathOrRun
+    """The model: run:NAME, or a .keras file."""
+    dense: tuple[Count, ...] = ()
+    """Units of dense layers with ReLU before the classes."""
+    dropout: Proportion = 0.0
+    """Proportion set to 0 in training before the classes, and after each dense layer."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_source("file", self.file, (".keras",))
+
+
 ImageClassifier = Annotated[
-    Convnet | Lenet5 | Mlp | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Application, Field(discriminator="kind")
+    Convnet | Lenet5 | Mlp | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Application | Saved,
+    Field(discriminator="kind"),
 ]

@@ -21,8 +21,8 @@ Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
 FeatureStage = Annotated[
     str,
-    StringConstraints(pattern=r"^(all|head|stage[1-9][0-9]*)$"),
-    Expected("all, head, a stage such as stage3"),
+    StringConstraints(pattern=r"^(all|head|last_stage|stage[1-9][0-9]*)$"),
+    Expected("all, head, last_stage, a stage such as stage3"),
 ]
 
 
@@ -196,7 +196,19 @@ class Stage(Section):
     learning_rate: PositiveNumber | None = None
     """The rate that this stage's schedule starts from. Default: the optimizer's."""
     trainable: FeatureStage | Count = "all"
-    """What is trained: all, head (after the features), a stage such as stage3 and what follows, the last N layers."""
+    """What is trained: all, head (after the features), last_stage (of the network, and the head), a stage such as
+    stage3 and what follows, the last N layers that have weights.
+
+    What comes before is as in inference: without dropout, batch normalisation by its own statistics.
+    """
+    batch_norm: Literal["train", "freeze"] | None = None
+    """Batch normalisation before the head: trained, or kept as it is with its statistics. Default: freeze where the
+    model begins with weights from elsewhere, else train."""
+    rate_decay: PositiveProportion | None = None
+    """Discriminative rates: the head has the full rate, each stage of the network before it this times the next's."""
+    augment: bool = True
+    """Whether the `augment` section's random changes are made. Without them, what a frozen part of the network makes of
+    each picture is computed once."""
 
 
 class Train(Section):
@@ -243,6 +255,10 @@ class Train(Section):
                 "gradient_accumulation",
                 f"must be at most batch_size, {self.batch_size}. Received {self.gradient_accumulation}.",
             )
+        if self.ema is not None:
+            for i, stage in enumerate(self.stages):
+                if stage.rate_decay is not None:
+                    yield f"stages.{i}.rate_decay", "cannot stand beside ema, which averages steps of the full rate"
         names = [stage.name for stage in self.stages]
         for i, name in enumerate(names):
             if name in names[:i]:

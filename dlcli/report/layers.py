@@ -205,6 +205,7 @@ class _Reader:
     def read(self, model: Any, inputs: Any, prefix: str) -> Any:
         """Returns the model's outputs on these inputs (symbolic tensors, as are all here)."""
         if isinstance(model, keras.Sequential):
+            (inputs,) = _tensors(inputs)  # a list of one where the model is the whole
             for layer in model.layers:
                 inputs = self.call(layer, prefix)(inputs)
             return inputs
@@ -218,7 +219,11 @@ class _Reader:
             name = prefix + layer.name
             if _can_be_opened(layer):
                 return self.read(layer, args[0], prefix=f"{name}/")
-            outputs = layer.compute_output_spec(*args, **kwargs)
+            try:
+                outputs = layer.compute_output_spec(*args, **kwargs)
+            except Exception as error:  # a layer may raise anything on shapes that it was not made for
+                reason = " ".join(str(error).split())[:200]
+                raise ValueError(f"the layer '{name}' ({type(layer).__name__}) cannot be read: {reason}") from None
             arguments = inspect.signature(layer.call).bind(*args, **kwargs).arguments
             inputs = _tensors(list(arguments.values()))  # in the order of the signature
             input_shapes, output_shapes = _sample_shapes(inputs), _sample_shapes(outputs)

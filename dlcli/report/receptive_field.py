@@ -32,6 +32,7 @@ class Window:
 ALL = Window(None)
 POINTWISE = (
     *(layers.BatchNormalization, layers.LayerNormalization, layers.RMSNormalization, layers.UnitNormalization),
+    layers.Normalization,
     *(layers.Dense, layers.EinsumDense, layers.Concatenate, layers.Identity, layers.Masking),
     *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D),
     *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),

@@ -2,7 +2,8 @@
 
     checkpoints/<epochs done>-<step>/variables.npz   every variable: model, optimizer, averages, seed generators, sums
                                      state.json      where training stands: stage, epoch, step, best score, patience
-                                     manifest.json   sizes and SHA-256 of the two
+                                     manifest.json   sizes and SHA-256 of the two, and the name of the next:
+    checkpoints/frozen-<stage>/      variables.npz   variables that no step of a stage changes, written once
     checkpoints.json                                 names the last one and the best one
 
 A folder is written under another name and renamed when it is complete; then ``checkpoints.json`` is replaced; then
@@ -43,23 +44,41 @@ class Damaged(Exception):
     """A checkpoint is incomplete or its bytes are not those that were written; the text says which file and how."""
 
 
-def save(run: RunDir, name: str, variables: Variables, state: Mapping[str, Any], *, best: bool) -> None:
+def save(
+    run: RunDir,
+    name: str,
+    variables: Variables,
+    state: Mapping[str, Any],
+    *,
+    best: bool,
+    frozen: Sequence[Any] = (),
+    frozen_name: str = "",
+) -> None:
     """Saves a checkpoint and makes it the last one, and the best one if it is.
+
+    Args:
+        frozen: those of the variables that do not change; they are saved once under ``frozen_name``.
 
     Raises:
         OSError: it could not be written; the earlier ones stand.
         FloatingPointError: a variable is not finite; nothing was written.
     """
+    still = {id(variable) for variable in frozen}
+    by_key = _by_key(variables)
     arrays = {}
-    for group, members in variables.items():
-        for position, variable in enumerate(members):
-            array = np.asarray(variable)
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise FloatingPointError(f"{group} variable '{getattr(variable, 'path', variable.name)}'")
-            arrays[f"{group}/{position:04d}"] = array
+    for key, variable in by_key.items():
+        if id(variable) in still:
+            continue
+        array = np.asarray(variable)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise FloatingPointError(f"{key.split('/')[0]} variable '{getattr(variable, 'path', variable.name)}'")
+        arrays[key] = array
+    if still and not (run.checkpoints / frozen_name).exists():
+        kept = {key: np.asarray(variable) for key, variable in by_key.items() if id(variable) in still}
+        _write(run.checkpoints / frozen_name, kept, {})
     folder = run.checkpoints / name
     if not folder.exists():  # the same point may be reached again after a resume; the content is then the same
-        _write(folder, arrays, state)
+        _write(folder, arrays, state, frozen_name=frozen_name if still else None)
     names = {**_names(run), "last": name}
     if best:
         names["best"] = name
@@ -67,7 +86,13 @@ def save(run: RunDir, name: str, variables: Variables, state: Mapping[str, Any],
     remove_unnamed(run)
 
 
-def _write(folder: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+def _by_key(variables: Variables) -> dict[str, Any]:
+    return {f"{group}/{i:04d}": member for group, members in variables.items() for i, member in enumerate(members)}
+
+
+def _write(
+    folder: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any], *, frozen_name: str | None = None
+) -> None:
     temporary = folder.with_name(f"{TEMPORARY}{os.getpid()}-{folder.name}")
     temporary.mkdir(parents=True)
     try:
@@ -77,7 +102,11 @@ def _write(folder: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, A
             "variables.npz": buffer.getvalue(),
             "state.json": json.dumps(state, allow_nan=False, indent=1).encode(),
         }
-        manifest = {n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in contents.items()}
+        manifest: dict[str, Any] = {
+            n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in contents.items()
+        }
+        if frozen_name is not None:
+            manifest["frozen"] = frozen_name
         for file_name, content in {
             **contents,
             "manifest.json": json.dumps(manifest, indent=1).encode(),
@@ -99,9 +128,18 @@ def _names(run: RunDir) -> dict[str, str]:
 def remove_unnamed(run: RunDir) -> None:
     """Removes checkpoints that checkpoints.json no longer names: older ones, and what a kill left of that."""
     named = set(_names(run).values())
+    named |= {frozen for frozen in (_frozen_of(run.checkpoints / name) for name in named) if frozen}
     for folder in run.checkpoints.iterdir():
         if folder.name not in named:
             shutil.rmtree(folder)
+
+
+def _frozen_of(folder: Path) -> str | None:
+    """The name of the folder with a checkpoint's frozen variables; None where it has none, or cannot be read."""
+    try:
+        return str(json.loads((folder / "manifest.json").read_bytes())["frozen"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def load(run: RunDir, which: str) -> Saved:
@@ -115,20 +153,27 @@ def load(run: RunDir, which: str) -> Saved:
     if which not in names:
         raise InputError(f"{run.path}: holds no checkpoint yet. Train it anew: dlcli train {run.config}")
     folder = run.checkpoints / names[which]
-    contents = {}
     try:
-        if folder.parent != run.checkpoints:
-            raise Damaged(f"{run.path}/checkpoints.json: '{names[which]}' is no checkpoint's name")
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        for file_name in FILES:
-            content = (folder / file_name).read_bytes()
-            if hashlib.sha256(content).hexdigest() != manifest[file_name]["sha256"]:
-                raise Damaged(f"{folder / file_name}: its SHA-256 is not the one in manifest.json")
-            contents[file_name] = content
-        arrays = _read_arrays(contents["variables.npz"])
-        return Saved(folder.name, arrays, json.loads(contents["state.json"]))
+        arrays, state = _read(run, folder)
+        frozen = _frozen_of(folder)
+        if frozen is not None:
+            arrays |= _read(run, run.checkpoints / frozen)[0]
+        return Saved(folder.name, arrays, state)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise Damaged(f"{folder}: {error}") from None
+
+
+def _read(run: RunDir, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    if folder.parent != run.checkpoints:
+        raise Damaged(f"{run.path}/checkpoints.json: '{folder.name}' is no checkpoint's name")
+    contents = {}
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    for file_name in FILES:
+        content = (folder / file_name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != manifest[file_name]["sha256"]:
+            raise Damaged(f"{folder / file_name}: its SHA-256 is not the one in manifest.json")
+        contents[file_name] = content
+    return _read_arrays(contents["variables.npz"]), json.loads(contents["state.json"])
 
 
 def _read_arrays(content: bytes) -> dict[str, np.ndarray]:
@@ -178,17 +223,30 @@ def restore(saved: Saved, variables: Variables) -> None:
     Raises:
         InputError: it does not hold what these variables need, all of it and no more.
     """
-    expected = {f"{group}/{i:04d}": member for group, members in variables.items() for i, member in enumerate(members)}
+    expected = _by_key(variables)
     if expected.keys() != saved.arrays.keys():
         raise InputError(
             f"checkpoint {saved.name}: holds {len(saved.arrays)} variables where the run's recipe "
             f"has {len(expected)}. It was made by another version of dlcli or Keras: see run.json for which."
         )
-    for key, variable in expected.items():
-        array = saved.arrays[key]
-        if tuple(array.shape) != tuple(variable.shape):
+    _assign(saved, expected)
+
+
+def restore_group(saved: Saved, group: str, variables: Sequence[Any]) -> None:
+    """Gives the variables of one group the values of a checkpoint.
+
+    Raises:
+        InputError: it does not hold what they need.
+    """
+    _assign(saved, _by_key({group: variables}))
+
+
+def _assign(saved: Saved, variables: Mapping[str, Any]) -> None:
+    for key, variable in variables.items():
+        found = saved.arrays[key].shape if key in saved.arrays else None
+        if found != tuple(variable.shape):
             raise InputError(
-                f"checkpoint {saved.name}: {key} has shape {array.shape}; the model needs {tuple(variable.shape)}."
+                f"checkpoint {saved.name}: {key} has shape {found}; the model needs {tuple(variable.shape)}."
             )
-    for key, variable in expected.items():
+    for key, variable in variables.items():
         variable.assign(saved.arrays[key])

@@ -7,7 +7,9 @@ data; it gives back metrics.csv and checkpoints in the run directory.
 import contextlib
 import dataclasses
 import math
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -48,11 +50,35 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What a stage computes with, where that is not simply the model on the data.
+
+    Attributes:
+        model: called with ``training=True``: the whole model, or what comes after a front that stays as it is.
+        train_data: of the inputs of ``model``, or of ``front`` where there is one.
+        evaluated: what is evaluated on ``validation_data``: the model, or what comes after the front.
+        validation_data: None without validation.
+        front: what comes before ``model``, where each step computes it.
+        frozen: variables that the stage does not change.
+        rate_factor: gives the factor on the learning rate of each trainable variable.
+    """
+
+    model: keras.Model
+    train_data: Data
+    evaluated: keras.Model
+    validation_data: Data | None
+    front: keras.Model | None = None
+    frozen: Sequence[Any] = ()
+    rate_factor: Callable[[Any], float] | None = None
+
+
+@dataclass(frozen=True)
 class Stage:
     """A part of training with its own optimizer, schedule and patience.
 
     Attributes:
-        prepare: makes the model's layers trainable or not for this stage; called before the optimizer is made.
+        prepare: makes the model's layers trainable or not for this stage, and gives what it computes with (None: the
+            model on the data); called before the optimizer is made.
         optimizer: makes a new, unbuilt Keras optimizer for the given trainable variables.
         learning_rate: the rate that the schedule starts from, for the plateau's minimum.
     """
@@ -62,7 +88,7 @@ class Stage:
     rate: Rate
     learning_rate: float
     optimizer: Callable[[Sequence[Any]], keras.optimizers.Optimizer]
-    prepare: Callable[[], None]
+    prepare: Callable[[], Parts | None]
 
 
 @dataclass(frozen=True)
@@ -146,6 +172,9 @@ class Observer(Protocol):
     ) -> None:
         """Some steps of an epoch (counted from 1) were taken; the loss is the epoch's mean so far."""
 
+    def stopping(self) -> None:
+        """A signal came, which is heeded after the step; called from another thread."""
+
     def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
         """An epoch is over; ``row`` is its line of metrics.csv."""
 
@@ -179,12 +208,8 @@ class Loop:
         self._steps_a_call = 1
         self._checkpointed_at = time.monotonic()
         self.state = State()
-        self._begin_stage()
-        self._evaluation = (
-            None
-            if validation_data is None
-            else EvaluationStep(model=model, objective=validation_objective, data=validation_data)
-        )
+        self._validation_objective = validation_objective
+        self._has_begun = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -204,17 +229,30 @@ class Loop:
 
     # Variables and checkpoints ----------------------------------------------------------------------------------------
 
+    def _ensure_begun(self) -> None:
+        if not self._has_begun:  # what a stage computes with may take long to make: only when it is wanted
+            self._begin_stage()
+
     def _begin_stage(self) -> None:
+        self._has_begun = True
         stage = self._stages[min(self.state.stage, len(self._stages) - 1)]
-        stage.prepare()
-        self._optimizer = stage.optimizer(self._model.trainable_variables)
-        self._optimizer.build(self._model.trainable_variables)
-        batch_size = self._train_data.batch_size
+        parts = stage.prepare() or Parts(self._model, self._train_data, self._model, self._validation_data)
+        self._parts = parts
+        self._optimizer = stage.optimizer(parts.model.trainable_variables)
+        self._optimizer.build(parts.model.trainable_variables)
+        batch_size = parts.train_data.batch_size
+        self._evaluation = (
+            None
+            if parts.validation_data is None
+            else EvaluationStep(model=parts.evaluated, objective=self._validation_objective, data=parts.validation_data)
+        )
         self._step = TrainStep(
-            model=self._model,
+            model=parts.model,
+            front=parts.front,
+            rate_factor=parts.rate_factor,
             optimizer=self._optimizer,
             objective=self._train_objective,
-            data=self._train_data,
+            data=parts.train_data,
             rate=stage.rate,
             clipping=self._settings.clipping,
             num_parts=self._settings.num_parts,
@@ -237,8 +275,17 @@ class Loop:
         Raises:
             CheckFailed: a weight is not finite; the last checkpoint stands.
         """
+        self._ensure_begun()
         try:
-            checkpoint.save(self._run, self.state.name, self._variables(), dataclasses.asdict(self.state), best=best)
+            checkpoint.save(
+                self._run,
+                self.state.name,
+                self._variables(),
+                dataclasses.asdict(self.state),
+                best=best,
+                frozen=self._parts.frozen,
+                frozen_name=f"frozen-{self.state.stage:02d}",
+            )
         except FloatingPointError as error:
             raise self._not_finite(str(error)) from None
         self._checkpointed_at = time.monotonic()
@@ -271,6 +318,9 @@ class Loop:
             self.state = State.from_dict(saved.state)
         except (TypeError, KeyError, AttributeError):
             raise InputError(f"checkpoint {saved.name}: its state.json is none that dlcli wrote.") from None
+        checkpoint.restore_group(
+            saved, "model", self._model.variables
+        )  # what the stage computes with may depend on them
         self._begin_stage()
         checkpoint.restore(saved, self._variables())
 
@@ -282,7 +332,7 @@ class Loop:
             raise CheckFailed(f"{damage}. The best model cannot be saved.") from None
         checkpoint.restore(saved, self._variables())
         if self._settings.ema:
-            self._optimizer.finalize_variable_values(self._model.trainable_variables)
+            self._optimizer.finalize_variable_values(self._parts.model.trainable_variables)
 
     def extend(self) -> None:
         """Opens the last stage of a finished run again, with patience anew. To do it twice is to do it once."""
@@ -302,13 +352,14 @@ class Loop:
         if not self._run.metrics.exists():
             replace_file(self._run.metrics, csv_text(self.columns, []))
         self._checkpointed_at = time.monotonic()
-        with self._heeding_signals():
-            for index in range(self.state.stage, len(self._stages)):
-                if index != self.state.stage:
-                    self.state.start_stage(index)
-                    self._begin_stage()
-                stage = self._stages[index]
-                self._observer.stage(stage.name, stage.num_epochs)
+        for index in range(self.state.stage, len(self._stages)):
+            stage = self._stages[index]
+            if index != self.state.stage:
+                self.state.start_stage(index)
+                self._has_begun = False
+            self._observer.stage(stage.name, stage.num_epochs)
+            self._ensure_begun()
+            with self._heeding_signals():
                 while not self._is_over(stage):
                     self.train_epoch()
                     self._end_epoch(stage)
@@ -320,7 +371,8 @@ class Loop:
 
     def train_epoch(self) -> None:
         """Takes the steps of the current epoch that are still to take; without validation or checkpoint at its end."""
-        state, data = self.state, self._train_data
+        self._ensure_begun()
+        state, data = self.state, self._parts.train_data
         source = data.source(state.epoch, state.epoch_step)
         while state.epoch_step < data.num_steps:
             num_steps = self._next_call(data.num_steps - state.epoch_step)
@@ -399,9 +451,9 @@ class Loop:
             self._step.rate_factor = max(self._step.rate_factor * plateau.factor, smallest)
 
     def _validate(self) -> dict[str, float]:
-        if self._evaluation is None or self._validation_data is None:
+        data = self._parts.validation_data
+        if self._evaluation is None or data is None:
             return {}
-        data = self._validation_data
         with self._averaged_weights():
             self._evaluation.reset()
             source = data.source(0)
@@ -418,7 +470,7 @@ class Loop:
         if not self._settings.ema:
             yield
             return
-        variables = self._model.trainable_variables
+        variables = self._parts.model.trainable_variables
         own = [tf.identity(variable.value) for variable in variables]
         self._optimizer.finalize_variable_values(variables)
         try:
@@ -447,6 +499,10 @@ class Loop:
                 raise KeyboardInterrupt
             self._signal = number
 
+        with self._announcing_signals():
+            yield from self._heeding(note)
+
+    def _heeding(self, note: Callable[[int, FrameType | None], None]) -> Iterator[None]:
         heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
         earlier = {number: signal.signal(number, note) for number in heeded}
         try:
@@ -454,6 +510,29 @@ class Loop:
         finally:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def _announcing_signals(self) -> Iterator[None]:
+        """Within it, the observer is told of a signal at once, even while the main thread compiles a step."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        earlier = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+        def announce() -> None:
+            while number := os.read(reader, 1):
+                if number[0] in (signal.SIGINT, signal.SIGTERM):
+                    self._observer.stopping()
+                    return
+
+        thread = threading.Thread(target=announce, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(earlier)
+            os.close(writer)
+            thread.join()
+            os.close(reader)
 
     def _stop_if_asked(self, *, saved: bool) -> None:
         if self._signal is None:

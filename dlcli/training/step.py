@@ -73,6 +73,8 @@ class TrainStep:
         num_parts: parts in which a batch is computed, one after another.
         part_size: samples of a part (the last may be smaller).
         loss_scaling: float16 only: scales the loss so that gradients do not underflow, and skips a step that overflows.
+        front: what stands before ``model`` and stays as it is: called in inference mode.
+        rate_factor: gives the factor on the learning rate of each trainable variable.
     """
 
     def __init__(
@@ -87,7 +89,10 @@ class TrainStep:
         num_parts: int,
         part_size: int,
         loss_scaling: bool,
+        front: keras.Model | None = None,
+        rate_factor: Callable[[Any], float] | None = None,
     ) -> None:
+        self._front = front
         self._model = model
         self._optimizer = optimizer
         self._objective = objective
@@ -98,6 +103,7 @@ class TrainStep:
         self._part_size = part_size
         self._loss_scaling = loss_scaling
         self._trainable = [variable.value for variable in model.trainable_variables]
+        self._rate_factors = None if rate_factor is None else [rate_factor(v) for v in model.trainable_variables]
         self._strategy = tf.distribute.get_strategy()
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)  # within the stage
         self._rate_factor = tf.Variable(1.0, dtype=tf.float32, trainable=False)  # of reduce on plateau
@@ -201,7 +207,15 @@ class TrainStep:
         # the optimizer sums over the replicas by itself: hand it its share of what is summed already
         num_replicas = self._strategy.num_replicas_in_sync
         shares = gradients if num_replicas == 1 else [gradient / num_replicas for gradient in gradients]
+        if self._rate_factors is None:
+            self._optimizer.apply(shares, self._model.trainable_variables)
+            return
+        before = [tf.identity(value) for value in self._trainable]
         self._optimizer.apply(shares, self._model.trainable_variables)
+        # every optimizer's step is proportional to the rate: a part of the step is the step at that part of the rate
+        for variable, old, factor in zip(self._trainable, before, self._rate_factors, strict=True):
+            if factor != 1.0:
+                variable.assign(old + factor * (variable - old))
 
     def _all_sum(self, value: Any) -> Any:
         if self._strategy.num_replicas_in_sync == 1:
@@ -211,9 +225,10 @@ class TrainStep:
     def _gradients(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Sums of a part of a batch, and its part of the gradient of the batch's loss, times the loss scale."""
         objective = self._objective
+        x = batch["x"] if self._front is None else self._front(batch["x"], training=False)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
-            outputs = self._model(batch["x"], training=True)
+            outputs = self._model(x, training=True)
             weights = objective.loss_weight(batch)
             loss_sum = tf.reduce_sum(weights * objective.loss(outputs, batch))
             # regularisation has its full weight once in a batch, however it is divided

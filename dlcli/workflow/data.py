@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ from dlcli.data.csv_file import read_csv
 from dlcli.data.digits import read_digits
 from dlcli.data.folder import read_folder
 from dlcli.data.keras_datasets import read_keras_dataset
-from dlcli.data.listing import CommonKeys
+from dlcli.data.listing import NO_ALIASES, CommonKeys
 from dlcli.data.mixing import Mixing
 from dlcli.data.npz import read_npz
 from dlcli.data.samples import Dataset, Samples
 from dlcli.data.statistics import channel_statistics, whitening_matrix
 from dlcli.errors import InputError
 from dlcli.recipe.augment import Augment
-from dlcli.recipe.data import Csv, Digits, Folder, ImageData, KerasDataset, Npz
+from dlcli.recipe.data import Csv, Digits, Folder, ImageData, KerasDataset, NoData, Npz
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.model import BuiltModel
 from dlcli.workflow.model import Standardization, scale_input
 from dlcli.workflow.talk import Talk
 
@@ -48,11 +49,18 @@ def open_dataset(loaded: LoadedRecipe, talk: Talk) -> Dataset:
     return read_dataset(loaded.recipe.data, talk)
 
 
-def read_dataset(section: ImageData, talk: Talk, *, classes: tuple[str, ...] | None = None) -> Dataset:
+def read_dataset(
+    section: ImageData,
+    talk: Talk,
+    *,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+) -> Dataset:
     """Reads the data of a ``data`` section.
 
     Args:
         classes: of a trained model, in the order of its outputs, whose labels are to be used.
+        aliases: other names of these classes, which folders and tables may have.
 
     Raises:
         InputError: they cannot be used.
@@ -86,7 +94,9 @@ def read_dataset(section: ImageData, talk: Talk, *, classes: tuple[str, ...] | N
             return read_folder(
                 path=section.path,
                 on_bad_image=section.on_bad_image,
+                exclude=section.exclude,
                 classes=classes,
+                aliases=aliases,
                 progress=talk.reading,
                 **common,
             )
@@ -99,8 +109,13 @@ def read_dataset(section: ImageData, talk: Talk, *, classes: tuple[str, ...] | N
                 group=section.group,
                 on_bad_image=section.on_bad_image,
                 classes=classes,
+                aliases=aliases,
                 progress=talk.reading,
                 **common,
+            )
+        case NoData():
+            raise InputError(
+                "data.kind: none: there are no samples. Name some: with --data, or in the recipe's data section."
             )
 
 
@@ -133,6 +148,8 @@ def section_for(path: Path, trained_on: ImageData, pictures: dict[str, Any]) -> 
     if isinstance(trained_on, (Folder, Csv)) and path.suffix != ".npz":
         common["on_bad_image"] = trained_on.on_bad_image
     if path.is_dir():
+        if isinstance(trained_on, Folder):
+            common["exclude"] = trained_on.exclude
         return Folder(kind="folder", **common)
     if path.suffix == ".csv":
         columns = (
@@ -271,7 +288,7 @@ def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardizati
     """Fits on the training split what of the network's input the ``augment`` section wants fitted."""
     recipe = loaded.recipe
     augment = recipe.augment
-    if augment is None or not augment.centers_features:
+    if augment is None or not augment.centers_features or not isinstance(recipe.model, BuiltModel):
         return Standardization()
     inputs = keras.Input(shape=samples.shape, dtype="float32")
     scaled = keras.Model(inputs, scale_input(inputs, recipe.model, augment))

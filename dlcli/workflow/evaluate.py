@@ -45,7 +45,7 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
         name, samples = _own_split(dataset, split, run)
         source = "the run's own"
     else:
-        name, samples = _other_data(data, loaded, run.read_info(), classes, split, talk)
+        name, samples = _other_data(data, loaded, run, classes, split, talk)
         source = str(data.absolute())
     name = _free_name(run, name, source)
     if samples.shape != model.input_shape[1:]:
@@ -86,10 +86,10 @@ def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, S
 
 
 def _other_data(
-    data: Path, loaded: LoadedRecipe, info: dict[str, Any], classes: tuple[str, ...], split: str | None, talk: Talk
+    data: Path, loaded: LoadedRecipe, run: RunDir, classes: tuple[str, ...], split: str | None, talk: Talk
 ) -> tuple[str, Samples]:
     """The samples to evaluate on, and the name of the evaluation's folder: the data's own name, and the split's."""
-    pictures = info["data"]["pictures"] or {}
+    pictures = run.read_info()["data"]["pictures"] or {}
     pictures = pictures and {**pictures, "image_size": tuple(pictures["image_size"])}
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
@@ -98,7 +98,7 @@ def _other_data(
         section = section.model_copy(update=pictures)
     else:
         section = section_for(data, loaded.recipe.data, pictures)
-    dataset = read_dataset(section, talk, classes=classes)
+    dataset = read_dataset(section, talk, classes=classes, aliases=run.read_aliases())
     if split is None:
         split = next(name for name in ("test", "validation", "train") if name in dataset.splits)
     if split not in dataset.splits:

@@ -1,5 +1,7 @@
 """A training job: recipe, data and network, checked against each other and built, before anything is written."""
 
+import functools
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +11,27 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.batches import Batches
-from dlcli.data.samples import Dataset
+from dlcli.data.samples import Dataset, Samples
 from dlcli.errors import InputError
+from dlcli.recipe.faults import RecipeError
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.train import Train
+from dlcli.recipe.model import Application, ImageClassifier, Saved
+from dlcli.recipe.train import Stage, Train
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_text, table_text, training_memory
 from dlcli.rundir import RunDir
 from dlcli.training import objective
 from dlcli.training.grouped import speed_up_kernel_gradients
-from dlcli.training.loop import Loop
+from dlcli.training.loop import Loop, Parts
 from dlcli.workflow.data import batches, check_augment, fit_standardization, in_memory, is_kept_in_memory, open_dataset
-from dlcli.workflow.model import Classifier, Standardization, build_classifier, load_weights, set_trainable
+from dlcli.workflow.depth import rate_factors, set_trainable, split_front
+from dlcli.workflow.features import FeatureCache, feature_batches
+from dlcli.workflow.model import Classifier, Standardization, build_classifier, find_weights, load_weights
 from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
+
+MAX_LISTED = 12  # classes whose samples are counted in the first lines
+MAX_LEFT_OUT = 5  # files named there that are left out
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Job:
     dataset: Dataset
     classifier: Classifier
     standardization: Standardization
+    train_samples: Samples
+    validation_samples: Samples | None
     train_data: Batches
     validation_data: Batches | None
     best_metric: str
@@ -46,9 +57,10 @@ class Job:
             speed_up_kernel_gradients(self.classifier.model)
         steps = self.train_data.num_steps
         num_classes = len(self.dataset.classes)
+        cache = FeatureCache(run.path.parent, self.talk)
         stages = [
             make_stage(
-                section, train, steps_per_epoch=steps, set_trainable=lambda depth: set_trainable(self.classifier, depth)
+                section, train, steps_per_epoch=steps, prepare=functools.partial(self.prepare_stage, section, cache)
             )
             for section in stage_sections(train)
         ]
@@ -65,6 +77,71 @@ class Job:
             settings=make_settings(train, best_metric=self.best_metric),
             observer=observer,
         )
+
+    def prepare_stage(self, section: Stage, cache: FeatureCache) -> Parts:
+        """Makes layers trainable or not, and says what the stage computes with.
+
+        What stands before all that is trained is computed in inference mode: once for each sample where samples are not
+        changed at random, else in every step.
+        """
+        self.set_depth(section)
+        model, validation = self.classifier.logits, self.validation_data
+        front = None if section.trainable == "all" else split_front(self.classifier)
+        factor = None if section.rate_decay is None else rate_factors(self.classifier, section.rate_decay)
+        if front is None:
+            train_data = self.train_data if section.augment else self._plain_batches()
+            parts = Parts(model, train_data, model, validation, rate_factor=factor)
+        elif section.augment and self.train_data.is_random:
+            parts = Parts(
+                *(front[1], self.train_data, model, validation),
+                front=front[0],
+                frozen=front[0].variables,
+                rate_factor=factor,
+            )
+        else:
+            parts = Parts(
+                *(front[1], self._features("train", front[0], cache), front[1]),
+                self._features("validation", front[0], cache) if self.validation_samples is not None else None,
+                frozen=front[0].variables,
+                rate_factor=factor,
+            )
+        trained = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+        kept = model.count_params() - trained
+        self.talk.say(f"trained: {trained:,} parameters; {kept:,} are frozen" if kept else f"trained: {trained:,}")
+        return parts
+
+    def set_depth(self, section: Stage) -> None:
+        """Makes layers trainable or not for a stage.
+
+        Raises:
+            ValueError: there is no such depth in the network; the text says what there is.
+        """
+        set_depth(self.loaded.recipe.model, self.classifier, section)
+
+    def _features(self, split: str, front: keras.Model, cache: FeatureCache) -> Batches:
+        samples = self.train_samples if split == "train" else self.validation_samples
+        assert samples is not None
+        train = self.loaded.recipe.train
+        return feature_batches(
+            cache.features(front, samples, split=split),
+            samples.labels,
+            batch_size=train.batch_size,
+            seed=train.seed if split == "train" else None,
+        )
+
+    def _plain_batches(self) -> Batches:
+        """The training split without random changes, in the order of the seed."""
+        if not self.train_data.is_random:
+            return self.train_data
+        train = self.loaded.recipe.train
+        return batches(self.train_samples, batch_size=train.batch_size, seed=train.seed)
+
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether a stage needs the pictures in every epoch."""
+        is_random = self.train_data.is_random
+        stages = stage_sections(self.loaded.recipe.train)
+        return any(stage.trainable == "all" or (is_random and stage.augment) for stage in stages)
 
     @property
     def objective(self) -> objective.Objective:
@@ -97,6 +174,11 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
         InputError: the data or the recipe cannot be used.
     """
     recipe = loaded.recipe
+    source_key = "model.file" if isinstance(recipe.model, Saved) else "model.weights"
+    try:  # first, for to read the data may take long
+        found = find_weights(recipe.model) if is_new else None
+    except InputError as error:
+        raise loaded.fault(source_key, str(error)) from None
     dataset = open_dataset(loaded, talk)
     check_augment(loaded, dataset.shape)
     _check_memory(loaded, dataset)
@@ -111,16 +193,20 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
     classifier = _build(loaded, dataset, standardization)
     if is_new:
         try:
-            load_weights(recipe.model, classifier)
+            load_weights(recipe.model, classifier, found)
         except InputError as error:
-            raise loaded.fault("model.weights", str(error)) from None
-    _check_against_data(loaded, dataset, classifier, has_validation=validation is not None)
+            raise loaded.fault(source_key, str(error)) from None
+        del found  # as large as the network
+    _check_against_data(loaded, dataset, has_validation=validation is not None)
+    set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # what tables of the network are to show
     batch_size = recipe.train.batch_size
     return Job(
         loaded=loaded,
         dataset=dataset,
         classifier=classifier,
         standardization=standardization,
+        train_samples=train,
+        validation_samples=validation,
         train_data=batches(
             train,
             batch_size=batch_size,
@@ -133,6 +219,17 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
         device=device,
         talk=talk,
     )
+
+
+def set_depth(model: ImageClassifier, classifier: Classifier, section: Stage) -> None:
+    """Makes the layers of a network trainable or not for a stage.
+
+    Raises:
+        ValueError: there is no such depth in the network; the text says what there is.
+    """
+    begins_elsewhere = isinstance(model, Saved) or model.weights != "none"
+    freezes = begins_elsewhere if section.batch_norm is None else section.batch_norm == "freeze"
+    set_trainable(classifier, section.trainable, freeze_batch_norm=freezes)
 
 
 def _build(loaded: LoadedRecipe, dataset: Dataset, standardization: Standardization) -> Classifier:
@@ -156,7 +253,9 @@ def _check_memory(loaded: LoadedRecipe, dataset: Dataset) -> None:
         with without_weights():
             classifier = _build(loaded, dataset, Standardization())
             num_samples = len(dataset.splits["train"])
-            memory = layers(classifier.model, loaded.recipe.train, num_samples)[1]
+            memory = _memory_of_stages(loaded, classifier, num_samples)
+    except RecipeError:
+        raise
     except InputError as error:
         raise loaded.fault("model", str(error)) from None
     except (ValueError, OverflowError, tf.errors.OpError) as error:
@@ -166,16 +265,28 @@ def _check_memory(loaded: LoadedRecipe, dataset: Dataset) -> None:
         raise loaded.fault(
             "model",
             f"training this network takes at least {memory.total / 2**30:,.1f} GiB "
-            f"(weights {memory.weights / 2**30:,.1f}, activations {memory.activations / 2**30:,.1f}); "
+            f"(weights {memory.weights / 2**30:,.1f}, gradients {memory.gradients / 2**30:,.1f}, "
+            f"optimizer {memory.optimizer / 2**30:,.1f}, activations {memory.activations / 2**30:,.1f}); "
             f"this machine has {available / 2**30:,.1f} GiB. "
             "Make it smaller, or lower train.batch_size or raise train.gradient_accumulation",
         )
 
 
-def _check_against_data(
-    loaded: LoadedRecipe, dataset: Dataset, classifier: Classifier, *, has_validation: bool
-) -> None:
-    """What only the data can tell: metrics need a validation split, weights the classes, stages the network.
+def _memory_of_stages(loaded: LoadedRecipe, classifier: Classifier, num_samples: int) -> TrainingMemory:
+    """What the largest stage takes."""
+    recipe = loaded.recipe
+    found = []
+    for position, section in enumerate(stage_sections(recipe.train)):
+        try:
+            set_depth(recipe.model, classifier, section)
+        except ValueError as error:
+            raise loaded.fault(f"train.stages.{position}.trainable", str(error)) from None
+        found.append(layers(classifier.model, recipe.train, num_samples)[1])
+    return max(found, key=lambda memory: memory.total)
+
+
+def _check_against_data(loaded: LoadedRecipe, dataset: Dataset, *, has_validation: bool) -> None:
+    """What only the data can tell: metrics need a validation split, weights the classes.
 
     Raises:
         InputError: located at the key.
@@ -195,11 +306,6 @@ def _check_against_data(
         if missing or unknown:
             fault = f"lacks {', '.join(missing)}" if missing else f"has no class of the data: {', '.join(unknown)}"
             raise loaded.fault("train.class_weights", f"expected a weight for each class; {fault}")
-    for position, stage in enumerate(train.stages):
-        try:
-            set_trainable(classifier, stage.trainable)
-        except ValueError as error:
-            raise loaded.fault(f"train.stages.{position}.trainable", str(error)) from None
 
 
 def describe(job: Job, run: RunDir | None) -> None:
@@ -211,12 +317,23 @@ def describe(job: Job, run: RunDir | None) -> None:
     counts = ", ".join(f"{len(samples):,} {split}" for split, samples in dataset.splits.items())
     shape = "x".join(str(side) for side in dataset.shape)
     talk.say(f"data: {counts}; {len(dataset.classes)} classes; samples of {shape}")
+    if len(dataset.classes) <= MAX_LISTED:
+        labels = dataset.splits["train"].labels
+        numbers = np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
+        listed = ", ".join(f"{number:,} {name}" for number, name in zip(numbers, dataset.classes, strict=True))
+        talk.say(f"train: {listed}")
     if dataset.left_out:
-        first = dataset.left_out[0]
-        talk.say(f"left out: {len(dataset.left_out)}, such as {first.name} ({first.reason})")
+        shown = ", ".join(f"{left.name} ({left.reason})" for left in dataset.left_out[:MAX_LEFT_OUT])
+        more = len(dataset.left_out) - MAX_LEFT_OUT
+        talk.say(f"left out: {shown}" + (f" and {more:,} more, see run.json" if more > 0 else ""))
     for warning in dataset.warnings:
         talk.warn(warning)
-    talk.say(f"model: {job.loaded.recipe.model.kind}, {job.classifier.model.count_params():,} parameters")
+    section = job.loaded.recipe.model
+    talk.say(f"model: {section.kind}, {job.classifier.model.count_params():,} parameters")
+    source = section.file if isinstance(section, Saved) else section.weights
+    if source != "none":
+        base = section.network if isinstance(section, Application) else section.kind
+        talk.say(f"base: {base}, {job.classifier.features.count_params():,} parameters, weights of {source}")
 
 
 def layers(

@@ -1,9 +1,13 @@
 """Loading a model file, safely: no code from the file, and no more memory than its size accounts for."""
 
+import copy
 import io
 import json
 import math
+import re
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +15,16 @@ import h5py
 import keras
 
 from dlcli.errors import InputError
-from dlcli.rundir import RunDir, file_digest
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.rundir import RunDir, file_digest, find_run
 from dlcli.workflow.start import without_weights
 
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 MAX_CONFIG_BYTES = 64 * 2**20  # of config.json and metadata.json, unpacked
+
+
+FOREIGN_CLASS = re.compile(r"Could not locate (?:class|function|object) '([^']+)'")
+"""What Keras says of a layer that it does not have."""
 
 
 class _Refused(Exception):
@@ -27,6 +36,25 @@ def load_model(run: RunDir) -> keras.Model:
 
     Raises:
         InputError: there is none yet, or it is damaged.
+    """
+    model = load_keras_file(model_file(run))
+    if "logits" not in [layer.name for layer in model.layers]:
+        raise InputError(f"{run.model}: is not the model that this run saved: it has no layer 'logits'.")
+    expected = (tuple(run.read_info()["data"].get("shape", ())), len(run.read_classes()))
+    found = (tuple(model.input_shape[1:]), model.output_shape[-1])
+    if found != expected:
+        raise InputError(
+            f"{run.model}: is not the model that this run saved: it takes samples of {found[0]} to {found[1]} classes, "
+            f"the run's have {expected[0]} and {expected[1]}."
+        )
+    return model
+
+
+def model_file(run: RunDir) -> Path:
+    """The file of a run's best model.
+
+    Raises:
+        InputError: there is none yet, or it is not the one that the run saved.
     """
     if not run.model.exists() and run.status() == "failed":
         raise InputError(f"{run.path}: has no model.keras: its training failed ({run.read_info().get('reason')}).")
@@ -42,17 +70,26 @@ def load_model(run: RunDir) -> keras.Model:
             f"{run.model}: is not the model that this run saved: its SHA-256 is not the one in run.json. Restore it, "
             f"or remove it and write it again with: dlcli train --resume {run.path}"
         )
-    model = load_keras_file(run.model)
-    if "logits" not in [layer.name for layer in model.layers]:
-        raise InputError(f"{run.model}: is not the model that this run saved: it has no layer 'logits'.")
-    expected = (tuple(run.read_info()["data"].get("shape", ())), len(run.read_classes()))
-    found = (tuple(model.input_shape[1:]), model.output_shape[-1])
-    if found != expected:
-        raise InputError(
-            f"{run.model}: is not the model that this run saved: it takes samples of {found[0]} to {found[1]} classes, "
-            f"the run's have {expected[0]} and {expected[1]}."
-        )
-    return model
+    return run.model
+
+
+def with_run_files(loaded: LoadedRecipe, runs: Path) -> LoadedRecipe:
+    """The recipe with the files of those runs in place of run:NAME.
+
+    Raises:
+        InputError: there is no such run, or it has no model.
+    """
+    model = loaded.recipe.model
+    for key in ("weights", "file"):
+        source = str(getattr(model, key, ""))
+        if source.startswith("run:"):
+            try:
+                path = model_file(find_run(runs, source.removeprefix("run:"))).absolute()
+            except InputError as error:
+                raise loaded.fault(f"model.{key}", str(error)) from None
+            recipe = loaded.recipe.model_copy(update={"model": model.model_copy(update={key: str(path)})})
+            return replace(loaded, recipe=recipe)
+    return loaded
 
 
 def _digest(path: Path) -> str:
@@ -69,17 +106,38 @@ def load_keras_file(path: Path) -> keras.Model:
         InputError: it is damaged, holds code, needs layers that Keras does not have, or would take more memory than
             its size accounts for.
     """
+    return _checked(path, lambda config: keras.saving.load_model(path, compile=False, safe_mode=True))
+
+
+def load_architecture(path: Path) -> keras.Model:
+    """The network in a .keras file with new weights, drawn at random.
+
+    Raises:
+        InputError: as for :func:`load_keras_file`.
+    """
+    return _checked(path, lambda config: keras.saving.deserialize_keras_object(config, safe_mode=True))
+
+
+def _checked(path: Path, load: Callable[[dict[str, Any]], keras.Model]) -> keras.Model:
+    """What is made of a file's configuration, once the file has been checked."""
     try:
-        _check_archive(path)
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return load(_check_archive(path))
     except _Refused as refusal:
         raise InputError(f"{path}: {refusal}") from None
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such model file (.keras).") from None
     except (PermissionError, IsADirectoryError) as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Mend it, or restore it from a copy.") from None
     except (OSError, zipfile.BadZipFile, RecursionError) as error:
         raise InputError(f"{path}: is no Keras model file, or is damaged ({error}).") from None
     except Exception as error:  # Keras raises many kinds for what may be wrong in a file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+        text = str(error).strip() or type(error).__name__
+        if foreign := FOREIGN_CLASS.search(text):
+            raise InputError(
+                f"{path}: needs '{foreign[1]}', which is none of Keras's: code is never loaded from a file or with it. "
+                "Build the network of Keras's own layers and save it again."
+            ) from None
+        reason = text.splitlines()[0].split(". ")[0]
         raise InputError(f"{path}: cannot be loaded as a Keras model ({reason[:300]}).") from None
 
 
@@ -104,8 +162,8 @@ def check_weights_file(path: Path) -> None:
         raise InputError(f"{path}: is no file of weights (.weights.h5 or .h5), or is damaged.") from None
 
 
-def _check_archive(path: Path) -> None:
-    """Checks what the file would unpack to before anything of that size is made."""
+def _check_archive(path: Path) -> dict[str, Any]:
+    """Checks what the file would unpack to before anything of that size is made; gives its configuration."""
     with zipfile.ZipFile(path) as archive:
         members = {member.filename: member for member in archive.infolist()}
         if sorted(members) != sorted(MEMBERS):
@@ -118,13 +176,14 @@ def _check_archive(path: Path) -> None:
         damaged = archive.testzip()
         if damaged is not None:
             raise _Refused(f"is damaged: {damaged} does not have the checksum that it was written with.")
-        config = json.loads(archive.read("config.json"))
+        config: dict[str, Any] = json.loads(archive.read("config.json"))
         weights = archive.read("model.weights.h5")
     with h5py.File(io.BytesIO(weights), "r") as file:
         _check_weights(file, len(weights))
     num_bytes = _num_bytes(config)
     if num_bytes > len(weights):
         raise _Refused(f"its layers would take {num_bytes:,} bytes where its weights have {len(weights):,}: refused.")
+    return config
 
 
 def _check_weights(file: h5py.File, size: int) -> None:
@@ -152,5 +211,5 @@ def _check_weights(file: h5py.File, size: int) -> None:
 def _num_bytes(config: dict[str, Any]) -> int:
     """Bytes of the weights that a model of this configuration has, found without making them."""
     with without_weights():
-        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        model = keras.saving.deserialize_keras_object(copy.deepcopy(config), safe_mode=True)  # Keras changes it
         return sum(4 * math.prod(variable.shape) for variable in model.weights)

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 import keras
 from numpy.typing import NDArray
 
+from dlcli.errors import InputError
 from dlcli.models import (
     application,
     convnet,
@@ -18,13 +19,16 @@ from dlcli.models import (
     preprocessing,
     resnet,
     resnext,
+    saved,
     senet,
     vgg,
 )
+from dlcli.models.weights import DoNotFit, copy_weights, read_weights
 from dlcli.recipe.augment import Augment
 from dlcli.recipe.model import (
     Application,
     Backbone,
+    BuiltModel,
     Convnet,
     Dpn,
     ImageClassifier,
@@ -34,10 +38,13 @@ from dlcli.recipe.model import (
     Preprocessing,
     Resnet,
     Resnext,
+    Saved,
     Senet,
     Vgg,
 )
-from dlcli.workflow.load import check_weights_file
+from dlcli.workflow.load import check_weights_file, load_architecture, load_keras_file
+
+VGG_DENSE = (4096, 4096)  # Simonyan and Zisserman 2014, table 1
 
 
 @dataclass(frozen=True)
@@ -93,15 +100,20 @@ def build_classifier(
     Raises:
         InputError: the samples' shape does not suit the network.
     """
-    inputs = keras.Input(shape=shape, dtype="float32", name="pixels")
-    x = scale_input(inputs, section, augment)
-    fitted = standardization or Standardization()
-    if fitted.mean is not None:
-        x = preprocessing.featurewise(x, mean=fitted.mean, std=fitted.std)
-    if fitted.whitening is not None:
-        x = preprocessing.whitened(x, matrix=fitted.whitening)
-    features, vector = _features(section, x)
-    probabilities = heads.classification(vector, num_classes=num_classes)
+    if isinstance(section, Saved):
+        inputs, features = _saved_features(section, shape)
+        x = inputs
+        vector = heads.dense_layers(features, dense=section.dense, dropout=section.dropout, name="new_head")
+    else:
+        inputs = keras.Input(shape=shape, dtype="float32", name="pixels")
+        x = scale_input(inputs, section, augment)
+        fitted = standardization or Standardization()
+        if fitted.mean is not None:
+            x = preprocessing.featurewise(x, mean=fitted.mean, std=fitted.std)
+        if fitted.whitening is not None:
+            x = preprocessing.whitened(x, matrix=fitted.whitening)
+        features, vector = _features(section, x)
+    probabilities = heads.classification(vector, num_classes=num_classes, l2=section.l2)
     model = keras.Model(inputs, probabilities, name=section.kind)
     logits = keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits")
     before = {layer.name for layer in keras.Model(inputs, features).layers}
@@ -113,7 +125,22 @@ def build_classifier(
     )
 
 
-def scale_input(inputs: Any, section: ImageClassifier, augment: Augment | None) -> Any:
+def _saved_features(section: Saved, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    try:
+        inputs, features = saved.features(load_architecture(Path(section.file)))
+    except InputError as error:
+        raise InputError(str(error) if section.file in str(error) else f"{section.file}: {error}") from None
+    wanted = tuple(inputs.shape[1:])
+    if any(side not in (None, own) for side, own in zip(wanted, shape, strict=True)):
+        size = "color_mode: grayscale" if wanted[-1] == 1 else "color_mode: rgb"
+        raise InputError(
+            f"{section.file}: takes pictures of {wanted[0]}x{wanted[1]}x{wanted[2]}. "
+            f"Set data.image_size: [{wanted[0]}, {wanted[1]}] and data.{size}. Received {'x'.join(map(str, shape))}."
+        )
+    return inputs, features
+
+
+def scale_input(inputs: Any, section: BuiltModel, augment: Augment | None) -> Any:
     """The part of the preprocessing that nothing has to be fitted for: the scale, and each sample's own mean."""
     x = preprocessing.pixels(
         inputs,
@@ -125,7 +152,7 @@ def scale_input(inputs: Any, section: ImageClassifier, augment: Augment | None) 
     return x
 
 
-def _default_preprocessing(section: ImageClassifier, shape: tuple[int | None, ...]) -> Preprocessing:
+def _default_preprocessing(section: BuiltModel, shape: tuple[int | None, ...]) -> Preprocessing:
     if len(shape) != 4:  # not [b, height, width, channels]: signals and volumes have values of any range
         return "none"
     if not isinstance(section, Application):
@@ -136,7 +163,7 @@ def _default_preprocessing(section: ImageClassifier, shape: tuple[int | None, ..
     return "unit" if wanted in ("caffe", "torch") and shape[-1] != 3 else wanted  # those two are for colours
 
 
-def _features(section: ImageClassifier, x: Any) -> tuple[Any, Any]:
+def _features(section: BuiltModel, x: Any) -> tuple[Any, Any]:
     """The features, and the vector that the head makes of them; the same for networks that have no feature maps."""
     if isinstance(section, Backbone):
         return _maps_and_vector(section, x)
@@ -161,6 +188,8 @@ def _features(section: ImageClassifier, x: Any) -> tuple[Any, Any]:
                 batch_norm=section.batch_norm,
                 dropout=section.dropout,
             )
+        case _:
+            raise AssertionError(f"a network without a builder: {section}")
     return features, features
 
 
@@ -173,14 +202,16 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
             return maps, heads.vector(
                 maps,
                 pooling="flatten" if section.head == "paper" else pooling,
-                dense=section.dense,
+                dense=section.dense if section.dense is not None else VGG_DENSE if section.head == "paper" else (),
                 dropout=0.5 if dropout is None else dropout,  # section 3.1
             )
         case Application():
-            parts = application.features(x, network=section.network, with_top=_is_papers_own(section))
+            parts = application.features(
+                x, network=section.network, with_top=_is_papers_own(section), options=section.options
+            )
+            maps = parts.maps
             if parts.vector is not None:
-                return parts.maps, application.with_dropout(parts, dropout)
-            return parts.maps, heads.vector(parts.maps, pooling=pooling, dense=(), dropout=dropout or 0.0)
+                return maps, application.with_dropout(parts, dropout)
         case Resnet():
             maps = resnet.features(
                 x, depth=section.depth, version=section.version, stem=section.stem, width=section.width
@@ -197,7 +228,7 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
             dropout = 0.2 if dropout is None else dropout
         case _:
             raise AssertionError(f"a backbone without a builder: {section}")
-    return maps, heads.vector(maps, pooling=pooling, dense=(), dropout=dropout or 0.0)
+    return maps, heads.vector(maps, pooling=pooling, dense=section.dense, dropout=dropout or 0.0)
 
 
 def _is_papers_own(section: ImageClassifier) -> bool:
@@ -205,53 +236,49 @@ def _is_papers_own(section: ImageClassifier) -> bool:
     return isinstance(section, Application) and section.head == "paper"
 
 
-def load_weights(section: ImageClassifier, classifier: Classifier) -> None:
-    """Gives the network the first weights that its recipe names; nothing where it names none.
+def find_weights(section: ImageClassifier) -> keras.Model | None:
+    """The network with the first weights that a recipe names; None where it names none, or a bare file of weights.
 
     Raises:
-        InputError: they cannot be had or do not fit.
+        InputError: they cannot be had.
     """
-    if not isinstance(section, Application) or section.weights == "none":
-        return
-    file = None if section.weights == "imagenet" else section.weights
-    if file is not None:
-        check_weights_file(Path(file))
-    application.load_weights(classifier.features, network=section.network, with_top=_is_papers_own(section), file=file)
+    source = section.file if isinstance(section, Saved) else section.weights
+    if source == "none":
+        return None
+    if source.endswith(".keras"):
+        return load_keras_file(Path(source))
+    if source != "imagenet":
+        check_weights_file(Path(source))
+    if not isinstance(section, Application):
+        return None
+    return application.trained_model(
+        section.network,
+        with_top=_is_papers_own(section),
+        file=None if source == "imagenet" else source,
+        options=section.options,
+    )
 
 
-def set_trainable(classifier: Classifier, trainable: str | int) -> None:
-    """Makes the layers from some depth on trainable and freezes those before it.
+def load_weights(
+    section: ImageClassifier, classifier: Classifier, found: keras.Model | None, *, with_classes: bool = False
+) -> None:
+    """Gives a network its first weights; nothing where the recipe names none.
 
     Args:
-        trainable: ``all``; ``head``, the layers after the features; the name of a stage, for it and all that follows;
-            or the number of deepest layers, counting those that have weights.
+        found: what `find_weights` gave.
+        with_classes: the last layer too, with ImageNet's 1,000 classes; for a network with the paper's own head.
 
     Raises:
-        ValueError: there is no such stage, or nothing would be trained; the text says what there is.
+        InputError: they do not fit.
     """
-    layers = [layer for layer in classifier.model.layers if layer.name != preprocessing.WHITENING]  # it is fitted
-    with_weights = [layer for layer in layers if layer.weights]
-    names = [layer.name for layer in layers]
-    if isinstance(trainable, int):
-        if trainable > len(with_weights):
-            raise ValueError(f"the network has {len(with_weights)} layers with weights. Received {trainable}.")
-        chosen = {layer.name for layer in with_weights[-trainable:]}
-    elif trainable == "all":
-        chosen = set(names)
-    elif trainable == "head":
-        chosen = set(classifier.head)
-    else:
-        chosen = set(names[_first_of_stage(trainable, names) :])
-    for layer in layers:
-        layer.trainable = layer.name in chosen
-    if not classifier.model.trainable_variables:
-        raise ValueError(f"nothing would be trained with '{trainable}'")
-
-
-def _first_of_stage(stage: str, names: list[str]) -> int:
-    # a stage's name is that of its last layer: the stage begins after the one before it
-    stages = [name for name in names if name.removeprefix("stage").isdigit() and name.startswith("stage")]
-    if stage not in stages:
-        raise ValueError(f"expected all, head, a number of layers or one of {', '.join(stages)}. Received '{stage}'.")
-    position = stages.index(stage)
-    return 0 if position == 0 else names.index(stages[position - 1]) + 1
+    source = section.file if isinstance(section, Saved) else section.weights
+    try:
+        if source.endswith(".keras") and found is not None:
+            copy_weights(classifier.features, found)
+        elif found is not None:
+            logits = classifier.model.get_layer("logits") if with_classes else None
+            application.give_weights(classifier.features, found, with_top=_is_papers_own(section), logits=logits)
+        elif source != "none":
+            read_weights(classifier.features, source)
+    except DoNotFit as reason:
+        raise InputError(f"{source}: its weights do not fit this network: {reason}.") from None

@@ -30,9 +30,9 @@ def stage_sections(train: Train) -> tuple[StageSection, ...]:
 
 
 def make_stage(
-    section: StageSection, train: Train, *, steps_per_epoch: int, set_trainable: Callable[[str | int], None]
+    section: StageSection, train: Train, *, steps_per_epoch: int, prepare: Callable[[], loop.Parts | None]
 ) -> loop.Stage:
-    """One stage for the loop."""
+    """One stage for the loop; ``prepare`` makes the layers trainable or not, and gives what it computes with."""
     learning_rate = section.learning_rate or train.optimizer.learning_rate
     return loop.Stage(
         name=section.name,
@@ -44,7 +44,7 @@ def make_stage(
         optimizer=lambda variables: make_optimizer(
             train.optimizer, variables, learning_rate=learning_rate, ema=train.ema
         ),
-        prepare=lambda: set_trainable(section.trainable),
+        prepare=prepare,
     )
 
 

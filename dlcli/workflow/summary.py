@@ -23,9 +23,9 @@ from dlcli.report.layers import (
 )
 from dlcli.rundir import RunDir
 from dlcli.workflow.data import open_dataset
-from dlcli.workflow.job import layers
-from dlcli.workflow.load import load_keras_file
-from dlcli.workflow.model import Standardization, build_classifier, set_trainable
+from dlcli.workflow.job import layers, set_depth
+from dlcli.workflow.load import load_keras_file, with_run_files
+from dlcli.workflow.model import Standardization, build_classifier
 from dlcli.workflow.start import without_weights
 from dlcli.workflow.talk import Talk
 
@@ -67,13 +67,20 @@ class Summary:
 
 
 def of_recipe(
-    loaded: LoadedRecipe, *, shape: tuple[int, ...] | None, num_classes: int | None, batch_size: int | None, talk: Talk
+    loaded: LoadedRecipe,
+    *,
+    runs: Path,
+    shape: tuple[int, ...] | None,
+    num_classes: int | None,
+    batch_size: int | None,
+    talk: Talk,
 ) -> Summary:
     """The network of a recipe on its data; on samples of a shape and with as many classes where those are given.
 
     Raises:
         InputError: the data cannot be used, or the network does not suit them.
     """
+    loaded = with_run_files(loaded, runs)
     num_samples = None
     if shape is None or num_classes is None:
         dataset = open_dataset(loaded, talk)
@@ -131,7 +138,7 @@ def _of_config(
                 standardization=_unfitted(loaded, shape),
             )
             if train.stages:  # what the last one does not change is not trained
-                set_trainable(classifier, train.stages[-1].trainable)
+                set_depth(loaded.recipe.model, classifier, train.stages[-1])
             table, memory, batch_size = layers(classifier.model, train, num_samples, batch_size=batch_size)
     except InputError as error:
         raise loaded.fault("model", str(error)) from None

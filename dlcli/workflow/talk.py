@@ -72,6 +72,10 @@ class Talk:
         if done == total:
             self.close()
 
+    def computing_features(self, done: int, total: int) -> None:
+        """Batches of which features are computed of all that are to be."""
+        self._show("computing features", done, total, "")
+
     def _show(self, label: str, done: int, total: int, details: str) -> None:
         if not self._bars:
             return
@@ -102,6 +106,9 @@ class Talk:
     def stage(self, name: str, num_epochs: int) -> None:
         self._epoch_began = time.monotonic()
         self.say(f"stage {name}: {num_epochs} epochs" if num_epochs != 1 else f"stage {name}: 1 epoch")
+
+    def stopping(self) -> None:
+        self._print("stopping after this step; Ctrl-C again stops at once")
 
     def progress(
         self, epoch: int, num_epochs: int, step: int, num_steps: int, samples_per_second: float, loss: float

@@ -35,11 +35,12 @@ from dlcli.rundir import (
     suffixed,
 )
 from dlcli.training import checkpoint
-from dlcli.training.loop import Loop
+from dlcli.training.loop import Loop, Tracker
 from dlcli.workflow.compare import differing
 from dlcli.workflow.data import decoded_bytes, is_kept_on_disk
 from dlcli.workflow.evaluate import check_same_data, evaluate_split
 from dlcli.workflow.job import Job, describe, float32_model, layers_text, prepare
+from dlcli.workflow.load import with_run_files
 from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
@@ -58,6 +59,7 @@ def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device,
         CheckFailed: the loss is not finite.
         Interrupted: a signal came; the run can be resumed.
     """
+    loaded = with_run_files(loaded, runs)
     job = prepare(loaded, device, talk)
     run = create_run(runs, name or loaded.recipe.name or run_name(loaded.path))
     try:
@@ -86,7 +88,7 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     loaded = load(run.config)
     _check_same_recipe(run, info, loaded)
     if asked is not None:
-        _check_same_recipe(run, info, asked)
+        _check_same_recipe(run, info, with_run_files(asked, run.path.parent))
     job = prepare(loaded, device, talk, is_new=not (run.path / "checkpoints.json").exists())
     check_same_data(run, job.dataset)
     run.read_classes()
@@ -246,6 +248,7 @@ class _Observer:
     def __init__(self, run: RunDir, metric: str, talk: Talk, tensorboard: TensorBoard) -> None:
         self.stage = talk.stage
         self.progress = talk.progress
+        self.stopping = talk.stopping
         self._run = run
         self._metric = metric
         self._talk = talk
@@ -292,6 +295,8 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
 
 def _keep_decoded(run: RunDir, job: Job) -> None:
     """Says where decoded pictures are kept between epochs, and opens files for those that are kept on disk."""
+    if not job.reads_pictures:
+        return
     section = job.loaded.recipe.data
     num_epochs = sum(stage.epochs for stage in stage_sections(job.loaded.recipe.train))
     for split, data in (("train", job.train_data), ("validation", job.validation_data)):
@@ -353,6 +358,8 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
     for name in ("confusion_matrix.png", "mistakes.png"):
         replace_file(run.plots / name, (run.evaluation(split) / name).read_bytes())
     final = {key: value for key, value in best.items() if key.startswith(("train_", "val_"))}
+    stages = _best_of_stages(rows, job.best_metric)
+    _say_if_an_earlier_stage_was_better(stages, job)
     final = {f"{split}_{key}": value for key, value in metrics.items() if isinstance(value, float)} | final
     run.update_info(
         status="completed",
@@ -361,9 +368,29 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
         seconds=loop.state.seconds,
         best={"epoch": loop.state.best.epoch, "metric": job.best_metric, "value": loop.state.best.best},
         final=final,
+        evaluated=split,
+        stages=stages,
         model=file_digest(run.model),
     )
     return {"run": str(run.path), **run.read_info()}
+
+
+def _best_of_stages(rows: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
+    """Each stage's best epoch by the metric, as the loop takes it: the first of equal ones."""
+    found: dict[str, Tracker] = {}
+    for row in rows:
+        found.setdefault(row["stage"], Tracker()).update(metric, row[metric], row["epoch"])
+    return [{"name": name, "epoch": best.epoch, "metric": metric, "value": best.best} for name, best in found.items()]
+
+
+def _say_if_an_earlier_stage_was_better(stages: list[dict[str, Any]], job: Job) -> None:
+    for stage in stages[:-1]:
+        tracker = Tracker(best=stages[-1]["value"])
+        if tracker.update(stage["metric"], stage["value"], stage["epoch"]):
+            job.talk.say(
+                f"stage {stage['name']} had a better {stage['metric']}, {stage['value']:.4f} in epoch "
+                f"{stage['epoch']}; the model is the last stage's, with {stages[-1]['value']:.4f}"
+            )
 
 
 def _numbers(row: dict[str, str]) -> dict[str, Any]:

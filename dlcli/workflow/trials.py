@@ -16,7 +16,7 @@ from dlcli.training import objective
 from dlcli.training.step import EvaluationStep, TrainStep
 from dlcli.workflow.data import batches
 from dlcli.workflow.job import describe, layers, layers_text, prepare
-from dlcli.workflow.model import set_trainable
+from dlcli.workflow.load import with_run_files
 from dlcli.workflow.optimization import make_settings, make_stage, stage_sections
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
@@ -27,9 +27,9 @@ OVERFIT_STEPS = 2000  # tried at most
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def dry_run(loaded: LoadedRecipe, *, device: Device, talk: Talk) -> dict[str, Any]:
+def dry_run(loaded: LoadedRecipe, *, runs: Path, device: Device, talk: Talk) -> dict[str, Any]:
     """Checks and builds everything that training would use, and says what it would do."""
-    job = prepare(loaded, device, talk)
+    job = prepare(with_run_files(loaded, runs), device, talk)
     describe(job, None)
     train = loaded.recipe.train
     batch = job.train_data.assemble(job.train_data.element(job.train_data.source(0), tf.constant(0, tf.int64)))
@@ -39,9 +39,9 @@ def dry_run(loaded: LoadedRecipe, *, device: Device, talk: Talk) -> dict[str, An
             section,
             train,
             steps_per_epoch=job.train_data.num_steps,
-            set_trainable=lambda depth: set_trainable(job.classifier, depth),
+            prepare=lambda: None,
         )
-        stage.prepare()
+        job.set_depth(section)
         num_steps = stage.num_epochs * job.train_data.num_steps
         rates = [float(stage.rate(tf.constant(step, tf.int64))) for step in (0, num_steps // 2, num_steps - 1)]
         stages.append(
@@ -68,7 +68,7 @@ def dry_run(loaded: LoadedRecipe, *, device: Device, talk: Talk) -> dict[str, An
     }
 
 
-def overfit(loaded: LoadedRecipe, *, num_batches: int, device: Device, talk: Talk) -> dict[str, Any]:
+def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Device, talk: Talk) -> dict[str, Any]:
     """Trains on a few batches until the network knows them by heart. Nothing is written.
 
     The rate is the optimizer's, without a schedule; the loss is measured without dropout or label smoothing.
@@ -76,7 +76,7 @@ def overfit(loaded: LoadedRecipe, *, num_batches: int, device: Device, talk: Tal
     Raises:
         CheckFailed: the loss does not come near zero: network, rate or data have a fault.
     """
-    job = prepare(loaded, device, talk)
+    job = prepare(with_run_files(loaded, runs), device, talk)
     describe(job, None)
     train, samples = loaded.recipe.train, job.dataset.splits["train"]
     num_samples = min(num_batches * train.batch_size, len(samples))
@@ -85,9 +85,7 @@ def overfit(loaded: LoadedRecipe, *, num_batches: int, device: Device, talk: Tal
     data = batches(samples, batch_size=train.batch_size, seed=train.seed, chosen=chosen)
     plain = objective.classification(num_classes=len(job.dataset.classes), label_smoothing=0.0, class_weights=None)
     section = train.model_copy(update={"schedule": Constant(kind="constant"), "stages": (), "ema": None})
-    stage = make_stage(
-        stage_sections(section)[0], section, steps_per_epoch=data.num_steps, set_trainable=lambda _: None
-    )
+    stage = make_stage(stage_sections(section)[0], section, steps_per_epoch=data.num_steps, prepare=lambda: None)
     optimizer = stage.optimizer(job.classifier.logits.trainable_variables)
     optimizer.build(job.classifier.logits.trainable_variables)
     step = TrainStep(

@@ -442,3 +442,27 @@ def test_classes_that_would_have_one_name_are_refused(save_classes: Save, common
     with pytest.raises(InputError) as caught:
         read(root, common)
     assert str(caught.value) == (f"{root}: two classes would both be called 'e\\nf'. Rename one of the folders.")
+
+
+# What is left out -----------------------------------------------------------------------------------------------------
+
+
+def test_patterns_of_names_and_of_paths(save_classes: Save, common: Common) -> None:
+    root = save_classes(cats=12, dogs=12)
+    Image.new("P", (6, 8)).save(root / "cats" / "button.gif")
+    dataset = read(root, common, exclude=("*.gif", "dogs/00?.*"))
+    assert reasons(dataset) == {
+        "cats/button.gif": "excluded by '*.gif'",
+        **{f"dogs/{i:03}.png": "excluded by 'dogs/00?.*'" for i in range(10)},
+    }
+    assert sum(len(samples) for samples in dataset.splits.values()) == 14
+    with pytest.raises(InputError, match="no picture in this class's folder"):
+        read(root, common, exclude=("dogs/*",))
+
+
+def test_runs_are_no_classes(save_classes: Save, common: Common) -> None:
+    root = save_classes(cats=12, dogs=12, **{"runs/flowers/plots": 3})
+    (root / "runs" / "flowers" / "run.json").write_text("{}")
+    dataset = read(root, common)
+    assert dataset.classes == ("cats", "dogs")
+    assert reasons(dataset) == {"runs": "a folder of runs"}

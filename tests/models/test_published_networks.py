@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from dlcli.errors import InputError
 from dlcli.models import application, heads, polynet, preprocessing
 from dlcli.recipe.model import (
     Application,
+    ApplicationName,
     Dpn,
     ImageClassifier,
     Polynet,
@@ -30,6 +32,7 @@ from dlcli.report.networks import NETWORKS, QUOTED, Network, read_costs, sizes
 from dlcli.training.grouped import speed_up_kernel_gradients
 from dlcli.workflow.load import check_weights_file
 from dlcli.workflow.model import build_classifier, scale_input
+from dlcli.workflow.start import without_weights
 
 OWN = [network for network in NETWORKS if network.family not in ("application", "lenet5")]
 
@@ -522,6 +525,11 @@ def trained(*, include_top: bool) -> keras.Model:
     return model
 
 
+def load_weights(target, file: Path | None, *, with_top: bool = False) -> None:
+    found = application.trained_model("mobilenetv3small", with_top=with_top, file=None if file is None else str(file))
+    application.give_weights(target.features, found, with_top=with_top)
+
+
 @pytest.mark.parametrize("head", ["average", "paper"])
 @pytest.mark.parametrize("include_top", [True, False])
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
@@ -530,12 +538,11 @@ def test_weights_come_from_a_file(tmp_path: Path, head: str, include_top: bool, 
     file = tmp_path / f"x{suffix}"
     source.save_weights(file) if suffix == ".weights.h5" else source.save(file)
     target = mobilenet(head=head)
-    load = {"network": "mobilenetv3small", "with_top": head == "paper", "file": str(file)}
     if head == "paper" and not include_top:
         with pytest.raises(InputError, match=r"do not fit mobilenetv3small with its classifier of 1,000"):
-            application.load_weights(target.features, **load)
+            load_weights(target, file, with_top=True)
         return
-    application.load_weights(target.features, **load)
+    load_weights(target, file, with_top=head == "paper")
     expected = source.get_weights()[: len(target.features.weights)]
     for weight, other in zip(target.features.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(weight, other)
@@ -545,13 +552,12 @@ def test_weights_come_from_a_file(tmp_path: Path, head: str, include_top: bool, 
 def test_weights_of_another_network_and_of_colours_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "x.weights.h5"
     keras.applications.MobileNet(weights=None, include_top=False, alpha=0.25).save_weights(file)
-    load = {"network": "mobilenetv3small", "with_top": False}
     with pytest.raises(InputError, match=r"x\.weights\.h5: its weights do not fit mobilenetv3small"):
-        application.load_weights(mobilenet().features, file=str(file), **load)
+        load_weights(mobilenet(), file)
     colours = tmp_path / "colours.weights.h5"
     trained(include_top=False).save_weights(colours)
     with pytest.raises(InputError, match=r"are for pictures in colour\. Set data\.color_mode: rgb"):
-        application.load_weights(mobilenet(shape=(64, 64, 1)).features, file=str(colours), **load)
+        load_weights(mobilenet(shape=(64, 64, 1)), colours)
 
 
 def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
@@ -560,9 +566,7 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
     kernel.assign(np.full(kernel.shape, np.nan))
     source.save_weights(tmp_path / "x.weights.h5")
     with pytest.raises(InputError, match=r"conv/kernel holds values that are not finite"):
-        application.load_weights(
-            mobilenet().features, network="mobilenetv3small", with_top=False, file=str(tmp_path / "x.weights.h5")
-        )
+        load_weights(mobilenet(), tmp_path / "x.weights.h5")
 
 
 @pytest.mark.parametrize(
@@ -593,10 +597,13 @@ def test_without_a_network_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", fail)
     with pytest.raises(InputError) as error:
-        application.load_weights(mobilenet().features, network="mobilenetv3small", with_top=False, file=None)
-    assert str(error.value).startswith("the ImageNet weights of MobileNetV3Small are neither in Keras's cache")
-    assert "URL fetch failure" in str(error.value)
-    assert "\n" not in str(error.value)
+        load_weights(mobilenet(), None)
+    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    assert str(error.value) == (
+        f"the ImageNet weights of mobilenetv3small are not in {home / 'models'}, and https://example.org/x.h5 cannot "
+        "be reached. Fetch that file where there is a network and put it there, name another with model.weights "
+        "(--weights PATH), or train from random weights with none."
+    )
 
 
 # Grouped convolutions -------------------------------------------------------------------------------------------------
@@ -660,3 +667,13 @@ def test_activations_of_vgg16_are_not_24_million() -> None:
     total = sum(side * side * maps for side, maps in outputs + pools) + 224 * 224 * 3 + 2 * (4096 + 4096) + 1000
     assert read_costs()["vgg16", 224].activations == total == 15_245_800
     assert math.isclose(total / 1e6, 15.2, abs_tol=0.05)
+
+
+@pytest.mark.parametrize("network", ["mobilenetv3small", "inceptionv3", "resnet50"])
+def test_moving_averages_keep_up_with_few_steps(network: ApplicationName) -> None:
+    """Keras's networks have momenta of up to 0.999, of which training from scratch on a small set sees nothing."""
+    section = Application(kind="application", network=network)
+    with without_weights():
+        layers = build_classifier(section, shape=(96, 96, 3), num_classes=3).model.layers
+        momenta = {layer.momentum for layer in layers if isinstance(layer, keras.layers.BatchNormalization)}
+    assert momenta == {0.9}

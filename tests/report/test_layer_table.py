@@ -1,6 +1,7 @@
 """The layer table: multiply-adds against closed forms and TensorFlow's profiler, sharing, nesting, memory, text."""
 
 import json
+from typing import Any
 
 import keras
 import numpy as np
@@ -211,6 +212,49 @@ def test_a_sequential_model() -> None:
     model = keras.Sequential([keras.Input((6,), name="inputs"), layers.Dense(4), layers.Dense(3)])
     table = layer_table(model)
     assert (table.input_shapes, len(table.rows), table.operations.multiply_adds) == (((6,),), 3, 24 + 12)
+    assert [row.output_shapes for row in table.rows] == [((6,),), ((4,),), ((3,),)]
+    assert table.activations == 6 + 4 + 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "first"),
+    [
+        ((20, 5), lambda: layers.LSTM(4)),
+        ((20, 5), lambda: layers.Bidirectional(layers.GRU(4))),
+        ((20,), lambda: layers.Embedding(10, 4)),
+        ((8, 8, 3), lambda: layers.Flatten()),
+        ((8, 8, 3), lambda: layers.Rescaling(0.5)),
+        ((8, 8, 3), lambda: layers.Conv2D(4, 3)),
+        ((8, 5), lambda: layers.TimeDistributed(layers.Dense(3))),
+        ((8,), lambda: keras.Sequential([layers.Dense(3)])),
+    ],
+)
+def test_a_sequential_model_has_the_shapes_of_a_functional_one(shape: tuple[int, ...], first: Any) -> None:
+    layer = first()
+    model = keras.Sequential([keras.Input(shape, name="inputs"), layer, layers.Dense(2, name="last")])
+    inputs = keras.Input(shape, name="inputs")
+    functional = keras.Model(inputs, model.layers[-1](layer(inputs)))
+    assert [row.output_shapes for row in layer_table(model).rows] == [
+        row.output_shapes for row in layer_table(functional).rows
+    ]
+    assert layer_table(model).activations == layer_table(functional).activations
+
+
+class Fussy(layers.Layer):
+    """Raises what it likes."""
+
+    def call(self, x):
+        return x
+
+    def compute_output_spec(self, x):
+        raise IndexError("not today")
+
+
+def test_a_layer_that_cannot_be_read_is_named() -> None:
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(3)])
+    model.layers[0].compute_output_spec = Fussy().compute_output_spec
+    with pytest.raises(ValueError, match=r"the layer 'dense.*' \(Dense\) cannot be read: not today"):
+        layer_table(model)
 
 
 class Doubled(layers.Dense):

@@ -107,6 +107,8 @@ class Silence:
 
     def progress(self, *args: Any) -> None: ...
 
+    def stopping(self) -> None: ...
+
     def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
         self.rows.append(row)
 

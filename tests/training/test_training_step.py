@@ -203,3 +203,34 @@ def test_labels_of_mixed_samples() -> None:
         np.testing.assert_allclose(goal.metrics["accuracy"](logits, mixed), goal.metrics["accuracy"](logits, whole))
         weights = 0.7 * goal.loss_weight(whole) + 0.3 * goal.loss_weight(other)
         np.testing.assert_allclose(goal.loss_weight(mixed), weights, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [lambda: keras.optimizers.SGD(0.1, momentum=0.9), lambda: keras.optimizers.Adam(0.1)]
+)
+def test_a_rate_factor_is_the_same_as_another_rate(optimizer: Any) -> None:
+    half = weights_after(optimizer=optimizer(), rate_factor=lambda variable: 0.5)
+    expected = weights_after(optimizer=optimizer(), rate=schedule.constant(learning_rate=0.05))
+    assert_close(half, expected, tolerance=1e-5)
+    mixed = weights_after(1, optimizer=optimizer(), rate_factor=lambda variable: float("conv" not in variable.path))
+    start = [variable.numpy() for variable in make_model(dropout=0.0, batch_norm=False).trainable_variables]
+    same = [np.array_equal(one, other) for one, other in zip(mixed, start, strict=True)]
+    assert same == [True, True, False, False]  # kernel and bias of the convolution, of the logits
+
+
+def test_a_front_is_computed_in_inference_mode_and_stays() -> None:
+    model, data = make_model(dropout=0.9), make_data(seed=3)
+    cut = model.get_layer("norm").output
+    front = keras.Model(model.inputs[0], keras.layers.Dropout(0.9, name="off")(cut))
+    before = [variable.numpy() for variable in front.weights]
+    flat = keras.layers.Flatten()(keras.Input(front.output_shape[1:]))
+    rest = keras.Model(flat._keras_history.operation.input, keras.layers.Dense(3, name="logits")(flat))
+    step = make_step(rest, data, front=front, rate=schedule.constant(learning_rate=0.0))
+    assert step.run(data.source(0), 0, data.num_steps)
+    everything = data.assemble({"index": tf.range(data.num_samples, dtype=tf.int64)})
+    loss = keras.losses.sparse_categorical_crossentropy(
+        everything["y"]["class"], rest(front(everything["x"], training=False)), from_logits=True
+    )
+    assert step.results()["loss"] == pytest.approx(float(tf.reduce_mean(loss)), rel=1e-5)
+    for old, variable in zip(before, front.weights, strict=True):
+        np.testing.assert_array_equal(old, variable.numpy())

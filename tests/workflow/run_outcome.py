@@ -83,7 +83,9 @@ def _metrics(path: Path) -> dict[str, Any]:
 def _checkpoints(run: Path) -> dict[str, Any]:
     names = json.loads((run / "checkpoints.json").read_text())
     assert set(names) == {"last", "best"}
-    assert {path.name for path in (run / "checkpoints").iterdir()} == set(names.values())  # and none left over
+    manifests = [json.loads((run / "checkpoints" / name / "manifest.json").read_text()) for name in names.values()]
+    frozen = {manifest["frozen"] for manifest in manifests if "frozen" in manifest}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == set(names.values()) | frozen  # and none left over
     found: dict[str, Any] = {"checkpoints": names}
     for which, name in names.items():
         folder = run / "checkpoints" / name

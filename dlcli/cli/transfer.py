@@ -1,0 +1,308 @@
+"""``dlcli transfer``."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlcli.cli.options import complete_runs
+from dlcli.cli.output import write_json, write_matrix, write_metrics
+from dlcli.cli.train import train_new, training_options, training_overrides
+
+AUGMENTS = ("none", "flip", "light", "strong")
+MAX_MATRIX = 12  # classes of a confusion matrix that is printed
+
+
+def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from typing import get_args
+
+    from dlcli.recipe.model import ApplicationName
+
+    bases = [*get_args(ApplicationName), *(f"run:{name}" for name in complete_runs(ctx, param, ""))]
+    return [base for base in bases if base.startswith(incomplete)]
+
+
+@click.command(short_help="Train a new head on a network trained elsewhere, then fine-tune.")
+@click.option(
+    "--base",
+    required=True,
+    metavar="NETWORK|run:NAME|FILE.keras",
+    help="A network of keras.applications, such as resnet50; a run of yours; a saved classifier.",
+    shell_complete=_complete_base,
+)
+@click.option(
+    "--base-option",
+    "base_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An argument of the network: alpha, depth_multiplier, minimalistic.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A folder for each class, a .csv or an .npz. Default: this folder, if it holds class folders, else the "
+    "bundled digits.",
+)
+@click.option(
+    "--weights",
+    metavar="imagenet|none|PATH",
+    help="Weights of the base: imagenet (the default; downloaded), a file (.weights.h5, .h5 or .keras), or none: at "
+    "random.",
+)
+@click.option(
+    "--head", metavar="linear|N,N…", default="linear", show_default=True, help="linear, or units of dense layers."
+)
+@click.option("--dropout", metavar="P", help="Dropout before the classes and after each dense layer.")
+@click.option("--pooling", type=click.Choice(["average", "max"]), help="Of the base's last maps. Default: average.")
+@click.option(
+    "--image-size", metavar="N|HxW", help="Size of the pictures. Default: the one that the base was trained on."
+)
+@click.option("--epochs", metavar="N", help="Epochs of the head, the base frozen. Default: 40.")
+@click.option("--learning-rate", metavar="R", help="First rate of the head's stage. Default: 0.003.")
+@click.option(
+    "--unfreeze",
+    metavar="N|STAGE|all|none",
+    default="last_stage",
+    show_default=True,
+    help="What of the base is fine-tuned then: its deepest N layers that have weights, a stage such as stage4 and what "
+    "follows, all, or none.",
+)
+@click.option("--fine-tune-epochs", metavar="N", help="Epochs of fine-tuning; 0 for none. Default: 5.")
+@click.option("--fine-tune-learning-rate", metavar="R", help="First rate of fine-tuning. Default: 0.00001.")
+@click.option(
+    "--rate-decay", metavar="F", help="In fine-tuning, each stage of the base has F times the next one's rate."
+)
+@click.option(
+    "--augment",
+    type=click.Choice(AUGMENTS),
+    help="Random changes to the pictures in fine-tuning. Default: light; for the bundled digits none.",
+)
+@click.option(
+    "--top",
+    type=click.Choice(["imagenet"]),
+    help="Train nothing: make a run of the network as it is, with its 1,000 classes.",
+)
+@click.option(
+    "--class-index",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --top: the classes' names, as in keras's imagenet_class_index.json. Default: that file, downloaded.",
+)
+@training_options
+def transfer(base: str, **options: Any) -> None:
+    """Put a new head on a network that was trained elsewhere, train it, then fine-tune the deepest layers.
+
+    \b
+    Examples:
+      dlcli transfer --base resnet50 --data photos/
+      dlcli transfer --base mobilenetv2 --base-option alpha=0.35 --data photos/ --unfreeze none
+      dlcli transfer --base vgg16 --weights vgg16_notop.h5 --data photos/ --head 256 --dropout 0.5
+      dlcli transfer --base run:flowers --data other_flowers/
+      dlcli transfer --base resnet50 --top imagenet
+
+    Stage 1 trains the head on the frozen base, whose features are computed once and kept in RUNS/.features. Stage 2
+    trains the deepest layers too, at a low rate; batch normalisation stays as it is. The run's config.yaml is a recipe
+    of all that: change it and train it with `dlcli train`. Interrupted, the run goes on with `dlcli train --resume`.
+    """
+    if options["top"] is not None:
+        _keep_top(base, options)
+        return
+    if options["class_index"] is not None:
+        raise click.UsageError("--class-index is for --top imagenet.")
+    from dlcli.recipe.transfer import transfer_recipe
+
+    found = _find_base(base, options)
+    data, where = _find_data(options, found)
+    plan = _plan(options, is_digits=data["kind"] == "digits")
+    overrides = _overrides(options, is_tuned=plan.unfreeze != "none" and plan.fine_tune_epochs > 0)
+    command = shlex.join(["dlcli", *sys.argv[1:]])
+    if not options["quiet"]:
+        click.echo(where, err=True)
+
+    def load(more: Any) -> Any:
+        return transfer_recipe(found, data, plan, [*overrides, *more], command=command)
+
+    result = train_new(load, options)
+    if result is None:
+        return
+    if options["as_json"]:
+        write_json(result)
+        return
+    _show(result)
+
+
+# Options --------------------------------------------------------------------------------------------------------------
+
+
+def _find_base(base: str, options: dict[str, Any]) -> Any:
+    """What the network is, and the size of its pictures."""
+    from dlcli.errors import InputError
+    from dlcli.recipe.transfer import Base, application_base, application_name
+
+    is_own = base.startswith("run:") or base.endswith(".keras")
+    if is_own:
+        for option, flag in (("weights", "weights"), ("base_options", "base-option"), ("pooling", "pooling")):
+            if options[option]:
+                raise click.UsageError(f"--{flag} is for networks of keras.applications.")
+    if base.startswith("run:"):
+        from dlcli.rundir import find_run
+
+        run = find_run(options["runs"], base.removeprefix("run:"))
+        shape = tuple(run.read_info()["data"].get("shape") or ())
+        if len(shape) != 3:
+            raise InputError(f"--base {base}: is no classifier of pictures: its samples have shape {list(shape)}.")
+        return Base(run.name, {"kind": "saved", "file": base}, (shape[0], shape[1]), shape[2])
+    if is_own:
+        from dlcli.workflow.start import start_tensorflow
+
+        path = Path(base).expanduser()
+        start_tensorflow(options["device"])
+        from dlcli.models import saved
+        from dlcli.workflow.load import load_architecture
+
+        try:
+            shape = tuple(saved.features(load_architecture(path))[0].shape[1:])
+        except InputError as error:
+            raise InputError(str(error) if base in str(error) else f"{base} {error}") from None
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
+        return Base(name, {"kind": "saved", "file": str(path.absolute())}, (shape[0] or 224, shape[1] or 224), shape[2])
+    name = application_name(base)
+    from dlcli.report.networks import NETWORKS
+
+    side = next(network.side for network in NETWORKS if network.model.get("network") == name)
+    return application_base(name, side)
+
+
+def _find_data(options: dict[str, Any], base: Any) -> tuple[dict[str, Any], str]:
+    """The ``data`` section, and what to say about it first."""
+    from dlcli.recipe.transfer import data_section, digits_section, has_class_folders
+
+    if options["data"] is not None:
+        path = options["data"].expanduser()
+        return data_section(path, base), f"data: {path}"
+    here = Path()
+    if has_class_folders(here):
+        return data_section(
+            here, base
+        ), f"data: the class folders of this folder, {here.absolute()} (--data PATH for others)"
+    return digits_section(
+        base
+    ), "data: the bundled digits, for this folder holds no class folders (--data PATH for others)"
+
+
+def _plan(options: dict[str, Any], *, is_digits: bool) -> Any:
+    from dlcli.errors import InputError
+    from dlcli.recipe.transfer import Plan
+
+    head, unfreeze, epochs = options["head"], options["unfreeze"], options["fine_tune_epochs"] or "5"
+    if head != "linear" and re.fullmatch(r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*", head) is None:
+        raise InputError(f"--head {head}: expected linear, or the units of dense layers, such as 256 or 512,128.")
+    if re.fullmatch(r"[1-9][0-9]{0,5}|last_stage|stage[1-9][0-9]?|all|none", unfreeze) is None:
+        raise InputError(f"--unfreeze {unfreeze}: expected a number of layers, a stage such as stage4, all or none.")
+    if re.fullmatch(r"[0-9]{1,6}", epochs) is None:
+        raise InputError(f"--fine-tune-epochs {epochs}: expected a whole number.")
+    return Plan(
+        dense=() if head == "linear" else tuple(map(int, head.split(","))),
+        augment=options["augment"] or ("none" if is_digits else "light"),
+        unfreeze=int(unfreeze) if unfreeze.isdigit() else unfreeze,
+        fine_tune_epochs=int(epochs),
+    )
+
+
+def _overrides(options: dict[str, Any], *, is_tuned: bool) -> list[Any]:
+    """The keys of the recipe that options set."""
+    from dlcli.errors import InputError
+    from dlcli.recipe.override import Override
+
+    overrides = []
+    for text in options["base_options"]:
+        key, equals, value = text.partition("=")
+        if not equals or re.fullmatch(r"[a-z_]+", key) is None:
+            raise InputError(f"--base-option {text}: expected KEY=VALUE, such as alpha=0.35.")
+        overrides.append(Override(f"model.{key}", value, f"--base-option {text}"))
+    weights = options["weights"]
+    if weights is not None:
+        value = weights if weights in ("imagenet", "none") else str(Path(weights).expanduser().absolute())
+        overrides.append(Override.of_value("model.weights", value, f"--weights {weights}"))
+    size = options["image_size"]
+    if size is not None:
+        sides = re.fullmatch(r"([0-9]{1,5})(?:x([0-9]{1,5}))?", size)
+        if sides is None:
+            raise InputError(f"--image-size {size}: expected a number of pixels, or HEIGHTxWIDTH.")
+        height, width = sides[1], sides[2] or sides[1]
+        overrides.append(Override("data.image_size", f"[{int(height)}, {int(width)}]", f"--image-size {size}"))
+    keys = {
+        "dropout": "model.dropout",
+        "pooling": "model.head",
+        "epochs": "train.stages.0.epochs",
+        "learning_rate": "train.stages.0.learning_rate",
+        "fine_tune_learning_rate": "train.stages.1.learning_rate",
+        "rate_decay": "train.stages.1.rate_decay",
+    }
+    for option, key in keys.items():
+        if options[option] is None:
+            continue
+        flag = f"--{option.replace('_', '-')}"
+        if key.startswith("train.stages.1") and not is_tuned:
+            raise click.UsageError(f"{flag} is for fine-tuning, and nothing is fine-tuned.")
+        overrides.append(Override(key, options[option], f"{flag} {options[option]}"))
+    return [*overrides, *training_overrides(options)]
+
+
+# Results --------------------------------------------------------------------------------------------------------------
+
+
+def _show(result: dict[str, Any]) -> None:
+    from dlcli.rundir import RunDir, read_json
+
+    run = RunDir(Path(result["run"]))
+    best = result["best"]
+    click.echo(f"{run.path}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
+    write_metrics(result["final"])
+    split = result["evaluated"]
+    classes = run.read_classes()
+    if len(classes) <= MAX_MATRIX:
+        click.echo(f"confusion matrix of {split} (rows: the label; columns: predicted)")
+        write_matrix(read_json(run.evaluation(split) / "metrics.json")["confusion_matrix"], classes)
+    click.echo(f"mistakes: {run.plots / 'mistakes.png'}")
+
+
+def _keep_top(base: str, options: dict[str, Any]) -> None:
+    from dlcli.errors import InputError
+
+    for option in ("data", "dropout", "pooling", "image_size", "epochs", "learning_rate", "fine_tune_epochs", "seeds"):
+        if options[option] is not None:
+            raise click.UsageError(
+                f"--{option.replace('_', '-')} is for training; with --top imagenet nothing is trained."
+            )
+    found = _find_base(base, options)
+    if options["weights"] == "none":
+        raise InputError("--weights none: a network with its ImageNet classes needs its weights.")
+    from dlcli.recipe.transfer import top_recipe
+    from dlcli.rundir import check_name
+    from dlcli.workflow.start import start_tensorflow
+
+    if options["name"] is not None:
+        check_name(options["name"])
+    loaded = top_recipe(found, _overrides(options, is_tuned=False), command=shlex.join(["dlcli", *sys.argv[1:]]))
+    device = start_tensorflow(options["device"])
+    from dlcli.workflow.talk import Talk
+    from dlcli.workflow.top import keep_top
+
+    result = keep_top(
+        loaded,
+        class_index=options["class_index"],
+        runs=options["runs"],
+        name=options["name"],
+        device=device,
+        talk=Talk(quiet=options["quiet"]),
+    )
+    if options["as_json"]:
+        write_json(result)
+        return
+    num_classes = len(result["data"]["classes"])
+    click.echo(f"{result['run']}: {found.name} with {num_classes:,} classes, {result['parameters']:,} parameters")

@@ -1,0 +1,104 @@
+"""Weights from files into networks: by names where the file has them, and never a weight left out in silence."""
+
+import re
+import warnings
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+UNREAD = 3e38  # stands in every weight until it is read from a file
+
+
+MISFIT = re.compile(
+    r"object <\w+ name=(?P<layer>[^,>]+).*?variable\.shape=(?P<here>\([^)]*\)), Received: "
+    r"value\.shape=(?P<there>\([^)]*\))"
+)
+"""What Keras says of a weight of another shape."""
+
+
+class DoNotFit(Exception):
+    """Why weights are not those of a network; the text names a layer and its shapes."""
+
+
+def read_weights(model: keras.Model, file: str) -> None:
+    """Reads all of a model's weights from a file, ``.weights.h5`` or a legacy ``.h5`` of weights or of a whole model.
+
+    Raises:
+        DoNotFit: the file lacks one, has it in another shape, or holds numbers that are not finite.
+    """
+    floats = [weight for weight in model.weights if weight.dtype == "float32"]
+    for weight in floats:
+        weight.assign(np.full(weight.shape, UNREAD, np.float32))
+    named = _by_name(file)
+    if named is not None and all(layer.name in named for layer in _with_weights(model)):
+        for layer in _with_weights(model):
+            _assign(layer, named[layer.name])
+    else:
+        _let_keras_read(model, file)
+    for weight in floats:
+        values = weight.numpy()
+        if (values == np.float32(UNREAD)).all():
+            raise DoNotFit(f"the file lacks {weight.path}")
+        if not np.isfinite(values).all():
+            raise DoNotFit(f"{weight.path} holds values that are not finite")
+
+
+def copy_weights(target: keras.Model, source: keras.Model) -> None:
+    """Gives each layer of a network the weights of the layer with the same name in another.
+
+    Raises:
+        DoNotFit: there is none, or its weights have other shapes.
+    """
+    theirs = {layer.name: layer for layer in source.layers}
+    for layer in _with_weights(target):
+        if layer.name not in theirs:
+            raise DoNotFit(f"it has no layer '{layer.name}'")
+        _assign(layer, [weight.numpy() for weight in theirs[layer.name].weights])
+
+
+def _with_weights(model: keras.Model) -> list[Any]:
+    return [layer for layer in model.layers if layer.weights]
+
+
+def _assign(layer: Any, arrays: list[np.ndarray]) -> None:
+    wanted, found = [list(weight.shape) for weight in layer.weights], [list(array.shape) for array in arrays]
+    if wanted != found:
+        raise DoNotFit(f"layer '{layer.name}' has weights of {_shapes(wanted)} here and of {_shapes(found)} there")
+    for weight, array in zip(layer.weights, arrays, strict=True):
+        weight.assign(array)
+
+
+def _shapes(shapes: list[list[int]]) -> str:
+    return ", ".join("x".join(map(str, shape)) or "1" for shape in shapes) or "no shape"
+
+
+def _by_name(file: str) -> dict[str, list[np.ndarray]] | None:
+    """The arrays of each layer in a legacy .h5, whose names end in ``layer/weight:0``; None for other files.
+
+    Layers of models inside models are found too. Arrays come in the order in which Keras saved them.
+    """
+    with h5py.File(file, "r") as opened:
+        root = opened.get("model_weights", opened)
+        if "layer_names" not in root.attrs:
+            return None
+        found: dict[str, list[np.ndarray]] = {}
+        for group in root.values():
+            for name in group.attrs.get("weight_names", ()):
+                name = name.decode() if isinstance(name, bytes) else str(name)
+                found.setdefault(name.split("/")[-2] if "/" in name else name, []).append(np.asarray(group[name]))
+        return found
+
+
+def _let_keras_read(model: keras.Model, file: str) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.load_weights(file)
+    except (ValueError, KeyError, OSError, TypeError) as error:
+        text = " ".join(str(error).split())
+        if match := MISFIT.search(text):
+            here, there = (re.sub(r", *", "x", match[shape].strip("(),")) for shape in ("here", "there"))
+            text = f"layer '{match['layer']}' has weights of {here} here and of {there} there"
+        raise DoNotFit(text[:400]) from None

@@ -1,0 +1,212 @@
+"""The recipe of ``dlcli transfer``: a network trained elsewhere, a new head on it, and training in two stages."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from dlcli.errors import InputError
+from dlcli.recipe.faults import Place
+from dlcli.recipe.load import LoadedRecipe, Override, load_text
+from dlcli.recipe.model import ApplicationName
+from dlcli.recipe.source import Mark
+from dlcli.recipe.spelling import did_you_mean
+from dlcli.recipe.write import to_yaml
+
+AUGMENTS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "flip": {"horizontal_flip": True},
+    "light": {
+        "horizontal_flip": True,
+        "rotation_range": 10.0,
+        "width_shift_range": 0.1,
+        "height_shift_range": 0.1,
+        "zoom_range": 0.1,
+    },
+    "strong": {"horizontal_flip": True, "random_crop": {"area": (0.3, 1.0)}, "rand_augment": {}},
+}
+"""What ``--augment`` names."""
+
+DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that maps are left after five halvings
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
+SPLITS = ("train", "validation", "val", "test")
+RARE = 0.05  # proportion of the pictures
+HEAD_EPOCHS = 40
+HEAD_RATE = 3e-3
+L2 = 0.03  # of the head: with the few samples that transfer is for, a head without it overfits at once
+
+
+@dataclass(frozen=True)
+class Base:
+    """A network to begin with.
+
+    Attributes:
+        name: of the network, for the run's name.
+        model: the keys of the recipe's ``model`` section that say which it is.
+        size: height and width of the pictures that it was trained on.
+        channels: of these pictures.
+    """
+
+    name: str
+    model: dict[str, Any]
+    size: tuple[int, int]
+    channels: int = 3
+
+
+def application_base(name: str, side: int) -> Base:
+    """A network of keras.applications."""
+    return Base(name, {"kind": "application", "network": name, "weights": "imagenet", "head": "average"}, (side, side))
+
+
+def application_name(base: str) -> str:
+    """The name of a network of keras.applications as recipes have it.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    names = get_args(ApplicationName)
+    plain = base.lower().replace("_", "").replace("-", "")
+    if plain in names:
+        return plain
+    hint = did_you_mean(plain, names) or "; see which there are with: dlcli models"
+    raise InputError(
+        f"--base {base}: no network of keras.applications{hint} One of your own: --base run:NAME, --base FILE.keras"
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the options of ``dlcli transfer`` come to, where they are not keys of the recipe by themselves."""
+
+    dense: tuple[int, ...] = ()
+    augment: str = "light"
+    unfreeze: str | int = "last_stage"
+    fine_tune_epochs: int = 5
+
+
+def transfer_recipe(
+    base: Base, data: dict[str, Any], plan: Plan, overrides: Sequence[Override], *, command: str
+) -> LoadedRecipe:
+    """The recipe, checked as any other, and its text.
+
+    Args:
+        data: the recipe's ``data`` section.
+        overrides: the command line's values.
+        command: what it is written by, for the first line.
+
+    Raises:
+        InputError: a value cannot be used; it names the option.
+    """
+    model = {**base.model, "l2": L2}
+    if plan.dense:
+        model["dense"] = plan.dense
+    stages: list[dict[str, Any]] = [{"name": "head", "epochs": HEAD_EPOCHS, "trainable": "head", "augment": False}]
+    is_tuned = plan.unfreeze != "none" and plan.fine_tune_epochs > 0
+    if is_tuned:
+        stages.append(
+            {
+                "name": "fine_tune",
+                "epochs": plan.fine_tune_epochs,
+                "learning_rate": 1e-5,
+                "trainable": _trainable(plan),
+            }
+        )
+    values: dict[str, Any] = {"task": "classification", "name": f"transfer_{base.name}", "data": data}
+    if is_tuned and AUGMENTS[plan.augment]:
+        values["augment"] = AUGMENTS[plan.augment]
+    values |= {
+        "model": model,
+        "train": {
+            "optimizer": {"kind": "adam", "learning_rate": HEAD_RATE},
+            "schedule": {"kind": "cosine"},
+            "stages": tuple(stages),
+        },
+    }
+    return _loaded(values, overrides, command)
+
+
+def _loaded(values: dict[str, Any], overrides: Sequence[Override], command: str) -> LoadedRecipe:
+    """The recipe with the command line's values; what a fault of the other values is located at is the verb."""
+    loaded = load_text(to_yaml(values).encode(), Path("transfer.yaml"), overrides)
+    verb = Place(1, 1, 1, "dlcli transfer")
+    for path, mark in loaded.tree.marks.items():
+        if mark.value.order == 0:
+            loaded.tree.marks[path] = Mark(verb, verb)
+    text = f"# Written by: {command}\n{to_yaml(loaded.tree.values)}"
+    return replace(loaded, text=text.encode())
+
+
+def top_recipe(base: Base, overrides: Sequence[Override], *, command: str) -> LoadedRecipe:
+    """The recipe of a network of keras.applications that keeps its classifier, and is not trained.
+
+    Raises:
+        InputError: a value cannot be used; it names the option.
+    """
+    values = {
+        "task": "classification",
+        "name": f"{base.name}_imagenet",
+        "data": {"kind": "none", "image_size": base.size, "resize": "crop", "color_mode": "rgb"},
+        "model": {**base.model, "head": "paper"},
+    }
+    return _loaded(values, overrides, command)
+
+
+def _trainable(plan: Plan) -> str | int:
+    """The layers of the base that are unfrozen, and those of the head, which are trained in any case."""
+    return plan.unfreeze + len(plan.dense) + 1 if isinstance(plan.unfreeze, int) else plan.unfreeze
+
+
+# Data -----------------------------------------------------------------------------------------------------------------
+
+
+def data_section(path: Path, base: Base) -> dict[str, Any]:
+    """The ``data`` section for a folder of class folders, a .csv or an .npz, with the pictures as the base wants them.
+
+    Raises:
+        InputError: there is nothing there, or something else.
+    """
+    common = {
+        "path": os.path.abspath(path),
+        "image_size": base.size,
+        "resize": "crop",
+        "color_mode": "rgb" if base.channels == 3 else "grayscale",
+    }
+    if not path.exists():
+        raise InputError(f"--data {path}: no such file or folder.")
+    if path.is_dir():
+        section = {"kind": "folder", **common, "on_bad_image": "skip"}
+        return section | ({"exclude": ("*.gif",)} if _has_few_gifs(path) else {})
+    if path.suffix == ".csv":
+        return {"kind": "csv", **common, "on_bad_image": "skip"}
+    if path.suffix == ".npz":
+        return {"kind": "npz", **common}
+    raise InputError(f"--data {path}: expected a folder of class folders, a .csv or an .npz.")
+
+
+def digits_section(base: Base) -> dict[str, Any]:
+    """The ``data`` section for the bundled digits."""
+    size = base.size if base.model["kind"] == "saved" else (DIGITS_SIDE, DIGITS_SIDE)
+    return {"kind": "digits", "image_size": size, "color_mode": "rgb" if base.channels == 3 else "grayscale"}
+
+
+def has_class_folders(folder: Path) -> bool:
+    """Whether a folder has at least two folders with pictures directly in them, or a folder train that has."""
+    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    train = [entry for entry in folders if entry.name.lower() == "train"]
+    if train and all(entry.name.lower() in SPLITS or not _has_pictures(entry) for entry in folders):
+        folders = [entry for entry in train[0].iterdir() if entry.is_dir()]
+    return sum(map(_has_pictures, folders)) >= 2
+
+
+def _has_pictures(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(entry.name.lower().endswith(PICTURE_SUFFIXES) for entry in entries)
+
+
+def _has_few_gifs(folder: Path) -> bool:
+    """Whether a few of the pictures are GIFs: among photos these are no photos, but buttons and "not found" notices."""
+    names = [name.lower() for _, _, files in os.walk(folder) for name in files]
+    pictures = [name for name in names if name.endswith(PICTURE_SUFFIXES)]
+    num_gifs = sum(name.endswith(".gif") for name in pictures)
+    return 0 < num_gifs < RARE * len(pictures)

@@ -1,0 +1,599 @@
+"""Transfer learning: what is frozen stays to the bit, features are computed once, and the verb from end to end."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+from PIL import Image
+from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+
+from dlcli.rundir import read_csv
+
+SIDE = 64
+RECIPE = """\
+task: classification
+data: {kind: folder, path: photos, image_size: [64, 64], validation: 0.25, test: 0.0}
+augment: {horizontal_flip: true, rotation_range: 20}
+model:
+  kind: application
+  network: mobilenetv2
+  alpha: 0.35
+  head: average
+  dropout: 0.2
+  l2: 0.01
+  weights: base.weights.h5
+train:
+  batch_size: 9
+  optimizer: {kind: adam, learning_rate: 0.003}
+  schedule: {kind: cosine}
+  checkpoint: {steps: 2}
+  stages:
+    - {name: head, epochs: 3, trainable: head, augment: false}
+    - {name: tune, epochs: 2, trainable: last_stage, learning_rate: 1e-3, rate_decay: 0.5}
+"""
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of MobileNetV2 0.35 without its top, none of them a first one."""
+    keras.utils.set_random_seed(3)
+    model = keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+    rng = np.random.default_rng(3)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            gamma, beta, mean, variance = layer.get_weights()
+            layer.set_weights([gamma + 0.1, beta, mean + rng.normal(0, 0.1, mean.shape), variance * 1.5])
+    path: Path = tmp_path_factory.mktemp("base") / "base.weights.h5"
+    model.save_weights(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, base: Path) -> Path:
+    """A user's folder: photos of two classes, weights, the recipe."""
+    make_photos(tmp_path / "photos")
+    shutil.copy(base, tmp_path / "base.weights.h5")
+    (tmp_path / "transfer.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+def make_photos(root: Path, number: int = 20) -> None:
+    rng = np.random.default_rng(0)
+    for name, shade in (("dark", 60), ("light", 190)):
+        (root / name).mkdir(parents=True)
+        for i in range(number):
+            pixels = np.clip(rng.normal(shade, 40, (70, 80, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+
+
+def run(*arguments: object, folder: Path, status: int = 0, prepare: processes.Prepare | None = None) -> Any:
+    return processes.run(*arguments, folder=folder, prepare=prepare or processes.without_plots).expect(status)
+
+
+def weights_of(model: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .keras file by layer and weight, in Keras's own loading."""
+    loaded = keras.saving.load_model(model)
+    return {weight.path: weight.numpy() for layer in loaded.layers for weight in layer.weights}
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
+    folder: Path = tmp_path_factory.mktemp("never_stopped")
+    make_photos(folder / "photos")
+    shutil.copy(base, folder / "base.weights.h5")
+    (folder / "transfer.yaml").write_text(RECIPE)
+    run("train", "transfer.yaml", folder=folder)
+    return folder / "runs" / "transfer"
+
+
+# What is trained, and what is not -------------------------------------------------------------------------------------
+
+
+def test_both_stages_are_in_one_table(never_stopped: Path) -> None:
+    rows = read_csv(never_stopped / "metrics.csv")
+    assert [row["stage"] for row in rows] == ["head"] * 3 + ["tune"] * 2
+    info = json.loads((never_stopped / "run.json").read_text())
+    assert [stage["name"] for stage in info["stages"]] == ["head", "tune"]
+    assert info["best"]["epoch"] == info["stages"][1]["epoch"]
+
+
+def test_frozen_weights_and_all_statistics_stay_to_the_bit(never_stopped: Path, base: Path) -> None:
+    model = keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+    model.load_weights(base)
+    before = {weight.path: weight.numpy() for layer in model.layers for weight in layer.weights}
+    after = weights_of(never_stopped / "model.keras")
+    same = {path for path, array in before.items() if np.array_equal(array, after[path])}
+    changed = set(before) - same
+    last_stage = [layer.name for layer in model.layers]
+    last_stage = last_stage[last_stage.index("block_13_depthwise") :]
+    assert {path.split("/")[0] for path in changed} <= set(last_stage)
+    assert all("kernel" in path for path in changed)  # no scale, shift or statistic of batch normalisation
+    kernels = {path for path in before if "kernel" in path and path.split("/")[0] in last_stage}
+    assert changed == kernels  # and all of these
+
+
+def test_the_first_stage_changes_the_head_alone(folder: Path, base: Path) -> None:
+    run("train", "transfer.yaml", "-s", "train.stages=[{name: head, epochs: 2, trainable: head}]", folder=folder)
+    model = keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+    model.load_weights(base)
+    after = weights_of(folder / "runs" / "transfer" / "model.keras")
+    for layer in model.layers:
+        for weight in layer.weights:
+            np.testing.assert_array_equal(after[weight.path], weight.numpy())
+    assert not (folder / "runs" / ".features").exists()  # pictures are changed at random here: nothing to keep
+
+
+# Features -------------------------------------------------------------------------------------------------------------
+
+
+def said(done: Any) -> list[str]:
+    return [line for line in done.stderr.splitlines() if line.startswith("features of")]
+
+
+def test_features_are_computed_once_and_anew_when_anything_changes(folder: Path) -> None:
+    head = ("-s", "train.stages=[{name: head, epochs: 1, trainable: head, augment: false}]")
+    command = ("train", "transfer.yaml", *head)
+
+    def kinds(*more: object) -> list[str]:
+        lines = said(run(*command, *more, folder=folder))
+        assert len(lines) == 2
+        return ["computed" if "computed in" in line else "read" for line in lines]
+
+    assert kinds() == ["computed", "computed"]
+    assert kinds() == ["read", "read"]
+    assert kinds("-s", "model.dropout=0.5", "-s", "train.seed=4") == ["read", "read"]  # the head's affair
+    assert kinds("-s", "data.image_size=[32, 32]") == ["computed", "computed"]
+    assert kinds("-s", "model.preprocessing=unit") == ["computed", "computed"]
+    with h5py.File(folder / "base.weights.h5", "r+") as file:
+        found: list[h5py.Dataset] = []
+        file.visititems(lambda name, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+        found[0][...] = found[0][...] + 0.25
+    assert kinds() == ["computed", "computed"]
+    train = next(row["file"] for row in read_csv(folder / "runs" / "transfer" / "split.csv") if row["split"] == "train")
+    Image.fromarray(np.full((70, 80, 3), 9, np.uint8)).save(folder / "photos" / train)
+    assert sorted(kinds()) == ["computed", "read"]
+
+
+def test_damaged_features_are_computed_again(folder: Path) -> None:
+    head = ("-s", "train.stages=[{name: head, epochs: 1, trainable: head, augment: false}]")
+    run("train", "transfer.yaml", *head, folder=folder)
+    files = sorted((folder / "runs" / ".features").glob("*.npy"))
+    content = bytearray(files[0].read_bytes())
+    content[-5] ^= 1
+    files[0].write_bytes(bytes(content))
+    files[1].with_suffix(".json").write_text("{")
+    assert all("computed in" in line for line in said(run("train", "transfer.yaml", *head, folder=folder)))
+    assert files[0].read_bytes() != bytes(content)
+
+
+def test_features_are_what_the_network_computes(never_stopped: Path) -> None:
+    """The head on the kept features, and the whole model on the pictures."""
+    model = keras.saving.load_model(never_stopped / "model.keras")
+    rows = [row for row in read_csv(never_stopped / "split.csv") if row["split"] == "validation"]
+    photos = never_stopped.parents[1] / "photos"
+    from dlcli.data.folder import read_folder
+
+    dataset = read_folder(
+        path=photos,
+        on_bad_image="error",
+        image_size=(SIDE, SIDE),
+        color_mode="rgb",
+        resize="stretch",
+        interpolation="bilinear",  # type: ignore[arg-type]
+        antialias=True,
+        validation=0.25,
+        test=0.0,
+        split_seed=0,
+        limit=None,
+        allow_leakage=False,
+    )
+    samples = dataset.splits["validation"]
+    assert [row["file"] for row in rows] == list(samples.names)
+    pictures = samples.load(np.arange(len(samples))).astype(np.float32)
+    pooled = keras.Model(model.input, model.get_layer("head_average").output)
+    expected = pooled(pictures, training=False)
+    kept = [np.load(path) for path in (never_stopped.parent / ".features").glob("*.npy")]
+    mine = next(array for array in kept if len(array) == len(samples))
+    # the last stage was trained since, so the features of the first run differ: the same base gives the same numbers
+    fresh = keras.applications.MobileNetV2(
+        alpha=0.35, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), pooling="avg"
+    )
+    fresh.load_weights(never_stopped.parents[1] / "base.weights.h5")
+    np.testing.assert_allclose(mine, fresh(pictures / 127.5 - 1, training=False), rtol=1e-4, atol=1e-5)
+    assert np.abs(mine - expected).max() > 1e-3
+
+
+# Resuming -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WithoutPlots:
+    """Kills at a call, and draws no plots."""
+
+    call: int
+    function: str = "dlcli.training.checkpoint.save"
+    after: bool = False
+
+    def __call__(self) -> None:
+        processes.without_plots()
+        processes.KillAtCall((self.function,), self.call, after=self.after)()
+
+
+@pytest.mark.parametrize("call", [1, 2, 5, 6, 7, 9, 10])
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(folder: Path, never_stopped: Path, call: int) -> None:
+    killed = processes.run("train", "transfer.yaml", folder=folder, prepare=WithoutPlots(call))
+    assert killed.status == -9
+    run("train", "--resume", "transfer", folder=folder)
+    mine, theirs = outcome(folder / "runs" / "transfer"), outcome(never_stopped)
+    for one in (mine, theirs):  # which name the user's folder
+        del one["config"], one["config.yaml"]
+    assert_same(theirs, mine)
+
+
+def test_killed_while_features_are_written(folder: Path, never_stopped: Path) -> None:
+    processes.run(
+        "train", "transfer.yaml", folder=folder, prepare=WithoutPlots(2, "dlcli.workflow.features.key_of", after=True)
+    )
+    run("train", "--resume", "transfer", folder=folder)
+    assert (
+        read_csv(folder / "runs" / "transfer" / "metrics.csv")[-1]["val_loss"]
+        == (read_csv(never_stopped / "metrics.csv")[-1]["val_loss"])
+    )
+
+
+def test_resuming_needs_no_file_of_weights(folder: Path, never_stopped: Path) -> None:
+    processes.run("train", "transfer.yaml", folder=folder, prepare=WithoutPlots(4))
+    (folder / "base.weights.h5").unlink()
+    shutil.rmtree(folder / "runs" / ".features")
+    run("train", "--resume", "transfer", folder=folder)
+    rows = [read_csv(path / "metrics.csv")[-1]["val_loss"] for path in (folder / "runs" / "transfer", never_stopped)]
+    assert rows[0] == rows[1]
+
+
+# The verb -------------------------------------------------------------------------------------------------------------
+
+VERB = ("transfer", "--base", "mobilenetv2", "--base-option", "alpha=0.35", "--image-size", SIDE)
+QUICK = ("--epochs", 2, "--fine-tune-epochs", 1, "--batch-size", 9)
+
+
+def test_the_whole_thing_on_photos(folder: Path) -> None:
+    Image.new("P", (30, 30)).save(folder / "photos" / "dark" / "not_found.gif")
+    (folder / "photos" / "light" / "broken.jpg").write_bytes(b"no picture")
+    shutil.copy(folder / "photos" / "light" / "1.png", folder / "photos" / "light" / "21.png")
+    for i in range(22, 42):
+        Image.new("RGB", (60, 50), (200, i, i)).save(folder / "photos" / "light" / f"{i}.png")
+    done = run(*(*VERB, *QUICK, "--data", "photos", "--weights", "base.weights.h5", "--augment", "flip"), folder=folder)
+    lines = done.stderr.splitlines()
+    assert lines[0] == "data: photos"
+    assert any(line.startswith("train: ") and "dark" in line and "light" in line for line in lines)
+    left_out = next(line for line in lines if line.startswith("left out: "))
+    assert "dark/not_found.gif (excluded by '*.gif')" in left_out
+    assert "light/broken.jpg" in left_out
+    assert any(line.startswith("base: mobilenetv2, 410,208 parameters, weights of ") for line in lines)
+    assert "trained: 2,562 parameters; 410,208 are frozen" in lines
+    assert any(line.startswith("trained: 299,186 parameters; 113,584 are frozen") for line in lines)
+    assert "confusion matrix of test (rows: the label; columns: predicted)" in done.stdout
+    assert "mistakes: runs/transfer_mobilenetv2/plots/mistakes.png" in done.stdout
+    made = folder / "runs" / "transfer_mobilenetv2"
+    assert (made / "recipe.yaml").read_text().startswith("# Written by: dlcli transfer --base mobilenetv2")
+    again = run("train", made / "recipe.yaml", "--json", folder=folder)
+    assert json.loads(again.stdout)["final"] == json.loads((made / "run.json").read_text())["final"]
+
+
+def test_the_class_folders_of_this_folder_are_the_default(folder: Path) -> None:
+    photos = folder / "photos"
+    weights = folder / "base.weights.h5"
+    options = ("--weights", weights, "--unfreeze", "none", "--epochs", 1)
+    for name in ("transfer_mobilenetv2", "transfer_mobilenetv2-2"):  # the second time beside a folder of runs
+        done = run(*VERB, *options, folder=photos)
+        assert done.stderr.startswith(f"data: the class folders of this folder, {photos}")
+        info = json.loads((photos / "runs" / name / "run.json").read_text())
+        assert info["data"]["classes"] == ["dark", "light"]
+
+
+def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: Path) -> None:
+    done = run(
+        *("transfer", "--base", "mobilenetv2", "--base-option", "alpha=0.35", "--weights", base, "--limit", 40),
+        *("--unfreeze", "none", "--epochs", 1),
+        folder=tmp_path,
+    )
+    assert done.stderr.splitlines()[0] == (
+        "data: the bundled digits, for this folder holds no class folders (--data PATH for others)"
+    )
+    config = (tmp_path / "runs" / "transfer_mobilenetv2" / "config.yaml").read_text()
+    assert "kind: digits" in config
+    assert "image_size: [96, 96]" in config
+    assert "augment: null" in config
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--base", "resnet5"), "--base resnet5: no network of keras.applications; did you mean 'resnet50'?"),
+        (("--base", "ResNet-50", "--weights", "nowhere.h5"), "--weights nowhere.h5: model.weights: "),
+        (("--base", "vgg16", "--base-option", "alpha=1"), "--base-option alpha=1: model.alpha: vgg16 has no such"),
+        (("--base", "vgg16", "--base-option", "alpha"), "--base-option alpha: expected KEY=VALUE, such as alpha=0.35."),
+        (("--base", "vgg16", "--head", "big"), "--head big: expected linear, or the units of dense layers"),
+        (("--base", "vgg16", "--unfreeze", "some"), "--unfreeze some: expected a number of layers, a stage"),
+        (("--base", "vgg16", "--epochs", "none"), "--epochs none: train.stages.0.epochs: expected a whole number > 0"),
+        (("--base", "vgg16", "--fine-tune-epochs", "-1"), "--fine-tune-epochs -1: expected a whole number."),
+        (("--base", "vgg16", "--image-size", "big"), "--image-size big: expected a number of pixels, or HEIGHTxWIDTH."),
+        (("--base", "vgg16", "--data", "nowhere"), "--data nowhere: no such file or folder."),
+        (("--base", "vgg16", "--data", "transfer.yaml"), "--data transfer.yaml: expected a folder of class folders"),
+        (("--base", "run:nothing"), "nothing: no such run in runs."),
+        (("--base", "nothing.keras"), "nothing.keras: no such model file (.keras)."),
+        (("--base", "run:nothing", "--weights", "x.h5"), "--weights is for networks of keras.applications."),
+        (("--base", "vgg16", "--unfreeze", "none", "--rate-decay", "0.5"), "--rate-decay is for fine-tuning"),
+        (("--base", "vgg16", "--class-index", "x.json"), "--class-index is for --top imagenet."),
+        (("--base", "vgg16", "--top", "imagenet", "--epochs", "3"), "--epochs is for training; with --top imagenet"),
+        (("--base", "vgg16", "--top", "imagenet", "--weights", "none"), "--weights none: a network with its ImageNet"),
+        ((), "Missing option '--base'"),
+    ],
+)
+def test_options_that_cannot_be_used(folder: Path, options: tuple[str, ...], message: str) -> None:
+    refused = run("transfer", *options, folder=folder, status=2)
+    assert message in refused.stderr
+    assert refused.stdout == ""
+    assert not (folder / "runs").exists()
+
+
+def test_a_stage_that_the_network_has_not(folder: Path) -> None:
+    options = ("--weights", "base.weights.h5", "--data", "photos", "--unfreeze", "stage9")
+    refused = run(*VERB, *options, folder=folder, status=2)
+    assert refused.stderr.splitlines()[-1] == (
+        "dlcli transfer: train.stages.1.trainable: this network has no such stage: expected all, head, a number of "
+        "layers or one of stage1, stage2, stage3, stage4, stage5. Received stage9."
+    )
+
+
+def test_weights_that_do_not_fit_say_which_layer_and_which_shapes(folder: Path) -> None:
+    refused = run(
+        *("transfer", "--base", "mobilenetv2", "--weights", "base.weights.h5", "--data", "photos"),
+        folder=folder,
+        status=2,
+    )
+    assert "base.weights.h5: its weights do not fit mobilenetv2: layer 'block_" in refused.stderr
+    assert re.search(r"has weights of [0-9x]+ here and of [0-9x]+ there", refused.stderr)
+    assert not (folder / "runs").exists()
+
+
+# Downloads ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Download:
+    """Keras's downloads give a file, or fail as without a network."""
+
+    file: str | None
+
+    def __call__(self) -> None:
+        processes.without_plots()
+        import keras.src.utils.file_utils as file_utils
+
+        def get_file(fname: str, origin: str, **keys: Any) -> str:
+            print(f"Downloading data from {origin}")
+            if self.file is None:
+                raise Exception(f"URL fetch failure on {origin}: None -- [Errno -3] no name")
+            print("100%")
+            return self.file
+
+        file_utils.get_file = get_file
+
+
+def test_weights_of_imagenet_come_through_keras(folder: Path) -> None:
+    options = ("--data", "photos", "--unfreeze", "none", "--epochs", 1)
+    done = run(*VERB, *options, folder=folder, prepare=Download(str(folder / "base.weights.h5")))
+    assert "Downloading data from https://storage.googleapis.com/" in done.stderr
+    assert "100%" in done.stderr
+    assert "Downloading" not in done.stdout
+    kept = weights_of(folder / "runs" / "transfer_mobilenetv2" / "model.keras")["Conv1/kernel"]
+    with h5py.File(folder / "base.weights.h5") as file:
+        arrays: list[np.ndarray] = []
+        file.visititems(lambda name, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    assert any(np.array_equal(kept, array) for array in arrays)
+
+
+def test_without_a_network_nothing_is_trained(folder: Path) -> None:
+    refused = run(*VERB, "--data", "photos", folder=folder, status=2, prepare=Download(None))
+    last = refused.stderr.splitlines()[-1]
+    assert last.startswith("dlcli transfer: model.weights: the ImageNet weights of mobilenetv2 are not in ")
+    assert "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_" in last
+    assert last.endswith("(--weights PATH), or train from random weights with none.")
+    assert "Downloading" not in refused.stderr
+    assert not (folder / "runs").exists()
+
+
+# Runs and files as bases ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a completed run of digits."""
+    folder: Path = tmp_path_factory.mktemp("digits")
+    (folder / "digits.yaml").write_text(
+        "task: classification\n"
+        "data: {kind: digits, image_size: [16, 16], limit: 60}\n"
+        "model: {kind: convnet, blocks: [{filters: 4, batch_norm: true}, {filters: 6}], dense: [12], dropout: 0.2}\n"
+        "train: {epochs: 2, batch_size: 16}\n"
+    )
+    run("train", "digits.yaml", folder=folder)
+    return folder
+
+
+def test_a_run_as_the_base(digits: Path, tmp_path: Path) -> None:
+    shutil.copytree(digits / "runs", tmp_path / "runs")
+    done = run(*("transfer", "--base", "run:digits", "--limit", 50), *QUICK, folder=tmp_path)
+    assert "base: saved, " in done.stderr
+    made = tmp_path / "runs" / "transfer_digits"
+    before, after = weights_of(tmp_path / "runs" / "digits" / "model.keras"), weights_of(made / "model.keras")
+    assert before.keys() == after.keys()
+    assert np.array_equal(
+        before["stage1_conv/kernel" if "stage1_conv/kernel" in before else next(iter(before))],
+        after[next(iter(before))],
+    )
+    assert not np.array_equal(before["logits/kernel"], after["logits/kernel"])
+    shutil.rmtree(tmp_path / "runs" / "digits")
+    run("evaluate", "transfer_digits", folder=tmp_path)  # which needs no base
+
+
+def test_a_file_as_the_base_and_other_classes(digits: Path, tmp_path: Path) -> None:
+    shutil.copy(digits / "runs" / "digits" / "model.keras", tmp_path / "my model.keras")
+    make_photos(tmp_path / "photos")
+    options = ("--data", "photos", "--head", "7,5", "--dropout", "0.3", "--unfreeze", 2, *QUICK)
+    done = run("transfer", "--base", "my model.keras", *options, "--rate-decay", "0.5", folder=tmp_path)
+    loaded = keras.saving.load_model(tmp_path / "runs" / "transfer_my_model" / "model.keras")
+    assert loaded.input_shape == (None, 16, 16, 1)
+    assert loaded.output_shape == (None, 2)
+    assert [layer.name for layer in loaded.layers[-6:]] == [
+        *("new_head_dense1", "new_head_dropout1", "new_head_dense2", "new_head_dropout2", "logits", "probabilities")
+    ]
+    assert done.stderr.count("trained: ") == 2
+
+
+def test_a_model_of_others_as_the_base(tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos")
+    inner = keras.Sequential([keras.Input((24, 24, 3)), keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization()])
+    inputs = keras.Input((24, 24, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inner(keras.layers.Rescaling(1 / 255)(inputs)))
+    keras.Model(inputs, keras.layers.Dense(5, activation="softmax")(x)).save(tmp_path / "theirs.keras")
+    run("transfer", "--base", "theirs.keras", "--data", "photos", "--unfreeze", "all", *QUICK, folder=tmp_path)
+    before = keras.saving.load_model(tmp_path / "theirs.keras")
+    after = keras.saving.load_model(tmp_path / "runs" / "transfer_theirs" / "model.keras")
+    one, other = ([*m.layers[2].layers[-1].weights] for m in (before, after))
+    for weight, kept in zip(one, other, strict=True):  # batch normalisation inside of a model inside
+        np.testing.assert_array_equal(weight, kept)
+    assert not np.array_equal(before.layers[2].layers[0].weights[0], after.layers[2].layers[0].weights[0])
+
+
+def regression(path: Path) -> None:
+    inputs = keras.Input((8, 8, 3))
+    keras.Model(inputs, keras.layers.Conv2D(1, 3)(inputs)).save(path)
+
+
+def two_inputs(path: Path) -> None:
+    inputs = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
+    flat = keras.layers.Flatten()(keras.layers.Add()(inputs))
+    keras.Model(inputs, keras.layers.Dense(2)(flat)).save(path)
+
+
+def of_vectors(path: Path) -> None:
+    inputs = keras.Input((8,))
+    keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (regression, "is no classifier: its last layer with weights must be a Dense layer. Found a Conv2D"),
+        (two_inputs, "is no functional or sequential model with one input and one output."),
+        (of_vectors, "takes no pictures [batch, height, width, channels]: its input has the shape [None, 8]."),
+        (lambda path: path.write_bytes(b"x" * 100), "is no Keras model file, or is damaged"),
+    ],
+)
+def test_a_file_that_is_no_base(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+    make(tmp_path / "theirs.keras")
+    refused = run("transfer", "--base", "theirs.keras", folder=tmp_path, status=2)
+    assert message in refused.stderr
+    assert "theirs.keras" in refused.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_recipe_that_begins_with_the_weights_of_a_run(digits: Path, tmp_path: Path) -> None:
+    shutil.copytree(digits / "runs", tmp_path / "runs")
+    recipe = (digits / "digits.yaml").read_text().replace("dropout: 0.2}", "dropout: 0.2, weights: run:digits}")
+    (tmp_path / "warm.yaml").write_text(recipe)
+    run("train", "warm.yaml", "-s", "train.optimizer={kind: sgd, learning_rate: 1e-12}", folder=tmp_path)
+    before, after = (weights_of(tmp_path / "runs" / name / "model.keras") for name in ("digits", "warm"))
+    kernel = next(path for path in before if path.endswith("kernel"))
+    np.testing.assert_array_equal(before[kernel], after[kernel])
+    assert not np.array_equal(before["logits/kernel"], after["logits/kernel"])
+    config = (tmp_path / "runs" / "warm" / "config.yaml").read_text()
+    assert f"weights: {tmp_path / 'runs' / 'digits' / 'model.keras'}" in config
+    (tmp_path / "warm.yaml").write_text(recipe.replace("filters: 4", "filters: 5"))
+    refused = run("train", "warm.yaml", folder=tmp_path, status=2)
+    assert "has weights of 3x3x1x5, 5, 5, 5, 5" in refused.stderr or "has weights of 3x3x1x5" in refused.stderr
+    (tmp_path / "warm.yaml").write_text(recipe.replace("run:digits", "run:other"))
+    refused = run("train", "warm.yaml", folder=tmp_path, status=2)
+    assert "warm.yaml:3:" in refused.stderr
+    assert "model.weights: other: no such run in runs." in refused.stderr
+
+
+# The top of ImageNet --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_top(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with weights of MobileNet 0.25 with its top, a class index, and pictures in folders of numbers."""
+    folder: Path = tmp_path_factory.mktemp("top")
+    keras.utils.set_random_seed(5)
+    keras.applications.MobileNet(alpha=0.25, weights=None).save_weights(folder / "top.weights.h5")
+    index = {str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(1000)}
+    index["7"][1] = index["8"][1] = "crane"
+    (folder / "index.json").write_text(json.dumps(index))
+    rng = np.random.default_rng(0)
+    for name in ("n00000003", "thing_5", "crane (n00000008)"):
+        (folder / "photos" / name).mkdir(parents=True)
+        for i in range(3):
+            Image.fromarray(rng.integers(0, 256, (90, 120, 3), np.uint8)).save(folder / "photos" / name / f"{i}.png")
+    return folder
+
+
+def test_a_network_with_its_own_classes_is_a_run(with_top: Path) -> None:
+    options = ("--base-option", "alpha=0.25", "--weights", "top.weights.h5", "--class-index", "index.json")
+    done = run("transfer", "--base", "mobilenet", "--top", "imagenet", *options, folder=with_top)
+    assert "mobilenet_imagenet: mobilenet with 1,000 classes, 475,544 parameters" in done.stdout
+    made = with_top / "runs" / "mobilenet_imagenet"
+    reference = keras.applications.MobileNet(alpha=0.25, weights=None)
+    reference.load_weights(with_top / "top.weights.h5")
+    x = np.random.default_rng(1).uniform(0, 255, (2, 224, 224, 3)).astype(np.float32)
+    mine = keras.saving.load_model(made / "model.keras")(x)
+    np.testing.assert_allclose(mine, reference(x / 127.5 - 1), rtol=1e-4, atol=1e-7)
+
+    photo = with_top / "photos" / "thing_5" / "0.png"
+    predicted = json.loads(run("predict", "mobilenet_imagenet", photo, "--json", folder=with_top).stdout)
+    assert predicted["predictions"][0]["predicted"].startswith(("thing_", "crane"))
+    evaluated = json.loads(run("evaluate", "--data", "photos", "--json", folder=with_top).stdout)
+    assert evaluated["samples"] == 9
+    refused = run("evaluate", folder=with_top, status=2)
+    assert "there are no samples. Name some" in refused.stderr
+    assert "mobilenet_imagenet" in run("runs", "list", folder=with_top).stdout
+    run("runs", "show", folder=with_top)
+    refused = run("train", made / "config.yaml", folder=with_top, status=2)
+    assert "there are no samples" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "nowhere.json: cannot be read (No such file or directory)."),
+        ("{", 'nowhere.json: expected the classes as keras has them: {"0": ["n01440764", "tench"]'),
+        ('{"0": ["n1", "x"]}', "nowhere.json: expected the classes as keras has them"),
+    ],
+)
+def test_a_class_index_that_is_none(with_top: Path, tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "nowhere.json").write_text(content)
+    options = ("--base-option", "alpha=0.25", "--weights", with_top / "top.weights.h5")
+    refused = run(
+        *("transfer", "--base", "mobilenet", "--top", "imagenet", *options, "--class-index", "nowhere.json"),
+        folder=tmp_path,
+        status=2,
+    )
+    assert message in refused.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_weights_without_a_top_are_refused_where_it_is_kept(with_top: Path, tmp_path: Path, base: Path) -> None:
+    options = ("--base-option", "alpha=0.35", "--weights", base, "--class-index", with_top / "index.json")
+    refused = run("transfer", "--base", "mobilenetv2", "--top", "imagenet", *options, folder=tmp_path, status=2)
+    assert "do not fit mobilenetv2 alpha=0.35 with its classifier of 1,000 classes" in refused.stderr
+    assert not (tmp_path / "runs").exists()
