@@ -23,6 +23,9 @@ class Device:
     name: str
 
 
+_started: dict[str, Device] = {}  # by what was asked for
+
+
 def start_tensorflow(device: str = "auto") -> Device:
     """Imports TensorFlow and Keras and chooses the device; call it before any module that imports them.
 
@@ -35,6 +38,8 @@ def start_tensorflow(device: str = "auto") -> Device:
     Raises:
         InputError: the device was demanded and is not there, or TensorFlow cannot be loaded.
     """
+    if device in _started:  # TensorFlow takes no second choice
+        return _started[device]
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
@@ -42,7 +47,8 @@ def start_tensorflow(device: str = "auto") -> Device:
     with tempfile.TemporaryFile() as caught:
         os.dup2(caught.fileno(), 2)
         try:
-            return _choose(importlib.import_module("tensorflow"), device)
+            _started[device] = _choose(importlib.import_module("tensorflow"), device)
+            return _started[device]
         except ImportError as error:
             caught.seek(0)
             os.write(own_stderr, caught.read())

@@ -17,6 +17,7 @@ from dlcli.data.cache import DecodedFile
 from dlcli.data.samples import SPLIT_COLUMNS
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.model import ImageClassifier, Saved
 from dlcli.recipe.override import Override
 from dlcli.recipe.train import Train
 from dlcli.recipe.write import resolved, to_yaml
@@ -175,6 +176,7 @@ def _write_beginning(run: RunDir, job: Job) -> None:
                 "left_out": [[left.name, left.reason] for left in dataset.left_out],
                 "pictures": None if dataset.policy is None else dataset.policy.to_dict(),
             },
+            "base": _base(recipe.model),
             "parameters": job.classifier.model.count_params(),
             "custom_layers": [],
             "config": config,
@@ -182,6 +184,14 @@ def _write_beginning(run: RunDir, job: Job) -> None:
             "final": None,
         },
     )
+
+
+def _base(section: ImageClassifier) -> dict[str, str] | None:
+    """Where the first weights came from, and the SHA-256 of their file."""
+    source = section.file if isinstance(section, Saved) else section.weights
+    if source == "none":
+        return None
+    return {"weights": source} if source == "imagenet" else {"weights": source, "sha256": file_digest(Path(source))}
 
 
 def command() -> list[str]:

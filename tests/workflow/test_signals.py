@@ -59,6 +59,7 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
     done = process.finish().expect(exit_status)
     last_line = done.stderr.splitlines()[-1]
     assert last_line.startswith("stopped in epoch ")
+    assert "stopping after this step; Ctrl-C again stops at once" in done.stderr.splitlines()
     assert last_line.endswith(". Go on with: dlcli train --resume runs/everything")
     assert done.stdout == ""
     assert status(run) == "interrupted"
