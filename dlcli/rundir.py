@@ -168,6 +168,11 @@ class RunDir:
         return self.path / "model.txt"
 
     @property
+    def architecture(self) -> Path:
+        """Of the saved network that a run began with."""
+        return self.path / "architecture.json"
+
+    @property
     def split(self) -> Path:
         return self.path / "split.csv"
 

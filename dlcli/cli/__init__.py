@@ -35,6 +35,7 @@ VERBS = (
     "transfer",
     "evaluate",
     "predict",
+    "attack",
     "runs",
     "data",
     "models",

@@ -149,7 +149,11 @@ def _find_base(base: str, options: dict[str, Any]) -> Any:
             if options[option]:
                 raise click.UsageError(f"--{flag} is for networks of keras.applications.")
     if base.startswith("run:"):
+        from dlcli.recipe.fields import RUN_NAME
         from dlcli.rundir import find_run
+
+        if RUN_NAME.fullmatch(base.removeprefix("run:")) is None:
+            raise InputError(f"--base {base}: expected run: and the name of a run in {options['runs']}.")
 
         run = find_run(options["runs"], base.removeprefix("run:"))
         shape = tuple(run.read_info()["data"].get("shape") or ())
@@ -161,20 +165,15 @@ def _find_base(base: str, options: dict[str, Any]) -> Any:
 
         path = Path(base).expanduser()
         start_tensorflow(options["device"])
-        from dlcli.models import saved
-        from dlcli.workflow.load import load_architecture
+        from dlcli.workflow.model import shape_of_saved
 
-        try:
-            shape = tuple(saved.features(load_architecture(path))[0].shape[1:])
-        except InputError as error:
-            raise InputError(str(error) if base in str(error) else f"{base} {error}") from None
+        shape = shape_of_saved(path)
         name = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
         return Base(name, {"kind": "saved", "file": str(path.absolute())}, (shape[0] or 224, shape[1] or 224), shape[2])
     name = application_name(base)
-    from dlcli.report.networks import NETWORKS
+    from dlcli.workflow.networks import side_of_application
 
-    side = next(network.side for network in NETWORKS if network.model.get("network") == name)
-    return application_base(name, side)
+    return application_base(name, side_of_application(name))
 
 
 def _find_data(options: dict[str, Any], base: Any) -> tuple[dict[str, Any], str]:
@@ -226,7 +225,8 @@ def _overrides(options: dict[str, Any], *, is_tuned: bool) -> list[Any]:
         overrides.append(Override(f"model.{key}", value, f"--base-option {text}"))
     weights = options["weights"]
     if weights is not None:
-        value = weights if weights in ("imagenet", "none") else str(Path(weights).expanduser().absolute())
+        is_word = weights in ("imagenet", "none") or weights.startswith("run:")
+        value = weights if is_word else str(Path(weights).expanduser().absolute())
         overrides.append(Override.of_value("model.weights", value, f"--weights {weights}"))
     size = options["image_size"]
     if size is not None:
@@ -271,14 +271,23 @@ def _show(result: dict[str, Any]) -> None:
     click.echo(f"mistakes: {run.plots / 'mistakes.png'}")
 
 
+_OF_TOP = (
+    *("base", "base_options", "weights", "top", "class_index"),
+    *("sets", "name", "runs", "device", "as_json", "quiet"),
+)
+
+
 def _keep_top(base: str, options: dict[str, Any]) -> None:
     from dlcli.errors import InputError
 
-    for option in ("data", "dropout", "pooling", "image_size", "epochs", "learning_rate", "fine_tune_epochs", "seeds"):
-        if options[option] is not None:
-            raise click.UsageError(
-                f"--{option.replace('_', '-')} is for training; with --top imagenet nothing is trained."
-            )
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        is_given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if is_given and name not in _OF_TOP:
+            raise click.UsageError(f"{parameter.opts[-1]} is for training; with --top imagenet nothing is trained.")
+    if base.startswith("run:") or base.endswith(".keras"):
+        raise click.UsageError("--top is for networks of keras.applications.")
     found = _find_base(base, options)
     if options["weights"] == "none":
         raise InputError("--weights none: a network with its ImageNet classes needs its weights.")

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import os
 import sys
 import warnings
@@ -166,9 +167,21 @@ def give_weights(
     for own, weight in zip(target.weights, trained, strict=True):
         own.assign(weight)
     if logits is not None:
-        kernel, bias = [weight for layer in source.layers for weight in layer.weights][-2:]
-        logits.kernel.assign(keras.ops.reshape(kernel, logits.kernel.shape))  # of a 1x1 convolution in some networks
-        logits.bias.assign(bias)
+        give_classifier(logits, source)
+
+
+def give_classifier(logits: keras.layers.Dense, source: keras.Model) -> None:
+    """Gives a layer of 1,000 units the weights of a network's classifier: of its last layer that has any.
+
+    Raises:
+        InputError: that is no classifier of 1,000 classes.
+    """
+    last = [layer for layer in source.layers if layer.weights][-1]
+    shapes = [tuple(weight.shape) for weight in last.weights]
+    if len(shapes) != 2 or shapes[1] != (IMAGENET_CLASSES,) or math.prod(shapes[0]) != math.prod(logits.kernel.shape):
+        raise InputError(f"the weights have no classifier of {IMAGENET_CLASSES:,} classes: '{last.name}' is none.")
+    logits.kernel.assign(keras.ops.reshape(last.weights[0], logits.kernel.shape))  # a 1x1 convolution in some networks
+    logits.bias.assign(last.weights[1])
 
 
 def trained_model(

@@ -1,5 +1,7 @@
 """A classifier that was saved, without its last layer: what it has learned, as the features of another."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,19 +12,54 @@ Tensor = Any  # a symbolic keras.KerasTensor
 
 
 def features(model: keras.Model) -> tuple[Tensor, Tensor]:
-    """The inputs of a classifier, and the vector ``[batch, units]`` that its last Dense layer takes.
+    """The inputs of a classifier, and the vector ``[batch, units]`` that its last layer takes.
+
+    That layer is dense, or a 1x1 convolution of a single place, which is the same.
 
     Raises:
-        InputError: it is no classifier of pictures that ends in a Dense layer.
+        InputError: it is no classifier of pictures that ends in such a layer.
     """
-    if not isinstance(model, keras.Function) or len(model.inputs) != 1 or len(model.outputs) != 1:
+    is_graph = isinstance(model, (keras.Function, keras.Sequential)) and model.built
+    if not is_graph or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise InputError("is no functional or sequential model with one input and one output.")
     shape = tuple(model.inputs[0].shape)
     if len(shape) != 4 or shape[-1] not in (1, 3):
         raise InputError(f"takes no pictures [batch, height, width, channels]: its input has the shape {list(shape)}.")
-    with_weights = [layer for layer in model.layers if layer.weights]
+    flat = flattened(model)
+    with_weights = [layer for layer in flat.layers if layer.weights]
     last = with_weights[-1] if with_weights else None
+    if isinstance(last, keras.layers.Conv2D) and last.input.shape[1:-1] == (1, 1) and math.prod(last.kernel_size) == 1:
+        return flat.inputs[0], keras.layers.Flatten(name="new_head_flatten")(last.input)
     if not isinstance(last, keras.layers.Dense) or len(last.output.shape) != 2:
         found = "no layer with weights" if last is None else f"a {type(last).__name__} '{last.name}'"
         raise InputError(f"is no classifier: its last layer with weights must be a Dense layer. Found {found}.")
-    return model.inputs[0], last.input
+    return flat.inputs[0], last.input
+
+
+def flattened(model: keras.Model) -> keras.Model:
+    """The same network with the layers of models inside in their place, and new weights.
+
+    Where two layers would then have one name, the models inside stay as they are.
+    """
+    inputs = keras.Input(model.inputs[0].shape[1:], dtype=model.inputs[0].dtype, name="pixels")
+    try:
+        flat = keras.Model(inputs, _outputs(model, inputs))
+    except ValueError:
+        flat = keras.Model(model.inputs[0], model.outputs[0])
+    return keras.models.clone_model(flat)  # each layer is then called once, and knows what it takes and gives
+
+
+def _outputs(model: keras.Model, inputs: Any) -> Any:
+    if isinstance(model, keras.Sequential):
+        (outputs,) = keras.tree.flatten(inputs)
+        for layer in model.layers:
+            outputs = _opened(layer)(outputs)
+        return outputs
+    # Keras's own way to run a model's graph on other tensors
+    return model._run_through_graph(inputs, operation_fn=_opened)
+
+
+def _opened(layer: Any) -> Callable[..., Any]:
+    if not isinstance(layer, (keras.Function, keras.Sequential)):
+        return layer  # type: ignore[no-any-return]
+    return lambda tensors, *_, **__: _outputs(layer, tensors)

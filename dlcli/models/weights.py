@@ -16,6 +16,8 @@ MISFIT = re.compile(
     r"value\.shape=(?P<there>\([^)]*\))"
 )
 """What Keras says of a weight of another shape."""
+UNLOADED = re.compile(r"objects could not be loaded\. Example error message for object <\w+ name=(?P<layer>[^,>]+)")
+"""What it says of a layer that a file has nothing for."""
 
 
 class DoNotFit(Exception):
@@ -33,6 +35,7 @@ def read_weights(model: keras.Model, file: str) -> None:
         weight.assign(np.full(weight.shape, UNREAD, np.float32))
     named = _by_name(file)
     if named is not None and all(layer.name in named for layer in _with_weights(model)):
+        _refuse_others_between(model, list(named))
         for layer in _with_weights(model):
             _assign(layer, named[layer.name])
     else:
@@ -46,20 +49,45 @@ def read_weights(model: keras.Model, file: str) -> None:
 
 
 def copy_weights(target: keras.Model, source: keras.Model) -> None:
-    """Gives each layer of a network the weights of the layer with the same name in another.
+    """Gives each layer of a network the weights of the layer with the same name in another, or in a model inside of it.
 
     Raises:
-        DoNotFit: there is none, or its weights have other shapes.
+        DoNotFit: there is none, its weights have other shapes, or hold numbers that are not finite.
     """
-    theirs = {layer.name: layer for layer in source.layers}
+    theirs = {layer.name: layer for layer in _all_layers(source)}
     for layer in _with_weights(target):
         if layer.name not in theirs:
             raise DoNotFit(f"it has no layer '{layer.name}'")
-        _assign(layer, [weight.numpy() for weight in theirs[layer.name].weights])
+    _refuse_others_between(target, [name for name, layer in theirs.items() if layer.weights])
+    for layer in _with_weights(target):
+        arrays = [weight.numpy() for weight in theirs[layer.name].weights]
+        if not all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f"):
+            raise DoNotFit(f"layer '{layer.name}' holds values that are not finite")
+        _assign(layer, arrays)
+
+
+def _refuse_others_between(model: keras.Model, names: list[str]) -> None:
+    """Refuses weights of a network that has more layers than a model, but for those after the last of its own.
+
+    Raises:
+        DoNotFit: names one of them.
+    """
+    own = {layer.name for layer in _with_weights(model)}
+    last = max(position for position, name in enumerate(names) if name in own)
+    for name in names[:last]:
+        if name not in own:
+            raise DoNotFit(f"they are of a network with a layer '{name}', which this one has not")
 
 
 def _with_weights(model: keras.Model) -> list[Any]:
     return [layer for layer in model.layers if layer.weights]
+
+
+def _all_layers(model: keras.Model) -> list[Any]:
+    """The layers of a model, those of models inside in their place."""
+    return [
+        inner for layer in model.layers for inner in (_all_layers(layer) if isinstance(layer, keras.Model) else [layer])
+    ]
 
 
 def _assign(layer: Any, arrays: list[np.ndarray]) -> None:
@@ -84,7 +112,8 @@ def _by_name(file: str) -> dict[str, list[np.ndarray]] | None:
         if "layer_names" not in root.attrs:
             return None
         found: dict[str, list[np.ndarray]] = {}
-        for group in root.values():
+        for layer in root.attrs["layer_names"]:
+            group = root[layer]
             for name in group.attrs.get("weight_names", ()):
                 name = name.decode() if isinstance(name, bytes) else str(name)
                 found.setdefault(name.split("/")[-2] if "/" in name else name, []).append(np.asarray(group[name]))
@@ -101,4 +130,6 @@ def _let_keras_read(model: keras.Model, file: str) -> None:
         if match := MISFIT.search(text):
             here, there = (re.sub(r", *", "x", match[shape].strip("(),")) for shape in ("here", "there"))
             text = f"layer '{match['layer']}' has weights of {here} here and of {there} there"
+        elif match := UNLOADED.search(text):
+            text = f"the file has no weights for layer '{match['layer']}' where they would have to be"
         raise DoNotFit(text[:400]) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from dlcli.errors import InputError
-from dlcli.recipe.faults import Place
+from dlcli.recipe.faults import Place, RecipeError
 from dlcli.recipe.load import LoadedRecipe, Override, load_text
 from dlcli.recipe.model import ApplicationName
 from dlcli.recipe.source import Mark
@@ -69,7 +69,7 @@ def application_name(base: str) -> str:
     plain = base.lower().replace("_", "").replace("-", "")
     if plain in names:
         return plain
-    hint = did_you_mean(plain, names) or "; see which there are with: dlcli models"
+    hint = did_you_mean(plain, names) or ". See which there are with: dlcli models."
     raise InputError(
         f"--base {base}: no network of keras.applications{hint} One of your own: --base run:NAME, --base FILE.keras"
     )
@@ -128,8 +128,12 @@ def transfer_recipe(
 
 def _loaded(values: dict[str, Any], overrides: Sequence[Override], command: str) -> LoadedRecipe:
     """The recipe with the command line's values; what a fault of the other values is located at is the verb."""
-    loaded = load_text(to_yaml(values).encode(), Path("transfer.yaml"), overrides)
     verb = Place(1, 1, 1, "dlcli transfer")
+    try:
+        loaded = load_text(to_yaml(values).encode(), Path("transfer.yaml"), overrides)
+    except RecipeError as error:
+        faults = [fault if fault.place.order else replace(fault, place=verb) for fault in error.faults]
+        raise RecipeError(faults) from None
     for path, mark in loaded.tree.marks.items():
         if mark.value.order == 0:
             loaded.tree.marks[path] = Mark(verb, verb)

@@ -301,3 +301,30 @@ def _draw(axes: Axes, picture: npt.NDArray[Any], limits: tuple[float, float]) ->
         axes.imshow(shades, interpolation="nearest")
     else:
         axes.imshow(shades[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+# Robustness -----------------------------------------------------------------------------------------------------------
+
+
+def robustness_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> bytes:
+    """Accuracy over the size of the change, a line for each attack: pairs of (eps, accuracy) by its name."""
+    with style():
+        figure = new_figure(6.4, 4.2)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        for number, (name, points) in enumerate(curves.items()):
+            is_noise = name == "noise"
+            axes.plot(
+                *zip(*sorted(points), strict=True),
+                label=name,
+                color=GREY if is_noise else LINE_COLOURS[number % len(LINE_COLOURS)],
+                linestyle="--" if is_noise else "-",
+                marker="o",
+                markersize=3,
+            )
+        axes.set_xlabel("epsilon, as a fraction of the pixels' range")
+        axes.set_ylabel("accuracy")
+        axes.set_ylim(-0.02, 1.02)
+        axes.grid(True)
+        axes.legend(frameon=False)
+        return png(figure)

@@ -223,30 +223,28 @@ def restore(saved: Saved, variables: Variables) -> None:
     Raises:
         InputError: it does not hold what these variables need, all of it and no more.
     """
-    expected = _by_key(variables)
-    if expected.keys() != saved.arrays.keys():
-        raise InputError(
-            f"checkpoint {saved.name}: holds {len(saved.arrays)} variables where the run's recipe "
-            f"has {len(expected)}. It was made by another version of dlcli or Keras: see run.json for which."
-        )
-    _assign(saved, expected)
+    _assign(saved, saved.arrays, _by_key(variables))
 
 
 def restore_group(saved: Saved, group: str, variables: Sequence[Any]) -> None:
     """Gives the variables of one group the values of a checkpoint.
 
     Raises:
-        InputError: it does not hold what they need.
+        InputError: it does not hold what they need, all of it and no more.
     """
-    _assign(saved, _by_key({group: variables}))
+    of_group = {key: array for key, array in saved.arrays.items() if key.startswith(f"{group}/")}
+    _assign(saved, of_group, _by_key({group: variables}))
 
 
-def _assign(saved: Saved, variables: Mapping[str, Any]) -> None:
+def _assign(saved: Saved, arrays: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> None:
+    if variables.keys() != arrays.keys():
+        raise InputError(
+            f"checkpoint {saved.name}: holds {len(arrays)} variables where the run's recipe "
+            f"has {len(variables)}. It was made by another version of dlcli or Keras: see run.json for which."
+        )
     for key, variable in variables.items():
-        found = saved.arrays[key].shape if key in saved.arrays else None
-        if found != tuple(variable.shape):
-            raise InputError(
-                f"checkpoint {saved.name}: {key} has shape {found}; the model needs {tuple(variable.shape)}."
-            )
+        if arrays[key].shape != tuple(variable.shape):
+            needed = tuple(variable.shape)
+            raise InputError(f"checkpoint {saved.name}: {key} has shape {arrays[key].shape}; the model needs {needed}.")
     for key, variable in variables.items():
-        variable.assign(saved.arrays[key])
+        variable.assign(arrays[key])

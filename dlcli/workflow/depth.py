@@ -46,16 +46,21 @@ def _first_trained(classifier: Classifier, trainable: str | int, layers: Sequenc
     if isinstance(trainable, int):
         with_weights = [position for position, layer in enumerate(layers) if layer.weights]
         if trainable > len(with_weights):
-            raise ValueError(f"the network has {len(with_weights)} layers with weights. Received {trainable}.")
+            raise ValueError(
+                f"the network has {len(with_weights)} layers with weights, the head's included. Received {trainable}."
+            )
         return with_weights[-trainable]
     if trainable in ("all", "head"):
         return 0
     stages = network_stages(classifier)
-    if trainable == "last_stage" and stages:
+    if trainable == "last_stage":
         trainable = list(stages)[-1]
     if trainable not in stages:
-        what = f"all, head, a number of layers or one of {', '.join(stages)}" if stages else "all, head or a number"
-        raise ValueError(f"this network has no such stage: expected {what}. Received {trainable}.")
+        known = ", ".join(stages)
+        raise ValueError(
+            f"this network has no such stage: expected all, head, a number of layers or one of {known}. "
+            f"Received {trainable}."
+        )
     return next(position for position, layer in enumerate(layers) if layer.name == stages[trainable])
 
 
@@ -63,7 +68,8 @@ def network_stages(classifier: Classifier) -> dict[str, str]:
     """The names of the network's stages, each with that of its first layer.
 
     A network of ours has its own: ``stage2`` is the name of a stage's last layer. In any other, ``stage3`` is what
-    works at an eighth of the picture's resolution: 2 to the power of 3 pixels from one place of its maps to the next.
+    works at an eighth of the picture's resolution: 2 to the power of 3 pixels from one place of its maps to the next. A
+    network of one resolution is one stage.
     """
     names = [layer.name for layer in classifier.model.layers]
     ends = [name for name in names if name.startswith("stage") and name.removeprefix("stage").isdigit()]
@@ -82,7 +88,7 @@ def network_stages(classifier: Classifier) -> dict[str, str]:
             first_of_stage, furthest = layer.name, power
         if layer.weights and furthest > 0:  # a stage has something to train: the last pooling makes none
             stages.setdefault(f"stage{furthest}", first_of_stage)
-    return stages
+    return stages or {"stage1": names[0]}
 
 
 def _steps(model: keras.Model) -> dict[str, int]:

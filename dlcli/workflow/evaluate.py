@@ -35,18 +35,11 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
     Raises:
         InputError: the run has no model, the data cannot be used, or there is no such split.
     """
-    loaded = load(run.config)
+    recipe = load(run.config).recipe
     classes = run.read_classes()
     model = load_model(run)
-    recipe = loaded.recipe
-    if data is None:
-        dataset = open_dataset(loaded, talk)
-        check_same_data(run, dataset)
-        name, samples = _own_split(dataset, split, run)
-        source = "the run's own"
-    else:
-        name, samples = _other_data(data, loaded, run, classes, split, talk)
-        source = str(data.absolute())
+    name, samples = samples_of_run(run, split=split, data=data, talk=talk)
+    source = "the run's own" if data is None else str(data.absolute())
     name = _free_name(run, name, source)
     if samples.shape != model.input_shape[1:]:
         raise InputError(f"{data}: samples have shape {samples.shape}; the model takes {model.input_shape[1:]}.")
@@ -62,6 +55,20 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
         talk=talk,
     )
     return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
+
+
+def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -> tuple[str, Samples]:
+    """A split of a run's own data, or other data read as they were, and what it is called.
+
+    Raises:
+        InputError: the data cannot be used, or there is no such split.
+    """
+    loaded = load(run.config)
+    if data is not None:
+        return _other_data(data, loaded, run, run.read_classes(), split, talk)
+    dataset = open_dataset(loaded, talk)
+    check_same_data(run, dataset)
+    return _own_split(dataset, split, run)
 
 
 def check_same_data(run: RunDir, dataset: Dataset) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.batches import Batches
 from dlcli.data.samples import Samples
-from dlcli.errors import InputError
+from dlcli.errors import CheckFailed, InputError
 from dlcli.rundir import file_digest, read_json, replace_by, replace_json
 from dlcli.workflow.data import batches
 from dlcli.workflow.talk import Talk
@@ -74,7 +74,10 @@ class FeatureCache:
             source = data.source(0)
             for step in range(data.num_steps):
                 first = step * COMPUTED_AT_A_TIME
-                file[first : first + COMPUTED_AT_A_TIME] = compiled(source, tf.constant(step, tf.int64)).numpy()
+                values = compiled(source, tf.constant(step, tf.int64)).numpy()
+                if not np.isfinite(values).all():
+                    raise CheckFailed("the features of the frozen layers are not finite: look at their weights.")
+                file[first : first + COMPUTED_AT_A_TIME] = values
                 self._talk.computing_features(step + 1, data.num_steps)
         except Exception:
             if data.failure is not None:

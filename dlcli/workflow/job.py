@@ -107,7 +107,8 @@ class Job:
             )
         trained = sum(math.prod(variable.shape) for variable in model.trainable_variables)
         kept = model.count_params() - trained
-        self.talk.say(f"trained: {trained:,} parameters; {kept:,} are frozen" if kept else f"trained: {trained:,}")
+        if len(self.loaded.recipe.train.stages) > 1 or section.trainable != "all":
+            self.talk.say(f"trained: {trained:,} parameters; {kept:,} are frozen")
         return parts
 
     def set_depth(self, section: Stage) -> None:
@@ -320,12 +321,12 @@ def describe(job: Job, run: RunDir | None) -> None:
     if len(dataset.classes) <= MAX_LISTED:
         labels = dataset.splits["train"].labels
         numbers = np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
-        listed = ", ".join(f"{number:,} {name}" for number, name in zip(numbers, dataset.classes, strict=True))
+        listed = ", ".join(f"{name} {number:,}" for number, name in zip(numbers, dataset.classes, strict=True))
         talk.say(f"train: {listed}")
     if dataset.left_out:
         shown = ", ".join(f"{left.name} ({left.reason})" for left in dataset.left_out[:MAX_LEFT_OUT])
-        more = len(dataset.left_out) - MAX_LEFT_OUT
-        talk.say(f"left out: {shown}" + (f" and {more:,} more, see run.json" if more > 0 else ""))
+        more = ", … (all are in run.json)" if len(dataset.left_out) > MAX_LEFT_OUT else ""
+        talk.say(f"left out: {len(dataset.left_out):,}: {shown}{more}")
     for warning in dataset.warnings:
         talk.warn(warning)
     section = job.loaded.recipe.model

@@ -16,7 +16,8 @@ import keras
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.rundir import RunDir, file_digest, find_run
+from dlcli.recipe.model import Saved
+from dlcli.rundir import RunDir, file_digest, find_run, read_json
 from dlcli.workflow.start import without_weights
 
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
@@ -73,6 +74,41 @@ def model_file(run: RunDir) -> Path:
     return run.model
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of the network in a .keras file.
+
+    Raises:
+        InputError: as for :func:`load_keras_file`.
+    """
+    found: list[dict[str, Any]] = []
+    _checked(path, lambda config: found.append(config))
+    return found[0]
+
+
+def with_architecture(loaded: LoadedRecipe, run: RunDir) -> LoadedRecipe:
+    """The recipe of a run that has checkpoints, whose saved network need not be where it was any more."""
+    model = loaded.recipe.model
+    if not isinstance(model, Saved) or not run.architecture.exists():
+        return loaded
+    recipe = loaded.recipe.model_copy(update={"model": model.model_copy(update={"file": str(run.architecture)})})
+    return replace(loaded, recipe=recipe)
+
+
+def check_base(run: RunDir) -> None:
+    """Refuses to begin a run again with other first weights than those that it began with.
+
+    Raises:
+        InputError: their file is not there, or has changed.
+    """
+    base = run.read_info().get("base") or {}
+    if "sha256" not in base:
+        return
+    path = Path(str(base["weights"]))
+    if not path.exists() or _digest(path) != base["sha256"]:
+        what = "is not there" if not path.exists() else "has changed since the run began"
+        raise InputError(f"{path}: {what}, and {run.path} has no checkpoint yet. Put it back, or train a new run.")
+
+
 def with_run_files(loaded: LoadedRecipe, runs: Path) -> LoadedRecipe:
     """The recipe with the files of those runs in place of run:NAME.
 
@@ -110,15 +146,48 @@ def load_keras_file(path: Path) -> keras.Model:
 
 
 def load_architecture(path: Path) -> keras.Model:
-    """The network in a .keras file with new weights, drawn at random.
+    """The network in a .keras file, or in a run's architecture.json, with new weights, drawn at random.
 
     Raises:
         InputError: as for :func:`load_keras_file`.
     """
+    if path.suffix == ".json":
+        try:
+            return keras.saving.deserialize_keras_object(read_json(path), safe_mode=True)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}: is damaged ({str(error).splitlines()[0][:200]}). Restore it.") from None
     return _checked(path, lambda config: keras.saving.deserialize_keras_object(config, safe_mode=True))
 
 
-def _checked(path: Path, load: Callable[[dict[str, Any]], keras.Model]) -> keras.Model:
+def load_float32(path: Path) -> keras.Model:
+    """As :func:`load_keras_file`, with layers that compute in float32 whatever they were saved with."""
+
+    def load(config: dict[str, Any]) -> keras.Model:
+        model = keras.saving.deserialize_keras_object(_in_float32(config), safe_mode=True)
+        model.load_weights(path)
+        return model
+
+    return _checked(path, load)
+
+
+def _in_float32(part: Any) -> Any:
+    """A configuration with float32 in place of every dtype policy."""
+    if isinstance(part, list):
+        return [_in_float32(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("class_name") in ("DTypePolicy", "FloatDTypePolicy"):
+        return {**part, "config": {"name": "float32"}}
+    return {
+        key: "float32" if key == "dtype" and _is_policy(value) else _in_float32(value) for key, value in part.items()
+    }
+
+
+def _is_policy(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("mixed_", "float16", "bfloat16"))
+
+
+def _checked(path: Path, load: Callable[[dict[str, Any]], Any]) -> Any:
     """What is made of a file's configuration, once the file has been checked."""
     try:
         return load(_check_archive(path))
@@ -176,7 +245,7 @@ def _check_archive(path: Path) -> dict[str, Any]:
         damaged = archive.testzip()
         if damaged is not None:
             raise _Refused(f"is damaged: {damaged} does not have the checksum that it was written with.")
-        config: dict[str, Any] = json.loads(archive.read("config.json"))
+        config: dict[str, Any] = json.loads(archive.read("config.json"), object_hook=_without_compiling)
         weights = archive.read("model.weights.h5")
     with h5py.File(io.BytesIO(weights), "r") as file:
         _check_weights(file, len(weights))
@@ -184,6 +253,11 @@ def _check_archive(path: Path) -> dict[str, Any]:
     if num_bytes > len(weights):
         raise _Refused(f"its layers would take {num_bytes:,} bytes where its weights have {len(weights):,}: refused.")
     return config
+
+
+def _without_compiling(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a configuration without losses and optimizers, whose variables would be made at once."""
+    return {key: value for key, value in part.items() if key != "compile_config"}
 
 
 def _check_weights(file: h5py.File, size: int) -> None:

@@ -125,17 +125,30 @@ def build_classifier(
     )
 
 
-def _saved_features(section: Saved, shape: tuple[int, ...]) -> tuple[Any, Any]:
+def shape_of_saved(path: Path) -> tuple[int, ...]:
+    """Of the pictures that a saved classifier takes: height, width, channels; a side that it leaves open is None.
+
+    Raises:
+        InputError: it is no classifier of pictures.
+    """
+    return tuple(_saved_ends(path)[0].shape[1:])
+
+
+def _saved_ends(path: Path) -> tuple[Any, Any]:
     try:
-        inputs, features = saved.features(load_architecture(Path(section.file)))
+        return saved.features(load_architecture(path))
     except InputError as error:
-        raise InputError(str(error) if section.file in str(error) else f"{section.file}: {error}") from None
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def _saved_features(section: Saved, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    inputs, features = _saved_ends(Path(section.file))
     wanted = tuple(inputs.shape[1:])
     if any(side not in (None, own) for side, own in zip(wanted, shape, strict=True)):
-        size = "color_mode: grayscale" if wanted[-1] == 1 else "color_mode: rgb"
+        color = "grayscale" if wanted[-1] == 1 else "rgb"
         raise InputError(
-            f"{section.file}: takes pictures of {wanted[0]}x{wanted[1]}x{wanted[2]}. "
-            f"Set data.image_size: [{wanted[0]}, {wanted[1]}] and data.{size}. Received {'x'.join(map(str, shape))}."
+            f"{section.file}: takes pictures of {wanted[0]}x{wanted[1]}x{wanted[2]}. Set data.image_size: "
+            f"[{wanted[0]}, {wanted[1]}] and data.color_mode: {color}. Received {'x'.join(map(str, shape))}."
         )
     return inputs, features
 
@@ -275,6 +288,8 @@ def load_weights(
     try:
         if source.endswith(".keras") and found is not None:
             copy_weights(classifier.features, found)
+            if with_classes:
+                application.give_classifier(classifier.model.get_layer("logits"), found)
         elif found is not None:
             logits = classifier.model.get_layer("logits") if with_classes else None
             application.give_weights(classifier.features, found, with_top=_is_papers_own(section), logits=logits)

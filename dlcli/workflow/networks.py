@@ -34,6 +34,11 @@ def list_networks(family: str | None) -> list[dict[str, Any]]:
     return rows
 
 
+def side_of_application(name: str) -> int:
+    """The side of the pictures that a network of keras.applications was published for."""
+    return next(network.side for network in NETWORKS if network.model.get("network") == name)
+
+
 def list_quoted() -> list[dict[str, Any]]:
     """The numbers that papers and lectures quote, each beside what this program counts at the same size."""
     costs = read_costs()

@@ -60,6 +60,7 @@ def start_tensorflow(device: str = "auto") -> Device:
 
 def _choose(tf: Any, device: str) -> Device:
     importlib.import_module("keras")
+    tf.get_logger().setLevel("ERROR")  # its warnings are for programmers: of functions that are traced anew
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cpu" or (device == "auto" and not gpus):
         tf.config.set_visible_devices([], "GPU")

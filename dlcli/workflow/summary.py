@@ -24,7 +24,7 @@ from dlcli.report.layers import (
 from dlcli.rundir import RunDir
 from dlcli.workflow.data import open_dataset
 from dlcli.workflow.job import layers, set_depth
-from dlcli.workflow.load import load_keras_file, with_run_files
+from dlcli.workflow.load import load_keras_file, with_architecture, with_run_files
 from dlcli.workflow.model import Standardization, build_classifier
 from dlcli.workflow.start import without_weights
 from dlcli.workflow.talk import Talk
@@ -101,7 +101,8 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
     if not shape:
         raise InputError(f"{run.info}: does not say which samples the run has. Restore it from a copy.")
     num_samples = data.get("samples", {}).get("train")
-    return _of_config(str(run.path), load(run.config), shape, len(run.read_classes()), num_samples, batch_size)
+    loaded = with_architecture(load(run.config), run)
+    return _of_config(str(run.path), loaded, shape, len(run.read_classes()), num_samples, batch_size)
 
 
 def of_file(path: Path, *, batch_size: int | None) -> Summary:

@@ -75,6 +75,7 @@ class Talk:
     def computing_features(self, done: int, total: int) -> None:
         """Batches of which features are computed of all that are to be."""
         self._show("computing features", done, total, "")
+        self._epoch_began = time.monotonic()  # an epoch's time is that of its steps
 
     def _show(self, label: str, done: int, total: int, details: str) -> None:
         if not self._bars:

@@ -41,7 +41,7 @@ from dlcli.workflow.compare import differing
 from dlcli.workflow.data import decoded_bytes, is_kept_on_disk
 from dlcli.workflow.evaluate import check_same_data, evaluate_split
 from dlcli.workflow.job import Job, describe, float32_model, layers_text, prepare
-from dlcli.workflow.load import with_run_files
+from dlcli.workflow.load import check_base, read_config, with_architecture, with_run_files
 from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
@@ -82,6 +82,7 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     """
     run.lock()
     info = run.read_info()
+    _refuse_untrained(run, info)
     if info.get("status") == "completed" and run.model.exists():  # without it, the best checkpoint gives it back
         raise InputError(
             f"{run.path}: this run is complete. Train it further with: dlcli train --extend {run.path} --epochs N"
@@ -90,7 +91,10 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     _check_same_recipe(run, info, loaded)
     if asked is not None:
         _check_same_recipe(run, info, with_run_files(asked, run.path.parent))
-    job = prepare(loaded, device, talk, is_new=not (run.path / "checkpoints.json").exists())
+    is_new = not (run.path / "checkpoints.json").exists()
+    if is_new:
+        check_base(run)
+    job = prepare(loaded if is_new else with_architecture(loaded, run), device, talk, is_new=is_new)
     check_same_data(run, job.dataset)
     run.read_classes()
     run.remove_leftovers()
@@ -106,6 +110,7 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     """
     run.lock()
     info = run.read_info()
+    _refuse_untrained(run, info)
     if info.get("status") != "completed":
         raise InputError(f"{run.path}: this run is not complete. Go on with it with: dlcli train --resume {run.path}")
     rows = read_csv(run.metrics)
@@ -115,7 +120,7 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     longer = _new_total(load(run.config).recipe.train, rows, total)
     loaded = load(run.config, [longer])
     _check_same_recipe(run, info, loaded, but_for=longer.key)
-    job = prepare(loaded, device, talk, is_new=False)
+    job = prepare(with_architecture(loaded, run), device, talk, is_new=False)
     check_same_data(run, job.dataset)
     run.read_classes()
     config = resolved(loaded.recipe)
@@ -127,6 +132,11 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
         extended=[*info.get("extended", []), {"time": now(), "command": command(), "from": done, "to": total}],
     )
     return _train_and_finish(run, job)
+
+
+def _refuse_untrained(run: RunDir, info: dict[str, Any]) -> None:
+    if info.get("status") == "completed" and info["best"] is None:
+        raise InputError(f"{run.path}: was not trained here, but made as it is: there is nothing to go on with.")
 
 
 def _new_total(train: Train, rows: list[dict[str, str]], total: int) -> Override:
@@ -156,6 +166,8 @@ def _write_beginning(run: RunDir, job: Job) -> None:
     rows = dataset.split_rows()
     replace_file(run.split, csv_text(SPLIT_COLUMNS, ([row[column] for column in SPLIT_COLUMNS] for row in rows)))
     replace_file(run.layers, layers_text(job))
+    if isinstance(recipe.model, Saved):
+        replace_json(run.architecture, read_config(Path(recipe.model.file)))
     run.plots.mkdir()
     replace_file(run.plots / "batch.png", _plot_first_batch(job))
     replace_json(

@@ -131,7 +131,7 @@ def test_a_frozen_stage_gets_no_gradient(build_classifier, section, shape) -> No
 def test_the_keys_of_the_recipe_are_the_arguments_of_the_builder(kind) -> None:
     section = next(section for section, *_ in PARAMETERS if section.kind == kind)
     arguments = inspect.signature(FAMILIES[kind].features).parameters
-    assert set(arguments) - {"inputs"} == set(type(section).model_fields) - {"kind", "preprocessing"}
+    assert set(arguments) - {"inputs"} == set(type(section).model_fields) - {"kind", "preprocessing", "weights", "l2"}
     assert all(argument.default is argument.empty for argument in arguments.values())  # defaults stand in the schema
 
 

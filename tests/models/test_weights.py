@@ -53,3 +53,32 @@ def test_weights_are_copied_by_the_names_of_layers() -> None:
         copy_weights(network(name="third"), source)
     with pytest.raises(DoNotFit, match="layer 'second' has weights of 5x7, 7 here and of 5x4, 4 there"):
         copy_weights(network(units=7), source)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_deeper_network_is_none_of_these(tmp_path: Path, suffix: str) -> None:
+    inputs = keras.Input((6,))
+    x = keras.layers.Dense(5, name="first")(inputs)
+    x = keras.layers.Dense(5, name="between")(x)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.Dense(4, name="second")(x)
+    deeper = keras.Model(inputs, keras.layers.Dense(2, name="classes")(x))
+    deeper.save(tmp_path / f"x{suffix}")
+    with pytest.raises(DoNotFit, match="they are of a network with a layer 'between', which this one has not"):
+        read_weights(network(), str(tmp_path / "x.h5")) if suffix == ".h5" else copy_weights(network(), deeper)
+
+
+def test_copied_weights_must_be_finite() -> None:
+    source = network()
+    source.get_layer("norm").gamma.assign([np.nan] * 5)
+    with pytest.raises(DoNotFit, match="layer 'norm' holds values that are not finite"):
+        copy_weights(network(), source)
+
+
+def test_layers_of_a_model_inside_are_found() -> None:
+    inner = with_other_weights(network())
+    inputs = keras.Input((6,))
+    outer = keras.Model(inputs, keras.layers.Dense(2, name="top")(inner(inputs)))
+    target = network()
+    copy_weights(target, outer)
+    assert_equal(target, inner)

@@ -18,6 +18,7 @@ from dlcli.recipe.explain import field_type
 from dlcli.recipe.faults import RecipeError, dotted
 from dlcli.recipe.fields import Section
 from dlcli.recipe.load import load
+from dlcli.recipe.model import NETWORKS_WITH
 from dlcli.recipe.schema_json import schema_text
 from dlcli.recipe.source import CONTROL, MAX_INTEGER
 from dlcli.recipe.words import is_section, kinds_of, split_annotated, union_members
@@ -142,8 +143,21 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         model.pop("preprocessing", None)
         for key in INPUT_KEYS:
             augment.pop(key, None)
-    if model.get("weights") not in (None, "none", "imagenet"):
+    if model.get("weights") not in (None, "none") and (
+        model["weights"] != "imagenet" or model["kind"] != "application"
+    ):
         model["weights"] = "trained.weights.h5"
+    if model["kind"] == "saved":
+        model["file"] = "run:digits"
+        train.pop("precision", None)
+        for key in INPUT_KEYS:
+            augment.pop(key, None)
+    if model["kind"] == "application":
+        for key, networks in NETWORKS_WITH.items():
+            if model["network"] not in networks:
+                model.pop(key, None)
+        if model.get("head", "paper") == "paper":
+            model.pop("dense", None)
     if model.get("depth") in (20, 32, 44, 56, 110):
         model.pop("stem", None)
     if None not in (data.get("validation"), data.get("test")):
@@ -156,6 +170,9 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         train["optimizer"]["momentum"] = 0.9
     if train.get("stages"):
         train["stages"] = tuple({**stage, "name": f"s{i}"} for i, stage in enumerate(train["stages"]))
+        if train.get("ema") is not None:
+            for stage in train["stages"]:
+                stage.pop("rate_decay", None)
         train.pop("epochs", None)
     return values
 

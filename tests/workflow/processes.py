@@ -24,8 +24,8 @@ Prepare = Callable[[], None]  # called in the process before dlcli starts; impor
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(
-    [f"dlcli.cli.{verb}" for verb in ("train", "evaluate", "predict", "runs", "summary")]
-    + [f"dlcli.workflow.{verb}" for verb in ("train", "evaluate", "predict", "runs", "summary")]
+    [f"dlcli.cli.{verb}" for verb in ("train", "transfer", "evaluate", "predict", "attack", "runs", "summary")]
+    + [f"dlcli.workflow.{verb}" for verb in ("train", "top", "evaluate", "predict", "attack", "runs", "summary")]
 )
 
 
@@ -214,7 +214,7 @@ def without_plots() -> None:
     """Draws no plots, which take most of the time of a tiny run."""
     import dlcli.report.plots as plots
 
-    for name in ("learning_curves", "confusion_matrix", "sample_batch", "mistakes"):
+    for name in ("learning_curves", "confusion_matrix", "sample_batch", "mistakes", "robustness_curves", "preview"):
         setattr(plots, name, lambda *args, **keys: b"")
 
 

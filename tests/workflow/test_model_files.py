@@ -54,6 +54,16 @@ def test_a_file_of_keras_loads(original: Path) -> None:
     np.testing.assert_array_equal(model(x), expected(x))
 
 
+def test_a_file_of_a_compiled_model_loads(tmp_path: Path) -> None:
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(2, name="logits")(inputs))
+    model.compile("adam", "mse")
+    x = np.ones((4, 4), np.float32)
+    model.fit(x, np.ones((4, 2)), verbose=0)
+    model.save(tmp_path / "x.keras")
+    np.testing.assert_array_equal(load_keras_file(tmp_path / "x.keras")(x), model(x))
+
+
 def test_layers_far_larger_than_the_weights_are_refused_before_they_are_made(original: Path, tmp_path: Path) -> None:
     def change(name: str, content: bytes) -> bytes:
         if name != "config.json":

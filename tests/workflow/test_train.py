@@ -105,7 +105,7 @@ def test_results_on_stdout_and_talk_on_stderr(as_installed: tuple[Path, processe
     assert [line.split()[0] for line in others] == list(info["final"])
     # nothing of TensorFlow's: these lines and no others
     openings = [line.split()[0] for line in said.stderr.splitlines()]
-    assert openings == ["run", "data:", "model:", "stage", "epoch", "epoch"]
+    assert openings == ["run", "data:", "train:", "model:", "stage", "epoch", "epoch"]
     log = (folder / "runs" / "tiny" / "train.log").read_text()
     for line in said.stderr.splitlines():
         assert line in log

@@ -228,7 +228,9 @@ class WithoutPlots:
         processes.KillAtCall((self.function,), self.call, after=self.after)()
 
 
-@pytest.mark.parametrize("call", [1, 2, 5, 6, 7, 9, 10])
+@pytest.mark.parametrize(
+    "call", [2, 6, 9, *(pytest.param(call, marks=pytest.mark.slow) for call in (1, 3, 5, 7, 8, 10))]
+)
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(folder: Path, never_stopped: Path, call: int) -> None:
     killed = processes.run("train", "transfer.yaml", folder=folder, prepare=WithoutPlots(call))
     assert killed.status == -9
@@ -319,7 +321,7 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
     ("options", "message"),
     [
         (("--base", "resnet5"), "--base resnet5: no network of keras.applications; did you mean 'resnet50'?"),
-        (("--base", "ResNet-50", "--weights", "nowhere.h5"), "--weights nowhere.h5: model.weights: "),
+        (("--base", "ResNet-50", "--weights", "no.h5", "--data", "photos"), "--weights no.h5: model.weights: "),
         (("--base", "vgg16", "--base-option", "alpha=1"), "--base-option alpha=1: model.alpha: vgg16 has no such"),
         (("--base", "vgg16", "--base-option", "alpha"), "--base-option alpha: expected KEY=VALUE, such as alpha=0.35."),
         (("--base", "vgg16", "--head", "big"), "--head big: expected linear, or the units of dense layers"),
@@ -335,6 +337,12 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
         (("--base", "vgg16", "--unfreeze", "none", "--rate-decay", "0.5"), "--rate-decay is for fine-tuning"),
         (("--base", "vgg16", "--class-index", "x.json"), "--class-index is for --top imagenet."),
         (("--base", "vgg16", "--top", "imagenet", "--epochs", "3"), "--epochs is for training; with --top imagenet"),
+        (("--base", "vgg16", "--top", "imagenet", "--dry-run"), "--dry-run is for training; with --top imagenet"),
+        (("--base", "vgg16", "--top", "imagenet", "--head", "9"), "--head is for training; with --top imagenet"),
+        (("--base", "run:x", "--top", "imagenet"), "--top is for networks of keras.applications."),
+        (("--base", "run:runs/x"), "--base run:runs/x: expected run: and the name of a run in runs."),
+        (("--base", ""), "--base : no network of keras.applications. See which there are with: dlcli models."),
+        (("--base", "vgg16", "--weights", "run:x"), "model.weights: x: no such run in runs."),
         (("--base", "vgg16", "--top", "imagenet", "--weights", "none"), "--weights none: a network with its ImageNet"),
         ((), "Missing option '--base'"),
     ],
@@ -361,8 +369,10 @@ def test_weights_that_do_not_fit_say_which_layer_and_which_shapes(folder: Path) 
         folder=folder,
         status=2,
     )
-    assert "base.weights.h5: its weights do not fit mobilenetv2: layer 'block_" in refused.stderr
-    assert re.search(r"has weights of [0-9x]+ here and of [0-9x]+ there", refused.stderr)
+    told = (
+        r"base\.weights\.h5: its weights do not fit mobilenetv2: layer '\w+' has weights of [0-9x]+ here and of [0-9x]+"
+    )
+    assert re.search(told, refused.stderr)
     assert not (folder / "runs").exists()
 
 
@@ -468,10 +478,75 @@ def test_a_model_of_others_as_the_base(tmp_path: Path) -> None:
     run("transfer", "--base", "theirs.keras", "--data", "photos", "--unfreeze", "all", *QUICK, folder=tmp_path)
     before = keras.saving.load_model(tmp_path / "theirs.keras")
     after = keras.saving.load_model(tmp_path / "runs" / "transfer_theirs" / "model.keras")
-    one, other = ([*m.layers[2].layers[-1].weights] for m in (before, after))
-    for weight, kept in zip(one, other, strict=True):  # batch normalisation inside of a model inside
+    inside = before.layers[2].layers
+    norm = next(layer for layer in after.layers if isinstance(layer, keras.layers.BatchNormalization))
+    for weight, kept in zip(inside[-1].weights, norm.weights, strict=True):  # of a model inside of the model
         np.testing.assert_array_equal(weight, kept)
-    assert not np.array_equal(before.layers[2].layers[0].weights[0], after.layers[2].layers[0].weights[0])
+    convolution = next(layer for layer in after.layers if isinstance(layer, keras.layers.Conv2D))
+    assert not np.array_equal(inside[0].weights[0], convolution.weights[0])
+
+
+def sequential(path: Path) -> None:
+    keras.Sequential(
+        [keras.Input((24, 24, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(3)]
+    ).save(path)
+
+
+def nested(path: Path) -> None:
+    base = keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(32, 32, 3))
+    inputs = keras.Input((32, 32, 3))
+    x = base(keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs), training=False)
+    keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))).save(path)
+
+
+def ends_in_a_convolution(path: Path) -> None:
+    keras.applications.MobileNet(alpha=0.25, weights=None, input_shape=(32, 32, 3)).save(path)
+
+
+@pytest.mark.parametrize("make", [sequential, nested, ends_in_a_convolution])
+def test_bases_of_every_form(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "theirs.keras")
+    make_photos(tmp_path / "photos")
+    unfreeze = "all" if make is sequential else "last_stage"
+    done = run(
+        *("transfer", "--base", "theirs.keras", "--data", "photos", "--unfreeze", unfreeze, *QUICK), folder=tmp_path
+    )
+    lines = [line.split() for line in done.stderr.splitlines() if line.startswith("trained: ")]
+    trained, frozen = (int(lines[1][position].replace(",", "")) for position in (1, 3))
+    if make is not sequential:  # a part of the base's own layers
+        assert 0.2 < trained / (trained + frozen) < 0.9
+    before = keras.saving.load_model(tmp_path / "theirs.keras")
+    after = keras.saving.load_model(tmp_path / "runs" / "transfer_theirs" / "model.keras")
+    assert after.input_shape == before.input_shape
+    assert after.output_shape == (None, 2)
+
+
+def test_a_base_is_needed_until_the_first_checkpoint_and_must_be_the_same(tmp_path: Path) -> None:
+    sequential(tmp_path / "theirs.keras")
+    make_photos(tmp_path / "photos")
+    command = ("transfer", "--base", "theirs.keras", "--data", "photos", "--name", "t", *QUICK)
+    processes.run(*command, folder=tmp_path, prepare=WithoutPlots(1))
+    keras.utils.set_random_seed(99)
+    sequential(tmp_path / "theirs.keras")
+    refused = run("train", "--resume", "t", folder=tmp_path, status=2)
+    assert "theirs.keras: has changed since the run began, and runs/t has no checkpoint yet." in refused.stderr
+    (tmp_path / "theirs.keras").unlink()
+    refused = run("train", "--resume", "t", folder=tmp_path, status=2)
+    assert "theirs.keras: is not there, and runs/t has no checkpoint yet." in refused.stderr
+
+
+def test_a_run_with_checkpoints_needs_no_base(tmp_path: Path) -> None:
+    sequential(tmp_path / "theirs.keras")
+    make_photos(tmp_path / "photos")
+    command = ("transfer", "--base", "theirs.keras", "--data", "photos", *QUICK)
+    run(*command, "--name", "whole", folder=tmp_path)
+    processes.run(*command, "--name", "t", folder=tmp_path, prepare=WithoutPlots(3))
+    (tmp_path / "theirs.keras").unlink()
+    run("train", "--resume", "t", folder=tmp_path)
+    rows = [[r["val_loss"] for r in read_csv(tmp_path / "runs" / name / "metrics.csv")] for name in ("whole", "t")]
+    assert rows[0] == rows[1]
+    run("train", "--extend", "t", "--epochs", 4, folder=tmp_path)
+    run("summary", "t", folder=tmp_path)
 
 
 def regression(path: Path) -> None:
@@ -569,6 +644,20 @@ def test_a_network_with_its_own_classes_is_a_run(with_top: Path) -> None:
     run("runs", "show", folder=with_top)
     refused = run("train", made / "config.yaml", folder=with_top, status=2)
     assert "there are no samples" in refused.stderr
+
+
+def test_a_saved_network_gives_its_classifier_too(with_top: Path) -> None:
+    model = keras.applications.MobileNet(alpha=0.25, weights=None)
+    model.load_weights(with_top / "top.weights.h5")
+    model.save(with_top / "top.keras")
+    options = ("--base-option", "alpha=0.25", "--weights", "top.keras", "--class-index", "index.json", "--name", "k")
+    run("transfer", "--base", "mobilenet", "--top", "imagenet", *options, folder=with_top)
+    x = np.random.default_rng(1).uniform(0, 255, (2, 224, 224, 3)).astype(np.float32)
+    mine = keras.saving.load_model(with_top / "runs" / "k" / "model.keras")(x)
+    np.testing.assert_allclose(mine, model(x / 127.5 - 1), rtol=1e-4, atol=1e-7)
+    refused = run("train", "--resume", "k", folder=with_top, status=2)
+    assert "runs/k: was not trained here, but made as it is: there is nothing to go on with." in refused.stderr
+    shutil.rmtree(with_top / "runs" / "k")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""Auto-PGD: steps that halve themselves where the loss no longer rises (Croce and Hein 2020, algorithm 1)."""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.attacks.gradient import (
+    Attack,
+    Bounds,
+    Logits,
+    Loss,
+    Norm,
+    Tensor,
+    compiled,
+    direction,
+    gradient,
+    per_sample,
+    project,
+    random_changes,
+)
+
+MOMENTUM = 0.75  # alpha of the paper
+RISING = 0.75  # rho: proportion of the steps since the last checkpoint that must raise the loss
+
+
+def checkpoints(steps: int) -> list[int]:
+    """The steps at which it is decided whether to halve, of section 3.1: 0.22 of all, then ever nearer together."""
+    positions = [0.0, 0.22]
+    while positions[-1] < 1.0:
+        positions.append(positions[-1] + max(positions[-1] - positions[-2] - 0.03, 0.06))
+    numbers = [int(np.ceil(round(position * steps, 6))) for position in positions if position < 1.0]
+    return [*numbers, steps] if numbers[-1] < steps else numbers
+
+
+def apgd(logits: Logits, *, loss: Loss, norm: Norm, bounds: Bounds, steps: int, restarts: int, seed: int) -> Attack:
+    """The pixels of the highest loss that was met.
+
+    Args:
+        steps: of each run.
+        restarts: runs from random points; the one with the highest loss counts for each sample.
+        seed: of these points, which depend on it and on the sample's number alone.
+    """
+    halving = checkpoints(steps)
+
+    def one_run(x: Tensor, label: Tensor, eps: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        adversarial = project(x + eps * start, x, eps, norm, bounds)
+        losses, slope = gradient(logits, loss, adversarial, label)
+        size = tf.fill(tf.shape(losses), 2.0 * eps)
+        best, highest, best_slope, before = adversarial, losses, slope, adversarial
+        highest_before, was_halved = losses, tf.zeros_like(losses, tf.bool)
+        for first, last in itertools.pairwise(halving):
+            state = (
+                tf.constant(first),
+                adversarial,
+                before,
+                losses,
+                slope,
+                best,
+                highest,
+                best_slope,
+                tf.zeros_like(losses),
+            )
+
+            def one_step(
+                number: Tensor,
+                now: Tensor,
+                before: Tensor,
+                losses: Tensor,
+                slope: Tensor,
+                best: Tensor,
+                highest: Tensor,
+                best_slope: Tensor,
+                rises: Tensor,
+                size: Tensor = size,
+            ) -> tuple[Tensor, ...]:
+                moved = project(now + per_sample(size, x) * direction(slope, norm), x, eps, norm, bounds)
+                alpha = tf.where(number == 0, 1.0, MOMENTUM)  # the first step has nothing to go on with
+                moved = now + alpha * (moved - now) + (1 - alpha) * (now - before)
+                moved = project(moved, x, eps, norm, bounds)
+                new_losses, new_slope = gradient(logits, loss, moved, label)
+                rises += tf.cast(new_losses > losses, tf.float32)
+                is_best = new_losses > highest
+                best = tf.where(per_sample(is_best, x), moved, best)
+                best_slope = tf.where(per_sample(is_best, x), new_slope, best_slope)
+                highest = tf.maximum(highest, new_losses)
+                return number + 1, moved, now, new_losses, new_slope, best, highest, best_slope, rises
+
+            state = tf.while_loop(lambda number, *_, last=last: number < last, one_step, state, parallel_iterations=1)
+            _, adversarial, before, losses, slope, best, highest, best_slope, rises = state
+            too_few = rises < RISING * (last - first)  # condition 1
+            no_gain = tf.logical_and(tf.logical_not(was_halved), highest <= highest_before)  # condition 2
+            is_halved = tf.logical_or(too_few, no_gain)
+            size = tf.where(is_halved, size / 2, size)
+            adversarial = tf.where(per_sample(is_halved, x), best, adversarial)  # and goes on from the best point
+            slope = tf.where(per_sample(is_halved, x), best_slope, slope)
+            losses = tf.where(is_halved, highest, losses)
+            highest_before, was_halved = highest, is_halved
+        return best, highest
+
+    run = compiled(one_run)
+
+    def attack(
+        x: NDArray[np.float32], label: NDArray[np.int32], eps: float, index: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        best, highest = x, np.full(len(x), -np.inf)
+        for draw in range(restarts):
+            start = random_changes(x.shape[1:], index, norm, seed=seed, draw=draw)
+            found, losses = (values.numpy() for values in run(x, label, np.float32(eps), start))
+            is_better = losses > highest
+            best = np.where(is_better.reshape(-1, *[1] * (x.ndim - 1)), found, best)
+            highest = np.maximum(highest, losses)
+        return best
+
+    return attack

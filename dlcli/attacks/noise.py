@@ -1,0 +1,19 @@
+"""Noise of the same size as an attack: what every attack must be stronger than."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.attacks.gradient import Attack, Bounds, Norm, random_changes
+
+
+def noise(*, norm: Norm, bounds: Bounds, seed: int) -> Attack:
+    """Uniform in [-eps, eps] for linf; in a direction drawn uniformly, of length eps, for l2."""
+
+    def attack(
+        x: NDArray[np.float32], label: NDArray[np.int32], eps: float, index: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        changes = random_changes(x.shape[1:], index, norm, seed=seed, on_surface=True)
+        result: NDArray[np.float32] = np.clip(x + np.float32(eps) * changes, *bounds)
+        return result
+
+    return attack

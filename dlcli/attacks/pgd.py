@@ -1,0 +1,86 @@
+"""Iterated attacks: many small steps, each brought back into the budget.
+
+BIM (Kurakin, Goodfellow and Bengio 2017) begins at the picture, PGD (Madry et al. 2018) at random points of the ball;
+MI-FGSM (Dong et al. 2018) gathers the gradients of all steps.
+"""
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.attacks.gradient import (
+    TINY,
+    Attack,
+    Bounds,
+    Logits,
+    Loss,
+    Norm,
+    Tensor,
+    compiled,
+    direction,
+    gradient,
+    per_sample,
+    project,
+    random_changes,
+)
+
+
+def iterated(
+    logits: Logits,
+    *,
+    loss: Loss,
+    norm: Norm,
+    bounds: Bounds,
+    steps: int,
+    step_size: float,
+    momentum: float | None = None,
+    restarts: int = 0,
+    seed: int = 0,
+) -> Attack:
+    """An attack of many steps.
+
+    Args:
+        steps: of each run.
+        step_size: of one step, as a proportion of eps.
+        momentum: of the gathered gradient, each divided by its mean absolute value (MI-FGSM, equation 6); None: steps
+            go by the last gradient alone.
+        restarts: runs from random points of the ball, of which the one with the highest loss counts for each sample; 0
+            for one run that begins at the picture itself.
+        seed: of these points, which depend on it and on the sample's number alone.
+    """
+
+    def one_run(x: Tensor, label: Tensor, eps: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        def one_step(number: Tensor, adversarial: Tensor, gathered: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            slope = gradient(logits, loss, adversarial, label)[1]
+            if momentum is not None:
+                mean = tf.reduce_mean(tf.abs(slope), axis=list(range(1, slope.shape.rank)))
+                slope = gathered = momentum * gathered + slope / per_sample(tf.maximum(mean, TINY), slope)
+            moved = adversarial + step_size * eps * direction(slope, norm)
+            return number + 1, project(moved, x, eps, norm, bounds), gathered
+
+        _, adversarial, _ = tf.while_loop(
+            lambda number, *_: number < steps,
+            one_step,
+            (tf.constant(0), project(x + eps * start, x, eps, norm, bounds), tf.zeros_like(x)),
+            parallel_iterations=1,
+        )
+        return adversarial, loss(logits(adversarial), label)
+
+    run = compiled(one_run)
+
+    def attack(
+        x: NDArray[np.float32], label: NDArray[np.int32], eps: float, index: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        if restarts == 0:
+            result: NDArray[np.float32] = run(x, label, np.float32(eps), np.zeros_like(x))[0].numpy()
+            return result
+        best, highest = x, np.full(len(x), -np.inf)
+        for draw in range(restarts):
+            start = random_changes(x.shape[1:], index, norm, seed=seed, draw=draw)
+            adversarial, losses = (values.numpy() for values in run(x, label, np.float32(eps), start))
+            is_better = losses > highest
+            best = np.where(is_better.reshape(-1, *[1] * (x.ndim - 1)), adversarial, best)
+            highest = np.maximum(highest, losses)
+        return best
+
+    return attack

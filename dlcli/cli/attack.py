@@ -1,0 +1,264 @@
+"""``dlcli attack``."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlcli.cli.options import device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.output import write_json, write_table
+
+KINDS = {
+    "fgsm": "One step along the signs of the gradient (Goodfellow et al. 2015).",
+    "bim": "Small steps from the picture on (Kurakin et al. 2017).",
+    "pgd": "Small steps from random points (Madry et al. 2018).",
+    "mi-fgsm": "Steps along gathered gradients (Dong et al. 2018).",
+    "deepfool": "The smallest change that is found, in l2 (Moosavi-Dezfooli et al. 2016).",
+    "apgd": "Steps that choose their size, on cross-entropy (Croce and Hein 2020).",
+    "apgd-dlr": "The same on the difference of logits ratio.",
+    "square": "Random squares, without gradients, in linf (Andriushchenko et al. 2020).",
+    "noise": "Random changes of the same size: the baseline.",
+    "suite": "The worst of several for each sample, as AutoAttack has it.",
+}
+DEFAULT_EPS = {
+    ("linf", 1): "0,0.05,0.1,0.15,0.2,0.25,0.3",
+    ("linf", 3): "0,1/255,2/255,4/255,8/255,16/255",
+    ("l2", 1): "0,0.5,1,1.5,2,3",
+    ("l2", 3): "0,0.25,0.5,1,2,4",
+}
+MAX_EPS = 64
+
+
+def _kinds(command: Any) -> Any:
+    for kind in reversed(KINDS):
+        command = click.option(f"--{kind}", kind.replace("-", "_"), is_flag=True, help=KINDS[kind])(command)
+    return command
+
+
+@click.command(short_help="Attack a classifier with adversarial examples.")
+@run_argument(required=False)
+@_kinds
+@click.option(
+    "--eps",
+    metavar="E,E…",
+    help="Budgets as fractions of the pixels' range: 8/255, 0.03. Default: by the kind of pictures.",
+)
+@click.option(
+    "--norm", type=click.Choice(["linf", "l2"]), help="How a change is measured. Default: linf; l2 with --deepfool."
+)
+@click.option(
+    "--steps", type=click.IntRange(1, 100_000), metavar="N", help="Steps of an iterated attack, queries of --square."
+)
+@click.option(
+    "--step-size",
+    metavar="F",
+    help="Size of a step, as a proportion of eps. Default: 2.5 / steps; 1 / steps with --mi-fgsm.",
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Random starts of --pgd and --apgd, of which the worst counts.",
+)
+@click.option(
+    "--loss",
+    type=click.Choice(["cross-entropy", "margin"]),
+    default="cross-entropy",
+    show_default=True,
+    help="What is raised; margin where a network is too sure of itself for cross-entropy.",
+)
+@click.option(
+    "--target", metavar="CLASS", help="Lead to this class, by its name or number, instead of away from the label."
+)
+@click.option("--transfer-to", metavar="RUN|MODEL.keras", help="Score the examples on this network.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Part of the data. Default: test, or validation where there is none.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Other data with the same labels: a recipe's, a folder of class folders, a .csv or an .npz.",
+)
+@click.option(
+    "--input-range",
+    metavar="LOW,HIGH",
+    help="For a MODEL.keras: what it takes for black and white, such as 0,1 or 0,255.",
+)
+@click.option("--classes", metavar="NAME,NAME…", help="For a MODEL.keras: its classes, in the order of its outputs.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Attack N samples, taken evenly over the split.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 100_000),
+    default=128,
+    show_default=True,
+    metavar="N",
+    help="Samples attacked at once.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of random starts, noise and squares.",
+)
+@click.option(
+    "--save-samples", metavar="N|all", default="16", show_default=True, help="Samples kept in adversarial.npz."
+)
+@click.option("--name", metavar="NAME", help="Of the results' folder. Default: the attack's.")
+@runs_option
+@device_option
+@json_option
+@quiet_option
+def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Attack the best model of RUN (default: the newest), or the classifier in MODEL.keras.
+
+    \b
+    Examples:
+      dlcli attack --fgsm
+      dlcli attack digits_convnet --pgd --eps 8/255 --steps 40 --restarts 5
+      dlcli attack digits_convnet --fgsm --bim --noise --eps 0,0.1,0.2 --json
+      dlcli attack digits_convnet --pgd --target 3 --transfer-to digits_mlp
+      dlcli attack model.keras --data photos/ --input-range 0,255 --classes ants,bees --fgsm
+
+    An epsilon is a fraction of the pixels' range, whatever the network makes of pixels inside. Writes attacks/NAME/ in
+    the run (attacks/MODEL-NAME/ in this folder for a file): robustness.csv, samples.csv, adversarial.npz, examples.png,
+    curve.png, attack.json. The checks that an attack must pass run by themselves and are said where they fail.
+    """
+    from dlcli.errors import InputError
+
+    kinds = [kind for kind in KINDS if options[kind.replace("-", "_")]]
+    if not kinds:
+        raise click.UsageError(f"which attack? One or more of {', '.join(f'--{kind}' for kind in KINDS)}.")
+    if options["name"] is not None:
+        from dlcli.rundir import check_name
+
+        check_name(options["name"])
+        if len(kinds) > 1:
+            raise click.UsageError("--name is for one attack.")
+    norm = options["norm"] or ("l2" if kinds == ["deepfool"] else "linf")
+    eps = None if options["eps"] is None else _eps(options["eps"], norm)
+    step_size = None if options["step_size"] is None else _fraction(options["step_size"], "--step-size")
+    if step_size is not None and not 0 < step_size <= 10:
+        raise InputError(f"--step-size must be above 0 and at most 10. Received {options['step_size']}.")
+    num_saved = _num_saved(options["save_samples"])
+    from dlcli.workflow.attack_sources import Request, find
+
+    request = Request(
+        run=run,
+        runs=runs,
+        data=options["data"],
+        split=options["split"],
+        limit=options["limit"],
+        input_range=options["input_range"],
+        classes=options["classes"],
+        transfer_to=options["transfer_to"],
+        target=options["target"],
+    )
+    request.check()
+    from dlcli.workflow.start import start_tensorflow
+
+    start_tensorflow(device)
+    from dlcli.workflow.attack import Plan
+    from dlcli.workflow.attack import attack as work
+    from dlcli.workflow.talk import Talk
+
+    talk = Talk(quiet=quiet)
+    found = find(request, talk)
+    if eps is None:
+        text = DEFAULT_EPS[norm, 1 if found.target.shape[-1] == 1 else 3]
+        eps = _eps(text, norm)
+        talk.say(f"eps: {text}, the default for {'grey' if found.target.shape[-1] == 1 else 'coloured'} pictures")
+    results = []
+    for kind in kinds:
+        plan = Plan(
+            kind=kind,  # type: ignore[arg-type]
+            eps=eps,
+            norm=norm,  # type: ignore[arg-type]
+            steps=options["steps"],
+            step_size=step_size,
+            restarts=options["restarts"],
+            loss=options["loss"],
+            target=found.target_class,
+            seed=options["seed"],
+            batch_size=options["batch_size"],
+            num_saved=num_saved,
+        )
+        talk.say(f"{kind}, {norm}: attacking {len(found.samples):,} samples of {found.name}")
+        result = work(
+            plan,
+            found.target,
+            found.samples,
+            classes=found.classes,
+            folder=found.folder(options["name"] or kind),
+            source=found.source,
+            scored_by=found.scored_by,
+            talk=talk,
+        )
+        results.append(result)
+        if not as_json:
+            _show(result, kind, norm)
+    if as_json:
+        write_json(results[0] if len(results) == 1 else results)
+
+
+def _show(result: dict[str, Any], kind: str, norm: str) -> None:
+    rows = [
+        [
+            f"{row['eps']:.5g}",
+            f"{row['eps'] * 255:.4g}",
+            row["robust_accuracy"],
+            row["success_rate"],
+            row[f"mean_{norm}"],
+            row["robust_accuracy_8bit"],
+        ]
+        for row in result["rows"]
+    ]
+    click.echo(f"{kind}, {norm}: clean accuracy {result['rows'][0]['clean_accuracy']:.4f}")
+    write_table(["eps", "pixels", "robust accuracy", "success rate", f"mean {norm}", "8-bit robust accuracy"], rows)
+    failed = [check["name"] for check in result["checks"] if not check["passed"]]
+    if result["checks"]:
+        click.echo(
+            f"checks: {len(result['checks']) - len(failed)} of {len(result['checks'])} passed"
+            + (f"; failed: {', '.join(failed)}" if failed else "")
+        )
+    click.echo(f"files in {result['folder']}")
+
+
+def _eps(text: str, norm: str) -> tuple[float, ...]:
+    from dlcli.errors import InputError
+
+    values = sorted({_fraction(part, "--eps") for part in text.split(",")})
+    if len(values) > MAX_EPS:
+        raise InputError(f"--eps must name at most {MAX_EPS} budgets. Received {len(values)}.")
+    if norm == "linf" and values[-1] > 1:
+        raise InputError(
+            f"--eps: a linf epsilon must be in [0, 1], as a fraction of the pixels' range. Received {values[-1]:g}. "
+            f"In pixels it is {values[-1]:g}/255."
+        )
+    return tuple(values)
+
+
+def _fraction(text: str, option: str) -> float:
+    from dlcli.errors import InputError
+
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,3})?)\s*(?:/\s*([0-9]*\.?[0-9]+)\s*)?", text)
+    if match is None or (match[2] is not None and float(match[2]) == 0):
+        raise InputError(f"{option}: expected a number such as 0.03 or 8/255. Received '{text}'.")
+    return float(match[1]) / float(match[2] or 1)
+
+
+def _num_saved(text: str) -> int | None:
+    from dlcli.errors import InputError
+
+    if text == "all":
+        return None
+    if re.fullmatch(r"[0-9]{1,9}", text) is None:
+        raise InputError(f"--save-samples: expected a number of samples or all. Received '{text}'.")
+    return int(text)

@@ -1,0 +1,117 @@
+"""How well a classifier stands up to an attack: the rows of ``robustness.csv`` and ``samples.csv``.
+
+A sample that the network gets wrong to begin with counts as broken: robust accuracy is never above the clean one. The
+success rate is over the samples that it gets right.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack of one size did to some samples.
+
+    Attributes:
+        probabilities: of the attacked pixels ``[n, k]``.
+        rounded: of these, rounded to whole pixel values.
+        l0, l2, linf: size of each change ``[n]``: changed numbers of all, the Euclidean length, the largest; the last
+            two as fractions of the pixels' range.
+    """
+
+    probabilities: Array
+    rounded: Array
+    l0: Array
+    l2: Array
+    linf: Array
+
+
+def outcome(x: Array, adversarial: Array, probabilities: Array, rounded: Array, *, pixel_range: float) -> Outcome:
+    """Measures the changes ``[n, ...]``."""
+    change = (adversarial.astype(np.float64) - x).reshape(len(x), -1)
+    return Outcome(
+        probabilities,
+        rounded,
+        l0=(change != 0).mean(axis=1),
+        l2=np.linalg.norm(change, axis=1) / pixel_range,
+        linf=np.abs(change).max(axis=1, initial=0.0) / pixel_range,
+    )
+
+
+def joined(parts: Sequence[Outcome]) -> Outcome:
+    """The outcomes of several batches as one."""
+    names = ("probabilities", "rounded", "l0", "l2", "linf")
+    return Outcome(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def summary(
+    labels: Array, clean: Array, found: Outcome, *, eps: float, num_zero_gradients: int, target: int | None = None
+) -> dict[str, Any]:
+    """A row of ``robustness.csv``.
+
+    Args:
+        labels: int ``[n]``.
+        clean: probabilities of the pictures as they are ``[n, k]``.
+        eps: the budget, as a fraction of the pixels' range.
+        num_zero_gradients: samples whose loss has no slope at all.
+        target: the class that a targeted attack leads to; its success is then to be predicted, over the samples of
+            other classes.
+    """
+    right = clean.argmax(axis=1) == labels
+    predicted = found.probabilities.argmax(axis=1)
+    rounded = found.rounded.argmax(axis=1)
+    row: dict[str, Any] = {
+        "eps": eps,
+        "samples": len(labels),
+        "clean_accuracy": float(right.mean()),
+        "robust_accuracy": float((right & (predicted == labels)).mean()),
+        "success_rate": _success(labels, right, predicted, target),
+    }
+    for name, values in (("l0", found.l0), ("l2", found.l2), ("linf", found.linf)):
+        row |= {f"mean_{name}": float(values.mean()), f"median_{name}": float(np.median(values))}
+    row |= {
+        "confidence_before": float(clean.max(axis=1).mean()),
+        "confidence_after": float(found.probabilities.max(axis=1).mean()),
+        "zero_gradients": num_zero_gradients,
+        "robust_accuracy_8bit": float((right & (rounded == labels)).mean()),
+        "success_rate_8bit": _success(labels, right, rounded, target),
+    }
+    return row
+
+
+def _success(labels: Array, right: Array, predicted: Array, target: int | None) -> float:
+    attacked = right if target is None else right & (labels != target)
+    if not attacked.any():
+        return 0.0
+    succeeded = predicted != labels if target is None else predicted == target
+    return float(succeeded[attacked].mean())
+
+
+def per_sample(
+    names: Sequence[str], labels: Array, clean: Array, found: Outcome, classes: Sequence[str], *, eps: float
+) -> list[dict[str, Any]]:
+    """The rows of ``samples.csv`` for one epsilon."""
+    before, after = clean.argmax(axis=1), found.probabilities.argmax(axis=1)
+    rounded = found.rounded.argmax(axis=1)
+    return [
+        {
+            "eps": eps,
+            "file": names[i],
+            "label": classes[labels[i]],
+            "predicted_clean": classes[before[i]],
+            "confidence_clean": float(clean[i, before[i]]),
+            "predicted": classes[after[i]],
+            "confidence": float(found.probabilities[i, after[i]]),
+            "predicted_8bit": classes[rounded[i]],
+            "l0": float(found.l0[i]),
+            "l2": float(found.l2[i]),
+            "linf": float(found.linf[i]),
+        }
+        for i in range(len(labels))
+    ]

@@ -1,0 +1,145 @@
+"""The network that is attacked: raw pixels in, float32 logits out, in inference mode, whatever its file has."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.errors import InputError
+from dlcli.workflow.load import load_float32
+
+PASSED_OVER = (keras.layers.Identity, keras.layers.Dropout, keras.layers.ActivityRegularization)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A classifier as attacks see it.
+
+    Attributes:
+        logits: pixels float32 ``[b, height, width, channels]`` in [0, 255] -> float32 ``[b, k]``.
+        shape: of a picture.
+        num_classes: k.
+        note: what the user should know of how the logits were found; empty where nothing.
+    """
+
+    logits: Callable[[Any], Any]
+    shape: tuple[int, ...]
+    num_classes: int
+    note: str = ""
+
+
+def of_model(model: keras.Model, *, input_range: tuple[float, float]) -> Target:
+    """The logits of a classifier, wherever its softmax stands.
+
+    Args:
+        model: float32.
+        input_range: what it takes for the pixels 0 and 255.
+
+    Raises:
+        InputError: it is no classifier of pictures.
+    """
+    if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        raise InputError("is no classifier: it must take one input and give one vector for each sample.")
+    shape = tuple(model.inputs[0].shape[1:])
+    if len(shape) != 3 or None in shape:
+        raise InputError(f"must take pictures of a known size, height x width x channels. It takes {list(shape)}.")
+    network, find, num_classes, note = _logits_of(model)
+    low, high = input_range
+    scale = (high - low) / 255
+
+    def logits(pixels: Any) -> Any:
+        x = pixels if (low, high) == (0.0, 255.0) else pixels * scale + low
+        return find(tf.cast(network(x, training=False), tf.float32))
+
+    return Target(logits, shape, num_classes, note)
+
+
+def _as_they_are(outputs: Any) -> Any:
+    return outputs
+
+
+def _of_probabilities(outputs: Any) -> Any:
+    return tf.math.log(tf.maximum(outputs, np.finfo(np.float32).tiny))
+
+
+def _of_one(outputs: Any) -> Any:
+    return tf.concat([tf.zeros_like(outputs), outputs], axis=1)  # of not and of the class
+
+
+def _logits_of(model: keras.Model) -> tuple[keras.Model, Callable[[Any], Any], int, str]:
+    """A network, what makes logits of its outputs, the number of classes, and a note."""
+    units = model.outputs[0].shape[-1]
+    tensor = model.outputs[0]
+    while True:
+        operation = _origin(tensor)
+        is_idle = isinstance(operation, PASSED_OVER) or (
+            _is_activation(operation) and _activation(operation) == "linear"
+        )
+        if not is_idle:
+            break
+        tensor = operation.input
+    activation = _activation(operation)
+    inputs = model.inputs[0]
+    if activation == "softmax" and _is_activation(operation):
+        return keras.Model(inputs, operation.input), _as_they_are, units, ""
+    if activation == "softmax":  # inside of a dense layer, which is the loaded model's own and may be changed
+        operation.activation = keras.activations.linear
+        return keras.Model(inputs, operation.output), _as_they_are, units, ""
+    if activation == "sigmoid" and units == 1:
+        if _is_activation(operation):
+            return keras.Model(inputs, operation.input), _of_one, 2, ""
+        operation.activation = keras.activations.linear
+        return keras.Model(inputs, operation.output), _of_one, 2, ""
+    if units == 1:
+        raise InputError("is no classifier: it gives one number, which is no probability.")
+    if activation == "sigmoid":
+        raise InputError("gives a probability for each class by itself: attacks need classes that exclude each other.")
+    if isinstance(operation, keras.layers.Dense) and activation == "linear":
+        return model, _as_they_are, units, ""
+    return _of_unknown(model, units)
+
+
+def _of_unknown(model: keras.Model, units: int) -> tuple[keras.Model, Callable[[Any], Any], int, str]:
+    """Logits recovered from probabilities, which are recognised by their sums."""
+    x = np.random.default_rng(0).uniform(0, 1, (4, *model.inputs[0].shape[1:])).astype(np.float32)
+    outputs = np.asarray(model(x, training=False), np.float64)
+    if outputs.min() < 0 or np.abs(outputs.sum(axis=1) - 1).max() > 1e-3:
+        raise InputError(
+            "neither its logits nor probabilities that add up to 1 can be found: it must end in a softmax, in a "
+            "sigmoid of one unit, or in a dense layer."
+        )
+    note = (
+        "the softmax could not be taken off; logits are the logarithms of the probabilities, whose gradients vanish "
+        "where the network is sure"
+    )
+    return model, _of_probabilities, units, note
+
+
+def _origin(tensor: Any) -> Any:
+    return tensor._keras_history.operation
+
+
+def _is_activation(operation: Any) -> bool:
+    return isinstance(operation, (keras.layers.Activation, keras.layers.Softmax))
+
+
+def _activation(operation: Any) -> str:
+    if isinstance(operation, keras.layers.Softmax):
+        return "softmax"
+    return getattr(getattr(operation, "activation", None), "__name__", "")
+
+
+def load_target(path: Path, *, input_range: tuple[float, float] = (0.0, 255.0)) -> Target:
+    """The classifier in a .keras file, computing in float32 whatever policy it was saved with.
+
+    Raises:
+        InputError: it cannot be loaded, or is no classifier of pictures.
+    """
+    try:
+        return of_model(load_float32(path), input_range=input_range)
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None

@@ -1,0 +1,241 @@
+"""Attacks in closed form on a linear network, within their budgets, and by the invariants that must hold of any."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import accuracy, held_out, trained  # type: ignore[import-not-found]
+
+from dlcli.attacks import gradient
+from dlcli.attacks.apgd import apgd, checkpoints
+from dlcli.attacks.deepfool import deepfool
+from dlcli.attacks.fgsm import fgsm
+from dlcli.attacks.gradient import Attack
+from dlcli.attacks.noise import noise
+from dlcli.attacks.pgd import iterated
+from dlcli.attacks.square import proportion, square
+
+BOUNDS = (0.0, 255.0)
+RNG = np.random.default_rng(0)
+WEIGHTS = RNG.normal(size=(12, 3)).astype(np.float32)
+
+
+def linear(x: Any) -> Any:
+    return tf.matmul(tf.reshape(x, [-1, 12]), WEIGHTS) / 255
+
+
+def grey(number: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels far from the bounds, labels, numbers."""
+    x = RNG.uniform(100, 150, (number, 3, 4, 1)).astype(np.float32)
+    return x, np.asarray(linear(x)).argmax(1).astype(np.int32), np.arange(number)
+
+
+def two_class_direction(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """d/dx of the cross-entropy of a linear network: W (p - onehot(y))."""
+    one_hot = np.eye(3)[y]
+    return ((probabilities - one_hot) @ WEIGHTS.T / 255).reshape(x.shape)
+
+
+def test_one_step_on_a_linear_network() -> None:
+    x, y, index = grey()
+    z = np.asarray(linear(x), np.float64)
+    p = np.exp(z - z.max(1, keepdims=True))
+    slope = two_class_direction(x, y, p / p.sum(1, keepdims=True))
+    attack = fgsm(linear, loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)
+    np.testing.assert_allclose(attack(x, y, 3.0, index), x + 3 * np.sign(slope), atol=1e-4)
+    attack = fgsm(linear, loss=gradient.cross_entropy, norm="l2", bounds=BOUNDS)
+    length = np.linalg.norm(slope.reshape(6, -1), axis=1).reshape(-1, 1, 1, 1)
+    np.testing.assert_allclose(attack(x, y, 3.0, index), x + 3 * slope / length, atol=1e-4)
+    toward = fgsm(linear, loss=gradient.toward(gradient.cross_entropy), norm="linf", bounds=BOUNDS)
+    target = (y + 1) % 3
+    slope = two_class_direction(x, target, p / p.sum(1, keepdims=True))
+    np.testing.assert_allclose(toward(x, target, 3.0, index), x - 3 * np.sign(slope), atol=1e-4)
+
+
+def test_deepfool_on_a_linear_network_goes_straight_to_the_nearest_boundary() -> None:
+    x, y, _ = grey()
+    found = deepfool(linear, bounds=BOUNDS, overshoot=0.02)(x, y)
+    z = np.asarray(linear(x), np.float64)
+    for i in range(len(x)):
+        distances = [
+            (z[i, y[i]] - z[i, k]) / np.linalg.norm((WEIGHTS[:, k] - WEIGHTS[:, y[i]]) / 255)
+            for k in range(3)
+            if k != y[i]
+        ]
+        assert np.linalg.norm(found[i] - x[i]) == pytest.approx(1.02 * min(distances), rel=1e-3)
+    assert (np.asarray(linear(found)).argmax(1) != y).all()
+
+
+def test_the_margin_has_a_slope_where_the_cross_entropy_has_none() -> None:
+    def sure(x: Any) -> Any:
+        return 1e4 * linear(x)
+
+    x, y, _ = grey()
+    flat = gradient.gradient(sure, gradient.cross_entropy, tf.constant(x), tf.constant(y))[1].numpy()
+    steep = gradient.gradient(sure, gradient.margin, tf.constant(x), tf.constant(y))[1].numpy()
+    assert (flat == 0).any(axis=(1, 2, 3)).any()
+    assert (steep != 0).all()
+
+
+def test_the_gradient_of_a_sample_does_not_depend_on_its_batch() -> None:
+    model = trained()
+    x, y = held_out()
+    whole = gradient.gradient(
+        lambda p: model(p, training=False), gradient.cross_entropy, tf.constant(x), tf.constant(y)
+    )[1]
+    alone = gradient.gradient(
+        lambda p: model(p, training=False), gradient.cross_entropy, tf.constant(x[3:4]), tf.constant(y[3:4])
+    )[1]
+    np.testing.assert_allclose(whole[3], alone[0], rtol=1e-4, atol=1e-9)
+
+
+def test_a_network_without_a_gradient_is_an_error() -> None:
+    with pytest.raises(ValueError, match="have no gradient with respect to its pixels"):
+        fgsm(lambda x: linear(tf.round(x)), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)(
+            *grey()[:2], 3.0, grey()[2]
+        )
+
+
+# Budgets and invariants -----------------------------------------------------------------------------------------------
+
+Make = Callable[[Any, Any], Attack]
+ATTACKS: dict[str, Make] = {
+    "fgsm": lambda logits, norm: fgsm(logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS),
+    "bim": lambda logits, norm: iterated(
+        logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=10, step_size=0.25
+    ),
+    "pgd": lambda logits, norm: iterated(
+        logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=20, step_size=0.125, restarts=2
+    ),
+    "mi-fgsm": lambda logits, norm: iterated(
+        logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=10, step_size=0.1, momentum=1.0
+    ),
+    "apgd": lambda logits, norm: apgd(
+        logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=20, restarts=1, seed=0
+    ),
+    "apgd-dlr": lambda logits, norm: apgd(
+        logits, loss=gradient.logits_ratio, norm=norm, bounds=BOUNDS, steps=20, restarts=1, seed=0
+    ),
+    "noise": lambda logits, norm: noise(norm=norm, bounds=BOUNDS, seed=0),
+    "square": lambda logits, norm: square(logits, loss=gradient.margin, bounds=BOUNDS, queries=60, seed=0),
+}
+NORMS = [(name, norm) for name in ATTACKS for norm in ("linf", "l2") if (name, norm) != ("square", "l2")]
+
+
+@pytest.mark.parametrize(("name", "norm"), NORMS)
+def test_the_budget_and_the_range_hold(name: str, norm: Any) -> None:
+    model = trained()
+    x, y = (values[:64] for values in held_out())
+    attack = ATTACKS[name](lambda p: model(p, training=False), norm)
+    for eps in (4.0, 60.0) if norm == "linf" else (100.0, 900.0):
+        found = attack(x, y, eps, np.arange(len(x)))
+        assert found.dtype == np.float32
+        assert found.min() >= 0
+        assert found.max() <= 255
+        change = (found.astype(np.float64) - x).reshape(len(x), -1)
+        size = np.abs(change).max(1) if norm == "linf" else np.linalg.norm(change, axis=1)
+        assert size.max() <= eps * (1 + 1e-5)
+        assert size.max() > 0.5 * eps
+
+
+@pytest.mark.parametrize(("name", "norm"), NORMS)
+def test_a_sample_is_attacked_alike_in_any_batch(name: str, norm: Any) -> None:
+    model = trained()
+    x, y = (values[:9] for values in held_out())
+    attack = ATTACKS[name](lambda p: model(p, training=False), norm)
+    eps = 20.0 if norm == "linf" else 200.0
+    whole = attack(x, y, eps, np.arange(9))
+    parts = [attack(x[i : i + 4], y[i : i + 4], eps, np.arange(9)[i : i + 4]) for i in (0, 4, 8)]
+    same = np.isclose(whole, np.concatenate(parts), atol=0.05).mean()
+    assert same > 0.99  # the sign of a slope of nearly 0 may differ
+
+
+@pytest.mark.parametrize("name", ["bim", "pgd", "mi-fgsm", "apgd", "apgd-dlr"])
+def test_many_steps_are_stronger_than_one_and_one_than_noise(name: str) -> None:
+    model = trained()
+    x, y = held_out()
+
+    def robust(attack: str, eps: float) -> float:
+        made = ATTACKS[attack](lambda p: model(p, training=False), "linf")
+        return accuracy(model, made(x, y, eps, np.arange(len(x))), y)
+
+    for eps in (12.0, 25.0):
+        assert robust(name, eps) <= robust("fgsm", eps) <= robust("noise", eps)
+    assert robust(name, 25.0) <= robust(name, 12.0) + 0.005
+    assert robust(name, 127.5) <= 0.1
+
+
+def test_the_ranking_of_published_attacks() -> None:
+    model = trained()
+    x, y = held_out()
+    found = {
+        name: accuracy(
+            model, ATTACKS[name](lambda p: model(p, training=False), "linf")(x, y, 15.0, np.arange(len(x))), y
+        )
+        for name in ("fgsm", "pgd", "apgd", "square")
+    }
+    assert found["apgd"] <= found["pgd"] + 0.01 <= found["fgsm"] + 0.02
+    assert found["square"] < accuracy(model, x, y) - 0.02  # without any gradient
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), eps=st.floats(1, 100), units=st.integers(2, 5))
+def test_more_is_never_weaker_on_random_networks(seed: int, eps: float, units: int) -> None:
+    """On a linear network the loss at the end of a step grows with eps, and two steps end no lower than one."""
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(12, units)).astype(np.float32)
+
+    def logits(x: Any) -> Any:
+        return tf.matmul(tf.reshape(x, [-1, 12]), weights) / 255
+
+    x = rng.uniform(110, 140, (5, 3, 4, 1)).astype(np.float32)
+    y = np.asarray(logits(x)).argmax(1).astype(np.int32)
+    index = np.arange(5)
+
+    def loss(found: np.ndarray) -> np.ndarray:
+        return np.asarray(gradient.cross_entropy(logits(tf.constant(found)), tf.constant(y)))
+
+    one = fgsm(logits, loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)
+    small, large = loss(one(x, y, eps / 2, index)), loss(one(x, y, eps, index))
+    assert (loss(x) <= small + 1e-6).all()
+    assert (small <= large + 1e-6).all()
+    still = loss(noise(norm="linf", bounds=BOUNDS, seed=seed)(x, y, eps, index))
+    if units == 2:  # with two classes a step along the signs is the best there is
+        assert (still <= large + 1e-5).all()
+
+
+def test_random_starts_depend_on_seed_draw_and_sample_alone() -> None:
+    args = ((4, 4, 1), np.array([5, 9]), "linf")
+    one = gradient.random_changes(*args, seed=1)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(one[1:], gradient.random_changes((4, 4, 1), np.array([9]), "linf", seed=1))
+    assert not np.array_equal(one, gradient.random_changes(*args, seed=2))  # type: ignore[arg-type]
+    assert not np.array_equal(one, gradient.random_changes(*args, seed=1, draw=1))  # type: ignore[arg-type]
+    ball = gradient.random_changes((10, 10, 1), np.arange(200), "l2", seed=0)
+    lengths = np.linalg.norm(ball.reshape(200, -1), axis=1)
+    assert lengths.max() <= 1 + 1e-6
+    assert lengths.min() > 0.9  # in 100 dimensions nearly all of a ball is near its surface
+    sphere = gradient.random_changes((10, 10, 1), np.arange(20), "l2", seed=0, on_surface=True)
+    np.testing.assert_allclose(np.linalg.norm(sphere.reshape(20, -1), axis=1), 1, rtol=1e-5)
+
+
+def test_schedules_are_those_of_the_papers() -> None:
+    assert checkpoints(100) == [0, 22, 41, 57, 70, 80, 87, 93, 99, 100]  # Croce and Hein 2020, section 3.1
+    assert [proportion(q, 10_000) for q in (5, 11, 51, 201)] == [0.8, 0.4, 0.2, 0.1]
+
+
+def test_batches_of_any_size_are_traced_once() -> None:
+    count = 0
+
+    def function(x: Any, eps: Any) -> Any:
+        nonlocal count
+        count += 1
+        return x * eps
+
+    run = gradient.compiled(function)
+    for size in (4, 3, 1, 7):
+        assert run(np.ones((size, 2), np.float32), np.float32(2)).shape == (size, 2)
+    assert count == 1

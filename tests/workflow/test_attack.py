@@ -1,0 +1,176 @@
+"""``dlcli attack`` from end to end: what it writes, its defaults, other models, and what it refuses."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+from PIL import Image
+
+from dlcli.rundir import read_csv
+
+RECIPE = """\
+task: classification
+data: {kind: digits, image_size: [8, 8], limit: 400, test: 0.3}
+model: {kind: convnet, blocks: [{filters: 16, batch_norm: true, dropout: 0.2}], dense: [32]}
+train: {epochs: 12, batch_size: 32, optimizer: {kind: adam, learning_rate: 0.005}}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("attack")
+    (folder / "digits.yaml").write_text(RECIPE)
+    run("train", "digits.yaml", folder=folder)
+    return folder
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path) -> Path:
+    shutil.copytree(trained / "runs", tmp_path / "runs")
+    return tmp_path
+
+
+def run(*arguments: object, folder: Path, status: int = 0) -> Any:
+    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
+
+
+def test_as_typed_it_attacks_the_newest_run(folder: Path) -> None:
+    done = processes.run("attack", "--fgsm", folder=folder).expect(0)
+    assert "eps: 0,0.05,0.1,0.15,0.2,0.25,0.3, the default for grey pictures" in done.stderr
+    assert "run runs/digits" in done.stderr
+    made = folder / "runs" / "digits" / "attacks" / "fgsm"
+    assert sorted(path.name for path in made.iterdir()) == [
+        *("adversarial.npz", "attack.json", "curve.png", "examples.png", "robustness.csv", "samples.csv")
+    ]
+    for name in ("curve.png", "examples.png"):
+        assert Image.open(made / name).size[0] > 100
+    rows = read_csv(made / "robustness.csv")
+    robust = [float(row["robust_accuracy"]) for row in rows]
+    assert robust[0] == float(rows[0]["clean_accuracy"]) > 0.8
+    assert robust[-1] < 0.3
+    assert "checks: 1 of 1 passed" in done.stdout
+
+
+def test_the_numbers_agree_with_each_other_and_with_the_arrays(folder: Path) -> None:
+    options = ("--eps", "0,8/255,0.1", "--save-samples", "all", "--json")
+    result = json.loads(run("attack", "digits", "--pgd", *options, folder=folder).stdout)
+    made = folder / result["folder"]
+    with np.load(made / "adversarial.npz") as arrays:
+        x, adversarial, y, eps = (arrays[name] for name in ("x", "x_adv", "y", "eps"))
+    assert x.dtype == adversarial.dtype == np.float32
+    assert adversarial.shape == (3, *x.shape)
+    np.testing.assert_allclose(eps, [0, 8, 25.5])
+    np.testing.assert_array_equal(adversarial[0], x)
+    model = keras.saving.load_model(folder / "runs" / "digits" / "model.keras")
+    rows, samples = read_csv(made / "robustness.csv"), read_csv(made / "samples.csv")
+    right = np.asarray(model(x)).argmax(1) == y
+    for number, row in enumerate(rows):
+        change = (adversarial[number] - x).reshape(len(x), -1)
+        assert np.abs(change).max() <= eps[number] * (1 + 1e-5) + 1e-4
+        still = np.asarray(model(adversarial[number])).argmax(1) == y
+        assert float(row["robust_accuracy"]) == pytest.approx((right & still).mean())
+        assert float(row["success_rate"]) == pytest.approx((~still)[right].mean())
+        rounded = np.asarray(model(np.rint(adversarial[number]))).argmax(1) == y
+        assert float(row["robust_accuracy_8bit"]) == pytest.approx((right & rounded).mean())
+        assert float(row["mean_linf"]) == pytest.approx(np.abs(change).max(1).mean() / 255, abs=1e-6)
+        assert float(row["mean_l2"]) == pytest.approx(np.linalg.norm(change, axis=1).mean() / 255, abs=1e-6)
+        mine = [s for s in samples if float(s["eps"]) == float(row["eps"])]
+        assert len(mine) == len(x)
+        assert sum(s["predicted"] == s["label"] for s in mine) == still.sum()
+    info = json.loads((made / "attack.json").read_text())
+    assert info["settings"]["steps"] == 40
+    assert all(check["passed"] for check in info["checks"])
+    assert len(info["checks"]) == 5
+    again = json.loads(run("attack", "digits", "--pgd", *options, folder=folder).stdout)
+    assert again["rows"] == result["rows"]
+
+
+def test_many_attacks_in_one_command_and_one_curve(folder: Path) -> None:
+    kinds = ("--fgsm", "--bim", "--mi-fgsm", "--square", "--noise", "--suite")
+    done = run("attack", *kinds, "--eps", "0.1", "--limit", 20, "--steps", 5, "--json", folder=folder)
+    results = json.loads(done.stdout)
+    assert [result["settings"]["kind"] for result in results] == [kind.removeprefix("--") for kind in kinds]
+    assert all(result["samples"] == 20 for result in results)
+    by_kind = {result["settings"]["kind"]: result["rows"][0]["robust_accuracy"] for result in results}
+    assert by_kind["suite"] <= min(by_kind.values()) + 1e-9
+
+
+def test_deepfool_is_in_l2(folder: Path) -> None:
+    result = json.loads(run("attack", "--deepfool", "--limit", 40, "--json", folder=folder).stdout)
+    assert result["settings"]["norm"] == "l2"
+    robust = [row["robust_accuracy"] for row in result["rows"]]
+    assert robust == sorted(robust, reverse=True)
+    assert robust[-1] < 0.2
+    refused = run("attack", "--deepfool", "--norm", "linf", folder=folder, status=2)
+    assert refused.stderr.splitlines()[-1] == ("--deepfool measures changes in l2: use --norm l2. Received linf.")
+
+
+def test_a_targeted_attack_leads_to_its_class(folder: Path) -> None:
+    options = ("--eps", "0.3", "--target", "3", "--json")
+    result = json.loads(run("attack", "--bim", *options, folder=folder).stdout)
+    assert result["settings"]["target"] == 3
+    assert result["rows"][0]["success_rate"] > 0.5
+
+
+def test_examples_of_one_network_on_another(folder: Path) -> None:
+    shutil.copytree(folder / "runs" / "digits", folder / "runs" / "other")
+    same = json.loads(
+        run("attack", "digits", "--fgsm", "--eps", "0.1", "--transfer-to", "other", "--json", folder=folder).stdout
+    )
+    own = json.loads(run("attack", "digits", "--fgsm", "--eps", "0.1", "--json", folder=folder).stdout)
+    assert same["rows"] == own["rows"]
+    assert same["transfer_to"] == "other"
+
+
+def test_a_model_file_with_its_data_range_and_classes(folder: Path) -> None:
+    inputs = keras.Input((8, 8, 1))
+    keras.utils.set_random_seed(0)
+    outputs = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(inputs))
+    keras.Model(inputs, outputs).save(folder / "theirs.keras")
+    rng = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (folder / "photos" / name).mkdir(parents=True)
+        for i in range(6):
+            Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / "photos" / name / f"{i}.png")
+    options = ("--data", "photos", "--input-range", "0,1", "--classes", "dark,light", "--eps", "0.1")
+    result = json.loads(run("attack", "theirs.keras", "--fgsm", *options, "--json", folder=folder).stdout)
+    assert result["folder"] == "attacks/theirs-fgsm"
+    assert result["samples"] == 12
+    for left_out in ("--data", "--input-range", "--classes"):
+        position = options.index(left_out)
+        fewer = options[:position] + options[position + 2 :]
+        refused = run("attack", "theirs.keras", "--fgsm", *fewer, folder=folder, status=2)
+        assert f"theirs.keras: a model file does not say what it was trained on: {left_out} must" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "which attack? One or more of --fgsm, --bim"),
+        (("--fgsm", "--eps", "8"), "a linf epsilon must be in [0, 1], as a fraction of the pixels' range. Received 8."),
+        (("--fgsm", "--eps", "x"), "--eps: expected a number such as 0.03 or 8/255. Received 'x'."),
+        (("--fgsm", "--eps", "1/0"), "--eps: expected a number such as 0.03 or 8/255. Received '1/0'."),
+        (("--fgsm", "--step-size", "0"), "--step-size must be above 0 and at most 10. Received 0."),
+        (("--fgsm", "--save-samples", "some"), "--save-samples: expected a number of samples or all. Received 'some'."),
+        (("--fgsm", "--target", "eleven"), "--target eleven: no class of the network"),
+        (("--fgsm", "--classes", "a,b"), "--classes is for a MODEL.keras; a run says it itself."),
+        (("--fgsm", "--name", "../x"), "a run's name must be"),
+        (("--fgsm", "--bim", "--name", "x"), "--name is for one attack."),
+        (("--fgsm", "--transfer-to", "nothing"), "nothing: no such run in runs."),
+        (("--square", "--norm", "l2"), "--square measures changes in linf: use --norm linf. Received l2."),
+        (("--suite", "--target", "1"), "--suite leads away from the label, not to a target; remove --target."),
+        (("nothing", "--fgsm"), "nothing: no such run in runs."),
+        (("x.keras", "--fgsm"), "x.keras: no such file."),
+        (("x.h5", "--fgsm"), "x.h5: whole models are read from .keras files only, which cannot hold code."),
+    ],
+)
+def test_what_is_refused(folder: Path, options: tuple[str, ...], message: str) -> None:
+    refused = run("attack", *options, folder=folder, status=2)
+    assert message in refused.stderr
+    assert refused.stdout == ""
+    assert not (folder / "runs" / "digits" / "attacks").exists()
