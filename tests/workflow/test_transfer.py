@@ -422,6 +422,34 @@ def test_without_a_network_nothing_is_trained(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.parametrize("way", ["file", "download"])
+def test_resnet50_from_end_to_end(tmp_path: Path, way: str) -> None:
+    make_photos(tmp_path / "photos")
+    keras.utils.set_random_seed(1)
+    base = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), pooling="avg")
+    base.save_weights(tmp_path / "resnet50.weights.h5")
+    options = ("--data", "photos", "--image-size", SIDE, "--epochs", 1, "--unfreeze", "none")
+    file = str(tmp_path / "resnet50.weights.h5")
+    if way == "file":
+        done = run("transfer", "--base", "resnet50", "--weights", file, *options, folder=tmp_path)
+    else:
+        done = run("transfer", "--base", "resnet50", *options, folder=tmp_path, prepare=Download(file))
+    assert "base: resnet50, 23,587,712 parameters, weights of " in done.stderr
+    model = keras.saving.load_model(tmp_path / "runs" / "transfer_resnet50" / "model.keras")
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, SIDE, SIDE, 3)).astype(np.float32)
+    features = keras.Model(model.input, model.get_layer("head_average").output)(pixels)
+    expected = base(keras.applications.resnet50.preprocess_input(pixels.copy()))
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4 * float(np.abs(expected).max()))
+
+
+def test_resnet50_as_typed_without_a_network(tmp_path: Path) -> None:
+    refused = run("transfer", "--base", "resnet50", folder=tmp_path, status=2, prepare=Download(None))
+    first, last = refused.stderr.splitlines()
+    assert first.startswith("data: the bundled digits")
+    assert "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 cannot be reached. Fetch that file" in last
+    assert not (tmp_path / "runs").exists()
+
+
 # Runs and files as bases ----------------------------------------------------------------------------------------------
 
 
