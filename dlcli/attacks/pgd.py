@@ -25,6 +25,39 @@ from dlcli.attacks.gradient import (
 )
 
 
+def climb(
+    logits: Logits,
+    x: Tensor,
+    label: Tensor,
+    eps: Tensor,
+    start: Tensor,
+    *,
+    loss: Loss,
+    norm: Norm,
+    bounds: Bounds,
+    steps: int,
+    step_size: float,
+    momentum: float | None = None,
+) -> Tensor:
+    """Traced: the adversarial pixels of a batch, from ``x + eps * start`` on; the rest as for :func:`iterated`."""
+
+    def one_step(number: Tensor, adversarial: Tensor, gathered: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        slope = gradient(logits, loss, adversarial, label)[1]
+        if momentum is not None:
+            mean = tf.reduce_mean(tf.abs(slope), axis=list(range(1, slope.shape.rank)))
+            slope = gathered = momentum * gathered + slope / per_sample(tf.maximum(mean, TINY), slope)
+        moved = adversarial + step_size * eps * direction(slope, norm)
+        return number + 1, project(moved, x, eps, norm, bounds), gathered
+
+    _, adversarial, _ = tf.while_loop(
+        lambda number, *_: number < steps,
+        one_step,
+        (tf.constant(0), project(x + eps * start, x, eps, norm, bounds), tf.zeros_like(x)),
+        parallel_iterations=1,
+    )
+    return adversarial
+
+
 def iterated(
     logits: Logits,
     *,
@@ -50,19 +83,14 @@ def iterated(
     """
 
     def one_run(x: Tensor, label: Tensor, eps: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-        def one_step(number: Tensor, adversarial: Tensor, gathered: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            slope = gradient(logits, loss, adversarial, label)[1]
-            if momentum is not None:
-                mean = tf.reduce_mean(tf.abs(slope), axis=list(range(1, slope.shape.rank)))
-                slope = gathered = momentum * gathered + slope / per_sample(tf.maximum(mean, TINY), slope)
-            moved = adversarial + step_size * eps * direction(slope, norm)
-            return number + 1, project(moved, x, eps, norm, bounds), gathered
-
-        _, adversarial, _ = tf.while_loop(
-            lambda number, *_: number < steps,
-            one_step,
-            (tf.constant(0), project(x + eps * start, x, eps, norm, bounds), tf.zeros_like(x)),
-            parallel_iterations=1,
+        adversarial = climb(
+            *(logits, x, label, eps, start),
+            loss=loss,
+            norm=norm,
+            bounds=bounds,
+            steps=steps,
+            step_size=step_size,
+            momentum=momentum,
         )
         return adversarial, loss(logits(adversarial), label)
 

@@ -41,6 +41,12 @@ class Classification(Section):
         scale = self.model.preprocessing if isinstance(self.model, BuiltModel) else None
         if self.augment is not None and self.augment.rescale is not None and scale is not None:
             yield "augment.rescale", "model.preprocessing sets the scale already; remove one of them"
+        if self.train.adversarial is not None:
+            if layout != "image":
+                yield "train.adversarial", f"is for pictures; remove it. The layout of the data is {layout}."
+            for key in ("mixup", "cutmix"):
+                if self.augment is not None and getattr(self.augment, key) is not None:
+                    yield f"augment.{key}", "cannot stand beside train.adversarial, which needs one label a sample"
         if self.augment is not None and self.train.batch_size == 1:
             for key in ("mixup", "cutmix"):
                 if getattr(self.augment, key) is not None:

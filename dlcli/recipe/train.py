@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
+from annotated_types import Gt, Le
 from pydantic import Field, StringConstraints
 
 from dlcli.recipe.fields import (
     Count,
     Expected,
+    FractionsAllowed,
     NonNegativeNumber,
     PositiveNumber,
     PositiveProportion,
@@ -16,7 +18,7 @@ from dlcli.recipe.fields import (
     Seed,
 )
 
-Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_robust_accuracy"]
 """The columns of metrics.csv that can steer training."""
 
 FeatureStage = Annotated[
@@ -182,6 +184,23 @@ class Checkpoint(Section):
     """Save every this many steps."""
 
 
+class Adversarial(Section):
+    """Adversarial training: a part of each batch is attacked by the network as it is (Madry et al. 2018)."""
+
+    attack: Literal["fgsm", "pgd"] = "pgd"
+    """One step along the signs of the gradient, or several from random points; both in linf."""
+    eps: Annotated[float, Gt(0), Le(1), FractionsAllowed()]
+    """How far a pixel is moved, as a fraction of the pixels' range, such as 8/255."""
+    steps: Count = 7
+    """Of pgd."""
+    ratio: Annotated[float, Gt(0), Le(1), FractionsAllowed()] = 0.5
+    """Proportion of each batch's samples that are attacked; the others stay clean."""
+    label: Literal["true", "predicted"] = "true"
+    """What the attack leads away from; predicted keeps the label from showing through (Kurakin et al. 2017)."""
+    validate_robustness: bool = False
+    """Whether metrics.csv has val_robust_accuracy: the accuracy on the validation split under the same attack."""
+
+
 class Stage(Section):
     """A part of training with its own optimizer state, schedule and patience."""
 
@@ -230,6 +249,8 @@ class Train(Section):
     """Momentum of a moving average of the weights, such as 0.999; validation and the saved model use the average."""
     label_smoothing: Proportion = 0.0
     """Proportion of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
+    adversarial: Adversarial | None = None
+    """Train on adversarial examples, made anew in every step."""
     class_weights: Literal["balanced"] | dict[str, NonNegativeNumber] | None = None
     """Weight of each class in the loss: balanced (n / (classes * n of the class)), or every class with its weight."""
     early_stopping: EarlyStopping | None = None
@@ -259,6 +280,12 @@ class Train(Section):
             for i, stage in enumerate(self.stages):
                 if stage.rate_decay is not None:
                     yield f"stages.{i}.rate_decay", "cannot stand beside ema, which averages steps of the full rate"
+        if not (self.adversarial is not None and self.adversarial.validate_robustness):
+            for key in ("best_metric", "early_stopping.metric", "schedule.metric"):
+                section, _, inner = key.partition(".")
+                value = getattr(self, section)
+                if (getattr(value, inner, None) if inner else value) == "val_robust_accuracy":
+                    yield key, "val_robust_accuracy needs adversarial.validate_robustness: true"
         names = [stage.name for stage in self.stages]
         for i, name in enumerate(names):
             if name in names[:i]:

@@ -24,7 +24,7 @@ from dlcli.rundir import RunDir, append_line, csv_text, metrics_row, read_csv, r
 from dlcli.training import checkpoint
 from dlcli.training.objective import Objective
 from dlcli.training.schedule import Rate
-from dlcli.training.step import Clipping, Data, EvaluationStep, TrainStep
+from dlcli.training.step import Adversary, Clipping, Data, EvaluationStep, TrainStep
 
 CALL_SECONDS = 0.5  # a compiled call takes about this long: the bar moves, and a signal is heeded within it
 
@@ -194,7 +194,11 @@ class Loop:
         stages: Sequence[Stage],
         settings: Settings,
         observer: Observer,
+        adversary: Adversary | None = None,
+        validates_robustness: bool = False,
     ) -> None:
+        self._adversary = adversary
+        self._validates_robustness = validates_robustness
         self._run = run
         self._model = model
         self._train_objective = train_objective
@@ -215,7 +219,8 @@ class Loop:
     def columns(self) -> tuple[str, ...]:
         """The columns of metrics.csv."""
         names = self._train_objective.names
-        validation = () if self._validation_data is None else tuple(f"val_{name}" for name in names)
+        names_there = (*names, "robust_accuracy") if self._validates_robustness else names
+        validation = () if self._validation_data is None else tuple(f"val_{name}" for name in names_there)
         return (
             *("stage", "epoch", "step", "seconds", "learning_rate", "gradient_norm"),
             *(f"train_{name}" for name in names),
@@ -244,12 +249,18 @@ class Loop:
         self._evaluation = (
             None
             if parts.validation_data is None
-            else EvaluationStep(model=parts.evaluated, objective=self._validation_objective, data=parts.validation_data)
+            else EvaluationStep(
+                model=parts.evaluated,
+                objective=self._validation_objective,
+                data=parts.validation_data,
+                adversary=self._adversary if self._validates_robustness else None,
+            )
         )
         self._step = TrainStep(
             model=parts.model,
             front=parts.front,
             rate_factor=parts.rate_factor,
+            adversary=self._adversary,
             optimizer=self._optimizer,
             objective=self._train_objective,
             data=parts.train_data,

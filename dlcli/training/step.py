@@ -60,6 +60,36 @@ class Clipping:
         return [tf.clip_by_value(gradient, -self.value, self.value) for gradient in gradients]
 
 
+@dataclass(frozen=True)
+class Adversary:
+    """Changes the pixels of samples for the worse.
+
+    Attributes:
+        perturb: traced: (x, label, start) -> x of the same shape; ``start`` has numbers of [-1, 1] in the shape of x.
+        ratio: proportion of each batch's samples that it changes: the first ones, which the order of an epoch draws.
+        seed: of the starts.
+    """
+
+    perturb: Callable[[Tensor, Tensor, Tensor], Tensor]
+    ratio: float
+    seed: int
+
+    def start(self, x: Tensor, step: Tensor, salt: int) -> Tensor:
+        """Drawn by (seed, step, salt)."""
+        seeds = tf.stack([tf.constant(self.seed, tf.int64) * 65_537 + salt, tf.cast(step, tf.int64)])
+        return tf.random.stateless_uniform(tf.shape(x), seeds, -1.0, 1.0)
+
+    def change(self, batch: Batch) -> Tensor:
+        """The pixels of a batch, or of a part of one: those of the ``attacked`` samples, which come first, changed."""
+        x, number = batch["x"], tf.reduce_sum(tf.cast(batch["attacked"], tf.int32))
+
+        def some() -> Tensor:
+            changed = self.perturb(x[:number], batch["y"]["class"][:number], batch["start"][:number])
+            return tf.concat([changed, x[number:]], axis=0)
+
+        return tf.stop_gradient(tf.ensure_shape(tf.cond(number > 0, some, lambda: x), x.shape))
+
+
 class TrainStep:
     """Many training steps in one compiled call.
 
@@ -75,6 +105,7 @@ class TrainStep:
         loss_scaling: float16 only: scales the loss so that gradients do not underflow, and skips a step that overflows.
         front: what stands before ``model`` and stays as it is: called in inference mode.
         rate_factor: gives the factor on the learning rate of each trainable variable.
+        adversary: changes a part of each batch before the step.
     """
 
     def __init__(
@@ -91,7 +122,9 @@ class TrainStep:
         loss_scaling: bool,
         front: keras.Model | None = None,
         rate_factor: Callable[[Any], float] | None = None,
+        adversary: Adversary | None = None,
     ) -> None:
+        self._adversary = adversary
         self._front = front
         self._model = model
         self._optimizer = optimizer
@@ -165,7 +198,7 @@ class TrainStep:
         def one_step(done: Tensor, going_well: Tensor, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             self._optimizer.learning_rate.assign(self._rate(step + done) * self._rate_factor)
             element = self._data.element(source, first_step + done)
-            gradients, sums = self._strategy.run(self._one_gradient, args=(element,))
+            gradients, sums = self._strategy.run(self._one_gradient, args=(element, step + done))
             sums = _first(self._strategy, sums)
 
             def update() -> Tensor:
@@ -187,9 +220,11 @@ class TrainStep:
         self._totals.assign(totals)
         return going_well
 
-    def _one_gradient(self, element: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
+    def _one_gradient(self, element: dict[str, Tensor], step: Tensor) -> tuple[list[Tensor], Tensor]:
         """On one replica: the clipped gradient of the whole batch, and the batch's sums for :meth:`results`."""
         batch = _replica_batch(self._strategy, self._data, element)
+        if self._adversary is not None:
+            batch = self._with_attacked(batch, self._adversary, step)
         loss_weight = self._all_sum(tf.reduce_sum(self._objective.loss_weight(batch)))
         if self._num_parts == 1:
             sums, gradients = self._gradients(batch, loss_weight)
@@ -202,6 +237,17 @@ class TrainStep:
         if self._clipping is not None:
             gradients = self._clipping.apply(gradients, norm)
         return gradients, tf.concat([sums, [norm, 1.0]], axis=0)
+
+    def _with_attacked(self, batch: Batch, adversary: Adversary, step: Tensor) -> Batch:
+        """The batch and which of its samples are attacked: decided for all of it, before it is divided into parts."""
+        size = tf.shape(batch["x"])[0]
+        number = tf.cast(tf.math.ceil(adversary.ratio * tf.cast(size, tf.float32)), tf.int32)
+        replica = 0
+        if self._strategy.num_replicas_in_sync > 1:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        where = step * self._strategy.num_replicas_in_sync + tf.cast(replica, tf.int64)
+        start = adversary.start(batch["x"], where, salt=0)
+        return {**batch, "attacked": tf.range(size) < number, "start": start}
 
     def _update(self, gradients: list[Tensor]) -> None:
         # the optimizer sums over the replicas by itself: hand it its share of what is summed already
@@ -225,7 +271,9 @@ class TrainStep:
     def _gradients(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Sums of a part of a batch, and its part of the gradient of the batch's loss, times the loss scale."""
         objective = self._objective
-        x = batch["x"] if self._front is None else self._front(batch["x"], training=False)
+        x = batch["x"] if self._adversary is None else self._adversary.change(batch)
+        if self._front is not None:
+            x = self._front(x, training=False)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
             outputs = self._model(x, training=True)
@@ -299,12 +347,16 @@ def _first(strategy: tf.distribute.Strategy, values: Any) -> Any:
 class EvaluationStep:
     """Loss and metrics of a model in inference mode, many batches in one compiled call."""
 
-    def __init__(self, *, model: keras.Model, objective: Objective, data: Data) -> None:
+    def __init__(
+        self, *, model: keras.Model, objective: Objective, data: Data, adversary: Adversary | None = None
+    ) -> None:
         self._model = model
         self._objective = objective
         self._data = data
+        self._adversary = adversary
+        self._names = (*objective.names, *(["robust_accuracy"] if adversary is not None else []))
         self._strategy = tf.distribute.get_strategy()
-        self._totals = tf.Variable(tf.zeros(len(objective.names) + 1, tf.float64), trainable=False)
+        self._totals = tf.Variable(tf.zeros(len(self._names) + 1, tf.float64), trainable=False)
         self._run = tf.function(self._many_steps, autograph=False)
 
     def run(self, source: Source, first_step: int, num_steps: int) -> None:
@@ -314,7 +366,7 @@ class EvaluationStep:
     def results(self) -> dict[str, float]:
         """Means over the samples since the last :meth:`reset`, each weighted by the batch's own weights."""
         *sums, weight = self._totals.numpy().tolist()
-        return {name: total / weight for name, total in zip(self._objective.names, sums, strict=True)}
+        return {name: total / weight for name, total in zip(self._names, sums, strict=True)}
 
     def reset(self) -> None:
         """Starts new means."""
@@ -323,7 +375,7 @@ class EvaluationStep:
     def _many_steps(self, source: Source, first_step: Tensor, num_steps: Tensor) -> None:
         def one_step(step: Tensor, totals: Tensor) -> tuple[Tensor, Tensor]:
             element = self._data.element(source, step)
-            sums = self._strategy.run(self._one_step, args=(element,))
+            sums = self._strategy.run(self._one_step, args=(element, step))
             sums = self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
             return step + 1, totals + tf.cast(sums, tf.float64)
 
@@ -332,13 +384,17 @@ class EvaluationStep:
         )
         self._totals.assign(totals)
 
-    def _one_step(self, element: dict[str, Tensor]) -> Tensor:
+    def _one_step(self, element: dict[str, Tensor], step: Tensor) -> Tensor:
         batch = _replica_batch(self._strategy, self._data, element)
         outputs = self._model(batch["x"], training=False)
         values = [
             self._objective.loss(outputs, batch),
             *(m(outputs, batch) for m in self._objective.metrics.values()),
         ]
+        if self._adversary is not None:
+            start = self._adversary.start(batch["x"], step, salt=1)
+            attacked = self._adversary.perturb(batch["x"], batch["y"]["class"], start)
+            values.append(self._objective.metrics["accuracy"](self._model(attacked, training=False), batch))
         return tf.stack([*(tf.reduce_sum(batch["weight"] * v) for v in values), tf.reduce_sum(batch["weight"])])
 
 

@@ -10,18 +10,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlcli.attacks.gradient import cross_entropy
+from dlcli.attacks.pgd import climb
 from dlcli.data.batches import Batches
 from dlcli.data.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.recipe.faults import RecipeError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.model import Application, ImageClassifier, Saved
-from dlcli.recipe.train import Stage, Train
+from dlcli.recipe.train import Adversarial, Stage, Train
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_text, table_text, training_memory
 from dlcli.rundir import RunDir
 from dlcli.training import objective
 from dlcli.training.grouped import speed_up_kernel_gradients
 from dlcli.training.loop import Loop, Parts
+from dlcli.training.step import Adversary
 from dlcli.workflow.data import batches, check_augment, fit_standardization, in_memory, is_kept_in_memory, open_dataset
 from dlcli.workflow.depth import rate_factors, set_trainable, split_front
 from dlcli.workflow.features import FeatureCache, feature_batches
@@ -76,6 +79,10 @@ class Job:
             stages=stages,
             settings=make_settings(train, best_metric=self.best_metric),
             observer=observer,
+            adversary=None
+            if train.adversarial is None
+            else make_adversary(train.adversarial, self.classifier, train.seed),
+            validates_robustness=train.adversarial is not None and train.adversarial.validate_robustness,
         )
 
     def prepare_stage(self, section: Stage, cache: FeatureCache) -> Parts:
@@ -88,12 +95,12 @@ class Job:
         model, validation = self.classifier.logits, self.validation_data
         front = None if section.trainable == "all" else split_front(self.classifier)
         factor = None if section.rate_decay is None else rate_factors(self.classifier, section.rate_decay)
+        is_random = (section.augment and self.train_data.is_random) or self.loaded.recipe.train.adversarial is not None
         if front is None:
-            train_data = self.train_data if section.augment else self._plain_batches()
-            parts = Parts(model, train_data, model, validation, rate_factor=factor)
-        elif section.augment and self.train_data.is_random:
+            parts = Parts(model, self._pictures(section), model, validation, rate_factor=factor)
+        elif is_random:
             parts = Parts(
-                *(front[1], self.train_data, model, validation),
+                *(front[1], self._pictures(section), model, validation),
                 front=front[0],
                 frozen=front[0].variables,
                 rate_factor=factor,
@@ -130,9 +137,9 @@ class Job:
             seed=train.seed if split == "train" else None,
         )
 
-    def _plain_batches(self) -> Batches:
-        """The training split without random changes, in the order of the seed."""
-        if not self.train_data.is_random:
+    def _pictures(self, section: Stage) -> Batches:
+        """The training split as a stage has it: with the random changes, or without them in the same order."""
+        if section.augment or not self.train_data.is_random:
             return self.train_data
         train = self.loaded.recipe.train
         return batches(self.train_samples, batch_size=train.batch_size, seed=train.seed)
@@ -142,6 +149,8 @@ class Job:
         """Whether a stage needs the pictures in every epoch."""
         is_random = self.train_data.is_random
         stages = stage_sections(self.loaded.recipe.train)
+        if self.loaded.recipe.train.adversarial is not None:
+            return True
         return any(stage.trainable == "all" or (is_random and stage.augment) for stage in stages)
 
     @property
@@ -220,6 +229,31 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
         device=device,
         talk=talk,
     )
+
+
+def make_adversary(section: Adversarial, classifier: Classifier, seed: int) -> Adversary:
+    """What attacks the network in training, by the recipe's ``train.adversarial``."""
+
+    def logits(pixels: Any) -> Any:
+        return tf.cast(classifier.logits(pixels, training=False), tf.float32)
+
+    is_one_step = section.attack == "fgsm"
+    steps = 1 if is_one_step else section.steps
+
+    def perturb(x: Any, label: Any, start: Any) -> Any:
+        if section.label == "predicted":
+            label = tf.argmax(logits(x), axis=1, output_type=tf.int32)
+        return climb(
+            *(logits, x, label, tf.constant(255 * section.eps)),
+            tf.zeros_like(x) if is_one_step else start,
+            loss=cross_entropy,
+            norm="linf",
+            bounds=(0.0, 255.0),
+            steps=steps,
+            step_size=1.0 if is_one_step else 2.5 / steps,
+        )
+
+    return Adversary(perturb, section.ratio, seed)
 
 
 def set_depth(model: ImageClassifier, classifier: Classifier, section: Stage) -> None:

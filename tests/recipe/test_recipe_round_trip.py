@@ -136,6 +136,18 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         value = augment.get(key)
         if isinstance(value, tuple) or (isinstance(value, int) and value == 1):
             augment[key] = (0.25, "1/2")
+    if layout != "image" or {"mixup", "cutmix"} & augment.keys():
+        train.pop("adversarial", None)
+    if train.get("adversarial") is not None:
+        train["adversarial"]["validate_robustness"] = True
+    else:
+        for section, key in (
+            (train, "best_metric"),
+            (train.get("early_stopping") or {}, "metric"),
+            (train.get("schedule", {}), "metric"),
+        ):
+            if section.get(key) == "val_robust_accuracy":
+                section[key] = "val_loss"
     if train.get("batch_size") == 1:
         augment.pop("mixup", None)
         augment.pop("cutmix", None)

@@ -10,7 +10,7 @@ from small_problem import make_data, make_model, make_objective  # type: ignore[
 
 from dlcli.training import schedule
 from dlcli.training.objective import Objective
-from dlcli.training.step import Clipping, EvaluationStep, TrainStep, predict
+from dlcli.training.step import Adversary, Clipping, EvaluationStep, TrainStep, predict
 
 
 def make_step(model: keras.Model, data: Any, **keys: Any) -> TrainStep:
@@ -234,3 +234,54 @@ def test_a_front_is_computed_in_inference_mode_and_stays() -> None:
     assert step.results()["loss"] == pytest.approx(float(tf.reduce_mean(loss)), rel=1e-5)
     for old, variable in zip(before, front.weights, strict=True):
         np.testing.assert_array_equal(old, variable.numpy())
+
+
+def darker(x: Any, label: Any, start: Any) -> Any:
+    return x - 50.0
+
+
+@pytest.mark.parametrize("num_parts", [1, 2, 3])
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_an_adversary_changes_the_first_samples_of_a_batch_however_it_is_divided(ratio: float, num_parts: int) -> None:
+    model, data = make_model(dropout=0.0, batch_norm=False), make_data(seed=3)
+    step = make_step(
+        model,
+        data,
+        rate=schedule.constant(learning_rate=0.0),
+        adversary=Adversary(darker, ratio, seed=0),
+        num_parts=num_parts,
+        part_size=-(-8 // num_parts),
+    )
+    assert step.run(data.source(0), 0, data.num_steps)
+    order, total = data.order(0), 0.0
+    for first in range(0, len(order), 8):
+        batch = data.assemble({"index": tf.constant(order[first : first + 8])})
+        number = int(np.ceil(ratio * len(batch["index"])))
+        x = np.concatenate([batch["x"][:number] - 50.0, batch["x"][number:]])
+        logits = model(x, training=True)
+        loss = keras.losses.sparse_categorical_crossentropy(batch["y"]["class"], logits, from_logits=True)
+        total += float(tf.reduce_sum(loss))
+    assert step.results()["loss"] == pytest.approx(total / len(order), rel=1e-5)
+
+
+def test_an_adversarys_starts_differ_from_step_to_step_and_repeat() -> None:
+    adversary = Adversary(darker, 1.0, seed=4)
+    x = tf.zeros((3, 2, 2, 1))
+    one = adversary.start(x, tf.constant(1, tf.int64), salt=0)
+    np.testing.assert_array_equal(one, adversary.start(x, tf.constant(1, tf.int64), salt=0))
+    for step, salt in ((2, 0), (1, 1)):
+        assert not np.array_equal(one, adversary.start(x, tf.constant(step, tf.int64), salt=salt))
+    assert float(tf.reduce_max(tf.abs(one))) <= 1
+
+
+def test_robust_accuracy_is_measured_under_the_attack() -> None:
+    model, data = make_model(dropout=0.0, batch_norm=False), make_data(seed=None)
+    evaluation = EvaluationStep(
+        model=model, objective=make_objective(), data=data, adversary=Adversary(darker, 0.5, seed=0)
+    )
+    evaluation.run(data.source(0), 0, data.num_steps)
+    everything = data.assemble({"index": tf.range(data.num_samples, dtype=tf.int64)})
+    predicted = np.argmax(model(everything["x"] - 50.0), axis=1)
+    assert evaluation.results()["robust_accuracy"] == pytest.approx(
+        np.mean(predicted == everything["y"]["class"].numpy())
+    )

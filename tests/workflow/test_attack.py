@@ -48,7 +48,8 @@ def test_as_typed_it_attacks_the_newest_run(folder: Path) -> None:
         *("adversarial.npz", "attack.json", "curve.png", "examples.png", "robustness.csv", "samples.csv")
     ]
     for name in ("curve.png", "examples.png"):
-        assert Image.open(made / name).size[0] > 100
+        with Image.open(made / name) as picture:
+            assert picture.size[0] > 100
     rows = read_csv(made / "robustness.csv")
     robust = [float(row["robust_accuracy"]) for row in rows]
     assert robust[0] == float(rows[0]["clean_accuracy"]) > 0.8

@@ -1,0 +1,96 @@
+"""Adversarial training: exact after a kill, hardening, and in the tables."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import processes  # type: ignore[import-not-found]
+import pytest
+from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+
+from dlcli.rundir import read_csv
+
+RECIPE = """\
+task: classification
+data: {kind: digits, image_size: [8, 8], limit: 600, validation: 0.1, test: 0.2}
+augment: {width_shift_range: 0.05}
+model:
+  kind: convnet
+  blocks: [{filters: 16, batch_norm: true}, {filters: 32, batch_norm: true, dropout: 0.1}]
+train:
+  epochs: 12
+  batch_size: 32
+  gradient_accumulation: 2
+  optimizer: {kind: adam, learning_rate: 0.003}
+  checkpoint: {steps: 5}
+  adversarial: {attack: pgd, eps: 0.15, steps: 3, ratio: 0.6, validate_robustness: true}
+"""
+
+
+@dataclass(frozen=True)
+class KillAt:
+    call: int
+
+    def __call__(self) -> None:
+        processes.without_plots()
+        processes.KillAtCall(("dlcli.training.checkpoint.save",), self.call)()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the run hardened."""
+    folder: Path = tmp_path_factory.mktemp("adversarial")
+    (folder / "hardened.yaml").write_text(RECIPE)
+    processes.run("train", "hardened.yaml", folder=folder, prepare=processes.without_plots).expect(0)
+    return folder
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path) -> None:
+    processes.run("train", "hardened.yaml", "--name", "killed", folder=folder, prepare=KillAt(20))
+    processes.run("train", "--resume", "killed", folder=folder, prepare=processes.without_plots).expect(0)
+    mine, theirs = (outcome(folder / "runs" / name) for name in ("killed", "hardened"))
+    for one in (mine, theirs):
+        del one["config"], one["config.yaml"]
+    assert_same(theirs, mine)
+
+
+def test_it_hardens_and_says_so(folder: Path) -> None:
+    plain = ("-s", "train.adversarial=null", "--name", "plain")
+    processes.run("train", "hardened.yaml", *plain, folder=folder, prepare=processes.without_plots).expect(0)
+    robust = {}
+    for name in ("plain", "hardened"):
+        done = processes.run(
+            *("attack", name, "--pgd", "--steps", 10, "--eps", "0.15", "--json"),
+            folder=folder,
+            prepare=processes.without_plots,
+        ).expect(0)
+        (row,) = json.loads(done.stdout)["rows"]
+        robust[name] = row["robust_accuracy"]
+        assert row["clean_accuracy"] > 0.8
+    assert robust["hardened"] > robust["plain"] + 0.15
+    rows = read_csv(folder / "runs" / "hardened" / "metrics.csv")
+    assert all(0 <= float(row["val_robust_accuracy"]) <= float(row["val_accuracy"]) + 0.05 for row in rows[4:])
+    assert "val_robust_accuracy" not in read_csv(folder / "runs" / "plain" / "metrics.csv")[0]
+    compared = processes.run("runs", "diff", "plain", "hardened", folder=folder).expect(0).stdout
+    assert "train.adversarial" in compared
+
+
+@pytest.mark.parametrize("keys", ["{attack: fgsm, eps: 0.1, label: predicted}", "{eps: 8/255, ratio: 1, steps: 2}"])
+def test_other_kinds(folder: Path, keys: str) -> None:
+    options = ("-s", f"train.adversarial={keys}", "--epochs", 2, "--name", "other", "--limit", 60)
+    processes.run("train", "hardened.yaml", *options, folder=folder, prepare=processes.without_plots).expect(0)
+
+
+def test_the_best_by_robustness(folder: Path) -> None:
+    options = ("-s", "train.best_metric=val_robust_accuracy", "--epochs", 2, "--name", "robust", "--limit", 60)
+    processes.run("train", "hardened.yaml", *options, folder=folder, prepare=processes.without_plots).expect(0)
+    assert json.loads((folder / "runs" / "robust" / "run.json").read_text())["best"]["metric"] == "val_robust_accuracy"
+
+
+def test_on_a_frozen_front_the_pixels_are_attacked(folder: Path) -> None:
+    stages = "stages: [{name: head, epochs: 2, trainable: head, augment: false}, {name: all, epochs: 1}]"
+    (folder / "stages.yaml").write_text(RECIPE.replace("epochs: 12", stages))
+    done = processes.run("train", "stages.yaml", "--limit", 60, folder=folder, prepare=processes.without_plots).expect(
+        0
+    )
+    assert "features of" not in done.stderr
