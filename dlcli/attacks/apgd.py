@@ -18,7 +18,7 @@ from dlcli.attacks.gradient import (
     gradient,
     per_sample,
     project,
-    random_changes,
+    worst_of_starts,
 )
 
 MOMENTUM = 0.75  # alpha of the paper
@@ -104,13 +104,6 @@ def apgd(logits: Logits, *, loss: Loss, norm: Norm, bounds: Bounds, steps: int, 
     def attack(
         x: NDArray[np.float32], label: NDArray[np.int32], eps: float, index: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        best, highest = x, np.full(len(x), -np.inf)
-        for draw in range(restarts):
-            start = random_changes(x.shape[1:], index, norm, seed=seed, draw=draw)
-            found, losses = (values.numpy() for values in run(x, label, np.float32(eps), start))
-            is_better = losses > highest
-            best = np.where(is_better.reshape(-1, *[1] * (x.ndim - 1)), found, best)
-            highest = np.maximum(highest, losses)
-        return best
+        return worst_of_starts(run, x, label, eps, index, norm=norm, restarts=restarts, seed=seed)
 
     return attack

@@ -120,6 +120,33 @@ def project(adversarial: Tensor, x: Tensor, eps: Tensor, norm: Norm, bounds: Bou
     return tf.clip_by_value(x + change, *bounds)
 
 
+def worst_of_starts(
+    run: Callable[..., Any],
+    x: NDArray[np.float32],
+    label: NDArray[np.int32],
+    eps: float,
+    index: NDArray[np.int64],
+    *,
+    norm: Norm,
+    restarts: int,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Each sample's pixels of the highest loss over runs from random points of the ball.
+
+    Args:
+        run: (pixels, labels, eps, start) -> adversarial pixels and their losses ``[b]``.
+        restarts: number of runs, at least 1.
+    """
+    best, highest = x, np.full(len(x), -np.inf)
+    for draw in range(restarts):
+        start = random_changes(x.shape[1:], index, norm, seed=seed, draw=draw)
+        found, losses = (values.numpy() for values in run(x, label, np.float32(eps), start))
+        is_better = losses > highest
+        best = np.where(is_better.reshape(-1, *[1] * (x.ndim - 1)), found, best)
+        highest = np.maximum(highest, losses)
+    return best
+
+
 def random_changes(
     shape: tuple[int, ...], index: NDArray[np.int64], norm: Norm, *, seed: int, draw: int = 0, on_surface: bool = False
 ) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from dlcli.attacks.gradient import (
     gradient,
     per_sample,
     project,
-    random_changes,
+    worst_of_starts,
 )
 
 
@@ -102,13 +102,6 @@ def iterated(
         if restarts == 0:
             result: NDArray[np.float32] = run(x, label, np.float32(eps), np.zeros_like(x))[0].numpy()
             return result
-        best, highest = x, np.full(len(x), -np.inf)
-        for draw in range(restarts):
-            start = random_changes(x.shape[1:], index, norm, seed=seed, draw=draw)
-            adversarial, losses = (values.numpy() for values in run(x, label, np.float32(eps), start))
-            is_better = losses > highest
-            best = np.where(is_better.reshape(-1, *[1] * (x.ndim - 1)), adversarial, best)
-            highest = np.maximum(highest, losses)
-        return best
+        return worst_of_starts(run, x, label, eps, index, norm=norm, restarts=restarts, seed=seed)
 
     return attack

@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.options import (
+    device_option,
+    json_option,
+    other_data_option,
+    quiet_option,
+    run_argument,
+    runs_option,
+    split_option,
+)
 from dlcli.cli.output import write_json, write_table
 
 KINDS = {
@@ -74,17 +82,8 @@ def _kinds(command: Any) -> Any:
     "--target", metavar="CLASS", help="Lead to this class, by its name or number, instead of away from the label."
 )
 @click.option("--transfer-to", metavar="RUN|MODEL.keras", help="Score the examples on this network.")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    help="Part of the data. Default: test, or validation where there is none.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Other data with the same labels: a recipe's, a folder of class folders, a .csv or an .npz.",
-)
+@split_option
+@other_data_option
 @click.option(
     "--input-range",
     metavar="LOW,HIGH",

@@ -4,23 +4,22 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.options import (
+    device_option,
+    json_option,
+    other_data_option,
+    quiet_option,
+    run_argument,
+    runs_option,
+    split_option,
+)
 from dlcli.cli.output import write_json, write_metrics
 
 
 @click.command(short_help="Evaluate a trained model.")
 @run_argument(required=False)
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    help="Part of the data. Default: test, or validation where there is none.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Evaluate on other data with the same labels: a recipe's, a folder of class folders, a .csv or an .npz.",
-)
+@split_option
+@other_data_option
 @runs_option
 @device_option
 @json_option

@@ -23,6 +23,19 @@ sets_option: Decorator = click.option(
     "-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe."
 )
 
+split_option: Decorator = click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Part of the data. Default: test, or validation where there is none.",
+)
+
+other_data_option: Decorator = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Other data with the same labels: a recipe's, a folder of class folders, a .csv or an .npz.",
+)
+
 quiet_option: Decorator = click.option(
     "-q", "--quiet", is_flag=True, help="Say nothing on stderr but warnings and faults."
 )

@@ -119,12 +119,11 @@ def transfer(base: str, **options: Any) -> None:
     data, where = _find_data(options, found)
     plan = _plan(options, is_digits=data["kind"] == "digits")
     overrides = _overrides(options, is_tuned=plan.unfreeze != "none" and plan.fine_tune_epochs > 0)
-    command = shlex.join(["dlcli", *sys.argv[1:]])
     if not options["quiet"]:
         click.echo(where, err=True)
 
     def load(more: Any) -> Any:
-        return transfer_recipe(found, data, plan, [*overrides, *more], command=command)
+        return transfer_recipe(found, data, plan, [*overrides, *more], command=_command())
 
     result = train_new(load, options)
     if result is None:
@@ -253,6 +252,11 @@ def _overrides(options: dict[str, Any], *, is_tuned: bool) -> list[Any]:
     return [*overrides, *training_overrides(options)]
 
 
+def _command() -> str:
+    """The command line as it was given."""
+    return shlex.join(["dlcli", *sys.argv[1:]])
+
+
 # Results --------------------------------------------------------------------------------------------------------------
 
 
@@ -297,7 +301,7 @@ def _keep_top(base: str, options: dict[str, Any]) -> None:
 
     if options["name"] is not None:
         check_name(options["name"])
-    loaded = top_recipe(found, _overrides(options, is_tuned=False), command=shlex.join(["dlcli", *sys.argv[1:]]))
+    loaded = top_recipe(found, _overrides(options, is_tuned=False), command=_command())
     device = start_tensorflow(options["device"])
     from dlcli.workflow.talk import Talk
     from dlcli.workflow.top import keep_top

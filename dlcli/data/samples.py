@@ -118,6 +118,11 @@ class Dataset:
         return rows
 
 
+def evenly_spaced(total: int, number: int) -> Index:
+    """At most so many of the positions from 0 to ``total - 1``, from the first to the last: a split may be sorted."""
+    return np.unique(np.linspace(0, total - 1, min(number, total)).round().astype(np.int64))
+
+
 def describe_difference(old_rows: Iterable[Mapping[str, str]], new_rows: Iterable[Mapping[str, str]]) -> str:
     """How the rows of split.csv have changed, in words: "3 samples added (cats/9.jpg, …), 1 changed (dogs/2.jpg)".
 

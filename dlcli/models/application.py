@@ -247,24 +247,27 @@ def read_class_index() -> dict[str, list[str]]:
         with _showing_downloads():
             decoded = keras.applications.imagenet_utils.decode_predictions(np.eye(IMAGENET_CLASSES), top=1)
     except Exception as error:  # Keras raises a bare Exception for a network that fails
-        cache = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
         raise InputError(
-            f"the names of ImageNet's classes are not in {cache / 'imagenet_class_index.json'} and cannot be "
+            f"the names of ImageNet's classes are not in {_cache() / 'imagenet_class_index.json'} and cannot be "
             f"downloaded ({' '.join(str(error).split())[:200]}). Name the file with --class-index FILE."
         ) from None
     return {str(i): [number, name] for i, [(number, name, _)] in enumerate(decoded)}
 
 
+def _cache() -> Path:
+    """Where Keras keeps what it downloads for its networks."""
+    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+
+
 def _not_to_be_had(network: str, reason: str) -> str:
     """What to do without a network, or where there are no such weights."""
-    cache = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
     address = next((word.rstrip(":,") for word in reason.split() if word.startswith("https://")), None)
     if address is None:  # as for an alpha that was never trained
         return f"there are no ImageNet weights of this {network}: {reason[:300]}"
     return (
-        f"the ImageNet weights of {network} are not in {cache}, and {address} cannot be reached. Fetch that file where "
-        f"there is a network and put it there, name another with model.weights (--weights PATH), or train from random "
-        "weights with none."
+        f"the ImageNet weights of {network} are not in {_cache()}, and {address} cannot be reached. Fetch that file "
+        "where there is a network and put it there, name another with model.weights (--weights PATH), or train from "
+        "random weights with none."
     )
 
 

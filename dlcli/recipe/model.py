@@ -51,6 +51,11 @@ class BuiltModel(ImageModel):
     """First weights of the layers before the head: drawn at random (none); trained on ImageNet (imagenet, which Keras
     downloads for `kind: application`); those of a run (run:NAME); a file (.keras, .weights.h5 or .h5)."""
 
+    @property
+    def origin(self) -> str:
+        """Where the first weights come from: none, imagenet, or a file."""
+        return self.weights
+
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.weights == "imagenet" and not isinstance(self, Application):
             yield "weights", "imagenet is for kind: application, such as network: resnet50; name a file or run:NAME"
@@ -290,6 +295,11 @@ class Saved(ImageModel):
     """Units of dense layers with ReLU before the classes."""
     dropout: Proportion = 0.0
     """Proportion set to 0 in training before the classes, and after each dense layer."""
+
+    @property
+    def origin(self) -> str:
+        """Where the first weights come from."""
+        return self.file
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_source("file", self.file, (".keras",))

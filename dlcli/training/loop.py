@@ -510,14 +510,11 @@ class Loop:
                 raise KeyboardInterrupt
             self._signal = number
 
-        with self._announcing_signals():
-            yield from self._heeding(note)
-
-    def _heeding(self, note: Callable[[int, FrameType | None], None]) -> Iterator[None]:
         heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
         earlier = {number: signal.signal(number, note) for number in heeded}
         try:
-            yield
+            with self._announcing_signals():
+                yield
         finally:
             for number, handler in earlier.items():
                 signal.signal(number, handler)

@@ -101,6 +101,7 @@ def find(request: Request, talk: "Talk") -> Found:
         InputError: they cannot be used, or do not go together.
     """
     from dlcli.rundir import file_digest
+    from dlcli.workflow.attack import take_evenly
     from dlcli.workflow.evaluate import samples_of_run
     from dlcli.workflow.load import model_file
     from dlcli.workflow.target import load_target
@@ -126,7 +127,7 @@ def find(request: Request, talk: "Talk") -> Found:
     if samples.shape != target.shape:
         raise InputError(f"{path}: takes pictures of {target.shape}; the samples have shape {samples.shape}.")
     if request.limit is not None:
-        samples = _evenly(samples, request.limit)
+        samples = take_evenly(samples, request.limit)
     scored_by = None if request.transfer_to is None else _other(request, target)
     return Found(
         target=target,
@@ -144,6 +145,7 @@ def find(request: Request, talk: "Talk") -> Found:
 def _data_of_file(request: Request, target: "Target", classes: tuple[str, ...], talk: "Talk") -> tuple[str, "Samples"]:
     from dlcli.recipe.data import Digits
     from dlcli.workflow.data import read_dataset, section_for
+    from dlcli.workflow.evaluate import split_of_other
 
     data = request.data
     assert data is not None
@@ -155,16 +157,8 @@ def _data_of_file(request: Request, target: "Target", classes: tuple[str, ...], 
     }
     section = section_for(data, Digits(kind="digits"), pictures)
     dataset = read_dataset(section, talk, classes=classes)
-    split = request.split or next(name for name in ("test", "validation", "train") if name in dataset.splits)
-    if split not in dataset.splits:
-        raise InputError(f"{data}: has no {split} split; it has {', '.join(dataset.splits)}.")
+    split = split_of_other(data, dataset, request.split)
     return f"{data.stem}-{split}", dataset.splits[split]
-
-
-def _evenly(samples: "Samples", number: int) -> "Samples":
-    from dlcli.workflow.attack import take_evenly
-
-    return take_evenly(samples, number)
 
 
 def _other(request: Request, target: "Target") -> "Target":

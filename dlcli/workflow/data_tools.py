@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dlcli.data.examine import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
 from dlcli.data.folder import class_folders
-from dlcli.data.samples import SPLIT_COLUMNS, Dataset, Samples
+from dlcli.data.samples import SPLIT_COLUMNS, Dataset, Samples, evenly_spaced
 from dlcli.data.scan import printable
 from dlcli.data.statistics import channel_statistics
 from dlcli.errors import InputError
@@ -266,7 +266,7 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
     if recipe.augment is not None and (recipe.augment.mixup or recipe.augment.cutmix):
         talk.say("mixup and cutmix are not shown: they mix the samples of a batch. See plots/batch.png of a run")
     train = dataset.splits["train"]
-    chosen = np.unique(np.linspace(0, len(train) - 1, min(num_samples, len(train))).round().astype(np.int64))
+    chosen = evenly_spaced(len(train), num_samples)
     pixels = train.load(chosen)
     names = [f"{dataset.classes[train.labels[i]]}\n{train.names[i]}" for i in chosen]
     columns = [("as it is", pixels.astype(np.float32), names)]

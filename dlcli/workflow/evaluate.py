@@ -86,10 +86,26 @@ def check_same_data(run: RunDir, dataset: Dataset) -> None:
 
 
 def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, Samples]:
-    name = split or next(name for name in ("test", "validation", "train") if name in dataset.splits)
+    name = split or _first_split(dataset)
     if name not in dataset.splits:
         raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(dataset.splits)}.")
     return name, dataset.splits[name]
+
+
+def _first_split(dataset: Dataset) -> str:
+    return next(name for name in ("test", "validation", "train") if name in dataset.splits)
+
+
+def split_of_other(data: Path, dataset: Dataset, split: str | None) -> str:
+    """The split that is asked for of other data than a run's own, or the first of test, validation and train.
+
+    Raises:
+        InputError: they have none of that name.
+    """
+    name = split or _first_split(dataset)
+    if name not in dataset.splits:
+        raise InputError(f"{data}: has no {name} split; it has {', '.join(dataset.splits)}.")
+    return name
 
 
 def _other_data(
@@ -106,10 +122,7 @@ def _other_data(
     else:
         section = section_for(data, loaded.recipe.data, pictures)
     dataset = read_dataset(section, talk, classes=classes, aliases=run.read_aliases())
-    if split is None:
-        split = next(name for name in ("test", "validation", "train") if name in dataset.splits)
-    if split not in dataset.splits:
-        raise InputError(f"{data}: has no {split} split; it has {', '.join(dataset.splits)}.")
+    split = split_of_other(data, dataset, split)
     part = split if len(dataset.splits) > 1 else "all"  # undivided data
     return f"{data.stem}-{part}", dataset.splits[split]
 

@@ -262,8 +262,7 @@ def set_depth(model: ImageClassifier, classifier: Classifier, section: Stage) ->
     Raises:
         ValueError: there is no such depth in the network; the text says what there is.
     """
-    begins_elsewhere = isinstance(model, Saved) or model.weights != "none"
-    freezes = begins_elsewhere if section.batch_norm is None else section.batch_norm == "freeze"
+    freezes = model.origin != "none" if section.batch_norm is None else section.batch_norm == "freeze"
     set_trainable(classifier, section.trainable, freeze_batch_norm=freezes)
 
 
@@ -365,10 +364,9 @@ def describe(job: Job, run: RunDir | None) -> None:
         talk.warn(warning)
     section = job.loaded.recipe.model
     talk.say(f"model: {section.kind}, {job.classifier.model.count_params():,} parameters")
-    source = section.file if isinstance(section, Saved) else section.weights
-    if source != "none":
+    if section.origin != "none":
         base = section.network if isinstance(section, Application) else section.kind
-        talk.say(f"base: {base}, {job.classifier.features.count_params():,} parameters, weights of {source}")
+        talk.say(f"base: {base}, {job.classifier.features.count_params():,} parameters, weights of {section.origin}")
 
 
 def layers(

@@ -80,9 +80,8 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: as for :func:`load_keras_file`.
     """
-    found: list[dict[str, Any]] = []
-    _checked(path, lambda config: found.append(config))
-    return found[0]
+    config: dict[str, Any] = _checked(path, lambda config: config)
+    return config
 
 
 def with_architecture(loaded: LoadedRecipe, run: RunDir) -> LoadedRecipe:

@@ -255,7 +255,7 @@ def find_weights(section: ImageClassifier) -> keras.Model | None:
     Raises:
         InputError: they cannot be had.
     """
-    source = section.file if isinstance(section, Saved) else section.weights
+    source = section.origin
     if source == "none":
         return None
     if source.endswith(".keras"):
@@ -284,7 +284,7 @@ def load_weights(
     Raises:
         InputError: they do not fit.
     """
-    source = section.file if isinstance(section, Saved) else section.weights
+    source = section.origin
     try:
         if source.endswith(".keras") and found is not None:
             copy_weights(classifier.features, found)

@@ -83,17 +83,10 @@ def _logits_of(model: keras.Model) -> tuple[keras.Model, Callable[[Any], Any], i
             break
         tensor = operation.input
     activation = _activation(operation)
-    inputs = model.inputs[0]
-    if activation == "softmax" and _is_activation(operation):
-        return keras.Model(inputs, operation.input), _as_they_are, units, ""
-    if activation == "softmax":  # inside of a dense layer, which is the loaded model's own and may be changed
-        operation.activation = keras.activations.linear
-        return keras.Model(inputs, operation.output), _as_they_are, units, ""
+    if activation == "softmax":
+        return _without_activation(model, operation), _as_they_are, units, ""
     if activation == "sigmoid" and units == 1:
-        if _is_activation(operation):
-            return keras.Model(inputs, operation.input), _of_one, 2, ""
-        operation.activation = keras.activations.linear
-        return keras.Model(inputs, operation.output), _of_one, 2, ""
+        return _without_activation(model, operation), _of_one, 2, ""
     if units == 1:
         raise InputError("is no classifier: it gives one number, which is no probability.")
     if activation == "sigmoid":
@@ -101,6 +94,14 @@ def _logits_of(model: keras.Model) -> tuple[keras.Model, Callable[[Any], Any], i
     if isinstance(operation, keras.layers.Dense) and activation == "linear":
         return model, _as_they_are, units, ""
     return _of_unknown(model, units)
+
+
+def _without_activation(model: keras.Model, operation: Any) -> keras.Model:
+    """The network up to what a last activation takes, whether it is a layer of its own or inside of one."""
+    if _is_activation(operation):
+        return keras.Model(model.inputs[0], operation.input)
+    operation.activation = keras.activations.linear  # the loaded model is ours to change
+    return keras.Model(model.inputs[0], operation.output)
 
 
 def _of_unknown(model: keras.Model, units: int) -> tuple[keras.Model, Callable[[Any], Any], int, str]:

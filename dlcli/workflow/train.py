@@ -200,7 +200,7 @@ def _write_beginning(run: RunDir, job: Job) -> None:
 
 def _base(section: ImageClassifier) -> dict[str, str] | None:
     """Where the first weights came from, and the SHA-256 of their file."""
-    source = section.file if isinstance(section, Saved) else section.weights
+    source = section.origin
     if source == "none":
         return None
     return {"weights": source} if source == "imagenet" else {"weights": source, "sha256": file_digest(Path(source))}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.samples import evenly_spaced
 from dlcli.errors import CheckFailed, Interrupted
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.train import Constant
@@ -79,9 +80,7 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
     job = prepare(with_run_files(loaded, runs), device, talk)
     describe(job, None)
     train, samples = loaded.recipe.train, job.dataset.splits["train"]
-    num_samples = min(num_batches * train.batch_size, len(samples))
-    # evenly over the split, which may be sorted by class
-    chosen = np.unique(np.linspace(0, len(samples) - 1, num_samples).round().astype(np.int64))
+    chosen = evenly_spaced(len(samples), num_batches * train.batch_size)
     data = batches(samples, batch_size=train.batch_size, seed=train.seed, chosen=chosen)
     plain = objective.classification(num_classes=len(job.dataset.classes), label_smoothing=0.0, class_weights=None)
     section = train.model_copy(update={"schedule": Constant(kind="constant"), "stages": (), "ema": None})
