@@ -18,7 +18,7 @@ from dlcli.attacks.gradient import Attack, Norm
 from dlcli.attacks.noise import noise
 from dlcli.attacks.pgd import iterated
 from dlcli.attacks.square import square
-from dlcli.data.samples import Samples
+from dlcli.data.samples import Samples, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import robustness
 from dlcli.report import plots
@@ -28,7 +28,6 @@ from dlcli.workflow.target import Target
 from dlcli.workflow.train import command, versions
 
 Kind = Literal["fgsm", "bim", "pgd", "mi-fgsm", "deepfool", "apgd", "apgd-dlr", "square", "noise", "suite"]
-ONE_STEP: tuple[Kind, ...] = ("fgsm",)
 ITERATED: tuple[Kind, ...] = ("bim", "pgd", "mi-fgsm", "apgd", "apgd-dlr")
 SUITE: tuple[Kind, ...] = ("apgd", "apgd-dlr", "deepfool", "square")
 NUM_STEPS: dict[Kind, int] = {
@@ -81,11 +80,7 @@ def make_attack(plan: Plan, target: Target) -> Attack:
     Raises:
         InputError: the kind does not go with the norm or a target.
     """
-    loss: gradient.Loss = gradient.margin if plan.loss == "margin" else gradient.cross_entropy
-    if plan.kind == "apgd-dlr":
-        loss = gradient.logits_ratio if target.num_classes > 2 else gradient.margin
-    if plan.target is not None:
-        loss = gradient.toward(loss)
+    loss = _loss(plan, target)
     steps = plan.steps or NUM_STEPS.get(plan.kind, 1)
     common: dict[str, Any] = {"norm": plan.norm, "bounds": PIXELS}
     size = plan.step_size
@@ -100,7 +95,7 @@ def make_attack(plan: Plan, target: Target) -> Attack:
                 loss=loss,
                 steps=steps,
                 step_size=size or 2.5 / steps,
-                restarts=max(1, plan.restarts),
+                restarts=plan.restarts,
                 seed=plan.seed,
                 **common,
             )
@@ -109,7 +104,7 @@ def make_attack(plan: Plan, target: Target) -> Attack:
                 target.logits, loss=loss, steps=steps, step_size=size or 1.0 / steps, momentum=1.0, **common
             )
         case "apgd" | "apgd-dlr":
-            return apgd(target.logits, loss=loss, steps=steps, restarts=max(1, plan.restarts), seed=plan.seed, **common)
+            return apgd(target.logits, loss=loss, steps=steps, restarts=plan.restarts, seed=plan.seed, **common)
         case "noise":
             return noise(norm=plan.norm, bounds=PIXELS, seed=plan.seed)
         case "deepfool":
@@ -121,6 +116,14 @@ def make_attack(plan: Plan, target: Target) -> Attack:
         case "suite":
             return _worst_of(plan, target)
     raise AssertionError(plan.kind)
+
+
+def _loss(plan: Plan, target: Target) -> gradient.Loss:
+    """What an attack raises; for a targeted one with the target in place of the label."""
+    loss: gradient.Loss = gradient.margin if plan.loss == "margin" else gradient.cross_entropy
+    if plan.kind == "apgd-dlr":
+        loss = gradient.logits_ratio if target.num_classes > 2 else gradient.margin
+    return loss if plan.target is None else gradient.toward(loss)
 
 
 def _refuse(plan: Plan, name: str, *, norm: Norm) -> None:
@@ -198,7 +201,8 @@ def run_attack(
     attack = make_attack(plan, target)
     judge = scored_by or target
     probabilities = gradient.compiled(lambda x: tf.nn.softmax(judge.logits(x)))
-    slopes = gradient.compiled(lambda x, y: gradient.gradient(target.logits, gradient.cross_entropy, x, y)[1])
+    loss = _loss(plan, target)
+    slopes = gradient.compiled(lambda x, y: gradient.gradient(target.logits, loss, x, y)[1])
     num_saved = len(samples) if plan.num_saved is None else min(plan.num_saved, len(samples))
     clean, kept_x, parts = [], [], [[] for _ in plan.eps]  # type: ignore[var-annotated]
     kept: list[list[NDArray[np.float32]]] = [[] for _ in plan.eps]
@@ -210,7 +214,7 @@ def run_attack(
         toward = labels if plan.target is None else np.full_like(labels, plan.target)
         clean.append(probabilities(x).numpy())
         if plan.kind not in ("noise", "square"):
-            slope = slopes(x, labels).numpy()
+            slope = slopes(x, toward).numpy()
             num_flat += int((slope == 0).reshape(len(x), -1).all(axis=1).sum())
         wanted = max(0, min(num_saved - start, len(index)))
         kept_x.append(x[:wanted])
@@ -296,7 +300,7 @@ def checks(plan: Plan, target: Target, samples: Samples, found: Found, noisy: Fo
 
 def take_evenly(samples: Samples, number: int) -> Samples:
     """Some samples, taken evenly over the split."""
-    index = np.unique(np.linspace(0, len(samples) - 1, min(number, len(samples))).round().astype(np.int64))
+    index = evenly_spaced(len(samples), number)
     return replace(
         samples,
         names=tuple(samples.names[i] for i in index),

@@ -26,6 +26,15 @@ def trained(head: str = "logits", *, mean: float = 0.0, scale: float = 1 / 255, 
     """
     x, y = digits()
     keras.utils.set_random_seed(0)
+    model = network(mean=mean, scale=scale)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(5e-3), loss=loss)
+    model.fit(x[:1200], y[:1200], batch_size=64, epochs=epochs, verbose=0)
+    return with_head(model, head)
+
+
+def network(*, mean: float = 0.0, scale: float = 1 / 255) -> keras.Model:
+    """What :func:`trained` trains, under the current dtype policy."""
     inputs = keras.Input((8, 8, 1))
     z = keras.layers.Rescaling(scale, offset=-mean * scale)(inputs)
     z = keras.layers.Conv2D(16, 3, padding="same", use_bias=False)(z)
@@ -33,12 +42,17 @@ def trained(head: str = "logits", *, mean: float = 0.0, scale: float = 1 / 255, 
     z = keras.layers.ReLU()(z)
     z = keras.layers.MaxPooling2D()(z)
     z = keras.layers.Dropout(0.3)(keras.layers.Flatten()(z))
-    logits = keras.layers.Dense(10, name="out")(z)
-    model = keras.Model(inputs, logits)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(5e-3), loss=loss)
-    model.fit(x[:1200], y[:1200], batch_size=64, epochs=epochs, verbose=0)
-    return with_head(model, head)
+    return keras.Model(inputs, keras.layers.Dense(10, name="out", dtype="float32")(z))
+
+
+@functools.cache
+def saturated() -> keras.Model:
+    """The same answers with logits 30 times as large: cross-entropy rounds to 0 on most samples."""
+    model = keras.models.clone_model(trained())
+    model.set_weights(trained().get_weights())
+    last = model.layers[-1]
+    last.set_weights([30 * values for values in last.get_weights()])
+    return model
 
 
 def with_head(model: keras.Model, head: str) -> keras.Model:

@@ -1,19 +1,20 @@
 """The same numbers as foolbox and ART on the same networks and samples."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import accuracy, held_out, trained  # type: ignore[import-not-found]
+from networks import accuracy, held_out, network, saturated, trained  # type: ignore[import-not-found]
 
 from dlcli.attacks import gradient
 from dlcli.attacks.deepfool import deepfool
 from dlcli.attacks.fgsm import fgsm
 from dlcli.attacks.gradient import Attack
 from dlcli.attacks.pgd import iterated
-from dlcli.workflow.target import of_model
+from dlcli.workflow.target import load_target, of_model
 
 BOUNDS = (0.0, 255.0)
 EPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3]
@@ -69,6 +70,42 @@ def test_bim_is_foolboxs(foolbox: Any, head: str, mean: float, eps: float) -> No
     own, _ = robust(attack, model, eps)
     peer = foolbox.attacks.LinfBasicIterativeAttack(rel_stepsize=0.2, steps=10)
     assert own == of_foolbox(foolbox, peer, plain, eps)[0]
+
+
+@pytest.mark.parametrize("eps", EPS)
+def test_a_saturated_network_gives_the_same_accuracies(foolbox: Any, eps: float) -> None:
+    model = saturated()
+    x, y = held_out()
+    _, slope = gradient.gradient(logits_of(model), gradient.cross_entropy, tf.constant(x), tf.constant(y))
+    assert (slope.numpy() == 0).all(axis=(1, 2, 3)).mean() > 0.1
+    one = fgsm(logits_of(model), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)
+    many = iterated(logits_of(model), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS, steps=10, step_size=0.2)
+    peers = (
+        foolbox.attacks.LinfFastGradientAttack(),
+        foolbox.attacks.LinfBasicIterativeAttack(rel_stepsize=0.2, steps=10),
+    )
+    for own, peer in zip((one, many), peers, strict=True):
+        assert robust(own, model, eps)[0] == of_foolbox(foolbox, peer, model, eps)[0]
+
+
+@pytest.mark.parametrize("eps", EPS)
+def test_a_file_of_mixed_precision_gives_the_accuracies_of_float32(foolbox: Any, eps: float, tmp_path: Path) -> None:
+    keras.mixed_precision.set_dtype_policy("mixed_float16")
+    try:
+        halved = network()
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    halved.set_weights(trained().get_weights())
+    halved.save(tmp_path / "halved.keras")
+    target = load_target(tmp_path / "halved.keras")
+    one = fgsm(target.logits, loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)
+    many = iterated(target.logits, loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS, steps=10, step_size=0.2)
+    peers = (
+        foolbox.attacks.LinfFastGradientAttack(),
+        foolbox.attacks.LinfBasicIterativeAttack(rel_stepsize=0.2, steps=10),
+    )
+    for own, peer in zip((one, many), peers, strict=True):
+        assert robust(own, trained(), eps)[0] == of_foolbox(foolbox, peer, trained(), eps)[0]
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

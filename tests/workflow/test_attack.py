@@ -10,6 +10,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from dlcli.rundir import read_csv
 
@@ -89,6 +90,26 @@ def test_the_numbers_agree_with_each_other_and_with_the_arrays(folder: Path) -> 
     assert len(info["checks"]) == 5
     again = json.loads(run("attack", "digits", "--pgd", *options, folder=folder).stdout)
     assert again["rows"] == result["rows"]
+
+
+def test_samples_without_a_gradient_are_counted_for_the_loss_that_is_climbed(folder: Path) -> None:
+    model = keras.saving.load_model(folder / "runs" / "digits" / "model.keras")
+    logits = model.get_layer("logits")
+    logits.set_weights([100 * values for values in logits.get_weights()])
+    model.save(folder / "sure.keras")
+    digits = load_digits()
+    np.savez(folder / "some.npz", x_train=(digits.images[:120] * 15).astype(np.uint8), y_train=digits.target[:120])
+    options = ("--data", "some.npz", "--input-range", "0,255", "--classes", "0,1,2,3,4,5,6,7,8,9", "--eps", "0.1")
+    of_entropy = run("attack", "sure.keras", "--fgsm", *options, "--json", folder=folder)
+    [row] = json.loads(of_entropy.stdout)["rows"]
+    assert row["zero_gradients"] > 60
+    assert (
+        f"{row['zero_gradients']} of 120 samples have no gradient at all; --loss margin has slopes where the network "
+        "is sure of itself"
+    ) in of_entropy.stderr
+    of_margin = run("attack", "sure.keras", "--fgsm", *options, "--loss", "margin", "--json", folder=folder)
+    assert json.loads(of_margin.stdout)["rows"][0]["zero_gradients"] == 0
+    assert "no gradient" not in of_margin.stderr
 
 
 def test_many_attacks_in_one_command_and_one_curve(folder: Path) -> None:
