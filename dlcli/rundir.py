@@ -80,6 +80,39 @@ def replace_by(path: Path, write: Callable[[Path], None]) -> None:
         raise
 
 
+def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path], None]]) -> None:
+    """Makes a folder with just these files, whole or not at all, in place of one of the same name.
+
+    Args:
+        files: the content of each by its name, or what writes it.
+
+    Raises:
+        OSError: it could not be written; what was there still is.
+    """
+    new, old = (path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}{suffix}") for suffix in (".new", ".old"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.mkdir()
+        for name, content in files.items():
+            if callable(content):
+                replace_by(new / name, content)
+            else:
+                replace_file(new / name, content)
+        if path.exists():
+            os.rename(path, old)  # no folder takes the place of one that holds files
+        os.rename(new, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if old.exists() and not path.exists():
+            os.rename(old, path)
+        if str(new) in str(error.filename):
+            error.filename = str(error.filename).replace(str(new), str(path))
+        raise
+    finally:
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
 def replace_json(path: Path, value: Any) -> None:
     """Replaces a JSON file; NaN and infinities are refused, for no other program could read them."""
     replace_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,5 +1,6 @@
 """The run directory: names, finding runs, and files that survive a kill at any moment."""
 
+import errno
 import json
 import os
 import subprocess
@@ -23,6 +24,7 @@ from dlcli.rundir import (
     read_json,
     replace_by,
     replace_file,
+    replace_folder,
     replace_json,
 )
 
@@ -369,3 +371,20 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     run.remove_leftovers()
     left = sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*"))
     assert left == ["checkpoints", "checkpoints/0001-00000004", "evaluation", "evaluation/test", "run.json"]
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    replace_folder(folder, {"a": "old", "b": b"old"})
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with pytest.raises(OSError, match="No space") as caught:
+        replace_folder(folder, {"a": "new", "c": fail})
+    assert caught.value.filename == str(folder / "c")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "old", "b": "old"}
+    replace_folder(folder, {"a": "new", "c": lambda path: path.write_text("new")})
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "new", "c": "new"}
+    assert list(tmp_path.iterdir()) == [folder]

@@ -12,10 +12,12 @@ from dlcli.attacks.gradient import (
     Logits,
     Loss,
     Norm,
+    Success,
     Tensor,
     compiled,
     direction,
     gradient,
+    is_missed,
     per_sample,
     project,
     worst_of_starts,
@@ -34,17 +36,28 @@ def checkpoints(steps: int) -> list[int]:
     return [*numbers, steps] if numbers[-1] < steps else numbers
 
 
-def apgd(logits: Logits, *, loss: Loss, norm: Norm, bounds: Bounds, steps: int, restarts: int, seed: int) -> Attack:
+def apgd(
+    logits: Logits,
+    *,
+    loss: Loss,
+    norm: Norm,
+    bounds: Bounds,
+    steps: int,
+    restarts: int,
+    seed: int,
+    succeeds: Success = is_missed,
+) -> Attack:
     """The pixels of the highest loss that was met.
 
     Args:
         steps: of each run.
-        restarts: runs from random points; the one with the highest loss counts for each sample.
+        restarts: runs from random points, of which the worst counts for each sample.
         seed: of these points, which depend on it and on the sample's number alone.
+        succeeds: what a run is to come to; one that does is worse than one that does not.
     """
     halving = checkpoints(steps)
 
-    def one_run(x: Tensor, label: Tensor, eps: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    def one_run(x: Tensor, label: Tensor, eps: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         adversarial = project(x + eps * start, x, eps, norm, bounds)
         losses, slope = gradient(logits, loss, adversarial, label)
         size = tf.fill(tf.shape(losses), 2.0 * eps)
@@ -97,7 +110,7 @@ def apgd(logits: Logits, *, loss: Loss, norm: Norm, bounds: Bounds, steps: int, 
             slope = tf.where(per_sample(is_halved, x), best_slope, slope)
             losses = tf.where(is_halved, highest, losses)
             highest_before, was_halved = highest, is_halved
-        return best, highest
+        return best, highest, succeeds(logits(best), label)
 
     run = compiled(one_run)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dlcli.attacks.gradient import TINY, Bounds, Logits, MinimalAttack, Tensor, compiled, per_sample
 
 ENLARGED = 1e-4  # added to each step, so that one that ends just before a boundary crosses it
+BEYOND = 0.005  # by which the final change is enlarged: on the boundary itself another program's rounding decides
 
 
 def deepfool(
@@ -62,7 +63,7 @@ def deepfool(
             (tf.constant(0), tf.zeros_like(x), tf.zeros_like(label, tf.bool)),
             parallel_iterations=1,
         )
-        return tf.clip_by_value(x + (1 + overshoot) * change, *bounds)
+        return tf.clip_by_value(x + (1 + BEYOND) * (1 + overshoot) * change, *bounds)
 
     find = compiled(run)
 

@@ -21,7 +21,13 @@ Attack = Callable[[NDArray[np.float32], NDArray[np.int32], float, NDArray[np.int
 MinimalAttack = Callable[[NDArray[np.float32], NDArray[np.int32]], NDArray[np.float32]]
 """(pixels, labels) -> the nearest adversarial pixels that are found, however far."""
 
+Success = Callable[[Tensor, Tensor], Tensor]  # logits [b, k], labels int32 [b] -> bool [b]
+
 TINY = 1e-12
+
+
+class NoGradient(Exception):
+    """Why a network cannot be attacked along its gradient, in words that follow "FILE: "."""
 
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
@@ -49,6 +55,16 @@ def _best_other(logits: Tensor, label: Tensor) -> Tensor:
     return tf.reduce_max(tf.where(is_own, tf.fill(tf.shape(logits), -np.inf), logits), axis=1)
 
 
+def is_missed(logits: Tensor, label: Tensor) -> Tensor:
+    """Whether another class than the label is predicted."""
+    return tf.argmax(logits, axis=1, output_type=tf.int32) != label
+
+
+def is_reached(logits: Tensor, target: Tensor) -> Tensor:
+    """Whether the target of a targeted attack is predicted."""
+    return tf.argmax(logits, axis=1, output_type=tf.int32) == target
+
+
 def toward(loss: Loss) -> Loss:
     """The loss of a targeted attack: the labels are those that the network is to be led to."""
     return lambda logits, target: -loss(logits, target)
@@ -58,7 +74,7 @@ def gradient(logits: Logits, loss: Loss, x: Tensor, label: Tensor) -> tuple[Tens
     """The losses ``[b]``, and the gradient of their sum ``[b, ...]``: of each sample's own loss, whatever the batch.
 
     Raises:
-        ValueError: the loss does not depend on the pixels through anything that has a gradient.
+        NoGradient: the loss does not depend on the pixels through anything that has a gradient.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
@@ -66,9 +82,9 @@ def gradient(logits: Logits, loss: Loss, x: Tensor, label: Tensor) -> tuple[Tens
         total = tf.reduce_sum(losses)  # of a mean, a part of the batch would vanish in float32
     slope = tape.gradient(total, x)
     if slope is None:
-        raise ValueError(
-            "the network's outputs have no gradient with respect to its pixels: an operation such as rounding or "
-            "argmax lies between. Attack it without gradients, with --square."
+        raise NoGradient(
+            "its outputs have no gradient with respect to the pixels: an operation such as rounding or argmax lies "
+            "between. Attack it without gradients, with --square."
         )
     return losses, slope
 
@@ -131,19 +147,22 @@ def worst_of_starts(
     restarts: int,
     seed: int,
 ) -> NDArray[np.float32]:
-    """Each sample's pixels of the highest loss over runs from random points of the ball.
+    """Each sample's worst pixels over runs from random points: the first success, else where the loss is highest.
 
     Args:
-        run: (pixels, labels, eps, start) -> adversarial pixels and their losses ``[b]``.
-        restarts: number of runs, at least 1.
+        run: (pixels, labels, eps, start) -> adversarial pixels, their losses ``[b]``, and whether it succeeds ``[b]``.
+        restarts: number of runs, at least 1; none is made once all samples are broken.
     """
-    best, highest = x, np.full(len(x), -np.inf)
+    best, highest, is_broken = x, np.full(len(x), -np.inf), np.zeros(len(x), bool)
     for draw in range(restarts):
         start = random_changes(x.shape[1:], index, norm, seed=seed, draw=draw)
-        found, losses = (values.numpy() for values in run(x, label, np.float32(eps), start))
-        is_better = losses > highest
+        found, losses, succeeds = (values.numpy() for values in run(x, label, np.float32(eps), start))
+        is_better = ~is_broken & (succeeds | (losses > highest))  # the first success stands, whatever the batch
         best = np.where(is_better.reshape(-1, *[1] * (x.ndim - 1)), found, best)
-        highest = np.maximum(highest, losses)
+        highest = np.where(is_better, losses, highest)
+        is_broken |= succeeds
+        if is_broken.all():
+            break
     return best
 
 

@@ -15,10 +15,12 @@ from dlcli.attacks.gradient import (
     Logits,
     Loss,
     Norm,
+    Success,
     Tensor,
     compiled,
     direction,
     gradient,
+    is_missed,
     per_sample,
     project,
     worst_of_starts,
@@ -69,6 +71,7 @@ def iterated(
     momentum: float | None = None,
     restarts: int = 0,
     seed: int = 0,
+    succeeds: Success = is_missed,
 ) -> Attack:
     """An attack of many steps.
 
@@ -77,12 +80,13 @@ def iterated(
         step_size: of one step, as a proportion of eps.
         momentum: of the gathered gradient, each divided by its mean absolute value (MI-FGSM, equation 6); None: steps
             go by the last gradient alone.
-        restarts: runs from random points of the ball, of which the one with the highest loss counts for each sample; 0
-            for one run that begins at the picture itself.
+        restarts: runs from random points of the ball, of which the worst counts for each sample; 0 for one run that
+            begins at the picture itself.
         seed: of these points, which depend on it and on the sample's number alone.
+        succeeds: what a run is to come to; one that does is worse than one that does not.
     """
 
-    def one_run(x: Tensor, label: Tensor, eps: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    def one_run(x: Tensor, label: Tensor, eps: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         adversarial = climb(
             *(logits, x, label, eps, start),
             loss=loss,
@@ -92,7 +96,8 @@ def iterated(
             step_size=step_size,
             momentum=momentum,
         )
-        return adversarial, loss(logits(adversarial), label)
+        outputs = logits(adversarial)
+        return adversarial, loss(outputs, label), succeeds(outputs, label)
 
     run = compiled(one_run)
 

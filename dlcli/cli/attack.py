@@ -1,5 +1,6 @@
 """``dlcli attack``."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ KINDS = {
     "apgd-dlr": "The same on the difference of logits ratio.",
     "square": "Random squares, without gradients, in linf (Andriushchenko et al. 2020).",
     "noise": "Random changes of the same size: the baseline.",
-    "suite": "The worst of several for each sample, as AutoAttack has it.",
+    "suite": "The worst for each sample of apgd, apgd-dlr and square (in l2 deepfool): a part of AutoAttack.",
 }
 DEFAULT_EPS = {
     ("linf", 1): "0,0.05,0.1,0.15,0.2,0.25,0.3",
@@ -36,6 +37,7 @@ DEFAULT_EPS = {
     ("l2", 3): "0,0.25,0.5,1,2,4",
 }
 MAX_EPS = 64
+LARGEST_EPS = 1_000_000
 
 
 def _kinds(command: Any) -> Any:
@@ -66,28 +68,34 @@ def _kinds(command: Any) -> Any:
 @click.option(
     "--restarts",
     type=click.IntRange(1, 1000),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Random starts of --pgd and --apgd, of which the worst counts.",
+    help="Random starts of --pgd and --apgd, of which the worst counts. Default: 1.",
 )
 @click.option(
     "--loss",
     type=click.Choice(["cross-entropy", "margin"]),
-    default="cross-entropy",
-    show_default=True,
-    help="What is raised; margin where a network is too sure of itself for cross-entropy.",
+    help="What is raised; margin where a network is too sure of itself for cross-entropy, the default.",
 )
 @click.option(
     "--target", metavar="CLASS", help="Lead to this class, by its name or number, instead of away from the label."
 )
 @click.option("--transfer-to", metavar="RUN|MODEL.keras", help="Score the examples on this network.")
+@click.option(
+    "--transfer-input-range",
+    metavar="LOW,HIGH",
+    help="What the MODEL.keras of --transfer-to takes for black and white.",
+)
 @split_option
 @other_data_option
 @click.option(
     "--input-range",
     metavar="LOW,HIGH",
     help="For a MODEL.keras: what it takes for black and white, such as 0,1 or 0,255.",
+)
+@click.option(
+    "--logits",
+    is_flag=True,
+    help="For a MODEL.keras: its outputs are logits, whatever its last layer is. Default: found by its layers.",
 )
 @click.option("--classes", metavar="NAME,NAME…", help="For a MODEL.keras: its classes, in the order of its outputs.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Attack N samples, taken evenly over the split.")
@@ -110,7 +118,8 @@ def _kinds(command: Any) -> Any:
 @click.option(
     "--save-samples", metavar="N|all", default="16", show_default=True, help="Samples kept in adversarial.npz."
 )
-@click.option("--name", metavar="NAME", help="Of the results' folder. Default: the attack's.")
+@click.option("--name", metavar="NAME", help="Of the results' folder. Default: the attack's, norm and target.")
+@click.option("--no-checks", is_flag=True, help="Leave out the checks that an attack must pass, which take their time.")
 @runs_option
 @device_option
 @json_option
@@ -128,7 +137,8 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
 
     An epsilon is a fraction of the pixels' range, whatever the network makes of pixels inside. Writes attacks/NAME/ in
     the run (attacks/MODEL-NAME/ in this folder for a file): robustness.csv, samples.csv, adversarial.npz, examples.png,
-    curve.png, attack.json. The checks that an attack must pass run by themselves and are said where they fail.
+    curve.png, attack.json; results of another attack stay, and NAME gets a number. The checks that an attack must pass
+    run by themselves and are said where they fail.
     """
     from dlcli.errors import InputError
 
@@ -138,10 +148,14 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
     if options["name"] is not None:
         from dlcli.rundir import check_name
 
-        check_name(options["name"])
         if len(kinds) > 1:
             raise click.UsageError("--name is for one attack.")
+        try:
+            check_name(options["name"])
+        except InputError as error:
+            raise InputError(f"--name {options['name']}: {error}") from None
     norm = options["norm"] or ("l2" if kinds == ["deepfool"] else "linf")
+    _check_kinds(kinds, norm, options)
     eps = None if options["eps"] is None else _eps(options["eps"], norm)
     step_size = None if options["step_size"] is None else _fraction(options["step_size"], "--step-size")
     if step_size is not None and not 0 < step_size <= 10:
@@ -158,6 +172,8 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
         input_range=options["input_range"],
         classes=options["classes"],
         transfer_to=options["transfer_to"],
+        transfer_input_range=options["transfer_input_range"],
+        has_logits=options["logits"],
         target=options["target"],
     )
     request.check()
@@ -182,8 +198,8 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
             norm=norm,  # type: ignore[arg-type]
             steps=options["steps"],
             step_size=step_size,
-            restarts=options["restarts"],
-            loss=options["loss"],
+            restarts=options["restarts"] or 1,
+            loss=options["loss"] or "cross-entropy",
             target=found.target_class,
             seed=options["seed"],
             batch_size=options["batch_size"],
@@ -195,9 +211,14 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
             found.target,
             found.samples,
             classes=found.classes,
-            folder=found.folder(options["name"] or kind),
+            parent=found.parent,
+            name=found.folder_name(
+                *(options["name"] or kind, norm if options["name"] is None else "linf"),
+                *((options["target"], options["transfer_to"]) if options["name"] is None else (None, None)),
+            ),
             source=found.source,
             scored_by=found.scored_by,
+            with_checks=not options["no_checks"],
             talk=talk,
         )
         results.append(result)
@@ -205,6 +226,27 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
             _show(result, kind, norm)
     if as_json:
         write_json(results[0] if len(results) == 1 else results)
+
+
+def _check_kinds(kinds: list[str], norm: str, options: dict[str, Any]) -> None:
+    """Refuses what cannot go together, before anything is done."""
+    from dlcli.errors import InputError
+    from dlcli.workflow.attack_sources import USERS
+
+    for kind, wanted in (("deepfool", "l2"), ("square", "linf")):
+        if kind in kinds and norm != wanted:
+            alone = " in a command of its own" if len(kinds) > 1 and options["norm"] is None else ""
+            raise InputError(f"--{kind} measures changes in {wanted}: use --norm {wanted}{alone}. Received {norm}.")
+    for option, users in USERS.items():
+        if options[option] is None:
+            continue
+        if option == "target":
+            for kind in kinds:
+                if kind not in users:
+                    raise InputError(f"--{kind} leads away from the label, not to a target; remove --target.")
+        elif not any(kind in users for kind in kinds):
+            listed = ", ".join(f"--{kind}" for kind in users)
+            raise InputError(f"--{option.replace('_', '-')} is for {listed}. Received --{' --'.join(kinds)}.")
 
 
 def _show(result: dict[str, Any], kind: str, norm: str) -> None:
@@ -219,8 +261,16 @@ def _show(result: dict[str, Any], kind: str, norm: str) -> None:
         ]
         for row in result["rows"]
     ]
-    click.echo(f"{kind}, {norm}: clean accuracy {result['rows'][0]['clean_accuracy']:.4f}")
+    other = result["transfer_to"]
+    scored = "" if other is None else f", made on {result['model']}, scored on {other}"
+    click.echo(f"{kind}, {norm}{scored}: clean accuracy {result['rows'][0]['clean_accuracy']:.4f}")
     write_table(["eps", "pixels", "robust accuracy", "success rate", f"mean {norm}", "8-bit robust accuracy"], rows)
+    found = result["distances"]
+    if found and found["broken"]:
+        click.echo(
+            f"smallest changes found for {found['broken']:,} samples that were right: median {norm} "
+            f"{found['median']:.4f}, mean {found['mean']:.4f}"
+        )
     failed = [check["name"] for check in result["checks"] if not check["passed"]]
     if result["checks"]:
         click.echo(
@@ -234,6 +284,8 @@ def _eps(text: str, norm: str) -> tuple[float, ...]:
     from dlcli.errors import InputError
 
     values = sorted({_fraction(part, "--eps") for part in text.split(",")})
+    if not math.isfinite(values[-1]) or values[-1] > LARGEST_EPS:
+        raise InputError(f"--eps must be at most {LARGEST_EPS:,}. Received {values[-1]:g}.")
     if len(values) > MAX_EPS:
         raise InputError(f"--eps must name at most {MAX_EPS} budgets. Received {len(values)}.")
     if norm == "linf" and values[-1] > 1:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from dlcli.workflow.talk import Talk
     from dlcli.workflow.target import Target
 
+USERS: dict[str, tuple[str, ...]] = {
+    "steps": ("bim", "pgd", "mi-fgsm", "deepfool", "apgd", "apgd-dlr", "square"),
+    "step_size": ("bim", "pgd", "mi-fgsm"),
+    "restarts": ("pgd", "apgd", "apgd-dlr", "suite"),
+    "loss": ("fgsm", "bim", "pgd", "mi-fgsm", "apgd", "suite"),
+    "target": ("fgsm", "bim", "pgd", "mi-fgsm", "apgd", "apgd-dlr"),
+}
+"""The attacks that an option is for."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -26,6 +35,8 @@ class Request:
     input_range: str | None
     classes: str | None
     transfer_to: str | None
+    transfer_input_range: str | None
+    has_logits: bool
     target: str | None
 
     @property
@@ -38,9 +49,24 @@ class Request:
         Raises:
             InputError: the options do not go together.
         """
+        to_file = self.transfer_to is not None and self.transfer_to.endswith(".keras")
+        if to_file and self.transfer_input_range is None:
+            raise InputError(
+                f"{self.transfer_to}: a model file does not say what it takes for black and white: "
+                "--transfer-input-range must, such as --transfer-input-range 0,255."
+            )
+        if not to_file and self.transfer_input_range is not None:
+            raise InputError("--transfer-input-range is for --transfer-to MODEL.keras.")
+        if to_file:
+            read_range(str(self.transfer_input_range), "--transfer-input-range")
         if not self.is_file:
             find_run(self.runs, self.run)
-            for option, given in (("--input-range", self.input_range), ("--classes", self.classes)):
+            given_options = (
+                ("--input-range", self.input_range),
+                ("--classes", self.classes),
+                ("--logits", self.has_logits or None),
+            )
+            for option, given in given_options:
                 if given is not None:
                     raise InputError(f"{option} is for a MODEL.keras; a run says it itself.")
             return
@@ -60,12 +86,12 @@ class Request:
         read_range(str(self.input_range))
 
 
-def read_range(text: str) -> tuple[float, float]:
+def read_range(text: str, option: str = "--input-range") -> tuple[float, float]:
     """Two numbers with a comma between them."""
     number = r"\s*(-?[0-9]*\.?[0-9]+)\s*"
     match = re.fullmatch(f"{number},{number}", text)
     if match is None or float(match[1]) >= float(match[2]):
-        raise InputError(f"--input-range: expected LOW,HIGH such as 0,1 or -1,1. Received '{text}'.")
+        raise InputError(f"{option}: expected LOW,HIGH such as 0,1 or -1,1. Received '{text}'.")
     return float(match[1]), float(match[2])
 
 
@@ -77,6 +103,7 @@ class Found:
         name: of the samples.
         source: for attack.json.
         parent: of the results' folders; of a file, with its name before theirs.
+        scored_by: the other network that examples are scored on.
     """
 
     target: "Target"
@@ -89,9 +116,12 @@ class Found:
     target_class: int | None
     scored_by: "Target | None"
 
-    def folder(self, name: str) -> Path:
-        """Of the results of an attack."""
-        return self.parent / f"{self.prefix}{name}"
+    def folder_name(self, kind: str, norm: str, target: str | None, transfer_to: str | None) -> str:
+        """Of the results of an attack: what it is, where it is not the usual one."""
+        words = [kind, *([norm] if norm != "linf" and kind != "deepfool" else [])]
+        words += [f"to-{target}"] if target is not None else []
+        words += [f"on-{Path(transfer_to).stem}"] if transfer_to is not None else []
+        return self.prefix + re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(words))[:80]
 
 
 def find(request: Request, talk: "Talk") -> Found:
@@ -108,7 +138,7 @@ def find(request: Request, talk: "Talk") -> Found:
 
     if request.is_file:
         path = Path(str(request.run))
-        target = load_target(path, input_range=read_range(str(request.input_range)))
+        target = load_target(path, input_range=read_range(str(request.input_range)), has_logits=request.has_logits)
         classes = tuple(name.strip() for name in str(request.classes).split(","))
         name, samples = _data_of_file(request, target, classes, talk)
         parent, prefix = Path("attacks"), f"{re.sub(r'[^A-Za-z0-9._-]', '_', path.stem)}-"
@@ -128,13 +158,14 @@ def find(request: Request, talk: "Talk") -> Found:
         raise InputError(f"{path}: takes pictures of {target.shape}; the samples have shape {samples.shape}.")
     if request.limit is not None:
         samples = take_evenly(samples, request.limit)
-    scored_by = None if request.transfer_to is None else _other(request, target)
+    other_path, scored_by = (None, None) if request.transfer_to is None else _other(request, target, classes)
     return Found(
         target=target,
         samples=samples,
         classes=classes,
         name=name,
-        source={"model": str(path), "sha256": file_digest(path), "split": name, "transfer_to": request.transfer_to},
+        source={"model": str(path), "sha256": file_digest(path), "split": name, "transfer_to": request.transfer_to}
+        | ({} if other_path is None else {"other_sha256": file_digest(other_path)}),
         parent=parent,
         prefix=prefix,
         target_class=None if request.target is None else _class(request.target, classes),
@@ -161,22 +192,30 @@ def _data_of_file(request: Request, target: "Target", classes: tuple[str, ...], 
     return f"{data.stem}-{split}", dataset.splits[split]
 
 
-def _other(request: Request, target: "Target") -> "Target":
+def _other(request: Request, target: "Target", classes: tuple[str, ...]) -> tuple[Path, "Target"]:
+    """The other network and its file."""
     from dlcli.workflow.load import model_file
     from dlcli.workflow.target import load_target
 
     reference = str(request.transfer_to)
     if reference.endswith(".keras"):
-        input_range = (0.0, 255.0) if request.input_range is None else read_range(request.input_range)
-        other = load_target(Path(reference), input_range=input_range)
+        path = Path(reference)
+        other = load_target(path, input_range=read_range(str(request.transfer_input_range)))
     else:
-        other = load_target(model_file(find_run(request.runs, reference)))
+        run = find_run(request.runs, reference)
+        path = model_file(run)
+        other = load_target(path)
+        if run.read_classes() != classes:
+            raise InputError(
+                f"--transfer-to {reference}: its classes, in the order of its outputs, are "
+                f"{', '.join(run.read_classes()[:5])}; those of what is attacked are {', '.join(classes[:5])}."
+            )
     if (other.shape, other.num_classes) != (target.shape, target.num_classes):
         raise InputError(
             f"--transfer-to {reference}: takes pictures of {other.shape} to {other.num_classes} classes; what is "
             f"attacked takes {target.shape} to {target.num_classes}."
         )
-    return other
+    return path, other
 
 
 def _class(text: str, classes: tuple[str, ...]) -> int:

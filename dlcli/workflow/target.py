@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.errors import InputError
+from dlcli.models import saved
 from dlcli.workflow.load import load_float32
 
 PASSED_OVER = (keras.layers.Identity, keras.layers.Dropout, keras.layers.ActivityRegularization)
@@ -32,22 +33,25 @@ class Target:
     note: str = ""
 
 
-def of_model(model: keras.Model, *, input_range: tuple[float, float]) -> Target:
+def of_model(model: keras.Model, *, input_range: tuple[float, float], has_logits: bool = False) -> Target:
     """The logits of a classifier, wherever its softmax stands.
 
     Args:
         model: float32.
         input_range: what it takes for the pixels 0 and 255.
+        has_logits: its outputs are logits, whatever its last layer is.
 
     Raises:
         InputError: it is no classifier of pictures.
     """
+    if "box" in model.output_names:
+        raise InputError("has a box head: attacks are for classifiers, whose one output is a class.")
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         raise InputError("is no classifier: it must take one input and give one vector for each sample.")
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or None in shape:
         raise InputError(f"must take pictures of a known size, height x width x channels. It takes {list(shape)}.")
-    network, find, num_classes, note = _logits_of(model)
+    network, find, num_classes, note = _as_said(model) if has_logits else _logits_of(_opened(model))
     low, high = input_range
     scale = (high - low) / 255
 
@@ -56,6 +60,25 @@ def of_model(model: keras.Model, *, input_range: tuple[float, float]) -> Target:
         return find(tf.cast(network(x, training=False), tf.float32))
 
     return Target(logits, shape, num_classes, note)
+
+
+def _opened(model: keras.Model) -> keras.Model:
+    """The same network with the layers of models inside in their place; as it is where that does not give the same."""
+    if not any(isinstance(layer, keras.Model) for layer in model.layers):
+        return model
+    x = np.random.default_rng(0).uniform(0, 1, (2, *model.inputs[0].shape[1:])).astype(np.float32)
+    try:
+        flat = saved.flattened(model)
+        flat.set_weights(model.get_weights())
+        is_same = np.allclose(flat(x, training=False), model(x, training=False), rtol=1e-4, atol=1e-5)
+    except ValueError:  # the weights are in another order
+        return model
+    return flat if is_same else model
+
+
+def _as_said(model: keras.Model) -> tuple[keras.Model, Callable[[Any], Any], int, str]:
+    units = model.outputs[0].shape[-1]
+    return (model, _of_one, 2, "") if units == 1 else (model, _as_they_are, units, "")
 
 
 def _as_they_are(outputs: Any) -> Any:
@@ -88,7 +111,7 @@ def _logits_of(model: keras.Model) -> tuple[keras.Model, Callable[[Any], Any], i
     if activation == "sigmoid" and units == 1:
         return _without_activation(model, operation), _of_one, 2, ""
     if units == 1:
-        raise InputError("is no classifier: it gives one number, which is no probability.")
+        raise InputError("gives one number, which is no probability. If that is a logit, say so with --logits.")
     if activation == "sigmoid":
         raise InputError("gives a probability for each class by itself: attacks need classes that exclude each other.")
     if isinstance(operation, keras.layers.Dense) and activation == "linear":
@@ -108,10 +131,12 @@ def _of_unknown(model: keras.Model, units: int) -> tuple[keras.Model, Callable[[
     """Logits recovered from probabilities, which are recognised by their sums."""
     x = np.random.default_rng(0).uniform(0, 1, (4, *model.inputs[0].shape[1:])).astype(np.float32)
     outputs = np.asarray(model(x, training=False), np.float64)
+    if not np.isfinite(outputs).all():
+        raise InputError("its outputs must be finite numbers, and are not.")
     if outputs.min() < 0 or np.abs(outputs.sum(axis=1) - 1).max() > 1e-3:
         raise InputError(
             "neither its logits nor probabilities that add up to 1 can be found: it must end in a softmax, in a "
-            "sigmoid of one unit, or in a dense layer."
+            "sigmoid of one unit, or in a dense layer. If its outputs are logits, say so with --logits."
         )
     note = (
         "the softmax could not be taken off; logits are the logarithms of the probabilities, whose gradients vanish "
@@ -134,13 +159,13 @@ def _activation(operation: Any) -> str:
     return getattr(getattr(operation, "activation", None), "__name__", "")
 
 
-def load_target(path: Path, *, input_range: tuple[float, float] = (0.0, 255.0)) -> Target:
+def load_target(path: Path, *, input_range: tuple[float, float] = (0.0, 255.0), has_logits: bool = False) -> Target:
     """The classifier in a .keras file, computing in float32 whatever policy it was saved with.
 
     Raises:
         InputError: it cannot be loaded, or is no classifier of pictures.
     """
     try:
-        return of_model(load_float32(path), input_range=input_range)
+        return of_model(load_float32(path), input_range=input_range, has_logits=has_logits)
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None

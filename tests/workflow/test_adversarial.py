@@ -8,6 +8,7 @@ import processes  # type: ignore[import-not-found]
 import pytest
 from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
+from dlcli.recipe.load import load
 from dlcli.rundir import read_csv
 
 RECIPE = """\
@@ -94,3 +95,24 @@ def test_on_a_frozen_front_the_pixels_are_attacked(folder: Path) -> None:
         0
     )
     assert "features of" not in done.stderr
+
+
+def test_true_as_yaml_reads_it_is_the_word(tmp_path: Path) -> None:
+    text = "task: classification\ndata: {kind: digits}\nmodel: {kind: lenet5}\n"
+    text += "train: {adversarial: {eps: 0.1, label: true}}\n"
+    (tmp_path / "x.yaml").write_text(text)
+    adversarial = load(tmp_path / "x.yaml").recipe.train.adversarial
+    assert adversarial is not None
+    assert adversarial.label == "true"
+
+
+def test_robust_accuracy_needs_a_validation_split(tmp_path: Path) -> None:
+    text = (
+        "task: classification\ndata: {kind: digits, validation: 0}\nmodel: {kind: mlp}\n"
+        "train: {adversarial: {eps: 0.1, validate_robustness: true}}\n"
+    )
+    (tmp_path / "x.yaml").write_text(text)
+    refused = processes.run("train", "x.yaml", folder=tmp_path).expect(2)
+    assert refused.stderr.splitlines()[-1] == (
+        "x.yaml:4:54: train.adversarial.validate_robustness: there is no validation split; set data.validation above 0"
+    )

@@ -55,7 +55,7 @@ def test_as_typed_it_attacks_the_newest_run(folder: Path) -> None:
     robust = [float(row["robust_accuracy"]) for row in rows]
     assert robust[0] == float(rows[0]["clean_accuracy"]) > 0.8
     assert robust[-1] < 0.3
-    assert "checks: 1 of 1 passed" in done.stdout
+    assert "checks: 2 of 2 passed" in done.stdout
 
 
 def test_the_numbers_agree_with_each_other_and_with_the_arrays(folder: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_numbers_agree_with_each_other_and_with_the_arrays(folder: Path) -> 
     info = json.loads((made / "attack.json").read_text())
     assert info["settings"]["steps"] == 40
     assert all(check["passed"] for check in info["checks"])
-    assert len(info["checks"]) == 5
+    assert len(info["checks"]) == 6
     again = json.loads(run("attack", "digits", "--pgd", *options, folder=folder).stdout)
     assert again["rows"] == result["rows"]
 
@@ -103,13 +103,12 @@ def test_samples_without_a_gradient_are_counted_for_the_loss_that_is_climbed(fol
     of_entropy = run("attack", "sure.keras", "--fgsm", *options, "--json", folder=folder)
     [row] = json.loads(of_entropy.stdout)["rows"]
     assert row["zero_gradients"] > 60
-    assert (
-        f"{row['zero_gradients']} of 120 samples have no gradient at all; --loss margin has slopes where the network "
-        "is sure of itself"
-    ) in of_entropy.stderr
+    failed = f"check failed: every sample that is right has a gradient: {row['zero_gradients']} have none"
+    assert failed in of_entropy.stderr
+    assert "--loss margin has slopes where a network is sure of itself" in of_entropy.stderr
     of_margin = run("attack", "sure.keras", "--fgsm", *options, "--loss", "margin", "--json", folder=folder)
     assert json.loads(of_margin.stdout)["rows"][0]["zero_gradients"] == 0
-    assert "no gradient" not in of_margin.stderr
+    assert "has a gradient" not in of_margin.stderr
 
 
 def test_many_attacks_in_one_command_and_one_curve(folder: Path) -> None:
@@ -177,13 +176,20 @@ def test_a_model_file_with_its_data_range_and_classes(folder: Path) -> None:
         (("--fgsm", "--eps", "8"), "a linf epsilon must be in [0, 1], as a fraction of the pixels' range. Received 8."),
         (("--fgsm", "--eps", "x"), "--eps: expected a number such as 0.03 or 8/255. Received 'x'."),
         (("--fgsm", "--eps", "1/0"), "--eps: expected a number such as 0.03 or 8/255. Received '1/0'."),
-        (("--fgsm", "--step-size", "0"), "--step-size must be above 0 and at most 10. Received 0."),
+        (("--pgd", "--step-size", "0"), "--step-size must be above 0 and at most 10. Received 0."),
         (("--fgsm", "--save-samples", "some"), "--save-samples: expected a number of samples or all. Received 'some'."),
         (("--fgsm", "--target", "eleven"), "--target eleven: no class of the network"),
         (("--fgsm", "--classes", "a,b"), "--classes is for a MODEL.keras; a run says it itself."),
         (("--fgsm", "--name", "../x"), "a run's name must be"),
         (("--fgsm", "--bim", "--name", "x"), "--name is for one attack."),
         (("--fgsm", "--transfer-to", "nothing"), "nothing: no such run in runs."),
+        (("--pgd", "--eps", "1e999", "--norm", "l2"), "--eps must be at most 1,000,000. Received inf."),
+        (("--fgsm", "--step-size", "0.1"), "--step-size is for --bim, --pgd, --mi-fgsm. Received --fgsm."),
+        (("--square", "--loss", "margin"), "--loss is for --fgsm, --bim, --pgd, --mi-fgsm, --apgd, --suite. Received"),
+        (("--fgsm", "--transfer-to", "x.keras"), "--transfer-input-range must, such as --transfer-input-range 0,255."),
+        (("--fgsm", "--transfer-input-range", "0,1"), "--transfer-input-range is for --transfer-to MODEL.keras."),
+        (("--fgsm", "--logits"), "--logits is for a MODEL.keras; a run says it itself."),
+        (("--fgsm", "--deepfool"), "--deepfool measures changes in l2: use --norm l2 in a command of its own."),
         (("--square", "--norm", "l2"), "--square measures changes in linf: use --norm linf. Received l2."),
         (("--suite", "--target", "1"), "--suite leads away from the label, not to a target; remove --target."),
         (("nothing", "--fgsm"), "nothing: no such run in runs."),
@@ -196,3 +202,113 @@ def test_what_is_refused(folder: Path, options: tuple[str, ...], message: str) -
     assert message in refused.stderr
     assert refused.stdout == ""
     assert not (folder / "runs" / "digits" / "attacks").exists()
+
+
+# Networks of others ---------------------------------------------------------------------------------------------------
+
+OF_DIGITS = ("--data", "some.npz", "--input-range", "0,255", "--classes", "0,1,2,3,4,5,6,7,8,9")
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A folder with 60 digits and the parts of networks."""
+    digits = load_digits()
+    np.savez(tmp_path / "some.npz", x_train=(digits.images[:60] * 15).astype(np.uint8), y_train=digits.target[:60])
+    return tmp_path
+
+
+def classifier(change: Any = lambda x: x, *, weights: float | None = None) -> keras.Model:
+    """A linear classifier of what a function makes of the pixels."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    dense = keras.layers.Dense(10, activation="softmax")
+    outputs = dense(keras.layers.Flatten()(change(inputs / 255)))
+    if weights is not None:
+        dense.set_weights([np.full((64, 10), weights), np.zeros(10)])
+    return keras.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize("kind", ["--fgsm", "--pgd", "--apgd", "--deepfool"])
+def test_a_network_without_a_gradient_is_refused_in_a_line(theirs: Path, kind: str) -> None:
+    classifier(keras.ops.round).save(theirs / "rounds.keras")
+    refused = run("attack", "rounds.keras", kind, *OF_DIGITS, "--eps", "0.5", folder=theirs, status=2)
+    assert refused.stderr.splitlines()[-1] == (
+        "rounds.keras: its outputs have no gradient with respect to the pixels: an operation such as rounding or "
+        "argmax lies between. Attack it without gradients, with --square."
+    )
+    assert not (theirs / "attacks").exists()
+
+
+def test_a_network_whose_numbers_are_not_finite_is_refused(theirs: Path) -> None:
+    classifier(weights=np.nan).save(theirs / "nan.keras")
+    refused = run("attack", "nan.keras", "--fgsm", *OF_DIGITS, folder=theirs, status=2)
+    assert "nan.keras: its outputs must be finite numbers, and are not for 60 of 60 samples." in refused.stderr
+    classifier(lambda x: keras.ops.sqrt(keras.ops.relu(x - 0.5))).save(theirs / "steep.keras")
+    refused = run("attack", "steep.keras", "--fgsm", *OF_DIGITS, folder=theirs, status=2)
+    assert "steep.keras: its gradients must be finite numbers, and are not for " in refused.stderr
+
+
+def test_the_checks_fail_where_a_network_hides_its_gradient(theirs: Path) -> None:
+    classifier(lambda x: keras.ops.stop_gradient(x) + 0 * x).save(theirs / "masked.keras")
+    options = ("--eps", "0.5,2", "--norm", "l2", "--steps", 5, "--json")
+    done = run("attack", "masked.keras", "--pgd", *OF_DIGITS, *options, folder=theirs)
+    failed = {check["name"] for check in json.loads(done.stdout)["checks"] if not check["passed"]}
+    assert {"every sample that is right has a gradient", "stronger than noise of the same size"} <= failed
+    assert "check failed: stronger than noise of the same size: accuracy " in done.stderr
+
+
+def test_logits_by_another_last_layer_and_inside_of_another_model(theirs: Path) -> None:
+    plain = classifier()
+    plain.save(theirs / "plain.keras")
+    inputs = keras.Input((8, 8, 1))
+    keras.Model(inputs, plain(keras.layers.Identity()(inputs))).save(theirs / "nested.keras")
+    logits = keras.Model(plain.input, keras.layers.Rescaling(1.0)(plain.layers[-1].output))
+    plain.layers[-1].activation = keras.activations.linear
+    logits = keras.models.clone_model(logits)
+    logits.set_weights(plain.get_weights())
+    logits.save(theirs / "scaled.keras")
+    options = (*OF_DIGITS, "--fgsm", "--eps", "0.1", "--json")
+    rows = json.loads(run("attack", "plain.keras", *options, folder=theirs).stdout)["rows"]
+    nested = json.loads(run("attack", "nested.keras", *options, folder=theirs).stdout)
+    assert (nested["rows"], nested["note"]) == (rows, "")
+    refused = run("attack", "scaled.keras", *options, folder=theirs, status=2)
+    assert "If its outputs are logits, say so with --logits." in refused.stderr
+    said = json.loads(run("attack", "scaled.keras", *options, "--logits", folder=theirs).stdout)
+    assert said["rows"][0]["robust_accuracy"] == pytest.approx(rows[0]["robust_accuracy"], abs=0.02)
+
+
+def test_examples_are_scored_by_another_file_in_its_own_range(folder: Path) -> None:
+    model = keras.saving.load_model(folder / "runs" / "digits" / "model.keras")
+    inputs = keras.Input((8, 8, 1))
+    keras.Model(inputs, model(inputs * 255)).save(folder / "unit.keras")
+    own = run("attack", "digits", "--fgsm", "--eps", "0.1", "--json", folder=folder)
+    options = ("--transfer-to", "unit.keras", "--transfer-input-range", "0,1")
+    other = json.loads(run("attack", "digits", "--fgsm", "--eps", "0.1", *options, "--json", folder=folder).stdout)
+    assert other["rows"][0]["robust_accuracy"] == json.loads(own.stdout)["rows"][0]["robust_accuracy"]
+    assert other["folder"] == "runs/digits/attacks/fgsm-on-unit"
+    assert len(other["other_sha256"]) == 64
+    assert other["checks"] == []
+
+
+def test_a_network_with_its_classes_in_another_order_is_refused(folder: Path) -> None:
+    shutil.copytree(folder / "runs" / "digits", folder / "runs" / "other")
+    other = folder / "runs" / "other"
+    info = json.loads((other / "run.json").read_text())
+    info["data"]["classes"] = list("1023456789")
+    (other / "run.json").write_text(json.dumps(info))
+    (other / "labels.json").write_text(json.dumps({"classes": list("1023456789")}))
+    refused = run("attack", "digits", "--fgsm", "--transfer-to", "other", folder=folder, status=2)
+    assert "--transfer-to other: its classes, in the order of its outputs, are 1, 0, 2, 3, 4" in refused.stderr
+
+
+def test_results_of_another_attack_stay(folder: Path) -> None:
+    attacks = folder / "runs" / "digits" / "attacks"
+    options = ("attack", "digits", "--fgsm", "--limit", 20)
+    run(*options, "--eps", "0.1", folder=folder)
+    first = (attacks / "fgsm" / "robustness.csv").read_text()
+    run(*options, "--eps", "0.2", folder=folder)
+    run(*options, "--eps", "0.2", "--norm", "l2", folder=folder)
+    run(*options, "--eps", "0.2", "--target", "3", folder=folder)
+    run(*options, "--eps", "0.1", folder=folder)  # the same again
+    assert sorted(path.name for path in attacks.iterdir()) == ["fgsm", "fgsm-2", "fgsm-l2", "fgsm-to-3"]
+    assert (attacks / "fgsm" / "robustness.csv").read_text() == first

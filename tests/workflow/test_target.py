@@ -96,7 +96,7 @@ def of_vectors() -> keras.Model:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: dense(1), "is no classifier: it gives one number, which is no probability"),
+        (lambda: dense(1), "gives one number, which is no probability"),
         (lambda: dense(3, "sigmoid"), "gives a probability for each class by itself"),
         (lambda: dense(3, "relu"), "neither its logits nor probabilities that add up to 1 can be found"),
         (maps, "is no classifier: it must take one input and give one vector"),
