@@ -76,6 +76,7 @@ def assemble_files(
             groups=kept.groups,
             policy=policy,
             files=kept.files,
+            boxes=kept.boxes,
         )
     emptied = sorted(set(divided["train"].labels.tolist()) - set(splits["train"].labels.tolist()))
     if emptied and needs_all:
@@ -223,6 +224,7 @@ def as_samples(listing: Listing, policy: PicturePolicy | None) -> Samples:
         groups=listing.groups,
         policy=policy,
         pixels=listing.arrays,
+        boxes=listing.boxes,
     )
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlcli.data import color, rand_augment
-from dlcli.data.warp import FillMode, Maps, about_centre, identity, linear, shift, warp
+from dlcli.data.warp import FillMode, Maps, about_centre, identity, linear, move_boxes, shift, warp
 
 Tensor = Any
 Parameters = dict[str, NDArray[Any]]  # by name, one row for each sample
@@ -181,6 +181,16 @@ class Augmentation:
         flip_y = np.where(parameters.get("flip_vertical", zero), -1.0, 1.0)
         flipped: Maps = maps @ about_centre(linear(flip_x, 0, 0, flip_y, num=num), height=height, width=width)
         return flipped
+
+    def move_boxes(
+        self, boxes: NDArray[np.float32], parameters: Parameters, *, height: int, width: int
+    ) -> NDArray[np.float32]:
+        """The boxes of the changed pictures, rel_xyxy ``[n, 4]``; NaN where there is none, or none is left."""
+        maps = self.maps(parameters, height=height, width=width)
+        if maps is None:
+            return boxes
+        moved, is_left = move_boxes(boxes, maps, height=height, width=width)
+        return np.where(is_left[:, None], moved, np.float32(np.nan))
 
     def describe(self, parameters: Parameters, position: int) -> str:
         """One sample's parameters in words, such as ``theta 12.1, tx -3.4, flipped left to right``."""

@@ -39,6 +39,7 @@ class Batches:
         mixing: what is done to pairs of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``.
         num_classes: only for mixing.
         dtype: of what ``load`` gives.
+        boxes: rel_xyxy float32 ``[n, 4]``, NaN where a sample has none; they follow what augmentation does.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Batches:
         mixing: Mixing | None = None,
         num_classes: int = 0,
         dtype: tf.DType = tf.uint8,
+        boxes: np.ndarray | None = None,
     ) -> None:
         if seed is None and (augmentation is not None or mixing is not None):
             raise ValueError("augmentation and mixing need a seed. Received none.")
@@ -69,6 +71,7 @@ class Batches:
         self._num_classes = num_classes
         self.failure: InputError | None = None  # why a sample could not be loaded, where one could not
         self._labels = tf.constant(labels, tf.int32)
+        self._boxes = boxes
         self._pixels = None if pixels is None else tf.constant(pixels)
 
     def load_by(self, load: Load) -> None:
@@ -110,13 +113,17 @@ class Batches:
     def _draw(self, epoch: int) -> dict[str, Any]:
         """What is random in an epoch: ``samples``, a row for each sample, and ``batches``, one for each batch."""
         drawn: dict[str, Any] = {"samples": {}, "batches": {}}
-        if self._seed is None or not self.is_random:
-            return drawn
-        size = {"height": self._shape[0], "width": self._shape[1]}
-        if self._augmentation is not None:
+        boxes = self._boxes
+        if self._seed is not None and self.is_random:
+            size = {"height": self._shape[0], "width": self._shape[1]}
+        if self._seed is not None and self._augmentation is not None:
             parameters = self._augmentation.draw(seed=self._seed, epoch=epoch, num=self.num_samples, **size)
             drawn["samples"] = self._augmentation.to_tensors(parameters, **size)
-        if self._mixing is not None:
+            if boxes is not None:
+                boxes = self._augmentation.move_boxes(boxes, parameters, **size)
+        if boxes is not None:
+            drawn["samples"] |= _with_weights(boxes)
+        if self._seed is not None and self._mixing is not None:
             values = self._mixing.draw(seed=self._seed, epoch=epoch, num_batches=self.num_steps, **size)
             drawn["batches"] = {name: tf.constant(value, tf.float32) for name, value in values.items()}
         return drawn
@@ -148,8 +155,8 @@ class Batches:
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
         """Traced: completes an element, or a part of one, to a batch.
 
-        Returns ``{x: float32 [b, ...], y: {class: int32 [b], or float32 [b, num_classes] where samples are mixed},
-        weight: float32 [b], index: int64 [b]}``.
+        Returns ``{x: float32 [b, ...], y: {class: int32 [b], or float32 [b, num_classes] where samples are mixed; with
+        boxes box: float32 [b, 4] and box_weight: float32 [b]}, weight: float32 [b], index: int64 [b]}``.
         """
         index = element["index"]
         pixels = element["pixels"] if self._pixels is None else tf.gather(self._pixels, index)
@@ -158,4 +165,14 @@ class Batches:
         if self._mixing is not None:
             one_hot = tf.one_hot(labels, self._num_classes)
             x, labels = self._mixing.apply(x, one_hot, element["blend"], element["cut"])
-        return {"x": x, "y": {"class": labels}, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
+        y = {"class": labels} | {name: element[name] for name in ("box", "box_weight") if name in element}
+        return {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
+
+
+def _with_weights(boxes: np.ndarray) -> dict[str, Any]:
+    """Boxes and their weights: 0 for a sample without one, whose box is any."""
+    is_there = ~np.isnan(boxes).any(axis=1)
+    return {
+        "box": tf.constant(np.where(is_there[:, None], boxes, 0.0), tf.float32),
+        "box_weight": tf.constant(is_there, tf.float32),
+    }

@@ -45,3 +45,22 @@ def open_input(path: Path, remedy: str) -> BufferedReader:
         return open_file(path)
     except BadFile as reason:
         raise InputError(f"{path}: {reason}. {remedy}") from None
+
+
+def read_text(path: Path, *, noun: str, max_bytes: int, remedy: str) -> str:
+    """The text of a UTF-8 file that a recipe or command names; ``noun`` is what the file is to be, such as "table".
+
+    Raises:
+        InputError: it cannot be opened, with the remedy, or it is too large or no UTF-8.
+    """
+    with open_input(path, remedy) as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise InputError(f"{path}: a {noun} may have at most {max_bytes:,} bytes. Divide it or give a smaller one.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}:{line}: the {noun} must be UTF-8 text. Received byte 0x{data[error.start]:02x}: save it as UTF-8."
+        ) from None

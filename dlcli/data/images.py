@@ -3,6 +3,7 @@
 Training, evaluation and prediction read pictures here and nowhere else, so that they see the same pixels to the bit.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ MAX_PIXELS = 178_956_970  # of one picture; Pillow's own limit against decompres
 MAX_FILE_BYTES = 2**30  # of one picture
 
 SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"GIF87a": "GIF", b"GIF89a": "GIF"}
+SIGNATURE_BYTES = 16  # that `find_format` looks at
 CONVERT = "convert it to PNG or JPEG"
 
 # How a camera was held (Exif 2.32, tag 0x0112) -> what turns the picture upright.
@@ -135,16 +137,7 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         BadImage: it is no picture, too large (found before it is decoded), truncated or damaged.
     """
-    image_format = find_format(data)
-    _silence_pillow()
-    try:
-        image = Image.open(io.BytesIO(data), formats=(image_format,))
-    except Image.DecompressionBombError:
-        raise BadImage(f"too large: a picture may have at most {MAX_PIXELS:,} pixels") from None
-    except Exception:  # on damaged bytes Pillow raises nearly anything
-        raise BadImage(f"its {image_format} header is damaged or incomplete") from None
-    if image.width * image.height > MAX_PIXELS:
-        raise BadImage(f"too large: a picture may have at most {MAX_PIXELS:,} pixels")
+    image = _open(io.BytesIO(data))
     try:
         image.load()
         upright = _flatten(image)
@@ -155,7 +148,45 @@ def decode(data: bytes) -> Image.Image:
     except Exception as error:
         if "truncated" in str(error) or isinstance(error, EOFError):
             raise BadImage("truncated: the end of the file is missing") from None
-        raise BadImage(f"its {image_format} data is damaged") from None
+        raise BadImage(f"its {find_format(data)} data is damaged") from None
+
+
+def read_header(source: Path | bytes) -> tuple[int, int, int]:
+    """Width and height of a picture as it is stored, and the EXIF orientation (1 to 8) of the turn that `decode` makes.
+
+    Raises:
+        BadImage: it is no picture, too large, or its header is damaged. Damage further on is not noticed.
+    """
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
+            image = _open(file)
+            if image.format == "PNG" and "exif" not in image.info:  # it may follow the pixels
+                file.seek(0)
+                if b"eXIf" in file.read(MAX_FILE_BYTES):
+                    with contextlib.suppress(Exception):  # `decode` tells of damage
+                        image.load()
+            orientation = _read_orientation(image.info.get("exif", b""))
+            return image.width, image.height, orientation if orientation in TURNS else 1
+    except BadFile as reason:
+        raise BadImage(str(reason)) from None
+    except OSError as error:
+        raise BadImage(f"cannot be read ({error.strerror})") from None
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    """A picture of which the header alone has been read."""
+    image_format = find_format(file.read(SIGNATURE_BYTES))
+    file.seek(0)
+    _silence_pillow()
+    try:
+        image = Image.open(file, formats=(image_format,))
+    except Image.DecompressionBombError:
+        raise BadImage(f"too large: a picture may have at most {MAX_PIXELS:,} pixels") from None
+    except Exception:  # on damaged bytes Pillow raises nearly anything
+        raise BadImage(f"its {image_format} header is damaged or incomplete") from None
+    if image.width * image.height > MAX_PIXELS:
+        raise BadImage(f"too large: a picture may have at most {MAX_PIXELS:,} pixels")
+    return image
 
 
 def find_format(data: bytes) -> str:

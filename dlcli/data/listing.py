@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.boxes import Boxes
 from dlcli.data.images import ColorMode
 from dlcli.data.resize import Interpolation, Resize
 from dlcli.data.samples import SPLITS, Index, Labels
@@ -44,6 +45,7 @@ class Listing:
     groups: tuple[str, ...] | None = None
     files: tuple[Path, ...] | None = None
     arrays: NDArray[Any] | None = None  # [n, ...]
+    boxes: Boxes | None = None  # for localisation
 
     def __len__(self) -> int:
         return len(self.names)
@@ -56,6 +58,7 @@ class Listing:
             groups=None if self.groups is None else tuple(self.groups[i] for i in index),
             files=None if self.files is None else tuple(self.files[i] for i in index),
             arrays=None if self.arrays is None else self.arrays[index],
+            boxes=None if self.boxes is None else self.boxes.take(index),
         )
 
 
@@ -66,18 +69,20 @@ def index_labels(
     source: str,
     trained: tuple[str, ...] | None,
     aliases: Mapping[str, str] = NO_ALIASES,
+    least: int = 2,
 ) -> tuple[tuple[str, ...], dict[str, Labels]]:
     """Turns class names, given by split, into the classes in the order of the outputs and each sample's index.
 
     ``classes`` are those that train holds, in order; ``trained`` those of a trained model, which then count instead,
-    also under the other names that ``aliases`` has for them.
+    also under the other names that ``aliases`` has for them. There must be at ``least`` so many.
 
     Raises:
-        InputError: there are fewer than two classes, or a split holds a class that is not among them.
+        InputError: there are too few classes, or a split holds a class that is not among them.
     """
-    if trained is None and len(classes) < 2:
+    if trained is None and len(classes) < least:
         only = f" Received one: '{classes[0]}'." if classes else ""
-        raise InputError(f"{source}: there must be at least two classes to tell apart.{only}")
+        must = "two classes to tell apart" if least > 1 else "one class"
+        raise InputError(f"{source}: there must be at least {must}.{only}")
     known = classes if trained is None else trained
     position = {name: index for index, name in enumerate(known)}
     where = "train" if trained is None else "the trained model"

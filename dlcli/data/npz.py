@@ -88,25 +88,30 @@ def read_npz(
     return assemble_values(listings, known, source=str(file), left_out=left_out, common=common)
 
 
-def read_splits(file: Path) -> tuple[Arrays, list[LeftOut]]:
-    """The arrays x_… and y_… of every split in the file, and the names of its other arrays.
+def read_splits(file: Path, axes: Sequence[str] = ("x", "y")) -> tuple[Arrays, list[LeftOut]]:
+    """The arrays x_… and y_…, or those of other ``axes``, of every split, and the names of the file's other arrays.
 
     Raises:
-        InputError: x or y lacks its partner, or they differ in length.
+        InputError: an array lacks its partner, or partners differ in length.
     """
-    keys = [f"{axis}_{suffix}" for suffix in SUFFIXES.values() for axis in "xy"]
+    keys = [f"{axis}_{suffix}" for suffix in SUFFIXES.values() for axis in axes]
     arrays, others = read_arrays(file, keys)
     for suffix in SUFFIXES.values():
-        pair = [key for key in (f"x_{suffix}", f"y_{suffix}") if key in arrays]
-        if len(pair) == 1:
+        wanted = [f"{axis}_{suffix}" for axis in axes]
+        there = [key for key in wanted if key in arrays]
+        if there and there != wanted:
             present = name_some([*arrays, *others]) or "none"
-            raise InputError(f"{file}: there must be arrays x_{suffix} and y_{suffix}. Received {present}.")
-        if len(pair) == 2 and _length(arrays[pair[0]]) != _length(arrays[pair[1]]):
+            raise InputError(f"{file}: there must be arrays {_join(wanted)}. Received {present}.")
+        if len({_length(arrays[key]) for key in there}) > 1:
+            shapes = [str(arrays[key].shape) for key in there]
             raise InputError(
-                f"{file}: {pair[0]} and {pair[1]} must have one entry for each sample. "
-                f"Received shapes {arrays[pair[0]].shape} and {arrays[pair[1]].shape}."
+                f"{file}: {_join(wanted)} must have one entry for each sample. Received shapes {_join(shapes)}."
             )
-    return arrays, [LeftOut(name, "not one of x_train, y_train, x_val, y_val, x_test, y_test") for name in others]
+    return arrays, [LeftOut(name, f"not one of {', '.join(keys)}") for name in others]
+
+
+def _join(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _length(array: NDArray[Any]) -> int:
@@ -157,9 +162,9 @@ def _read_archive(file: Path, opened: BinaryIO, keys: Sequence[str]) -> tuple[Ar
             if min(header.shape, default=0) < 0 or archive.getinfo(members[key]).file_size < header.num_bytes:
                 raise ValueError("less data than the header says")
             total += header.num_bytes
-        if total > _half_of_memory():
+        if total > half_of_memory():
             raise InputError(
-                f"{file}: the arrays must fit into half of this machine's memory ({_half_of_memory():,} bytes). "
+                f"{file}: the arrays must fit into half of this machine's memory ({half_of_memory():,} bytes). "
                 f"Received {total:,} bytes: give a part of them, or picture files."
             )
         arrays = {}
@@ -177,7 +182,8 @@ def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
     return Header(shape, dtype)
 
 
-def _half_of_memory() -> int:
+def half_of_memory() -> int:
+    """Half of the machine's memory, in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 

@@ -37,18 +37,52 @@ def resize_picture(
     if resize == "stretch":
         return _scale(image, whole, (height, width), interpolation, antialias)
     if resize == "crop":
-        scale = max(height / image.height, width / image.width)
-        left = max(0.0, (image.width - width / scale) / 2)
-        top = max(0.0, (image.height - height / scale) / 2)
-        box: Box = (left, top, image.width - left, image.height - top)
-        return _scale(image, box, (height, width), interpolation, antialias)
-    scale = min(height / image.height, width / image.width)
-    inner_height = min(height, max(1, round(image.height * scale)))
-    inner_width = min(width, max(1, round(image.width * scale)))
+        return _scale(image, _centre(image.width, image.height, image_size), (height, width), interpolation, antialias)
+    inner_width, inner_height = _inner(image.width, image.height, image_size)
     inner = _scale(image, whole, (inner_height, inner_width), interpolation, antialias)
     padded = Image.new(image.mode, (width, height))
     padded.paste(inner, ((width - inner_width) // 2, (height - inner_height) // 2))
     return padded
+
+
+def placement(
+    width: int, height: int, image_size: tuple[int, int], resize: Resize
+) -> tuple[float, float, float, float]:
+    """Where `resize_picture` puts a picture: ``(x, y)`` of it is at ``(x * x_scale + left, y * y_scale + top)``.
+
+    Args:
+        width, height: of the picture.
+        image_size: height and width that it is brought to.
+
+    Returns:
+        x_scale, y_scale, left, top.
+    """
+    new_height, new_width = image_size
+    if resize == "stretch":
+        return new_width / width, new_height / height, 0.0, 0.0
+    if resize == "crop":
+        left, top, right, bottom = _centre(width, height, image_size)
+        x_scale, y_scale = new_width / (right - left), new_height / (bottom - top)
+        return x_scale, y_scale, -left * x_scale, -top * y_scale
+    inner_width, inner_height = _inner(width, height, image_size)
+    return (
+        *(inner_width / width, inner_height / height),
+        *(float((new_width - inner_width) // 2), float((new_height - inner_height) // 2)),
+    )
+
+
+def _centre(width: int, height: int, image_size: tuple[int, int]) -> Box:
+    """The part of a picture that covers the size once scaled."""
+    scale = max(image_size[0] / height, image_size[1] / width)
+    left = max(0.0, (width - image_size[1] / scale) / 2)
+    top = max(0.0, (height - image_size[0] / scale) / 2)
+    return left, top, width - left, height - top
+
+
+def _inner(width: int, height: int, image_size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of a whole picture scaled to fit inside the size."""
+    scale = min(image_size[0] / height, image_size[1] / width)
+    return min(image_size[1], max(1, round(width * scale))), min(image_size[0], max(1, round(height * scale)))
 
 
 def _scale(

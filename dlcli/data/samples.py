@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.boxes import Boxes
 from dlcli.data.images import PicturePolicy, read_pictures, resize_pictures
 
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("file", "split", "label", "group", "digest")  # of split.csv
+BOX_COLUMNS = ("xmin", "ymin", "xmax", "ymax")  # and these, where samples have boxes
 NO_LABEL = -1  # of a sample that is only to be predicted
 
 Index = NDArray[np.int64]
@@ -48,6 +50,8 @@ class Samples:
     """Pictures that `load` reads."""
     unsized: NDArray[np.uint8] | None = None
     """Pictures [n, height, width, channels] that `load` resizes, since all of them resized would fill the memory."""
+    boxes: Boxes | None = None
+    """Where in its picture each sample's object is, for localisation."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -59,6 +63,13 @@ class Samples:
             return tuple(self.pixels.shape[1:])
         assert self.policy is not None
         return self.policy.shape
+
+    def relative_boxes(self) -> NDArray[np.float32] | None:
+        """The boxes as the network sees them, rel_xyxy float32 [n, 4], NaN where a sample has none."""
+        if self.boxes is None:
+            return None
+        assert self.policy is not None
+        return self.boxes.relative(self.policy)
 
     def load(self, index: Index) -> NDArray[Any]:
         """The samples at `index` [b]: uint8 [b, height, width, channels], or float32 [b, ...].
@@ -101,26 +112,34 @@ class Dataset:
     """What the user should know, one line each."""
 
     def fingerprint(self) -> str:
-        """SHA-256 over the classes, the shape, and each sample's split, name, label and content."""
+        """SHA-256 over the classes, the shape, and each sample's split, name, label, content and box."""
         digest = hashlib.sha256(json.dumps([self.classes, self.shape]).encode())
         for row in self.split_rows():
-            digest.update(json.dumps([row["split"], row["file"], row["label"], row["digest"]]).encode())
+            boxes = [row[name] for name in BOX_COLUMNS if name in row]
+            digest.update(json.dumps([row["split"], row["file"], row["label"], row["digest"], *boxes]).encode())
         return digest.hexdigest()
 
     def split_rows(self) -> list[dict[str, str]]:
-        """The rows of split.csv, one for each sample, with the columns SPLIT_COLUMNS."""
+        """The rows of split.csv, one for each sample, with the columns SPLIT_COLUMNS and, with boxes, BOX_COLUMNS."""
         rows = []
         for split, samples in self.splits.items():
             groups = samples.groups or ("",) * len(samples)
-            for name, label, group, digest in zip(samples.names, samples.labels, groups, samples.digests, strict=True):
-                values = (name, split, self.classes[label], group, digest)
-                rows.append(dict(zip(SPLIT_COLUMNS, values, strict=True)))
+            boxes = [()] * len(samples) if samples.boxes is None else samples.boxes.texts()
+            columns = SPLIT_COLUMNS if samples.boxes is None else (*SPLIT_COLUMNS, *BOX_COLUMNS)
+            values = zip(samples.names, samples.labels, groups, samples.digests, boxes, strict=True)
+            for name, label, group, digest, box in values:
+                row = (name, split, self.classes[label], group, digest, *box)
+                rows.append(dict(zip(columns, row, strict=True)))
         return rows
 
 
 def evenly_spaced(total: int, number: int) -> Index:
     """At most so many of the positions from 0 to ``total - 1``, from the first to the last: a split may be sorted."""
     return np.unique(np.linspace(0, total - 1, min(number, total)).round().astype(np.int64))
+
+
+def _box(row: Mapping[str, str]) -> list[str]:
+    return [row.get(name, "") for name in BOX_COLUMNS]
 
 
 def describe_difference(old_rows: Iterable[Mapping[str, str]], new_rows: Iterable[Mapping[str, str]]) -> str:
@@ -136,6 +155,7 @@ def describe_difference(old_rows: Iterable[Mapping[str, str]], new_rows: Iterabl
         "removed": [name for name in old if name not in new],
         "changed": [name for name in common if old[name]["digest"] != new[name]["digest"]],
         "with another label": [name for name in common if old[name]["label"] != new[name]["label"]],
+        "with another box": [name for name in common if _box(old[name]) != _box(new[name])],
         "moved to another split": [name for name in common if old[name]["split"] != new[name]["split"]],
     }
     parts: list[str] = []

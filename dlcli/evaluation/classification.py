@@ -60,7 +60,7 @@ def metrics(labels: Labels, probabilities: Probabilities, classes: Sequence[str]
     for average, weights in (("macro", (support > 0).astype(float)), ("weighted", support.astype(float))):
         for name, values in zip(("precision", "recall", "f1"), scores, strict=False):
             result[f"{average}_{name}"] = float(np.average(values, weights=weights))
-    result["log_loss"] = float(-np.mean(np.log(np.maximum(of_labels, np.finfo(np.float64).eps))))
+    result["log_loss"] = float(np.mean(-np.log(np.clip(of_labels, np.finfo(np.float64).eps, 1.0)))) + 0.0  # no -0.0
     result["calibration_error"] = calibration_error(labels, probabilities)
     result["confusion_matrix"] = confusion_matrix(labels, predicted, labels=np.arange(len(classes))).tolist()
     result["classes"] = list(classes)

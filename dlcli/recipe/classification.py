@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.augment import Augment
 from dlcli.recipe.data import ImageData, Npz
 from dlcli.recipe.fields import RunName, Section
-from dlcli.recipe.model import Application, Backbone, BuiltModel, Convnet, ImageClassifier, Lenet5, Saved
+from dlcli.recipe.model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
 from dlcli.recipe.train import Train
 
 RANK = {"signal": 1, "image": 2, "volume": 3}
@@ -38,9 +38,6 @@ class Classification(Section):
             )
         if self.augment is not None and layout != "image":
             yield "augment", f"is for pictures; remove it. The layout of the data is {layout}."
-        scale = self.model.preprocessing if isinstance(self.model, BuiltModel) else None
-        if self.augment is not None and self.augment.rescale is not None and scale is not None:
-            yield "augment.rescale", "model.preprocessing sets the scale already; remove one of them"
         if self.train.adversarial is not None:
             if layout != "image":
                 yield "train.adversarial", f"is for pictures; remove it. The layout of the data is {layout}."
@@ -56,18 +53,7 @@ class Classification(Section):
                 "model.kind",
                 f"{self.model.kind} takes pictures, and the layout of the data is {layout}; use convnet or mlp",
             )
-        if self.augment is not None:
-            for key in self.augment.input_keys if self._scales_itself else ():
-                yield f"augment.{key}", f"{self._scales_itself} scales raw pixels itself; remove the key"
-        if isinstance(self.model, Saved) and self.train.precision != "float32":
-            yield "train.precision", "must be float32: a saved model's layers compute in that"
-
-    @property
-    def _scales_itself(self) -> str | None:
-        """What the network is called, if its own scaling of raw pixels is inside."""
-        match self.model:
-            case Application(network=network, scales_pixels_itself=True):
-                return network
-            case Saved():
-                return "a saved model"
-        return None
+        yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
+        for key, metric in self.train.steering_metrics.items():
+            if metric is not None and metric.endswith(("_iou", "_localisation_accuracy")):
+                yield f"train.{key}", f"{metric} is for task: localisation"

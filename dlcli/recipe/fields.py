@@ -70,6 +70,16 @@ def _refuse_other_types(value: Any) -> Any:
     return value
 
 
+class WordForTrue:
+    """For a choice of words among which is ``true``: YAML reads that as a boolean, unless it stands in quotes."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(lambda value: "true" if value is True else value, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"const": True}]}
+
+
 class FractionsAllowed:
     """Lets a number be written as a quotient: ``8/255`` is read as 0.03137…"""
 

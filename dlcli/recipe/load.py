@@ -10,15 +10,16 @@ from pydantic import ValidationError
 from dlcli.recipe.classification import Classification
 from dlcli.recipe.explain import explain
 from dlcli.recipe.faults import Fault, RecipeError
+from dlcli.recipe.localisation import Localisation
 from dlcli.recipe.override import Override, apply_overrides
 from dlcli.recipe.source import Tree, decode, read_bytes, read_yaml
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
-Recipe = Classification
+Recipe = Classification | Localisation
 """A recipe of any task."""
 
-TASKS: Mapping[str, type[Recipe]] = {"classification": Classification}
+TASKS: Mapping[str, type[Recipe]] = {"classification": Classification, "localisation": Localisation}
 """The schema of each task."""
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
+from dlcli.recipe.augment import Augment
 from dlcli.recipe.fields import (
     RUN_NAME,
     Count,
@@ -309,3 +310,21 @@ ImageClassifier = Annotated[
     Convnet | Lenet5 | Mlp | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Application | Saved,
     Field(discriminator="kind"),
 ]
+
+
+def rules_of_input(model: ImageClassifier, augment: Augment | None, *, precision: str) -> Iterator[tuple[str, str]]:
+    """What of ``augment`` and ``train.precision`` goes with how a network takes its pixels."""
+    match model:
+        case Application(network=network, scales_pixels_itself=True):
+            scales_itself: str | None = network
+        case Saved():
+            scales_itself = "a saved model"
+        case _:
+            scales_itself = None
+    if augment is not None and scales_itself is not None:
+        for key in augment.input_keys:
+            yield f"augment.{key}", f"{scales_itself} scales raw pixels itself; remove the key"
+    if augment is not None and augment.rescale is not None and getattr(model, "preprocessing", None) is not None:
+        yield "augment.rescale", "model.preprocessing sets the scale already; remove one of them"
+    if isinstance(model, Saved) and precision != "float32":
+        yield "train.precision", "must be float32: a saved model's layers compute in that"

@@ -1,8 +1,9 @@
 """The JSON Schema of recipes, by which editors complete and check them."""
 
 import json
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import CoreSchema
 
@@ -22,6 +23,7 @@ def schema_text() -> str:
     It accepts what the loader accepts, but for rules that JSON Schema cannot state: those between keys, the bounds of
     a number that is written as a fraction, and that a whole number is written without a point.
     """
-    schema = TypeAdapter(Recipe).json_schema(schema_generator=_WithoutTitles)
+    recipe: Any = Annotated[Recipe, Field(discriminator="task")]
+    schema = TypeAdapter(recipe).json_schema(schema_generator=_WithoutTitles)
     schema = {"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": "Recipe of dlcli"}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -16,9 +16,13 @@ from dlcli.recipe.fields import (
     Proportion,
     Section,
     Seed,
+    WordForTrue,
 )
 
-Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_robust_accuracy"]
+Metric = Literal[
+    "train_loss", "train_accuracy", "train_iou", "train_localisation_accuracy",
+    "val_loss", "val_accuracy", "val_robust_accuracy", "val_iou", "val_localisation_accuracy",
+]  # fmt: skip
 """The columns of metrics.csv that can steer training."""
 
 FeatureStage = Annotated[
@@ -195,7 +199,7 @@ class Adversarial(Section):
     """Of pgd."""
     ratio: Annotated[float, Gt(0), Le(1), FractionsAllowed()] = 0.5
     """Proportion of each batch's samples that are attacked; the others stay clean."""
-    label: Literal["true", "predicted"] = "true"
+    label: Annotated[Literal["true", "predicted"], WordForTrue()] = "true"
     """What the attack leads away from; predicted keeps the label from showing through (Kurakin et al. 2017)."""
     validate_robustness: bool = False
     """Whether metrics.csv has val_robust_accuracy: the accuracy on the validation split under the same attack."""
@@ -268,6 +272,15 @@ class Train(Section):
     deterministic: bool = False
     """Refuse operations whose result may vary on a GPU (slower there; a CPU is deterministic without it)."""
 
+    @property
+    def steering_metrics(self) -> dict[str, Metric | None]:
+        """The columns of metrics.csv that are named, by the key below ``train`` that names them."""
+        return {
+            "best_metric": self.best_metric,
+            "early_stopping.metric": None if self.early_stopping is None else self.early_stopping.metric,
+            "schedule.metric": self.schedule.metric if isinstance(self.schedule, Plateau) else None,
+        }
+
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.stages and "epochs" in self.model_fields_set:
             yield "epochs", "has no meaning beside stages, whose own epochs count; remove it"
@@ -281,10 +294,8 @@ class Train(Section):
                 if stage.rate_decay is not None:
                     yield f"stages.{i}.rate_decay", "cannot stand beside ema, which averages steps of the full rate"
         if not (self.adversarial is not None and self.adversarial.validate_robustness):
-            for key in ("best_metric", "early_stopping.metric", "schedule.metric"):
-                section, _, inner = key.partition(".")
-                value = getattr(self, section)
-                if (getattr(value, inner, None) if inner else value) == "val_robust_accuracy":
+            for key, metric in self.steering_metrics.items():
+                if metric == "val_robust_accuracy":
                     yield key, "val_robust_accuracy needs adversarial.validate_robustness: true"
         names = [stage.name for stage in self.stages]
         for i, name in enumerate(names):

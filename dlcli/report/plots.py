@@ -32,6 +32,7 @@ Pictures = npt.NDArray[Any]
 """``[n, height, width, channels]`` in [0, 255]; signals ``[n, time, channels]``; volumes ``[n, depth, height, width,
 channels]``; signals and volumes of any range."""
 
+MARKERS = "osv^D"  # where there are more lines than colours
 MAX_PICTURES = 25
 MAX_MARKED_EPOCHS = 30  # more points than these would merge
 LINE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -185,24 +186,27 @@ def _write_counts(axes: Axes, counts: npt.NDArray[Any], proportions: npt.NDArray
 # Samples --------------------------------------------------------------------------------------------------------------
 
 
-def sample_batch(pictures: Pictures, titles: Sequence[str]) -> bytes:
+def sample_batch(pictures: Pictures, titles: Sequence[str], boxes: npt.NDArray[Any] | None = None) -> bytes:
     """A grid of samples as the model sees them: at most the first 25.
 
     Args:
         pictures: at least one.
         titles: one for each, such as the name of its class.
+        boxes: rel_xyxy ``[n, 4]``, drawn where they are no NaN.
     """
     if len(pictures) == 0:
         raise ValueError("a picture of a batch needs at least one sample. Received none.")
     captions = [[printable(title, 24)] for title in titles]
-    return _grid(pictures[:MAX_PICTURES], captions[:MAX_PICTURES], title="What the model sees")
+    outlines = [] if boxes is None else [(boxes[:MAX_PICTURES], VERMILION)]
+    return _grid(pictures[:MAX_PICTURES], captions[:MAX_PICTURES], title="What the model sees", outlines=outlines)
 
 
-def preview(columns: Sequence[tuple[str, Pictures, Sequence[str]]]) -> bytes:
+def preview(columns: Sequence[tuple[str, Pictures, Sequence[str]]], boxes: Sequence[npt.NDArray[Any]] = ()) -> bytes:
     """Samples in rows, each as it is and as it is changed.
 
     Args:
         columns: a title, the pictures ``[n, height, width, channels]``, and a caption for each, which may have lines.
+        boxes: of each column, rel_xyxy ``[n, 4]``.
     """
     num_rows, num_columns = len(columns[0][1]), len(columns)
     side = 2.1  # of a column in inches
@@ -221,6 +225,8 @@ def preview(columns: Sequence[tuple[str, Pictures, Sequence[str]]]) -> bytes:
                 if row == 0:
                     axes.set_title(title, fontsize=9)
                 _draw(axes, picture.astype(np.float64), (0.0, 255.0))
+                if boxes:
+                    _outline(axes, boxes[column][row], picture.shape, VERMILION)
                 axes.set_xlabel("\n".join(text), fontsize=6, color=GREY)
         return png(figure)
 
@@ -263,8 +269,17 @@ def mistakes(
     return _grid(pictures[order], captions, title="The most confident mistakes")
 
 
-def _grid(pictures: Pictures, captions: Sequence[Sequence[str]], *, title: str) -> bytes:
-    """Pictures in rows, each with a caption above and, where it has a second line, one below."""
+def _grid(
+    pictures: Pictures,
+    captions: Sequence[Sequence[str]],
+    *,
+    title: str,
+    outlines: Sequence[tuple[npt.NDArray[Any], str]] = (),
+) -> bytes:
+    """Pictures in rows, each with a caption above and, where it has a second line, one below.
+
+    ``outlines`` are boxes rel_xyxy ``[n, 4]`` and their colour.
+    """
     pictures = np.nan_to_num(pictures.astype(np.float64))
     limits = (0.0, 255.0) if pictures.ndim == 4 else (float(pictures.min()), float(pictures.max()))
     num_columns = math.ceil(math.sqrt(len(pictures)))
@@ -280,6 +295,8 @@ def _grid(pictures: Pictures, captions: Sequence[Sequence[str]], *, title: str) 
             axes.set_xticks([])
             axes.set_yticks([])
             _draw(axes, picture, limits)
+            for boxes, color in outlines:
+                _outline(axes, boxes[i], picture.shape, color)
             shrink_to(axes.set_title(caption[0], fontsize=9), width - 0.15)
             if len(caption) > 1:
                 shrink_to(axes.set_xlabel(caption[1], fontsize=7, color=GREY), width - 0.15)
@@ -303,11 +320,62 @@ def _draw(axes: Axes, picture: npt.NDArray[Any], limits: tuple[float, float]) ->
         axes.imshow(shades[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
+def boxes(
+    pictures: Pictures,
+    *,
+    true: npt.NDArray[Any],
+    predicted: npt.NDArray[Any],
+    titles: Sequence[str],
+    names: Sequence[str],
+) -> bytes:
+    """Pictures with the true box and the predicted one, rel_xyxy ``[n, 4]``; one that says so where there are none."""
+    if len(pictures) == 0:
+        with style():
+            figure = new_figure(4.0, 1.5)
+            figure.text(0.5, 0.5, "No boxes", ha="center", va="center", fontsize=14, color=GREY)
+            return png(figure)
+    captions = [[printable(a, 24), printable(b, 40)] for a, b in zip(titles, names, strict=True)]
+    return _grid(
+        *(pictures, captions),
+        title="IoU of the true box (green) and the predicted one (red)",
+        outlines=[(true, GREEN), (predicted, VERMILION)],
+    )
+
+
+def _outline(axes: Axes, box: npt.NDArray[Any], shape: Sequence[int], color: str) -> None:
+    """The edges of a box, rel_xyxy, in a picture ``[height, width, channels]``."""
+    if np.isnan(box).any():
+        return
+    height, width = shape[:2]
+    left, top, right, bottom = box * (width, height, width, height) - 0.5  # the first pixel's centre is 0
+    axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=color, linewidth=1.4)
+
+
+def localisation_curves(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
+    """Localisation accuracy over the IoU that a box must reach: pairs of (threshold, accuracy) by a line's name."""
+    with style():
+        figure = new_figure(5.0, 3.6)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        for (name, points), color in zip(curves.items(), (BLUE, GREY), strict=False):
+            axes.plot(*zip(*points, strict=True), label=name, color=color, marker="o", markersize=3)
+        axes.set_xlabel("intersection over union of at least")
+        axes.set_ylabel("localisation accuracy")
+        axes.set_ylim(-0.02, 1.02)
+        axes.grid(True)
+        axes.legend(frameon=False)
+        return png(figure)
+
+
 # Robustness -----------------------------------------------------------------------------------------------------------
 
 
-def robustness_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> bytes:
-    """Accuracy over the size of the change, a line for each attack: pairs of (eps, accuracy) by its name."""
+def robustness_curves(curves: Mapping[str, Sequence[tuple[float, float]]], *, norm: str) -> bytes:
+    """Accuracy over the size of the change, a line for each attack: pairs of (eps, accuracy) by its name.
+
+    Args:
+        norm: by which the change is measured: linf or l2.
+    """
     with style():
         figure = new_figure(6.4, 4.2)
         figure.set_layout_engine("constrained")
@@ -319,10 +387,10 @@ def robustness_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> by
                 label=name,
                 color=GREY if is_noise else LINE_COLOURS[number % len(LINE_COLOURS)],
                 linestyle="--" if is_noise else "-",
-                marker="o",
-                markersize=3,
+                marker=MARKERS[number // len(LINE_COLOURS) % len(MARKERS)],
+                markersize=4,
             )
-        axes.set_xlabel("epsilon, as a fraction of the pixels' range")
+        axes.set_xlabel(f"epsilon ({norm}), in units of the pixels' range")
         axes.set_ylabel("accuracy")
         axes.set_ylim(-0.02, 1.02)
         axes.grid(True)

@@ -61,6 +61,7 @@ class Parts:
         front: what comes before ``model``, where each step computes it.
         frozen: variables that the stage does not change.
         rate_factor: gives the factor on the learning rate of each trainable variable.
+        train_objective, validation_objective: in place of the loop's own.
     """
 
     model: keras.Model
@@ -70,6 +71,8 @@ class Parts:
     front: keras.Model | None = None
     frozen: Sequence[Any] = ()
     rate_factor: Callable[[Any], float] | None = None
+    train_objective: Objective | None = None
+    validation_objective: Objective | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,7 @@ class Loop:
             if parts.validation_data is None
             else EvaluationStep(
                 model=parts.evaluated,
-                objective=self._validation_objective,
+                objective=parts.validation_objective or self._validation_objective,
                 data=parts.validation_data,
                 adversary=self._adversary if self._validates_robustness else None,
             )
@@ -262,7 +265,7 @@ class Loop:
             rate_factor=parts.rate_factor,
             adversary=self._adversary,
             optimizer=self._optimizer,
-            objective=self._train_objective,
+            objective=parts.train_objective or self._train_objective,
             data=parts.train_data,
             rate=stage.rate,
             clipping=self._settings.clipping,

@@ -4,7 +4,7 @@ Gradients are summed over the parts of a batch and over the replicas before anyt
 are finite, how they are clipped, the update. So a result does not depend on how a batch is divided.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -147,8 +147,8 @@ class TrainStep:
 
     @property
     def _num_sums(self) -> int:
-        # sums of weight * value for the loss and each metric, both weights' sums, the gradient's norm, the steps
-        return len(self._objective.names) + 4
+        # sums of weight * value and of weight for the loss and each metric, the gradient's norm, the steps
+        return 2 * len(self._objective.names) + 2
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -164,13 +164,8 @@ class TrainStep:
 
     def results(self) -> dict[str, float]:
         """Weighted means since the last :meth:`reset` by the objective's names, and the mean ``gradient_norm``."""
-        *sums, loss_weight, metric_weight, norm, steps = self._totals.numpy().tolist()
-        weights = [loss_weight] + [metric_weight] * (len(sums) - 1)
-        means = {
-            name: total / weight if weight else 0.0
-            for name, total, weight in zip(self._objective.names, sums, weights, strict=True)
-        }
-        return {**means, "gradient_norm": norm / steps}
+        *sums, norm, steps = self._totals.numpy().tolist()
+        return {**_means(self._objective.names, sums), "gradient_norm": norm / steps}
 
     def reset(self) -> None:
         """Starts the means of a new epoch."""
@@ -286,8 +281,7 @@ class TrainStep:
             )
             scaled = loss * self._loss_scale if self._loss_scaling else loss
         gradients = tape.gradient(scaled, self._trainable)
-        metric_sums = [tf.reduce_sum(batch["weight"] * metric(outputs, batch)) for metric in objective.metrics.values()]
-        sums = tf.stack([loss * loss_weight, *metric_sums, tf.reduce_sum(weights), tf.reduce_sum(batch["weight"])])
+        sums = tf.stack([loss * loss_weight, tf.reduce_sum(weights), *objective.metric_sums(outputs, batch)])
         return sums, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def _gradients_by_parts(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -315,6 +309,12 @@ class TrainStep:
         self._loss_scale.assign(tf.maximum(self._loss_scale * factor, 1.0))
         self._finite_steps.assign(tf.where(grow, tf.zeros_like(finite_steps), finite_steps))
         return can_go_on
+
+
+def _means(names: Sequence[str], sums: Sequence[float]) -> dict[str, float]:
+    """Weighted means by name, from the sum of weight * value and the sum of weights of each in turn."""
+    pairs = zip(names, sums[::2], sums[1::2], strict=True)
+    return {name: total / weight if weight else 0.0 for name, total, weight in pairs}
 
 
 def _part(batch: Batch, start: Any, size: int) -> Batch:
@@ -356,7 +356,7 @@ class EvaluationStep:
         self._adversary = adversary
         self._names = (*objective.names, *(["robust_accuracy"] if adversary is not None else []))
         self._strategy = tf.distribute.get_strategy()
-        self._totals = tf.Variable(tf.zeros(len(self._names) + 1, tf.float64), trainable=False)
+        self._totals = tf.Variable(tf.zeros(2 * len(self._names), tf.float64), trainable=False)
         self._run = tf.function(self._many_steps, autograph=False)
 
     def run(self, source: Source, first_step: int, num_steps: int) -> None:
@@ -364,9 +364,8 @@ class EvaluationStep:
         self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64))
 
     def results(self) -> dict[str, float]:
-        """Means over the samples since the last :meth:`reset`, each weighted by the batch's own weights."""
-        *sums, weight = self._totals.numpy().tolist()
-        return {name: total / weight for name, total in zip(self._names, sums, strict=True)}
+        """Weighted means over the samples since the last :meth:`reset`, by name."""
+        return _means(self._names, self._totals.numpy().tolist())
 
     def reset(self) -> None:
         """Starts new means."""
@@ -387,15 +386,15 @@ class EvaluationStep:
     def _one_step(self, element: dict[str, Tensor], step: Tensor) -> Tensor:
         batch = _replica_batch(self._strategy, self._data, element)
         outputs = self._model(batch["x"], training=False)
-        values = [
-            self._objective.loss(outputs, batch),
-            *(m(outputs, batch) for m in self._objective.metrics.values()),
-        ]
+        weight = batch["weight"]
+        sums = [tf.reduce_sum(weight * self._objective.loss(outputs, batch)), tf.reduce_sum(weight)]
+        sums += self._objective.metric_sums(outputs, batch)
         if self._adversary is not None:
             start = self._adversary.start(batch["x"], step, salt=1)
             attacked = self._adversary.perturb(batch["x"], batch["y"]["class"], start)
-            values.append(self._objective.metrics["accuracy"](self._model(attacked, training=False), batch))
-        return tf.stack([*(tf.reduce_sum(batch["weight"] * v) for v in values), tf.reduce_sum(batch["weight"])])
+            correct = self._objective.metrics["accuracy"](self._model(attacked, training=False), batch)
+            sums += [tf.reduce_sum(weight * correct), tf.reduce_sum(weight)]
+        return tf.stack(sums)
 
 
 def predict(

@@ -12,6 +12,9 @@ import numpy as np
 
 from dlcli.data.augment import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
 from dlcli.data.batches import Batches
+from dlcli.data.box_csv import read_box_csv
+from dlcli.data.box_npz import read_box_npz
+from dlcli.data.coco import read_coco
 from dlcli.data.csv_file import read_csv
 from dlcli.data.digits import read_digits
 from dlcli.data.folder import read_folder
@@ -20,14 +23,19 @@ from dlcli.data.listing import NO_ALIASES, CommonKeys
 from dlcli.data.mixing import Mixing
 from dlcli.data.npz import read_npz
 from dlcli.data.samples import Dataset, Samples
+from dlcli.data.shapes import read_shapes
 from dlcli.data.statistics import channel_statistics, whitening_matrix
+from dlcli.data.voc import read_voc
 from dlcli.errors import InputError
 from dlcli.recipe.augment import Augment
+from dlcli.recipe.boxes import Annotations, BoxCsv, BoxNpz, Coco, LocalisationData, Shapes, Voc
 from dlcli.recipe.data import Csv, Digits, Folder, ImageData, KerasDataset, NoData, Npz
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.model import BuiltModel
 from dlcli.workflow.model import Standardization, scale_input
 from dlcli.workflow.talk import Talk
+
+AnyData = ImageData | LocalisationData
 
 MAX_WHITENED = 4096  # values of a sample that is whitened: the matrix has the square of that
 FITTED_AT_A_TIME = 256  # samples
@@ -50,7 +58,7 @@ def open_dataset(loaded: LoadedRecipe, talk: Talk) -> Dataset:
 
 
 def read_dataset(
-    section: ImageData,
+    section: AnyData,
     talk: Talk,
     *,
     classes: tuple[str, ...] | None = None,
@@ -113,10 +121,63 @@ def read_dataset(
                 progress=talk.reading,
                 **common,
             )
+        case Shapes():
+            return read_shapes(num_samples=section.num_samples, seed=section.seed, classes=classes, **common)
+        case Voc():
+            return read_voc(
+                path=section.path,
+                images=section.images,
+                annotations=section.annotations,
+                train_list=section.train_list,
+                validation_list=section.validation_list,
+                test_list=section.test_list,
+                classes=classes,
+                aliases=aliases,
+                progress=talk.reading,
+                **_of_annotations(section),
+                **common,
+            )
+        case Coco():
+            return read_coco(
+                path=section.path,
+                images=section.images,
+                validation_path=section.validation_path,
+                test_path=section.test_path,
+                classes=classes,
+                aliases=aliases,
+                progress=talk.reading,
+                **_of_annotations(section),
+                **common,
+            )
+        case BoxCsv():
+            return read_box_csv(
+                path=section.path,
+                image=section.image,
+                label=section.label,
+                box=section.box,
+                size=section.size,
+                split=section.split,
+                group=section.group,
+                classes=classes,
+                aliases=aliases,
+                progress=talk.reading,
+                **_of_annotations(section),
+                **common,
+            )
+        case BoxNpz():
+            return read_box_npz(path=section.path, value_range=section.value_range, classes=classes, **common)
         case NoData():
             raise InputError(
                 "data.kind: none: there are no samples. Name some: with --data, or in the recipe's data section."
             )
+
+
+def _of_annotations(section: Annotations) -> dict[str, Any]:
+    return {
+        "several": section.several,
+        "on_bad_box": section.on_bad_box,
+        "on_bad_image": section.on_bad_image,
+    }
 
 
 def _with_classes(dataset: Dataset, classes: tuple[str, ...] | None) -> Dataset:
@@ -129,8 +190,10 @@ def _with_classes(dataset: Dataset, classes: tuple[str, ...] | None) -> Dataset:
     return dataset
 
 
-def section_for(path: Path, trained_on: ImageData, pictures: dict[str, Any]) -> ImageData:
+def section_for(path: Path, trained_on: AnyData, pictures: dict[str, Any]) -> AnyData:
     """A ``data`` section that reads a folder, an .npz or a .csv as a trained model's data were read, undivided.
+
+    With boxes a folder is Pascal VOC's, and a .json file COCO's.
 
     Args:
         pictures: how the model's pictures are brought to size, from its run.json.
@@ -145,6 +208,8 @@ def section_for(path: Path, trained_on: ImageData, pictures: dict[str, Any]) -> 
         "test": 0.0,
         "allow_leakage": True,
     }
+    if isinstance(trained_on, (Shapes, Annotations, BoxNpz)):
+        return _boxes_for(path, trained_on, common)
     if isinstance(trained_on, (Folder, Csv)) and path.suffix != ".npz":
         common["on_bad_image"] = trained_on.on_bad_image
     if path.is_dir():
@@ -166,7 +231,26 @@ def section_for(path: Path, trained_on: ImageData, pictures: dict[str, Any]) -> 
     raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
 
 
-def is_kept_in_memory(section: ImageData, samples: Samples) -> bool:
+def _boxes_for(path: Path, trained_on: LocalisationData, common: dict[str, Any]) -> LocalisationData:
+    kinds: dict[str, tuple[str, type[Voc | Coco | BoxCsv | BoxNpz]]] = {
+        ".json": ("coco", Coco),
+        ".csv": ("csv", BoxCsv),
+        ".npz": ("npz", BoxNpz),
+    }
+    if not path.is_dir() and path.suffix not in kinds:
+        raise InputError(f"{path}: expected a recipe, a folder of Pascal VOC, a .json of COCO, a .csv or an .npz.")
+    name, kind = ("voc", Voc) if path.is_dir() else kinds[path.suffix]
+    if isinstance(trained_on, Annotations) and kind is not BoxNpz:
+        common |= _of_annotations(trained_on)
+    if isinstance(trained_on, kind):  # what its columns and folders are called
+        keys = ("images", "annotations", "image", "label", "box", "size", "split", "value_range")
+        common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
+        if isinstance(trained_on, Coco):
+            common["images"] = None  # beside the file
+    return kind(**common | {"kind": name})
+
+
+def is_kept_in_memory(section: AnyData, samples: Samples) -> bool:
     """Whether the decoded pictures of a split are kept in memory, by the recipe or by how many bytes they are.
 
     Raises:
@@ -183,7 +267,7 @@ def is_kept_in_memory(section: ImageData, samples: Samples) -> bool:
     return section.cache == "memory" or (section.cache == "auto" and num_bytes <= MEMORY_BYTES)
 
 
-def is_kept_on_disk(section: ImageData, samples: Samples, *, num_epochs: int, folder: Path) -> bool:
+def is_kept_on_disk(section: AnyData, samples: Samples, *, num_epochs: int, folder: Path) -> bool:
     """Whether decoded pictures that are not in memory are kept on the disk that a folder is on."""
     if section.cache != "auto":
         return section.cache == "disk"
@@ -214,9 +298,11 @@ def batches(
 ) -> Batches:
     """The batches of a split, or of the ``chosen`` samples of it; with ``augment`` as the training split's are."""
     index = np.arange(len(samples)) if chosen is None else chosen
+    boxes = samples.relative_boxes()
     mixes = augment is not None and (augment.mixup is not None or augment.cutmix is not None)
     return Batches(
         labels=samples.labels[index],
+        boxes=None if boxes is None else boxes[index],
         pixels=None if samples.pixels is None else samples.pixels[index],
         load=lambda positions: samples.load(index[positions]),
         shape=samples.shape,

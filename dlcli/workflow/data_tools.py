@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dlcli.data.examine import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
 from dlcli.data.folder import class_folders
-from dlcli.data.samples import SPLIT_COLUMNS, Dataset, Samples, evenly_spaced
+from dlcli.data.samples import Dataset, Samples, evenly_spaced
 from dlcli.data.scan import printable
 from dlcli.data.statistics import channel_statistics
 from dlcli.errors import InputError
@@ -237,7 +237,7 @@ def divide(loaded: LoadedRecipe, output: Path | None, talk: Talk) -> dict[str, d
                     f"{printable(str(unfit))}: its name is not valid UTF-8, so that no table can hold it. Rename it."
                 )
             rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
-        replace_file(output, csv_text(SPLIT_COLUMNS, ([row[column] for column in SPLIT_COLUMNS] for row in rows)))
+        replace_file(output, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
     return {name: _class_counts(dataset, split) for name, split in dataset.splits.items()}
 
 
@@ -270,6 +270,8 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
     pixels = train.load(chosen)
     names = [f"{dataset.classes[train.labels[i]]}\n{train.names[i]}" for i in chosen]
     columns = [("as it is", pixels.astype(np.float32), names)]
+    boxes = train.relative_boxes()
+    outlines = [] if boxes is None else [boxes[chosen]]
     if recipe.augment is not None:
         augmentation = make_augmentation(recipe.augment)
         height, width = dataset.shape[:2]
@@ -280,4 +282,6 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
             made = compiled(tf.constant(pixels), augmentation.to_tensors(rows, height=height, width=width)).numpy()
             captions = [augmentation.describe(rows, i) for i in range(len(chosen))]
             columns.append((f"epoch {epoch + 1}", made, captions))
-    replace_file(output, plots.preview(columns))
+            if boxes is not None:
+                outlines.append(augmentation.move_boxes(boxes[chosen], rows, height=height, width=width))
+    replace_file(output, plots.preview(columns, outlines))

@@ -10,13 +10,16 @@ from dlcli.models import preprocessing
 from dlcli.workflow.model import Classifier
 
 
-def set_trainable(classifier: Classifier, trainable: str | int, *, freeze_batch_norm: bool = False) -> None:
+def set_trainable(
+    classifier: Classifier, trainable: str | int, *, freeze_batch_norm: bool = False, losses: str = "both"
+) -> None:
     """Makes the layers from some depth on trainable and freezes those before it.
 
     Args:
         trainable: ``all``; ``head``, the layers after the features; the name of a stage, or ``last_stage``, for it and
             all that follows; or the number of deepest layers, counting those that have weights.
         freeze_batch_norm: keep batch normalisation before the head as it is, wherever it stands.
+        losses: of a network with a box head: class or box freezes what the other head alone needs.
 
     Raises:
         ValueError: there is no such stage, or nothing would be trained; the text says what there is.
@@ -26,6 +29,9 @@ def set_trainable(classifier: Classifier, trainable: str | int, *, freeze_batch_
     chosen = set(names[_first_trained(classifier, trainable, layers) :])
     if trainable == "head":
         chosen = set(classifier.head)
+    if losses != "both":
+        output = classifier.logits.outputs[0 if losses == "class" else 1]
+        chosen &= {layer.name for layer in keras.Model(classifier.logits.inputs[0], output).layers}
     for layer in layers:
         layer.trainable = layer.name in chosen
         for norm in _batch_norms(layer) if freeze_batch_norm and layer.name not in classifier.head else ():
@@ -140,7 +146,7 @@ def split_front(classifier: Classifier) -> tuple[keras.Model, keras.Model] | Non
     front = keras.Model(model.inputs[0], cut, name="front")
     if not front.weights:
         return None
-    return front, keras.Model(cut, model.outputs[0], name="rest")
+    return front, keras.Model(cut, model.outputs if len(model.outputs) > 1 else model.outputs[0], name="rest")
 
 
 def _is_random(operation: Any) -> bool:

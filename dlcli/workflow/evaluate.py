@@ -11,13 +11,14 @@ import tensorflow as tf
 from dlcli.data.samples import Dataset, Samples, describe_difference
 from dlcli.errors import InputError
 from dlcli.evaluation import classification
-from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.load import LoadedRecipe, Recipe, load
 from dlcli.report import plots
 from dlcli.rundir import RunDir, csv_text, now, read_csv, read_json, replace_file, replace_json
-from dlcli.training import objective
 from dlcli.training.step import predict
+from dlcli.workflow import localisation
 from dlcli.workflow.data import batches, open_dataset, read_dataset, section_for
 from dlcli.workflow.load import load_model
+from dlcli.workflow.optimization import make_objective
 from dlcli.workflow.talk import Talk
 
 NUM_MISTAKES = 25  # shown in plots/mistakes.png
@@ -41,8 +42,9 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
     name, samples = samples_of_run(run, split=split, data=data, talk=talk)
     source = "the run's own" if data is None else str(data.absolute())
     name = _free_name(run, name, source)
-    if samples.shape != model.input_shape[1:]:
-        raise InputError(f"{data}: samples have shape {samples.shape}; the model takes {model.input_shape[1:]}.")
+    wanted = tuple(model.inputs[0].shape[1:])
+    if samples.shape != wanted:
+        raise InputError(f"{data}: samples have shape {samples.shape}; the model takes {wanted}.")
     talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     metrics = evaluate_split(
         run.evaluation(name),
@@ -50,8 +52,8 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
         samples,
         source=source,
         classes=classes,
-        label_smoothing=recipe.train.label_smoothing,
-        batch_size=recipe.train.batch_size,
+        recipe=recipe,
+        baseline=run.read_info()["data"].get("baseline"),
         talk=talk,
     )
     return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
@@ -143,17 +145,31 @@ def evaluate_split(
     *,
     source: str,
     classes: tuple[str, ...],
-    label_smoothing: float,
-    batch_size: int,
+    recipe: Recipe,
+    baseline: dict[str, Any] | None,
     talk: Talk,
 ) -> dict[str, Any]:
-    """Evaluates a classifier on samples; writes metrics.json, per_class.csv, predictions.csv and two plots.
+    """Evaluates a model on samples; writes metrics.json, per_class.csv, predictions.csv and plots.
 
-    ``source`` says in metrics.json which data they are.
+    Args:
+        source: says in metrics.json which data they are.
+        recipe: that it was trained by.
+        baseline: of localisation.
     """
+    objective = make_objective(recipe, num_classes=len(classes))
+    batch_size = recipe.train.batch_size
+    if baseline is not None:
+        return localisation.evaluate_split(
+            *(folder, model, samples),
+            source=source,
+            classes=classes,
+            objective=objective,
+            baseline=baseline,
+            batch_size=batch_size,
+            talk=talk,
+        )
     logits, probabilities = predict_logits(model, samples, batch_size=batch_size, talk=talk)
-    loss = objective.classification(num_classes=len(classes), label_smoothing=label_smoothing, class_weights=None).loss
-    losses = loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
+    losses = objective.loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
     metrics = classification.metrics(
         samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
     )

@@ -116,13 +116,12 @@ def key_of(front: keras.Model, samples: Samples) -> str:
     return digest.hexdigest()[:32]
 
 
-def feature_batches(
-    features: NDArray[np.float32], labels: NDArray[np.int32], *, batch_size: int, seed: int | None
-) -> Batches:
+def feature_batches(features: NDArray[np.float32], samples: Samples, *, batch_size: int, seed: int | None) -> Batches:
     """The batches of features, in the order in which the samples' own would come."""
     is_small = features.nbytes <= MEMORY_BYTES
     return Batches(
-        labels=labels,
+        labels=samples.labels,
+        boxes=samples.relative_boxes(),
         pixels=features if is_small else None,
         load=lambda index: np.asarray(features[index]),
         shape=features.shape[1:],

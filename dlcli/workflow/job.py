@@ -3,7 +3,7 @@
 import functools
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -17,19 +17,20 @@ from dlcli.data.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.recipe.faults import RecipeError
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.localisation import LocalisationStage
 from dlcli.recipe.model import Application, ImageClassifier, Saved
 from dlcli.recipe.train import Adversarial, Stage, Train
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_text, table_text, training_memory
 from dlcli.rundir import RunDir
-from dlcli.training import objective
 from dlcli.training.grouped import speed_up_kernel_gradients
 from dlcli.training.loop import Loop, Parts
+from dlcli.training.objective import Objective
 from dlcli.training.step import Adversary
 from dlcli.workflow.data import batches, check_augment, fit_standardization, in_memory, is_kept_in_memory, open_dataset
 from dlcli.workflow.depth import rate_factors, set_trainable, split_front
 from dlcli.workflow.features import FeatureCache, feature_batches
-from dlcli.workflow.model import Classifier, Standardization, build_classifier, find_weights, load_weights
-from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
+from dlcli.workflow.model import Classifier, Standardization, build_for, find_weights, load_weights
+from dlcli.workflow.optimization import make_objective, make_settings, make_stage, slots_per_weight, stage_sections
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
 
@@ -59,7 +60,6 @@ class Job:
         if self.device.kind == "cpu":
             speed_up_kernel_gradients(self.classifier.model)
         steps = self.train_data.num_steps
-        num_classes = len(self.dataset.classes)
         cache = FeatureCache(run.path.parent, self.talk)
         stages = [
             make_stage(
@@ -70,10 +70,8 @@ class Job:
         return Loop(
             run=run,
             model=self.classifier.logits,
-            train_objective=objective.classification(
-                num_classes=num_classes, label_smoothing=train.label_smoothing, class_weights=self.class_weights
-            ),
-            validation_objective=self.objective,
+            train_objective=self._objective(self.class_weights),
+            validation_objective=self._objective(None),
             train_data=self.train_data,
             validation_data=self.validation_data,
             stages=stages,
@@ -112,6 +110,13 @@ class Job:
                 frozen=front[0].variables,
                 rate_factor=factor,
             )
+        losses = losses_of(section)
+        if losses != "both":
+            parts = replace(
+                parts,
+                train_objective=self._objective(self.class_weights, losses),
+                validation_objective=self._objective(None, losses),
+            )
         trained = sum(math.prod(variable.shape) for variable in model.trainable_variables)
         kept = model.count_params() - trained
         if len(self.loaded.recipe.train.stages) > 1 or section.trainable != "all":
@@ -132,7 +137,7 @@ class Job:
         train = self.loaded.recipe.train
         return feature_batches(
             cache.features(front, samples, split=split),
-            samples.labels,
+            samples,
             batch_size=train.batch_size,
             seed=train.seed if split == "train" else None,
         )
@@ -153,12 +158,9 @@ class Job:
             return True
         return any(stage.trainable == "all" or (is_random and stage.augment) for stage in stages)
 
-    @property
-    def objective(self) -> objective.Objective:
-        """What is evaluated: the training loss without class weights."""
-        smoothing = self.loaded.recipe.train.label_smoothing
-        return objective.classification(
-            num_classes=len(self.dataset.classes), label_smoothing=smoothing, class_weights=None
+    def _objective(self, class_weights: tuple[float, ...] | None, losses: str = "both") -> Objective:
+        return make_objective(
+            self.loaded.recipe, num_classes=len(self.dataset.classes), class_weights=class_weights, losses=losses
         )
 
     @property
@@ -263,17 +265,17 @@ def set_depth(model: ImageClassifier, classifier: Classifier, section: Stage) ->
         ValueError: there is no such depth in the network; the text says what there is.
     """
     freezes = model.origin != "none" if section.batch_norm is None else section.batch_norm == "freeze"
-    set_trainable(classifier, section.trainable, freeze_batch_norm=freezes)
+    set_trainable(classifier, section.trainable, freeze_batch_norm=freezes, losses=losses_of(section))
+
+
+def losses_of(section: Stage) -> str:
+    """What a stage lowers: both, class or box."""
+    return section.losses if isinstance(section, LocalisationStage) else "both"
 
 
 def _build(loaded: LoadedRecipe, dataset: Dataset, standardization: Standardization) -> Classifier:
-    recipe = loaded.recipe
-    return build_classifier(
-        recipe.model,
-        shape=dataset.shape,
-        num_classes=len(dataset.classes),
-        augment=recipe.augment,
-        standardization=standardization,
+    return build_for(
+        loaded.recipe, shape=dataset.shape, num_classes=len(dataset.classes), standardization=standardization
     )
 
 
@@ -326,14 +328,15 @@ def _check_against_data(loaded: LoadedRecipe, dataset: Dataset, *, has_validatio
         InputError: located at the key.
     """
     train = loaded.recipe.train
-    metrics = {
-        "train.best_metric": train.best_metric,
-        "train.early_stopping.metric": train.early_stopping.metric if train.early_stopping else None,
-        "train.schedule.metric": getattr(train.schedule, "metric", None),
-    }
-    for key, metric in metrics.items():
+    for key, metric in train.steering_metrics.items():
         if metric is not None and metric.startswith("val_") and not has_validation:
-            raise loaded.fault(key, f"there is no validation split to take {metric} from; set data.validation above 0")
+            raise loaded.fault(
+                f"train.{key}", f"there is no validation split to take {metric} from; set data.validation above 0"
+            )
+    if train.adversarial is not None and train.adversarial.validate_robustness and not has_validation:
+        raise loaded.fault(
+            "train.adversarial.validate_robustness", "there is no validation split; set data.validation above 0"
+        )
     if isinstance(train.class_weights, dict):
         missing = [name for name in dataset.classes if name not in train.class_weights]
         unknown = [name for name in train.class_weights if name not in dataset.classes]

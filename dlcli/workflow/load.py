@@ -42,7 +42,7 @@ def load_model(run: RunDir) -> keras.Model:
     if "logits" not in [layer.name for layer in model.layers]:
         raise InputError(f"{run.model}: is not the model that this run saved: it has no layer 'logits'.")
     expected = (tuple(run.read_info()["data"].get("shape", ())), len(run.read_classes()))
-    found = (tuple(model.input_shape[1:]), model.output_shape[-1])
+    found = (tuple(model.inputs[0].shape[1:]), model.get_layer("logits").output.shape[-1])
     if found != expected:
         raise InputError(
             f"{run.model}: is not the model that this run saved: it takes samples of {found[0]} to {found[1]} classes, "

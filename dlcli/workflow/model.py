@@ -25,6 +25,8 @@ from dlcli.models import (
 )
 from dlcli.models.weights import DoNotFit, copy_weights, read_weights
 from dlcli.recipe.augment import Augment
+from dlcli.recipe.load import Recipe
+from dlcli.recipe.localisation import BoxHead, Localisation
 from dlcli.recipe.model import (
     Application,
     Backbone,
@@ -52,8 +54,10 @@ class Classifier:
     """A classifier and its parts, which share their layers.
 
     Attributes:
-        model: raw values float32 ``[b, *shape]`` (pixels in [0, 255]) -> probabilities float32 ``[b, classes]``.
-        logits: the same up to the logits: what training and attacks differentiate.
+        model: raw values float32 ``[b, *shape]`` (pixels in [0, 255]) -> probabilities float32 ``[b, classes]``; with a
+            box head a dictionary of ``probabilities`` and ``box``, rel_xyxy float32 ``[b, 4]``.
+        logits: the same up to the logits: what training and attacks differentiate; with a box head a list of these and
+            the boxes, which then need not be clipped, or are one for each class.
         head: names of the layers after the features.
         ends: the scaled values, and what of the network weights trained elsewhere belong to.
     """
@@ -90,10 +94,12 @@ def build_classifier(
     num_classes: int,
     augment: Augment | None = None,
     standardization: Standardization | None = None,
+    box_head: BoxHead | None = None,
 ) -> Classifier:
     """Builds the network under the current dtype policy and seed.
 
     Args:
+        box_head: for localisation.
         augment: for those of its keys that make the network's input.
         standardization: what was fitted for them.
 
@@ -113,15 +119,48 @@ def build_classifier(
         if fitted.whitening is not None:
             x = preprocessing.whitened(x, matrix=fitted.whitening)
         features, vector = _features(section, x)
-    probabilities = heads.classification(vector, num_classes=num_classes, l2=section.l2)
-    model = keras.Model(inputs, probabilities, name=section.kind)
-    logits = keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits")
+    probabilities = heads.classification(
+        vector, num_classes=num_classes, l2=section.l2, least=2 if box_head is None else 1
+    )
+    if box_head is None:
+        model = keras.Model(inputs, probabilities, name=section.kind)
+        logits = keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits")
+    else:
+        boxes = heads.boxes(
+            vector if isinstance(section, Mlp) else heads.last_maps(features),
+            channels=box_head.channels,
+            dense=box_head.dense,
+            dropout=box_head.dropout,
+            form=box_head.form,
+            num_boxes=num_classes if box_head.per_class else 1,
+        )
+        outputs = {"probabilities": probabilities, "box": heads.final_box(boxes, probabilities)}
+        model = keras.Model(inputs, outputs, name=section.kind)
+        logits = keras.Model(inputs, [model.get_layer("logits").output, boxes], name=f"{section.kind}_logits")
     before = {layer.name for layer in keras.Model(inputs, features).layers}
     return Classifier(
         model,
         logits,
         frozenset(layer.name for layer in model.layers if layer.name not in before),
         ends=(x, vector if _is_papers_own(section) else features),
+    )
+
+
+def build_for(
+    recipe: Recipe, *, shape: tuple[int, ...], num_classes: int, standardization: Standardization | None = None
+) -> Classifier:
+    """The network that a recipe of any task asks for.
+
+    Raises:
+        InputError: as for :func:`build_classifier`.
+    """
+    return build_classifier(
+        recipe.model,
+        shape=shape,
+        num_classes=num_classes,
+        augment=recipe.augment,
+        standardization=standardization,
+        box_head=recipe.box_head if isinstance(recipe, Localisation) else None,
     )
 
 

@@ -1,10 +1,12 @@
-"""From the recipe's ``train`` section to an optimizer, learning rates, and the loop's settings."""
+"""From the recipe's ``train`` section to what is lowered, an optimizer, learning rates, and the loop's settings."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
+from dlcli.recipe.load import Recipe
+from dlcli.recipe.localisation import Localisation
 from dlcli.recipe.train import (
     Adam,
     Adamw,
@@ -20,13 +22,34 @@ from dlcli.recipe.train import (
     Train,
 )
 from dlcli.recipe.train import Stage as StageSection
-from dlcli.training import loop, schedule
+from dlcli.training import loop, objective, schedule
 from dlcli.training.step import Clipping
 
 
 def stage_sections(train: Train) -> tuple[StageSection, ...]:
     """The stages of training: those of the recipe, or one that has all the epochs."""
     return train.stages or (StageSection(name="train", epochs=train.epochs),)
+
+
+def make_objective(
+    recipe: Recipe, *, num_classes: int, class_weights: tuple[float, ...] | None = None, losses: str = "both"
+) -> objective.Objective:
+    """What training lowers; evaluation has no class weights.
+
+    Args:
+        losses: of localisation: both, class or box.
+    """
+    classes = objective.classification(
+        num_classes=num_classes, label_smoothing=recipe.train.label_smoothing, class_weights=class_weights
+    )
+    if not isinstance(recipe, Localisation):
+        return classes
+    return objective.localisation(
+        classes=classes,
+        box_loss=recipe.box_head.loss,
+        class_weight=0.0 if losses == "box" else 1.0,
+        box_weight=0.0 if losses == "class" else recipe.box_head.weight,
+    )
 
 
 def make_stage(

@@ -25,7 +25,7 @@ from dlcli.rundir import RunDir
 from dlcli.workflow.data import open_dataset
 from dlcli.workflow.job import layers, set_depth
 from dlcli.workflow.load import load_keras_file, with_architecture, with_run_files
-from dlcli.workflow.model import Standardization, build_classifier
+from dlcli.workflow.model import Standardization, build_for
 from dlcli.workflow.start import without_weights
 from dlcli.workflow.talk import Talk
 
@@ -131,12 +131,8 @@ def _of_config(
     train = loaded.recipe.train
     try:
         with without_weights():
-            classifier = build_classifier(
-                loaded.recipe.model,
-                shape=shape,
-                num_classes=num_classes,
-                augment=loaded.recipe.augment,
-                standardization=_unfitted(loaded, shape),
+            classifier = build_for(
+                loaded.recipe, shape=shape, num_classes=num_classes, standardization=_unfitted(loaded, shape)
             )
             if train.stages:  # what the last one does not change is not trained
                 set_depth(loaded.recipe.model, classifier, train.stages[-1])

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from dlcli import __version__
 from dlcli.data.cache import DecodedFile
-from dlcli.data.samples import SPLIT_COLUMNS
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.localisation import Localisation
 from dlcli.recipe.model import ImageClassifier, Saved
 from dlcli.recipe.override import Override
 from dlcli.recipe.train import Train
@@ -42,6 +42,7 @@ from dlcli.workflow.data import decoded_bytes, is_kept_on_disk
 from dlcli.workflow.evaluate import check_same_data, evaluate_split
 from dlcli.workflow.job import Job, describe, float32_model, layers_text, prepare
 from dlcli.workflow.load import check_base, read_config, with_architecture, with_run_files
+from dlcli.workflow.localisation import baseline_of
 from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
@@ -164,7 +165,7 @@ def _write_beginning(run: RunDir, job: Job) -> None:
     replace_file(run.config, to_yaml(config))
     replace_json(run.labels, {"classes": list(dataset.classes)})
     rows = dataset.split_rows()
-    replace_file(run.split, csv_text(SPLIT_COLUMNS, ([row[column] for column in SPLIT_COLUMNS] for row in rows)))
+    replace_file(run.split, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
     replace_file(run.layers, layers_text(job))
     if isinstance(recipe.model, Saved):
         replace_json(run.architecture, read_config(Path(recipe.model.file)))
@@ -187,6 +188,7 @@ def _write_beginning(run: RunDir, job: Job) -> None:
                 "samples": {split: len(samples) for split, samples in dataset.splits.items()},
                 "left_out": [[left.name, left.reason] for left in dataset.left_out],
                 "pictures": None if dataset.policy is None else dataset.policy.to_dict(),
+                "baseline": baseline_of(dataset) if isinstance(recipe, Localisation) else None,
             },
             "base": _base(recipe.model),
             "parameters": job.classifier.model.count_params(),
@@ -222,7 +224,11 @@ def _plot_first_batch(job: Job) -> bytes:
     data = job.train_data
     batch = data.assemble(data.element(data.source(0), tf.constant(0, tf.int64)))
     pictures, labels = (values[:SAMPLE_BATCH].numpy() for values in (batch["x"], batch["y"]["class"]))
-    return plots.sample_batch(pictures, [_title(label, job.dataset.classes) for label in labels])
+    boxes = None
+    if "box" in batch["y"]:
+        box, weight = (batch["y"][name][:SAMPLE_BATCH].numpy() for name in ("box", "box_weight"))
+        boxes = np.where(weight[:, None] > 0, box, np.nan)
+    return plots.sample_batch(pictures, [_title(label, job.dataset.classes) for label in labels], boxes)
 
 
 def _title(label: np.ndarray, classes: tuple[str, ...]) -> str:
@@ -371,14 +377,14 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
         job.dataset.splits[split],
         source="the run's own",
         classes=job.dataset.classes,
-        label_smoothing=job.loaded.recipe.train.label_smoothing,
-        batch_size=job.loaded.recipe.train.batch_size,
+        recipe=job.loaded.recipe,
+        baseline=run.read_info()["data"].get("baseline"),
         talk=job.talk,
     )
     run.plots.mkdir(exist_ok=True)
     replace_file(run.plots / "curves.png", plots.learning_curves(rows, best_epoch=loop.state.best.epoch))
-    for name in ("confusion_matrix.png", "mistakes.png"):
-        replace_file(run.plots / name, (run.evaluation(split) / name).read_bytes())
+    for plot in sorted(run.evaluation(split).glob("*.png")):
+        replace_file(run.plots / plot.name, plot.read_bytes())
     final = {key: value for key, value in best.items() if key.startswith(("train_", "val_"))}
     stages = _best_of_stages(rows, job.best_metric)
     _say_if_an_earlier_stage_was_better(stages, job)

@@ -239,5 +239,5 @@ def test_what_is_no_table(
     assert "this row is no CSV (field larger than field limit" in fault(
         write_table("path,label\n" + "x" * 200_000), common
     )
-    monkeypatch.setattr("dlcli.data.csv_file.MAX_BYTES", 5)
+    monkeypatch.setattr("dlcli.data.table.MAX_BYTES", 5)
     assert "a table may have at most 5 bytes." in fault(write_table("path,label\n"), common)

@@ -14,6 +14,7 @@ from dlcli.data.images import (
     PicturePolicy,
     decode,
     hash_content,
+    read_header,
     read_picture,
     read_pictures,
     resize_pictures,
@@ -350,3 +351,71 @@ def test_a_damaged_policy_is_refused(key: str, value: Any) -> None:
         PicturePolicy.from_dict(damaged)
     with pytest.raises(InputError):
         PicturePolicy.from_dict({"image_size": [3, 4]})
+
+
+# Headers ------------------------------------------------------------------------------------------------------------
+
+
+def turned(image_format: str, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encode(photo(), image_format, exif=exif)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_header_tells_how_the_picture_will_be_turned(tmp_path: Path, image_format: str, orientation: int) -> None:
+    data = turned(image_format, orientation)
+    (tmp_path / "picture").write_bytes(data)
+    assert read_header(data) == read_header(tmp_path / "picture") == (64, 48, orientation)
+    assert decode(data).size == ((48, 64) if orientation >= 5 else (64, 48))
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 60000])
+def test_an_orientation_that_there_is_not_is_no_turn(orientation: int) -> None:
+    data = turned("PNG", orientation)
+    assert read_header(data) == (64, 48, 1)
+    assert decode(data).size == (64, 48)
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_a_header_without_exif(image_format: str) -> None:
+    assert read_header(encode(photo(), image_format)) == (64, 48, 1)
+
+
+def test_exif_after_the_pixels_counts_too() -> None:
+    data = turned("PNG", 6)
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    moved = data[:start] + data[end:-12] + data[start:end] + data[-12:]  # IEND is the last 12 bytes
+    assert moved.index(b"IDAT") < moved.index(b"eXIf")
+    assert read_header(moved) == (64, 48, 6)
+    assert decode(moved).size == (48, 64)
+    cut = data[:start] + data[end : len(data) // 2] + data[start:end]
+    assert read_header(cut) == (64, 48, 1)  # damage is told when it is decoded
+
+
+def test_pixels_behind_a_header_are_not_read() -> None:
+    assert read_header(png_header(3000, 2000)) == (3000, 2000, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"\xff\xd8\xff\xe0", "its JPEG header is damaged or incomplete"),
+        (png_header(20_000, 10_000), "too large: a picture may have at most 178,956,970 pixels"),
+        (png_header(40_000, 10_000), "too large: a picture may have at most 178,956,970 pixels"),
+    ],
+)
+def test_a_header_that_cannot_be_read(data: bytes, reason: str) -> None:
+    with pytest.raises(BadImage) as error:
+        read_header(data)
+    assert str(error.value) == reason
+
+
+def test_a_header_that_is_in_no_file(tmp_path: Path) -> None:
+    with pytest.raises(BadImage, match=r"^a folder, not a file$"):
+        read_header(tmp_path)
+    with pytest.raises(BadImage, match=r"^no such file$"):
+        read_header(tmp_path / "missing.png")

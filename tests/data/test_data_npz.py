@@ -362,7 +362,7 @@ def header(shape: tuple[int, ...], dtype: str = "|u1") -> bytes:
 
 def test_sizes_are_bounded_by_the_headers(tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path, x_train=X, y_train=Y)
-    monkeypatch.setattr("dlcli.data.npz._half_of_memory", lambda: X.nbytes + Y.nbytes - 1)
+    monkeypatch.setattr("dlcli.data.npz.half_of_memory", lambda: X.nbytes + Y.nbytes - 1)
     assert fault(path, common) == (
         "the arrays must fit into half of this machine's memory (1,119 bytes). Received 1,120 bytes: "
         "give a part of them, or picture files."

@@ -1,5 +1,6 @@
 """The sources on real data, where it is there."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcli.data.boxes import Several
 from dlcli.data.folder import read_folder
 from dlcli.data.keras_datasets import read_keras_dataset
 from dlcli.data.npz import read_npz
+from dlcli.data.voc import read_voc
 from dlcli.errors import InputError
 
 Common = dict[str, Any]
@@ -69,3 +72,47 @@ def test_photos_of_many_sizes(shared_data: Path, common: Common) -> None:
     loaded = dataset.splits["validation"].load(np.arange(40))
     assert loaded.shape == (40, 224, 224, 3)
     assert 60 < loaded.mean() < 180
+
+
+@pytest.mark.parametrize(
+    ("several", "counts"),
+    [
+        ("leave_out", {"train": 129, "validation": 18, "test": 37}),
+        ("largest", {"train": 140, "validation": 20, "test": 40}),
+    ],
+)
+def test_raccoons_in_voc(shared_data: Path, common: Common, several: Several, counts: dict[str, int]) -> None:
+    keys = {**common, "image_size": (96, 128), "resize": "pad"}
+    dataset = read_voc(
+        path=shared_data / "raccoon",
+        images=None,
+        annotations=None,
+        train_list=None,
+        validation_list=None,
+        test_list=None,
+        several=several,
+        on_bad_box="error",
+        on_bad_image="error",
+        **keys,
+    )
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == counts
+    assert dataset.classes == ("raccoon",)
+    if several == "leave_out":
+        reasons = Counter(item.reason for item in dataset.left_out)
+        assert sum(reasons.values()) == 16
+        assert set(reasons) == {"2 objects", "3 objects"}
+        assert dataset.warnings == ()
+    else:
+        assert dataset.warnings == ("16 pictures have several objects; the largest is learned (data.several).",)
+    split_of: dict[str, set[str]] = {}
+    copies = Counter(row["digest"] for row in dataset.split_rows())
+    for row in dataset.split_rows():
+        split_of.setdefault(row["digest"], set()).add(row["split"])
+    assert max(copies.values()) == 2  # the data has copies
+    assert all(len(splits) == 1 for splits in split_of.values())
+    for samples in dataset.splits.values():
+        relative = samples.relative_boxes()
+        assert relative is not None
+        assert not np.isnan(relative).any()
+        assert (relative[:, :2] < relative[:, 2:]).all()
+        assert samples.load(np.arange(4)).shape == (4, 96, 128, 3)

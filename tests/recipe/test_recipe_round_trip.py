@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import AfterValidator, StringConstraints
 
-from dlcli.recipe.classification import RANK, Classification
+from dlcli.recipe.classification import RANK
 from dlcli.recipe.explain import field_type
 from dlcli.recipe.faults import RecipeError, dotted
 from dlcli.recipe.fields import Section
-from dlcli.recipe.load import load
+from dlcli.recipe.load import TASKS, load
 from dlcli.recipe.model import NETWORKS_WITH
 from dlcli.recipe.schema_json import schema_text
 from dlcli.recipe.source import CONTROL, MAX_INTEGER
@@ -113,6 +113,15 @@ INPUT_KEYS = (
 def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     """Takes away what the rules between keys forbid."""
     data, model, train = values["data"], values["model"], values.get("train", {})
+    if values["task"] == "localisation":
+        for key in ("mixup", "cutmix"):
+            (values.get("augment") or {}).pop(key, None)
+        train.pop("adversarial", None)
+        if "train_list" not in data:
+            data.pop("validation_list", None)
+            data.pop("test_list", None)
+        elif data["train_list"] is None:
+            data["train_list"] = "train.txt"
     layout = data.get("layout", "image")
     if layout != "image":
         for key in ("image_size", "color_mode", "value_range"):
@@ -147,6 +156,14 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             (train.get("schedule", {}), "metric"),
         ):
             if section.get(key) == "val_robust_accuracy":
+                section[key] = "val_loss"
+    if values["task"] == "classification":
+        for section, key in (
+            (train, "best_metric"),
+            (train.get("early_stopping") or {}, "metric"),
+            (train.get("schedule", {}), "metric"),
+        ):
+            if str(section.get(key)).endswith(("_iou", "_localisation_accuracy")):
                 section[key] = "val_loss"
     if train.get("batch_size") == 1:
         augment.pop("mixup", None)
@@ -193,7 +210,7 @@ def is_below(low: Any, high: Any) -> bool:
     return not isinstance(low, str) and not isinstance(high, str) and low < high
 
 
-RECIPES = sections(Classification).map(keep_rules)
+RECIPES = st.one_of([sections(task) for task in TASKS.values()]).map(keep_rules)
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +252,7 @@ def test_the_json_schema_accepts_any_valid_recipe(values: dict[str, Any]) -> Non
 @REPEATABLE
 @given(values=RECIPES, data=st.data())
 def test_one_changed_key_is_refused_by_name(values: dict[str, Any], data: st.DataObject, file: Path) -> None:
-    path = data.draw(st.sampled_from([path for path, _ in items(Classification, values, ())]))
+    path = data.draw(st.sampled_from([path for path, _ in items(TASKS[values["task"]], values, ())]))
     *above, old = path
     position = data.draw(st.integers(0, len(old)))
     new = old[:position] + "q" + old[position:]
@@ -253,7 +270,7 @@ def test_one_changed_key_is_refused_by_name(values: dict[str, Any], data: st.Dat
 @REPEATABLE
 @given(values=RECIPES, data=st.data())
 def test_one_changed_value_is_refused_by_name(values: dict[str, Any], data: st.DataObject, file: Path) -> None:
-    path = data.draw(st.sampled_from([path for path, _ in items(Classification, values, ())]))
+    path = data.draw(st.sampled_from([path for path, _ in items(TASKS[values["task"]], values, ())]))
     at(values, path[:-1])[path[-1]] = {"no such": {}}
     file.write_text(to_yaml(values), encoding="utf-8")
     with pytest.raises(RecipeError) as caught:

@@ -1,0 +1,136 @@
+"""How well the object in a picture is found: the numbers of ``evaluation/<split>/`` that boxes add to those of classes.
+
+Boxes are xmin, ymin, xmax, ymax in the pixels of each picture, ``[n, 4]``; NaN where a sample has none, which then does
+not count.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+LOCALISED = 0.5  # intersection over union from which a box counts as right (ILSVRC, Russakovsky et al. 2015)
+THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))  # COCO's, from 0.5 to 0.95
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def intersection_over_union(a: Array, b: Array) -> npt.NDArray[np.float64]:
+    """Of boxes with their corners in order, ``[n]`` in [0, 1]: 0 for two without an area, NaN where one is missing."""
+    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0.0)
+    common = sides.prod(axis=1)
+    union = _areas(a) + _areas(b) - common
+    return np.where(union == 0, 0.0, common / np.where(union == 0, 1.0, union))
+
+
+def _areas(boxes: Array) -> Array:
+    areas: Array = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return areas
+
+
+def metrics(
+    labels: Array, probabilities: Array, true: Array, predicted: Array, sizes: Array, *, prefix: str = ""
+) -> dict[str, Any]:
+    """What boxes add to ``metrics.json``.
+
+    Args:
+        labels: int ``[n]``.
+        probabilities: ``[n, k]``.
+        true, predicted: boxes.
+        sizes: width and height of each picture ``[n, 2]``.
+        prefix: before every name, for a baseline.
+
+    Returns:
+        - ``mean_iou``, ``median_iou``: intersection over union with the true box;
+        - ``localisation_accuracy``: proportion with the right class and an IoU of at least 0.5, and
+          ``localisation_error``, 1 minus it (ILSVRC);
+        - ``top_5_localisation_accuracy``: the same with the class among the five likeliest, where there are more;
+        - ``box_accuracy``: proportion with an IoU of at least 0.5, whatever the class;
+        - ``localisation_accuracy_50_95``: the mean of the localisation accuracy over IoU thresholds from 0.5 to 0.95,
+          which are in ``localisation_curve`` as pairs of threshold and accuracy;
+        - ``centre_error``: mean distance between the boxes' centres, by the picture's diagonal;
+        - ``boxes``: samples that have one. Without any there is nothing else.
+    """
+    has_box = ~np.isnan(true).any(axis=1)
+    result: dict[str, Any] = {f"{prefix}boxes": int(has_box.sum())}
+    if not has_box.any():
+        return result
+    labels, probabilities, true, predicted, sizes = (
+        values[has_box] for values in (labels, probabilities, true, predicted, sizes)
+    )
+    iou = intersection_over_union(true, predicted)
+    is_right = probabilities.argmax(axis=1) == labels
+    curve = [[threshold, float(np.mean(is_right & (iou >= threshold)))] for threshold in THRESHOLDS]
+    found = {
+        "mean_iou": float(iou.mean()),
+        "median_iou": float(np.median(iou)),
+        "localisation_accuracy": curve[0][1],
+        "localisation_error": 1.0 - curve[0][1],
+        "box_accuracy": float(np.mean(iou >= LOCALISED)),
+        "localisation_accuracy_50_95": float(np.mean([accuracy for _, accuracy in curve])),
+        "centre_error": float(centre_distances(true, predicted, sizes).mean()),
+    }
+    if probabilities.shape[1] > 5:
+        likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
+        is_among = (likeliest == labels[:, None]).any(axis=1)
+        found["top_5_localisation_accuracy"] = float(np.mean(is_among & (iou >= LOCALISED)))
+    result |= {f"{prefix}{name}": value for name, value in found.items()}
+    result[f"{prefix}localisation_curve"] = curve
+    return result
+
+
+def centre_distances(true: Array, predicted: Array, sizes: Array) -> npt.NDArray[np.float64]:
+    """Between the centres of boxes, as proportions of the pictures' diagonals ``[n]``."""
+    between = (true[:, :2] + true[:, 2:] - predicted[:, :2] - predicted[:, 2:]) / 2
+    distances: npt.NDArray[np.float64] = np.linalg.norm(between, axis=1) / np.linalg.norm(sizes, axis=1)
+    return distances
+
+
+def per_class(
+    labels: Array, probabilities: Array, true: Array, predicted: Array, num_classes: int
+) -> list[dict[str, Any]]:
+    """For each class what boxes add to its row of ``per_class.csv``; None where it has no box here."""
+    iou = intersection_over_union(true, predicted)
+    is_right = probabilities.argmax(axis=1) == labels
+    rows: list[dict[str, Any]] = []
+    for label in range(num_classes):
+        own = (labels == label) & ~np.isnan(iou)
+        rows.append(
+            {
+                "mean_iou": float(iou[own].mean()) if own.any() else None,
+                "localisation_accuracy": float((is_right & (iou >= LOCALISED))[own].mean()) if own.any() else None,
+            }
+        )
+    return rows
+
+
+def predictions(true: Array, predicted: Array) -> list[dict[str, Any]]:
+    """For each sample what boxes add to its row of ``predictions.csv``: both, and their IoU; None where none is."""
+    iou = intersection_over_union(true, predicted)
+    return [
+        {
+            "iou": None if np.isnan(overlap) else float(f"{overlap:.6g}"),
+            **{
+                f"true_{name}": None if np.isnan(value) else float(f"{value:.6g}")
+                for name, value in zip(CORNERS, own, strict=True)
+            },
+            **{name: float(f"{value:.6g}") for name, value in zip(CORNERS, found, strict=True)},
+        }
+        for overlap, own, found in zip(iou, true, predicted, strict=True)
+    ]
+
+
+def best_median_worst(iou: Array, number: int) -> dict[str, Sequence[int]]:
+    """Positions of the samples with the highest, middle and lowest IoU, at most so many each; none twice."""
+    order = [int(i) for i in np.argsort(-iou, kind="stable") if not np.isnan(iou[i])]
+    number = min(number, len(order) // 3) or min(1, len(order))
+    middle = max(0, (len(order) - number) // 2)
+    parts = {"best": order[:number], "median": order[middle : middle + number], "worst": order[::-1][:number]}
+    taken: set[int] = set()
+    found: dict[str, Sequence[int]] = {}
+    for name, positions in parts.items():
+        found[name] = [position for position in positions if position not in taken]
+        taken |= set(positions)
+    return found

@@ -1,0 +1,77 @@
+"""The recipe of ``task: localisation``: what is in a picture, and the box around it."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from dlcli.recipe.augment import Augment
+from dlcli.recipe.boxes import LocalisationData
+from dlcli.recipe.fields import Count, PositiveNumber, Proportion, RunName, Section
+from dlcli.recipe.model import Convnet, ImageClassifier, rules_of_input
+from dlcli.recipe.train import Stage, Train
+
+
+class BoxHead(Section):
+    """The layers that say where the object is, on the network's last feature maps."""
+
+    channels: Count | None = 128
+    """Maps that a 1x1 convolution makes of the network's last ones before they are flattened; null: they are taken as
+    they are."""
+    dense: tuple[Count, ...] = (128,)
+    """Units of the dense layers between the maps and the box."""
+    dropout: Proportion = 0.0
+    """Proportion set to 0 in training after each dense layer."""
+    form: Literal["corners", "centre_size"] = "corners"
+    """What the four outputs in [0, 1] are: left, top, right and bottom, or the centre, width and height."""
+    per_class: bool = False
+    """Whether each class has outputs of its own; the class that is predicted then gives the box."""
+    loss: Literal["smooth_l1", "l2", "giou", "ciou"] = "smooth_l1"
+    """How a box's distance from the true one is measured: by its corners (smooth_l1, l2), or by their overlap."""
+    weight: PositiveNumber = 1.0
+    """Weight of the box's loss beside that of the class."""
+
+
+class LocalisationStage(Stage):
+    """A part of training with its own losses, optimizer state, schedule and patience."""
+
+    losses: Literal["both", "class", "box"] = "both"
+    """What is lowered; what only the other head needs is then frozen."""
+
+
+class LocalisationTrain(Train):
+    """How the model is trained."""
+
+    stages: tuple[LocalisationStage, ...] = ()
+    """Parts of training, one after another, each with its own epochs, rate and losses. Default: one."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.adversarial is not None:
+            yield "adversarial", "is for task: classification; remove it"
+
+
+class Localisation(Section):
+    """One label and one box for each picture."""
+
+    task: Literal["localisation"]
+    """What is learned."""
+    name: RunName | None = None
+    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    data: LocalisationData
+    """Where the samples come from."""
+    augment: Augment | None = None
+    """Random changes to training pictures, which boxes follow."""
+    model: ImageClassifier
+    """The network, which both heads share."""
+    box_head: BoxHead = BoxHead()
+    """The layers that say where the object is."""
+    train: LocalisationTrain = LocalisationTrain()
+    """How it is trained."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if isinstance(self.model, Convnet) and self.model.rank != 2:
+            yield "model.rank", f"must be 2, because the samples are pictures. Received {self.model.rank}."
+        if self.augment is not None:
+            for key in ("mixup", "cutmix"):
+                if getattr(self.augment, key) is not None:
+                    yield f"augment.{key}", "mixes two pictures, which have two boxes; remove it"
+        yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

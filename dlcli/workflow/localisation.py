@@ -1,0 +1,146 @@
+"""What localisation adds to evaluation: boxes in the pixels of the pictures, and the mean box beside the network's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.boxes import in_frames
+from dlcli.data.samples import Dataset, Samples
+from dlcli.evaluation import classification, localisation
+from dlcli.report import plots
+from dlcli.rundir import csv_text, now, replace_file, replace_json
+from dlcli.training.objective import Objective
+from dlcli.training.step import predict
+from dlcli.workflow.data import batches
+from dlcli.workflow.talk import Talk
+
+NUM_SHOWN = 8  # pictures each of the best, the median and the worst
+
+
+def baseline_of(dataset: Dataset) -> dict[str, Any]:
+    """The answer that needs no network: the mean box of the training split, rel_xyxy, and its most frequent class."""
+    train = dataset.splits["train"]
+    boxes = train.relative_boxes()
+    assert boxes is not None
+    has_box = ~np.isnan(boxes).any(axis=1)
+    mean = boxes[has_box].mean(axis=0, dtype=np.float64) if has_box.any() else np.array([0.0, 0.0, 1.0, 1.0])
+    return {"box": mean.tolist(), "class": int(np.bincount(train.labels).argmax())}
+
+
+def predict_boxes(
+    model: keras.Model, samples: Samples, *, batch_size: int, talk: Talk
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of all samples: logits, boxes as training sees them, probabilities, and the final boxes, rel_xyxy ``[n, 4]``."""
+    inside = [model.get_layer(name).output for name in ("logits", "boxes", "probabilities", "box")]
+    outputs = predict(
+        keras.Model(model.inputs[0], inside), batches(samples, batch_size=batch_size), progress=talk.evaluating
+    )
+    logits, raw, probabilities, boxes = outputs
+    return logits, raw, probabilities, boxes
+
+
+def evaluate_split(
+    folder: Path,
+    model: keras.Model,
+    samples: Samples,
+    *,
+    source: str,
+    classes: Sequence[str],
+    objective: Objective,
+    baseline: dict[str, Any],
+    batch_size: int,
+    talk: Talk,
+) -> dict[str, Any]:
+    """Evaluates on samples with boxes; writes metrics.json, per_class.csv, predictions.csv and three plots.
+
+    Args:
+        objective: of training, without class weights.
+        baseline: what :func:`baseline_of` gave of the training split; its results stand beside the network's.
+    """
+    logits, raw, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, talk=talk)
+    truth = samples.boxes
+    policy = samples.policy
+    own = samples.relative_boxes()
+    assert truth is not None
+    assert policy is not None
+    assert own is not None
+    metrics = classification.metrics(
+        samples.labels, probabilities, classes, loss=_loss(objective, logits, raw, samples.labels, own)
+    )
+    sizes = np.array([[frame.width, frame.height] for frame in truth.frames])
+    boxes = in_frames(relative, truth.frames, policy)
+    metrics |= localisation.metrics(samples.labels, probabilities, truth.corners, boxes, sizes)
+    metrics |= _of_baseline(baseline, samples, sizes, len(classes))
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    per_class = [
+        row | more
+        for row, more in zip(
+            classification.per_class(samples.labels, probabilities, classes),
+            localisation.per_class(samples.labels, probabilities, truth.corners, boxes, len(classes)),
+            strict=True,
+        )
+    ]
+    predictions = [
+        row | more
+        for row, more in zip(
+            classification.predictions(samples.names, samples.labels, probabilities, classes),
+            localisation.predictions(truth.corners, boxes),
+            strict=True,
+        )
+    ]
+    for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
+        replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    replace_file(folder / "confusion_matrix.png", plots.confusion_matrix(metrics["confusion_matrix"], classes))
+    iou = localisation.intersection_over_union(truth.corners, boxes)
+    replace_file(folder / "boxes.png", _plot_boxes(samples, own, relative, iou, probabilities, classes))
+    if "localisation_curve" in metrics:
+        curves = {"network": metrics["localisation_curve"], "mean box": metrics["baseline_localisation_curve"]}
+        replace_file(folder / "iou_curve.png", plots.localisation_curves(curves))
+    return metrics
+
+
+def _loss(objective: Objective, logits: np.ndarray, raw: np.ndarray, labels: np.ndarray, boxes: np.ndarray) -> float:
+    has_box = ~np.isnan(boxes).any(axis=1)
+    y = {
+        "class": tf.constant(labels),
+        "box": tf.constant(np.where(has_box[:, None], boxes, 0.0), tf.float32),
+        "box_weight": tf.constant(has_box, tf.float32),
+    }
+    batch = {"y": y, "weight": tf.ones(len(labels))}
+    losses = objective.loss([tf.constant(logits), tf.constant(raw)], batch).numpy()
+    return float(np.mean(losses, dtype=np.float64))
+
+
+def _of_baseline(baseline: dict[str, Any], samples: Samples, sizes: np.ndarray, num_classes: int) -> dict[str, Any]:
+    truth, policy = samples.boxes, samples.policy
+    assert truth is not None
+    assert policy is not None
+    always = np.tile(np.array(baseline["box"]), (len(samples), 1))
+    certain = np.tile(np.eye(num_classes)[baseline["class"]], (len(samples), 1))
+    boxes = in_frames(always, truth.frames, policy)
+    return localisation.metrics(samples.labels, certain, truth.corners, boxes, sizes, prefix="baseline_")
+
+
+def _plot_boxes(
+    samples: Samples,
+    true: np.ndarray,
+    predicted: np.ndarray,
+    iou: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+) -> bytes:
+    """The best, median and worst pictures, as the network sees them, with both boxes."""
+    chosen = [(part, i) for part, index in localisation.best_median_worst(iou, NUM_SHOWN).items() for i in index]
+    index = np.array([i for _, i in chosen], np.int64)
+    return plots.boxes(
+        samples.load(index) if len(index) else np.zeros((0, *samples.shape), np.uint8),
+        true=true[index],
+        predicted=predicted[index],
+        titles=[f"{part}: {iou[i]:.2f}" for part, i in chosen],
+        names=[f"{classes[probabilities[i].argmax()]}: {samples.names[i]}" for _, i in chosen],
+    )
