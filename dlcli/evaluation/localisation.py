@@ -30,9 +30,7 @@ def _areas(boxes: Array) -> Array:
     return areas
 
 
-def metrics(
-    labels: Array, probabilities: Array, true: Array, predicted: Array, sizes: Array, *, prefix: str = ""
-) -> dict[str, Any]:
+def metrics(labels: Array, probabilities: Array, true: Array, predicted: Array, sizes: Array) -> dict[str, Any]:
     """What boxes add to ``metrics.json``.
 
     Args:
@@ -40,7 +38,6 @@ def metrics(
         probabilities: ``[n, k]``.
         true, predicted: boxes.
         sizes: width and height of each picture ``[n, 2]``.
-        prefix: before every name, for a baseline.
 
     Returns:
         - ``mean_iou``, ``median_iou``: intersection over union with the true box;
@@ -54,7 +51,7 @@ def metrics(
         - ``boxes``: samples that have one. Without any there is nothing else.
     """
     has_box = ~np.isnan(true).any(axis=1)
-    result: dict[str, Any] = {f"{prefix}boxes": int(has_box.sum())}
+    result: dict[str, Any] = {"boxes": int(has_box.sum())}
     if not has_box.any():
         return result
     labels, probabilities, true, predicted, sizes = (
@@ -63,7 +60,7 @@ def metrics(
     iou = intersection_over_union(true, predicted)
     is_right = probabilities.argmax(axis=1) == labels
     curve = [[threshold, float(np.mean(is_right & (iou >= threshold)))] for threshold in THRESHOLDS]
-    found = {
+    result |= {
         "mean_iou": float(iou.mean()),
         "median_iou": float(np.median(iou)),
         "localisation_accuracy": curve[0][1],
@@ -75,9 +72,8 @@ def metrics(
     if probabilities.shape[1] > 5:
         likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
         is_among = (likeliest == labels[:, None]).any(axis=1)
-        found["top_5_localisation_accuracy"] = float(np.mean(is_among & (iou >= LOCALISED)))
-    result |= {f"{prefix}{name}": value for name, value in found.items()}
-    result[f"{prefix}localisation_curve"] = curve
+        result["top_5_localisation_accuracy"] = float(np.mean(is_among & (iou >= LOCALISED)))
+    result["localisation_curve"] = curve
     return result
 
 

@@ -99,7 +99,10 @@ def evaluate_split(
     iou = localisation.intersection_over_union(truth.corners, boxes)
     replace_file(folder / "boxes.png", _plot_boxes(samples, own, relative, iou, probabilities, classes))
     if "localisation_curve" in metrics:
-        curves = {"network": metrics["localisation_curve"], "mean box": metrics["baseline_localisation_curve"]}
+        curves = {
+            "network": metrics["localisation_curve"],
+            "mean box": metrics["baseline"]["localisation_curve"],
+        }
         replace_file(folder / "iou_curve.png", plots.localisation_curves(curves))
     return metrics
 
@@ -123,7 +126,9 @@ def _of_baseline(baseline: dict[str, Any], samples: Samples, sizes: np.ndarray, 
     always = np.tile(np.array(baseline["box"]), (len(samples), 1))
     certain = np.tile(np.eye(num_classes)[baseline["class"]], (len(samples), 1))
     boxes = in_frames(always, truth.frames, policy)
-    return localisation.metrics(samples.labels, certain, truth.corners, boxes, sizes, prefix="baseline_")
+    found = localisation.metrics(samples.labels, certain, truth.corners, boxes, sizes)
+    shown = {f"baseline_{name}": found[name] for name in ("mean_iou", "localisation_accuracy") if name in found}
+    return shown | {"baseline": found}
 
 
 def _plot_boxes(
