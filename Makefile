@@ -39,6 +39,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/networks.py
 	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/attack.py
+	$(BIN)/python benchmarks/localisation.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -41,11 +41,18 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     help="An argument of the network: alpha, depth_multiplier, minimalistic.",
 )
 @click.option(
+    "--task",
+    type=click.Choice(["classification", "localisation"]),
+    default="classification",
+    show_default=True,
+    help="What the new head is for: classes, or classes and a box.",
+)
+@click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="PATH",
     help="A folder for each class, a .csv or an .npz. Default: this folder, if it holds class folders, else the "
-    "bundled digits.",
+    "bundled digits. With boxes: a folder of Pascal VOC, a .json of COCO, a .csv or an .npz; default: drawn shapes.",
 )
 @click.option(
     "--weights",
@@ -61,25 +68,26 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.option(
     "--image-size", metavar="N|HxW", help="Size of the pictures. Default: the one that the base was trained on."
 )
-@click.option("--epochs", metavar="N", help="Epochs of the head, the base frozen. Default: 40.")
-@click.option("--learning-rate", metavar="R", help="First rate of the head's stage. Default: 0.003.")
+@click.option("--epochs", metavar="N", help="Epochs of the head, the base frozen. Default: 40; with boxes 15.")
+@click.option("--learning-rate", metavar="R", help="First rate of the head's stage. Default: 0.003; with boxes 0.001.")
 @click.option(
     "--unfreeze",
     metavar="N|STAGE|all|none",
-    default="last_stage",
-    show_default=True,
     help="What of the base is fine-tuned then: its deepest N layers that have weights, a stage such as stage4 and what "
-    "follows, all, or none.",
+    "follows, all, or none. Default: last_stage; with boxes all.",
 )
-@click.option("--fine-tune-epochs", metavar="N", help="Epochs of fine-tuning; 0 for none. Default: 5.")
-@click.option("--fine-tune-learning-rate", metavar="R", help="First rate of fine-tuning. Default: 0.00001.")
+@click.option("--fine-tune-epochs", metavar="N", help="Epochs of fine-tuning; 0 for none. Default: 5; with boxes 30.")
+@click.option(
+    "--fine-tune-learning-rate", metavar="R", help="First rate of fine-tuning. Default: 0.00001; with boxes 0.0003."
+)
 @click.option(
     "--rate-decay", metavar="F", help="In fine-tuning, each stage of the base has F times the next one's rate."
 )
 @click.option(
     "--augment",
     type=click.Choice(AUGMENTS),
-    help="Random changes to the pictures in fine-tuning. Default: light; for the bundled digits none.",
+    help="Random changes to the pictures in fine-tuning, with boxes in both stages. Default: light; for the bundled "
+    "digits none.",
 )
 @click.option(
     "--top",
@@ -103,6 +111,7 @@ def transfer(base: str, **options: Any) -> None:
       dlcli transfer --base vgg16 --weights vgg16_notop.h5 --data photos/ --head 256 --dropout 0.5
       dlcli transfer --base run:flowers --data other_flowers/
       dlcli transfer --base resnet50 --top imagenet
+      dlcli transfer --base mobilenetv2 --task localisation --data voc/
 
     Stage 1 trains the head on the frozen base, whose features are computed once and kept in RUNS/.features. Stage 2
     trains the deepest layers too, at a low rate; batch normalisation stays as it is. The run's config.yaml is a recipe
@@ -177,10 +186,13 @@ def _find_base(base: str, options: dict[str, Any]) -> Any:
 
 def _find_data(options: dict[str, Any], base: Any) -> tuple[dict[str, Any], str]:
     """The ``data`` section, and what to say about it first."""
-    from dlcli.recipe.transfer import data_section, digits_section, has_class_folders
+    from dlcli.recipe.transfer import boxes_section, data_section, digits_section, has_class_folders
 
-    if options["data"] is not None:
-        path = options["data"].expanduser()
+    path = None if options["data"] is None else options["data"].expanduser()
+    if options["task"] == "localisation":
+        where = "drawn shapes (--data PATH for others)" if path is None else str(path)
+        return boxes_section(path, base), f"data: {where}"
+    if path is not None:
         return data_section(path, base), f"data: {path}"
     here = Path()
     if has_class_folders(here):
@@ -194,9 +206,12 @@ def _find_data(options: dict[str, Any], base: Any) -> tuple[dict[str, Any], str]
 
 def _plan(options: dict[str, Any], *, is_digits: bool) -> Any:
     from dlcli.errors import InputError
-    from dlcli.recipe.transfer import Plan
+    from dlcli.recipe.transfer import BOX_FINE_TUNE_EPOCHS, Plan
 
-    head, unfreeze, epochs = options["head"], options["unfreeze"], options["fine_tune_epochs"] or "5"
+    has_boxes = options["task"] == "localisation"
+    head = options["head"]
+    unfreeze = options["unfreeze"] or ("all" if has_boxes else "last_stage")
+    epochs = options["fine_tune_epochs"] or (str(BOX_FINE_TUNE_EPOCHS) if has_boxes else "5")
     if head != "linear" and re.fullmatch(r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*", head) is None:
         raise InputError(f"--head {head}: expected linear, or the units of dense layers, such as 256 or 512,128.")
     if re.fullmatch(r"[1-9][0-9]{0,5}|last_stage|stage[1-9][0-9]?|all|none", unfreeze) is None:
@@ -208,6 +223,7 @@ def _plan(options: dict[str, Any], *, is_digits: bool) -> Any:
         augment=options["augment"] or ("none" if is_digits else "light"),
         unfreeze=int(unfreeze) if unfreeze.isdigit() else unfreeze,
         fine_tune_epochs=int(epochs),
+        has_boxes=has_boxes,
     )
 
 
@@ -272,7 +288,8 @@ def _show(result: dict[str, Any]) -> None:
     if len(classes) <= MAX_MATRIX:
         click.echo(f"confusion matrix of {split} (rows: the label; columns: predicted)")
         write_matrix(read_json(run.evaluation(split) / "metrics.json")["confusion_matrix"], classes)
-    click.echo(f"mistakes: {run.plots / 'mistakes.png'}")
+    name = "mistakes.png" if (run.plots / "mistakes.png").exists() else "boxes.png"
+    click.echo(f"{name.removesuffix('.png')}: {run.plots / name}")
 
 
 _OF_TOP = (

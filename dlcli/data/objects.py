@@ -152,7 +152,7 @@ def choose_objects(pictures: Sequence[Annotated], *, folder: Path, several: Seve
         bad += wrong
         taken = choose(sound, several)
         if taken is None:
-            reason = f"{len(sound)} objects" if sound else "no sound box" if objects else "no object"
+            reason = f"several objects: {len(sound)}" if sound else "no sound box" if objects else "no object"
             left_out.append(LeftOut(picture.name, reason))
             continue
         num_several += len(sound) > 1

@@ -34,6 +34,8 @@ SPLITS = ("train", "validation", "val", "test")
 RARE = 0.05  # proportion of the pictures
 HEAD_EPOCHS = 40
 HEAD_RATE = 3e-3
+BOX_EPOCHS, BOX_RATE = 15, 1e-3  # of both heads, with boxes
+BOX_FINE_TUNE_EPOCHS, BOX_FINE_TUNE_RATE = 30, 3e-4  # of all of the network
 L2 = 0.03  # of the head: with the few samples that transfer is for, a head without it overfits at once
 
 
@@ -83,6 +85,7 @@ class Plan:
     augment: str = "light"
     unfreeze: str | int = "last_stage"
     fine_tune_epochs: int = 5
+    has_boxes: bool = False
 
 
 def transfer_recipe(
@@ -103,25 +106,29 @@ def transfer_recipe(
         model["dense"] = plan.dense
     stages: list[dict[str, Any]] = [{"name": "head", "epochs": HEAD_EPOCHS, "trainable": "head", "augment": False}]
     is_tuned = plan.unfreeze != "none" and plan.fine_tune_epochs > 0
+    if plan.has_boxes:
+        stages[0] |= {"epochs": BOX_EPOCHS, "augment": True}  # with few boxes the head learns them by heart
     if is_tuned:
         stages.append(
             {
                 "name": "fine_tune",
                 "epochs": plan.fine_tune_epochs,
-                "learning_rate": 1e-5,
+                "learning_rate": BOX_FINE_TUNE_RATE if plan.has_boxes else 1e-5,
                 "trainable": _trainable(plan),
             }
         )
-    values: dict[str, Any] = {"task": "classification", "name": f"transfer_{base.name}", "data": data}
-    if is_tuned and AUGMENTS[plan.augment]:
+    task, name = ("localisation", "localise") if plan.has_boxes else ("classification", "transfer")
+    values: dict[str, Any] = {"task": task, "name": f"{name}_{base.name}", "data": data}
+    if (is_tuned or plan.has_boxes) and AUGMENTS[plan.augment]:
         values["augment"] = AUGMENTS[plan.augment]
-    values |= {
-        "model": model,
-        "train": {
-            "optimizer": {"kind": "adam", "learning_rate": HEAD_RATE},
-            "schedule": {"kind": "cosine"},
-            "stages": tuple(stages),
-        },
+    values["model"] = model
+    if plan.has_boxes:
+        values["box_head"] = {"dropout": 0.3, "loss": "giou"}
+    values["train"] = {
+        **({"batch_size": 16} if plan.has_boxes else {}),
+        "optimizer": {"kind": "adam", "learning_rate": BOX_RATE if plan.has_boxes else HEAD_RATE},
+        "schedule": {"kind": "cosine"},
+        "stages": tuple(stages),
     }
     return _loaded(values, overrides, command)
 
@@ -186,6 +193,26 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
     if path.suffix == ".npz":
         return {"kind": "npz", **common}
     raise InputError(f"--data {path}: expected a folder of class folders, a .csv or an .npz.")
+
+
+def boxes_section(path: Path | None, base: Base) -> dict[str, Any]:
+    """The ``data`` section for a folder of Pascal VOC, a .json of COCO, a .csv or an .npz; for None drawn shapes.
+
+    Raises:
+        InputError: there is nothing there, or something else.
+    """
+    kinds = {".json": "coco", ".csv": "csv", ".npz": "npz"}
+    color_mode = "rgb" if base.channels == 3 else "grayscale"
+    if path is None:
+        size = base.size if base.model["kind"] == "saved" else (DIGITS_SIDE, DIGITS_SIDE)
+        return {"kind": "shapes", "image_size": size, "color_mode": color_mode}
+    if not path.exists():
+        raise InputError(f"--data {path}: no such file or folder.")
+    if not path.is_dir() and path.suffix not in kinds:
+        raise InputError(f"--data {path}: expected a folder of Pascal VOC, a .json of COCO, a .csv or an .npz.")
+    kind = "voc" if path.is_dir() else kinds[path.suffix]
+    section = {"kind": kind, "path": os.path.abspath(path), "image_size": base.size, "color_mode": color_mode}
+    return section | ({} if kind == "npz" else {"on_bad_image": "skip"})
 
 
 def digits_section(base: Base) -> dict[str, Any]:

@@ -43,7 +43,7 @@ LINE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#00000
 
 
 def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None) -> bytes:
-    """Loss, accuracy and learning rate over the epochs.
+    """Loss, accuracy, with boxes their IoU, and learning rate over the epochs.
 
     Args:
         rows: of metrics.csv, at least one; numbers or their texts; empty where there is no validation. Values that are
@@ -55,13 +55,16 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None
     epochs = [int(row["epoch"]) for row in rows]
     stages = _stages(rows)
     with style():
-        figure = new_figure(9.0, 5.4)
+        titles = {"loss": "Loss", "accuracy": "Accuracy"}
+        if "train_iou" in rows[0]:
+            titles["iou"] = "Intersection over union"
+        figure = new_figure(4.5 * len(titles), 5.4)
         figure.set_layout_engine("constrained")
-        grid = figure.add_gridspec(2, 2, height_ratios=[3, 1])
-        loss, accuracy = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+        grid = figure.add_gridspec(2, len(titles), height_ratios=[3, 1])
+        upper = [figure.add_subplot(grid[0, column]) for column in range(len(titles))]
         rate = figure.add_subplot(grid[1, :])
-        for axes, metric in ((loss, "loss"), (accuracy, "accuracy")):
-            axes.set_title(metric.capitalize())
+        for axes, (metric, title) in zip(upper, titles.items(), strict=True):
+            axes.set_title(title)
             _curve(axes, epochs, rows, f"train_{metric}", label="training", color=BLUE)
             _curve(axes, epochs, rows, f"val_{metric}", label="validation", color=VERMILION)
         _curve(rate, epochs, rows, "learning_rate", label="learning rate", color=GREEN)
@@ -69,7 +72,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None
         rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         rate.yaxis.set_major_locator(MaxNLocator(4))
         rate.set_ylim(bottom=0)
-        for axes in (loss, accuracy, rate):
+        for axes in (*upper, rate):
             axes.set_xlabel("epoch")
             axes.grid(True)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -90,7 +93,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None
                     ha="center",
                     color=GREY,
                 )
-        handles, labels = loss.get_legend_handles_labels()
+        handles, labels = upper[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
         return png(figure)
 

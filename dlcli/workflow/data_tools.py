@@ -127,7 +127,10 @@ def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -
         yield Finding("suffix", True, text, tuple(wrong))
 
 
-USUAL = ("hidden", "no picture by its suffix", "listed again", "not one of", "a link back", "outside")
+USUAL = (
+    *("hidden", "no picture by its suffix", "listed again", "not one of", "a link back", "outside", "excluded"),
+    *("no object", "no sound box", "no annotation", "several objects"),
+)
 """How reasons begin for which something is left out that is no bad picture."""
 
 

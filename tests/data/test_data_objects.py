@@ -80,7 +80,7 @@ def test_one_object_of_each_picture(folder: Path) -> None:
 
     alone = choose(folder, *pictures, several="leave_out")
     assert [taken.name for taken in alone.pictures] == ["0.png", "3.png"]
-    assert [item.reason for item in alone.left_out] == ["no object", "2 objects", "3 objects"]
+    assert [item.reason for item in alone.left_out] == ["no object", "several objects: 2", "several objects: 3"]
     assert alone.warnings == ()
 
 

@@ -100,7 +100,7 @@ def test_raccoons_in_voc(shared_data: Path, common: Common, several: Several, co
     if several == "leave_out":
         reasons = Counter(item.reason for item in dataset.left_out)
         assert sum(reasons.values()) == 16
-        assert set(reasons) == {"2 objects", "3 objects"}
+        assert set(reasons) == {"several objects: 2", "several objects: 3"}
         assert dataset.warnings == ()
     else:
         assert dataset.warnings == ("16 pictures have several objects; the largest is learned (data.several).",)

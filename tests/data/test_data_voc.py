@@ -85,7 +85,7 @@ def test_an_annotation_for_each_picture(tmp_path: Path, save: Callable[..., Path
     assert dataset.warnings == ("1 picture has several objects; the largest is learned (data.several).",)
     assert left_out(dataset) == {"images/c.png": "no object"}
     assert read(tmp_path, common, several="first").classes == ("cat", "dog")
-    assert left_out(read(tmp_path, common, several="leave_out"))["images/b.png"] == "2 objects"
+    assert left_out(read(tmp_path, common, several="leave_out"))["images/b.png"] == "several objects: 2"
 
 
 @pytest.mark.parametrize(

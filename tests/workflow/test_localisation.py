@@ -1,0 +1,227 @@
+"""Localisation from end to end: training in stages, exact resume, evaluation, prediction, and what is refused."""
+
+import csv
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+from PIL import Image
+from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+
+from dlcli.data.images import PicturePolicy
+from dlcli.data.shapes import read_shapes
+from dlcli.evaluation.localisation import intersection_over_union
+from dlcli.rundir import read_csv
+
+RECIPE = """\
+task: localisation
+data: {kind: shapes, num_samples: 160, image_size: [32, 32]}
+augment: {horizontal_flip: true, width_shift_range: 0.1}
+model: {kind: convnet, blocks: [{filters: 8, batch_norm: true}, {filters: 16, batch_norm: true}], pooling: max}
+box_head: {channels: 8, dense: [16], dropout: 0.1}
+train:
+  batch_size: 16
+  gradient_accumulation: 2
+  optimizer: {kind: adam, learning_rate: 0.005}
+  checkpoint: {steps: 3}
+  stages:
+    - {name: class, epochs: 1, losses: class}
+    - {name: box, epochs: 2, trainable: head, losses: box, augment: false}
+    - {name: both, epochs: 3}
+"""
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class KillAt:
+    call: int
+
+    def __call__(self) -> None:
+        processes.without_plots()
+        processes.KillAtCall(("dlcli.training.checkpoint.save",), self.call)()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the run shapes."""
+    folder: Path = tmp_path_factory.mktemp("localisation")
+    (folder / "shapes.yaml").write_text(RECIPE)
+    processes.run("train", "shapes.yaml", folder=folder).expect(0)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "x")
+    return tmp_path / "x"
+
+
+def run(*arguments: object, folder: Path, status: int = 0) -> Any:
+    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
+
+
+def test_a_run_holds_what_its_boxes_need(made: Path) -> None:
+    made_run = made / "runs" / "shapes"
+    rows = read_csv(made_run / "metrics.csv")
+    assert [row["stage"] for row in rows] == ["class", "box", "box", "both", "both", "both"]
+    assert {"train_iou", "val_iou", "train_localisation_accuracy", "val_localisation_accuracy"} <= rows[0].keys()
+    assert float(rows[-1]["train_iou"]) > float(rows[0]["train_iou"]) + 0.03
+    assert list(read_csv(made_run / "split.csv")[0])[-4:] == list(CORNERS)
+    for name in ("batch.png", "boxes.png", "iou_curve.png", "curves.png", "confusion_matrix.png"):
+        with Image.open(made_run / "plots" / name) as picture:
+            assert picture.size[0] > 100
+    info = json.loads((made_run / "run.json").read_text())
+    assert len(info["data"]["baseline"]["box"]) == 4
+    assert info["final"]["test_baseline_mean_iou"] > 0
+
+
+def test_the_numbers_are_those_of_the_model_file_in_plain_keras(made: Path) -> None:
+    made_run = made / "runs" / "shapes"
+    model = keras.saving.load_model(made_run / "model.keras")
+    policy: Any = {"image_size": (32, 32), "color_mode": None, "resize": "stretch", "interpolation": "bilinear"}
+    common = {"antialias": True, "validation": None, "test": None, "split_seed": 0, "limit": None}
+    samples = read_shapes(num_samples=160, seed=0, **policy, **common, allow_leakage=False).splits["test"]
+    outputs = model.predict(samples.load(np.arange(len(samples))).astype(np.float32), verbose=0)
+    assert set(outputs) == {"probabilities", "box"}
+    assert samples.boxes is not None
+    iou = intersection_over_union(samples.boxes.corners, outputs["box"] * 32.0)
+    metrics = json.loads((made_run / "evaluation" / "test" / "metrics.json").read_text())
+    assert metrics["mean_iou"] == pytest.approx(iou.mean(), abs=1e-4)
+    is_right = outputs["probabilities"].argmax(1) == samples.labels
+    assert metrics["localisation_accuracy"] == pytest.approx((is_right & (iou >= 0.5)).mean())
+    predictions = read_csv(made_run / "evaluation" / "test" / "predictions.csv")
+    np.testing.assert_allclose([float(row["iou"]) for row in predictions], iou, atol=1e-3)
+    true = [[float(row[f"true_{name}"]) for name in CORNERS] for row in predictions]
+    np.testing.assert_allclose(true, samples.boxes.corners)
+    found = [[float(row[name]) for name in CORNERS] for row in predictions]
+    np.testing.assert_allclose(found, outputs["box"] * 32.0, atol=1e-2)
+
+
+@pytest.mark.parametrize("call", [2, 7, 11])
+def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path, call: int) -> None:
+    processes.run("train", "shapes.yaml", "--name", "killed", folder=folder, prepare=KillAt(call))
+    run("train", "--resume", "killed", folder=folder)
+    mine, theirs = (outcome(folder / "runs" / name) for name in ("killed", "shapes"))
+    for one in (mine, theirs):
+        del one["config"], one["config.yaml"]
+    assert_same(theirs, mine)
+
+
+def write_photos(folder: Path) -> None:
+    """Photos with one object each, as Pascal VOC, COCO and CSV, and turned copies."""
+    policy: Any = {"image_size": (48, 64), "color_mode": None, "resize": "stretch", "interpolation": "bilinear"}
+    common = {"antialias": True, "validation": 0.0, "test": 0.0, "split_seed": 0, "limit": None}
+    samples = read_shapes(num_samples=12, seed=1, **policy, **common, allow_leakage=False).splits["train"]
+    classes = ("circle", "cross", "square", "triangle")
+    pixels = samples.load(np.arange(12))
+    assert samples.boxes is not None
+    (folder / "photos" / "images").mkdir(parents=True)
+    (folder / "photos" / "annotations").mkdir()
+    rows, images, objects = [], [], []
+    for i, (picture, label, corners) in enumerate(zip(pixels, samples.labels, samples.boxes.corners, strict=True)):
+        name = f"{i:02d}.png"
+        Image.fromarray(picture).save(folder / "photos" / "images" / name)
+        box = dict(zip(CORNERS, map(int, corners), strict=True))
+        tags = "".join(f"<{key}>{value}</{key}>" for key, value in box.items())
+        (folder / "photos" / "annotations" / f"{i:02d}.xml").write_text(
+            f"<annotation><filename>{name}</filename><size><width>64</width><height>48</height></size>"
+            f"<object><name>{classes[label]}</name><bndbox>{tags}</bndbox></object></annotation>"
+        )
+        rows.append([f"images/{name}", classes[label], *box.values()])
+        images.append({"id": i, "file_name": name, "width": 64, "height": 48})
+        x1, y1, x2, y2 = box.values()
+        bbox = [x1, y1, x2 - x1, y2 - y1]
+        objects.append({"id": i, "image_id": i, "category_id": int(label), "bbox": bbox})
+    with open(folder / "photos" / "boxes.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", *CORNERS], *rows])
+    categories = [{"id": i, "name": name} for i, name in enumerate(classes)]
+    (folder / "photos" / "boxes.json").write_text(
+        json.dumps({"images": images, "annotations": objects, "categories": categories})
+    )
+
+
+def test_other_data_of_every_kind_give_the_same_numbers(folder: Path) -> None:
+    write_photos(folder)
+    found = [
+        json.loads(run("evaluate", "shapes", "--data", f"photos{name}", "--json", folder=folder).stdout)
+        for name in ("", "/boxes.json", "/boxes.csv")
+    ]
+    assert [result["samples"] for result in found] == [12] * 3
+    for result in found[1:]:
+        assert result["mean_iou"] == pytest.approx(found[0]["mean_iou"])
+    assert {"baseline_mean_iou", "baseline_localisation_accuracy"} <= found[0].keys()
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_predicted_boxes_are_in_pixels_of_the_upright_picture(folder: Path, resize: str) -> None:
+    write_photos(folder)
+    run_folder = folder / "runs" / "shapes"
+    info = json.loads((run_folder / "run.json").read_text())
+    info["data"]["pictures"]["resize"] = resize
+    (run_folder / "run.json").write_text(json.dumps(info))
+    upright = folder / "photos" / "images" / "00.png"
+    with Image.open(upright) as picture:
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned by 90 degrees to the right
+        picture.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.png", exif=exif)
+    paths = ("photos/images/00.png", "turned.png")
+    output = run("predict", "shapes", *paths, "--json", "--output", "o.csv", "--draw", "drawn", folder=folder)
+    first, second = json.loads(output.stdout)["predictions"]
+    assert first["box"] == second["box"]
+    policy = PicturePolicy.from_dict(info["data"]["pictures"])
+    from dlcli.data.images import read_picture
+
+    model = keras.saving.load_model(run_folder / "model.keras")
+    relative = model.predict(read_picture(upright, policy=policy)[None].astype(np.float32), verbose=0)["box"][0]
+    scale = {"stretch": (64, 48), "crop": (48, 48), "pad": (64, 64)}[resize]
+    left, top = {"stretch": (0, 0), "crop": (8, 0), "pad": (0, -8)}[resize]
+    expected = relative * np.array(scale * 2) + np.array([left, top] * 2)
+    np.testing.assert_allclose(first["box"], expected.clip(0, [64, 48, 64, 48]), atol=0.51 if resize == "pad" else 0.02)
+    rows = read_csv(folder / "o.csv")
+    assert [float(rows[0][name]) for name in CORNERS] == first["box"]
+    with Image.open(folder / "drawn" / "turned.png") as drawn:
+        assert drawn.size == (64, 48)
+
+
+def test_boxes_are_shown_and_other_commands_know_them(folder: Path) -> None:
+    processes.run("data", "preview", "shapes.yaml", "--output", "preview.png", folder=folder).expect(0)
+    assert (folder / "preview.png").exists()
+    assert "box_outputs" in run("summary", "shapes", folder=folder).stdout
+    refused = run("attack", "shapes", "--fgsm", folder=folder, status=2)
+    assert "has a box head: attacks are for classifiers" in refused.stderr
+    write_photos(folder)
+    refused = run("predict", "shapes", "photos/images", "--draw", "photos", folder=folder, status=2)
+    assert refused.stderr.splitlines()[-1] == "--draw photos: is there already, and is no empty folder. Name another."
+
+
+def test_a_box_that_changed_is_told_of(folder: Path) -> None:
+    write_photos(folder)
+    recipe = RECIPE.replace("{kind: shapes, num_samples: 160, ", "{kind: voc, path: photos, test: 0, ")
+    (folder / "voc.yaml").write_text(recipe)
+    run("train", "voc.yaml", folder=folder)
+    annotation = folder / "photos" / "annotations" / "03.xml"
+    annotation.write_text(annotation.read_text().replace("<xmin>", "<xmin>1"))
+    refused = run("evaluate", "voc", folder=folder, status=2)
+    assert "1 sample with another box (images/03.png)" in refused.stderr
+
+
+def test_transfer_with_a_box_head(folder: Path) -> None:
+    (folder / "plain.yaml").write_text(
+        "task: classification\ndata: {kind: digits, image_size: [32, 32], color_mode: rgb, limit: 40}\n"
+        "model: {kind: convnet, blocks: [{filters: 8}, {filters: 8}]}\ntrain: {epochs: 1}\n"
+    )
+    run("train", "plain.yaml", folder=folder)
+    options = ("--epochs", 1, "--fine-tune-epochs", 1, "--set", "data.num_samples=60", "--json")
+    done = run("transfer", "--base", "run:plain", "--task", "localisation", *options, folder=folder)
+    result = json.loads(done.stdout)
+    assert result["run"] == "runs/localise_plain"
+    assert result["task"] == "localisation"
+    assert {"test_mean_iou", "test_baseline_mean_iou"} <= result["final"].keys()
+    refused = run("transfer", "--base", "run:shapes", "--task", "localisation", *options, folder=folder, status=2)
+    assert "is no functional or sequential model with one input and one output." in refused.stderr
