@@ -3,6 +3,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/dlcli
+AT_ONCE := --numprocesses 2 --dist loadfile
 
 .PHONY: train test test-all check schema networks bench clean
 
@@ -10,10 +11,10 @@ train: $(VENV)/installed
 	$(RUN) train recipes/digits_convnet.yaml
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE)
 
 test-all: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
