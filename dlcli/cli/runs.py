@@ -77,6 +77,9 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
     if info.get("final"):
         click.echo("final metrics:")
         write_metrics(info["final"])
+        if info["attacks"]:
+            click.echo("robust accuracy under attack, by epsilon:")
+            write_metrics(info["attacks"])
     elif info.get("last_epoch"):
         click.echo(f"last epoch: {', '.join(f'{key} {value}' for key, value in info['last_epoch'].items())}")
     click.echo(f"recipe: {info['run']}/config.yaml")
@@ -88,7 +91,7 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
 @runs_option
 @json_option
 def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
-    """Show what two runs have differently: keys of their recipes, and metrics side by side.
+    """Show what two runs have differently: keys of their recipes; metrics and robust accuracies side by side.
 
     \b
     Examples:
@@ -113,6 +116,9 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
             click.echo(f"{title}: no difference" if title == "recipe" else f"{title}: none yet")
         if title == "recipe":
             click.echo()
+    if result["attacks"]:
+        click.echo()
+        write_table(["robust accuracy", *result["runs"]], [[key, *pair] for key, pair in result["attacks"].items()])
 
 
 @runs.command("remove")

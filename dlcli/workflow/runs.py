@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
-from dlcli.rundir import RunDir, list_runs, read_csv
+from dlcli.rundir import RunDir, list_runs, read_csv, read_json
 from dlcli.workflow.compare import ABSENT, differing
 
 
@@ -38,20 +38,42 @@ def list_all(runs: Path) -> list[dict[str, Any]]:
 def show(run: RunDir) -> dict[str, Any]:
     """All that run.json says, the status as it is now, and the last row of metrics.csv."""
     rows = read_csv(run.metrics) if run.metrics.exists() else []
-    return {"run": str(run.path), **run.read_info(), "status": run.status(), "last_epoch": rows[-1] if rows else None}
+    return {
+        "run": str(run.path),
+        **run.read_info(),
+        "status": run.status(),
+        "last_epoch": rows[-1] if rows else None,
+        "attacks": attacks(run),
+    }
+
+
+def attacks(run: RunDir) -> dict[str, float]:
+    """Robust accuracy by attack and epsilon, such as ``pgd 0.1``, of the run's model as it is now."""
+    found: dict[str, float] = {}
+    for folder in sorted((run.path / "attacks").glob("*")):
+        with contextlib.suppress(InputError, OSError, KeyError, TypeError, ValueError):
+            if read_json(folder / "attack.json")["sha256"] == run.read_info().get("model"):
+                for row in read_csv(folder / "robustness.csv"):
+                    if float(row["eps"]) > 0:
+                        found[f"{folder.name} {float(row['eps']):.4g}"] = float(row["robust_accuracy"])
+    return found
 
 
 def diff(one: RunDir, other: RunDir) -> dict[str, Any]:
-    """Recipe keys that differ, and final metrics side by side, as pairs; the name of the run does not count."""
+    """Recipe keys that differ but the run's name, and final metrics and robust accuracies side by side, as pairs."""
     first, second = one.read_info(), other.read_info()
     recipe = differing(first.get("config", {}), second.get("config", {}))
     recipe.pop("name", None)
     metrics_one, metrics_two = first.get("final") or {}, second.get("final") or {}
     names = [*metrics_one, *(name for name in metrics_two if name not in metrics_one)]
+    robust_one, robust_two = attacks(one), attacks(other)
     return {
         "runs": [one.name, other.name],
         "recipe": {key: list(pair) for key, pair in recipe.items()},
         "metrics": {name: [metrics_one.get(name, ABSENT), metrics_two.get(name, ABSENT)] for name in names},
+        "attacks": {
+            name: [robust_one.get(name, ABSENT), robust_two.get(name, ABSENT)] for name in robust_one | robust_two
+        },
     }
 
 

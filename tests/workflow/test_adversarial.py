@@ -74,6 +74,9 @@ def test_it_hardens_and_says_so(folder: Path) -> None:
     assert "val_robust_accuracy" not in read_csv(folder / "runs" / "plain" / "metrics.csv")[0]
     compared = processes.run("runs", "diff", "plain", "hardened", folder=folder).expect(0).stdout
     assert "train.adversarial" in compared
+    row = next(line for line in compared.splitlines() if line.startswith("pgd 0.15"))
+    assert row.split()[2:] == [f"{robust[name]:.4f}" for name in ("plain", "hardened")]
+    assert "pgd 0.15" in processes.run("runs", "show", "plain", folder=folder).expect(0).stdout
 
 
 @pytest.mark.parametrize("keys", ["{attack: fgsm, eps: 0.1, label: predicted}", "{eps: 8/255, ratio: 1, steps: 2}"])
