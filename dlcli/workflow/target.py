@@ -44,7 +44,7 @@ def of_model(model: keras.Model, *, input_range: tuple[float, float], has_logits
     Raises:
         InputError: it is no classifier of pictures.
     """
-    if "box" in model.output_names:
+    if len(model.outputs) > 1 and "box" in model.output_names:
         raise InputError("has a box head: attacks are for classifiers, whose one output is a class.")
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         raise InputError("is no classifier: it must take one input and give one vector for each sample.")

@@ -260,6 +260,7 @@ def test_the_checks_fail_where_a_network_hides_its_gradient(theirs: Path) -> Non
 def test_logits_by_another_last_layer_and_inside_of_another_model(theirs: Path) -> None:
     plain = classifier()
     plain.save(theirs / "plain.keras")
+    keras.Sequential([keras.Input((8, 8, 1)), plain]).save(theirs / "sequential.keras")
     inputs = keras.Input((8, 8, 1))
     keras.Model(inputs, plain(keras.layers.Identity()(inputs))).save(theirs / "nested.keras")
     logits = keras.Model(plain.input, keras.layers.Rescaling(1.0)(plain.layers[-1].output))
@@ -271,6 +272,7 @@ def test_logits_by_another_last_layer_and_inside_of_another_model(theirs: Path) 
     rows = json.loads(run("attack", "plain.keras", *options, folder=theirs).stdout)["rows"]
     nested = json.loads(run("attack", "nested.keras", *options, folder=theirs).stdout)
     assert (nested["rows"], nested["note"]) == (rows, "")
+    assert json.loads(run("attack", "sequential.keras", *options, folder=theirs).stdout)["rows"] == rows
     refused = run("attack", "scaled.keras", *options, folder=theirs, status=2)
     assert "If its outputs are logits, say so with --logits." in refused.stderr
     said = json.loads(run("attack", "scaled.keras", *options, "--logits", folder=theirs).stdout)
