@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dlcli.recipe.data import ImageSource
-from dlcli.recipe.fields import Count, LocalPath, Number, Seed, Text
+from dlcli.recipe.fields import Count, Expected, LocalPath, Number, Seed, Text
 
 
 class Annotations(ImageSource):
@@ -84,9 +84,14 @@ class BoxCsv(Annotations):
     """Name of the column that holds the picture's path."""
     label: Text = "label"
     """Name of the column that holds the class."""
-    box: tuple[Text, Text, Text, Text] = ("xmin", "ymin", "xmax", "ymax")
+    box: Annotated[tuple[Text, Text, Text, Text], Expected("a list of 4 names of columns")] = (
+        "xmin",
+        "ymin",
+        "xmax",
+        "ymax",
+    )
     """Names of the columns that hold the box, in pixels; all four cells empty: the picture has none."""
-    size: tuple[Text, Text] | None = None
+    size: Annotated[tuple[Text, Text], Expected("a list of 2 names of columns")] | None = None
     """Names of the columns that hold the width and height of the picture that boxes were made for, to be checked."""
     split: Text | None = None
     """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""

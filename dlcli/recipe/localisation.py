@@ -33,7 +33,7 @@ class BoxHead(Section):
 class LocalisationStage(Stage):
     """A part of training with its own losses, optimizer state, schedule and patience."""
 
-    losses: Literal["both", "class", "box"] = "both"
+    losses: Literal["all", "class", "box"] = "all"
     """What is lowered; what only the other head needs is then frozen."""
 
 

@@ -290,7 +290,8 @@ def _grid(
     width = 1.7  # of a column in inches
     height = width * (1.0 if pictures.ndim == 3 else min(max(pictures.shape[-3] / pictures.shape[-2], 0.4), 2.0))
     with style():
-        figure = new_figure(max(3.2, num_columns * width), num_rows * (height + 0.4) + 0.4)
+        least = 6.4 if outlines and len(title) > 30 else 3.2  # what the title needs
+        figure = new_figure(max(least, num_columns * width), num_rows * (height + 0.4) + 0.4)
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
         figure.suptitle(title)
         for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
@@ -351,6 +352,7 @@ def _outline(axes: Axes, box: npt.NDArray[Any], shape: Sequence[int], color: str
         return
     height, width = shape[:2]
     left, top, right, bottom = box * (width, height, width, height) - 0.5  # the first pixel's centre is 0
+    axes.autoscale(False)  # a box that reaches out does not make the picture smaller
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=color, linewidth=1.4)
 
 

@@ -11,7 +11,7 @@ from dlcli.workflow.model import Classifier
 
 
 def set_trainable(
-    classifier: Classifier, trainable: str | int, *, freeze_batch_norm: bool = False, losses: str = "both"
+    classifier: Classifier, trainable: str | int, *, freeze_batch_norm: bool = False, losses: str = "all"
 ) -> None:
     """Makes the layers from some depth on trainable and freezes those before it.
 
@@ -25,19 +25,20 @@ def set_trainable(
         ValueError: there is no such stage, or nothing would be trained; the text says what there is.
     """
     layers = [layer for layer in classifier.model.layers if layer.name != preprocessing.WHITENING]  # it is fitted
-    names = [layer.name for layer in layers]
-    chosen = set(names[_first_trained(classifier, trainable, layers) :])
-    if trainable == "head":
-        chosen = set(classifier.head)
-    if losses != "both":
+    needed = layers
+    if losses != "all":
         output = classifier.logits.outputs[0 if losses == "class" else 1]
-        chosen &= {layer.name for layer in keras.Model(classifier.logits.inputs[0], output).layers}
+        names = {layer.name for layer in keras.Model(classifier.logits.inputs[0], output).layers}
+        needed = [layer for layer in layers if layer.name in names]
+    chosen = {layer.name for layer in needed[_first_trained(classifier, trainable, needed) :]}
+    if trainable == "head":
+        chosen &= classifier.head
     for layer in layers:
         layer.trainable = layer.name in chosen
         for norm in _batch_norms(layer) if freeze_batch_norm and layer.name not in classifier.head else ():
             norm.trainable = False
     if not classifier.model.trainable_variables:
-        raise ValueError(f"nothing would be trained with '{trainable}'")
+        raise ValueError(f"nothing would be trained with {trainable}")
 
 
 def _batch_norms(layer: Any) -> list[Any]:

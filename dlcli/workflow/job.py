@@ -111,7 +111,7 @@ class Job:
                 rate_factor=factor,
             )
         losses = losses_of(section)
-        if losses != "both":
+        if losses != "all":
             parts = replace(
                 parts,
                 train_objective=self._objective(self.class_weights, losses),
@@ -158,7 +158,7 @@ class Job:
             return True
         return any(stage.trainable == "all" or (is_random and stage.augment) for stage in stages)
 
-    def _objective(self, class_weights: tuple[float, ...] | None, losses: str = "both") -> Objective:
+    def _objective(self, class_weights: tuple[float, ...] | None, losses: str = "all") -> Objective:
         return make_objective(
             self.loaded.recipe, num_classes=len(self.dataset.classes), class_weights=class_weights, losses=losses
         )
@@ -269,8 +269,8 @@ def set_depth(model: ImageClassifier, classifier: Classifier, section: Stage) ->
 
 
 def losses_of(section: Stage) -> str:
-    """What a stage lowers: both, class or box."""
-    return section.losses if isinstance(section, LocalisationStage) else "both"
+    """What a stage lowers: all, class or box."""
+    return section.losses if isinstance(section, LocalisationStage) else "all"
 
 
 def _build(loaded: LoadedRecipe, dataset: Dataset, standardization: Standardization) -> Classifier:

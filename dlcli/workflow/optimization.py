@@ -32,12 +32,12 @@ def stage_sections(train: Train) -> tuple[StageSection, ...]:
 
 
 def make_objective(
-    recipe: Recipe, *, num_classes: int, class_weights: tuple[float, ...] | None = None, losses: str = "both"
+    recipe: Recipe, *, num_classes: int, class_weights: tuple[float, ...] | None = None, losses: str = "all"
 ) -> objective.Objective:
     """What training lowers; evaluation has no class weights.
 
     Args:
-        losses: of localisation: both, class or box.
+        losses: of localisation: all, class or box.
     """
     classes = objective.classification(
         num_classes=num_classes, label_smoothing=recipe.train.label_smoothing, class_weights=class_weights

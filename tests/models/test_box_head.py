@@ -304,7 +304,7 @@ def test_what_a_loss_freezes_stays_as_it_is_in_training(losses: str) -> None:
 
 
 @pytest.mark.parametrize("name", QUICK[:2])
-@pytest.mark.parametrize("losses", ["both", "class", "box"])
+@pytest.mark.parametrize("losses", ["all", "class", "box"])
 def test_front_and_rest_of_two_heads_are_the_network(name: str, losses: str) -> None:
     classifier = built(name, HEAD.model_copy(update={"per_class": True, "dropout": 0.5}))
     set_trainable(classifier, "head", losses=losses)
