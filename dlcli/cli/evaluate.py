@@ -35,7 +35,7 @@ def evaluate(
       dlcli evaluate digits_convnet --split validation
       dlcli evaluate runs/flowers --data new_photos/ --json
 
-    Writes evaluation/<split>/ in the run: metrics.json, per_class.csv, predictions.csv and two plots.
+    Writes evaluation/<split>/ in the run: metrics.json, per_class.csv, predictions.csv and plots.
     """
     from dlcli.rundir import find_run
     from dlcli.workflow.start import start_tensorflow

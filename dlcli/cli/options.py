@@ -33,7 +33,8 @@ other_data_option: Decorator = click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Other data with the same labels: a recipe's, a folder of class folders, a .csv or an .npz.",
+    help="Other data with the same labels: a recipe's, a folder of class folders, a .csv or an .npz; with boxes a "
+    "folder of Pascal VOC, a .json of COCO, a .csv or an .npz.",
 )
 
 quiet_option: Decorator = click.option(

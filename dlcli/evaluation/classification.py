@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from dlcli.errors import CheckFailed
 
@@ -62,7 +62,9 @@ def metrics(labels: Labels, probabilities: Probabilities, classes: Sequence[str]
             result[f"{average}_{name}"] = float(np.average(values, weights=weights))
     result["log_loss"] = float(np.mean(-np.log(np.clip(of_labels, np.finfo(np.float64).eps, 1.0)))) + 0.0  # no -0.0
     result["calibration_error"] = calibration_error(labels, probabilities)
-    result["confusion_matrix"] = confusion_matrix(labels, predicted, labels=np.arange(len(classes))).tolist()
+    pairs = labels.astype(np.int64) * len(classes) + predicted
+    counts = np.bincount(pairs, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
+    result["confusion_matrix"] = counts.tolist()
     result["classes"] = list(classes)
     return result
 

@@ -78,6 +78,8 @@ def classification(features: Tensor, *, num_classes: int, l2: float = 0.0, least
         raise ValueError(f"a classification head must have at least {least} classes. Received {num_classes}.")
     penalty = keras.regularizers.L2(l2) if l2 else None
     logits = keras.layers.Dense(num_classes, kernel_regularizer=penalty, dtype="float32", name="logits")(features)
+    if num_classes == 1:  # a softmax of one number, which Keras warns of
+        return keras.layers.Identity(dtype="float32", name="probabilities")(keras.ops.exp(logits - logits))
     return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
 
 

@@ -20,6 +20,11 @@ def features(model: keras.Model) -> tuple[Tensor, Tensor]:
         InputError: it is no classifier of pictures that ends in such a layer.
     """
     is_graph = isinstance(model, (keras.Function, keras.Sequential)) and model.built
+    if is_graph and len(model.outputs) > 1:
+        raise InputError(
+            "has several outputs, such as a class and a box: a new head is put on classifiers. To begin with its "
+            "weights, name it in model.weights of the network that it is."
+        )
     if not is_graph or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise InputError("is no functional or sequential model with one input and one output.")
     shape = tuple(model.inputs[0].shape)

@@ -341,7 +341,7 @@ def boxes(
     captions = [[printable(a, 24), printable(b, 40)] for a, b in zip(titles, names, strict=True)]
     return _grid(
         *(pictures, captions),
-        title="IoU of the true box (green) and the predicted one (red)",
+        title="IoU of the true box (green) and the predicted one (orange)",
         outlines=[(true, GREEN), (predicted, VERMILION)],
     )
 

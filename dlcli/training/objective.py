@@ -213,11 +213,15 @@ def _complete(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _slant(box: Tensor) -> Tensor:
-    """The angle of a box's diagonal: arc tangent of width by height.
+    """The angle of a box's diagonal: arc tangent of width by height."""
+    return _arc_tangent(box[..., 2] - box[..., 0], tf.maximum(box[..., 3] - box[..., 1], TINY))
 
-    Its gradient is that of the paper's section 3.3, without the factor 1 / (width^2 + height^2), which has no bound.
-    """
-    width, height = box[..., 2] - box[..., 0], tf.maximum(box[..., 3] - box[..., 1], TINY)
-    angle = tf.atan2(width, height)
-    bounded = tf.stop_gradient(width**2 + height**2) * angle
-    return tf.stop_gradient(angle - bounded) + bounded
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _arc_tangent(width: Tensor, height: Tensor) -> Any:
+    """Its gradient lacks the factor 1 / (width^2 + height^2), which has no bound (Zheng et al. 2020, section 3.3)."""
+
+    def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+        return upstream * height, -upstream * width
+
+    return tf.atan2(width, height), gradient

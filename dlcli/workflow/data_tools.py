@@ -70,6 +70,11 @@ def check(section: ImageData, talk: Talk) -> dict[str, Any]:
     headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
         *_about_files(dataset, headers),
+        *(
+            Finding("boxes", False, warning, ())
+            for warning in dataset.warnings
+            if "object" in warning or "box" in warning
+        ),
         *_about_copies(dataset, samples, talk),
         *_about_classes(dataset),
     ]

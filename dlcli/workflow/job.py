@@ -193,6 +193,7 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
         raise loaded.fault(source_key, str(error)) from None
     dataset = open_dataset(loaded, talk)
     check_augment(loaded, dataset.shape)
+    _check_boxes(loaded, dataset, talk)
     _check_memory(loaded, dataset)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     if is_kept_in_memory(recipe.data, train):
@@ -279,6 +280,35 @@ def _build(loaded: LoadedRecipe, dataset: Dataset, standardization: Standardizat
     )
 
 
+def _check_boxes(loaded: LoadedRecipe, dataset: Dataset, talk: Talk) -> None:
+    """Says how many samples have no box, or none that the network sees.
+
+    Raises:
+        InputError: there is none to train on.
+    """
+    for split, samples in dataset.splits.items():
+        boxes = samples.relative_boxes()
+        if samples.boxes is None or boxes is None:
+            continue
+        is_seen, is_there = (~np.isnan(values).any(axis=1) for values in (boxes, samples.boxes.corners))
+        if split == "train" and not is_seen.any():
+            raise loaded.fault(
+                "data",
+                "no picture to train on has a box that the network can see; this is for task: classification"
+                if not is_there.any()
+                else "data.resize: crop cuts every box away; use stretch or pad",
+            )
+        missing, lost = int((~is_there).sum()), int((is_there & ~is_seen).sum())
+        if missing:
+            noun, its = ("picture has", "its class") if missing == 1 else ("pictures have", "their class")
+            talk.say(f"{split}: {missing:,} {noun} no box: {its} alone is learned")
+        if lost:
+            noun = "box is" if lost == 1 else "boxes are"
+            talk.warn(
+                f"{split}: {lost:,} {noun} cut away by data.resize: crop, and cannot be found; use stretch or pad"
+            )
+
+
 def _check_memory(loaded: LoadedRecipe, dataset: Dataset) -> None:
     """Builds the network without its weights, and compares what training it takes with the machine's memory.
 
@@ -353,7 +383,8 @@ def describe(job: Job, run: RunDir | None) -> None:
         talk.say(f"run {run.path} on {job.device.name}")
     counts = ", ".join(f"{len(samples):,} {split}" for split, samples in dataset.splits.items())
     shape = "x".join(str(side) for side in dataset.shape)
-    talk.say(f"data: {counts}; {len(dataset.classes)} classes; samples of {shape}")
+    noun = "class" if len(dataset.classes) == 1 else "classes"
+    talk.say(f"data: {counts}; {len(dataset.classes)} {noun}; samples of {shape}")
     if len(dataset.classes) <= MAX_LISTED:
         labels = dataset.splits["train"].labels
         numbers = np.bincount(labels[labels >= 0], minlength=len(dataset.classes))

@@ -1,6 +1,8 @@
 """``dlcli predict``: the classes (and boxes) of pictures, or of the samples in an .npz."""
 
+import itertools
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,7 @@ def predict(
     loaded = load(run.config)
     has_boxes = isinstance(loaded.recipe, Localisation)
     if draw is not None:
-        _check_drawing(draw, run, has_boxes=has_boxes)
+        _check_drawing(draw, output, run, has_boxes=has_boxes)
     classes = run.read_classes()
     pictures = run.read_info()["data"]["pictures"]
     policy = None if pictures is None else PicturePolicy.from_dict(pictures)
@@ -103,11 +105,15 @@ def predict(
     }
 
 
-def _check_drawing(draw: Path, run: RunDir, *, has_boxes: bool) -> None:
+def _check_drawing(draw: Path, output: Path | None, run: RunDir, *, has_boxes: bool) -> None:
     if not has_boxes:
         raise InputError(f"--draw: {run.path} gives no boxes: its task is not localisation.")
     if draw.exists() and (not draw.is_dir() or any(draw.iterdir())):
         raise InputError(f"--draw {draw}: is there already, and is no empty folder. Name another.")
+    if not os.access(draw.parent, os.W_OK) or not draw.parent.is_dir():
+        raise InputError(f"--draw {draw}: no folder can be made in {draw.parent}. Name another.")
+    if output is not None and draw.absolute() == output.absolute():
+        raise InputError(f"--draw {draw}: is the file of --output. Name a folder.")
 
 
 def _frames(samples: Samples) -> tuple[Frame, ...]:
@@ -123,18 +129,21 @@ def _draw(folder: Path, samples: Samples, predictions: Sequence[dict[str, Any]])
     """Writes each picture with its box, upright, under its own name, or its number where two have one name."""
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
-    for number, row in enumerate(predictions):
+    for position, row in enumerate(predictions):
         if samples.files is not None:
-            picture, stem = decode(read_file(samples.files[number])), samples.files[number].stem
+            picture, stem = decode(read_file(samples.files[position])), samples.files[position].stem
         else:
             pixels = samples.unsized if samples.unsized is not None else samples.pixels
             assert pixels is not None
-            values = pixels[number]
-            picture, stem = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values), str(number)
+            values = pixels[position]
+            picture, stem = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values), str(position)
         stem = printable(stem)
-        name = f"{stem}.png" if stem not in taken else f"{stem}-{number}.png"
-        taken.add(stem)
-        replace_file(folder / name, with_box(picture, row["box"], f"{row['predicted']} {row['confidence']:.2f}"))
+        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        replace_file(
+            folder / f"{name}.png", with_box(picture, row["box"], f"{row['predicted']} {row['confidence']:.2f}")
+        )
 
 
 def _ranked(probabilities: np.ndarray, classes: tuple[str, ...], top: int) -> dict[str, Any]:

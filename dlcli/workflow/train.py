@@ -40,7 +40,7 @@ from dlcli.training.loop import Loop, Tracker
 from dlcli.workflow.compare import differing
 from dlcli.workflow.data import decoded_bytes, is_kept_on_disk
 from dlcli.workflow.evaluate import check_same_data, evaluate_split
-from dlcli.workflow.job import Job, describe, float32_model, layers_text, prepare
+from dlcli.workflow.job import Job, describe, float32_model, layers_text, losses_of, prepare
 from dlcli.workflow.load import check_base, read_config, with_architecture, with_run_files
 from dlcli.workflow.localisation import baseline_of
 from dlcli.workflow.optimization import stage_sections
@@ -412,6 +412,9 @@ def _best_of_stages(rows: list[dict[str, Any]], metric: str) -> list[dict[str, A
 
 
 def _say_if_an_earlier_stage_was_better(stages: list[dict[str, Any]], job: Job) -> None:
+    lowered = {losses_of(section) for section in stage_sections(job.loaded.recipe.train)}
+    if len(lowered) > 1 and job.best_metric.endswith("loss"):  # then the stages' losses are not the same thing
+        return
     for stage in stages[:-1]:
         tracker = Tracker(best=stages[-1]["value"])
         if tracker.update(stage["metric"], stage["value"], stage["epoch"]):

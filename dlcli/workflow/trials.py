@@ -13,12 +13,11 @@ from dlcli.errors import CheckFailed, Interrupted
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.train import Constant
 from dlcli.rundir import suffixed
-from dlcli.training import objective
 from dlcli.training.step import EvaluationStep, TrainStep
 from dlcli.workflow.data import batches
 from dlcli.workflow.job import describe, layers, layers_text, prepare
 from dlcli.workflow.load import with_run_files
-from dlcli.workflow.optimization import make_settings, make_stage, stage_sections
+from dlcli.workflow.optimization import make_objective, make_settings, make_stage, stage_sections
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
 from dlcli.workflow.train import run_name, train
@@ -62,7 +61,7 @@ def dry_run(loaded: LoadedRecipe, *, runs: Path, device: Device, talk: Talk) -> 
         "schedule": stages,
         "batch": {
             "x": [*batch["x"].shape],
-            "y.class": [*batch["y"]["class"].shape],
+            **{f"y.{name}": [*values.shape] for name, values in batch["y"].items()},
             "weight": [*batch["weight"].shape],
         },
         "values": [float(tf.reduce_min(batch["x"])), float(tf.reduce_max(batch["x"]))],
@@ -82,7 +81,8 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
     train, samples = loaded.recipe.train, job.dataset.splits["train"]
     chosen = evenly_spaced(len(samples), num_batches * train.batch_size)
     data = batches(samples, batch_size=train.batch_size, seed=train.seed, chosen=chosen)
-    plain = objective.classification(num_classes=len(job.dataset.classes), label_smoothing=0.0, class_weights=None)
+    exact = loaded.recipe.model_copy(update={"train": train.model_copy(update={"label_smoothing": 0.0})})
+    plain = make_objective(exact, num_classes=len(job.dataset.classes))
     section = train.model_copy(update={"schedule": Constant(kind="constant"), "stages": (), "ema": None})
     stage = make_stage(stage_sections(section)[0], section, steps_per_epoch=data.num_steps, prepare=lambda: None)
     optimizer = stage.optimizer(job.classifier.logits.trainable_variables)

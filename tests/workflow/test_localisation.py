@@ -224,4 +224,47 @@ def test_transfer_with_a_box_head(folder: Path) -> None:
     assert result["task"] == "localisation"
     assert {"test_mean_iou", "test_baseline_mean_iou"} <= result["final"].keys()
     refused = run("transfer", "--base", "run:shapes", "--task", "localisation", *options, folder=folder, status=2)
-    assert "is no functional or sequential model with one input and one output." in refused.stderr
+    assert "has several outputs, such as a class and a box: a new head is put on classifiers." in refused.stderr
+
+
+def test_a_few_batches_are_learned_by_heart(folder: Path) -> None:
+    (folder / "easy.yaml").write_text(
+        RECIPE.replace(", dropout: 0.1", "").replace("shapes, num", "shapes, seed: 1, num")
+    )
+    done = processes.run("train", "easy.yaml", "--overfit", 1, folder=folder)
+    assert "Traceback" not in done.stderr
+    assert done.status in (0, 1)  # a box need not come near enough
+    plan = json.loads(run("train", "easy.yaml", "--dry-run", "--json", folder=folder).stdout)
+    assert plan["batch"]["y.box"] == [16, 4]
+
+
+def test_data_without_a_box_to_learn_are_refused(folder: Path) -> None:
+    write_photos(folder)
+    table = folder / "photos" / "boxes.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([lines[0], *(",".join([*line.split(",")[:2], "", "", "", ""]) for line in lines[1:])]))
+    (folder / "none.yaml").write_text(
+        "task: localisation\ndata: {kind: csv, path: photos/boxes.csv}\nmodel: {kind: mlp}\n"
+    )
+    refused = run("train", "none.yaml", folder=folder, status=2)
+    assert refused.stderr.splitlines()[-1] == (
+        "none.yaml:2:7: data: no picture to train on has a box that the network can see; this is for task: "
+        "classification"
+    )
+    table.write_text("\n".join([*lines[:-1], ",".join([*lines[-1].split(",")[:2], "", "", "", ""])]))
+    told = run("train", "none.yaml", "--dry-run", folder=folder).stderr
+    assert "1 picture has no box: its class alone is learned" in told
+
+
+def test_pictures_of_one_name_are_all_drawn(folder: Path) -> None:
+    write_photos(folder)
+    images = folder / "photos" / "images"
+    (folder / "alike").mkdir()
+    for number, name in enumerate(("a-2.png", "a.bmp", "a.png")):
+        with Image.open(images / f"{number:02d}.png") as picture:
+            picture.save(folder / "alike" / name)
+    run("predict", "shapes", "alike", "--draw", "drawn", folder=folder)
+    assert len(list((folder / "drawn").iterdir())) == 3
+    refused = run("predict", "shapes", "alike", "--draw", "x.csv", "--output", "x.csv", folder=folder, status=2)
+    assert refused.stderr.splitlines()[-1] == "--draw x.csv: is the file of --output. Name a folder."
+    assert not (folder / "x.csv").exists()

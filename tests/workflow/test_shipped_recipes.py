@@ -30,7 +30,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             path = folder / "pictures" / split / str(i % 10) / f"{i}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(path)
-    return {"mnist": folder / "mnist.npz", "folder": folder / "pictures"}
+    for name in ("images", "annotations"):
+        (folder / "voc" / name).mkdir(parents=True)
+    for i in range(30):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / "voc" / "images" / f"{i}.png")
+        box = f"<xmin>{i % 10}</xmin><ymin>2</ymin><xmax>{20 + i % 7}</xmax><ymax>30</ymax>"
+        (folder / "voc" / "annotations" / f"{i}.xml").write_text(
+            f"<annotation><filename>{i}.png</filename><size><width>32</width><height>32</height></size>"
+            f"<object><name>one</name><bndbox>{box}</bndbox></object></annotation>"
+        )
+    return {"mnist": folder / "mnist.npz", "folder": folder / "pictures", "voc": folder / "voc"}
 
 
 def test_recipes_ship() -> None:
@@ -42,7 +51,9 @@ def test_the_header_says_what_why_how_and_how_well(path: Path) -> None:
     header = "\n".join(re.match(r"(#.*\n)+", path.read_text()).group().splitlines())  # type: ignore[union-attr]
     assert [word for word in HEADER if word not in header] == []
     assert f"dlcli train recipes/{path.name}" in header
-    assert re.search(r"(test|validation)_accuracy \d\.\d{4} \(standard deviation \d\.\d{4}", header)
+    assert re.search(
+        r"(test|validation)_(accuracy|localisation_accuracy|mean_iou) \d\.\d{4} \(standard deviation \d\.\d{4}", header
+    )
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
