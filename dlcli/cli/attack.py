@@ -212,10 +212,9 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
             found.samples,
             classes=found.classes,
             parent=found.parent,
-            name=found.folder_name(
-                *(options["name"] or kind, norm if options["name"] is None else "linf"),
-                *((options["target"], options["transfer_to"]) if options["name"] is None else (None, None)),
-            ),
+            name=found.folder_name(kind, norm, options["target"], options["transfer_to"])
+            if options["name"] is None
+            else f"{found.prefix}{options['name']}",
             source=found.source,
             scored_by=found.scored_by,
             with_checks=not options["no_checks"],

@@ -85,6 +85,7 @@ def read_dataset(
         limit=section.limit,
         allow_leakage=section.allow_leakage,
     )
+    listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": talk.reading}
     match section:
         case Digits():
             return _with_classes(read_digits(**common), classes)
@@ -103,9 +104,7 @@ def read_dataset(
                 path=section.path,
                 on_bad_image=section.on_bad_image,
                 exclude=section.exclude,
-                classes=classes,
-                aliases=aliases,
-                progress=talk.reading,
+                **listed,
                 **common,
             )
         case Csv():
@@ -116,9 +115,7 @@ def read_dataset(
                 split=section.split,
                 group=section.group,
                 on_bad_image=section.on_bad_image,
-                classes=classes,
-                aliases=aliases,
-                progress=talk.reading,
+                **listed,
                 **common,
             )
         case Shapes():
@@ -131,9 +128,7 @@ def read_dataset(
                 train_list=section.train_list,
                 validation_list=section.validation_list,
                 test_list=section.test_list,
-                classes=classes,
-                aliases=aliases,
-                progress=talk.reading,
+                **listed,
                 **_of_annotations(section),
                 **common,
             )
@@ -143,9 +138,7 @@ def read_dataset(
                 images=section.images,
                 validation_path=section.validation_path,
                 test_path=section.test_path,
-                classes=classes,
-                aliases=aliases,
-                progress=talk.reading,
+                **listed,
                 **_of_annotations(section),
                 **common,
             )
@@ -158,9 +151,7 @@ def read_dataset(
                 size=section.size,
                 split=section.split,
                 group=section.group,
-                classes=classes,
-                aliases=aliases,
-                progress=talk.reading,
+                **listed,
                 **_of_annotations(section),
                 **common,
             )
