@@ -67,11 +67,11 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
         write_json(found)
     else:
         _write_counts(found["splits"])
-        for title in ("sizes", "modes"):
+        for title, words in (("sizes", "sizes (height x width)"), ("modes", "modes")):
             if found[title]:
                 shown = [f"{name} ({count:,})" for name, count in list(found[title].items())[:8]]
                 more = f", … ({len(found[title])} in all)" if len(found[title]) > 8 else ""
-                click.echo(f"{title}: {', '.join(shown)}{more}")
+                click.echo(f"{words}: {', '.join(shown)}{more}")
         for finding in found["findings"]:
             click.echo(f"{'problem' if finding['is_problem'] else 'note'}: {finding['text']}")
     if found["problems"]:

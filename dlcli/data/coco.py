@@ -3,7 +3,7 @@
 import json
 import os
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, NoReturn, Unpack
 
@@ -88,8 +88,9 @@ def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tu
     images: dict[Id, Entry] = {}
     objects: dict[Id, list[Object]] = {}
     left_out: list[LeftOut] = []
+    ids: dict[str, set[Id]] = {"category": set(), "image": set(), "annotation": set()}  # of faulty entries too
     for noun, key in (("category", "categories"), ("image", "images"), ("annotation", "annotations")):
-        known: set[Id] = set()
+        known = ids[noun]
         for position, entry in enumerate(entries[key]):
             where = f"{noun} at position {position}"
             try:
@@ -105,8 +106,9 @@ def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tu
                 elif entry.get("iscrowd") == 1:
                     left_out.append(LeftOut(f"{place}: {where}", "outside the task: a crowd"))
                 else:
-                    image = _reference(entry, "image_id", images, "images")
-                    label = categories[_reference(entry, "category_id", categories, "categories")]
+                    image = _reference(entry, "image_id", ids["image"], "images")
+                    category = _reference(entry, "category_id", ids["category"], "categories")
+                    label = categories.get(category, "")  # one without a name is reported, and its objects are not
                     objects.setdefault(image, []).append(Object(f"{place}: {where}", label, _corners(entry)))
             except _BadEntry as reason:
                 faults.append(f"{file}: {where}: {reason}")
@@ -178,7 +180,7 @@ def _id(entry: Entry, key: str) -> Id:
     return value
 
 
-def _reference(entry: Entry, key: str, known: Mapping[Id, Any], where: str) -> Id:
+def _reference(entry: Entry, key: str, known: Set[Id], where: str) -> Id:
     value = _id(entry, key)
     if value not in known:
         raise _BadEntry(f"{key} must be the id of one of the {where}. Received {reprlib.repr(value)}.")

@@ -141,7 +141,8 @@ def divide(
         elif len(index):
             result[split] = train if len(index) == len(train) else train.take(index)
         elif proportion:
-            warnings.append(f"{len(train)} samples are too few for {split}: {proportion:g}. There is no {split} split.")
+            noun = "1 sample is" if len(train) == 1 else f"{len(train)} samples are"
+            warnings.append(f"{noun} too few for {split}: {proportion:g}. There is no {split} split.")
     limit = common["limit"]
     if limit is not None:
         for split, listing in result.items():

@@ -60,7 +60,7 @@ class Annotated:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The pictures with one object each, in the order in which they were given."""
+    """The pictures with one object each, ordered by their names."""
 
     pictures: tuple[Annotated, ...]
     labels: tuple[str, ...]
@@ -92,8 +92,7 @@ def assemble_objects(
     """
     folder = source if source.is_dir() else source.parent
     _refuse_repeated(pictures, folder)
-    ordered = sorted(pictures, key=lambda picture: picture.name)
-    chosen = choose_objects(ordered, folder=folder, several=several, on_bad_box=on_bad_box)
+    chosen = choose_objects(pictures, folder=folder, several=several, on_bad_box=on_bad_box)
     index = {
         split: np.array([i for i, picture in enumerate(chosen.pictures) if picture.split == split], np.int64)
         for split in SPLITS
@@ -161,8 +160,9 @@ def choose_objects(pictures: Sequence[Annotated], *, folder: Path, several: Seve
         summary = f"{len(bad)} of {num_boxes} boxes cannot be used."
         refuse(
             dict.fromkeys(f"{folder / item.line}" for item in bad),  # what is wrong with a picture is said once
-            f"{summary} Correct them, or set data.on_bad_box: repair or skip.",
+            f"{summary} Correct them, or set data.on_bad_box in a recipe: repair or skip.",
         )
+    kept.sort(key=lambda item: item[0].name)
     corners = np.array([taken.corners or (math.nan,) * 4 for _, taken, _ in kept], np.float64).reshape(-1, 4)
     return Chosen(
         pictures=tuple(picture for picture, _, _ in kept),

@@ -98,6 +98,16 @@ class BoxCsv(Annotations):
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the patient, the scene, the photographer."""
 
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        for key, columns in (("box", self.box), ("size", self.size or ())):
+            again = [column for column in dict.fromkeys(columns) if columns.count(column) > 1]
+            if again:
+                yield (
+                    key,
+                    f"each number must have its own column. Received '{again[0]}' {columns.count(again[0])} times.",
+                )
+
 
 class BoxNpz(ImageSource):
     """Arrays x_train, y_train and box_train and, where there are, x_val, …, box_test from a NumPy .npz file."""

@@ -6,7 +6,7 @@ module goes through the values and the schema side by side and asks pydantic abo
 
 import functools
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -47,7 +47,8 @@ def explain(schemas: Mapping[str, type[Section]], tree: Tree) -> list[Fault]:
         return []
     if not isinstance(task, str) or task not in schemas:
         return [Fault(tree.marks["task",].value, "task", unknown_choice("task", task, schemas))]
-    explainer = _Explainer(schemas[task], tree)
+    others = {name: schema for name, schema in schemas.items() if name != task}
+    explainer = _Explainer(schemas[task], tree, others)
     explainer.check_section(schemas[task], tree.values, ())
     return explainer.faults
 
@@ -74,9 +75,10 @@ class _Explainer:
     The methods that check return whether all is well, so that rules between keys are tried only on keys that are.
     """
 
-    def __init__(self, schema: type[Section], tree: Tree) -> None:
+    def __init__(self, schema: type[Section], tree: Tree, others: Mapping[str, type[Section]]) -> None:
         self.schema = schema
         self.tree = tree
+        self.others = others  # the schemas of other tasks, by the task
         self.faults: list[Fault] = []
         self.listed: set[type[Section]] = set()  # those whose keys a fault has listed
         self.adapters: dict[int, TypeAdapter[Any]] = {}  # by the id of a type, which the schema keeps alive
@@ -136,7 +138,13 @@ class _Explainer:
             place = self.tree.place((*path, "kind"))
             return self.fault(place, (*path, "kind"), f"missing key; {choices('kind', by_kind)}")
         if not isinstance(kind, str) or kind not in by_kind:
-            return self.fault(self.tree.place((*path, "kind")), (*path, "kind"), unknown_choice("kind", kind, by_kind))
+            tasks = self.tasks_with(path, lambda section: kind in kinds_of(section))
+            message = (
+                f"kind {received(kind)} is for task: {listed(tasks)}; here {choices('kind', by_kind)}"
+                if tasks
+                else unknown_choice("kind", kind, by_kind)
+            )
+            return self.fault(self.tree.place((*path, "kind")), (*path, "kind"), message)
         owners: dict[str, list[str]] = {}
         for other, section in by_kind.items():
             for key in section.model_fields:
@@ -177,6 +185,8 @@ class _Explainer:
                 meant.add("kind")
             elif key in owners:
                 message = f"unknown key for kind {values['kind']!r}; it belongs to {listed(owners[key], 'and')}"
+            elif tasks := self.tasks_with(path, functools.partial(has_key, key=key)):
+                message = f"this key is for task: {listed(tasks)}; remove it"
             else:
                 message = "unknown key"
                 if len(self.faults) < MAX_SHOWN:  # to look for what was meant takes time, and the rest is not shown
@@ -244,6 +254,10 @@ class _Explainer:
         self.listed.add(section)
         return f"; {choices('key', section.model_fields)}"
 
+    def tasks_with(self, path: KeyPath, fits: Callable[[type[Section]], bool]) -> list[str]:
+        """Other tasks that have a fitting section in this place."""
+        return [task for task, schema in self.others.items() if any(map(fits, sections_at(schema, path)))]
+
     def key_place(self, path: KeyPath, key: str) -> Place:
         return self.tree.marks[*path, key].key
 
@@ -271,6 +285,24 @@ def known_keys(section: type[Section], values: Any, path: KeyPath) -> Iterator[K
                     yield from known_keys(base, value, (*path, key))
             elif get_origin(base) is tuple and is_section(get_args(base)[0]):
                 yield from known_keys(get_args(base)[0], None, (*path, key, 0))
+
+
+def has_key(section: type[Section], key: str) -> bool:
+    return key in section.model_fields
+
+
+def sections_at(annotation: Any, path: KeyPath) -> list[type[Section]]:
+    """The sections that a schema may have at the end of a way, of any kind."""
+    sections = [split_annotated(member)[0] for member in union_members(annotation) if is_section(member)]
+    if not path:
+        return sections
+    first, *rest = path
+    if isinstance(first, int):
+        lists = [split_annotated(member)[0] for member in union_members(annotation)]
+        items = [get_args(member)[0] for member in lists if get_origin(member) is tuple]
+    else:
+        items = [section.model_fields[first].annotation for section in sections if first in section.model_fields]
+    return [found for item in items for found in sections_at(item, tuple(rest))]
 
 
 def refusal(annotation: Any, value: Any, path: KeyPath, error: ValidationError) -> str:

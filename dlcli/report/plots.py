@@ -278,14 +278,15 @@ def _grid(
     *,
     title: str,
     outlines: Sequence[tuple[npt.NDArray[Any], str]] = (),
+    num_columns: int | None = None,
 ) -> bytes:
     """Pictures in rows, each with a caption above and, where it has a second line, one below.
 
-    ``outlines`` are boxes rel_xyxy ``[n, 4]`` and their colour.
+    ``outlines`` are boxes rel_xyxy ``[n, 4]`` and their colour. Default of ``num_columns``: as many as there are rows.
     """
     pictures = np.nan_to_num(pictures.astype(np.float64))
     limits = (0.0, 255.0) if pictures.ndim == 4 else (float(pictures.min()), float(pictures.max()))
-    num_columns = math.ceil(math.sqrt(len(pictures)))
+    num_columns = num_columns or math.ceil(math.sqrt(len(pictures)))
     num_rows = math.ceil(len(pictures) / num_columns)
     width = 1.7  # of a column in inches
     height = width * (1.0 if pictures.ndim == 3 else min(max(pictures.shape[-3] / pictures.shape[-2], 0.4), 2.0))
@@ -331,6 +332,7 @@ def boxes(
     predicted: npt.NDArray[Any],
     titles: Sequence[str],
     names: Sequence[str],
+    num_columns: int,
 ) -> bytes:
     """Pictures with the true box and the predicted one, rel_xyxy ``[n, 4]``; one that says so where there are none."""
     if len(pictures) == 0:
@@ -343,6 +345,7 @@ def boxes(
         *(pictures, captions),
         title="IoU of the true box (green) and the predicted one (orange)",
         outlines=[(true, GREEN), (predicted, VERMILION)],
+        num_columns=num_columns,
     )
 
 
@@ -353,6 +356,7 @@ def _outline(axes: Axes, box: npt.NDArray[Any], shape: Sequence[int], color: str
     height, width = shape[:2]
     left, top, right, bottom = box * (width, height, width, height) - 0.5  # the first pixel's centre is 0
     axes.autoscale(False)  # a box that reaches out does not make the picture smaller
+    axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="white", linewidth=2.6)
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=color, linewidth=1.4)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from dlcli.data.examine import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
 from dlcli.data.folder import class_folders
@@ -16,6 +17,7 @@ from dlcli.data.samples import Dataset, Samples, evenly_spaced
 from dlcli.data.scan import printable
 from dlcli.data.statistics import channel_statistics
 from dlcli.errors import InputError
+from dlcli.evaluation.localisation import LOCALISED, intersection_over_union
 from dlcli.recipe.data import Csv, Folder, ImageData
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report import plots
@@ -101,11 +103,16 @@ class _All:
     names: list[str]
     splits: list[str]
     labels: list[str]
+    boxes: NDArray[np.float64]  # corners [n, 4]; NaN where a sample has none
     digests: list[str]
 
 
 def _all(dataset: Dataset) -> _All:
-    result = _All([], [], [], [])
+    corners = [
+        np.full((len(split), 4), np.nan) if split.boxes is None else split.boxes.corners
+        for split in dataset.splits.values()
+    ]
+    result = _All([], [], [], np.concatenate(corners), [])
     for name, split in dataset.splits.items():
         result.names.extend(split.names)
         result.splits.extend([name] * len(split))
@@ -120,7 +127,7 @@ def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -
         yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
     left_out = [item.name for item in dataset.left_out if item.reason.startswith(USUAL)]
     if left_out:
-        yield Finding("left out", False, f"{_count(left_out, 'file')} left out: {_some(left_out)}", tuple(left_out))
+        yield Finding("left out", False, f"{len(left_out):,} left out: {_some(left_out)}", tuple(left_out))
     wrong = [
         name
         for split, samples in dataset.splits.items()
@@ -142,6 +149,9 @@ USUAL = (
 def _about_copies(dataset: Dataset, samples: _All, talk: Talk) -> Iterator[Finding]:
     groups = copies(samples.digests)
     yield from _about_alike("copies", groups, samples, "byte for byte the same")
+    apart = [group for group in groups if _are_apart(samples.boxes[list(group)])]
+    if apart:
+        yield _alike("copies with other boxes", True, apart, samples, "byte for byte the same with other boxes")
     if dataset.policy is None:
         return
     thumbnails = np.concatenate([_thumbnails(split, talk) for split in dataset.splits.values()])
@@ -160,11 +170,21 @@ def _about_alike(kind: str, groups: Sequence[Sequence[int]], samples: _All, word
         (False, rest, "in one split"),
     ):
         if chosen:
-            named = tuple(tuple(samples.names[i] for i in group) for group in chosen)
-            examples = "; ".join(" = ".join(group[:3]) for group in named[:NUM_NAMED])
-            more = f"; … ({len(named)} in all)" if len(named) > NUM_NAMED else ""
-            noun = _count(named, "pair" if all(len(group) == 2 for group in named) else "group")
-            yield Finding(f"{kind} {where}", is_problem, f"{noun} of pictures {words} {where}: {examples}{more}", named)
+            yield _alike(f"{kind} {where}", is_problem, chosen, samples, f"{words} {where}")
+
+
+def _are_apart(boxes: NDArray[np.float64]) -> bool:
+    """Whether boxes of one picture are not of one object: some are missing, or overlap the first too little."""
+    overlaps = intersection_over_union(np.broadcast_to(boxes[0], boxes.shape), boxes)
+    return not np.isnan(boxes).all() and not (overlaps >= LOCALISED).all()
+
+
+def _alike(kind: str, is_problem: bool, groups: Sequence[Sequence[int]], samples: _All, words: str) -> Finding:
+    named = tuple(tuple(samples.names[i] for i in group) for group in groups)
+    examples = "; ".join(" = ".join(group[:3]) for group in named[:NUM_NAMED])
+    more = f"; … ({len(named)} in all)" if len(named) > NUM_NAMED else ""
+    noun = _count(named, "pair" if all(len(group) == 2 for group in named) else "group")
+    return Finding(kind, is_problem, f"{noun} of pictures {words}: {examples}{more}", named)
 
 
 def _thumbnails(samples: Samples, talk: Talk) -> np.ndarray:

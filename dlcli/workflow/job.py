@@ -284,7 +284,7 @@ def _check_boxes(loaded: LoadedRecipe, dataset: Dataset, talk: Talk) -> None:
     """Says how many samples have no box, or none that the network sees.
 
     Raises:
-        InputError: there is none to train on.
+        InputError: there is none to train on, or to compare with.
     """
     for split, samples in dataset.splits.items():
         boxes = samples.relative_boxes()
@@ -297,6 +297,10 @@ def _check_boxes(loaded: LoadedRecipe, dataset: Dataset, talk: Talk) -> None:
                 "no picture to train on has a box that the network can see; this is for task: classification"
                 if not is_there.any()
                 else "data.resize: crop cuts every box away; use stretch or pad",
+            )
+        if split != "train" and not is_there.any():
+            raise loaded.fault(
+                "data", f"no picture of {split} has a box to compare with; give it some, or leave it out"
             )
         missing, lost = int((~is_there).sum()), int((is_there & ~is_seen).sum())
         if missing:

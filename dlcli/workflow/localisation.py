@@ -140,7 +140,8 @@ def _plot_boxes(
     classes: Sequence[str],
 ) -> bytes:
     """The best, median and worst pictures, as the network sees them, with both boxes."""
-    chosen = [(part, i) for part, index in localisation.best_median_worst(iou, NUM_SHOWN).items() for i in index]
+    parts = localisation.best_median_worst(iou, NUM_SHOWN)
+    chosen = [(part, i) for part, index in parts.items() for i in index]
     index = np.array([i for _, i in chosen], np.int64)
     return plots.boxes(
         samples.load(index) if len(index) else np.zeros((0, *samples.shape), np.uint8),
@@ -148,4 +149,5 @@ def _plot_boxes(
         predicted=predicted[index],
         titles=[f"{part}: {iou[i]:.2f}" for part, i in chosen],
         names=[f"{classes[probabilities[i].argmax()]}: {samples.names[i]}" for _, i in chosen],
+        num_columns=max(map(len, parts.values())),
     )

@@ -92,7 +92,7 @@ def test_the_size_that_boxes_were_drawn_for(write_table: WriteTable, common: Com
     table = write_table(HEADER.strip() + ",w,h\n0.png,cat,20,20,40,60,120,80\n1.png,cat,20,20,40,30,60,40\n")
     assert fault(table, common, size=("w", "h")) == [
         "boxes.csv:2: the annotation is for a picture of 120x80; this one has 60x40",
-        "1 of 2 boxes cannot be used. Correct them, or set data.on_bad_box: repair or skip.",
+        "1 of 2 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(table, common, size=("w", "h"), on_bad_box="repair")
     assert boxes_of(repaired) == [[10, 10, 20, 30], [20, 20, 40, 30]]
@@ -101,7 +101,7 @@ def test_the_size_that_boxes_were_drawn_for(write_table: WriteTable, common: Com
     assert skipped.splits["train"].names == ("1.png",)
 
 
-MUST_CORRECT = "Correct them, or set data.on_bad_box: repair or skip."
+MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip."
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box: repair or skip."
             ],
         ),
         (
-            HEADER + "0.png,a,3,2,1,4\n1.png,a,1,2,nan,4\n1.png,b,1,2,99,4\n",
+            HEADER + "2.png,a,3,2,1,4\n1.png,a,1,2,nan,4\n1.png,b,1,2,99,4\n",
             {},
             [
                 "boxes.csv:2 (a): its box is swapped: xmin 3 is above xmax 1",

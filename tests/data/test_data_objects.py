@@ -104,7 +104,7 @@ def test_the_frame_is_that_of_the_annotated_size(folder: Path) -> None:
 
 # Bad boxes ----------------------------------------------------------------------------------------------------------
 
-REMEDY = "Correct them, or set data.on_bad_box: repair or skip."
+REMEDY = "Correct them, or set data.on_bad_box in a recipe: repair or skip."
 
 
 def test_every_bad_box_is_named(folder: Path) -> None:

@@ -299,7 +299,7 @@ def test_bad_boxes_are_named_by_their_file(tmp_path: Path, save: Callable[..., P
     assert fault(tmp_path, common) == [
         "annotations/a.xml: object 2 (dog): its box is swapped: xmin 30 is above xmax 10",
         "annotations/b.xml: the annotation is for a picture of 80x40; this one has 60x40",
-        "2 of 3 boxes cannot be used. Correct them, or set data.on_bad_box: repair or skip.",
+        "2 of 3 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(tmp_path, common, on_bad_box="repair")
     assert repaired.warnings[1] == (

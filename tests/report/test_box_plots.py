@@ -68,7 +68,13 @@ BOXES = [(0.2, 0.1, 0.5, 0.8), (0.6, 0.4, 0.9, 0.5), (0.05, 0.5, 0.15, 0.95)]
 
 def draw_boxes(pictures: np.ndarray, true: Any, predicted: Any, **changes: list[str]) -> bytes:
     texts = {"titles": ["best: 0.71"] * len(pictures), "names": [f"cat: {i}.png" for i in range(len(pictures))]}
-    return plots.boxes(pictures, true=np.array(true), predicted=np.array(predicted), **(texts | changes))
+    return plots.boxes(
+        pictures,
+        true=np.array(true),
+        predicted=np.array(predicted),
+        num_columns=min(len(pictures), 6),
+        **(texts | changes),
+    )
 
 
 @pytest.mark.parametrize(("box", "shape"), list(zip(BOXES, [(40, 60), (8, 8), (90, 45)], strict=True)))

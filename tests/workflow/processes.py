@@ -151,6 +151,17 @@ def _run_in_turn(commands: list[list[str]]) -> None:
 
 
 @dataclass(frozen=True)
+class KillAtCheckpoint:
+    """Kills the process, which draws no plots, when it is to save its k-th checkpoint."""
+
+    call: int
+
+    def __call__(self) -> None:
+        without_plots()
+        KillAtCall(("dlcli.training.checkpoint.save",), self.call)()
+
+
+@dataclass(frozen=True)
 class KillAtCall:
     """Kills the process, as kill -9 does, at the k-th call of any of some functions, counted from 1.
 

@@ -1,7 +1,6 @@
 """Adversarial training: exact after a kill, hardening, and in the tables."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import processes  # type: ignore[import-not-found]
@@ -28,15 +27,6 @@ train:
 """
 
 
-@dataclass(frozen=True)
-class KillAt:
-    call: int
-
-    def __call__(self) -> None:
-        processes.without_plots()
-        processes.KillAtCall(("dlcli.training.checkpoint.save",), self.call)()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the run hardened."""
@@ -47,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path) -> None:
-    processes.run("train", "hardened.yaml", "--name", "killed", folder=folder, prepare=KillAt(20))
+    processes.run("train", "hardened.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(20))
     processes.run("train", "--resume", "killed", folder=folder, prepare=processes.without_plots).expect(0)
     mine, theirs = (outcome(folder / "runs" / name) for name in ("killed", "hardened"))
     for one in (mine, theirs):

@@ -48,7 +48,7 @@ def test_sound_data_have_no_problem(photos: Path) -> None:
     for source in ("photos", "r.yaml"):
         done = processes.run("data", "check", source, folder=photos).expect(0)
         assert "cat" in done.stdout
-        assert "sizes: 30x40 (40)" in done.stdout
+        assert "sizes (height x width): 30x40 (40)" in done.stdout
         assert "modes: RGB (40)" in done.stdout
         assert done.stderr.endswith(f"{source}: no problem found\n")
     assert contents(photos / "photos") == before
