@@ -23,7 +23,7 @@ from measure import alternate, machine, report  # noqa: E402
 from dlcli.recipe.load import load_text  # noqa: E402
 from dlcli.rundir import RunDir  # noqa: E402
 from dlcli.workflow.data import open_dataset  # noqa: E402
-from dlcli.workflow.job import prepare  # noqa: E402
+from dlcli.workflow.prepare import prepare  # noqa: E402
 from dlcli.workflow.talk import Talk  # noqa: E402
 
 COMMON = """\

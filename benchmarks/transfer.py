@@ -59,7 +59,7 @@ def with_dlcli(folder: Path, epochs: int, *, augment: bool) -> float:
     device = start_tensorflow("cpu")
     from dlcli.report.tensorboard import TensorBoard
     from dlcli.rundir import create_run
-    from dlcli.workflow.job import prepare
+    from dlcli.workflow.prepare import prepare
     from dlcli.workflow.talk import Talk
     from dlcli.workflow.train import _Observer
 

@@ -233,9 +233,22 @@ class RunDir:
     def log(self) -> Path:
         return self.path / "train.log"
 
+    @property
+    def vocabulary(self) -> Path:
+        """The known tokens of a run of text, the most frequent first, one on a line, as JSON would write them."""
+        return self.path / "vocabulary.txt"
+
     def evaluation(self, split: str) -> Path:
         """Folder of the evaluation of one split (or of other data under that name)."""
         return self.path / "evaluation" / split
+
+    def free_evaluation(self, name: str, source: str) -> str:
+        """The name of an evaluation's folder, with a number where one of other data has it already."""
+        for candidate in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
+            path = self.evaluation(candidate) / "metrics.json"
+            if not path.exists() or read_json(path).get("data") == source:
+                return candidate
+        raise AssertionError("the numbers do not end")
 
     def read_info(self) -> dict[str, Any]:
         """The content of run.json.

@@ -62,7 +62,7 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     from dlcli.workflow.data_tools import check as work
     from dlcli.workflow.data_tools import folder_section
 
-    found = work(folder_section(source) if loaded is None else loaded.recipe.data, talk)
+    found = work(folder_section(source) if loaded is None else loaded.of_pictures.data, talk)
     if as_json:
         write_json(found)
     else:
@@ -115,7 +115,7 @@ def preview(
     from dlcli.workflow.data_tools import preview as work
 
     work(loaded, output, num_samples=samples, num_epochs=epochs, talk=talk)
-    if loaded.recipe.augment is None:
+    if loaded.of_pictures.augment is None:
         click.echo(f"{recipe}: has no augment section: the samples are shown as they are", err=True)
     click.echo(output)
 

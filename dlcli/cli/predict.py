@@ -8,9 +8,10 @@ from dlcli.cli.options import device_option, json_option, quiet_option, run_argu
 from dlcli.cli.output import write_json, write_table
 
 
-@click.command(short_help="Predict the classes of pictures.")
+@click.command(short_help="Predict the classes of pictures or texts.")
 @run_argument(required=True)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--text", "texts", multiple=True, metavar="TEXT", help="A sample by itself (models of text; repeatable).")
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes shown for each sample.")
 @click.option(
     "--output",
@@ -31,7 +32,8 @@ from dlcli.cli.output import write_json, write_table
 @quiet_option
 def predict(
     run: str,
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
+    texts: tuple[str, ...],
     top: int,
     output: Path | None,
     force: bool,
@@ -41,7 +43,8 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Predict the classes of pictures, folders of pictures and .npz files with the best model of RUN.
+    """Predict with the best model of RUN: pictures, folders of them and .npz files; or the lines of text files, the
+    rows of tables (.csv, .tsv, .jsonl) and, for -, the lines of stdin.
 
     \b
     Examples:
@@ -49,6 +52,9 @@ def predict(
       dlcli predict runs/flowers photos/ --top 5 --output flowers.csv
       dlcli predict runs/flowers photos/ --json
       dlcli predict raccoons photos/ --draw found/
+      dlcli predict reviews new.txt --top 1
+      dlcli predict names --text Rossi --text Müller
+      cut -f2 mails.tsv | dlcli predict spam - --json
 
     Pictures are brought to size as they were in training; a box is in pixels of the upright picture. A file that cannot
     be read is named and left out.
@@ -56,24 +62,41 @@ def predict(
     from dlcli.rundir import find_run
     from dlcli.workflow.start import start_tensorflow
 
+    if not paths and not texts:
+        raise click.UsageError("Name what to predict: a PATH, or --text for a model of text.")
+    if "" in paths:
+        raise click.UsageError("A PATH must not be empty. Write . for this folder.")
     found = find_run(runs, run)
     start_tensorflow(device)
     from dlcli.workflow.predict import predict as work
     from dlcli.workflow.talk import Talk
 
-    results = work(found, paths, top=top, output=output, force=force, draw=draw, talk=Talk(quiet=quiet))
+    results = work(
+        found,
+        [Path(path) for path in paths],
+        texts=texts,
+        top=top,
+        output=output,
+        force=force,
+        draw=draw,
+        talk=Talk(quiet=quiet),
+    )
     if as_json:
         write_json(results)
         return
     predictions = results["predictions"]
+    name = "text" if "text" in predictions[0] else "file"
+    if "top" not in predictions[0]:
+        write_table([name, "predicted"], [[row[name], row["predicted"]] for row in predictions])
+        return
     boxes = ["box"] if "box" in predictions[0] else []
     rows = [
         [
-            row["file"],
-            *(" ".join(f"{value:.0f}" for value in row[name]) for name in boxes),
+            row[name],
+            *(" ".join(f"{value:.0f}" for value in row[box]) for box in boxes),
             *(f"{entry['class']} {entry['probability']:.4f}" for entry in row["top"]),
         ]
         for row in predictions
     ]
     ranks = [f"#{rank + 1}" for rank in range(len(predictions[0]["top"]))]
-    write_table(["file", *(f"{name} (x1 y1 x2 y2)" for name in boxes), *ranks], rows)
+    write_table([name, *(f"{box} (x1 y1 x2 y2)" for box in boxes), *ranks], rows)

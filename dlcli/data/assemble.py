@@ -7,13 +7,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from dlcli.data.images import PicturePolicy, hash_content, resize_pictures
 from dlcli.data.listing import NUM_NAMED, CommonKeys, Listing, divide, name_some
-from dlcli.data.samples import Dataset, LeftOut, Samples
+from dlcli.data.samples import Dataset, Labels, LeftOut, Samples
 from dlcli.data.scan import Checked, Progress, check_pictures, hash_files
 from dlcli.errors import InputError
 
@@ -254,7 +254,7 @@ def _finish(
     left_out: Sequence[LeftOut],
     warnings: Sequence[str],
 ) -> Dataset:
-    copies = _find_copies(splits)
+    copies = find_copies(splits)
     if copies and not allow_leakage:
         raise InputError(
             f"{source}: {' '.join(copies)} A score on them says nothing about new data: remove them from one of the "
@@ -268,11 +268,23 @@ def _finish(
         splits=splits,
         policy=policy,
         left_out=tuple(left_out),
-        warnings=(*warnings, *_warn_of_absent_classes(splits, classes), *copies),
+        warnings=(*warnings, *warn_of_absent_classes(splits, classes), *copies),
     )
 
 
-def _warn_of_absent_classes(splits: Mapping[str, Samples], classes: tuple[str, ...]) -> list[str]:
+class Labelled(Protocol):
+    """The samples of a split of any kind."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def digests(self) -> tuple[str, ...]: ...
+
+
+def warn_of_absent_classes(splits: Mapping[str, Labelled], classes: tuple[str, ...]) -> list[str]:
+    """Which classes a split has no sample of, in words."""
     warnings = []
     for split, samples in splits.items():
         present = set(samples.labels.tolist())
@@ -283,7 +295,7 @@ def _warn_of_absent_classes(splits: Mapping[str, Samples], classes: tuple[str, .
     return warnings
 
 
-def _find_copies(splits: Mapping[str, Samples]) -> list[str]:
+def find_copies(splits: Mapping[str, Labelled]) -> list[str]:
     """Samples of validation or test that train holds too, in words."""
     found = []
     train = dict(zip(splits["train"].digests, splits["train"].names, strict=True))

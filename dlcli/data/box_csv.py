@@ -7,10 +7,10 @@ from typing import Unpack
 from dlcli.data.assemble import OnBadImage
 from dlcli.data.boxes import Corners, Object, OnBadBox, Several
 from dlcli.data.listing import NO_ALIASES, CommonKeys
-from dlcli.data.objects import Annotated, assemble_objects, parse_number, refuse, whole
+from dlcli.data.objects import Annotated, assemble_objects, refuse, whole
 from dlcli.data.samples import BOX_COLUMNS, Dataset
 from dlcli.data.scan import Progress
-from dlcli.data.table import Row, check_groups, read_rows
+from dlcli.data.table import Row, check_groups, parse_number, read_rows
 
 
 def read_box_csv(

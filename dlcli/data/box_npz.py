@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.assemble import assemble_pictures
-from dlcli.data.boxes import BadBox, Boxes, Frame
+from dlcli.data.boxes import BadBox, Boxes, Frame, refuse_proportions
 from dlcli.data.listing import CommonKeys, index_labels, name_some
 from dlcli.data.npz import (
     BRING_TO_RANGE,
@@ -68,6 +68,9 @@ def read_box_npz(
         listing = list_arrays(split, x, indices[split], where)
         listings["train" if len(splits) == 1 else split] = replace(listing, boxes=boxes)
     refuse(faults, "Correct these boxes: xmin, ymin, xmax, ymax in pixels of the arrays, or NaN for no box.")
+    for split, listing in listings.items():
+        assert listing.boxes is not None
+        refuse_proportions(listing.boxes, f"{file}: {split}")
     return assemble_pictures(listings, known, source=str(file), left_out=left_out, common=common)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.images import PicturePolicy
 from dlcli.data.resize import placement
+from dlcli.errors import InputError
 
 OnBadBox = Literal["error", "repair", "skip"]
 Several = Literal["largest", "first", "leave_out"]
@@ -208,6 +209,21 @@ def _refuse_empty(corners: Corners) -> None:
     x1, y1, x2, y2 = corners
     if x1 >= x2 or y1 >= y2:
         raise BadBox("its box is empty: it has no area in the picture")
+
+
+def refuse_proportions(boxes: Boxes, source: str) -> None:
+    """Refuses boxes that lie in the first pixel, one and all: somebody has divided them by the pictures' sides.
+
+    Raises:
+        InputError: they do.
+    """
+    found = boxes.corners[~np.isnan(boxes.corners).any(axis=1)]
+    is_small = all(max(frame.width, frame.height) <= 2 for frame in boxes.frames)
+    if len(found) and found.max() <= 1 and not is_small:
+        raise InputError(
+            f"{source}: boxes must be in pixels of their pictures, and all {len(found):,} of these lie in the first "
+            "pixel, between 0 and 1. Multiply them by the pictures' width and height."
+        )
 
 
 def choose(objects: list[Object], several: Several) -> Object | None:

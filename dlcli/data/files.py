@@ -47,20 +47,28 @@ def open_input(path: Path, remedy: str) -> BufferedReader:
         raise InputError(f"{path}: {reason}. {remedy}") from None
 
 
-def read_text(path: Path, *, noun: str, max_bytes: int, remedy: str) -> str:
-    """The text of a UTF-8 file that a recipe or command names; ``noun`` is what the file is to be, such as "table".
+def read_text(
+    path: Path, *, noun: str, max_bytes: int, remedy: str, encoding: str = "utf-8", other_encoding: str = ""
+) -> str:
+    """The text of a file that a recipe or command names; ``noun`` is what the file is to be, such as "table".
+
+    Args:
+        remedy: what to do where it cannot be opened.
+        other_encoding: what to do besides saving it in the encoding: ", or set data.encoding".
 
     Raises:
-        InputError: it cannot be opened, with the remedy, or it is too large or no UTF-8.
+        InputError: it cannot be opened, or it is too large or not in the encoding.
     """
     with open_input(path, remedy) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise InputError(f"{path}: a {noun} may have at most {max_bytes:,} bytes. Divide it or give a smaller one.")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
+        name = encoding.upper()
         raise InputError(
-            f"{path}:{line}: the {noun} must be UTF-8 text. Received byte 0x{data[error.start]:02x}: save it as UTF-8."
+            f"{path}:{line}: the {noun} must be {name} text. Received byte 0x{data[error.start]:02x}: save it as "
+            f"{name}{other_encoding}."
         ) from None

@@ -36,7 +36,7 @@ def read_folder(
         InputError: the folder's layout is not that of classes, or pictures cannot be read.
     """
     root = Path(path)
-    split_folders, left_out, warnings = _find_splits(root)
+    split_folders, left_out, warnings = find_splits(root)
     names: dict[str, tuple[str, ...]] = {}
     files: dict[str, tuple[Path, ...]] = {}
     labels: dict[str, list[str]] = {}
@@ -73,7 +73,7 @@ def class_folders(path: str | Path) -> tuple[str, ...]:
     Raises:
         InputError: a folder cannot be listed, or the splits' folders are not named as they must be.
     """
-    splits = _find_splits(Path(path))[0]
+    splits = find_splits(Path(path))[0]
     folders = [folder for split in splits.values() for folder in list_folder(split)[0]]
     folders = [folder for folder in folders if not hold_runs(list_folder(folder)[0])]
     return tuple(sorted({printable(folder.name) for folder in folders if not folder.name.startswith(".")}))
@@ -95,7 +95,7 @@ def _class_names(folder: Path, pictures: Sequence[Path]) -> list[str]:
     return [printable(name) for name in folders]
 
 
-def _find_splits(root: Path) -> tuple[dict[str, Path], list[LeftOut], list[str]]:
+def find_splits(root: Path) -> tuple[dict[str, Path], list[LeftOut], list[str]]:
     """The folder of each split; the root itself is train where its folders are classes.
 
     Folders named as splits are splits when nothing else stands beside them, or when train and another are among them:

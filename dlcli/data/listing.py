@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.boxes import Boxes
 from dlcli.data.images import ColorMode
+from dlcli.data.ragged import Ragged
 from dlcli.data.resize import Interpolation, Resize
 from dlcli.data.samples import SPLITS, Index, Labels
 from dlcli.data.split import TEST, TRAIN, VALIDATION, draw_splits, limit_evenly
@@ -21,14 +22,9 @@ NO_ALIASES: Mapping[str, str] = {}
 NUM_NAMED = 10  # things named in one message; the rest is counted
 
 
-class CommonKeys(TypedDict):
-    """The keys of a recipe's ``data`` section that every source of images has, with the same spelling."""
+class SplitKeys(TypedDict):
+    """The keys of a recipe's ``data`` section by which samples are divided, with the same spelling."""
 
-    image_size: tuple[int, int] | None
-    color_mode: ColorMode | None
-    resize: Resize
-    interpolation: Interpolation
-    antialias: bool
     validation: float | None
     test: float | None
     split_seed: int
@@ -36,9 +32,19 @@ class CommonKeys(TypedDict):
     allow_leakage: bool
 
 
+class CommonKeys(SplitKeys):
+    """The keys that every source of images has."""
+
+    image_size: tuple[int, int] | None
+    color_mode: ColorMode | None
+    resize: Resize
+    interpolation: Interpolation
+    antialias: bool
+
+
 @dataclass(frozen=True)
 class Listing:
-    """The samples of one split as their source lists them, with files or arrays, before anything is decoded."""
+    """The samples of one split as their source lists them, with files, arrays or text, before anything is decoded."""
 
     names: tuple[str, ...]
     labels: Labels
@@ -46,6 +52,9 @@ class Listing:
     files: tuple[Path, ...] | None = None
     arrays: NDArray[Any] | None = None  # [n, ...]
     boxes: Boxes | None = None  # for localisation
+    texts: tuple[str, ...] | None = None
+    values: Ragged | None = None  # steps float32 [features]
+    targets: NDArray[np.float32] | None = None  # numbers to predict [n]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -59,6 +68,9 @@ class Listing:
             files=None if self.files is None else tuple(self.files[i] for i in index),
             arrays=None if self.arrays is None else self.arrays[index],
             boxes=None if self.boxes is None else self.boxes.take(index),
+            texts=None if self.texts is None else tuple(self.texts[i] for i in index),
+            values=None if self.values is None else self.values.take(index),
+            targets=None if self.targets is None else self.targets[index],
         )
 
 
@@ -85,13 +97,13 @@ def index_labels(
         raise InputError(f"{source}: there must be at least {must}.{only}")
     known = classes if trained is None else trained
     position = {name: index for index, name in enumerate(known)}
-    where = "train" if trained is None else "the trained model"
     labels = {split: [aliases.get(name, name) for name in names] for split, names in labels.items()}
     for split, names in labels.items():
         strangers = sorted(set(names) - set(known))
         if strangers:
+            where = f"in {split} must be in train" if trained is None else "of the data must be in the trained model"
             raise InputError(
-                f"{source}: every class in {split} must be in {where} too, which lacks {name_some(strangers)}. "
+                f"{source}: every class {where} too, which lacks {name_some(strangers)}. "
                 f"Correct the name or remove the samples. Classes: {name_some(list(known))}."
             )
     return known, {split: np.array([position[name] for name in names], np.int32) for split, names in labels.items()}
@@ -103,7 +115,7 @@ def divide(
     digests: Callable[[Listing], Sequence[str]],
     num_classes: int,
     source: str,
-    common: CommonKeys,
+    common: SplitKeys,
 ) -> tuple[dict[str, Listing], list[str]]:
     """Draws the splits that the source does not have of its own, and applies the limit to each. Warnings come with it.
 

@@ -22,6 +22,7 @@ from dlcli.data.boxes import (
     checked,
     choose,
     frame_of,
+    refuse_proportions,
     repaired,
 )
 from dlcli.data.images import BadImage, read_header, workers
@@ -136,7 +137,7 @@ def choose_objects(pictures: Sequence[Annotated], *, folder: Path, several: Seve
     """Checks the boxes against the pictures' headers and takes one object of each picture.
 
     Raises:
-        InputError: boxes are bad, and ``on_bad_box`` is ``error``.
+        InputError: boxes are bad, and ``on_bad_box`` is ``error``; or all of them are proportions, not pixels.
     """
     kept: list[tuple[Annotated, Object, Frame]] = []
     left_out: list[LeftOut] = []
@@ -164,10 +165,12 @@ def choose_objects(pictures: Sequence[Annotated], *, folder: Path, several: Seve
         )
     kept.sort(key=lambda item: item[0].name)
     corners = np.array([taken.corners or (math.nan,) * 4 for _, taken, _ in kept], np.float64).reshape(-1, 4)
+    boxes = Boxes(corners, tuple(frame for _, _, frame in kept))
+    refuse_proportions(boxes, str(folder))
     return Chosen(
         pictures=tuple(picture for picture, _, _ in kept),
         labels=tuple(taken.label for _, taken, _ in kept),
-        boxes=Boxes(corners, tuple(frame for _, _, frame in kept)),
+        boxes=boxes,
         left_out=tuple(left_out),
         warnings=(*_warn_of_several(num_several, several), *_warn_of_bad(bad)),
     )
@@ -186,14 +189,6 @@ def refuse(lines: Iterable[str], remedy: str) -> None:
 
 
 # Numbers ------------------------------------------------------------------------------------------------------------
-
-
-def parse_number(text: str) -> float | None:
-    """A decimal number, or None where the text is none."""
-    try:
-        return None if "_" in text else float(text)  # 1_000 is a number in Python alone
-    except ValueError:
-        return None
 
 
 def whole(number: float | None) -> int | None:

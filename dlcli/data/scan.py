@@ -103,11 +103,9 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
                 is_folder = os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
                 (folders if is_folder else others).append(folder / entry.name)
     except FileNotFoundError:
-        raise InputError(f"{folder}: no such folder. Give the folder that holds the pictures.") from None
+        raise InputError(f"{folder}: no such folder. Give the folder that holds the data.") from None
     except NotADirectoryError:
-        raise InputError(
-            f"{folder}: a file, where a folder of pictures is wanted. Give the folder it lies in."
-        ) from None
+        raise InputError(f"{folder}: a file, where a folder is wanted. Give the folder it lies in.") from None
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}). Mend its permissions.") from None
     return folders, others

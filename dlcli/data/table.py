@@ -4,9 +4,10 @@ import csv
 import difflib
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol
 
 from dlcli.data.files import read_text
 from dlcli.data.folder import SPLIT_OF
@@ -16,6 +17,7 @@ from dlcli.errors import InputError
 
 DELIMITERS = ",;\t"
 MAX_BYTES = 2**30  # of a table: some ten million rows
+csv.field_size_limit(MAX_BYTES)  # a text may be longer than the 131,072 characters that are allowed otherwise
 
 
 @dataclass(frozen=True)
@@ -52,55 +54,118 @@ def read_rows(
         InputError: it is no such table; faults of rows are reported together, and with them files that are not there.
     """
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a CSV file that lists the pictures.")
-    header_line = text.split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=header_line.count)
-    records = _parse(table, text, delimiter)
-    _, header = next(records, (1, []))
-    wanted = {image, label, split, group, *more}
-    columns = {
-        role: _find_column(table, header, name, wanted)
-        for role, name in (("image", image), ("label", label), ("split", split), ("group", group))
-        if name is not None
-    }
-    others = [_find_column(table, header, name, wanted) for name in more]
-    rows: list[Row] = []
-    faults: list[tuple[int, str]] = []
-    for line, values in records:
-        if len(values) != len(header):
-            faults.append((line, f"a row must have {len(header)} values as the header. Received {len(values)}."))
-            continue
-        cells = {role: values[column].strip() for role, column in columns.items()}
-        empty = [role for role, cell in cells.items() if not cell]
-        if empty:
-            column = header[columns[empty[0]]]
-            faults.append((line, f"column '{column}' must not be empty."))
-            continue
-        own_split = SPLIT_OF.get(cells.get("split", "train").lower())
-        if own_split is None:
-            must = f"column '{split}' must be train, validation (or val) or test."
-            faults.append((line, f"{must} Received '{cells['split']}'."))
-            continue
-        further = tuple(values[column].strip() for column in others)
-        fault = fault_of(further)
-        if fault is not None:
-            faults.append((line, fault))
-            continue
+    roles = {"image": image, "label": label, "split": split, "group": group}
+    columns = {role: name for role, name in roles.items() if name is not None}
+    records, faults = read_cells(
+        table,
+        text,
+        columns | {name: name for name in more},
+        required=tuple(columns),
+        fault_of=lambda cells: fault_of(tuple(cells[name] for name in more)),
+    )
+    rows = []
+    for line, own_split, cells in records:
         file = os.path.normpath(cells["image"])
-        own_group = cells.get("group", "")
-        rows.append(Row(line, printable(file), table.parent / file, cells["label"], own_split, own_group, further))
+        further = tuple(cells[name] for name in more)
+        group_of = cells.get("group", "")
+        rows.append(Row(line, printable(file), table.parent / file, cells["label"], own_split, group_of, further))
     if faults:
         faults += [(row.line, f"{row.name}: no such file.") for row in rows if not os.path.lexists(row.file)]
-        lines = [f"{table}:{line}: {text}" for line, text in sorted(faults)[:NUM_NAMED]]
-        rest = [f"… and {len(faults) - NUM_NAMED} more rows"] if len(faults) > NUM_NAMED else []
-        raise InputError("\n".join(lines + rest))
+    refuse_faults(table, faults)
     if not rows:
         raise InputError(f"{table}: there must be rows below the header. Received none.")
     return rows
 
 
+Cells = dict[str, str]
+
+
+def column_names(table: Path, text: str) -> list[str]:
+    """The names in the header of a table.
+
+    Raises:
+        InputError: there is none.
+    """
+    header_line = text.split("\n", 1)[0]
+    _, header = next(_parse(table, text, max(DELIMITERS, key=header_line.count)), (1, []))
+    return [name.strip() for name in header]
+
+
+def parse_number(text: str) -> float | None:
+    """A decimal number, or None where the text is none."""
+    try:
+        return None if "_" in text else float(text)  # 1_000 is a number in Python alone
+    except ValueError:
+        return None
+
+
+def read_cells(
+    table: Path,
+    text: str,
+    columns: Mapping[str, str],
+    *,
+    required: Sequence[str],
+    fault_of: Callable[[Cells], str | None] = lambda _: None,
+) -> tuple[list[tuple[int, str, Cells]], list[tuple[int, str]]]:
+    """The cells of a table, without spaces around them, row by row; empty lines are passed over.
+
+    Args:
+        text: the content of the table. In a file whose name ends in .tsv quotes have no meaning.
+        columns: the name of each column by its role; that of ``split`` must say what a split is called.
+        required: roles whose cells must not be empty.
+        fault_of: what else is wrong with cells; None where nothing is.
+
+    Returns:
+        For each sound row its line, its split and its cells by role; and for each other one its line and its fault.
+
+    Raises:
+        InputError: it is no table, or lacks a column.
+    """
+    header_line = text.split("\n", 1)[0]
+    records = _parse(table, text, max(DELIMITERS, key=header_line.count))
+    _, header = next(records, (1, []))
+    wanted = set(columns.values())
+    positions = {role: _find_column(table, header, name, wanted) for role, name in columns.items()}
+    sound: list[tuple[int, str, Cells]] = []
+    faults: list[tuple[int, str]] = []
+    for line, values in records:
+        if len(values) != len(header):
+            faults.append((line, f"a row must have {len(header)} values as the header. Received {len(values)}."))
+            continue
+        cells = {role: values[position].strip() for role, position in positions.items()}
+        empty = [role for role in required if not cells[role]]
+        if empty:
+            faults.append((line, f"column '{header[positions[empty[0]]]}' must not be empty."))
+            continue
+        own_split = SPLIT_OF.get(cells.get("split", "train").lower())
+        if own_split is None:
+            must = f"column '{columns['split']}' must be train, validation (or val) or test."
+            faults.append((line, f"{must} Received '{cells['split']}'."))
+            continue
+        fault = fault_of(cells)
+        if fault is not None:
+            faults.append((line, fault))
+            continue
+        sound.append((line, own_split, cells))
+    return sound, faults
+
+
+def refuse_faults(file: Path, faults: Sequence[tuple[int, str]]) -> None:
+    """Refuses a file for what is wrong with its lines.
+
+    Raises:
+        InputError: something is.
+    """
+    if faults:
+        lines = [f"{file}:{line}: {text}" for line, text in sorted(faults)[:NUM_NAMED]]
+        rest = [f"… and {len(faults) - NUM_NAMED} more rows"] if len(faults) > NUM_NAMED else []
+        raise InputError("\n".join(lines + rest))
+
+
 def _parse(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Each record, the header first, with the line on which it begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if table.suffix == ".tsv" else csv.QUOTE_MINIMAL
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     while True:
         line = reader.line_num + 1
         try:
@@ -113,24 +178,36 @@ def _parse(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[s
             yield line, values
 
 
-def _find_column(table: Path, header: list[str], name: str, wanted: set[str | None]) -> int:
+def _find_column(table: Path, header: list[str], name: str, wanted: set[str]) -> int:
     columns = [column.strip() for column in header]
     if columns.count(name) == 1:
         return columns.index(name)
     if name in columns:
         raise InputError(f"{table}:1: there must be one column '{name}'. Received {columns.count(name)}.")
+    shown = name_some([printable(column) for column in columns])
     near = difflib.get_close_matches(name, [column for column in columns if column not in wanted], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise InputError(f"{table}:1: there must be a column '{name}'. Received {name_some(columns) or 'no header'}.{hint}")
+    raise InputError(f"{table}:1: there must be a column '{name}'. Received {shown or 'no header'}.{hint}")
 
 
-def check_groups(table: Path, rows: Sequence[Row]) -> None:
+class Grouped(Protocol):
+    """A row that belongs to a group."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+
+
+def check_groups(table: Path, rows: Sequence[Grouped]) -> None:
     """Refuses a group that is in two splits.
 
     Raises:
         InputError: there is one.
     """
-    first: dict[str, Row] = {}
+    first: dict[str, Grouped] = {}
     for row in rows:
         earlier = first.setdefault(row.group, row)
         if earlier.split != row.split:

@@ -10,9 +10,10 @@ from dlcli.data.assemble import OnBadImage
 from dlcli.data.boxes import Object, OnBadBox, Several
 from dlcli.data.files import read_text
 from dlcli.data.listing import NO_ALIASES, CommonKeys
-from dlcli.data.objects import Annotated, assemble_objects, parse_number, refuse, whole
+from dlcli.data.objects import Annotated, assemble_objects, refuse, whole
 from dlcli.data.samples import Dataset, LeftOut
 from dlcli.data.scan import Progress, classify_file, list_folder, name_below, printable
+from dlcli.data.table import parse_number
 from dlcli.errors import InputError
 
 ANNOTATION_FOLDERS = ("Annotations", "annotations")

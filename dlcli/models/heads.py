@@ -83,6 +83,21 @@ def classification(features: Tensor, *, num_classes: int, l2: float = 0.0, least
     return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
 
 
+def regression(features: Tensor, *, mean: float, deviation: float) -> Tensor:
+    """A dense layer with one output, on the scale of the numbers to predict; float32 whatever the dtype policy.
+
+    Args:
+        features: a vector for each sample, ``[batch, units]``.
+        mean, deviation: of the training split's numbers.
+
+    Returns:
+        float32 ``[batch]``, the output of the layer ``value``.
+    """
+    scaled = keras.layers.Dense(1, dtype="float32", name="scaled_value")(features)
+    scaled = keras.layers.Rescaling(deviation, offset=mean, dtype="float32", name="unscaled_value")(scaled)
+    return keras.layers.Reshape((), dtype="float32", name="value")(scaled)
+
+
 # Boxes ----------------------------------------------------------------------------------------------------------------
 
 

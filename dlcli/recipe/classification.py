@@ -7,7 +7,7 @@ from dlcli.recipe.augment import Augment
 from dlcli.recipe.data import ImageData, Npz
 from dlcli.recipe.fields import RunName, Section
 from dlcli.recipe.model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
-from dlcli.recipe.train import Train
+from dlcli.recipe.train import Train, rules_of_metrics
 
 RANK = {"signal": 1, "image": 2, "volume": 3}
 """Dimensions of the convolution that fit each layout of the samples."""
@@ -54,6 +54,4 @@ class Classification(Section):
                 f"{self.model.kind} takes pictures, and the layout of the data is {layout}; use convnet or mlp",
             )
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
-        for key, metric in self.train.steering_metrics.items():
-            if metric is not None and metric.endswith(("_iou", "_localisation_accuracy")):
-                yield f"train.{key}", f"{metric} is for task: localisation"
+        yield from rules_of_metrics(self.train, ("loss", "accuracy", "robust_accuracy"), task=self.task)

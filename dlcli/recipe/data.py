@@ -8,7 +8,26 @@ from pydantic import Field
 from dlcli.recipe.fields import Count, LocalPath, Number, Proportion, Section, Seed, Text
 
 
-class ImageSource(Section):
+class DividedSource(Section):
+    """The keys by which samples are divided into train, validation and test."""
+
+    validation: Proportion | None = None
+    """Proportion of the samples held out to follow training. Default: 0.1 where the source has no validation split."""
+    test: Proportion | None = None
+    """Proportion of the samples held out for the final test. Default: 0.2 where the source has no splits, else 0."""
+    split_seed: Seed = 0
+    """Seed of the split. It is apart from `train.seed`, so that runs with several seeds share one test split."""
+    limit: Count | None = None
+    """Use at most this many samples of each split (drawn evenly over the classes), to try things out."""
+    allow_leakage: bool = False
+    """Go on, with a warning, where samples of validation or test are in train too, byte for byte."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
+            yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
+
+
+class ImageSource(DividedSource):
     """The keys that every source of images has."""
 
     image_size: tuple[Count, Count] | None = None
@@ -21,22 +40,8 @@ class ImageSource(Section):
     """How pixels are interpolated when a picture is scaled."""
     antialias: bool = True
     """Average over all the pixels that a smaller picture's pixel covers (no effect on `nearest` or when enlarging)."""
-    validation: Proportion | None = None
-    """Proportion of the samples held out to follow training. Default: 0.1 where the source has no validation split."""
-    test: Proportion | None = None
-    """Proportion of the samples held out for the final test. Default: 0.2 where the source has no splits, else 0."""
-    split_seed: Seed = 0
-    """Seed of the split. It is apart from `train.seed`, so that runs with several seeds share one test split."""
-    limit: Count | None = None
-    """Use at most this many samples of each split (drawn evenly over the classes), to try things out."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where decoded pictures are kept between epochs; auto: in memory up to 64 MiB a split, else on disk."""
-    allow_leakage: bool = False
-    """Go on, with a warning, where samples of validation or test are in train too, byte for byte."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
-            yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
 
 
 class Digits(ImageSource):

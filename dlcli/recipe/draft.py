@@ -105,8 +105,11 @@ def _look_at_folder(root: Path, path: str) -> _Look:
         )
     if len(classes) < 2:
         only = shortened(next(iter(classes)))
+        annotated = any((root / name).is_dir() for name in ("Annotations", "annotations"))
+        boxes = "; where annotations of boxes lie beside it, write task: localisation and data.kind: voc"
         raise InputError(
             f"{root}: the only folder with pictures is {only}; a classifier needs one for each of two classes"
+            f"{boxes if annotated else ''}"
         )
     seen = [
         f"{split}: {sum(map(len, found.values())):,} pictures in {len(found)} classes: {_counts(found)}"

@@ -12,14 +12,27 @@ from dlcli.recipe.explain import explain
 from dlcli.recipe.faults import Fault, RecipeError
 from dlcli.recipe.localisation import Localisation
 from dlcli.recipe.override import Override, apply_overrides
+from dlcli.recipe.sequence_classification import SequenceClassification
+from dlcli.recipe.sequence_regression import SequenceRegression
 from dlcli.recipe.source import Tree, decode, read_bytes, read_yaml
+from dlcli.recipe.text_classification import TextClassification
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
-Recipe = Classification | Localisation
+ImageRecipe = Classification | Localisation
+"""A recipe of a task that has pictures (signals, volumes)."""
+SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression
+"""A recipe of a task that has sequences."""
+Recipe = ImageRecipe | SequenceRecipe
 """A recipe of any task."""
 
-TASKS: Mapping[str, type[Recipe]] = {"classification": Classification, "localisation": Localisation}
+TASKS: Mapping[str, type[Recipe]] = {
+    "classification": Classification,
+    "localisation": Localisation,
+    "text_classification": TextClassification,
+    "sequence_classification": SequenceClassification,
+    "sequence_regression": SequenceRegression,
+}
 """The schema of each task."""
 
 
@@ -35,6 +48,18 @@ class LoadedRecipe:
     """What it says, with the command line's values, defaults filled in and paths absolute."""
     tree: Tree
     """The values as they were written, and where."""
+
+    @property
+    def of_pictures(self) -> ImageRecipe:
+        """The recipe, where it is one of pictures.
+
+        Raises:
+            RecipeError: it is of another task.
+        """
+        if not isinstance(self.recipe, ImageRecipe):
+            tasks = [task for task, schema in TASKS.items() if issubclass(schema, ImageRecipe)]
+            raise self.fault("task", f"this is for pictures: a recipe with task: {' or '.join(tasks)}")
+        return self.recipe
 
     def locate(self, key: str) -> str:
         """Where a dotted key's value stands, as ``recipe.yaml:7:3`` or ``--set train.epochs=5``.

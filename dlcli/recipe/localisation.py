@@ -7,7 +7,7 @@ from dlcli.recipe.augment import Augment
 from dlcli.recipe.boxes import LocalisationData
 from dlcli.recipe.fields import Count, PositiveNumber, Proportion, RunName, Section
 from dlcli.recipe.model import Convnet, ImageClassifier, rules_of_input
-from dlcli.recipe.train import Stage, Train
+from dlcli.recipe.train import Stage, Train, rules_of_metrics
 
 
 class BoxHead(Section):
@@ -75,3 +75,4 @@ class Localisation(Section):
                 if getattr(self.augment, key) is not None:
                     yield f"augment.{key}", "mixes two pictures, which have two boxes; remove it"
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
+        yield from rules_of_metrics(self.train, ("loss", "accuracy", "iou", "localisation_accuracy"), task=self.task)

@@ -20,8 +20,8 @@ from dlcli.recipe.fields import (
 )
 
 Metric = Literal[
-    "train_loss", "train_accuracy", "train_iou", "train_localisation_accuracy",
-    "val_loss", "val_accuracy", "val_robust_accuracy", "val_iou", "val_localisation_accuracy",
+    "train_loss", "train_accuracy", "train_iou", "train_localisation_accuracy", "train_mse", "train_mae",
+    "val_loss", "val_accuracy", "val_robust_accuracy", "val_iou", "val_localisation_accuracy", "val_mse", "val_mae",
 ]  # fmt: skip
 """The columns of metrics.csv that can steer training."""
 
@@ -205,7 +205,7 @@ class Adversarial(Section):
     """Whether metrics.csv has val_robust_accuracy: the accuracy on the validation split under the same attack."""
 
 
-class Stage(Section):
+class CommonStage(Section):
     """A part of training with its own optimizer state, schedule and patience."""
 
     name: Annotated[
@@ -218,6 +218,11 @@ class Stage(Section):
     """Epochs of this stage."""
     learning_rate: PositiveNumber | None = None
     """The rate that this stage's schedule starts from. Default: the optimizer's."""
+
+
+class Stage(CommonStage):
+    """A part of training with its own optimizer state, schedule and patience."""
+
     trainable: FeatureStage | Count = "all"
     """What is trained: all, head (after the features), last_stage (of the network, and the head), a stage such as
     stage3 and what follows, the last N layers that have weights.
@@ -234,8 +239,8 @@ class Stage(Section):
     each picture is computed once."""
 
 
-class Train(Section):
-    """How the model is trained."""
+class CommonTrain(Section):
+    """The keys of training that every task has."""
 
     epochs: Count = 10
     """Passes over the training split. With `stages`, theirs count instead."""
@@ -251,19 +256,13 @@ class Train(Section):
     """A bound on the gradient."""
     ema: PositiveProportion | None = None
     """Momentum of a moving average of the weights, such as 0.999; validation and the saved model use the average."""
-    label_smoothing: Proportion = 0.0
-    """Proportion of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
-    adversarial: Adversarial | None = None
-    """Train on adversarial examples, made anew in every step."""
-    class_weights: Literal["balanced"] | dict[str, NonNegativeNumber] | None = None
-    """Weight of each class in the loss: balanced (n / (classes * n of the class)), or every class with its weight."""
     early_stopping: EarlyStopping | None = None
     """When to stop before `epochs` are over."""
     best_metric: Metric | None = None
     """The column of metrics.csv that picks the model to keep. Default: val_loss; without validation, train_loss."""
     checkpoint: Checkpoint = Checkpoint()
     """When to save, besides each epoch's end."""
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[CommonStage, ...] = ()
     """Parts of training, one after another, each with its own epochs and rate. Default: one."""
     seed: Seed = 0
     """Seed of everything random in training: first weights, order of the samples, dropout."""
@@ -289,6 +288,31 @@ class Train(Section):
                 "gradient_accumulation",
                 f"must be at most batch_size, {self.batch_size}. Received {self.gradient_accumulation}.",
             )
+        names = [stage.name for stage in self.stages]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield f"stages.{i}.name", f"stages must have different names; {name!r} is stage {names.index(name)}'s"
+
+
+class ClassTrain(CommonTrain):
+    """How a network that chooses among classes is trained."""
+
+    label_smoothing: Proportion = 0.0
+    """Proportion of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
+    class_weights: Literal["balanced"] | dict[str, NonNegativeNumber] | None = None
+    """Weight of each class in the loss: balanced (n / (classes * n of the class)), or every class with its weight."""
+
+
+class Train(ClassTrain):
+    """How the model is trained."""
+
+    adversarial: Adversarial | None = None
+    """Train on adversarial examples, made anew in every step."""
+    stages: tuple[Stage, ...] = ()
+    """Parts of training, one after another, each with its own epochs and rate. Default: one."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
         if self.ema is not None:
             for i, stage in enumerate(self.stages):
                 if stage.rate_decay is not None:
@@ -297,7 +321,11 @@ class Train(Section):
             for key, metric in self.steering_metrics.items():
                 if metric == "val_robust_accuracy":
                     yield key, "val_robust_accuracy needs adversarial.validate_robustness: true"
-        names = [stage.name for stage in self.stages]
-        for i, name in enumerate(names):
-            if name in names[:i]:
-                yield f"stages.{i}.name", f"stages must have different names; {name!r} is stage {names.index(name)}'s"
+
+
+def rules_of_metrics(train: CommonTrain, names: tuple[str, ...], *, task: str) -> Iterator[tuple[str, str]]:
+    """Which columns of metrics.csv a task has: those of the names, with train_ and val_ before them."""
+    for key, metric in train.steering_metrics.items():
+        if metric is not None and metric.partition("_")[2] not in names:
+            there = ", ".join(f"val_{name}" for name in names)
+            yield f"train.{key}", f"task: {task} has no {metric}; it has {there}, and the same with train_"

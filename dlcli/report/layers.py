@@ -37,6 +37,7 @@ class LayerRow:
             activation function, and Flatten, Reshape, Identity and Rescaling, add none: their numbers are those of the
             layer before, so that ``Dense(activation="relu")`` counts as ``Dense`` with a ``ReLU`` behind it.
         operations: None where they are not known.
+        is_bare: whether it is no layer, but a single operation between layers, which holds no weights.
         receptive_field: sides of the part of the input that one output depends on; "all" where that is all of it; None
             where it is not known.
     """
@@ -47,6 +48,7 @@ class LayerRow:
     trainable: int
     non_trainable: int
     shared: bool
+    is_bare: bool
     activations: int | None
     operations: Operations | None
     receptive_field: ReceptiveField
@@ -54,6 +56,11 @@ class LayerRow:
     @property
     def parameters(self) -> int:
         return self.trainable + self.non_trainable
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether people want to see it: single operations that multiply nothing are only counted."""
+        return not self.is_bare or self.operations != Operations()
 
     @property
     def mebibytes(self) -> float | None:
@@ -170,10 +177,13 @@ def training_memory(
 # Reading a model ------------------------------------------------------------------------------------------------------
 
 
-def layer_table(model: keras.Model) -> LayerTable:
+def layer_table(model: keras.Model, *, steps: int | None = None) -> LayerTable:
     """The table of a functional or sequential model that is built.
 
     Nested models are opened. A layer that is called several times has a row for each call.
+
+    Args:
+        steps: of the sequence for which it is computed, where the model's input may have any length.
 
     Raises:
         ValueError: the model's layers are joined by Python code alone (a subclass of ``keras.Model``).
@@ -183,11 +193,18 @@ def layer_table(model: keras.Model) -> LayerTable:
     if not _can_be_opened(model):
         raise ValueError(f"a layer table needs a functional or sequential model. Received a {type(model).__name__}.")
     table = _Reader()
-    inputs = [keras.KerasTensor(tensor.shape, tensor.dtype, name=tensor.name) for tensor in model.inputs]
+    inputs = [
+        keras.KerasTensor(_of_length(tensor.shape, steps), tensor.dtype, name=tensor.name) for tensor in model.inputs
+    ]
     for tensor in inputs:
         table.add_input(tensor)
     table.read(model, inputs, prefix="")
-    return LayerTable(tuple(tuple(tensor.shape[1:]) for tensor in model.inputs), tuple(table.rows))
+    return LayerTable(tuple(tuple(tensor.shape[1:]) for tensor in inputs), tuple(table.rows))
+
+
+def _of_length(shape: Sequence[int | None], steps: int | None) -> tuple[int | None, ...]:
+    batch, *sides = shape
+    return (batch, *(steps if side is None else side for side in sides))
 
 
 def _can_be_opened(model: Any) -> bool:
@@ -240,6 +257,7 @@ class _Reader:
                 cost=operations(layer, input_shapes, output_shapes),
                 field=field_of(windows),
                 in_place=type(layer) in IN_PLACE,
+                is_bare=not isinstance(layer, keras.Layer),
             )
             return outputs
 
@@ -250,7 +268,8 @@ class _Reader:
         windows = input_windows(shape)
         self.windows[id(tensor)] = (tensor, windows)
         field = field_of(windows)
-        self.add_row(tensor.name, kind="InputLayer", weights=[], outputs=[shape], cost=Operations(), field=field)
+        name = "input" if tensor.name.startswith("keras_tensor") else tensor.name
+        self.add_row(name, kind="InputLayer", weights=[], outputs=[shape], cost=Operations(), field=field)
 
     def add_row(
         self,
@@ -262,6 +281,7 @@ class _Reader:
         cost: Operations | None,
         field: ReceptiveField,
         in_place: bool = False,
+        is_bare: bool = False,
     ) -> None:
         new = [weight for weight in weights if id(weight) not in self.seen]
         self.seen.update(id(weight) for weight in new)
@@ -273,6 +293,7 @@ class _Reader:
                 trainable=sum(math.prod(weight.shape) for weight in new if weight.trainable),
                 non_trainable=sum(math.prod(weight.shape) for weight in new if not weight.trainable),
                 shared=len(weights) > 0 and not new,
+                is_bare=is_bare,
                 activations=0 if in_place else _num_elements(outputs),
                 operations=cost,
                 receptive_field=field,
@@ -321,6 +342,7 @@ def table_cells(table: LayerTable) -> list[tuple[str, ...]]:
             field_text(row.receptive_field),
         )
         for row in table.rows
+        if row.is_listed
     ]
     total = (
         *("total", "", ""),
@@ -371,6 +393,12 @@ def table_text(table: LayerTable) -> str:
         "activation functions, and what else works on one number at a time.",
         "Field: the part of the input that one number of the output depends on.",
     ]
+    hidden = sum(not row.is_listed for row in table.rows)
+    if hidden:
+        noun = "operation" if hidden == 1 else "operations"
+        lines.append(
+            f"Not listed: {hidden} {noun} between layers that multiply nothing; their activations are counted."
+        )
     if table.not_counted:
         lines.append(f"Not counted: {', '.join(f'{row.name} ({row.kind})' for row in table.not_counted)}.")
     return "\n".join(lines) + "\n"

@@ -55,7 +55,22 @@ ELEMENTWISE = (
 )
 """Layers that work on one number, or one from each input, at a time."""
 ELEMENTWISE_BY_NAME = {
-    "keras.src.ops.numpy": ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "GetItem", "Pad"),
+    "keras.src.ops.numpy": (
+        *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "GetItem", "Pad", "Sin", "Cos", "Where"),
+        *(
+            "Equal",
+            "NotEqual",
+            "Minimum",
+            "Maximum",
+            "Clip",
+            "LogicalAnd",
+            "LogicalNot",
+            "ZerosLike",
+            "OnesLike",
+            "FullLike",
+        ),
+    ),
+    "keras.src.ops.core": ("Cast",),
     "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
     "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
 }
@@ -141,7 +156,7 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
         return Operations(pooling=math.prod(outputs[0]) * math.prod(layer.pool_size))
     if kind in GLOBAL_POOLINGS:
         return Operations(pooling=math.prod(inputs[0]))
-    if kind in ACTIVATIONS or kind in REARRANGEMENTS or is_elementwise(layer):
+    if kind in ACTIVATIONS or kind in REARRANGEMENTS or is_elementwise(layer) or _is_sum(layer):
         return Operations()
     if kind is layers.UpSampling2D and layer.interpolation == "nearest":
         return Operations()
@@ -152,6 +167,12 @@ def is_elementwise(layer: Any) -> bool:
     """Whether a layer works on one number, or one from each input, at a time."""
     kind = type(layer)
     return kind in ELEMENTWISE or kind.__name__ in ELEMENTWISE_BY_NAME.get(kind.__module__, ())
+
+
+def _is_sum(operation: Any) -> bool:
+    """Whether it adds numbers, takes the largest of them, or puts them one after another, without a product."""
+    kind = type(operation)
+    return kind.__module__ == "keras.src.ops.numpy" and kind.__name__ in ("Sum", "Max", "Cumsum", "Concatenate")
 
 
 def _products(layer: Any, positions: int, *kernels: Any) -> Operations:

@@ -376,6 +376,21 @@ def localisation_curves(curves: Mapping[str, Sequence[Sequence[float]]]) -> byte
         return png(figure)
 
 
+def predicted_numbers(true: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> bytes:
+    """Predicted numbers over the true ones ``[n]``, and the line on which both are the same."""
+    with style():
+        figure = new_figure(4.4, 4.2)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
+        axes.plot(ends, ends, color=GREY, linewidth=1)
+        axes.plot(true, predicted, ".", color=BLUE, markersize=3, alpha=0.5)
+        axes.set_xlabel("true")
+        axes.set_ylabel("predicted")
+        axes.grid(True)
+        return png(figure)
+
+
 # Robustness -----------------------------------------------------------------------------------------------------------
 
 

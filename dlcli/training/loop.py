@@ -26,6 +26,7 @@ from dlcli.training.objective import Objective
 from dlcli.training.schedule import Rate
 from dlcli.training.step import Adversary, Clipping, Data, EvaluationStep, TrainStep
 
+FALLING = ("loss", "mse", "mae")  # how the names of metrics end that are the better the lower
 CALL_SECONDS = 0.5  # a compiled call takes about this long: the bar moves, and a signal is heeded within it
 
 
@@ -111,7 +112,7 @@ class Settings:
 
 @dataclass
 class Tracker:
-    """The best value of a metric so far, and how many epochs ago it was reached. Losses fall, everything else rises."""
+    """The best value of a metric so far, and how many epochs ago it was reached. Errors fall, other metrics rise."""
 
     best: float | None = None
     epoch: int = 0
@@ -119,7 +120,7 @@ class Tracker:
 
     def update(self, metric: str, value: float, epoch: int, min_delta: float = 0.0) -> bool:
         """Takes an epoch's value; says whether it is an improvement by more than ``min_delta``."""
-        sign = -1.0 if metric.endswith("loss") else 1.0
+        sign = -1.0 if metric.endswith(FALLING) else 1.0
         if self.best is None or sign * (value - self.best) > min_delta:
             self.best, self.epoch, self.waited = value, epoch, 0
             return True

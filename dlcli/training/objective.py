@@ -225,3 +225,23 @@ def _arc_tangent(width: Tensor, height: Tensor) -> Any:
         return upstream * height, -upstream * width
 
     return tf.atan2(width, height), gradient
+
+
+# Numbers --------------------------------------------------------------------------------------------------------------
+
+
+def regression(*, variance: float) -> Objective:
+    """Squared error of one number for each sample, float32 ``[b]``, with ``y["value"]`` float32 ``[b]``.
+
+    Args:
+        variance: of the training split's numbers: the loss is the squared error by it, so that it is 1 for a network
+            that always answers their mean. The metrics ``mse`` and ``mae`` are errors as they are.
+    """
+
+    def squared(outputs: Tensor, batch: Batch) -> Tensor:
+        return tf.square(outputs - batch["y"]["value"])
+
+    return Objective(
+        loss=lambda outputs, batch: squared(outputs, batch) / variance,
+        metrics={"mse": squared, "mae": lambda outputs, batch: tf.abs(outputs - batch["y"]["value"])},
+    )

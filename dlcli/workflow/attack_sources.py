@@ -132,7 +132,7 @@ def find(request: Request, talk: "Talk") -> Found:
     """
     from dlcli.rundir import file_digest
     from dlcli.workflow.attack import take_evenly
-    from dlcli.workflow.evaluate import samples_of_run
+    from dlcli.workflow.image_evaluation import samples_of_run
     from dlcli.workflow.load import model_file
     from dlcli.workflow.target import load_target
 
@@ -176,7 +176,7 @@ def find(request: Request, talk: "Talk") -> Found:
 def _data_of_file(request: Request, target: "Target", classes: tuple[str, ...], talk: "Talk") -> tuple[str, "Samples"]:
     from dlcli.recipe.data import Digits
     from dlcli.workflow.data import read_dataset, section_for
-    from dlcli.workflow.evaluate import split_of_other
+    from dlcli.workflow.image_evaluation import split_of_other
 
     data = request.data
     assert data is not None

@@ -49,12 +49,13 @@ def open_dataset(loaded: LoadedRecipe, talk: Talk) -> Dataset:
     Raises:
         InputError: they cannot be used; a missing path is located in the recipe.
     """
-    path = getattr(loaded.recipe.data, "path", None)
+    section = loaded.of_pictures.data
+    path = getattr(section, "path", None)
     if path is not None and not Path(path).exists():
         raise loaded.fault(
             "data.path", f"no such file or folder: {path}. Correct it, or name the place with --data PATH"
         )
-    return read_dataset(loaded.recipe.data, talk)
+    return read_dataset(section, talk)
 
 
 def read_dataset(
@@ -339,7 +340,7 @@ def check_augment(loaded: LoadedRecipe, shape: tuple[int, ...]) -> None:
     Raises:
         InputError: located at the key.
     """
-    augment = loaded.recipe.augment
+    augment = loaded.of_pictures.augment
     if augment is None:
         return
     num_features = int(np.prod(shape))
@@ -363,7 +364,7 @@ def check_augment(loaded: LoadedRecipe, shape: tuple[int, ...]) -> None:
 
 def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardization:
     """Fits on the training split what of the network's input the ``augment`` section wants fitted."""
-    recipe = loaded.recipe
+    recipe = loaded.of_pictures
     augment = recipe.augment
     if augment is None or not augment.centers_features or not isinstance(recipe.model, BuiltModel):
         return Standardization()

@@ -77,6 +77,7 @@ def check(section: ImageData, talk: Talk) -> dict[str, Any]:
             for warning in dataset.warnings
             if "object" in warning or "box" in warning
         ),
+        *_about_boxes(dataset),
         *_about_copies(dataset, samples, talk),
         *_about_classes(dataset),
     ]
@@ -144,6 +145,18 @@ USUAL = (
     *("no object", "no sound box", "no annotation", "several objects"),
 )
 """How reasons begin for which something is left out that is no bad picture."""
+
+
+def _about_boxes(dataset: Dataset) -> Iterator[Finding]:
+    for name, split in dataset.splits.items():
+        if split.boxes is None:
+            continue
+        without = tuple(split.names[i] for i in np.flatnonzero(np.isnan(split.boxes.corners).any(axis=1)))
+        if len(without) == len(split):
+            yield Finding("no box", True, f"no picture of {name} has a box", without)
+        elif without:
+            noun = "picture has" if len(without) == 1 else "pictures have"
+            yield Finding("no box", False, f"{len(without):,} {noun} no box in {name}: {_some(without)}", without)
 
 
 def _about_copies(dataset: Dataset, samples: _All, talk: Talk) -> Iterator[Finding]:
@@ -286,7 +299,7 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
     Raises:
         InputError: the samples are no pictures, or the recipe changes nothing.
     """
-    recipe = loaded.recipe
+    recipe = loaded.of_pictures
     dataset = open_dataset(loaded, talk)
     if dataset.policy is None:
         raise InputError(f"{loaded.path}: only pictures can be previewed; the samples have shape {dataset.shape}.")

@@ -1,329 +1,210 @@
-"""A training job: recipe, data and network, checked against each other and built, before anything is written."""
+"""A training job: recipe, data and network, checked against each other and built, before anything is written.
+
+What every task has is here; ``image_job`` and ``sequence_job`` have what is theirs, and ``prepare`` chooses.
+"""
 
 import functools
-import math
 import os
-from dataclasses import dataclass, replace
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.attacks.gradient import cross_entropy
-from dlcli.attacks.pgd import climb
-from dlcli.data.batches import Batches
-from dlcli.data.samples import Dataset, Samples
+from dlcli.data.samples import Labels, LeftOut, describe_difference
 from dlcli.errors import InputError
 from dlcli.recipe.faults import RecipeError
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.localisation import LocalisationStage
-from dlcli.recipe.model import Application, ImageClassifier, Saved
-from dlcli.recipe.train import Adversarial, Stage, Train
+from dlcli.recipe.train import ClassTrain, CommonStage, CommonTrain
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_text, table_text, training_memory
-from dlcli.rundir import RunDir
-from dlcli.training.grouped import speed_up_kernel_gradients
+from dlcli.rundir import RunDir, read_csv
 from dlcli.training.loop import Loop, Parts
 from dlcli.training.objective import Objective
-from dlcli.training.step import Adversary
-from dlcli.workflow.data import batches, check_augment, fit_standardization, in_memory, is_kept_in_memory, open_dataset
-from dlcli.workflow.depth import rate_factors, set_trainable, split_front
-from dlcli.workflow.features import FeatureCache, feature_batches
-from dlcli.workflow.model import Classifier, Standardization, build_for, find_weights, load_weights
-from dlcli.workflow.optimization import make_objective, make_settings, make_stage, slots_per_weight, stage_sections
-from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
+from dlcli.training.step import Data
+from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
+from dlcli.workflow.start import Device, without_weights
 from dlcli.workflow.talk import Talk
 
+OWN_DATA = "the run's own"  # what metrics.json says of data that are not named
 MAX_LISTED = 12  # classes whose samples are counted in the first lines
 MAX_LEFT_OUT = 5  # files named there that are left out
 
 
+class AnyDataset(Protocol):
+    """What data of every kind come to, such as :class:`dlcli.data.samples.Dataset`."""
+
+    @property
+    def splits(self) -> Any:
+        """The samples by the name of the split, each with a length."""
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What the source holds besides."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know, one line each."""
+
+    def fingerprint(self) -> str:
+        """A digest of everything that a result may depend on."""
+
+    def split_rows(self) -> list[dict[str, str]]:
+        """The rows of split.csv."""
+
+
 @dataclass(frozen=True)
-class Job:
-    """All that training needs."""
+class Job(ABC):
+    """All that training needs, whatever the task."""
 
     loaded: LoadedRecipe
-    dataset: Dataset
-    classifier: Classifier
-    standardization: Standardization
-    train_samples: Samples
-    validation_samples: Samples | None
-    train_data: Batches
-    validation_data: Batches | None
+    dataset: AnyDataset
+    train_data: Data
+    validation_data: Data | None
     best_metric: str
     device: Device
     talk: Talk
 
-    def loop(self, run: RunDir, observer: Any) -> Loop:
-        """The training loop of this job in a run directory."""
-        train = self.loaded.recipe.train
-        if self.device.kind == "cpu":
-            speed_up_kernel_gradients(self.classifier.model)
-        steps = self.train_data.num_steps
-        cache = FeatureCache(run.path.parent, self.talk)
-        stages = [
-            make_stage(
-                section, train, steps_per_epoch=steps, prepare=functools.partial(self.prepare_stage, section, cache)
-            )
-            for section in stage_sections(train)
-        ]
-        return Loop(
-            run=run,
-            model=self.classifier.logits,
-            train_objective=self._objective(self.class_weights),
-            validation_objective=self._objective(None),
-            train_data=self.train_data,
-            validation_data=self.validation_data,
-            stages=stages,
-            settings=make_settings(train, best_metric=self.best_metric),
-            observer=observer,
-            adversary=None
-            if train.adversarial is None
-            else make_adversary(train.adversarial, self.classifier, train.seed),
-            validates_robustness=train.adversarial is not None and train.adversarial.validate_robustness,
-        )
+    @property
+    @abstractmethod
+    def model(self) -> keras.Model:
+        """What is saved as model.keras: raw values in, final answers out."""
 
-    def prepare_stage(self, section: Stage, cache: FeatureCache) -> Parts:
-        """Makes layers trainable or not, and says what the stage computes with.
+    @property
+    @abstractmethod
+    def trained(self) -> keras.Model:
+        """What the objective takes the outputs of; it shares its layers with the model."""
 
-        What stands before all that is trained is computed in inference mode: once for each sample where samples are not
-        changed at random, else in every step.
-        """
-        self.set_depth(section)
-        model, validation = self.classifier.logits, self.validation_data
-        front = None if section.trainable == "all" else split_front(self.classifier)
-        factor = None if section.rate_decay is None else rate_factors(self.classifier, section.rate_decay)
-        is_random = (section.augment and self.train_data.is_random) or self.loaded.recipe.train.adversarial is not None
-        if front is None:
-            parts = Parts(model, self._pictures(section), model, validation, rate_factor=factor)
-        elif is_random:
-            parts = Parts(
-                *(front[1], self._pictures(section), model, validation),
-                front=front[0],
-                frozen=front[0].variables,
-                rate_factor=factor,
-            )
-        else:
-            parts = Parts(
-                *(front[1], self._features("train", front[0], cache), front[1]),
-                self._features("validation", front[0], cache) if self.validation_samples is not None else None,
-                frozen=front[0].variables,
-                rate_factor=factor,
-            )
-        losses = losses_of(section)
-        if losses != "all":
-            parts = replace(
-                parts,
-                train_objective=self._objective(self.class_weights, losses),
-                validation_objective=self._objective(None, losses),
-            )
-        trained = sum(math.prod(variable.shape) for variable in model.trainable_variables)
-        kept = model.count_params() - trained
-        if len(self.loaded.recipe.train.stages) > 1 or section.trainable != "all":
-            self.talk.say(f"trained: {trained:,} parameters; {kept:,} are frozen")
-        return parts
+    def table(self) -> LayerTable:
+        """What each layer of the network holds and costs."""
+        return layer_table(self.model)
 
-    def set_depth(self, section: Stage) -> None:
+    @abstractmethod
+    def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
+        """What is lowered, with the weights of training or without them; ``exact``: without label smoothing."""
+
+    # What it says and writes ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def data_line(self) -> str:
+        """What the samples are: ``10 classes; samples of 28x28x1``."""
+
+    @abstractmethod
+    def more_lines(self) -> list[str]:
+        """What else of the data is worth a line before training."""
+
+    @abstractmethod
+    def model_lines(self) -> list[str]:
+        """The network, in a line or two."""
+
+    @abstractmethod
+    def data_info(self) -> dict[str, Any]:
+        """What run.json says about the data besides what it says for every task."""
+
+    def base(self) -> dict[str, str] | None:
+        """Where the first weights came from, and the SHA-256 of their file; None where they are drawn."""
+        return None
+
+    @abstractmethod
+    def write_beginning(self, run: RunDir) -> None:
+        """Writes what the task's run directory holds before the first step; ``plots/`` is there."""
+
+    def keep_near(self, run: RunDir) -> None:  # noqa: B027 - most have nothing to do
+        """Says where samples are kept between epochs, and makes place for them."""
+
+    # Training and after -----------------------------------------------------------------------------------------------
+
+    def stage_preparer(self, run: RunDir) -> Callable[[CommonStage], Parts | None]:
+        """What makes layers trainable or not for a stage, and says what the stage computes with."""
+        return lambda section: None
+
+    def set_depth(self, section: CommonStage) -> None:  # noqa: B027 - most train all in every stage
         """Makes layers trainable or not for a stage.
 
         Raises:
             ValueError: there is no such depth in the network; the text says what there is.
         """
-        set_depth(self.loaded.recipe.model, self.classifier, section)
 
-    def _features(self, split: str, front: keras.Model, cache: FeatureCache) -> Batches:
-        samples = self.train_samples if split == "train" else self.validation_samples
-        assert samples is not None
+    def losses_of(self, section: CommonStage) -> str:
+        """What a stage lowers: all, or one of several losses."""
+        return "all"
+
+    def loop_options(self) -> dict[str, Any]:
+        """More arguments of the loop."""
+        return {}
+
+    @abstractmethod
+    def overfit_data(self, num_batches: int) -> Data:
+        """A few batches of the training split, from all over it, without random changes."""
+
+    @abstractmethod
+    def float32_model(self) -> keras.Model:
+        """The model with float32 layers, whatever it was trained with, and the weights it has now."""
+
+    @abstractmethod
+    def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        """Evaluates the saved model on a split of the data, writes the results into the run, and gives the metrics."""
+
+    # The same for all -------------------------------------------------------------------------------------------------
+
+    def loop(self, run: RunDir, observer: Any) -> Loop:
+        """The training loop of this job in a run directory."""
         train = self.loaded.recipe.train
-        return feature_batches(
-            cache.features(front, samples, split=split),
-            samples,
-            batch_size=train.batch_size,
-            seed=train.seed if split == "train" else None,
+        prepare = self.stage_preparer(run)
+        stages = [
+            make_stage(
+                section,
+                train,
+                steps_per_epoch=self.train_data.num_steps,
+                prepare=functools.partial(prepare, section),
+            )
+            for section in stage_sections(train)
+        ]
+        return Loop(
+            run=run,
+            model=self.trained,
+            train_objective=self.objective(in_training=True),
+            validation_objective=self.objective(in_training=False),
+            train_data=self.train_data,
+            validation_data=self.validation_data,
+            stages=stages,
+            settings=make_settings(train, best_metric=self.best_metric),
+            observer=observer,
+            **self.loop_options(),
         )
 
-    def _pictures(self, section: Stage) -> Batches:
-        """The training split as a stage has it: with the random changes, or without them in the same order."""
-        if section.augment or not self.train_data.is_random:
-            return self.train_data
-        train = self.loaded.recipe.train
-        return batches(self.train_samples, batch_size=train.batch_size, seed=train.seed)
 
-    @property
-    def reads_pictures(self) -> bool:
-        """Whether a stage needs the pictures in every epoch."""
-        is_random = self.train_data.is_random
-        stages = stage_sections(self.loaded.recipe.train)
-        if self.loaded.recipe.train.adversarial is not None:
-            return True
-        return any(stage.trainable == "all" or (is_random and stage.augment) for stage in stages)
+# Checks ---------------------------------------------------------------------------------------------------------------
 
-    def _objective(self, class_weights: tuple[float, ...] | None, losses: str = "all") -> Objective:
-        return make_objective(
-            self.loaded.recipe, num_classes=len(self.dataset.classes), class_weights=class_weights, losses=losses
+
+def check_same_data(run: RunDir, dataset: AnyDataset) -> None:
+    """Refuses data that are not those that the run was trained on.
+
+    Raises:
+        InputError: says what has changed.
+    """
+    if dataset.fingerprint() != run.read_info()["data"]["fingerprint"]:
+        difference = describe_difference(read_csv(run.split), dataset.split_rows())
+        raise InputError(
+            f"{run.path}: the data are not those that the run began with: {difference}. "
+            "Put them back, train a new run, or name other data with evaluate --data."
         )
 
-    @property
-    def class_weights(self) -> tuple[float, ...] | None:
-        """The recipe's class weights, in the order of the outputs."""
-        given = self.loaded.recipe.train.class_weights
-        if given is None:
-            return None
-        classes = self.dataset.classes
-        if given == "balanced":
-            counts = np.bincount(self.dataset.splits["train"].labels, minlength=len(classes))
-            return tuple((counts.sum() / (len(classes) * np.maximum(counts, 1))).tolist())
-        return tuple(given[name] for name in classes)
 
-
-def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = True) -> Job:
-    """Reads the data, checks the recipe against them, and builds the model.
+def check_memory(loaded: LoadedRecipe, memory_of: Callable[[], TrainingMemory]) -> None:
+    """Compares the memory that training takes with the machine's.
 
     Args:
-        is_new: begin with the weights that the recipe names; False where a checkpoint has what became of them.
-
-    Raises:
-        InputError: the data or the recipe cannot be used.
-    """
-    recipe = loaded.recipe
-    source_key = "model.file" if isinstance(recipe.model, Saved) else "model.weights"
-    try:  # first, for to read the data may take long
-        found = find_weights(recipe.model) if is_new else None
-    except InputError as error:
-        raise loaded.fault(source_key, str(error)) from None
-    dataset = open_dataset(loaded, talk)
-    check_augment(loaded, dataset.shape)
-    _check_boxes(loaded, dataset, talk)
-    _check_memory(loaded, dataset)
-    train, validation = dataset.splits["train"], dataset.splits.get("validation")
-    if is_kept_in_memory(recipe.data, train):
-        train = in_memory(train)
-    if validation is not None and is_kept_in_memory(recipe.data, validation):
-        validation = in_memory(validation)
-    standardization = fit_standardization(loaded, train)
-    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
-    set_precision(recipe.train.precision)
-    classifier = _build(loaded, dataset, standardization)
-    if is_new:
-        try:
-            load_weights(recipe.model, classifier, found)
-        except InputError as error:
-            raise loaded.fault(source_key, str(error)) from None
-        del found  # as large as the network
-    _check_against_data(loaded, dataset, has_validation=validation is not None)
-    set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # what tables of the network are to show
-    batch_size = recipe.train.batch_size
-    return Job(
-        loaded=loaded,
-        dataset=dataset,
-        classifier=classifier,
-        standardization=standardization,
-        train_samples=train,
-        validation_samples=validation,
-        train_data=batches(
-            train,
-            batch_size=batch_size,
-            seed=recipe.train.seed,
-            augment=recipe.augment,
-            num_classes=len(dataset.classes),
-        ),
-        validation_data=None if validation is None else batches(validation, batch_size=batch_size),
-        best_metric=recipe.train.best_metric or ("train_loss" if validation is None else "val_loss"),
-        device=device,
-        talk=talk,
-    )
-
-
-def make_adversary(section: Adversarial, classifier: Classifier, seed: int) -> Adversary:
-    """What attacks the network in training, by the recipe's ``train.adversarial``."""
-
-    def logits(pixels: Any) -> Any:
-        return tf.cast(classifier.logits(pixels, training=False), tf.float32)
-
-    is_one_step = section.attack == "fgsm"
-    steps = 1 if is_one_step else section.steps
-
-    def perturb(x: Any, label: Any, start: Any) -> Any:
-        if section.label == "predicted":
-            label = tf.argmax(logits(x), axis=1, output_type=tf.int32)
-        return climb(
-            *(logits, x, label, tf.constant(255 * section.eps)),
-            tf.zeros_like(x) if is_one_step else start,
-            loss=cross_entropy,
-            norm="linf",
-            bounds=(0.0, 255.0),
-            steps=steps,
-            step_size=1.0 if is_one_step else 2.5 / steps,
-        )
-
-    return Adversary(perturb, section.ratio, seed)
-
-
-def set_depth(model: ImageClassifier, classifier: Classifier, section: Stage) -> None:
-    """Makes the layers of a network trainable or not for a stage.
-
-    Raises:
-        ValueError: there is no such depth in the network; the text says what there is.
-    """
-    freezes = model.origin != "none" if section.batch_norm is None else section.batch_norm == "freeze"
-    set_trainable(classifier, section.trainable, freeze_batch_norm=freezes, losses=losses_of(section))
-
-
-def losses_of(section: Stage) -> str:
-    """What a stage lowers: all, class or box."""
-    return section.losses if isinstance(section, LocalisationStage) else "all"
-
-
-def _build(loaded: LoadedRecipe, dataset: Dataset, standardization: Standardization) -> Classifier:
-    return build_for(
-        loaded.recipe, shape=dataset.shape, num_classes=len(dataset.classes), standardization=standardization
-    )
-
-
-def _check_boxes(loaded: LoadedRecipe, dataset: Dataset, talk: Talk) -> None:
-    """Says how many samples have no box, or none that the network sees.
-
-    Raises:
-        InputError: there is none to train on, or to compare with.
-    """
-    for split, samples in dataset.splits.items():
-        boxes = samples.relative_boxes()
-        if samples.boxes is None or boxes is None:
-            continue
-        is_seen, is_there = (~np.isnan(values).any(axis=1) for values in (boxes, samples.boxes.corners))
-        if split == "train" and not is_seen.any():
-            raise loaded.fault(
-                "data",
-                "no picture to train on has a box that the network can see; this is for task: classification"
-                if not is_there.any()
-                else "data.resize: crop cuts every box away; use stretch or pad",
-            )
-        if split != "train" and not is_there.any():
-            raise loaded.fault(
-                "data", f"no picture of {split} has a box to compare with; give it some, or leave it out"
-            )
-        missing, lost = int((~is_there).sum()), int((is_there & ~is_seen).sum())
-        if missing:
-            noun, its = ("picture has", "its class") if missing == 1 else ("pictures have", "their class")
-            talk.say(f"{split}: {missing:,} {noun} no box: {its} alone is learned")
-        if lost:
-            noun = "box is" if lost == 1 else "boxes are"
-            talk.warn(
-                f"{split}: {lost:,} {noun} cut away by data.resize: crop, and cannot be found; use stretch or pad"
-            )
-
-
-def _check_memory(loaded: LoadedRecipe, dataset: Dataset) -> None:
-    """Builds the network without its weights, and compares what training it takes with the machine's memory.
+        memory_of: builds the network, which is done without its weights, and says what training it takes.
 
     Raises:
         InputError: the network does not suit the samples, or is too large for this machine.
     """
     try:
         with without_weights():
-            classifier = _build(loaded, dataset, Standardization())
-            num_samples = len(dataset.splits["train"])
-            memory = _memory_of_stages(loaded, classifier, num_samples)
+            memory = memory_of()
     except RecipeError:
         raise
     except InputError as error:
@@ -342,41 +223,50 @@ def _check_memory(loaded: LoadedRecipe, dataset: Dataset) -> None:
         )
 
 
-def _memory_of_stages(loaded: LoadedRecipe, classifier: Classifier, num_samples: int) -> TrainingMemory:
-    """What the largest stage takes."""
-    recipe = loaded.recipe
-    found = []
-    for position, section in enumerate(stage_sections(recipe.train)):
-        try:
-            set_depth(recipe.model, classifier, section)
-        except ValueError as error:
-            raise loaded.fault(f"train.stages.{position}.trainable", str(error)) from None
-        found.append(layers(classifier.model, recipe.train, num_samples)[1])
-    return max(found, key=lambda memory: memory.total)
-
-
-def _check_against_data(loaded: LoadedRecipe, dataset: Dataset, *, has_validation: bool) -> None:
-    """What only the data can tell: metrics need a validation split, weights the classes.
+def check_metrics(loaded: LoadedRecipe, *, has_validation: bool) -> None:
+    """Refuses metrics of a validation split that is not there.
 
     Raises:
         InputError: located at the key.
     """
-    train = loaded.recipe.train
-    for key, metric in train.steering_metrics.items():
+    for key, metric in loaded.recipe.train.steering_metrics.items():
         if metric is not None and metric.startswith("val_") and not has_validation:
             raise loaded.fault(
                 f"train.{key}", f"there is no validation split to take {metric} from; set data.validation above 0"
             )
-    if train.adversarial is not None and train.adversarial.validate_robustness and not has_validation:
-        raise loaded.fault(
-            "train.adversarial.validate_robustness", "there is no validation split; set data.validation above 0"
-        )
+
+
+def best_metric_of(train: CommonTrain, *, has_validation: bool) -> str:
+    """The column of metrics.csv that picks the model to keep."""
+    return train.best_metric or ("val_loss" if has_validation else "train_loss")
+
+
+def check_class_weights(loaded: LoadedRecipe, train: ClassTrain, classes: Sequence[str]) -> None:
+    """Refuses weights that are not those of the data's classes.
+
+    Raises:
+        InputError: located at the key.
+    """
     if isinstance(train.class_weights, dict):
-        missing = [name for name in dataset.classes if name not in train.class_weights]
-        unknown = [name for name in train.class_weights if name not in dataset.classes]
+        missing = [name for name in classes if name not in train.class_weights]
+        unknown = [name for name in train.class_weights if name not in classes]
         if missing or unknown:
             fault = f"lacks {', '.join(missing)}" if missing else f"has no class of the data: {', '.join(unknown)}"
             raise loaded.fault("train.class_weights", f"expected a weight for each class; {fault}")
+
+
+def class_weights(train: ClassTrain, labels: Labels, classes: Sequence[str]) -> tuple[float, ...] | None:
+    """The recipe's class weights, in the order of the outputs; ``labels`` are those of the training split."""
+    given = train.class_weights
+    if given is None:
+        return None
+    if given == "balanced":
+        counts = np.bincount(labels, minlength=len(classes))
+        return tuple((counts.sum() / (len(classes) * np.maximum(counts, 1))).tolist())
+    return tuple(given[name] for name in classes)
+
+
+# What is said ---------------------------------------------------------------------------------------------------------
 
 
 def describe(job: Job, run: RunDir | None) -> None:
@@ -386,37 +276,36 @@ def describe(job: Job, run: RunDir | None) -> None:
         talk.log = run.log
         talk.say(f"run {run.path} on {job.device.name}")
     counts = ", ".join(f"{len(samples):,} {split}" for split, samples in dataset.splits.items())
-    shape = "x".join(str(side) for side in dataset.shape)
-    noun = "class" if len(dataset.classes) == 1 else "classes"
-    talk.say(f"data: {counts}; {len(dataset.classes)} {noun}; samples of {shape}")
-    if len(dataset.classes) <= MAX_LISTED:
-        labels = dataset.splits["train"].labels
-        numbers = np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
-        listed = ", ".join(f"{name} {number:,}" for number, name in zip(numbers, dataset.classes, strict=True))
-        talk.say(f"train: {listed}")
+    talk.say(f"data: {counts}; {job.data_line()}")
+    for line in job.more_lines():
+        talk.say(line)
     if dataset.left_out:
         shown = ", ".join(f"{left.name} ({left.reason})" for left in dataset.left_out[:MAX_LEFT_OUT])
         more = ", … (all are in run.json)" if len(dataset.left_out) > MAX_LEFT_OUT else ""
         talk.say(f"left out: {len(dataset.left_out):,}: {shown}{more}")
     for warning in dataset.warnings:
         talk.warn(warning)
-    section = job.loaded.recipe.model
-    talk.say(f"model: {section.kind}, {job.classifier.model.count_params():,} parameters")
-    if section.origin != "none":
-        base = section.network if isinstance(section, Application) else section.kind
-        talk.say(f"base: {base}, {job.classifier.features.count_params():,} parameters, weights of {section.origin}")
+    for line in job.model_lines():
+        talk.say(line)
 
 
-def layers(
-    model: keras.Model, train: Train, num_samples: int | None, *, batch_size: int | None = None
-) -> tuple[LayerTable, TrainingMemory, int]:
-    """The layer table of a network, the memory that training takes, and the samples computed at once.
+def class_counts(labels: Labels, classes: Sequence[str]) -> list[str]:
+    """How many samples to train on each class has, in a line; none where there are many classes."""
+    if len(classes) > MAX_LISTED:
+        return []
+    numbers = np.bincount(labels[labels >= 0], minlength=len(classes))
+    return ["train: " + ", ".join(f"{name} {number:,}" for number, name in zip(numbers, classes, strict=True))]
+
+
+def training_memory_of(
+    table: LayerTable, train: CommonTrain, num_samples: int | None, *, batch_size: int | None = None
+) -> tuple[TrainingMemory, int]:
+    """The memory that training a network takes, and the samples computed at once.
 
     Args:
         num_samples: to train on, which may be fewer than a batch has; None where the data are not known.
         batch_size: samples computed at once, in place of what the recipe and the data say.
     """
-    table = layer_table(model)
     if batch_size is None:
         batch_size = -(-train.batch_size // train.gradient_accumulation)
         batch_size = batch_size if num_samples is None else min(batch_size, num_samples)
@@ -426,22 +315,11 @@ def layers(
         slots_per_weight=slots_per_weight(train),
         bytes_per_activation=4 if train.precision == "float32" else 2,
     )
-    return table, memory, batch_size
+    return memory, batch_size
 
 
 def layers_text(job: Job) -> str:
     """The content of model.txt."""
-    table, memory, batch_size = layers(job.classifier.model, job.loaded.recipe.train, job.train_data.num_samples)
+    table = job.table()
+    memory, batch_size = training_memory_of(table, job.loaded.recipe.train, job.train_data.num_samples)
     return f"{table_text(table)}\n{memory_text(memory, batch_size)}\n"
-
-
-def float32_model(job: Job) -> keras.Model:
-    """The classifier with float32 layers, whatever it was trained with, and the weights it has now."""
-    recipe = job.loaded.recipe
-    if recipe.train.precision == "float32":
-        return job.classifier.model
-    set_precision("float32")
-    model = _build(job.loaded, job.dataset, job.standardization).model
-    set_precision(recipe.train.precision)
-    model.set_weights(job.classifier.model.get_weights())
-    return model

@@ -15,8 +15,10 @@ import h5py
 import keras
 
 from dlcli.errors import InputError
-from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.model import Saved
+from dlcli.recipe.sequence_regression import SequenceRegression
+from dlcli.recipe.text_classification import TextClassification
 from dlcli.rundir import RunDir, file_digest, find_run, read_json
 from dlcli.workflow.start import without_weights
 
@@ -48,6 +50,23 @@ def load_model(run: RunDir) -> keras.Model:
             f"{run.model}: is not the model that this run saved: it takes samples of {found[0]} to {found[1]} classes, "
             f"the run's have {expected[0]} and {expected[1]}."
         )
+    return model
+
+
+def load_sequence_model(run: RunDir, recipe: SequenceRecipe) -> keras.Model:
+    """The best model of a run of sequences, float32: raw text or numbers in, probabilities or numbers out.
+
+    Raises:
+        InputError: there is none yet, or it is damaged.
+    """
+    model = load_keras_file(model_file(run))
+    is_text, is_number = isinstance(recipe, TextClassification), isinstance(recipe, SequenceRegression)
+    last = next((layer for layer in model.layers if layer.name == ("value" if is_number else "logits")), None)
+    size = [] if is_number else [len(run.read_classes())]
+    is_own = last is not None and list(last.output.shape[1:]) == size
+    if not is_own or (model.inputs[0].dtype == "string") != is_text:
+        must = f"take {'text' if is_text else 'numbers'} and give {'a number' if is_number else f'{size[0]} classes'}"
+        raise InputError(f"{run.model}: is not the model that this run saved: it must {must}.")
     return model
 
 

@@ -98,6 +98,8 @@ def evaluate_split(
     replace_file(folder / "confusion_matrix.png", plots.confusion_matrix(metrics["confusion_matrix"], classes))
     iou = localisation.intersection_over_union(truth.corners, boxes)
     replace_file(folder / "boxes.png", _plot_boxes(samples, own, relative, iou, probabilities, classes))
+    if metrics.get("mean_iou", 1.0) <= metrics.get("baseline_mean_iou", 0.0):
+        talk.warn("the boxes are no better than the mean box of the training split (baseline_mean_iou)")
     if "localisation_curve" in metrics:
         curves = {
             "network": metrics["localisation_curve"],

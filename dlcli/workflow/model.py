@@ -25,7 +25,7 @@ from dlcli.models import (
 )
 from dlcli.models.weights import DoNotFit, copy_weights, read_weights
 from dlcli.recipe.augment import Augment
-from dlcli.recipe.load import Recipe
+from dlcli.recipe.load import ImageRecipe
 from dlcli.recipe.localisation import BoxHead, Localisation
 from dlcli.recipe.model import (
     Application,
@@ -147,7 +147,7 @@ def build_classifier(
 
 
 def build_for(
-    recipe: Recipe, *, shape: tuple[int, ...], num_classes: int, standardization: Standardization | None = None
+    recipe: ImageRecipe, *, shape: tuple[int, ...], num_classes: int, standardization: Standardization | None = None
 ) -> Classifier:
     """The network that a recipe of any task asks for.
 

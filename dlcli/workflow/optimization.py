@@ -5,13 +5,15 @@ from typing import Any
 
 import keras
 
-from dlcli.recipe.load import Recipe
+from dlcli.recipe.load import ImageRecipe
 from dlcli.recipe.localisation import Localisation
 from dlcli.recipe.train import (
     Adam,
     Adamw,
     AnyOptimizer,
     AnySchedule,
+    CommonStage,
+    CommonTrain,
     Constant,
     Cosine,
     Exponential,
@@ -19,20 +21,18 @@ from dlcli.recipe.train import (
     Rmsprop,
     Sgd,
     StepSchedule,
-    Train,
 )
-from dlcli.recipe.train import Stage as StageSection
 from dlcli.training import loop, objective, schedule
 from dlcli.training.step import Clipping
 
 
-def stage_sections(train: Train) -> tuple[StageSection, ...]:
+def stage_sections(train: CommonTrain) -> tuple[CommonStage, ...]:
     """The stages of training: those of the recipe, or one that has all the epochs."""
-    return train.stages or (StageSection(name="train", epochs=train.epochs),)
+    return train.stages or (CommonStage(name="train", epochs=train.epochs),)
 
 
 def make_objective(
-    recipe: Recipe, *, num_classes: int, class_weights: tuple[float, ...] | None = None, losses: str = "all"
+    recipe: ImageRecipe, *, num_classes: int, class_weights: tuple[float, ...] | None = None, losses: str = "all"
 ) -> objective.Objective:
     """What training lowers; evaluation has no class weights.
 
@@ -53,7 +53,7 @@ def make_objective(
 
 
 def make_stage(
-    section: StageSection, train: Train, *, steps_per_epoch: int, prepare: Callable[[], loop.Parts | None]
+    section: CommonStage, train: CommonTrain, *, steps_per_epoch: int, prepare: Callable[[], loop.Parts | None]
 ) -> loop.Stage:
     """One stage for the loop; ``prepare`` makes the layers trainable or not, and gives what it computes with."""
     learning_rate = section.learning_rate or train.optimizer.learning_rate
@@ -101,7 +101,7 @@ def make_optimizer(
     return optimizer
 
 
-def slots_per_weight(train: Train) -> int:
+def slots_per_weight(train: CommonTrain) -> int:
     """Numbers that the optimizer keeps for each trainable weight, its moving average included."""
     average = int(train.ema is not None)
     match train.optimizer:
@@ -137,7 +137,7 @@ def make_rate(section: AnySchedule, *, learning_rate: float, epochs: int, steps_
     return schedule.with_warmup(rate, warmup_steps=warmup_steps)
 
 
-def make_settings(train: Train, *, best_metric: str) -> loop.Settings:
+def make_settings(train: CommonTrain, *, best_metric: str) -> loop.Settings:
     """How the loop trains every stage; metrics that the recipe leaves open are ``best_metric``."""
     plateau = early_stopping = clipping = None
     if isinstance(train.schedule, Plateau):

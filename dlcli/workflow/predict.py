@@ -1,29 +1,13 @@
-"""``dlcli predict``: the classes (and boxes) of pictures, or of the samples in an .npz."""
+"""``dlcli predict``: a trained model's answers for new samples."""
 
-import itertools
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from dlcli.data.boxes import Frame, in_frames
-from dlcli.data.collect import collect
-from dlcli.data.images import PicturePolicy, decode, read_file, read_header
-from dlcli.data.samples import Samples
-from dlcli.data.scan import printable
 from dlcli.errors import InputError
-from dlcli.evaluation.localisation import CORNERS
-from dlcli.recipe.load import load
-from dlcli.recipe.localisation import Localisation
-from dlcli.report.drawing import with_box
-from dlcli.rundir import RunDir, csv_text, replace_file
-from dlcli.workflow.evaluate import predict_logits
-from dlcli.workflow.load import load_model
-from dlcli.workflow.localisation import predict_boxes
+from dlcli.recipe.load import ImageRecipe, load
+from dlcli.rundir import RunDir
+from dlcli.workflow import image_prediction, sequence_prediction
 from dlcli.workflow.talk import Talk
 
 
@@ -31,24 +15,26 @@ def predict(
     run: RunDir,
     paths: Sequence[Path],
     *,
+    texts: Sequence[str] = (),
     top: int,
     output: Path | None,
     force: bool,
     draw: Path | None = None,
     talk: Talk,
 ) -> dict[str, Any]:
-    """Predicts with a run's best model; pictures are brought to size as they were in training.
+    """Predicts with a run's best model.
 
     Args:
-        paths: pictures, folders of them, and .npz files.
+        paths: pictures, folders of them and .npz files; for text, files of lines and tables, and - for stdin.
+        texts: samples by themselves, for a model of text.
         top: classes given for each sample.
         output: a .csv or .json file for all probabilities.
         force: replace ``output`` where it is there.
         draw: a folder for the pictures with their boxes; it must not be there or be empty.
 
-    Returns ``run``, ``predictions`` (file, predicted, confidence, the ``top`` most probable classes each and, of a
-    model with a box head, the box: xmin, ymin, xmax, ymax in pixels of the upright picture) and ``left_out`` (file,
-    reason).
+    Returns ``run``, ``predictions`` (file and text, predicted, confidence, the ``top`` most probable classes each and,
+    of a model with a box head, the box: xmin, ymin, xmax, ymax in pixels of the upright picture) and ``left_out``
+    (file, reason).
 
     Raises:
         InputError: no sample can be read, or ``output`` is neither .csv nor .json, or is there already.
@@ -59,115 +45,11 @@ def predict(
         raise InputError(f"{output}: is there already. Give another name, or --force to replace it.")
     if output is not None and not output.parent.is_dir():
         raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
-    loaded = load(run.config)
-    has_boxes = isinstance(loaded.recipe, Localisation)
+    recipe = load(run.config).recipe
+    if isinstance(recipe, ImageRecipe):
+        if texts:
+            raise InputError(f"--text: {run.path} takes pictures or arrays: its task is {recipe.task}.")
+        return image_prediction.predict(run, recipe, paths, top=top, output=output, draw=draw, talk=talk)
     if draw is not None:
-        _check_drawing(draw, output, run, has_boxes=has_boxes)
-    classes = run.read_classes()
-    pictures = run.read_info()["data"]["pictures"]
-    policy = None if pictures is None else PicturePolicy.from_dict(pictures)
-    model = load_model(run)
-    samples, left_out = collect(
-        paths,
-        policy=policy,
-        shape=tuple(model.inputs[0].shape[1:]),
-        value_range=getattr(loaded.recipe.data, "value_range", (0.0, 255.0)),
-    )
-    for left in left_out:
-        talk.warn(f"{left.name}: {left.reason}: left out")
-    if len(samples) == 0:
-        raise InputError("nothing to predict: none of the files can be read.")
-    talk.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
-    batch_size = loaded.recipe.train.batch_size
-    boxes: list[list[float]] | None = None
-    if has_boxes:
-        _, _, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, talk=talk)
-        assert policy is not None
-        boxes = in_frames(relative, _frames(samples), policy).round(2).tolist()
-    else:
-        probabilities = predict_logits(model, samples, batch_size=batch_size, talk=talk)[1]
-    if output is not None:
-        _write_all(output, samples.names, probabilities, classes, boxes)
-        talk.say(f"{len(samples):,} rows in {output}")
-    predictions = [
-        {"file": name, **_ranked(row, classes, min(top, len(classes)))}
-        for name, row in zip(samples.names, probabilities, strict=True)
-    ]
-    for row, box in zip(predictions, boxes or [], strict=boxes is not None):
-        row["box"] = box
-    if draw is not None:
-        _draw(draw, samples, predictions)
-        talk.say(f"{len(samples):,} pictures in {draw}")
-    return {
-        "run": str(run.path),
-        "predictions": predictions,
-        "left_out": [[left.name, left.reason] for left in left_out],
-    }
-
-
-def _check_drawing(draw: Path, output: Path | None, run: RunDir, *, has_boxes: bool) -> None:
-    if not has_boxes:
         raise InputError(f"--draw: {run.path} gives no boxes: its task is not localisation.")
-    if draw.exists() and (not draw.is_dir() or any(draw.iterdir())):
-        raise InputError(f"--draw {draw}: is there already, and is no empty folder. Name another.")
-    if not os.access(draw.parent, os.W_OK) or not draw.parent.is_dir():
-        raise InputError(f"--draw {draw}: no folder can be made in {draw.parent}. Name another.")
-    if output is not None and draw.absolute() == output.absolute():
-        raise InputError(f"--draw {draw}: is the file of --output. Name a folder.")
-
-
-def _frames(samples: Samples) -> tuple[Frame, ...]:
-    """The upright pictures' sizes."""
-    if samples.files is None:
-        pixels = samples.unsized if samples.unsized is not None else samples.pixels
-        assert pixels is not None
-        return (Frame(pixels.shape[2], pixels.shape[1]),) * len(samples)
-    return tuple(Frame(*Frame(*read_header(path)).upright_size) for path in samples.files)
-
-
-def _draw(folder: Path, samples: Samples, predictions: Sequence[dict[str, Any]]) -> None:
-    """Writes each picture with its box, upright, under its own name, or its number where two have one name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    taken: set[str] = set()
-    for position, row in enumerate(predictions):
-        if samples.files is not None:
-            picture, stem = decode(read_file(samples.files[position])), samples.files[position].stem
-        else:
-            pixels = samples.unsized if samples.unsized is not None else samples.pixels
-            assert pixels is not None
-            values = pixels[position]
-            picture, stem = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values), str(position)
-        stem = printable(stem)
-        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        replace_file(
-            folder / f"{name}.png", with_box(picture, row["box"], f"{row['predicted']} {row['confidence']:.2f}")
-        )
-
-
-def _ranked(probabilities: np.ndarray, classes: tuple[str, ...], top: int) -> dict[str, Any]:
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    ranked = [{"class": classes[i], "probability": float(probabilities[i])} for i in order]
-    return {"predicted": ranked[0]["class"], "confidence": ranked[0]["probability"], "top": ranked}
-
-
-def _write_all(
-    output: Path,
-    names: tuple[str, ...],
-    probabilities: np.ndarray,
-    classes: tuple[str, ...],
-    boxes: list[list[float]] | None,
-) -> None:
-    best = probabilities.argmax(axis=1)
-    rows = [
-        [name, classes[k], float(row[k]), *box, *(float(p) for p in row)]
-        for name, row, k, box in zip(names, probabilities, best, boxes or [[]] * len(names), strict=True)
-    ]
-    corners = [] if boxes is None else CORNERS
-    header = ["file", "predicted", "confidence", *corners, *(f"p_{name}" for name in classes)]
-    if output.suffix == ".csv":
-        replace_file(output, csv_text(header, rows))
-    else:
-        records = [dict(zip(header, row, strict=True)) for row in rows]
-        replace_file(output, json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+    return sequence_prediction.predict(run, recipe, paths, texts=texts, top=top, output=output, talk=talk)

@@ -41,7 +41,7 @@ def start_tensorflow(device: str = "auto") -> Device:
     if device in _started:  # TensorFlow takes no second choice
         return _started[device]
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # level 2 has errors that are none, of kernels passed over
     sys.stderr.flush()
     own_stderr = os.dup(2)
     with tempfile.TemporaryFile() as caught:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlcli.errors import InputError
-from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
 from dlcli.recipe.model import Convnet, ImageClassifier, Mlp
 from dlcli.report.layers import (
     COLUMNS,
@@ -22,11 +22,14 @@ from dlcli.report.layers import (
     training_memory,
 )
 from dlcli.rundir import RunDir
+from dlcli.workflow import sequence_job
 from dlcli.workflow.data import open_dataset
-from dlcli.workflow.job import layers, set_depth
+from dlcli.workflow.image_job import set_depth
+from dlcli.workflow.job import training_memory_of
 from dlcli.workflow.load import load_keras_file, with_architecture, with_run_files
 from dlcli.workflow.model import Standardization, build_for
-from dlcli.workflow.start import without_weights
+from dlcli.workflow.sequence_model import slow_on_gpu
+from dlcli.workflow.start import Device, without_weights
 from dlcli.workflow.talk import Talk
 
 DEFAULT_BATCH_SIZE = 32  # for a model file, which does not say with what it was trained
@@ -39,18 +42,18 @@ class Summary:
 
     Attributes:
         source: the recipe, run or file.
-        assumption: about training, where the source does not say how it is done; else empty.
+        remark: on training: what is assumed of it, or what makes it slow; else empty.
     """
 
     source: str
     table: LayerTable
     memory: TrainingMemory
     batch_size: int
-    assumption: str = ""
+    remark: str = ""
 
     def text(self) -> str:
         """All of it for people."""
-        return f"{table_text(self.table)}\n{memory_text(self.memory, self.batch_size)}{self.assumption}\n"
+        return f"{table_text(self.table)}\n{memory_text(self.memory, self.batch_size)}{self.remark}\n"
 
     def csv(self) -> str:
         """The rows as CSV with plain numbers."""
@@ -80,13 +83,18 @@ def of_recipe(
     Raises:
         InputError: the data cannot be used, or the network does not suit them.
     """
+    if isinstance(loaded.recipe, SequenceRecipe):
+        if shape is not None:
+            raise InputError(f"--input: is for pictures, signals and volumes; the task is {loaded.recipe.task}.")
+        job = sequence_job.prepare(loaded, loaded.recipe, Device("cpu", "CPU"), talk)
+        return _of_sequences(str(loaded.path), loaded.recipe, job.table(), job.train_data.num_samples, batch_size)
     loaded = with_run_files(loaded, runs)
     num_samples = None
     if shape is None or num_classes is None:
         dataset = open_dataset(loaded, talk)
         shape, num_classes, num_samples = dataset.shape, len(dataset.classes), len(dataset.splits["train"])
     else:
-        _check_shape(loaded.recipe.model, shape)
+        _check_shape(loaded.of_pictures.model, shape)
     return _of_config(str(loaded.path), loaded, shape, num_classes, num_samples, batch_size)
 
 
@@ -97,6 +105,13 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
         InputError: the run's files are damaged.
     """
     data = run.read_info().get("data", {})
+    recipe = load(run.config).recipe
+    if isinstance(recipe, SequenceRecipe):
+        try:
+            table = sequence_job.table_of_run(recipe, data)
+            return _of_sequences(str(run.path), recipe, table, data["samples"]["train"], batch_size)
+        except (KeyError, TypeError):
+            raise InputError(f"{run.info}: does not say what the run's samples are. Restore it from a copy.") from None
     shape = tuple(data.get("shape") or ())
     if not shape:
         raise InputError(f"{run.info}: does not say which samples the run has. Restore it from a copy.")
@@ -128,18 +143,28 @@ def _of_config(
     num_samples: int | None,
     batch_size: int | None,
 ) -> Summary:
-    train = loaded.recipe.train
+    recipe = loaded.of_pictures
+    train = recipe.train
     try:
         with without_weights():
             classifier = build_for(
-                loaded.recipe, shape=shape, num_classes=num_classes, standardization=_unfitted(loaded, shape)
+                recipe, shape=shape, num_classes=num_classes, standardization=_unfitted(loaded, shape)
             )
             if train.stages:  # what the last one does not change is not trained
-                set_depth(loaded.recipe.model, classifier, train.stages[-1])
-            table, memory, batch_size = layers(classifier.model, train, num_samples, batch_size=batch_size)
+                set_depth(recipe.model, classifier, train.stages[-1])
+            table = layer_table(classifier.model)
+            memory, batch_size = training_memory_of(table, train, num_samples, batch_size=batch_size)
     except InputError as error:
         raise loaded.fault("model", str(error)) from None
     return Summary(source, table, memory, batch_size)
+
+
+def _of_sequences(
+    source: str, recipe: SequenceRecipe, table: LayerTable, num_samples: int, batch_size: int | None
+) -> Summary:
+    memory, batch_size = training_memory_of(table, recipe.train, num_samples, batch_size=batch_size)
+    slow = slow_on_gpu(recipe.model)
+    return Summary(source, table, memory, batch_size, "" if slow is None else f"\nOn a GPU: {slow}")
 
 
 def _check_shape(section: ImageClassifier, shape: tuple[int, ...]) -> None:
@@ -159,7 +184,7 @@ def _check_shape(section: ImageClassifier, shape: tuple[int, ...]) -> None:
 
 def _unfitted(loaded: LoadedRecipe, shape: tuple[int, ...]) -> Standardization:
     """Stands for what training would fit: the layers are there, their numbers do not matter."""
-    augment = loaded.recipe.augment
+    augment = loaded.of_pictures.augment
     if augment is None or not augment.centers_features:
         return Standardization()
     channels, size = shape[-1], math.prod(shape)

@@ -35,7 +35,7 @@ def keep_top(
     Raises:
         InputError: weights or names cannot be had, or do not fit.
     """
-    recipe = loaded.recipe
+    recipe = loaded.of_pictures
     data = recipe.data
     assert data.image_size is not None
     classes, aliases = _names(read_class_index() if class_index is None else _read_index(class_index))

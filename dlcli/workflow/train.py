@@ -9,17 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from dlcli import __version__
-from dlcli.data.cache import DecodedFile
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.recipe.load import LoadedRecipe, load
-from dlcli.recipe.localisation import Localisation
-from dlcli.recipe.model import ImageClassifier, Saved
 from dlcli.recipe.override import Override
-from dlcli.recipe.train import Train
+from dlcli.recipe.train import CommonTrain
 from dlcli.recipe.write import resolved, to_yaml
 from dlcli.report import plots
 from dlcli.report.tensorboard import TensorBoard
@@ -38,17 +34,14 @@ from dlcli.rundir import (
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
 from dlcli.workflow.compare import differing
-from dlcli.workflow.data import decoded_bytes, is_kept_on_disk
-from dlcli.workflow.evaluate import check_same_data, evaluate_split
-from dlcli.workflow.job import Job, describe, float32_model, layers_text, losses_of, prepare
-from dlcli.workflow.load import check_base, read_config, with_architecture, with_run_files
-from dlcli.workflow.localisation import baseline_of
+from dlcli.workflow.job import Job, check_same_data, describe, layers_text
+from dlcli.workflow.load import check_base, with_architecture, with_run_files
 from dlcli.workflow.optimization import stage_sections
+from dlcli.workflow.prepare import prepare
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
 
 STOPPED_AT_ONCE = "stopped between two checkpoints"
-SAMPLE_BATCH = 16  # pictures of plots/batch.png
 
 
 def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device, talk: Talk) -> dict[str, Any]:
@@ -140,7 +133,7 @@ def _refuse_untrained(run: RunDir, info: dict[str, Any]) -> None:
         raise InputError(f"{run.path}: was not trained here, but made as it is: there is nothing to go on with.")
 
 
-def _new_total(train: Train, rows: list[dict[str, str]], total: int) -> Override:
+def _new_total(train: CommonTrain, rows: list[dict[str, str]], total: int) -> Override:
     if not train.stages:
         return Override("train.epochs", str(total), f"--epochs {total}")
     earlier = sum(row["stage"] != train.stages[-1].name for row in rows)  # a stage may have stopped early
@@ -163,14 +156,11 @@ def _write_beginning(run: RunDir, job: Job) -> None:
     config = resolved(recipe.model_copy(update={"name": run.name}))
     replace_file(run.recipe, loaded.text)
     replace_file(run.config, to_yaml(config))
-    replace_json(run.labels, {"classes": list(dataset.classes)})
     rows = dataset.split_rows()
     replace_file(run.split, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
     replace_file(run.layers, layers_text(job))
-    if isinstance(recipe.model, Saved):
-        replace_json(run.architecture, read_config(Path(recipe.model.file)))
     run.plots.mkdir()
-    replace_file(run.plots / "batch.png", _plot_first_batch(job))
+    job.write_beginning(run)
     replace_json(
         run.info,
         {
@@ -183,29 +173,18 @@ def _write_beginning(run: RunDir, job: Job) -> None:
             "versions": versions(),
             "data": {
                 "fingerprint": dataset.fingerprint(),
-                "classes": list(dataset.classes),
-                "shape": list(dataset.shape),
                 "samples": {split: len(samples) for split, samples in dataset.splits.items()},
                 "left_out": [[left.name, left.reason] for left in dataset.left_out],
-                "pictures": None if dataset.policy is None else dataset.policy.to_dict(),
-                "baseline": baseline_of(dataset) if isinstance(recipe, Localisation) else None,
+                **job.data_info(),
             },
-            "base": _base(recipe.model),
-            "parameters": job.classifier.model.count_params(),
+            "base": job.base(),
+            "parameters": job.model.count_params(),
             "custom_layers": [],
             "config": config,
             "best": None,
             "final": None,
         },
     )
-
-
-def _base(section: ImageClassifier) -> dict[str, str] | None:
-    """Where the first weights came from, and the SHA-256 of their file."""
-    source = section.origin
-    if source == "none":
-        return None
-    return {"weights": source} if source == "imagenet" else {"weights": source, "sha256": file_digest(Path(source))}
 
 
 def command() -> list[str]:
@@ -217,28 +196,6 @@ def versions() -> dict[str, str]:
     """The versions that a result may depend on."""
     packages = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
     return {"dlcli": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def _plot_first_batch(job: Job) -> bytes:
-    """The first pictures of the first epoch, as the model sees them: augmented, and mixed where that is wanted."""
-    data = job.train_data
-    batch = data.assemble(data.element(data.source(0), tf.constant(0, tf.int64)))
-    pictures, labels = (values[:SAMPLE_BATCH].numpy() for values in (batch["x"], batch["y"]["class"]))
-    boxes = None
-    if "box" in batch["y"]:
-        box, weight = (batch["y"][name][:SAMPLE_BATCH].numpy() for name in ("box", "box_weight"))
-        boxes = np.where(weight[:, None] > 0, box, np.nan)
-    return plots.sample_batch(pictures, [_title(label, job.dataset.classes) for label in labels], boxes)
-
-
-def _title(label: np.ndarray, classes: tuple[str, ...]) -> str:
-    """The class of a sample, or those of a mixed one with their shares."""
-    if label.ndim == 0:
-        return classes[int(label)]
-    first, second = (int(i) for i in np.argsort(-label, kind="stable")[:2])
-    if label[second] < 0.005:
-        return classes[first]
-    return f"{label[first]:.2f} {classes[first]}, {label[second]:.2f} {classes[second]}"
 
 
 def _go_back(run: RunDir, loop: Loop, talk: Talk) -> None:
@@ -294,7 +251,7 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     loop: Loop | None = None
     try:
         describe(job, run)
-        _keep_decoded(run, job)
+        job.keep_near(run)
         loop = job.loop(run, _Observer(run, job.best_metric, job.talk, tensorboard))
         _go_back(run, loop, job.talk)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
@@ -321,26 +278,6 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
         run.unlock()
 
 
-def _keep_decoded(run: RunDir, job: Job) -> None:
-    """Says where decoded pictures are kept between epochs, and opens files for those that are kept on disk."""
-    if not job.reads_pictures:
-        return
-    section = job.loaded.recipe.data
-    num_epochs = sum(stage.epochs for stage in stage_sections(job.loaded.recipe.train))
-    for split, data in (("train", job.train_data), ("validation", job.validation_data)):
-        samples = job.dataset.splits.get(split)
-        if samples is None or data is None or samples.pixels is not None:
-            continue
-        size = f"{decoded_bytes(samples) / 2**20:,.0f} MiB of decoded pictures for {split}"
-        if data.is_in_memory:
-            job.talk.say(f"{size}: kept in memory")
-        elif is_kept_on_disk(section, samples, num_epochs=num_epochs, folder=run.path):
-            data.load_by(DecodedFile(samples, folder=run.path, warn=job.talk.warn).load)
-            job.talk.say(f"{size}: kept in a file on disk while training")
-        else:
-            job.talk.say(f"{size}: decoded anew in each epoch")
-
-
 def _note_end(run: RunDir, talk: Talk, status: str, reason: str) -> None:
     """Says in run.json and train.log why training ended before its end."""
     with contextlib.suppress(OSError):  # a full disk has no room for this either
@@ -355,7 +292,7 @@ def _plain_fault(run: RunDir, job: Job, error: Exception) -> Exception:
         reason = getattr(error, "strerror", None) or "No space left on device"
         return InputError(f"{place}: {reason}. When that is mended, go on with: dlcli train --resume {run.path}")
     for data in (job.train_data, job.validation_data):
-        failure = None if data is None else data.failure
+        failure: Exception | None = getattr(data, "failure", None)
         if failure is not None:
             return failure
     if isinstance(error, tf.errors.ResourceExhaustedError):
@@ -366,21 +303,12 @@ def _plain_fault(run: RunDir, job: Job, error: Exception) -> Exception:
 def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
     """Writes the best model, evaluates it, draws the plots, and completes run.json."""
     loop.load_best()
-    model = float32_model(job)
+    model = job.float32_model()
     replace_by(run.model, lambda path: model.save(path))
     rows = [_numbers(row) for row in read_csv(run.metrics)]
     best = next(row for row in rows if row["epoch"] == loop.state.best.epoch)
     split = "test" if "test" in job.dataset.splits else "validation" if "validation" in job.dataset.splits else "train"
-    metrics = evaluate_split(
-        run.evaluation(split),
-        model,
-        job.dataset.splits[split],
-        source="the run's own",
-        classes=job.dataset.classes,
-        recipe=job.loaded.recipe,
-        baseline=run.read_info()["data"].get("baseline"),
-        talk=job.talk,
-    )
+    metrics = job.evaluate(run, model, split)
     run.plots.mkdir(exist_ok=True)
     replace_file(run.plots / "curves.png", plots.learning_curves(rows, best_epoch=loop.state.best.epoch))
     for plot in sorted(run.evaluation(split).glob("*.png")):
@@ -412,7 +340,7 @@ def _best_of_stages(rows: list[dict[str, Any]], metric: str) -> list[dict[str, A
 
 
 def _say_if_an_earlier_stage_was_better(stages: list[dict[str, Any]], job: Job) -> None:
-    lowered = {losses_of(section) for section in stage_sections(job.loaded.recipe.train)}
+    lowered = {job.losses_of(section) for section in stage_sections(job.loaded.recipe.train)}
     if len(lowered) > 1 and job.best_metric.endswith("loss"):  # then the stages' losses are not the same thing
         return
     for stage in stages[:-1]:

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.samples import evenly_spaced
 from dlcli.errors import CheckFailed, Interrupted
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.train import Constant
 from dlcli.rundir import suffixed
 from dlcli.training.step import EvaluationStep, TrainStep
-from dlcli.workflow.data import batches
-from dlcli.workflow.job import describe, layers, layers_text, prepare
+from dlcli.workflow.job import describe, layers_text, training_memory_of
 from dlcli.workflow.load import with_run_files
-from dlcli.workflow.optimization import make_objective, make_settings, make_stage, stage_sections
+from dlcli.workflow.optimization import make_settings, make_stage, stage_sections
+from dlcli.workflow.prepare import prepare
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
 from dlcli.workflow.train import run_name, train
@@ -50,10 +49,11 @@ def dry_run(loaded: LoadedRecipe, *, runs: Path, device: Device, talk: Talk) -> 
                 "epochs": stage.num_epochs,
                 "steps": num_steps,
                 "learning_rate": dict(zip(("first", "middle", "last"), rates, strict=True)),
-                "trainable_parameters": sum(int(np.prod(v.shape)) for v in job.classifier.model.trainable_variables),
+                "trainable_parameters": sum(int(np.prod(v.shape)) for v in job.model.trainable_variables),
             }
         )
-    table, memory, _ = layers(job.classifier.model, train, job.train_data.num_samples)
+    table = job.table()
+    memory, _ = training_memory_of(table, train, job.train_data.num_samples)
     return {
         "model": layers_text(job),
         "layers": table.as_dict(),
@@ -78,17 +78,15 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
     """
     job = prepare(with_run_files(loaded, runs), device, talk)
     describe(job, None)
-    train, samples = loaded.recipe.train, job.dataset.splits["train"]
-    chosen = evenly_spaced(len(samples), num_batches * train.batch_size)
-    data = batches(samples, batch_size=train.batch_size, seed=train.seed, chosen=chosen)
-    exact = loaded.recipe.model_copy(update={"train": train.model_copy(update={"label_smoothing": 0.0})})
-    plain = make_objective(exact, num_classes=len(job.dataset.classes))
+    train = loaded.recipe.train
+    data = job.overfit_data(num_batches)
+    plain = job.objective(in_training=False, exact=True)
     section = train.model_copy(update={"schedule": Constant(kind="constant"), "stages": (), "ema": None})
     stage = make_stage(stage_sections(section)[0], section, steps_per_epoch=data.num_steps, prepare=lambda: None)
-    optimizer = stage.optimizer(job.classifier.logits.trainable_variables)
-    optimizer.build(job.classifier.logits.trainable_variables)
+    optimizer = stage.optimizer(job.trained.trainable_variables)
+    optimizer.build(job.trained.trainable_variables)
     step = TrainStep(
-        model=job.classifier.logits,
+        model=job.trained,
         optimizer=optimizer,
         objective=plain,
         data=data,
@@ -98,7 +96,7 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
         part_size=-(-train.batch_size // train.gradient_accumulation),
         loss_scaling=train.precision == "mixed_float16",
     )
-    evaluation = EvaluationStep(model=job.classifier.logits, objective=plain, data=data)
+    evaluation = EvaluationStep(model=job.trained, objective=plain, data=data)
     said = time.monotonic()
     for epoch in range(-(-OVERFIT_STEPS // data.num_steps)):
         if not step.run(data.source(epoch), 0, data.num_steps):

@@ -38,7 +38,9 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
 def fault(path: Path, common: Common, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         read(path, common, **options)
-    return [line.removeprefix(f"{path.parent}/") for line in str(error.value).splitlines()]
+    return [
+        line.removeprefix(f"{path.parent}/").removeprefix(str(path.parent)) for line in str(error.value).splitlines()
+    ]
 
 
 def boxes_of(dataset: Dataset, split: str = "train") -> list[list[float]]:
@@ -178,6 +180,14 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
                 "boxes.csv:3 (a): its box must be in pixels of the picture: xmax is nan",
                 "boxes.csv:4 (b): its box is outside of the picture of 60x40: xmax is 99",
                 f"3 of 3 boxes cannot be used. {MUST_CORRECT}",
+            ],
+        ),
+        (
+            HEADER + "0.png,a,0.1,0.2,0.3,0.4\n1.png,a,0,0,1,1\n2.png,a,,,,\n",
+            {},
+            [
+                ": boxes must be in pixels of their pictures, and all 2 of these lie in the first pixel, between 0 and "
+                "1. Multiply them by the pictures' width and height."
             ],
         ),
         (

@@ -236,7 +236,7 @@ def test_what_is_no_table(
     assert fault(tmp_path, common) == f"{tmp_path}: a folder, not a file. Give a CSV file that lists the pictures."
     missing = tmp_path / "missing.csv"
     assert fault(missing, common) == f"{missing}: no such file. Give a CSV file that lists the pictures."
-    assert "this row is no CSV (field larger than field limit" in fault(
+    assert "2: a row must have 2 values as the header. Received 1." in fault(
         write_table("path,label\n" + "x" * 200_000), common
     )
     monkeypatch.setattr("dlcli.data.table.MAX_BYTES", 5)

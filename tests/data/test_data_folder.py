@@ -175,12 +175,12 @@ def test_stray_files_are_left_out(save_classes: Save, save_picture: Save, common
 
 
 def test_a_missing_folder(tmp_path: Path, common: Common) -> None:
-    assert fault(tmp_path / "no", common) == f"{tmp_path}/no: no such folder. Give the folder that holds the pictures."
+    assert fault(tmp_path / "no", common) == f"{tmp_path}/no: no such folder. Give the folder that holds the data."
 
 
 def test_a_file_in_place_of_a_folder(save_picture: Save, common: Common) -> None:
     path = save_picture("picture.png")
-    assert fault(path, common).startswith(f"{path}: a file, where a folder of pictures is wanted.")
+    assert fault(path, common).startswith(f"{path}: a file, where a folder is wanted.")
 
 
 def test_a_folder_that_cannot_be_listed(save_classes: Save, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,7 +416,7 @@ def test_the_labels_of_a_trained_model(save_classes: Save, common: Common) -> No
     assert dataset.classes == ("zebra", "dog", "cat")
     assert dataset.splits["train"].labels.tolist() == [2, 2, 2, 1, 1, 1]
     message = fault(root, common, classes=("dog", "mouse"), **options)
-    assert "every class in train must be in the trained model too, which lacks 'cat'." in message
+    assert "every class of the data must be in the trained model too, which lacks 'cat'." in message
     one = save_classes(dog=3).parent / "one"
     (one / "dog").mkdir(parents=True)
     Image.new("RGB", (6, 8)).save(one / "dog" / "1.png")

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from dlcli.data.boxes import Corners, Frame, Object
-from dlcli.data.objects import Annotated, Chosen, assemble_objects, choose_objects, parse_number, refuse, whole
+from dlcli.data.objects import Annotated, Chosen, assemble_objects, choose_objects, refuse, whole
 from dlcli.data.samples import Dataset
+from dlcli.data.table import parse_number
 from dlcli.errors import InputError
 
 Common = dict[str, Any]
@@ -216,7 +217,9 @@ def test_classes_of_a_trained_model(folder: Path, common: Common) -> None:
     dataset = assemble(folder, common, *pictures, **trained)
     assert dataset.classes == ("dog", "bird", "cat")
     assert dataset.splits["train"].labels.tolist() == [2, 0]
-    with pytest.raises(InputError, match="every class in train must be in the trained model too, which lacks 'hound'"):
+    with pytest.raises(
+        InputError, match="every class of the data must be in the trained model too, which lacks 'hound'"
+    ):
         assemble(folder, common, *pictures, classes=("cat", "dog"))
 
 

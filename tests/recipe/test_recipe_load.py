@@ -198,7 +198,11 @@ def test_override_of_text() -> None:
             "model={kind: mlp, blocks: []}",
             "--set model={kind: mlp, blocks: []}: model.blocks: unknown key for kind 'mlp'; it belongs to convnet",
         ),
-        ("task=chess", "--set task=chess: task: unknown task 'chess'; the tasks are classification and localisation"),
+        (
+            "task=chess",
+            "--set task=chess: task: unknown task 'chess'; the tasks are classification, localisation, "
+            "text_classification, sequence_classification and sequence_regression",
+        ),
         (
             "train.checkpoint=\n{5: x}",
             '--set train.checkpoint=\\n{5: x}: train.checkpoint: a key must be text; write "5"',

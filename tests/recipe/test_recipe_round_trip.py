@@ -110,6 +110,15 @@ INPUT_KEYS = (
 )
 
 
+METRICS = {
+    "classification": ("loss", "accuracy", "robust_accuracy"),
+    "localisation": ("loss", "accuracy", "iou", "localisation_accuracy"),
+    "text_classification": ("loss", "accuracy"),
+    "sequence_classification": ("loss", "accuracy"),
+    "sequence_regression": ("loss", "mse", "mae"),
+}
+
+
 def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     """Takes away what the rules between keys forbid."""
     data, model, train = values["data"], values["model"], values.get("train", {})
@@ -157,14 +166,17 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         ):
             if section.get(key) == "val_robust_accuracy":
                 section[key] = "val_loss"
-    if values["task"] == "classification":
-        for section, key in (
-            (train, "best_metric"),
-            (train.get("early_stopping") or {}, "metric"),
-            (train.get("schedule", {}), "metric"),
-        ):
-            if str(section.get(key)).endswith(("_iou", "_localisation_accuracy")):
-                section[key] = "val_loss"
+    for section, key in (
+        (train, "best_metric"),
+        (train.get("early_stopping") or {}, "metric"),
+        (train.get("schedule", {}), "metric"),
+    ):
+        if str(section.get(key)).partition("_")[2] not in METRICS[values["task"]] and section.get(key) is not None:
+            section[key] = "val_loss"
+    if model["kind"] == "transformer":
+        model["heads"] = 1
+    if model["kind"] == "recurrent" and model.get("pooling", "last") == "last":
+        model.pop("residual", None)
     if train.get("batch_size") == 1:
         augment.pop("mixup", None)
         augment.pop("cutmix", None)

@@ -243,6 +243,22 @@ def test_data_without_a_box_to_learn_are_refused(folder: Path) -> None:
     table.write_text("\n".join([*lines[:-1], ",".join([*lines[-1].split(",")[:2], "", "", "", ""])]))
     told = run("train", "none.yaml", "--dry-run", folder=folder).stderr
     assert "1 picture has no box: its class alone is learned" in told
+    table.write_text("\n".join([lines[0], *(",".join([*line.split(",")[:2], "", "", "", ""]) for line in lines[1:])]))
+    found = json.loads(run("data", "check", "none.yaml", "--json", folder=folder, status=1).stdout)
+    texts = [finding["text"] for finding in found["findings"] if finding["kind"] == "no box"]
+    assert texts == [f"no picture of {split} has a box" for split in ("train", "validation", "test")]
+
+
+def test_a_head_that_is_not_trained_is_named(folder: Path) -> None:
+    told = run(
+        "train",
+        "shapes.yaml",
+        "--set",
+        "train.stages=[{name: a, epochs: 1, losses: class}]",
+        "--dry-run",
+        folder=folder,
+    )
+    assert "no stage lowers the loss of the box: that head stays as it was drawn" in told.stderr
 
 
 def test_a_split_without_a_box_to_compare_with_is_refused(folder: Path) -> None:

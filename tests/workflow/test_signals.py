@@ -73,7 +73,7 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
 @pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
 def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status: int) -> None:
     run, held = folder / "runs" / "tiny", folder / "held"
-    hold = HeldAt("dlcli.workflow.evaluate.evaluate_split")
+    hold = HeldAt("dlcli.workflow.image_evaluation.evaluate_split")
     process = processes.start("train", "tiny.yaml", folder=folder, prepare=hold)
     process.wait_for(held)
     process.send(number)
@@ -89,7 +89,7 @@ def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status:
 @pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
 @pytest.mark.parametrize(
     "function",
-    ["dlcli.data.digits.read_digits", "dlcli.workflow.job.build_for", "dlcli.report.plots.sample_batch"],
+    ["dlcli.data.digits.read_digits", "dlcli.workflow.image_job.build_for", "dlcli.report.plots.sample_batch"],
 )
 def test_stopped_before_training_leaves_nothing(folder: Path, number: int, exit_status: int, function: str) -> None:
     process = processes.start("train", "tiny.yaml", folder=folder, prepare=HeldAt(function))

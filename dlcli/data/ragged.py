@@ -1,0 +1,46 @@
+"""Sequences of different lengths in one array, one after another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.samples import Index
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Sequences of steps, each a number or an array.
+
+    Attributes:
+        flat: all steps ``[total, ...]``.
+        lengths: of each sequence, int64 ``[n]``.
+    """
+
+    flat: NDArray[Any]
+    lengths: Index
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def starts(self) -> Index:
+        """Where each sequence begins in ``flat``."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def __getitem__(self, position: int) -> NDArray[Any]:
+        start = int(self.starts[position])
+        return np.asarray(self.flat[start : start + int(self.lengths[position])])
+
+    def take(self, index: Index) -> "Ragged":
+        """The sequences at these positions."""
+        lengths, starts = self.lengths[index], self.starts[index]
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return Ragged(self.flat[np.repeat(starts, lengths) + within], lengths)
+
+    @classmethod
+    def join(cls, sequences: Sequence[NDArray[Any]]) -> "Ragged":
+        """One after another; there must be at least one."""
+        return cls(np.concatenate(sequences), np.array([len(sequence) for sequence in sequences], np.int64))

@@ -1,0 +1,220 @@
+"""Samples that are sequences, as text or as numbers, in train, validation and test."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.data.assemble import find_copies, warn_of_absent_classes
+from dlcli.data.listing import Listing, SplitKeys, divide
+from dlcli.data.ragged import Ragged
+from dlcli.data.samples import SPLIT_COLUMNS, Index, Labels, LeftOut
+from dlcli.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The samples of one split, in a fixed order, each of its own length. `texts` or `values` is there."""
+
+    names: tuple[str, ...]
+    """What tables and messages call each sample, such as "reviews.csv:17"."""
+    labels: Labels
+    """Index of each sample's class [n]."""
+    digests: tuple[str, ...]
+    """The first 16 hexadecimal digits of the SHA-256 of each sample's text or numbers."""
+    groups: tuple[str, ...] | None = None
+    """What must not be divided between splits, where the source says."""
+    texts: tuple[str, ...] | None = None
+    values: Ragged | None = None
+    """Steps float32 [features], NaN where one is missing."""
+    targets: NDArray[np.float32] | None = None
+    """The number to predict for each sample [n], in place of a class."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class SequenceDataset:
+    """All the samples of a source."""
+
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of the model's outputs."""
+    splits: dict[str, Sequences]
+    """By name: train, validation, test; a split without samples is absent."""
+    left_out: tuple[LeftOut, ...]
+    """What the source holds besides."""
+    warnings: tuple[str, ...]
+    """What the user should know, one line each."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the classes, and each sample's split, name, label and content."""
+        digest = hashlib.sha256(json.dumps(self.classes).encode())
+        for row in self.split_rows():
+            digest.update(json.dumps([row["split"], row["file"], row["label"], row["digest"]]).encode())
+        return digest.hexdigest()
+
+    def split_rows(self) -> list[dict[str, str]]:
+        """The rows of split.csv, one for each sample, with the columns SPLIT_COLUMNS."""
+        rows = []
+        for split, samples in self.splits.items():
+            groups = samples.groups or ("",) * len(samples)
+            goals = (
+                [self.classes[label] for label in samples.labels]
+                if samples.targets is None
+                else [f"{value:.9g}" for value in samples.targets]
+            )
+            for values in zip(samples.names, goals, groups, samples.digests, strict=True):
+                name, goal, group, digest = values
+                rows.append(dict(zip(SPLIT_COLUMNS, (name, split, goal, group, digest), strict=True)))
+        return rows
+
+
+def assemble_sequences(
+    listings: Mapping[str, Listing],
+    classes: tuple[str, ...],
+    *,
+    source: str,
+    left_out: Sequence[LeftOut],
+    warnings: Sequence[str],
+    common: SplitKeys,
+) -> SequenceDataset:
+    """A data set of what a source lists: splits that it lacks are drawn, samples of one content stay together.
+
+    Raises:
+        InputError: splits cannot be drawn, or share a sample.
+    """
+    divided, more_warnings = divide(listings, digests=_digests, num_classes=len(classes), source=source, common=common)
+    splits = {
+        split: Sequences(
+            names=listing.names,
+            labels=listing.labels,
+            digests=_digests(listing),
+            groups=listing.groups,
+            texts=listing.texts,
+            values=listing.values,
+            targets=listing.targets,
+        )
+        for split, listing in divided.items()
+        if len(listing)
+    }
+    copies = find_copies(splits)
+    if copies and not common["allow_leakage"]:
+        raise InputError(
+            f"{source}: {' '.join(copies)} A score on them says nothing about new data: remove them from one of the "
+            "splits, or set data.allow_leakage: true."
+        )
+    return SequenceDataset(
+        classes=classes,
+        splits=splits,
+        left_out=tuple(left_out),
+        warnings=(*warnings, *more_warnings, *warn_of_absent_classes(splits, classes), *copies),
+    )
+
+
+def _digests(listing: Listing) -> tuple[str, ...]:
+    if listing.texts is not None:
+        contents = (text.encode("utf-8", "surrogatepass") for text in listing.texts)
+    else:
+        values = listing.values
+        assert values is not None
+        contents = (values[i].tobytes() for i in range(len(values)))
+    return tuple(hashlib.sha256(content).hexdigest()[:16] for content in contents)
+
+
+class SequenceBatches:
+    """The batches of one split, as a function of (seed, epoch, position) alone; all in memory.
+
+    Each batch is as long as its longest sequence. With a seed, samples of about one length stand together: an epoch's
+    permutation, drawn from (seed, epoch), is sorted by length within pools of many batches, whose order is then drawn.
+
+    Args:
+        inputs: int32 numbers of tokens, padded with 0, or float32 ``[features]`` for each step, padded with NaN.
+        targets: by name, what is to be predicted ``[n]``: ``class`` int32, or ``value`` float32.
+        batch_size: samples of a batch; the last one may have fewer.
+        seed: of the order; None for the order of the split.
+        buckets: sort by length as above; without it, batches are as the permutation has them.
+    """
+
+    def __init__(
+        self,
+        *,
+        inputs: Ragged,
+        targets: Mapping[str, NDArray[Any]],
+        batch_size: int,
+        seed: int | None = None,
+        buckets: bool = True,
+    ) -> None:
+        self.num_samples = len(inputs)
+        self.batch_size = batch_size
+        self.num_steps = -(-self.num_samples // batch_size)
+        self._seed = seed
+        self._buckets = buckets
+        self.lengths = inputs.lengths
+        self.steps = inputs.flat
+        self._flat = tf.constant(inputs.flat)
+        self._starts = tf.constant(inputs.starts)
+        self._lengths = tf.constant(inputs.lengths)
+        self._targets = {name: tf.constant(values) for name, values in targets.items()}
+        self._padding = 0 if inputs.flat.dtype.kind == "i" else float("nan")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the samples of a batch depend on each other."""
+        return False
+
+    def order(self, epoch: int) -> Index:
+        """The samples' indices in the order of an epoch, int64 ``[n]``."""
+        if self._seed is None:
+            return np.arange(self.num_samples, dtype=np.int64)
+        generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
+        order: Index = generator.permutation(self.num_samples).astype(np.int64)
+        if not self._buckets:
+            return order
+        whole = self.num_samples // self.batch_size * self.batch_size  # those beyond stay as the last, smaller batch
+        pools = [
+            order[start : min(start + POOL * self.batch_size, whole)]
+            for start in range(0, whole, POOL * self.batch_size)
+        ]
+        pools = [pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools]
+        batches = np.concatenate([*pools, order[:0]]).reshape(-1, self.batch_size)
+        return np.concatenate([batches[generator.permutation(len(batches))].ravel(), order[whole:]])
+
+    def source(self, epoch: int, first_step: int = 0) -> Any:
+        """What :meth:`element` takes the steps of an epoch from."""
+        return {"order": tf.constant(self.order(epoch))}
+
+    def element(self, source: Any, step: Any) -> dict[str, Any]:
+        """Traced: the indices of a step's samples, int64 ``[b]``."""
+        return {"index": source["order"][step * self.batch_size : (step + 1) * self.batch_size]}
+
+    def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
+        """Traced: the batch of some samples.
+
+        Returns ``{x: [b, steps(, features)], y: {class: int32 [b]} or {value: float32 [b]}, weight: float32 [b],
+        index: int64 [b]}``.
+        """
+        index = element["index"]
+        starts, lengths = tf.gather(self._starts, index), tf.gather(self._lengths, index)
+        positions = tf.range(tf.reduce_max(lengths))
+        is_there = positions < lengths[:, None]
+        steps = tf.gather(self._flat, tf.where(is_there, starts[:, None] + positions, 0))
+        for _ in range(self._flat.shape.rank - 1):
+            is_there = is_there[..., None]
+        x = tf.where(is_there, steps, tf.cast(self._padding, steps.dtype))
+        y = {name: tf.gather(values, index) for name, values in self._targets.items()}
+        return {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
+
+
+POOL = 64  # batches whose samples are sorted by length together
+
+
+def by_length(lengths: NDArray[np.int64], batch_size: int) -> list[Index]:
+    """Positions of samples in batches of about one length each, for what needs no order."""
+    order = np.argsort(lengths, kind="stable").astype(np.int64)
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

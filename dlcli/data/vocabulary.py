@@ -1,0 +1,93 @@
+"""The tokens of text: which there are, fitted on the training split, and each text as their numbers."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlcli.data.ragged import Ragged
+
+Split = Callable[[Sequence[str] | None], Any]
+"""Makes a layer that divides text into forms and numbers them from 2 on: the given ones, or those it is adapted to."""
+
+PADDING, UNKNOWN = 0, 1  # numbers that are no token's
+FIRST = 2  # number of the first token
+AT_A_TIME = 1024  # texts that are divided in one call
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens, and the spellings by which they are found.
+
+    Attributes:
+        tokens: the most frequent first; the number of the i-th is ``FIRST + i``.
+        forms: spellings as they stand in text.
+        token_of_form: the number of each form's token.
+    """
+
+    tokens: tuple[str, ...]
+    forms: tuple[str, ...]
+    token_of_form: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Numbers that there are, with those of padding and of what is unknown."""
+        return FIRST + len(self.tokens)
+
+
+def fit_vocabulary(
+    texts: Sequence[str], *, split: Split, lower: bool, max_vocabulary: int, min_count: int
+) -> Vocabulary:
+    """The tokens of the training texts, by how often they come, then by their characters.
+
+    Args:
+        split: see :data:`Split`.
+        lower: whether capital letters of every script count as small ones.
+        max_vocabulary: tokens at most.
+        min_count: a token that comes less often is unknown.
+    """
+    layer = split(None)
+    layer.adapt(list(texts))
+    found = [str(form) for form in layer.get_vocabulary(include_special_tokens=False)]
+    counts = np.zeros(FIRST + len(found), np.int64)
+    for start in range(0, len(texts), AT_A_TIME):
+        ids = np.asarray(layer(list(texts[start : start + AT_A_TIME])))
+        counts += np.bincount(ids.ravel(), minlength=len(counts))
+    count_of: dict[str, int] = defaultdict(int)
+    for form, count in zip(found, counts[FIRST:].tolist(), strict=True):
+        count_of[form.lower() if lower else form] += count
+    for reserved in ("", "[UNK]"):  # the layer's own words for padding and what is unknown
+        count_of.pop(reserved, None)
+    ranked = sorted(count_of, key=lambda token: (-count_of[token], token))
+    tokens = [token for token in ranked if count_of[token] >= min_count][:max_vocabulary]
+    number_of = {token: FIRST + i for i, token in enumerate(tokens)}
+    forms = dict.fromkeys(tokens)
+    if lower:  # other spellings than those of the training split too
+        spelled = {spelling for token in tokens for spelling in _spellings(token)}
+        forms |= dict.fromkeys(sorted(form for form in spelled | set(found) if form.lower() in number_of))
+    numbers = [number_of[form.lower() if lower else form] for form in forms]
+    return Vocabulary(tuple(tokens), tuple(forms), tuple(numbers))
+
+
+def _spellings(token: str) -> list[str]:
+    """A token in capitals where the letters are not ASCII, whose lower case the layer that divides text knows."""
+    return [
+        "".join(c if c.isascii() else d for c, d in zip(token, spelled, strict=True))
+        for spelled in (token.upper(), token.capitalize())
+        if len(spelled) == len(token)
+    ]
+
+
+def encode(texts: Sequence[str], vocabulary: Vocabulary, *, split: Split, max_length: int) -> Ragged:
+    """Each text as the numbers of its tokens, int32; one without any has a single one, UNKNOWN."""
+    layer = split(vocabulary.forms)
+    table = np.array([PADDING, UNKNOWN, *vocabulary.token_of_form], np.int32)
+    sequences = []
+    for start in range(0, len(texts), AT_A_TIME):
+        ids = table[np.asarray(layer(list(texts[start : start + AT_A_TIME])))][:, :max_length]
+        for row in ids:
+            length = int((row != PADDING).sum())
+            sequences.append(row[:length] if length else np.array([UNKNOWN], np.int32))
+    return Ragged.join(sequences)

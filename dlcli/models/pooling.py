@@ -1,0 +1,51 @@
+"""From the steps of sequences of any length to one vector each; what comes after a sequence's end never counts."""
+
+from typing import Any, Literal
+
+import keras
+
+Tensor = Any  # a symbolic keras.KerasTensor
+Pooling = Literal["last", "mean", "max", "attention"]
+
+FAR_BELOW = -1e9  # of a softmax's inputs that are to have no weight; finite, in float16 too once it is clipped
+
+
+def masked(x: Tensor, mask: Tensor) -> Tensor:
+    """The steps ``[batch, steps, features]`` with zeros after each sequence's end."""
+    return keras.ops.where(mask[..., None], x, keras.ops.zeros_like(x))
+
+
+def pooled(x: Tensor, mask: Tensor, *, pooling: Pooling) -> Tensor:
+    """One vector for each sequence.
+
+    Args:
+        x: ``[batch, steps, features]``.
+        mask: bool ``[batch, steps]``, true for at least the first step, up to each sequence's end.
+        pooling: the last step's features; their mean or maximum over the steps; or their mean by weights that a small
+            network gives each step (Bahdanau et al. 2015, equation 6, with a learned question; Yang et al. 2016,
+            equations 5 to 7).
+
+    Returns:
+        ``[batch, features]``.
+    """
+    match pooling:
+        case "last":
+            return keras.ops.sum(masked(x, is_last(mask)), axis=1)
+        case "mean":
+            number = keras.ops.sum(keras.ops.cast(mask, x.dtype), axis=1, keepdims=True)
+            return keras.ops.sum(masked(x, mask), axis=1) / number
+        case "max":
+            lowest = keras.ops.full_like(x, -65504.0)  # float16's
+            return keras.ops.max(keras.ops.where(mask[..., None], x, lowest), axis=1)
+        case "attention":
+            hidden = keras.layers.Dense(x.shape[-1], activation="tanh", name="attention_hidden")(x)
+            scores = keras.layers.Dense(1, use_bias=False, dtype="float32", name="attention_scores")(hidden)
+            scores = keras.ops.where(mask[..., None], scores, keras.ops.full_like(scores, FAR_BELOW))
+            weights = keras.layers.Softmax(axis=1, dtype="float32", name="attention_weights")(scores)
+            return keras.ops.sum(x * keras.ops.cast(weights, x.dtype), axis=1)
+
+
+def is_last(mask: Tensor) -> Tensor:
+    """True for the last step of each sequence: bool ``[batch, steps]``."""
+    following = keras.ops.pad(mask[:, 1:], [[0, 0], [0, 1]])
+    return keras.ops.logical_and(mask, keras.ops.logical_not(following))

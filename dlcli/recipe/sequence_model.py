@@ -1,0 +1,96 @@
+"""The ``model`` section of sequence tasks: what makes of the steps of a sequence what the task's last layer takes."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le
+from pydantic import Field
+
+from dlcli.recipe.fields import Count, Proportion, Section
+
+NumLayers = Annotated[int, Ge(1), Le(100)]
+
+
+class Recurrent(Section):
+    """Recurrent layers: simple, LSTM or GRU, deep and in both directions where wanted."""
+
+    kind: Literal["recurrent"]
+    """Family of networks."""
+    cell: Literal["simple", "lstm", "gru"] = "lstm"
+    """What a layer does at each step."""
+    units: Count = 128
+    """Of each layer, in each direction."""
+    layers: NumLayers = 1
+    """Layers one above the other."""
+    bidirectional: bool = False
+    """A second layer beside each, which goes backward from the sequence's end."""
+    pooling: Literal["last", "mean", "max", "attention"] = "last"
+    """How all steps become one answer: the state at the end (backward: at the start); the mean, the maximum, or a mean
+    by learned weights of the last layer's outputs."""
+    dropout: Proportion = 0.0
+    """Proportion set to 0 in training of each layer's inputs, the same at every step, and before the answer."""
+    recurrent_dropout: Proportion = 0.0
+    """Proportion of the state set to 0 in training, the same at every step. On a GPU it loses the fast cuDNN kernel."""
+    residual: bool = False
+    """Add each layer's inputs to its outputs, where both are as many."""
+    layer_norm: bool = False
+    """Normalise each layer's outputs over its units."""
+    recurrent_initializer: Literal["orthogonal", "glorot_uniform"] = "orthogonal"
+    """First weights from state to state."""
+    forget_bias: bool = True
+    """Begin with LSTM's forget gates open: their bias is 1."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.residual and self.layers > 1 and self.pooling == "last":
+            yield "residual", "needs the outputs of all steps: set pooling to mean, max or attention"
+
+
+class Convolutional(Section):
+    """One-dimensional convolutions over the steps, dilated and causal where wanted."""
+
+    kind: Literal["convolutional"]
+    """Family of networks."""
+    filters: Count = 128
+    """Outputs of each convolution."""
+    kernel_size: Annotated[int, Ge(1), Le(1000)] = 3
+    """Steps that a convolution sees."""
+    dilations: Annotated[tuple[Count, ...], Field(min_length=1, max_length=100)] = (1, 2, 4)
+    """A convolution for each, and the distance between the steps that it sees."""
+    causal: bool = False
+    """See only a step and those before it."""
+    pooling: Literal["last", "mean", "max", "attention"] = "max"
+    """How all steps become one answer: the last, the mean, the maximum, or a mean by learned weights."""
+    dropout: Proportion = 0.0
+    """Proportion set to 0 in training of each convolution's inputs, and before the answer."""
+    residual: bool = True
+    """Add each convolution's inputs to its outputs, where both are as many."""
+    layer_norm: bool = False
+    """Normalise each convolution's outputs over its filters, before ReLU."""
+
+
+class Transformer(Section):
+    """Blocks of self-attention and a dense network for each step (Vaswani et al. 2017)."""
+
+    kind: Literal["transformer"]
+    """Family of networks."""
+    units: Count = 128
+    """Numbers for each step throughout."""
+    heads: Count = 4
+    """Of each attention; they divide the units."""
+    layers: NumLayers = 2
+    """Blocks."""
+    feed_forward: Count | None = None
+    """Units of the hidden layer of each step's network. Default: four times `units`."""
+    causal: bool = False
+    """Attend only to a step and those before it."""
+    pooling: Literal["last", "mean", "max", "attention"] = "mean"
+    """How all steps become one answer: the last, the mean, the maximum, or a mean by learned weights."""
+    dropout: Proportion = 0.1
+    """Proportion set to 0 in training of the inputs, of what each part adds, and before the answer."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.units % self.heads:
+            yield "heads", f"must divide units, {self.units}. Received {self.heads}."
+
+
+StepModel = Annotated[Recurrent | Convolutional | Transformer, Field(discriminator="kind")]

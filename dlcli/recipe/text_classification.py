@@ -1,0 +1,29 @@
+"""The recipe of ``task: text_classification``: a class for each text."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from dlcli.recipe.fields import RunName, Section
+from dlcli.recipe.sequence_model import StepModel
+from dlcli.recipe.text_data import LabelledTexts, Tokens
+from dlcli.recipe.train import ClassTrain, rules_of_metrics
+
+
+class TextClassification(Section):
+    """One label for each text."""
+
+    task: Literal["text_classification"]
+    """What is learned."""
+    name: RunName | None = None
+    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    data: LabelledTexts
+    """Where the samples come from."""
+    text: Tokens = Tokens()
+    """How text becomes tokens."""
+    model: StepModel
+    """The network."""
+    train: ClassTrain = ClassTrain()
+    """How it is trained."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)

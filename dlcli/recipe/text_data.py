@@ -1,0 +1,100 @@
+"""The ``data`` and ``text`` sections of tasks whose samples are texts with a class each."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Le
+from pydantic import Field
+
+from dlcli.recipe.data import DividedSource
+from dlcli.recipe.fields import Count, LocalPath, Section, Text
+
+Encoding = Literal["utf-8", "utf-16", "latin-1", "cp1252"]
+
+
+class TextSource(DividedSource):
+    """The keys that every source of texts has."""
+
+    encoding: Encoding = "utf-8"
+    """What the files' bytes mean."""
+
+
+class TextTable(TextSource):
+    """The keys of sources that name what belongs to a text."""
+
+    path: LocalPath
+    """The file, relative to the recipe's folder."""
+    text: Text = "text"
+    """Name of the column that holds the text."""
+    label: Text = "label"
+    """Name of the column that holds the class."""
+    split: Text | None = None
+    """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
+    group: Text | None = None
+    """Name of a column whose equal values must stay in one split: the author, the patient, the conversation."""
+
+
+class TextCsv(TextTable):
+    """A CSV file with a row for each text; in a .tsv file columns are separated by tabs, and quotes mean nothing."""
+
+    kind: Literal["csv"]
+    """Source of the samples."""
+
+
+class TextJsonl(TextTable):
+    """A file with a JSON object on each line, whose keys are the columns."""
+
+    kind: Literal["jsonl"]
+    """Source of the samples."""
+
+
+class TextLines(TextSource):
+    """A folder with a file for each class, called like it, and a text on each line; or such folders train, test, …"""
+
+    kind: Literal["lines"]
+    """Source of the samples."""
+    path: LocalPath
+    """The folder, relative to the recipe's folder."""
+
+
+class TextFiles(TextSource):
+    """A folder for each class with a file for each text, directly under `path` or under path/train, path/test, …"""
+
+    kind: Literal["files"]
+    """Source of the samples."""
+    path: LocalPath
+    """The folder, relative to the recipe's folder."""
+
+
+LabelledTexts = Annotated[TextCsv | TextJsonl | TextLines | TextFiles, Field(discriminator="kind")]
+
+Standardize = Literal["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"]
+
+
+class Tokens(Section):
+    """How text becomes tokens; which there are is learned of the training split."""
+
+    unit: Literal["words", "characters"] = "words"
+    """What a token is: what stands between white space, or a single character."""
+    standardize: Standardize | None = None
+    """What is done to text first: small letters, no punctuation, both or nothing. Default: both for words, nothing for
+    characters."""
+    max_vocabulary: Annotated[int, Field(ge=1), Le(10**6)] = 20_000
+    """Tokens that are known at most, the most frequent ones; the others are all one unknown token."""
+    min_count: Count | None = None
+    """How often a token must come in the training split to be known. Default: 2 for words, 1 for characters."""
+    max_length: Count = 400
+    """Tokens of a text that are used; the rest is cut off."""
+    embedding: Count = 64
+    """Numbers that stand for a token inside the network, learned with it."""
+
+    @property
+    def final_standardize(self) -> Standardize:
+        """What is done to text, its default filled in."""
+        if self.standardize is not None:
+            return self.standardize
+        return "lower_and_strip_punctuation" if self.unit == "words" else "none"
+
+    @property
+    def final_min_count(self) -> int:
+        """Its default filled in."""
+        return self.min_count or (2 if self.unit == "words" else 1)

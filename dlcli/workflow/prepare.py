@@ -1,0 +1,21 @@
+"""Which training job a recipe asks for."""
+
+from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.workflow import image_job, sequence_job
+from dlcli.workflow.job import Job
+from dlcli.workflow.start import Device
+from dlcli.workflow.talk import Talk
+
+
+def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = True) -> Job:
+    """Reads the data, checks the recipe against them, and builds the model.
+
+    Args:
+        is_new: begin with the weights that the recipe names; False where a checkpoint has what became of them.
+
+    Raises:
+        InputError: the data or the recipe cannot be used.
+    """
+    if isinstance(loaded.recipe, ImageRecipe):
+        return image_job.prepare(loaded, device, talk, is_new=is_new)
+    return sequence_job.prepare(loaded, loaded.recipe, device, talk)

@@ -1,0 +1,181 @@
+"""From the ``data`` section of a sequence task to samples."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dlcli.data.listing import NO_ALIASES, SplitKeys
+from dlcli.data.sequences import SequenceDataset
+from dlcli.data.series import make_adding, read_sequence_csv, read_sequence_npz, read_ts
+from dlcli.data.text import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
+from dlcli.errors import InputError
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.series_data import (
+    Adding,
+    ClassifiedSequences,
+    MeasuredSequences,
+    RegressionCsv,
+    SequenceCsv,
+    SequenceNpz,
+    SequenceTable,
+    SequenceTs,
+)
+from dlcli.recipe.text_data import LabelledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
+from dlcli.rundir import RunDir
+
+AnySequences = LabelledTexts | ClassifiedSequences | MeasuredSequences
+TEXTS = (TextCsv, TextJsonl, TextLines, TextFiles)
+
+
+def open_sequences(loaded: LoadedRecipe, section: AnySequences) -> SequenceDataset:
+    """Reads a recipe's data.
+
+    Raises:
+        InputError: they cannot be used; a missing path is located in the recipe.
+    """
+    path = getattr(section, "path", None)
+    if path is not None and not Path(path).exists():
+        raise loaded.fault(
+            "data.path", f"no such file or folder: {path}. Correct it, or name the place with --data PATH"
+        )
+    return read_sequences(section, goal=goal_of(loaded))
+
+
+def goal_of(loaded: LoadedRecipe) -> Any:
+    """What is predicted of each sample: a class or a value."""
+    return "value" if loaded.recipe.task == "sequence_regression" else "class"
+
+
+def read_sequences(
+    section: AnySequences,
+    *,
+    goal: Any,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    num_features: int | None = None,
+) -> SequenceDataset:
+    """Reads the data of a ``data`` section.
+
+    Args:
+        goal: class or value.
+        classes: of a trained model, in the order of its outputs, whose labels are to be used.
+        aliases: other names of these classes.
+        num_features: of each step, of a trained model.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    common = SplitKeys(
+        validation=section.validation,
+        test=section.test,
+        split_seed=section.split_seed,
+        limit=section.limit,
+        allow_leakage=section.allow_leakage,
+    )
+    trained: dict[str, Any] = {"classes": classes, "aliases": aliases}
+    series = trained | {"num_features": num_features}
+    match section:
+        case TextCsv():
+            return read_text_csv(**_of_texts(section), **_columns(section), **trained, **common)
+        case TextJsonl():
+            return read_text_jsonl(**_of_texts(section), **_columns(section), **trained, **common)
+        case TextLines():
+            return read_text_lines(**_of_texts(section), **trained, **common)
+        case TextFiles():
+            return read_text_files(**_of_texts(section), **trained, **common)
+        case SequenceNpz():
+            return read_sequence_npz(path=section.path, goal=goal, **series, **common)
+        case SequenceCsv():
+            return read_sequence_csv(goal_column=section.label, goal=goal, **_steps(section), **series, **common)
+        case RegressionCsv():
+            return read_sequence_csv(goal_column=section.target, goal=goal, **_steps(section), **series, **common)
+        case SequenceTs():
+            return read_ts(
+                path=section.path,
+                validation_path=section.validation_path,
+                test_path=section.test_path,
+                **series,
+                **common,
+            )
+        case Adding():
+            return make_adding(length=section.length, num_samples=section.num_samples, seed=section.seed, **common)
+
+
+def _of_texts(section: LabelledTexts) -> dict[str, Any]:
+    return {"path": section.path, "encoding": section.encoding}
+
+
+def _columns(section: TextTable) -> dict[str, Any]:
+    return {"text": section.text, "label": section.label, "split": section.split, "group": section.group}
+
+
+def _steps(section: SequenceTable) -> dict[str, Any]:
+    keys = ("path", "sequence", "time", "features", "split", "group")
+    return {key: getattr(section, key) for key in keys}
+
+
+# Other data than a run's own ------------------------------------------------------------------------------------------
+
+
+def other_data(
+    data: Path, own: AnySequences, run: RunDir, section_of: Callable[[Path], AnySequences], *, goal: Any
+) -> SequenceDataset:
+    """Other data than a run's own, read with the classes of its model.
+
+    Args:
+        section_of: the ``data`` section of a recipe.
+        goal: class or value.
+    """
+    section = section_of(data) if data.suffix in (".yaml", ".yml") else section_for(data, own, goal=goal)
+    scale = run.read_info()["data"].get("scale")
+    return read_sequences(
+        section,
+        goal=goal,
+        classes=run.read_classes() if goal == "class" else None,
+        aliases=run.read_aliases(),
+        num_features=None if scale is None else len(scale["mean"]),
+    )
+
+
+def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequences:
+    """A ``data`` section that reads a file or folder as a trained model's data were read, undivided.
+
+    Raises:
+        InputError: the path is none of these.
+    """
+    common: dict[str, Any] = {
+        "path": str(path.absolute()),
+        "validation": 0.0,
+        "test": 0.0,
+        "allow_leakage": True,
+    }
+    if isinstance(trained_on, TEXTS):
+        return _texts_for(path, trained_on, common | {"encoding": trained_on.encoding})
+    if path.suffix == ".npz":
+        return SequenceNpz(kind="npz", **common)
+    if path.suffix == ".ts" and goal == "class":
+        return SequenceTs(kind="ts", **common)
+    if path.suffix == ".csv":
+        keys = ("sequence", "time", "features", "split", "label", "target")
+        common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
+        return RegressionCsv(kind="csv", **common) if goal == "value" else SequenceCsv(kind="csv", **common)
+    raise InputError(f"{path}: expected a recipe, a .csv, an .npz{' or a .ts' if goal == 'class' else ''}.")
+
+
+def _texts_for(path: Path, trained_on: LabelledTexts, common: dict[str, Any]) -> LabelledTexts:
+    columns: dict[str, Any] = {}
+    if isinstance(trained_on, TextTable):
+        columns = {key: getattr(trained_on, key) for key in ("text", "label", "split")}
+    if path.is_dir():
+        if isinstance(trained_on, TextFiles) or (not isinstance(trained_on, TextLines) and _has_folders(path)):
+            return TextFiles(kind="files", **common)
+        return TextLines(kind="lines", **common)
+    if path.suffix in (".csv", ".tsv"):
+        return TextCsv(kind="csv", **common, **columns)
+    if path.suffix in (".jsonl", ".ndjson"):
+        return TextJsonl(kind="jsonl", **common, **columns)
+    raise InputError(f"{path}: expected a recipe, a .csv, .tsv or .jsonl, or a folder of classes.")
+
+
+def _has_folders(path: Path) -> bool:
+    return any(entry.is_dir() for entry in path.iterdir())

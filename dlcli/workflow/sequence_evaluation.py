@@ -1,0 +1,224 @@
+"""Evaluation of a model of sequences: its results on a split or on other data with the same labels."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.scan import printable
+from dlcli.data.sequences import SequenceDataset, Sequences, by_length
+from dlcli.errors import InputError
+from dlcli.evaluation import classification, regression
+from dlcli.evaluation.text_baseline import tf_idf_predictions
+from dlcli.recipe.load import SequenceRecipe, load
+from dlcli.recipe.sequence_regression import SequenceRegression
+from dlcli.recipe.text_classification import TextClassification
+from dlcli.report import plots
+from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.training.objective import classification as class_objective
+from dlcli.workflow.job import OWN_DATA, check_same_data
+from dlcli.workflow.load import load_sequence_model
+from dlcli.workflow.sequence_data import open_sequences, other_data
+from dlcli.workflow.talk import Talk
+
+NUM_MISTAKES = 100  # shown in mistakes.txt
+MAX_SHOWN = 300  # characters of each
+
+
+def evaluate(
+    run: RunDir, recipe: SequenceRecipe, *, split: str | None, data: Path | None, talk: Talk
+) -> dict[str, Any]:
+    """As :func:`dlcli.workflow.evaluate.evaluate`."""
+    model = load_sequence_model(run, recipe)
+    own = _own_data(run, recipe, is_needed=data is None, talk=talk)
+    if data is None:
+        assert own is not None
+        name = split or _first_split(own)
+        if name not in own.splits:
+            raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(own.splits)}.")
+        samples, source = own.splits[name], OWN_DATA
+    else:
+        samples, name, source = _of_other(data, recipe, run, split)
+    name = run.free_evaluation(name, source)
+    talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
+    metrics = evaluate_split(
+        run.evaluation(name),
+        model,
+        samples,
+        source=source,
+        info=run.read_info()["data"],
+        recipe=recipe,
+        train=None if own is None else own.splits["train"],
+        talk=talk,
+    )
+    return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
+
+
+def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, talk: Talk) -> SequenceDataset | None:
+    """The run's own data; None where they are needed for a baseline alone, and cannot be had."""
+    if not is_needed and not isinstance(recipe, TextClassification):
+        return None
+    try:
+        own = open_sequences(load(run.config), recipe.data)
+        check_same_data(run, own)
+    except InputError as error:
+        if is_needed:
+            raise
+        talk.warn(f"no baseline: {error}")
+        return None
+    return own
+
+
+def _of_other(data: Path, recipe: SequenceRecipe, run: RunDir, split: str | None) -> tuple[Sequences, str, str]:
+    if not data.exists():
+        raise InputError(f"{data}: no such recipe, file or folder.")
+    dataset = other_data(data, recipe.data, run, functools.partial(_section_in, recipe), goal=_goal(recipe))
+    name = split or _first_split(dataset)
+    if name not in dataset.splits:
+        raise InputError(f"{data}: has no {name} split; it has {', '.join(dataset.splits)}.")
+    part = name if len(dataset.splits) > 1 else "all"  # undivided data
+    return dataset.splits[name], f"{data.stem}-{part}", str(data.absolute())
+
+
+def _goal(recipe: SequenceRecipe) -> str:
+    return "value" if isinstance(recipe, SequenceRegression) else "class"
+
+
+def _section_in(recipe: SequenceRecipe, path: Path) -> Any:
+    """The ``data`` section of another recipe, which must be of the same task."""
+    loaded = load(path)
+    if not isinstance(loaded.recipe, type(recipe)):
+        raise loaded.fault("task", f"the run's task is {recipe.task}; give a recipe of that")
+    return loaded.recipe.data
+
+
+def _first_split(dataset: SequenceDataset) -> str:
+    return next(name for name in ("test", "validation", "train") if name in dataset.splits)
+
+
+def evaluate_split(
+    folder: Path,
+    model: keras.Model,
+    samples: Sequences,
+    *,
+    source: str,
+    info: dict[str, Any],
+    recipe: SequenceRecipe,
+    train: Sequences | None,
+    talk: Talk,
+) -> dict[str, Any]:
+    """Evaluates the saved model on raw samples; writes metrics.json, predictions.csv, and what else the task has.
+
+    Args:
+        source: says in metrics.json which data they are.
+        info: what run.json says of the data.
+        train: the training split, for the baseline of texts; None where it cannot be had.
+    """
+    outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, talk=talk)
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(recipe, SequenceRegression):
+        return _of_numbers(folder, samples, outputs[0], source=source, target=info["target"], talk=talk)
+    logits, probabilities = outputs
+    classes = info["classes"]
+    objective = class_objective(
+        num_classes=len(classes), label_smoothing=recipe.train.label_smoothing, class_weights=None
+    )
+    losses = objective.loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
+    metrics = classification.metrics(
+        samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
+    )
+    if isinstance(recipe, TextClassification) and train is not None:
+        assert train.texts is not None
+        assert samples.texts is not None
+        predicted = tf_idf_predictions(train.texts, train.labels, samples.texts, unit=recipe.text.unit)
+        metrics["baseline_accuracy"] = float(np.mean(predicted == samples.labels))
+        if metrics["accuracy"] <= metrics["baseline_accuracy"]:
+            talk.say("no better than a linear model of word counts (baseline_accuracy: TF-IDF)")
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    per_class = classification.per_class(samples.labels, probabilities, classes)
+    predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
+    if samples.texts is not None:
+        predictions = [row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True)]
+    for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
+        replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    replace_file(folder / "confusion_matrix.png", plots.confusion_matrix(metrics["confusion_matrix"], classes))
+    replace_file(folder / "mistakes.txt", _mistakes(samples, probabilities, classes))
+    return metrics
+
+
+def _of_numbers(
+    folder: Path, samples: Sequences, predicted: np.ndarray, *, source: str, target: dict[str, float], talk: Talk
+) -> dict[str, Any]:
+    assert samples.targets is not None
+    metrics = regression.metrics(samples.targets, predicted, **target)
+    if metrics["mse"] >= metrics["baseline_mse"]:
+        talk.say("no better than to answer the training split's mean always (baseline_mse)")
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    rows = regression.predictions(samples.names, samples.targets, predicted)
+    replace_file(folder / "predictions.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    replace_file(folder / "predictions.png", plots.predicted_numbers(samples.targets, predicted))
+    return metrics
+
+
+def predict_samples(model: keras.Model, samples: Sequences, *, batch_size: int, talk: Talk) -> tuple[np.ndarray, ...]:
+    """What a saved model gives of raw samples, float32 ``[n, …]``, in inference mode, those of one length together.
+
+    Logits and probabilities of a classifier; else the numbers.
+    """
+    names = [layer.name for layer in model.layers]
+    wanted = [model.get_layer("logits").output, model.output] if "logits" in names else [model.output]
+    inner = keras.Model(model.input, wanted)
+    shape = model.inputs[0].shape
+    signature = tf.TensorSpec(shape, tf.string if samples.values is None else tf.float32)
+    compiled = tf.function(
+        lambda batch: tf.nest.flatten(inner(batch, training=False)), input_signature=[signature], autograph=False
+    )
+    batches = by_length(_lengths(samples), batch_size)
+    results = [np.empty((len(samples), *tensor.shape[1:]), np.float32) for tensor in wanted]
+    for done, index in enumerate(batches, start=1):
+        for result, output in zip(results, compiled(tf.constant(_raw(samples, index))), strict=True):
+            result[index] = output.numpy()
+        talk.evaluating(done, len(batches))
+    return tuple(results)
+
+
+def _lengths(samples: Sequences) -> np.ndarray:
+    if samples.values is not None:
+        return samples.values.lengths
+    assert samples.texts is not None
+    return np.array([len(text) for text in samples.texts], np.int64)
+
+
+def _raw(samples: Sequences, index: np.ndarray) -> Any:
+    """Some samples as the saved model takes them: texts, or float32 ``[b, steps, features]`` padded with NaN."""
+    if samples.values is None:
+        assert samples.texts is not None
+        return [encodable(samples.texts[i]) for i in index]
+    part = samples.values.take(index)
+    padded = np.full((len(index), int(part.lengths.max()), part.flat.shape[1]), np.nan, np.float32)
+    padded[np.arange(padded.shape[1]) < part.lengths[:, None]] = part.flat
+    return padded
+
+
+def encodable(text: str) -> str:
+    """Text as UTF-8 can have it: half of a pair of surrogates becomes the sign for what cannot be read."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _mistakes(samples: Sequences, probabilities: np.ndarray, classes: Sequence[str]) -> str:
+    """The most confident mistakes, one on a line."""
+    texts = samples.texts or ("",) * len(samples)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != samples.labels)
+    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_MISTAKES]
+    lines = [
+        f"{classes[predicted[i]]} {confidence[i]:.2f}, is {classes[samples.labels[i]]}: {samples.names[i]}: "
+        f"{printable(texts[i])[:MAX_SHOWN]}".rstrip(": ")
+        + "\n"
+        for i in shown
+    ]
+    return "".join(lines) or "none\n"

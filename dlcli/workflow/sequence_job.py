@@ -1,0 +1,311 @@
+"""The training job of sequences: text or numbers, with a class or a number for each."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlcli.data.ragged import Ragged
+from dlcli.data.samples import evenly_spaced
+from dlcli.data.sequences import SequenceBatches, SequenceDataset, Sequences
+from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
+from dlcli.models.text_front import splitter
+from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
+from dlcli.recipe.sequence_classification import SequenceClassification
+from dlcli.recipe.sequence_regression import SequenceRegression
+from dlcli.recipe.text_classification import TextClassification
+from dlcli.recipe.text_data import Tokens
+from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
+from dlcli.rundir import RunDir, replace_file, replace_json
+from dlcli.training import objective
+from dlcli.training.objective import Objective
+from dlcli.workflow.job import (
+    OWN_DATA,
+    Job,
+    best_metric_of,
+    check_class_weights,
+    check_memory,
+    check_metrics,
+    class_counts,
+    class_weights,
+    training_memory_of,
+)
+from dlcli.workflow.sequence_data import open_sequences
+from dlcli.workflow.sequence_evaluation import encodable, evaluate_split
+from dlcli.workflow.sequence_model import (
+    Scale,
+    SequenceNetwork,
+    build_series_classifier,
+    build_series_regressor,
+    build_text_classifier,
+)
+from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
+from dlcli.workflow.talk import Talk
+
+Front = Vocabulary | Scale
+"""What is fitted on the training split and stands before the network."""
+
+SMALLEST_VARIANCE = 1e-12  # of a feature: one that never changes is not scaled
+
+
+@dataclass(frozen=True)
+class SequenceJob(Job):
+    """Sequences, and a network that gives each a class or a number."""
+
+    recipe: SequenceRecipe
+    dataset: SequenceDataset
+    front: Front
+    network: SequenceNetwork
+    train_data: SequenceBatches
+    validation_data: SequenceBatches | None
+
+    @property
+    def model(self) -> keras.Model:
+        return self.network.model
+
+    @property
+    def trained(self) -> keras.Model:
+        return self.network.trained
+
+    def table(self) -> LayerTable:
+        return layer_table(self.trained, steps=int(self.train_data.lengths.max()))
+
+    def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
+        recipe, classes = self.recipe, self.dataset.classes
+        if isinstance(recipe, SequenceRegression):
+            assert isinstance(self.front, Scale)
+            return objective.regression(variance=self.front.target_variance)
+        labels = self.dataset.splits["train"].labels
+        return objective.classification(
+            num_classes=len(classes),
+            label_smoothing=0.0 if exact else recipe.train.label_smoothing,
+            class_weights=class_weights(recipe.train, labels, classes) if in_training else None,
+        )
+
+    def overfit_data(self, num_batches: int) -> SequenceBatches:
+        samples, train = self.dataset.splits["train"], self.recipe.train
+        chosen = evenly_spaced(len(samples), num_batches * train.batch_size)
+        return _batches(self.recipe, samples, self.front, chosen=chosen, seed=train.seed)
+
+    # What it says and writes ------------------------------------------------------------------------------------------
+
+    def data_line(self) -> str:
+        lengths, unit = self.train_data.lengths, self._unit
+        goal = "a number each" if self.dataset.classes == ("",) else f"{len(self.dataset.classes)} classes"
+        line = f"{goal}; {int(np.median(lengths))} {unit} (median), {lengths.max()} at most"
+        if isinstance(self.front, Vocabulary):
+            return f"{line}; {len(self.front.tokens):,} known {unit}"
+        noun = "feature" if len(self.front.mean) == 1 else "features"
+        return f"{line}; {len(self.front.mean)} {noun}"
+
+    @property
+    def _unit(self) -> str:
+        return self.recipe.text.unit if isinstance(self.recipe, TextClassification) else "steps"
+
+    def more_lines(self) -> list[str]:
+        lines = []
+        if self.dataset.classes != ("",):
+            lines += class_counts(self.dataset.splits["train"].labels, self.dataset.classes)
+        for split, data in (("train", self.train_data), ("validation", self.validation_data)):
+            if data is not None and isinstance(self.front, Vocabulary):
+                unknown = float(np.mean(data.steps == UNKNOWN))
+                if unknown >= 0.0005:
+                    lines.append(f"{split}: {unknown:.1%} of all {self._unit} are unknown")
+            elif data is not None and np.isnan(data.steps).any():
+                lines.append(
+                    f"{split}: {np.isnan(data.steps).mean():.1%} of all values are missing: each feature's mean"
+                )
+        return lines
+
+    def model_lines(self) -> list[str]:
+        return [f"model: {self.recipe.model.kind}, {self.model.count_params():,} parameters"]
+
+    def data_info(self) -> dict[str, Any]:
+        info: dict[str, Any] = {
+            "classes": list(self.dataset.classes),
+            "pictures": None,
+            "steps": int(self.train_data.lengths.max()),
+        }
+        if isinstance(self.front, Vocabulary):
+            return info | {"vocabulary": len(self.front.tokens)}
+        info["scale"] = {"mean": self.front.mean.tolist(), "variance": self.front.variance.tolist()}
+        if isinstance(self.recipe, SequenceRegression):
+            info["target"] = {"mean": self.front.target_mean, "variance": self.front.target_variance}
+        return info
+
+    def write_beginning(self, run: RunDir) -> None:
+        replace_json(run.labels, {"classes": list(self.dataset.classes)})
+        if isinstance(self.front, Vocabulary):
+            lines = [json.dumps(token, ensure_ascii=False) + "\n" for token in self.front.tokens]
+            replace_file(run.vocabulary, "".join(lines))
+
+    # After training ---------------------------------------------------------------------------------------------------
+
+    def float32_model(self) -> keras.Model:
+        train = self.recipe.train
+        if train.precision == "float32":
+            return self.model
+        set_precision("float32")
+        model = _build(self.recipe, self.front, len(self.dataset.classes)).model
+        set_precision(train.precision)
+        model.set_weights(self.model.get_weights())
+        return model
+
+    def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        return evaluate_split(
+            run.evaluation(split),
+            model,
+            self.dataset.splits[split],
+            source=OWN_DATA,
+            info=run.read_info()["data"],
+            recipe=self.recipe,
+            train=self.dataset.splits["train"],
+            talk=self.talk,
+        )
+
+
+def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, talk: Talk) -> SequenceJob:
+    """Reads the data, checks the recipe against them, and builds the model.
+
+    Raises:
+        InputError: the data or the recipe cannot be used.
+    """
+    dataset = open_sequences(loaded, recipe.data)
+    train, validation = dataset.splits["train"], dataset.splits.get("validation")
+    front = _fit(loaded, recipe, train)
+    num_classes = len(dataset.classes)
+    check_metrics(loaded, has_validation=validation is not None)
+    if not isinstance(recipe, SequenceRegression):
+        check_class_weights(loaded, recipe.train, dataset.classes)
+    train_data = _batches(recipe, train, front, seed=recipe.train.seed)
+    longest = int(train_data.lengths.max())
+
+    def memory() -> TrainingMemory:
+        table = layer_table(_build(recipe, front, num_classes).trained, steps=longest)
+        return training_memory_of(table, recipe.train, len(train))[0]
+
+    check_memory(loaded, memory)
+    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
+    set_precision(recipe.train.precision)
+    return SequenceJob(
+        loaded=loaded,
+        recipe=recipe,
+        dataset=dataset,
+        front=front,
+        network=_build(recipe, front, num_classes),
+        train_data=train_data,
+        validation_data=None if validation is None else _batches(recipe, validation, front),
+        best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
+        device=device,
+        talk=talk,
+    )
+
+
+def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
+    """The layers of a run's network, by what its run.json says of the data, without their weights.
+
+    Raises:
+        KeyError: it does not say enough.
+    """
+    front: Front
+    if isinstance(recipe, TextClassification):
+        tokens = tuple(str(number) for number in range(data["vocabulary"]))
+        front = Vocabulary(tokens, tokens, tuple(range(FIRST, FIRST + len(tokens))))
+    else:
+        front = Scale(np.array(data["scale"]["mean"]), np.array(data["scale"]["variance"]))
+    with without_weights():
+        return layer_table(_build(recipe, front, len(data["classes"])).trained, steps=data["steps"])
+
+
+def _build(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNetwork:
+    match recipe, front:
+        case TextClassification(), Vocabulary():
+            return build_text_classifier(recipe.model, recipe.text, front, num_classes=num_classes)
+        case SequenceClassification(), Scale():
+            return build_series_classifier(recipe.model, front, num_classes=num_classes)
+        case SequenceRegression(), Scale():
+            return build_series_regressor(recipe.model, front)
+    raise AssertionError(f"a task without a network: {recipe.task}")
+
+
+# What is fitted on the training split -------------------------------------------------------------------------------
+
+
+def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences) -> Front:
+    if isinstance(recipe, TextClassification):
+        return _fit_vocabulary(loaded, recipe.text, train)
+    assert train.values is not None
+    steps = train.values.flat
+    num_known = (~np.isnan(steps)).sum(axis=0)
+    if not num_known.all():
+        position = int(np.flatnonzero(num_known == 0)[0])
+        raise loaded.fault("data", f"feature {position + 1} has no value in the training split; leave it out")
+    mean = np.asarray(np.nanmean(steps, axis=0, dtype=np.float64))
+    variance = np.asarray(np.nanvar(steps, axis=0, dtype=np.float64))
+    variance = np.where(variance < SMALLEST_VARIANCE, 1.0, variance)
+    if train.targets is None:
+        return Scale(mean, variance)
+    target_variance = float(train.targets.var(dtype=np.float64))
+    if target_variance < SMALLEST_VARIANCE:
+        raise loaded.fault("data", f"the numbers to predict are all {train.targets[0]:g} in the training split")
+    return Scale(mean, variance, float(train.targets.mean(dtype=np.float64)), target_variance)
+
+
+def _fit_vocabulary(loaded: LoadedRecipe, tokens: Tokens, train: Sequences) -> Vocabulary:
+    assert train.texts is not None
+    vocabulary = fit_vocabulary(
+        [encodable(text) for text in train.texts],
+        split=_splitter(tokens),
+        lower=tokens.final_standardize.startswith("lower"),
+        max_vocabulary=tokens.max_vocabulary,
+        min_count=tokens.final_min_count,
+    )
+    if len(vocabulary.tokens) < 2:
+        raise loaded.fault(
+            "text",
+            f"there must be at least two known {tokens.unit} to tell texts apart. Received {len(vocabulary.tokens)}: "
+            f"those that come at least {tokens.final_min_count} times in the training split; lower text.min_count, or "
+            "look at what the texts are",
+        )
+    return vocabulary
+
+
+def _splitter(tokens: Tokens) -> Any:
+    def split(forms: Sequence[str] | None) -> Any:
+        return splitter(unit=tokens.unit, standardize=tokens.final_standardize, forms=forms)
+
+    return split
+
+
+# Batches --------------------------------------------------------------------------------------------------------------
+
+
+def _batches(
+    recipe: SequenceRecipe,
+    samples: Sequences,
+    front: Front,
+    *,
+    seed: int | None = None,
+    chosen: np.ndarray | None = None,
+) -> SequenceBatches:
+    index = np.arange(len(samples)) if chosen is None else chosen
+    targets = {"class": samples.labels} if samples.targets is None else {"value": samples.targets}
+    return SequenceBatches(
+        inputs=_inputs(recipe, samples, front, index),
+        targets={name: values[index] for name, values in targets.items()},
+        batch_size=recipe.train.batch_size,
+        seed=seed,
+    )
+
+
+def _inputs(recipe: SequenceRecipe, samples: Sequences, front: Front, index: np.ndarray) -> Ragged:
+    if isinstance(recipe, TextClassification):
+        assert samples.texts is not None
+        assert isinstance(front, Vocabulary)
+        texts = [encodable(samples.texts[i]) for i in index]
+        return encode(texts, front, split=_splitter(recipe.text), max_length=recipe.text.max_length)
+    assert samples.values is not None
+    return samples.values.take(index)

@@ -1,0 +1,146 @@
+"""From the recipe of a sequence task to a Keras model: what stands before the network, its steps, and the head."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.vocabulary import Vocabulary
+from dlcli.models import convolutional, heads, recurrent, text_front, transformer, value_front
+from dlcli.models.pooling import pooled
+from dlcli.recipe.sequence_model import Convolutional, Recurrent, StepModel, Transformer
+from dlcli.recipe.text_data import Tokens
+
+
+@dataclass(frozen=True)
+class SequenceNetwork:
+    """A network of sequences.
+
+    Attributes:
+        model: raw values (text, numbers) -> final answers (probabilities, numbers).
+        trained: what training sees -> logits or numbers: of text the numbers of tokens, int32 ``[b, steps]``, 0 after
+            each end; of sequences of numbers these. It shares its layers with the model.
+    """
+
+    model: keras.Model
+    trained: keras.Model
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Of each feature in the training split ``[features]``, and of the numbers to predict."""
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    target_mean: float = 0.0
+    target_variance: float = 1.0
+
+
+def build_text_classifier(
+    section: StepModel, tokens: Tokens, vocabulary: Vocabulary, *, num_classes: int
+) -> SequenceNetwork:
+    """The network that gives each text a class, under the current dtype policy and seed."""
+    text = keras.Input(shape=(), dtype="string", name="text")
+    ids = text_front.token_ids(
+        text,
+        unit=tokens.unit,
+        standardize=tokens.final_standardize,
+        forms=vocabulary.forms,
+        token_of_form=vocabulary.token_of_form,
+        max_length=tokens.max_length,
+    )
+    x = keras.layers.Embedding(vocabulary.size, tokens.embedding, name="embedding")(ids)
+    vector = _vector(section, x, keras.ops.not_equal(ids, text_front.PADDING))
+    model = keras.Model(text, heads.classification(vector, num_classes=num_classes), name=section.kind)
+    return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def build_series_classifier(section: StepModel, scale: Scale, *, num_classes: int) -> SequenceNetwork:
+    """The network that gives each sequence of numbers a class."""
+    values, vector = _series(section, scale)
+    model = keras.Model(values, heads.classification(vector, num_classes=num_classes), name=section.kind)
+    return SequenceNetwork(model, keras.Model(values, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def build_series_regressor(section: StepModel, scale: Scale) -> SequenceNetwork:
+    """The network that gives each sequence of numbers a number."""
+    values, vector = _series(section, scale)
+    value = heads.regression(vector, mean=scale.target_mean, deviation=scale.target_variance**0.5)
+    model = keras.Model(values, value, name=section.kind)
+    return SequenceNetwork(model, model)
+
+
+def _series(section: StepModel, scale: Scale) -> tuple[Any, Any]:
+    values = keras.Input(shape=(None, len(scale.mean)), dtype="float32", name="values")
+    x, mask = value_front.standardised(values, mean=scale.mean, variance=scale.variance)
+    return values, _vector(section, x, mask)
+
+
+def _vector(section: StepModel, x: Any, mask: Any) -> Any:
+    """One vector for each sequence, ``[batch, units]``, with dropout before the answer."""
+    if isinstance(section, Recurrent) and section.pooling == "last":
+        vector = _recurrent(section, x, mask, last_only=True)
+    else:
+        vector = pooled(steps_of(section, x, mask), mask, pooling=section.pooling)
+    return heads.dense_layers(vector, dense=(), dropout=section.dropout)
+
+
+def steps_of(section: StepModel, x: Any, mask: Any) -> Any:
+    """An output for each step: ``[batch, steps, features]`` -> ``[batch, steps, units]``."""
+    match section:
+        case Recurrent():
+            return _recurrent(section, x, mask, last_only=False)
+        case Convolutional():
+            return convolutional.steps(
+                x,
+                mask,
+                filters=section.filters,
+                kernel_size=section.kernel_size,
+                dilations=section.dilations,
+                causal=section.causal,
+                residual=section.residual,
+                layer_norm=section.layer_norm,
+                dropout=section.dropout,
+            )
+        case Transformer():
+            return transformer.steps(
+                x,
+                mask,
+                units=section.units,
+                heads=section.heads,
+                layers=section.layers,
+                feed_forward=section.feed_forward or 4 * section.units,
+                causal=section.causal,
+                dropout=section.dropout,
+            )
+
+
+def slow_on_gpu(section: StepModel) -> str | None:
+    """Why recurrent layers do not get cuDNN's kernel on a GPU, in words; None where they do, or there are none."""
+    if not isinstance(section, Recurrent):
+        return None
+    if section.cell == "simple":
+        return "cell: simple has no cuDNN kernel (lstm and gru have)"
+    if section.recurrent_dropout > 0:
+        return "recurrent_dropout keeps the layers from cuDNN's kernel"
+    return None
+
+
+def _recurrent(section: Recurrent, x: Any, mask: Any, *, last_only: bool) -> Any:
+    return recurrent.steps(
+        x,
+        mask,
+        cell=section.cell,
+        units=section.units,
+        layers=section.layers,
+        bidirectional=section.bidirectional,
+        dropout=section.dropout,
+        recurrent_dropout=section.recurrent_dropout,
+        residual=section.residual,
+        layer_norm=section.layer_norm,
+        recurrent_initializer=section.recurrent_initializer,
+        forget_bias=section.forget_bias,
+        last_only=last_only,
+    )

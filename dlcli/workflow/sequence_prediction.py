@@ -1,0 +1,103 @@
+"""Prediction for sequences: files of lines, tables, arrays, stdin, or texts given by themselves."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlcli.data.ragged import Ragged
+from dlcli.data.sequences import Sequences
+from dlcli.data.series import read_unlabelled_series
+from dlcli.data.text import read_unlabelled
+from dlcli.errors import InputError
+from dlcli.recipe.load import SequenceRecipe
+from dlcli.recipe.sequence_regression import SequenceRegression
+from dlcli.recipe.series_data import SequenceTable
+from dlcli.recipe.text_classification import TextClassification
+from dlcli.recipe.text_data import TextTable
+from dlcli.rundir import RunDir
+from dlcli.workflow.load import load_sequence_model
+from dlcli.workflow.ranking import ranked, write_probabilities, write_values
+from dlcli.workflow.sequence_evaluation import predict_samples
+from dlcli.workflow.talk import Talk
+
+
+def predict(
+    run: RunDir,
+    recipe: SequenceRecipe,
+    paths: Sequence[Path],
+    *,
+    texts: Sequence[str],
+    top: int,
+    output: Path | None,
+    talk: Talk,
+) -> dict[str, Any]:
+    """As :func:`dlcli.workflow.predict.predict`, for sequences; of text an empty line is a sample too."""
+    if isinstance(recipe, TextClassification):
+        samples = _collect_texts(paths, texts, recipe)
+    elif texts:
+        raise InputError(f"--text: {run.path} takes numbers: its task is {recipe.task}.")
+    else:
+        samples = _collect_series(paths, recipe, num_features=len(run.read_info()["data"]["scale"]["mean"]))
+    model = load_sequence_model(run, recipe)
+    noun = "sample" if len(samples) == 1 else "samples"
+    talk.say(f"run {run.path}: predicting {len(samples):,} {noun}")
+    outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, talk=talk)
+    columns: dict[str, Sequence[str]] = {"file": samples.names}
+    if samples.texts is not None:
+        columns["text"] = samples.texts
+    if isinstance(recipe, SequenceRegression):
+        if output is not None:
+            write_values(output, columns, outputs[0])
+        answers = [{"predicted": float(value)} for value in outputs[0]]
+    else:
+        classes = run.read_classes()
+        if output is not None:
+            write_probabilities(output, columns, outputs[1], classes, {})
+        answers = [ranked(row, classes, min(top, len(classes))) for row in outputs[1]]
+    if output is not None:
+        talk.say(f"{len(samples):,} rows in {output}")
+    predictions = [{name: values[i] for name, values in columns.items()} | answer for i, answer in enumerate(answers)]
+    return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def _collect_texts(paths: Sequence[Path], texts: Sequence[str], recipe: TextClassification) -> Sequences:
+    names = [f"--text {position}" for position in range(1, len(texts) + 1)]
+    found = list(texts)
+    column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
+    for path in paths:
+        if str(path) == "-":
+            stdin = sys.stdin.buffer.read().decode("utf-8", "replace")
+            lines = stdin.removesuffix("\n").split("\n") if stdin else []
+            names += [f"-:{line}" for line in range(1, len(lines) + 1)]
+            found += [line.removesuffix("\r") for line in lines]
+        else:
+            more_names, more = read_unlabelled(path, column=column, encoding=recipe.data.encoding)
+            names += more_names
+            found += more
+    if not found:
+        raise InputError("nothing to predict: there is no text in what was named.")
+    return Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(found))
+
+
+def _collect_series(paths: Sequence[Path], recipe: SequenceRecipe, *, num_features: int) -> Sequences:
+    section = recipe.data
+    keys = ("time", "split", "group", "label", "target")
+    is_table = isinstance(section, SequenceTable)
+    others = [getattr(section, key, None) for key in keys] if is_table else ["label", "target"]  # their default names
+    names: list[str] = []
+    parts: list[Ragged] = []
+    for path in paths:
+        more_names, values = read_unlabelled_series(
+            path,
+            sequence=getattr(section, "sequence", "sequence"),
+            features=getattr(section, "features", None),
+            others=[name for name in others if name is not None],
+            num_features=num_features,
+        )
+        names += more_names
+        parts.append(values)
+    values = Ragged(np.concatenate([part.flat for part in parts]), np.concatenate([part.lengths for part in parts]))
+    return Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), values=values)

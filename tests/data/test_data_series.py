@@ -1,0 +1,286 @@
+"""Sequences of numbers from arrays, tables and .ts files; and what is wrong with them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlcli.data.sequences import SequenceDataset
+from dlcli.data.series import make_adding, read_sequence_csv, read_sequence_npz, read_ts, read_unlabelled_series
+from dlcli.errors import InputError
+
+COMMON: dict[str, Any] = {"validation": 0.0, "test": 0.0, "split_seed": 0, "limit": None, "allow_leakage": False}
+NAN = float("nan")
+SAMPLES = [[[1.0, 2.0], [3.0, NAN], [5.0, 6.0]], [[7.0, 8.0]], [[NAN, NAN], [9.0, 1.0]]]
+LABELS = ["up", "down", "up"]
+
+
+def from_npz(path: Path, **options: Any) -> SequenceDataset:
+    return read_sequence_npz(path=path, **{"goal": "class", **COMMON, **options})
+
+
+def from_csv(path: Path, **options: Any) -> SequenceDataset:
+    known = {"sequence": "id", "goal_column": "y", "time": None, "features": None, "split": None, "group": None}
+    return read_sequence_csv(path=path, **{**known, "goal": "class", **COMMON, **options})
+
+
+def from_ts(path: Path, **options: Any) -> SequenceDataset:
+    return read_ts(path=path, **{"validation_path": None, "test_path": None, **COMMON, **options})
+
+
+def steps(dataset: SequenceDataset, split: str = "train") -> list[list[list[float]]]:
+    values = dataset.splits[split].values
+    assert values is not None
+    return [values[i].tolist() for i in range(len(values))]
+
+
+def fault(read: Callable[..., Any], path: Path, **options: Any) -> list[str]:
+    with pytest.raises(InputError) as error:
+        read(path, **options)
+    return str(error.value).replace(f"{path.parent}/", "").splitlines()
+
+
+def save(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **{name: np.array(values) for name, values in arrays.items()})
+    return path
+
+
+def padded() -> np.ndarray:
+    x = np.full((3, 4, 2), NAN, np.float32)
+    for i, sample in enumerate(SAMPLES):
+        x[i, : len(sample)] = sample
+    return x
+
+
+CSV = "id,y,a,b\n" + "\n".join(
+    f"s{i},{label},{a if a == a else ''},{b if b == b else ''}"
+    for i, (sample, label) in enumerate(zip(SAMPLES, LABELS, strict=True))
+    for a, b in sample
+)
+TS = """\
+#a comment
+@problemName test
+@timeStamps false
+@univariate false
+@classLabel true up down
+@data
+1,3,5:2,?,6:up
+7:8:down
+
+?,9:?,1:up
+"""
+
+
+# What is read ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_sources_give_the_same_sequences(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(CSV)
+    (tmp_path / "a.ts").write_text(TS)
+    datasets = [
+        from_npz(save(tmp_path / "a.npz", x_train=padded(), y_train=LABELS)),
+        from_csv(tmp_path / "a.csv"),
+        from_ts(tmp_path / "a.ts"),
+    ]
+    for dataset in datasets:
+        assert dataset.classes == ("down", "up")
+        np.testing.assert_equal(steps(dataset), SAMPLES)
+        assert dataset.splits["train"].labels.tolist() == [1, 0, 1]
+    assert len({dataset.splits["train"].digests for dataset in datasets}) == 1
+    names = [dataset.splits["train"].names[0] for dataset in datasets]
+    assert names == ["train/0", "s0", "a.ts:7"]
+
+
+def test_given_lengths_count(tmp_path: Path) -> None:
+    x = np.arange(24.0).reshape(3, 4, 2)
+    found = from_npz(save(tmp_path / "a.npz", x_train=x, y_train=[0, 1, 0], lengths_train=[4, 1, 2]))
+    assert [len(sample) for sample in steps(found)] == [4, 1, 2]
+    flat = from_npz(save(tmp_path / "b.npz", x_train=x[..., 0], y_train=[0, 1, 0]))
+    assert steps(flat)[0] == [[0.0], [2.0], [4.0], [6.0]]
+
+
+def test_splits_of_their_own(tmp_path: Path) -> None:
+    x, y = np.arange(12.0).reshape(6, 2), [0, 1] * 3
+    path = save(tmp_path / "a.npz", x_train=x, y_train=y, x_val=x + 50, y_val=y, x_test=x + 90, y_test=y, other=[1])
+    dataset = from_npz(path, validation=None, test=None)
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {
+        "train": 6,
+        "validation": 6,
+        "test": 6,
+    }
+    assert [left.name for left in dataset.left_out] == ["other"]
+    (tmp_path / "a.csv").write_text("id,y,a,part,who\n1,x,1,train,p\n2,y,2,train,p\n3,x,3,test,q\n3,x,4,test,q\n")
+    dataset = from_csv(tmp_path / "a.csv", split="part", group="who", validation=0.0)
+    assert steps(dataset, "test") == [[[3.0], [4.0]]]
+    (tmp_path / "a.ts").write_text(TS)
+    (tmp_path / "b.ts").write_text(TS.replace("7:8", "7.5:8").replace("1,3,5", "1,3,6").replace("?,9", "?,8"))
+    dataset = from_ts(tmp_path / "a.ts", test_path=tmp_path / "b.ts", validation=0.0, test=None)
+    assert steps(dataset, "test")[1] == [[7.5, 8.0]]
+
+
+def test_numbers_to_predict(tmp_path: Path) -> None:
+    npz = from_npz(save(tmp_path / "a.npz", x_train=padded(), y_train=[1.5, 2.0, -1.0]), goal="value")
+    (tmp_path / "a.csv").write_text(CSV.replace("up", "1.5").replace("down", "2"))
+    table = from_csv(tmp_path / "a.csv", goal="value")
+    for dataset, expected in ((npz, [1.5, 2.0, -1.0]), (table, [1.5, 2.0, 1.5])):
+        targets = dataset.splits["train"].targets
+        assert targets is not None
+        assert targets.tolist() == expected
+        assert [row["label"] for row in dataset.split_rows()] == [f"{value:g}" for value in expected]
+
+
+def test_time_must_rise_and_features_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,t,y,a,b\n1,0,x,1,9\n2,5,y,2,9\n1,1.5,x,3,9\n")
+    assert steps(from_csv(tmp_path / "a.csv", time="t", features=("a",))) == [[[1.0], [3.0]], [[2.0]]]
+    assert steps(from_csv(tmp_path / "a.csv"))[0] == [[0.0, 1.0, 9.0], [1.5, 3.0, 9.0]]
+
+
+def test_the_adding_problem_is_what_it_says() -> None:
+    dataset = make_adding(length=20, num_samples=2000, seed=1, **COMMON)
+    samples = dataset.splits["train"]
+    assert samples.values is not None
+    assert samples.targets is not None
+    x = samples.values.flat.reshape(2000, 20, 2)
+    numbers, marks = x[..., 0], x[..., 1]
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    assert (marks[:, :10].sum(axis=1) == 1).all()
+    assert (marks[:, 10:].sum(axis=1) == 1).all()
+    np.testing.assert_allclose((numbers * marks).sum(axis=1), samples.targets, rtol=1e-6)
+    assert np.mean((samples.targets - 1) ** 2) == pytest.approx(1 / 6, abs=0.01)
+    again = make_adding(length=20, num_samples=2000, seed=1, **COMMON)
+    assert again.fingerprint() == dataset.fingerprint()
+    assert make_adding(length=20, num_samples=2000, seed=2, **COMMON).fingerprint() != dataset.fingerprint()
+
+
+# What is wrong --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "expected"),
+    [
+        ({"x": [1]}, {}, "a.npz: there must be arrays x_train and y_train. Received 'x'."),
+        ({"x_train": [[1.0]]}, {}, "a.npz: there must be arrays x_train and y_train. Received 'x_train'."),
+        ({"x_train": [1.0], "y_train": [1]}, {}, "a.npz: x_train must be numbers [n, steps] or [n, steps, features]."),
+        (
+            {"x_train": [["a"]], "y_train": [1]},
+            {},
+            "a.npz: x_train must be numbers [n, steps] or [n, steps, features].",
+        ),
+        (
+            {"x_train": [[1.0]], "y_train": [1, 2]},
+            {},
+            "a.npz: x_train and y_train must have one entry for each sample.",
+        ),
+        ({"x_train": [[np.inf]], "y_train": [1]}, {}, "a.npz: x_train must hold finite numbers, or NaN where one is"),
+        (
+            {"x_train": [[1.0], [NAN]], "y_train": [1, 2]},
+            {},
+            "a.npz: x_train: a sequence must have 1 to 1 steps. Received 0",
+        ),
+        (
+            {"x_train": [[1.0], [2.0]], "y_train": [1, 2], "lengths_train": [1, 2]},
+            {},
+            "a.npz: lengths_train: a sequence must have 1 to 1 steps. Received 2 for sample 1.",
+        ),
+        (
+            {"x_train": [[1.0]], "y_train": [1], "lengths_train": [1.0]},
+            {},
+            "a.npz: lengths_train must be whole numbers [n]. Received float64 of shape (1,).",
+        ),
+        (
+            {"x_train": [[1.0]], "y_train": ["a"]},
+            {"goal": "value"},
+            "a.npz: y_train must be one finite number for each",
+        ),
+        (
+            {"x_train": [[1.0]], "y_train": [NAN]},
+            {"goal": "value"},
+            "a.npz: y_train must be one finite number for each",
+        ),
+        (
+            {"x_train": [[[1.0, 2.0]]], "y_train": [1]},
+            {"num_features": 3, "classes": ("1", "2")},
+            "a.npz: train/0: every step must have 3 features. Received 2.",
+        ),
+    ],
+)
+def test_faults_of_arrays(tmp_path: Path, arrays: dict[str, Any], options: dict[str, Any], expected: str) -> None:
+    assert fault(from_npz, save(tmp_path / "a.npz", **arrays), **options)[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("id,y,a\n1,x,one\n2,y,1_0\n3,x,inf\n", {}, [
+            "a.csv:2: column 'a' must be a number. Received 'one'.",
+            "a.csv:3: column 'a' must be a number. Received '1_0'.",
+            "a.csv:4: column 'a' must be a number. Received 'inf'.",
+        ]),
+        ("id,y,a\n1,x,1\n1,y,2\n,x,3\n", {}, [
+            "a.csv:3: a sequence must have one y. Line 2 says otherwise.",
+            "a.csv:4: column 'id' must not be empty.",
+        ]),
+        ("id,y,t,a\n1,x,2,1\n1,x,2,2\n2,x,one,3\n", {"time": "t"}, [
+            "a.csv:3: column 't' must rise within a sequence. Sort the rows of '1'.",
+            "a.csv:4: column 't' must be a number. Received 'one'.",
+        ]),
+        ("id,y,s,a\n1,x,train,1\n1,x,test,2\n", {"split": "s"}, [
+            "a.csv:3: a sequence must be in one split. Line 2 says otherwise."
+        ]),
+        ("id,y\n1,x\n", {}, ["a.csv:1: there must be columns of numbers besides 'id', 'y'."]),
+        ("id,y,a\n1,x,1\n", {"features": ("b",)}, ["a.csv:1: there must be a column 'b'. Received 'id', 'y', 'a'."]),
+        ("id,y,a\n1,x,1\n2,z,2\n", {"goal": "value"}, [
+            "a.csv:2: column 'y' must be a number. Received 'x'.",
+            "a.csv:3: column 'y' must be a number. Received 'z'.",
+        ]),
+        ("id,y,a\n1,x,1\n", {}, ["a.csv: there must be at least two classes to tell apart. Received one: 'x'."]),
+        ("id,y,a\n", {}, ["a.csv: there must be sequences to train on. Received none."]),
+    ],
+)  # fmt: skip
+def test_faults_of_tables(tmp_path: Path, text: str, options: dict[str, Any], expected: list[str]) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert fault(from_csv, tmp_path / "a.csv", **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("@data", "@dat", [
+            "a.ts: there must be a line @data, below which the samples stand. Give a .ts file of the UCR or UEA "
+            "archive."
+        ]),
+        ("@timeStamps false", "@timeStamps true", [
+            "a.ts: steps with time stamps are not read. Resample the file to steps without."
+        ]),
+        ("@classLabel true up down", "@classLabel false", ["a.ts: its samples have no class (@classLabel false)."]),
+        ("1,3,5", "1,x,5", ["a.ts:7: feature 1, step 2 must be a number or '?'. Received 'x'."]),
+        ("1,3,5", "1,3", ["a.ts:7: all features must have as many steps. Received 2, 3."]),
+        ("7:8:down", "7", ["a.ts:8: a sample must be features and a class, separated by ':'."]),
+        ("7:8:down", "7:down", ["a.ts: a.ts:8: every step must have 2 features. Received 1."]),
+    ],
+)  # fmt: skip
+def test_faults_of_ts_files(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
+    (tmp_path / "a.ts").write_text(TS.replace(old, new))
+    assert fault(from_ts, tmp_path / "a.ts") == expected
+
+
+# To predict -----------------------------------------------------------------------------------------------------------
+
+
+def test_sequences_to_predict(tmp_path: Path) -> None:
+    save(tmp_path / "a.npz", x=padded())
+    (tmp_path / "a.csv").write_text(CSV.replace(",y,", ",").replace(",up,", ",").replace(",down,", ","))
+    (tmp_path / "b.csv").write_text(CSV)
+    (tmp_path / "a.ts").write_text(TS)
+    options: dict[str, Any] = {"sequence": "id", "features": None, "others": ("y",), "num_features": 2}
+    for name in ("a.npz", "a.csv", "b.csv", "a.ts"):
+        _, values = read_unlabelled_series(tmp_path / name, **options)
+        np.testing.assert_equal([values[i].tolist() for i in range(3)], SAMPLES)
+    with pytest.raises(InputError, match=r"every step must have 3 features, as in training\. Received 2"):
+        read_unlabelled_series(tmp_path / "a.csv", **options | {"num_features": 3})
+    save(tmp_path / "b.npz", y=[1])
+    with pytest.raises(InputError, match=r"b\.npz: there must be an array x or x_test\. Received none\."):
+        read_unlabelled_series(tmp_path / "b.npz", **options)

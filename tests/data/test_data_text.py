@@ -1,0 +1,252 @@
+"""Texts from tables, JSON lines, files of lines and folders of files; and what is wrong with them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.data.sequences import SequenceDataset
+from dlcli.data.text import read_text_csv, read_text_files, read_text_jsonl, read_text_lines, read_unlabelled
+from dlcli.errors import InputError
+
+COMMON: dict[str, Any] = {"validation": 0.0, "test": 0.0, "split_seed": 0, "limit": None, "allow_leakage": False}
+COLUMNS: dict[str, Any] = {"text": "text", "label": "label", "split": None, "group": None}
+CSV = "text,label\ngood film,pos\nbad film,neg\n"
+
+
+def write(folder: Path, files: dict[str, str | bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def from_csv(path: Path, **options: Any) -> SequenceDataset:
+    return read_text_csv(path=path, **{"encoding": "utf-8", **COLUMNS, **COMMON, **options})
+
+
+def from_jsonl(path: Path, **options: Any) -> SequenceDataset:
+    return read_text_jsonl(path=path, **{"encoding": "utf-8", **COLUMNS, **COMMON, **options})
+
+
+def from_lines(path: Path, **options: Any) -> SequenceDataset:
+    return read_text_lines(path=path, **{"encoding": "utf-8", **COMMON, **options})
+
+
+def from_files(path: Path, **options: Any) -> SequenceDataset:
+    return read_text_files(path=path, **{"encoding": "utf-8", **COMMON, **options})
+
+
+def rows(dataset: SequenceDataset, split: str = "train") -> list[tuple[str, str]]:
+    samples = dataset.splits[split]
+    assert samples.texts is not None
+    return [(text, dataset.classes[label]) for text, label in zip(samples.texts, samples.labels, strict=True)]
+
+
+def fault(read: Callable[..., Any], path: Path, **options: Any) -> list[str]:
+    with pytest.raises(InputError) as error:
+        read(path, **options)
+    return str(error.value).replace(f"{path.parent}/", "").splitlines()
+
+
+# What is read ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_sources_give_the_same_texts(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "a.csv": 'text,label\n"good, film",pos\nbad film,neg\nzwei Wörter,neg\n',
+            "a.tsv": "label\ttext\npos\tgood, film\nneg\tbad film\nneg\tzwei Wörter\n",
+            "a.jsonl": '{"text": "good, film", "label": "pos"}\n\n{"label": "neg", "text": "bad film"}\n'
+            '{"text": "zwei W\\u00f6rter", "label": "neg"}\n',
+            "lines/pos.txt": "good, film\n",
+            "lines/neg.txt": "bad film\n\n  zwei Wörter  \n",
+            "files/pos/1.txt": "good, film\n",
+            "files/neg/1.txt": "bad film",
+            "files/neg/2.txt": "zwei Wörter",
+        },
+    )
+    expected = {("good, film", "pos"), ("bad film", "neg"), ("zwei Wörter", "neg")}
+    datasets = [
+        *(from_csv(tmp_path / name) for name in ("a.csv", "a.tsv")),
+        from_jsonl(tmp_path / "a.jsonl"),
+        from_lines(tmp_path / "lines"),
+        from_files(tmp_path / "files"),
+    ]
+    for dataset in datasets:
+        assert dataset.classes == ("neg", "pos")
+        assert set(rows(dataset)) == expected
+    names = [dataset.splits["train"].names for dataset in datasets]
+    assert names[0] == ("a.csv:2", "a.csv:3", "a.csv:4")
+    assert set(names[3]) == {"pos.txt:1", "neg.txt:1", "neg.txt:3"}
+    assert set(names[4]) == {"pos/1.txt", "neg/1.txt", "neg/2.txt"}
+    assert len({dataset.splits["train"].digests for dataset in datasets[:3]}) == 1
+
+
+def test_quotes_mean_nothing_in_tab_separated_files(tmp_path: Path) -> None:
+    write(tmp_path, {"a.tsv": 'text\tlabel\n"so good\tpos\nno "no" no"\tneg\n'})
+    assert rows(from_csv(tmp_path / "a.tsv")) == [('"so good', "pos"), ('no "no" no"', "neg")]
+
+
+def test_splits_and_groups_of_their_own(tmp_path: Path) -> None:
+    lines = ["words;kind;part;who", "a;x;train;1", "b;y;train;2", "c;x;val;3", "d;y;Test;4"]
+    write(tmp_path, {"a.csv": "\n".join(lines)})
+    dataset = from_csv(tmp_path / "a.csv", text="words", label="kind", split="part", group="who", validation=None)
+    assert {split: rows(dataset, split) for split in dataset.splits} == {
+        "train": [("a", "x"), ("b", "y")],
+        "validation": [("c", "x")],
+        "test": [("d", "y")],
+    }
+    write(tmp_path, {f"l/{split}/{label}.txt": split + label for split in ("train", "test") for label in "xy"})
+    assert rows(from_lines(tmp_path / "l"), "test") == [("testx", "x"), ("testy", "y")]
+    write(tmp_path, {f"f/{split}/{label}/1": split + label for split in ("train", "val") for label in "xy"})
+    assert rows(from_files(tmp_path / "f"), "validation") == [("valx", "x"), ("valy", "y")]
+
+
+def test_one_text_stays_on_one_side_of_a_drawn_split(tmp_path: Path) -> None:
+    write(tmp_path, {"l/a.txt": "\n".join(f"text {i % 20}" for i in range(60)), "l/b.txt": "text 1\nother\n" * 9})
+    dataset = from_lines(tmp_path / "l", test=0.3, validation=0.2)
+    found = {split: {text for text, _ in rows(dataset, split)} for split in dataset.splits}
+    assert len(found) == 3
+    assert not found["train"] & found["test"] | found["train"] & found["validation"]
+
+
+def test_stems_that_are_alike_keep_their_suffix(tmp_path: Path) -> None:
+    write(tmp_path, {"rt-polarity.pos": "good\n", "rt-polarity.neg": "bad\n", ".hidden": "x"})
+    dataset = from_lines(tmp_path)
+    assert dataset.classes == ("rt-polarity.neg", "rt-polarity.pos")
+    assert [(left.name, left.reason) for left in dataset.left_out] == [(".hidden", "hidden")]
+
+
+def test_empty_texts_are_left_out_and_named(tmp_path: Path) -> None:
+    write(tmp_path, {"a.csv": CSV + " ,pos\n"})
+    dataset = from_csv(tmp_path / "a.csv")
+    assert len(dataset.splits["train"]) == 2
+    assert [(left.name, left.reason) for left in dataset.left_out] == [("a.csv:4", "an empty text")]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "cp1252"])
+def test_other_encodings(tmp_path: Path, encoding: str) -> None:
+    write(tmp_path, {"a.csv": "text,label\nschön,pos\nübel,neg\n".encode(encoding)})
+    assert rows(from_csv(tmp_path / "a.csv", encoding=encoding)) == [("schön", "pos"), ("übel", "neg")]
+
+
+def test_a_long_text_is_no_fault(tmp_path: Path) -> None:
+    write(tmp_path, {"a.csv": CSV + "x" * 200_000 + ",pos\n"})
+    assert len(rows(from_csv(tmp_path / "a.csv"))[2][0]) == 200_000
+
+
+def test_the_classes_of_a_trained_model_count(tmp_path: Path) -> None:
+    write(tmp_path, {"a.csv": CSV})
+    dataset = from_csv(tmp_path / "a.csv", classes=("mixed", "pos", "negative"), aliases={"neg": "negative"})
+    assert dataset.classes == ("mixed", "pos", "negative")
+    assert rows(dataset) == [("good film", "pos"), ("bad film", "negative")]
+
+
+def test_the_fingerprint_is_of_what_matters(tmp_path: Path) -> None:
+    write(tmp_path, {"a.csv": CSV, "b/a.csv": CSV, "c/a.csv": CSV.replace("bad", "sad"), "d/a.csv": CSV + "x,pos\n"})
+    prints = [from_csv(tmp_path / name).fingerprint() for name in ("a.csv", "b/a.csv", "c/a.csv", "d/a.csv")]
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
+
+
+# What is wrong --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        ("", {}, ["a.csv:1: there must be a column 'text'. Received no header."]),
+        ("txt,label\na,b\n", {}, [
+            "a.csv:1: there must be a column 'text'. Received 'txt', 'label'. Did you mean 'txt'?"
+        ]),
+        ("text,label\n", {}, ["a.csv: there must be texts to train on. Received none."]),
+        (CSV + "lost,\n\nmany,too,many\n", {}, [
+            "a.csv:4: column 'label' must not be empty.",
+            "a.csv:6: a row must have 2 values as the header. Received 3.",
+        ]),
+        ("text,label\na,x\n", {}, ["a.csv: there must be at least two classes to tell apart. Received one: 'x'."]),
+        (CSV + '"open,pos\n', {}, ["a.csv:4: this row is no CSV (unexpected end of data). Correct its quotes."]),
+        ("text,label\nsch\xf6n,pos\n".encode("latin-1"), {}, [
+            "a.csv:2: the table must be UTF-8 text. Received byte 0xf6: save it as UTF-8, or say in data.encoding what "
+            "it is."
+        ]),
+        ("text,label\na,b\n".encode("utf-16-le"), {}, [
+            "a.csv:1: the table must be text. Received a null character: it may be UTF-16."
+        ]),
+        (CSV, {"split": "label"}, [
+            "a.csv:2: column 'label' must be train, validation (or val) or test. Received 'pos'.",
+            "a.csv:3: column 'label' must be train, validation (or val) or test. Received 'neg'.",
+        ]),
+        ("text,label,s\na,x,train\nb,y,train\na,x,test\n", {"split": "s"}, [
+            "a.csv: 1 sample is both in test and in train: a.csv:4 equals a.csv:2. A score on them says nothing about "
+            "new data: remove them from one of the splits, or set data.allow_leakage: true."
+        ]),
+    ],
+)  # fmt: skip
+def test_faults_of_tables(tmp_path: Path, content: str | bytes, options: dict[str, Any], expected: list[str]) -> None:
+    write(tmp_path, {"a.csv": content})
+    assert fault(from_csv, tmp_path / "a.csv", **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("{", "this is no JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))."),
+        ("[" * 100_000, "this is no JSON (too deep or too long)."),
+        ("[1]", 'a line must be a JSON object, such as {"text": …, "label": …}.'),
+        ('{"label": "x", "txt": "a"}', "there must be 'text'. Received 'label', 'txt'."),
+        ("{}", "there must be 'text'. Received none."),
+        ('{"text": 5, "label": "x"}', "'text' must be text. Received 5."),
+        ('{"text": "a", "label": true}', "'label' must be text or a whole number. Received true."),
+        ('{"text": "a", "label": ""}', "'label' must be text or a whole number. Received \"\"."),
+        ('{"text": "a", "label": 1.5}', "'label' must be text or a whole number. Received 1.5."),
+    ],
+)
+def test_faults_of_json_lines(tmp_path: Path, line: str, expected: str) -> None:
+    write(tmp_path, {"a.jsonl": f'{{"text": "a", "label": 1}}\n{line}\n'})
+    assert fault(from_jsonl, tmp_path / "a.jsonl") == [f"a.jsonl:2: {expected}"]
+
+
+def test_faults_of_folders(tmp_path: Path) -> None:
+    assert fault(from_lines, tmp_path / "none") == ["none: no such folder. Give the folder that holds the data."]
+    write(tmp_path, {"l/a.txt": "\n\n", "f/loose.txt": "x"})
+    assert fault(from_lines, tmp_path / "l") == [
+        "l: there must be a file for each class with a text on each line. Received none."
+    ]
+    assert fault(from_files, tmp_path / "f") == [
+        "f: there must be a folder for each class with texts in it. Received none."
+    ]
+    write(tmp_path, {"l/a.txt": b"a\n\xff\n"})
+    assert fault(from_lines, tmp_path / "l") == [
+        "l/a.txt:2: the file of texts must be UTF-8 text. Received byte 0xff: save it as UTF-8, or say in "
+        "data.encoding what it is."
+    ]
+
+
+# To predict -----------------------------------------------------------------------------------------------------------
+
+
+def test_texts_to_predict(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "a.txt": "one\r\n\ntwo words\n",
+            "a.csv": 'id,text\n1,"a, b"\n2,\n',
+            "a.jsonl": '{"text": "a"}\n\n{"text": ""}\n',
+            "empty.txt": "",
+        },
+    )
+    found = {
+        path.name: read_unlabelled(path, column="text", encoding="utf-8")[1] for path in sorted(tmp_path.iterdir())
+    }
+    assert found == {
+        "a.csv": ["a, b", ""],
+        "a.jsonl": ["a", ""],
+        "a.txt": ["one", "", "two words"],
+        "empty.txt": [],
+    }
+    with pytest.raises(InputError, match=r"a\.jsonl:1: there must be 'body'\. Received 'text'\."):
+        read_unlabelled(tmp_path / "a.jsonl", column="body", encoding="utf-8")

@@ -1,0 +1,90 @@
+"""Batches of sequences of different lengths: every sample once, nothing but padding added, exact from any step on."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlcli.data.ragged import Ragged
+from dlcli.data.sequences import POOL, SequenceBatches, by_length
+
+RNG = np.random.default_rng(0)
+
+
+def ragged(num: int, *, features: int | None = None, longest: int = 30) -> Ragged:
+    lengths = RNG.integers(1, longest + 1, num)
+    if features is None:
+        return Ragged.join([RNG.integers(2, 50, length).astype(np.int32) for length in lengths])
+    return Ragged.join([RNG.normal(size=(length, features)).astype(np.float32) for length in lengths])
+
+
+def batches_of(inputs: Ragged, **options: Any) -> SequenceBatches:
+    targets = {"class": np.arange(len(inputs), dtype=np.int32)}
+    return SequenceBatches(inputs=inputs, targets=targets, **{"batch_size": 8, **options})
+
+
+def all_batches(data: SequenceBatches, epoch: int, first_step: int = 0) -> list[dict[str, Any]]:
+    source = data.source(epoch, first_step)
+    compiled = tf.function(lambda step: data.assemble(data.element(source, step)), autograph=False)
+    return [
+        tf.nest.map_structure(lambda values: values.numpy(), compiled(tf.constant(step, tf.int64)))
+        for step in range(first_step, data.num_steps)
+    ]
+
+
+@pytest.mark.parametrize("features", [None, 3])
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize("buckets", [True, False])
+def test_every_sample_comes_once_with_its_own_steps(features: int | None, seed: int | None, buckets: bool) -> None:
+    inputs = ragged(45, features=features)
+    data = batches_of(inputs, seed=seed, buckets=buckets)
+    seen = []
+    for batch in all_batches(data, 0):
+        assert batch["x"].shape[1] == inputs.lengths[batch["index"]].max()
+        for x, index, label in zip(batch["x"], batch["index"], batch["y"]["class"], strict=True):
+            length = inputs.lengths[index]
+            np.testing.assert_array_equal(x[:length], inputs[int(index)])
+            assert not x[length:].any() if features is None else np.isnan(x[length:]).all()
+            assert label == index
+            seen.append(int(index))
+        assert batch["weight"].tolist() == [1.0] * len(batch["index"])
+    assert sorted(seen) == list(range(45))
+    assert data.num_steps == 6
+
+
+def test_an_epochs_order_is_its_own_and_can_be_had_again() -> None:
+    inputs = ragged(60)
+    data = batches_of(inputs, seed=1)
+    assert data.order(3).tolist() == batches_of(inputs, seed=1).order(3).tolist()
+    assert data.order(3).tolist() != data.order(4).tolist()
+    assert data.order(3).tolist() != batches_of(inputs, seed=2).order(3).tolist()
+    whole = all_batches(data, 3)
+    for later, batch in zip(all_batches(data, 3, 4), whole[4:], strict=True):
+        np.testing.assert_array_equal(later["x"], batch["x"])
+
+
+def test_buckets_save_padding_and_keep_the_order_random() -> None:
+    inputs = ragged(8 * POOL * 2, longest=100)
+    padding = []
+    for buckets in (False, True):
+        data = batches_of(inputs, seed=0, buckets=buckets)
+        widths = [inputs.lengths[data.order(0)[i : i + 8]].max() * 8 for i in range(0, len(inputs), 8)]
+        padding.append(sum(widths) / inputs.lengths.sum())
+    assert padding[0] > 1.6
+    assert padding[1] < 1.05
+    lengths = inputs.lengths[batches_of(inputs, seed=0).order(0)[::8]]
+    assert np.abs(np.corrcoef(lengths[:-1], lengths[1:])[0, 1]) < 0.3  # neither short ones first nor long ones
+
+
+def test_positions_by_length() -> None:
+    lengths = np.array([5, 1, 9, 1, 4])
+    assert [index.tolist() for index in by_length(lengths, 2)] == [[1, 3], [4, 0], [2]]
+
+
+def test_ragged_sequences_are_taken_and_joined() -> None:
+    sequences = [np.arange(3), np.arange(0), np.arange(5) + 10]
+    joined = Ragged.join(sequences)
+    assert [joined[i].tolist() for i in range(3)] == [[0, 1, 2], [], [10, 11, 12, 13, 14]]
+    taken = joined.take(np.array([2, 0]))
+    assert [taken[i].tolist() for i in range(2)] == [[10, 11, 12, 13, 14], [0, 1, 2]]

@@ -1,0 +1,91 @@
+"""Tokens: fitted on the training texts, found in new ones by the saved model as in training."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlcli.data.vocabulary import UNKNOWN, Vocabulary, encode, fit_vocabulary
+from dlcli.models.text_front import splitter, token_ids
+
+TEXTS = ["The cat, the dog!", "the CAT sat", "a dog", "Élan and élan, ÉLAN", "don't"]
+
+
+def split_by(unit: Any = "words", standardize: Any = "lower_and_strip_punctuation") -> Any:
+    def split(forms: Sequence[str] | None) -> Any:
+        return splitter(unit=unit, standardize=standardize, forms=forms)
+
+    return split
+
+
+def fitted(texts: Sequence[str] = TEXTS, **options: Any) -> Vocabulary:
+    split = split_by(**{key: options.pop(key) for key in ("unit", "standardize") if key in options})
+    known = {"lower": True, "max_vocabulary": 100, "min_count": 1, **options}
+    return fit_vocabulary(texts, split=split, **known)
+
+
+def test_tokens_come_by_how_often_they_are_found() -> None:
+    assert fitted().tokens == ("the", "élan", "cat", "dog", "a", "and", "dont", "sat")
+    assert fitted(max_vocabulary=3).tokens == ("the", "élan", "cat")
+    assert fitted(min_count=2).tokens == ("the", "élan", "cat", "dog")
+    plain = fitted(standardize="none", lower=False)
+    assert {"The", "the", "cat,", "dog!", "don't", "ÉLAN", "Élan", "élan,"} <= set(plain.tokens)
+
+
+def test_characters() -> None:
+    vocabulary = fitted(["aab", "b a", "é"], unit="characters", standardize="none", lower=False)
+    assert vocabulary.tokens == ("a", "b", " ", "é")
+    found = encode(["ba", "", "äé "], vocabulary, split=split_by("characters", "none"), max_length=10)
+    assert [found[i].tolist() for i in range(3)] == [[3, 2], [UNKNOWN], [UNKNOWN, 5, 4]]
+
+
+def test_capital_letters_of_every_script_count_as_small_ones() -> None:
+    vocabulary = fitted(["привет мир", "élan vital"])
+    found = encode(["ПРИВЕТ Мир ÉLAN Vital МиР"], vocabulary, split=split_by(), max_length=10)
+    number = {token: 2 + i for i, token in enumerate(vocabulary.tokens)}
+    assert found[0].tolist() == [*(number[token] for token in ("привет", "мир", "élan", "vital")), UNKNOWN]
+
+
+def test_what_is_unknown_and_what_is_empty() -> None:
+    vocabulary = fitted()
+    found = encode(["", "zebra", "the zebra", "!!!", " \t\n"], vocabulary, split=split_by(), max_length=10)
+    assert [found[i].tolist() for i in range(5)] == [[1], [1], [2, 1], [1], [1]]
+    assert found.flat.dtype == np.int32
+
+
+def test_words_that_the_layer_keeps_for_itself_are_unknown() -> None:
+    vocabulary = fitted(["[UNK] a", "[UNK] b"], standardize="none", lower=False)
+    assert vocabulary.tokens == ("a", "b")
+    assert encode(["[UNK] a"], vocabulary, split=split_by(standardize="none"), max_length=9)[0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("unit", ["words", "characters"])
+@pytest.mark.parametrize("standardize", ["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"])
+@settings(max_examples=15, deadline=None)
+@given(
+    texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12), min_size=1, max_size=5)
+)
+def test_the_saved_model_finds_the_same_tokens(unit: Any, standardize: Any, texts: list[str]) -> None:
+    lower = standardize.startswith("lower")
+    vocabulary = fitted([*TEXTS, *texts[:2]], unit=unit, standardize=standardize, lower=lower, min_count=1)
+    inputs = keras.Input((), dtype="string")
+    ids = token_ids(
+        inputs,
+        unit=unit,
+        standardize=standardize,
+        forms=vocabulary.forms,
+        token_of_form=vocabulary.token_of_form,
+        max_length=6,
+    )
+    import tensorflow as tf
+
+    found = np.asarray(keras.Model(inputs, ids)(tf.constant(texts)))
+    expected = encode(texts, vocabulary, split=split_by(unit, standardize), max_length=6)
+    for i, row in enumerate(found):
+        length = int(expected.lengths[i])
+        assert row[:length].tolist() == expected[i].tolist()
+        assert not row[length:].any()

@@ -1,0 +1,202 @@
+"""Classes and numbers of sequences from end to end: training, exact resume, evaluation, prediction, what is refused."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+
+from dlcli.rundir import read_csv, read_json
+
+WAVES = """\
+task: sequence_classification
+data: {kind: npz, path: waves.npz}
+model: {kind: recurrent, cell: lstm, units: 8, bidirectional: true, dropout: 0.1, pooling: mean}
+train: {epochs: 4, batch_size: 16, optimizer: {kind: adam, learning_rate: 0.02}, class_weights: balanced}
+"""
+ADDING = """\
+task: sequence_regression
+data: {kind: adding, length: 10, num_samples: 300}
+model: {kind: recurrent, cell: gru, units: 8}
+train: {epochs: 3, batch_size: 16, optimizer: {kind: adam, learning_rate: 0.01}, best_metric: val_mae}
+"""
+
+
+def waves(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rising and falling lines of 3 to 12 steps in two features, some values missing; padded with NaN."""
+    rng = np.random.default_rng(seed)
+    x = np.full((num, 12, 2), np.nan, np.float32)
+    for i in range(num):
+        length = rng.integers(3, 13)
+        x[i, :length] = (np.linspace(-1, 1, length) * (1 if i % 2 else -1))[:, None] * 5 + 20
+        x[i, :length] += rng.normal(size=(length, 2)) * 0.5
+        x[i, rng.integers(0, length), 0] = np.nan
+    return x, np.array(["fall", "rise"])[np.arange(num) % 2]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the runs waves and adding."""
+    folder: Path = tmp_path_factory.mktemp("sequences")
+    x, y = waves(160, 0)
+    np.savez(folder / "waves.npz", x_train=x, y_train=y)
+    (folder / "waves.yaml").write_text(WAVES)
+    (folder / "adding.yaml").write_text(ADDING)
+    for name in ("waves", "adding"):
+        processes.run("train", f"{name}.yaml", folder=folder).expect(0)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def run(*arguments: object, folder: Path, status: int = 0) -> Any:
+    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
+
+
+def test_both_learn_and_say_all_about_themselves(made: Path) -> None:
+    info = read_json(made / "runs" / "waves" / "run.json")
+    assert info["final"]["test_accuracy"] > 0.9
+    assert info["data"]["steps"] <= 12
+    assert np.allclose(info["data"]["scale"]["mean"], 20, atol=1)
+    info = read_json(made / "runs" / "adding" / "run.json")
+    assert info["final"]["test_mse"] < info["final"]["test_baseline_mse"]
+    assert info["best"]["metric"] == "val_mae"
+    rows = read_csv(made / "runs" / "adding" / "metrics.csv")
+    best = min(rows, key=lambda row: float(row["val_mae"]))
+    assert info["best"]["epoch"] == int(best["epoch"])  # an error is the better the lower
+    assert float(rows[-1]["val_loss"]) * info["data"]["target"]["variance"] == pytest.approx(
+        float(rows[-1]["val_mse"]), rel=1e-4
+    )
+    table = read_csv(made / "runs" / "adding" / "evaluation" / "test" / "predictions.csv")
+    errors = np.array([float(row["predicted"]) - float(row["target"]) for row in table])
+    assert np.mean(errors**2) == pytest.approx(info["final"]["test_mse"], rel=1e-4)
+    assert (made / "runs" / "adding" / "plots" / "predictions.png").exists()
+
+
+@pytest.mark.parametrize("name", ["waves", "adding"])
+def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path, name: str) -> None:
+    kill = processes.KillAtCheckpoint(2)
+    processes.run("train", f"{name}.yaml", "--name", "killed", folder=folder, prepare=kill)
+    run("train", "--resume", "killed", folder=folder)
+    mine, theirs = (outcome(folder / "runs" / one) for one in ("killed", name))
+    for one in (mine, theirs):
+        del one["config"], one["config.yaml"]
+    assert_same(theirs, mine)
+
+
+def test_the_saved_models_are_keras_alone_and_take_raw_numbers(made: Path) -> None:
+    model = keras.saving.load_model(made / "runs" / "waves" / "model.keras", safe_mode=True)
+    x, _ = waves(10, 1)
+    found = np.asarray(model(x))
+    for i in range(10):
+        length = 12 - int(np.isnan(x[i]).all(axis=1)[::-1].argmin())
+        np.testing.assert_allclose(np.asarray(model(x[i : i + 1, :length]))[0], found[i], atol=1e-5)
+    assert np.isfinite(np.asarray(model(np.full((1, 3, 2), np.nan, np.float32)))).all()
+    number = keras.saving.load_model(made / "runs" / "adding" / "model.keras", safe_mode=True)
+    assert number(np.zeros((4, 10, 2), np.float32)).shape == (4,)
+
+
+def test_a_scale_is_that_of_the_training_split_alone(folder: Path) -> None:
+    x, y = waves(60, 2)
+    np.savez(folder / "given.npz", x_train=x, y_train=y, x_test=1000 * x, y_test=y, x_val=x + 1, y_val=y)
+    run("train", "waves.yaml", "-s", "data.path=given.npz", "-s", "train.epochs=1", "--name", "given", folder=folder)
+    scale = read_json(folder / "runs" / "given" / "run.json")["data"]["scale"]
+    np.testing.assert_allclose(scale["mean"], np.nanmean(x, axis=(0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(scale["variance"], np.nanvar(x, axis=(0, 1)), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["kind: convolutional, filters: 8", "kind: transformer, units: 8, heads: 2", "kind: recurrent, cell: simple"],
+)
+@pytest.mark.parametrize("recipe", ["waves.yaml", "adding.yaml"])
+def test_every_network_learns_a_batch_by_heart(folder: Path, recipe: str, model: str) -> None:
+    settings = ("-s", f"model={{{model}, dropout: 0}}", "-s", "train.batch_size=8")
+    done = run("train", recipe, "--overfit", 1, "--json", *settings, folder=folder)
+    assert json.loads(done.stdout)["loss"] < 0.01
+
+
+def test_other_data_are_evaluated_and_predicted_in_every_form(folder: Path) -> None:
+    x, y = waves(6, 3)
+    np.savez(folder / "new.npz", x_test=x, y_test=y)
+    lengths = [12 - int(np.isnan(sample).all(axis=1)[::-1].argmin()) for sample in x]
+    cells = [["" if np.isnan(value) else repr(float(value)) for value in row] for sample in x for row in sample]
+    rows, lines = ["sequence,label,a,b"], ["@classLabel true fall rise", "@data"]
+    for i, (length, label) in enumerate(zip(lengths, y, strict=True)):
+        own = cells[12 * i : 12 * i + length]
+        rows += [f"{i},{label},{a},{b}" for a, b in own]
+        lines.append(
+            ":".join([*(",".join(cell or "?" for cell in column) for column in zip(*own, strict=True)), label])
+        )
+    (folder / "new.csv").write_text("\n".join(rows))
+    (folder / "new.ts").write_text("\n".join(lines))
+    (folder / "new.yaml").write_text(
+        WAVES.replace("npz, path: waves.npz", "csv, path: new.csv, validation: 0, test: 0")
+    )
+    names = ("new.npz", "new.csv", "new.ts", "new.yaml")
+    found = [json.loads(run("evaluate", "waves", "--data", name, "--json", folder=folder).stdout) for name in names]
+    assert {result["samples"] for result in found} == {6}
+    assert max(result["loss"] for result in found) == pytest.approx(min(result["loss"] for result in found), rel=1e-5)
+    predicted = []
+    for name in names[:3]:
+        done = run("predict", "waves", name, "--json", "--output", f"{name}.json", folder=folder)
+        predicted.append([row["top"][0]["probability"] for row in json.loads(done.stdout)["predictions"]])
+        assert len(json.loads((folder / f"{name}.json").read_text())) == 6
+    np.testing.assert_allclose(predicted[1:], predicted[:1] * 2, rtol=1e-5)
+    np.savez(folder / "sums.npz", x=np.zeros((3, 10, 2), np.float32))
+    shown = run("predict", "adding", "sums.npz", "--output", "sums.csv", folder=folder).stdout.splitlines()
+    assert shown[0].split() == ["file", "predicted"]
+    assert len(shown) == 4
+    assert list(read_csv(folder / "sums.csv")[0]) == ["file", "predicted"]
+
+
+def test_summaries_of_recipes_and_runs_agree(folder: Path) -> None:
+    for name in ("waves", "adding"):
+        recipe, done = (run("summary", source, "--csv", folder=folder).stdout for source in (f"{name}.yaml", name))
+        assert recipe == done
+        assert "not counted" not in recipe
+    text = run("summary", "adding.yaml", "-s", "model.cell=simple", folder=folder).stdout
+    assert text.splitlines()[-1] == "On a GPU: cell: simple has no cuDNN kernel (lstm and gru have)"
+    assert "On a GPU" not in run("summary", "adding.yaml", folder=folder).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "waves.yaml", "-s", "data.path=none.npz"), "data.path: no such file or folder"),
+        (("train", "waves.yaml", "-s", "data={kind: adding}"), "kind 'adding' is for task: sequence_regression"),
+        (("train", "adding.yaml", "-s", "train.class_weights=balanced"), "train.class_weights: this key is for task: "),
+        (("train", "adding.yaml", "-s", "train.best_metric=val_accuracy"), "sequence_regression has no val_accuracy"),
+        (("train", "adding.yaml", "-s", "model={kind: transformer, units: 9}"), "model.heads: must divide units, 9."),
+        (("train", "waves.yaml", "-s", "model.units=10000000"), "training this network takes at least"),
+        (("train", "empty.yaml"), "empty.yaml:2:7: data: feature 2 has no value in the training split; leave it out"),
+        (("train", "same.yaml"), "same.yaml:2:7: data: the numbers to predict are all 2 in the training split"),
+        (("predict", "waves", "--text", "a"), "--text: runs/waves takes numbers: its task is sequence_classification."),
+        (("predict", "waves", "sums.npz"), "every step must have 2 features, as in training. Received 3."),
+        (("evaluate", "waves", "--data", "sums.npz"), "there must be arrays x_train and y_train. Received 'x'."),
+        (("evaluate", "adding", "--data", "waves.npz"), "waves.npz: y_train must be one finite number for each sample"),
+        (("summary", "waves.yaml", "--input", "3x3x1", "--classes", "2"), "--input: is for pictures, signals"),
+        (("attack", "waves", "--fgsm"), "must take pictures of a known size"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    x = np.full((20, 3, 2), np.nan, np.float32)
+    x[..., 0] = np.arange(20)[:, None]
+    np.savez(folder / "empty.npz", x_train=x, y_train=np.arange(20) % 2)
+    np.savez(folder / "same.npz", x_train=x[..., :1], y_train=np.full(20, 2.0))
+    np.savez(folder / "sums.npz", x=np.zeros((3, 10, 3), np.float32))
+    (folder / "empty.yaml").write_text(WAVES.replace("waves.npz", "empty.npz"))
+    (folder / "same.yaml").write_text(ADDING.replace("adding, length: 10, num_samples: 300", "npz, path: same.npz"))
+    before = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+    done = run(*arguments, folder=folder, status=2)
+    assert message in done.stderr
+    assert sorted(path.relative_to(folder) for path in folder.rglob("*")) == before

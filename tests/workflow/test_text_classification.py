@@ -1,0 +1,247 @@
+"""Classes of texts from end to end: training, exact resume, evaluation, prediction, and what is refused."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+import tensorflow as tf
+from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+
+from dlcli.rundir import read_csv, read_json
+
+RECIPE = """\
+task: text_classification
+data: {kind: csv, path: films.csv}
+text: {embedding: 8, min_count: 1}
+model: {kind: recurrent, cell: gru, units: 8, bidirectional: true, dropout: 0.2, recurrent_dropout: 0.1}
+train:
+  epochs: 3
+  batch_size: 16
+  gradient_accumulation: 2
+  label_smoothing: 0.05
+  gradient_clipping: {kind: global_norm, value: 1.0}
+  optimizer: {kind: adam, learning_rate: 0.02}
+  checkpoint: {steps: 3}
+"""
+GOOD, BAD, OTHER = (
+    ("great", "fine", "lovely"),
+    ("dull", "poor", "awful"),
+    ("film", "plot", "actor", "scene", "the", "a"),
+)
+
+
+def write_films(path: Path, num: int = 160) -> None:
+    """Reviews of 1 to 15 words, whose class one word tells."""
+    rng = np.random.default_rng(0)
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for i in range(num):
+            words = [*rng.choice(OTHER, rng.integers(0, 15)), str(rng.choice((GOOD, BAD)[i % 2])), f"n{i}"]
+            writer.writerow([" ".join(rng.permutation(words)), ("good", "bad")[i % 2]])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the run films."""
+    folder: Path = tmp_path_factory.mktemp("texts")
+    write_films(folder / "films.csv")
+    (folder / "films.yaml").write_text(RECIPE)
+    processes.run("train", "films.yaml", folder=folder).expect(0)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def run(*arguments: object, folder: Path, status: int = 0) -> Any:
+    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Gives the process a text as its stdin."""
+
+    text: str
+
+    def __call__(self) -> None:
+        sys.stdin = io.TextIOWrapper(io.BytesIO(self.text.encode()))
+
+
+def test_a_run_says_all_about_itself(made: Path) -> None:
+    path = made / "runs" / "films"
+    rows = read_csv(path / "metrics.csv")
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[-1]["train_accuracy"]) > float(rows[0]["train_accuracy"])
+    info = read_json(path / "run.json")
+    assert info["status"] == "completed"
+    assert info["final"]["test_accuracy"] > 0.8
+    assert info["final"]["test_baseline_accuracy"] > 0.8
+    assert read_json(path / "labels.json") == {"classes": ["bad", "good"]}
+    tokens = [json.loads(line) for line in (path / "vocabulary.txt").read_text().splitlines()]
+    assert len(tokens) == info["data"]["vocabulary"]
+    assert {*GOOD, *BAD, *OTHER} <= set(tokens)
+    assert "gru1" in (path / "model.txt").read_text() or "bidirectional1" in (path / "model.txt").read_text()
+    folder = path / "evaluation" / "test"
+    predictions = read_csv(folder / "predictions.csv")
+    assert list(predictions[0]) == ["file", "label", "predicted", "confidence", "correct", "p_bad", "p_good", "text"]
+    wrong = [row["file"] for row in predictions if row["correct"] == "False"]
+    mistakes = (folder / "mistakes.txt").read_text()
+    assert all(name in mistakes for name in wrong)
+    assert len(mistakes.splitlines()) == max(1, len(wrong))
+    assert (path / "plots" / "confusion_matrix.png").exists()
+    split = read_csv(path / "split.csv")
+    assert {row["split"] for row in split} == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("call", [2, 5])
+def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path, call: int) -> None:
+    kill = processes.KillAtCheckpoint(call)
+    processes.run("train", "films.yaml", "--name", "killed", folder=folder, prepare=kill)
+    assert read_json(folder / "runs" / "killed" / "run.json")["status"] == "running"
+    run("train", "--resume", "killed", folder=folder)
+    mine, theirs = (outcome(folder / "runs" / name) for name in ("killed", "films"))
+    for one in (mine, theirs):
+        del one["config"], one["config.yaml"]
+    assert_same(theirs, mine)
+
+
+def test_a_run_can_be_made_longer(folder: Path) -> None:
+    run("train", "--extend", "films", "--epochs", 4, folder=folder)
+    assert len(read_csv(folder / "runs" / "films" / "metrics.csv")) == 4
+
+
+def test_the_saved_model_is_keras_alone_and_takes_raw_text(made: Path) -> None:
+    model = keras.saving.load_model(made / "runs" / "films" / "model.keras", safe_mode=True)
+    rows = read_csv(made / "runs" / "films" / "evaluation" / "test" / "predictions.csv")
+    found = np.asarray(model(tf.constant([row["text"] for row in rows])))
+    expected = [[float(row["p_bad"]), float(row["p_good"])] for row in rows]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    alone = np.concatenate([np.asarray(model(tf.constant([row["text"]]))) for row in rows[:5]])
+    np.testing.assert_allclose(alone, expected[:5], atol=1e-5)
+    assert np.isfinite(np.asarray(model(tf.constant(["", "quite unknown", "ça ☃"])))).all()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "{kind: recurrent, cell: simple, layers: 2, pooling: attention, residual: true, layer_norm: true}",
+        "{kind: recurrent, cell: lstm, pooling: max, recurrent_initializer: glorot_uniform, forget_bias: false}",
+        "{kind: convolutional, filters: 8, causal: true, layer_norm: true, dropout: 0.1}",
+        "{kind: transformer, units: 8, heads: 2, layers: 1, causal: true, pooling: last}",
+    ],
+)
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_every_network_trains(folder: Path, model: str, precision: str) -> None:
+    settings = [f"model={model}", "train.epochs=1", f"train.precision={precision}", "text.unit=characters"]
+    run("train", "films.yaml", "--name", "other", *(part for s in settings for part in ("-s", s)), folder=folder)
+    saved = keras.saving.load_model(folder / "runs" / "other" / "model.keras", safe_mode=True)
+    assert {layer.compute_dtype for layer in saved.layers if layer.weights} == {"float32"}
+
+
+def test_a_batch_is_learned_by_heart_and_a_dry_run_tells_its_shape(folder: Path) -> None:
+    settings = ("-s", "model.dropout=0", "-s", "model.recurrent_dropout=0", "-s", "train.gradient_accumulation=1")
+    done = run("train", "films.yaml", "--overfit", 1, "--json", *settings, folder=folder)
+    assert json.loads(done.stdout)["accuracy"] == 1.0
+    plan = json.loads(run("train", "films.yaml", "--dry-run", "--json", folder=folder).stdout)
+    assert plan["batch"]["x"][0] == 16
+    assert plan["layers"]["operations"]["multiply_adds"] > 0
+    assert plan["layers"]["not_counted"] == []
+
+
+# Evaluate and predict -------------------------------------------------------------------------------------------------
+
+
+def test_other_data_are_evaluated_in_every_form(folder: Path) -> None:
+    rows = [("great film", "good"), ("a dull plot", "bad"), ("", "bad")]
+    (folder / "new.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+    records = [json.dumps({"text": text, "label": label}) for text, label in rows]
+    (folder / "new.jsonl").write_text("\n".join(records))
+    for label in ("good", "bad"):
+        (folder / "lines").mkdir(exist_ok=True)
+        (folder / "lines" / f"{label}.txt").write_text("\n".join(text for text, own in rows if own == label))
+        (folder / "files" / label).mkdir(parents=True)
+        (folder / "files" / label / "1.txt").write_text(next(text for text, own in rows if own == label))
+    (folder / "other.yaml").write_text(
+        RECIPE.replace("films.csv", "new.tsv, validation: 0, test: 0, allow_leakage: true")
+    )
+    found = [
+        json.loads(run("evaluate", "films", "--data", name, "--json", folder=folder).stdout)
+        for name in ("new.tsv", "new.jsonl", "lines", "files", "other.yaml")
+    ]
+    assert {result["samples"] for result in found} == {2}
+    assert len({result["loss"] for result in found}) == 1
+    assert [result["split"] for result in found] == ["new-all", "new-all-2", "lines-all", "files-all", "other-all"]
+    assert all("baseline_accuracy" in result for result in found)
+    config = folder / "runs" / "films" / "config.yaml"
+    config.write_text(config.read_text().replace("films.csv", "gone.csv"))
+    done = run("evaluate", "films", "--data", "new.tsv", "--json", folder=folder)
+    assert "no baseline: " in done.stderr
+    assert "baseline_accuracy" not in json.loads(done.stdout)
+
+
+def test_predictions_of_lines_tables_stdin_and_single_texts(folder: Path) -> None:
+    (folder / "new.txt").write_text("great film\n\nan awful, AWFUL plot\n")
+    texts = ("--text", "lovely", "--text", "zebra ☃")
+    options = ("--output", "all.csv", "--top", 2, "--json")
+    arguments = ("predict", "films", "new.txt", "-", *texts, *options)
+    done = processes.run(*arguments, folder=folder, prepare=Reading("poor\nfine\n")).expect(0)
+    rows = json.loads(done.stdout)["predictions"]
+    assert [row["text"] for row in rows] == [
+        *("lovely", "zebra ☃", "great film", "", "an awful, AWFUL plot", "poor", "fine")
+    ]
+    assert [row["file"] for row in rows[2:6]] == ["new.txt:1", "new.txt:2", "new.txt:3", "-:1"]
+    assert [rows[i]["predicted"] for i in (0, 2, 4, 5, 6)] == ["good", "good", "bad", "bad", "good"]
+    assert [len(row["top"]) for row in rows] == [2] * 7
+    table = read_csv(folder / "all.csv")
+    assert list(table[0]) == ["file", "text", "predicted", "confidence", "p_bad", "p_good"]
+    assert [row["text"] for row in table] == [row["text"] for row in rows]
+    shown = run("predict", "films", "films.csv", "--top", 1, folder=folder).stdout.splitlines()
+    assert len(shown) == 161
+    assert shown[0].split() == ["text", "#1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("predict", "films"), "Name what to predict: a PATH, or --text for a model of text."),
+        (("predict", "films", ""), "A PATH must not be empty. Write . for this folder."),
+        (("predict", "films", "none.txt"), "none.txt: no such file. Give the file that holds the texts."),
+        (("predict", "films", "runs"), "runs: a folder, not a file. Give the file that holds the texts."),
+        (("predict", "films", "--text", "a", "--draw", "x"), "--draw: runs/films gives no boxes: its task is not "),
+        (("evaluate", "films", "--data", "none.csv"), "none.csv: no such recipe, file or folder."),
+        (("evaluate", "films", "--split", "dev"), "'dev' is not one of 'train', 'validation', 'test'."),
+        (("evaluate", "films", "--data", "digits.yaml"), "digits.yaml:1:7: task: the run's task is text_"),
+        (("evaluate", "films", "--data", "strange.csv"), "must be in the trained model too, which lacks 'mixed'."),
+        (("attack", "films", "--fgsm"), "must take pictures of a known size"),
+        (("data", "preview", "films.yaml"), "films.yaml:1:7: task: this is for pictures"),
+        (("data", "check", "films.yaml"), "films.yaml:1:7: task: this is for pictures"),
+        (("transfer", "--base", "run:films", "--data", "pictures"), "run:films"),
+        (("train", "films.yaml", "-s", "data.path=none.csv"), "--set data.path=none.csv: data.path: no such file"),
+        (("train", "films.yaml", "-s", "data.text=body"), "there must be a column 'body'. Received 'text', 'label'."),
+        (("train", "films.yaml", "-s", "text.min_count=1000"), "there must be at least two known words to tell texts"),
+        (("train", "films.yaml", "-s", "train.best_metric=val_iou"), "text_classification has no val_iou; it has"),
+        (("train", "films.yaml", "-s", "augment={horizontal_flip: true}"), "augment: this key is for task: "),
+        (("train", "films.yaml", "-s", "model.kind=vgg"), "kind 'vgg' is for task: classification or localisation"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    (folder / "digits.yaml").write_text("task: classification\ndata: {kind: digits}\nmodel: {kind: lenet5}\n")
+    (folder / "strange.csv").write_text("text,label\na,mixed\nb,good\n")
+    before = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+    done = run(*arguments, folder=folder, status=2)
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr
+    assert sorted(path.relative_to(folder) for path in folder.rglob("*")) == before
