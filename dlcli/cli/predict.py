@@ -85,6 +85,10 @@ def predict(
         write_json(results)
         return
     predictions = results["predictions"]
+    if "tags" in predictions[0]:
+        for row in predictions:
+            click.echo(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))
+        return
     name = "text" if "text" in predictions[0] else "file"
     if "top" not in predictions[0]:
         write_table([name, "predicted"], [[row[name], row["predicted"]] for row in predictions])

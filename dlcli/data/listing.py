@@ -55,6 +55,8 @@ class Listing:
     texts: tuple[str, ...] | None = None
     values: Ragged | None = None  # steps float32 [features]
     targets: NDArray[np.float32] | None = None  # numbers to predict [n]
+    words: tuple[tuple[str, ...], ...] | None = None  # of sentences
+    tags: Ragged | None = None  # a class for each word, int32
 
     def __len__(self) -> int:
         return len(self.names)
@@ -71,6 +73,8 @@ class Listing:
             texts=None if self.texts is None else tuple(self.texts[i] for i in index),
             values=None if self.values is None else self.values.take(index),
             targets=None if self.targets is None else self.targets[index],
+            words=None if self.words is None else tuple(self.words[i] for i in index),
+            tags=None if self.tags is None else self.tags.take(index),
         )
 
 

@@ -40,6 +40,13 @@ class Ragged:
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return Ragged(self.flat[np.repeat(starts, lengths) + within], lengths)
 
+    def cut(self, max_length: int) -> "Ragged":
+        """The same without what comes after so many steps."""
+        if not (self.lengths > max_length).any():
+            return self
+        within = np.arange(len(self.flat)) - np.repeat(self.starts, self.lengths)
+        return Ragged(self.flat[within < max_length], np.minimum(self.lengths, max_length))
+
     @classmethod
     def join(cls, sequences: Sequence[NDArray[Any]]) -> "Ragged":
         """One after another; there must be at least one."""

@@ -19,7 +19,7 @@ from dlcli.errors import InputError
 
 @dataclass(frozen=True)
 class Sequences:
-    """The samples of one split, in a fixed order, each of its own length. `texts` or `values` is there."""
+    """The samples of one split, in a fixed order, each of its own length: `texts`, `values` or `words` is there."""
 
     names: tuple[str, ...]
     """What tables and messages call each sample, such as "reviews.csv:17"."""
@@ -34,6 +34,10 @@ class Sequences:
     """Steps float32 [features], NaN where one is missing."""
     targets: NDArray[np.float32] | None = None
     """The number to predict for each sample [n], in place of a class."""
+    words: tuple[tuple[str, ...], ...] | None = None
+    """Of sentences, each of which has a class for each word, in place of one."""
+    tags: Ragged | None = None
+    """Index of each word's class, int32."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -64,15 +68,19 @@ class SequenceDataset:
         rows = []
         for split, samples in self.splits.items():
             groups = samples.groups or ("",) * len(samples)
-            goals = (
-                [self.classes[label] for label in samples.labels]
-                if samples.targets is None
-                else [f"{value:.9g}" for value in samples.targets]
-            )
-            for values in zip(samples.names, goals, groups, samples.digests, strict=True):
+            for values in zip(samples.names, self._goals(samples), groups, samples.digests, strict=True):
                 name, goal, group, digest = values
                 rows.append(dict(zip(SPLIT_COLUMNS, (name, split, goal, group, digest), strict=True)))
         return rows
+
+    def _goals(self, samples: Sequences) -> list[str]:
+        """What is to be predicted for each sample, in words."""
+        if samples.targets is not None:
+            return [f"{value:.9g}" for value in samples.targets]
+        if samples.tags is not None:
+            tags = samples.tags
+            return [" ".join(self.classes[tag] for tag in tags[i]) for i in range(len(tags))]
+        return [self.classes[label] for label in samples.labels]
 
 
 def assemble_sequences(
@@ -99,10 +107,14 @@ def assemble_sequences(
             texts=listing.texts,
             values=listing.values,
             targets=listing.targets,
+            words=listing.words,
+            tags=listing.tags,
         )
         for split, listing in divided.items()
         if len(listing)
     }
+    # not every tag is in every split
+    absent = [] if any(part.tags is not None for part in splits.values()) else warn_of_absent_classes(splits, classes)
     copies = find_copies(splits)
     if copies and not common["allow_leakage"]:
         raise InputError(
@@ -113,13 +125,14 @@ def assemble_sequences(
         classes=classes,
         splits=splits,
         left_out=tuple(left_out),
-        warnings=(*warnings, *more_warnings, *warn_of_absent_classes(splits, classes), *copies),
+        warnings=(*warnings, *more_warnings, *absent, *copies),
     )
 
 
 def _digests(listing: Listing) -> tuple[str, ...]:
-    if listing.texts is not None:
-        contents = (text.encode("utf-8", "surrogatepass") for text in listing.texts)
+    if listing.texts is not None or listing.words is not None:
+        texts = listing.texts or tuple("\t".join(words) for words in listing.words or ())
+        contents = (text.encode("utf-8", "surrogatepass") for text in texts)
     else:
         values = listing.values
         assert values is not None
@@ -135,7 +148,8 @@ class SequenceBatches:
 
     Args:
         inputs: int32 numbers of tokens, padded with 0, or float32 ``[features]`` for each step, padded with NaN.
-        targets: by name, what is to be predicted ``[n]``: ``class`` int32, or ``value`` float32.
+        targets: by name, what is to be predicted: ``class`` int32 or ``value`` float32 ``[n]``, or for each step
+            ``tags``.
         batch_size: samples of a batch; the last one may have fewer.
         seed: of the order; None for the order of the split.
         buckets: sort by length as above; without it, batches are as the permutation has them.
@@ -145,7 +159,7 @@ class SequenceBatches:
         self,
         *,
         inputs: Ragged,
-        targets: Mapping[str, NDArray[Any]],
+        targets: Mapping[str, NDArray[Any] | Ragged],
         batch_size: int,
         seed: int | None = None,
         buckets: bool = True,
@@ -160,7 +174,10 @@ class SequenceBatches:
         self._flat = tf.constant(inputs.flat)
         self._starts = tf.constant(inputs.starts)
         self._lengths = tf.constant(inputs.lengths)
-        self._targets = {name: tf.constant(values) for name, values in targets.items()}
+        self._targets = {
+            name: tf.constant(values.flat if isinstance(values, Ragged) else values) for name, values in targets.items()
+        }
+        self._by_step = frozenset(name for name, values in targets.items() if isinstance(values, Ragged))
         self._padding = 0 if inputs.flat.dtype.kind == "i" else float("nan")
 
     @property
@@ -196,19 +213,29 @@ class SequenceBatches:
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
         """Traced: the batch of some samples.
 
-        Returns ``{x: [b, steps(, features)], y: {class: int32 [b]} or {value: float32 [b]}, weight: float32 [b],
-        index: int64 [b]}``.
+        Returns ``{x: [b, steps(, features)], y: {class: int32 [b]}, {value: float32 [b]} or {tags: int32 [b, steps],
+        mask: float32 [b, steps]}, weight: float32 [b], index: int64 [b]}``.
         """
         index = element["index"]
         starts, lengths = tf.gather(self._starts, index), tf.gather(self._lengths, index)
         positions = tf.range(tf.reduce_max(lengths))
         is_there = positions < lengths[:, None]
-        steps = tf.gather(self._flat, tf.where(is_there, starts[:, None] + positions, 0))
-        for _ in range(self._flat.shape.rank - 1):
-            is_there = is_there[..., None]
-        x = tf.where(is_there, steps, tf.cast(self._padding, steps.dtype))
-        y = {name: tf.gather(values, index) for name, values in self._targets.items()}
+        at = tf.where(is_there, starts[:, None] + positions, 0)
+        x = _padded(self._flat, at, is_there, self._padding)
+        y = {}
+        for name, values in self._targets.items():
+            y[name] = _padded(values, at, is_there, 0) if name in self._by_step else tf.gather(values, index)
+        if self._by_step:
+            y["mask"] = tf.cast(is_there, tf.float32)
         return {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
+
+
+def _padded(flat: Any, at: Any, is_there: Any, padding: float) -> Any:
+    """Steps at some places of the flat array ``[b, steps, ...]``, with the padding where there is none."""
+    steps = tf.gather(flat, at)
+    for _ in range(flat.shape.rank - 1):
+        is_there = is_there[..., None]
+    return tf.where(is_there, steps, tf.cast(padding, steps.dtype))
 
 
 POOL = 64  # batches whose samples are sorted by length together

@@ -14,6 +14,7 @@ Split = Callable[[Sequence[str] | None], Any]
 
 PADDING, UNKNOWN = 0, 1  # numbers that are no token's
 FIRST = 2  # number of the first token
+RESERVED = {"", "[UNK]"}  # Keras's words for padding and for what is unknown
 AT_A_TIME = 1024  # texts that are divided in one call
 
 
@@ -58,7 +59,7 @@ def fit_vocabulary(
     count_of: dict[str, int] = defaultdict(int)
     for form, count in zip(found, counts[FIRST:].tolist(), strict=True):
         count_of[form.lower() if lower else form] += count
-    for reserved in ("", "[UNK]"):  # the layer's own words for padding and what is unknown
+    for reserved in RESERVED:
         count_of.pop(reserved, None)
     ranked = sorted(count_of, key=lambda token: (-count_of[token], token))
     tokens = [token for token in ranked if count_of[token] >= min_count][:max_vocabulary]
@@ -69,6 +70,39 @@ def fit_vocabulary(
         forms |= dict.fromkeys(sorted(form for form in spelled | set(found) if form.lower() in number_of))
     numbers = [number_of[form.lower() if lower else form] for form in forms]
     return Vocabulary(tuple(tokens), tuple(forms), tuple(numbers))
+
+
+def fit_words(sentences: Sequence[Sequence[str]], *, lower: bool, max_vocabulary: int, min_count: int) -> Vocabulary:
+    """The same for sentences that are divided already; a word is a token as it stands.
+
+    Args:
+        lower: whether capital letters count as small ones.
+    """
+    count_of: dict[str, int] = defaultdict(int)
+    found = {word for sentence in sentences for word in sentence} - RESERVED
+    for sentence in sentences:
+        for word in sentence:
+            if word in found:
+                count_of[word.lower() if lower else word] += 1
+    ranked = sorted(count_of, key=lambda token: (-count_of[token], token))
+    tokens = [token for token in ranked if count_of[token] >= min_count][:max_vocabulary]
+    number_of = {token: FIRST + i for i, token in enumerate(tokens)}
+    forms = dict.fromkeys(tokens)
+    if lower:
+        spelled = {spelling for token in tokens for spelling in (token.upper(), token.capitalize())} | found
+        forms |= dict.fromkeys(sorted(form for form in spelled if form.lower() in number_of))
+    return Vocabulary(tuple(tokens), tuple(forms), tuple(number_of[form.lower() if lower else form] for form in forms))
+
+
+def encode_words(sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, *, max_length: int) -> Ragged:
+    """Each sentence as the numbers of its words, int32; one without any has a single one, UNKNOWN."""
+    number_of = dict(zip(vocabulary.forms, vocabulary.token_of_form, strict=True))
+    return Ragged.join(
+        [
+            np.array([number_of.get(word, UNKNOWN) for word in sentence[:max_length]] or [UNKNOWN], np.int32)
+            for sentence in sentences
+        ]
+    )
 
 
 def _spellings(token: str) -> list[str]:

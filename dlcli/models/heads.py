@@ -83,6 +83,19 @@ def classification(features: Tensor, *, num_classes: int, l2: float = 0.0, least
     return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
 
 
+def classification_by_step(features: Tensor, *, num_classes: int) -> Tensor:
+    """A dense layer ``logits`` for each step, and its softmax ``probabilities``.
+
+    Args:
+        features: ``[batch, steps, units]``.
+
+    Returns:
+        float32 probabilities ``[batch, steps, num_classes]``.
+    """
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
+    return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
+
+
 def regression(features: Tensor, *, mean: float, deviation: float) -> Tensor:
     """A dense layer with one output, on the scale of the numbers to predict; float32 whatever the dtype policy.
 

@@ -54,7 +54,26 @@ def token_ids(
         ids = keras.ops.cast(ids, "int32")
     else:
         ids = keras.ops.take(table, ids)
-    ids = keras.ops.pad(ids, [[0, 0], [0, 1]])  # there is one at least
+    return _one_at_least(ids)
+
+
+def word_ids(words: Tensor, *, forms: Sequence[str], token_of_form: Sequence[int], max_length: int) -> Tensor:
+    """The numbers of words: int32 ``[batch, words]``, 0 after each sentence's end.
+
+    Args:
+        words: text ``[batch, words]``, empty after the end.
+        forms, token_of_form, max_length: as `token_ids` has them.
+    """
+    lookup = keras.layers.StringLookup(vocabulary=list(forms), mask_token="", oov_token="[UNK]", name="words")
+    ids = lookup(words)[:, :max_length]
+    table = np.array([PADDING, UNKNOWN, *token_of_form], np.int32)
+    is_plain = (table == np.arange(len(table))).all()
+    return _one_at_least(keras.ops.cast(ids, "int32") if is_plain else keras.ops.take(table, ids))
+
+
+def _one_at_least(ids: Tensor) -> Tensor:
+    """The numbers with an unknown token where there is none."""
+    ids = keras.ops.pad(ids, [[0, 0], [0, 1]])
     is_first = keras.ops.equal(keras.ops.cumsum(keras.ops.ones_like(ids), axis=1), 1)
     is_empty = keras.ops.logical_and(is_first, keras.ops.equal(ids, PADDING))
     return keras.ops.where(is_empty, keras.ops.full_like(ids, UNKNOWN), ids)

@@ -15,13 +15,14 @@ from dlcli.recipe.override import Override, apply_overrides
 from dlcli.recipe.sequence_classification import SequenceClassification
 from dlcli.recipe.sequence_regression import SequenceRegression
 from dlcli.recipe.source import Tree, decode, read_bytes, read_yaml
+from dlcli.recipe.tagging import Tagging
 from dlcli.recipe.text_classification import TextClassification
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
 ImageRecipe = Classification | Localisation
 """A recipe of a task that has pictures (signals, volumes)."""
-SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression
+SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task that has sequences."""
 Recipe = ImageRecipe | SequenceRecipe
 """A recipe of any task."""
@@ -32,6 +33,7 @@ TASKS: Mapping[str, type[Recipe]] = {
     "text_classification": TextClassification,
     "sequence_classification": SequenceClassification,
     "sequence_regression": SequenceRegression,
+    "tagging": Tagging,
 }
 """The schema of each task."""
 

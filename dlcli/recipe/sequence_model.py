@@ -24,9 +24,9 @@ class Recurrent(Section):
     """Layers one above the other."""
     bidirectional: bool = False
     """A second layer beside each, which goes backward from the sequence's end."""
-    pooling: Literal["last", "mean", "max", "attention"] = "last"
+    pooling: Literal["last", "mean", "max", "attention"] | None = None
     """How all steps become one answer: the state at the end (backward: at the start); the mean, the maximum, or a mean
-    by learned weights of the last layer's outputs."""
+    by learned weights of the last layer's outputs. Default: last."""
     dropout: Proportion = 0.0
     """Proportion set to 0 in training of each layer's inputs, the same at every step, and before the answer."""
     recurrent_dropout: Proportion = 0.0
@@ -39,10 +39,6 @@ class Recurrent(Section):
     """First weights from state to state."""
     forget_bias: bool = True
     """Begin with LSTM's forget gates open: their bias is 1."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        if self.residual and self.layers > 1 and self.pooling == "last":
-            yield "residual", "needs the outputs of all steps: set pooling to mean, max or attention"
 
 
 class Convolutional(Section):
@@ -58,8 +54,9 @@ class Convolutional(Section):
     """A convolution for each, and the distance between the steps that it sees."""
     causal: bool = False
     """See only a step and those before it."""
-    pooling: Literal["last", "mean", "max", "attention"] = "max"
-    """How all steps become one answer: the last, the mean, the maximum, or a mean by learned weights."""
+    pooling: Literal["last", "mean", "max", "attention"] | None = None
+    """How all steps become one answer: the last, the mean, the maximum, or a mean by learned weights. Default:
+    max."""
     dropout: Proportion = 0.0
     """Proportion set to 0 in training of each convolution's inputs, and before the answer."""
     residual: bool = True
@@ -83,8 +80,9 @@ class Transformer(Section):
     """Units of the hidden layer of each step's network. Default: four times `units`."""
     causal: bool = False
     """Attend only to a step and those before it."""
-    pooling: Literal["last", "mean", "max", "attention"] = "mean"
-    """How all steps become one answer: the last, the mean, the maximum, or a mean by learned weights."""
+    pooling: Literal["last", "mean", "max", "attention"] | None = None
+    """How all steps become one answer: the last, the mean, the maximum, or a mean by learned weights. Default:
+    mean."""
     dropout: Proportion = 0.1
     """Proportion set to 0 in training of the inputs, of what each part adds, and before the answer."""
 
@@ -94,3 +92,9 @@ class Transformer(Section):
 
 
 StepModel = Annotated[Recurrent | Convolutional | Transformer, Field(discriminator="kind")]
+
+
+def rules_of_steps(model: StepModel) -> Iterator[tuple[str, str]]:
+    """What does not go with an answer for each step."""
+    if model.pooling is not None:
+        yield "model.pooling", "is for tasks with one answer a sequence; here each step has its own; remove it"

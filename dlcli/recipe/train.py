@@ -294,11 +294,16 @@ class CommonTrain(Section):
                 yield f"stages.{i}.name", f"stages must have different names; {name!r} is stage {names.index(name)}'s"
 
 
-class ClassTrain(CommonTrain):
-    """How a network that chooses among classes is trained."""
+class SmoothTrain(CommonTrain):
+    """The keys of training by cross-entropy."""
 
     label_smoothing: Proportion = 0.0
     """Proportion of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
+
+
+class ClassTrain(SmoothTrain):
+    """How a network that chooses among classes is trained."""
+
     class_weights: Literal["balanced"] | dict[str, NonNegativeNumber] | None = None
     """Weight of each class in the loss: balanced (n / (classes * n of the class)), or every class with its weight."""
 

@@ -21,25 +21,31 @@ class Objective:
     Attributes:
         loss: (model outputs, batch) -> float32 ``[b]`` (or ``[b, t]``), not yet weighted.
         metrics: by name, (model outputs, batch) -> float32 of the same shape.
-        metric_weights: of those metrics that do not count every sample by the batch's own weight, by name.
-        loss_weight: batch -> the weights of the loss in training. Default: the batch's own.
+        weight: batch -> the weights of loss and metrics, of the loss's shape. Default: the batch's own, ``[b]``.
+        metric_weights: of those metrics that have other weights, by name.
+        loss_weight: batch -> the weights of the loss in training, where they are others.
     """
 
     loss: Callable[[Tensor, Batch], Tensor]
     metrics: Mapping[str, Callable[[Tensor, Batch], Tensor]]
-    loss_weight: Callable[[Batch], Tensor] = field(default=lambda batch: batch["weight"])
+    weight: Callable[[Batch], Tensor] = field(default=lambda batch: batch["weight"])
     metric_weights: Mapping[str, Callable[[Batch], Tensor]] = field(default_factory=dict)
+    loss_weight: Callable[[Batch], Tensor] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """What an epoch reports, in order."""
         return ("loss", *self.metrics)
 
+    def training_weight(self, batch: Batch) -> Tensor:
+        """The weights of the loss in training."""
+        return self.weight(batch) if self.loss_weight is None else self.loss_weight(batch)
+
     def metric_sums(self, outputs: Tensor, batch: Batch) -> list[Tensor]:
         """For each metric in turn the sum of weight * value over the batch, and the sum of the weights."""
         sums = []
         for name, metric in self.metrics.items():
-            weight = self.metric_weights[name](batch) if name in self.metric_weights else batch["weight"]
+            weight = self.metric_weights.get(name, self.weight)(batch)
             sums += [tf.reduce_sum(weight * metric(outputs, batch)), tf.reduce_sum(weight)]
         return sums
 
@@ -245,3 +251,29 @@ def regression(*, variance: float) -> Objective:
         loss=lambda outputs, batch: squared(outputs, batch) / variance,
         metrics={"mse": squared, "mae": lambda outputs, batch: tf.abs(outputs - batch["y"]["value"])},
     )
+
+
+# Steps ----------------------------------------------------------------------------------------------------------------
+
+
+def tagging(*, label_smoothing: float) -> Objective:
+    """Cross-entropy and accuracy of logits for each step, float32 ``[b, t, k]``, over the steps that are there.
+
+    Labels are ``y["tags"]`` int32 ``[b, t]``, with ``y["mask"]`` float32 ``[b, t]``: 0 after a sequence's end, where
+    nothing counts.
+    """
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["y"]["tags"], logits=logits)
+        if label_smoothing == 0.0:
+            return cross_entropy
+        uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
+        return (1.0 - label_smoothing) * cross_entropy + label_smoothing * uniform
+
+    def accuracy(logits: Tensor, batch: Batch) -> Tensor:
+        return tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), batch["y"]["tags"]), tf.float32)
+
+    def weight(batch: Batch) -> Tensor:
+        return batch["weight"][:, None] * batch["y"]["mask"]
+
+    return Objective(loss=loss, metrics={"accuracy": accuracy}, weight=weight)

@@ -220,7 +220,7 @@ class TrainStep:
         batch = _replica_batch(self._strategy, self._data, element)
         if self._adversary is not None:
             batch = self._with_attacked(batch, self._adversary, step)
-        loss_weight = self._all_sum(tf.reduce_sum(self._objective.loss_weight(batch)))
+        loss_weight = self._all_sum(tf.reduce_sum(self._objective.training_weight(batch)))
         if self._num_parts == 1:
             sums, gradients = self._gradients(batch, loss_weight)
         else:
@@ -272,7 +272,7 @@ class TrainStep:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
             outputs = self._model(x, training=True)
-            weights = objective.loss_weight(batch)
+            weights = objective.training_weight(batch)
             loss_sum = tf.reduce_sum(weights * objective.loss(outputs, batch))
             # regularisation has its full weight once in a batch, however it is divided
             share = tf.math.divide_no_nan(tf.reduce_sum(weights), loss_weight)
@@ -386,7 +386,7 @@ class EvaluationStep:
     def _one_step(self, element: dict[str, Tensor], step: Tensor) -> Tensor:
         batch = _replica_batch(self._strategy, self._data, element)
         outputs = self._model(batch["x"], training=False)
-        weight = batch["weight"]
+        weight = self._objective.weight(batch)
         sums = [tf.reduce_sum(weight * self._objective.loss(outputs, batch)), tf.reduce_sum(weight)]
         sums += self._objective.metric_sums(outputs, batch)
         if self._adversary is not None:

@@ -18,6 +18,7 @@ from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.model import Saved
 from dlcli.recipe.sequence_regression import SequenceRegression
+from dlcli.recipe.tagging import Tagging
 from dlcli.recipe.text_classification import TextClassification
 from dlcli.rundir import RunDir, file_digest, find_run, read_json
 from dlcli.workflow.start import without_weights
@@ -60,10 +61,11 @@ def load_sequence_model(run: RunDir, recipe: SequenceRecipe) -> keras.Model:
         InputError: there is none yet, or it is damaged.
     """
     model = load_keras_file(model_file(run))
-    is_text, is_number = isinstance(recipe, TextClassification), isinstance(recipe, SequenceRegression)
+    is_text = isinstance(recipe, TextClassification | Tagging)
+    is_number = isinstance(recipe, SequenceRegression)
     last = next((layer for layer in model.layers if layer.name == ("value" if is_number else "logits")), None)
     size = [] if is_number else [len(run.read_classes())]
-    is_own = last is not None and list(last.output.shape[1:]) == size
+    is_own = last is not None and list(last.output.shape[1:])[-1:] == size
     if not is_own or (model.inputs[0].dtype == "string") != is_text:
         must = f"take {'text' if is_text else 'numbers'} and give {'a number' if is_number else f'{size[0]} classes'}"
         raise InputError(f"{run.model}: is not the model that this run saved: it must {must}.")

@@ -24,7 +24,7 @@ def write_values(output: Path, names: Mapping[str, Sequence[str]], values: np.nd
         names: columns that say which sample it is.
     """
     rows = [[*(column[i] for column in names.values()), float(value)] for i, value in enumerate(values)]
-    _write(output, [*names, "predicted"], rows)
+    write_rows(output, [*names, "predicted"], rows)
 
 
 def write_probabilities(
@@ -52,10 +52,11 @@ def write_probabilities(
         ]
         for i, row in enumerate(probabilities)
     ]
-    _write(output, header, rows)
+    write_rows(output, header, rows)
 
 
-def _write(output: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def write_rows(output: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Writes a table as a .csv or .json file."""
     if output.suffix == ".csv":
         replace_file(output, csv_text(header, rows))
     else:

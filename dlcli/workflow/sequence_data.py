@@ -7,6 +7,7 @@ from typing import Any
 from dlcli.data.listing import NO_ALIASES, SplitKeys
 from dlcli.data.sequences import SequenceDataset
 from dlcli.data.series import make_adding, read_sequence_csv, read_sequence_npz, read_ts
+from dlcli.data.tagging import read_columns, read_conllu
 from dlcli.data.text import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
@@ -20,10 +21,11 @@ from dlcli.recipe.series_data import (
     SequenceTable,
     SequenceTs,
 )
+from dlcli.recipe.tagging import Columns, Conllu, TaggedFiles
 from dlcli.recipe.text_data import LabelledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
 from dlcli.rundir import RunDir
 
-AnySequences = LabelledTexts | ClassifiedSequences | MeasuredSequences
+AnySequences = LabelledTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns
 TEXTS = (TextCsv, TextJsonl, TextLines, TextFiles)
 
 
@@ -97,11 +99,19 @@ def read_sequences(
                 **series,
                 **common,
             )
+        case Conllu():
+            return read_conllu(column=section.column, **_of_texts(section), **_files(section), **trained, **common)
+        case Columns():
+            return read_columns(**_of_texts(section), **_files(section), **trained, **common)
         case Adding():
             return make_adding(length=section.length, num_samples=section.num_samples, seed=section.seed, **common)
 
 
-def _of_texts(section: LabelledTexts) -> dict[str, Any]:
+def _files(section: TaggedFiles) -> dict[str, Any]:
+    return {"validation_path": section.validation_path, "test_path": section.test_path}
+
+
+def _of_texts(section: LabelledTexts | TaggedFiles) -> dict[str, Any]:
     return {"path": section.path, "encoding": section.encoding}
 
 
@@ -151,6 +161,12 @@ def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequen
     }
     if isinstance(trained_on, TEXTS):
         return _texts_for(path, trained_on, common | {"encoding": trained_on.encoding})
+    if isinstance(trained_on, TaggedFiles):
+        common["encoding"] = trained_on.encoding
+        if path.suffix == ".conllu":
+            column = trained_on.column if isinstance(trained_on, Conllu) else "upos"
+            return Conllu(kind="conllu", column=column, **common)
+        return Columns(kind="columns", **common)
     if path.suffix == ".npz":
         return SequenceNpz(kind="npz", **common)
     if path.suffix == ".ts" and goal == "class":

@@ -12,14 +12,16 @@ import tensorflow as tf
 from dlcli.data.scan import printable
 from dlcli.data.sequences import SequenceDataset, Sequences, by_length
 from dlcli.errors import InputError
-from dlcli.evaluation import classification, regression
+from dlcli.evaluation import classification, regression, tagging
 from dlcli.evaluation.text_baseline import tf_idf_predictions
 from dlcli.recipe.load import SequenceRecipe, load
 from dlcli.recipe.sequence_regression import SequenceRegression
+from dlcli.recipe.tagging import Tagging
 from dlcli.recipe.text_classification import TextClassification
 from dlcli.report import plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training.objective import classification as class_objective
+from dlcli.training.objective import tagging as tagging_objective
 from dlcli.workflow.job import OWN_DATA, check_same_data
 from dlcli.workflow.load import load_sequence_model
 from dlcli.workflow.sequence_data import open_sequences, other_data
@@ -118,6 +120,8 @@ def evaluate_split(
         info: what run.json says of the data.
         train: the training split, for the baseline of texts; None where it cannot be had.
     """
+    if isinstance(recipe, Tagging):
+        return _of_tags(folder, model, samples, recipe, source=source, classes=info["classes"], talk=talk)
     outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, talk=talk)
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(recipe, SequenceRegression):
@@ -162,6 +166,67 @@ def _of_numbers(
     replace_file(folder / "predictions.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
     replace_file(folder / "predictions.png", plots.predicted_numbers(samples.targets, predicted))
     return metrics
+
+
+def _of_tags(
+    folder: Path,
+    model: keras.Model,
+    samples: Sequences,
+    recipe: Tagging,
+    *,
+    source: str,
+    classes: Sequence[str],
+    talk: Talk,
+) -> dict[str, Any]:
+    assert samples.words is not None
+    assert samples.tags is not None
+    cut = recipe.text.max_length
+    words, tags = [sentence[:cut] for sentence in samples.words], samples.tags.cut(cut)
+    logits, probabilities = predict_words(model, words, batch_size=recipe.train.batch_size, talk=talk)
+    objective = tagging_objective(label_smoothing=recipe.train.label_smoothing)
+    losses = objective.loss(tf.constant(logits), {"y": {"tags": tf.constant(tags.flat)}}).numpy()
+    known = set(model.get_layer("words").get_vocabulary())
+    is_known = np.array([word in known for sentence in words for word in sentence])
+    metrics = tagging.metrics(
+        tags.flat,
+        probabilities,
+        classes,
+        lengths=tags.lengths,
+        is_known=is_known,
+        loss=float(np.mean(losses, dtype=np.float64)),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    per_class = classification.per_class(tags.flat, probabilities, classes)
+    rows = tagging.predictions(samples.names, words, tags.flat, probabilities, classes, is_known=is_known)
+    for name, table in (("per_class.csv", per_class), ("predictions.csv", rows)):
+        replace_file(folder / name, csv_text(list(table[0]), (list(row.values()) for row in table)))
+    replace_file(folder / "confusion_matrix.png", plots.confusion_matrix(metrics["confusion_matrix"], classes))
+    return metrics
+
+
+def predict_words(
+    model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, talk: Talk
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and probabilities of all words of sentences, one after another ``[n, classes]``, in inference mode."""
+    inner = keras.Model(model.input, [model.get_layer("logits").output, model.output])
+    compiled = tf.function(
+        lambda batch: inner(batch, training=False),
+        input_signature=[tf.TensorSpec([None, None], tf.string)],
+        autograph=False,
+    )
+    lengths = np.array([len(sentence) for sentence in sentences], np.int64)
+    batches = by_length(lengths, batch_size)
+    none = np.empty((0, model.output.shape[-1]), np.float32)
+    found = [(none, none)] * len(sentences)
+    for done, index in enumerate(batches, start=1):
+        width = max(1, int(lengths[index].max()))
+        batch = [[encodable(word) for word in sentences[i]] + [""] * (width - len(sentences[i])) for i in index]
+        logits, probabilities = (output.numpy() for output in compiled(tf.constant(batch)))
+        for row, i in enumerate(index):
+            found[i] = (logits[row, : lengths[i]], probabilities[row, : lengths[i]])
+        talk.evaluating(done, len(batches))
+    return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
 
 
 def predict_samples(model: keras.Model, samples: Sequences, *, batch_size: int, talk: Talk) -> tuple[np.ndarray, ...]:

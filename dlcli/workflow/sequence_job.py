@@ -11,11 +11,12 @@ import numpy as np
 from dlcli.data.ragged import Ragged
 from dlcli.data.samples import evenly_spaced
 from dlcli.data.sequences import SequenceBatches, SequenceDataset, Sequences
-from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
+from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, encode_words, fit_vocabulary, fit_words
 from dlcli.models.text_front import splitter
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.sequence_classification import SequenceClassification
 from dlcli.recipe.sequence_regression import SequenceRegression
+from dlcli.recipe.tagging import Tagging, Words
 from dlcli.recipe.text_classification import TextClassification
 from dlcli.recipe.text_data import Tokens
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
@@ -40,6 +41,7 @@ from dlcli.workflow.sequence_model import (
     SequenceNetwork,
     build_series_classifier,
     build_series_regressor,
+    build_tagger,
     build_text_classifier,
 )
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
@@ -78,6 +80,8 @@ class SequenceJob(Job):
         if isinstance(recipe, SequenceRegression):
             assert isinstance(self.front, Scale)
             return objective.regression(variance=self.front.target_variance)
+        if isinstance(recipe, Tagging):
+            return objective.tagging(label_smoothing=0.0 if exact else recipe.train.label_smoothing)
         labels = self.dataset.splits["train"].labels
         return objective.classification(
             num_classes=len(classes),
@@ -103,12 +107,16 @@ class SequenceJob(Job):
 
     @property
     def _unit(self) -> str:
+        if isinstance(self.recipe, Tagging):
+            return "words"
         return self.recipe.text.unit if isinstance(self.recipe, TextClassification) else "steps"
 
     def more_lines(self) -> list[str]:
         lines = []
+        train = self.dataset.splits["train"]
         if self.dataset.classes != ("",):
-            lines += class_counts(self.dataset.splits["train"].labels, self.dataset.classes)
+            labels = train.labels if train.tags is None else train.tags.flat
+            lines += class_counts(labels, self.dataset.classes)
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             if data is not None and isinstance(self.front, Vocabulary):
                 unknown = float(np.mean(data.steps == UNKNOWN))
@@ -178,7 +186,7 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, talk: 
     front = _fit(loaded, recipe, train)
     num_classes = len(dataset.classes)
     check_metrics(loaded, has_validation=validation is not None)
-    if not isinstance(recipe, SequenceRegression):
+    if isinstance(recipe, TextClassification | SequenceClassification):
         check_class_weights(loaded, recipe.train, dataset.classes)
     train_data = _batches(recipe, train, front, seed=recipe.train.seed)
     longest = int(train_data.lengths.max())
@@ -211,7 +219,7 @@ def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
         KeyError: it does not say enough.
     """
     front: Front
-    if isinstance(recipe, TextClassification):
+    if isinstance(recipe, TextClassification | Tagging):
         tokens = tuple(str(number) for number in range(data["vocabulary"]))
         front = Vocabulary(tokens, tokens, tuple(range(FIRST, FIRST + len(tokens))))
     else:
@@ -224,6 +232,8 @@ def _build(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNe
     match recipe, front:
         case TextClassification(), Vocabulary():
             return build_text_classifier(recipe.model, recipe.text, front, num_classes=num_classes)
+        case Tagging(), Vocabulary():
+            return build_tagger(recipe.model, recipe.text, front, num_classes=num_classes)
         case SequenceClassification(), Scale():
             return build_series_classifier(recipe.model, front, num_classes=num_classes)
         case SequenceRegression(), Scale():
@@ -236,7 +246,9 @@ def _build(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNe
 
 def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences) -> Front:
     if isinstance(recipe, TextClassification):
-        return _fit_vocabulary(loaded, recipe.text, train)
+        return _fit_tokens(loaded, recipe.text, train)
+    if isinstance(recipe, Tagging):
+        return _fit_words(loaded, recipe.text, train)
     assert train.values is not None
     steps = train.values.flat
     num_known = (~np.isnan(steps)).sum(axis=0)
@@ -254,7 +266,7 @@ def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences) -> Fron
     return Scale(mean, variance, float(train.targets.mean(dtype=np.float64)), target_variance)
 
 
-def _fit_vocabulary(loaded: LoadedRecipe, tokens: Tokens, train: Sequences) -> Vocabulary:
+def _fit_tokens(loaded: LoadedRecipe, tokens: Tokens, train: Sequences) -> Vocabulary:
     assert train.texts is not None
     vocabulary = fit_vocabulary(
         [encodable(text) for text in train.texts],
@@ -263,12 +275,24 @@ def _fit_vocabulary(loaded: LoadedRecipe, tokens: Tokens, train: Sequences) -> V
         max_vocabulary=tokens.max_vocabulary,
         min_count=tokens.final_min_count,
     )
+    return _large_enough(loaded, vocabulary, tokens.unit, tokens.final_min_count)
+
+
+def _fit_words(loaded: LoadedRecipe, words: Words, train: Sequences) -> Vocabulary:
+    assert train.words is not None
+    vocabulary = fit_words(
+        train.words, lower=words.lowercase, max_vocabulary=words.max_vocabulary, min_count=words.min_count
+    )
+    return _large_enough(loaded, vocabulary, "words", words.min_count)
+
+
+def _large_enough(loaded: LoadedRecipe, vocabulary: Vocabulary, unit: str, min_count: int) -> Vocabulary:
     if len(vocabulary.tokens) < 2:
         raise loaded.fault(
             "text",
-            f"there must be at least two known {tokens.unit} to tell texts apart. Received {len(vocabulary.tokens)}: "
-            f"those that come at least {tokens.final_min_count} times in the training split; lower text.min_count, or "
-            "look at what the texts are",
+            f"there must be at least two known {unit} to tell anything apart. Received {len(vocabulary.tokens)}: "
+            f"those that come at least {min_count} times in the training split; lower text.min_count, or look at what "
+            "the texts are",
         )
     return vocabulary
 
@@ -292,10 +316,17 @@ def _batches(
     chosen: np.ndarray | None = None,
 ) -> SequenceBatches:
     index = np.arange(len(samples)) if chosen is None else chosen
-    targets = {"class": samples.labels} if samples.targets is None else {"value": samples.targets}
+    targets: dict[str, Any]
+    if samples.tags is not None:
+        assert isinstance(recipe, Tagging)
+        targets = {"tags": samples.tags.take(index).cut(recipe.text.max_length)}
+    elif samples.targets is not None:
+        targets = {"value": samples.targets[index]}
+    else:
+        targets = {"class": samples.labels[index]}
     return SequenceBatches(
         inputs=_inputs(recipe, samples, front, index),
-        targets={name: values[index] for name, values in targets.items()},
+        targets=targets,
         batch_size=recipe.train.batch_size,
         seed=seed,
     )
@@ -307,5 +338,9 @@ def _inputs(recipe: SequenceRecipe, samples: Sequences, front: Front, index: np.
         assert isinstance(front, Vocabulary)
         texts = [encodable(samples.texts[i]) for i in index]
         return encode(texts, front, split=_splitter(recipe.text), max_length=recipe.text.max_length)
+    if isinstance(recipe, Tagging):
+        assert samples.words is not None
+        assert isinstance(front, Vocabulary)
+        return encode_words([samples.words[i] for i in index], front, max_length=recipe.text.max_length)
     assert samples.values is not None
     return samples.values.take(index)

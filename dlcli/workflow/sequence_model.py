@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from dlcli.data.vocabulary import Vocabulary
 from dlcli.models import convolutional, heads, recurrent, text_front, transformer, value_front
-from dlcli.models.pooling import pooled
+from dlcli.models.pooling import Pooling, pooled
 from dlcli.recipe.sequence_model import Convolutional, Recurrent, StepModel, Transformer
+from dlcli.recipe.tagging import Words
 from dlcli.recipe.text_data import Tokens
+
+DEFAULT_POOLING: dict[str, Pooling] = {"recurrent": "last", "convolutional": "max", "transformer": "mean"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,20 @@ def build_text_classifier(
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
 
+def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, num_classes: int) -> SequenceNetwork:
+    """The network that gives each word of a sentence a class."""
+    text = keras.Input(shape=(None,), dtype="string", name="text")
+    ids = text_front.word_ids(
+        text, forms=vocabulary.forms, token_of_form=vocabulary.token_of_form, max_length=words.max_length
+    )
+    x = keras.layers.Embedding(vocabulary.size, words.embedding, name="embedding")(ids)
+    x = steps_of(section, x, keras.ops.not_equal(ids, text_front.PADDING))
+    if section.dropout > 0:
+        x = keras.layers.Dropout(section.dropout, name="head_dropout")(x)
+    model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
+    return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
 def build_series_classifier(section: StepModel, scale: Scale, *, num_classes: int) -> SequenceNetwork:
     """The network that gives each sequence of numbers a class."""
     values, vector = _series(section, scale)
@@ -80,10 +97,11 @@ def _series(section: StepModel, scale: Scale) -> tuple[Any, Any]:
 
 def _vector(section: StepModel, x: Any, mask: Any) -> Any:
     """One vector for each sequence, ``[batch, units]``, with dropout before the answer."""
-    if isinstance(section, Recurrent) and section.pooling == "last":
+    pooling = section.pooling or DEFAULT_POOLING[section.kind]
+    if isinstance(section, Recurrent) and pooling == "last":
         vector = _recurrent(section, x, mask, last_only=True)
     else:
-        vector = pooled(steps_of(section, x, mask), mask, pooling=section.pooling)
+        vector = pooled(steps_of(section, x, mask), mask, pooling=pooling)
     return heads.dense_layers(vector, dense=(), dropout=section.dropout)
 
 

@@ -10,17 +10,19 @@ import numpy as np
 from dlcli.data.ragged import Ragged
 from dlcli.data.sequences import Sequences
 from dlcli.data.series import read_unlabelled_series
+from dlcli.data.tagging import read_words
 from dlcli.data.text import read_unlabelled
 from dlcli.errors import InputError
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sequence_regression import SequenceRegression
 from dlcli.recipe.series_data import SequenceTable
+from dlcli.recipe.tagging import Tagging
 from dlcli.recipe.text_classification import TextClassification
 from dlcli.recipe.text_data import TextTable
 from dlcli.rundir import RunDir
 from dlcli.workflow.load import load_sequence_model
-from dlcli.workflow.ranking import ranked, write_probabilities, write_values
-from dlcli.workflow.sequence_evaluation import predict_samples
+from dlcli.workflow.ranking import ranked, write_probabilities, write_rows, write_values
+from dlcli.workflow.sequence_evaluation import predict_samples, predict_words
 from dlcli.workflow.talk import Talk
 
 
@@ -35,6 +37,8 @@ def predict(
     talk: Talk,
 ) -> dict[str, Any]:
     """As :func:`dlcli.workflow.predict.predict`, for sequences; of text an empty line is a sample too."""
+    if isinstance(recipe, Tagging):
+        return _predict_tags(run, recipe, paths, texts=texts, output=output, talk=talk)
     if isinstance(recipe, TextClassification):
         samples = _collect_texts(paths, texts, recipe)
     elif texts:
@@ -63,16 +67,61 @@ def predict(
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
 
+def _predict_tags(
+    run: RunDir, recipe: Tagging, paths: Sequence[Path], *, texts: Sequence[str], output: Path | None, talk: Talk
+) -> dict[str, Any]:
+    names = [f"--text {position}" for position in range(1, len(texts) + 1)]
+    sentences = [tuple(text.split()) for text in texts]
+    for path in paths:
+        if str(path) == "-":
+            lines = _lines_of_stdin()
+            more_names, more = (
+                [f"-:{line}" for line in range(1, len(lines) + 1)],
+                [tuple(line.split()) for line in lines],
+            )
+        else:
+            more_names, more = read_words(path, encoding=recipe.data.encoding)
+        names += more_names
+        sentences += more
+    if not any(sentences):
+        raise InputError("nothing to predict: there is no word in what was named.")
+    model, classes = load_sequence_model(run, recipe), run.read_classes()
+    noun = "sentence" if len(sentences) == 1 else "sentences"
+    talk.say(f"run {run.path}: predicting {len(sentences):,} {noun}")
+    used = [sentence[: recipe.text.max_length] for sentence in sentences]
+    _, probabilities = predict_words(model, used, batch_size=recipe.train.batch_size, talk=talk)
+    best = probabilities.argmax(axis=1)
+    rows = [
+        [name, position, word]
+        for name, sentence in zip(names, used, strict=True)
+        for position, word in enumerate(sentence, start=1)
+    ]
+    rows = [[*row, classes[k], float(p[k])] for row, k, p in zip(rows, best, probabilities, strict=True)]
+    if output is not None:
+        write_rows(output, ["file", "word", "text", "predicted", "confidence"], rows)
+        talk.say(f"{len(rows):,} rows in {output}")
+    predictions, at = [], 0
+    for name, sentence in zip(names, used, strict=True):
+        tags = [classes[k] for k in best[at : at + len(sentence)]]
+        at += len(sentence)
+        predictions.append({"file": name, "words": list(sentence), "tags": tags})
+    return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def _lines_of_stdin() -> list[str]:
+    stdin = sys.stdin.buffer.read().decode("utf-8", "replace")
+    return [line.removesuffix("\r") for line in stdin.removesuffix("\n").split("\n")] if stdin else []
+
+
 def _collect_texts(paths: Sequence[Path], texts: Sequence[str], recipe: TextClassification) -> Sequences:
     names = [f"--text {position}" for position in range(1, len(texts) + 1)]
     found = list(texts)
     column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
     for path in paths:
         if str(path) == "-":
-            stdin = sys.stdin.buffer.read().decode("utf-8", "replace")
-            lines = stdin.removesuffix("\n").split("\n") if stdin else []
+            lines = _lines_of_stdin()
             names += [f"-:{line}" for line in range(1, len(lines) + 1)]
-            found += [line.removesuffix("\r") for line in lines]
+            found += lines
         else:
             more_names, more = read_unlabelled(path, column=column, encoding=recipe.data.encoding)
             names += more_names

@@ -115,6 +115,7 @@ METRICS = {
     "localisation": ("loss", "accuracy", "iou", "localisation_accuracy"),
     "text_classification": ("loss", "accuracy"),
     "sequence_classification": ("loss", "accuracy"),
+    "tagging": ("loss", "accuracy"),
     "sequence_regression": ("loss", "mse", "mae"),
 }
 
@@ -175,8 +176,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             section[key] = "val_loss"
     if model["kind"] == "transformer":
         model["heads"] = 1
-    if model["kind"] == "recurrent" and model.get("pooling", "last") == "last":
-        model.pop("residual", None)
+    if values["task"] == "tagging":
+        model.pop("pooling", None)
     if train.get("batch_size") == 1:
         augment.pop("mixup", None)
         augment.pop("cutmix", None)

@@ -432,7 +432,7 @@ def expected_means(model: keras.Model, goal: Objective) -> dict[str, float]:
     data = make_data(seed=None)
     x = data.assemble({"index": tf.range(NUM_SAMPLES, dtype=tf.int64)})["x"]
     outputs, batch = model(x), make_batch()
-    weight = goal.loss_weight(batch).numpy()
+    weight = goal.training_weight(batch).numpy()
     means = {"loss": float((weight * goal.loss(outputs, batch)).numpy().sum() / weight.sum())}
     values = {name: metric(outputs, batch).numpy() for name, metric in goal.metrics.items()}
     means["accuracy"] = float(values["accuracy"].mean())

@@ -1,0 +1,199 @@
+"""Sentences with a tag for each word: the CoNLL-U format of Universal Dependencies, or a word and its tag a line."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Unpack
+
+import numpy as np
+
+from dlcli.data.files import read_text
+from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, name_some
+from dlcli.data.ragged import Ragged
+from dlcli.data.samples import SPLITS
+from dlcli.data.scan import printable
+from dlcli.data.sequences import SequenceDataset, assemble_sequences
+from dlcli.data.table import refuse_faults
+from dlcli.errors import InputError
+
+WordOf = Callable[[list[str]], tuple[str, str] | str | None]
+MAX_BYTES = 2**30  # of a file of sentences
+NUM_COLUMNS = 10  # of CoNLL-U: a word's number, form, lemma, UPOS, XPOS, features, head, relation, …
+COLUMNS = {"upos": 3, "xpos": 4, "deprel": 7}  # of CoNLL-U's that can be tags
+Column = Literal["upos", "xpos", "deprel"]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Words and their tags; ``line`` is that of the first word."""
+
+    line: int
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+def read_conllu(
+    *,
+    path: str | Path,
+    validation_path: str | Path | None,
+    test_path: str | Path | None,
+    column: Column,
+    encoding: str,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    **common: Unpack[SplitKeys],
+) -> SequenceDataset:
+    """The words of CoNLL-U files and one of their columns; ranges and empty nodes (1-2, 1.1) are passed over.
+
+    Args:
+        path: of the training sentences, or of all.
+        validation_path, test_path: further files. Without them splits are drawn.
+        column: what is the tag.
+        classes: the tags of a trained model. Default: all that are found, sorted.
+
+    Raises:
+        InputError: a file is not as described; faults of lines are reported together.
+    """
+
+    def word_of(cells: list[str]) -> tuple[str, str] | str | None:
+        if len(cells) != NUM_COLUMNS:
+            return f"a word must have {NUM_COLUMNS} columns, separated by tabs. Received {len(cells)}."
+        if "-" in cells[0] or "." in cells[0]:
+            return None
+        if not cells[0].isdigit():
+            return f"the first column must be the word's number. Received '{printable(cells[0][:50])}'."
+        return cells[1], cells[COLUMNS[column]]
+
+    files = {"train": path, "validation": validation_path, "test": test_path}
+    sentences = {
+        split: list(_sentences(Path(file), encoding, word_of, separator="\t", comment="#"))
+        for split, file in files.items()
+        if file is not None
+    }
+    return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, common=common)
+
+
+def read_columns(
+    *,
+    path: str | Path,
+    validation_path: str | Path | None,
+    test_path: str | Path | None,
+    encoding: str,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    **common: Unpack[SplitKeys],
+) -> SequenceDataset:
+    """A word and its tag on each line, an empty line after each sentence: the first and the last of columns that are
+    separated by tabs or, where there is no tab, by spaces. Arguments and errors are those of :func:`read_conllu`.
+    """
+
+    def word_of(cells: list[str]) -> tuple[str, str] | str | None:
+        if len(cells) < 2:
+            return f"a line must have a word and a tag. Received '{printable(cells[0][:50])}'."
+        return cells[0], cells[-1]
+
+    files = {"train": path, "validation": validation_path, "test": test_path}
+    sentences = {
+        split: list(_sentences(Path(file), encoding, word_of, separator=None, comment=None))
+        for split, file in files.items()
+        if file is not None
+    }
+    return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, common=common)
+
+
+def read_words(path: Path, *, encoding: str) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Sentences to tag, and what each is called: of CoNLL-U where the file's name ends so, else one on each line.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if path.suffix != ".conllu":
+        text = _read(path, encoding)
+        lines = text.removesuffix("\n").split("\n") if text else []
+        return [f"{path}:{i}" for i in range(1, len(lines) + 1)], [tuple(line.split()) for line in lines]
+
+    def word_of(cells: list[str]) -> tuple[str, str] | str | None:
+        if len(cells) < 2:
+            return f"a word must have {NUM_COLUMNS} columns, separated by tabs. Received {len(cells)}."
+        return None if "-" in cells[0] or "." in cells[0] else (cells[1], "")
+
+    found = list(_sentences(path, encoding, word_of, separator="\t", comment="#"))
+    return [f"{path}:{sentence.line}" for sentence in found], [sentence.words for sentence in found]
+
+
+def _read(path: Path, encoding: str) -> str:
+    return read_text(
+        path,
+        noun="file of sentences",
+        max_bytes=MAX_BYTES,
+        remedy="Give the file that holds the sentences.",
+        encoding=encoding,
+        other_encoding=", or say in data.encoding what it is",
+    )
+
+
+def _sentences(
+    file: Path, encoding: str, word_of: WordOf, *, separator: str | None, comment: str | None
+) -> Iterator[Sentence]:
+    """The sentences of a file.
+
+    Args:
+        word_of: of a line's columns the word and its tag, what is wrong with them, or None to pass over the line.
+        separator: of columns; None for tabs or, in a line without any, white space.
+        comment: how lines begin that are passed over.
+    """
+    faults: list[tuple[int, str]] = []
+    words: list[tuple[int, str, str]] = []
+    found: list[Sentence] = []
+    for number, line in enumerate([*_read(file, encoding).split("\n"), ""], start=1):
+        line = line.rstrip("\r")
+        if not line.strip():
+            if words:
+                lines, forms, tags = zip(*words, strict=True)
+                found.append(Sentence(lines[0], forms, tags))
+                words = []
+            continue
+        if comment is not None and line.startswith(comment):
+            continue
+        by_tabs = separator is not None or "\t" in line
+        word = word_of([cell.strip() for cell in line.split("\t")] if by_tabs else line.split())
+        if isinstance(word, str):
+            faults.append((number, word))
+        elif word is not None and (not word[0] or not word[1]) and separator is None:
+            faults.append((number, "neither word nor tag may be empty."))
+        elif word is not None:
+            words.append((number, *word))
+    refuse_faults(file, faults)
+    yield from found
+
+
+def _assemble(
+    source: str,
+    files: Mapping[str, str | Path | None],
+    sentences: Mapping[str, Sequence[Sentence]],
+    *,
+    classes: tuple[str, ...] | None,
+    aliases: Mapping[str, str],
+    common: SplitKeys,
+) -> SequenceDataset:
+    by_split = {split: sentences[split] for split in SPLITS if sentences.get(split)}
+    if "train" not in by_split:
+        raise InputError(f"{source}: there must be sentences to train on. Received none.")
+    found = {split: [tag for sentence in part for tag in sentence.tags] for split, part in by_split.items()}
+    # a rare tag may be in other splits alone: it cannot be learned, and counts as an error there
+    unlearned = sorted({tag for tags in found.values() for tag in tags} - set(found["train"]))
+    warnings = [f"train has no {name_some(unlearned)}, which cannot be learned."] if unlearned and not classes else []
+    every = classes or tuple(sorted({tag for tags in found.values() for tag in tags}))
+    known, tags = index_labels(found, every, source=source, trained=every, aliases=aliases)
+    if classes is None and len(set(found["train"])) < 2:
+        raise InputError(f"{source}: there must be at least two tags to tell apart. Received '{found['train'][0]}'.")
+    listings = {
+        split: Listing(
+            names=tuple(f"{Path(str(files[split])).name}:{sentence.line}" for sentence in part),
+            labels=np.zeros(len(part), np.int32),
+            words=tuple(sentence.words for sentence in part),
+            tags=Ragged(tags[split], np.array([len(sentence.words) for sentence in part], np.int64)),
+        )
+        for split, part in by_split.items()
+    }
+    return assemble_sequences(listings, known, source=source, left_out=(), warnings=warnings, common=common)

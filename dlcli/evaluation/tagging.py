@@ -1,0 +1,69 @@
+"""How good the tags of words are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlcli.evaluation import classification
+
+Array = npt.NDArray[Any]
+
+
+def metrics(
+    tags: Array, probabilities: Array, classes: Sequence[str], *, lengths: Array, is_known: Array, loss: float
+) -> dict[str, Any]:
+    """The content of ``metrics.json``: as :func:`dlcli.evaluation.classification.metrics` has it for the words, and
+    ``sentences``, their number; ``sentence_accuracy``, the proportion with every tag right; ``unknown_words``, the
+    proportion that was not known to the network, and ``unknown_accuracy``, the accuracy on those, where there are.
+
+    Args:
+        tags: of all words, one sentence after another, int32 ``[n]``.
+        probabilities: ``[n, k]``.
+        lengths: of the sentences.
+        is_known: whether each word is known ``[n]``.
+        loss: the mean loss over the words.
+    """
+    result = classification.metrics(tags, probabilities, classes, loss)
+    is_right = probabilities.argmax(axis=1) == tags
+    ends = np.cumsum(lengths)
+    result["sentences"] = len(lengths)
+    result["sentence_accuracy"] = float(
+        np.mean([is_right[end - length : end].all() for end, length in zip(ends, lengths, strict=True)])
+    )
+    result["unknown_words"] = float(np.mean(~is_known))
+    if not is_known.all():
+        result["unknown_accuracy"] = float(np.mean(is_right[~is_known]))
+    return result
+
+
+def predictions(
+    names: Sequence[str],
+    words: Sequence[Sequence[str]],
+    tags: Array,
+    probabilities: Array,
+    classes: Sequence[str],
+    *,
+    is_known: Array,
+) -> list[dict[str, Any]]:
+    """The rows of ``predictions.csv``: a row for each word, with its sentence and place in it."""
+    rows = []
+    at = 0
+    for name, sentence in zip(names, words, strict=True):
+        for position, word in enumerate(sentence, start=1):
+            best = int(probabilities[at].argmax())
+            rows.append(
+                {
+                    "file": name,
+                    "word": position,
+                    "text": word,
+                    "label": classes[tags[at]],
+                    "predicted": classes[best],
+                    "confidence": float(f"{probabilities[at, best]:.6g}"),
+                    "correct": best == int(tags[at]),
+                    "known": bool(is_known[at]),
+                }
+            )
+            at += 1
+    return rows

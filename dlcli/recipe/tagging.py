@@ -1,0 +1,75 @@
+"""The recipe of ``task: tagging``: a class for each word of a sentence."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from annotated_types import Le
+from pydantic import Field
+
+from dlcli.recipe.fields import Count, LocalPath, RunName, Section
+from dlcli.recipe.sequence_model import StepModel, rules_of_steps
+from dlcli.recipe.text_data import TextSource
+from dlcli.recipe.train import SmoothTrain, rules_of_metrics
+
+
+class TaggedFiles(TextSource):
+    """The keys of files of sentences."""
+
+    path: LocalPath
+    """The file of the training sentences, relative to the recipe's folder."""
+    validation_path: LocalPath | None = None
+    """A file for validation. Default: the split is drawn."""
+    test_path: LocalPath | None = None
+    """A file for the test. Default: the split is drawn."""
+
+
+class Conllu(TaggedFiles):
+    """The CoNLL-U format of Universal Dependencies."""
+
+    kind: Literal["conllu"]
+    """Source of the samples."""
+    column: Literal["upos", "xpos", "deprel"] = "upos"
+    """What the tag is: the universal or the language's own part of speech, or the relation to the head."""
+
+
+class Columns(TaggedFiles):
+    """A word and its tag on each line, the first and the last of its columns; an empty line after each sentence."""
+
+    kind: Literal["columns"]
+    """Source of the samples."""
+
+
+class Words(Section):
+    """How words become numbers; which there are is learned of the training split."""
+
+    lowercase: bool = False
+    """Whether capital letters count as small ones."""
+    max_vocabulary: Annotated[int, Field(ge=1), Le(10**6)] = 20_000
+    """Words that are known at most, the most frequent ones; the others are all one unknown word."""
+    min_count: Count = 2
+    """How often a word must come in the training split to be known."""
+    max_length: Count = 400
+    """Words of a sentence that are used; the rest is cut off, and has no tags."""
+    embedding: Count = 64
+    """Numbers that stand for a word inside the network, learned with it."""
+
+
+class Tagging(Section):
+    """One label for each word."""
+
+    task: Literal["tagging"]
+    """What is learned."""
+    name: RunName | None = None
+    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    data: Annotated[Conllu | Columns, Field(discriminator="kind")]
+    """Where the samples come from."""
+    text: Words = Words()
+    """How words become numbers."""
+    model: StepModel
+    """The network."""
+    train: SmoothTrain = SmoothTrain()
+    """How it is trained."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_steps(self.model)
+        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)

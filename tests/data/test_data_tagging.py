@@ -1,0 +1,152 @@
+"""Sentences with tags, in CoNLL-U and in columns; and what is wrong with them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlcli.data.sequences import SequenceDataset
+from dlcli.data.tagging import read_columns, read_conllu, read_words
+from dlcli.data.vocabulary import encode_words, fit_words
+from dlcli.errors import InputError
+
+COMMON: dict[str, Any] = {"validation": 0.0, "test": 0.0, "split_seed": 0, "limit": None, "allow_leakage": False}
+
+
+def word(number: str, form: str, upos: str, xpos: str = "x") -> str:
+    return "\t".join([number, form, "_", upos, xpos, "_", "0", "root", "_", "_"])
+
+
+CONLLU = "\n".join(
+    [
+        *(
+            "# text = I can't go",
+            word("1", "I", "PRON", "PRP"),
+            word("2-3", "can't", "_"),
+            word("2", "ca", "AUX", "MD"),
+        ),
+        *(word("3", "n't", "PART", "RB"), word("3.1", "empty", "VERB"), word("4", "go", "VERB", "VB"), ""),
+        *(word("1", "Stop", "VERB", "VB"), "", ""),
+    ]
+)
+COLUMNS = "I\tPRON\nca\tAUX\nn't\tPART\ngo\tVERB\n\n\nStop x y VERB\r\n"
+
+
+def from_conllu(path: Path, **options: Any) -> SequenceDataset:
+    known = {"validation_path": None, "test_path": None, "column": "upos", "encoding": "utf-8"}
+    return read_conllu(path=path, **{**known, **COMMON, **options})
+
+
+def from_columns(path: Path, **options: Any) -> SequenceDataset:
+    known = {"validation_path": None, "test_path": None, "encoding": "utf-8"}
+    return read_columns(path=path, **{**known, **COMMON, **options})
+
+
+def sentences(dataset: SequenceDataset, split: str = "train") -> list[list[tuple[str, str]]]:
+    samples = dataset.splits[split]
+    assert samples.words is not None
+    assert samples.tags is not None
+    return [
+        [(form, dataset.classes[tag]) for form, tag in zip(words, samples.tags[i], strict=True)]
+        for i, words in enumerate(samples.words)
+    ]
+
+
+def fault(read: Callable[..., Any], path: Path, **options: Any) -> list[str]:
+    with pytest.raises(InputError) as error:
+        read(path, **options)
+    return str(error.value).replace(f"{path.parent}/", "").splitlines()
+
+
+def test_both_formats_give_the_same_sentences(tmp_path: Path) -> None:
+    (tmp_path / "a.conllu").write_text(CONLLU)
+    (tmp_path / "a.txt").write_text(COLUMNS)
+    expected = [[("I", "PRON"), ("ca", "AUX"), ("n't", "PART"), ("go", "VERB")], [("Stop", "VERB")]]
+    datasets = [from_conllu(tmp_path / "a.conllu"), from_columns(tmp_path / "a.txt")]
+    for dataset in datasets:
+        assert sentences(dataset) == expected
+        assert [row["label"] for row in dataset.split_rows()] == ["PRON AUX PART VERB", "VERB"]
+    assert datasets[0].splits["train"].names == ("a.conllu:2", "a.conllu:9")
+    assert datasets[1].splits["train"].names == ("a.txt:1", "a.txt:7")
+    assert datasets[0].fingerprint() != from_conllu(tmp_path / "a.conllu", column="xpos").fingerprint()
+    assert sentences(from_conllu(tmp_path / "a.conllu", column="xpos"))[0][1] == ("ca", "MD")
+
+
+def test_a_tag_that_train_lacks_is_named_and_counts(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a\tX\nb\tY\n")
+    (tmp_path / "b.txt").write_text("c\tZ\n")
+    dataset = from_columns(tmp_path / "a.txt", test_path=tmp_path / "b.txt", test=None)
+    assert dataset.classes == ("X", "Y", "Z")
+    assert dataset.warnings == ("train has no 'Z', which cannot be learned.",)
+    trained = from_columns(tmp_path / "a.txt", classes=("Y", "X"))
+    assert trained.classes == ("Y", "X")
+    assert fault(from_columns, tmp_path / "b.txt", classes=("Y", "X"))[0].startswith(
+        "b.txt: every class of the data must be in the trained model too, which lacks 'Z'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1\tI\tPRON\n", ["a.conllu:1: a word must have 10 columns, separated by tabs. Received 3."]),
+        (word("one", "I", "PRON") + "\n", ["a.conllu:1: the first column must be the word's number. Received 'one'."]),
+        ("# nothing\n\n", ["a.conllu: there must be sentences to train on. Received none."]),
+        (word("1", "I", "PRON"), ["a.conllu: there must be at least two tags to tell apart. Received 'PRON'."]),
+    ],
+)
+def test_faults_of_conllu(tmp_path: Path, text: str, expected: list[str]) -> None:
+    (tmp_path / "a.conllu").write_text(text)
+    assert fault(from_conllu, tmp_path / "a.conllu") == expected
+
+
+def test_faults_of_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a X\nalone\n\tX\nb\t\n")
+    assert fault(from_columns, tmp_path / "a.txt") == [
+        "a.txt:2: a line must have a word and a tag. Received 'alone'.",
+        "a.txt:3: neither word nor tag may be empty.",
+        "a.txt:4: neither word nor tag may be empty.",
+    ]
+    assert fault(from_columns, tmp_path / "none.txt") == [
+        "none.txt: no such file. Give the file that holds the sentences."
+    ]
+
+
+def test_sentences_to_tag(tmp_path: Path) -> None:
+    (tmp_path / "a.conllu").write_text(CONLLU)
+    (tmp_path / "a.txt").write_text("I go\n\n Stop  now\n")
+    assert read_words(tmp_path / "a.conllu", encoding="utf-8")[1] == [("I", "ca", "n't", "go"), ("Stop",)]
+    assert read_words(tmp_path / "a.txt", encoding="utf-8")[1] == [("I", "go"), (), ("Stop", "now")]
+
+
+def test_words_are_known_as_they_stand_or_in_small_letters() -> None:
+    text = [("The", "cat"), ("the", "Écu"), ("the", "[UNK]")]
+    plain = fit_words(text, lower=False, max_vocabulary=9, min_count=1)
+    assert plain.tokens == ("the", "The", "cat", "Écu")
+    small = fit_words(text, lower=True, max_vocabulary=9, min_count=1)
+    assert small.tokens == ("the", "cat", "écu")
+    found = encode_words([("THE", "Cat", "ÉCU", "dog"), ()], small, max_length=9)
+    assert [found[i].tolist() for i in range(2)] == [[2, 3, 4, 1], [1]]
+    assert encode_words([("the", "cat")], small, max_length=1)[0].tolist() == [2]
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_the_saved_model_finds_the_same_words(lower: bool) -> None:
+    import keras
+    import tensorflow as tf
+
+    from dlcli.models.text_front import word_ids
+
+    text = [("The", "cat"), ("the", "Écu", "!"), ("the", "cat", "!", "Écu")]
+    vocabulary = fit_words(text, lower=lower, max_vocabulary=9, min_count=1)
+    inputs = keras.Input((None,), dtype="string")
+    ids = word_ids(inputs, forms=vocabulary.forms, token_of_form=vocabulary.token_of_form, max_length=3)
+    sentences = [("THE", "cat", "Écu", "cut"), ("écu",), ()]
+    batch = tf.constant([[*sentence, *[""] * (4 - len(sentence))] for sentence in sentences])
+    found = np.asarray(keras.Model(inputs, ids)(batch))
+    expected = encode_words(sentences, vocabulary, max_length=3)
+    for i, row in enumerate(found):
+        length = int(expected.lengths[i])
+        assert row[:length].tolist() == expected[i].tolist()
+        assert not row[length:].any()

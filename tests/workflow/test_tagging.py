@@ -1,0 +1,149 @@
+"""Tags of words from end to end."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+import tensorflow as tf
+from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+
+from dlcli.rundir import read_csv, read_json
+
+RECIPE = """\
+task: tagging
+data: {kind: columns, path: tagged.txt, test: 0.25, allow_leakage: true}
+text: {embedding: 8, lowercase: true}
+model: {kind: recurrent, cell: gru, units: 8, bidirectional: true, dropout: 0.1}
+train:
+  epochs: 4
+  batch_size: 16
+  gradient_accumulation: 2
+  label_smoothing: 0.02
+  optimizer: {kind: adam, learning_rate: 0.03}
+"""
+NOUNS, VERBS = ("cats", "dogs", "birds", "fish"), ("see", "hear", "like")
+
+
+def write_sentences(path: Path, num: int = 150) -> None:
+    """``dogs see cats``: "hear" is a verb but after "the", where it is a noun; now and then an unknown word."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for i in range(num):
+        for _ in range(rng.integers(1, 4)):
+            noun = str(rng.choice(NOUNS)) if rng.random() < 0.9 else f"n{i}"
+            lines += (
+                [("the", "DET"), (noun if rng.random() < 0.8 else "hear", "NOUN")]
+                if rng.random() < 0.5
+                else [(noun, "NOUN")]
+            )
+            lines.append((str(rng.choice(VERBS)), "VERB"))
+        lines.append(("", ""))
+    path.write_text("\n".join(f"{word}\t{tag}" if word else "" for word, tag in lines))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the run tagger."""
+    folder: Path = tmp_path_factory.mktemp("tagging")
+    write_sentences(folder / "tagged.txt")
+    (folder / "tagger.yaml").write_text(RECIPE)
+    processes.run("train", "tagger.yaml", folder=folder).expect(0)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def run(*arguments: object, folder: Path, status: int = 0) -> Any:
+    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
+
+
+def test_it_learns_and_padding_never_counts(made: Path) -> None:
+    path = made / "runs" / "tagger"
+    info = read_json(path / "run.json")
+    assert info["final"]["test_accuracy"] > 0.95
+    assert 0 < info["final"]["test_unknown_words"] < 0.2
+    assert info["final"]["test_sentence_accuracy"] > 0.7
+    rows = read_csv(path / "evaluation" / "test" / "predictions.csv")
+    assert np.mean([row["correct"] == "True" for row in rows]) == pytest.approx(info["final"]["test_accuracy"])
+    unknown = [row for row in rows if row["known"] == "False"]
+    assert all(row["text"].startswith("n") for row in unknown)
+    assert len(unknown) / len(rows) == pytest.approx(info["final"]["test_unknown_words"])
+    metrics = read_csv(path / "metrics.csv")[-1]
+    # the mean over the words, computed in training by padded batches of other sizes
+    model = keras.saving.load_model(path / "model.keras", safe_mode=True)
+    assert model.output.shape[1:] == (None, 3)
+    assert float(metrics["val_accuracy"]) > 0.9
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path) -> None:
+    kill = processes.KillAtCheckpoint(2)
+    processes.run("train", "tagger.yaml", "--name", "killed", folder=folder, prepare=kill)
+    run("train", "--resume", "killed", folder=folder)
+    mine, theirs = (outcome(folder / "runs" / name) for name in ("killed", "tagger"))
+    for one in (mine, theirs):
+        del one["config"], one["config.yaml"]
+    assert_same(theirs, mine)
+
+
+def test_validation_is_the_mean_over_the_words(folder: Path) -> None:
+    """One batch of all, batches of one size, and sentences one by one have one accuracy and loss."""
+    found = []
+    for size in (16, 1, 500):
+        name = f"b{size}"
+        options = ("-s", f"train.batch_size={size}", "-s", "train.epochs=1", "-s", "train.gradient_accumulation=1")
+        rate = ("-s", "train.optimizer.learning_rate=1e-30", "--name", name)  # the first weights
+        run("train", "tagger.yaml", *options, *rate, folder=folder)
+        row = read_csv(folder / "runs" / name / "metrics.csv")[0]
+        found.append((float(row["val_loss"]), float(row["val_accuracy"])))
+    np.testing.assert_allclose(found[1:], found[:1] * 2, rtol=1e-5)
+
+
+def test_sentences_are_tagged_from_files_and_the_command_line(folder: Path) -> None:
+    (folder / "new.txt").write_text("the dogs see\n\nCATS like the hear\n")
+    options = ("--text", "birds hear", "--output", "all.csv", "--json")
+    result = json.loads(run("predict", "tagger", "new.txt", *options, folder=folder).stdout)["predictions"]
+    assert [row["tags"] for row in result] == [
+        *(["NOUN", "VERB"], ["DET", "NOUN", "VERB"], [], ["NOUN", "VERB", "DET", "NOUN"])
+    ]
+    rows = read_csv(folder / "all.csv")
+    assert [row["text"] for row in rows] == ["birds", "hear", "the", "dogs", "see", "CATS", "like", "the", "hear"]
+    shown = run("predict", "tagger", "new.txt", folder=folder).stdout.splitlines()
+    assert shown == ["the/DET dogs/NOUN see/VERB", "", "CATS/NOUN like/VERB the/DET hear/NOUN"]
+    other = json.loads(run("evaluate", "tagger", "--data", "tagged.txt", "--json", folder=folder).stdout)
+    assert other["sentences"] == 150
+    assert other["split"] == "tagged-all"
+
+
+def test_long_sentences_are_cut(folder: Path) -> None:
+    run("train", "tagger.yaml", "-s", "text.max_length=2", "-s", "train.epochs=1", "--name", "cut", folder=folder)
+    rows = read_csv(folder / "runs" / "cut" / "evaluation" / "test" / "predictions.csv")
+    assert {row["word"] for row in rows} == {"1", "2"}
+    model = keras.saving.load_model(folder / "runs" / "cut" / "model.keras", safe_mode=True)
+    assert model(tf.constant([["a", "b", "c", "d"]])).shape == (1, 3, 3)  # and one step of padding
+    result = json.loads(run("predict", "cut", "--text", "the dogs see", "--json", folder=folder).stdout)
+    assert len(result["predictions"][0]["tags"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "tagger.yaml", "-s", "model.pooling=max"), "model.pooling: is for tasks with one answer a sequence"),
+        (("train", "tagger.yaml", "-s", "train.class_weights=balanced"), "train.class_weights: this key is for task: "),
+        (("train", "tagger.yaml", "-s", "text.min_count=10000"), "there must be at least two known words to tell "),
+        (("train", "tagger.yaml", "-s", "data.path=none"), "data.path: no such file or folder"),
+        (("predict", "tagger", "--text", "  "), "nothing to predict: there is no word in what was named."),
+        (("evaluate", "tagger", "--data", "tagger.yaml", "--split", "train"), ""),
+    ],
+)
+def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = run(*arguments, folder=folder, status=2 if message else 0)
+    assert message in done.stderr
