@@ -15,6 +15,7 @@ from dlcli.recipe.override import Override, apply_overrides
 from dlcli.recipe.sequence_classification import SequenceClassification
 from dlcli.recipe.sequence_regression import SequenceRegression
 from dlcli.recipe.source import Tree, decode, read_bytes, read_yaml
+from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.recipe.tagging import Tagging
 from dlcli.recipe.text_classification import TextClassification
 
@@ -24,7 +25,7 @@ ImageRecipe = Classification | Localisation
 """A recipe of a task that has pictures (signals, volumes)."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task that has sequences."""
-Recipe = ImageRecipe | SequenceRecipe
+Recipe = ImageRecipe | SequenceRecipe | StepPrediction
 """A recipe of any task."""
 
 TASKS: Mapping[str, type[Recipe]] = {
@@ -34,6 +35,7 @@ TASKS: Mapping[str, type[Recipe]] = {
     "sequence_classification": SequenceClassification,
     "sequence_regression": SequenceRegression,
     "tagging": Tagging,
+    "step_prediction": StepPrediction,
 }
 """The schema of each task."""
 

@@ -91,10 +91,36 @@ class Transformer(Section):
             yield "heads", f"must divide units, {self.units}. Received {self.heads}."
 
 
+class Ntm(Section):
+    """Neural Turing Machine (Graves et al. 2014): a controller with a memory that it reads and writes by attention."""
+
+    kind: Literal["ntm"]
+    """Family of networks."""
+    controller: Literal["lstm", "dense"] = "lstm"
+    """A recurrent controller, or one that sees only the step and what was read last."""
+    units: Count = 100
+    """Of the controller."""
+    memory: tuple[Annotated[int, Ge(2), Le(10_000)], Annotated[int, Ge(1), Le(1_000)]] = (128, 20)
+    """Rows of the memory, and numbers in each."""
+    read_heads: Annotated[int, Ge(1), Le(16)] = 1
+    """Heads that read."""
+    write_heads: Annotated[int, Ge(1), Le(16)] = 1
+    """Heads that write."""
+    shift: Annotated[int, Ge(1), Le(8)] = 1
+    """Rows that an address can be moved by in one step, forward and backward."""
+    dropout: Proportion = 0.0
+    """Proportion set to 0 in training before the answer."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if 2 * self.shift + 1 > self.memory[0]:
+            yield "shift", f"must leave each shift its own row, of which there are {self.memory[0]}"
+
+
 StepModel = Annotated[Recurrent | Convolutional | Transformer, Field(discriminator="kind")]
+AnyStepModel = Annotated[Recurrent | Convolutional | Transformer | Ntm, Field(discriminator="kind")]
 
 
-def rules_of_steps(model: StepModel) -> Iterator[tuple[str, str]]:
+def rules_of_steps(model: AnyStepModel) -> Iterator[tuple[str, str]]:
     """What does not go with an answer for each step."""
-    if model.pooling is not None:
+    if not isinstance(model, Ntm) and model.pooling is not None:
         yield "model.pooling", "is for tasks with one answer a sequence; here each step has its own; remove it"

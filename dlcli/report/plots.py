@@ -376,6 +376,28 @@ def localisation_curves(curves: Mapping[str, Sequence[Sequence[float]]]) -> byte
         return png(figure)
 
 
+def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], answers: npt.NDArray[Any] | None = None) -> bytes:
+    """The first sequence of a batch; time goes to the right.
+
+    Args:
+        inputs: ``[n, steps, features]``.
+        bits: that are to be given ``[n, steps, bits]``.
+        answers: the probabilities that a network gave, where they are known.
+    """
+    parts = [("input", inputs[0]), ("bits to give", bits[0])]
+    parts += [] if answers is None else [("answer", answers[0])]
+    with style():
+        figure = new_figure(max(3.2, 0.16 * len(inputs[0]) + 1.2), 1.6 * len(parts))
+        figure.set_layout_engine("constrained")
+        for number, (title, values) in enumerate(parts, start=1):
+            axes = figure.add_subplot(len(parts), 1, number)
+            axes.imshow(values.T, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+            axes.set_title(title, fontsize=9)
+            axes.set_xticks([])
+            axes.set_yticks([])
+        return png(figure)
+
+
 def predicted_numbers(true: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> bytes:
     """Predicted numbers over the true ones ``[n]``, and the line on which both are the same."""
     with style():

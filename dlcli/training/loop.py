@@ -26,7 +26,7 @@ from dlcli.training.objective import Objective
 from dlcli.training.schedule import Rate
 from dlcli.training.step import Adversary, Clipping, Data, EvaluationStep, TrainStep
 
-FALLING = ("loss", "mse", "mae")  # how the names of metrics end that are the better the lower
+FALLING = ("loss", "mse", "mae", "bits_wrong")  # how the names of metrics end that are the better the lower
 CALL_SECONDS = 0.5  # a compiled call takes about this long: the bar moves, and a signal is heeded within it
 
 

@@ -277,3 +277,32 @@ def tagging(*, label_smoothing: float) -> Objective:
         return batch["weight"][:, None] * batch["y"]["mask"]
 
     return Objective(loss=loss, metrics={"accuracy": accuracy}, weight=weight)
+
+
+def bits() -> Objective:
+    """Cross-entropy in nats a bit of logits for each bit and step, float32 ``[b, t, bits]``.
+
+    Labels are ``y["bits"]`` float32 ``[b, t, bits]`` of 0 and 1, with ``y["asked"]`` float32 ``[b, t]``: 0 where a step
+    has none. ``bits_wrong`` is their number in a sequence, ``exact`` whether there are none.
+    """
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        labels = batch["y"]["bits"]
+        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits), axis=-1)
+
+    def bits_wrong(logits: Tensor, batch: Batch) -> Tensor:
+        wrong = tf.cast(tf.not_equal(logits > 0, batch["y"]["bits"] > 0.5), tf.float32)
+        return tf.reduce_sum(wrong * batch["y"]["asked"][..., None], axis=[1, 2])
+
+    def exact(logits: Tensor, batch: Batch) -> Tensor:
+        return tf.cast(tf.equal(bits_wrong(logits, batch), 0.0), tf.float32)
+
+    def of_samples(batch: Batch) -> Tensor:
+        return batch["weight"]
+
+    return Objective(
+        loss=loss,
+        metrics={"bits_wrong": bits_wrong, "exact": exact},
+        weight=lambda batch: batch["weight"][:, None] * batch["y"]["asked"],
+        metric_weights={"bits_wrong": of_samples, "exact": of_samples},
+    )

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from dlcli.errors import InputError
 from dlcli.recipe.load import ImageRecipe, load
+from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
-from dlcli.workflow import image_evaluation, sequence_evaluation
+from dlcli.workflow import image_evaluation, made_job, sequence_evaluation
 from dlcli.workflow.talk import Talk
 
 
@@ -24,4 +26,9 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
     recipe = load(run.config).recipe
     if isinstance(recipe, ImageRecipe):
         return image_evaluation.evaluate(run, split=split, data=data, talk=talk)
+    if isinstance(recipe, StepPrediction):
+        if data is not None or split not in (None, "test"):
+            must = "its samples are made: the test alone is measured, without --split or --data."
+            raise InputError(f"{run.path}: {must}")
+        return made_job.evaluate(run, recipe, talk=talk)
     return sequence_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)

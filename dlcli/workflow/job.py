@@ -87,6 +87,11 @@ class Job(ABC):
 
     # What it says and writes ------------------------------------------------------------------------------------------
 
+    @property
+    def custom_layers(self) -> list[str]:
+        """Layers of ours that the saved model needs."""
+        return []
+
     @abstractmethod
     def data_line(self) -> str:
         """What the samples are: ``10 classes; samples of 28x28x1``."""

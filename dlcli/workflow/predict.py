@@ -6,6 +6,7 @@ from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import ImageRecipe, load
+from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
 from dlcli.workflow import image_prediction, sequence_prediction
 from dlcli.workflow.talk import Talk
@@ -50,6 +51,8 @@ def predict(
         if texts:
             raise InputError(f"--text: {run.path} takes pictures or arrays: its task is {recipe.task}.")
         return image_prediction.predict(run, recipe, paths, top=top, output=output, draw=draw, talk=talk)
+    if isinstance(recipe, StepPrediction):
+        raise InputError(f"{run.path}: its samples are made, task: {recipe.task}; measure it with dlcli evaluate.")
     if draw is not None:
         raise InputError(f"--draw: {run.path} gives no boxes: its task is not localisation.")
     return sequence_prediction.predict(run, recipe, paths, texts=texts, top=top, output=output, talk=talk)

@@ -1,7 +1,8 @@
 """Which training job a recipe asks for."""
 
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
-from dlcli.workflow import image_job, sequence_job
+from dlcli.recipe.step_prediction import StepPrediction
+from dlcli.workflow import image_job, made_job, sequence_job
 from dlcli.workflow.job import Job
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
@@ -18,4 +19,6 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
     """
     if isinstance(loaded.recipe, ImageRecipe):
         return image_job.prepare(loaded, device, talk, is_new=is_new)
+    if isinstance(loaded.recipe, StepPrediction):
+        return made_job.prepare(loaded, loaded.recipe, device, talk)
     return sequence_job.prepare(loaded, loaded.recipe, device, talk)

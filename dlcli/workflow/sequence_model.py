@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.vocabulary import Vocabulary
-from dlcli.models import convolutional, heads, recurrent, text_front, transformer, value_front
+from dlcli.models import convolutional, heads, ntm, recurrent, text_front, transformer, value_front
 from dlcli.models.pooling import Pooling, pooled
-from dlcli.recipe.sequence_model import Convolutional, Recurrent, StepModel, Transformer
+from dlcli.recipe.sequence_model import AnyStepModel, Convolutional, Ntm, Recurrent, StepModel, Transformer
 from dlcli.recipe.tagging import Words
 from dlcli.recipe.text_data import Tokens
 
@@ -74,6 +74,20 @@ def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, nu
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
 
+def build_step_predictor(section: AnyStepModel, *, num_features: int, num_bits: int) -> SequenceNetwork:
+    """The network that gives bits at each step, of numbers that are taken as they are."""
+    scale = Scale(np.zeros(num_features), np.ones(num_features))
+    values = keras.Input(shape=(None, num_features), dtype="float32", name="values")
+    x, mask = value_front.standardised(values, mean=scale.mean, variance=scale.variance)
+    x = steps_of(section, x, mask)
+    if section.dropout > 0:
+        x = keras.layers.Dropout(section.dropout, name="head_dropout")(x)
+    logits = keras.layers.Dense(num_bits, dtype="float32", name="logits")(x)
+    probabilities = keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
+    model = keras.Model(values, probabilities, name=section.kind)
+    return SequenceNetwork(model, keras.Model(values, logits, name=f"{section.kind}_logits"))
+
+
 def build_series_classifier(section: StepModel, scale: Scale, *, num_classes: int) -> SequenceNetwork:
     """The network that gives each sequence of numbers a class."""
     values, vector = _series(section, scale)
@@ -105,7 +119,7 @@ def _vector(section: StepModel, x: Any, mask: Any) -> Any:
     return heads.dense_layers(vector, dense=(), dropout=section.dropout)
 
 
-def steps_of(section: StepModel, x: Any, mask: Any) -> Any:
+def steps_of(section: AnyStepModel, x: Any, mask: Any) -> Any:
     """An output for each step: ``[batch, steps, features]`` -> ``[batch, steps, units]``."""
     match section:
         case Recurrent():
@@ -122,6 +136,17 @@ def steps_of(section: StepModel, x: Any, mask: Any) -> Any:
                 layer_norm=section.layer_norm,
                 dropout=section.dropout,
             )
+        case Ntm():
+            return ntm.steps(
+                x,
+                mask,
+                controller=section.controller,
+                units=section.units,
+                memory=section.memory,
+                read_heads=section.read_heads,
+                write_heads=section.write_heads,
+                shift=section.shift,
+            )
         case Transformer():
             return transformer.steps(
                 x,
@@ -135,8 +160,10 @@ def steps_of(section: StepModel, x: Any, mask: Any) -> Any:
             )
 
 
-def slow_on_gpu(section: StepModel) -> str | None:
+def slow_on_gpu(section: AnyStepModel) -> str | None:
     """Why recurrent layers do not get cuDNN's kernel on a GPU, in words; None where they do, or there are none."""
+    if isinstance(section, Ntm):
+        return "the Neural Turing Machine has no cuDNN kernel"
     if not isinstance(section, Recurrent):
         return None
     if section.cell == "simple":

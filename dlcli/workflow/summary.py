@@ -10,6 +10,7 @@ import numpy as np
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
 from dlcli.recipe.model import Convnet, ImageClassifier, Mlp
+from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.report.layers import (
     COLUMNS,
     LayerTable,
@@ -22,12 +23,13 @@ from dlcli.report.layers import (
     training_memory,
 )
 from dlcli.rundir import RunDir
-from dlcli.workflow import sequence_job
+from dlcli.workflow import made_job, sequence_job
 from dlcli.workflow.data import open_dataset
 from dlcli.workflow.image_job import set_depth
 from dlcli.workflow.job import training_memory_of
 from dlcli.workflow.load import load_keras_file, with_architecture, with_run_files
 from dlcli.workflow.model import Standardization, build_for
+from dlcli.workflow.prepare import prepare
 from dlcli.workflow.sequence_model import slow_on_gpu
 from dlcli.workflow.start import Device, without_weights
 from dlcli.workflow.talk import Talk
@@ -83,10 +85,10 @@ def of_recipe(
     Raises:
         InputError: the data cannot be used, or the network does not suit them.
     """
-    if isinstance(loaded.recipe, SequenceRecipe):
+    if isinstance(loaded.recipe, SequenceRecipe | StepPrediction):
         if shape is not None:
             raise InputError(f"--input: is for pictures, signals and volumes; the task is {loaded.recipe.task}.")
-        job = sequence_job.prepare(loaded, loaded.recipe, Device("cpu", "CPU"), talk)
+        job = prepare(loaded, Device("cpu", "CPU"), talk)
         return _of_sequences(str(loaded.path), loaded.recipe, job.table(), job.train_data.num_samples, batch_size)
     loaded = with_run_files(loaded, runs)
     num_samples = None
@@ -106,6 +108,9 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
     """
     data = run.read_info().get("data", {})
     recipe = load(run.config).recipe
+    if isinstance(recipe, StepPrediction):
+        table = made_job.table_of_run(recipe)
+        return _of_sequences(str(run.path), recipe, table, recipe.data.num_samples, batch_size)
     if isinstance(recipe, SequenceRecipe):
         try:
             table = sequence_job.table_of_run(recipe, data)
@@ -160,7 +165,7 @@ def _of_config(
 
 
 def _of_sequences(
-    source: str, recipe: SequenceRecipe, table: LayerTable, num_samples: int, batch_size: int | None
+    source: str, recipe: SequenceRecipe | StepPrediction, table: LayerTable, num_samples: int, batch_size: int | None
 ) -> Summary:
     memory, batch_size = training_memory_of(table, recipe.train, num_samples, batch_size=batch_size)
     slow = slow_on_gpu(recipe.model)

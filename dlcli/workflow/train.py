@@ -90,7 +90,8 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
         check_base(run)
     job = prepare(loaded if is_new else with_architecture(loaded, run), device, talk, is_new=is_new)
     check_same_data(run, job.dataset)
-    run.read_classes()
+    if "classes" in info["data"]:
+        run.read_classes()
     run.remove_leftovers()
     run.update_info(status="running", resumed=[*info.get("resumed", []), {"time": now(), "command": command()}])
     return _train_and_finish(run, job)
@@ -116,7 +117,8 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     _check_same_recipe(run, info, loaded, but_for=longer.key)
     job = prepare(with_architecture(loaded, run), device, talk, is_new=False)
     check_same_data(run, job.dataset)
-    run.read_classes()
+    if "classes" in info["data"]:
+        run.read_classes()
     config = resolved(loaded.recipe)
     run.remove_leftovers()
     replace_file(run.config, to_yaml(config))
@@ -179,7 +181,7 @@ def _write_beginning(run: RunDir, job: Job) -> None:
             },
             "base": job.base(),
             "parameters": job.model.count_params(),
-            "custom_layers": [],
+            "custom_layers": job.custom_layers,
             "config": config,
             "best": None,
             "final": None,

@@ -116,6 +116,7 @@ METRICS = {
     "text_classification": ("loss", "accuracy"),
     "sequence_classification": ("loss", "accuracy"),
     "tagging": ("loss", "accuracy"),
+    "step_prediction": ("loss", "bits_wrong", "exact"),
     "sequence_regression": ("loss", "mse", "mae"),
 }
 
@@ -176,8 +177,13 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             section[key] = "val_loss"
     if model["kind"] == "transformer":
         model["heads"] = 1
-    if values["task"] == "tagging":
+    if values["task"] in ("tagging", "step_prediction"):
         model.pop("pooling", None)
+    if model["kind"] == "ntm":
+        model["shift"], model["memory"] = 1, (8, 4)
+    if values["task"] == "step_prediction":
+        for key in ("lengths", "repeats"):
+            data.pop(key, None)
     if train.get("batch_size") == 1:
         augment.pop("mixup", None)
         augment.pop("cutmix", None)

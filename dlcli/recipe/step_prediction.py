@@ -1,0 +1,79 @@
+"""The recipe of ``task: step_prediction``: bits at every step, for problems that are made for the purpose."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le
+from pydantic import Field
+
+from dlcli.recipe.fields import Count, RunName, Section, Seed
+from dlcli.recipe.sequence_model import AnyStepModel, rules_of_steps
+from dlcli.recipe.train import CommonTrain, rules_of_metrics
+
+Length = Annotated[int, Ge(1), Le(1000)]
+
+
+class MadeSteps(Section):
+    """The keys of problems that are made anew in each epoch, by its number and the seed. Nothing is read."""
+
+    lengths: tuple[Length, Length] = (1, 10)
+    """Least and most bit vectors of a sequence; each batch has one length, drawn evenly."""
+    bits: Annotated[int, Ge(1), Le(1000)] = 8
+    """Of a vector."""
+    num_samples: Annotated[int, Ge(1), Le(1_000_000)] = 32_000
+    """Sequences of an epoch, new ones in each."""
+    test_lengths: tuple[Length, ...] | None = None
+    """Lengths at which the test measures, 200 sequences each. Default: the most of training, and twice as many."""
+    seed: Seed = 0
+    """Of what is made."""
+
+    @property
+    def final_test_lengths(self) -> tuple[int, ...]:
+        """Its default filled in."""
+        return self.test_lengths or (self.lengths[1], 2 * self.lengths[1])
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.lengths[0] > self.lengths[1]:
+            yield "lengths", f"the first must be at most the second. Received {list(self.lengths)}."
+
+
+class Copy(MadeSteps):
+    """The copy task: random bit vectors, a mark, and then the same vectors (Graves et al. 2014, section 4.1)."""
+
+    kind: Literal["copy"]
+    """Source of the samples."""
+
+
+class RepeatCopy(MadeSteps):
+    """Random bit vectors, a number, and then the vectors as many times (Graves et al. 2014, section 4.2)."""
+
+    kind: Literal["repeat_copy"]
+    """Source of the samples."""
+    repeats: tuple[Annotated[int, Ge(1), Le(100)], Annotated[int, Ge(1), Le(100)]] = (1, 5)
+    """Least and most times; one number for each batch, drawn evenly."""
+    test_repeats: Count | None = None
+    """Times in the test. Default: the most of training."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.repeats[0] > self.repeats[1]:
+            yield "repeats", f"the first must be at most the second. Received {list(self.repeats)}."
+
+
+class StepPrediction(Section):
+    """Bits at each step that is asked for."""
+
+    task: Literal["step_prediction"]
+    """What is learned."""
+    name: RunName | None = None
+    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    data: Annotated[Copy | RepeatCopy, Field(discriminator="kind")]
+    """Where the samples come from."""
+    model: AnyStepModel
+    """The network."""
+    train: CommonTrain = CommonTrain()
+    """How it is trained."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_steps(self.model)
+        yield from rules_of_metrics(self.train, ("loss", "bits_wrong", "exact"), task=self.task)

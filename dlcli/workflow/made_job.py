@@ -1,0 +1,201 @@
+"""The training job of problems whose samples are made: bits at the steps that are asked for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.made_steps import NUM_VALIDATION, TRAIN, VALIDATION, CopyTask, Made, MadeBatches, MadeDataset
+from dlcli.errors import CheckFailed, InputError
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sequence_model import Ntm
+from dlcli.recipe.step_prediction import RepeatCopy, StepPrediction
+from dlcli.report import plots
+from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
+from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.training import objective
+from dlcli.training.objective import Objective
+from dlcli.workflow.job import OWN_DATA, Job, best_metric_of, check_memory, training_memory_of
+from dlcli.workflow.load import load_keras_file, model_file
+from dlcli.workflow.sequence_model import SequenceNetwork, build_step_predictor
+from dlcli.workflow.start import Device, set_precision, set_seed
+from dlcli.workflow.talk import Talk
+
+
+@dataclass(frozen=True)
+class MadeJob(Job):
+    """A problem whose samples are made, and a network that answers at each step."""
+
+    recipe: StepPrediction
+    dataset: MadeDataset
+    network: SequenceNetwork
+    train_data: MadeBatches
+    validation_data: MadeBatches
+
+    @property
+    def model(self) -> keras.Model:
+        return self.network.model
+
+    @property
+    def trained(self) -> keras.Model:
+        return self.network.trained
+
+    @property
+    def custom_layers(self) -> list[str]:
+        return ["NtmCell"] if isinstance(self.recipe.model, Ntm) else []
+
+    def table(self) -> LayerTable:
+        return layer_table(self.trained, steps=_longest(self.dataset))
+
+    def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
+        return objective.bits()
+
+    def overfit_data(self, num_batches: int) -> MadeBatches:
+        size = self.recipe.train.batch_size
+        return MadeBatches(self.dataset.task, part=VALIDATION, num_samples=num_batches * size, batch_size=size)
+
+    def data_line(self) -> str:
+        low, high = self.dataset.task.lengths
+        tests = ", ".join(str(length) for length, _ in self.dataset.test)
+        return (
+            f"{self.dataset.task.bits} bits at each of {low} to {high} steps, made anew in each epoch; test at {tests}"
+        )
+
+    def more_lines(self) -> list[str]:
+        return []
+
+    def model_lines(self) -> list[str]:
+        return [f"model: {self.recipe.model.kind}, {self.model.count_params():,} parameters"]
+
+    def data_info(self) -> dict[str, Any]:
+        return {"pictures": None, "steps": _longest(self.dataset)}
+
+    def write_beginning(self, run: RunDir) -> None:
+        x, bits, asked = self.train_data.make(0, 0)
+        replace_file(run.plots / "batch.png", plots.bit_sequences(x, bits * asked[..., None]))
+
+    def float32_model(self) -> keras.Model:
+        train = self.recipe.train
+        if train.precision == "float32":
+            return self.model
+        set_precision("float32")
+        model = _build(self.recipe, self.dataset.task).model
+        set_precision(train.precision)
+        model.set_weights(self.model.get_weights())
+        return model
+
+    def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        return _evaluate(run, model, self.dataset, talk=self.talk)
+
+
+def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, talk: Talk) -> MadeJob:
+    """Checks the recipe and builds the model.
+
+    Raises:
+        InputError: the network cannot be built, or is too large for this machine.
+    """
+    train, dataset = recipe.train, dataset_of(recipe)
+
+    def memory() -> TrainingMemory:
+        table = layer_table(_build(recipe, dataset.task).trained, steps=_longest(dataset))
+        return training_memory_of(table, train, recipe.data.num_samples)[0]
+
+    check_memory(loaded, memory)
+    set_seed(train.seed, deterministic=train.deterministic)
+    set_precision(train.precision)
+    size = train.batch_size
+    return MadeJob(
+        loaded=loaded,
+        recipe=recipe,
+        dataset=dataset,
+        network=_build(recipe, dataset.task),
+        train_data=MadeBatches(dataset.task, part=TRAIN, num_samples=recipe.data.num_samples, batch_size=size),
+        validation_data=MadeBatches(dataset.task, part=VALIDATION, num_samples=NUM_VALIDATION, batch_size=size),
+        best_metric=best_metric_of(train, has_validation=True),
+        device=device,
+        talk=talk,
+    )
+
+
+def dataset_of(recipe: StepPrediction) -> MadeDataset:
+    """What a recipe's samples are made of."""
+    data = recipe.data
+    repeats = data.repeats if isinstance(data, RepeatCopy) else None
+    times = 1
+    if isinstance(data, RepeatCopy):
+        times = data.test_repeats or data.repeats[1]
+    test = tuple((length, times) for length in data.final_test_lengths)
+    return MadeDataset(
+        task=CopyTask(lengths=data.lengths, bits=data.bits, repeats=repeats, seed=data.seed),
+        splits={"train": Made(data.num_samples), "validation": Made(NUM_VALIDATION), "test": Made(200 * len(test))},
+        test=test,
+    )
+
+
+def table_of_run(recipe: StepPrediction) -> LayerTable:
+    """The layers of a run's network."""
+    dataset = dataset_of(recipe)
+    return layer_table(_build(recipe, dataset.task).trained, steps=_longest(dataset))
+
+
+def evaluate(run: RunDir, recipe: StepPrediction, *, talk: Talk) -> dict[str, Any]:
+    """Measures a run's best model on the test, which is the same for every run of a recipe.
+
+    Raises:
+        InputError: there is no model yet, or it is damaged.
+    """
+    model = load_keras_file(model_file(run))
+    dataset = dataset_of(recipe)
+    wanted = (dataset.task.num_features, dataset.task.bits)
+    found = (model.inputs[0].shape[-1], model.output.shape[-1])
+    if found != wanted:
+        raise InputError(f"{run.model}: is not the model that this run saved: it must take {wanted[0]} features.")
+    metrics = _evaluate(run, model, dataset, talk=talk)
+    return {"run": str(run.path), "split": "test", "folder": str(run.evaluation("test")), **metrics}
+
+
+def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, talk: Talk) -> dict[str, Any]:
+    """Writes metrics.json, a row for each length in by_length.csv, and a picture of answers."""
+    folder = run.evaluation("test")
+    compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+    rows, shown = [], None
+    for done, (length, times) in enumerate(dataset.test, start=1):
+        x, bits, asked = dataset.test_part(length, times)
+        probabilities = compiled(tf.constant(x)).numpy()
+        if not np.isfinite(probabilities).all():
+            raise CheckFailed(f"the model's outputs are not finite at length {length}")
+        wrong = (((probabilities > 0.5) != (bits > 0.5)) * asked[..., None]).sum(axis=(1, 2))
+        rows.append(
+            {
+                "length": length,
+                "times": times,
+                "sequences": len(x),
+                "bits": int(asked[0].sum()) * bits.shape[-1],
+                "bits_wrong": float(wrong.mean()),
+                "exact": float((wrong == 0).mean()),
+            }
+        )
+        shown = x[:1], bits[:1] * asked[:1, :, None], probabilities[:1] * asked[:1, :, None]
+        talk.evaluating(done, len(dataset.test))
+    metrics: dict[str, Any] = {"samples": sum(row["sequences"] for row in rows)}
+    for name in ("bits_wrong", "exact"):
+        metrics[name] = float(np.mean([row[name] for row in rows]))
+        metrics |= {f"{name}_at_{row['length']}": row[name] for row in rows}
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_json(folder / "metrics.json", {"data": OWN_DATA, "evaluated": now(), **metrics})
+    replace_file(folder / "by_length.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    assert shown is not None
+    replace_file(folder / "answers.png", plots.bit_sequences(*shown))
+    return metrics
+
+
+def _longest(dataset: MadeDataset) -> int:
+    """Steps of the longest sequence in training."""
+    times = 1 if dataset.task.repeats is None else dataset.task.repeats[1]
+    return dataset.task.lengths[1] * (1 + times) + 1
+
+
+def _build(recipe: StepPrediction, task: CopyTask) -> SequenceNetwork:
+    return build_step_predictor(recipe.model, num_features=task.num_features, num_bits=task.bits)
