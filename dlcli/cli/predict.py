@@ -85,6 +85,9 @@ def predict(
         write_json(results)
         return
     predictions = results["predictions"]
+    if "step" in predictions[0]:
+        write_table(list(predictions[0]), [list(row.values()) for row in predictions])
+        return
     if "tags" in predictions[0]:
         for row in predictions:
             click.echo(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))

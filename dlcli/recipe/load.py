@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from dlcli.recipe.classification import Classification
 from dlcli.recipe.explain import explain
 from dlcli.recipe.faults import Fault, RecipeError
+from dlcli.recipe.forecasting import Forecasting
 from dlcli.recipe.localisation import Localisation
 from dlcli.recipe.override import Override, apply_overrides
 from dlcli.recipe.sequence_classification import SequenceClassification
@@ -25,7 +26,7 @@ ImageRecipe = Classification | Localisation
 """A recipe of a task that has pictures (signals, volumes)."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task that has sequences."""
-Recipe = ImageRecipe | SequenceRecipe | StepPrediction
+Recipe = ImageRecipe | SequenceRecipe | StepPrediction | Forecasting
 """A recipe of any task."""
 
 TASKS: Mapping[str, type[Recipe]] = {
@@ -36,6 +37,7 @@ TASKS: Mapping[str, type[Recipe]] = {
     "sequence_regression": SequenceRegression,
     "tagging": Tagging,
     "step_prediction": StepPrediction,
+    "forecasting": Forecasting,
 }
 """The schema of each task."""
 

@@ -398,6 +398,63 @@ def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], answers: npt
         return png(figure)
 
 
+def series(values: npt.NDArray[Any], ends: Mapping[str, int], name: str) -> bytes:
+    """A whole series ``[steps]``, and where its splits end."""
+    with style():
+        figure = new_figure(8.0, 2.8)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        start = 0
+        for (split, end), color in zip(ends.items(), (BLUE, GREEN, VERMILION), strict=False):
+            axes.plot(np.arange(start, end), values[start:end], color=color, linewidth=0.8, label=split)
+            start = end
+        axes.set_xlabel("step")
+        axes.set_ylabel(printable(name, 40))
+        axes.legend(frameon=False)
+        axes.grid(True)
+        return png(figure)
+
+
+def forecasts(
+    past: npt.NDArray[Any], true: npt.NDArray[Any], predicted: npt.NDArray[Any], titles: Sequence[str]
+) -> bytes:
+    """Some forecasts with what came before ``[n, history]``, what came ``[n, horizon]`` and what was forecast."""
+    history, horizon = past.shape[1], true.shape[1]
+    shown = min(history, max(4 * horizon, 24))
+    with style():
+        figure = new_figure(8.0, 1.9 * len(past))
+        figure.set_layout_engine("constrained")
+        for number, title in enumerate(titles):
+            axes = figure.add_subplot(len(past), 1, number + 1)
+            ahead = np.arange(1, horizon + 1)
+            axes.plot(np.arange(1 - shown, 1), past[number, -shown:], color=GREY, label="history")
+            axes.plot(ahead, true[number], color=BLUE, marker=".", label="true")
+            axes.plot(ahead, predicted[number], color=VERMILION, marker=".", label="forecast")
+            axes.set_title(f"after {printable(title, 40)}", fontsize=9)
+            axes.grid(True)
+            if number == 0:
+                axes.legend(frameon=False, ncols=3)
+        return png(figure)
+
+
+def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """The mean absolute error over the steps ahead, of the network and of the naive forecasts."""
+    with style():
+        figure = new_figure(5.0, 3.4)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        lines = {"mae": "network", "naive_mae": "last value", "seasonal_naive_mae": "one season before"}
+        for (key, label), color in zip(lines.items(), (BLUE, GREY, VERMILION), strict=True):
+            values = [math.nan if row[key] is None else row[key] for row in rows]
+            axes.plot([row["step"] for row in rows], values, color=color, marker=".", label=label)
+        axes.set_xlabel("steps ahead")
+        axes.set_ylabel("mean absolute error")
+        axes.set_ylim(bottom=0)
+        axes.grid(True)
+        axes.legend(frameon=False)
+        return png(figure)
+
+
 def predicted_numbers(true: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> bytes:
     """Predicted numbers over the true ones ``[n]``, and the line on which both are the same."""
     with style():

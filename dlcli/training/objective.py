@@ -306,3 +306,20 @@ def bits() -> Objective:
         weight=lambda batch: batch["weight"][:, None] * batch["y"]["asked"],
         metric_weights={"bits_wrong": of_samples, "exact": of_samples},
     )
+
+
+def forecast(*, variance: float) -> Objective:
+    """Squared error by a variance, of values for each step ahead, float32 ``[b, h]``, and ``mae``, the absolute one.
+
+    Labels are ``y["future"]`` float32 ``[b, h]``, with ``y["known"]``: 0 where a value is missing, which then does not
+    count.
+    """
+
+    def squared(outputs: Tensor, batch: Batch) -> Tensor:
+        return tf.square(outputs - batch["y"]["future"]) / variance
+
+    return Objective(
+        loss=squared,
+        metrics={"mae": lambda outputs, batch: tf.abs(outputs - batch["y"]["future"])},
+        weight=lambda batch: batch["weight"][:, None] * batch["y"]["known"],
+    )

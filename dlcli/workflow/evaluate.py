@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
+from dlcli.recipe.forecasting import Forecasting
 from dlcli.recipe.load import ImageRecipe, load
 from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
-from dlcli.workflow import image_evaluation, made_job, sequence_evaluation
+from dlcli.workflow import forecast_job, image_evaluation, made_job, sequence_evaluation
 from dlcli.workflow.talk import Talk
 
 
@@ -31,4 +32,6 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
             must = "its samples are made: the test alone is measured, without --split or --data."
             raise InputError(f"{run.path}: {must}")
         return made_job.evaluate(run, recipe, talk=talk)
+    if isinstance(recipe, Forecasting):
+        return forecast_job.evaluate(run, recipe, split=split, data=data, talk=talk)
     return sequence_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)

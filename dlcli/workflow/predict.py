@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
+from dlcli.recipe.forecasting import Forecasting
 from dlcli.recipe.load import ImageRecipe, load
 from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
-from dlcli.workflow import image_prediction, sequence_prediction
+from dlcli.workflow import forecast_job, image_prediction, sequence_prediction
 from dlcli.workflow.talk import Talk
 
 
@@ -53,6 +54,10 @@ def predict(
         return image_prediction.predict(run, recipe, paths, top=top, output=output, draw=draw, talk=talk)
     if isinstance(recipe, StepPrediction):
         raise InputError(f"{run.path}: its samples are made, task: {recipe.task}; measure it with dlcli evaluate.")
+    if isinstance(recipe, Forecasting):
+        if texts:
+            raise InputError(f"--text: {run.path} takes tables: its task is {recipe.task}.")
+        return forecast_job.predict(run, recipe, list(paths), output=output, talk=talk)
     if draw is not None:
         raise InputError(f"--draw: {run.path} gives no boxes: its task is not localisation.")
     return sequence_prediction.predict(run, recipe, paths, texts=texts, top=top, output=output, talk=talk)

@@ -1,8 +1,9 @@
 """Which training job a recipe asks for."""
 
+from dlcli.recipe.forecasting import Forecasting
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.step_prediction import StepPrediction
-from dlcli.workflow import image_job, made_job, sequence_job
+from dlcli.workflow import forecast_job, image_job, made_job, sequence_job
 from dlcli.workflow.job import Job
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
@@ -21,4 +22,6 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
         return image_job.prepare(loaded, device, talk, is_new=is_new)
     if isinstance(loaded.recipe, StepPrediction):
         return made_job.prepare(loaded, loaded.recipe, device, talk)
+    if isinstance(loaded.recipe, Forecasting):
+        return forecast_job.prepare(loaded, loaded.recipe, device, talk)
     return sequence_job.prepare(loaded, loaded.recipe, device, talk)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.vocabulary import Vocabulary
-from dlcli.models import convolutional, heads, ntm, recurrent, text_front, transformer, value_front
+from dlcli.models import convolutional, forecast, heads, ntm, recurrent, text_front, transformer, value_front
 from dlcli.models.pooling import Pooling, pooled
+from dlcli.recipe.forecasting import Window
 from dlcli.recipe.sequence_model import AnyStepModel, Convolutional, Ntm, Recurrent, StepModel, Transformer
 from dlcli.recipe.tagging import Words
 from dlcli.recipe.text_data import Tokens
@@ -100,6 +101,28 @@ def build_series_regressor(section: StepModel, scale: Scale) -> SequenceNetwork:
     values, vector = _series(section, scale)
     value = heads.regression(vector, mean=scale.target_mean, deviation=scale.target_variance**0.5)
     model = keras.Model(values, value, name=section.kind)
+    return SequenceNetwork(model, model)
+
+
+def build_forecaster(section: StepModel, scale: Scale, window: Window) -> SequenceNetwork:
+    """The network that forecasts the first feature, of a history of known length."""
+    values = keras.Input(shape=(window.history, len(scale.mean)), dtype="float32", name="values")
+    x, mask = value_front.standardised(values, mean=scale.mean, variance=scale.variance)
+    start = forecast.base(
+        values[..., 0],
+        horizon=window.horizon,
+        season=window.season,
+        difference=window.difference,
+        mean=float(scale.mean[0]),
+    )
+    answer = forecast.forecast(
+        _vector(section, x, mask),
+        start,
+        horizon=window.horizon,
+        mean=scale.target_mean,
+        deviation=scale.target_variance**0.5,
+    )
+    model = keras.Model(values, answer, name=section.kind)
     return SequenceNetwork(model, model)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlcli.errors import InputError
+from dlcli.recipe.forecasting import Forecasting
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
 from dlcli.recipe.model import Convnet, ImageClassifier, Mlp
 from dlcli.recipe.step_prediction import StepPrediction
@@ -27,7 +28,7 @@ from dlcli.workflow import made_job, sequence_job
 from dlcli.workflow.data import open_dataset
 from dlcli.workflow.image_job import set_depth
 from dlcli.workflow.job import training_memory_of
-from dlcli.workflow.load import load_keras_file, with_architecture, with_run_files
+from dlcli.workflow.load import load_keras_file, model_file, with_architecture, with_run_files
 from dlcli.workflow.model import Standardization, build_for
 from dlcli.workflow.prepare import prepare
 from dlcli.workflow.sequence_model import slow_on_gpu
@@ -85,7 +86,7 @@ def of_recipe(
     Raises:
         InputError: the data cannot be used, or the network does not suit them.
     """
-    if isinstance(loaded.recipe, SequenceRecipe | StepPrediction):
+    if isinstance(loaded.recipe, SequenceRecipe | StepPrediction | Forecasting):
         if shape is not None:
             raise InputError(f"--input: is for pictures, signals and volumes; the task is {loaded.recipe.task}.")
         job = prepare(loaded, Device("cpu", "CPU"), talk)
@@ -108,6 +109,9 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
     """
     data = run.read_info().get("data", {})
     recipe = load(run.config).recipe
+    if isinstance(recipe, Forecasting):
+        table = layer_table(load_keras_file(model_file(run)))
+        return _of_sequences(str(run.path), recipe, table, num_samples=data["samples"]["train"], batch_size=batch_size)
     if isinstance(recipe, StepPrediction):
         table = made_job.table_of_run(recipe)
         return _of_sequences(str(run.path), recipe, table, recipe.data.num_samples, batch_size)
@@ -165,7 +169,11 @@ def _of_config(
 
 
 def _of_sequences(
-    source: str, recipe: SequenceRecipe | StepPrediction, table: LayerTable, num_samples: int, batch_size: int | None
+    source: str,
+    recipe: SequenceRecipe | StepPrediction | Forecasting,
+    table: LayerTable,
+    num_samples: int,
+    batch_size: int | None,
 ) -> Summary:
     memory, batch_size = training_memory_of(table, recipe.train, num_samples, batch_size=batch_size)
     slow = slow_on_gpu(recipe.model)

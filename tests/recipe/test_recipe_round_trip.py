@@ -116,6 +116,7 @@ METRICS = {
     "text_classification": ("loss", "accuracy"),
     "sequence_classification": ("loss", "accuracy"),
     "tagging": ("loss", "accuracy"),
+    "forecasting": ("loss", "mae"),
     "step_prediction": ("loss", "bits_wrong", "exact"),
     "sequence_regression": ("loss", "mse", "mae"),
 }
@@ -181,6 +182,9 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         model.pop("pooling", None)
     if model["kind"] == "ntm":
         model["shift"], model["memory"] = 1, (8, 4)
+    if values["task"] == "forecasting":
+        values.get("window", {}).pop("season", None)
+        data["target"], data["time"] = "target", ("time",)
     if values["task"] == "step_prediction":
         for key in ("lengths", "repeats"):
             data.pop(key, None)

@@ -1,0 +1,80 @@
+"""How good forecasts are, beside those that need no network."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlcli.errors import CheckFailed
+
+Array = npt.NDArray[Any]
+
+
+def naive(past: Array, horizon: int, *, mean: float) -> Array:
+    """The last value that is known, for every step ahead: ``[n, horizon]``; the mean where none is.
+
+    Args:
+        past: of the target ``[n, history]``, NaN where a value is missing.
+    """
+    is_known = ~np.isnan(past)
+    latest = past.shape[1] - 1 - is_known[:, ::-1].argmax(axis=1)
+    last = np.where(is_known.any(axis=1), past[np.arange(len(past)), latest], mean)
+    return np.repeat(last[:, None], horizon, axis=1)
+
+
+def seasonal_naive(past: Array, horizon: int, *, season: int, mean: float) -> Array:
+    """The value one season before, for every step ahead; the last one that is known where it is missing."""
+    before = past.shape[1] - season + np.arange(horizon) % season
+    seasonal = past[:, before]
+    return np.where(np.isnan(seasonal), naive(past, horizon, mean=mean), seasonal)
+
+
+def scale_of(train: Array, season: int) -> float:
+    """The mean absolute error of the seasonal naive forecast one step ahead in the training split, by which MASE
+    divides (Hyndman and Koehler 2006, section 3); NaN where no two values are a season apart."""
+    changes = np.abs(train[season:] - train[:-season])
+    return float(np.nanmean(changes)) if (~np.isnan(changes)).any() else float("nan")
+
+
+def metrics(
+    true: Array, predicted: Array, past: Array, *, season: int, scale: float, mean: float, variance: float
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The content of ``metrics.json``, and the rows of ``by_horizon.csv``.
+
+    Args:
+        true, predicted: ``[n, horizon]``; NaN where a value is missing, which then does not count.
+        past: of the target ``[n, history]``.
+        scale: of MASE, see :func:`scale_of`.
+        mean: of the target in the training split.
+        variance: by which the loss divides.
+
+    Returns:
+        ``samples``, ``loss``, ``mae``, ``rmse``, ``mase``; the same errors of the two naive forecasts; and for each
+        step ahead its errors.
+
+    Raises:
+        CheckFailed: a forecast is not finite.
+    """
+    if not np.isfinite(predicted).all():
+        number = int((~np.isfinite(predicted)).any(axis=1).sum())
+        raise CheckFailed(f"{number} of {len(predicted)} forecasts are not finite")
+    horizon = true.shape[1]
+    forecasts = {
+        "": predicted.astype(np.float64),
+        "naive_": naive(past, horizon, mean=mean),
+        "seasonal_naive_": seasonal_naive(past, horizon, season=season, mean=mean),
+    }
+    result: dict[str, Any] = {"samples": len(true)}
+    rows: list[dict[str, Any]] = [{"step": step} for step in range(1, horizon + 1)]
+    for name, values in forecasts.items():
+        errors = values - true
+        if not name:
+            result["loss"] = float(np.nanmean(errors**2)) / variance
+        result[f"{name}mae"] = float(np.nanmean(np.abs(errors)))
+        result[f"{name}rmse"] = float(np.nanmean(errors**2)) ** 0.5
+        result[f"{name}mase"] = result[f"{name}mae"] / scale
+        for row, column in zip(rows, errors.T, strict=True):
+            known = column[~np.isnan(column)]
+            row[f"{name}mae"] = float(np.abs(known).mean()) if len(known) else None
+            row[f"{name}rmse"] = float(np.mean(known**2)) ** 0.5 if len(known) else None
+    return {key: value for key, value in result.items() if not (isinstance(value, float) and np.isnan(value))}, rows

@@ -1,0 +1,52 @@
+"""What a forecast starts from, and how it ends: values on the scale of the series for each step ahead."""
+
+from typing import Any, Literal
+
+import keras
+
+Tensor = Any  # a symbolic keras.KerasTensor
+Difference = Literal["none", "last", "season"]
+
+
+def base(past: Tensor, *, horizon: int, season: int, difference: Difference, mean: float) -> Tensor | None:
+    """What a forecast is added to: float32 ``[batch, horizon]``; None where it stands by itself.
+
+    Args:
+        past: of the target, float32 ``[batch, history]``, NaN where a value is missing.
+        horizon: steps ahead.
+        season: steps after which the series comes again; at most the history.
+        difference: from what the network learns to differ: the last value that is known, or that one season before
+            (where it is missing, the last one).
+        mean: stands for a value where none is known.
+    """
+    if difference == "none":
+        return None
+    ops = keras.ops
+    is_known = ops.logical_not(ops.isnan(past))
+    known = ops.where(is_known, past, ops.zeros_like(past))
+    steps = ops.cumsum(ops.ones_like(past), axis=1)
+    latest = ops.max(ops.where(is_known, steps, ops.zeros_like(steps)), axis=1, keepdims=True)
+    is_latest = ops.logical_and(ops.equal(steps, latest), is_known)
+    last = ops.sum(ops.where(is_latest, known, ops.zeros_like(known)), axis=1, keepdims=True)
+    last = ops.where(ops.equal(latest, 0.0), ops.full_like(last, mean), last)
+    if difference == "last":
+        return ops.repeat(last, horizon, axis=1)
+    before = [past.shape[1] - season + step % season for step in range(horizon)]
+    seasonal = ops.take(past, before, axis=1)
+    return ops.where(ops.isnan(seasonal), ops.repeat(last, horizon, axis=1), seasonal)
+
+
+def forecast(features: Tensor, start: Tensor | None, *, horizon: int, mean: float, deviation: float) -> Tensor:
+    """A dense layer with an output for each step ahead, on the scale of the series; float32 whatever the dtype policy.
+
+    Args:
+        features: ``[batch, units]``.
+        start: what :func:`base` gives.
+        mean, deviation: of what is learned, in the training split.
+
+    Returns:
+        float32 ``[batch, horizon]``, the output of the layer ``forecast``.
+    """
+    scaled = keras.layers.Dense(horizon, dtype="float32", name="scaled_forecast")(features)
+    values = keras.layers.Rescaling(deviation, offset=mean, dtype="float32", name="unscaled_forecast")(scaled)
+    return keras.layers.Identity(dtype="float32", name="forecast")(values if start is None else values + start)

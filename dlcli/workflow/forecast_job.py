@@ -1,0 +1,344 @@
+"""The training job of forecasts, their evaluation, and the next steps of a series."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.forecast import Series, Table, WindowBatches, Windows, divide_by_time, read_table
+from dlcli.data.samples import evenly_spaced
+from dlcli.errors import InputError
+from dlcli.evaluation import forecast
+from dlcli.recipe.forecasting import Forecasting, TimeTable
+from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.report import plots
+from dlcli.report.layers import TrainingMemory, layer_table
+from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.training import objective
+from dlcli.training.objective import Objective
+from dlcli.workflow.job import (
+    OWN_DATA,
+    Job,
+    best_metric_of,
+    check_memory,
+    check_metrics,
+    check_same_data,
+    training_memory_of,
+)
+from dlcli.workflow.load import load_keras_file, model_file
+from dlcli.workflow.ranking import write_rows
+from dlcli.workflow.sequence_model import Scale, SequenceNetwork, build_forecaster
+from dlcli.workflow.start import Device, set_precision, set_seed
+from dlcli.workflow.talk import Talk
+
+AT_A_TIME = 1024  # windows that are forecast at once
+NUM_SHOWN = 4  # forecasts in forecasts.png
+SMALLEST_VARIANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class ForecastJob(Job):
+    """A series, and a network that forecasts its next steps."""
+
+    recipe: Forecasting
+    dataset: Series
+    scale: Scale
+    network: SequenceNetwork
+    train_data: WindowBatches
+    validation_data: WindowBatches | None
+
+    @property
+    def model(self) -> keras.Model:
+        return self.network.model
+
+    @property
+    def trained(self) -> keras.Model:
+        return self.network.trained
+
+    def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
+        return objective.forecast(variance=self.scale.target_variance)
+
+    def overfit_data(self, num_batches: int) -> WindowBatches:
+        origins, train = self.dataset.splits["train"].origins, self.recipe.train
+        chosen = evenly_spaced(len(origins), num_batches * train.batch_size)
+        return WindowBatches(self.dataset, origins[chosen], batch_size=train.batch_size, seed=train.seed)
+
+    def data_line(self) -> str:
+        window, features = self.recipe.window, self.dataset.table.features
+        others = f" and {', '.join(features[1:])}" if features[1:] else ""
+        steps = "step" if window.horizon == 1 else "steps"
+        return f"{window.horizon} {steps} of {features[0]} from the last {window.history}{others}"
+
+    def more_lines(self) -> list[str]:
+        times, start, lines = self.dataset.table.times, 0, []
+        for split, end in self.dataset.ends.items():
+            lines.append(f"{split}: {times[start]} to {times[end - 1]}")
+            start = end
+        missing = np.isnan(self.dataset.table.values).mean(axis=0)
+        lines += [
+            f"{name}: {share:.1%} of the values are missing"
+            for name, share in zip(self.dataset.table.features, missing, strict=True)
+            if share > 0
+        ]
+        return lines
+
+    def model_lines(self) -> list[str]:
+        return [f"model: {self.recipe.model.kind}, {self.model.count_params():,} parameters"]
+
+    def data_info(self) -> dict[str, Any]:
+        train = self.dataset.of_train()
+        return {
+            "pictures": None,
+            "features": list(self.dataset.table.features),
+            "scale": {"mean": self.scale.mean.tolist(), "variance": self.scale.variance.tolist()},
+            "target": {"mean": self.scale.target_mean, "variance": self.scale.target_variance},
+            "mase_scale": forecast.scale_of(train[:, 0], self.recipe.window.season),
+        }
+
+    def write_beginning(self, run: RunDir) -> None:
+        series = self.dataset
+        replace_file(
+            run.plots / "series.png", plots.series(series.table.values[:, 0], series.ends, series.table.features[0])
+        )
+
+    def float32_model(self) -> keras.Model:
+        train = self.recipe.train
+        if train.precision == "float32":
+            return self.model
+        set_precision("float32")
+        model = build_forecaster(self.recipe.model, self.scale, self.recipe.window).model
+        set_precision(train.precision)
+        model.set_weights(self.model.get_weights())
+        return model
+
+    def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        return _evaluate(
+            run.evaluation(split),
+            model,
+            self.dataset,
+            self.dataset.splits[split],
+            recipe=self.recipe,
+            info=run.read_info()["data"],
+            source=OWN_DATA,
+            talk=self.talk,
+        )
+
+
+def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, talk: Talk) -> ForecastJob:
+    """Reads the series, checks the recipe against it, and builds the model.
+
+    Raises:
+        InputError: the series or the recipe cannot be used.
+    """
+    series = _open(loaded, recipe)
+    scale = _fit(loaded, recipe, series)
+    validation = series.splits.get("validation")
+    check_metrics(loaded, has_validation=validation is not None)
+    train, window = recipe.train, recipe.window
+    origins = series.splits["train"].origins
+
+    def memory() -> TrainingMemory:
+        table = layer_table(build_forecaster(recipe.model, scale, window).model)
+        return training_memory_of(table, train, len(origins))[0]
+
+    check_memory(loaded, memory)
+    set_seed(train.seed, deterministic=train.deterministic)
+    set_precision(train.precision)
+    return ForecastJob(
+        loaded=loaded,
+        recipe=recipe,
+        dataset=series,
+        scale=scale,
+        network=build_forecaster(recipe.model, scale, window),
+        train_data=WindowBatches(series, origins, batch_size=train.batch_size, seed=train.seed),
+        validation_data=None
+        if validation is None
+        else WindowBatches(series, validation.origins, batch_size=train.batch_size),
+        best_metric=best_metric_of(train, has_validation=validation is not None),
+        device=device,
+        talk=talk,
+    )
+
+
+def _open(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
+    section, window = recipe.data, recipe.window
+    if not Path(section.path).exists():
+        raise loaded.fault(
+            "data.path", f"no such file or folder: {section.path}. Correct it, or name the place with --data PATH"
+        )
+    return divide_by_time(
+        _read(section),
+        source=section.path,
+        history=window.history,
+        horizon=window.horizon,
+        validation=section.validation,
+        test=section.test,
+        stride=window.stride,
+    )
+
+
+def _read(section: TimeTable, path: Path | None = None) -> Table:
+    return read_table(
+        path=section.path if path is None else path,
+        time=section.time,
+        target=section.target,
+        features=section.features,
+        on_missing=section.on_missing,
+    )
+
+
+def _fit(loaded: LoadedRecipe, recipe: Forecasting, series: Series) -> Scale:
+    """Of the training rows alone: each feature's scale, and that of what is learned."""
+    rows, window = series.of_train(), recipe.window
+    empty = [name for name, column in zip(series.table.features, rows.T, strict=True) if np.isnan(column).all()]
+    if empty:
+        raise loaded.fault("data", f"column '{empty[0]}' has no value in the training split; leave it out")
+    mean = np.asarray(np.nanmean(rows, axis=0, dtype=np.float64))
+    variance = np.asarray(np.nanvar(rows, axis=0, dtype=np.float64))
+    past, future = series.windows(series.splits["train"].origins)
+    learned = future.astype(np.float64)
+    if window.difference == "last":
+        learned = learned - forecast.naive(past[..., 0], window.horizon, mean=mean[0])
+    elif window.difference == "season":
+        learned = learned - forecast.seasonal_naive(past[..., 0], window.horizon, season=window.season, mean=mean[0])
+    target_variance = float(np.nanvar(learned))
+    if target_variance < SMALLEST_VARIANCE:
+        raise loaded.fault("data.target", "what is to be learned is the same at every step of the training split")
+    variance = np.where(variance < SMALLEST_VARIANCE, 1.0, variance)
+    return Scale(mean, variance, float(np.nanmean(learned)), target_variance)
+
+
+# Evaluate and predict -------------------------------------------------------------------------------------------------
+
+
+def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path | None, talk: Talk) -> dict[str, Any]:
+    """As :func:`dlcli.workflow.evaluate.evaluate`; other data are another table with the same columns.
+
+    Raises:
+        InputError: there is no model yet, or the data cannot be used.
+    """
+    model = _load(run, recipe)
+    source = OWN_DATA if data is None else str(data.absolute())
+    if data is None:
+        series = _open(load(run.config), recipe)
+        check_same_data(run, series)
+        name = split or next(name for name in ("test", "validation", "train") if name in series.splits)
+        if name not in series.splits:
+            raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(series.splits)}.")
+        windows = series.splits[name]
+    else:
+        if data.suffix != ".csv":
+            raise InputError(f"{data}: expected a .csv with the columns of the training data.")
+        window = recipe.window
+        series = divide_by_time(
+            _read(recipe.data, data),
+            source=str(data),
+            history=window.history,
+            horizon=window.horizon,
+            validation=0.0,
+            test=0.0,
+            stride=1,
+        )
+        name, windows = f"{data.stem}-all", series.splits["train"]
+        if list(series.table.features) != run.read_info()["data"]["features"]:
+            raise InputError(f"{data}: must have the columns {', '.join(run.read_info()['data']['features'])}.")
+    name = run.free_evaluation(name, source)
+    talk.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
+    folder = run.evaluation(name)
+    metrics = _evaluate(
+        folder, model, series, windows, recipe=recipe, info=run.read_info()["data"], source=source, talk=talk
+    )
+    return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
+
+
+def predict(run: RunDir, recipe: Forecasting, paths: list[Path], *, output: Path | None, talk: Talk) -> dict[str, Any]:
+    """The steps after the last row of each table.
+
+    Raises:
+        InputError: a table cannot be used, or is shorter than what a forecast sees.
+    """
+    model, window = _load(run, recipe), recipe.window
+    features = run.read_info()["data"]["features"]
+    predictions: list[dict[str, Any]] = []
+    for path in paths:
+        table = _read(recipe.data.model_copy(update={"features": tuple(features[1:]), "on_missing": "keep"}), path)
+        if len(table.values) < window.history:
+            raise InputError(
+                f"{path}: a forecast sees {window.history} rows. Received {len(table.values)}: give more of the past."
+            )
+        values = model(tf.constant(table.values[None, -window.history :]), training=False).numpy()[0]
+        predictions += [
+            {"file": str(path), "after": table.times[-1], "step": step, "predicted": float(value)}
+            for step, value in enumerate(values, start=1)
+        ]
+    if output is not None:
+        write_rows(output, list(predictions[0]), [list(row.values()) for row in predictions])
+        talk.say(f"{len(predictions):,} rows in {output}")
+    return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def _load(run: RunDir, recipe: Forecasting) -> keras.Model:
+    model = load_keras_file(model_file(run))
+    window, features = recipe.window, run.read_info()["data"]["features"]
+    found = (list(model.inputs[0].shape[1:]), list(model.output.shape[1:]))
+    if found != ([window.history, len(features)], [window.horizon]):
+        raise InputError(
+            f"{run.model}: is not the model that this run saved: it takes {found[0]} and gives {found[1]}."
+        )
+    return model
+
+
+def _evaluate(
+    folder: Path,
+    model: keras.Model,
+    series: Series,
+    windows: Windows,
+    *,
+    recipe: Forecasting,
+    info: dict[str, Any],
+    source: str,
+    talk: Talk,
+) -> dict[str, Any]:
+    """Writes metrics.json, by_horizon.csv, predictions.csv and two plots."""
+    parts = []
+    compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+    for start in range(0, len(windows), AT_A_TIME):
+        past, _ = series.windows(windows.origins[start : start + AT_A_TIME])
+        parts.append(compiled(tf.constant(past)).numpy())
+        talk.evaluating(min(start + AT_A_TIME, len(windows)), len(windows))
+    predicted = np.concatenate(parts)
+    past, true = series.windows(windows.origins)
+    metrics, rows = forecast.metrics(
+        true,
+        predicted,
+        past[..., 0],
+        season=recipe.window.season,
+        scale=info["mase_scale"],
+        mean=info["scale"]["mean"][0],
+        variance=info["target"]["variance"],
+    )
+    best = min(metrics["naive_mae"], metrics["seasonal_naive_mae"])
+    if metrics["mae"] >= best:
+        talk.say("no better than a naive forecast (naive_mae, seasonal_naive_mae)")
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    replace_file(folder / "by_horizon.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    times = series.table.times
+    table = (
+        [times[origin - 1], step + 1, times[origin + step], "" if np.isnan(t) else f"{t:.9g}", f"{p:.9g}"]
+        for origin, own, found in zip(windows.origins, true, predicted, strict=True)
+        for step, (t, p) in enumerate(zip(own, found, strict=True))
+    )
+    replace_file(folder / "predictions.csv", csv_text(["after", "step", "time", "true", "predicted"], table))
+    chosen = evenly_spaced(len(windows), NUM_SHOWN)
+    replace_file(
+        folder / "forecasts.png",
+        plots.forecasts(
+            past[chosen, :, 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]
+        ),
+    )
+    replace_file(folder / "by_horizon.png", plots.errors_ahead(rows))
+    return metrics

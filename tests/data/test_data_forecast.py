@@ -1,0 +1,125 @@
+"""A series divided by time, and its windows; and what is wrong with a table."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlcli.data.forecast import Series, Table, WindowBatches, divide_by_time, read_table
+from dlcli.errors import InputError
+
+NAN = float("nan")
+
+
+def read(path: Path, **options: Any) -> Table:
+    return read_table(path=path, **{"time": ("t",), "target": "y", "features": (), "on_missing": "error", **options})
+
+
+def series(num: int = 40, **options: Any) -> Series:
+    values = np.stack([np.arange(num), -np.arange(num)], axis=1).astype(np.float32)
+    table = Table(tuple(f"t{i}" for i in range(num)), values, ("y", "z"))
+    known = {"history": 5, "horizon": 3, "validation": 0.2, "test": 0.2, "stride": 1}
+    return divide_by_time(table, source="s.csv", **{**known, **options})
+
+
+def fault(path: Path, **options: Any) -> list[str]:
+    with pytest.raises(InputError) as error:
+        read(path, **options)
+    return str(error.value).replace(f"{path.parent}/", "").splitlines()
+
+
+def test_a_table_in_the_order_of_time(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('"y","t","a","b","word"\n1,1949-09,5,NA,x\n2,1949-10,,7,y\n')
+    table = read(tmp_path / "a.csv", features=("b", "a"), on_missing="keep")
+    assert table.times == ("1949-09", "1949-10")
+    assert table.features == ("y", "b", "a")
+    np.testing.assert_equal(table.values, np.array([[1, NAN, 5], [2, 7, NAN]], np.float32))
+    every = read(tmp_path / "a.csv", features=None, on_missing="keep")
+    assert every.features == ("y", "a", "b")
+    alone = read(tmp_path / "a.csv")
+    np.testing.assert_equal(alone.values, [[1], [2]])
+
+
+def test_time_may_be_in_several_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("year,month,y\n2009,12,1\n2010,2,2\n2010,11,3\n")
+    table = read(tmp_path / "a.csv", time=("year", "month"))
+    assert table.times == ("2009 12", "2010 2", "2010 11")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("t,x\n1,2\n", {}, ["a.csv:1: there must be a column 'y'. Received 't', 'x'."]),
+        ("t,y\n1,2\n3,one\n2,\n,4\n3,5\n", {}, [
+            "a.csv:3: column 'y' must be a number. Received 'one'.",
+            "a.csv:4: column 'y' has no value; set data.on_missing: keep, or fill it in.",
+            "a.csv:5: column 't' must not be empty.",
+        ]),
+        ("t,y\n2,1\n1,2\n1,3\n", {}, [
+            "a.csv:3: time must rise: 1.0 comes after 2.0.",
+            "a.csv:4: time must rise: 1.0 comes after 1.0.",
+        ]),
+        ("t,y\nJan,1\nFeb,2\n", {}, ["a.csv:3: time must rise: Feb comes after Jan."]),
+        ("t,y\n1,inf\n", {"on_missing": "keep"}, ["a.csv:2: column 'y' must be a number. Received 'inf'."]),
+        ("t,y\n", {}, ["a.csv: there must be rows below the header. Received none."]),
+    ],
+)  # fmt: skip
+def test_faults_of_tables(tmp_path: Path, text: str, options: dict[str, Any], expected: list[str]) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert fault(tmp_path / "a.csv", **options) == expected
+
+
+def test_splits_follow_each_other_and_no_forecast_is_of_two() -> None:
+    made = series()
+    assert made.ends == {"train": 24, "validation": 32, "test": 40}
+    assert made.splits["train"].origins.tolist() == list(range(5, 22))
+    assert made.splits["validation"].origins.tolist() == list(range(24, 30))
+    assert made.splits["test"].origins.tolist() == list(range(32, 38))
+    past, future = made.windows(np.array([24]))
+    np.testing.assert_array_equal(past[0], [[i, -i] for i in range(19, 24)])  # reaches back into train
+    np.testing.assert_array_equal(future[0], [24, 25, 26])
+    assert series(stride=4).splits["train"].origins.tolist() == [5, 9, 13, 17, 21]
+    assert len(series(stride=4).splits["test"]) == 6
+    assert list(series(validation=0.0, test=0.0).splits) == ["train"]
+
+
+def test_what_cannot_be_divided() -> None:
+    with pytest.raises(InputError, match=r"s\.csv: 24 rows to train on hold no window of 30 \+ 3 steps\."):
+        series(history=30)
+    made = series(horizon=9)
+    assert list(made.splits) == ["train"]
+    assert made.warnings[0] == "validation has 8 rows, which hold no forecast of 9 steps: there is none."
+
+
+def test_the_fingerprint_is_of_numbers_and_divisions() -> None:
+    prints = {series().fingerprint(), series(history=4).fingerprint(), series(test=0.1).fingerprint()}
+    assert len(prints) == 3
+    assert series().fingerprint() in prints
+    assert [row["split"] for row in series().split_rows()] == ["train", "validation", "test"]
+    assert series().split_rows()[0]["file"] == "t0 to t23"
+
+
+def test_batches_are_the_windows_in_a_random_order_that_can_be_had_again() -> None:
+    made = series()
+    made.table.values[10, 0] = np.nan
+    origins = made.splits["train"].origins
+    data = WindowBatches(made, origins, batch_size=4, seed=1)
+    seen = []
+    for step in range(data.num_steps):
+        batch = data.assemble(data.element(data.source(2), tf.constant(step, tf.int64)))
+        for x, future, known, index in zip(
+            *(values.numpy() for values in (batch["x"], batch["y"]["future"], batch["y"]["known"], batch["index"])),
+            strict=True,
+        ):
+            past, true = made.windows(origins[[index]])
+            np.testing.assert_equal(x, past[0])
+            np.testing.assert_array_equal(known, ~np.isnan(true[0]))
+            np.testing.assert_array_equal(future, np.nan_to_num(true[0]))
+            seen.append(int(index))
+    assert sorted(seen) == list(range(len(origins)))
+    assert seen != sorted(seen)
+    orders = [data.source(epoch)["order"].numpy().tolist() for epoch in (2, 3)]
+    assert seen == orders[0]
+    assert orders[0] != orders[1]

@@ -1,0 +1,149 @@
+"""Forecasts from end to end."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+
+from dlcli.rundir import read_csv, read_json
+
+RECIPE = """\
+task: forecasting
+data: {kind: csv, path: waves.csv, time: [day], target: load, features: [wind], on_missing: keep}
+window: {history: 14, horizon: 7, season: 7, difference: season}
+model: {kind: recurrent, cell: gru, units: 8, dropout: 0.1}
+train: {epochs: 4, batch_size: 16, optimizer: {kind: adam, learning_rate: 0.02}, best_metric: val_mae}
+"""
+
+
+def write_waves(path: Path, num: int = 300, start: int = 0) -> None:
+    """A rising week's wave, with noise, gaps, and a second column."""
+    rng = np.random.default_rng(start)
+    days = np.arange(start, start + num)
+    load = 50 + 0.2 * days + 10 * np.sin(2 * np.pi * days / 7) + rng.normal(size=num)
+    rows = [
+        f"{day},{'NA' if rng.random() < 0.03 else round(float(value), 3)},{rng.normal():.3f}"
+        for day, value in zip(days, load, strict=True)
+    ]
+    path.write_text("\n".join(["day,load,wind", *rows]))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the run waves."""
+    folder: Path = tmp_path_factory.mktemp("forecasts")
+    write_waves(folder / "waves.csv")
+    (folder / "waves.yaml").write_text(RECIPE)
+    processes.run("train", "waves.yaml", folder=folder).expect(0)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def run(*arguments: object, folder: Path, status: int = 0) -> Any:
+    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
+
+
+def test_it_beats_the_naive_forecasts_and_says_by_how_much(made: Path) -> None:
+    path = made / "runs" / "waves"
+    final = read_json(path / "run.json")["final"]
+    assert final["test_mae"] < final["test_seasonal_naive_mae"] < final["test_naive_mae"]
+    table = read_csv(path / "evaluation" / "test" / "by_horizon.csv")
+    assert [row["step"] for row in table] == [str(step) for step in range(1, 8)]
+    rows = read_csv(path / "evaluation" / "test" / "predictions.csv")
+    errors = [abs(float(row["true"]) - float(row["predicted"])) for row in rows if row["true"]]
+    assert np.mean(errors) == pytest.approx(final["test_mae"], rel=1e-4)
+    assert {int(row["time"]) - int(row["after"]) - int(row["step"]) for row in rows} == {0}
+    for name in ("series.png", "forecasts.png", "by_horizon.png", "curves.png"):
+        assert (path / "plots" / name).exists()
+
+
+def test_nothing_of_later_splits_is_in_the_scale(folder: Path) -> None:
+    """A table whose later rows are absurd is learned alike."""
+    lines = (folder / "waves.csv").read_text().splitlines()
+    (folder / "odd.csv").write_text("\n".join([*lines[:212], *(f"{i},{1e6},{1e6}" for i in range(211, 300))]))
+    run("train", "waves.yaml", "-s", "data.path=odd.csv", "-s", "train.epochs=1", "--name", "odd", folder=folder)
+    one, other = (read_json(folder / "runs" / name / "run.json")["data"] for name in ("waves", "odd"))
+    assert (one["scale"], one["target"], one["mase_scale"]) == (other["scale"], other["target"], other["mase_scale"])
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path) -> None:
+    kill = processes.KillAtCheckpoint(2)
+    processes.run("train", "waves.yaml", "--name", "killed", folder=folder, prepare=kill)
+    run("train", "--resume", "killed", folder=folder)
+    mine, theirs = (outcome(folder / "runs" / name) for name in ("killed", "waves"))
+    for one in (mine, theirs):
+        del one["config"], one["config.yaml"]
+    assert_same(theirs, mine)
+
+
+@pytest.mark.parametrize("difference", ["none", "last"])
+@pytest.mark.parametrize("model", ["kind: convolutional, filters: 8", "kind: transformer, units: 8, heads: 2"])
+def test_other_networks_and_differences(folder: Path, difference: str, model: str) -> None:
+    options = ("-s", f"window.difference={difference}", "-s", f"model={{{model}}}", "-s", "train.epochs=1")
+    run("train", "waves.yaml", *options, "-s", "train.precision=mixed_bfloat16", "--name", "other", folder=folder)
+    saved = keras.saving.load_model(folder / "runs" / "other" / "model.keras", safe_mode=True)
+    assert {layer.compute_dtype for layer in saved.layers if layer.weights} == {"float32"}
+    assert saved.output.shape == (None, 7)
+
+
+def test_the_next_steps_and_other_tables(folder: Path) -> None:
+    write_waves(folder / "later.csv", 60, start=300)
+    result = json.loads(run("predict", "waves", "later.csv", "--output", "next.csv", "--json", folder=folder).stdout)
+    rows = result["predictions"]
+    assert [row["step"] for row in rows] == list(range(1, 8))
+    assert {row["after"] for row in rows} == {"359"}
+    days = np.arange(360, 367)
+    expected = 50 + 0.2 * days + 10 * np.sin(2 * np.pi * days / 7)
+    assert np.abs([row["predicted"] for row in rows] - expected).mean() < 6
+    assert list(read_csv(folder / "next.csv")[0]) == ["file", "after", "step", "predicted"]
+    assert len(run("predict", "waves", "later.csv", folder=folder).stdout.splitlines()) == 8
+    found = json.loads(run("evaluate", "waves", "--data", "later.csv", "--json", folder=folder).stdout)
+    assert found["samples"] == 60 - 14 - 7 + 1
+    assert found["split"] == "later-all"
+    again = json.loads(run("evaluate", "waves", "--split", "validation", "--json", folder=folder).stdout)
+    final = read_json(folder / "runs" / "waves" / "run.json")["final"]
+    assert again["mae"] == pytest.approx(final["val_mae"], rel=1e-4)
+
+
+def test_a_batch_is_learned_by_heart(folder: Path) -> None:
+    settings = ("-s", "model.dropout=0", "-s", "train.batch_size=8", "-s", "model.units=64")
+    done = run("train", "waves.yaml", "--overfit", 1, "--json", *settings, folder=folder)
+    assert json.loads(done.stdout)["loss"] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "waves.yaml", "-s", "data.target=price"), "there must be a column 'price'. Received 'day', 'load'"),
+        (("train", "waves.yaml", "-s", "data.on_missing=error"), "column 'load' has no value; set data.on_missing: "),
+        (("train", "waves.yaml", "-s", "window.season=20"), "window.season: must be at most history, 14. Received 20."),
+        (("train", "waves.yaml", "-s", "window.history=400"), "rows to train on hold no window of 400 + 7 steps."),
+        (("train", "waves.yaml", "-s", "data.time=[load]"), "data.target: is a column of the time too; name another"),
+        (("train", "flat.yaml"), "flat.yaml:2:56: data.target: what is to be learned is the same at every step"),
+        (("train", "waves.yaml", "-s", "data.path=none.csv"), "data.path: no such file or folder"),
+        (("train", "waves.yaml", "-s", "data.features=[word]"), "there must be a column 'word'."),
+        (("predict", "waves", "short.csv"), "short.csv: a forecast sees 14 rows. Received 3: give more of the past."),
+        (("predict", "waves", "--text", "a"), "--text: runs/waves takes tables: its task is forecasting."),
+        (("evaluate", "waves", "--data", "waves.yaml"), "waves.yaml: expected a .csv with the columns of the training"),
+        (("evaluate", "waves", "--data", "short.csv"), "short.csv: 3 rows to train on hold no window of 14 + 7 steps."),
+        (("attack", "waves", "--fgsm"), "must take pictures of a known size"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    (folder / "short.csv").write_text("day,load,wind\n1,2,3\n2,3,4\n3,4,5\n")
+    (folder / "flat.csv").write_text("\n".join(["day,load", *(f"{i},5" for i in range(60))]))
+    (folder / "flat.yaml").write_text(
+        RECIPE.replace("waves.csv", "flat.csv").replace(", features: [wind]", "").replace("season, ", "")
+    )
+    assert message in run(*arguments, folder=folder, status=2).stderr
