@@ -41,6 +41,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/attack.py
 	$(BIN)/python benchmarks/localisation.py
+	$(BIN)/python benchmarks/sequences.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

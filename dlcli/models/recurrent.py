@@ -65,24 +65,57 @@ def steps(
         ``[batch, steps, outputs]``, or ``[batch, outputs]``; as many outputs as units, twice that with two directions.
     """
     for number in range(1, layers + 1):
-        is_last = number == layers
-        options: dict[str, Any] = {"unit_forget_bias": forget_bias} if cell == "lstm" else {}
-        layer = LAYERS[cell](
-            units,
-            return_sequences=not (is_last and last_only),
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            recurrent_initializer=recurrent_initializer,
-            stateful=stateful,
-            name=f"{cell}{number}",
-            **options,
-        )
+        options: dict[str, Any] = {
+            "return_sequences": True,
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "recurrent_initializer": recurrent_initializer,
+            "stateful": stateful,
+        }
+        if cell == "lstm":
+            options["unit_forget_bias"] = forget_bias
+        # a sequence is followed by padding alone: it needs no mask, which would keep every step's state from changing
+        y = LAYERS[cell](units, name=f"{cell}{number}", **options)(x)
         if bidirectional:
-            layer = keras.layers.Bidirectional(layer, name=f"bidirectional{number}")
-        y = layer(x, mask=mask)
-        if residual and y.shape[-1] == x.shape[-1] and len(y.shape) == len(x.shape):
+            backward = LAYERS[cell](units, name=f"{cell}{number}_backward", **options)(reversed_each(x, mask))
+            if last_only and number == layers and not residual and not layer_norm:
+                return keras.ops.concatenate([last_step(y, mask), last_step(backward, mask)], axis=-1)
+            y = keras.ops.concatenate([y, reversed_each(backward, mask)], axis=-1)
+        if residual and y.shape[-1] == x.shape[-1]:
             y = keras.layers.Add(name=f"residual{number}")([y, x])
         if layer_norm:
             y = keras.layers.LayerNormalization(name=f"norm{number}")(y)
         x = y
-    return x if last_only else masked(x, mask)
+    if not last_only:
+        return masked(x, mask)
+    if not bidirectional:
+        return last_step(x, mask)
+    return keras.ops.concatenate([last_step(x[..., :units], mask), x[:, 0, units:]], axis=-1)
+
+
+def reversed_each(x: Tensor, mask: Tensor) -> Tensor:
+    """The steps ``[batch, steps, features]`` of each sequence in the opposite order; what comes after its end stays."""
+    ops = keras.ops
+    position = ops.cumsum(ops.cast(ops.ones_like(mask), "int32"), axis=1) - 1
+    return _rows(x, mask, ops.where(mask, _lengths(mask) - 1 - position, position))
+
+
+def last_step(x: Tensor, mask: Tensor) -> Tensor:
+    """Each sequence's last step: ``[batch, steps, features]`` -> ``[batch, features]``."""
+    return _rows(x, mask, _lengths(mask) - 1)[:, 0]
+
+
+def _lengths(mask: Tensor) -> Tensor:
+    """Of the sequences: int32 ``[batch, 1]``."""
+    return keras.ops.sum(keras.ops.cast(mask, "int32"), axis=1, keepdims=True)
+
+
+def _rows(x: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
+    """Some steps of each sequence: ``[batch, steps, features]`` at ``[batch, n]`` -> ``[batch, n, features]``.
+
+    Whole rows of the batch laid out flat: ``take_along_axis`` would fetch each number by itself.
+    """
+    ops = keras.ops
+    width = ops.sum(ops.cast(ops.ones_like(mask), "int32"), axis=1, keepdims=True)
+    first = ops.cumsum(width, axis=0) - width  # of each sequence
+    return ops.take(ops.reshape(x, (-1, x.shape[-1])), first + steps, axis=0)

@@ -93,7 +93,7 @@ def test_a_run_says_all_about_itself(made: Path) -> None:
     tokens = [json.loads(line) for line in (path / "vocabulary.txt").read_text().splitlines()]
     assert len(tokens) == info["data"]["vocabulary"]
     assert {*GOOD, *BAD, *OTHER} <= set(tokens)
-    assert "gru1" in (path / "model.txt").read_text() or "bidirectional1" in (path / "model.txt").read_text()
+    assert "gru1_backward" in (path / "model.txt").read_text()
     folder = path / "evaluation" / "test"
     predictions = read_csv(folder / "predictions.csv")
     assert list(predictions[0]) == ["file", "label", "predicted", "confidence", "correct", "p_bad", "p_good", "text"]

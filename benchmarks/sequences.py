@@ -1,0 +1,219 @@
+"""dlcli's training of sequences against a hand-written loop, Keras's fit, and PyTorch; and buckets against padding.
+
+    python benchmarks/sequences.py [--epochs 5] [--steps 40]
+
+The same networks from the same first weights on texts of 100 tokens (embedding 64, two classes) with Adam at batch 64:
+an LSTM of 128 units, and a bidirectional GRU of 128 units a direction. dlcli's side is the loop of `dlcli train`: data,
+shuffling, lengths, gradient norm and metrics included; the hand-written loop is one tf.function for an epoch that
+gathers batches from memory, knows nothing of lengths, and keeps nothing but the loss. PyTorch takes part where it is
+installed.
+
+Then texts of 1 to 200 tokens, most of them short: batches of about one length, against every batch as long as the
+longest text.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dlcli.workflow.start import start_tensorflow
+
+start_tensorflow("cpu")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from measure import alternate, machine, report  # noqa: E402
+
+from dlcli.data.ragged import Ragged  # noqa: E402
+from dlcli.data.sequences import SequenceBatches  # noqa: E402
+from dlcli.models import heads, recurrent  # noqa: E402
+from dlcli.rundir import RunDir  # noqa: E402
+from dlcli.training import loop, objective, schedule  # noqa: E402
+
+BATCH_SIZE, LENGTH, EMBEDDING, UNITS, VOCABULARY = 64, 100, 64, 128, 5000
+RATE = 1e-3
+
+
+def make_model(cell: str, *, bidirectional: bool, masks: bool) -> keras.Model:
+    """Numbers of tokens -> logits of two classes."""
+    keras.utils.set_random_seed(0)
+    ids = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(VOCABULARY, EMBEDDING)(ids)
+    if masks:
+        vector = recurrent.steps(
+            x,
+            keras.ops.not_equal(ids, 0),
+            cell=cell,  # type: ignore[arg-type]
+            units=UNITS,
+            layers=1,
+            bidirectional=bidirectional,
+            dropout=0.0,
+            recurrent_dropout=0.0,
+            residual=False,
+            layer_norm=False,
+            recurrent_initializer="orthogonal",
+            forget_bias=True,
+            last_only=True,
+        )
+    else:
+        layer = recurrent.LAYERS[cell](UNITS)  # type: ignore[index]
+        vector = (keras.layers.Bidirectional(layer) if bidirectional else layer)(x)
+    model = keras.Model(ids, heads.classification(vector, num_classes=2))
+    return keras.Model(ids, model.get_layer("logits").output)
+
+
+class Silence:
+    """Hears the loop and says nothing."""
+
+    def stage(self, *args: Any) -> None: ...
+    def progress(self, *args: Any) -> None: ...
+    def epoch(self, *args: Any) -> None: ...
+
+
+def dlcli_loop(model: keras.Model, data: Any, folder: Path) -> Callable[[int], None]:
+    goal = objective.classification(num_classes=2, label_smoothing=0.0, class_weights=None)
+    training = loop.Loop(
+        run=RunDir(folder),
+        model=model,
+        train_objective=goal,
+        validation_objective=goal,
+        train_data=data,
+        validation_data=None,
+        stages=[
+            loop.Stage(
+                name="train",
+                num_epochs=1000,
+                rate=schedule.constant(learning_rate=RATE),
+                learning_rate=RATE,
+                optimizer=lambda variables: keras.optimizers.Adam(RATE),
+                prepare=lambda: None,
+            )
+        ],
+        settings=loop.Settings(best_metric="train_loss"),
+        observer=Silence(),
+    )
+
+    def epoch(number: int) -> None:
+        training.state.epoch, training.state.epoch_step = number, 0
+        training.train_epoch()
+
+    return epoch
+
+
+def hand_written(model: keras.Model, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:
+    optimizer = keras.optimizers.Adam(RATE)
+    optimizer.build(model.trainable_variables)
+    tokens, labels = tf.constant(x), tf.constant(y)
+    num_steps = len(x) // BATCH_SIZE
+
+    @tf.function
+    def train(order: Any) -> Any:
+        total = tf.constant(0.0)
+        for step in tf.range(num_steps):
+            index = order[step * BATCH_SIZE : (step + 1) * BATCH_SIZE]
+            with tf.GradientTape() as tape:
+                logits = model(tf.gather(tokens, index), training=True)
+                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, index), logits))
+            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            total += loss
+        return total
+
+    return lambda number: float(train(tf.constant(np.random.default_rng(number).permutation(len(x))))) and None
+
+
+def keras_fit(model: keras.Model, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:
+    model.compile(
+        optimizer=keras.optimizers.Adam(RATE),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return lambda number: model.fit(x, y, batch_size=BATCH_SIZE, epochs=1, verbose=0) and None
+
+
+def pytorch(cell: str, *, bidirectional: bool, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    embedding = nn.Embedding(VOCABULARY, EMBEDDING)
+    kind = nn.LSTM if cell == "lstm" else nn.GRU
+    layer = kind(EMBEDDING, UNITS, batch_first=True, bidirectional=bidirectional)
+    dense = nn.Linear(UNITS * (2 if bidirectional else 1), 2)
+    parameters = [*embedding.parameters(), *layer.parameters(), *dense.parameters()]
+    optimizer = torch.optim.Adam(parameters, RATE)
+    tokens, labels = torch.from_numpy(x.astype(np.int64)), torch.from_numpy(y.astype(np.int64))
+
+    def epoch(number: int) -> None:
+        order = torch.randperm(len(tokens))
+        for start in range(0, len(order), BATCH_SIZE):
+            index = order[start : start + BATCH_SIZE]
+            outputs, _ = layer(embedding(tokens[index]))
+            if bidirectional:  # forward at the end, backward at the start
+                vector = torch.cat([outputs[:, -1, :UNITS], outputs[:, 0, UNITS:]], dim=1)
+            else:
+                vector = outputs[:, -1]
+            loss = nn.functional.cross_entropy(dense(vector), labels[index])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+    return epoch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=5, help="epochs counted, after one that is not")
+    parser.add_argument("--steps", type=int, default=40, help="of an epoch")
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(0)
+    num = arguments.steps * BATCH_SIZE
+    x = rng.integers(2, VOCABULARY, (num, LENGTH)).astype(np.int32)
+    y = rng.integers(0, 2, num).astype(np.int32)
+    whole = Ragged(x.reshape(-1), np.full(num, LENGTH, np.int64))
+    print(f"{machine()}; TensorFlow {tf.__version__}, Keras {keras.__version__}; {num:,} texts, batch {BATCH_SIZE}")
+    for cell, bidirectional in (("lstm", False), ("gru", True)):
+        title = f"{'bidirectional ' if bidirectional else ''}{cell.upper()} {UNITS}, {LENGTH} steps"
+        with tempfile.TemporaryDirectory() as folder:
+            data = SequenceBatches(inputs=whole, targets={"class": y}, batch_size=BATCH_SIZE, seed=0)
+            runners = {
+                "dlcli": dlcli_loop(make_model(cell, bidirectional=bidirectional, masks=True), data, Path(folder)),
+                "hand-written": hand_written(make_model(cell, bidirectional=bidirectional, masks=False), x, y),
+                "fit": keras_fit(make_model(cell, bidirectional=bidirectional, masks=False), x, y),
+            }
+            try:
+                runners["PyTorch"] = pytorch(cell, bidirectional=bidirectional, x=x, y=y)
+            except ImportError:
+                print("PyTorch is not installed: left out")
+            report(title, alternate(runners, rounds=arguments.epochs), of="dlcli", num_steps=arguments.steps)
+    lengths = np.minimum(1 + rng.exponential(25, num).astype(np.int64), 200)
+    lengths[0] = 200
+    texts = Ragged(rng.integers(2, VOCABULARY, int(lengths.sum())).astype(np.int32), lengths)
+    padded = np.zeros((num, 200), np.int32)
+    padded[np.arange(200) < lengths[:, None]] = texts.flat
+    sources = {
+        "buckets": SequenceBatches(inputs=texts, targets={"class": y}, batch_size=BATCH_SIZE, seed=0),
+        "batches by chance": SequenceBatches(
+            inputs=texts, targets={"class": y}, batch_size=BATCH_SIZE, seed=0, buckets=False
+        ),
+        "padded to the longest": SequenceBatches(
+            inputs=Ragged(padded.reshape(-1), np.full(num, 200, np.int64)),
+            targets={"class": y},
+            batch_size=BATCH_SIZE,
+            seed=0,
+        ),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        runners = {
+            name: dlcli_loop(make_model("lstm", bidirectional=False, masks=True), data, Path(folder) / str(i))
+            for i, (name, data) in enumerate(sources.items())
+        }
+        seconds = alternate(runners, rounds=arguments.epochs)
+    title = f"LSTM {UNITS}, texts of {lengths.mean():.0f} tokens on average, 200 at most"
+    report(title, seconds, of="buckets", num_steps=arguments.steps)
+
+
+if __name__ == "__main__":
+    main()
