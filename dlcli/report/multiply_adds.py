@@ -156,7 +156,7 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
         return Operations(pooling=math.prod(outputs[0]) * math.prod(layer.pool_size))
     if kind in GLOBAL_POOLINGS:
         return Operations(pooling=math.prod(inputs[0]))
-    if kind in ACTIVATIONS or kind in REARRANGEMENTS or is_elementwise(layer) or _is_sum(layer):
+    if kind in ACTIVATIONS or kind in REARRANGEMENTS or is_elementwise(layer) or _is_sum_or_move(layer):
         return Operations()
     if kind is layers.UpSampling2D and layer.interpolation == "nearest":
         return Operations()
@@ -169,10 +169,11 @@ def is_elementwise(layer: Any) -> bool:
     return kind in ELEMENTWISE or kind.__name__ in ELEMENTWISE_BY_NAME.get(kind.__module__, ())
 
 
-def _is_sum(operation: Any) -> bool:
-    """Whether it adds numbers, takes the largest of them, or puts them one after another, without a product."""
+def _is_sum_or_move(operation: Any) -> bool:
+    """Whether it adds numbers, takes the largest of them, or puts them elsewhere, without a product."""
     kind = type(operation)
-    return kind.__module__ == "keras.src.ops.numpy" and kind.__name__ in ("Sum", "Max", "Cumsum", "Concatenate")
+    names = ("Sum", "Max", "Any", "Cumsum", "Concatenate", "Reshape", "Take", "Flip", "Repeat", "Isnan")
+    return kind.__module__ == "keras.src.ops.numpy" and kind.__name__ in names
 
 
 def _products(layer: Any, positions: int, *kernels: Any) -> Operations:
