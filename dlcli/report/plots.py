@@ -42,8 +42,18 @@ LINE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#00000
 # Learning curves ------------------------------------------------------------------------------------------------------
 
 
+CURVES = {
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "iou": "Intersection over union",
+    "mae": "Mean absolute error",
+    "bits_wrong": "Wrong bits in a sequence",
+}
+"""What is drawn over the epochs of the metrics that a task has, and its title."""
+
+
 def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None) -> bytes:
-    """Loss, accuracy, with boxes their IoU, and learning rate over the epochs.
+    """Loss, those of the metrics in CURVES that there are, and learning rate over the epochs.
 
     Args:
         rows: of metrics.csv, at least one; numbers or their texts; empty where there is no validation. Values that are
@@ -55,9 +65,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None
     epochs = [int(row["epoch"]) for row in rows]
     stages = _stages(rows)
     with style():
-        titles = {"loss": "Loss", "accuracy": "Accuracy"}
-        if "train_iou" in rows[0]:
-            titles["iou"] = "Intersection over union"
+        titles = {metric: title for metric, title in CURVES.items() if f"train_{metric}" in rows[0]}
         figure = new_figure(4.5 * len(titles), 5.4)
         figure.set_layout_engine("constrained")
         grid = figure.add_gridspec(2, len(titles), height_ratios=[3, 1])

@@ -43,6 +43,15 @@ def epoch(number: int, stage: str = "main", **changes: object) -> dict[str, obje
     return row | changes
 
 
+def test_learning_curves_have_a_panel_for_each_metric_that_there_is() -> None:
+    row = {"stage": "train", "epoch": 1, "learning_rate": 0.1, "train_loss": 1.0, "val_loss": 2.0}
+    widths = [
+        read(plots.learning_curves([row | {f"train_{metric}": 0.5 for metric in metrics}], best_epoch=1)).shape[1]
+        for metrics in ((), ("mae",), ("bits_wrong",), ("accuracy", "iou"))
+    ]
+    assert widths[0] < widths[1] == widths[2] < widths[3]
+
+
 def test_learning_curves_follow_the_data() -> None:
     rows = [epoch(i) for i in range(1, 6)]
     pixels = read(plots.learning_curves(rows, best_epoch=4))
