@@ -11,14 +11,13 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from dlcli.workflow.start import start_tensorflow
 
 device = start_tensorflow("cpu")
 
 import numpy as np  # noqa: E402
-from measure import alternate, machine, report  # noqa: E402
+from measure import Silence, alternate, epochs_of, machine, report  # noqa: E402
 
 from dlcli.recipe.load import load_text  # noqa: E402
 from dlcli.rundir import RunDir  # noqa: E402
@@ -40,24 +39,12 @@ train: {epochs: 1000, batch_size: 32}
 """
 
 
-class Silence:
-    """Hears the loop and says nothing."""
-
-    def stage(self, *args: Any) -> None: ...
-    def progress(self, *args: Any) -> None: ...
-    def epoch(self, *args: Any) -> None: ...
-
-
 def epochs(text: str, folder: Path) -> tuple[Callable[[int], None], int]:
     """A function that trains an epoch, and the epoch's steps."""
     job = prepare(load_text(text.encode(), folder / "recipe.yaml"), device, Talk(quiet=True))
     training = job.loop(RunDir(folder / "run"), Silence())
 
-    def epoch(number: int) -> None:
-        training.state.epoch, training.state.epoch_step = number, 0
-        training.train_epoch()
-
-    return epoch, job.train_data.num_steps
+    return epochs_of(training), job.train_data.num_steps
 
 
 def main() -> None:

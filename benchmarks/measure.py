@@ -55,3 +55,51 @@ def mnist_like(num_samples: int = 60_000) -> tuple[Any, Any]:
             return file["x_train"][:num_samples, :, :, None], file["y_train"][:num_samples].astype(np.int32)
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (num_samples, 28, 28, 1), np.uint8), rng.integers(0, 10, num_samples, np.int32)
+
+
+class Silence:
+    """Hears the loop and says nothing."""
+
+    def stage(self, *args: Any) -> None: ...
+    def progress(self, *args: Any) -> None: ...
+    def epoch(self, *args: Any) -> None: ...
+
+
+def dlcli_epochs(model: Any, goal: Any, data: Any, *, rate: float, folder: Path) -> Callable[[int], None]:
+    """What trains an epoch as `dlcli train` does, with Adam: a model by an objective on batches."""
+    import keras
+
+    from dlcli.rundir import RunDir
+    from dlcli.training import loop, schedule
+
+    training = loop.Loop(
+        run=RunDir(folder),
+        model=model,
+        train_objective=goal,
+        validation_objective=goal,
+        train_data=data,
+        validation_data=None,
+        stages=[
+            loop.Stage(
+                name="train",
+                num_epochs=1000,
+                rate=schedule.constant(learning_rate=rate),
+                learning_rate=rate,
+                optimizer=lambda variables: keras.optimizers.Adam(rate),
+                prepare=lambda: None,
+            )
+        ],
+        settings=loop.Settings(best_metric="train_loss"),
+        observer=Silence(),
+    )
+    return epochs_of(training)
+
+
+def epochs_of(training: Any) -> Callable[[int], None]:
+    """What trains an epoch of a loop."""
+
+    def epoch(number: int) -> None:
+        training.state.epoch, training.state.epoch_step = number, 0
+        training.train_epoch()
+
+    return epoch

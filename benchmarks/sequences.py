@@ -25,13 +25,12 @@ start_tensorflow("cpu")
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from measure import alternate, machine, report  # noqa: E402
+from measure import alternate, dlcli_epochs, machine, report  # noqa: E402
 
 from dlcli.data.ragged import Ragged  # noqa: E402
 from dlcli.data.sequences import SequenceBatches  # noqa: E402
 from dlcli.models import heads, recurrent  # noqa: E402
-from dlcli.rundir import RunDir  # noqa: E402
-from dlcli.training import loop, objective, schedule  # noqa: E402
+from dlcli.training import objective  # noqa: E402
 
 BATCH_SIZE, LENGTH, EMBEDDING, UNITS, VOCABULARY = 64, 100, 64, 128, 5000
 RATE = 1e-3
@@ -65,42 +64,9 @@ def make_model(cell: str, *, bidirectional: bool, masks: bool) -> keras.Model:
     return keras.Model(ids, model.get_layer("logits").output)
 
 
-class Silence:
-    """Hears the loop and says nothing."""
-
-    def stage(self, *args: Any) -> None: ...
-    def progress(self, *args: Any) -> None: ...
-    def epoch(self, *args: Any) -> None: ...
-
-
 def dlcli_loop(model: keras.Model, data: Any, folder: Path) -> Callable[[int], None]:
     goal = objective.classification(num_classes=2, label_smoothing=0.0, class_weights=None)
-    training = loop.Loop(
-        run=RunDir(folder),
-        model=model,
-        train_objective=goal,
-        validation_objective=goal,
-        train_data=data,
-        validation_data=None,
-        stages=[
-            loop.Stage(
-                name="train",
-                num_epochs=1000,
-                rate=schedule.constant(learning_rate=RATE),
-                learning_rate=RATE,
-                optimizer=lambda variables: keras.optimizers.Adam(RATE),
-                prepare=lambda: None,
-            )
-        ],
-        settings=loop.Settings(best_metric="train_loss"),
-        observer=Silence(),
-    )
-
-    def epoch(number: int) -> None:
-        training.state.epoch, training.state.epoch_step = number, 0
-        training.train_epoch()
-
-    return epoch
+    return dlcli_epochs(model, goal, data, rate=RATE, folder=folder)
 
 
 def hand_written(model: keras.Model, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:

@@ -21,12 +21,11 @@ start_tensorflow("cpu")
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from measure import alternate, machine, mnist_like, report  # noqa: E402
+from measure import alternate, dlcli_epochs, machine, mnist_like, report  # noqa: E402
 
 from dlcli.data.batches import Batches  # noqa: E402
 from dlcli.models import convnet, heads, mlp, preprocessing  # noqa: E402
-from dlcli.rundir import RunDir  # noqa: E402
-from dlcli.training import loop, objective, schedule  # noqa: E402
+from dlcli.training import objective  # noqa: E402
 
 BATCH_SIZE = 128
 RATE = 1e-3
@@ -60,43 +59,10 @@ def make_model(kind: str) -> keras.Model:
     return keras.Model(inputs, model.get_layer("logits").output)
 
 
-class Silence:
-    """Hears the loop and says nothing."""
-
-    def stage(self, *args: Any) -> None: ...
-    def progress(self, *args: Any) -> None: ...
-    def epoch(self, *args: Any) -> None: ...
-
-
 def dlcli_loop(kind: str, x: np.ndarray, y: np.ndarray, folder: Path) -> Callable[[int], None]:
     goal = objective.classification(num_classes=10, label_smoothing=0.0, class_weights=None)
     data = Batches(labels=y, pixels=x, load=lambda index: x[index], shape=x.shape[1:], batch_size=BATCH_SIZE, seed=0)
-    training = loop.Loop(
-        run=RunDir(folder),
-        model=make_model(kind),
-        train_objective=goal,
-        validation_objective=goal,
-        train_data=data,
-        validation_data=None,
-        stages=[
-            loop.Stage(
-                name="train",
-                num_epochs=1000,
-                rate=schedule.constant(learning_rate=RATE),
-                learning_rate=RATE,
-                optimizer=lambda variables: keras.optimizers.Adam(RATE),
-                prepare=lambda: None,
-            )
-        ],
-        settings=loop.Settings(best_metric="train_loss"),
-        observer=Silence(),
-    )
-
-    def epoch(number: int) -> None:
-        training.state.epoch, training.state.epoch_step = number, 0
-        training.train_epoch()
-
-    return epoch
+    return dlcli_epochs(make_model(kind), goal, data, rate=RATE, folder=folder)
 
 
 def hand_written(kind: str, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:

@@ -254,12 +254,7 @@ def _finish(
     left_out: Sequence[LeftOut],
     warnings: Sequence[str],
 ) -> Dataset:
-    copies = find_copies(splits)
-    if copies and not allow_leakage:
-        raise InputError(
-            f"{source}: {' '.join(copies)} A score on them says nothing about new data: remove them from one of the "
-            "splits, or set data.allow_leakage: true."
-        )
+    copies = refuse_copies(splits, source=source, allow_leakage=allow_leakage)
     splits = {split: samples for split, samples in splits.items() if len(samples)}
     return Dataset(
         classes=classes,
@@ -295,7 +290,22 @@ def warn_of_absent_classes(splits: Mapping[str, Labelled], classes: tuple[str, .
     return warnings
 
 
-def find_copies(splits: Mapping[str, Labelled]) -> list[str]:
+def refuse_copies(splits: Mapping[str, Labelled], *, source: str, allow_leakage: bool) -> list[str]:
+    """Samples of validation or test that train holds too, in words, where they are allowed.
+
+    Raises:
+        InputError: there are some, and they are not.
+    """
+    copies = _find_copies(splits)
+    if copies and not allow_leakage:
+        raise InputError(
+            f"{source}: {' '.join(copies)} A score on them says nothing about new data: remove them from one of the "
+            "splits, or set data.allow_leakage: true."
+        )
+    return copies
+
+
+def _find_copies(splits: Mapping[str, Labelled]) -> list[str]:
     """Samples of validation or test that train holds too, in words."""
     found = []
     train = dict(zip(splits["train"].digests, splits["train"].names, strict=True))

@@ -10,11 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.assemble import find_copies, warn_of_absent_classes
+from dlcli.data.assemble import refuse_copies, warn_of_absent_classes
 from dlcli.data.listing import Listing, SplitKeys, divide
 from dlcli.data.ragged import Ragged
 from dlcli.data.samples import SPLIT_COLUMNS, Index, Labels, LeftOut
-from dlcli.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -115,12 +114,7 @@ def assemble_sequences(
     }
     # not every tag is in every split
     absent = [] if any(part.tags is not None for part in splits.values()) else warn_of_absent_classes(splits, classes)
-    copies = find_copies(splits)
-    if copies and not common["allow_leakage"]:
-        raise InputError(
-            f"{source}: {' '.join(copies)} A score on them says nothing about new data: remove them from one of the "
-            "splits, or set data.allow_leakage: true."
-        )
+    copies = refuse_copies(splits, source=source, allow_leakage=common["allow_leakage"])
     return SequenceDataset(
         classes=classes,
         splits=splits,

@@ -1,7 +1,7 @@
 """The tokens of text: which there are, fitted on the training split, and each text as their numbers."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,17 +59,7 @@ def fit_vocabulary(
     count_of: dict[str, int] = defaultdict(int)
     for form, count in zip(found, counts[FIRST:].tolist(), strict=True):
         count_of[form.lower() if lower else form] += count
-    for reserved in RESERVED:
-        count_of.pop(reserved, None)
-    ranked = sorted(count_of, key=lambda token: (-count_of[token], token))
-    tokens = [token for token in ranked if count_of[token] >= min_count][:max_vocabulary]
-    number_of = {token: FIRST + i for i, token in enumerate(tokens)}
-    forms = dict.fromkeys(tokens)
-    if lower:  # other spellings than those of the training split too
-        spelled = {spelling for token in tokens for spelling in _spellings(token)}
-        forms |= dict.fromkeys(sorted(form for form in spelled | set(found) if form.lower() in number_of))
-    numbers = [number_of[form.lower() if lower else form] for form in forms]
-    return Vocabulary(tuple(tokens), tuple(forms), tuple(numbers))
+    return _ranked(count_of, set(found), _spellings, lower=lower, max_vocabulary=max_vocabulary, min_count=min_count)
 
 
 def fit_words(sentences: Sequence[Sequence[str]], *, lower: bool, max_vocabulary: int, min_count: int) -> Vocabulary:
@@ -84,12 +74,38 @@ def fit_words(sentences: Sequence[Sequence[str]], *, lower: bool, max_vocabulary
         for word in sentence:
             if word in found:
                 count_of[word.lower() if lower else word] += 1
-    ranked = sorted(count_of, key=lambda token: (-count_of[token], token))
+    return _ranked(
+        count_of,
+        found,
+        lambda token: [token.upper(), token.capitalize()],
+        lower=lower,
+        max_vocabulary=max_vocabulary,
+        min_count=min_count,
+    )
+
+
+def _ranked(
+    count_of: Mapping[str, int],
+    found: set[str],
+    spellings: Callable[[str], list[str]],
+    *,
+    lower: bool,
+    max_vocabulary: int,
+    min_count: int,
+) -> Vocabulary:
+    """The most frequent tokens, and all their spellings.
+
+    Args:
+        count_of: how often each token comes.
+        found: forms of the training split.
+        spellings: others that a token may have.
+    """
+    ranked = sorted(count_of.keys() - RESERVED, key=lambda token: (-count_of[token], token))
     tokens = [token for token in ranked if count_of[token] >= min_count][:max_vocabulary]
     number_of = {token: FIRST + i for i, token in enumerate(tokens)}
     forms = dict.fromkeys(tokens)
-    if lower:
-        spelled = {spelling for token in tokens for spelling in (token.upper(), token.capitalize())} | found
+    if lower:  # other spellings than those of the training split too
+        spelled = {spelling for token in tokens for spelling in spellings(token)} | found
         forms |= dict.fromkeys(sorted(form for form in spelled if form.lower() in number_of))
     return Vocabulary(tuple(tokens), tuple(forms), tuple(number_of[form.lower() if lower else form] for form in forms))
 

@@ -37,7 +37,7 @@ def dense_layers(x: Tensor, *, dense: Sequence[int], dropout: float, name: str =
     """Dense layers with ReLU.
 
     Args:
-        x: ``[batch, units]``.
+        x: ``[batch, units]``, or ``[batch, steps, units]``, of which each step is taken alike.
         dense: units of each.
         dropout: proportion set to 0 in training after each dense layer, or at once where there is none.
         name: before the names of the layers.

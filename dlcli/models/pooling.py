@@ -30,7 +30,7 @@ def pooled(x: Tensor, mask: Tensor, *, pooling: Pooling) -> Tensor:
     """
     match pooling:
         case "last":
-            return keras.ops.sum(masked(x, is_last(mask)), axis=1)
+            return last_step(x, mask)
         case "mean":
             number = keras.ops.sum(keras.ops.cast(mask, x.dtype), axis=1, keepdims=True)
             return keras.ops.sum(masked(x, mask), axis=1) / number
@@ -45,7 +45,22 @@ def pooled(x: Tensor, mask: Tensor, *, pooling: Pooling) -> Tensor:
             return keras.ops.sum(x * keras.ops.cast(weights, x.dtype), axis=1)
 
 
-def is_last(mask: Tensor) -> Tensor:
-    """True for the last step of each sequence: bool ``[batch, steps]``."""
-    following = keras.ops.pad(mask[:, 1:], [[0, 0], [0, 1]])
-    return keras.ops.logical_and(mask, keras.ops.logical_not(following))
+def last_step(x: Tensor, mask: Tensor) -> Tensor:
+    """Each sequence's last step: ``[batch, steps, features]`` -> ``[batch, features]``."""
+    return rows(x, mask, lengths(mask) - 1)[:, 0]
+
+
+def lengths(mask: Tensor) -> Tensor:
+    """Of the sequences: int32 ``[batch, 1]``."""
+    return keras.ops.sum(keras.ops.cast(mask, "int32"), axis=1, keepdims=True)
+
+
+def rows(x: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
+    """Some steps of each sequence: ``[batch, steps, features]`` at ``[batch, n]`` -> ``[batch, n, features]``.
+
+    Whole rows of the batch laid out flat: ``take_along_axis`` would fetch each number by itself.
+    """
+    ops = keras.ops
+    width = ops.sum(ops.cast(ops.ones_like(mask), "int32"), axis=1, keepdims=True)
+    first = ops.cumsum(width, axis=0) - width  # of each sequence
+    return ops.take(ops.reshape(x, (-1, x.shape[-1])), first + steps, axis=0)

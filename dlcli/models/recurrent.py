@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import keras
 
-from dlcli.models.pooling import masked
+from dlcli.models.pooling import last_step, lengths, masked, rows
 
 Tensor = Any  # a symbolic keras.KerasTensor
 Cell = Literal["simple", "lstm", "gru"]
@@ -97,25 +97,4 @@ def reversed_each(x: Tensor, mask: Tensor) -> Tensor:
     """The steps ``[batch, steps, features]`` of each sequence in the opposite order; what comes after its end stays."""
     ops = keras.ops
     position = ops.cumsum(ops.cast(ops.ones_like(mask), "int32"), axis=1) - 1
-    return _rows(x, mask, ops.where(mask, _lengths(mask) - 1 - position, position))
-
-
-def last_step(x: Tensor, mask: Tensor) -> Tensor:
-    """Each sequence's last step: ``[batch, steps, features]`` -> ``[batch, features]``."""
-    return _rows(x, mask, _lengths(mask) - 1)[:, 0]
-
-
-def _lengths(mask: Tensor) -> Tensor:
-    """Of the sequences: int32 ``[batch, 1]``."""
-    return keras.ops.sum(keras.ops.cast(mask, "int32"), axis=1, keepdims=True)
-
-
-def _rows(x: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
-    """Some steps of each sequence: ``[batch, steps, features]`` at ``[batch, n]`` -> ``[batch, n, features]``.
-
-    Whole rows of the batch laid out flat: ``take_along_axis`` would fetch each number by itself.
-    """
-    ops = keras.ops
-    width = ops.sum(ops.cast(ops.ones_like(mask), "int32"), axis=1, keepdims=True)
-    first = ops.cumsum(width, axis=0) - width  # of each sequence
-    return ops.take(ops.reshape(x, (-1, x.shape[-1])), first + steps, axis=0)
+    return rows(x, mask, ops.where(mask, lengths(mask) - 1 - position, position))

@@ -74,6 +74,18 @@ class LoadedRecipe:
         """
         return str(self.tree.place(self.tree.path(key)))
 
+    def check_data_path(self) -> None:
+        """Refuses data that are not where the recipe says.
+
+        Raises:
+            RecipeError: there is nothing; located at the key.
+        """
+        path = getattr(self.recipe.data, "path", None)
+        if path is not None and not Path(path).exists():
+            raise self.fault(
+                "data.path", f"no such file or folder: {path}. Correct it, or name the place with --data PATH"
+            )
+
     def fault(self, key: str, message: str) -> RecipeError:
         """The error for a value that is valid by itself and cannot be used, such as the path of a missing file."""
         return RecipeError([Fault(self.tree.place(self.tree.path(key)), key, message)])

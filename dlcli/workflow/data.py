@@ -50,11 +50,7 @@ def open_dataset(loaded: LoadedRecipe, talk: Talk) -> Dataset:
         InputError: they cannot be used; a missing path is located in the recipe.
     """
     section = loaded.of_pictures.data
-    path = getattr(section, "path", None)
-    if path is not None and not Path(path).exists():
-        raise loaded.fault(
-            "data.path", f"no such file or folder: {path}. Correct it, or name the place with --data PATH"
-        )
+    loaded.check_data_path()
     return read_dataset(section, talk)
 
 

@@ -26,6 +26,7 @@ from dlcli.workflow.job import (
     check_memory,
     check_metrics,
     check_same_data,
+    first_split,
     training_memory_of,
 )
 from dlcli.workflow.load import load_keras_file, model_file
@@ -85,9 +86,6 @@ class ForecastJob(Job):
         ]
         return lines
 
-    def model_lines(self) -> list[str]:
-        return [f"model: {self.recipe.model.kind}, {self.model.count_params():,} parameters"]
-
     def data_info(self) -> dict[str, Any]:
         train = self.dataset.of_train()
         return {
@@ -104,15 +102,8 @@ class ForecastJob(Job):
             run.plots / "series.png", plots.series(series.table.values[:, 0], series.ends, series.table.features[0])
         )
 
-    def float32_model(self) -> keras.Model:
-        train = self.recipe.train
-        if train.precision == "float32":
-            return self.model
-        set_precision("float32")
-        model = build_forecaster(self.recipe.model, self.scale, self.recipe.window).model
-        set_precision(train.precision)
-        model.set_weights(self.model.get_weights())
-        return model
+    def build_model(self) -> keras.Model:
+        return build_forecaster(self.recipe.model, self.scale, self.recipe.window).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return _evaluate(
@@ -165,10 +156,7 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, talk: Tal
 
 def _open(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
     section, window = recipe.data, recipe.window
-    if not Path(section.path).exists():
-        raise loaded.fault(
-            "data.path", f"no such file or folder: {section.path}. Correct it, or name the place with --data PATH"
-        )
+    loaded.check_data_path()
     return divide_by_time(
         _read(section),
         source=section.path,
@@ -225,7 +213,7 @@ def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path 
     if data is None:
         series = _open(load(run.config), recipe)
         check_same_data(run, series)
-        name = split or next(name for name in ("test", "validation", "train") if name in series.splits)
+        name = split or first_split(series.splits)
         if name not in series.splits:
             raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(series.splits)}.")
         windows = series.splits[name]

@@ -16,7 +16,7 @@ from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training.step import predict
 from dlcli.workflow import localisation
 from dlcli.workflow.data import batches, open_dataset, read_dataset, section_for
-from dlcli.workflow.job import OWN_DATA, check_same_data
+from dlcli.workflow.job import OWN_DATA, check_same_data, first_split
 from dlcli.workflow.load import load_model
 from dlcli.workflow.optimization import make_objective
 from dlcli.workflow.talk import Talk
@@ -74,14 +74,10 @@ def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, talk: T
 
 
 def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, Samples]:
-    name = split or _first_split(dataset)
+    name = split or first_split(dataset.splits)
     if name not in dataset.splits:
         raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(dataset.splits)}.")
     return name, dataset.splits[name]
-
-
-def _first_split(dataset: Dataset) -> str:
-    return next(name for name in ("test", "validation", "train") if name in dataset.splits)
 
 
 def split_of_other(data: Path, dataset: Dataset, split: str | None) -> str:
@@ -90,7 +86,7 @@ def split_of_other(data: Path, dataset: Dataset, split: str | None) -> str:
     Raises:
         InputError: they have none of that name.
     """
-    name = split or _first_split(dataset)
+    name = split or first_split(dataset.splits)
     if name not in dataset.splits:
         raise InputError(f"{data}: has no {name} split; it has {', '.join(dataset.splits)}.")
     return name

@@ -207,7 +207,7 @@ class ImageJob(Job):
 
     def model_lines(self) -> list[str]:
         section = self.recipe.model
-        lines = [f"model: {section.kind}, {self.model.count_params():,} parameters"]
+        lines = super().model_lines()
         if section.origin != "none":
             base = section.network if isinstance(section, Application) else section.kind
             num_parameters = self.classifier.features.count_params()
@@ -266,15 +266,8 @@ class ImageJob(Job):
 
     # After training ---------------------------------------------------------------------------------------------------
 
-    def float32_model(self) -> keras.Model:
-        recipe = self.recipe
-        if recipe.train.precision == "float32":
-            return self.model
-        set_precision("float32")
-        model = _build(recipe, self.dataset, self.standardization).model
-        set_precision(recipe.train.precision)
-        model.set_weights(self.model.get_weights())
-        return model
+    def build_model(self) -> keras.Model:
+        return _build(self.recipe, self.dataset, self.standardization).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_split(

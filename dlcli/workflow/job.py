@@ -6,7 +6,7 @@ What every task has is here; ``image_job`` and ``sequence_job`` have what is the
 import functools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from dlcli.training.loop import Loop, Parts
 from dlcli.training.objective import Objective
 from dlcli.training.step import Data
 from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
-from dlcli.workflow.start import Device, without_weights
+from dlcli.workflow.start import Device, set_precision, without_weights
 from dlcli.workflow.talk import Talk
 
 OWN_DATA = "the run's own"  # what metrics.json says of data that are not named
@@ -96,13 +96,13 @@ class Job(ABC):
     def data_line(self) -> str:
         """What the samples are: ``10 classes; samples of 28x28x1``."""
 
-    @abstractmethod
     def more_lines(self) -> list[str]:
         """What else of the data is worth a line before training."""
+        return []
 
-    @abstractmethod
     def model_lines(self) -> list[str]:
         """The network, in a line or two."""
+        return [f"model: {self.loaded.recipe.model.kind}, {self.model.count_params():,} parameters"]
 
     @abstractmethod
     def data_info(self) -> dict[str, Any]:
@@ -145,14 +145,25 @@ class Job(ABC):
         """A few batches of the training split, from all over it, without random changes."""
 
     @abstractmethod
-    def float32_model(self) -> keras.Model:
-        """The model with float32 layers, whatever it was trained with, and the weights it has now."""
+    def build_model(self) -> keras.Model:
+        """The model once more, with other weights, under the current dtype policy."""
 
     @abstractmethod
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         """Evaluates the saved model on a split of the data, writes the results into the run, and gives the metrics."""
 
     # The same for all -------------------------------------------------------------------------------------------------
+
+    def float32_model(self) -> keras.Model:
+        """The model with float32 layers, whatever it was trained with, and the weights it has now."""
+        precision = self.loaded.recipe.train.precision
+        if precision == "float32":
+            return self.model
+        set_precision("float32")
+        model = self.build_model()
+        set_precision(precision)
+        model.set_weights(self.model.get_weights())
+        return model
 
     def loop(self, run: RunDir, observer: Any) -> Loop:
         """The training loop of this job in a run directory."""
@@ -196,6 +207,11 @@ def check_same_data(run: RunDir, dataset: AnyDataset) -> None:
             f"{run.path}: the data are not those that the run began with: {difference}. "
             "Put them back, train a new run, or name other data with evaluate --data."
         )
+
+
+def first_split(splits: Collection[str]) -> str:
+    """The split that is measured where none is named: test, else validation, else train."""
+    return next(name for name in ("test", "validation", "train") if name in splits)
 
 
 def check_memory(loaded: LoadedRecipe, memory_of: Callable[[], TrainingMemory]) -> None:

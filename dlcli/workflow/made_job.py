@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.made_steps import NUM_VALIDATION, TRAIN, VALIDATION, CopyTask, Made, MadeBatches, MadeDataset
+from dlcli.data.made_steps import NUM_TEST, NUM_VALIDATION, TRAIN, VALIDATION, CopyTask, Made, MadeBatches, MadeDataset
 from dlcli.errors import CheckFailed, InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sequence_model import Ntm
@@ -63,12 +63,6 @@ class MadeJob(Job):
             f"{self.dataset.task.bits} bits at each of {low} to {high} steps, made anew in each epoch; test at {tests}"
         )
 
-    def more_lines(self) -> list[str]:
-        return []
-
-    def model_lines(self) -> list[str]:
-        return [f"model: {self.recipe.model.kind}, {self.model.count_params():,} parameters"]
-
     def data_info(self) -> dict[str, Any]:
         return {"pictures": None, "steps": _longest(self.dataset)}
 
@@ -76,15 +70,8 @@ class MadeJob(Job):
         x, bits, asked = self.train_data.make(0, 0)
         replace_file(run.plots / "batch.png", plots.bit_sequences(x, bits * asked[..., None]))
 
-    def float32_model(self) -> keras.Model:
-        train = self.recipe.train
-        if train.precision == "float32":
-            return self.model
-        set_precision("float32")
-        model = _build(self.recipe, self.dataset.task).model
-        set_precision(train.precision)
-        model.set_weights(self.model.get_weights())
-        return model
+    def build_model(self) -> keras.Model:
+        return _build(self.recipe, self.dataset.task).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return _evaluate(run, model, self.dataset, talk=self.talk)
@@ -129,7 +116,11 @@ def dataset_of(recipe: StepPrediction) -> MadeDataset:
     test = tuple((length, times) for length in data.final_test_lengths)
     return MadeDataset(
         task=CopyTask(lengths=data.lengths, bits=data.bits, repeats=repeats, seed=data.seed),
-        splits={"train": Made(data.num_samples), "validation": Made(NUM_VALIDATION), "test": Made(200 * len(test))},
+        splits={
+            "train": Made(data.num_samples),
+            "validation": Made(NUM_VALIDATION),
+            "test": Made(NUM_TEST * len(test)),
+        },
         test=test,
     )
 

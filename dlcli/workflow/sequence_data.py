@@ -35,11 +35,7 @@ def open_sequences(loaded: LoadedRecipe, section: AnySequences) -> SequenceDatas
     Raises:
         InputError: they cannot be used; a missing path is located in the recipe.
     """
-    path = getattr(section, "path", None)
-    if path is not None and not Path(path).exists():
-        raise loaded.fault(
-            "data.path", f"no such file or folder: {path}. Correct it, or name the place with --data PATH"
-        )
+    loaded.check_data_path()
     return read_sequences(section, goal=goal_of(loaded))
 
 

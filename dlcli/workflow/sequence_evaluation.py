@@ -22,7 +22,7 @@ from dlcli.report import plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training.objective import classification as class_objective
 from dlcli.training.objective import tagging as tagging_objective
-from dlcli.workflow.job import OWN_DATA, check_same_data
+from dlcli.workflow.job import OWN_DATA, check_same_data, first_split
 from dlcli.workflow.load import load_sequence_model
 from dlcli.workflow.sequence_data import open_sequences, other_data
 from dlcli.workflow.talk import Talk
@@ -39,7 +39,7 @@ def evaluate(
     own = _own_data(run, recipe, is_needed=data is None, talk=talk)
     if data is None:
         assert own is not None
-        name = split or _first_split(own)
+        name = split or first_split(own.splits)
         if name not in own.splits:
             raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(own.splits)}.")
         samples, source = own.splits[name], OWN_DATA
@@ -79,7 +79,7 @@ def _of_other(data: Path, recipe: SequenceRecipe, run: RunDir, split: str | None
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
     dataset = other_data(data, recipe.data, run, functools.partial(_section_in, recipe), goal=_goal(recipe))
-    name = split or _first_split(dataset)
+    name = split or first_split(dataset.splits)
     if name not in dataset.splits:
         raise InputError(f"{data}: has no {name} split; it has {', '.join(dataset.splits)}.")
     part = name if len(dataset.splits) > 1 else "all"  # undivided data
@@ -96,10 +96,6 @@ def _section_in(recipe: SequenceRecipe, path: Path) -> Any:
     if not isinstance(loaded.recipe, type(recipe)):
         raise loaded.fault("task", f"the run's task is {recipe.task}; give a recipe of that")
     return loaded.recipe.data
-
-
-def _first_split(dataset: SequenceDataset) -> str:
-    return next(name for name in ("test", "validation", "train") if name in dataset.splits)
 
 
 def evaluate_split(

@@ -128,9 +128,6 @@ class SequenceJob(Job):
                 )
         return lines
 
-    def model_lines(self) -> list[str]:
-        return [f"model: {self.recipe.model.kind}, {self.model.count_params():,} parameters"]
-
     def data_info(self) -> dict[str, Any]:
         info: dict[str, Any] = {
             "classes": list(self.dataset.classes),
@@ -152,15 +149,8 @@ class SequenceJob(Job):
 
     # After training ---------------------------------------------------------------------------------------------------
 
-    def float32_model(self) -> keras.Model:
-        train = self.recipe.train
-        if train.precision == "float32":
-            return self.model
-        set_precision("float32")
-        model = _build(self.recipe, self.front, len(self.dataset.classes)).model
-        set_precision(train.precision)
-        model.set_weights(self.model.get_weights())
-        return model
+    def build_model(self) -> keras.Model:
+        return _build(self.recipe, self.front, len(self.dataset.classes)).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_split(

@@ -69,8 +69,7 @@ def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, nu
     )
     x = keras.layers.Embedding(vocabulary.size, words.embedding, name="embedding")(ids)
     x = steps_of(section, x, keras.ops.not_equal(ids, text_front.PADDING))
-    if section.dropout > 0:
-        x = keras.layers.Dropout(section.dropout, name="head_dropout")(x)
+    x = heads.dense_layers(x, dense=(), dropout=section.dropout)
     model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
@@ -80,9 +79,7 @@ def build_step_predictor(section: AnyStepModel, *, num_features: int, num_bits: 
     scale = Scale(np.zeros(num_features), np.ones(num_features))
     values = keras.Input(shape=(None, num_features), dtype="float32", name="values")
     x, mask = value_front.standardised(values, mean=scale.mean, variance=scale.variance)
-    x = steps_of(section, x, mask)
-    if section.dropout > 0:
-        x = keras.layers.Dropout(section.dropout, name="head_dropout")(x)
+    x = heads.dense_layers(steps_of(section, x, mask), dense=(), dropout=section.dropout)
     logits = keras.layers.Dense(num_bits, dtype="float32", name="logits")(x)
     probabilities = keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
     model = keras.Model(values, probabilities, name=section.kind)

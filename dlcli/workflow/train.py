@@ -34,7 +34,7 @@ from dlcli.rundir import (
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
 from dlcli.workflow.compare import differing
-from dlcli.workflow.job import Job, check_same_data, describe, layers_text
+from dlcli.workflow.job import Job, check_same_data, describe, first_split, layers_text
 from dlcli.workflow.load import check_base, with_architecture, with_run_files
 from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.prepare import prepare
@@ -309,7 +309,7 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
     replace_by(run.model, lambda path: model.save(path))
     rows = [_numbers(row) for row in read_csv(run.metrics)]
     best = next(row for row in rows if row["epoch"] == loop.state.best.epoch)
-    split = "test" if "test" in job.dataset.splits else "validation" if "validation" in job.dataset.splits else "train"
+    split = first_split(job.dataset.splits)
     metrics = job.evaluate(run, model, split)
     run.plots.mkdir(exist_ok=True)
     replace_file(run.plots / "curves.png", plots.learning_curves(rows, best_epoch=loop.state.best.epoch))
