@@ -238,6 +238,11 @@ class RunDir:
         """The known tokens of a run of text, the most frequent first, one on a line, as JSON would write them."""
         return self.path / "vocabulary.txt"
 
+    @property
+    def target_vocabulary(self) -> Path:
+        """The same of what is wanted, where a text is answered by a text."""
+        return self.path / "target_vocabulary.txt"
+
     def evaluation(self, split: str) -> Path:
         """Folder of the evaluation of one split (or of other data under that name)."""
         return self.path / "evaluation" / split

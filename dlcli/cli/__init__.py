@@ -35,6 +35,7 @@ VERBS = (
     "transfer",
     "evaluate",
     "predict",
+    "generate",
     "attack",
     "runs",
     "data",

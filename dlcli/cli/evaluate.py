@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from dlcli.cli.options import (
+    beam_option,
     device_option,
     json_option,
     other_data_option,
@@ -20,12 +21,20 @@ from dlcli.cli.output import write_json, write_metrics
 @run_argument(required=False)
 @split_option
 @other_data_option
+@beam_option
 @runs_option
 @device_option
 @json_option
 @quiet_option
 def evaluate(
-    run: str | None, split: str | None, data: Path | None, runs: Path, device: str, as_json: bool, quiet: bool
+    run: str | None,
+    split: str | None,
+    data: Path | None,
+    beam: int,
+    runs: Path,
+    device: str,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Evaluate the best model of RUN (default: the newest run).
 
@@ -45,7 +54,7 @@ def evaluate(
     from dlcli.workflow.evaluate import evaluate as work
     from dlcli.workflow.talk import Talk
 
-    results = work(found, split=split, data=data, talk=Talk(quiet=quiet))
+    results = work(found, split=split, data=data, beam=beam, talk=Talk(quiet=quiet))
     if as_json:
         write_json(results)
         return

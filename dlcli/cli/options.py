@@ -37,6 +37,14 @@ other_data_option: Decorator = click.option(
     "folder of Pascal VOC, a .json of COCO, a .csv or an .npz.",
 )
 
+beam_option: Decorator = click.option(
+    "--beam",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Beginnings of answers kept at each step (models that answer texts by texts).",
+)
+
 quiet_option: Decorator = click.option(
     "-q", "--quiet", is_flag=True, help="Say nothing on stderr but warnings and faults."
 )

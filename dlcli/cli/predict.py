@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.options import beam_option, device_option, json_option, quiet_option, run_argument, runs_option
 from dlcli.cli.output import write_json, write_table
 
 
-@click.command(short_help="Predict the classes of pictures or texts.")
+@click.command(short_help="Predict with a trained model.")
 @run_argument(required=True)
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--text", "texts", multiple=True, metavar="TEXT", help="A sample by itself (models of text; repeatable).")
@@ -25,6 +25,7 @@ from dlcli.cli.output import write_json, write_table
     metavar="DIR",
     help="Write the pictures with their boxes into this new folder (localisation).",
 )
+@beam_option
 @click.option("--force", is_flag=True, help="Replace the file of --output where it is there.")
 @runs_option
 @device_option
@@ -38,6 +39,7 @@ def predict(
     output: Path | None,
     force: bool,
     draw: Path | None,
+    beam: int,
     runs: Path,
     device: str,
     as_json: bool,
@@ -54,6 +56,7 @@ def predict(
       dlcli predict raccoons photos/ --draw found/
       dlcli predict reviews new.txt --top 1
       dlcli predict names --text Rossi --text Müller
+      dlcli predict translator --text "good morning" --beam 5
       cut -f2 mails.tsv | dlcli predict spam - --json
 
     Pictures are brought to size as they were in training; a box is in pixels of the upright picture. A file that cannot
@@ -79,6 +82,7 @@ def predict(
         output=output,
         force=force,
         draw=draw,
+        beam=beam,
         talk=Talk(quiet=quiet),
     )
     if as_json:

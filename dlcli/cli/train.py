@@ -251,10 +251,9 @@ def _show_overfit(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         write_json(facts)
         return
-    click.echo(
-        f"overfitted: loss {facts['loss']:.4g}, accuracy {facts['accuracy']:.4f} on {facts['samples']} samples "
-        f"after {facts['steps']} steps"
-    )
+    counts = ("samples", "passes", "steps")
+    values = ", ".join(f"{name} {value:.4g}" for name, value in facts.items() if name not in counts)
+    click.echo(f"overfitted: {values} on {facts['samples']} samples after {facts['steps']} steps")
 
 
 def _show_plan(plan: dict[str, Any], as_json: bool) -> None:

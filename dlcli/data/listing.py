@@ -53,6 +53,7 @@ class Listing:
     arrays: NDArray[Any] | None = None  # [n, ...]
     boxes: Boxes | None = None  # for localisation
     texts: tuple[str, ...] | None = None
+    answers: tuple[str, ...] | None = None  # the text to give for each text
     values: Ragged | None = None  # steps float32 [features]
     targets: NDArray[np.float32] | None = None  # numbers to predict [n]
     words: tuple[tuple[str, ...], ...] | None = None  # of sentences
@@ -71,6 +72,7 @@ class Listing:
             arrays=None if self.arrays is None else self.arrays[index],
             boxes=None if self.boxes is None else self.boxes.take(index),
             texts=None if self.texts is None else tuple(self.texts[i] for i in index),
+            answers=None if self.answers is None else tuple(self.answers[i] for i in index),
             values=None if self.values is None else self.values.take(index),
             targets=None if self.targets is None else self.targets[index],
             words=None if self.words is None else tuple(self.words[i] for i in index),

@@ -29,6 +29,8 @@ class Sequences:
     groups: tuple[str, ...] | None = None
     """What must not be divided between splits, where the source says."""
     texts: tuple[str, ...] | None = None
+    answers: tuple[str, ...] | None = None
+    """The text to give for each text, in place of a class."""
     values: Ragged | None = None
     """Steps float32 [features], NaN where one is missing."""
     targets: NDArray[np.float32] | None = None
@@ -76,6 +78,8 @@ class SequenceDataset:
         """What is to be predicted for each sample, in words."""
         if samples.targets is not None:
             return [f"{value:.9g}" for value in samples.targets]
+        if samples.answers is not None:
+            return list(samples.answers)
         if samples.tags is not None:
             tags = samples.tags
             return [" ".join(self.classes[tag] for tag in tags[i]) for i in range(len(tags))]
@@ -104,6 +108,7 @@ def assemble_sequences(
             digests=_digests(listing),
             groups=listing.groups,
             texts=listing.texts,
+            answers=listing.answers,
             values=listing.values,
             targets=listing.targets,
             words=listing.words,
@@ -183,18 +188,7 @@ class SequenceBatches:
         """The samples' indices in the order of an epoch, int64 ``[n]``."""
         if self._seed is None:
             return np.arange(self.num_samples, dtype=np.int64)
-        generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
-        order: Index = generator.permutation(self.num_samples).astype(np.int64)
-        if not self._buckets:
-            return order
-        whole = self.num_samples // self.batch_size * self.batch_size  # those beyond stay as the last, smaller batch
-        pools = [
-            order[start : min(start + POOL * self.batch_size, whole)]
-            for start in range(0, whole, POOL * self.batch_size)
-        ]
-        pools = [pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools]
-        batches = np.concatenate([*pools, order[:0]]).reshape(-1, self.batch_size)
-        return np.concatenate([batches[generator.permutation(len(batches))].ravel(), order[whole:]])
+        return drawn_order(self.lengths, self.batch_size, seed=self._seed, epoch=epoch, buckets=self._buckets)
 
     def source(self, epoch: int, first_step: int = 0) -> Any:
         """What :meth:`element` takes the steps of an epoch from."""
@@ -215,16 +209,29 @@ class SequenceBatches:
         positions = tf.range(tf.reduce_max(lengths))
         is_there = positions < lengths[:, None]
         at = tf.where(is_there, starts[:, None] + positions, 0)
-        x = _padded(self._flat, at, is_there, self._padding)
+        x = padded(self._flat, at, is_there, self._padding)
         y = {}
         for name, values in self._targets.items():
-            y[name] = _padded(values, at, is_there, 0) if name in self._by_step else tf.gather(values, index)
+            y[name] = padded(values, at, is_there, 0) if name in self._by_step else tf.gather(values, index)
         if self._by_step:
             y["mask"] = tf.cast(is_there, tf.float32)
         return {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
 
 
-def _padded(flat: Any, at: Any, is_there: Any, padding: float) -> Any:
+def drawn_order(lengths: Index, batch_size: int, *, seed: int, epoch: int, buckets: bool) -> Index:
+    """A permutation drawn from (seed, epoch), int64 ``[n]``; with buckets samples of about one length are batched."""
+    generator = np.random.Generator(np.random.PCG64([seed, epoch]))
+    order: Index = generator.permutation(len(lengths)).astype(np.int64)
+    if not buckets:
+        return order
+    whole = len(lengths) // batch_size * batch_size  # those beyond stay as the last, smaller batch
+    pools = [order[start : min(start + POOL * batch_size, whole)] for start in range(0, whole, POOL * batch_size)]
+    pools = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
+    batches = np.concatenate([*pools, order[:0]]).reshape(-1, batch_size)
+    return np.concatenate([batches[generator.permutation(len(batches))].ravel(), order[whole:]])
+
+
+def padded(flat: Any, at: Any, is_there: Any, padding: float) -> Any:
     """Steps at some places of the flat array ``[b, steps, ...]``, with the padding where there is none."""
     steps = tf.gather(flat, at)
     for _ in range(flat.shape.rank - 1):

@@ -54,7 +54,7 @@ def read_text_csv(
         InputError: the table is not as described; faults of rows are reported together.
     """
     table = Path(path)
-    content = _read(table, "table", encoding)
+    content = read_content(table, "table", encoding)
     roles = {"text": text, "label": label, "split": split, "group": group}
     columns = {role: name for role, name in roles.items() if name is not None}
     records, faults = read_cells(table, content, columns, required=[role for role in columns if role != "text"])
@@ -82,7 +82,7 @@ def read_text_jsonl(
     file = Path(path)
     rows: list[TextRow] = []
     faults: list[tuple[int, str]] = []
-    for line, content in enumerate(_read(file, "file of JSON lines", encoding).split("\n"), start=1):
+    for line, content in enumerate(read_content(file, "file of JSON lines", encoding).split("\n"), start=1):
         if not content.strip():
             continue
         try:
@@ -142,11 +142,13 @@ def read_text_lines(
     encoding: str,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
+    least: int = 2,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """A folder with a file for each class, called like it, and a text on each line; or such folders train, test ….
 
-    A class is called like its file without the suffix; with it, where two would otherwise have one name.
+    A class is called like its file without the suffix; with it, where two would otherwise have one name. There must be
+    at ``least`` so many.
 
     Raises:
         InputError: there are no such files, or they are not in the encoding.
@@ -160,7 +162,7 @@ def read_text_lines(
         stems = [file.stem for file in files]
         for file in files:
             label = printable(file.stem if stems.count(file.stem) == 1 else file.name)
-            for line, text in enumerate(_read(file, "file of texts", encoding).split("\n"), start=1):
+            for line, text in enumerate(read_content(file, "file of texts", encoding).split("\n"), start=1):
                 rows.append(TextRow(line, f"{name_below(root, file)}:{line}", text.strip(), label, split))
     rows = [row for row in rows if row.text]  # empty lines are none of the texts
     if not rows:
@@ -171,10 +173,37 @@ def read_text_lines(
         has_groups=False,
         classes=classes,
         aliases=aliases,
+        least=least,
         left_out=left_out,
         warnings=warnings,
         common=common,
     )
+
+
+def read_line_file(*, path: str | Path, encoding: str, **common: Unpack[SplitKeys]) -> SequenceDataset:
+    """A file with a text on each line, all of one class without a name.
+
+    Raises:
+        InputError: it has no text, or is not in the encoding.
+    """
+    file = Path(path)
+    lines = enumerate(read_content(file, "file of texts", encoding).split("\n"), start=1)
+    rows = [TextRow(line, f"{file.name}:{line}", text.strip(), "", "train") for line, text in lines if text.strip()]
+    if not rows:
+        raise InputError(f"{file}: there must be a text on each line. Received none.")
+    return _assemble(file, rows, has_groups=False, classes=None, aliases=NO_ALIASES, least=1, common=common)
+
+
+def read_whole(path: Path, encoding: str) -> str:
+    """All the text of a file, its ends of lines as line feeds.
+
+    Raises:
+        InputError: it cannot be read, is not in the encoding, or has nothing but white space.
+    """
+    text = read_content(path, "text", encoding).replace("\r\n", "\n")
+    if not text.strip():
+        raise InputError(f"{path}: there must be text. The file has none.")
+    return text
 
 
 def read_text_files(
@@ -204,7 +233,9 @@ def read_text_files(
             left_out += hidden
             label = printable(own.name)
             for file in files:
-                rows.append(TextRow(1, name_below(root, file), _read(file, "text", encoding).strip(), label, split))
+                rows.append(
+                    TextRow(1, name_below(root, file), read_content(file, "text", encoding).strip(), label, split)
+                )
     if not rows:
         raise InputError(f"{root}: there must be a folder for each class with texts in it. Received none.")
     return _assemble(
@@ -225,7 +256,7 @@ def read_unlabelled(path: Path, *, column: str, encoding: str) -> tuple[list[str
     Raises:
         InputError: the file cannot be read, or has no such column.
     """
-    content = _read(path, "file of texts", encoding)
+    content = read_content(path, "file of texts", encoding)
     if path.suffix in (".csv", ".tsv"):
         records, faults = read_cells(path, content, {"text": column}, required=())
         refuse_faults(path, faults)
@@ -254,7 +285,12 @@ def _text_files(folder: Path, root: Path) -> tuple[list[Path], list[LeftOut]]:
     return [path for path in files if not path.name.startswith(".")], left_out
 
 
-def _read(path: Path, noun: str, encoding: str) -> str:
+def read_content(path: Path, noun: str, encoding: str) -> str:
+    """The text of a file that holds texts; ``noun`` is what it is called in messages.
+
+    Raises:
+        InputError: it cannot be read, or is not text in the encoding.
+    """
     remedy = "Give the file that holds the texts."
     text = read_text(
         path, noun=noun, max_bytes=MAX_BYTES, remedy=remedy, encoding=encoding, other_encoding=OTHER_ENCODING
@@ -273,6 +309,7 @@ def _assemble(
     classes: tuple[str, ...] | None,
     aliases: Mapping[str, str],
     common: SplitKeys,
+    least: int = 2,
     left_out: Sequence[LeftOut] = (),
     warnings: Sequence[str] = (),
 ) -> SequenceDataset:
@@ -290,6 +327,7 @@ def _assemble(
         source=str(source),
         trained=classes,
         aliases=aliases,
+        least=least,
     )
     listings = {
         split: Listing(

@@ -130,7 +130,7 @@ def _spellings(token: str) -> list[str]:
     ]
 
 
-def encode(texts: Sequence[str], vocabulary: Vocabulary, *, split: Split, max_length: int) -> Ragged:
+def encode(texts: Sequence[str], vocabulary: Vocabulary, *, split: Split, max_length: int | None) -> Ragged:
     """Each text as the numbers of its tokens, int32; one without any has a single one, UNKNOWN."""
     layer = split(vocabulary.forms)
     table = np.array([PADDING, UNKNOWN, *vocabulary.token_of_form], np.int32)

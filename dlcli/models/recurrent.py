@@ -42,7 +42,7 @@ def steps(
     recurrent_initializer: Literal["orthogonal", "glorot_uniform"],
     forget_bias: bool,
     last_only: bool,
-    stateful: bool = False,
+    is_first: Tensor | None = None,
 ) -> Tensor:
     """Layers one above the other, over all the steps (Graves et al. 2013; bidirectional: Schuster 1997).
 
@@ -59,7 +59,8 @@ def steps(
         recurrent_initializer: of U.
         forget_bias: the LSTM's ``bf`` begins at 1 (Jozefowicz et al. 2015).
         last_only: give the state after each sequence's last step (and backward, after its first) in place of all steps.
-        stateful: begin each batch in the state that the last one ended in; the batch's size must then be fixed.
+        is_first: bool ``[batch]``, for layers that go on from the state in which the last batch ended: true where a
+            sequence begins anew. The batch's size must then be fixed, and there is one direction.
 
     Returns:
         ``[batch, steps, outputs]``, or ``[batch, outputs]``; as many outputs as units, twice that with two directions.
@@ -70,12 +71,15 @@ def steps(
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,
             "recurrent_initializer": recurrent_initializer,
-            "stateful": stateful,
         }
         if cell == "lstm":
             options["unit_forget_bias"] = forget_bias
         # a sequence is followed by padding alone: it needs no mask, which would keep every step's state from changing
-        y = LAYERS[cell](units, name=f"{cell}{number}", **options)(x)
+        if is_first is None:
+            y = LAYERS[cell](units, name=f"{cell}{number}", **options)(x)
+        else:
+            layer = LAYERS[cell](units, name=f"{cell}{number}", return_state=True, **options)
+            y = Carried(layer, name=f"{cell}{number}_carried")(x, is_first)
         if bidirectional:
             backward = LAYERS[cell](units, name=f"{cell}{number}_backward", **options)(reversed_each(x, mask))
             if last_only and number == layers and not residual and not layer_norm:
@@ -91,6 +95,32 @@ def steps(
     if not bidirectional:
         return last_step(x, mask)
     return keras.ops.concatenate([last_step(x[..., :units], mask), x[:, 0, units:]], axis=-1)
+
+
+class Carried(keras.layers.Layer):  # type: ignore[misc]
+    """A recurrent layer that begins each batch in the state in which it ended the last one, where its gradient ends:
+    backpropagation through time, truncated (Williams and Peng 1990). The states are variables beside the weights.
+    """
+
+    def __init__(self, layer: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.layer = layer
+
+    def build(self, x_shape: Any, is_first_shape: Any) -> None:
+        self.layer.build(x_shape)
+        self.states = [
+            self.add_weight(shape=(x_shape[0], self.layer.units), initializer="zeros", trainable=False, name="state")
+            for _ in (self.layer.state_size if isinstance(self.layer.state_size, list | tuple) else [0])
+        ]
+
+    def call(self, x: Tensor, is_first: Tensor, training: bool = False) -> Tensor:
+        ops = keras.ops
+        kept = [ops.convert_to_tensor(state) for state in self.states]
+        begin = [ops.where(is_first[:, None], ops.zeros_like(state), state) for state in kept]
+        y, *end = self.layer(x, initial_state=[ops.cast(state, x.dtype) for state in begin], training=training)
+        for state, value in zip(self.states, end, strict=True):
+            state.assign(ops.cast(value, state.dtype))
+        return y
 
 
 def reversed_each(x: Tensor, mask: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def token_ids(
     standardize: Standardize,
     forms: Sequence[str],
     token_of_form: Sequence[int],
-    max_length: int,
+    max_length: int | None,
 ) -> Tensor:
     """The tokens' numbers: int32 ``[batch, tokens]``, 0 after each text's end.
 
@@ -46,15 +46,17 @@ def token_ids(
         text: ``[batch]``.
         forms: spellings of tokens.
         token_of_form: the token of each, from 2 on: several spellings may be one token.
-        max_length: tokens that are used of a text; the rest is cut off. A text without any has one that is unknown.
+        max_length: tokens that are used of a text; the rest is cut off. None for all.
     """
-    ids = splitter(unit=unit, standardize=standardize, forms=forms)(text)[:, :max_length]
+    ids = splitter(unit=unit, standardize=standardize, forms=forms)(text)
+    if max_length is not None:
+        ids = ids[:, :max_length]
     table = np.array([PADDING, UNKNOWN, *token_of_form], np.int32)
     if (table == np.arange(len(table))).all():
         ids = keras.ops.cast(ids, "int32")
     else:
         ids = keras.ops.take(table, ids)
-    return _one_at_least(ids)
+    return ids
 
 
 def word_ids(words: Tensor, *, forms: Sequence[str], token_of_form: Sequence[int], max_length: int) -> Tensor:
@@ -68,11 +70,28 @@ def word_ids(words: Tensor, *, forms: Sequence[str], token_of_form: Sequence[int
     ids = lookup(words)[:, :max_length]
     table = np.array([PADDING, UNKNOWN, *token_of_form], np.int32)
     is_plain = (table == np.arange(len(table))).all()
-    return _one_at_least(keras.ops.cast(ids, "int32") if is_plain else keras.ops.take(table, ids))
+    return keras.ops.cast(ids, "int32") if is_plain else keras.ops.take(table, ids)
 
 
-def _one_at_least(ids: Tensor) -> Tensor:
-    """The numbers with an unknown token where there is none."""
+def begun(ids: Tensor, label: Tensor | None, names: Sequence[str], *, first: int) -> Tensor:
+    """The numbers with one before them that stands for where a text begins: ``[batch, 1 + tokens]``.
+
+    Args:
+        ids: int32 ``[batch, tokens]``.
+        label: text ``[batch]``, the name of each text's class; another than the names is an error. None where there is
+            one class.
+        names: of the classes, whose numbers are ``first``, ``first + 1`` ….
+    """
+    if label is None:
+        sums = keras.ops.sum(ids, axis=1, keepdims=True)
+        return keras.ops.concatenate([keras.ops.full_like(sums, first), ids], axis=1)
+    lookup = keras.layers.StringLookup(vocabulary=list(names), num_oov_indices=0, name="classes")
+    number = keras.ops.cast(lookup(label), "int32") + first
+    return keras.ops.concatenate([number[:, None], ids], axis=1)
+
+
+def one_at_least(ids: Tensor) -> Tensor:
+    """The numbers with an unknown token where there is none: a text or sentence without any has an answer too."""
     ids = keras.ops.pad(ids, [[0, 0], [0, 1]])
     is_first = keras.ops.equal(keras.ops.cumsum(keras.ops.ones_like(ids), axis=1), 1)
     is_empty = keras.ops.logical_and(is_first, keras.ops.equal(ids, PADDING))

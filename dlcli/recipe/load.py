@@ -11,10 +11,12 @@ from dlcli.recipe.classification import Classification
 from dlcli.recipe.explain import explain
 from dlcli.recipe.faults import Fault, RecipeError
 from dlcli.recipe.forecasting import Forecasting
+from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.localisation import Localisation
 from dlcli.recipe.override import Override, apply_overrides
 from dlcli.recipe.sequence_classification import SequenceClassification
 from dlcli.recipe.sequence_regression import SequenceRegression
+from dlcli.recipe.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.source import Tree, decode, read_bytes, read_yaml
 from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.recipe.tagging import Tagging
@@ -26,7 +28,7 @@ ImageRecipe = Classification | Localisation
 """A recipe of a task that has pictures (signals, volumes)."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task that has sequences."""
-Recipe = ImageRecipe | SequenceRecipe | StepPrediction | Forecasting
+Recipe = ImageRecipe | SequenceRecipe | StepPrediction | Forecasting | LanguageModel | SequenceToSequence
 """A recipe of any task."""
 
 TASKS: Mapping[str, type[Recipe]] = {
@@ -38,6 +40,8 @@ TASKS: Mapping[str, type[Recipe]] = {
     "tagging": Tagging,
     "step_prediction": StepPrediction,
     "forecasting": Forecasting,
+    "language_model": LanguageModel,
+    "sequence_to_sequence": SequenceToSequence,
 }
 """The schema of each task."""
 

@@ -406,6 +406,33 @@ def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], answers: npt
         return png(figure)
 
 
+def attention_maps(maps: Sequence[tuple[Sequence[str], Sequence[str], npt.NDArray[Any]]]) -> bytes:
+    """Where attention lay while answers were said: what is given goes to the right, what is said down.
+
+    Args:
+        maps: of each answer the tokens given, the tokens said, and the attention ``[said, given]``.
+    """
+    maps = maps[:MAX_PICTURES]
+    num_columns = min(3, len(maps))
+    num_rows = math.ceil(len(maps) / num_columns)
+    widest = min(60, max(len(given) for given, _, _ in maps))
+    tallest = min(60, max(len(said) for _, said, _ in maps))
+    with style():
+        side = 0.22
+        figure = new_figure(num_columns * max(2.2, side * widest + 1.2), num_rows * max(1.8, side * tallest + 1.2))
+        figure.set_layout_engine("constrained")
+        for number, (given, said, weights) in enumerate(maps, start=1):
+            axes = figure.add_subplot(num_rows, num_columns, number)
+            axes.imshow(weights[:60, :60], cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+            given, said = ([printable(token, 12) if token.strip() else "␣" for token in side] for side in (given, said))
+            is_short = all(len(token) == 1 for token in given)
+            axes.set_xticks(range(len(given[:60])), given[:60], fontsize=7, rotation=0 if is_short else 90)
+            axes.set_yticks(range(len(said[:60])), said[:60], fontsize=7)
+            axes.xaxis.tick_top()
+            axes.grid(visible=False)
+        return png(figure)
+
+
 def series(values: npt.NDArray[Any], ends: Mapping[str, int], name: str) -> bytes:
     """A whole series ``[steps]``, and where its splits end."""
     with style():

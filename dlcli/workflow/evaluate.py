@@ -5,19 +5,22 @@ from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.recipe.forecasting import Forecasting
+from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.load import ImageRecipe, load
+from dlcli.recipe.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
-from dlcli.workflow import forecast_job, image_evaluation, made_job, sequence_evaluation
+from dlcli.workflow import forecast_job, image_evaluation, language_job, made_job, pair_job, sequence_evaluation
 from dlcli.workflow.talk import Talk
 
 
-def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -> dict[str, Any]:
+def evaluate(run: RunDir, *, split: str | None, data: Path | None, beam: int = 1, talk: Talk) -> dict[str, Any]:
     """Evaluates a run's best model and writes ``evaluation/<split>/``.
 
     Args:
         split: train, validation or test; None for test, or validation where there is none.
         data: a recipe, folder or file to evaluate on instead of the run's own data.
+        beam: beginnings of answers that are kept, of a model that answers texts by texts.
 
     Returns the metrics, with ``run``, ``split`` and ``folder``.
 
@@ -25,6 +28,8 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
         InputError: the run has no model, the data cannot be used, or there is no such split.
     """
     recipe = load(run.config).recipe
+    if beam != 1 and not isinstance(recipe, SequenceToSequence):
+        raise InputError(f"--beam: {run.path} says no texts: its task is {recipe.task}.")
     if isinstance(recipe, ImageRecipe):
         return image_evaluation.evaluate(run, split=split, data=data, talk=talk)
     if isinstance(recipe, StepPrediction):
@@ -34,4 +39,8 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
         return made_job.evaluate(run, recipe, talk=talk)
     if isinstance(recipe, Forecasting):
         return forecast_job.evaluate(run, recipe, split=split, data=data, talk=talk)
+    if isinstance(recipe, LanguageModel):
+        return language_job.evaluate(run, recipe, split=split, data=data, talk=talk)
+    if isinstance(recipe, SequenceToSequence):
+        return pair_job.evaluate(run, recipe, split=split, data=data, beam=beam, talk=talk)
     return sequence_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)

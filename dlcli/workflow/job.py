@@ -29,6 +29,7 @@ from dlcli.workflow.start import Device, set_precision, without_weights
 from dlcli.workflow.talk import Talk
 
 OWN_DATA = "the run's own"  # what metrics.json says of data that are not named
+OVERFIT_LOSS = 0.01  # nats; below it a batch counts as known by heart
 MAX_LISTED = 12  # classes whose samples are counted in the first lines
 MAX_LEFT_OUT = 5  # files named there that are left out
 
@@ -143,6 +144,10 @@ class Job(ABC):
     @abstractmethod
     def overfit_data(self, num_batches: int) -> Data:
         """A few batches of the training split, from all over it, without random changes."""
+
+    def overfit_loss(self, data: Data) -> float:
+        """Below which loss these data count as known by heart."""
+        return OVERFIT_LOSS
 
     @abstractmethod
     def build_model(self) -> keras.Model:

@@ -15,7 +15,7 @@ import h5py
 import keras
 
 from dlcli.errors import InputError
-from dlcli.models import ntm  # noqa: F401 - its cell is registered with Keras by that
+from dlcli.models import encoder_decoder, ntm  # noqa: F401 - their layers are registered with Keras by that
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.model import Saved
 from dlcli.recipe.sequence_regression import SequenceRegression

@@ -6,10 +6,12 @@ from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.recipe.forecasting import Forecasting
+from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.load import ImageRecipe, load
+from dlcli.recipe.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
-from dlcli.workflow import forecast_job, image_prediction, sequence_prediction
+from dlcli.workflow import forecast_job, image_prediction, pair_job, sequence_prediction
 from dlcli.workflow.talk import Talk
 
 
@@ -22,6 +24,7 @@ def predict(
     output: Path | None,
     force: bool,
     draw: Path | None = None,
+    beam: int = 1,
     talk: Talk,
 ) -> dict[str, Any]:
     """Predicts with a run's best model.
@@ -32,6 +35,7 @@ def predict(
         top: classes given for each sample.
         output: a .csv or .json file for all probabilities.
         force: replace ``output`` where it is there.
+        beam: beginnings of answers that are kept, of a model that answers texts by texts.
         draw: a folder for the pictures with their boxes; it must not be there or be empty.
 
     Returns ``run``, ``predictions`` (file and text, predicted, confidence, the ``top`` most probable classes each and,
@@ -48,16 +52,22 @@ def predict(
     if output is not None and not output.parent.is_dir():
         raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
     recipe = load(run.config).recipe
+    if beam != 1 and not isinstance(recipe, SequenceToSequence):
+        raise InputError(f"--beam: {run.path} says no texts: its task is {recipe.task}.")
     if isinstance(recipe, ImageRecipe):
         if texts:
             raise InputError(f"--text: {run.path} takes pictures or arrays: its task is {recipe.task}.")
         return image_prediction.predict(run, recipe, paths, top=top, output=output, draw=draw, talk=talk)
     if isinstance(recipe, StepPrediction):
         raise InputError(f"{run.path}: its samples are made, task: {recipe.task}; measure it with dlcli evaluate.")
+    if isinstance(recipe, LanguageModel):
+        raise InputError(f"{run.path}: is a language model: let it go on with a text by dlcli generate.")
     if isinstance(recipe, Forecasting):
         if texts:
             raise InputError(f"--text: {run.path} takes tables: its task is {recipe.task}.")
         return forecast_job.predict(run, recipe, list(paths), output=output, talk=talk)
+    if isinstance(recipe, SequenceToSequence):
+        return pair_job.predict(run, recipe, paths, texts=texts, beam=beam, output=output, talk=talk)
     if draw is not None:
         raise InputError(f"--draw: {run.path} gives no boxes: its task is not localisation.")
     return sequence_prediction.predict(run, recipe, paths, texts=texts, top=top, output=output, talk=talk)

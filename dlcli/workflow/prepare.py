@@ -1,9 +1,11 @@
 """Which training job a recipe asks for."""
 
 from dlcli.recipe.forecasting import Forecasting
+from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.recipe.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.step_prediction import StepPrediction
-from dlcli.workflow import forecast_job, image_job, made_job, sequence_job
+from dlcli.workflow import forecast_job, image_job, language_job, made_job, pair_job, sequence_job
 from dlcli.workflow.job import Job
 from dlcli.workflow.start import Device
 from dlcli.workflow.talk import Talk
@@ -24,4 +26,8 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
         return made_job.prepare(loaded, loaded.recipe, device, talk)
     if isinstance(loaded.recipe, Forecasting):
         return forecast_job.prepare(loaded, loaded.recipe, device, talk)
+    if isinstance(loaded.recipe, LanguageModel):
+        return language_job.prepare(loaded, loaded.recipe, device, talk)
+    if isinstance(loaded.recipe, SequenceToSequence):
+        return pair_job.prepare(loaded, loaded.recipe, device, talk)
     return sequence_job.prepare(loaded, loaded.recipe, device, talk)

@@ -26,6 +26,7 @@ from dlcli.workflow.job import OWN_DATA, check_same_data, first_split
 from dlcli.workflow.load import load_sequence_model
 from dlcli.workflow.sequence_data import open_sequences, other_data
 from dlcli.workflow.talk import Talk
+from dlcli.workflow.tokens import encodable
 
 NUM_MISTAKES = 100  # shown in mistakes.txt
 MAX_SHOWN = 300  # characters of each
@@ -263,11 +264,6 @@ def _raw(samples: Sequences, index: np.ndarray) -> Any:
     padded = np.full((len(index), int(part.lengths.max()), part.flat.shape[1]), np.nan, np.float32)
     padded[np.arange(padded.shape[1]) < part.lengths[:, None]] = part.flat
     return padded
-
-
-def encodable(text: str) -> str:
-    """Text as UTF-8 can have it: half of a pair of surrogates becomes the sign for what cannot be read."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _mistakes(samples: Sequences, probabilities: np.ndarray, classes: Sequence[str]) -> str:

@@ -1,7 +1,5 @@
 """The training job of sequences: text or numbers, with a class or a number for each."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +9,14 @@ import numpy as np
 from dlcli.data.ragged import Ragged
 from dlcli.data.samples import evenly_spaced
 from dlcli.data.sequences import SequenceBatches, SequenceDataset, Sequences
-from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, encode_words, fit_vocabulary, fit_words
-from dlcli.models.text_front import splitter
+from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode_words, fit_words
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.sequence_classification import SequenceClassification
 from dlcli.recipe.sequence_regression import SequenceRegression
 from dlcli.recipe.tagging import Tagging, Words
 from dlcli.recipe.text_classification import TextClassification
-from dlcli.recipe.text_data import Tokens
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
-from dlcli.rundir import RunDir, replace_file, replace_json
+from dlcli.rundir import RunDir, replace_json
 from dlcli.training import objective
 from dlcli.training.objective import Objective
 from dlcli.workflow.job import (
@@ -35,7 +31,7 @@ from dlcli.workflow.job import (
     training_memory_of,
 )
 from dlcli.workflow.sequence_data import open_sequences
-from dlcli.workflow.sequence_evaluation import encodable, evaluate_split
+from dlcli.workflow.sequence_evaluation import evaluate_split
 from dlcli.workflow.sequence_model import (
     Scale,
     SequenceNetwork,
@@ -46,6 +42,7 @@ from dlcli.workflow.sequence_model import (
 )
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
+from dlcli.workflow.tokens import encode_texts, fit_tokens, large_enough, write_vocabulary
 
 Front = Vocabulary | Scale
 """What is fitted on the training split and stands before the network."""
@@ -144,8 +141,7 @@ class SequenceJob(Job):
     def write_beginning(self, run: RunDir) -> None:
         replace_json(run.labels, {"classes": list(self.dataset.classes)})
         if isinstance(self.front, Vocabulary):
-            lines = [json.dumps(token, ensure_ascii=False) + "\n" for token in self.front.tokens]
-            replace_file(run.vocabulary, "".join(lines))
+            write_vocabulary(run.vocabulary, self.front)
 
     # After training ---------------------------------------------------------------------------------------------------
 
@@ -236,7 +232,8 @@ def _build(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNe
 
 def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences) -> Front:
     if isinstance(recipe, TextClassification):
-        return _fit_tokens(loaded, recipe.text, train)
+        assert train.texts is not None
+        return fit_tokens(loaded, recipe.text, train.texts)
     if isinstance(recipe, Tagging):
         return _fit_words(loaded, recipe.text, train)
     assert train.values is not None
@@ -256,42 +253,12 @@ def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences) -> Fron
     return Scale(mean, variance, float(train.targets.mean(dtype=np.float64)), target_variance)
 
 
-def _fit_tokens(loaded: LoadedRecipe, tokens: Tokens, train: Sequences) -> Vocabulary:
-    assert train.texts is not None
-    vocabulary = fit_vocabulary(
-        [encodable(text) for text in train.texts],
-        split=_splitter(tokens),
-        lower=tokens.final_standardize.startswith("lower"),
-        max_vocabulary=tokens.max_vocabulary,
-        min_count=tokens.final_min_count,
-    )
-    return _large_enough(loaded, vocabulary, tokens.unit, tokens.final_min_count)
-
-
 def _fit_words(loaded: LoadedRecipe, words: Words, train: Sequences) -> Vocabulary:
     assert train.words is not None
     vocabulary = fit_words(
         train.words, lower=words.lowercase, max_vocabulary=words.max_vocabulary, min_count=words.min_count
     )
-    return _large_enough(loaded, vocabulary, "words", words.min_count)
-
-
-def _large_enough(loaded: LoadedRecipe, vocabulary: Vocabulary, unit: str, min_count: int) -> Vocabulary:
-    if len(vocabulary.tokens) < 2:
-        raise loaded.fault(
-            "text",
-            f"there must be at least two known {unit} to tell anything apart. Received {len(vocabulary.tokens)}: "
-            f"those that come at least {min_count} times in the training split; lower text.min_count, or look at what "
-            "the texts are",
-        )
-    return vocabulary
-
-
-def _splitter(tokens: Tokens) -> Any:
-    def split(forms: Sequence[str] | None) -> Any:
-        return splitter(unit=tokens.unit, standardize=tokens.final_standardize, forms=forms)
-
-    return split
+    return large_enough(loaded, vocabulary, "words", words.min_count)
 
 
 # Batches --------------------------------------------------------------------------------------------------------------
@@ -326,8 +293,7 @@ def _inputs(recipe: SequenceRecipe, samples: Sequences, front: Front, index: np.
     if isinstance(recipe, TextClassification):
         assert samples.texts is not None
         assert isinstance(front, Vocabulary)
-        texts = [encodable(samples.texts[i]) for i in index]
-        return encode(texts, front, split=_splitter(recipe.text), max_length=recipe.text.max_length)
+        return encode_texts([samples.texts[i] for i in index], recipe.text, front)
     if isinstance(recipe, Tagging):
         assert samples.words is not None
         assert isinstance(front, Vocabulary)

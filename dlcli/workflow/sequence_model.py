@@ -1,5 +1,6 @@
 """From the recipe of a sequence task to a Keras model: what stands before the network, its steps, and the head."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.vocabulary import Vocabulary
-from dlcli.models import convolutional, forecast, heads, ntm, recurrent, text_front, transformer, value_front
+from dlcli.models import (
+    convolutional,
+    encoder_decoder,
+    forecast,
+    heads,
+    ntm,
+    recurrent,
+    text_front,
+    transformer,
+    value_front,
+)
 from dlcli.models.pooling import Pooling, pooled
 from dlcli.recipe.forecasting import Window
+from dlcli.recipe.language_model import LanguageNetwork, LanguageTokens
 from dlcli.recipe.sequence_model import AnyStepModel, Convolutional, Ntm, Recurrent, StepModel, Transformer
+from dlcli.recipe.sequence_to_sequence import EncoderDecoder, PairTokens
 from dlcli.recipe.tagging import Words
 from dlcli.recipe.text_data import Tokens
 
@@ -55,6 +68,7 @@ def build_text_classifier(
         token_of_form=vocabulary.token_of_form,
         max_length=tokens.max_length,
     )
+    ids = text_front.one_at_least(ids)
     x = keras.layers.Embedding(vocabulary.size, tokens.embedding, name="embedding")(ids)
     vector = _vector(section, x, keras.ops.not_equal(ids, text_front.PADDING))
     model = keras.Model(text, heads.classification(vector, num_classes=num_classes), name=section.kind)
@@ -67,11 +81,145 @@ def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, nu
     ids = text_front.word_ids(
         text, forms=vocabulary.forms, token_of_form=vocabulary.token_of_form, max_length=words.max_length
     )
+    ids = text_front.one_at_least(ids)
     x = keras.layers.Embedding(vocabulary.size, words.embedding, name="embedding")(ids)
     x = steps_of(section, x, keras.ops.not_equal(ids, text_front.PADDING))
     x = heads.dense_layers(x, dense=(), dropout=section.dropout)
     model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def build_language_model(
+    section: LanguageNetwork,
+    tokens: LanguageTokens,
+    vocabulary: Vocabulary,
+    *,
+    beginnings: Sequence[str],
+    carried: int | None = None,
+) -> SequenceNetwork:
+    """The network that says what follows each token.
+
+    Args:
+        beginnings: names of the classes of texts, each of which has a token of its own that stands before a text; one
+            without a name where there are no classes; none for parts of one long text.
+        carried: samples of a batch, where the network that is trained goes on from the state in which the last batch
+            ended.
+    """
+    text = keras.Input(shape=(), dtype="string", name="text")
+    ids = text_front.token_ids(
+        text,
+        unit=tokens.unit,
+        standardize=tokens.final_standardize,
+        forms=vocabulary.forms,
+        token_of_form=vocabulary.token_of_form,
+        max_length=None,
+    )
+    inputs: Any = text
+    if len(beginnings) > 1:
+        inputs = {"text": text, "class": keras.Input(shape=(), dtype="string", name="class")}
+    if beginnings:
+        ids = text_front.begun(ids, inputs["class"] if len(beginnings) > 1 else None, beginnings, first=vocabulary.size)
+    else:
+        ids = text_front.one_at_least(ids)
+    num_ids = vocabulary.size + len(beginnings)
+    logits = _next_token(section, tokens, ids, num_ids=num_ids, num_tokens=vocabulary.size)
+    probabilities = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
+    model = keras.Model(inputs, probabilities, name=section.kind)
+    trained = keras.Model(ids, logits, name=f"{section.kind}_logits")
+    if carried is None:
+        return SequenceNetwork(model, trained)
+    return SequenceNetwork(
+        model,
+        carried_language_model(section, tokens, num_ids=num_ids, num_tokens=vocabulary.size, num_samples=carried),
+    )
+
+
+def carried_language_model(
+    section: LanguageNetwork, tokens: LanguageTokens, *, num_ids: int, num_tokens: int, num_samples: int
+) -> keras.Model:
+    """The network of numbers that goes on from the state in which the last batch ended.
+
+    ``{ids: int32 [num_samples, steps], is_first: bool [num_samples]}`` -> logits ``[num_samples, steps, num_tokens]``.
+    """
+    ids = keras.Input(shape=(None,), batch_size=num_samples, dtype="int32", name="ids")
+    is_first = keras.Input(shape=(), batch_size=num_samples, dtype="bool", name="is_first")
+    logits = _next_token(section, tokens, ids, num_ids=num_ids, num_tokens=num_tokens, is_first=is_first)
+    return keras.Model({"ids": ids, "is_first": is_first}, logits, name=f"{section.kind}_carried")
+
+
+def _next_token(
+    section: LanguageNetwork, tokens: LanguageTokens, ids: Any, *, num_ids: int, num_tokens: int, is_first: Any = None
+) -> Any:
+    """Logits of what follows each token: ``[batch, steps]`` -> float32 ``[batch, steps, num_tokens]``."""
+    x = keras.layers.Embedding(num_ids, tokens.embedding, name="embedding")(ids)
+    x = steps_of(section, x, keras.ops.not_equal(ids, text_front.PADDING), is_first=is_first)
+    x = heads.dense_layers(x, dense=(), dropout=section.dropout)
+    return keras.layers.Dense(num_tokens, dtype="float32", name="logits")(x)
+
+
+def build_encoder_decoder(
+    section: EncoderDecoder, tokens: PairTokens, given: Vocabulary, wanted: Vocabulary, *, guesses: bool
+) -> SequenceNetwork:
+    """The network that says a text for each text.
+
+    The model gives the words or characters of each answer ``[batch, max_length]``, empty after its end; what is trained
+    takes ``{given, before, forced}`` as :class:`dlcli.data.pairs.PairBatches` has them, and gives logits.
+
+    Args:
+        guesses: whether in training the decoder may have to go on from its own tokens.
+    """
+    text = keras.Input(shape=(), dtype="string", name="text")
+    ids = text_front.token_ids(
+        text,
+        unit=tokens.unit,
+        standardize=tokens.final_standardize,
+        forms=given.forms,
+        token_of_form=given.token_of_form,
+        max_length=tokens.max_length,
+    )
+    ids = text_front.one_at_least(ids)
+    mask = keras.ops.not_equal(ids, text_front.PADDING)
+    x = keras.layers.Embedding(given.size, tokens.embedding, name="embedding")(ids)
+    memory = recurrent.steps(
+        x,
+        mask,
+        cell=section.cell,
+        units=section.units,
+        layers=section.layers,
+        bidirectional=section.bidirectional,
+        dropout=section.dropout,
+        recurrent_dropout=0.0,
+        residual=False,
+        layer_norm=False,
+        recurrent_initializer=section.recurrent_initializer,
+        forget_bias=section.forget_bias,
+        last_only=False,
+    )
+    last = encoder_decoder.summary(memory, mask, bidirectional=section.bidirectional)
+    decoder = encoder_decoder.Decoder(
+        dropout=section.dropout,
+        options={
+            "cell": section.cell,
+            "units": section.units,
+            "layers": section.layers,
+            "embedding": tokens.embedding,
+            "num_tokens": wanted.size,
+            "attention": section.attention,
+            "recurrent_initializer": section.recurrent_initializer,
+            "forget_bias": section.forget_bias,
+            "guesses": guesses,
+        },
+        name="decoder",
+    )
+    before = keras.Input(shape=(None,), dtype="int32", name="before")
+    forced = keras.Input(shape=(None,), dtype="float32", name="forced")
+    logits = decoder(memory, mask, last, before, forced)
+    answers = encoder_decoder.Answers(decoder, max_length=tokens.max_length, name="answers")(memory, mask, last)
+    spelled = keras.layers.StringLookup(
+        vocabulary=list(wanted.tokens), mask_token="", oov_token="[UNK]", invert=True, name="spelled"
+    )(answers)
+    trained = keras.Model({"given": ids, "before": before, "forced": forced}, logits, name=f"{section.kind}_logits")
+    return SequenceNetwork(keras.Model(text, spelled, name=section.kind), trained)
 
 
 def build_step_predictor(section: AnyStepModel, *, num_features: int, num_bits: int) -> SequenceNetwork:
@@ -139,11 +287,15 @@ def _vector(section: StepModel, x: Any, mask: Any) -> Any:
     return heads.dense_layers(vector, dense=(), dropout=section.dropout)
 
 
-def steps_of(section: AnyStepModel, x: Any, mask: Any) -> Any:
-    """An output for each step: ``[batch, steps, features]`` -> ``[batch, steps, units]``."""
+def steps_of(section: AnyStepModel, x: Any, mask: Any, *, is_first: Any = None) -> Any:
+    """An output for each step: ``[batch, steps, features]`` -> ``[batch, steps, units]``.
+
+    Args:
+        is_first: for recurrent layers that go on from the last batch, as :func:`dlcli.models.recurrent.steps` has it.
+    """
     match section:
         case Recurrent():
-            return _recurrent(section, x, mask, last_only=False)
+            return _recurrent(section, x, mask, last_only=False, is_first=is_first)
         case Convolutional():
             return convolutional.steps(
                 x,
@@ -180,10 +332,12 @@ def steps_of(section: AnyStepModel, x: Any, mask: Any) -> Any:
             )
 
 
-def slow_on_gpu(section: AnyStepModel) -> str | None:
+def slow_on_gpu(section: AnyStepModel | EncoderDecoder) -> str | None:
     """Why recurrent layers do not get cuDNN's kernel on a GPU, in words; None where they do, or there are none."""
     if isinstance(section, Ntm):
         return "the Neural Turing Machine has no cuDNN kernel"
+    if isinstance(section, EncoderDecoder):
+        return "the decoder goes step by step, which cuDNN has no kernel for"
     if not isinstance(section, Recurrent):
         return None
     if section.cell == "simple":
@@ -193,7 +347,7 @@ def slow_on_gpu(section: AnyStepModel) -> str | None:
     return None
 
 
-def _recurrent(section: Recurrent, x: Any, mask: Any, *, last_only: bool) -> Any:
+def _recurrent(section: Recurrent, x: Any, mask: Any, *, last_only: bool, is_first: Any = None) -> Any:
     return recurrent.steps(
         x,
         mask,
@@ -208,4 +362,5 @@ def _recurrent(section: Recurrent, x: Any, mask: Any, *, last_only: bool) -> Any
         recurrent_initializer=section.recurrent_initializer,
         forget_bias=section.forget_bias,
         last_only=last_only,
+        is_first=is_first,
     )

@@ -74,7 +74,7 @@ def _predict_tags(
     sentences = [tuple(text.split()) for text in texts]
     for path in paths:
         if str(path) == "-":
-            lines = _lines_of_stdin()
+            lines = lines_of_stdin()
             more_names, more = (
                 [f"-:{line}" for line in range(1, len(lines) + 1)],
                 [tuple(line.split()) for line in lines],
@@ -108,7 +108,8 @@ def _predict_tags(
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
 
-def _lines_of_stdin() -> list[str]:
+def lines_of_stdin() -> list[str]:
+    """What stdin holds, without the ends of lines."""
     stdin = sys.stdin.buffer.read().decode("utf-8", "replace")
     return [line.removesuffix("\r") for line in stdin.removesuffix("\n").split("\n")] if stdin else []
 
@@ -119,7 +120,7 @@ def _collect_texts(paths: Sequence[Path], texts: Sequence[str], recipe: TextClas
     column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
     for path in paths:
         if str(path) == "-":
-            lines = _lines_of_stdin()
+            lines = lines_of_stdin()
             names += [f"-:{line}" for line in range(1, len(lines) + 1)]
             found += lines
         else:

@@ -9,8 +9,10 @@ import numpy as np
 
 from dlcli.errors import InputError
 from dlcli.recipe.forecasting import Forecasting
+from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
 from dlcli.recipe.model import Convnet, ImageClassifier, Mlp
+from dlcli.recipe.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.step_prediction import StepPrediction
 from dlcli.report.layers import (
     COLUMNS,
@@ -24,7 +26,7 @@ from dlcli.report.layers import (
     training_memory,
 )
 from dlcli.rundir import RunDir
-from dlcli.workflow import made_job, sequence_job
+from dlcli.workflow import language_job, made_job, pair_job, sequence_job
 from dlcli.workflow.data import open_dataset
 from dlcli.workflow.image_job import set_depth
 from dlcli.workflow.job import training_memory_of
@@ -86,7 +88,7 @@ def of_recipe(
     Raises:
         InputError: the data cannot be used, or the network does not suit them.
     """
-    if isinstance(loaded.recipe, SequenceRecipe | StepPrediction | Forecasting):
+    if isinstance(loaded.recipe, SequenceRecipe | StepPrediction | Forecasting | LanguageModel | SequenceToSequence):
         if shape is not None:
             raise InputError(f"--input: is for pictures, signals and volumes; the task is {loaded.recipe.task}.")
         job = prepare(loaded, Device("cpu", "CPU"), talk)
@@ -115,9 +117,9 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
     if isinstance(recipe, StepPrediction):
         table = made_job.table_of_run(recipe)
         return _of_sequences(str(run.path), recipe, table, recipe.data.num_samples, batch_size)
-    if isinstance(recipe, SequenceRecipe):
+    if isinstance(recipe, SequenceRecipe | LanguageModel | SequenceToSequence):
         try:
-            table = sequence_job.table_of_run(recipe, data)
+            table = _table_of_texts(recipe, data)
             return _of_sequences(str(run.path), recipe, table, data["samples"]["train"], batch_size)
         except (KeyError, TypeError):
             raise InputError(f"{run.info}: does not say what the run's samples are. Restore it from a copy.") from None
@@ -127,6 +129,16 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
     num_samples = data.get("samples", {}).get("train")
     loaded = with_architecture(load(run.config), run)
     return _of_config(str(run.path), loaded, shape, len(run.read_classes()), num_samples, batch_size)
+
+
+def _table_of_texts(recipe: SequenceRecipe | LanguageModel | SequenceToSequence, data: dict[str, Any]) -> LayerTable:
+    match recipe:
+        case LanguageModel():
+            return language_job.table_of_run(recipe, data)
+        case SequenceToSequence():
+            return pair_job.table_of_run(recipe, data)
+        case _:
+            return sequence_job.table_of_run(recipe, data)
 
 
 def of_file(path: Path, *, batch_size: int | None) -> Summary:
@@ -170,7 +182,7 @@ def _of_config(
 
 def _of_sequences(
     source: str,
-    recipe: SequenceRecipe | StepPrediction | Forecasting,
+    recipe: SequenceRecipe | StepPrediction | Forecasting | LanguageModel | SequenceToSequence,
     table: LayerTable,
     num_samples: int,
     batch_size: int | None,

@@ -1,0 +1,90 @@
+"""``dlcli generate``."""
+
+from pathlib import Path
+
+import click
+
+from dlcli.cli.options import device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.output import write_json
+
+
+@click.command(short_help="Let a language model go on with a text.")
+@run_argument(required=False)
+@click.option("--prompt", default="", metavar="TEXT", help="Where the text begins. Default: as the model begins it.")
+@click.option("--class", "label", metavar="NAME", help="What kind of text, of a model that learned several.")
+@click.option(
+    "--length", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Tokens to add at most."
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Below 1 likelier tokens, above 1 less likely ones; 0: the likeliest always.",
+)
+@click.option("--top-k", type=click.IntRange(min=1), help="Draw among as many likeliest tokens only.")
+@click.option(
+    "--samples", "num_samples", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many texts."
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Another one, another text."
+)
+@runs_option
+@device_option
+@json_option
+@quiet_option
+def generate(
+    run: str | None,
+    prompt: str,
+    label: str | None,
+    length: int,
+    temperature: float,
+    top_k: int | None,
+    num_samples: int,
+    seed: int,
+    runs: Path,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Let the language model of RUN (default: the newest run) go on with a text, token by token.
+
+    \b
+    Examples:
+      dlcli generate shakespeare --prompt "ROMEO:" --temperature 0.8
+      dlcli generate shakespeare --length 2000 --seed 7 > page.txt
+      dlcli generate surnames --class Italian --samples 10
+      dlcli generate surnames --class Russian --prompt Ab --top-k 5 --json
+
+    The same seed gives the same text.
+    """
+    from dlcli.rundir import find_run
+    from dlcli.workflow.start import start_tensorflow
+
+    if temperature != temperature:
+        raise click.UsageError("--temperature must be a number.")
+    found = find_run(runs, run)
+    start_tensorflow(device)
+    from dlcli.workflow.generate import generate as work
+    from dlcli.workflow.talk import Talk
+
+    results = work(
+        found,
+        prompt=prompt,
+        label=label,
+        length=length,
+        temperature=temperature,
+        top_k=top_k,
+        num_samples=num_samples,
+        seed=seed,
+        talk=Talk(quiet=quiet),
+    )
+    if as_json:
+        write_json(results)
+        return
+    samples = results["samples"]
+    are_long = any("\n" in sample["text"] for sample in samples) and len(samples) > 1
+    for number, sample in enumerate(samples, start=1):
+        if are_long:
+            click.echo(f"--- {number}")
+        click.echo(sample["text"])

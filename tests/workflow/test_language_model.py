@@ -1,0 +1,231 @@
+"""Language models from end to end: training, exact resume, evaluation, what they say, and what is refused."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+import tensorflow as tf
+from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+
+from dlcli.data.vocabulary import UNKNOWN
+from dlcli.recipe.load import load
+from dlcli.rundir import RunDir, read_csv, read_json
+from dlcli.workflow.speaker import Speaker, draw, load_speaker
+
+PROSE = """\
+task: language_model
+data: {kind: text, path: prose.txt}
+text: {embedding: 8, max_length: 12}
+model: {kind: recurrent, cell: lstm, units: 24, layers: 2, dropout: 0.1, layer_norm: true, stateful: true}
+train: {epochs: 4, batch_size: 8, optimizer: {kind: adam, learning_rate: 0.02}, checkpoint: {steps: 5}}
+"""
+NAMES = """\
+task: language_model
+data: {kind: lines, path: names}
+text: {embedding: 8, max_length: 10}
+model: {kind: recurrent, cell: gru, units: 24}
+train: {epochs: 12, batch_size: 16, optimizer: {kind: adam, learning_rate: 0.03}}
+"""
+WORDS = """\
+task: language_model
+data: {kind: text, path: prose.txt}
+text: {unit: words, max_length: 10, min_count: 1}
+model: {kind: transformer, units: 16, heads: 2, layers: 1, causal: true, dropout: 0}
+train: {epochs: 2, batch_size: 8, optimizer: {kind: adam, learning_rate: 0.01}}
+"""
+
+
+def prose(num: int = 500) -> str:
+    rng = np.random.default_rng(0)
+    return "".join(f"the {rng.choice(['cat', 'dog'])} {rng.choice(['sat', 'ran'])}.\n" for _ in range(num // 13))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the runs prose, names and words."""
+    folder: Path = tmp_path_factory.mktemp("language")
+    (folder / "prose.txt").write_text(prose(3000))
+    (folder / "names").mkdir()
+    rng = np.random.default_rng(1)
+    for label, letters in (("North", "abc"), ("South", "xyz")):
+        names = {"".join(rng.choice(list(letters), rng.integers(2, 6))) for _ in range(120)}
+        (folder / "names" / f"{label}.txt").write_text("\n".join(sorted(names)))
+    for name, recipe in (("prose", PROSE), ("names", NAMES), ("words", WORDS)):
+        (folder / f"{name}.yaml").write_text(recipe)
+        run("train", f"{name}.yaml", folder=folder)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def run(*arguments: object, folder: Path, status: int = 0) -> Any:
+    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
+
+
+def speaker(folder: Path, name: str) -> Speaker:
+    run_dir = RunDir(folder / "runs" / name)
+    recipe = load(run_dir.config).recipe
+    return load_speaker(run_dir, recipe)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["prose", "names", "words"])
+def test_it_learns_more_than_frequencies(made: Path, name: str) -> None:
+    folder = made / "runs" / name
+    final = read_json(folder / "run.json")["final"]
+    assert final["test_loss"] < final["test_unigram_loss"]
+    assert final["test_bits"] == pytest.approx(final["test_loss"] / math.log(2))
+    assert final["test_perplexity"] == pytest.approx(math.exp(final["test_loss"]))
+    assert ("test_bits_per_character" in final) == (name == "words")
+    assert (folder / "evaluation" / "test" / "sample.txt").read_text().strip()
+
+
+def test_one_class_says_other_things_than_another(made: Path) -> None:
+    said = {}
+    for label in ("North", "South"):
+        outcome = run("generate", "names", "--class", label, "--samples", 30, "--json", folder=made)
+        said[label] = "".join(sample["text"] for sample in json.loads(outcome.stdout)["samples"])
+    share = {label: np.mean([c in "abc" for c in text]) for label, text in said.items()}
+    assert share["North"] > 0.9
+    assert share["South"] < 0.1
+
+
+@pytest.mark.parametrize("name", ["prose", "names"])
+def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path, name: str) -> None:
+    kill = processes.KillAtCheckpoint(3 if name == "prose" else 2)  # of the first, in the middle of an epoch
+    processes.run("train", f"{name}.yaml", "--name", "killed", folder=folder, prepare=kill)
+    run("train", "--resume", "killed", folder=folder)
+    mine, theirs = (outcome(folder / "runs" / one) for one in ("killed", name))
+    for one in (mine, theirs):
+        del one["config"], one["config.yaml"]
+    assert_same(theirs, mine)
+
+
+@pytest.mark.parametrize("name", ["prose", "names", "words"])
+def test_evaluation_of_validation_is_what_training_said(folder: Path, name: str) -> None:
+    metrics = json.loads(run("evaluate", name, "--split", "validation", "--json", folder=folder).stdout)
+    best = read_json(folder / "runs" / name / "run.json")["best"]["value"]
+    assert metrics["loss"] == pytest.approx(best, rel=1e-4)
+
+
+def test_the_saved_model_takes_raw_text_and_says_what_follows(made: Path) -> None:
+    model = keras.saving.load_model(made / "runs" / "prose" / "model.keras", safe_mode=True)
+    tokens = [json.loads(line) for line in (made / "runs" / "prose" / "vocabulary.txt").read_text().splitlines()]
+    probabilities = np.asarray(model(tf.constant(["the cat sat"])))
+    assert probabilities.shape[1:] == (12, 2 + len(tokens))  # eleven, and one after the end that does not count
+    assert tokens[int(probabilities[0, 2].argmax()) - 2] == " "
+    of_class = keras.saving.load_model(made / "runs" / "names" / "model.keras", safe_mode=True)
+    both = of_class({"text": tf.constant(["ab", ""]), "class": tf.constant(["North", "South"])})
+    assert both.shape[:2] == (2, 3)
+
+
+def test_going_on_follows_the_models_own_probabilities(made: Path) -> None:
+    """The state that is kept gives what the whole text from its beginning gives."""
+    for name in ("prose", "words"):
+        own = speaker(made, name)
+        beginning = own.read("the cat ")
+        said = own.go_on([beginning], length=5, temperature=0, top_k=None, seed=0)[0]
+        numbers = list(beginning)
+        network = own.network()
+        for number in said:
+            logits = np.array(network(np.array([numbers], np.int32)))[0, -1]
+            logits[[0, UNKNOWN]] = -np.inf
+            assert number == int(logits.argmax())
+            numbers.append(number)
+
+
+def test_the_same_seed_says_the_same_and_samples_do_not_depend_on_each_other(made: Path) -> None:
+    first = run("generate", "prose", "--length", 40, "--prompt", "the ", folder=made).stdout
+    assert run("generate", "prose", "--length", 40, "--prompt", "the ", folder=made).stdout == first
+    other = run("generate", "prose", "--length", 40, "--prompt", "the ", "--seed", 1, folder=made).stdout
+    assert other != first
+    assert first.startswith("the ")
+    several = run("generate", "prose", "--length", 40, "--prompt", "the ", "--samples", 3, "--json", folder=made)
+    texts = [sample["text"] for sample in json.loads(several.stdout)["samples"]]
+    assert texts[0] + "\n" == first
+    assert len(set(texts)) == 3
+    assert len(texts[0]) == 44
+
+
+def test_a_draw_goes_by_temperature_and_top_k() -> None:
+    logits = np.log(np.array([0.1, 0.2, 0.3, 0.4]))
+    generator = np.random.default_rng(0)
+
+    def shares(**keys: Any) -> np.ndarray:
+        drawn = [draw(logits, generator, **({"temperature": 1.0, "top_k": None} | keys)) for _ in range(4000)]
+        return np.bincount(drawn, minlength=4) / 4000
+
+    np.testing.assert_allclose(shares(), [0.1, 0.2, 0.3, 0.4], atol=0.03)
+    np.testing.assert_allclose(shares(top_k=2), [0, 0, 3 / 7, 4 / 7], atol=0.03)
+    np.testing.assert_allclose(shares(temperature=0.5), np.array([1, 4, 9, 16]) / 30, atol=0.03)
+    assert shares(temperature=0)[3] == 1
+
+
+def test_other_text_is_measured_too(folder: Path) -> None:
+    (folder / "new.txt").write_text("the dog ran.\n" * 20)
+    metrics = json.loads(run("evaluate", "prose", "--data", "new.txt", "--json", folder=folder).stdout)
+    assert metrics["split"] == "new-all"
+    assert metrics["tokens"] == 13 * 20 - 1
+    metrics = json.loads(run("evaluate", "names", "--data", "names", "--json", folder=folder).stdout)
+    rows = read_csv(folder / "runs" / "names" / "evaluation" / "names-all" / "predictions.csv")
+    nats = sum(float(row["loss"]) * int(row["tokens"]) for row in rows)
+    assert metrics["loss"] == pytest.approx(nats / metrics["tokens"], rel=1e-4)
+    assert metrics["tokens"] == sum(len(row["text"]) + 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["generate", "names"], "--class: runs/names learned texts of classes: give one of North, South"),
+        (["generate", "names", "--class", "Nort"], "Received 'Nort'."),
+        (["generate", "prose", "--class", "North"], "have no classes; leave it out."),
+        (["predict", "prose", "--text", "a"], "is a language model: let it go on with a text by dlcli generate"),
+        (["evaluate", "prose", "--data", "names"], "expected a file with a text"),
+        (["evaluate", "names", "--data", "prose.txt"], "expected a folder with a file for each class"),
+        (["evaluate", "prose", "--data", "absent.txt"], "absent.txt: no such file or folder."),
+        (["train", "prose.yaml", "--data", "absent.txt"], "data.path: no such file or folder"),
+        (["train", "prose.yaml", "--set", "train.batch_size=200"], "there must be more than 200 characters"),
+        (["train", "prose.yaml", "--set", "data.validation_path=names"], "names: a folder, not a file"),
+        (["train", "names.yaml", "--set", "model.stateful=true"], "model.stateful: is for one long text"),
+        (["train", "words.yaml", "--set", "model.causal=false"], "model.causal: must be true"),
+        (["train", "prose.yaml", "--set", "model.bidirectional=true"], "model.bidirectional: must be false"),
+        (["train", "prose.yaml", "--set", "train.gradient_accumulation=2"], "train.gradient_accumulation: must be 1"),
+        (["train", "prose.yaml", "--set", "text.min_count=100000"], "there must be at least two known characters"),
+    ],
+)
+def test_what_cannot_be_is_said(made: Path, arguments: list[object], message: str) -> None:
+    outcome = run(*arguments, folder=made, status=2)
+    assert message in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_a_damaged_vocabulary_is_refused(folder: Path) -> None:
+    path = folder / "runs" / "prose" / "vocabulary.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-1]) + "\n")
+    assert "must have the" in run("generate", "prose", folder=folder, status=2).stderr
+    path.write_text("no json\n")
+    assert "must have a token on each line" in run("generate", "prose", folder=folder, status=2).stderr
+
+
+def test_an_unknown_part_of_a_prompt_is_said(made: Path) -> None:
+    outcome = run("generate", "prose", "--prompt", "the é", "--length", 5, folder=made)
+    assert "the model does not know 1 character of the prompt" in outcome.stderr
+
+
+def test_summary_and_trials(made: Path) -> None:
+    assert "gru1" in run("summary", "names", folder=made).stdout
+    assert "lstm2" in run("summary", "prose.yaml", folder=made).stdout
+    assert "x.is_first [8]" in run("train", "prose.yaml", "--dry-run", folder=made).stdout
+    small = ("--set", "model.dropout=0", "--set", "train.batch_size=4")
+    assert "overfitted: loss" in run("train", "prose.yaml", "--overfit", 1, *small, folder=made).stdout
+    assert "overfitted: loss" in run("train", "names.yaml", "--overfit", 1, *small, folder=made).stdout
