@@ -39,14 +39,15 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     """Look for what is wrong with the data of a recipe, or of a folder with a folder for each class.
 
     Files that cannot be read or are named as another format; copies and near copies, within a split and across splits;
-    one picture under two labels; classes that a split lacks. Exit status 1 when there is a problem; notes are no
-    problems.
+    one picture or text under two labels; classes that a split lacks; missing values. Exit status 1 when there is a
+    problem; notes are no problems.
 
     \b
     Examples:
       dlcli data check photos/
       dlcli data check recipe.yaml --json
       dlcli data check recipes/mnist_convnet.yaml --data mnist.npz
+      dlcli data check recipes/film_reviews.yaml --data reviews/
     """
     if not source.exists():
         raise InputError(f"{source}: no such recipe or folder.")
@@ -59,10 +60,14 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     else:
         raise InputError(f"{source}: expected a recipe or a folder of class folders.")
     talk = _start(quiet)
-    from dlcli.workflow.data_tools import check as work
-    from dlcli.workflow.data_tools import folder_section
+    from dlcli.workflow import data_tools, sequence_tools
 
-    found = work(folder_section(source) if loaded is None else loaded.of_pictures.data, talk)
+    if loaded is None:
+        found = data_tools.check(data_tools.folder_section(source), talk)
+    elif _is_of_pictures(loaded):
+        found = data_tools.check(loaded.of_pictures.data, talk)
+    else:
+        found = sequence_tools.check(loaded)
     if as_json:
         write_json(found)
     else:
@@ -120,22 +125,27 @@ def preview(
     click.echo(output)
 
 
-@data.command(short_help="Mean and standard deviation of each channel.")
+@data.command(short_help="Mean and standard deviation of channels and features, lengths of sequences.")
 @click.argument("recipe", type=PATH)
 @sets_option
 @path_option
 @json_option
 @quiet_option
 def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, quiet: bool) -> None:
-    """Mean and standard deviation of each channel over the training split, pixels in [0, 255].
+    """Mean and standard deviation of each channel over the training split, pixels in [0, 255]; of sequences their
+    lengths, and the mean and standard deviation of each feature.
 
     \b
     Examples:
       dlcli data stats recipe.yaml
       dlcli data stats recipe.yaml --data photos/ --json
+      dlcli data stats recipes/beijing_pm25.yaml --data pm25.csv
     """
     loaded = _load(recipe, sets, path)
     talk = _start(quiet)
+    if not _is_of_pictures(loaded):
+        _stats_of_sequences(loaded, as_json)
+        return
     from dlcli.workflow.data_tools import stats as work
 
     found = work(loaded, talk)
@@ -192,6 +202,28 @@ def split(
         click.echo(f"written to {output}", err=True)
 
 
+def _is_of_pictures(loaded: Any) -> bool:
+    from dlcli.recipe.load import ImageRecipe
+
+    return isinstance(loaded.recipe, ImageRecipe)
+
+
+def _stats_of_sequences(loaded: Any, as_json: bool) -> None:
+    from dlcli.workflow.sequence_tools import stats as work
+
+    found = work(loaded)
+    if as_json:
+        write_json(found)
+        return
+    click.echo(", ".join(f"{count:,} {split}" for split, count in found["samples"].items()))
+    rows = [[split, unit, *of] for split, units in found["lengths"].items() for unit, of in units.items()]
+    if rows:
+        write_table(["split", "unit", "least", "median", "most"], rows)
+    if found["features"]:
+        features = [[of["name"], of["mean"], of["std"], f"{of['missing']:.1%}"] for of in found["features"]]
+        write_table(["feature", "mean", "standard deviation", "missing"], features)
+
+
 def _load(recipe: Path, sets: tuple[str, ...], path: str | None) -> Any:
     from dlcli.recipe.load import load
     from dlcli.recipe.override import Override, parse_setting
@@ -222,5 +254,8 @@ def _write_counts(splits: dict[str, dict[str, int]]) -> None:
     names = list(splits)
     classes = list(next(iter(splits.values())))
     rows: list[list[Any]] = [[label, *(splits[name][label] for name in names)] for label in classes]
+    if len(classes) == 1:
+        write_table(["", *names], rows)
+        return
     rows.append(["all", *(sum(splits[name].values()) for name in names)])
     write_table(["class", *names], rows)

@@ -69,12 +69,12 @@ class SequenceDataset:
         rows = []
         for split, samples in self.splits.items():
             groups = samples.groups or ("",) * len(samples)
-            for values in zip(samples.names, self._goals(samples), groups, samples.digests, strict=True):
+            for values in zip(samples.names, self.goals(samples), groups, samples.digests, strict=True):
                 name, goal, group, digest = values
                 rows.append(dict(zip(SPLIT_COLUMNS, (name, split, goal, group, digest), strict=True)))
         return rows
 
-    def _goals(self, samples: Sequences) -> list[str]:
+    def goals(self, samples: Sequences) -> list[str]:
         """What is to be predicted for each sample, in words."""
         if samples.targets is not None:
             return [f"{value:.9g}" for value in samples.targets]

@@ -21,14 +21,19 @@ def metrics(wanted: Sequence[Sequence[int]], said: Sequence[Sequence[int]]) -> d
 
 
 def bleu(wanted: Sequence[str], said: Sequence[str], *, by_words: bool) -> float | None:
-    """BLEU in [0, 100] (Papineni et al. 2002) of all answers together, by sacrebleu (Post 2018); None without that.
+    """BLEU in [0, 100] (Papineni et al. 2002) of all answers together, by sacrebleu (Post 2018).
+
+    None where nothing that is wanted has four tokens, of which there then are no phrases to find.
 
     Args:
         by_words: tokens are what stands between white space; else characters are.
+
+    Raises:
+        ImportError: sacrebleu is not installed.
     """
-    try:
-        import sacrebleu
-    except ImportError:
+    import sacrebleu
+
+    if max(len(text.split() if by_words else text) for text in wanted) < 4:
         return None
     tokenizer = "none" if by_words else "char"
     return float(sacrebleu.corpus_bleu(list(said), [list(wanted)], tokenize=tokenizer, force=True).score)

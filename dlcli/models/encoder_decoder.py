@@ -1,17 +1,17 @@
-"""Encoder and decoder (Sutskever et al. 2014; Cho et al. 2014) with attention (Bahdanau et al. 2015; Luong et al. 2015).
+"""Encoder and decoder (Sutskever et al. 2014) with attention (Bahdanau et al. 2015; Luong et al. 2015).
 
 The encoder's recurrent layers make an output of each token given; the decoder's say the answer token by token, each
-from the one before. With ``h(j)`` the encoder's outputs and ``s(i)`` the state of the decoder's last layer, attention of
-step i is a distribution ``a(j)`` over the tokens given, and ``c = sum_j a(j) h(j)`` what is read there.
+from the one before. With ``h(j)`` the encoder's outputs and ``s(i)`` the state of the decoder's last layer, attention
+of step i is a distribution ``a(j)`` over the tokens given, and ``c = sum_j a(j) h(j)`` what is read there.
 
-Bahdanau's (equations 5 and 6): ``a = softmax_j v . tanh(W s(i-1) + U h(j))``. The first layer takes the embedding and c,
-and the token is said from s(i) and c (the paper has a layer of maxima there, of the embedding too).
+Bahdanau's (equations 5 and 6): ``a = softmax_j v . tanh(W s(i-1) + U h(j))``. The first layer takes the embedding and
+c, and the token is said from s(i) and c (the paper has a layer of maxima there, of the embedding too).
 
 Luong's, the one called general (sections 3.1 and 3.3): ``a = softmax_j s(i) . W h(j)``. The token is said from ``t(i) =
 tanh(Wc [c, s(i)])``, which the first layer takes with the next embedding ("input feeding").
 
-Without attention a token is said from s(i), and all that is known of what was given is the state that the decoder begins
-with.
+Without attention a token is said from s(i), and all that is known of what was given is the state that the decoder
+begins with.
 """
 
 from typing import Any, Literal

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,32 +19,15 @@ from dlcli.data.statistics import channel_statistics
 from dlcli.errors import InputError
 from dlcli.evaluation.localisation import LOCALISED, intersection_over_union
 from dlcli.recipe.data import Csv, Folder, ImageData
-from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.report import plots
 from dlcli.rundir import csv_text, replace_file
+from dlcli.workflow import sequence_tools
 from dlcli.workflow.data import check_augment, make_augmentation, open_dataset, read_dataset
+from dlcli.workflow.finding import Finding, Named, about_alike, about_counts, alike, count, some
 from dlcli.workflow.talk import Talk
 
-NUM_NAMED = 10  # samples named in one finding; --json has all
-IMBALANCE = 10  # times more samples of the largest class than of the smallest are worth a note
 AT_A_TIME = 256  # samples in memory
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about the data that the user should know.
-
-    Attributes:
-        kind: a short name, such as "unreadable".
-        is_problem: whether it makes the check fail; else it is a note.
-        text: what was found, in a sentence.
-        samples: what it was found in: names of samples, or lists of those that belong together.
-    """
-
-    kind: str
-    is_problem: bool
-    text: str
-    samples: tuple[Any, ...]
 
 
 # Check ----------------------------------------------------------------------------------------------------------------
@@ -79,7 +62,7 @@ def check(section: ImageData, talk: Talk) -> dict[str, Any]:
         ),
         *_about_boxes(dataset),
         *_about_copies(dataset, samples, talk),
-        *_about_classes(dataset),
+        *about_counts({name: _class_counts(dataset, split) for name, split in dataset.splits.items()}),
     ]
     known = [header for found in headers.values() for header in found if header is not None]
     sizes, modes = Counter((header.height, header.width) for header in known), Counter(header.mode for header in known)
@@ -101,9 +84,7 @@ def folder_section(folder: Path) -> Folder:
 class _All:
     """The samples of all splits, one after another."""
 
-    names: list[str]
-    splits: list[str]
-    labels: list[str]
+    named: Named
     boxes: NDArray[np.float64]  # corners [n, 4]; NaN where a sample has none
     digests: list[str]
 
@@ -113,13 +94,16 @@ def _all(dataset: Dataset) -> _All:
         np.full((len(split), 4), np.nan) if split.boxes is None else split.boxes.corners
         for split in dataset.splits.values()
     ]
-    result = _All([], [], [], np.concatenate(corners), [])
+    names: list[str] = []
+    splits: list[str] = []
+    labels: list[str] = []
+    digests: list[str] = []
     for name, split in dataset.splits.items():
-        result.names.extend(split.names)
-        result.splits.extend([name] * len(split))
-        result.labels.extend(dataset.classes[label] for label in split.labels)
-        result.digests.extend(split.digests)
-    return result
+        names.extend(split.names)
+        splits.extend([name] * len(split))
+        labels.extend(dataset.classes[label] for label in split.labels)
+        digests.extend(split.digests)
+    return _All(Named(names, splits, labels), np.concatenate(corners), digests)
 
 
 def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -> Iterator[Finding]:
@@ -128,7 +112,7 @@ def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -
         yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
     left_out = [item.name for item in dataset.left_out if item.reason.startswith(USUAL)]
     if left_out:
-        yield Finding("left out", False, f"{len(left_out):,} left out: {_some(left_out)}", tuple(left_out))
+        yield Finding("left out", False, f"{len(left_out):,} left out: {some(left_out)}", tuple(left_out))
     wrong = [
         name
         for split, samples in dataset.splits.items()
@@ -136,7 +120,7 @@ def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -
         if header is not None and has_wrong_suffix(path, header)
     ]
     if wrong:
-        text = f"{_count(wrong, 'file')} named as another format than the content is: {_some(wrong)}"
+        text = f"{count(wrong, 'file')} named as another format than the content is: {some(wrong)}"
         yield Finding("suffix", True, text, tuple(wrong))
 
 
@@ -156,48 +140,28 @@ def _about_boxes(dataset: Dataset) -> Iterator[Finding]:
             yield Finding("no box", True, f"no picture of {name} has a box", without)
         elif without:
             noun = "picture has" if len(without) == 1 else "pictures have"
-            yield Finding("no box", False, f"{len(without):,} {noun} no box in {name}: {_some(without)}", without)
+            yield Finding("no box", False, f"{len(without):,} {noun} no box in {name}: {some(without)}", without)
 
 
 def _about_copies(dataset: Dataset, samples: _All, talk: Talk) -> Iterator[Finding]:
     groups = copies(samples.digests)
-    yield from _about_alike("copies", groups, samples, "byte for byte the same")
+    yield from about_alike("copies", groups, samples.named, "pictures", "byte for byte the same")
     apart = [group for group in groups if _are_apart(samples.boxes[list(group)])]
     if apart:
-        yield _alike("copies with other boxes", True, apart, samples, "byte for byte the same with other boxes")
+        words = "byte for byte the same with other boxes"
+        yield alike("copies with other boxes", True, apart, samples.named.names, "pictures", words)
     if dataset.policy is None:
         return
     thumbnails = np.concatenate([_thumbnails(split, talk) for split in dataset.splits.values()])
     pairs = near_copies(thumbnails, samples.digests)
-    yield from _about_alike("near copies", [list(pair) for pair in pairs], samples, "nearly the same")
-
-
-def _about_alike(kind: str, groups: Sequence[Sequence[int]], samples: _All, words: str) -> Iterator[Finding]:
-    """What groups of samples that are alike mean: a leak, a contradiction, or only a waste."""
-    across = [group for group in groups if len({samples.splits[i] for i in group}) > 1]
-    contradictions = [group for group in groups if len({samples.labels[i] for i in group}) > 1]
-    rest = [group for group in groups if group not in across and group not in contradictions]
-    for is_problem, chosen, where in (
-        (True, across, "in two splits"),
-        (True, contradictions, "under two labels"),
-        (False, rest, "in one split"),
-    ):
-        if chosen:
-            yield _alike(f"{kind} {where}", is_problem, chosen, samples, f"{words} {where}")
+    groups = [list(pair) for pair in pairs]
+    yield from about_alike("near copies", groups, samples.named, "pictures", "nearly the same")
 
 
 def _are_apart(boxes: NDArray[np.float64]) -> bool:
     """Whether boxes of one picture are not of one object: some are missing, or overlap the first too little."""
     overlaps = intersection_over_union(np.broadcast_to(boxes[0], boxes.shape), boxes)
     return not np.isnan(boxes).all() and not (overlaps >= LOCALISED).all()
-
-
-def _alike(kind: str, is_problem: bool, groups: Sequence[Sequence[int]], samples: _All, words: str) -> Finding:
-    named = tuple(tuple(samples.names[i] for i in group) for group in groups)
-    examples = "; ".join(" = ".join(group[:3]) for group in named[:NUM_NAMED])
-    more = f"; … ({len(named)} in all)" if len(named) > NUM_NAMED else ""
-    noun = _count(named, "pair" if all(len(group) == 2 for group in named) else "group")
-    return Finding(kind, is_problem, f"{noun} of pictures {words}: {examples}{more}", named)
 
 
 def _thumbnails(samples: Samples, talk: Talk) -> np.ndarray:
@@ -210,31 +174,9 @@ def _thumbnails(samples: Samples, talk: Talk) -> np.ndarray:
     return result
 
 
-def _about_classes(dataset: Dataset) -> Iterator[Finding]:
-    for name, split in dataset.splits.items():
-        counts = _class_counts(dataset, split)
-        absent = tuple(label for label, count in counts.items() if count == 0)
-        if absent:
-            yield Finding("class absent", True, f"{name} has no sample of {_some(absent)}", absent)
-        largest, smallest = max(counts.values()), min(counts.values())
-        if name == "train" and smallest and largest > IMBALANCE * smallest:
-            few = tuple(label for label, count in counts.items() if largest > IMBALANCE * count)
-            text = f"the largest class has {largest / smallest:.0f} times the samples of the smallest: {_some(few)}"
-            yield Finding("imbalance", False, f"{text}. See train.class_weights", few)
-
-
 def _class_counts(dataset: Dataset, split: Samples) -> dict[str, int]:
     counts = np.bincount(split.labels, minlength=len(dataset.classes))
     return dict(zip(dataset.classes, counts.tolist(), strict=True))
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:NUM_NAMED])
-    return f"{shown}, … ({len(names)} in all)" if len(names) > NUM_NAMED else shown
-
-
-def _count(names: Sequence[Any], noun: str) -> str:
-    return f"{len(names):,} {noun}{'' if len(names) == 1 else 's'}"
 
 
 # Statistics and splits ------------------------------------------------------------------------------------------------
@@ -266,6 +208,12 @@ def divide(loaded: LoadedRecipe, output: Path | None, talk: Talk) -> dict[str, d
 
     With pictures from files the table has paths relative to its own folder, so that ``data.kind: csv`` reads it.
     """
+    if not isinstance(loaded.recipe, ImageRecipe):
+        sequences = sequence_tools.open_data(loaded)
+        if output is not None:
+            rows = sequences.split_rows()
+            replace_file(output, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+        return sequence_tools.counts(sequences)
     dataset = open_dataset(loaded, talk)
     if output is not None:
         paths = [path for split in dataset.splits.values() for path in split.files or ()]

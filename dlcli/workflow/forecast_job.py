@@ -124,7 +124,7 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, talk: Tal
     Raises:
         InputError: the series or the recipe cannot be used.
     """
-    series = _open(loaded, recipe)
+    series = open_series(loaded, recipe)
     scale = _fit(loaded, recipe, series)
     validation = series.splits.get("validation")
     check_metrics(loaded, has_validation=validation is not None)
@@ -154,7 +154,7 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, talk: Tal
     )
 
 
-def _open(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
+def open_series(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
     section, window = recipe.data, recipe.window
     loaded.check_data_path()
     return divide_by_time(
@@ -211,7 +211,7 @@ def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path 
     model = _load(run, recipe)
     source = OWN_DATA if data is None else str(data.absolute())
     if data is None:
-        series = _open(load(run.config), recipe)
+        series = open_series(load(run.config), recipe)
         check_same_data(run, series)
         name = split or first_split(series.splits)
         if name not in series.splits:

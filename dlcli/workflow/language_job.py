@@ -161,7 +161,7 @@ def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, talk: T
     Raises:
         InputError: the texts or the recipe cannot be used.
     """
-    dataset = _open(loaded, recipe)
+    dataset = open_texts(loaded, recipe)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     texts = [train.text] if isinstance(train, Passage) else train.texts
     assert texts is not None
@@ -205,7 +205,7 @@ def table_of_run(recipe: LanguageModel, data: dict[str, Any]) -> LayerTable:
     return _table(recipe, vocabulary, beginnings, recipe.text.max_length)
 
 
-def _open(loaded: LoadedRecipe, recipe: LanguageModel) -> Texts:
+def open_texts(loaded: LoadedRecipe, recipe: LanguageModel) -> Texts:
     loaded.check_data_path()
     return _read(recipe.data)
 
@@ -329,7 +329,7 @@ def evaluate(run: RunDir, recipe: LanguageModel, *, split: str | None, data: Pat
     speaker = load_speaker(run, recipe)
     train: Texts | None = None
     if data is None:
-        dataset = train = _open(load(run.config), recipe)
+        dataset = train = open_texts(load(run.config), recipe)
         check_same_data(run, dataset)
         name, source = split or first_split(dataset.splits), OWN_DATA
         if name not in dataset.splits:

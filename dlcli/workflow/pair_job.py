@@ -142,7 +142,7 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceToSequence, device: Device, ta
     Raises:
         InputError: the pairs or the recipe cannot be used.
     """
-    dataset = _open(loaded, recipe)
+    dataset = open_pairs(loaded, recipe)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     assert train.texts is not None
     assert train.answers is not None
@@ -188,7 +188,7 @@ def _plain(tokens: Sequence[str]) -> Vocabulary:
     return Vocabulary(tuple(tokens), tuple(tokens), tuple(range(FIRST, FIRST + len(tokens))))
 
 
-def _open(loaded: LoadedRecipe, recipe: SequenceToSequence) -> SequenceDataset:
+def open_pairs(loaded: LoadedRecipe, recipe: SequenceToSequence) -> SequenceDataset:
     loaded.check_data_path()
     return _read(recipe.data)
 
@@ -284,7 +284,7 @@ def evaluate(
     """
     answerer = load_answerer(run, recipe)
     if data is None:
-        dataset, source = _open(load(run.config), recipe), OWN_DATA
+        dataset, source = open_pairs(load(run.config), recipe), OWN_DATA
         check_same_data(run, dataset)
         name = split or first_split(dataset.splits)
         if name not in dataset.splits:
@@ -348,11 +348,11 @@ def _evaluate(
         **evaluation.metrics([right[i].tolist() for i in range(len(samples))], [answer.tokens for answer in said]),
         "beam": beam,
     }
-    score = evaluation.bleu(references, answers, by_words=recipe.text.unit == "words")
-    if score is None:
+    try:
+        score = evaluation.bleu(references, answers, by_words=recipe.text.unit == "words")
+        metrics |= {} if score is None else {"bleu": score}
+    except ImportError:
         talk.say("BLEU is not measured: that needs pip install 'dlcli[bleu]'")
-    else:
-        metrics["bleu"] = score
     folder.mkdir(parents=True, exist_ok=True)
     replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     is_right = [answer == reference for answer, reference in zip(answers, references, strict=True)]

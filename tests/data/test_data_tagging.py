@@ -136,7 +136,7 @@ def test_the_saved_model_finds_the_same_words(lower: bool) -> None:
     import keras
     import tensorflow as tf
 
-    from dlcli.models.text_front import word_ids
+    from dlcli.models.text_front import one_at_least, word_ids
 
     text = [("The", "cat"), ("the", "Écu", "!"), ("the", "cat", "!", "Écu")]
     vocabulary = fit_words(text, lower=lower, max_vocabulary=9, min_count=1)
@@ -144,7 +144,7 @@ def test_the_saved_model_finds_the_same_words(lower: bool) -> None:
     ids = word_ids(inputs, forms=vocabulary.forms, token_of_form=vocabulary.token_of_form, max_length=3)
     sentences = [("THE", "cat", "Écu", "cut"), ("écu",), ()]
     batch = tf.constant([[*sentence, *[""] * (4 - len(sentence))] for sentence in sentences])
-    found = np.asarray(keras.Model(inputs, ids)(batch))
+    found = np.asarray(keras.Model(inputs, one_at_least(ids))(batch))
     expected = encode_words(sentences, vocabulary, max_length=3)
     for i, row in enumerate(found):
         length = int(expected.lengths[i])

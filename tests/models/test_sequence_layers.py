@@ -277,3 +277,25 @@ def test_attention_weighs_the_steps_and_none_after_the_end() -> None:
         scores = (np.tanh(sample @ w + b) @ question)[:, 0]
         weights = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
         np.testing.assert_allclose(found, weights @ sample, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
+def test_carried_layers_go_on_where_the_last_batch_ended(cell: str) -> None:
+    options = {**RECURRENT, "cell": cell, "layers": 2, "residual": True, "layer_norm": True}
+    whole = build(recurrent.steps, options)
+    values = keras.Input((None, FEATURES), batch_size=BATCH)
+    mask, is_first = keras.Input((None,), batch_size=BATCH, dtype="bool"), keras.Input((), BATCH, dtype="bool")
+    carried = keras.Model([values, mask, is_first], recurrent.steps(values, mask, **options, is_first=is_first))
+    for variable, own in zip(carried.trainable_variables, whole.trainable_variables, strict=True):
+        variable.assign(own)
+    everywhere = np.ones((BATCH, STEPS), bool)
+    expected = run(whole, VALUES, everywhere)
+    no, yes = np.zeros(BATCH, bool), np.ones(BATCH, bool)
+    for _ in range(2):  # the second time the states of the first are forgotten
+        first = np.asarray(carried([VALUES[:, :3], everywhere[:, :3], yes]))
+        rest = np.asarray(carried([VALUES[:, 3:], everywhere[:, 3:], no]))
+        np.testing.assert_allclose(np.concatenate([first, rest], axis=1), expected, atol=1e-5)
+    some = np.arange(BATCH) % 2 == 0
+    mixed = np.asarray(carried([VALUES[:, :3], everywhere[:, :3], some]))
+    np.testing.assert_allclose(mixed[some], expected[some][:, :3], atol=1e-5)
+    assert np.abs(mixed[~some] - expected[~some][:, :3]).max() > 1e-3

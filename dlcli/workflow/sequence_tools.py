@@ -1,0 +1,217 @@
+"""``dlcli data`` for sequences: checking, describing and dividing texts, series and pairs. Nothing is changed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dlcli.data.examine import copies
+from dlcli.data.forecast import Series
+from dlcli.data.language import LongTexts
+from dlcli.data.sequences import SequenceDataset, Sequences
+from dlcli.errors import InputError
+from dlcli.recipe.forecasting import Forecasting
+from dlcli.recipe.language_model import LanguageModel
+from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
+from dlcli.recipe.sequence_to_sequence import SequenceToSequence
+from dlcli.workflow import forecast_job, language_job, pair_job
+from dlcli.workflow.finding import Finding, Named, about_alike, about_counts, some
+from dlcli.workflow.sequence_data import open_sequences
+
+AnyData = SequenceDataset | LongTexts | Series
+
+
+def open_data(loaded: LoadedRecipe, *, allow_leakage: bool = False) -> AnyData:
+    """The data of a recipe of sequences.
+
+    Args:
+        allow_leakage: read them even where splits share samples.
+
+    Raises:
+        InputError: they cannot be used, or there are none: they are made for the purpose.
+    """
+    recipe = loaded.recipe
+    if allow_leakage and hasattr(recipe.data, "allow_leakage"):
+        data = recipe.data.model_copy(update={"allow_leakage": True})
+        recipe = recipe.model_copy(update={"data": data})
+        loaded = replace(loaded, recipe=recipe)
+    if isinstance(recipe, SequenceRecipe):
+        return open_sequences(loaded, recipe.data)
+    if isinstance(recipe, Forecasting):
+        return forecast_job.open_series(loaded, recipe)
+    if isinstance(recipe, LanguageModel):
+        return language_job.open_texts(loaded, recipe)
+    if isinstance(recipe, SequenceToSequence):
+        return pair_job.open_pairs(loaded, recipe)
+    raise InputError(f"{loaded.path}: its samples are made for the purpose: there is nothing to look at.")
+
+
+def check(loaded: LoadedRecipe) -> dict[str, Any]:
+    """Looks at all the data of a recipe.
+
+    Returns ``splits`` (samples of each class), ``findings`` and ``problems``, their number.
+
+    Raises:
+        InputError: there is nothing that could be trained on.
+    """
+    dataset = open_data(loaded, allow_leakage=True)
+    # what is said of classes and copies is found here in full
+    findings = [
+        Finding("warning", False, warning.rstrip("."), ())
+        for warning in dataset.warnings
+        if "no sample of" not in warning and " both in " not in warning
+    ]
+    if dataset.left_out:
+        names = [f"{left.name} ({left.reason})" for left in dataset.left_out]
+        findings.append(Finding("left out", False, f"{len(names):,} left out: {some(names)}", tuple(names)))
+    match dataset:
+        case SequenceDataset():
+            # names may well be of several nations, where none is to be told from another
+            is_told = not isinstance(loaded.recipe, LanguageModel)
+            findings += [*_about_samples(dataset, is_told=is_told), *_about_values(dataset)]
+        case LongTexts():
+            findings += _about_texts(dataset)
+        case Series():
+            findings += _about_series(dataset)
+    return {
+        "splits": counts(dataset),
+        "sizes": {},
+        "modes": {},
+        "findings": [vars(finding) | {"samples": list(finding.samples)} for finding in findings],
+        "problems": sum(finding.is_problem for finding in findings),
+    }
+
+
+def counts(dataset: AnyData) -> dict[str, dict[str, int]]:
+    """Of each split how many samples it has of each class (words of each tag), or of all that there are."""
+    if not isinstance(dataset, SequenceDataset):
+        noun = "characters" if isinstance(dataset, LongTexts) else "forecasts"
+        return {name: {noun: len(split)} for name, split in dataset.splits.items()}
+    if dataset.classes == ("",):
+        return {name: {"samples": len(split)} for name, split in dataset.splits.items()}
+    found = {}
+    for name, split in dataset.splits.items():
+        labels = split.labels if split.tags is None else split.tags.flat
+        numbers = np.bincount(labels, minlength=len(dataset.classes)).tolist()
+        found[name] = dict(zip(dataset.classes, numbers, strict=True))
+    return found
+
+
+def _about_samples(dataset: SequenceDataset, *, is_told: bool) -> Iterator[Finding]:
+    """Copies, what contradicts itself, and classes.
+
+    Args:
+        is_told: whether classes are what is to be told of a sample.
+    """
+    names: list[str] = []
+    splits: list[str] = []
+    digests: list[str] = []
+    goals: list[str] = []
+    for split, samples in dataset.splits.items():
+        names += samples.names
+        splits += [split] * len(samples)
+        digests += samples.digests
+        goals += dataset.goals(samples)
+    groups = copies(digests)
+    is_number = any(samples.targets is not None for samples in dataset.splits.values())
+    is_pair = any(samples.answers is not None for samples in dataset.splits.values())
+    # a text may well be translated, and a measurement turn out, in more than one way
+    labels = goals if is_told and not (is_number or is_pair) else [""] * len(goals)
+    yield from about_alike("copies", groups, Named(names, splits, labels), "samples", "the same")
+    several = [group for group in groups if len({goals[i] for i in group}) > 1] if is_pair else []
+    if several:
+        examples = some([f"{names[group[0]]} and {names[group[1]]}" for group in several])
+        text = f"{len(several):,} of the texts given have several answers: {examples}"
+        yield Finding("several answers", False, text, tuple(tuple(names[i] for i in group) for group in several))
+    if dataset.classes != ("",):
+        is_tagged = any(samples.tags is not None for samples in dataset.splits.values())
+        yield from about_counts(counts(dataset), absent_is_problem=not is_tagged, has_weights=not is_tagged)
+
+
+def _about_values(dataset: SequenceDataset) -> Iterator[Finding]:
+    train = dataset.splits["train"].values
+    if train is None:
+        return
+    missing = np.isnan(train.flat).mean(axis=0)
+    for feature in np.flatnonzero(missing > 0):
+        share = missing[feature]
+        yield Finding("missing", bool(share == 1), f"feature {feature + 1}: {share:.1%} of the values are missing", ())
+    for feature in np.flatnonzero((missing < 1) & (np.nanstd(np.nan_to_num(train.flat), axis=0) == 0)):
+        yield Finding("constant", False, f"feature {feature + 1} has one value throughout the training split", ())
+
+
+def _about_texts(dataset: LongTexts) -> Iterator[Finding]:
+    known = set(dataset.splits["train"].text)
+    for name, passage in dataset.splits.items():
+        strangers = sorted(set(passage.text) - known)
+        if strangers:
+            shown = some([repr(character) for character in strangers])
+            yield Finding("unknown", False, f"{name} has characters that train lacks: {shown}", tuple(strangers))
+
+
+def _about_series(dataset: Series) -> Iterator[Finding]:
+    table, last = dataset.table, dataset.ends["train"]
+    for position, name in enumerate(table.features):
+        column = table.values[:, position]
+        is_missing = np.isnan(column)
+        if is_missing.any():
+            longest = max(map(len, "".join(".x"[int(m)] for m in is_missing).split(".")))
+            text = f"{name}: {is_missing.mean():.1%} of the values are missing, at most {longest:,} in a row"
+            yield Finding("missing", bool(is_missing[:last].all()), text, ())
+        if np.nanstd(column[:last]) == 0:
+            yield Finding("constant", position == 0, f"{name} has one value throughout the training split", ())
+
+
+# Statistics -----------------------------------------------------------------------------------------------------------
+
+
+def stats(loaded: LoadedRecipe) -> dict[str, Any]:
+    """How long the samples of each split are, and the numbers' scale in the training split.
+
+    Returns ``samples``, ``lengths`` (least, median, most; the unit), and ``features`` (name, mean, std, missing).
+    """
+    dataset = open_data(loaded)
+    found: dict[str, Any] = {
+        "samples": {name: len(split) for name, split in dataset.splits.items()},
+        "lengths": {},
+        "features": [],
+    }
+    if isinstance(dataset, Series):
+        rows, names = dataset.of_train(), dataset.table.features
+        found["features"] = _features(names, rows)
+    elif isinstance(dataset, SequenceDataset):
+        for name, split in dataset.splits.items():
+            for unit, numbers in _lengths(split):
+                found["lengths"].setdefault(name, {})[unit] = [
+                    int(measure(numbers)) for measure in (np.min, np.median, np.max)
+                ]
+        train = dataset.splits["train"].values
+        if train is not None:
+            names = tuple(f"feature {i + 1}" for i in range(train.flat.shape[1]))
+            found["features"] = _features(names, train.flat)
+    return found
+
+
+def _lengths(split: Sequences) -> Iterator[tuple[str, np.ndarray]]:
+    if split.values is not None:
+        yield "steps", split.values.lengths
+    if split.words is not None:
+        yield "words", np.array([len(words) for words in split.words])
+    for noun, texts in (("", split.texts), (" wanted", split.answers)):
+        if texts is not None:
+            yield f"words{noun}", np.array([len(text.split()) for text in texts])
+            yield f"characters{noun}", np.array([len(text) for text in texts])
+
+
+def _features(names: Sequence[str], rows: np.ndarray) -> list[dict[str, Any]]:
+    measures: tuple[tuple[str, Callable[..., Any]], ...] = (("mean", np.nanmean), ("std", np.nanstd))
+    return [
+        {
+            "name": name,
+            **{key: float(measure(column, dtype=np.float64)) for key, measure in measures},
+            "missing": float(np.isnan(column).mean()),
+        }
+        for name, column in zip(names, rows.T, strict=True)
+        if not np.isnan(column).all()
+    ]

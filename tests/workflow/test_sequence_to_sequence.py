@@ -1,0 +1,203 @@
+"""Texts answered by texts from end to end: training, exact resume, evaluation, beam search, and what is refused."""
+
+import itertools
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+import tensorflow as tf
+from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+
+from dlcli.recipe.load import load
+from dlcli.rundir import RunDir, read_csv, read_json
+from dlcli.workflow.answerer import Answerer, beam_search, load_answerer
+from dlcli.workflow.talk import Talk
+
+SUMS = """\
+task: sequence_to_sequence
+data: {kind: addition, digits: 1, num_samples: 25}
+text: {unit: characters, embedding: 8, max_length: 6}
+model: {kind: encoder_decoder, cell: gru, units: 16, attention: luong, dropout: 0.1}
+train:
+  epochs: 4
+  batch_size: 4
+  optimizer: {kind: adam, learning_rate: 0.02}
+  teacher_forcing: {first: 1, last: 0.5}
+  checkpoint: {steps: 3}
+"""
+PHRASES = """\
+task: sequence_to_sequence
+data: {kind: tsv, path: phrases.tsv}
+text: {min_count: 1, embedding: 16}
+model: {kind: encoder_decoder, units: 24}
+train: {epochs: 25, batch_size: 16, optimizer: {kind: adam, learning_rate: 0.02}}
+"""
+WORDS = {"big": "grand", "red": "rouge", "cat": "chat", "dog": "chien", "car": "auto", "house": "maison"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the runs sums and phrases."""
+    folder: Path = tmp_path_factory.mktemp("pairs")
+    pairs = [pair for num in (1, 2, 3) for pair in itertools.permutations(WORDS, num)]
+    lines = [f"{' '.join(words)}!\t{' '.join(WORDS[word] for word in reversed(words))}" for words in pairs]
+    (folder / "phrases.tsv").write_text("\n".join(lines))
+    for name, recipe in (("sums", SUMS), ("phrases", PHRASES)):
+        (folder / f"{name}.yaml").write_text(recipe)
+        processes.run("train", f"{name}.yaml", folder=folder).expect(0)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def run(*arguments: object, folder: Path, status: int = 0) -> Any:
+    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
+
+
+def answerer(folder: Path, name: str) -> Answerer:
+    run_dir = RunDir(folder / "runs" / name)
+    return load_answerer(run_dir, load(run_dir.config).recipe)  # type: ignore[arg-type]
+
+
+def test_it_learns_and_shows_where_it_looked(made: Path) -> None:
+    final = read_json(made / "runs" / "phrases" / "run.json")["final"]
+    assert final["test_exact"] > 0.9
+    assert final["test_token_accuracy"] >= final["test_exact"]
+    assert "test_bleu" not in final  # nothing has four words
+    assert (made / "runs" / "phrases" / "plots" / "attention.png").exists()
+    rows = read_csv(made / "runs" / "phrases" / "evaluation" / "test" / "predictions.csv")
+    assert np.mean([int(row["exact"]) for row in rows]) == pytest.approx(final["test_exact"])
+    assert all((row["target"] == row["predicted"]) == (row["exact"] == "1") for row in rows)
+
+
+def test_attention_lies_where_the_word_is(made: Path) -> None:
+    own = answerer(made, "phrases")
+    (answer,) = own.answer(["big red dog"], beam=1, batch_size=4, talk=Talk(quiet=True))
+    assert own.write(answer.tokens) == "chien rouge grand"
+    assert own.pieces("Big RED, dog zebra") == ["big", "red", "dog", "?"]
+    assert answer.attention is not None
+    assert answer.attention.shape == (4, 3)
+    np.testing.assert_allclose(answer.attention.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sums", "phrases"])
+def test_a_beam_of_one_is_what_the_saved_model_says(made: Path, name: str) -> None:
+    own = answerer(made, name)
+    texts = ["1+2", "7+7", "3", ""] if name == "sums" else ["red cat", "house", "big big big", "", "what"]
+    said = own.answer(texts, beam=1, batch_size=2, talk=Talk(quiet=True))
+    model = keras.saving.load_model(made / "runs" / name / "model.keras", safe_mode=True)
+    spelled = np.asarray(model(tf.constant(texts))).astype(str)
+    for answer, row in zip(said, spelled, strict=True):
+        assert [own.wanted[token - 2] for token in answer.tokens] == [word for word in row if word]
+
+
+def test_a_beam_as_wide_as_can_be_finds_the_best_of_all() -> None:
+    """A table of probabilities for what follows each token: every answer can be tried."""
+    rng = np.random.default_rng(0)
+    num_tokens, max_length, begin = 4, 4, 4
+    for _ in range(20):
+        table = np.log(rng.dirichlet(np.ones(num_tokens) * 0.5, size=num_tokens + 1))
+
+        def follow(tokens: np.ndarray, parents: Any, table: np.ndarray = table) -> tuple[np.ndarray, None]:
+            return table[tokens], None
+
+        found = beam_search(follow, np.array([1]), beam=200, begin=begin, max_length=max_length)[0]
+        scores: dict[tuple[int, ...], float] = {}
+        for length in range(max_length + 1):
+            for said in itertools.product(range(1, num_tokens), repeat=length):
+                whole = (*said, 0) if length < max_length else said
+                parts = [table[a][b] for a, b in itertools.pairwise((begin, *whole))]
+                scores[said] = sum(parts) / len(parts)
+        best = max(scores, key=scores.__getitem__)
+        assert found.tokens == best
+        length = len(best) + (len(best) < max_length)
+        assert found.log_probability / length == pytest.approx(scores[best])
+
+
+def test_a_wider_beam_says_nothing_less_likely(made: Path) -> None:
+    own = answerer(made, "sums")
+    texts = [f"{a}+{b}" for a in range(10) for b in range(10)]
+    means = []
+    for beam in (1, 8):
+        said = own.answer(texts, beam=beam, batch_size=32, talk=Talk(quiet=True))
+        means.append(np.mean([a.log_probability / min(6, len(a.tokens) + 1) for a in said]))
+    assert means[1] >= means[0] - 1e-6
+
+
+@pytest.mark.parametrize("name", ["sums", "phrases"])
+def test_evaluation_of_validation_is_what_training_said(folder: Path, name: str) -> None:
+    metrics = json.loads(run("evaluate", name, "--split", "validation", "--json", folder=folder).stdout)
+    best = read_json(folder / "runs" / name / "run.json")["best"]["value"]
+    assert metrics["loss"] == pytest.approx(best, rel=1e-4)
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path) -> None:
+    kill = processes.KillAtCheckpoint(3)
+    processes.run("train", "sums.yaml", "--name", "killed", folder=folder, prepare=kill)
+    run("train", "--resume", "killed", folder=folder)
+    mine, theirs = (outcome(folder / "runs" / one) for one in ("killed", "sums"))
+    for one in (mine, theirs):
+        del one["config"], one["config.yaml"]
+    assert_same(theirs, mine)
+
+
+def test_predict_takes_texts_lines_and_stdin(folder: Path) -> None:
+    (folder / "new.txt").write_text("red cat\nBIG house!\n")
+    results = json.loads(run("predict", "phrases", "new.txt", "--text", "car", "--json", folder=folder).stdout)
+    assert [row["predicted"] for row in results["predictions"]] == ["auto", "chat rouge", "maison grand"]
+    assert all(-5 < row["log_probability"] <= 0 for row in results["predictions"])
+    run("predict", "phrases", "new.txt", "--beam", 3, "--output", "out.csv", folder=folder)
+    assert [row["predicted"] for row in read_csv(folder / "out.csv")] == ["chat rouge", "maison grand"]
+
+
+def test_other_pairs_and_a_beam_are_measured(folder: Path) -> None:
+    (folder / "new.tsv").write_text("red cat\tchat rouge\nbig dog\tchien grand\ncar\tnone such\n")
+    metrics = json.loads(run("evaluate", "phrases", "--data", "new.tsv", "--beam", 4, "--json", folder=folder).stdout)
+    assert metrics["exact"] == pytest.approx(2 / 3)
+    assert metrics["beam"] == 4
+    assert metrics["split"] == "new-all"
+    assert math.isfinite(metrics["loss"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "phrases.yaml", "--data", "absent.tsv"], "data.path: no such file or folder"),
+        (["train", "sums.yaml", "--set", "data.num_samples=28"], "data.num_samples: must be at most 27 for digits: 1"),
+        (["train", "sums.yaml", "--set", "train.teacher_forcing.first=1.5"], "a number in [0, 1]"),
+        (["train", "sums.yaml", "--set", "model.attention=all"], "model.attention: "),
+        (["train", "phrases.yaml", "--set", "text.min_count=1000"], "there must be at least two known words"),
+        (["evaluate", "phrases", "--data", "absent.tsv"], "absent.tsv: no such recipe or file of pairs."),
+        (["evaluate", "phrases", "--data", "sums.yaml", "--split", "train", "--beam", "0"], "--beam"),
+        (["generate", "phrases"], "its task is sequence_to_sequence; only a language_model generates text."),
+        (["predict", "phrases", "absent.txt"], "absent.txt: no such file"),
+    ],
+)
+def test_what_cannot_be_is_said(made: Path, arguments: list[object], message: str) -> None:
+    finished = run(*arguments, folder=made, status=2)
+    assert message in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_damaged_vocabulary_is_refused(folder: Path) -> None:
+    path = folder / "runs" / "phrases" / "target_vocabulary.txt"
+    path.write_text(path.read_text() + '"more"\n')
+    finished = run("predict", "phrases", "--text", "cat", folder=folder, status=2)
+    assert "target_vocabulary.txt: must have the 6 tokens that the model knows. Received 7." in finished.stderr
+
+
+def test_summary_and_trials(made: Path) -> None:
+    assert "decoder" in run("summary", "phrases", folder=made).stdout
+    assert "x.given [4, " in run("train", "sums.yaml", "--dry-run", folder=made).stdout
+    small = ("--set", "model.dropout=0")
+    assert "overfitted: loss" in run("train", "sums.yaml", "--overfit", 1, *small, folder=made).stdout
