@@ -115,12 +115,16 @@ def init(data: Path, output: Path | None, force: bool) -> None:
     """Look at DATA and write a recipe for it, with a comment on each line.
 
     DATA is a folder with a folder of pictures for each class (or with train, validation and test folders of these), an
-    .npz file with arrays x_train and y_train, or a .csv file with a row for each picture.
+    .npz file with arrays x_train and y_train, or a .csv file with a row for each picture. For texts and series: a
+    folder with a file for each class, or a folder of files; a table with a text and a class, a pair of texts, or the
+    time and numbers in each row; a .txt file, a .conllu, a .ts or a .jsonl file.
 
     \b
     Examples:
       dlcli recipe init photos
       dlcli recipe init photos/labels.csv --output recipes/photos.yaml
+      dlcli recipe init reviews.csv
+      dlcli recipe init shakespeare.txt
     """
     from dlcli.recipe.draft import draft_recipe
     from dlcli.rundir import replace_file

@@ -1,4 +1,4 @@
-"""Drafts a recipe for data that it looks at: a folder of pictures, an .npz file or a .csv file."""
+"""Drafts a recipe for data that it looks at: a folder of pictures, an .npz file or a .csv file, texts and series."""
 
 import csv
 import io
@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from dlcli.errors import InputError
+from dlcli.recipe.draft_sequences import draft_sequences
 from dlcli.recipe.faults import shortened
 from dlcli.recipe.write import to_yaml
 
@@ -59,7 +60,7 @@ class _Look:
 
 
 def draft_recipe(data: Path, folder: Path) -> Draft:
-    """Drafts a recipe for the classification of the samples in a folder, an .npz file or a .csv file.
+    """Drafts a recipe for what is in a folder or a file.
 
     Args:
         data: where the samples are.
@@ -72,16 +73,20 @@ def draft_recipe(data: Path, folder: Path) -> Draft:
     if not data.exists():
         raise InputError(f"{data}: no such file or folder")
     try:
+        if not data.is_dir() and not data.is_file():
+            raise InputError(f"{data}: a pipe or device, not a file")
+        if (of_sequences := draft_sequences(data, path)) is not None:
+            return Draft(*of_sequences)
         if data.is_dir():
             look = _look_at_folder(data, path)
-        elif not data.is_file():
-            raise InputError(f"{data}: a pipe or device, not a file")
         elif data.suffix.lower() == ".npz":
             look = _look_at_npz(data, path)
         elif data.suffix.lower() == ".csv":
             look = _look_at_csv(data, path)
         else:
-            raise InputError(f"{data}: expected a folder, an .npz file or a .csv file")
+            raise InputError(
+                f"{data}: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), or .conllu or .ts"
+            )
     except OSError as error:
         raise InputError(f"{error.filename or data}: cannot be read: {error.strerror}") from None
     return Draft(look.seen, _write(look))

@@ -246,6 +246,10 @@ def test_a_column_of_splits_that_says_something_else() -> None:
 
 
 def test_neither_folder_nor_table() -> None:
+    Path("x.pdf").touch()
+    assert refusal("x.pdf") == (
+        "x.pdf: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), or .conllu or .ts"
+    )
     Path("x.txt").touch()
-    assert refusal("x.txt") == "x.txt: expected a folder, an .npz file or a .csv file"
+    assert refusal("x.txt") == "x.txt: there must be text. The file has none."
     assert refusal("y") == "y: no such file or folder"

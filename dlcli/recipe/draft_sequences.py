@@ -1,0 +1,261 @@
+"""Drafts a recipe for texts and series that it looks at: a folder of texts, a table, a tagged or a plain text."""
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import InputError
+from dlcli.recipe.faults import shortened
+from dlcli.recipe.write import to_yaml
+
+Line = tuple[str, Any, str]
+"""A key, its value and the comment after it."""
+
+MAX_BYTES = 2**26  # of a file that is looked at
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+TEXT = ("text", "review", "sentence", "comment", "message", "content", "body", "tweet", "title")
+LABEL = ("label", "class", "category", "sentiment", "target", "y")
+TIME = ("date", "time", "datetime", "timestamp", "month", "day", "year", "ds")
+SEQUENCE = ("sequence", "sequence_id", "series", "series_id", "sample")
+SOURCE, TARGET = ("source", "src", "input", "question"), ("target", "tgt", "output", "answer", "translation")
+
+RECURRENT = ("model", [("kind", "recurrent", "recurrent layers"), ("cell", "lstm", "or gru, or simple")])
+
+
+def draft_sequences(data: Path, path: str) -> tuple[tuple[str, ...], str] | None:
+    """What is seen, a line each, and the recipe's text; None where these are no texts or series that it knows.
+
+    Args:
+        path: of the data, as the recipe is to name it.
+
+    Raises:
+        OSError: the data cannot be read.
+        InputError: a file has no text, or a table no rows below its header.
+    """
+    if data.is_dir():
+        return _of_folder(data, path)
+    match data.suffix.lower():
+        case ".conllu":
+            sentences = _text(data).count("\n1\t") + _text(data).startswith("1\t")
+            source = [("kind", "conllu", "words and their tags in columns"), _path(path)]
+            return (f"about {sentences:,} sentences",), _recipe("tagging", "a tag for each word", source, _both_ways())
+        case ".ts":
+            source = [("kind", "ts", "the archives of UCR and UEA"), _path(path)]
+            return (), _recipe("sequence_classification", "a class for each sequence", source, _both_ways())
+        case ".txt":
+            text = _text(data)
+            if not text.strip():
+                raise InputError(f"{data}: there must be text. The file has none.")
+            if _is_pairs(text):
+                return _of_pairs(text, path)
+            source = [("kind", "text", "one long text, divided by place"), _path(path)]
+            seen = (f"{len(text):,} characters, {len(set(text)):,} different ones",)
+            return seen, _recipe("language_model", "what follows in a text", source, _language(), _characters())
+        case ".jsonl" | ".ndjson":
+            source = [("kind", "jsonl", "a JSON object on each line"), _path(path)]
+            return (), _recipe("text_classification", "a class for each text", source, _both_ways())
+        case ".csv" | ".tsv":
+            return _of_table(data, path)
+    return None
+
+
+def _of_folder(folder: Path, path: str) -> tuple[tuple[str, ...], str] | None:
+    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    files = [entry for entry in entries if entry.is_file()]
+    if len(files) > 1 and all(map(_is_text, files)):
+        counts = Counter({file.stem: sum(1 for line in _text(file).splitlines() if line.strip()) for file in files})
+        source = [("kind", "lines", "a file for each class, a text on each line"), _path(path)]
+        return (_counted(counts),), _recipe("text_classification", "a class for each text", source, _both_ways())
+    inside = {
+        entry.name: [file for file in entry.iterdir() if file.is_file() and not file.name.startswith(".")]
+        for entry in entries
+        if entry.is_dir()
+    }
+    inside = {name: found for name, found in inside.items() if found}
+    if len(inside) > 1 and all(_is_text(found[0]) for found in inside.values()):
+        counts = Counter({name: len(found) for name, found in inside.items()})
+        source = [("kind", "files", "a folder for each class, a file for each text"), _path(path)]
+        return (_counted(counts),), _recipe("text_classification", "a class for each text", source, _both_ways())
+    return None
+
+
+def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
+    text = _text(table)
+    is_tsv = table.suffix.lower() == ".tsv"
+    rows = list(csv.DictReader(io.StringIO(text), delimiter="\t" if is_tsv else ","))
+    names = [name for name in (rows[0] if rows else {}) if name]
+    label, words = _named(names, LABEL), _named(names, TEXT)
+    if words and label and words != label:
+        counts = Counter(row[label] or "" for row in rows)
+        source = [
+            ("kind", "csv", "a row for each text"),
+            _path(path),
+            ("text", words, "the column with the text"),
+            ("label", label, "the column with its class"),
+        ]
+        return (_counted(counts),), _recipe("text_classification", "a class for each text", source, _both_ways())
+    given, wanted = _named(names, SOURCE), _named(names, TARGET)
+    if given and wanted:
+        source = [
+            ("kind", "csv", "a row for each pair"),
+            _path(path),
+            ("source", given, "the column with what is given"),
+            ("target", wanted, "the column with what is wanted"),
+        ]
+        return (f"{len(rows):,} pairs",), _recipe("sequence_to_sequence", "a text for each text", source, _pairs())
+    if is_tsv and _is_pairs(text):
+        return _of_pairs(text, path)
+    sequence = _named(names, SEQUENCE)
+    if sequence and label:
+        is_number = all(_is_number(row[label]) for row in rows) and len({row[label] for row in rows}) > 20
+        task = "sequence_regression" if is_number else "sequence_classification"
+        goal = "a number for each sequence" if is_number else "a class for each sequence"
+        source = [
+            ("kind", "csv", "a row for each step of each sequence"),
+            _path(path),
+            ("sequence", sequence, "the column that says which sequence a row is of"),
+            ("target" if is_number else "label", label, f"the column with {goal}"),
+        ]
+        return (f"{len({row[sequence] for row in rows}):,} sequences",), _recipe(task, goal, source, _both_ways())
+    times = [name for name in names if name.strip().lower() in TIME]
+    numbers = [name for name in names if name not in times and all(_is_number(row[name]) for row in rows)]
+    if times and numbers:
+        source = [
+            ("kind", "csv", "a row for each step of time"),
+            _path(path),
+            ("time", tuple(times[:1] if times[0].lower() == "date" else times), "the columns that say when, in order"),
+            ("target", numbers[0], "the column to forecast"),
+            ("features", tuple(numbers[1:]), "columns whose past the forecast may use"),
+            ("on_missing", "keep", "what to do about cells without a value"),
+        ]
+        window = ("window", [("history", 24, "steps that a forecast sees"), ("horizon", 1, "steps that it forecasts")])
+        seen = (f"{len(rows):,} rows; numbers in {', '.join(map(shortened, numbers))}",)
+        return seen, _recipe("forecasting", "the next steps of a series", source, RECURRENT, window, divided=False)
+    if not names and text.strip():
+        raise InputError(f"{table}: there must be a header and rows below it.")
+    return None
+
+
+def _of_pairs(text: str, path: str) -> tuple[tuple[str, ...], str]:
+    source = [("kind", "tsv", "a pair on each line, with a tab between"), _path(path)]
+    number = sum(1 for line in text.splitlines() if line.strip())
+    return (f"{number:,} pairs",), _recipe("sequence_to_sequence", "a text for each text", source, _pairs())
+
+
+# What is there --------------------------------------------------------------------------------------------------------
+
+
+def _text(file: Path) -> str:
+    with file.open("rb") as opened:
+        return opened.read(MAX_BYTES).decode("utf-8-sig", "replace")
+
+
+def _is_text(file: Path) -> bool:
+    if file.suffix.lower() in (*PICTURES, ".npz", ".zip", ".gz"):
+        return False
+    with file.open("rb") as opened:
+        return b"\0" not in opened.read(4096)
+
+
+def _is_pairs(text: str) -> bool:
+    lines = [line for line in text.splitlines()[:1000] if line.strip()]
+    return len(lines) > 1 and all("\t" in line for line in lines)
+
+
+def _is_number(cell: str | None) -> bool:
+    if cell is None or cell in ("", "NA", "NaN", "nan", "?", "null"):
+        return cell is not None
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def _named(columns: Iterable[str], names: Sequence[str]) -> str | None:
+    by_name = {column.strip().lower(): column for column in columns}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _counted(counts: Counter[str]) -> str:
+    names = sorted(counts)
+    listed = ", ".join(f"{shortened(name)} ({counts[name]:,})" for name in names[:10])
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"{sum(counts.values()):,} texts in {len(names)} classes: {listed}{more}"
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+Part = tuple[str, list[Line]]
+
+
+def _path(path: str) -> Line:
+    return ("path", path, "relative to this file")
+
+
+def _both_ways() -> Part:
+    name, lines = RECURRENT
+    more = [("bidirectional", True, "reads from both ends"), ("dropout", 0.3, "proportion left out in training")]
+    return name, [*lines, ("units", 64, "of each layer, in each direction"), *more]
+
+
+def _language() -> Part:
+    name, lines = RECURRENT
+    more = [("stateful", True, "each window goes on where the one before ended")]
+    return name, [*lines, ("units", 256, "of each layer"), ("dropout", 0.2, "proportion left out in training"), *more]
+
+
+def _characters() -> Part:
+    return "text", [
+        ("unit", "characters", "or words"),
+        ("max_length", 100, "characters that training sees at once"),
+    ]
+
+
+def _pairs() -> Part:
+    return "model", [
+        ("kind", "encoder_decoder", "recurrent layers that read, and others that answer"),
+        ("units", 128, "of each layer"),
+        ("attention", "bahdanau", "how the decoder looks back: or luong, or none"),
+        ("dropout", 0.2, "proportion left out in training"),
+    ]
+
+
+def _recipe(task: str, goal: str, source: list[Line], *parts: Part, divided: bool = True) -> str:
+    """The recipe's text; a comment follows each key."""
+    shares = [
+        ("validation", 0.1, "proportion held out to follow training"),
+        ("test", 0.2, "proportion held out for the final evaluation"),
+    ]
+    train: list[Line] = [
+        ("epochs", 10, "passes over the training samples"),
+        ("batch_size", 32, "samples for each update"),
+        ("schedule", {"kind": "cosine"}, "of the learning rate, down to 0"),
+        ("gradient_clipping", {"kind": "global_norm", "value": 1.0}, "a bound on the gradient"),
+    ]
+    if task == "language_model":
+        shares = []
+    lines = [
+        "# Drafted by dlcli recipe init. All keys and their defaults: dlcli recipe show FILE",
+        "",
+        _line(("task", task, goal)),
+        *_section("data", [*source, *(shares if divided else [])]),
+    ]
+    for name, part in parts:
+        lines += _section(name, part)
+    return "\n".join([*lines, *_section("train", train)]) + "\n"
+
+
+def _section(name: str, lines: Sequence[Line]) -> list[str]:
+    return [f"{name}:", *(f"  {_line(line)}" for line in lines)]
+
+
+def _line(line: Line) -> str:
+    key, value, comment = line
+    if isinstance(value, dict):
+        inside = ", ".join(to_yaml({name: item}).strip() for name, item in value.items())
+        return f"{key}: {{{inside}}}  # {comment}"
+    return f"{to_yaml({key: value}).rstrip()}  # {comment}"

@@ -1,0 +1,98 @@
+"""``dlcli recipe init`` on texts and series: what is drafted loads, and reads the very data."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlcli.errors import InputError
+from dlcli.recipe.draft import draft_recipe
+from dlcli.recipe.load import load
+
+WORDS = "1\tthe\t_\tDET\t_\t_\t0\t_\t_\t_\n2\tdog\t_\tNOUN\t_\t_\t0\t_\t_\t_\n\n"
+TABLES = {
+    "reviews.csv": "review,sentiment\n" + "".join(f"text {i},{'good' if i % 2 else 'bad'}\n" for i in range(20)),
+    "reviews.tsv": "text\tlabel\n" + "".join(f"text {i}\t{'good' if i % 2 else 'bad'}\n" for i in range(20)),
+    "reviews.jsonl": "".join(f'{{"text": "text {i}", "label": "{i % 2}"}}\n' for i in range(20)),
+    "pairs.csv": "source,target\n" + "".join(f"word {i},mot {i}\n" for i in range(20)),
+    "pairs.tsv": "".join(f"word {i}\tmot {i}\tmore\n" for i in range(20)),
+    "pairs.txt": "".join(f"word {i}\tmot {i}\n" for i in range(20)),
+    "waves.csv": "sequence,a,b,label\n" + "".join(f"{i // 3},{i},{-i},{i // 3 % 2}\n" for i in range(60)),
+    "doses.csv": "series,a,target\n" + "".join(f"{i // 2},{i},{i // 2 / 7}\n" for i in range(80)),
+    "load.csv": "date,load,temperature,note\n"
+    + "".join(f"2020-{i:03},{i % 7},{'' if i % 9 else i},x\n" for i in range(99)),
+    "hours.csv": "year,month,day,pm\n" + "".join(f"2020,{i // 28 + 1},{i % 28 + 1},{i}\n" for i in range(140)),
+    "prose.txt": "It was a dark night.\n" * 30,
+    "words.conllu": WORDS * 20,
+    "waves.ts": "@univariate true\n@classlabel true a b\n@data\n"
+    + "".join(f"1,2,{i}:{'ab'[i % 2]}\n" for i in range(20)),
+}
+TASKS = {
+    "reviews.csv": "text_classification",
+    "reviews.tsv": "text_classification",
+    "reviews.jsonl": "text_classification",
+    "pairs.csv": "sequence_to_sequence",
+    "pairs.tsv": "sequence_to_sequence",
+    "pairs.txt": "sequence_to_sequence",
+    "waves.csv": "sequence_classification",
+    "doses.csv": "sequence_regression",
+    "load.csv": "forecasting",
+    "hours.csv": "forecasting",
+    "prose.txt": "language_model",
+    "words.conllu": "tagging",
+    "waves.ts": "sequence_classification",
+}
+
+
+def drafted(data: Path, folder: Path) -> Path:
+    recipe = folder / "drafted.yaml"
+    recipe.write_text(draft_recipe(data, folder).text)
+    return recipe
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_file_is_known_by_what_it_holds(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(TABLES[name])
+    path = drafted(tmp_path / name, tmp_path)
+    loaded = load(path)
+    assert loaded.recipe.task == TASKS[name]
+    lines = path.read_text().splitlines()
+    assert [line for line in lines if ":" in line and "#" not in line and not line.rstrip().endswith(":")] == []
+    from dlcli.workflow.sequence_tools import open_data
+
+    dataset = open_data(loaded)
+    assert "train" in dataset.splits
+    assert all(len(part) for part in dataset.splits.values())
+
+
+def test_columns_are_told(tmp_path: Path) -> None:
+    (tmp_path / "load.csv").write_text(TABLES["load.csv"])
+    data = load(drafted(tmp_path / "load.csv", tmp_path)).recipe.data
+    assert (data.time, data.target, data.features) == (("date",), "load", ("temperature",))  # type: ignore[union-attr]
+    (tmp_path / "hours.csv").write_text(TABLES["hours.csv"])
+    data = load(drafted(tmp_path / "hours.csv", tmp_path)).recipe.data
+    assert (data.time, data.target) == (("year", "month", "day"), "pm")  # type: ignore[union-attr]
+
+
+def test_folders_of_lines_and_of_files(tmp_path: Path) -> None:
+    for label in ("North", "South"):
+        (tmp_path / "lines").mkdir(exist_ok=True)
+        (tmp_path / "lines" / f"{label}.txt").write_text("".join(f"{label} {i}\n" for i in range(12)))
+        (tmp_path / "files" / label).mkdir(parents=True)
+        for i in range(12):
+            (tmp_path / "files" / label / f"{i}.txt").write_text(f"{label} {i}")
+    draft = draft_recipe(tmp_path / "lines", tmp_path)
+    assert draft.seen == ("24 texts in 2 classes: North (12), South (12)",)
+    assert load(drafted(tmp_path / "lines", tmp_path)).recipe.data.kind == "lines"
+    assert load(drafted(tmp_path / "files", tmp_path)).recipe.data.kind == "files"
+
+
+def test_what_is_none_of_these_goes_on_to_the_pictures(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("a,b\n")
+    with pytest.raises(InputError, match=r"expected a column path|there must be a header"):
+        draft_recipe(tmp_path / "empty.csv", tmp_path)
+    (tmp_path / "strange.bin").write_bytes(b"\0\1")
+    with pytest.raises(InputError, match="expected a folder, a table"):
+        draft_recipe(tmp_path / "strange.bin", tmp_path)
+    np.savez(tmp_path / "x.npz", x_train=np.zeros((9, 8, 8)), y_train=np.arange(9) % 2)
+    assert "classification" in draft_recipe(tmp_path / "x.npz", tmp_path).text
