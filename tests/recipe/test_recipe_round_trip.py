@@ -119,6 +119,8 @@ METRICS = {
     "forecasting": ("loss", "mae"),
     "step_prediction": ("loss", "bits_wrong", "exact"),
     "sequence_regression": ("loss", "mse", "mae"),
+    "language_model": ("loss", "accuracy"),
+    "sequence_to_sequence": ("loss", "accuracy"),
 }
 
 
@@ -178,8 +180,24 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             section[key] = "val_loss"
     if model["kind"] == "transformer":
         model["heads"] = 1
-    if values["task"] in ("tagging", "step_prediction"):
+    if values["task"] in ("tagging", "step_prediction", "language_model"):
         model.pop("pooling", None)
+    if values["task"] == "language_model":
+        for split in ("validation", "test"):
+            if data.get(f"{split}_path") is not None:
+                data.pop(split, None)
+        model.pop("bidirectional", None)
+        if model["kind"] != "recurrent":
+            model["causal"] = True
+        if model.get("stateful"):
+            values["data"] = data = {"kind": "text", "path": "a.txt"}
+            train.pop("gradient_accumulation", None)
+    if values["task"] == "sequence_to_sequence":
+        if data["kind"] == "csv":
+            data["source"], data["target"] = "source", "target"
+        if data["kind"] == "addition":
+            data.pop("num_samples", None)
+            data["digits"] = 3
     if model["kind"] == "ntm":
         model["shift"], model["memory"] = 1, (8, 4)
     if values["task"] == "forecasting":

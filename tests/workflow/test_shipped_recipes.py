@@ -67,8 +67,10 @@ def write_sequences(folder: Path) -> dict[str, Path]:
         f"2010,{i // 672 + 1},{i // 24 % 28 + 1},{i % 24},{rng.integers(99)},1,{i},3,4,0,{i % 3}" for i in range(1400)
     ]
     (folder / "hours.csv").write_text("\n".join(["year,month,day,hour,pm2.5,DEWP,TEMP,PRES,Iws,Is,Ir", *hours]))
+    (folder / "prose.txt").write_text("the cat sat on the mat.\n" * 200)
     return {
         "lines": folder / "lines",
+        "text": folder / "prose.txt",
         "conllu": folder / "a.conllu",
         "airline_passengers": folder / "months.csv",
         "beijing_pm25": folder / "hours.csv",
@@ -85,8 +87,8 @@ def test_the_header_says_what_why_how_and_how_well(path: Path) -> None:
     assert [word for word in HEADER if word not in header] == []
     assert f"dlcli train recipes/{path.name}" in header
     assert re.search(
-        r"(test|validation)_(accuracy|localisation_accuracy|mean_iou|mse|mase|exact_at_20) "
-        r"\d\.\d{4} \(standard deviation \d\.\d{4}",
+        r"(test|validation)_(loss|accuracy|token_accuracy|localisation_accuracy|mean_iou|mse|mase|exact_at_20) "
+        r"\d\.\d{4}( nats a letter)? \(standard deviation \d\.\d{4}",
         header,
     )
 
