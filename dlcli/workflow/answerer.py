@@ -64,6 +64,7 @@ class Answerer:
         forced = keras.Input(shape=(None,), dtype="float32", name="forced")
         logits = self.decoder(*self.model.get_layer("answers").input, before, forced)
         given = self.model.get_layer("embedding").input
+        given.name = "given"  # Keras tells several inputs by their names
         return keras.Model({"given": given, "before": before, "forced": forced}, logits)
 
     def pieces(self, text: str) -> list[str]:

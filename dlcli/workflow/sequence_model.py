@@ -218,6 +218,7 @@ def build_encoder_decoder(
     spelled = keras.layers.StringLookup(
         vocabulary=list(wanted.tokens), mask_token="", oov_token="[UNK]", invert=True, name="spelled"
     )(answers)
+    ids.name = "given"  # Keras tells several inputs by their names
     trained = keras.Model({"given": ids, "before": before, "forced": forced}, logits, name=f"{section.kind}_logits")
     return SequenceNetwork(keras.Model(text, spelled, name=section.kind), trained)
 
