@@ -266,6 +266,18 @@ class RunDir:
         _check_keys(self.info, info["data"], fingerprint=str, samples=dict, pictures=(dict, NoneType))
         return info
 
+    def read_data_info(self, *keys: str) -> dict[str, Any]:
+        """What run.json says of the data, these keys among it.
+
+        Raises:
+            InputError: run.json is damaged.
+        """
+        data: dict[str, Any] = self.read_info()["data"]
+        missing = [key for key in keys if key not in data]
+        if missing:
+            raise InputError(f"{self.info}: does not say data.{missing[0]} of this run. Restore it from a copy.")
+        return data
+
     def read_classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the model's outputs.
 

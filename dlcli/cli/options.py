@@ -34,7 +34,7 @@ other_data_option: Decorator = click.option(
     type=click.Path(path_type=Path),
     metavar="PATH",
     help="Other data with the same labels: a recipe's, a folder of class folders, a .csv or an .npz; with boxes a "
-    "folder of Pascal VOC, a .json of COCO, a .csv or an .npz.",
+    "folder of Pascal VOC, a .json of COCO, a .csv or an .npz; of texts and series a file like that of training.",
 )
 
 beam_option: Decorator = click.option(

@@ -59,8 +59,8 @@ def predict(
       dlcli predict translator --text "good morning" --beam 5
       cut -f2 mails.tsv | dlcli predict spam - --json
 
-    Pictures are brought to size as they were in training; a box is in pixels of the upright picture. A file that cannot
-    be read is named and left out.
+    Pictures are brought to size as they were in training; a box is in pixels of the upright picture. A picture that
+    cannot be read is named and left out.
     """
     from dlcli.rundir import find_run
     from dlcli.workflow.start import start_tensorflow

@@ -63,12 +63,24 @@ def read_text(
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise InputError(f"{path}: a {noun} may have at most {max_bytes:,} bytes. Divide it or give a smaller one.")
+    return decoded(data, str(path), noun=noun, encoding=encoding, other_encoding=other_encoding)
+
+
+def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other_encoding: str = "") -> str:
+    """The text that bytes stand for, without a mark of their order.
+
+    Args:
+        name: of where they come from.
+
+    Raises:
+        InputError: they are not in the encoding.
+    """
     try:
         return data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        name = encoding.upper()
+        wanted = encoding.upper()
         raise InputError(
-            f"{path}:{line}: the {noun} must be {name} text. Received byte 0x{data[error.start]:02x}: save it as "
-            f"{name}{other_encoding}."
+            f"{name}:{line}: the {noun} must be {wanted} text. Received byte 0x{data[error.start]:02x}: save it as "
+            f"{wanted}{other_encoding}."
         ) from None

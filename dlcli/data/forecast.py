@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +18,19 @@ from dlcli.data.files import read_text
 from dlcli.data.listing import DEFAULT_TEST, DEFAULT_VALIDATION
 from dlcli.data.samples import SPLIT_COLUMNS, Index, LeftOut
 from dlcli.data.scan import printable
-from dlcli.data.table import Cells, column_names, parse_number, read_cells, refuse_faults
+from dlcli.data.table import (
+    MISSING,
+    Cells,
+    column_names,
+    is_usable,
+    number_fault,
+    parse_number,
+    read_cells,
+    refuse_faults,
+)
 from dlcli.errors import InputError
 
 MAX_BYTES = 2**30  # of a table
-MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells that hold no value
 OnMissing = Literal["error", "keep"]
 
 
@@ -33,11 +42,13 @@ class Table:
         times: what each row's time is called.
         values: float32 ``[rows, features]``, the target first; NaN where one is missing.
         features: names of the columns.
+        warnings: what the user should know of the times.
     """
 
     times: tuple[str, ...]
     values: NDArray[np.float32]
     features: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def read_table(
@@ -73,8 +84,8 @@ def read_table(
     def fault_of(cells: Cells) -> str | None:
         for name in names:
             cell = cells[f"feature {name}"]
-            if not _is_value(cell):
-                return f"column '{printable(name)}' must be a number. Received '{printable(cell[:50])}'."
+            if cell not in MISSING and (fault := number_fault(name, cell)) is not None:
+                return fault
             if cell in MISSING and on_missing == "error":
                 must = "set data.on_missing: keep, or fill it in"
                 return f"column '{printable(name)}' has no value; {must}."
@@ -83,12 +94,18 @@ def read_table(
     records, faults = read_cells(
         table, text, columns, required=[f"time {i}" for i in range(len(time))], fault_of=fault_of
     )
-    moments = [(line, _moment([cells[f"time {i}"] for i in range(len(time))])) for line, _, cells in records]
-    for (_, earlier), (line, later) in itertools.pairwise(moments):
-        if not _is_after(later, earlier):
-            faults.append(
-                (line, f"time must rise: {' '.join(map(str, later))} comes after {' '.join(map(str, earlier))}.")
-            )
+    said = [(line, [cells[f"time {i}"] for i in range(len(time))]) for line, _, cells in records]
+    moments = [_moment(cells) for _, cells in said]
+    of_numbers = [isinstance(part, float) for part in moments[0]] if moments else []
+    for (line, cells), moment in zip(said, moments, strict=True):
+        if [isinstance(part, float) for part in moment] != of_numbers or math.inf in moment:
+            words = printable(" ".join(cells)[:50])
+            faults.append((line, f"time must be numbers in every row or in none. Received '{words}'."))
+    if not faults:
+        for (before, earlier), (now, later) in itertools.pairwise(zip(said, moments, strict=True)):
+            if not later > earlier:
+                words = f"{printable(' '.join(now[1]))} comes after {printable(' '.join(before[1]))}"
+                faults.append((now[0], f"time must rise: {words}."))
     refuse_faults(table, faults)
     if not records:
         raise InputError(f"{table}: there must be rows below the header. Received none.")
@@ -100,24 +117,51 @@ def read_table(
         np.float32,
     )
     times = tuple(printable(" ".join(cells[f"time {i}"] for i in range(len(time)))) for _, _, cells in records)
-    return Table(times, values, tuple(names))
+    return Table(times, values, tuple(names), tuple(_gaps(moments, times)))
 
 
 def _is_value(cell: str) -> bool:
-    number = parse_number(cell)
-    return cell in MISSING or (number is not None and math.isfinite(number))
+    return cell in MISSING or is_usable(parse_number(cell))
 
 
 def _moment(cells: Sequence[str]) -> tuple[Any, ...]:
     numbers = [parse_number(cell) for cell in cells]
-    return tuple(cell if number is None else number for cell, number in zip(cells, numbers, strict=True))
+    return tuple(
+        cell if number is None or math.isnan(number) else number for cell, number in zip(cells, numbers, strict=True)
+    )
 
 
-def _is_after(later: tuple[Any, ...], earlier: tuple[Any, ...]) -> bool:
-    for a, b in zip(later, earlier, strict=True):
-        if a != b:
-            return bool(a > b) if isinstance(a, str) == isinstance(b, str) else str(a) > str(b)
-    return False
+def _gaps(moments: Sequence[tuple[Any, ...]], times: Sequence[str]) -> list[str]:
+    """Where time leaps, in words: a window of rows then spans more than it seems to."""
+    seconds = [_on_a_line(moment) for moment in moments]
+    known = [value for value in seconds if value is not None]
+    if len(known) < len(seconds) or len(known) < 3:
+        return []
+    steps = np.diff(np.array(known))
+    leaps = np.flatnonzero(steps > 1.5 * np.median(steps))
+    if not len(leaps):
+        return []
+    noun = "row is" if len(leaps) == 1 else "rows are"
+    first = int(leaps[0])
+    return [
+        f"{len(leaps):,} {noun} further from the one before than rows are usually, first {times[first + 1]} after "
+        f"{times[first]}: windows go over the gap as if there were none. Give a row for each step, without values."
+    ]
+
+
+def _on_a_line(moment: tuple[Any, ...]) -> float | None:
+    """A time as one number: a number as it is; a date, or year, month, day and hour, in hours; else None."""
+    if len(moment) == 1 and isinstance(moment[0], float):
+        return moment[0]
+    try:
+        if len(moment) == 1:
+            return datetime.fromisoformat(moment[0]).replace(tzinfo=UTC).timestamp() / 3600
+        numbers = [int(part) for part in moment]
+        year, month, day, *more = [*numbers, 1, 1][: max(3, len(numbers))]
+        hour, minute = [*more, 0, 0][:2]
+        return datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp() / 3600
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -227,7 +271,7 @@ def divide_by_time(
                 f"{split} has {end - start} rows, which hold no forecast of {horizon} steps: there is none."
             )
         start = end
-    return Series(table, history, horizon, ends, splits, warnings=tuple(warnings))
+    return Series(table, history, horizon, ends, splits, warnings=(*table.warnings, *warnings))
 
 
 class WindowBatches:

@@ -56,6 +56,8 @@ class SequenceDataset:
     """What the source holds besides."""
     warnings: tuple[str, ...]
     """What the user should know, one line each."""
+    features: tuple[str, ...] = ()
+    """Names of the numbers of a step, where the source has names."""
 
     def fingerprint(self) -> str:
         """SHA-256 over the classes, and each sample's split, name, label and content."""
@@ -94,6 +96,7 @@ def assemble_sequences(
     left_out: Sequence[LeftOut],
     warnings: Sequence[str],
     common: SplitKeys,
+    features: tuple[str, ...] = (),
 ) -> SequenceDataset:
     """A data set of what a source lists: splits that it lacks are drawn, samples of one content stay together.
 
@@ -125,6 +128,7 @@ def assemble_sequences(
         splits=splits,
         left_out=tuple(left_out),
         warnings=(*warnings, *more_warnings, *absent, *copies),
+        features=features,
     )
 
 

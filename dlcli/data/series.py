@@ -16,7 +16,18 @@ from dlcli.data.ragged import Ragged
 from dlcli.data.samples import SPLITS, LeftOut
 from dlcli.data.scan import printable
 from dlcli.data.sequences import SequenceDataset, assemble_sequences
-from dlcli.data.table import Cells, check_groups, column_names, parse_number, read_cells, refuse_faults
+from dlcli.data.table import (
+    LARGEST,
+    MISSING,
+    Cells,
+    check_groups,
+    column_names,
+    is_usable,
+    number_fault,
+    parse_number,
+    read_cells,
+    refuse_faults,
+)
 from dlcli.errors import InputError
 
 MAX_BYTES = 2**30  # of a file of sequences
@@ -108,9 +119,14 @@ def _steps(x: NDArray[Any], lengths: NDArray[Any] | None, source: str) -> list[N
         raise InputError(
             f"{source} must be numbers [n, steps] or [n, steps, features]. Received {x.dtype} of shape {x.shape}."
         )
+    if 0 in x.shape:
+        raise InputError(f"{source} must hold at least one sample of one step. Received shape {x.shape}.")
+    if (np.abs(x) > LARGEST).any():
+        raise InputError(
+            f"{source} must hold numbers of at most {LARGEST:g} in size, or NaN where one is missing. "
+            f"Received {x[np.abs(x) > LARGEST][0]:g}."
+        )
     values = x.astype(np.float32).reshape(len(x), x.shape[1], -1)
-    if np.isinf(values).any():
-        raise InputError(f"{source} must hold finite numbers, or NaN where one is missing. Received an infinite one.")
     where = source.replace(": x_", ": lengths_") if lengths is not None else source
     if lengths is None:
         is_there = np.asarray(~np.isnan(values).all(axis=2))
@@ -129,6 +145,8 @@ def _steps(x: NDArray[Any], lengths: NDArray[Any] | None, source: str) -> list[N
 def _numbers(y: NDArray[Any], source: str) -> list[str]:
     if y.dtype.kind not in "iufb" or y.size != len(y) or not np.isfinite(y).all():
         raise InputError(f"{source} must be one finite number for each sample. Received {y.dtype} of shape {y.shape}.")
+    if (np.abs(y) > LARGEST).any():
+        raise InputError(f"{source} must hold numbers of at most {LARGEST:g} in size. Received {np.abs(y).max():g}.")
     return [repr(float(value)) for value in y.reshape(-1)]
 
 
@@ -155,7 +173,7 @@ def read_sequence_csv(
     Args:
         sequence, goal_column, time, split, group: names of columns; steps are in the order of the rows, along which
             ``time`` must rise within a sequence.
-        features: names of the columns of numbers, empty cells of which are missing. Default: all other columns.
+        features: names of the columns of numbers. Default: all other columns.
 
     Raises:
         InputError: the table is not as described; faults of rows are reported together.
@@ -172,14 +190,11 @@ def read_sequence_csv(
                 f"{table}:1: there must be columns of numbers besides {name_some(list(columns.values()))}."
             )
 
-    numbers = [*([("goal", goal_column)] if goal == "value" else []), *([("time", time)] if time is not None else [])]
-    numbers += [(f"feature {name}", name) for name in features]
+    told = [*([("goal", goal_column)] if goal == "value" else []), *([("time", time)] if time is not None else [])]
 
     def fault_of(cells: Cells) -> str | None:
-        for role, name in numbers:
-            if cells[role] and not _is_finite(cells[role]):
-                return f"column '{printable(name)}' must be a number. Received '{printable(cells[role][:50])}'."
-        return None
+        faults = (number_fault(name, cells[role]) for role, name in told if cells[role])
+        return next((fault for fault in faults if fault is not None), None) or _feature_fault(features, cells)
 
     records, faults = read_cells(
         table,
@@ -208,9 +223,7 @@ def read_sequence_csv(
     refuse_faults(table, faults)
     samples: list[Series] = []
     for name, steps in by_name.items():
-        values = np.array(
-            [[float(cells[f"feature {feature}"] or "nan") for feature in features] for _, _, cells in steps], np.float32
-        )
+        values = np.array([_step(features, cells) for _, _, cells in steps], np.float32)
         line, own_split, cells = steps[0]
         samples.append(Series(printable(name), own_split, cells["goal"], values, cells.get("group", ""), line))
     if split is not None and group is not None:
@@ -224,14 +237,21 @@ def read_sequence_csv(
         aliases=aliases,
         num_features=num_features,
         has_groups=group is not None,
+        features=features,
         left_out=(),
         common=common,
     )
 
 
-def _is_finite(cell: str) -> bool:
-    number = parse_number(cell)
-    return number is not None and math.isfinite(number)
+def _feature_fault(features: Sequence[str], cells: Cells) -> str | None:
+    """What is wrong with a row's numbers."""
+    faults = (number_fault(name, cell) for name in features if (cell := cells[f"feature {name}"]) not in MISSING)
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def _step(features: Sequence[str], cells: Cells) -> list[float]:
+    """A row's numbers, NaN where one is missing."""
+    return [math.nan if (cell := cells[f"feature {name}"]) in MISSING else float(cell) for name in features]
 
 
 # UCR and UEA ----------------------------------------------------------------------------------------------------------
@@ -285,8 +305,13 @@ def _read_ts_file(file: Path, split: str) -> list[Series]:
     told = {words[0]: words[1:] for words in header}
     if told.get("@timestamps") == ["true"]:
         raise InputError(f"{file}: steps with time stamps are not read. Resample the file to steps without.")
-    if told.get("@classlabel", ["true"])[0] != "true":
+    if told.get("@classlabel", ["true"])[:1] != ["true"]:
         raise InputError(f"{file}: its samples have no class (@classLabel false).")
+    if told.get("@targetlabel", ["false"])[:1] == ["true"]:
+        raise InputError(f"{file}: its samples have numbers to predict (@targetLabel true); .ts files are for classes.")
+    listed = [
+        word for line in lines[:start] if line.strip().lower().startswith("@classlabel") for word in line.split()[2:]
+    ]
     found: list[Series] = []
     faults: list[tuple[int, str]] = []
     for number, line in enumerate(lines[start + 1 :], start=start + 2):
@@ -297,11 +322,13 @@ def _read_ts_file(file: Path, split: str) -> list[Series]:
         columns: list[list[float]] = []
         for position, feature in enumerate(features, start=1):
             numbers = [math.nan if cell.strip() == "?" else parse_number(cell.strip()) for cell in feature.split(",")]
-            wrong = [i for i, value in enumerate(numbers) if value is None or math.isinf(value)]
+            wrong = [i for i, value in enumerate(numbers) if not (is_usable(value) or value != value)]
             if wrong and fault is None:
                 cell = printable(feature.split(",")[wrong[0]][:50])
                 fault = f"feature {position}, step {wrong[0] + 1} must be a number or '?'. Received '{cell}'."
             columns.append([value for value in numbers if value is not None])
+        if fault is None and listed and label.strip() not in listed:
+            fault = f"the class must be one that @classLabel lists. Received '{printable(label.strip()[:50])}'."
         if fault is None and len({len(column) for column in columns}) > 1:
             fault = f"all features must have as many steps. Received {', '.join(str(len(c)) for c in columns)}."
         if fault is not None:
@@ -319,12 +346,18 @@ def _read_ts_file(file: Path, split: str) -> list[Series]:
 
 
 def read_unlabelled_series(
-    path: Path, *, sequence: str, features: Sequence[str] | None, others: Sequence[str], num_features: int
+    path: Path,
+    *,
+    sequence: str,
+    time: str | None,
+    features: Sequence[str] | None,
+    others: Sequence[str],
+    num_features: int,
 ) -> tuple[list[str], Ragged]:
     """Sequences to predict and what each is called: x or x_test of an .npz, a .csv in long form, or a .ts file.
 
     Args:
-        sequence, features: columns of the .csv.
+        sequence, time, features: columns of the .csv; time must rise within a sequence.
         others: columns of the training data that are no features, where they are there.
         num_features: of the trained model.
 
@@ -341,7 +374,7 @@ def read_unlabelled_series(
     elif path.suffix == ".ts":
         samples = _read_ts_file(path, "")
     else:
-        samples = _read_unlabelled_table(path, sequence, features, others)
+        samples = _read_unlabelled_table(path, sequence, time, features, others)
     if not samples:
         raise InputError(f"{path}: there must be sequences. Received none.")
     for sample in samples:
@@ -354,25 +387,29 @@ def read_unlabelled_series(
 
 
 def _read_unlabelled_table(
-    table: Path, sequence: str, features: Sequence[str] | None, others: Sequence[str]
+    table: Path, sequence: str, time: str | None, features: Sequence[str] | None, others: Sequence[str]
 ) -> list[Series]:
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a .csv, an .npz or a .ts file.")
-    known = features or [name for name in column_names(table, text) if name not in (sequence, *others)]
+    known = features or [name for name in column_names(table, text) if name not in (sequence, time, *others)]
 
     def fault_of(cells: Cells) -> str | None:
-        for name in known:
-            if cells[f"feature {name}"] and not _is_finite(cells[f"feature {name}"]):
-                cell = printable(cells[f"feature {name}"][:50])
-                return f"column '{printable(name)}' must be a number. Received '{cell}'."
-        return None
+        wrong = None if time is None else number_fault(time, cells["time"])
+        return wrong or _feature_fault(known, cells)
 
-    columns = {"sequence": sequence} | {f"feature {name}": name for name in known}
-    records, faults = read_cells(table, text, columns, required=["sequence"], fault_of=fault_of)
-    refuse_faults(table, faults)
+    columns = {"sequence": sequence} | ({} if time is None else {"time": time})
+    of_features = {f"feature {name}": name for name in known}
+    records, faults = read_cells(table, text, columns | of_features, required=list(columns), fault_of=fault_of)
     rows: dict[str, list[list[float]]] = {}
-    for _, _, cells in records:
-        steps = rows.setdefault(cells["sequence"], [])
-        steps.append([float(cells[f"feature {name}"] or "nan") for name in known])
+    latest: dict[str, float] = {}
+    for line, _, cells in records:
+        name = cells["sequence"]
+        if time is not None:
+            moment = float(cells["time"])
+            if name in latest and moment <= latest[name]:
+                faults.append((line, f"column '{time}' must rise within a sequence. Sort the rows of '{name}'."))
+            latest[name] = moment
+        rows.setdefault(name, []).append(_step(known, cells))
+    refuse_faults(table, faults)
     return [Series(printable(name), "", "", np.array(steps, np.float32)) for name, steps in rows.items()]
 
 
@@ -434,6 +471,7 @@ def _assemble(
     left_out: Sequence[LeftOut],
     common: SplitKeys,
     has_groups: bool = False,
+    features: tuple[str, ...] = (),
 ) -> SequenceDataset:
     by_split = {split: [sample for sample in samples if sample.split == split] for split in SPLITS}
     by_split = {split: part for split, part in by_split.items() if part}
@@ -461,4 +499,6 @@ def _assemble(
         )
         for split, part in by_split.items()
     }
-    return assemble_sequences(listings, known, source=source, left_out=left_out, warnings=(), common=common)
+    return assemble_sequences(
+        listings, known, source=source, left_out=left_out, warnings=(), common=common, features=features
+    )

@@ -16,6 +16,8 @@ from dlcli.data.scan import printable
 from dlcli.errors import InputError
 
 DELIMITERS = ",;\t"
+MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells that hold no value
+LARGEST = 1e18  # a number's size at most: its square is to be one in float32 too
 MAX_BYTES = 2**30  # of a table: some ten million rows
 csv.field_size_limit(MAX_BYTES)  # a text may be longer than the 131,072 characters that are allowed otherwise
 
@@ -97,6 +99,22 @@ def parse_number(text: str) -> float | None:
         return None if "_" in text else float(text)  # 1_000 is a number in Python alone
     except ValueError:
         return None
+
+
+def is_usable(number: float | None) -> bool:
+    """Whether a number can be computed with: finite, and at most LARGEST in size."""
+    return number is not None and abs(number) <= LARGEST
+
+
+def number_fault(name: str, cell: str) -> str | None:
+    """What is wrong with the cell of a column of numbers; None where nothing is."""
+    number = parse_number(cell)
+    if is_usable(number):
+        return None
+    shown = printable(cell[:50])
+    if number is None or number != number or number in (float("inf"), float("-inf")):
+        return f"column '{printable(name)}' must be a number. Received '{shown}'."
+    return f"column '{printable(name)}' must be at most {LARGEST:g} in size. Received {shown}: divide the column."
 
 
 def read_cells(

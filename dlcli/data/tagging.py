@@ -7,17 +7,16 @@ from typing import Literal, Unpack
 
 import numpy as np
 
-from dlcli.data.files import read_text
 from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, name_some
 from dlcli.data.ragged import Ragged
 from dlcli.data.samples import SPLITS
 from dlcli.data.scan import printable
 from dlcli.data.sequences import SequenceDataset, assemble_sequences
 from dlcli.data.table import refuse_faults
+from dlcli.data.text import read_content
 from dlcli.errors import InputError
 
 WordOf = Callable[[list[str]], tuple[str, str] | str | None]
-MAX_BYTES = 2**30  # of a file of sentences
 NUM_COLUMNS = 10  # of CoNLL-U: a word's number, form, lemma, UPOS, XPOS, features, head, relation, …
 COLUMNS = {"upos": 3, "xpos": 4, "deprel": 7}  # of CoNLL-U's that can be tags
 Column = Literal["upos", "xpos", "deprel"]
@@ -62,6 +61,8 @@ def read_conllu(
             return None
         if not cells[0].isdigit():
             return f"the first column must be the word's number. Received '{printable(cells[0][:50])}'."
+        if not cells[1] or not cells[COLUMNS[column]]:
+            return "neither the word nor its tag may be empty."
         return cells[1], cells[COLUMNS[column]]
 
     files = {"train": path, "validation": validation_path, "test": test_path}
@@ -115,21 +116,16 @@ def read_words(path: Path, *, encoding: str) -> tuple[list[str], list[tuple[str,
     def word_of(cells: list[str]) -> tuple[str, str] | str | None:
         if len(cells) < 2:
             return f"a word must have {NUM_COLUMNS} columns, separated by tabs. Received {len(cells)}."
-        return None if "-" in cells[0] or "." in cells[0] else (cells[1], "")
+        if "-" in cells[0] or "." in cells[0]:
+            return None
+        return (cells[1], "") if cells[1] else "the word must not be empty."
 
     found = list(_sentences(path, encoding, word_of, separator="\t", comment="#"))
     return [f"{path}:{sentence.line}" for sentence in found], [sentence.words for sentence in found]
 
 
 def _read(path: Path, encoding: str) -> str:
-    return read_text(
-        path,
-        noun="file of sentences",
-        max_bytes=MAX_BYTES,
-        remedy="Give the file that holds the sentences.",
-        encoding=encoding,
-        other_encoding=", or say in data.encoding what it is",
-    )
+    return read_content(path, "file of sentences", encoding)
 
 
 def _sentences(
@@ -161,6 +157,10 @@ def _sentences(
             faults.append((number, word))
         elif word is not None and (not word[0] or not word[1]) and separator is None:
             faults.append((number, "neither word nor tag may be empty."))
+        elif word is not None and separator is not None and not line.startswith(f"{len(words) + 1}\t"):
+            must = f"the words of a sentence are numbered from 1 on: here {len(words) + 1} must stand"
+            faults.append((number, f"{must}, or an empty line before. Received {printable(line.split()[0][:20])}."))
+            words.append((number, *word))
         elif word is not None:
             words.append((number, *word))
     refuse_faults(file, faults)

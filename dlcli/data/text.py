@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from dlcli.data.files import read_text
+from dlcli.data.files import decoded, read_text
 from dlcli.data.folder import SPLIT_OF, find_splits
 from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, name_some
 from dlcli.data.samples import SPLITS, LeftOut
@@ -162,7 +162,10 @@ def read_text_lines(
         stems = [file.stem for file in files]
         for file in files:
             label = printable(file.stem if stems.count(file.stem) == 1 else file.name)
-            for line, text in enumerate(read_content(file, "file of texts", encoding).split("\n"), start=1):
+            texts = read_content(file, "file of texts", encoding).replace("\r\n", "\n").replace("\r", "\n")
+            if not texts.strip():
+                left_out.append(LeftOut(name_below(root, file), "no text in it"))
+            for line, text in enumerate(texts.split("\n"), start=1):
                 rows.append(TextRow(line, f"{name_below(root, file)}:{line}", text.strip(), label, split))
     rows = [row for row in rows if row.text]  # empty lines are none of the texts
     if not rows:
@@ -231,6 +234,8 @@ def read_text_files(
                 continue
             files, hidden = _text_files(own, root)
             left_out += hidden
+            if not files:
+                left_out.append(LeftOut(name_below(root, own), "a folder without texts"))
             label = printable(own.name)
             for file in files:
                 rows.append(
@@ -295,9 +300,25 @@ def read_content(path: Path, noun: str, encoding: str) -> str:
     text = read_text(
         path, noun=noun, max_bytes=MAX_BYTES, remedy=remedy, encoding=encoding, other_encoding=OTHER_ENCODING
     )
+    return _without_nulls(text, str(path), noun)
+
+
+def lines_of(data: bytes, name: str, encoding: str) -> list[str]:
+    """The lines of a stream of bytes, without their ends.
+
+    Raises:
+        InputError: they are not text in the encoding.
+    """
+    noun = "text"
+    text = decoded(data, name, noun=noun, encoding=encoding, other_encoding=", as the training data are")
+    text = _without_nulls(text, name, noun)
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def _without_nulls(text: str, name: str, noun: str) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise InputError(f"{path}:{line}: the {noun} must be text. Received a null character: it may be UTF-16.")
+        raise InputError(f"{name}:{line}: the {noun} must be text. Received a null character: it may be UTF-16.")
     return text
 
 

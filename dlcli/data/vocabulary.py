@@ -52,6 +52,8 @@ def fit_vocabulary(
     layer = split(None)
     layer.adapt(list(texts))
     found = [str(form) for form in layer.get_vocabulary(include_special_tokens=False)]
+    if not found:
+        return Vocabulary((), (), ())
     counts = np.zeros(FIRST + len(found), np.int64)
     for start in range(0, len(texts), AT_A_TIME):
         ids = np.asarray(layer(list(texts[start : start + AT_A_TIME])))

@@ -1,5 +1,6 @@
 """How good forecasts are, beside those that need no network."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,37 +38,32 @@ def scale_of(train: Array, season: int) -> float:
 
 
 def metrics(
-    true: Array, predicted: Array, past: Array, *, season: int, scale: float, mean: float, variance: float
+    true: Array, forecasts: Mapping[str, Array], *, scale: float, variance: float
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The content of ``metrics.json``, and the rows of ``by_horizon.csv``.
 
     Args:
-        true, predicted: ``[n, horizon]``; NaN where a value is missing, which then does not count.
-        past: of the target ``[n, history]``.
+        true: ``[n, horizon]``; NaN where a value is missing, which then does not count.
+        forecasts: ``[n, horizon]`` each, by what stands before the names of their errors: the network's by nothing.
         scale: of MASE, see :func:`scale_of`.
-        mean: of the target in the training split.
         variance: by which the loss divides.
 
     Returns:
-        ``samples``, ``loss``, ``mae``, ``rmse``, ``mase``; the same errors of the two naive forecasts; and for each
-        step ahead its errors.
+        ``samples``, ``loss``, ``mae``, ``rmse``, ``mase``; the same errors of the other forecasts; and for each step
+        ahead its errors.
 
     Raises:
         CheckFailed: a forecast is not finite.
     """
+    predicted = forecasts[""]
     if not np.isfinite(predicted).all():
         number = int((~np.isfinite(predicted)).any(axis=1).sum())
         raise CheckFailed(f"{number} of {len(predicted)} forecasts are not finite")
     horizon = true.shape[1]
-    forecasts = {
-        "": predicted.astype(np.float64),
-        "naive_": naive(past, horizon, mean=mean),
-        "seasonal_naive_": seasonal_naive(past, horizon, season=season, mean=mean),
-    }
     result: dict[str, Any] = {"samples": len(true)}
     rows: list[dict[str, Any]] = [{"step": step} for step in range(1, horizon + 1)]
     for name, values in forecasts.items():
-        errors = values - true
+        errors = values.astype(np.float64) - true
         if not name:
             result["loss"] = float(np.nanmean(errors**2)) / variance
         result[f"{name}mae"] = float(np.nanmean(np.abs(errors)))

@@ -38,6 +38,8 @@ def steps(
     Returns:
         ``[batch, steps, units + read_heads * M]``: the controller's outputs and what was read.
     """
+    # a cosine of small numbers is none in fewer digits
+    dtype = "float32" if keras.config.dtype_policy().name.startswith("mixed") else None
     cell = NtmCell(
         controller=controller,
         units=units,
@@ -46,9 +48,10 @@ def steps(
         read_heads=read_heads,
         write_heads=write_heads,
         shift=shift,
+        dtype=dtype,
         name="ntm_cell",
     )
-    return masked(keras.layers.RNN(cell, return_sequences=True, name="ntm")(x, mask=mask), mask)
+    return masked(keras.layers.RNN(cell, return_sequences=True, dtype=dtype, name="ntm")(x, mask=mask), mask)
 
 
 @keras.saving.register_keras_serializable(package="dlcli")

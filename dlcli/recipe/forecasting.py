@@ -37,6 +37,10 @@ class TimeTable(Section):
             yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
         if self.target in self.time:
             yield "target", "is a column of the time too; name another"
+        for key, names in (("time", self.time), ("features", self.features or ())):
+            for i, name in enumerate(names):
+                if name in names[:i]:
+                    yield f"{key}.{i}", f"a column counts once. Received '{name}' twice."
 
 
 class Window(Section):

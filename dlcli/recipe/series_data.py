@@ -1,5 +1,6 @@
 """The ``data`` section of tasks whose samples are sequences of numbers, with a class or a number each."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
@@ -34,6 +35,17 @@ class SequenceTable(DividedSource):
     """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the person, the machine, the day."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        others = {key: getattr(self, key, None) for key in ("label", "target", "sequence", "split", "group")}
+        names = self.features or ()
+        for i, name in enumerate(names):
+            taken = next((key for key, other in others.items() if other == name), None)
+            if taken is not None:
+                yield f"features.{i}", f"is the column of {taken} too; name another"
+            elif name in names[:i]:
+                yield f"features.{i}", f"a column counts once. Received '{name}' twice."
 
 
 class SequenceCsv(SequenceTable):

@@ -22,7 +22,7 @@ class MadeSteps(Section):
     """Of a vector."""
     num_samples: Annotated[int, Ge(1), Le(1_000_000)] = 32_000
     """Sequences of an epoch, new ones in each."""
-    test_lengths: tuple[Length, ...] | None = None
+    test_lengths: Annotated[tuple[Length, ...], Field(min_length=1)] | None = None
     """Lengths at which the test measures, 200 sequences each. Default: the most of training, and twice as many."""
     seed: Seed = 0
     """Of what is made."""
@@ -35,6 +35,9 @@ class MadeSteps(Section):
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.lengths[0] > self.lengths[1]:
             yield "lengths", f"the first must be at most the second. Received {list(self.lengths)}."
+        for i, length in enumerate(self.test_lengths or ()):
+            if length in (self.test_lengths or ())[:i]:
+                yield f"test_lengths.{i}", f"a length counts once. Received {length} twice."
 
 
 class Copy(MadeSteps):

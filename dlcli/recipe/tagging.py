@@ -43,7 +43,7 @@ class Words(Section):
     """How words become numbers; which there are is learned of the training split."""
 
     lowercase: bool = False
-    """Whether capital letters count as small ones."""
+    """Whether a word in capitals, or with a capital first, counts as the one in small letters."""
     max_vocabulary: Annotated[int, Field(ge=1), Le(10**6)] = 20_000
     """Words that are known at most, the most frequent ones; the others are all one unknown word."""
     min_count: Count = 2

@@ -1,5 +1,6 @@
 """The ``data`` and ``text`` sections of tasks whose samples are texts with a class each."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from annotated_types import Le
@@ -31,6 +32,11 @@ class TextTable(TextSource):
     """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the author, the patient, the conversation."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.text == self.label:
+            yield "label", f"must be another column than text. Received '{self.label}'."
 
 
 class TextCsv(TextTable):

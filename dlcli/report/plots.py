@@ -486,7 +486,7 @@ def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
         axes.set_ylabel("mean absolute error")
         axes.set_ylim(bottom=0)
         axes.grid(True)
-        axes.legend(frameon=False)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
         return png(figure)
 
 

@@ -430,9 +430,11 @@ class Loop:
         start = time.perf_counter()
         results = self._step.results()
         norm = results.pop("gradient_norm")
+        if not math.isfinite(norm):
+            raise self._not_finite("loss or gradient of every step")
         values = {f"train_{name}": value for name, value in results.items()}
         values |= {f"val_{name}": value for name, value in self._validate().items()}
-        if not all(math.isfinite(value) for value in (norm, *values.values())):
+        if not all(math.isfinite(value) for value in values.values()):
             raise self._not_finite("validation loss")
         learning_rate = self._step.learning_rate()
         self._step.reset()

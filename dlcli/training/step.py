@@ -4,6 +4,7 @@ Gradients are summed over the parts of a batch and over the replicas before anyt
 are finite, how they are clipped, the update. So a result does not depend on how a batch is divided.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -163,9 +164,10 @@ class TrainStep:
         return bool(self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64)))
 
     def results(self) -> dict[str, float]:
-        """Weighted means since the last :meth:`reset` by the objective's names, and the mean ``gradient_norm``."""
+        """Weighted means since the last :meth:`reset` by the objective's names, and the mean ``gradient_norm``: NaN
+        where no step was finite."""
         *sums, norm, steps = self._totals.numpy().tolist()
-        return {**_means(self._objective.names, sums), "gradient_norm": norm / steps}
+        return {**_means(self._objective.names, sums), "gradient_norm": norm / steps if steps else math.nan}
 
     def reset(self) -> None:
         """Starts the means of a new epoch."""

@@ -1,5 +1,6 @@
 """The training job of forecasts, their evaluation, and the next steps of a series."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,13 @@ from dlcli.workflow.job import (
 )
 from dlcli.workflow.load import load_keras_file, model_file
 from dlcli.workflow.ranking import write_rows
+from dlcli.workflow.scaling import usable_variance
 from dlcli.workflow.sequence_model import Scale, SequenceNetwork, build_forecaster
 from dlcli.workflow.start import Device, set_precision, set_seed
 from dlcli.workflow.talk import Talk
 
 AT_A_TIME = 1024  # windows that are forecast at once
 NUM_SHOWN = 4  # forecasts in forecasts.png
-SMALLEST_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -186,17 +187,27 @@ def _fit(loaded: LoadedRecipe, recipe: Forecasting, series: Series) -> Scale:
         raise loaded.fault("data", f"column '{empty[0]}' has no value in the training split; leave it out")
     mean = np.asarray(np.nanmean(rows, axis=0, dtype=np.float64))
     variance = np.asarray(np.nanvar(rows, axis=0, dtype=np.float64))
-    past, future = series.windows(series.splits["train"].origins)
-    learned = future.astype(np.float64)
-    if window.difference == "last":
-        learned = learned - forecast.naive(past[..., 0], window.horizon, mean=mean[0])
-    elif window.difference == "season":
-        learned = learned - forecast.seasonal_naive(past[..., 0], window.horizon, season=window.season, mean=mean[0])
-    target_variance = float(np.nanvar(learned))
-    if target_variance < SMALLEST_VARIANCE:
+    variance = usable_variance(loaded, series.table.features, rows, variance)
+    parts = []
+    for past, future in _in_parts(series, series.splits["train"]):
+        base: Any = 0.0
+        if window.difference == "last":
+            base = forecast.naive(past, window.horizon, mean=mean[0])
+        elif window.difference == "season":
+            base = forecast.seasonal_naive(past, window.horizon, season=window.season, mean=mean[0])
+        parts.append(future.astype(np.float64) - base)
+    learned = np.concatenate(parts)
+    if np.nanmin(learned) == np.nanmax(learned):
         raise loaded.fault("data.target", "what is to be learned is the same at every step of the training split")
-    variance = np.where(variance < SMALLEST_VARIANCE, 1.0, variance)
+    target_variance = float(np.nanvar(learned))
     return Scale(mean, variance, float(np.nanmean(learned)), target_variance)
+
+
+def _in_parts(series: Series, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of some windows at a time the target's history ``[n, history]`` and what is to be forecast ``[n, horizon]``."""
+    for start in range(0, len(windows), AT_A_TIME):
+        past, future = series.windows(windows.origins[start : start + AT_A_TIME])
+        yield past[..., 0], future
 
 
 # Evaluate and predict -------------------------------------------------------------------------------------------------
@@ -220,6 +231,8 @@ def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path 
     else:
         if data.suffix != ".csv":
             raise InputError(f"{data}: expected a .csv with the columns of the training data.")
+        if split is not None:
+            raise InputError(f"--split: {data} is measured as a whole; leave it out.")
         window = recipe.window
         series = divide_by_time(
             _read(recipe.data, data),
@@ -231,13 +244,21 @@ def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path 
             stride=1,
         )
         name, windows = f"{data.stem}-all", series.splits["train"]
-        if list(series.table.features) != run.read_info()["data"]["features"]:
-            raise InputError(f"{data}: must have the columns {', '.join(run.read_info()['data']['features'])}.")
+        features = run.read_data_info("features")["features"]
+        if list(series.table.features) != features:
+            raise InputError(f"{data}: must have the columns {', '.join(features)}.")
     name = run.free_evaluation(name, source)
     talk.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
     folder = run.evaluation(name)
     metrics = _evaluate(
-        folder, model, series, windows, recipe=recipe, info=run.read_info()["data"], source=source, talk=talk
+        folder,
+        model,
+        series,
+        windows,
+        recipe=recipe,
+        info=run.read_data_info("scale", "mase_scale", "target"),
+        source=source,
+        talk=talk,
     )
     return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
 
@@ -249,10 +270,10 @@ def predict(run: RunDir, recipe: Forecasting, paths: list[Path], *, output: Path
         InputError: a table cannot be used, or is shorter than what a forecast sees.
     """
     model, window = _load(run, recipe), recipe.window
-    features = run.read_info()["data"]["features"]
+    features = run.read_data_info("features")["features"]
     predictions: list[dict[str, Any]] = []
     for path in paths:
-        table = _read(recipe.data.model_copy(update={"features": tuple(features[1:]), "on_missing": "keep"}), path)
+        table = _read(recipe.data.model_copy(update={"features": tuple(features[1:])}), path)
         if len(table.values) < window.history:
             raise InputError(
                 f"{path}: a forecast sees {window.history} rows. Received {len(table.values)}: give more of the past."
@@ -270,7 +291,7 @@ def predict(run: RunDir, recipe: Forecasting, paths: list[Path], *, output: Path
 
 def _load(run: RunDir, recipe: Forecasting) -> keras.Model:
     model = load_keras_file(model_file(run))
-    window, features = recipe.window, run.read_info()["data"]["features"]
+    window, features = recipe.window, run.read_data_info("features")["features"]
     found = (list(model.inputs[0].shape[1:]), list(model.output.shape[1:]))
     if found != ([window.history, len(features)], [window.horizon]):
         raise InputError(
@@ -291,21 +312,21 @@ def _evaluate(
     talk: Talk,
 ) -> dict[str, Any]:
     """Writes metrics.json, by_horizon.csv, predictions.csv and two plots."""
-    parts = []
+    parts, naive, seasonal, true_parts = [], [], [], []
+    mean, window = info["scale"]["mean"][0], recipe.window
     compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
     for start in range(0, len(windows), AT_A_TIME):
-        past, _ = series.windows(windows.origins[start : start + AT_A_TIME])
+        past, future = series.windows(windows.origins[start : start + AT_A_TIME])
         parts.append(compiled(tf.constant(past)).numpy())
+        true_parts.append(future)
+        naive.append(forecast.naive(past[..., 0], window.horizon, mean=mean))
+        seasonal.append(forecast.seasonal_naive(past[..., 0], window.horizon, season=window.season, mean=mean))
         talk.evaluating(min(start + AT_A_TIME, len(windows)), len(windows))
-    predicted = np.concatenate(parts)
-    past, true = series.windows(windows.origins)
+    predicted, true = np.concatenate(parts), np.concatenate(true_parts)
     metrics, rows = forecast.metrics(
         true,
-        predicted,
-        past[..., 0],
-        season=recipe.window.season,
+        {"": predicted, "naive_": np.concatenate(naive), "seasonal_naive_": np.concatenate(seasonal)},
         scale=info["mase_scale"],
-        mean=info["scale"]["mean"][0],
         variance=info["target"]["variance"],
     )
     best = min(metrics["naive_mae"], metrics["seasonal_naive_mae"])
@@ -322,11 +343,10 @@ def _evaluate(
     )
     replace_file(folder / "predictions.csv", csv_text(["after", "step", "time", "true", "predicted"], table))
     chosen = evenly_spaced(len(windows), NUM_SHOWN)
+    past, _ = series.windows(windows.origins[chosen])
     replace_file(
         folder / "forecasts.png",
-        plots.forecasts(
-            past[chosen, :, 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]
-        ),
+        plots.forecasts(past[..., 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]),
     )
     replace_file(folder / "by_horizon.png", plots.errors_ahead(rows))
     return metrics

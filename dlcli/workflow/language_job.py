@@ -338,6 +338,8 @@ def evaluate(run: RunDir, recipe: LanguageModel, *, split: str | None, data: Pat
     else:
         if not data.exists():
             raise InputError(f"{data}: no such file or folder.")
+        if split is not None:
+            raise InputError(f"--split: {data} is not divided, and measured as a whole; leave it out.")
         if isinstance(recipe.data, LongText) and data.is_dir():
             raise InputError(f"{data}: expected a file with a text, as the model was trained on.")
         others = {key: None for key in ("validation_path", "test_path") if hasattr(recipe.data, key)}

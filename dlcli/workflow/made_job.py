@@ -1,6 +1,6 @@
 """The training job of problems whose samples are made: bits at the steps that are asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -22,6 +22,9 @@ from dlcli.workflow.load import load_keras_file, model_file
 from dlcli.workflow.sequence_model import SequenceNetwork, build_step_predictor
 from dlcli.workflow.start import Device, set_precision, set_seed
 from dlcli.workflow.talk import Talk
+
+BYTES_A_NUMBER = 4
+ADDRESSES_KEPT = 5  # for the gradient: by content, gated, shifted, sharpened, and as it was before
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, talk: 
 
     def memory() -> TrainingMemory:
         table = layer_table(_build(recipe, dataset.task).trained, steps=_longest(dataset))
-        return training_memory_of(table, train, recipe.data.num_samples)[0]
+        memory, batch_size = training_memory_of(table, train, recipe.data.num_samples)
+        more = BYTES_A_NUMBER * batch_size * _longest(dataset) * _numbers_a_step(recipe)
+        return replace(memory, activations=memory.activations + more)
 
     check_memory(loaded, memory)
     set_seed(train.seed, deterministic=train.deterministic)
@@ -104,6 +109,17 @@ def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, talk: 
         device=device,
         talk=talk,
     )
+
+
+def _numbers_a_step(recipe: StepPrediction) -> int:
+    """Of a sequence's step in memory beside what layers put out: what is given and wanted; and of a Neural Turing
+    Machine its memory before and after each write, and the addresses of its heads in their making.
+    """
+    numbers = 3 * recipe.data.bits + 2
+    if isinstance(recipe.model, Ntm):
+        (rows, width), heads = recipe.model.memory, recipe.model.read_heads + recipe.model.write_heads
+        numbers += rows * width * (1 + recipe.model.write_heads) + ADDRESSES_KEPT * heads * rows
+    return numbers
 
 
 def dataset_of(recipe: StepPrediction) -> MadeDataset:

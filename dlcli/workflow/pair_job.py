@@ -292,6 +292,8 @@ def evaluate(
         samples = dataset.splits[name]
     else:
         dataset, source = _read(_other_section(data, recipe)), str(data.absolute())
+        if split is not None and len(dataset.splits) == 1:
+            raise InputError(f"--split: {data} is not divided, and measured as a whole; leave it out.")
         part = split or first_split(dataset.splits)
         if part not in dataset.splits:
             raise InputError(f"{data}: has no {part} split; it has {', '.join(dataset.splits)}.")
@@ -403,7 +405,7 @@ def predict(
     encoding = recipe.data.encoding if isinstance(recipe.data, PairsTsv | PairsCsv) else "utf-8"
     for path in paths:
         if str(path) == "-":
-            lines = lines_of_stdin()
+            lines = lines_of_stdin(encoding)
             names += [f"-:{line}" for line in range(1, len(lines) + 1)]
             given += lines
         else:

@@ -133,7 +133,10 @@ def other_data(
         goal: class or value.
     """
     section = section_of(data) if data.suffix in (".yaml", ".yml") else section_for(data, own, goal=goal)
-    scale = run.read_info()["data"].get("scale")
+    info = run.read_info()["data"]
+    scale, features = info.get("scale"), info.get("features")
+    if isinstance(section, SequenceTable) and section.features is None and features:
+        section = section.model_copy(update={"features": tuple(features)})  # numbers go by their names
     return read_sequences(
         section,
         goal=goal,

@@ -37,6 +37,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """As :func:`dlcli.workflow.evaluate.evaluate`."""
     model = load_sequence_model(run, recipe)
+    info = run.read_data_info("target" if isinstance(recipe, SequenceRegression) else "classes")
     own = _own_data(run, recipe, is_needed=data is None, talk=talk)
     if data is None:
         assert own is not None
@@ -53,7 +54,7 @@ def evaluate(
         model,
         samples,
         source=source,
-        info=run.read_info()["data"],
+        info=info,
         recipe=recipe,
         train=None if own is None else own.splits["train"],
         talk=talk,
@@ -80,6 +81,8 @@ def _of_other(data: Path, recipe: SequenceRecipe, run: RunDir, split: str | None
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
     dataset = other_data(data, recipe.data, run, functools.partial(_section_in, recipe), goal=_goal(recipe))
+    if split is not None and len(dataset.splits) == 1:
+        raise InputError(f"--split: {data} is not divided, and measured as a whole; leave it out.")
     name = split or first_split(dataset.splits)
     if name not in dataset.splits:
         raise InputError(f"{data}: has no {name} split; it has {', '.join(dataset.splits)}.")

@@ -30,6 +30,7 @@ from dlcli.workflow.job import (
     class_weights,
     training_memory_of,
 )
+from dlcli.workflow.scaling import usable_variance
 from dlcli.workflow.sequence_data import open_sequences
 from dlcli.workflow.sequence_evaluation import evaluate_split
 from dlcli.workflow.sequence_model import (
@@ -46,8 +47,6 @@ from dlcli.workflow.tokens import encode_texts, fit_tokens, large_enough, write_
 
 Front = Vocabulary | Scale
 """What is fitted on the training split and stands before the network."""
-
-SMALLEST_VARIANCE = 1e-12  # of a feature: one that never changes is not scaled
 
 
 @dataclass(frozen=True)
@@ -127,19 +126,23 @@ class SequenceJob(Job):
 
     def data_info(self) -> dict[str, Any]:
         info: dict[str, Any] = {
-            "classes": list(self.dataset.classes),
             "pictures": None,
             "steps": int(self.train_data.lengths.max()),
         }
+        if self.dataset.classes != ("",):
+            info["classes"] = list(self.dataset.classes)
         if isinstance(self.front, Vocabulary):
             return info | {"vocabulary": len(self.front.tokens)}
+        if self.dataset.features:
+            info["features"] = list(self.dataset.features)
         info["scale"] = {"mean": self.front.mean.tolist(), "variance": self.front.variance.tolist()}
         if isinstance(self.recipe, SequenceRegression):
             info["target"] = {"mean": self.front.target_mean, "variance": self.front.target_variance}
         return info
 
     def write_beginning(self, run: RunDir) -> None:
-        replace_json(run.labels, {"classes": list(self.dataset.classes)})
+        if self.dataset.classes != ("",):
+            replace_json(run.labels, {"classes": list(self.dataset.classes)})
         if isinstance(self.front, Vocabulary):
             write_vocabulary(run.vocabulary, self.front)
 
@@ -169,7 +172,7 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, talk: 
     """
     dataset = open_sequences(loaded, recipe.data)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
-    front = _fit(loaded, recipe, train)
+    front = _fit(loaded, recipe, train, dataset.features)
     num_classes = len(dataset.classes)
     check_metrics(loaded, has_validation=validation is not None)
     if isinstance(recipe, TextClassification | SequenceClassification):
@@ -211,7 +214,8 @@ def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
     else:
         front = Scale(np.array(data["scale"]["mean"]), np.array(data["scale"]["variance"]))
     with without_weights():
-        return layer_table(_build(recipe, front, len(data["classes"])).trained, steps=data["steps"])
+        num_classes = 1 if isinstance(recipe, SequenceRegression) else len(data["classes"])
+        return layer_table(_build(recipe, front, num_classes).trained, steps=data["steps"])
 
 
 def _build(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNetwork:
@@ -230,7 +234,7 @@ def _build(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNe
 # What is fitted on the training split -------------------------------------------------------------------------------
 
 
-def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences) -> Front:
+def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences, dataset_features: tuple[str, ...]) -> Front:
     if isinstance(recipe, TextClassification):
         assert train.texts is not None
         return fit_tokens(loaded, recipe.text, train.texts)
@@ -244,12 +248,13 @@ def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences) -> Fron
         raise loaded.fault("data", f"feature {position + 1} has no value in the training split; leave it out")
     mean = np.asarray(np.nanmean(steps, axis=0, dtype=np.float64))
     variance = np.asarray(np.nanvar(steps, axis=0, dtype=np.float64))
-    variance = np.where(variance < SMALLEST_VARIANCE, 1.0, variance)
+    names = dataset_features or tuple(f"feature {i + 1}" for i in range(len(mean)))
+    variance = usable_variance(loaded, names, steps, variance)
     if train.targets is None:
         return Scale(mean, variance)
-    target_variance = float(train.targets.var(dtype=np.float64))
-    if target_variance < SMALLEST_VARIANCE:
+    if train.targets.min() == train.targets.max():
         raise loaded.fault("data", f"the numbers to predict are all {train.targets[0]:g} in the training split")
+    target_variance = float(train.targets.var(dtype=np.float64))
     return Scale(mean, variance, float(train.targets.mean(dtype=np.float64)), target_variance)
 
 

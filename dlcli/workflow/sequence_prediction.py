@@ -11,7 +11,7 @@ from dlcli.data.ragged import Ragged
 from dlcli.data.sequences import Sequences
 from dlcli.data.series import read_unlabelled_series
 from dlcli.data.tagging import read_words
-from dlcli.data.text import read_unlabelled
+from dlcli.data.text import lines_of, read_unlabelled
 from dlcli.errors import InputError
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sequence_regression import SequenceRegression
@@ -44,7 +44,7 @@ def predict(
     elif texts:
         raise InputError(f"--text: {run.path} takes numbers: its task is {recipe.task}.")
     else:
-        samples = _collect_series(paths, recipe, num_features=len(run.read_info()["data"]["scale"]["mean"]))
+        samples = _collect_series(paths, recipe, run.read_data_info("scale"))
     model = load_sequence_model(run, recipe)
     noun = "sample" if len(samples) == 1 else "samples"
     talk.say(f"run {run.path}: predicting {len(samples):,} {noun}")
@@ -74,7 +74,7 @@ def _predict_tags(
     sentences = [tuple(text.split()) for text in texts]
     for path in paths:
         if str(path) == "-":
-            lines = lines_of_stdin()
+            lines = lines_of_stdin(recipe.data.encoding)
             more_names, more = (
                 [f"-:{line}" for line in range(1, len(lines) + 1)],
                 [tuple(line.split()) for line in lines],
@@ -108,10 +108,13 @@ def _predict_tags(
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
 
-def lines_of_stdin() -> list[str]:
-    """What stdin holds, without the ends of lines."""
-    stdin = sys.stdin.buffer.read().decode("utf-8", "replace")
-    return [line.removesuffix("\r") for line in stdin.removesuffix("\n").split("\n")] if stdin else []
+def lines_of_stdin(encoding: str) -> list[str]:
+    """What stdin holds, without the ends of lines.
+
+    Raises:
+        InputError: it is not text in the encoding.
+    """
+    return lines_of(sys.stdin.buffer.read(), "-", encoding)
 
 
 def _collect_texts(paths: Sequence[Path], texts: Sequence[str], recipe: TextClassification) -> Sequences:
@@ -120,7 +123,7 @@ def _collect_texts(paths: Sequence[Path], texts: Sequence[str], recipe: TextClas
     column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
     for path in paths:
         if str(path) == "-":
-            lines = lines_of_stdin()
+            lines = lines_of_stdin(recipe.data.encoding)
             names += [f"-:{line}" for line in range(1, len(lines) + 1)]
             found += lines
         else:
@@ -132,9 +135,10 @@ def _collect_texts(paths: Sequence[Path], texts: Sequence[str], recipe: TextClas
     return Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(found))
 
 
-def _collect_series(paths: Sequence[Path], recipe: SequenceRecipe, *, num_features: int) -> Sequences:
+def _collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[str, Any]) -> Sequences:
+    """The sequences of files; ``info`` is what run.json says of the data."""
     section = recipe.data
-    keys = ("time", "split", "group", "label", "target")
+    keys = ("split", "group", "label", "target")
     is_table = isinstance(section, SequenceTable)
     others = [getattr(section, key, None) for key in keys] if is_table else ["label", "target"]  # their default names
     names: list[str] = []
@@ -143,9 +147,10 @@ def _collect_series(paths: Sequence[Path], recipe: SequenceRecipe, *, num_featur
         more_names, values = read_unlabelled_series(
             path,
             sequence=getattr(section, "sequence", "sequence"),
-            features=getattr(section, "features", None),
+            time=getattr(section, "time", None),
+            features=getattr(section, "features", None) or info.get("features"),
             others=[name for name in others if name is not None],
-            num_features=num_features,
+            num_features=len(info["scale"]["mean"]),
         )
         names += more_names
         parts.append(values)

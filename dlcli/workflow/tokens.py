@@ -46,11 +46,11 @@ def large_enough(loaded: LoadedRecipe, vocabulary: Vocabulary, unit: str, min_co
         RecipeError: it has not.
     """
     if len(vocabulary.tokens) < 2:
+        often = f", those that come at least {min_count} times in the training split; lower text.min_count, or"
         raise loaded.fault(
             "text",
-            f"there must be at least two known {unit} to tell anything apart. Received {len(vocabulary.tokens)}: "
-            f"those that come at least {min_count} times in the training split; lower text.min_count, or look at what "
-            "the texts are",
+            f"there must be at least two known {unit} to tell anything apart. Received {len(vocabulary.tokens)}"
+            f"{often if min_count > 1 else ':'} look at what the texts are, and what text.standardize leaves of them",
         )
     return vocabulary
 

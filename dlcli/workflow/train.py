@@ -304,10 +304,11 @@ def _plain_fault(run: RunDir, job: Job, error: Exception) -> Exception:
 
 def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
     """Writes the best model, evaluates it, draws the plots, and completes run.json."""
+    rows = [_numbers(row) for row in read_csv(run.metrics)]
+    _say_if_stopped_early(rows, job, loop)
     loop.load_best()
     model = job.float32_model()
     replace_by(run.model, lambda path: model.save(path))
-    rows = [_numbers(row) for row in read_csv(run.metrics)]
     best = next(row for row in rows if row["epoch"] == loop.state.best.epoch)
     split = first_split(job.dataset.splits)
     metrics = job.evaluate(run, model, split)
@@ -331,6 +332,15 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
         model=file_digest(run.model),
     )
     return {"run": str(run.path), **run.read_info()}
+
+
+def _say_if_stopped_early(rows: list[dict[str, Any]], job: Job, loop: Loop) -> None:
+    train = job.loaded.recipe.train
+    last = stage_sections(train)[-1]
+    done = sum(row["stage"] == last.name for row in rows)
+    if train.early_stopping is not None and done < last.epochs:
+        metric = train.early_stopping.metric or job.best_metric
+        job.talk.say(f"stopped early: {metric} has not improved for {loop.state.early_stopping.waited} epochs")
 
 
 def _best_of_stages(rows: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:

@@ -58,10 +58,15 @@ def test_time_may_be_in_several_columns(tmp_path: Path) -> None:
             "a.csv:5: column 't' must not be empty.",
         ]),
         ("t,y\n2,1\n1,2\n1,3\n", {}, [
-            "a.csv:3: time must rise: 1.0 comes after 2.0.",
-            "a.csv:4: time must rise: 1.0 comes after 1.0.",
+            "a.csv:3: time must rise: 1 comes after 2.",
+            "a.csv:4: time must rise: 1 comes after 1.",
         ]),
         ("t,y\nJan,1\nFeb,2\n", {}, ["a.csv:3: time must rise: Feb comes after Jan."]),
+        ("t,y\n1,1\nabc,2\ninf,3\n", {}, [
+            "a.csv:3: time must be numbers in every row or in none. Received 'abc'.",
+            "a.csv:4: time must be numbers in every row or in none. Received 'inf'.",
+        ]),
+        ("t,y\n1,1e39\n", {}, ["a.csv:2: column 'y' must be at most 1e+18 in size. Received 1e39: divide the column."]),
         ("t,y\n1,inf\n", {"on_missing": "keep"}, ["a.csv:2: column 'y' must be a number. Received 'inf'."]),
         ("t,y\n", {}, ["a.csv: there must be rows below the header. Received none."]),
     ],
@@ -123,3 +128,21 @@ def test_batches_are_the_windows_in_a_random_order_that_can_be_had_again() -> No
     orders = [data.source(epoch)["order"].numpy().tolist() for epoch in (2, 3)]
     assert seen == orders[0]
     assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize(
+    ("time", "rows", "gap"),
+    [
+        (("t",), [[1], [2], [3], [7], [8]], "1 row is further from the one before"),
+        (("t",), [["2020-01-01"], ["2020-01-02"], ["2020-01-03"], ["2020-01-09"]], "first 2020-01-09 after 2020-01-03"),
+        (("year", "m"), [[2019, 11], [2019, 12], [2020, 1], [2020, 5]], "first 2020 5 after 2020 1"),
+        (("year", "m", "d", "h"), [[2019, 12, 31, 22], [2019, 12, 31, 23], [2020, 1, 1, 0], [2020, 1, 1, 1]], None),
+        (("m",), [["2019-01"], ["2019-02"], ["2019-07"]], None),
+    ],
+)
+def test_a_gap_in_time_is_said(tmp_path: Path, time: tuple[str, ...], rows: list[list[Any]], gap: str | None) -> None:
+    lines = [",".join([*time, "y"]), *(",".join(map(str, [*row, i])) for i, row in enumerate(rows))]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    table = read_table(path=tmp_path / "a.csv", time=time, target="y", features=(), on_missing="error")
+    assert (gap is None) == (table.warnings == ())
+    assert gap is None or gap in table.warnings[0]

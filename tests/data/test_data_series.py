@@ -174,7 +174,11 @@ def test_the_adding_problem_is_what_it_says() -> None:
             {},
             "a.npz: x_train and y_train must have one entry for each sample.",
         ),
-        ({"x_train": [[np.inf]], "y_train": [1]}, {}, "a.npz: x_train must hold finite numbers, or NaN where one is"),
+        (
+            {"x_train": [[np.inf]], "y_train": [1]},
+            {},
+            "a.npz: x_train must hold numbers of at most 1e+18 in size, or NaN",
+        ),
         (
             {"x_train": [[1.0], [NAN]], "y_train": [1, 2]},
             {},
@@ -256,6 +260,11 @@ def test_faults_of_tables(tmp_path: Path, text: str, options: dict[str, Any], ex
             "a.ts: steps with time stamps are not read. Resample the file to steps without."
         ]),
         ("@classLabel true up down", "@classLabel false", ["a.ts: its samples have no class (@classLabel false)."]),
+        ("@classLabel true up down", "@targetLabel true", [
+            "a.ts: its samples have numbers to predict (@targetLabel true); .ts files are for classes."
+        ]),
+        ("7:8:down", "7:8:left", ["a.ts:8: the class must be one that @classLabel lists. Received 'left'."]),
+        ("1,3,5", "1,1e39,5", ["a.ts:7: feature 1, step 2 must be a number or '?'. Received '1e39'."]),
         ("1,3,5", "1,x,5", ["a.ts:7: feature 1, step 2 must be a number or '?'. Received 'x'."]),
         ("1,3,5", "1,3", ["a.ts:7: all features must have as many steps. Received 2, 3."]),
         ("7:8:down", "7", ["a.ts:8: a sample must be features and a class, separated by ':'."]),
@@ -275,7 +284,7 @@ def test_sequences_to_predict(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(CSV.replace(",y,", ",").replace(",up,", ",").replace(",down,", ","))
     (tmp_path / "b.csv").write_text(CSV)
     (tmp_path / "a.ts").write_text(TS)
-    options: dict[str, Any] = {"sequence": "id", "features": None, "others": ("y",), "num_features": 2}
+    options: dict[str, Any] = {"sequence": "id", "time": None, "features": None, "others": ("y",), "num_features": 2}
     for name in ("a.npz", "a.csv", "b.csv", "a.ts"):
         _, values = read_unlabelled_series(tmp_path / name, **options)
         np.testing.assert_equal([values[i].tolist() for i in range(3)], SAMPLES)
@@ -284,3 +293,31 @@ def test_sequences_to_predict(tmp_path: Path) -> None:
     save(tmp_path / "b.npz", y=[1])
     with pytest.raises(InputError, match=r"b\.npz: there must be an array x or x_test\. Received none\."):
         read_unlabelled_series(tmp_path / "b.npz", **options)
+
+
+def test_columns_go_by_their_names_and_time_must_rise(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"sequence": "id", "time": "t", "features": ("a", "b"), "others": (), "num_features": 2}
+    (tmp_path / "a.csv").write_text("id,t,b,a\n1,0,20,10\n1,1,?,11\n2,0,21,\n")
+    _, values = read_unlabelled_series(tmp_path / "a.csv", **options)
+    np.testing.assert_equal([values[i].tolist() for i in range(2)], [[[10, 20], [11, np.nan]], [[np.nan, 21]]])
+    (tmp_path / "a.csv").write_text("id,t,a,b\n1,1,1,1\n1,0,1,1\n")
+    with pytest.raises(InputError, match=r"a\.csv:3: column 't' must rise within a sequence"):
+        read_unlabelled_series(tmp_path / "a.csv", **options)
+    (tmp_path / "a.csv").write_text("id,t,a,c\n1,1,1,1\n")
+    with pytest.raises(InputError, match=r"there must be a column 'b'"):
+        read_unlabelled_series(tmp_path / "a.csv", **options)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x_train": np.zeros((0, 8, 2)), "y_train": np.zeros(0)}, "must hold at least one sample of one step"),
+        ({"x_train": np.zeros((9, 0, 2)), "y_train": np.arange(9) % 2}, "must hold at least one sample of one step"),
+        ({"x_train": np.full((9, 2), 1e19), "y_train": np.arange(9) % 2}, "of at most 1e+18 in size"),
+        ({"x_train": np.zeros((9, 2)), "y_train": np.arange(9) * 1e30}, "of at most 1e+18 in size"),
+    ],
+)
+def test_arrays_that_nothing_can_be_computed_of(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    goal = "value" if arrays["y_train"].max(initial=0) > 9 else "class"
+    save(tmp_path / "a.npz", **arrays)
+    assert message in fault(from_npz, tmp_path / "a.npz", goal=goal)[0]

@@ -92,6 +92,24 @@ def test_a_tag_that_train_lacks_is_named_and_counts(tmp_path: Path) -> None:
     [
         ("1\tI\tPRON\n", ["a.conllu:1: a word must have 10 columns, separated by tabs. Received 3."]),
         (word("one", "I", "PRON") + "\n", ["a.conllu:1: the first column must be the word's number. Received 'one'."]),
+        (
+            word("1", "", "X") + "\n" + word("2", "a", ""),
+            [
+                "a.conllu:1: neither the word nor its tag may be empty.",
+                "a.conllu:2: neither the word nor its tag may be empty.",
+            ],
+        ),
+        (
+            "\n".join([word("1", "a", "X"), word("2", "b", "Y"), word("1", "c", "X")]),
+            [
+                "a.conllu:3: the words of a sentence are numbered from 1 on: here 3 must stand, or an empty line before. "
+                "Received 1."
+            ],
+        ),
+        (
+            word("1", "a\0", "X"),
+            ["a.conllu:1: the file of sentences must be text. Received a null character: it may be UTF-16."],
+        ),
         ("# nothing\n\n", ["a.conllu: there must be sentences to train on. Received none."]),
         (word("1", "I", "PRON"), ["a.conllu: there must be at least two tags to tell apart. Received 'PRON'."]),
     ],
@@ -108,9 +126,7 @@ def test_faults_of_columns(tmp_path: Path) -> None:
         "a.txt:3: neither word nor tag may be empty.",
         "a.txt:4: neither word nor tag may be empty.",
     ]
-    assert fault(from_columns, tmp_path / "none.txt") == [
-        "none.txt: no such file. Give the file that holds the sentences."
-    ]
+    assert fault(from_columns, tmp_path / "none.txt") == ["none.txt: no such file. Give the file that holds the texts."]
 
 
 def test_sentences_to_tag(tmp_path: Path) -> None:

@@ -41,7 +41,11 @@ def test_the_network_starts_from_the_naive_forecasts(season: int, horizon: int) 
 def test_errors_by_hand() -> None:
     true, predicted = np.array([[5.0, 6], [NAN, 8]]), np.array([[6.0, 4], [0, 8]], np.float32)
     past = np.array([[1.0, 2, 3, 4], [4, 5, 6, 7]])
-    found, rows = forecast.metrics(true, predicted, past, season=2, scale=2.0, mean=0.0, variance=4.0)
+    others = {
+        "naive_": forecast.naive(past, 2, mean=0.0),
+        "seasonal_naive_": forecast.seasonal_naive(past, 2, season=2, mean=0.0),
+    }
+    found, rows = forecast.metrics(true, {"": predicted, **others}, scale=2.0, variance=4.0)
     assert found["samples"] == 2
     assert found["mae"] == pytest.approx((1 + 2 + 0) / 3)
     assert found["rmse"] == pytest.approx((5 / 3) ** 0.5)
@@ -51,4 +55,4 @@ def test_errors_by_hand() -> None:
     assert found["seasonal_naive_mae"] == pytest.approx((2 + 2 + 1) / 3)
     assert [(row["step"], row["mae"], row["naive_mae"]) for row in rows] == [(1, 1.0, 1.0), (2, 1.0, 1.5)]
     with pytest.raises(CheckFailed, match="1 of 2 forecasts are not finite"):
-        forecast.metrics(true, np.array([[NAN, 1], [1, 1]]), past, season=2, scale=2.0, mean=0.0, variance=4.0)
+        forecast.metrics(true, {"": np.array([[NAN, 1], [1, 1]]), **others}, scale=2.0, variance=4.0)

@@ -105,6 +105,44 @@ def test_the_saved_models_are_keras_alone_and_take_raw_numbers(made: Path) -> No
     assert number(np.zeros((4, 10, 2), np.float32)).shape == (4,)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["waves.yaml", "--overfit", "1"], "overfitted"),
+        (["adding.yaml", "--overfit", "1", "-s", "data.num_samples=40"], "overfitted"),
+    ],
+)
+def test_a_batch_is_overfitted_whatever_the_metrics(folder: Path, arguments: list[str], message: str) -> None:
+    small = ("-s", "train.batch_size=8", "-s", "model.units=16")
+    finished = processes.run("train", *arguments, *small, folder=folder, prepare=processes.without_plots)
+    finished.expect(finished.status if finished.status in (0, 1) else 0)
+    assert message in finished.stdout + finished.stderr
+
+
+def test_numbers_of_other_tables_go_by_the_names_of_their_columns(folder: Path) -> None:
+    rows = [f"{i},{i % 2},{-(i % 2)},{'up' if i % 2 else 'down'}" for i in range(60) for _ in range(3)]
+    (folder / "t.csv").write_text("\n".join(["sequence,a,b,label", *rows]))
+    (folder / "t.yaml").write_text(
+        "task: sequence_classification\ndata: {kind: csv, path: t.csv, allow_leakage: true}\n"
+        "model: {kind: recurrent, units: 4}\n"
+        "train: {epochs: 8, batch_size: 8, optimizer: {kind: adam, learning_rate: 0.05}}\n"
+    )
+    run("train", "t.yaml", folder=folder)
+    assert read_json(folder / "runs" / "t" / "run.json")["data"]["features"] == ["a", "b"]
+    (folder / "s.csv").write_text("sequence,b,a\n" + "u,-1,1\n" * 3 + "d,0,0\n" * 3)
+    found = json.loads(run("predict", "t", "s.csv", "--json", folder=folder).stdout)["predictions"]
+    assert [row["predicted"] for row in found] == ["up", "down"]
+    (folder / "s.csv").write_text("sequence,a,c\nu,-1,1\n")
+    assert "there must be a column 'b'" in run("predict", "t", "s.csv", folder=folder, status=2).stderr
+
+
+def test_what_changes_too_little_is_refused_and_not_left_as_it_is(folder: Path) -> None:
+    x, y = waves(60, 2)
+    np.savez(folder / "small.npz", x_train=(x - 20) * 1e-8, y_train=y)
+    finished = run("train", "waves.yaml", "-s", "data.path=small.npz", folder=folder, status=2)
+    assert "feature 1 changes too little: its standard deviation in the training split is" in finished.stderr
+
+
 def test_a_scale_is_that_of_the_training_split_alone(folder: Path) -> None:
     x, y = waves(60, 2)
     np.savez(folder / "given.npz", x_train=x, y_train=y, x_test=1000 * x, y_test=y, x_val=x + 1, y_val=y)

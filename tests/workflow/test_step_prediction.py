@@ -154,3 +154,15 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
 def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     (folder / "adding.yaml").write_text("task: sequence_regression\ndata: {kind: adding}\nmodel: {kind: ntm}\n")
     assert message in run(*arguments, folder=folder, status=2).stderr
+
+
+def test_half_precision_and_a_memory_that_is_too_large(tmp_path: Path) -> None:
+    recipe = (
+        "task: step_prediction\ndata: {kind: copy, num_samples: 64, lengths: [1, 3]}\n"
+        "model: {kind: ntm, units: 8, memory: [8, 4]}\ntrain: {epochs: 1, batch_size: 16, precision: mixed_float16}\n"
+    )
+    (tmp_path / "ntm.yaml").write_text(recipe)
+    processes.run("train", "ntm.yaml", folder=tmp_path, prepare=processes.without_plots).expect(0)
+    huge = ("-s", "data.lengths=[1000,1000]", "-s", "model.memory=[10000,1000]", "-s", "train.precision=float32")
+    finished = processes.run("train", "ntm.yaml", *huge, folder=tmp_path).expect(2)
+    assert "training this network takes at least" in finished.stderr
