@@ -98,14 +98,14 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
         own = [units, units] if controller == "lstm" else []
         self.state_size = [(rows, width), read_heads * width, (self.num_heads, rows), *own]
         self.inner: Any = (
-            keras.layers.LSTMCell(units, name="controller")
+            keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="controller")
             if controller == "lstm"
-            else keras.layers.Dense(units, activation="tanh", name="controller")
+            else keras.layers.Dense(units, activation="tanh", dtype=self.dtype_policy, name="controller")
         )
         # a head: key, strength, gate, shifts, exponent; a write head erases and adds too
         self.num_address = width + 1 + 1 + self.num_shifts + 1
         num_outputs = self.num_heads * self.num_address + 2 * write_heads * width
-        self.to_heads = keras.layers.Dense(num_outputs, name="to_heads")
+        self.to_heads = keras.layers.Dense(num_outputs, dtype=self.dtype_policy, name="to_heads")
 
     def build(self, input_shape: Any) -> None:
         self.inner.build((input_shape[0], input_shape[-1] + self.read_heads * self.width))

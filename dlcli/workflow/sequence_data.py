@@ -141,7 +141,7 @@ def other_data(
         section,
         goal=goal,
         classes=run.read_classes() if goal == "class" else None,
-        aliases=run.read_aliases(),
+        aliases=run.read_aliases() if goal == "class" else NO_ALIASES,
         num_features=None if scale is None else len(scale["mean"]),
     )
 

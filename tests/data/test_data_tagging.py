@@ -102,8 +102,8 @@ def test_a_tag_that_train_lacks_is_named_and_counts(tmp_path: Path) -> None:
         (
             "\n".join([word("1", "a", "X"), word("2", "b", "Y"), word("1", "c", "X")]),
             [
-                "a.conllu:3: the words of a sentence are numbered from 1 on: here 3 must stand, or an empty line before. "
-                "Received 1."
+                "a.conllu:3: the words of a sentence are numbered from 1 on: here 3 must stand, or an empty line "
+                "before. Received 1."
             ],
         ),
         (
