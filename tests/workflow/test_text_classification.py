@@ -227,7 +227,6 @@ def test_predictions_of_lines_tables_stdin_and_single_texts(folder: Path) -> Non
         (("evaluate", "films", "--data", "strange.csv"), "must be in the trained model too, which lacks 'mixed'."),
         (("attack", "films", "--fgsm"), "must take pictures of a known size"),
         (("data", "preview", "films.yaml"), "films.yaml:1:7: task: this is for pictures"),
-        (("data", "check", "films.yaml"), "films.yaml:1:7: task: this is for pictures"),
         (("transfer", "--base", "run:films", "--data", "pictures"), "run:films"),
         (("train", "films.yaml", "-s", "data.path=none.csv"), "--set data.path=none.csv: data.path: no such file"),
         (("train", "films.yaml", "-s", "data.text=body"), "there must be a column 'body'. Received 'text', 'label'."),
