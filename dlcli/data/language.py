@@ -87,13 +87,19 @@ def read_long_text(
     for split, other in (("validation", validation_path), ("test", test_path)):
         if other is not None:
             parts[split] = (other, read_whole(Path(other), encoding), 0)
+    lost = [
+        f"the text is too short for a {split} split of {share:g}: there is none."
+        for split, share, number in (("validation", validation, num_validation), ("test", test, num_test))
+        if share > 0 and number == 0
+    ]
     return LongTexts(
-        {
+        warnings=tuple(lost),
+        splits={
             split: Passage(text, f"{Path(file).name}, characters {start + 1:,} to {start + len(text):,}")
             for split in SPLITS
             for file, text, start in [parts[split]]
             if text
-        }
+        },
     )
 
 

@@ -28,7 +28,7 @@ def read_pairs_tsv(*, path: str | Path, encoding: str, **common: Unpack[SplitKey
     rows, faults = [], []
     for line, content in enumerate(read_content(file, "file of pairs", encoding).split("\n"), start=1):
         content = content.rstrip("\r")
-        if not content.strip():
+        if not content.strip(" "):
             continue
         given, tab, rest = content.partition("\t")
         if not tab:

@@ -315,6 +315,16 @@ def lines_of(data: bytes, name: str, encoding: str) -> list[str]:
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
+def lines_of_file(path: Path, encoding: str) -> list[str]:
+    """The lines of a file, without their ends.
+
+    Raises:
+        InputError: it cannot be read, or is not text in the encoding.
+    """
+    text = read_content(path, "file of texts", encoding)
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
 def _without_nulls(text: str, name: str, noun: str) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,9 +20,11 @@ MAX_BYTES = 2**26  # of a file that is looked at
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TEXT = ("text", "review", "sentence", "comment", "message", "content", "body", "tweet", "title")
 LABEL = ("label", "class", "category", "sentiment", "target", "y")
-TIME = ("date", "time", "datetime", "timestamp", "month", "day", "year", "ds")
+TIME = ("date", "time", "datetime", "timestamp", "year", "month", "day", "hour", "minute", "second", "ds")
 SEQUENCE = ("sequence", "sequence_id", "series", "series_id", "sample")
 SOURCE, TARGET = ("source", "src", "input", "question"), ("target", "tgt", "output", "answer", "translation")
+
+MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells that hold no value
 
 RECURRENT = ("model", [("kind", "recurrent", "recurrent layers"), ("cell", "lstm", "or gru, or simple")])
 
@@ -86,7 +89,13 @@ def _of_folder(folder: Path, path: str) -> tuple[tuple[str, ...], str] | None:
 def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
     text = _text(table)
     is_tsv = table.suffix.lower() == ".tsv"
-    rows = list(csv.DictReader(io.StringIO(text), delimiter="\t" if is_tsv else ","))
+    header = text.partition("\n")[0]
+    delimiter = "\t" if is_tsv else max(",;\t", key=header.count)
+    csv.field_size_limit(MAX_BYTES)
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"{table}: not a readable CSV file: {error}. Correct its quotes and line ends.") from None
     names = [name for name in (rows[0] if rows else {}) if name]
     label, words = _named(names, LABEL), _named(names, TEXT)
     if words and label and words != label:
@@ -122,7 +131,13 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
         ]
         return (f"{len({row[sequence] for row in rows}):,} sequences",), _recipe(task, goal, source, _both_ways())
     times = [name for name in names if name.strip().lower() in TIME]
-    numbers = [name for name in names if name not in times and all(_is_number(row[name]) for row in rows)]
+    numbers = [
+        name
+        for name in names
+        if name not in times
+        and all(_is_number(row[name]) for row in rows)
+        and not _counts_rows(row[name] for row in rows)
+    ]
     if times and numbers:
         source = [
             ("kind", "csv", "a row for each step of time"),
@@ -151,7 +166,19 @@ def _of_pairs(text: str, path: str) -> tuple[tuple[str, ...], str]:
 
 def _text(file: Path) -> str:
     with file.open("rb") as opened:
-        return opened.read(MAX_BYTES).decode("utf-8-sig", "replace")
+        data = opened.read(MAX_BYTES)
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
+        raise InputError(
+            f"{file}: must be UTF-8 text. It may be UTF-16: save it as UTF-8, or say data.encoding by hand."
+        )
+    try:
+        return data.decode("utf-8-sig", "strict" if len(data) < MAX_BYTES else "replace")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{file}:{line}: must be UTF-8 text. Received byte 0x{data[error.start]:02x}: save it as UTF-8, or write "
+            "the recipe by hand with data.encoding."
+        ) from None
 
 
 def _is_text(file: Path) -> bool:
@@ -167,12 +194,18 @@ def _is_pairs(text: str) -> bool:
 
 
 def _is_number(cell: str | None) -> bool:
-    if cell is None or cell in ("", "NA", "NaN", "nan", "?", "null"):
+    if cell is None or cell in MISSING:
         return cell is not None
     try:
         return math.isfinite(float(cell))
     except ValueError:
         return False
+
+
+def _counts_rows(cells: Iterable[str | None]) -> bool:
+    """Whether a column of numbers says nothing but which row it is."""
+    found = [float(cell) if cell not in MISSING else math.nan for cell in cells if cell is not None]
+    return len(found) > 2 and all(later - earlier == 1 for earlier, later in itertools.pairwise(found))
 
 
 def _named(columns: Iterable[str], names: Sequence[str]) -> str | None:

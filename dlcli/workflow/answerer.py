@@ -14,7 +14,7 @@ from dlcli.recipe.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir import RunDir
 from dlcli.workflow.load import load_keras_file, model_file
 from dlcli.workflow.talk import Talk
-from dlcli.workflow.tokens import encodable, read_vocabulary
+from dlcli.workflow.tokens import check_tokens, encodable, read_vocabulary
 
 END = PADDING
 
@@ -69,9 +69,17 @@ class Answerer:
 
     def pieces(self, text: str) -> list[str]:
         """The tokens that are seen of a text, as they are known."""
-        ids = keras.Model(self.model.input, self.model.get_layer("embedding").input)(tf.constant([encodable(text)]))
-        numbers = [number for number in np.asarray(ids)[0].tolist() if number != PADDING]
-        return [self.given[number - FIRST] if number >= FIRST else "?" for number in numbers]
+        numbers = self._numbers([text])[0]
+        return [self.given[number - FIRST] if number >= FIRST else "?" for number in numbers if number != PADDING]
+
+    def count_unknown(self, texts: Sequence[str]) -> int:
+        """Texts with tokens that are not known, the empty ones too."""
+        parts = (self._numbers(texts[start : start + 1024]) for start in range(0, len(texts), 1024))
+        return sum(int((numbers == UNKNOWN).any(axis=1).sum()) for numbers in parts)
+
+    def _numbers(self, texts: Sequence[str]) -> np.ndarray:
+        front = keras.Model(self.model.input, self.model.get_layer("embedding").input)
+        return np.asarray(front(tf.constant([encodable(text) for text in texts])))
 
     def answer(self, texts: Sequence[str], *, beam: int, batch_size: int, talk: Talk) -> list[Answer]:
         """The likeliest answer to each text, by the mean logarithm of its tokens' probabilities.
@@ -193,15 +201,17 @@ def load_answerer(run: RunDir, recipe: SequenceToSequence) -> Answerer:
 def answerer_of(run: RunDir, recipe: SequenceToSequence, model: keras.Model) -> Answerer:
     """The same for a model that is loaded already."""
     layers = {layer.name: layer for layer in model.layers}
-    if not {"embedding", "answers"} <= layers.keys():
+    if not {"embedding", "answers", "tokens", "spelled"} <= layers.keys():
         raise InputError(f"{run.model}: is not the model that this run saved: it must take text and give text.")
     sizes = (layers["embedding"].input_dim, layers["answers"].decoder.cell.num_tokens)
     tokens = []
     for path, size in zip((run.vocabulary, run.target_vocabulary), sizes, strict=True):
         tokens.append(read_vocabulary(path))
+        layer = layers["tokens" if path == run.vocabulary else "spelled"]
         if FIRST + len(tokens[-1]) != size:
             raise InputError(
                 f"{path}: must have the {size - FIRST:,} tokens that the model knows. Received {len(tokens[-1]):,}. "
                 "Restore it from a copy."
             )
+        check_tokens(path, tokens[-1], layer)
     return Answerer(recipe, model, *tokens)

@@ -269,7 +269,8 @@ def _batches(
         why = "model.stateful reads as many places as train.batch_size" if least > 1 else "each is to be foreseen"
         raise loaded.fault(
             "data",
-            f"{part.place}: there must be more than {least:,} {recipe.text.unit}: {why}. Received {len(ids):,}",
+            f"{part.place}: there must be more than {least:,} {recipe.text.unit}: {why}. Received {len(ids):,}; give a "
+            "longer text, or another data.validation or data.test",
         )
     return _windows(recipe, ids, in_training=in_training)
 

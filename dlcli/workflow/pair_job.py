@@ -14,7 +14,7 @@ from dlcli.data.ragged import Ragged
 from dlcli.data.samples import evenly_spaced
 from dlcli.data.scan import printable
 from dlcli.data.sequences import SequenceDataset, Sequences
-from dlcli.data.text import read_unlabelled
+from dlcli.data.text import lines_of_file, read_unlabelled
 from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import answers as evaluation
@@ -42,7 +42,7 @@ from dlcli.workflow.sequence_model import SequenceNetwork, build_encoder_decoder
 from dlcli.workflow.sequence_prediction import lines_of_stdin
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
-from dlcli.workflow.tokens import encode_texts, fit_tokens, token_sums, write_vocabulary
+from dlcli.workflow.tokens import count_longer, encode_texts, fit_tokens, token_sums, write_vocabulary
 
 AnyPairs = PairsTsv | PairsCsv | Addition
 
@@ -98,14 +98,20 @@ class PairJob(Job):
 
     def data_line(self) -> str:
         unit, data = self.recipe.text.unit, self.train_data
+        wanted = [int((own != END).sum()) for own in np.split(data.answers, np.cumsum(data.answer_lengths)[:-1])]
         return (
             f"{int(np.median(data.lengths))} {unit} given (median), {data.lengths.max()} at most; "
-            f"{int(np.median(data.answer_lengths)) - 1} wanted, {data.answer_lengths.max() - 1} at most; known "
+            f"{int(np.median(wanted))} wanted, {max(wanted)} at most; known "
             f"{unit}: {len(self.vocabularies.given.tokens):,} and {len(self.vocabularies.wanted.tokens):,}"
         )
 
     def more_lines(self) -> list[str]:
         lines = []
+        train = self.dataset.splits["train"]
+        for what, texts in (("given", train.texts), ("wanted", train.answers)):
+            if number := count_longer(texts or (), self.recipe.text):
+                words = f"longer than text.max_length, {self.recipe.text.max_length} {self.recipe.text.unit}"
+                lines.append(f"train: {number / len(train):.1%} of the texts {what} are {words}: the rest is cut off")
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             if data is None:
                 continue
@@ -384,6 +390,11 @@ def _map_of(answerer: Answerer, text: str, answer: Answer) -> tuple[list[str], l
     return answerer.pieces(text), spelled, answer.attention
 
 
+def _given(line: str, recipe: SequenceToSequence) -> str:
+    """What is given in a line like those of training: where these are pairs, what stands before the tab."""
+    return line.partition("\t")[0] if isinstance(recipe.data, PairsTsv) else line
+
+
 def predict(
     run: RunDir,
     recipe: SequenceToSequence,
@@ -407,7 +418,11 @@ def predict(
         if str(path) == "-":
             lines = lines_of_stdin(encoding)
             names += [f"-:{line}" for line in range(1, len(lines) + 1)]
-            given += lines
+            given += [_given(line, recipe) for line in lines]
+        elif isinstance(recipe.data, PairsTsv) and path.suffix not in (".csv", ".jsonl"):
+            lines = lines_of_file(path, encoding)
+            names += [f"{path}:{line}" for line in range(1, len(lines) + 1)]
+            given += [_given(line, recipe) for line in lines]
         else:
             more_names, more = read_unlabelled(path, column=column, encoding=encoding)
             names += more_names
@@ -415,6 +430,11 @@ def predict(
     if not given:
         raise InputError("nothing to answer: there is no text in what was named.")
     answerer = load_answerer(run, recipe)
+    if longer := count_longer(given, recipe.text):
+        most = f"{recipe.text.max_length} {recipe.text.unit}"
+        talk.warn(f"{longer:,} of the texts are longer than {most}: the rest is cut off")
+    if strange := answerer.count_unknown(given):
+        talk.warn(f"{strange:,} of the texts have {recipe.text.unit} that the model does not know")
     talk.say(f"run {run.path}: answering {len(given):,} {'text' if len(given) == 1 else 'texts'}")
     said = answerer.answer(given, beam=beam, batch_size=recipe.train.batch_size, talk=talk)
     predictions = [

@@ -14,7 +14,7 @@ from dlcli.recipe.language_model import LanguageModel, LanguageRecurrent, LongTe
 from dlcli.rundir import RunDir
 from dlcli.workflow.load import load_keras_file, model_file
 from dlcli.workflow.sequence_model import carried_language_model
-from dlcli.workflow.tokens import encodable, read_vocabulary
+from dlcli.workflow.tokens import check_tokens, encodable, read_vocabulary
 
 END = PADDING  # as what follows: the end of a text; no window has it as an input
 
@@ -184,4 +184,5 @@ def speaker_of(run: RunDir, recipe: LanguageModel, model: keras.Model) -> Speake
             f"{run.vocabulary}: must have the {units - FIRST:,} tokens that the model knows. Received {len(tokens):,}. "
             "Restore it from a copy."
         )
+    check_tokens(run.vocabulary, tokens, model.get_layer("tokens"))
     return Speaker(recipe, model, tokens, classes)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.ragged import Ragged
-from dlcli.data.vocabulary import Vocabulary, encode, fit_vocabulary
+from dlcli.data.vocabulary import FIRST, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
 from dlcli.models.text_front import splitter
 from dlcli.recipe.load import LoadedRecipe
@@ -98,6 +98,26 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     if not tokens or not all(isinstance(token, str) for token in tokens):
         raise InputError(f"{path}: must have a token on each line, as text in JSON. Restore it from a copy.")
     return tuple(tokens)
+
+
+def check_tokens(path: Path, tokens: Sequence[str], layer: Any) -> None:
+    """Refuses a vocabulary that is not the one that a model's layer has, in its order.
+
+    Raises:
+        InputError: it is another.
+    """
+    known = [str(form) for form in layer.get_vocabulary()[FIRST:]][: len(tokens)]
+    if known != list(tokens):
+        line = next(i for i, (a, b) in enumerate(zip(known, tokens, strict=False), start=1) if a != b)
+        raise InputError(
+            f"{path}:{line}: is not what this run saved: the model has other tokens. Restore it from a copy."
+        )
+
+
+def count_longer(texts: Sequence[str], tokens: Tokens) -> int:
+    """Texts of which some tokens are cut off."""
+    lengths = (len(text) if tokens.unit == "characters" else len(text.split()) for text in texts)
+    return sum(length > tokens.max_length for length in lengths)
 
 
 def token_sums(network: keras.Model, data: Data, *, talk: Talk) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

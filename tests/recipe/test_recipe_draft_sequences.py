@@ -21,7 +21,7 @@ TABLES = {
     "doses.csv": "series,a,target\n" + "".join(f"{i // 2},{i},{i // 2 / 7}\n" for i in range(80)),
     "load.csv": "date,load,temperature,note\n"
     + "".join(f"2020-{i:03},{i % 7},{'' if i % 9 else i},x\n" for i in range(99)),
-    "hours.csv": "year,month,day,pm\n" + "".join(f"2020,{i // 28 + 1},{i % 28 + 1},{i}\n" for i in range(140)),
+    "hours.csv": "year,month,day,pm\n" + "".join(f"2020,{i // 28 + 1},{i % 28 + 1},{i % 9}\n" for i in range(140)),
     "prose.txt": "It was a dark night.\n" * 30,
     "words.conllu": WORDS * 20,
     "waves.ts": "@univariate true\n@classlabel true a b\n@data\n"
@@ -96,3 +96,27 @@ def test_what_is_none_of_these_goes_on_to_the_pictures(tmp_path: Path) -> None:
         draft_recipe(tmp_path / "strange.bin", tmp_path)
     np.savez(tmp_path / "x.npz", x_train=np.zeros((9, 8, 8)), y_train=np.arange(9) % 2)
     assert "classification" in draft_recipe(tmp_path / "x.npz", tmp_path).text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("utf16.txt", "some text".encode("utf-16"), "It may be UTF-16: save it as UTF-8"),
+        ("latin.txt", "caf\xe9 au lait".encode("latin-1"), "latin.txt:1: must be UTF-8 text. Received byte 0xe9"),
+    ],
+)
+def test_what_cannot_be_read_is_not_drafted_for(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        draft_recipe(tmp_path / name, tmp_path)
+    assert message in str(caught.value)
+
+
+def test_a_long_cell_semicolons_hours_and_numbers_of_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text;label\n" + "a" * 200_000 + ";x\nb;y\n")
+    assert load(drafted(tmp_path / "a.csv", tmp_path)).recipe.task == "text_classification"
+    rows = [f"{i + 1},2020,1,{1 + i // 24},{i % 24},{i % 5}" for i in range(100)]
+    (tmp_path / "b.csv").write_text("\n".join(["No,year,month,day,hour,pm", *rows]))
+    data = load(drafted(tmp_path / "b.csv", tmp_path)).recipe.data
+    assert data.time == ("year", "month", "day", "hour")  # type: ignore[union-attr]
+    assert (data.target, data.features) == ("pm", ())  # type: ignore[union-attr]

@@ -204,7 +204,7 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         values.get("window", {}).pop("season", None)
         data["target"], data["time"] = "target", ("time",)
     if values["task"] == "step_prediction":
-        for key in ("lengths", "repeats"):
+        for key in ("lengths", "repeats", "test_lengths"):
             data.pop(key, None)
     if train.get("batch_size") == 1:
         augment.pop("mixup", None)

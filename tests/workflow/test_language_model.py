@@ -213,6 +213,8 @@ def test_a_damaged_vocabulary_is_refused(folder: Path) -> None:
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-1]) + "\n")
     assert "must have the" in run("generate", "prose", folder=folder, status=2).stderr
+    path.write_text("\n".join(reversed(lines)) + "\n")
+    assert "vocabulary.txt:1: is not what this run saved" in run("generate", "prose", folder=folder, status=2).stderr
     path.write_text("no json\n")
     assert "must have a token on each line" in run("generate", "prose", folder=folder, status=2).stderr
 

@@ -194,6 +194,19 @@ def test_a_damaged_vocabulary_is_refused(folder: Path) -> None:
     path.write_text(path.read_text() + '"more"\n')
     finished = run("predict", "phrases", "--text", "cat", folder=folder, status=2)
     assert "target_vocabulary.txt: must have the 6 tokens that the model knows. Received 7." in finished.stderr
+    path.write_text("\n".join(reversed(path.read_text().splitlines()[:6])) + "\n")
+    finished = run("predict", "phrases", "--text", "cat", folder=folder, status=2)
+    assert "target_vocabulary.txt:1: is not what this run saved" in finished.stderr
+
+
+def test_what_is_cut_off_or_unknown_is_said_and_pairs_can_be_given(folder: Path) -> None:
+    long = "big red cat " * 50
+    outcome = run("predict", "phrases", "--text", long, "--text", "zebra", "--text", "cat", folder=folder)
+    assert "1 of the texts are longer than 100 words: the rest is cut off" in outcome.stderr
+    assert "1 of the texts have words that the model does not know" in outcome.stderr
+    (folder / "given.tsv").write_text("red cat\tchat rouge\ncar\tauto\n")
+    found = json.loads(run("predict", "phrases", "given.tsv", "--json", folder=folder).stdout)["predictions"]
+    assert [(row["text"], row["predicted"]) for row in found] == [("red cat", "chat rouge"), ("car", "auto")]
 
 
 def test_summary_and_trials(made: Path) -> None:

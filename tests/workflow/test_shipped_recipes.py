@@ -59,7 +59,7 @@ def write_sequences(folder: Path) -> dict[str, Path]:
         for i in range(40):
             for number, (word, tag) in enumerate(words[: 2 + i % 3], start=1):
                 file.write(f"{number}\t{word}\t_\t{tag}\t_\t_\t0\troot\t_\t_\n")
-            file.write(f"{len(words) + 1}\tn{i}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n\n")
+            file.write(f"{2 + i % 3 + 1}\tn{i}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n\n")
     rng = np.random.default_rng(0)
     months = [f"{1949 + i // 12}-{i % 12 + 1:02d},{100 + i + rng.integers(20)}" for i in range(144)]
     (folder / "months.csv").write_text("\n".join(["Month,Passengers", *months]))
@@ -88,7 +88,7 @@ def test_the_header_says_what_why_how_and_how_well(path: Path) -> None:
     assert f"dlcli train recipes/{path.name}" in header
     assert re.search(
         r"(test|validation)_(loss|accuracy|token_accuracy|localisation_accuracy|mean_iou|mse|mase|exact_at_20) "
-        r"\d\.\d{4}( nats a letter)? \(standard deviation \d\.\d{4}",
+        r"\d\.\d{4} \(standard deviation \d\.\d{4}",
         header,
     )
 
