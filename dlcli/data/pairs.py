@@ -149,6 +149,11 @@ class PairBatches:
         self._given["lengths"], self._wanted["lengths"] = tf.constant(given.lengths), tf.constant(wanted.lengths)
 
     @property
+    def longest(self) -> int:
+        """Tokens of the longest text of either side, the end among them."""
+        return max(int(self.lengths.max()), int(self.answer_lengths.max()))
+
+    @property
     def mixes(self) -> bool:
         """Whether the samples of a batch depend on each other."""
         return False

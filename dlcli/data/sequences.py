@@ -59,6 +59,13 @@ class SequenceDataset:
     features: tuple[str, ...] = ()
     """Names of the numbers of a step, where the source has names."""
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What the numbers of a step are called: by the source, or by their position."""
+        values = self.splits["train"].values
+        assert values is not None
+        return self.features or tuple(f"feature {i + 1}" for i in range(values.flat.shape[1]))
+
     def fingerprint(self) -> str:
         """SHA-256 over the classes, and each sample's split, name, label and content."""
         digest = hashlib.sha256(json.dumps(self.classes).encode())

@@ -266,10 +266,10 @@ def read_unlabelled(path: Path, *, column: str, encoding: str) -> tuple[list[str
         records, faults = read_cells(path, content, {"text": column}, required=())
         refuse_faults(path, faults)
         return [f"{path}:{line}" for line, _, _ in records], [cells["text"] for _, _, cells in records]
-    lines = content.removesuffix("\n").split("\n") if content else []
+    lines = _lines(content)
     if path.suffix not in (".jsonl", ".ndjson"):
         names = [f"{path}:{line}" for line in range(1, len(lines) + 1)]
-        return names, [line.removesuffix("\r") for line in lines]
+        return names, lines
     names, texts, wrong = [], [], []
     for line, text in enumerate(lines, start=1):
         try:
@@ -311,8 +311,7 @@ def lines_of(data: bytes, name: str, encoding: str) -> list[str]:
     """
     noun = "text"
     text = decoded(data, name, noun=noun, encoding=encoding, other_encoding=", as the training data are")
-    text = _without_nulls(text, name, noun)
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    return _lines(_without_nulls(text, name, noun))
 
 
 def lines_of_file(path: Path, encoding: str) -> list[str]:
@@ -321,7 +320,10 @@ def lines_of_file(path: Path, encoding: str) -> list[str]:
     Raises:
         InputError: it cannot be read, or is not text in the encoding.
     """
-    text = read_content(path, "file of texts", encoding)
+    return _lines(read_content(path, "file of texts", encoding))
+
+
+def _lines(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 

@@ -13,6 +13,7 @@ Split = Callable[[Sequence[str] | None], Any]
 """Makes a layer that divides text into forms and numbers them from 2 on: the given ones, or those it is adapted to."""
 
 PADDING, UNKNOWN = 0, 1  # numbers that are no token's
+END = PADDING  # as what follows: the end of a text, which no text has as an input
 FIRST = 2  # number of the first token
 RESERVED = {"", "[UNK]"}  # Keras's words for padding and for what is unknown
 AT_A_TIME = 1024  # texts that are divided in one call
@@ -31,6 +32,11 @@ class Vocabulary:
     tokens: tuple[str, ...]
     forms: tuple[str, ...]
     token_of_form: tuple[int, ...]
+
+    @classmethod
+    def plain(cls, tokens: Sequence[str]) -> "Vocabulary":
+        """One whose tokens are spelled as they are."""
+        return cls(tuple(tokens), tuple(tokens), tuple(range(FIRST, FIRST + len(tokens))))
 
     @property
     def size(self) -> int:

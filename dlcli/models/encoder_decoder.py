@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import keras
 
-from dlcli.models.pooling import FAR_BELOW, last_step
+from dlcli.models.pooling import FAR_BELOW
 
 Tensor = Any  # a keras tensor
 Attention = Literal["none", "bahdanau", "luong"]
@@ -27,17 +27,6 @@ Cell = Literal["simple", "lstm", "gru"]
 CELLS = {"simple": keras.layers.SimpleRNNCell, "lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
 END, UNKNOWN = 0, 1  # numbers of the token that ends an answer, and of the one that none says
 PACKAGE = "dlcli"
-
-
-def summary(steps: Tensor, mask: Tensor, *, bidirectional: bool) -> Tensor:
-    """What the encoder's last layer ends in: ``[batch, steps, outputs]`` -> ``[batch, outputs]``.
-
-    Of two directions the last step of the first half of the outputs, which goes forward, and the first of the second.
-    """
-    if not bidirectional:
-        return last_step(steps, mask)
-    half = steps.shape[-1] // 2
-    return keras.ops.concatenate([last_step(steps[..., :half], mask), steps[:, 0, half:]], axis=-1)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

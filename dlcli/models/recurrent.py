@@ -92,9 +92,18 @@ def steps(
         x = y
     if not last_only:
         return masked(x, mask)
+    return summary(x, mask, bidirectional=bidirectional)
+
+
+def summary(x: Tensor, mask: Tensor, *, bidirectional: bool) -> Tensor:
+    """What the last layer ends in: ``[batch, steps, outputs]`` -> ``[batch, outputs]``.
+
+    Of two directions the last step of the first half of the outputs, which goes forward, and the first of the second.
+    """
     if not bidirectional:
         return last_step(x, mask)
-    return keras.ops.concatenate([last_step(x[..., :units], mask), x[:, 0, units:]], axis=-1)
+    half = x.shape[-1] // 2
+    return keras.ops.concatenate([last_step(x[..., :half], mask), x[:, 0, half:]], axis=-1)
 
 
 class Carried(keras.layers.Layer):  # type: ignore[misc]

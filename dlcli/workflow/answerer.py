@@ -1,5 +1,6 @@
 """A trained encoder and decoder at work: the likeliest answers to texts, by beam search, and where attention lay."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,15 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.vocabulary import FIRST, PADDING, UNKNOWN
+from dlcli.data.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
 from dlcli.recipe.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir import RunDir
 from dlcli.workflow.load import load_keras_file, model_file
 from dlcli.workflow.talk import Talk
 from dlcli.workflow.tokens import check_tokens, encodable, read_vocabulary
-
-END = PADDING
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,11 @@ class Answerer:
         """The model's decoder layer."""
         return self.model.get_layer("answers").decoder
 
+    @functools.cached_property
+    def front(self) -> keras.Model:
+        """From raw text to the numbers of its tokens, 0 after each text's end: the model's own first layers."""
+        return keras.Model(self.model.input, self.model.get_layer("embedding").input)
+
     def write(self, tokens: Sequence[int]) -> str:
         """The text of an answer's tokens."""
         joint = " " if self.recipe.text.unit == "words" else ""
@@ -78,8 +82,7 @@ class Answerer:
         return sum(int((numbers == UNKNOWN).any(axis=1).sum()) for numbers in parts)
 
     def _numbers(self, texts: Sequence[str]) -> np.ndarray:
-        front = keras.Model(self.model.input, self.model.get_layer("embedding").input)
-        return np.asarray(front(tf.constant([encodable(text) for text in texts])))
+        return np.asarray(self.front(tf.constant([encodable(text) for text in texts])))
 
     def answer(self, texts: Sequence[str], *, beam: int, batch_size: int, talk: Talk) -> list[Answer]:
         """The likeliest answer to each text, by the mean logarithm of its tokens' probabilities.

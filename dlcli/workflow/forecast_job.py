@@ -22,18 +22,18 @@ from dlcli.training import objective
 from dlcli.training.objective import Objective
 from dlcli.workflow.job import (
     OWN_DATA,
-    Job,
     best_metric_of,
     check_memory,
     check_metrics,
     check_same_data,
-    first_split,
+    own_split,
     training_memory_of,
 )
 from dlcli.workflow.load import load_keras_file, model_file
+from dlcli.workflow.network_job import NetworkJob
 from dlcli.workflow.ranking import write_rows
 from dlcli.workflow.scaling import usable_variance
-from dlcli.workflow.sequence_model import Scale, SequenceNetwork, build_forecaster
+from dlcli.workflow.sequence_model import Scale, build_forecaster
 from dlcli.workflow.start import Device, set_precision, set_seed
 from dlcli.workflow.talk import Talk
 
@@ -42,23 +42,14 @@ NUM_SHOWN = 4  # forecasts in forecasts.png
 
 
 @dataclass(frozen=True)
-class ForecastJob(Job):
+class ForecastJob(NetworkJob):
     """A series, and a network that forecasts its next steps."""
 
     recipe: Forecasting
     dataset: Series
     scale: Scale
-    network: SequenceNetwork
     train_data: WindowBatches
     validation_data: WindowBatches | None
-
-    @property
-    def model(self) -> keras.Model:
-        return self.network.model
-
-    @property
-    def trained(self) -> keras.Model:
-        return self.network.trained
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
         return objective.forecast(variance=self.scale.target_variance)
@@ -224,9 +215,7 @@ def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path 
     if data is None:
         series = open_series(load(run.config), recipe)
         check_same_data(run, series)
-        name = split or first_split(series.splits)
-        if name not in series.splits:
-            raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(series.splits)}.")
+        name = own_split(run, series.splits, split)
         windows = series.splits[name]
     else:
         if data.suffix != ".csv":

@@ -65,8 +65,6 @@ def _beginning(speaker: Speaker, prompt: str, label: str | None, *, run: RunDir,
     if not prompt and not speaker.has_ends:
         return first_token(speaker)
     numbers = speaker.read(prompt, label)
-    if not speaker.has_ends and prompt and not numbers:
-        numbers = first_token(speaker)
     num_unknown = numbers.count(UNKNOWN)
     if num_unknown:
         unit = speaker.recipe.text.unit.removesuffix("s")

@@ -16,7 +16,7 @@ from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training.step import predict
 from dlcli.workflow import localisation
 from dlcli.workflow.data import batches, open_dataset, read_dataset, section_for
-from dlcli.workflow.job import OWN_DATA, check_same_data, first_split
+from dlcli.workflow.job import OWN_DATA, check_same_data, first_split, own_split
 from dlcli.workflow.load import load_model
 from dlcli.workflow.optimization import make_objective
 from dlcli.workflow.talk import Talk
@@ -74,9 +74,7 @@ def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, talk: T
 
 
 def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, Samples]:
-    name = split or first_split(dataset.splits)
-    if name not in dataset.splits:
-        raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(dataset.splits)}.")
+    name = own_split(run, dataset.splits, split)
     return name, dataset.splits[name]
 
 

@@ -19,12 +19,11 @@ from dlcli.data.language import (
     read_long_text,
     side_by_side,
 )
-from dlcli.data.listing import SplitKeys
 from dlcli.data.ragged import Ragged
 from dlcli.data.samples import evenly_spaced
 from dlcli.data.sequences import SequenceBatches, SequenceDataset, Sequences
 from dlcli.data.text import read_line_file, read_text_lines
-from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary
+from dlcli.data.vocabulary import END, FIRST, UNKNOWN, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import language
 from dlcli.recipe.language_model import LanguageModel, LanguageRecurrent, LongText, ManyLines
@@ -36,19 +35,20 @@ from dlcli.training.objective import Objective
 from dlcli.workflow.job import (
     OVERFIT_LOSS,
     OWN_DATA,
-    Job,
     best_metric_of,
     check_memory,
     check_metrics,
     check_same_data,
-    first_split,
+    own_split,
     training_memory_of,
 )
+from dlcli.workflow.network_job import NetworkJob
+from dlcli.workflow.sequence_data import split_keys
 from dlcli.workflow.sequence_model import SequenceNetwork, build_language_model
-from dlcli.workflow.speaker import END, Speaker, load_speaker, speaker_of
+from dlcli.workflow.speaker import Speaker, load_speaker, speaker_of
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
-from dlcli.workflow.tokens import encode_texts, fit_tokens, token_sums, write_vocabulary
+from dlcli.workflow.tokens import encodable, encode_texts, fit_tokens, token_sums, write_vocabulary
 
 Texts = LongTexts | SequenceDataset
 Batches = TextWindows | SequenceBatches
@@ -58,23 +58,14 @@ LINES_A_CLASS = 5  # in sample.txt
 
 
 @dataclass(frozen=True)
-class LanguageJob(Job):
+class LanguageJob(NetworkJob):
     """Texts, and a network that says what follows each token."""
 
     recipe: LanguageModel
     dataset: Texts
     vocabulary: Vocabulary
-    network: SequenceNetwork
     train_data: Batches
     validation_data: Batches | None
-
-    @property
-    def model(self) -> keras.Model:
-        return self.network.model
-
-    @property
-    def trained(self) -> keras.Model:
-        return self.network.trained
 
     def table(self) -> LayerTable:
         return _table(self.recipe, self.vocabulary, _beginnings(self.dataset), self.recipe.text.max_length)
@@ -199,8 +190,7 @@ def table_of_run(recipe: LanguageModel, data: dict[str, Any]) -> LayerTable:
     Raises:
         KeyError: it does not say enough.
     """
-    tokens = tuple(str(number) for number in range(data["vocabulary"]))
-    vocabulary = Vocabulary(tokens, tokens, tuple(range(FIRST, FIRST + len(tokens))))
+    vocabulary = Vocabulary.plain([str(number) for number in range(data["vocabulary"])])
     beginnings = () if isinstance(recipe.data, LongText) else tuple(data.get("classes", ("",)))
     return _table(recipe, vocabulary, beginnings, recipe.text.max_length)
 
@@ -220,13 +210,7 @@ def _read(section: LongText | ManyLines, classes: tuple[str, ...] | None = None)
             test=section.test,
             encoding=section.encoding,
         )
-    common = SplitKeys(
-        validation=section.validation,
-        test=section.test,
-        split_seed=section.split_seed,
-        limit=section.limit,
-        allow_leakage=section.allow_leakage,
-    )
+    common = split_keys(section)
     if Path(section.path).is_dir():
         return read_text_lines(path=section.path, encoding=section.encoding, classes=classes, least=1, **common)
     return read_line_file(path=section.path, encoding=section.encoding, **common)
@@ -332,10 +316,8 @@ def evaluate(run: RunDir, recipe: LanguageModel, *, split: str | None, data: Pat
     if data is None:
         dataset = train = open_texts(load(run.config), recipe)
         check_same_data(run, dataset)
-        name, source = split or first_split(dataset.splits), OWN_DATA
-        if name not in dataset.splits:
-            raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(dataset.splits)}.")
-        part = name
+        name = part = own_split(run, dataset.splits, split)
+        source = OWN_DATA
     else:
         if not data.exists():
             raise InputError(f"{data}: no such file or folder.")
@@ -412,18 +394,17 @@ def _numbers(speaker: Speaker, samples: Passage | Sequences) -> tuple[Ragged, Ra
     """What the saved model makes of texts: the numbers it sees, and those that it is to foresee."""
     recipe = speaker.recipe
     # the model's own layers divide the text, so that what is measured is what it does with raw text
-    front = keras.Model(speaker.model.input, speaker.model.get_layer("embedding").input)
     if isinstance(samples, Passage):
         ids = np.array(speaker.read(samples.text), np.int32)
         return Ragged(ids, np.array([len(ids)], np.int64)), Ragged(ids[1:], np.array([len(ids) - 1], np.int64))
     assert samples.texts is not None
     longest, before, after = recipe.text.max_length, [], []
     for start in range(0, len(samples), 1024):
-        texts: Any = tf.constant([text.encode("utf-8", "replace") for text in samples.texts[start : start + 1024]])
+        texts: Any = tf.constant([encodable(text) for text in samples.texts[start : start + 1024]])
         if speaker.classes:
             labels = [speaker.classes[label] for label in samples.labels[start : start + 1024]]
             texts = {"text": texts, "class": tf.constant(labels)}
-        for row in np.asarray(front(texts)):
+        for row in np.asarray(speaker.front(texts)):
             ids = row[row != 0].astype(np.int32)
             before.append(ids[:longest])
             after.append(np.array([*ids[1:], END], np.int32)[:longest])

@@ -17,8 +17,9 @@ from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training import objective
 from dlcli.training.objective import Objective
-from dlcli.workflow.job import OWN_DATA, Job, best_metric_of, check_memory, training_memory_of
+from dlcli.workflow.job import OWN_DATA, best_metric_of, check_memory, training_memory_of
 from dlcli.workflow.load import load_keras_file, model_file
+from dlcli.workflow.network_job import NetworkJob
 from dlcli.workflow.sequence_model import SequenceNetwork, build_step_predictor
 from dlcli.workflow.start import Device, set_precision, set_seed
 from dlcli.workflow.talk import Talk
@@ -28,22 +29,13 @@ ADDRESSES_KEPT = 5  # for the gradient: by content, gated, shifted, sharpened, a
 
 
 @dataclass(frozen=True)
-class MadeJob(Job):
+class MadeJob(NetworkJob):
     """A problem whose samples are made, and a network that answers at each step."""
 
     recipe: StepPrediction
     dataset: MadeDataset
-    network: SequenceNetwork
     train_data: MadeBatches
     validation_data: MadeBatches
-
-    @property
-    def model(self) -> keras.Model:
-        return self.network.model
-
-    @property
-    def trained(self) -> keras.Model:
-        return self.network.trained
 
     @property
     def custom_layers(self) -> list[str]:

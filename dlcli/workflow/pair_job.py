@@ -8,14 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlcli.data.listing import SplitKeys
 from dlcli.data.pairs import PairBatches, make_addition, read_pairs_csv, read_pairs_tsv
 from dlcli.data.ragged import Ragged
 from dlcli.data.samples import evenly_spaced
 from dlcli.data.scan import printable
 from dlcli.data.sequences import SequenceDataset, Sequences
 from dlcli.data.text import lines_of_file, read_unlabelled
-from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary
+from dlcli.data.vocabulary import END, FIRST, UNKNOWN, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import answers as evaluation
 from dlcli.recipe.load import LoadedRecipe, load
@@ -25,19 +24,21 @@ from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training import objective
 from dlcli.training.objective import Objective
-from dlcli.workflow.answerer import END, Answer, Answerer, answerer_of, load_answerer
+from dlcli.workflow.answerer import Answer, Answerer, answerer_of, load_answerer
 from dlcli.workflow.job import (
     OWN_DATA,
-    Job,
     best_metric_of,
     check_memory,
     check_metrics,
     check_same_data,
-    first_split,
+    other_split,
+    own_split,
     training_memory_of,
 )
+from dlcli.workflow.network_job import NetworkJob
 from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.ranking import write_rows
+from dlcli.workflow.sequence_data import split_keys
 from dlcli.workflow.sequence_model import SequenceNetwork, build_encoder_decoder
 from dlcli.workflow.sequence_prediction import lines_of_stdin
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
@@ -59,34 +60,21 @@ class Vocabularies:
 
 
 @dataclass(frozen=True)
-class PairJob(Job):
+class PairJob(NetworkJob):
     """Pairs of texts, and a network that says the second of the first."""
 
     recipe: SequenceToSequence
     dataset: SequenceDataset
     vocabularies: Vocabularies
-    network: SequenceNetwork
     train_data: PairBatches
     validation_data: PairBatches | None
-
-    @property
-    def model(self) -> keras.Model:
-        return self.network.model
-
-    @property
-    def trained(self) -> keras.Model:
-        return self.network.trained
 
     @property
     def custom_layers(self) -> list[str]:
         return ["Answers", "Decoder", "DecoderCell"]
 
     def table(self) -> LayerTable:
-        return _table(self.recipe, self.vocabularies, self._longest)
-
-    @property
-    def _longest(self) -> int:
-        return max(int(self.train_data.lengths.max()), int(self.train_data.answer_lengths.max()))
+        return _table(self.recipe, self.vocabularies, self.train_data.longest)
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
         return objective.tagging(label_smoothing=0.0 if exact else self.recipe.train.label_smoothing)
@@ -124,7 +112,7 @@ class PairJob(Job):
     def data_info(self) -> dict[str, Any]:
         return {
             "pictures": None,
-            "steps": self._longest,
+            "steps": self.train_data.longest,
             "vocabulary": len(self.vocabularies.given.tokens),
             "target_vocabulary": len(self.vocabularies.wanted.tokens),
         }
@@ -157,10 +145,9 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceToSequence, device: Device, ta
     )
     check_metrics(loaded, has_validation=validation is not None)
     data = _batches(recipe, vocabularies, train, seed=recipe.train.seed, forcing=_forcing(recipe.train))
-    longest = max(int(data.lengths.max()), int(data.answer_lengths.max()))
 
     def memory() -> TrainingMemory:
-        return training_memory_of(_table(recipe, vocabularies, longest), recipe.train, len(train))[0]
+        return training_memory_of(_table(recipe, vocabularies, data.longest), recipe.train, len(train))[0]
 
     check_memory(loaded, memory)
     set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
@@ -186,12 +173,9 @@ def table_of_run(recipe: SequenceToSequence, data: dict[str, Any]) -> LayerTable
         KeyError: it does not say enough.
     """
     sizes = (data["vocabulary"], data["target_vocabulary"])
-    return _table(recipe, Vocabularies(*(_plain([str(i) for i in range(size)]) for size in sizes)), data["steps"])
-
-
-def _plain(tokens: Sequence[str]) -> Vocabulary:
-    """A vocabulary whose tokens are spelled as they are."""
-    return Vocabulary(tuple(tokens), tuple(tokens), tuple(range(FIRST, FIRST + len(tokens))))
+    return _table(
+        recipe, Vocabularies(*(Vocabulary.plain([str(i) for i in range(size)]) for size in sizes)), data["steps"]
+    )
 
 
 def open_pairs(loaded: LoadedRecipe, recipe: SequenceToSequence) -> SequenceDataset:
@@ -200,13 +184,7 @@ def open_pairs(loaded: LoadedRecipe, recipe: SequenceToSequence) -> SequenceData
 
 
 def _read(section: AnyPairs) -> SequenceDataset:
-    common = SplitKeys(
-        validation=section.validation,
-        test=section.test,
-        split_seed=section.split_seed,
-        limit=section.limit,
-        allow_leakage=section.allow_leakage,
-    )
+    common = split_keys(section)
     match section:
         case Addition():
             return make_addition(digits=section.digits, num_samples=section.num_samples, seed=section.seed, **common)
@@ -292,17 +270,11 @@ def evaluate(
     if data is None:
         dataset, source = open_pairs(load(run.config), recipe), OWN_DATA
         check_same_data(run, dataset)
-        name = split or first_split(dataset.splits)
-        if name not in dataset.splits:
-            raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(dataset.splits)}.")
+        name = own_split(run, dataset.splits, split)
         samples = dataset.splits[name]
     else:
         dataset, source = _read(_other_section(data, recipe)), str(data.absolute())
-        if split is not None and len(dataset.splits) == 1:
-            raise InputError(f"--split: {data} is not divided, and measured as a whole; leave it out.")
-        part = split or first_split(dataset.splits)
-        if part not in dataset.splits:
-            raise InputError(f"{data}: has no {part} split; it has {', '.join(dataset.splits)}.")
+        part = other_split(data, dataset.splits, split)
         samples, name = dataset.splits[part], f"{data.stem}-{part if len(dataset.splits) > 1 else 'all'}"
     name = run.free_evaluation(name, source)
     talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
@@ -335,13 +307,11 @@ def _evaluate(
     assert samples.texts is not None
     assert samples.answers is not None
     is_lower = recipe.text.final_standardize.startswith("lower")
-    given = _plain(answerer.given)
     wanted = [text.lower() if is_lower else text for text in samples.answers]
     texts = [text.lower() if is_lower else text for text in samples.texts]
-    vocabularies = Vocabularies(given, _plain(answerer.wanted))
-    index = np.arange(len(samples))
+    vocabularies = Vocabularies(Vocabulary.plain(answerer.given), Vocabulary.plain(answerer.wanted))
     as_known = Sequences(samples.names, samples.labels, samples.digests, texts=tuple(texts), answers=tuple(wanted))
-    data = _batches(recipe, vocabularies, as_known, chosen=index)
+    data = _batches(recipe, vocabularies, as_known)
     nats, correct, counts = token_sums(answerer.network(), data, talk=talk)
     if not np.isfinite(nats).all():
         raise CheckFailed("the model's outputs are not finite")

@@ -10,6 +10,7 @@ from dlcli.data.series import make_adding, read_sequence_csv, read_sequence_npz,
 from dlcli.data.tagging import read_columns, read_conllu
 from dlcli.data.text import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
 from dlcli.errors import InputError
+from dlcli.recipe.data import DividedSource
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.series_data import (
     Adding,
@@ -39,6 +40,17 @@ def open_sequences(loaded: LoadedRecipe, section: AnySequences) -> SequenceDatas
     return read_sequences(section, goal=goal_of(loaded))
 
 
+def split_keys(section: DividedSource) -> SplitKeys:
+    """The keys by which a source's samples are divided."""
+    return SplitKeys(
+        validation=section.validation,
+        test=section.test,
+        split_seed=section.split_seed,
+        limit=section.limit,
+        allow_leakage=section.allow_leakage,
+    )
+
+
 def goal_of(loaded: LoadedRecipe) -> Any:
     """What is predicted of each sample: a class or a value."""
     return "value" if loaded.recipe.task == "sequence_regression" else "class"
@@ -63,13 +75,7 @@ def read_sequences(
     Raises:
         InputError: they cannot be used.
     """
-    common = SplitKeys(
-        validation=section.validation,
-        test=section.test,
-        split_seed=section.split_seed,
-        limit=section.limit,
-        allow_leakage=section.allow_leakage,
-    )
+    common = split_keys(section)
     trained: dict[str, Any] = {"classes": classes, "aliases": aliases}
     series = trained | {"num_features": num_features}
     match section:

@@ -22,7 +22,7 @@ from dlcli.report import plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training.objective import classification as class_objective
 from dlcli.training.objective import tagging as tagging_objective
-from dlcli.workflow.job import OWN_DATA, check_same_data, first_split
+from dlcli.workflow.job import OWN_DATA, check_same_data, other_split, own_split
 from dlcli.workflow.load import load_sequence_model
 from dlcli.workflow.sequence_data import open_sequences, other_data
 from dlcli.workflow.talk import Talk
@@ -41,9 +41,7 @@ def evaluate(
     own = _own_data(run, recipe, is_needed=data is None, talk=talk)
     if data is None:
         assert own is not None
-        name = split or first_split(own.splits)
-        if name not in own.splits:
-            raise InputError(f"{run.path}: its data have no {name} split; they have {', '.join(own.splits)}.")
+        name = own_split(run, own.splits, split)
         samples, source = own.splits[name], OWN_DATA
     else:
         samples, name, source = _of_other(data, recipe, run, split)
@@ -81,11 +79,7 @@ def _of_other(data: Path, recipe: SequenceRecipe, run: RunDir, split: str | None
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
     dataset = other_data(data, recipe.data, run, functools.partial(_section_in, recipe), goal=_goal(recipe))
-    if split is not None and len(dataset.splits) == 1:
-        raise InputError(f"--split: {data} is not divided, and measured as a whole; leave it out.")
-    name = split or first_split(dataset.splits)
-    if name not in dataset.splits:
-        raise InputError(f"{data}: has no {name} split; it has {', '.join(dataset.splits)}.")
+    name = other_split(data, dataset.splits, split)
     part = name if len(dataset.splits) > 1 else "all"  # undivided data
     return dataset.splits[name], f"{data.stem}-{part}", str(data.absolute())
 

@@ -9,7 +9,7 @@ import numpy as np
 from dlcli.data.ragged import Ragged
 from dlcli.data.samples import evenly_spaced
 from dlcli.data.sequences import SequenceBatches, SequenceDataset, Sequences
-from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode_words, fit_words
+from dlcli.data.vocabulary import UNKNOWN, Vocabulary, encode_words, fit_words
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.sequence_classification import SequenceClassification
 from dlcli.recipe.sequence_regression import SequenceRegression
@@ -21,7 +21,6 @@ from dlcli.training import objective
 from dlcli.training.objective import Objective
 from dlcli.workflow.job import (
     OWN_DATA,
-    Job,
     best_metric_of,
     check_class_weights,
     check_memory,
@@ -30,6 +29,7 @@ from dlcli.workflow.job import (
     class_weights,
     training_memory_of,
 )
+from dlcli.workflow.network_job import NetworkJob
 from dlcli.workflow.scaling import usable_variance
 from dlcli.workflow.sequence_data import open_sequences
 from dlcli.workflow.sequence_evaluation import evaluate_split
@@ -50,23 +50,14 @@ Front = Vocabulary | Scale
 
 
 @dataclass(frozen=True)
-class SequenceJob(Job):
+class SequenceJob(NetworkJob):
     """Sequences, and a network that gives each a class or a number."""
 
     recipe: SequenceRecipe
     dataset: SequenceDataset
     front: Front
-    network: SequenceNetwork
     train_data: SequenceBatches
     validation_data: SequenceBatches | None
-
-    @property
-    def model(self) -> keras.Model:
-        return self.network.model
-
-    @property
-    def trained(self) -> keras.Model:
-        return self.network.trained
 
     def table(self) -> LayerTable:
         return layer_table(self.trained, steps=int(self.train_data.lengths.max()))
@@ -172,7 +163,7 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, talk: 
     """
     dataset = open_sequences(loaded, recipe.data)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
-    front = _fit(loaded, recipe, train, dataset.features)
+    front = _fit(loaded, recipe, dataset)
     num_classes = len(dataset.classes)
     check_metrics(loaded, has_validation=validation is not None)
     if isinstance(recipe, TextClassification | SequenceClassification):
@@ -209,8 +200,7 @@ def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
     """
     front: Front
     if isinstance(recipe, TextClassification | Tagging):
-        tokens = tuple(str(number) for number in range(data["vocabulary"]))
-        front = Vocabulary(tokens, tokens, tuple(range(FIRST, FIRST + len(tokens))))
+        front = Vocabulary.plain([str(number) for number in range(data["vocabulary"])])
     else:
         front = Scale(np.array(data["scale"]["mean"]), np.array(data["scale"]["variance"]))
     with without_weights():
@@ -234,7 +224,8 @@ def _build(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNe
 # What is fitted on the training split -------------------------------------------------------------------------------
 
 
-def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences, dataset_features: tuple[str, ...]) -> Front:
+def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, dataset: SequenceDataset) -> Front:
+    train = dataset.splits["train"]
     if isinstance(recipe, TextClassification):
         assert train.texts is not None
         return fit_tokens(loaded, recipe.text, train.texts)
@@ -248,8 +239,7 @@ def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, train: Sequences, dataset
         raise loaded.fault("data", f"feature {position + 1} has no value in the training split; leave it out")
     mean = np.asarray(np.nanmean(steps, axis=0, dtype=np.float64))
     variance = np.asarray(np.nanvar(steps, axis=0, dtype=np.float64))
-    names = dataset_features or tuple(f"feature {i + 1}" for i in range(len(mean)))
-    variance = usable_variance(loaded, names, steps, variance)
+    variance = usable_variance(loaded, dataset.feature_names, steps, variance)
     if train.targets is None:
         return Scale(mean, variance)
     if train.targets.min() == train.targets.max():

@@ -60,19 +60,24 @@ def build_text_classifier(
 ) -> SequenceNetwork:
     """The network that gives each text a class, under the current dtype policy and seed."""
     text = keras.Input(shape=(), dtype="string", name="text")
-    ids = text_front.token_ids(
-        text,
-        unit=tokens.unit,
-        standardize=tokens.final_standardize,
-        forms=vocabulary.forms,
-        token_of_form=vocabulary.token_of_form,
-        max_length=tokens.max_length,
-    )
+    ids = _token_ids(text, tokens, vocabulary, max_length=tokens.max_length)
     ids = text_front.one_at_least(ids)
     x = keras.layers.Embedding(vocabulary.size, tokens.embedding, name="embedding")(ids)
     vector = _vector(section, x, keras.ops.not_equal(ids, text_front.PADDING))
     model = keras.Model(text, heads.classification(vector, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def _token_ids(text: Any, tokens: Tokens, vocabulary: Vocabulary, *, max_length: int | None) -> Any:
+    """The numbers of raw texts' tokens, as :func:`dlcli.models.text_front.token_ids` has them."""
+    return text_front.token_ids(
+        text,
+        unit=tokens.unit,
+        standardize=tokens.final_standardize,
+        forms=vocabulary.forms,
+        token_of_form=vocabulary.token_of_form,
+        max_length=max_length,
+    )
 
 
 def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, num_classes: int) -> SequenceNetwork:
@@ -106,14 +111,7 @@ def build_language_model(
             ended.
     """
     text = keras.Input(shape=(), dtype="string", name="text")
-    ids = text_front.token_ids(
-        text,
-        unit=tokens.unit,
-        standardize=tokens.final_standardize,
-        forms=vocabulary.forms,
-        token_of_form=vocabulary.token_of_form,
-        max_length=None,
-    )
+    ids = _token_ids(text, tokens, vocabulary, max_length=None)
     inputs: Any = text
     if len(beginnings) > 1:
         inputs = {"text": text, "class": keras.Input(shape=(), dtype="string", name="class")}
@@ -169,14 +167,7 @@ def build_encoder_decoder(
         guesses: whether in training the decoder may have to go on from its own tokens.
     """
     text = keras.Input(shape=(), dtype="string", name="text")
-    ids = text_front.token_ids(
-        text,
-        unit=tokens.unit,
-        standardize=tokens.final_standardize,
-        forms=given.forms,
-        token_of_form=given.token_of_form,
-        max_length=tokens.max_length,
-    )
+    ids = _token_ids(text, tokens, given, max_length=tokens.max_length)
     ids = text_front.one_at_least(ids)
     mask = keras.ops.not_equal(ids, text_front.PADDING)
     x = keras.layers.Embedding(given.size, tokens.embedding, name="embedding")(ids)
@@ -195,7 +186,7 @@ def build_encoder_decoder(
         forget_bias=section.forget_bias,
         last_only=False,
     )
-    last = encoder_decoder.summary(memory, mask, bidirectional=section.bidirectional)
+    last = recurrent.summary(memory, mask, bidirectional=section.bidirectional)
     decoder = encoder_decoder.Decoder(
         dropout=section.dropout,
         options={

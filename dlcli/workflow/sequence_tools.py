@@ -133,12 +133,12 @@ def _about_values(dataset: SequenceDataset) -> Iterator[Finding]:
     train = dataset.splits["train"].values
     if train is None:
         return
-    missing = np.isnan(train.flat).mean(axis=0)
-    for feature in np.flatnonzero(missing > 0):
-        share = missing[feature]
-        yield Finding("missing", bool(share == 1), f"feature {feature + 1}: {share:.1%} of the values are missing", ())
-    for feature in np.flatnonzero((missing < 1) & (np.nanstd(np.nan_to_num(train.flat), axis=0) == 0)):
-        yield Finding("constant", False, f"feature {feature + 1} has one value throughout the training split", ())
+    for name, column in zip(dataset.feature_names, train.flat.T, strict=True):
+        missing = float(np.isnan(column).mean())
+        if missing > 0:
+            yield Finding("missing", missing == 1, f"{name}: {missing:.1%} of the values are missing", ())
+        if missing < 1 and np.nanmin(column) == np.nanmax(column):
+            yield Finding("constant", False, f"{name} has one value throughout the training split", ())
 
 
 def _about_texts(dataset: LongTexts) -> Iterator[Finding]:
@@ -159,7 +159,7 @@ def _about_series(dataset: Series) -> Iterator[Finding]:
             longest = max(map(len, "".join(".x"[int(m)] for m in is_missing).split(".")))
             text = f"{name}: {is_missing.mean():.1%} of the values are missing, at most {longest:,} in a row"
             yield Finding("missing", bool(is_missing[:last].all()), text, ())
-        if np.nanstd(column[:last]) == 0:
+        if not is_missing[:last].all() and np.nanmin(column[:last]) == np.nanmax(column[:last]):
             yield Finding("constant", position == 0, f"{name} has one value throughout the training split", ())
 
 
@@ -188,8 +188,7 @@ def stats(loaded: LoadedRecipe) -> dict[str, Any]:
                 ]
         train = dataset.splits["train"].values
         if train is not None:
-            names = tuple(f"feature {i + 1}" for i in range(train.flat.shape[1]))
-            found["features"] = _features(names, train.flat)
+            found["features"] = _features(dataset.feature_names, train.flat)
     return found
 
 

@@ -1,5 +1,6 @@
 """A trained language model at work: what it makes of texts, and what it says when it goes on by itself."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,15 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.vocabulary import FIRST, PADDING, UNKNOWN
+from dlcli.data.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
 from dlcli.recipe.language_model import LanguageModel, LanguageRecurrent, LongText
 from dlcli.rundir import RunDir
 from dlcli.workflow.load import load_keras_file, model_file
 from dlcli.workflow.sequence_model import carried_language_model
 from dlcli.workflow.tokens import check_tokens, encodable, read_vocabulary
-
-END = PADDING  # as what follows: the end of a text; no window has it as an input
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,17 @@ class Speaker:
         """Whether texts begin and end, as lines do; a long text goes on for ever."""
         return not isinstance(self.recipe.data, LongText)
 
+    @functools.cached_property
+    def front(self) -> keras.Model:
+        """From raw text to the numbers of its tokens, 0 after each text's end: the model's own first layers."""
+        return keras.Model(self.model.input, self.model.get_layer("embedding").input)
+
     def read(self, text: str, label: str | None = None) -> list[int]:
         """The numbers of a text's tokens, of one with ends after the number of its beginning."""
         inputs: Any = tf.constant([encodable(text)])
         if label is not None:
             inputs = {"text": inputs, "class": tf.constant([label])}
-        ids = keras.Model(self.model.input, self.model.get_layer("embedding").input)(inputs)
-        return [number for number in np.asarray(ids)[0].tolist() if number != PADDING]
+        return [number for number in np.asarray(self.front(inputs))[0].tolist() if number != PADDING]
 
     def write(self, numbers: Sequence[int]) -> str:
         """The text of tokens' numbers."""

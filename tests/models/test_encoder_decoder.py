@@ -38,7 +38,7 @@ def build(attention: str, *, cell: str = "lstm", layers: int = 2, guesses: bool 
         forget_bias=True,
         last_only=False,
     )
-    last = encoder_decoder.summary(memory, mask, bidirectional=True)
+    last = recurrent.summary(memory, mask, bidirectional=True)
     options = {
         "cell": cell,
         "units": UNITS,

@@ -221,6 +221,11 @@ class HoldAtCall:
         replace(self.function, held)
 
 
+def run_without_plots(*arguments: object, folder: Path, status: int = 0) -> "Finished":
+    """Runs dlcli in a folder without drawing, to the exit status that is expected."""
+    return run(*arguments, folder=folder, prepare=without_plots).expect(status)
+
+
 def without_plots() -> None:
     """Draws no plots, which take most of the time of a tiny run."""
     import dlcli.report.plots as plots

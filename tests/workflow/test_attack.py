@@ -10,6 +10,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from processes import run_without_plots as run  # type: ignore[import-not-found]
 from sklearn.datasets import load_digits
 
 from dlcli.rundir import read_csv
@@ -34,10 +35,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(trained: Path, tmp_path: Path) -> Path:
     shutil.copytree(trained / "runs", tmp_path / "runs")
     return tmp_path
-
-
-def run(*arguments: object, folder: Path, status: int = 0) -> Any:
-    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
 
 
 def test_as_typed_it_attacks_the_newest_run(folder: Path) -> None:

@@ -3,12 +3,12 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
+from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
 from dlcli.rundir import read_csv, read_json
@@ -48,10 +48,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(made: Path, tmp_path: Path) -> Path:
     shutil.copytree(made, tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def run(*arguments: object, folder: Path, status: int = 0) -> Any:
-    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
 
 
 def test_it_beats_the_naive_forecasts_and_says_by_how_much(made: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 import tensorflow as tf
+from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
 from dlcli.data.vocabulary import UNKNOWN
@@ -66,10 +67,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(made: Path, tmp_path: Path) -> Path:
     shutil.copytree(made, tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def run(*arguments: object, folder: Path, status: int = 0) -> Any:
-    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
 
 
 def speaker(folder: Path, name: str) -> Speaker:

@@ -11,6 +11,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
 from dlcli.data.images import PicturePolicy
@@ -50,10 +51,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(made: Path, tmp_path: Path) -> Path:
     shutil.copytree(made, tmp_path / "x")
     return tmp_path / "x"
-
-
-def run(*arguments: object, folder: Path, status: int = 0) -> Any:
-    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(status)
 
 
 def test_a_run_holds_what_its_boxes_need(made: Path) -> None:
