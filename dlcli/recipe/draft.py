@@ -16,20 +16,30 @@ from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.recipe.draft_sequences import draft_sequences
+from dlcli.recipe.drafted import (
+    HEADING,
+    LABEL,
+    SPLIT,
+    SPLITS,
+    Line,
+    columns_of_splits,
+    in_classes,
+    line,
+    named,
+    own_splits,
+    section,
+    shares,
+)
 from dlcli.recipe.faults import shortened
-from dlcli.recipe.write import to_yaml
 
-SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 ORDER = ("train", "validation", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 NUM_HEADERS = 60  # pictures whose size is read
 MAX_CSV_BYTES = 2**26
 MAX_ARRAY_BYTES = 2**31
 MAX_SIDE = 224  # of the pictures that a drafted network takes
+IMAGE = ("path", "file", "filename", "file_name", "image", "image_path")
 LAYOUTS = {"image": "pictures", "signal": "signals", "volume": "volumes"}
-
-Line = tuple[str, Any, str]
-"""A key, its value and the comment after it."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,7 @@ def _look_at_folder(root: Path, path: str) -> _Look:
             f"{boxes if annotated else ''}"
         )
     seen = [
-        f"{split}: {sum(map(len, found.values())):,} pictures in {len(found)} classes: {_counts(found)}"
+        f"{split}: {in_classes(Counter({name: len(files) for name, files in found.items()}), 'pictures')}"
         for split, found in pictures.items()
     ]
     files = [file for found in classes.values() for file in found]
@@ -193,7 +203,7 @@ def _look_at_npz(file: Path, path: str) -> _Look:
         raise InputError(f"{file}: y_train holds one class only; a classifier needs two")
     splits = {split for split, key in (("validation", "x_val"), ("test", "x_test")) if key in names}
     seen = (
-        f"train: {shape[0]:,} {LAYOUTS[layout]} in {len(counts)} classes: {_list_counts(counts)}",
+        f"train: {in_classes(counts, LAYOUTS[layout])}",
         f"x_train: shape {list(shape)}, {dtype}",
         f"own splits: {', '.join(split for split in ORDER if split in {'train', *splits})}",
     )
@@ -273,22 +283,14 @@ def _look_at_csv(file: Path, path: str) -> _Look:
     except csv.Error as error:
         raise InputError(f"{file}: not a readable CSV file: {error}") from None
     columns = [column for column in (rows[0] if rows else {}) if column]
-    image = _column(columns, ("path", "file", "filename", "file_name", "image", "image_path"))
-    label = _column(columns, ("label", "class", "target", "category", "y"))
+    image, label = named(columns, IMAGE), named(columns, LABEL)
     if image is None or label is None:
         raise InputError(
             f"{file}: expected a column path with the pictures and a column label with their classes. "
             f"Received {', '.join(map(shortened, columns)) or 'no rows'}."
         )
-    split = _column(columns, ("split", "set", "subset", "partition"))
-    group = _column(columns, ("group", "patient", "patient_id", "subject", "scene"))
-    if split is not None:
-        strange = [row[split] or "" for row in rows if (row[split] or "").strip().lower() not in SPLITS]
-        if strange:
-            raise InputError(
-                f"{file}: the column {split} must say train, validation (or val) or test. Received "
-                f"'{shortened(strange[0])}'."
-            )
+    split = named(columns, SPLIT)
+    own = own_splits(file, rows)
     train = [row for row in rows if split is None or SPLITS.get((row[split] or "").strip().lower()) == "train"]
     counts = Counter(row[label] or "" for row in train)
     if len(counts) < 2:
@@ -299,28 +301,18 @@ def _look_at_csv(file: Path, path: str) -> _Look:
         raise InputError(
             f"{file}: none of the pictures in the column {image} can be read, {train[0][image]} among them"
         )
-    source: list[Line] = [
+    source = (
         ("kind", "csv", "a row for each picture"),
         ("path", path, "relative to this file"),
         ("image", image, "the column with each picture's path"),
         ("label", label, "the column with its class"),
-    ]
-    if split is not None:
-        source.append(("split", split, "the column that says train, validation or test"))
-    if group is not None:
-        source.append(("group", group, "rows with the same value stay in one split"))
-    own = {SPLITS.get((row[split] or "").lower(), "train") for row in rows} if split is not None else set()
+        *columns_of_splits(columns),
+    )
     seen = (
-        f"train: {len(train):,} pictures in {len(counts)} classes: {_list_counts(counts)}",
+        f"train: {in_classes(counts, 'pictures')}",
         f"sizes: {_size_range(sizes)}",
     )
-    return _Look(seen, tuple(source), _common_size(sizes), len(train), frozenset(own - {"train"}))
-
-
-def _column(columns: list[str], names: tuple[str, ...]) -> str | None:
-    """The first of the names that is a column, whatever its case."""
-    by_name = {column.strip().lower(): column.strip() for column in columns}
-    return next((by_name[name] for name in names if name in by_name), None)
+    return _Look(seen, source, _common_size(sizes), len(train), frozenset(own))
 
 
 # Writing ------------------------------------------------------------------------------------------------------------
@@ -331,24 +323,21 @@ def _write(look: _Look) -> str:
     data = list(look.source)
     if look.size is not None:
         data.append(("image_size", look.size, "height and width that every picture is brought to"))
-    if "validation" not in look.splits:
-        data.append(("validation", 0.1, "proportion held out to follow training"))
-    if "test" not in look.splits and not look.splits:
-        data.append(("test", 0.2, "proportion held out for the final evaluation"))
+    data += shares(look.splits)
     num_blocks = 3 if look.size is None else _num_blocks(look.size)
     lines = [
-        "# Drafted by dlcli recipe init. All keys and their defaults: dlcli recipe show FILE",
+        HEADING,
         "",
-        _line("task", "classification", "one of several classes for each sample"),
-        *_section("data", data),
+        line("task", "classification", "one of several classes for each sample"),
+        *section("data", data),
         "model:",
-        *(f"  {_line(*line)}" for line in _model(look)),
+        *(f"  {line(*each)}" for each in _model(look)),
         "  blocks:  # each: convolution, normalisation, activation, pooling by 2",
         *(f"    - {{filters: {min(32 * 2**i, 256)}, batch_norm: true}}" for i in range(num_blocks)),
         "  pooling: flatten  # keeps where things are; average or max of each feature map do not",
         "  dense: [128]  # units between the features and the classes",
         "  dropout: 0.3  # proportion of units left out in training",
-        *_section(
+        *section(
             "train",
             [
                 ("epochs", 20, "passes over the training samples"),
@@ -365,14 +354,6 @@ def _model(look: _Look) -> Iterator[Line]:
     yield "kind", "convnet", "convolutional stages, then dense layers"
     if look.rank != 2:
         yield "rank", look.rank, "dimensions of the convolution"
-
-
-def _section(name: str, lines: list[Line]) -> list[str]:
-    return [f"{name}:", *(f"  {_line(*line)}" for line in lines)]
-
-
-def _line(key: str, value: Any, comment: str) -> str:
-    return f"{to_yaml({key: value}).rstrip()}  # {comment}"
 
 
 def _num_blocks(size: tuple[int, int]) -> int:
@@ -398,14 +379,3 @@ def _size_range(sizes: Counter[tuple[int, int]]) -> str:
         return f"{size[0]}x{size[1]}"
     smallest, largest = (extreme(sizes, key=lambda size: size[0] * size[1]) for extreme in (min, max))
     return f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} (height x width)"
-
-
-def _counts(found: dict[str, list[Path]]) -> str:
-    return _list_counts(Counter({name: len(files) for name, files in found.items()}))
-
-
-def _list_counts(counts: Counter[Any]) -> str:
-    """``ants (123), bees (121)``, the first ten by name."""
-    names = sorted(counts, key=str)
-    listed = ", ".join(f"{shortened(str(name))} ({counts[name]:,})" for name in names[:10])
-    return listed + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -5,21 +5,27 @@ import io
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from dlcli.errors import InputError
+from dlcli.recipe.drafted import (
+    HEADING,
+    LABEL,
+    Line,
+    columns_of_splits,
+    in_classes,
+    line,
+    named,
+    own_splits,
+    section,
+    shares,
+)
 from dlcli.recipe.faults import shortened
-from dlcli.recipe.write import to_yaml
-
-Line = tuple[str, Any, str]
-"""A key, its value and the comment after it."""
 
 MAX_BYTES = 2**26  # of a file that is looked at
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TEXT = ("text", "review", "sentence", "comment", "message", "content", "body", "tweet", "title")
-LABEL = ("label", "class", "category", "sentiment", "target", "y")
 TIME = ("date", "time", "datetime", "timestamp", "year", "month", "day", "hour", "minute", "second", "ds")
 SEQUENCE = ("sequence", "sequence_id", "series", "series_id", "sample")
 SOURCE, TARGET = ("source", "src", "input", "question"), ("target", "tgt", "output", "answer", "translation")
@@ -57,7 +63,9 @@ def draft_sequences(data: Path, path: str) -> tuple[tuple[str, ...], str] | None
                 return _of_pairs(text, path)
             source = [("kind", "text", "one long text, divided by place"), _path(path)]
             seen = (f"{len(text):,} characters, {len(set(text)):,} different ones",)
-            return seen, _recipe("language_model", "what follows in a text", source, _language(), _characters())
+            return seen, _recipe(
+                "language_model", "what follows in a text", source, _language(), _characters(), own=None
+            )
         case ".jsonl" | ".ndjson":
             source = [("kind", "jsonl", "a JSON object on each line"), _path(path)]
             return (), _recipe("text_classification", "a class for each text", source, _both_ways())
@@ -69,21 +77,36 @@ def draft_sequences(data: Path, path: str) -> tuple[tuple[str, ...], str] | None
 def _of_folder(folder: Path, path: str) -> tuple[tuple[str, ...], str] | None:
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
     files = [entry for entry in entries if entry.is_file()]
-    if len(files) > 1 and all(map(_is_text, files)):
-        counts = Counter({file.stem: sum(1 for line in _text(file).splitlines() if line.strip()) for file in files})
+    if files and all(map(_is_text, files)):
+        if len(files) == 1:
+            raise InputError(
+                f"{folder}: must have a file for each of two classes. Received {shortened(files[0].name)} alone: for a "
+                f"language model, draft for the file itself."
+            )
+        counts = Counter({file.stem: sum(1 for row in _text(file).splitlines() if row.strip()) for file in files})
         source = [("kind", "lines", "a file for each class, a text on each line"), _path(path)]
-        return (_counted(counts),), _recipe("text_classification", "a class for each text", source, _both_ways())
+        return _of_texts(counts, source)
     inside = {
         entry.name: [file for file in entry.iterdir() if file.is_file() and not file.name.startswith(".")]
         for entry in entries
         if entry.is_dir()
     }
     inside = {name: found for name, found in inside.items() if found}
-    if len(inside) > 1 and all(_is_text(found[0]) for found in inside.values()):
+    if inside and all(_is_text(found[0]) for found in inside.values()):
+        if len(inside) == 1:
+            (only,) = inside
+            raise InputError(
+                f"{folder}: must have a folder of texts for each of two classes. Received {shortened(only)} alone."
+            )
         counts = Counter({name: len(found) for name, found in inside.items()})
         source = [("kind", "files", "a folder for each class, a file for each text"), _path(path)]
-        return (_counted(counts),), _recipe("text_classification", "a class for each text", source, _both_ways())
+        return _of_texts(counts, source)
     return None
+
+
+def _of_texts(counts: Counter[str], source: list[Line], own: Collection[str] = ()) -> tuple[tuple[str, ...], str]:
+    recipe = _recipe("text_classification", "a class for each text", source, _both_ways(), own=own)
+    return (in_classes(counts, "texts"),), recipe
 
 
 def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
@@ -97,7 +120,8 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
     except csv.Error as error:
         raise InputError(f"{table}: not a readable CSV file: {error}. Correct its quotes and line ends.") from None
     names = [name for name in (rows[0] if rows else {}) if name]
-    label, words = _named(names, LABEL), _named(names, TEXT)
+    by_split = columns_of_splits(names)
+    label, words = named(names, LABEL), named(names, TEXT)
     if words and label and words != label:
         counts = Counter(row[label] or "" for row in rows)
         source = [
@@ -105,20 +129,23 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             _path(path),
             ("text", words, "the column with the text"),
             ("label", label, "the column with its class"),
+            *by_split,
         ]
-        return (_counted(counts),), _recipe("text_classification", "a class for each text", source, _both_ways())
-    given, wanted = _named(names, SOURCE), _named(names, TARGET)
+        return _of_texts(counts, source, own_splits(table, rows))
+    given, wanted = named(names, SOURCE), named(names, TARGET)
     if given and wanted:
         source = [
             ("kind", "csv", "a row for each pair"),
             _path(path),
             ("source", given, "the column with what is given"),
             ("target", wanted, "the column with what is wanted"),
+            *by_split,
         ]
-        return (f"{len(rows):,} pairs",), _recipe("sequence_to_sequence", "a text for each text", source, _pairs())
+        recipe = _recipe("sequence_to_sequence", "a text for each text", source, _pairs(), own=own_splits(table, rows))
+        return (f"{len(rows):,} pairs",), recipe
     if is_tsv and _is_pairs(text):
         return _of_pairs(text, path)
-    sequence = _named(names, SEQUENCE)
+    sequence = named(names, SEQUENCE)
     if sequence and label:
         is_number = all(_is_number(row[label]) for row in rows) and len({row[label] for row in rows}) > 20
         task = "sequence_regression" if is_number else "sequence_classification"
@@ -128,8 +155,10 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             _path(path),
             ("sequence", sequence, "the column that says which sequence a row is of"),
             ("target" if is_number else "label", label, f"the column with {goal}"),
+            *by_split,
         ]
-        return (f"{len({row[sequence] for row in rows}):,} sequences",), _recipe(task, goal, source, _both_ways())
+        recipe = _recipe(task, goal, source, _both_ways(), own=own_splits(table, rows))
+        return (f"{len({row[sequence] for row in rows}):,} sequences",), recipe
     times = [name for name in names if name.strip().lower() in TIME]
     numbers = [
         name
@@ -149,7 +178,7 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
         ]
         window = ("window", [("history", 24, "steps that a forecast sees"), ("horizon", 1, "steps that it forecasts")])
         seen = (f"{len(rows):,} rows; numbers in {', '.join(map(shortened, numbers))}",)
-        return seen, _recipe("forecasting", "the next steps of a series", source, RECURRENT, window, divided=False)
+        return seen, _recipe("forecasting", "the next steps of a series", source, RECURRENT, window, own=None)
     if not names and text.strip():
         raise InputError(f"{table}: there must be a header and rows below it.")
     return None
@@ -208,18 +237,6 @@ def _counts_rows(cells: Iterable[str | None]) -> bool:
     return len(found) > 2 and all(later - earlier == 1 for earlier, later in itertools.pairwise(found))
 
 
-def _named(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    by_name = {column.strip().lower(): column for column in columns}
-    return next((by_name[name] for name in names if name in by_name), None)
-
-
-def _counted(counts: Counter[str]) -> str:
-    names = sorted(counts)
-    listed = ", ".join(f"{shortened(name)} ({counts[name]:,})" for name in names[:10])
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"{sum(counts.values()):,} texts in {len(names)} classes: {listed}{more}"
-
-
 # Writing --------------------------------------------------------------------------------------------------------------
 
 Part = tuple[str, list[Line]]
@@ -257,38 +274,24 @@ def _pairs() -> Part:
     ]
 
 
-def _recipe(task: str, goal: str, source: list[Line], *parts: Part, divided: bool = True) -> str:
-    """The recipe's text; a comment follows each key."""
-    shares = [
-        ("validation", 0.1, "proportion held out to follow training"),
-        ("test", 0.2, "proportion held out for the final evaluation"),
-    ]
+def _recipe(task: str, goal: str, source: list[Line], *parts: Part, own: Collection[str] | None = ()) -> str:
+    """The recipe's text; a comment follows each key.
+
+    Args:
+        own: the splits beside training that the data have; None where they are not drawn by proportions.
+    """
     train: list[Line] = [
         ("epochs", 10, "passes over the training samples"),
         ("batch_size", 32, "samples for each update"),
         ("schedule", {"kind": "cosine"}, "of the learning rate, down to 0"),
         ("gradient_clipping", {"kind": "global_norm", "value": 1.0}, "a bound on the gradient"),
     ]
-    if task == "language_model":
-        shares = []
     lines = [
-        "# Drafted by dlcli recipe init. All keys and their defaults: dlcli recipe show FILE",
+        HEADING,
         "",
-        _line(("task", task, goal)),
-        *_section("data", [*source, *(shares if divided else [])]),
+        line("task", task, goal),
+        *section("data", [*source, *([] if own is None else shares(own))]),
     ]
     for name, part in parts:
-        lines += _section(name, part)
-    return "\n".join([*lines, *_section("train", train)]) + "\n"
-
-
-def _section(name: str, lines: Sequence[Line]) -> list[str]:
-    return [f"{name}:", *(f"  {_line(line)}" for line in lines)]
-
-
-def _line(line: Line) -> str:
-    key, value, comment = line
-    if isinstance(value, dict):
-        inside = ", ".join(to_yaml({name: item}).strip() for name, item in value.items())
-        return f"{key}: {{{inside}}}  # {comment}"
-    return f"{to_yaml({key: value}).rstrip()}  # {comment}"
+        lines += section(name, part)
+    return "\n".join([*lines, *section("train", train)]) + "\n"

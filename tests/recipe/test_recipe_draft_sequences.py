@@ -87,6 +87,27 @@ def test_folders_of_lines_and_of_files(tmp_path: Path) -> None:
     assert load(drafted(tmp_path / "files", tmp_path)).recipe.data.kind == "files"
 
 
+def test_a_column_of_splits_is_used(tmp_path: Path) -> None:
+    rows = [f"text {i},{'good' if i % 2 else 'bad'},{('train', 'train', 'Test')[i % 3]},{i // 4}" for i in range(24)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,label,split,author", *rows]))
+    data = load(drafted(tmp_path / "a.csv", tmp_path)).recipe.data
+    assert (data.split, data.group, data.validation) == ("split", "author", 0.1)  # type: ignore[union-attr]
+    assert "  test:" not in (tmp_path / "drafted.yaml").read_text()
+    (tmp_path / "b.csv").write_text("source,target,set\na,b,train\nc,d,first\n")
+    with pytest.raises(InputError, match=r"the column set must say train, .*Received 'first'"):
+        draft_recipe(tmp_path / "b.csv", tmp_path)
+
+
+def test_one_class_of_texts_is_told_from_pictures(tmp_path: Path) -> None:
+    for name in ("lines/North.txt", "files/North/1.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("a text\n")
+    with pytest.raises(InputError, match=r"a file for each of two classes\. Received North\.txt alone"):
+        draft_recipe(tmp_path / "lines", tmp_path)
+    with pytest.raises(InputError, match=r"a folder of texts for each of two classes\. Received North alone"):
+        draft_recipe(tmp_path / "files", tmp_path)
+
+
 def test_what_is_none_of_these_goes_on_to_the_pictures(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("a,b\n")
     with pytest.raises(InputError, match=r"expected a column path|there must be a header"):
