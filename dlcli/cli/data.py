@@ -219,6 +219,9 @@ def _stats_of_sequences(loaded: Any, as_json: bool) -> None:
     rows = [[split, unit, *of] for split, units in found["lengths"].items() for unit, of in units.items()]
     if rows:
         write_table(["split", "unit", "least", "median", "most"], rows)
+    if found["texts"]:
+        counted = [[split, unit, *of] for split, units in found["texts"].items() for unit, of in units.items()]
+        write_table(["split", "unit", "number", "different"], counted)
     if found["features"]:
         features = [[of["name"], of["mean"], of["std"], f"{of['missing']:.1%}"] for of in found["features"]]
         write_table(["feature", "mean", "standard deviation", "missing"], features)

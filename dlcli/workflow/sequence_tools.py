@@ -169,17 +169,23 @@ def _about_series(dataset: Series) -> Iterator[Finding]:
 def stats(loaded: LoadedRecipe) -> dict[str, Any]:
     """How long the samples of each split are, and the numbers' scale in the training split.
 
-    Returns ``samples``, ``lengths`` (least, median, most; the unit), and ``features`` (name, mean, std, missing).
+    Returns ``samples``, ``lengths`` (least, median, most; the unit), ``features`` (name, mean, std, missing), and of
+    one long text ``texts``: how many characters, words and lines each split has, and how many different ones.
     """
     dataset = open_data(loaded)
     found: dict[str, Any] = {
         "samples": {name: len(split) for name, split in dataset.splits.items()},
         "lengths": {},
         "features": [],
+        "texts": {},
     }
     if isinstance(dataset, Series):
         rows, names = dataset.of_train(), dataset.table.features
         found["features"] = _features(names, rows)
+    elif isinstance(dataset, LongTexts):
+        for name, passage in dataset.splits.items():
+            parts = {"characters": passage.text, "words": passage.text.split(), "lines": passage.text.splitlines()}
+            found["texts"][name] = {unit: [len(there), len(set(there))] for unit, there in parts.items()}
     elif isinstance(dataset, SequenceDataset):
         for name, split in dataset.splits.items():
             for unit, numbers in _lengths(split):

@@ -90,6 +90,9 @@ def test_statistics(folder: Path) -> None:
     table = processes.run("data", "stats", "phrases.yaml", folder=folder).expect(0).stdout
     assert "characters wanted" in table
     assert "feature" in processes.run("data", "stats", "load.yaml", folder=folder).expect(0).stdout
+    found = json.loads(processes.run("data", "stats", "prose.yaml", "--json", folder=folder).expect(0).stdout)
+    assert found["texts"]["train"]["characters"] == [found["samples"]["train"], len(set("a plain text."))]
+    assert found["texts"]["train"]["lines"] == [1, 1]
 
 
 @pytest.mark.parametrize(
