@@ -13,7 +13,6 @@ from dlcli.data.ragged import Ragged
 from dlcli.data.samples import evenly_spaced
 from dlcli.data.scan import printable
 from dlcli.data.sequences import SequenceDataset, Sequences
-from dlcli.data.text import lines_of_file, read_unlabelled
 from dlcli.data.vocabulary import END, FIRST, UNKNOWN, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import answers as evaluation
@@ -40,7 +39,7 @@ from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.ranking import write_rows
 from dlcli.workflow.sequence_data import split_keys
 from dlcli.workflow.sequence_model import SequenceNetwork, build_encoder_decoder
-from dlcli.workflow.sequence_prediction import lines_of_stdin
+from dlcli.workflow.sequence_prediction import named_texts
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
 from dlcli.workflow.tokens import count_longer, encode_texts, fit_tokens, token_sums, write_vocabulary
@@ -360,9 +359,9 @@ def _map_of(answerer: Answerer, text: str, answer: Answer) -> tuple[list[str], l
     return answerer.pieces(text), spelled, answer.attention
 
 
-def _given(line: str, recipe: SequenceToSequence) -> str:
-    """What is given in a line like those of training: where these are pairs, what stands before the tab."""
-    return line.partition("\t")[0] if isinstance(recipe.data, PairsTsv) else line
+def _before_tab(line: str) -> str:
+    """What is given in a line like those of training."""
+    return line.partition("\t")[0]
 
 
 def predict(
@@ -380,25 +379,13 @@ def predict(
     Raises:
         InputError: there is nothing to answer, or no model yet.
     """
-    names = [f"--text {position}" for position in range(1, len(texts) + 1)]
-    given = list(texts)
-    column = recipe.data.source if isinstance(recipe.data, PairsCsv) else "source"
-    encoding = recipe.data.encoding if isinstance(recipe.data, PairsTsv | PairsCsv) else "utf-8"
-    for path in paths:
-        if str(path) == "-":
-            lines = lines_of_stdin(encoding)
-            names += [f"-:{line}" for line in range(1, len(lines) + 1)]
-            given += [_given(line, recipe) for line in lines]
-        elif isinstance(recipe.data, PairsTsv) and path.suffix not in (".csv", ".jsonl"):
-            lines = lines_of_file(path, encoding)
-            names += [f"{path}:{line}" for line in range(1, len(lines) + 1)]
-            given += [_given(line, recipe) for line in lines]
-        else:
-            more_names, more = read_unlabelled(path, column=column, encoding=encoding)
-            names += more_names
-            given += more
-    if not given:
-        raise InputError("nothing to answer: there is no text in what was named.")
+    names, given = named_texts(
+        paths,
+        texts,
+        column=recipe.data.source if isinstance(recipe.data, PairsCsv) else "source",
+        encoding=recipe.data.encoding if isinstance(recipe.data, PairsTsv | PairsCsv) else "utf-8",
+        of_line=_before_tab if isinstance(recipe.data, PairsTsv) else None,
+    )
     answerer = load_answerer(run, recipe)
     if longer := count_longer(given, recipe.text):
         most = f"{recipe.text.max_length} {recipe.text.unit}"

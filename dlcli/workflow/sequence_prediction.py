@@ -1,7 +1,7 @@
 """Prediction for sequences: files of lines, tables, arrays, stdin, or texts given by themselves."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from dlcli.data.ragged import Ragged
 from dlcli.data.sequences import Sequences
 from dlcli.data.series import read_unlabelled_series
 from dlcli.data.tagging import read_words
-from dlcli.data.text import lines_of, read_unlabelled
+from dlcli.data.text import lines_of, lines_of_file, read_unlabelled
 from dlcli.errors import InputError
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sequence_regression import SequenceRegression
@@ -40,7 +40,9 @@ def predict(
     if isinstance(recipe, Tagging):
         return _predict_tags(run, recipe, paths, texts=texts, output=output, talk=talk)
     if isinstance(recipe, TextClassification):
-        samples = _collect_texts(paths, texts, recipe)
+        column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
+        names, found = named_texts(paths, texts, column=column, encoding=recipe.data.encoding)
+        samples = Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(found))
     elif texts:
         raise InputError(f"--text: {run.path} takes numbers: its task is {recipe.task}.")
     else:
@@ -117,22 +119,40 @@ def lines_of_stdin(encoding: str) -> list[str]:
     return lines_of(sys.stdin.buffer.read(), "-", encoding)
 
 
-def _collect_texts(paths: Sequence[Path], texts: Sequence[str], recipe: TextClassification) -> Sequences:
+def named_texts(
+    paths: Sequence[Path],
+    texts: Sequence[str],
+    *,
+    column: str,
+    encoding: str,
+    of_line: Callable[[str], str] | None = None,
+) -> tuple[list[str], list[str]]:
+    """What each text is called, and the texts: those given by themselves, lines of stdin and of files, rows of tables.
+
+    Args:
+        column: of tables, which holds the text.
+        of_line: what counts of a line, where files are lines but for .csv and .jsonl; by default the whole line.
+
+    Raises:
+        InputError: something cannot be read, or there is no text.
+    """
     names = [f"--text {position}" for position in range(1, len(texts) + 1)]
     found = list(texts)
-    column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
     for path in paths:
         if str(path) == "-":
-            lines = lines_of_stdin(recipe.data.encoding)
-            names += [f"-:{line}" for line in range(1, len(lines) + 1)]
-            found += lines
+            lines = lines_of_stdin(encoding)
+        elif of_line is not None and path.suffix not in (".csv", ".jsonl", ".ndjson"):
+            lines = lines_of_file(path, encoding)
         else:
-            more_names, more = read_unlabelled(path, column=column, encoding=recipe.data.encoding)
+            more_names, more = read_unlabelled(path, column=column, encoding=encoding)
             names += more_names
             found += more
+            continue
+        names += [f"{path}:{line}" for line in range(1, len(lines) + 1)]
+        found += lines if of_line is None else map(of_line, lines)
     if not found:
         raise InputError("nothing to predict: there is no text in what was named.")
-    return Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(found))
+    return names, found
 
 
 def _collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[str, Any]) -> Sequences:

@@ -101,20 +101,6 @@ def test_the_saved_models_are_keras_alone_and_take_raw_numbers(made: Path) -> No
     assert number(np.zeros((4, 10, 2), np.float32)).shape == (4,)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["waves.yaml", "--overfit", "1"], "overfitted"),
-        (["adding.yaml", "--overfit", "1", "-s", "data.num_samples=40"], "overfitted"),
-    ],
-)
-def test_a_batch_is_overfitted_whatever_the_metrics(folder: Path, arguments: list[str], message: str) -> None:
-    small = ("-s", "train.batch_size=8", "-s", "model.units=16")
-    finished = processes.run("train", *arguments, *small, folder=folder, prepare=processes.without_plots)
-    finished.expect(finished.status if finished.status in (0, 1) else 0)
-    assert message in finished.stdout + finished.stderr
-
-
 def test_numbers_of_other_tables_go_by_the_names_of_their_columns(folder: Path) -> None:
     rows = [f"{i},{i % 2},{-(i % 2)},{'up' if i % 2 else 'down'}" for i in range(60) for _ in range(3)]
     (folder / "t.csv").write_text("\n".join(["sequence,a,b,label", *rows]))
