@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.options import Utf8, device_option, json_option, quiet_option, run_argument, runs_option
 from dlcli.cli.output import write_json
 
 
 @click.command(short_help="Let a language model go on with a text.")
 @run_argument(required=False)
-@click.option("--prompt", default="", metavar="TEXT", help="Where the text begins. Default: as the model begins it.")
+@click.option(
+    "--prompt", type=Utf8(), default="", metavar="TEXT", help="Where the text begins. Default: as the model begins it."
+)
 @click.option("--class", "label", metavar="NAME", help="What kind of text, of a model that learned several.")
 @click.option(
     "--length", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Tokens to add at most."

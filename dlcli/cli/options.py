@@ -1,5 +1,6 @@
 """Options that several verbs share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,21 @@ from typing import Any
 import click
 
 Decorator = Callable[[Any], Any]
+
+
+class Utf8(click.ParamType[str]):
+    """Text of the command line; bytes that are no UTF-8, which Python carries as lone surrogates, are refused."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            str(value).encode("utf-8")
+        except UnicodeEncodeError as error:
+            received = os.fsencode(value[error.start])[:1].hex()
+            self.fail(f"must be UTF-8 text. Received byte 0x{received}.", param, ctx)
+        return str(value)
+
 
 runs_option: Decorator = click.option(
     "--runs",

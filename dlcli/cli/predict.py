@@ -4,14 +4,21 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import beam_option, device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.options import Utf8, beam_option, device_option, json_option, quiet_option, run_argument, runs_option
 from dlcli.cli.output import write_json, write_table
 
 
 @click.command(short_help="Predict with a trained model.")
 @run_argument(required=True)
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--text", "texts", multiple=True, metavar="TEXT", help="A sample by itself (models of text; repeatable).")
+@click.option(
+    "--text",
+    "texts",
+    type=Utf8(),
+    multiple=True,
+    metavar="TEXT",
+    help="A sample by itself (models of text; repeatable).",
+)
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes shown for each sample.")
 @click.option(
     "--output",

@@ -115,8 +115,9 @@ def _look_at_folder(root: Path, path: str) -> _Look:
     classes = pictures["train"]
     if not classes:
         raise InputError(
-            f"{root}: no pictures in folders named after their classes, such as {root / 'cats' / '1.jpg'}; "
-            f"the suffixes are {', '.join(SUFFIXES)}"
+            f"{root}: no pictures in folders named after their classes, such as {root / 'cats' / '1.jpg'} (the "
+            f"suffixes are {', '.join(SUFFIXES)}), nor texts in files or folders named after theirs, such as "
+            f"{root / 'praise.txt'} or {root / 'praise' / '1.txt'}"
         )
     if len(classes) < 2:
         only = shortened(next(iter(classes)))
@@ -286,8 +287,10 @@ def _look_at_csv(file: Path, path: str) -> _Look:
     image, label = named(columns, IMAGE), named(columns, LABEL)
     if image is None or label is None:
         raise InputError(
-            f"{file}: expected a column path with the pictures and a column label with their classes. "
-            f"Received {', '.join(map(shortened, columns)) or 'no rows'}."
+            f"{file}: expected columns by whose names it can be told what is to be learned: of pictures path and "
+            "label, of texts text and label, of pairs source and target, of sequences sequence and label, of a series "
+            f"date and numbers. Received {', '.join(map(shortened, columns)) or 'no rows'}. Name them so, or write "
+            "the recipe by hand."
         )
     split = named(columns, SPLIT)
     own = own_splits(file, rows)

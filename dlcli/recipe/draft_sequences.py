@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from statistics import median
 
 from dlcli.errors import InputError
 from dlcli.recipe.drafted import (
@@ -32,7 +33,10 @@ SOURCE, TARGET = ("source", "src", "input", "question"), ("target", "tgt", "outp
 
 MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells that hold no value
 
-RECURRENT = ("model", [("kind", "recurrent", "recurrent layers"), ("cell", "lstm", "or gru, or simple")])
+Part = tuple[str, list[Line]]
+"""A section of a recipe: its name and its lines."""
+
+RECURRENT: Part = ("model", [("kind", "recurrent", "recurrent layers"), ("cell", "lstm", "or gru, or simple")])
 
 
 def draft_sequences(data: Path, path: str) -> tuple[tuple[str, ...], str] | None:
@@ -80,12 +84,14 @@ def _of_folder(folder: Path, path: str) -> tuple[tuple[str, ...], str] | None:
     if files and all(map(_is_text, files)):
         if len(files) == 1:
             raise InputError(
-                f"{folder}: must have a file for each of two classes. Received {shortened(files[0].name)} alone: for a "
-                f"language model, draft for the file itself."
+                f"{folder}: must have a file for each of two classes. Received {shortened(files[0].name)} alone: for "
+                "a language model of its lines write task: language_model and data.kind: lines; for one of a long "
+                "text, draft for the file itself."
             )
-        counts = Counter({file.stem: sum(1 for row in _text(file).splitlines() if row.strip()) for file in files})
+        texts = {file.stem: [row for row in _text(file).splitlines() if row.strip()] for file in files}
         source = [("kind", "lines", "a file for each class, a text on each line"), _path(path)]
-        return _of_texts(counts, source)
+        unit = _unit_of(itertools.chain.from_iterable(texts.values()))
+        return _of_texts(Counter({name: len(rows) for name, rows in texts.items()}), source, unit)
     inside = {
         entry.name: [file for file in entry.iterdir() if file.is_file() and not file.name.startswith(".")]
         for entry in entries
@@ -100,13 +106,23 @@ def _of_folder(folder: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             )
         counts = Counter({name: len(found) for name, found in inside.items()})
         source = [("kind", "files", "a folder for each class, a file for each text"), _path(path)]
-        return _of_texts(counts, source)
+        return _of_texts(counts, source, [])
     return None
 
 
-def _of_texts(counts: Counter[str], source: list[Line], own: Collection[str] = ()) -> tuple[tuple[str, ...], str]:
-    recipe = _recipe("text_classification", "a class for each text", source, _both_ways(), own=own)
+def _of_texts(
+    counts: Counter[str], source: list[Line], unit: list[Part], own: Collection[str] = ()
+) -> tuple[tuple[str, ...], str]:
+    recipe = _recipe("text_classification", "a class for each text", source, *unit, _both_ways(), own=own)
     return (in_classes(counts, "texts"),), recipe
+
+
+def _unit_of(texts: Iterable[str]) -> list[Part]:
+    """The ``text`` section: characters tell texts of a word or two apart; of others no key is needed."""
+    numbers = [len(text.split()) for text in texts]
+    if not numbers or median(numbers) > 2:
+        return []
+    return [("text", [("unit", "characters", "the texts have hardly more than a word")])]
 
 
 def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
@@ -131,7 +147,7 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             ("label", label, "the column with its class"),
             *by_split,
         ]
-        return _of_texts(counts, source, own_splits(table, rows))
+        return _of_texts(counts, source, _unit_of(row[words] or "" for row in rows), own_splits(table, rows))
     given, wanted = named(names, SOURCE), named(names, TARGET)
     if given and wanted:
         source = [
@@ -176,11 +192,15 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             ("features", tuple(numbers[1:]), "columns whose past the forecast may use"),
             ("on_missing", "keep", "what to do about cells without a value"),
         ]
-        window = ("window", [("history", 24, "steps that a forecast sees"), ("horizon", 1, "steps that it forecasts")])
+        history = min(24, max(1, len(rows) // 6))
+        window = (
+            "window",
+            [("history", history, "steps that a forecast sees"), ("horizon", 1, "steps that it forecasts")],
+        )
         seen = (f"{len(rows):,} rows; numbers in {', '.join(map(shortened, numbers))}",)
         return seen, _recipe("forecasting", "the next steps of a series", source, RECURRENT, window, own=None)
-    if not names and text.strip():
-        raise InputError(f"{table}: there must be a header and rows below it.")
+    if not names:
+        raise InputError(f"{table}: there must be a header and rows below it.{'' if text.strip() else ' It is empty.'}")
     return None
 
 
@@ -238,8 +258,6 @@ def _counts_rows(cells: Iterable[str | None]) -> bool:
 
 
 # Writing --------------------------------------------------------------------------------------------------------------
-
-Part = tuple[str, list[Line]]
 
 
 def _path(path: str) -> Line:

@@ -52,7 +52,7 @@ class Addition(DividedSource):
     digits: Annotated[int, Ge(1), Le(9)] = 3
     """Of a number at most."""
     num_samples: Annotated[int, Ge(1), Le(1_000_000)] = 50_000
-    """Different sums that are made, for all splits together."""
+    """Different sums that are made, for all splits together: at most half of those that there are."""
     seed: Seed = 0
     """Of what is made."""
 
@@ -60,7 +60,8 @@ class Addition(DividedSource):
         yield from super().rules()
         most = 10**self.digits * (10**self.digits + 1) // 4
         if self.num_samples > most:
-            yield "num_samples", f"must be at most {most:,} for digits: {self.digits}. Received {self.num_samples:,}."
+            there_are = f"half of the sums that there are with digits: {self.digits}"
+            yield "num_samples", f"must be at most {most:,}, {there_are}. Received {self.num_samples:,}."
 
 
 class PairTokens(Tokens):

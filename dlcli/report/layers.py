@@ -268,7 +268,8 @@ class _Reader:
         windows = input_windows(shape)
         self.windows[id(tensor)] = (tensor, windows)
         field = field_of(windows)
-        name = "input" if tensor.name.startswith("keras_tensor") else tensor.name
+        # Keras names an input so that it makes of a tensor inside another model
+        name = "input" if tensor.name.startswith("keras_tensor") else tensor.name.removesuffix("CLONE")
         self.add_row(name, kind="InputLayer", weights=[], outputs=[shape], cost=Operations(), field=field)
 
     def add_row(

@@ -189,7 +189,9 @@ def _fit(loaded: LoadedRecipe, recipe: Forecasting, series: Series) -> Scale:
         parts.append(future.astype(np.float64) - base)
     learned = np.concatenate(parts)
     if np.nanmin(learned) == np.nanmax(learned):
-        raise loaded.fault("data.target", "what is to be learned is the same at every step of the training split")
+        only = f": it holds one window of {window.history} + {window.horizon} steps; lower window.history"
+        what = "what is to be learned is the same at every step of the training split"
+        raise loaded.fault("data.target", f"{what}{only if len(series.splits['train']) == 1 else ''}")
     target_variance = float(np.nanvar(learned))
     return Scale(mean, variance, float(np.nanmean(learned)), target_variance)
 

@@ -48,7 +48,7 @@ from dlcli.workflow.sequence_model import SequenceNetwork, build_language_model
 from dlcli.workflow.speaker import Speaker, load_speaker, speaker_of
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
-from dlcli.workflow.tokens import encodable, encode_texts, fit_tokens, token_sums, write_vocabulary
+from dlcli.workflow.tokens import cut_lines, encodable, encode_texts, fit_tokens, token_sums, write_vocabulary
 
 Texts = LongTexts | SequenceDataset
 Batches = TextWindows | SequenceBatches
@@ -99,11 +99,14 @@ class LanguageJob(NetworkJob):
         if isinstance(self.dataset, LongTexts):
             return f"one text, {self.train_data.num_tokens:,} {unit} to train on; {known}"  # type: ignore[union-attr]
         lengths = self.train_data.lengths - 1  # type: ignore[union-attr]
-        classes = "" if self.dataset.classes == ("",) else f"{len(self.dataset.classes)} classes; "
+        number = len(self.dataset.classes)
+        classes = "" if self.dataset.classes == ("",) else f"{number} {'class' if number == 1 else 'classes'}; "
         return f"{classes}{int(np.median(lengths))} {unit} (median), {lengths.max()} at most; {known}"
 
     def more_lines(self) -> list[str]:
         lines = []
+        if isinstance(self.dataset, SequenceDataset):
+            lines = cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
         for split, passage in self.dataset.splits.items():
             ids = self._ids(split) if isinstance(passage, Passage) else None
             unknown = 0.0 if ids is None else float(np.mean(ids == UNKNOWN))
@@ -369,6 +372,8 @@ def _evaluate(
         by_words=recipe.text.unit == "words",
     )
     metrics["unknown"] = float(np.mean(foreseen.flat == UNKNOWN))
+    if train is None and metrics["unknown"] >= 0.0005:
+        talk.warn(f"{metrics['unknown']:.1%} of all {recipe.text.unit} are unknown: each counts as one and the same")
     if train is not None:
         learned = _numbers(speaker, train.splits["train"])[1].flat
         num_tokens = FIRST + len(speaker.tokens)

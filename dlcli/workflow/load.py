@@ -90,8 +90,8 @@ def model_file(run: RunDir) -> Path:
     written = run.read_info().get("model")
     if written is not None and run.status() == "completed" and _digest(run.model) != written:
         raise InputError(
-            f"{run.model}: is not the model that this run saved: its SHA-256 is not the one in run.json. Restore it, "
-            f"or remove it and write it again with: dlcli train --resume {run.path}"
+            f"{run.model}: is not the model that this run saved: its SHA-256 is not the one in run.json. Restore it; "
+            f"or delete it, and then write it again with: dlcli train --resume {run.path}"
         )
     return run.model
 

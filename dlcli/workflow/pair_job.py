@@ -42,7 +42,7 @@ from dlcli.workflow.sequence_model import SequenceNetwork, build_encoder_decoder
 from dlcli.workflow.sequence_prediction import named_texts
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
-from dlcli.workflow.tokens import count_longer, encode_texts, fit_tokens, token_sums, write_vocabulary
+from dlcli.workflow.tokens import count_longer, cut_lines, encode_texts, fit_tokens, token_sums, write_vocabulary
 
 AnyPairs = PairsTsv | PairsCsv | Addition
 
@@ -94,11 +94,9 @@ class PairJob(NetworkJob):
 
     def more_lines(self) -> list[str]:
         lines = []
-        train = self.dataset.splits["train"]
-        for what, texts in (("given", train.texts), ("wanted", train.answers)):
-            if number := count_longer(texts or (), self.recipe.text):
-                words = f"longer than text.max_length, {self.recipe.text.max_length} {self.recipe.text.unit}"
-                lines.append(f"train: {number / len(train):.1%} of the texts {what} are {words}: the rest is cut off")
+        for what in ("texts", "answers"):
+            splits = {name: getattr(part, what) for name, part in self.dataset.splits.items()}
+            lines += cut_lines(splits, self.recipe.text, what=what)
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             if data is None:
                 continue
@@ -389,9 +387,9 @@ def predict(
     answerer = load_answerer(run, recipe)
     if longer := count_longer(given, recipe.text):
         most = f"{recipe.text.max_length} {recipe.text.unit}"
-        talk.warn(f"{longer:,} of the texts are longer than {most}: the rest is cut off")
+        talk.warn(f"{longer:,} of {len(given):,} texts are longer than {most}: the rest is cut off")
     if strange := answerer.count_unknown(given):
-        talk.warn(f"{strange:,} of the texts have {recipe.text.unit} that the model does not know")
+        talk.warn(f"in {strange:,} of {len(given):,} texts are {recipe.text.unit} that the model does not know")
     talk.say(f"run {run.path}: answering {len(given):,} {'text' if len(given) == 1 else 'texts'}")
     said = answerer.answer(given, beam=beam, batch_size=recipe.train.batch_size, talk=talk)
     predictions = [

@@ -43,7 +43,7 @@ from dlcli.workflow.sequence_model import (
 )
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
-from dlcli.workflow.tokens import encode_texts, fit_tokens, large_enough, write_vocabulary
+from dlcli.workflow.tokens import cut_lines, encode_texts, fit_tokens, large_enough, too_rare, write_vocabulary
 
 Front = Vocabulary | Scale
 """What is fitted on the training split and stands before the network."""
@@ -104,6 +104,8 @@ class SequenceJob(NetworkJob):
         if self.dataset.classes != ("",):
             labels = train.labels if train.tags is None else train.tags.flat
             lines += class_counts(labels, self.dataset.classes)
+        if isinstance(self.recipe, TextClassification):
+            lines += cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             if data is not None and isinstance(self.front, Vocabulary):
                 unknown = float(np.mean(data.steps == UNKNOWN))
@@ -253,7 +255,7 @@ def _fit_words(loaded: LoadedRecipe, words: Words, train: Sequences) -> Vocabula
     vocabulary = fit_words(
         train.words, lower=words.lowercase, max_vocabulary=words.max_vocabulary, min_count=words.min_count
     )
-    return large_enough(loaded, vocabulary, "words", words.min_count)
+    return large_enough(loaded, vocabulary, "words", num_texts=len(train), remedies=too_rare(words.min_count))
 
 
 # Batches --------------------------------------------------------------------------------------------------------------

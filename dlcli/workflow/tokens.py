@@ -3,7 +3,7 @@ foreseen.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +36,34 @@ def fit_tokens(loaded: LoadedRecipe, tokens: Tokens, texts: Sequence[str]) -> Vo
         max_vocabulary=tokens.max_vocabulary,
         min_count=tokens.final_min_count,
     )
-    return large_enough(loaded, vocabulary, tokens.unit, tokens.final_min_count)
+    remedies = too_rare(tokens.final_min_count) + (["set text.unit: characters"] if tokens.unit == "words" else [])
+    return large_enough(loaded, vocabulary, tokens.unit, num_texts=len(texts), remedies=remedies)
 
 
-def large_enough(loaded: LoadedRecipe, vocabulary: Vocabulary, unit: str, min_count: int) -> Vocabulary:
+def too_rare(min_count: int) -> list[str]:
+    """What can be done where tokens are unknown that come less than ``min_count`` times."""
+    return [f"lower text.min_count, which is {min_count}"] if min_count > 1 else []
+
+
+def large_enough(
+    loaded: LoadedRecipe, vocabulary: Vocabulary, unit: str, *, num_texts: int, remedies: Sequence[str]
+) -> Vocabulary:
     """The vocabulary, if it has at least two tokens.
+
+    Args:
+        num_texts: of which it was learned.
+        remedies: what can be done where it has not.
 
     Raises:
         RecipeError: it has not.
     """
     if len(vocabulary.tokens) < 2:
-        often = f", those that come at least {min_count} times in the training split; lower text.min_count, or"
+        of_texts = "one text" if num_texts == 1 else f"the {num_texts:,} texts"
+        look = "look at what the texts are, and what text.standardize leaves of them"
         raise loaded.fault(
             "text",
-            f"there must be at least two known {unit} to tell anything apart. Received {len(vocabulary.tokens)}"
-            f"{often if min_count > 1 else ':'} look at what the texts are, and what text.standardize leaves of them",
+            f"there must be at least two known {unit} to tell anything apart. Received {len(vocabulary.tokens)} in "
+            f"{of_texts} to train on; {', or '.join([*remedies, look])}",
         )
     return vocabulary
 
@@ -118,6 +131,17 @@ def count_longer(texts: Sequence[str], tokens: Tokens) -> int:
     """Texts of which some tokens are cut off."""
     lengths = (len(text) if tokens.unit == "characters" else len(text.split()) for text in texts)
     return sum(length > tokens.max_length for length in lengths)
+
+
+def cut_lines(splits: Mapping[str, Sequence[str]], tokens: Tokens, *, what: str = "texts") -> list[str]:
+    """A line for each split of which some texts are cut off."""
+    most = f"text.max_length, {tokens.max_length} {tokens.unit}"
+    numbers = {name: count_longer(texts, tokens) for name, texts in splits.items()}
+    return [
+        f"{name}: {number:,} of {len(splits[name]):,} {what} are longer than {most}: the rest is cut off"
+        for name, number in numbers.items()
+        if number
+    ]
 
 
 def token_sums(network: keras.Model, data: Data, *, talk: Talk) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -35,7 +35,7 @@ from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
 from dlcli.workflow.compare import differing
 from dlcli.workflow.job import Job, check_same_data, describe, first_split, layers_text
-from dlcli.workflow.load import check_base, with_architecture, with_run_files
+from dlcli.workflow.load import check_base, model_file, with_architecture, with_run_files
 from dlcli.workflow.optimization import stage_sections
 from dlcli.workflow.prepare import prepare
 from dlcli.workflow.start import Device
@@ -78,6 +78,7 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     info = run.read_info()
     _refuse_untrained(run, info)
     if info.get("status") == "completed" and run.model.exists():  # without it, the best checkpoint gives it back
+        model_file(run)  # a damaged one is said to be that
         raise InputError(
             f"{run.path}: this run is complete. Train it further with: dlcli train --extend {run.path} --epochs N"
         )

@@ -51,6 +51,7 @@ def dry_run(loaded: LoadedRecipe, *, runs: Path, device: Device, talk: Talk) -> 
                 "trainable_parameters": sum(int(np.prod(v.shape)) for v in job.model.trainable_variables),
             }
         )
+    x = np.asarray(tf.nest.flatten(batch["x"])[0])
     table = job.table()
     memory, _ = training_memory_of(table, train, job.train_data.num_samples)
     return {
@@ -63,7 +64,7 @@ def dry_run(loaded: LoadedRecipe, *, runs: Path, device: Device, talk: Talk) -> 
             **{f"y.{name}": [*values.shape] for name, values in batch["y"].items()},
             "weight": [*batch["weight"].shape],
         },
-        "values": [float(find(x)) for find in (tf.reduce_min, tf.reduce_max) for x in tf.nest.flatten(batch["x"])[:1]],
+        "values": [float(np.nanmin(x)), float(np.nanmax(x))],  # of series NaN stands for what is missing
     }
 
 

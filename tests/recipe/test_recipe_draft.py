@@ -103,7 +103,7 @@ def test_damaged_pictures_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "photos: no pictures in folders named after their classes, such as photos/cats/1.jpg; the suffixes are"),
+        ([], "photos: no pictures in folders named after their classes, such as photos/cats/1.jpg (the suffixes are"),
         (["photos/1.png"], "photos: no pictures in folders named after their classes"),
         (
             ["photos/cats/1.png"],
@@ -204,13 +204,12 @@ def test_csv() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "",
-            "x.csv: expected a column path with the pictures and a column label with their classes. Received no rows.",
-        ),
+        ("", "x.csv: there must be a header and rows below it. It is empty."),
         (
             "a,b\n1,2\n",
-            "x.csv: expected a column path with the pictures and a column label with their classes. Received a, b.",
+            "x.csv: expected columns by whose names it can be told what is to be learned: of pictures path and label, "
+            "of texts text and label, of pairs source and target, of sequences sequence and label, of a series date "
+            "and numbers. Received a, b. Name them so, or write the recipe by hand.",
         ),
         ("path,label\n1.png,a\n", "x.csv: the column label holds one class only; a classifier needs two"),
         (

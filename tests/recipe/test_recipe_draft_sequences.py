@@ -98,6 +98,17 @@ def test_a_column_of_splits_is_used(tmp_path: Path) -> None:
         draft_recipe(tmp_path / "b.csv", tmp_path)
 
 
+def test_names_are_read_by_their_characters_and_short_series_in_short_windows(tmp_path: Path) -> None:
+    (tmp_path / "names").mkdir()
+    for label, name in (("Italian", "Rossi"), ("Russian", "Abakov")):
+        (tmp_path / "names" / f"{label}.txt").write_text(f"{name}\n" * 9)
+    assert load(drafted(tmp_path / "names", tmp_path)).recipe.text.unit == "characters"  # type: ignore[union-attr]
+    (tmp_path / "reviews.csv").write_text(TABLES["reviews.csv"].replace("text", "a longer text"))
+    assert load(drafted(tmp_path / "reviews.csv", tmp_path)).recipe.text.unit == "words"  # type: ignore[union-attr]
+    (tmp_path / "sales.csv").write_text("Month,Sales\n" + "".join(f"{i},{i % 7}\n" for i in range(36)))
+    assert load(drafted(tmp_path / "sales.csv", tmp_path)).recipe.window.history == 6  # type: ignore[union-attr]
+
+
 def test_one_class_of_texts_is_told_from_pictures(tmp_path: Path) -> None:
     for name in ("lines/North.txt", "files/North/1.txt"):
         (tmp_path / name).parent.mkdir(parents=True)
@@ -110,7 +121,7 @@ def test_one_class_of_texts_is_told_from_pictures(tmp_path: Path) -> None:
 
 def test_what_is_none_of_these_goes_on_to_the_pictures(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("a,b\n")
-    with pytest.raises(InputError, match=r"expected a column path|there must be a header"):
+    with pytest.raises(InputError, match="there must be a header"):
         draft_recipe(tmp_path / "empty.csv", tmp_path)
     (tmp_path / "strange.bin").write_bytes(b"\0\1")
     with pytest.raises(InputError, match="expected a folder, a table"):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,9 @@ def test_other_text_is_measured_too(folder: Path) -> None:
     metrics = json.loads(run("evaluate", "prose", "--data", "new.txt", "--json", folder=folder).stdout)
     assert metrics["split"] == "new-all"
     assert metrics["tokens"] == 13 * 20 - 1
+    (folder / "new.txt").write_text("猫犬" * 20)
+    outcome = run("evaluate", "prose", "--data", "new.txt", folder=folder)
+    assert "100.0% of all characters are unknown: each counts as one and the same" in outcome.stderr
     metrics = json.loads(run("evaluate", "names", "--data", "names", "--json", folder=folder).stdout)
     rows = read_csv(folder / "runs" / "names" / "evaluation" / "names-all" / "predictions.csv")
     nats = sum(float(row["loss"]) * int(row["tokens"]) for row in rows)
@@ -197,6 +201,8 @@ def test_other_text_is_measured_too(folder: Path) -> None:
         (["train", "prose.yaml", "--set", "model.bidirectional=true"], "model.bidirectional: must be false"),
         (["train", "prose.yaml", "--set", "train.gradient_accumulation=2"], "train.gradient_accumulation: must be 1"),
         (["train", "prose.yaml", "--set", "text.min_count=100000"], "there must be at least two known characters"),
+        (["generate", "prose", "--prompt", "a\udcff"], "'--prompt': must be UTF-8 text. Received byte 0xff."),
+        (["predict", "prose", "--text", "\udcfeb"], "'--text': must be UTF-8 text. Received byte 0xfe."),
     ],
 )
 def test_what_cannot_be_is_said(made: Path, arguments: list[object], message: str) -> None:
@@ -224,6 +230,8 @@ def test_an_unknown_part_of_a_prompt_is_said(made: Path) -> None:
 def test_summary_and_trials(made: Path) -> None:
     assert "gru1" in run("summary", "names", folder=made).stdout
     assert "lstm2" in run("summary", "prose.yaml", folder=made).stdout
+    cut = run("train", "names.yaml", "--dry-run", "--set", "text.max_length=3", folder=made).stderr
+    assert re.search(r"train: \d+ of \d+ texts are longer than text\.max_length, 3 characters: the rest is cut", cut)
     assert "x.is_first [8]" in run("train", "prose.yaml", "--dry-run", folder=made).stdout
     small = ("--set", "model.dropout=0", "--set", "train.batch_size=4")
     assert "overfitted: loss" in run("train", "prose.yaml", "--overfit", 1, *small, folder=made).stdout

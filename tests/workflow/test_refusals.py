@@ -104,6 +104,16 @@ def test_options_that_exclude_each_other(run: Path) -> None:
     assert "--dry-run and --overfit cannot stand together" in trials.stderr
 
 
+def test_a_damaged_model_of_a_finished_run_is_said_to_be_that(never_stopped: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "copy" / "runs" / "everything"
+    shutil.copytree(never_stopped.parents[1], tmp_path / "copy")
+    (damaged / "model.keras").write_bytes(b"damaged")
+    assert refused(damaged, "train", "--resume", "everything") == (
+        "runs/everything/model.keras: is not the model that this run saved: its SHA-256 is not the one in run.json. "
+        "Restore it; or delete it, and then write it again with: dlcli train --resume runs/everything"
+    )
+
+
 # Finished or not ------------------------------------------------------------------------------------------------------
 
 

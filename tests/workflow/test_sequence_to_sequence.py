@@ -170,7 +170,7 @@ def test_other_pairs_and_a_beam_are_measured(folder: Path) -> None:
     ("arguments", "message"),
     [
         (["train", "phrases.yaml", "--data", "absent.tsv"], "data.path: no such file or folder"),
-        (["train", "sums.yaml", "--set", "data.num_samples=28"], "data.num_samples: must be at most 27 for digits: 1"),
+        (["train", "sums.yaml", "--set", "data.num_samples=28"], "data.num_samples: must be at most 27, half of the sums"),
         (["train", "sums.yaml", "--set", "train.teacher_forcing.first=1.5"], "a number in [0, 1]"),
         (["train", "sums.yaml", "--set", "model.attention=all"], "model.attention: "),
         (["train", "phrases.yaml", "--set", "text.min_count=1000"], "there must be at least two known words"),
@@ -199,8 +199,8 @@ def test_a_damaged_vocabulary_is_refused(folder: Path) -> None:
 def test_what_is_cut_off_or_unknown_is_said_and_pairs_can_be_given(folder: Path) -> None:
     long = "big red cat " * 50
     outcome = run("predict", "phrases", "--text", long, "--text", "zebra", "--text", "cat", folder=folder)
-    assert "1 of the texts are longer than 100 words: the rest is cut off" in outcome.stderr
-    assert "1 of the texts have words that the model does not know" in outcome.stderr
+    assert "1 of 3 texts are longer than 100 words: the rest is cut off" in outcome.stderr
+    assert "in 1 of 3 texts are words that the model does not know" in outcome.stderr
     (folder / "given.tsv").write_text("red cat\tchat rouge\ncar\tauto\n")
     found = json.loads(run("predict", "phrases", "given.tsv", "--json", folder=folder).stdout)["predictions"]
     assert [(row["text"], row["predicted"]) for row in found] == [("red cat", "chat rouge"), ("car", "auto")]
@@ -208,6 +208,10 @@ def test_what_is_cut_off_or_unknown_is_said_and_pairs_can_be_given(folder: Path)
 
 def test_summary_and_trials(made: Path) -> None:
     assert "decoder" in run("summary", "phrases", folder=made).stdout
+    assert "CLONE" not in run("summary", "phrases", folder=made).stdout
     assert "x.given [4, " in run("train", "sums.yaml", "--dry-run", folder=made).stdout
+    cut = run("train", "phrases.yaml", "--dry-run", "--set", "text.max_length=1", folder=made).stderr
+    assert "texts are longer than text.max_length, 1 words: the rest is cut off" in cut
+    assert "answers are longer than" in cut
     small = ("--set", "model.dropout=0")
     assert "overfitted: loss" in run("train", "sums.yaml", "--overfit", 1, *small, folder=made).stdout
