@@ -42,7 +42,7 @@ def report(title: str, seconds: dict[str, list[float]], *, of: str, num_steps: i
         ratios[name] = statistics.median(pairs)
         spread = f"{min(pairs):.2f} to {max(pairs):.2f}"
         each = statistics.median(values) / num_steps * 1e3
-        print(f"  {name:24} {each:8.3f} ms a step   {of} / {name} = {ratios[name]:.2f} ({spread})")
+        print(f"  {name:26} {each:8.3f} ms a step   {of} / {name} = {ratios[name]:.2f} ({spread})")
     return ratios
 
 

@@ -5,8 +5,9 @@
 The same networks from the same first weights on texts of 100 tokens (embedding 64, two classes) with Adam at batch 64:
 an LSTM of 128 units, and a bidirectional GRU of 128 units a direction. dlcli's side is the loop of `dlcli train`: data,
 shuffling, lengths, gradient norm and metrics included; the hand-written loop is one tf.function for an epoch that
-gathers batches from memory, knows nothing of lengths, and keeps nothing but the loss. PyTorch takes part where it is
-installed.
+gathers batches from memory, knows nothing of lengths, and keeps nothing but the loss. "Hand-written, with lengths" is
+the same loop with dlcli's network, which keeps the outputs of all steps and takes each text's last one. PyTorch takes
+part where it is installed; it knows nothing of lengths either.
 
 Then texts of 1 to 200 tokens, most of them short: batches of about one length, against every batch as long as the
 longest text.
@@ -15,6 +16,7 @@ longest text.
 import argparse
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +146,14 @@ def main() -> None:
         title = f"{'bidirectional ' if bidirectional else ''}{cell.upper()} {UNITS}, {LENGTH} steps"
         with tempfile.TemporaryDirectory() as folder:
             data = SequenceBatches(inputs=whole, targets={"class": y}, batch_size=BATCH_SIZE, seed=0)
+            with_lengths, plain = (
+                partial(make_model, cell, bidirectional=bidirectional, masks=m) for m in (True, False)
+            )
             runners = {
-                "dlcli": dlcli_loop(make_model(cell, bidirectional=bidirectional, masks=True), data, Path(folder)),
-                "hand-written": hand_written(make_model(cell, bidirectional=bidirectional, masks=False), x, y),
-                "fit": keras_fit(make_model(cell, bidirectional=bidirectional, masks=False), x, y),
+                "dlcli": dlcli_loop(with_lengths(), data, Path(folder)),
+                "hand-written": hand_written(plain(), x, y),
+                "hand-written, with lengths": hand_written(with_lengths(), x, y),
+                "fit": keras_fit(plain(), x, y),
             }
             try:
                 runners["PyTorch"] = pytorch(cell, bidirectional=bidirectional, x=x, y=y)
