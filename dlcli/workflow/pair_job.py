@@ -273,9 +273,9 @@ def evaluate(
         dataset, source = _read(_other_section(data, recipe)), str(data.absolute())
         part = other_split(data, dataset.splits, split)
         samples, name = dataset.splits[part], f"{data.stem}-{part if len(dataset.splits) > 1 else 'all'}"
-    name = run.free_evaluation(name, source)
     talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
-    folder = run.evaluation(name)
+    # a beam's beside that of the likeliest tokens, not in its place
+    folder = run.evaluation(run.free_evaluation(name if beam == 1 else f"{name}-beam{beam}", source))
     metrics = _evaluate(folder, answerer, samples, source=source, beam=beam, talk=talk)
     return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
 

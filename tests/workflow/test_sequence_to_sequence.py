@@ -162,6 +162,7 @@ def test_other_pairs_and_a_beam_are_measured(folder: Path) -> None:
     metrics = json.loads(run("evaluate", "phrases", "--data", "new.tsv", "--beam", 4, "--json", folder=folder).stdout)
     assert metrics["exact"] == pytest.approx(2 / 3)
     assert metrics["beam"] == 4
+    assert metrics["folder"].endswith("evaluation/new-all-beam4")
     assert metrics["split"] == "new-all"
     assert math.isfinite(metrics["loss"])
 
