@@ -48,7 +48,16 @@ from dlcli.workflow.sequence_model import SequenceNetwork, build_language_model
 from dlcli.workflow.speaker import Speaker, load_speaker, speaker_of
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
-from dlcli.workflow.tokens import cut_lines, encodable, encode_texts, fit_tokens, token_sums, write_vocabulary
+from dlcli.workflow.tokens import (
+    UNKNOWN_SAID,
+    cut_lines,
+    encodable,
+    encode_texts,
+    fit_tokens,
+    token_sums,
+    unknown_lines,
+    write_vocabulary,
+)
 
 Texts = LongTexts | SequenceDataset
 Batches = TextWindows | SequenceBatches
@@ -104,15 +113,10 @@ class LanguageJob(NetworkJob):
         return f"{classes}{int(np.median(lengths))} {unit} (median), {lengths.max()} at most; {known}"
 
     def more_lines(self) -> list[str]:
-        lines = []
         if isinstance(self.dataset, SequenceDataset):
-            lines = cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
-        for split, passage in self.dataset.splits.items():
-            ids = self._ids(split) if isinstance(passage, Passage) else None
-            unknown = 0.0 if ids is None else float(np.mean(ids == UNKNOWN))
-            if unknown >= 0.0005:
-                lines.append(f"{split}: {unknown:.1%} of all {self.recipe.text.unit} are unknown")
-        return lines
+            return cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
+        unit = self.recipe.text.unit
+        return [line for split in self.dataset.splits for line in unknown_lines(split, self._ids(split), unit)]
 
     def data_info(self) -> dict[str, Any]:
         info: dict[str, Any] = {"pictures": None, "vocabulary": len(self.vocabulary.tokens)}
@@ -372,7 +376,7 @@ def _evaluate(
         by_words=recipe.text.unit == "words",
     )
     metrics["unknown"] = float(np.mean(foreseen.flat == UNKNOWN))
-    if train is None and metrics["unknown"] >= 0.0005:
+    if train is None and metrics["unknown"] >= UNKNOWN_SAID:
         talk.warn(f"{metrics['unknown']:.1%} of all {recipe.text.unit} are unknown: each counts as one and the same")
     if train is not None:
         learned = _numbers(speaker, train.splits["train"])[1].flat

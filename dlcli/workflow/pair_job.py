@@ -13,7 +13,7 @@ from dlcli.data.ragged import Ragged
 from dlcli.data.samples import evenly_spaced
 from dlcli.data.scan import printable
 from dlcli.data.sequences import SequenceDataset, Sequences
-from dlcli.data.vocabulary import END, FIRST, UNKNOWN, Vocabulary
+from dlcli.data.vocabulary import END, FIRST, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import answers as evaluation
 from dlcli.recipe.load import LoadedRecipe, load
@@ -42,7 +42,15 @@ from dlcli.workflow.sequence_model import SequenceNetwork, build_encoder_decoder
 from dlcli.workflow.sequence_prediction import named_texts
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
-from dlcli.workflow.tokens import count_longer, cut_lines, encode_texts, fit_tokens, token_sums, write_vocabulary
+from dlcli.workflow.tokens import (
+    count_longer,
+    cut_lines,
+    encode_texts,
+    fit_tokens,
+    token_sums,
+    unknown_lines,
+    write_vocabulary,
+)
 
 AnyPairs = PairsTsv | PairsCsv | Addition
 
@@ -101,9 +109,7 @@ class PairJob(NetworkJob):
             if data is None:
                 continue
             for what, numbers in (("given", data.steps), ("wanted", data.answers)):
-                unknown = float(np.mean(numbers == UNKNOWN))
-                if unknown >= 0.0005:
-                    lines.append(f"{split}: {unknown:.1%} of all {self.recipe.text.unit} {what} are unknown")
+                lines += unknown_lines(split, numbers, f"{self.recipe.text.unit} {what}")
         return lines
 
     def data_info(self) -> dict[str, Any]:

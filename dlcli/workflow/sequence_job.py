@@ -9,7 +9,7 @@ import numpy as np
 from dlcli.data.ragged import Ragged
 from dlcli.data.samples import evenly_spaced
 from dlcli.data.sequences import SequenceBatches, SequenceDataset, Sequences
-from dlcli.data.vocabulary import UNKNOWN, Vocabulary, encode_words, fit_words
+from dlcli.data.vocabulary import Vocabulary, encode_words, fit_words
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.sequence_classification import SequenceClassification
 from dlcli.recipe.sequence_regression import SequenceRegression
@@ -43,7 +43,15 @@ from dlcli.workflow.sequence_model import (
 )
 from dlcli.workflow.start import Device, set_precision, set_seed, without_weights
 from dlcli.workflow.talk import Talk
-from dlcli.workflow.tokens import cut_lines, encode_texts, fit_tokens, large_enough, too_rare, write_vocabulary
+from dlcli.workflow.tokens import (
+    cut_lines,
+    encode_texts,
+    fit_tokens,
+    large_enough,
+    too_rare,
+    unknown_lines,
+    write_vocabulary,
+)
 
 Front = Vocabulary | Scale
 """What is fitted on the training split and stands before the network."""
@@ -108,9 +116,7 @@ class SequenceJob(NetworkJob):
             lines += cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             if data is not None and isinstance(self.front, Vocabulary):
-                unknown = float(np.mean(data.steps == UNKNOWN))
-                if unknown >= 0.0005:
-                    lines.append(f"{split}: {unknown:.1%} of all {self._unit} are unknown")
+                lines += unknown_lines(split, data.steps, self._unit)
             elif data is not None and np.isnan(data.steps).any():
                 lines.append(
                     f"{split}: {np.isnan(data.steps).mean():.1%} of all values are missing: each feature's mean"

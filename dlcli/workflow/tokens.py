@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.ragged import Ragged
-from dlcli.data.vocabulary import FIRST, Vocabulary, encode, fit_vocabulary
+from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
 from dlcli.models.text_front import splitter
 from dlcli.recipe.load import LoadedRecipe
@@ -21,6 +21,8 @@ from dlcli.rundir import replace_file
 from dlcli.training import objective
 from dlcli.training.step import Data
 from dlcli.workflow.talk import Talk
+
+UNKNOWN_SAID = 0.0005  # share of unknown tokens from which on it is said
 
 
 def fit_tokens(loaded: LoadedRecipe, tokens: Tokens, texts: Sequence[str]) -> Vocabulary:
@@ -142,6 +144,12 @@ def cut_lines(splits: Mapping[str, Sequence[str]], tokens: Tokens, *, what: str 
         for name, number in numbers.items()
         if number
     ]
+
+
+def unknown_lines(split: str, numbers: np.ndarray, what: str) -> list[str]:
+    """A line where some of a split's tokens, of which these are the numbers, are not known."""
+    share = float(np.mean(numbers == UNKNOWN))
+    return [f"{split}: {share:.1%} of all {what} are unknown"] if share >= UNKNOWN_SAID else []
 
 
 def token_sums(network: keras.Model, data: Data, *, talk: Talk) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

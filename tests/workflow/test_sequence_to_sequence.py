@@ -208,8 +208,9 @@ def test_what_is_cut_off_or_unknown_is_said_and_pairs_can_be_given(folder: Path)
 
 
 def test_summary_and_trials(made: Path) -> None:
-    assert "decoder" in run("summary", "phrases", folder=made).stdout
-    assert "CLONE" not in run("summary", "phrases", folder=made).stdout
+    table = run("summary", "phrases", folder=made).stdout
+    assert "decoder" in table
+    assert "CLONE" not in table
     assert "x.given [4, " in run("train", "sums.yaml", "--dry-run", folder=made).stdout
     cut = run("train", "phrases.yaml", "--dry-run", "--set", "text.max_length=1", folder=made).stderr
     assert "texts are longer than text.max_length, 1 words: the rest is cut off" in cut
