@@ -192,6 +192,10 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         if model.get("stateful"):
             values["data"] = data = {"kind": "text", "path": "a.txt"}
             train.pop("gradient_accumulation", None)
+    if values["task"] == "text_classification" and data["kind"] in ("csv", "jsonl"):
+        data["text"], data["label"] = "text", "label"
+    if values["task"].startswith("sequence_") and data.get("features") is not None:
+        data["features"] = tuple(f"feature {i}" for i in range(len(data["features"])))
     if values["task"] == "sequence_to_sequence":
         if data["kind"] == "csv":
             data["source"], data["target"] = "source", "target"
