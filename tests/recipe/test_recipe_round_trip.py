@@ -136,6 +136,9 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             data.pop("test_list", None)
         elif data["train_list"] is None:
             data["train_list"] = "train.txt"
+        if data["kind"] == "csv":
+            data |= {"size": ("width", "height")} if data.get("size") is not None else {}
+            data |= {"box": ("left", "top", "right", "bottom")} if data.get("box") is not None else {}
     layout = data.get("layout", "image")
     if layout != "image":
         for key in ("image_size", "color_mode", "value_range"):
@@ -194,7 +197,7 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             train.pop("gradient_accumulation", None)
     if values["task"] == "text_classification" and data["kind"] in ("csv", "jsonl"):
         data["text"], data["label"] = "text", "label"
-    if values["task"].startswith("sequence_") and data.get("features") is not None:
+    if data.get("features") is not None:
         data["features"] = tuple(f"feature {i}" for i in range(len(data["features"])))
     if values["task"] == "sequence_to_sequence":
         if data["kind"] == "csv":
