@@ -15,6 +15,11 @@ from typing import Any
 import numpy as np
 from measure import machine, mnist_like
 
+from dlcli.attacks import gradient
+from dlcli.attacks.fgsm import fgsm
+from dlcli.attacks.pgd import iterated
+from dlcli.recipe.sections.image_model import Lenet5
+from dlcli.workflow.model import build_classifier
 from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
@@ -24,12 +29,6 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentTensorFlowV2  # noqa: E402
 from art.estimators.classification import TensorFlowV2Classifier  # noqa: E402
-
-from dlcli.attacks import gradient  # noqa: E402
-from dlcli.attacks.fgsm import fgsm  # noqa: E402
-from dlcli.attacks.pgd import iterated  # noqa: E402
-from dlcli.recipe.model import Lenet5  # noqa: E402
-from dlcli.workflow.model import build_classifier  # noqa: E402
 
 BATCH = 128
 BOUNDS = (0.0, 255.0)

@@ -18,6 +18,11 @@ from typing import Any
 
 from measure import machine
 
+from dlcli.data.images import PicturePolicy, hash_content, read_pictures
+from dlcli.data.samples import Samples
+from dlcli.data.warp import warp
+from dlcli.recipe.sections.augment import Augment
+from dlcli.workflow.data import batches, make_augmentation
 from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
@@ -26,12 +31,6 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
-
-from dlcli.data.images import PicturePolicy, hash_content, read_pictures  # noqa: E402
-from dlcli.data.samples import Samples  # noqa: E402
-from dlcli.data.warp import warp  # noqa: E402
-from dlcli.recipe.augment import Augment  # noqa: E402
-from dlcli.workflow.data import batches, make_augmentation  # noqa: E402
 
 AUGMENT = Augment(
     rotation_range=40,

@@ -14,14 +14,13 @@ from typing import Any
 
 from measure import MNIST, ROOT, machine
 
+from dlcli.recipe.load import Override, load
+from dlcli.training import checkpoint
 from dlcli.workflow.start import start_tensorflow
+from dlcli.workflow.talk import Talk
+from dlcli.workflow.train import train
 
 device = start_tensorflow("cpu")
-
-from dlcli.recipe.load import Override, load  # noqa: E402
-from dlcli.training import checkpoint  # noqa: E402
-from dlcli.workflow.talk import Talk  # noqa: E402
-from dlcli.workflow.train import train  # noqa: E402
 
 
 def main() -> None:

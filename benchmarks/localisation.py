@@ -12,18 +12,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from dlcli.recipe.load import load_text
+from dlcli.rundir import RunDir
+from dlcli.workflow.data import open_dataset
+from dlcli.workflow.prepare import prepare
 from dlcli.workflow.start import start_tensorflow
+from dlcli.workflow.talk import Talk
 
 device = start_tensorflow("cpu")
 
 import numpy as np  # noqa: E402
 from measure import Silence, alternate, epochs_of, machine, report  # noqa: E402
-
-from dlcli.recipe.load import load_text  # noqa: E402
-from dlcli.rundir import RunDir  # noqa: E402
-from dlcli.workflow.data import open_dataset  # noqa: E402
-from dlcli.workflow.prepare import prepare  # noqa: E402
-from dlcli.workflow.talk import Talk  # noqa: E402
 
 COMMON = """\
 augment: {horizontal_flip: true, width_shift_range: 0.1, height_shift_range: 0.1, zoom_range: 0.1}

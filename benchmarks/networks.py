@@ -13,6 +13,10 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+from dlcli.recipe.sections.image_model import ImageClassifier
+from dlcli.report.networks import NETWORKS, Network, read_costs
+from dlcli.training.grouped import speed_up_kernel_gradients
+from dlcli.workflow.model import build_classifier
 from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
@@ -22,11 +26,6 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from measure import alternate, machine  # noqa: E402
 from pydantic import TypeAdapter  # noqa: E402
-
-from dlcli.recipe.model import ImageClassifier  # noqa: E402
-from dlcli.report.networks import NETWORKS, Network, read_costs  # noqa: E402
-from dlcli.training.grouped import speed_up_kernel_gradients  # noqa: E402
-from dlcli.workflow.model import build_classifier  # noqa: E402
 
 try:
     import torch

@@ -20,6 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.ragged import Ragged
+from dlcli.data.sequences import SequenceBatches
+from dlcli.models import heads, recurrent
+from dlcli.training import objective
 from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
@@ -28,11 +32,6 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from measure import alternate, dlcli_epochs, machine, report  # noqa: E402
-
-from dlcli.data.ragged import Ragged  # noqa: E402
-from dlcli.data.sequences import SequenceBatches  # noqa: E402
-from dlcli.models import heads, recurrent  # noqa: E402
-from dlcli.training import objective  # noqa: E402
 
 BATCH_SIZE, LENGTH, EMBEDDING, UNITS, VOCABULARY = 64, 100, 64, 128, 5000
 RATE = 1e-3

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.batches import Batches
+from dlcli.models import convnet, heads, mlp, preprocessing
+from dlcli.training import objective
 from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
@@ -22,10 +25,6 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from measure import alternate, dlcli_epochs, machine, mnist_like, report  # noqa: E402
-
-from dlcli.data.batches import Batches  # noqa: E402
-from dlcli.models import convnet, heads, mlp, preprocessing  # noqa: E402
-from dlcli.training import objective  # noqa: E402
 
 BATCH_SIZE = 128
 RATE = 1e-3

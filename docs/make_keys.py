@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_origin
 
-from dlcli.recipe.explain import field_type
-from dlcli.recipe.fields import Section
+from dlcli.recipe.language.diagnosis import field_type
+from dlcli.recipe.language.fields import Section
+from dlcli.recipe.language.wording import expected, is_section, kinds_of, listed, split_annotated, union_members
 from dlcli.recipe.load import TASKS
-from dlcli.recipe.words import expected, is_section, kinds_of, listed, split_annotated, union_members
 
 HEAD = """\
 <!-- Written by docs/make_keys.py from the schema; do not edit. -->

@@ -4,16 +4,15 @@ import json
 import sys
 from typing import Any
 
+from dlcli.recipe.sections.image_model import ImageClassifier
+from dlcli.report.layers import layer_table
+from dlcli.report.networks import Network, sizes
+from dlcli.workflow.model import build_classifier
 from dlcli.workflow.start import start_tensorflow, without_weights
 
 start_tensorflow("cpu")
 
 from pydantic import TypeAdapter  # noqa: E402
-
-from dlcli.recipe.model import ImageClassifier  # noqa: E402
-from dlcli.report.layers import layer_table  # noqa: E402
-from dlcli.report.networks import Network, sizes  # noqa: E402
-from dlcli.workflow.model import build_classifier  # noqa: E402
 
 
 def count(network: Network, side: int) -> dict[str, Any]:

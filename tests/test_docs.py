@@ -12,11 +12,11 @@ import click
 import pytest
 
 from dlcli.cli import cli
-from dlcli.recipe.classification import Classification
-from dlcli.recipe.explain import known_keys
-from dlcli.recipe.faults import dotted
+from dlcli.recipe.language.diagnosis import known_keys
+from dlcli.recipe.language.errors import dotted
+from dlcli.recipe.language.overrides import parse_setting
 from dlcli.recipe.load import load
-from dlcli.recipe.override import parse_setting
+from dlcli.recipe.tasks.classification import Classification
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

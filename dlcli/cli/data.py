@@ -228,8 +228,8 @@ def _stats_of_sequences(loaded: Any, as_json: bool) -> None:
 
 
 def _load(recipe: Path, sets: tuple[str, ...], path: str | None) -> Any:
+    from dlcli.recipe.language.overrides import Override, parse_setting
     from dlcli.recipe.load import load
-    from dlcli.recipe.override import Override, parse_setting
 
     overrides = [parse_setting(text) for text in sets]
     if path is not None:

@@ -55,7 +55,7 @@ def check(ctx: click.Context, recipes: tuple[Path, ...], as_json: bool) -> None:
 
 def _report(path: Path, error: InputError | None) -> dict[str, Any]:
     """What ``check --json`` says of one file. A file that cannot be read has one fault without a place."""
-    from dlcli.recipe.faults import RecipeError
+    from dlcli.recipe.language.errors import RecipeError
 
     faults: list[dict[str, Any]] = []
     if isinstance(error, RecipeError):
@@ -80,9 +80,9 @@ def show(path: Path, settings: tuple[str, ...], as_json: bool) -> None:
       dlcli recipe show recipe.yaml --set train.epochs=5 --set model.blocks.0.filters=64
       dlcli recipe show recipe.yaml --json
     """
+    from dlcli.recipe.language.overrides import parse_setting
     from dlcli.recipe.load import load
-    from dlcli.recipe.override import parse_setting
-    from dlcli.recipe.write import resolved, to_yaml
+    from dlcli.recipe.yaml_writer import resolved, to_yaml
 
     values = resolved(load(path, [parse_setting(setting) for setting in settings]).recipe)
     if as_json:
@@ -100,7 +100,7 @@ def schema() -> None:
       dlcli recipe schema > schema.json
       # yaml-language-server: $schema=schema.json
     """
-    from dlcli.recipe.schema_json import schema_text
+    from dlcli.recipe.json_schema import schema_text
 
     click.echo(schema_text(), nl=False)
 

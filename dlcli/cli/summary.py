@@ -70,8 +70,8 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
         raise click.UsageError("--input and --classes go together: both are read from the data otherwise.")
     batch_size = options["batch_size"]
     if source is not None and is_recipe:
+        from dlcli.recipe.language.overrides import parse_setting
         from dlcli.recipe.load import load
-        from dlcli.recipe.override import parse_setting
 
         shape = None if options["shape"] is None else _shape(options["shape"])
         loaded = load(Path(source), [parse_setting(text) for text in options["sets"]])

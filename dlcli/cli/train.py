@@ -98,7 +98,7 @@ def train(recipe: Path | None, resume: str | None, extend: str | None, **options
 
 
 def _overrides(options: dict[str, Any]) -> list[Any]:
-    from dlcli.recipe.override import Override
+    from dlcli.recipe.language.overrides import Override
 
     overrides = training_overrides(options)
     if options["epochs"] is not None:
@@ -111,7 +111,7 @@ def _overrides(options: dict[str, Any]) -> list[Any]:
 
 def training_overrides(options: dict[str, Any]) -> list[Any]:
     """The keys of the recipe that the options of `training_options` set."""
-    from dlcli.recipe.override import Override, parse_setting
+    from dlcli.recipe.language.overrides import Override, parse_setting
 
     overrides = [parse_setting(text) for text in options["sets"]]
     keys = {
@@ -150,7 +150,7 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
     exclusive = [f"--{name.replace('_', '-')}" for name in ("seeds", "dry_run", "overfit") if options.get(name)]
     if len(exclusive) > 1:
         raise click.UsageError(f"{' and '.join(exclusive)} cannot stand together.")
-    from dlcli.recipe.override import Override
+    from dlcli.recipe.language.overrides import Override
     from dlcli.rundir import check_name
     from dlcli.workflow.start import start_tensorflow
 

@@ -19,7 +19,7 @@ MAX_MATRIX = 12  # classes of a confusion matrix that is printed
 def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     from typing import get_args
 
-    from dlcli.recipe.model import ApplicationName
+    from dlcli.recipe.sections.image_model import ApplicationName
 
     bases = [*get_args(ApplicationName), *(f"run:{name}" for name in complete_runs(ctx, param, ""))]
     return [base for base in bases if base.startswith(incomplete)]
@@ -157,7 +157,7 @@ def _find_base(base: str, options: dict[str, Any]) -> Any:
             if options[option]:
                 raise click.UsageError(f"--{flag} is for networks of keras.applications.")
     if base.startswith("run:"):
-        from dlcli.recipe.fields import RUN_NAME
+        from dlcli.recipe.language.fields import RUN_NAME
         from dlcli.rundir import find_run
 
         if RUN_NAME.fullmatch(base.removeprefix("run:")) is None:
@@ -230,7 +230,7 @@ def _plan(options: dict[str, Any], *, is_digits: bool) -> Any:
 def _overrides(options: dict[str, Any], *, is_tuned: bool) -> list[Any]:
     """The keys of the recipe that options set."""
     from dlcli.errors import InputError
-    from dlcli.recipe.override import Override
+    from dlcli.recipe.language.overrides import Override
 
     overrides = []
     for text in options["base_options"]:

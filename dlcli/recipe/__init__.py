@@ -1,5 +1,5 @@
-"""The recipe language: `load` reads and checks a recipe, the modules of its sections hold every key and default.
+"""The recipe: `load` reads and checks it; `sections` and `tasks` hold every key and default.
 
-`source` reads YAML with places, `override` puts the command line's values in, the sections decide what is valid, and
-`explain` says what is not. This package imports nothing by itself, so that help texts need not wait for pydantic.
+`language` knows no key: it reads YAML with line and column, applies the command line's values, and explains what is
+wrong. This package imports nothing by itself, so that help texts need not wait for pydantic.
 """

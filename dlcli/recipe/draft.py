@@ -30,7 +30,7 @@ from dlcli.recipe.drafted import (
     section,
     shares,
 )
-from dlcli.recipe.faults import shortened
+from dlcli.recipe.language.errors import shortened
 
 ORDER = ("train", "validation", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")

@@ -22,7 +22,7 @@ from dlcli.recipe.drafted import (
     section,
     shares,
 )
-from dlcli.recipe.faults import shortened
+from dlcli.recipe.language.errors import shortened
 
 MAX_BYTES = 2**26  # of a file that is looked at
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")

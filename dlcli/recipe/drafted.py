@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
-from dlcli.recipe.faults import shortened
-from dlcli.recipe.write import to_yaml
+from dlcli.recipe.language.errors import shortened
+from dlcli.recipe.yaml_writer import to_yaml
 
 Line = tuple[str, Any, str]
 """A key, its value and the comment after it."""

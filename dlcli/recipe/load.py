@@ -7,20 +7,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from dlcli.recipe.classification import Classification
-from dlcli.recipe.explain import explain
-from dlcli.recipe.faults import Fault, RecipeError
-from dlcli.recipe.forecasting import Forecasting
-from dlcli.recipe.language_model import LanguageModel
-from dlcli.recipe.localisation import Localisation
-from dlcli.recipe.override import Override, apply_overrides
-from dlcli.recipe.sequence_classification import SequenceClassification
-from dlcli.recipe.sequence_regression import SequenceRegression
-from dlcli.recipe.sequence_to_sequence import SequenceToSequence
-from dlcli.recipe.source import Tree, decode, read_bytes, read_yaml
-from dlcli.recipe.step_prediction import StepPrediction
-from dlcli.recipe.tagging import Tagging
-from dlcli.recipe.text_classification import TextClassification
+from dlcli.recipe.language.diagnosis import explain
+from dlcli.recipe.language.errors import Fault, RecipeError
+from dlcli.recipe.language.overrides import Override, apply_overrides
+from dlcli.recipe.language.yaml_reader import Tree, decode, read_bytes, read_yaml
+from dlcli.recipe.tasks.classification import Classification
+from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.recipe.tasks.language_model import LanguageModel
+from dlcli.recipe.tasks.localization import Localisation
+from dlcli.recipe.tasks.sequence_classification import SequenceClassification
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
+from dlcli.recipe.tasks.step_prediction import StepPrediction
+from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.recipe.tasks.text_classification import TextClassification
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from dlcli.errors import InputError
-from dlcli.recipe.faults import Place, RecipeError
+from dlcli.recipe.language.errors import Place, RecipeError
+from dlcli.recipe.language.suggestions import did_you_mean
+from dlcli.recipe.language.yaml_reader import Mark
 from dlcli.recipe.load import LoadedRecipe, Override, load_text
-from dlcli.recipe.model import ApplicationName
-from dlcli.recipe.source import Mark
-from dlcli.recipe.spelling import did_you_mean
-from dlcli.recipe.write import to_yaml
+from dlcli.recipe.sections.image_model import ApplicationName
+from dlcli.recipe.yaml_writer import to_yaml
 
 AUGMENTS: dict[str, dict[str, Any]] = {
     "none": {},

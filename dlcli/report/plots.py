@@ -15,18 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dlcli.report.figures import (
-    BLUE,
-    GREEN,
-    GREY,
-    VERMILION,
-    new_figure,
-    png,
-    printable,
-    shrink_to,
-    size_of,
-    style,
-)
+from dlcli.report.figures import BLUE, GREEN, GREY, VERMILION, new_figure, png, printable, shrink_to, size_of, style
 
 Pictures = npt.NDArray[Any]
 """``[n, height, width, channels]`` in [0, 255]; signals ``[n, time, channels]``; volumes ``[n, depth, height, width,

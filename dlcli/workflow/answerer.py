@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dlcli.data.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
-from dlcli.recipe.sequence_to_sequence import SequenceToSequence
+from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir import RunDir
 from dlcli.workflow.load import load_keras_file, model_file
 from dlcli.workflow.talk import Talk

@@ -174,7 +174,7 @@ def find(request: Request, talk: "Talk") -> Found:
 
 
 def _data_of_file(request: Request, target: "Target", classes: tuple[str, ...], talk: "Talk") -> tuple[str, "Samples"]:
-    from dlcli.recipe.data import Digits
+    from dlcli.recipe.sections.image_data import Digits
     from dlcli.workflow.data import read_dataset, section_for
     from dlcli.workflow.image_evaluation import split_of_other
 
@@ -223,7 +223,7 @@ def _class(text: str, classes: tuple[str, ...]) -> int:
         return classes.index(text)
     if text.isascii() and text.isdigit() and int(text) < len(classes):
         return int(text)
-    from dlcli.recipe.spelling import did_you_mean
+    from dlcli.recipe.language.suggestions import did_you_mean
 
     hint = did_you_mean(text, classes) or f"; the classes are {', '.join(classes[:10])}"
     raise InputError(f"--target {text}: no class of the network{hint}.")

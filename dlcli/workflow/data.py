@@ -27,11 +27,11 @@ from dlcli.data.shapes import read_shapes
 from dlcli.data.statistics import channel_statistics, whitening_matrix
 from dlcli.data.voc import read_voc
 from dlcli.errors import InputError
-from dlcli.recipe.augment import Augment
-from dlcli.recipe.boxes import Annotations, BoxCsv, BoxNpz, Coco, LocalisationData, Shapes, Voc
-from dlcli.recipe.data import Csv, Digits, Folder, ImageData, KerasDataset, NoData, Npz
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.model import BuiltModel
+from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalisationData, Shapes, Voc
+from dlcli.recipe.sections.image_data import Csv, Digits, Folder, ImageData, KerasDataset, NoData, Npz
+from dlcli.recipe.sections.image_model import BuiltModel
 from dlcli.workflow.model import Standardization, scale_input
 from dlcli.workflow.talk import Talk
 

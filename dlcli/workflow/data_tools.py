@@ -18,8 +18,8 @@ from dlcli.data.scan import printable
 from dlcli.data.statistics import channel_statistics
 from dlcli.errors import InputError
 from dlcli.evaluation.localisation import LOCALISED, intersection_over_union
-from dlcli.recipe.data import Csv, Folder, ImageData
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.recipe.sections.image_data import Csv, Folder, ImageData
 from dlcli.report import plots
 from dlcli.rundir import csv_text, replace_file
 from dlcli.workflow import sequence_tools

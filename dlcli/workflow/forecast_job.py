@@ -13,8 +13,8 @@ from dlcli.data.forecast import Series, Table, WindowBatches, Windows, divide_by
 from dlcli.data.samples import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import forecast
-from dlcli.recipe.forecasting import Forecasting, TimeTable
 from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.tasks.forecasting import Forecasting, TimeTable
 from dlcli.report import plots
 from dlcli.report.layers import TrainingMemory, layer_table
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json

@@ -4,8 +4,8 @@ from typing import Any
 
 from dlcli.data.vocabulary import UNKNOWN
 from dlcli.errors import InputError
-from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.load import load
+from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.rundir import RunDir
 from dlcli.workflow.language_job import first_token
 from dlcli.workflow.speaker import Speaker, load_speaker

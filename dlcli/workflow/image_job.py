@@ -18,9 +18,9 @@ from dlcli.data.cache import DecodedFile
 from dlcli.data.samples import Dataset, Samples, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
-from dlcli.recipe.localisation import Localisation, LocalisationStage
-from dlcli.recipe.model import Application, ImageClassifier, Saved
-from dlcli.recipe.train import Adversarial, CommonStage, Stage
+from dlcli.recipe.sections.image_model import Application, ImageClassifier, Saved
+from dlcli.recipe.sections.train import Adversarial, CommonStage, Stage
+from dlcli.recipe.tasks.localization import Localisation, LocalisationStage
 from dlcli.report import plots
 from dlcli.report.layers import TrainingMemory, layer_table
 from dlcli.rundir import RunDir, file_digest, replace_file, replace_json

@@ -16,7 +16,7 @@ from dlcli.data.scan import printable
 from dlcli.errors import InputError
 from dlcli.evaluation.localisation import CORNERS
 from dlcli.recipe.load import ImageRecipe
-from dlcli.recipe.localisation import Localisation
+from dlcli.recipe.tasks.localization import Localisation
 from dlcli.report.drawing import with_box
 from dlcli.rundir import RunDir, replace_file
 from dlcli.workflow.image_evaluation import predict_logits

@@ -17,9 +17,9 @@ import tensorflow as tf
 
 from dlcli.data.samples import Labels, LeftOut, describe_difference
 from dlcli.errors import InputError
-from dlcli.recipe.faults import RecipeError
+from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.train import ClassTrain, CommonStage, CommonTrain
+from dlcli.recipe.sections.train import ClassTrain, CommonStage, CommonTrain
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_text, table_text, training_memory
 from dlcli.rundir import RunDir, read_csv
 from dlcli.training.loop import Loop, Parts

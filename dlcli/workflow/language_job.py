@@ -26,8 +26,8 @@ from dlcli.data.text import read_line_file, read_text_lines
 from dlcli.data.vocabulary import END, FIRST, UNKNOWN, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import language
-from dlcli.recipe.language_model import LanguageModel, LanguageRecurrent, LongText, ManyLines
 from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText, ManyLines
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training import objective

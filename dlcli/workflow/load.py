@@ -15,12 +15,11 @@ import h5py
 import keras
 
 from dlcli.errors import InputError
-from dlcli.models import encoder_decoder, ntm  # noqa: F401 - their layers are registered with Keras by that
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
-from dlcli.recipe.model import Saved
-from dlcli.recipe.sequence_regression import SequenceRegression
-from dlcli.recipe.tagging import Tagging
-from dlcli.recipe.text_classification import TextClassification
+from dlcli.recipe.sections.image_model import Saved
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir import RunDir, file_digest, find_run, read_json
 from dlcli.workflow.start import without_weights
 

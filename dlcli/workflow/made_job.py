@@ -10,8 +10,8 @@ import tensorflow as tf
 from dlcli.data.made_steps import NUM_TEST, NUM_VALIDATION, TRAIN, VALIDATION, CopyTask, Made, MadeBatches, MadeDataset
 from dlcli.errors import CheckFailed, InputError
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.sequence_model import Ntm
-from dlcli.recipe.step_prediction import RepeatCopy, StepPrediction
+from dlcli.recipe.sections.sequence_model import Ntm
+from dlcli.recipe.tasks.step_prediction import RepeatCopy, StepPrediction
 from dlcli.report import plots
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json

@@ -24,10 +24,9 @@ from dlcli.models import (
     vgg,
 )
 from dlcli.models.weights import DoNotFit, copy_weights, read_weights
-from dlcli.recipe.augment import Augment
 from dlcli.recipe.load import ImageRecipe
-from dlcli.recipe.localisation import BoxHead, Localisation
-from dlcli.recipe.model import (
+from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.image_model import (
     Application,
     Backbone,
     BuiltModel,
@@ -44,6 +43,7 @@ from dlcli.recipe.model import (
     Senet,
     Vgg,
 )
+from dlcli.recipe.tasks.localization import BoxHead, Localisation
 from dlcli.workflow.load import check_weights_file, load_architecture, load_keras_file
 
 VGG_DENSE = (4096, 4096)  # Simonyan and Zisserman 2014, table 1

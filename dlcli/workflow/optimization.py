@@ -6,22 +6,10 @@ from typing import Any
 import keras
 
 from dlcli.recipe.load import ImageRecipe
-from dlcli.recipe.localisation import Localisation
-from dlcli.recipe.train import (
-    Adam,
-    Adamw,
-    AnyOptimizer,
-    AnySchedule,
-    CommonStage,
-    CommonTrain,
-    Constant,
-    Cosine,
-    Exponential,
-    Plateau,
-    Rmsprop,
-    Sgd,
-    StepSchedule,
-)
+from dlcli.recipe.sections.optimizer import Adam, Adamw, AnyOptimizer, Rmsprop, Sgd
+from dlcli.recipe.sections.schedule import AnySchedule, Constant, Cosine, Exponential, Plateau, StepSchedule
+from dlcli.recipe.sections.train import CommonStage, CommonTrain
+from dlcli.recipe.tasks.localization import Localisation
 from dlcli.training import loop, objective, schedule
 from dlcli.training.step import Clipping
 

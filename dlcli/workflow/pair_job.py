@@ -17,7 +17,7 @@ from dlcli.data.vocabulary import END, FIRST, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import answers as evaluation
 from dlcli.recipe.load import LoadedRecipe, load
-from dlcli.recipe.sequence_to_sequence import Addition, PairsCsv, PairsTsv, PairTrain, SequenceToSequence
+from dlcli.recipe.tasks.sequence_to_sequence import Addition, PairsCsv, PairsTsv, PairTrain, SequenceToSequence
 from dlcli.report import plots
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json

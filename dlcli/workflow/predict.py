@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
-from dlcli.recipe.forecasting import Forecasting
-from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.load import ImageRecipe, load
-from dlcli.recipe.sequence_to_sequence import SequenceToSequence
-from dlcli.recipe.step_prediction import StepPrediction
+from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.recipe.tasks.language_model import LanguageModel
+from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
+from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
 from dlcli.workflow import forecast_job, image_prediction, pair_job, sequence_prediction
 from dlcli.workflow.talk import Talk

@@ -1,10 +1,10 @@
 """Which training job a recipe asks for."""
 
-from dlcli.recipe.forecasting import Forecasting
-from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
-from dlcli.recipe.sequence_to_sequence import SequenceToSequence
-from dlcli.recipe.step_prediction import StepPrediction
+from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.recipe.tasks.language_model import LanguageModel
+from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
+from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.workflow import forecast_job, image_job, language_job, made_job, pair_job, sequence_job
 from dlcli.workflow.job import Job
 from dlcli.workflow.start import Device

@@ -10,9 +10,9 @@ from dlcli.data.series import make_adding, read_sequence_csv, read_sequence_npz,
 from dlcli.data.tagging import read_columns, read_conllu
 from dlcli.data.text import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
 from dlcli.errors import InputError
-from dlcli.recipe.data import DividedSource
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.series_data import (
+from dlcli.recipe.sections.image_data import DividedSource
+from dlcli.recipe.sections.series_data import (
     Adding,
     ClassifiedSequences,
     MeasuredSequences,
@@ -22,8 +22,8 @@ from dlcli.recipe.series_data import (
     SequenceTable,
     SequenceTs,
 )
-from dlcli.recipe.tagging import Columns, Conllu, TaggedFiles
-from dlcli.recipe.text_data import LabelledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
+from dlcli.recipe.sections.text_data import LabelledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
+from dlcli.recipe.tasks.tagging import Columns, Conllu, TaggedFiles
 from dlcli.rundir import RunDir
 
 AnySequences = LabelledTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns

@@ -15,9 +15,9 @@ from dlcli.errors import InputError
 from dlcli.evaluation import classification, regression, tagging
 from dlcli.evaluation.text_baseline import tf_idf_predictions
 from dlcli.recipe.load import SequenceRecipe, load
-from dlcli.recipe.sequence_regression import SequenceRegression
-from dlcli.recipe.tagging import Tagging
-from dlcli.recipe.text_classification import TextClassification
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report import plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training.objective import classification as class_objective

@@ -11,10 +11,10 @@ from dlcli.data.samples import evenly_spaced
 from dlcli.data.sequences import SequenceBatches, SequenceDataset, Sequences
 from dlcli.data.vocabulary import Vocabulary, encode_words, fit_words
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
-from dlcli.recipe.sequence_classification import SequenceClassification
-from dlcli.recipe.sequence_regression import SequenceRegression
-from dlcli.recipe.tagging import Tagging, Words
-from dlcli.recipe.text_classification import TextClassification
+from dlcli.recipe.tasks.sequence_classification import SequenceClassification
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging, Words
+from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
 from dlcli.rundir import RunDir, replace_json
 from dlcli.training import objective

@@ -21,12 +21,12 @@ from dlcli.models import (
     value_front,
 )
 from dlcli.models.pooling import Pooling, pooled
-from dlcli.recipe.forecasting import Window
-from dlcli.recipe.language_model import LanguageNetwork, LanguageTokens
-from dlcli.recipe.sequence_model import AnyStepModel, Convolutional, Ntm, Recurrent, StepModel, Transformer
-from dlcli.recipe.sequence_to_sequence import EncoderDecoder, PairTokens
-from dlcli.recipe.tagging import Words
-from dlcli.recipe.text_data import Tokens
+from dlcli.recipe.sections.sequence_model import AnyStepModel, Convolutional, Ntm, Recurrent, StepModel, Transformer
+from dlcli.recipe.sections.text_data import Tokens
+from dlcli.recipe.tasks.forecasting import Window
+from dlcli.recipe.tasks.language_model import LanguageNetwork, LanguageTokens
+from dlcli.recipe.tasks.sequence_to_sequence import EncoderDecoder, PairTokens
+from dlcli.recipe.tasks.tagging import Words
 
 DEFAULT_POOLING: dict[str, Pooling] = {"recurrent": "last", "convolutional": "max", "transformer": "mean"}
 

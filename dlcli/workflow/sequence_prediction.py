@@ -14,11 +14,11 @@ from dlcli.data.tagging import read_words
 from dlcli.data.text import lines_of, lines_of_file, read_unlabelled
 from dlcli.errors import InputError
 from dlcli.recipe.load import SequenceRecipe
-from dlcli.recipe.sequence_regression import SequenceRegression
-from dlcli.recipe.series_data import SequenceTable
-from dlcli.recipe.tagging import Tagging
-from dlcli.recipe.text_classification import TextClassification
-from dlcli.recipe.text_data import TextTable
+from dlcli.recipe.sections.series_data import SequenceTable
+from dlcli.recipe.sections.text_data import TextTable
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir import RunDir
 from dlcli.workflow.load import load_sequence_model
 from dlcli.workflow.ranking import ranked, write_probabilities, write_rows, write_values

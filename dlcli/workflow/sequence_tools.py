@@ -11,10 +11,10 @@ from dlcli.data.forecast import Series
 from dlcli.data.language import LongTexts
 from dlcli.data.sequences import SequenceDataset, Sequences
 from dlcli.errors import InputError
-from dlcli.recipe.forecasting import Forecasting
-from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
-from dlcli.recipe.sequence_to_sequence import SequenceToSequence
+from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.recipe.tasks.language_model import LanguageModel
+from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.workflow import forecast_job, language_job, pair_job
 from dlcli.workflow.finding import Finding, Named, about_alike, about_counts, some
 from dlcli.workflow.sequence_data import open_sequences

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dlcli.data.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
-from dlcli.recipe.language_model import LanguageModel, LanguageRecurrent, LongText
+from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText
 from dlcli.rundir import RunDir
 from dlcli.workflow.load import load_keras_file, model_file
 from dlcli.workflow.sequence_model import carried_language_model

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from dlcli.errors import InputError
-from dlcli.recipe.forecasting import Forecasting
-from dlcli.recipe.language_model import LanguageModel
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
-from dlcli.recipe.model import Convnet, ImageClassifier, Mlp
-from dlcli.recipe.sequence_to_sequence import SequenceToSequence
-from dlcli.recipe.step_prediction import StepPrediction
+from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, Mlp
+from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.recipe.tasks.language_model import LanguageModel
+from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
+from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.report.layers import (
     COLUMNS,
     LayerTable,

@@ -16,7 +16,7 @@ from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabu
 from dlcli.errors import InputError
 from dlcli.models.text_front import splitter
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.text_data import Tokens
+from dlcli.recipe.sections.text_data import Tokens
 from dlcli.rundir import replace_file
 from dlcli.training import objective
 from dlcli.training.step import Data

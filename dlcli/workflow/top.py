@@ -10,7 +10,7 @@ from dlcli.data.images import PicturePolicy
 from dlcli.errors import InputError
 from dlcli.models.application import IMAGENET_CLASSES, read_class_index
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.write import resolved, to_yaml
+from dlcli.recipe.yaml_writer import resolved, to_yaml
 from dlcli.report.layers import layer_table, table_text
 from dlcli.rundir import RunDir, create_run, file_digest, now, replace_by, replace_file, replace_json
 from dlcli.workflow.model import Classifier, build_classifier, find_weights, load_weights

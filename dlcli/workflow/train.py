@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from dlcli import __version__
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
+from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import LoadedRecipe, load
-from dlcli.recipe.override import Override
-from dlcli.recipe.train import CommonTrain
-from dlcli.recipe.write import resolved, to_yaml
+from dlcli.recipe.sections.train import CommonTrain
+from dlcli.recipe.yaml_writer import resolved, to_yaml
 from dlcli.report import plots
 from dlcli.report.tensorboard import TensorBoard
 from dlcli.rundir import (

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dlcli.errors import CheckFailed, Interrupted
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.train import Constant
+from dlcli.recipe.sections.schedule import Constant
 from dlcli.rundir import suffixed
 from dlcli.training.step import EvaluationStep, TrainStep
 from dlcli.workflow.job import describe, layers_text, training_memory_of

@@ -12,7 +12,7 @@ from dlcli.attacks import gradient
 from dlcli.attacks.fgsm import fgsm
 from dlcli.attacks.gradient import Attack
 from dlcli.attacks.pgd import iterated
-from dlcli.recipe.model import Lenet5
+from dlcli.recipe.sections.image_model import Lenet5
 from dlcli.workflow.model import build_classifier
 from dlcli.workflow.target import of_model
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import keras
 import pytest
 
-from dlcli.recipe.model import ImageClassifier
+from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.workflow import model
 
 

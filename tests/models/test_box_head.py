@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from dlcli.models import heads
-from dlcli.recipe.localisation import BoxHead
-from dlcli.recipe.model import Application, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp, Resnet, Vgg
+from dlcli.recipe.sections.image_model import Application, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp, Resnet, Vgg
+from dlcli.recipe.tasks.localization import BoxHead
 from dlcli.training import objective
 from dlcli.workflow.depth import set_trainable, split_front
 from dlcli.workflow.model import Classifier, build_classifier

@@ -11,7 +11,7 @@ import tensorflow as tf
 from dlcli.errors import InputError
 from dlcli.models import convnet, heads, lenet5, mlp, preprocessing
 from dlcli.models.layers import kernel_initializer
-from dlcli.recipe.model import Activation, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp
+from dlcli.recipe.sections.image_model import Activation, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp
 from dlcli.report.networks import NETWORKS
 
 FAMILIES = {"convnet": convnet, "lenet5": lenet5, "mlp": mlp}

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from dlcli.errors import InputError
 from dlcli.models import application, heads, polynet, preprocessing
-from dlcli.recipe.model import (
+from dlcli.recipe.sections.image_model import (
     Application,
     ApplicationName,
     Dpn,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcli.recipe.model import (
+from dlcli.recipe.sections.image_model import (
     Application,
     ConvBlock,
     Convnet,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.recipe.faults import MAX_SHOWN, RecipeError
+from dlcli.recipe.language.errors import MAX_SHOWN, RecipeError
 from dlcli.recipe.load import load
 
 FOLDER = Path(__file__).parents[1] / "bad_recipes"

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from dlcli.errors import InputError
-from dlcli.recipe.classification import Classification
-from dlcli.recipe.data import Csv, Folder, Npz
 from dlcli.recipe.draft import draft_recipe
 from dlcli.recipe.load import load
-from dlcli.recipe.model import Convnet
+from dlcli.recipe.sections.image_data import Csv, Folder, Npz
+from dlcli.recipe.sections.image_model import Convnet
+from dlcli.recipe.tasks.classification import Classification
 
 
 @pytest.fixture(autouse=True)

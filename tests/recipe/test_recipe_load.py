@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from dlcli.errors import InputError
-from dlcli.recipe.data import Folder, Npz
-from dlcli.recipe.faults import MAX_SHOWN, RecipeError
+from dlcli.recipe.language.errors import MAX_SHOWN, RecipeError
+from dlcli.recipe.language.overrides import parse_setting
+from dlcli.recipe.language.yaml_reader import MAX_VALUES
 from dlcli.recipe.load import LoadedRecipe, Override, load
-from dlcli.recipe.model import Convnet, Mlp
-from dlcli.recipe.override import parse_setting
-from dlcli.recipe.source import MAX_VALUES
-from dlcli.recipe.train import Adam, Sgd
+from dlcli.recipe.sections.image_data import Folder, Npz
+from dlcli.recipe.sections.image_model import Convnet, Mlp
+from dlcli.recipe.sections.optimizer import Adam, Sgd
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """\

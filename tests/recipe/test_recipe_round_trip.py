@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import AfterValidator, StringConstraints
 
-from dlcli.recipe.classification import RANK
-from dlcli.recipe.explain import field_type
-from dlcli.recipe.faults import RecipeError, dotted
-from dlcli.recipe.fields import Section
+from dlcli.recipe.json_schema import schema_text
+from dlcli.recipe.language.diagnosis import field_type
+from dlcli.recipe.language.errors import RecipeError, dotted
+from dlcli.recipe.language.fields import Section
+from dlcli.recipe.language.wording import is_section, kinds_of, split_annotated, union_members
+from dlcli.recipe.language.yaml_reader import CONTROL, MAX_INTEGER
 from dlcli.recipe.load import TASKS, load
-from dlcli.recipe.model import NETWORKS_WITH
-from dlcli.recipe.schema_json import schema_text
-from dlcli.recipe.source import CONTROL, MAX_INTEGER
-from dlcli.recipe.words import is_section, kinds_of, split_annotated, union_members
-from dlcli.recipe.write import resolved, to_yaml
+from dlcli.recipe.sections.image_model import NETWORKS_WITH
+from dlcli.recipe.tasks.classification import RANK
+from dlcli.recipe.yaml_writer import resolved, to_yaml
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=150)
 NONE = type(None)

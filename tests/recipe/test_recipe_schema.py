@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from dlcli.recipe.schema_json import schema_text
-from dlcli.recipe.source import read_yaml
+from dlcli.recipe.json_schema import schema_text
+from dlcli.recipe.language.yaml_reader import read_yaml
 
 ROOT = Path(__file__).parents[2]
 BAD_RECIPES = ROOT / "tests" / "bad_recipes"

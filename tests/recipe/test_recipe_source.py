@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dlcli.errors import InputError
-from dlcli.recipe.source import (
+from dlcli.recipe.language.yaml_reader import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_VALUES,

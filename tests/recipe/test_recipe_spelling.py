@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlcli.recipe.spelling import did_you_mean, edit_distance, nearest
+from dlcli.recipe.language.suggestions import did_you_mean, edit_distance, nearest
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ import keras
 import numpy as np
 import pytest
 
-from dlcli.recipe.model import Application, ApplicationName, ConvBlock, Convnet, ImageClassifier, Resnet, Vgg
+from dlcli.recipe.sections.image_model import (
+    Application,
+    ApplicationName,
+    ConvBlock,
+    Convnet,
+    ImageClassifier,
+    Resnet,
+    Vgg,
+)
 from dlcli.workflow.depth import network_stages, rate_factors, set_trainable, split_front
 from dlcli.workflow.model import Classifier, build_classifier
 from dlcli.workflow.start import without_weights

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcli.recipe.language.overrides import parse_setting
 from dlcli.recipe.load import Override, load
-from dlcli.recipe.override import parse_setting
 from dlcli.workflow.start import start_tensorflow
 
 ROOT = Path(__file__).parents[2]

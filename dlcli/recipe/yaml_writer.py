@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
-from dlcli.recipe.fields import Section
+from dlcli.recipe.language.fields import Section
+from dlcli.recipe.language.yaml_reader import BOOLEAN, FLOAT, INTEGER, NULL, SPECIAL_FLOAT
 from dlcli.recipe.load import Recipe
-from dlcli.recipe.source import BOOLEAN, FLOAT, INTEGER, NULL, SPECIAL_FLOAT
 
 WIDTH = 2**31  # nothing is folded: a key, its value and a comment stay on one line
 MAX_FLOW_ITEMS = 16  # a longer list has an item on each line

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from annotated_types import Gt, Le
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
-from dlcli.recipe.fields import (
+from dlcli.recipe.language.fields import (
     Count,
     Expected,
     FractionsAllowed,
@@ -18,147 +18,8 @@ from dlcli.recipe.fields import (
     Seed,
     WordForTrue,
 )
-
-Metric = Literal[
-    "train_loss", "train_accuracy", "train_iou", "train_localisation_accuracy", "train_mse", "train_mae",
-    "train_bits_wrong", "train_exact",
-    "val_loss", "val_accuracy", "val_robust_accuracy", "val_iou", "val_localisation_accuracy", "val_mse", "val_mae",
-    "val_bits_wrong", "val_exact",
-]  # fmt: skip
-"""The columns of metrics.csv that can steer training."""
-
-FeatureStage = Annotated[
-    str,
-    StringConstraints(pattern=r"^(all|head|last_stage|stage[1-9][0-9]*)$"),
-    Expected("all, head, last_stage, a stage such as stage3"),
-]
-
-
-class Optimizer(Section):
-    """The keys that every optimizer has."""
-
-    learning_rate: PositiveNumber = 1e-3
-    """The rate that the schedule starts from."""
-    weight_decay: NonNegativeNumber = 0.0
-    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalisation's."""
-
-
-class Sgd(Optimizer):
-    """Stochastic gradient descent."""
-
-    kind: Literal["sgd"]
-    """Algorithm."""
-    learning_rate: PositiveNumber = 1e-2
-    """The rate that the schedule starts from."""
-    momentum: Proportion = 0.0
-    """Proportion of the last step that is carried into the next."""
-    nesterov: bool = False
-    """Nesterov's momentum: the gradient is taken one step ahead."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        if self.nesterov and self.momentum == 0:
-            yield "nesterov", "Nesterov's momentum needs momentum > 0, such as 0.9"
-
-
-class Rmsprop(Optimizer):
-    """RMSprop (Hinton 2012)."""
-
-    kind: Literal["rmsprop"]
-    """Algorithm."""
-    rho: Proportion = 0.9
-    """Decay of the mean of squared gradients."""
-    momentum: Proportion = 0.0
-    """Proportion of the last step that is carried into the next."""
-    epsilon: PositiveNumber = 1e-7
-    """Added to the denominator, against division by 0."""
-
-
-class Adam(Optimizer):
-    """Adam (Kingma and Ba 2015)."""
-
-    kind: Literal["adam"]
-    """Algorithm."""
-    beta_1: Proportion = 0.9
-    """Decay of the mean of gradients."""
-    beta_2: Proportion = 0.999
-    """Decay of the mean of squared gradients."""
-    epsilon: PositiveNumber = 1e-7
-    """Added to the denominator, against division by 0."""
-
-
-class Adamw(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
-
-    kind: Literal["adamw"]  # type: ignore[assignment]
-    """Algorithm."""
-    weight_decay: NonNegativeNumber = 0.004
-    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalisation's."""
-
-
-AnyOptimizer = Annotated[Sgd | Rmsprop | Adam | Adamw, Field(discriminator="kind")]
-
-
-class Schedule(Section):
-    """The keys that every learning-rate schedule has."""
-
-    warmup_epochs: NonNegativeNumber = 0.0
-    """Epochs over which the rate rises linearly to its first value before the schedule starts."""
-
-
-class Constant(Schedule):
-    """The same rate throughout."""
-
-    kind: Literal["constant"]
-    """Form of the schedule."""
-
-
-class StepSchedule(Schedule):
-    """The rate is multiplied by `factor` every `every` epochs."""
-
-    kind: Literal["step"]
-    """Form of the schedule."""
-    every: PositiveNumber = 10.0
-    """Epochs between two steps."""
-    factor: PositiveProportion = 0.1
-    """What the rate is multiplied by at each."""
-
-
-class Exponential(Schedule):
-    """The rate is multiplied by `factor` over each epoch, smoothly."""
-
-    kind: Literal["exponential"]
-    """Form of the schedule."""
-    factor: PositiveProportion = 0.95
-    """What the rate is multiplied by over one epoch."""
-
-
-class Cosine(Schedule):
-    """Half a cosine from the full rate to `final` times it at the last step (Loshchilov and Hutter 2017)."""
-
-    kind: Literal["cosine"]
-    """Form of the schedule."""
-    final: Proportion = 0.0
-    """Rate at the end, as a proportion of the rate at the start."""
-
-
-class Plateau(Schedule):
-    """The rate is multiplied by `factor` when the metric has not improved for `patience` epochs."""
-
-    kind: Literal["plateau"]
-    """Form of the schedule."""
-    metric: Metric | None = None
-    """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
-    patience: Count = 5
-    """Epochs without improvement before the rate falls."""
-    factor: PositiveProportion = 0.5
-    """What the rate is multiplied by."""
-    min_delta: NonNegativeNumber = 1e-4
-    """A smaller change is no improvement."""
-    minimum: NonNegativeNumber = 0.0
-    """The rate does not fall below this."""
-
-
-AnySchedule = Annotated[Constant | StepSchedule | Exponential | Cosine | Plateau, Field(discriminator="kind")]
+from dlcli.recipe.sections.optimizer import Adam, AnyOptimizer
+from dlcli.recipe.sections.schedule import AnySchedule, Constant, FeatureStage, Metric, Plateau
 
 
 class EarlyStopping(Section):

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.augment import Augment
-from dlcli.recipe.data import ImageData, Npz
-from dlcli.recipe.fields import RunName, Section
-from dlcli.recipe.model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
-from dlcli.recipe.train import Train, rules_of_metrics
+from dlcli.recipe.language.fields import RunName, Section
+from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.image_data import ImageData, Npz
+from dlcli.recipe.sections.image_model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
+from dlcli.recipe.sections.train import Train, rules_of_metrics
 
 RANK = {"signal": 1, "image": 2, "volume": 3}
 """Dimensions of the convolution that fit each layout of the samples."""

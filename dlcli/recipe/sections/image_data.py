@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.recipe.fields import Count, LocalPath, Number, Proportion, Section, Seed, Text
+from dlcli.recipe.language.fields import Count, LocalPath, Number, Proportion, Section, Seed, Text
 
 
 class DividedSource(Section):

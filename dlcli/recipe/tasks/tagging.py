@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from annotated_types import Le
 from pydantic import Field
 
-from dlcli.recipe.fields import Count, LocalPath, RunName, Section
-from dlcli.recipe.sequence_model import StepModel, rules_of_steps
-from dlcli.recipe.text_data import TextSource
-from dlcli.recipe.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.language.fields import Count, LocalPath, RunName, Section
+from dlcli.recipe.sections.sequence_model import StepModel, rules_of_steps
+from dlcli.recipe.sections.text_data import TextSource
+from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
 
 
 class TaggedFiles(TextSource):

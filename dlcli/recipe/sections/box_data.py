@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.recipe.data import ImageSource
-from dlcli.recipe.fields import Count, Expected, LocalPath, Number, Seed, Text
+from dlcli.recipe.language.fields import Count, Expected, LocalPath, Number, Seed, Text
+from dlcli.recipe.sections.image_data import ImageSource
 
 
 class Annotations(ImageSource):

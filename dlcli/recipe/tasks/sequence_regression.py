@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.fields import RunName, Section
-from dlcli.recipe.sequence_model import StepModel
-from dlcli.recipe.series_data import MeasuredSequences
-from dlcli.recipe.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.language.fields import RunName, Section
+from dlcli.recipe.sections.sequence_model import StepModel
+from dlcli.recipe.sections.series_data import MeasuredSequences
+from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
 
 
 class SequenceRegression(Section):

@@ -11,11 +11,19 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from dlcli.recipe.faults import MAX_SHOWN, Fault, KeyPath, Place, dotted
-from dlcli.recipe.fields import BROKEN_RULES, Section
-from dlcli.recipe.source import UNREADABLE, Tree, plain_scalar
-from dlcli.recipe.spelling import did_you_mean, nearest
-from dlcli.recipe.words import expected, is_section, kinds_of, listed, received, split_annotated, union_members
+from dlcli.recipe.language.errors import MAX_SHOWN, Fault, KeyPath, Place, dotted
+from dlcli.recipe.language.fields import BROKEN_RULES, Section
+from dlcli.recipe.language.suggestions import did_you_mean, nearest
+from dlcli.recipe.language.wording import (
+    expected,
+    is_section,
+    kinds_of,
+    listed,
+    received,
+    split_annotated,
+    union_members,
+)
+from dlcli.recipe.language.yaml_reader import UNREADABLE, Tree, plain_scalar
 
 NO_SPACE = "a ':' needs a space after it"
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)  # as `Section` has it

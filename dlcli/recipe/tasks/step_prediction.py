@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.fields import Count, RunName, Section, Seed
-from dlcli.recipe.sequence_model import AnyStepModel, rules_of_steps
-from dlcli.recipe.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.language.fields import Count, RunName, Section, Seed
+from dlcli.recipe.sections.sequence_model import AnyStepModel, rules_of_steps
+from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
 
 Length = Annotated[int, Ge(1), Le(1000)]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.data import DividedSource
-from dlcli.recipe.fields import LocalPath, Seed, Text
+from dlcli.recipe.language.fields import LocalPath, Seed, Text
+from dlcli.recipe.sections.image_data import DividedSource
 
 
 class SequenceNpz(DividedSource):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.fields import Count, Proportion, Section
+from dlcli.recipe.language.fields import Count, Proportion, Section
 
 NumLayers = Annotated[int, Ge(1), Le(100)]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, Field
 
-from dlcli.recipe.fields import (
+from dlcli.recipe.language.fields import (
     Expected,
     FractionsAllowed,
     NonNegativeNumber,

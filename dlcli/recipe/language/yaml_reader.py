@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from dlcli.errors import InputError
-from dlcli.recipe.faults import Fault, KeyPath, Place, dotted, shortened
-from dlcli.recipe.spelling import nearest
+from dlcli.recipe.language.errors import Fault, KeyPath, Place, dotted, shortened
+from dlcli.recipe.language.suggestions import nearest
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 20

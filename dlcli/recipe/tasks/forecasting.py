@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.fields import Count, LocalPath, Proportion, RunName, Section, Text
-from dlcli.recipe.sequence_model import StepModel
-from dlcli.recipe.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.language.fields import Count, LocalPath, Proportion, RunName, Section, Text
+from dlcli.recipe.sections.sequence_model import StepModel
+from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
 
 
 class TimeTable(Section):

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.data import DividedSource
-from dlcli.recipe.fields import Count, FractionsAllowed, LocalPath, Proportion, RunName, Section, Seed, Text
-from dlcli.recipe.sequence_model import NumLayers
-from dlcli.recipe.text_data import TextSource, Tokens
-from dlcli.recipe.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.language.fields import Count, FractionsAllowed, LocalPath, Proportion, RunName, Section, Seed, Text
+from dlcli.recipe.sections.image_data import DividedSource
+from dlcli.recipe.sections.sequence_model import NumLayers
+from dlcli.recipe.sections.text_data import TextSource, Tokens
+from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
 
 
 class PairsTsv(TextSource):

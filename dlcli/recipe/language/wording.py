@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
-from dlcli.recipe.faults import shortened
-from dlcli.recipe.fields import Expected, Section
+from dlcli.recipe.language.errors import shortened
+from dlcli.recipe.language.fields import Expected, Section
 
 
 def expected(annotation: Any) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from annotated_types import Le
 from pydantic import Field
 
-from dlcli.recipe.data import DividedSource
-from dlcli.recipe.fields import Count, LocalPath, Section, Text
+from dlcli.recipe.language.fields import Count, LocalPath, Section, Text
+from dlcli.recipe.sections.image_data import DividedSource
 
 Encoding = Literal["utf-8", "utf-16", "latin-1", "cp1252"]
 

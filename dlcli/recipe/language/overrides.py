@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from dlcli.errors import InputError
-from dlcli.recipe.faults import Fault, KeyPath, Place, dotted, shortened
-from dlcli.recipe.source import CONTROL, UNREADABLE, Mark, Tree, read_yaml
-from dlcli.recipe.words import received
+from dlcli.recipe.language.errors import Fault, KeyPath, Place, dotted, shortened
+from dlcli.recipe.language.wording import received
+from dlcli.recipe.language.yaml_reader import CONTROL, UNREADABLE, Mark, Tree, read_yaml
 
 
 @dataclass(frozen=True)

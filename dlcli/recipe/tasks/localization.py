@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.augment import Augment
-from dlcli.recipe.boxes import LocalisationData
-from dlcli.recipe.fields import Count, PositiveNumber, Proportion, RunName, Section
-from dlcli.recipe.model import Convnet, ImageClassifier, rules_of_input
-from dlcli.recipe.train import Stage, Train, rules_of_metrics
+from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, RunName, Section
+from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.box_data import LocalisationData
+from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
+from dlcli.recipe.sections.train import Stage, Train, rules_of_metrics
 
 
 class BoxHead(Section):

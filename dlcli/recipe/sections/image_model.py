@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
-from dlcli.recipe.augment import Augment
-from dlcli.recipe.fields import (
+from dlcli.recipe.language.fields import (
     RUN_NAME,
     Count,
     FractionsAllowed,
@@ -17,6 +16,7 @@ from dlcli.recipe.fields import (
     Section,
     WholeNumber,
 )
+from dlcli.recipe.sections.augment import Augment
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "linear"]
 

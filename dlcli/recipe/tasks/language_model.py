@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.recipe.fields import Count, LocalPath, Proportion, RunName, Section
-from dlcli.recipe.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
-from dlcli.recipe.text_data import Encoding, TextSource, Tokens
-from dlcli.recipe.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.language.fields import Count, LocalPath, Proportion, RunName, Section
+from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
+from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens
+from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
 
 
 class LongText(Section):
