@@ -18,9 +18,10 @@ from typing import Any
 
 from measure import machine
 
-from dlcli.data.images import PicturePolicy, hash_content, read_pictures
-from dlcli.data.samples import Samples
-from dlcli.data.warp import warp
+from dlcli.data.augmentation.affine import warp
+from dlcli.data.files import hash_content
+from dlcli.data.images.decoding import PicturePolicy, read_pictures
+from dlcli.data.images.samples import Samples
 from dlcli.recipe.sections.augment import Augment
 from dlcli.workflow.data import batches, make_augmentation
 from dlcli.workflow.start import start_tensorflow

@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 from measure import ROOT, machine
 
-from dlcli.data.voc import read_voc
+from dlcli.data.boxes.sources.voc import read_voc
 
 FOLDS = 5
 RECIPE = ROOT / "recipes" / "localise_photos.yaml"

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.ragged import Ragged
-from dlcli.data.sequences import SequenceBatches
+from dlcli.data.sequences.batches import SequenceBatches
+from dlcli.data.sequences.ragged import Ragged
 from dlcli.models import heads, recurrent
 from dlcli.training import objective
 from dlcli.workflow.start import start_tensorflow

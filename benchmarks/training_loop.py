@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.batches import Batches
+from dlcli.data.images.batches import Batches
 from dlcli.models import convnet, heads, mlp, preprocessing
 from dlcli.training import objective
 from dlcli.workflow.start import start_tensorflow

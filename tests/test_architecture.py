@@ -48,7 +48,7 @@ IDS = [module_name(path) for path in MODULES]
 
 
 def part(module: str) -> str:
-    """``dlcli.data.images`` -> ``data``."""
+    """``dlcli.data.images.decoding`` -> ``data``."""
     return module.split(".")[1] if module.count(".") else ""
 
 

@@ -1,11 +1,17 @@
 """Opening what the user names: regular files only, and the reason in plain words where that fails."""
 
+import functools
+import hashlib
 import os
 import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BufferedReader
 from pathlib import Path
 
 from dlcli.errors import InputError
+
+Progress = Callable[[int, int], None]  # done, total
 
 
 class BadFile(Exception):
@@ -84,3 +90,53 @@ def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other
             f"{name}:{line}: the {noun} must be {wanted} text. Received byte 0x{data[error.start]:02x}: save it as "
             f"{wanted}{other_encoding}."
         ) from None
+
+
+@functools.cache
+def workers() -> ThreadPoolExecutor:
+    """The threads that decode pictures, one for each core that this process may use."""
+    return ThreadPoolExecutor(num_threads(), thread_name_prefix="pictures")
+
+
+def num_threads() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: the cores that a container or taskset leaves
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def hash_content(data: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256: enough to tell the samples of a data set apart."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the other entries directly in a folder, each sorted by name.
+
+    Raises:
+        InputError: it is no folder or cannot be listed.
+    """
+    folders: list[Path] = []
+    others: list[Path] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                is_folder = os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
+                (folders if is_folder else others).append(folder / entry.name)
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no such folder. Give the folder that holds the data.") from None
+    except NotADirectoryError:
+        raise InputError(f"{folder}: a file, where a folder is wanted. Give the folder it lies in.") from None
+    except OSError as error:
+        raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}). Mend its permissions.") from None
+    return folders, others
+
+
+def name_below(root: Path, path: Path) -> str:
+    """The path below ``root`` with forward slashes, in one line of valid UTF-8 whatever bytes its name is made of."""
+    return printable(path.relative_to(root).as_posix())
+
+
+def printable(text: str) -> str:
+    """The text with what cannot be shown, or encoded, written as escapes."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

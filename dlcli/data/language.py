@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.samples import SPLIT_COLUMNS, SPLITS, Index, LeftOut
+from dlcli.data.splits import SPLIT_COLUMNS, SPLITS, Index, LeftOut
 from dlcli.data.text import read_whole
 from dlcli.errors import InputError
 

@@ -8,12 +8,9 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.boxes import Boxes
-from dlcli.data.images import ColorMode
-from dlcli.data.ragged import Ragged
-from dlcli.data.resize import Interpolation, Resize
-from dlcli.data.samples import SPLITS, Index, Labels
-from dlcli.data.split import TEST, TRAIN, VALIDATION, draw_splits, limit_evenly
+from dlcli.data.boxes.boxes import Boxes
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.splits import SPLITS, TEST, TRAIN, VALIDATION, Index, Labels, draw_splits, limit_evenly
 from dlcli.errors import InputError
 
 DEFAULT_VALIDATION = 0.1  # where the source has no validation split of its own
@@ -30,16 +27,6 @@ class SplitKeys(TypedDict):
     split_seed: int
     limit: int | None
     allow_leakage: bool
-
-
-class CommonKeys(SplitKeys):
-    """The keys that every source of images has."""
-
-    image_size: tuple[int, int] | None
-    color_mode: ColorMode | None
-    resize: Resize
-    interpolation: Interpolation
-    antialias: bool
 
 
 @dataclass(frozen=True)

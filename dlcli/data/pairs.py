@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.listing import Listing, SplitKeys
-from dlcli.data.ragged import Ragged
-from dlcli.data.samples import SPLITS, Index, LeftOut
-from dlcli.data.sequences import SequenceDataset, assemble_sequences, drawn_order, padded
+from dlcli.data.sequences.batches import drawn_order, padded
+from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.splits import SPLITS, Index, LeftOut
 from dlcli.data.table import check_groups, read_cells, refuse_faults
 from dlcli.data.text import TextRow, read_content
 from dlcli.errors import InputError
@@ -37,7 +38,7 @@ def read_pairs_tsv(*, path: str | Path, encoding: str, **common: Unpack[SplitKey
             )
         rows.append(TextRow(line, f"{file.name}:{line}", given.strip(), rest.partition("\t")[0].strip(), "train"))
     refuse_faults(file, faults)
-    return _assemble(file, rows, has_groups=False, common=common)
+    return assemble_pairs(file, rows, has_groups=False, common=common)
 
 
 def read_pairs_csv(
@@ -68,28 +69,10 @@ def read_pairs_csv(
         TextRow(line, f"{table.name}:{line}", cells["source"], cells["target"], own_split, cells.get("group", ""))
         for line, own_split, cells in records
     ]
-    return _assemble(table, rows, has_groups=group is not None, common=common)
+    return assemble_pairs(table, rows, has_groups=group is not None, common=common)
 
 
-def make_addition(*, digits: int, num_samples: int, seed: int, **common: Unpack[SplitKeys]) -> SequenceDataset:
-    """Sums of two numbers as text, "52+7" and "59", each of which there is once, in whichever order.
-
-    Args:
-        digits: of a number at most; how many it has is drawn first, so that short ones are not rare.
-        num_samples: at most as many as there are different sums.
-    """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    found: dict[tuple[int, int], str] = {}
-    while len(found) < num_samples:
-        most = 10 ** generator.integers(1, digits + 1, (num_samples, 2))
-        for a, b in generator.integers(0, most).tolist():
-            if len(found) < num_samples:
-                found.setdefault((min(a, b), max(a, b)), f"{a}+{b}")
-    rows = [TextRow(0, f"sums/{text}", text, str(sum(pair)), "train") for pair, text in found.items()]
-    return _assemble(Path("addition"), rows, has_groups=False, common=common)
-
-
-def _assemble(source: Path, rows: Sequence[TextRow], *, has_groups: bool, common: SplitKeys) -> SequenceDataset:
+def assemble_pairs(source: Path, rows: Sequence[TextRow], *, has_groups: bool, common: SplitKeys) -> SequenceDataset:
     empty = [
         LeftOut(row.name, "an empty text" if not row.text else "nothing to give for it")
         for row in rows

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from dlcli.data.files import read_text
-from dlcli.data.folder import SPLIT_OF
+from dlcli.data.files import printable, read_text
 from dlcli.data.listing import NUM_NAMED, name_some
-from dlcli.data.scan import printable
+from dlcli.data.split_folders import SPLIT_OF
 from dlcli.errors import InputError
 
 DELIMITERS = ",;\t"

@@ -7,11 +7,11 @@ from typing import Literal, Unpack
 
 import numpy as np
 
+from dlcli.data.files import printable
 from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, name_some
-from dlcli.data.ragged import Ragged
-from dlcli.data.samples import SPLITS
-from dlcli.data.scan import printable
-from dlcli.data.sequences import SequenceDataset, assemble_sequences
+from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.splits import SPLITS
 from dlcli.data.table import refuse_faults
 from dlcli.data.text import read_content
 from dlcli.errors import InputError

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from dlcli.data.files import decoded, read_text
-from dlcli.data.folder import SPLIT_OF, find_splits
+from dlcli.data.files import decoded, list_folder, name_below, printable, read_text
 from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, name_some
-from dlcli.data.samples import SPLITS, LeftOut
-from dlcli.data.scan import list_folder, name_below, printable
-from dlcli.data.sequences import SequenceDataset, assemble_sequences
+from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
+from dlcli.data.split_folders import SPLIT_OF, find_splits
+from dlcli.data.splits import SPLITS, LeftOut
 from dlcli.data.table import check_groups, read_cells, refuse_faults
 from dlcli.errors import InputError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.data.ragged import Ragged
+from dlcli.data.sequences.ragged import Ragged
 
 Split = Callable[[Sequence[str] | None], Any]
 """Makes a layer that divides text into forms and numbers them from 2 on: the given ones, or those it is adapted to."""

@@ -20,7 +20,7 @@ Source = Any  # the data of an epoch: a tensor or an iterator
 
 
 class Data(Protocol):
-    """The batches of one split, such as :class:`dlcli.data.batches.Batches`."""
+    """The batches of one split, such as :class:`dlcli.data.images.batches.Batches`."""
 
     num_samples: int
     batch_size: int

@@ -20,7 +20,8 @@ from dlcli.attacks.gradient import Attack, Norm
 from dlcli.attacks.noise import noise
 from dlcli.attacks.pgd import iterated
 from dlcli.attacks.square import square
-from dlcli.data.samples import Samples, evenly_spaced
+from dlcli.data.images.samples import Samples
+from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import robustness
 from dlcli.report import plots

@@ -9,7 +9,7 @@ from dlcli.errors import InputError
 from dlcli.rundir import find_run
 
 if TYPE_CHECKING:
-    from dlcli.data.samples import Samples
+    from dlcli.data.images.samples import Samples
     from dlcli.workflow.talk import Talk
     from dlcli.workflow.target import Target
 

@@ -10,22 +10,23 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlcli.data.augment import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
-from dlcli.data.batches import Batches
-from dlcli.data.box_csv import read_box_csv
-from dlcli.data.box_npz import read_box_npz
-from dlcli.data.coco import read_coco
-from dlcli.data.csv_file import read_csv
-from dlcli.data.digits import read_digits
-from dlcli.data.folder import read_folder
-from dlcli.data.keras_datasets import read_keras_dataset
-from dlcli.data.listing import NO_ALIASES, CommonKeys
-from dlcli.data.mixing import Mixing
-from dlcli.data.npz import read_npz
-from dlcli.data.samples import Dataset, Samples
-from dlcli.data.shapes import read_shapes
-from dlcli.data.statistics import channel_statistics, whitening_matrix
-from dlcli.data.voc import read_voc
+from dlcli.data.augmentation.augmentation import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
+from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.boxes.sources.coco import read_coco
+from dlcli.data.boxes.sources.csv_table import read_box_csv
+from dlcli.data.boxes.sources.npz import read_box_npz
+from dlcli.data.boxes.sources.voc import read_voc
+from dlcli.data.images.batches import Batches
+from dlcli.data.images.dataset import CommonKeys
+from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.images.sources.class_folders import read_folder
+from dlcli.data.images.sources.csv_table import read_csv
+from dlcli.data.images.sources.digits import read_digits
+from dlcli.data.images.sources.keras_datasets import read_keras_dataset
+from dlcli.data.images.sources.npz import read_npz
+from dlcli.data.images.statistics import channel_statistics, whitening_matrix
+from dlcli.data.listing import NO_ALIASES
+from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.augment import Augment

@@ -11,11 +11,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.examine import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
-from dlcli.data.folder import class_folders
-from dlcli.data.samples import Dataset, Samples, evenly_spaced
-from dlcli.data.scan import printable
-from dlcli.data.statistics import channel_statistics
+from dlcli.data.files import printable
+from dlcli.data.images.duplicates import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
+from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.images.sources.class_folders import class_folders
+from dlcli.data.images.statistics import channel_statistics
+from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation.localisation import LOCALISED, intersection_over_union
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe

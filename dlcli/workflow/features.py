@@ -18,8 +18,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.batches import Batches
-from dlcli.data.samples import Samples
+from dlcli.data.images.batches import Batches
+from dlcli.data.images.samples import Samples
 from dlcli.errors import CheckFailed, InputError
 from dlcli.rundir import file_digest, read_json, replace_by, replace_json
 from dlcli.workflow.data import batches

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.forecast import Series, Table, WindowBatches, Windows, divide_by_time, read_table
-from dlcli.data.samples import evenly_spaced
+from dlcli.data.series.time_table import Table, read_table
+from dlcli.data.series.windows import Series, WindowBatches, Windows, divide_by_time
+from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import forecast
 from dlcli.recipe.load import LoadedRecipe, load

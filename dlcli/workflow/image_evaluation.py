@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.samples import Dataset, Samples
+from dlcli.data.images.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.evaluation import classification
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe, load

@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from dlcli.attacks.gradient import cross_entropy
 from dlcli.attacks.pgd import climb
-from dlcli.data.batches import Batches
-from dlcli.data.cache import DecodedFile
-from dlcli.data.samples import Dataset, Samples, evenly_spaced
+from dlcli.data.images.batches import Batches
+from dlcli.data.images.decoded_cache import DecodedFile
+from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.image_model import Application, ImageClassifier, Saved

@@ -8,11 +8,11 @@ from typing import Any
 
 from PIL import Image
 
-from dlcli.data.boxes import Frame, in_frames
-from dlcli.data.collect import collect
-from dlcli.data.images import PicturePolicy, decode, read_file, read_header
-from dlcli.data.samples import Samples
-from dlcli.data.scan import printable
+from dlcli.data.boxes.boxes import Frame, in_frames
+from dlcli.data.files import printable
+from dlcli.data.images.decoding import PicturePolicy, decode, read_file, read_header
+from dlcli.data.images.samples import Samples
+from dlcli.data.images.unlabeled import collect
 from dlcli.errors import InputError
 from dlcli.evaluation.localisation import CORNERS
 from dlcli.recipe.load import ImageRecipe

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.samples import Labels, LeftOut, describe_difference
+from dlcli.data.splits import Labels, LeftOut, describe_difference
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe
@@ -36,7 +36,7 @@ MAX_LEFT_OUT = 5  # files named there that are left out
 
 
 class AnyDataset(Protocol):
-    """What data of every kind come to, such as :class:`dlcli.data.samples.Dataset`."""
+    """What data of every kind come to, such as :class:`dlcli.data.images.samples.Dataset`."""
 
     @property
     def splits(self) -> Any:

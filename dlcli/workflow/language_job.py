@@ -19,9 +19,10 @@ from dlcli.data.language import (
     read_long_text,
     side_by_side,
 )
-from dlcli.data.ragged import Ragged
-from dlcli.data.samples import evenly_spaced
-from dlcli.data.sequences import SequenceBatches, SequenceDataset, Sequences
+from dlcli.data.sequences.batches import SequenceBatches
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.splits import evenly_spaced
 from dlcli.data.text import read_line_file, read_text_lines
 from dlcli.data.vocabulary import END, FIRST, UNKNOWN, Vocabulary
 from dlcli.errors import CheckFailed, InputError

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.boxes import in_frames
-from dlcli.data.samples import Dataset, Samples
+from dlcli.data.boxes.boxes import in_frames
+from dlcli.data.images.samples import Dataset, Samples
 from dlcli.evaluation import classification, localisation
 from dlcli.report import plots
 from dlcli.rundir import csv_text, now, replace_file, replace_json

@@ -7,7 +7,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.made_steps import NUM_TEST, NUM_VALIDATION, TRAIN, VALIDATION, CopyTask, Made, MadeBatches, MadeDataset
+from dlcli.data.synthetic.copy_tasks import (
+    NUM_TEST,
+    NUM_VALIDATION,
+    TRAIN,
+    VALIDATION,
+    CopyTask,
+    Made,
+    MadeBatches,
+    MadeDataset,
+)
 from dlcli.errors import CheckFailed, InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.sequence_model import Ntm

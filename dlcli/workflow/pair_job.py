@@ -8,11 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlcli.data.pairs import PairBatches, make_addition, read_pairs_csv, read_pairs_tsv
-from dlcli.data.ragged import Ragged
-from dlcli.data.samples import evenly_spaced
-from dlcli.data.scan import printable
-from dlcli.data.sequences import SequenceDataset, Sequences
+from dlcli.data.files import printable
+from dlcli.data.pairs import PairBatches, read_pairs_csv, read_pairs_tsv
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.splits import evenly_spaced
+from dlcli.data.synthetic.addition import make_addition
 from dlcli.data.vocabulary import END, FIRST, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import answers as evaluation

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.listing import NO_ALIASES, SplitKeys
-from dlcli.data.sequences import SequenceDataset
-from dlcli.data.series import make_adding, read_sequence_csv, read_sequence_npz, read_ts
+from dlcli.data.sequences.dataset import SequenceDataset
+from dlcli.data.series.long_table import read_sequence_csv
+from dlcli.data.series.npz import read_sequence_npz
+from dlcli.data.series.ts_archive import read_ts
+from dlcli.data.synthetic.adding_problem import make_adding
 from dlcli.data.tagging import read_columns, read_conllu
 from dlcli.data.text import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
 from dlcli.errors import InputError

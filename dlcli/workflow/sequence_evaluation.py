@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.scan import printable
-from dlcli.data.sequences import SequenceDataset, Sequences, by_length
+from dlcli.data.files import printable
+from dlcli.data.sequences.batches import by_length
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.errors import InputError
 from dlcli.evaluation import classification, regression, tagging
 from dlcli.evaluation.text_baseline import tf_idf_predictions

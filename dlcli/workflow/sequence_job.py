@@ -6,9 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlcli.data.ragged import Ragged
-from dlcli.data.samples import evenly_spaced
-from dlcli.data.sequences import SequenceBatches, SequenceDataset, Sequences
+from dlcli.data.sequences.batches import SequenceBatches
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.splits import evenly_spaced
 from dlcli.data.vocabulary import Vocabulary, encode_words, fit_words
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification

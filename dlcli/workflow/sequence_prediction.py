@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.data.ragged import Ragged
-from dlcli.data.sequences import Sequences
-from dlcli.data.series import read_unlabelled_series
+from dlcli.data.sequences.dataset import Sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.series.unlabeled import read_unlabelled_series
 from dlcli.data.tagging import read_words
 from dlcli.data.text import lines_of, lines_of_file, read_unlabelled
 from dlcli.errors import InputError

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.data.examine import copies
-from dlcli.data.forecast import Series
+from dlcli.data.images.duplicates import copies
 from dlcli.data.language import LongTexts
-from dlcli.data.sequences import SequenceDataset, Sequences
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.data.series.windows import Series
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.ragged import Ragged
+from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
 from dlcli.models.text_front import splitter

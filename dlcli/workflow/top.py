@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.images import PicturePolicy
+from dlcli.data.images.decoding import PicturePolicy
 from dlcli.errors import InputError
 from dlcli.models.application import IMAGENET_CLASSES, read_class_index
 from dlcli.recipe.load import LoadedRecipe

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.augment import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
+from dlcli.data.augmentation.augmentation import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
 
 SavePicture = Callable[..., Path]
 

@@ -8,8 +8,8 @@ import pytest
 import scipy.ndimage
 import tensorflow as tf
 
-from dlcli.data.augment import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
-from dlcli.data.warp import FillMode
+from dlcli.data.augmentation.affine import FillMode
+from dlcli.data.augmentation.augmentation import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
 
 OFF = Augmentation(
     rotation_range=0.0,
@@ -302,7 +302,7 @@ def test_random_erasing() -> None:
 
 
 def test_rand_augment_draws_every_transform_and_moves_and_colours_pictures() -> None:
-    from dlcli.data.rand_augment import TRANSFORMS
+    from dlcli.data.augmentation.rand_augment import TRANSFORMS
 
     randomly = replace(OFF, rand_augment=RandAugment(2, 9))
     parameters = drawn(randomly, 3000)
@@ -323,7 +323,7 @@ def test_rand_augment_draws_every_transform_and_moves_and_colours_pictures() -> 
 def test_rand_augment_against_pillow(name: str) -> None:
     from PIL import Image, ImageOps
 
-    from dlcli.data import rand_augment
+    from dlcli.data.augmentation import rand_augment
 
     pixels = pictures(1, 30, 30)[0]
     image = Image.fromarray(pixels)

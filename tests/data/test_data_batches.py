@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.data.augment import Augmentation
-from dlcli.data.batches import Batches
-from dlcli.data.mixing import Mixing
+from dlcli.data.augmentation.augmentation import Augmentation
+from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.images.batches import Batches
 
 NUM_SAMPLES, BATCH_SIZE = 21, 8
 PIXELS = np.random.default_rng(1).integers(0, 256, (NUM_SAMPLES, 12, 10, 3), np.uint8)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.data.augment import Augmentation, RandAugment, RandomCrop, RandomErasing
-from dlcli.data.batches import Batches
-from dlcli.data.boxes import Boxes, Frame
-from dlcli.data.images import PicturePolicy
-from dlcli.data.rand_augment import MOVES, TRANSFORMS
-from dlcli.data.samples import Samples
+from dlcli.data.augmentation.augmentation import Augmentation, RandAugment, RandomCrop, RandomErasing
+from dlcli.data.augmentation.rand_augment import MOVES, TRANSFORMS
+from dlcli.data.boxes.boxes import Boxes, Frame
+from dlcli.data.images.batches import Batches
+from dlcli.data.images.decoding import PicturePolicy
+from dlcli.data.images.samples import Samples
 from dlcli.workflow.data import batches
 from dlcli.workflow.features import feature_batches
 

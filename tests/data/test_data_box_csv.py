@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.box_csv import read_box_csv
-from dlcli.data.samples import Dataset
+from dlcli.data.boxes.sources.csv_table import read_box_csv
+from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 
 Common = dict[str, Any]

@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.box_npz import read_box_npz
-from dlcli.data.boxes import Frame
-from dlcli.data.samples import Dataset
+from dlcli.data.boxes.boxes import Frame
+from dlcli.data.boxes.sources.npz import read_box_npz
+from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 
 Common = dict[str, Any]

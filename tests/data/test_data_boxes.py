@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dlcli.data.boxes import (
+from dlcli.data.boxes.boxes import (
     TURNS,
     BadBox,
     Boxes,
@@ -25,8 +25,8 @@ from dlcli.data.boxes import (
     in_frames,
     repaired,
 )
-from dlcli.data.images import PicturePolicy, read_header, read_picture
-from dlcli.data.resize import Resize
+from dlcli.data.images.decoding import PicturePolicy, read_header, read_picture
+from dlcli.data.images.resizing import Resize
 
 RESIZES: tuple[Resize, ...] = get_args(Resize)
 SIZES = ((64, 64), (40, 90), (90, 40), (33, 47))  # height, width

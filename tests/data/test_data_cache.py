@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.cache import DecodedFile
-from dlcli.data.images import PicturePolicy
-from dlcli.data.samples import Samples
+from dlcli.data.images.decoded_cache import DecodedFile
+from dlcli.data.images.decoding import PicturePolicy
+from dlcli.data.images.samples import Samples
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 6, 5, 3), np.uint8)
 

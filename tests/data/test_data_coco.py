@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.box_csv import read_box_csv
-from dlcli.data.coco import read_coco
-from dlcli.data.samples import Dataset
-from dlcli.data.voc import read_voc
+from dlcli.data.boxes.sources.coco import read_coco
+from dlcli.data.boxes.sources.csv_table import read_box_csv
+from dlcli.data.boxes.sources.voc import read_voc
+from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 
 Common = dict[str, Any]
@@ -222,7 +222,7 @@ def test_what_is_no_file(tmp_path: Path, save: Save, common: Common, monkeypatch
         "y.json:2: the COCO file must be UTF-8 text. Received byte 0xff: save it as UTF-8."
     ]
     path = save(content({}))
-    monkeypatch.setattr("dlcli.data.coco.MAX_BYTES", 10)
+    monkeypatch.setattr("dlcli.data.boxes.sources.coco.MAX_BYTES", 10)
     assert fault(path, common) == [
         "boxes.json: a COCO file may have at most 10 bytes. Divide it or give a smaller one."
     ]

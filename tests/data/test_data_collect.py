@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.collect import collect
-from dlcli.data.images import PicturePolicy, read_picture
-from dlcli.data.samples import NO_LABEL, LeftOut, Samples
+from dlcli.data.images.decoding import PicturePolicy, read_picture
+from dlcli.data.images.samples import Samples
+from dlcli.data.images.unlabeled import collect
+from dlcli.data.splits import NO_LABEL, LeftOut
 from dlcli.errors import InputError
 
 Save = Callable[..., Path]

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.csv_file import read_csv
-from dlcli.data.samples import Dataset
+from dlcli.data.images.samples import Dataset
+from dlcli.data.images.sources.csv_table import read_csv
 from dlcli.errors import InputError
 
 Save = Callable[..., Path]

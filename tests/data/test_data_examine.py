@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.examine import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
+from dlcli.data.images.duplicates import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
 
 
 def thumbnails(num: int, seed: int = 0) -> np.ndarray:
@@ -42,7 +42,7 @@ def test_plain_pictures_are_told_apart() -> None:
 
 
 def test_no_more_pairs_than_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlcli.data.examine.MAX_PAIRS", 10)
+    monkeypatch.setattr("dlcli.data.images.duplicates.MAX_PAIRS", 10)
     same = np.repeat(thumbnails(1), 50, axis=0)
     assert len(near_copies(same, [str(i) for i in range(50)])) == 10
 

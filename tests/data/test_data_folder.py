@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.folder import read_folder
-from dlcli.data.images import read_picture
-from dlcli.data.samples import Dataset
+from dlcli.data.images.decoding import read_picture
+from dlcli.data.images.samples import Dataset
+from dlcli.data.images.sources.class_folders import read_folder
 from dlcli.errors import InputError
 
 Save = Callable[..., Path]

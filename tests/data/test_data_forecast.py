@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.data.forecast import Series, Table, WindowBatches, divide_by_time, read_table
+from dlcli.data.series.time_table import Table, read_table
+from dlcli.data.series.windows import Series, WindowBatches, divide_by_time
 from dlcli.errors import InputError
 
 NAN = float("nan")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from dlcli.data.images import (
+from dlcli.data.files import hash_content
+from dlcli.data.images.decoding import (
     BadImage,
     PicturePolicy,
     decode,
-    hash_content,
     read_header,
     read_picture,
     read_pictures,
@@ -268,7 +268,7 @@ def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_a_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(encode(photo(), "PNG"))
-    monkeypatch.setattr("dlcli.data.images.MAX_FILE_BYTES", 100)
+    monkeypatch.setattr("dlcli.data.images.decoding.MAX_FILE_BYTES", 100)
     with pytest.raises(BadImage, match="too large: a picture's file may have at most 100 bytes"):
         read_picture(path, policy=policy(4, 4))
 

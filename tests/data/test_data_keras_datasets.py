@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.keras_datasets import IDX_FILES, ORIGINS, read_keras_dataset
-from dlcli.data.samples import Dataset
+from dlcli.data.images.samples import Dataset
+from dlcli.data.images.sources.keras_datasets import IDX_FILES, ORIGINS, read_keras_dataset
 from dlcli.errors import InputError
 
 Common = dict[str, Any]
@@ -267,7 +267,7 @@ def test_a_foreign_file_in_the_cache_is_left_alone(
 
 REAL_KERAS = """
 import shutil, sys, urllib.error, urllib.request
-from dlcli.data.keras_datasets import read_keras_dataset
+from dlcli.data.images.sources.keras_datasets import read_keras_dataset
 from dlcli.errors import InputError
 
 def fetch(url, target, report):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.npz import read_npz
-from dlcli.data.samples import Dataset
+from dlcli.data.images.samples import Dataset
+from dlcli.data.images.sources.npz import read_npz
 from dlcli.errors import InputError
 
 Common = dict[str, Any]
@@ -89,7 +89,7 @@ def test_color_pictures_are_resized_as_files_are(tmp_path: Path, common: Common)
 def test_much_data_is_resized_as_it_is_loaded(tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path, x_train=X, y_train=Y)
     at_once = read(path, common, image_size=(16, 16)).splits["train"]
-    monkeypatch.setattr("dlcli.data.assemble.RESIZED_BYTES", 16 * 16 * 20 - 1)
+    monkeypatch.setattr("dlcli.data.images.dataset.RESIZED_BYTES", 16 * 16 * 20 - 1)
     later = read(path, common, image_size=(16, 16)).splits["train"]
     index = np.array([3, 9, 3])
     assert at_once.pixels is not None
@@ -362,7 +362,7 @@ def header(shape: tuple[int, ...], dtype: str = "|u1") -> bytes:
 
 def test_sizes_are_bounded_by_the_headers(tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path, x_train=X, y_train=Y)
-    monkeypatch.setattr("dlcli.data.npz.half_of_memory", lambda: X.nbytes + Y.nbytes - 1)
+    monkeypatch.setattr("dlcli.data.npz_archive.half_of_memory", lambda: X.nbytes + Y.nbytes - 1)
     assert fault(path, common) == (
         "the arrays must fit into half of this machine's memory (1,119 bytes). Received 1,120 bytes: "
         "give a part of them, or picture files."

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.boxes import Corners, Frame, Object
-from dlcli.data.objects import Annotated, Chosen, assemble_objects, choose_objects, refuse, whole
-from dlcli.data.samples import Dataset
+from dlcli.data.boxes.boxes import Corners, Frame, Object
+from dlcli.data.boxes.dataset import Annotated, Chosen, assemble_objects, choose_objects, refuse, whole
+from dlcli.data.images.samples import Dataset
 from dlcli.data.table import parse_number
 from dlcli.errors import InputError
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.resize import FILTERS, Interpolation, resize_picture
+from dlcli.data.images.resizing import FILTERS, Interpolation, resize_picture
 
 INTERPOLATIONS: tuple[Interpolation, ...] = ("nearest", "bilinear", "bicubic", "lanczos")
 

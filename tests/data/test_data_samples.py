@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.digits import read_digits
-from dlcli.data.folder import read_folder
-from dlcli.data.samples import SPLIT_COLUMNS, Dataset, describe_difference
+from dlcli.data.images.samples import Dataset
+from dlcli.data.images.sources.class_folders import read_folder
+from dlcli.data.images.sources.digits import read_digits
+from dlcli.data.splits import SPLIT_COLUMNS, describe_difference
 
 Save = Callable[..., Path]
 Common = dict[str, Any]

@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.sequences import SequenceDataset
-from dlcli.data.series import make_adding, read_sequence_csv, read_sequence_npz, read_ts, read_unlabelled_series
+from dlcli.data.sequences.dataset import SequenceDataset
+from dlcli.data.series.long_table import read_sequence_csv
+from dlcli.data.series.npz import read_sequence_npz
+from dlcli.data.series.ts_archive import read_ts
+from dlcli.data.series.unlabeled import read_unlabelled_series
+from dlcli.data.synthetic.adding_problem import make_adding
 from dlcli.errors import InputError
 
 COMMON: dict[str, Any] = {"validation": 0.0, "test": 0.0, "split_seed": 0, "limit": None, "allow_leakage": False}

@@ -3,10 +3,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data import shapes
-from dlcli.data.boxes import Frame
-from dlcli.data.samples import Dataset
-from dlcli.data.shapes import SHAPES, SIDES, read_shapes
+from dlcli.data.boxes.boxes import Frame
+from dlcli.data.images.samples import Dataset
+from dlcli.data.synthetic import shapes
+from dlcli.data.synthetic.shapes import SHAPES, SIDES, read_shapes
 from dlcli.errors import InputError
 
 Common = dict[str, Any]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.boxes import Several
-from dlcli.data.folder import read_folder
-from dlcli.data.keras_datasets import read_keras_dataset
-from dlcli.data.npz import read_npz
-from dlcli.data.voc import read_voc
+from dlcli.data.boxes.boxes import Several
+from dlcli.data.boxes.sources.voc import read_voc
+from dlcli.data.images.sources.class_folders import read_folder
+from dlcli.data.images.sources.keras_datasets import read_keras_dataset
+from dlcli.data.images.sources.npz import read_npz
 from dlcli.errors import InputError
 
 Common = dict[str, Any]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dlcli.data.split import TEST, TRAIN, VALIDATION, draw_splits, limit_evenly
+from dlcli.data.splits import TEST, TRAIN, VALIDATION, draw_splits, limit_evenly
 from dlcli.errors import InputError
 
 

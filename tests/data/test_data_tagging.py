@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.sequences import SequenceDataset
+from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.tagging import read_columns, read_conllu, read_words
 from dlcli.data.vocabulary import encode_words, fit_words
 from dlcli.errors import InputError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dlcli.data.sequences import SequenceDataset
+from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.text import read_text_csv, read_text_files, read_text_jsonl, read_text_lines, read_unlabelled
 from dlcli.errors import InputError
 

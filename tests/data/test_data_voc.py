@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.boxes import Frame
-from dlcli.data.samples import Dataset
-from dlcli.data.voc import read_voc
+from dlcli.data.boxes.boxes import Frame
+from dlcli.data.boxes.sources.voc import read_voc
+from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 
 Common = dict[str, Any]
@@ -287,7 +287,7 @@ def test_sizes_are_bounded(
     tmp_path: Path, save: Callable[..., Path], common: Common, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save("a")
-    monkeypatch.setattr("dlcli.data.voc.MAX_BYTES", 100)
+    monkeypatch.setattr("dlcli.data.boxes.sources.voc.MAX_BYTES", 100)
     assert fault(tmp_path, common)[0] == (
         "annotations/a.xml: a VOC annotation may have at most 100 bytes. Divide it or give a smaller one."
     )

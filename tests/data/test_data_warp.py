@@ -5,7 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcli.data.warp import about_centre, identity, linear, move_boxes, shift, warp
+from dlcli.data.augmentation.affine import about_centre, identity, linear, move_boxes, shift, warp
 
 
 def moved(box: list[float], maps: np.ndarray, height: int = 40, width: int = 60) -> tuple[np.ndarray, bool]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.data.ragged import Ragged
-from dlcli.data.sequences import POOL, SequenceBatches, by_length
+from dlcli.data.sequences.batches import POOL, SequenceBatches, by_length
+from dlcli.data.sequences.ragged import Ragged
 
 RNG = np.random.default_rng(0)
 

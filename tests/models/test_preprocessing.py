@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.data.statistics import channel_statistics, whitening_matrix
+from dlcli.data.images.statistics import channel_statistics, whitening_matrix
 from dlcli.models import preprocessing
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (90, 5, 4, 3)).astype(np.float32) * np.array([1.0, 0.5, 0.2])

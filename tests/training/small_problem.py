@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from dlcli.data.augment import Augmentation, RandAugment, RandomErasing
-from dlcli.data.batches import Batches
-from dlcli.data.mixing import Mixing
+from dlcli.data.augmentation.augmentation import Augmentation, RandAugment, RandomErasing
+from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.images.batches import Batches
 from dlcli.rundir import RunDir
 from dlcli.training import loop, objective, schedule
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_problem import NUM_CLASSES, NUM_SAMPLES  # type: ignore[import-not-found]
 
-from dlcli.data.batches import Batches
+from dlcli.data.images.batches import Batches
 from dlcli.training import objective, schedule
 from dlcli.training.objective import Objective, box_losses, intersection_over_union
 from dlcli.training.step import EvaluationStep, TrainStep

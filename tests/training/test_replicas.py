@@ -13,7 +13,7 @@ def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool) -> di
     import keras
     from small_problem import AUGMENTATION, NUM_CLASSES, make_data, make_objective  # type: ignore[import-not-found]
 
-    from dlcli.data.mixing import Mixing
+    from dlcli.data.augmentation.mixup import Mixing
     from dlcli.training import schedule
     from dlcli.training.step import Clipping, EvaluationStep, TrainStep
 

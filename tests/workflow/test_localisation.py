@@ -14,8 +14,8 @@ from PIL import Image
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
-from dlcli.data.images import PicturePolicy
-from dlcli.data.shapes import read_shapes
+from dlcli.data.images.decoding import PicturePolicy
+from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.evaluation.localisation import intersection_over_union
 from dlcli.rundir import read_csv
 
@@ -162,7 +162,7 @@ def test_predicted_boxes_are_in_pixels_of_the_upright_picture(folder: Path, resi
     first, second = json.loads(output.stdout)["predictions"]
     assert first["box"] == second["box"]
     policy = PicturePolicy.from_dict(info["data"]["pictures"])
-    from dlcli.data.images import read_picture
+    from dlcli.data.images.decoding import read_picture
 
     model = keras.saving.load_model(run_folder / "model.keras")
     relative = model.predict(read_picture(upright, policy=policy)[None].astype(np.float32), verbose=0)["box"][0]

@@ -89,7 +89,11 @@ def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status:
 @pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
 @pytest.mark.parametrize(
     "function",
-    ["dlcli.data.digits.read_digits", "dlcli.workflow.image_job.build_for", "dlcli.report.plots.sample_batch"],
+    [
+        "dlcli.data.images.sources.digits.read_digits",
+        "dlcli.workflow.image_job.build_for",
+        "dlcli.report.plots.sample_batch",
+    ],
 )
 def test_stopped_before_training_leaves_nothing(folder: Path, number: int, exit_status: int, function: str) -> None:
     process = processes.start("train", "tiny.yaml", folder=folder, prepare=HeldAt(function))

@@ -10,7 +10,7 @@ import pytest
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
-from dlcli.data.made_steps import TRAIN, VALIDATION, CopyTask, MadeBatches
+from dlcli.data.synthetic.copy_tasks import TRAIN, VALIDATION, CopyTask, MadeBatches
 from dlcli.rundir import read_csv, read_json
 
 RECIPE = """\

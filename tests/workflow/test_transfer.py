@@ -180,7 +180,7 @@ def test_features_are_what_the_network_computes(never_stopped: Path) -> None:
     model = keras.saving.load_model(never_stopped / "model.keras")
     rows = [row for row in read_csv(never_stopped / "split.csv") if row["split"] == "validation"]
     photos = never_stopped.parents[1] / "photos"
-    from dlcli.data.folder import read_folder
+    from dlcli.data.images.sources.class_folders import read_folder
 
     dataset = read_folder(
         path=photos,

@@ -1,0 +1,312 @@
+"""Random changes to the pictures of the training split: drawn for each sample of an epoch, applied batch by batch.
+
+What is drawn is a function of (seed, epoch, sample) alone, so that a run can be repeated and resumed to the bit. Each
+parameter has a stream of random numbers of its own: to turn one transform on leaves what the others draw as it was.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.data.augmentation import color, rand_augment
+from dlcli.data.augmentation.affine import FillMode, Maps, about_centre, identity, linear, move_boxes, shift, warp
+
+Tensor = Any
+Parameters = dict[str, NDArray[Any]]  # by name, one row for each sample
+Range = tuple[float, float]
+
+SHADES = {
+    "channel_shift_intensity": color.shift_channels,
+    "brightness": color.adjust_brightness,
+    "jitter_brightness": color.adjust_brightness,
+    "jitter_contrast": color.adjust_contrast,
+    "jitter_saturation": color.adjust_saturation,
+    "jitter_hue": color.adjust_hue,
+}
+"""What a parameter of each picture does to its colours, in this order."""
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """A part of the picture, enlarged to the whole size."""
+
+    area: Range  # of the part, as a proportion of the picture's
+    aspect: Range  # width of the part by its height, in units of the picture's own
+
+
+@dataclass(frozen=True)
+class ColorJitter:
+    """Factors drawn from [1 - value, 1 + value], and a turn of the hue from [-hue, hue]; in this order."""
+
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+
+
+@dataclass(frozen=True)
+class RandomErasing:
+    """A rectangle of one value over a part of the picture (Zhong et al. 2020)."""
+
+    probability: float
+    area: Range
+    aspect: Range
+    value: float
+
+
+@dataclass(frozen=True)
+class RandAugment:
+    """``num_ops`` of the transforms of :mod:`dlcli.data.augmentation.rand_augment`, all of one magnitude."""
+
+    num_ops: int
+    magnitude: float
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to each picture. The names down to ``vertical_flip`` are those of Keras's ImageDataGenerator.
+
+    Attributes:
+        rotation_range: degrees; the angle is drawn from [-range, range].
+        width_shift_range: below 1 a proportion of the width, else pixels, drawn from [-range, range]; as an int n,
+            whole pixels from -n + 1 to n - 1; as a tuple, one of its values.
+        height_shift_range: the same for the height.
+        brightness_range: of the factor.
+        shear_range: degrees.
+        zoom_range: of the factor for each side: values below 1 enlarge the picture.
+        channel_shift_range: added to all channels, drawn from [-range, range].
+    """
+
+    rotation_range: float
+    width_shift_range: float | tuple[float, ...]
+    height_shift_range: float | tuple[float, ...]
+    brightness_range: Range | None
+    shear_range: float
+    zoom_range: Range
+    channel_shift_range: float
+    fill_mode: FillMode
+    cval: float
+    horizontal_flip: bool
+    vertical_flip: bool
+    random_crop: RandomCrop | None
+    color_jitter: ColorJitter | None
+    random_erasing: RandomErasing | None
+    rand_augment: RandAugment | None
+
+    # Drawing ----------------------------------------------------------------------------------------------------------
+
+    def draw(self, *, seed: int, epoch: int, num: int, height: int, width: int) -> Parameters:
+        """The parameters of ``num`` samples in an epoch: only those of transforms that are on."""
+        drawing = _Drawing(seed, epoch, num)
+        found: Parameters = {}
+        if self.rotation_range:
+            found["theta"] = drawing.uniform("theta", -self.rotation_range, self.rotation_range)
+        if _is_on(self.width_shift_range):
+            found["tx"] = drawing.shift("tx", self.width_shift_range, width)
+        if _is_on(self.height_shift_range):
+            found["ty"] = drawing.shift("ty", self.height_shift_range, height)
+        if self.shear_range:
+            found["shear"] = drawing.uniform("shear", -self.shear_range, self.shear_range)
+        if self.zoom_range != (1.0, 1.0):
+            found["zx"] = drawing.uniform("zx", *self.zoom_range)
+            found["zy"] = drawing.uniform("zy", *self.zoom_range)
+        if self.horizontal_flip:
+            found["flip_horizontal"] = drawing.random("flip_horizontal") < 0.5
+        if self.vertical_flip:
+            found["flip_vertical"] = drawing.random("flip_vertical") < 0.5
+        if self.random_crop is not None:
+            found["crop"] = drawing.boxes("crop", self.random_crop.area, self.random_crop.aspect, height, width)
+        if self.channel_shift_range:
+            drawn = drawing.uniform("channel_shift", -self.channel_shift_range, self.channel_shift_range)
+            found["channel_shift_intensity"] = drawn
+        if self.brightness_range is not None:
+            found["brightness"] = drawing.uniform("brightness", *self.brightness_range)
+        if self.color_jitter is not None:
+            found |= self._draw_jitter(drawing, self.color_jitter)
+        if self.rand_augment is not None:
+            shape = (num, self.rand_augment.num_ops)
+            chosen = drawing.random("transforms", shape) * len(rand_augment.TRANSFORMS)
+            found["transforms"] = chosen.astype(np.int32)
+            found["signs"] = np.where(drawing.random("signs", shape) < 0.5, -1, 1).astype(np.float32)
+        if self.random_erasing is not None:
+            erasing = self.random_erasing
+            boxes = np.rint(drawing.boxes("erased", erasing.area, erasing.aspect, height, width))
+            is_erased = drawing.random("is_erased") < erasing.probability
+            found["erased"] = np.where(is_erased[:, None], boxes, 0.0)
+        return found
+
+    @staticmethod
+    def _draw_jitter(drawing: "_Drawing", jitter: ColorJitter) -> Parameters:
+        found = {}
+        for name in ("brightness", "contrast", "saturation"):
+            change = getattr(jitter, name)
+            if change:
+                found[f"jitter_{name}"] = drawing.uniform(f"jitter_{name}", max(0.0, 1 - change), 1 + change)
+        if jitter.hue:
+            found["jitter_hue"] = drawing.uniform("jitter_hue", -jitter.hue, jitter.hue)
+        return found
+
+    def maps(self, parameters: Parameters, *, height: int, width: int) -> Maps | None:
+        """The map of each sample, from pixels of the result to places in its picture; None if nothing is moved.
+
+        Rotation, shift, shear and zoom are multiplied in ImageDataGenerator's order, about the picture's centre.
+        """
+        moving = ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vertical", "crop", "transforms")
+        if not any(name in parameters for name in moving):
+            return None
+        num = len(next(iter(parameters.values())))
+        zero, one = np.zeros(num), np.ones(num)
+        theta = np.deg2rad(parameters.get("theta", zero))
+        shear = np.deg2rad(parameters.get("shear", zero))
+        maps = (
+            linear(np.cos(theta), -np.sin(theta), np.sin(theta), np.cos(theta), num=num)
+            @ shift(parameters.get("tx", zero), parameters.get("ty", zero), num=num)
+            @ linear(1, -np.sin(shear), 0, np.cos(shear), num=num)
+            @ linear(parameters.get("zx", one), 0, 0, parameters.get("zy", one), num=num)
+        )
+        maps = about_centre(maps, height=height, width=width)
+        if "transforms" in parameters:
+            assert self.rand_augment is not None
+            magnitude = self.rand_augment.magnitude
+            chosen, signs = parameters["transforms"], parameters["signs"]
+            maps = maps @ rand_augment.moves(chosen, signs, magnitude=magnitude, height=height, width=width)
+        if "crop" in parameters:
+            maps = _crop_maps(parameters["crop"], height, width) @ maps
+        flip_x = np.where(parameters.get("flip_horizontal", zero), -1.0, 1.0)
+        flip_y = np.where(parameters.get("flip_vertical", zero), -1.0, 1.0)
+        flipped: Maps = maps @ about_centre(linear(flip_x, 0, 0, flip_y, num=num), height=height, width=width)
+        return flipped
+
+    def move_boxes(
+        self, boxes: NDArray[np.float32], parameters: Parameters, *, height: int, width: int
+    ) -> NDArray[np.float32]:
+        """The boxes of the changed pictures, rel_xyxy ``[n, 4]``; NaN where there is none, or none is left."""
+        maps = self.maps(parameters, height=height, width=width)
+        if maps is None:
+            return boxes
+        moved, is_left = move_boxes(boxes, maps, height=height, width=width)
+        return np.where(is_left[:, None], moved, np.float32(np.nan))
+
+    def describe(self, parameters: Parameters, position: int) -> str:
+        """One sample's parameters in words, such as ``theta 12.1, tx -3.4, flipped left to right``."""
+        words = []
+        for name, values in parameters.items():
+            value = values[position]
+            if name in ("flip_horizontal", "flip_vertical"):
+                if value:
+                    words.append("flipped left to right" if name == "flip_horizontal" else "flipped top to bottom")
+            elif name == "transforms":
+                words.append(" then ".join(rand_augment.TRANSFORMS[i] for i in value))
+            elif name in ("crop", "erased"):
+                left, top, right, bottom = value
+                if right > left:
+                    words.append(f"{name} {right - left:.0f}x{bottom - top:.0f}")
+            elif name != "signs":
+                words.append(f"{name.removeprefix('jitter_').removesuffix('_intensity')} {value:.3g}")
+        return ", ".join(words)
+
+    # Applying ---------------------------------------------------------------------------------------------------------
+
+    def to_tensors(self, parameters: Parameters, *, height: int, width: int) -> dict[str, Tensor]:
+        """What :meth:`apply` takes, for all the samples of an epoch: maps in place of what makes them."""
+        names = (*SHADES, "erased", "signs")
+        tensors = {name: tf.constant(parameters[name], tf.float32) for name in names if name in parameters}
+        maps = self.maps(parameters, height=height, width=width)
+        if maps is not None:
+            tensors["maps"] = tf.constant(maps[:, :2].reshape(-1, 6), tf.float32)
+        if "transforms" in parameters:
+            tensors["transforms"] = tf.constant(parameters["transforms"], tf.int32)
+        return tensors
+
+    def apply(self, pixels: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Traced: the changed pictures of a batch.
+
+        Args:
+            pixels: uint8 or float32 ``[b, height, width, channels]`` in [0, 255].
+            tensors: the batch's rows of what :meth:`to_tensors` gives.
+
+        Returns:
+            float32 of the same shape, in [0, 255]; values are not rounded.
+        """
+        chosen = {name: tensors[name] for name in ("maps", *SHADES) if name in tensors}
+        pictures = _move_and_shade_compiled(pixels, chosen, self.fill_mode, self.cval)
+        pictures = tf.ensure_shape(pictures, pixels.shape)
+        if self.rand_augment is not None:
+            magnitude = self.rand_augment.magnitude
+            chosen, signs = tensors["transforms"], tensors["signs"]
+            pictures = rand_augment.change_colors(pictures, chosen, signs, magnitude=magnitude)
+        if self.random_erasing is not None:
+            pictures = color.erase(pictures, tensors["erased"], self.random_erasing.value)
+        return pictures
+
+
+def _move_and_shade(pixels: Tensor, tensors: Mapping[str, Tensor], fill_mode: FillMode, cval: float) -> Tensor:
+    """The changes that XLA compiles into one loop over the pixels: those whose parameters are there."""
+    pictures = tf.cast(pixels, tf.float32)
+    if "maps" in tensors:
+        pictures = warp(pixels, tensors["maps"], fill_mode=fill_mode, cval=cval)
+    for name, change in SHADES.items():
+        if name in tensors:
+            pictures = change(pictures, tensors[name])
+    return pictures
+
+
+_move_and_shade_compiled = tf.function(_move_and_shade, autograph=False, jit_compile=True)
+
+
+def _is_on(shift_range: float | tuple[float, ...]) -> bool:
+    return any(shift_range) if isinstance(shift_range, tuple) else shift_range > 0
+
+
+def _crop_maps(boxes: NDArray[Any], height: int, width: int) -> Maps:
+    """Maps under which the boxes ``[n, 4]`` (left, top, right, bottom in pixels) fill the whole picture."""
+    left, top, right, bottom = boxes.T
+    scale_x, scale_y = (right - left) / width, (bottom - top) / height
+    maps = identity(len(boxes))
+    maps[:, 0, 0], maps[:, 0, 2] = scale_x, left + 0.5 * scale_x - 0.5  # edges to edges, not centres to centres
+    maps[:, 1, 1], maps[:, 1, 2] = scale_y, top + 0.5 * scale_y - 0.5
+    return maps
+
+
+class _Drawing:
+    """Random numbers for every sample of an epoch, by the name of what they are for."""
+
+    def __init__(self, seed: int, epoch: int, num: int) -> None:
+        self._seed = seed
+        self._epoch = epoch
+        self._num = num
+
+    def random(self, name: str, shape: Sequence[int] | None = None) -> NDArray[np.float64]:
+        """From [0, 1); the rows of the first samples do not depend on how many there are."""
+        entropy = [self._seed, self._epoch, zlib.crc32(name.encode())]
+        generator = np.random.Generator(np.random.PCG64(entropy))
+        return generator.random(shape or (self._num,))
+
+    def uniform(self, name: str, low: float, high: float) -> NDArray[np.float64]:
+        drawn: NDArray[np.float64] = low + (high - low) * self.random(name)
+        return drawn
+
+    def shift(self, name: str, shift_range: float | tuple[float, ...], side: int) -> NDArray[np.float64]:
+        """Pixels that values are taken further right or down."""
+        if isinstance(shift_range, tuple):
+            choices = np.array(shift_range)
+        elif isinstance(shift_range, int):
+            choices = np.arange(1 - shift_range, shift_range)
+        else:
+            return self.uniform(name, -shift_range, shift_range) * (side if shift_range < 1 else 1)
+        drawn: NDArray[np.float64] = choices[(self.random(name) * len(choices)).astype(np.int64)]
+        return drawn * (side if np.abs(choices).max() < 1 else 1.0)
+
+    def boxes(self, name: str, area: Range, aspect: Range, height: int, width: int) -> NDArray[np.float64]:
+        """Boxes [n, 4] inside the picture: left, top, right, bottom in pixels; the aspect is drawn in logarithms."""
+        size = self.uniform(f"{name}.area", *area)
+        ratio = np.exp(self.uniform(f"{name}.aspect", *np.log(aspect)))
+        wide, high = np.minimum(np.sqrt(size * ratio), 1.0) * width, np.minimum(np.sqrt(size / ratio), 1.0) * height
+        left = self.random(f"{name}.left") * (width - wide)
+        top = self.random(f"{name}.top") * (height - high)
+        return np.stack([left, top, left + wide, top + high], axis=1)

@@ -1,0 +1,312 @@
+"""From pictures with annotated objects to a data set with one box for each: check, choose, assemble.
+
+Every source of boxes in picture files ends here, so that boxes are treated alike whatever they come from.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.data.boxes.boxes import (
+    BadBox,
+    Boxes,
+    Corners,
+    Frame,
+    Object,
+    OnBadBox,
+    Several,
+    checked,
+    choose,
+    frame_of,
+    refuse_proportions,
+    repaired,
+)
+from dlcli.data.files import Progress, workers
+from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
+from dlcli.data.images.decoding import BadImage, read_header
+from dlcli.data.images.samples import Dataset
+from dlcli.data.listing import NUM_NAMED, Listing, index_labels
+from dlcli.data.splits import SPLITS, LeftOut
+from dlcli.errors import InputError
+
+LARGEST = 1e9  # pixels: more than any picture has along a side
+UNREAD = Frame(1, 1)  # stands for a picture that cannot be read, which is refused or left out later
+NUM_SHOWN = 3  # boxes named in a warning
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A picture and its objects as a source lists them.
+
+    Attributes:
+        name: what tables call it.
+        place: where it is listed, below the source's folder: ``annotations/raccoon-7.xml``.
+        file: the picture.
+        split: train, validation or test; train where splits are to be drawn.
+        objects: in the order of the source, their boxes not yet checked.
+        size: width and height that the annotation gives.
+        group: what must not be divided between splits.
+    """
+
+    name: str
+    place: str
+    file: Path
+    split: str
+    objects: tuple[Object, ...]
+    size: tuple[int, int] | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The pictures with one object each, ordered by their names."""
+
+    pictures: tuple[Annotated, ...]
+    labels: tuple[str, ...]
+    boxes: Boxes
+    left_out: tuple[LeftOut, ...]
+    warnings: tuple[str, ...]
+
+
+def assemble_objects(
+    pictures: Sequence[Annotated],
+    *,
+    source: Path,
+    several: Several,
+    on_bad_box: OnBadBox,
+    on_bad_image: OnBadImage,
+    classes: tuple[str, ...] | None,
+    aliases: Mapping[str, str],
+    left_out: Sequence[LeftOut],
+    progress: Progress | None,
+    common: CommonKeys,
+) -> Dataset:
+    """A data set of pictures with a class and a box each, ordered by their names whatever the source's order.
+
+    Args:
+        source: the folder or file that lists the pictures, for messages; their places are below it or beside it.
+
+    Raises:
+        InputError: a picture is listed twice, boxes or pictures are bad, or there is nothing to learn in a split.
+    """
+    folder = source if source.is_dir() else source.parent
+    _refuse_repeated(pictures, folder)
+    chosen = choose_objects(pictures, folder=folder, several=several, on_bad_box=on_bad_box)
+    index = {
+        split: np.array([i for i, picture in enumerate(chosen.pictures) if picture.split == split], np.int64)
+        for split in SPLITS
+    }
+    for split in SPLITS:
+        if not len(index[split]) and (split == "train" or any(picture.split == split for picture in pictures)):
+            raise InputError(f"{source}: {split} must hold a picture with an object to learn. Received none.")
+    index = {split: positions for split, positions in index.items() if len(positions)}
+    labels = {split: [chosen.labels[i] for i in positions] for split, positions in index.items()}
+    known, indices = index_labels(
+        labels, tuple(sorted(set(labels["train"]))), source=str(source), trained=classes, aliases=aliases, least=1
+    )
+    parts = {split: [chosen.pictures[i] for i in positions] for split, positions in index.items()}
+    listings = {
+        split: Listing(
+            names=tuple(picture.name for picture in part),
+            labels=indices[split],
+            groups=None if part[0].group is None else tuple(picture.group or "" for picture in part),
+            files=tuple(picture.file for picture in part),
+            boxes=chosen.boxes.take(index[split]),
+        )
+        for split, part in parts.items()
+    }
+    place_of = {picture.name: picture.place for picture in pictures}
+    return assemble_files(
+        listings,
+        known,
+        source=str(source),
+        place=lambda name: f"{folder / place_of[name]}: {name}",
+        on_bad_image=on_bad_image,
+        left_out=[*left_out, *chosen.left_out],
+        warnings=chosen.warnings,
+        by_suffix=False,
+        needs_all=classes is None,
+        progress=progress,
+        common=common,
+    )
+
+
+def choose_objects(pictures: Sequence[Annotated], *, folder: Path, several: Several, on_bad_box: OnBadBox) -> Chosen:
+    """Checks the boxes against the pictures' headers and takes one object of each picture.
+
+    Raises:
+        InputError: boxes are bad, and ``on_bad_box`` is ``error``; or all of them are proportions, not pixels.
+    """
+    kept: list[tuple[Annotated, Object, Frame]] = []
+    left_out: list[LeftOut] = []
+    bad: list[_Bad] = []
+    num_boxes = num_several = 0
+    headers = workers().map(_read_frame, [picture.file for picture in pictures])
+    for picture, stored in zip(pictures, headers, strict=True):
+        objects, again = _listed_once(picture)
+        left_out += again
+        num_boxes += sum(found.corners is not None for found in objects)
+        frame, sound, wrong = (UNREAD, objects, []) if stored is None else _check(picture, objects, stored, on_bad_box)
+        bad += wrong
+        taken = choose(sound, several)
+        if taken is None:
+            reason = f"several objects: {len(sound)}" if sound else "no sound box" if objects else "no object"
+            left_out.append(LeftOut(picture.name, reason))
+            continue
+        num_several += len(sound) > 1
+        kept.append((picture, taken, frame))
+    if on_bad_box == "error":
+        summary = f"{len(bad)} of {num_boxes} boxes cannot be used."
+        refuse(
+            dict.fromkeys(f"{folder / item.line}" for item in bad),  # what is wrong with a picture is said once
+            f"{summary} Correct them, or set data.on_bad_box in a recipe: repair or skip.",
+        )
+    kept.sort(key=lambda item: item[0].name)
+    corners = np.array([taken.corners or (math.nan,) * 4 for _, taken, _ in kept], np.float64).reshape(-1, 4)
+    boxes = Boxes(corners, tuple(frame for _, _, frame in kept))
+    refuse_proportions(boxes, str(folder))
+    return Chosen(
+        pictures=tuple(picture for picture, _, _ in kept),
+        labels=tuple(taken.label for _, taken, _ in kept),
+        boxes=boxes,
+        left_out=tuple(left_out),
+        warnings=(*_warn_of_several(num_several, several), *_warn_of_bad(bad)),
+    )
+
+
+def refuse(lines: Iterable[str], remedy: str) -> None:
+    """Refuses a source for its faults, a line each, of which the first are named and the rest counted.
+
+    Raises:
+        InputError: there are any.
+    """
+    lines = list(lines)
+    if lines:
+        more = [f"… and {len(lines) - NUM_NAMED} more"] if len(lines) > NUM_NAMED else []
+        raise InputError("\n".join([*lines[:NUM_NAMED], *more, remedy]))
+
+
+# Numbers ------------------------------------------------------------------------------------------------------------
+
+
+def whole(number: float | None) -> int | None:
+    """A number as a width or height; None where it cannot be one."""
+    return int(number) if number is not None and number.is_integer() and 0 <= number <= LARGEST else None
+
+
+# Boxes --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Bad:
+    """A bad box: where it is, the line that says what is wrong, and whether it could be repaired."""
+
+    place: str
+    line: str
+    is_repaired: bool
+
+
+def sound_corners(corners: Corners, frame: Frame) -> Corners:
+    """The box, clipped to the picture where it is outside by a pixel at most.
+
+    Raises:
+        BadBox: it is absurd, swapped, empty or outside.
+    """
+    _refuse_absurd(corners)
+    return checked(corners, frame)
+
+
+def _refuse_absurd(corners: Corners) -> None:
+    for name, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
+        if not abs(value) <= LARGEST:  # NaN is not either
+            raise BadBox(f"its box must be in pixels of the picture: {name} is {value:g}")
+
+
+def _check(
+    picture: Annotated, objects: Sequence[Object], stored: Frame, on_bad_box: OnBadBox
+) -> tuple[Frame, list[Object], list[_Bad]]:
+    """The frame of a picture's boxes, the objects whose boxes are sound or have been repaired, and the bad boxes."""
+    unfit = None
+    try:
+        frame = frame_of(stored, picture.size)
+    except BadBox as reason:
+        frame, unfit = Frame(*stored.upright_size), str(reason)
+    sound: list[Object] = []
+    bad: list[_Bad] = []
+    for found in objects:
+        if found.corners is None:
+            sound.append(found)
+            continue
+        line = f"{picture.place}: {unfit}"
+        if unfit is None:
+            try:
+                sound.append(replace(found, corners=sound_corners(found.corners, frame)))
+                continue
+            except BadBox as reason:
+                line = f"{found.place} ({found.label}): {reason}"
+        corners = _repair(found.corners, frame, picture.size) if on_bad_box == "repair" else None
+        if corners is not None:
+            sound.append(replace(found, corners=corners))
+        bad.append(_Bad(found.place, line, is_repaired=corners is not None))
+    return frame, sound, bad
+
+
+def _repair(corners: Corners, frame: Frame, annotated: tuple[int, int] | None) -> Corners | None:
+    try:
+        _refuse_absurd(corners)
+        return repaired(corners, frame, annotated)
+    except BadBox:
+        return None
+
+
+def _read_frame(file: Path) -> Frame | None:
+    """The frame of a stored picture; None where its header cannot be read."""
+    try:
+        return Frame(*read_header(file))
+    except BadImage:
+        return None
+
+
+# Pictures -----------------------------------------------------------------------------------------------------------
+
+
+def _refuse_repeated(pictures: Sequence[Annotated], folder: Path) -> None:
+    first: dict[str, Annotated] = {}
+    lines = []
+    for picture in pictures:
+        earlier = first.setdefault(picture.name, picture)
+        if earlier is not picture:
+            must = "a picture must be listed once."
+            lines.append(f"{folder / picture.place}: {must} '{picture.name}' is in {earlier.place} too.")
+    refuse(lines, "Remove what is too much, or correct the names of the pictures.")
+
+
+def _listed_once(picture: Annotated) -> tuple[list[Object], list[LeftOut]]:
+    """The objects of a picture without those that say the same as one before: that is one object, not several."""
+    different: dict[tuple[str, Corners | None], Object] = {}
+    again = []
+    for found in picture.objects:
+        if different.setdefault((found.label, found.corners), found) is not found:
+            again.append(LeftOut(found.place, "listed again"))
+    return list(different.values()), again
+
+
+def _warn_of_several(number: int, several: Several) -> list[str]:
+    if not number:
+        return []
+    noun = "picture has" if number == 1 else "pictures have"
+    return [f"{number:,} {noun} several objects; the {several} is learned (data.several)."]
+
+
+def _warn_of_bad(bad: Sequence[_Bad]) -> list[str]:
+    warnings = []
+    for is_repaired, verb in ((True, "repaired"), (False, "left out")):
+        places = [item.place for item in bad if item.is_repaired == is_repaired]
+        if places:
+            noun = "bad box was" if len(places) == 1 else "bad boxes were"
+            shown = ", ".join(places[:NUM_SHOWN]) + (", …" if len(places) > NUM_SHOWN else "")
+            warnings.append(f"{len(places):,} {noun} {verb} (data.on_bad_box): {shown}.")
+    return warnings

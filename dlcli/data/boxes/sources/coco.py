@@ -1,0 +1,223 @@
+"""Pictures with boxes as COCO has them: a JSON file that lists pictures, objects and their categories."""
+
+import json
+import os
+import reprlib
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any, NoReturn, Unpack
+
+from dlcli.data.boxes.boxes import Corners, Object, OnBadBox, Several
+from dlcli.data.boxes.dataset import Annotated, assemble_objects, refuse, whole
+from dlcli.data.files import Progress, printable, read_text
+from dlcli.data.images.dataset import CommonKeys, OnBadImage
+from dlcli.data.images.samples import Dataset
+from dlcli.data.listing import NO_ALIASES
+from dlcli.data.splits import LeftOut
+from dlcli.errors import InputError
+
+MAX_BYTES = 2**30  # of a file: that of COCO's train2017 has 448 MB
+NUM_SOUGHT = 100  # pictures by which their folder is found
+Entry = dict[str, Any]
+Id = int | str
+
+
+class _BadEntry(Exception):
+    """An entry that is not as it must be; the message is the reason, in words that follow "annotation 7: "."""
+
+
+def read_coco(
+    *,
+    path: str | Path,
+    images: str | Path | None,
+    validation_path: str | Path | None,
+    test_path: str | Path | None,
+    several: Several,
+    on_bad_box: OnBadBox,
+    on_bad_image: OnBadImage,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    progress: Progress | None = None,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
+    """The pictures of a COCO file, with the class and the box of one object each; crowds are passed over.
+
+    Args:
+        path: the .json file of train, or of all samples.
+        images: the folder that the pictures' names start from, itself relative to the folder of ``path``. Default: for
+            each file the first that holds pictures of it among its own folder, ``images`` in it, and beside it the
+            folder that is called like it (``train2017`` for ``instances_train2017.json``) or ``images``.
+        validation_path, test_path: further files. Without them the splits are drawn.
+        several: what to do about a picture with several objects.
+        classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
+        aliases: other names of these.
+
+    Raises:
+        InputError: files, boxes or pictures are not as they must be.
+    """
+    source = Path(path)
+    pictures: list[Annotated] = []
+    left_out: list[LeftOut] = []
+    for split, part in (("train", path), ("validation", validation_path), ("test", test_path)):
+        if part is not None:
+            folder = None if images is None else source.parent / images
+            listed, others = _read_file(Path(part), split, root=source.parent, folder=folder)
+            pictures += listed
+            left_out += others
+    return assemble_objects(
+        pictures,
+        source=source,
+        several=several,
+        on_bad_box=on_bad_box,
+        on_bad_image=on_bad_image,
+        classes=classes,
+        aliases=aliases,
+        left_out=left_out,
+        progress=progress,
+        common=common,
+    )
+
+
+def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tuple[list[Annotated], list[LeftOut]]:
+    """The pictures of one file, named from ``root``, and the objects that are passed over."""
+    content = _parse(file)
+    place = printable(os.path.relpath(file, root))
+    faults: list[str] = []
+    entries = {key: _entries(content, key, file) for key in ("images", "annotations", "categories")}
+    categories: dict[Id, str] = {}
+    images: dict[Id, Entry] = {}
+    objects: dict[Id, list[Object]] = {}
+    left_out: list[LeftOut] = []
+    ids: dict[str, set[Id]] = {"category": set(), "image": set(), "annotation": set()}  # of faulty entries too
+    for noun, key in (("category", "categories"), ("image", "images"), ("annotation", "annotations")):
+        known = ids[noun]
+        for position, entry in enumerate(entries[key]):
+            where = f"{noun} at position {position}"
+            try:
+                own = _id(entry, "id")
+                where = f"{noun} {own}"
+                if own in known:
+                    raise _BadEntry("an id must be given once. There is another with it.")
+                known.add(own)
+                if noun == "category":
+                    categories[own] = printable(_name(entry, "name"))
+                elif noun == "image":
+                    images[own] = {"file_name": _name(entry, "file_name"), "size": _size(entry)}
+                elif entry.get("iscrowd") == 1:
+                    left_out.append(LeftOut(f"{place}: {where}", "outside the task: a crowd"))
+                else:
+                    image = _reference(entry, "image_id", ids["image"], "images")
+                    category = _reference(entry, "category_id", ids["category"], "categories")
+                    label = categories.get(category, "")  # one without a name is reported, and its objects are not
+                    objects.setdefault(image, []).append(Object(f"{place}: {where}", label, _corners(entry)))
+            except _BadEntry as reason:
+                faults.append(f"{file}: {where}: {reason}")
+    refuse(faults, "Correct the file, or write it again.")
+    names = [image["file_name"] for image in images.values()]
+    folder = _find_images(file, names) if folder is None else folder
+    pictures = [
+        Annotated(
+            name=printable(os.path.relpath(folder / image["file_name"], root)),
+            place=f"{place}: image {own}",
+            file=folder / image["file_name"],
+            split=split,
+            objects=tuple(objects.get(own, ())),
+            size=image["size"],
+        )
+        for own, image in images.items()
+    ]
+    return pictures, left_out
+
+
+def _find_images(file: Path, names: list[str]) -> Path:
+    own = file.parent
+    for folder in (own, own / "images", own.parent / file.stem.removeprefix("instances_"), own.parent / "images"):
+        if any((folder / name).is_file() for name in names[:NUM_SOUGHT]):
+            return folder
+    return own
+
+
+# The file -----------------------------------------------------------------------------------------------------------
+
+
+def _parse(file: Path) -> Any:
+    text = read_text(file, noun="COCO file", max_bytes=MAX_BYTES, remedy="Give the .json file of the annotations.")
+
+    def refuse_constant(name: str) -> NoReturn:
+        raise InputError(f"{file}: numbers must be finite. Received {name}: correct the file, or write it again.")
+
+    try:
+        return json.loads(text, parse_constant=refuse_constant)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{file}:{error.lineno}: this is no JSON ({error.msg}). Give the .json file of the annotations."
+        ) from None
+    except RecursionError:
+        raise InputError(f"{file}: this is no COCO file, but lists within lists. Give the right one.") from None
+    except ValueError:  # from int()
+        raise InputError(f"{file}: numbers must have some digits. Received one of thousands of digits.") from None
+
+
+def _entries(content: Any, key: str, file: Path) -> list[Entry]:
+    entries = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(
+            f"{file}: a COCO file must have '{key}', a list of objects. Give the .json of the annotations."
+        )
+    return entries
+
+
+def _value(entry: Entry, key: str) -> Any:
+    if key not in entry:
+        raise _BadEntry(f"there must be '{key}'. Received none.")
+    return entry[key]
+
+
+def _id(entry: Entry, key: str) -> Id:
+    value = _value(entry, key)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise _BadEntry(f"{key} must be a whole number or text. Received {reprlib.repr(value)}.")
+    return value
+
+
+def _reference(entry: Entry, key: str, known: Set[Id], where: str) -> Id:
+    value = _id(entry, key)
+    if value not in known:
+        raise _BadEntry(f"{key} must be the id of one of the {where}. Received {reprlib.repr(value)}.")
+    return value
+
+
+def _name(entry: Entry, key: str) -> str:
+    value = _value(entry, key)
+    if not isinstance(value, str) or not value.strip():
+        raise _BadEntry(f"{key} must be a name. Received {reprlib.repr(value)}.")
+    return value.strip()
+
+
+def _size(entry: Entry) -> tuple[int, int] | None:
+    """Width and height; None where the file does not give them."""
+    if "width" not in entry and "height" not in entry:
+        return None
+    sides = [whole(_number(_value(entry, key))) for key in ("width", "height")]
+    if sides[0] is None or sides[1] is None:
+        received = reprlib.repr([entry["width"], entry["height"]])
+        raise _BadEntry(f"width and height must be whole numbers of pixels. Received {received}.")
+    return sides[0], sides[1]
+
+
+def _corners(entry: Entry) -> Corners:
+    value = _value(entry, "bbox")
+    numbers = [_number(item) for item in value] if isinstance(value, list) else []
+    if len(numbers) != 4 or None in numbers:
+        raise _BadEntry(f"bbox must be four numbers [x, y, width, height]. Received {reprlib.repr(value)}.")
+    x, y, width, height = (number for number in numbers if number is not None)
+    return x, y, x + width, y + height
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond what a float holds
+        return float("inf")

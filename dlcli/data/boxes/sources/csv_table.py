@@ -1,0 +1,130 @@
+"""Pictures with boxes in a CSV file: a row for each object with its picture's path, its class and its box."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Unpack
+
+from dlcli.data.boxes.boxes import Corners, Object, OnBadBox, Several
+from dlcli.data.boxes.dataset import Annotated, assemble_objects, refuse, whole
+from dlcli.data.files import Progress
+from dlcli.data.images.dataset import CommonKeys, OnBadImage
+from dlcli.data.images.samples import Dataset
+from dlcli.data.listing import NO_ALIASES
+from dlcli.data.splits import BOX_COLUMNS
+from dlcli.data.table import Row, check_groups, parse_number, read_rows
+
+
+def read_box_csv(
+    *,
+    path: str | Path,
+    image: str,
+    label: str,
+    split: str | None,
+    group: str | None,
+    several: Several,
+    on_bad_box: OnBadBox,
+    on_bad_image: OnBadImage,
+    box: tuple[str, str, str, str] = BOX_COLUMNS,
+    size: tuple[str, str] | None = None,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    progress: Progress | None = None,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
+    """The pictures of a table, with the class and the box of one object each; paths are relative to its folder.
+
+    The table is one that `read_csv` reads. Rows with the same path are objects of one picture.
+
+    Args:
+        image, label, split, group: names of columns.
+        box: names of the columns of xmin, ymin, xmax and ymax, in pixels. All four are empty in the row of a picture
+            whose class alone is known.
+        size: names of the columns of the picture's width and height, for which the boxes were drawn.
+        several: what to do about a picture with several objects.
+        classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
+        aliases: other names of these.
+
+    Raises:
+        InputError: the table is not as described, rows contradict each other, or boxes or pictures are bad.
+    """
+    table = Path(path)
+
+    def fault_of(cells: tuple[str, ...]) -> str | None:
+        return _fault_of_box(box, cells[:4]) or (None if size is None else _fault_of_size(size, cells[4:]))
+
+    rows = read_rows(
+        table, image=image, label=label, split=split, group=group, more=(*box, *(size or ())), fault_of=fault_of
+    )
+    if split is not None and group is not None:
+        check_groups(table, rows)
+    return assemble_objects(
+        _join_rows(table, rows, has_group=group is not None),
+        source=table,
+        several=several,
+        on_bad_box=on_bad_box,
+        on_bad_image=on_bad_image,
+        classes=classes,
+        aliases=aliases,
+        left_out=(),
+        progress=progress,
+        common=common,
+    )
+
+
+def _fault_of_box(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | None:
+    if any(cells) and not all(cells):
+        empty = columns[cells.index("")]
+        return f"a row must have all four numbers of its box, or none of them. Column '{empty}' is empty."
+    for column, cell in zip(columns, cells, strict=True):
+        if cell and parse_number(cell) is None:
+            return f"column '{column}' must be a number of pixels. Received '{cell[:50]}'."
+    return None
+
+
+def _fault_of_size(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | None:
+    for column, cell in zip(columns, cells, strict=True):
+        if any(cells) and whole(parse_number(cell)) is None:
+            return f"column '{column}' must be a whole number of pixels. Received '{cell[:50]}'."
+    return None
+
+
+def _join_rows(table: Path, rows: list[Row], *, has_group: bool) -> list[Annotated]:
+    """The pictures, each with the objects of its rows.
+
+    Raises:
+        InputError: rows say different things about one picture.
+    """
+    first: dict[str, Row] = {}
+    objects: dict[str, list[Object]] = {}
+    faults = []
+    for row in rows:
+        earlier = first.setdefault(row.name, row)
+        if (earlier.split, earlier.group, _size(earlier)) != (row.split, row.group, _size(row)):
+            faults.append(
+                f"{table}:{row.line}: a picture must have one split, group and size. Line {earlier.line} says "
+                f"otherwise about '{row.name}'."
+            )
+        objects.setdefault(row.name, []).append(Object(f"{table.name}:{row.line}", row.label, _corners(row)))
+    refuse(faults, "Correct the rows.")
+    return [
+        Annotated(
+            name=name,
+            place=f"{table.name}:{row.line}",
+            file=row.file,
+            split=row.split,
+            objects=tuple(objects[name]),
+            size=_size(row),
+            group=row.group if has_group else None,
+        )
+        for name, row in first.items()
+    ]
+
+
+def _corners(row: Row) -> Corners | None:
+    numbers = [number for cell in row.more[:4] if (number := parse_number(cell)) is not None]
+    return (numbers[0], numbers[1], numbers[2], numbers[3]) if numbers else None
+
+
+def _size(row: Row) -> tuple[int, int] | None:
+    sides = [side for cell in row.more[4:] if (side := whole(parse_number(cell))) is not None]
+    return (sides[0], sides[1]) if sides else None

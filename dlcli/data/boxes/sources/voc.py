@@ -1,0 +1,250 @@
+"""Pictures with boxes as Pascal VOC has them: an XML file for each picture, and lists of the splits."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Unpack
+from xml.etree import ElementTree
+
+from dlcli.data.boxes.boxes import Object, OnBadBox, Several
+from dlcli.data.boxes.dataset import Annotated, assemble_objects, refuse, whole
+from dlcli.data.files import Progress, list_folder, name_below, printable, read_text
+from dlcli.data.images.dataset import CommonKeys, OnBadImage
+from dlcli.data.images.discovery import classify_file
+from dlcli.data.images.samples import Dataset
+from dlcli.data.listing import NO_ALIASES
+from dlcli.data.splits import LeftOut
+from dlcli.data.table import parse_number
+from dlcli.errors import InputError
+
+ANNOTATION_FOLDERS = ("Annotations", "annotations")
+IMAGE_FOLDERS = ("JPEGImages", "images", "img")
+LIST_FOLDER = "ImageSets/Main"
+MAX_BYTES = 8 * 2**20  # of an annotation
+MAX_LIST_BYTES = 2**28
+DECLARATION = re.compile(r"<!(DOCTYPE|ENTITY)")  # may name other files, or grow to gigabytes
+
+
+def read_voc(
+    *,
+    path: str | Path,
+    images: str | None,
+    annotations: str | None,
+    train_list: str | None,
+    validation_list: str | None,
+    test_list: str | None,
+    several: Several,
+    on_bad_box: OnBadBox,
+    on_bad_image: OnBadImage,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    progress: Progress | None = None,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
+    """The pictures of a folder that have an annotation, with the class and the box of one object each.
+
+    Args:
+        images, annotations: folders below ``path``. Default: JPEGImages, images or img, and Annotations or
+            annotations, whichever is there, else ``path`` itself.
+        train_list, validation_list, test_list: files with a picture's name, without suffix, on each line, below
+            ImageSets/Main or below ``path``. Without any the splits are drawn.
+        several: what to do about a picture with several objects.
+        classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
+        aliases: other names of these.
+
+    Raises:
+        InputError: folders, annotations, lists, boxes or pictures are not as they must be.
+    """
+    root = Path(path)
+    list_folder(root)  # says so where there is no such folder
+    annotation_folder = _find_folder(root, annotations, ANNOTATION_FOLDERS, "data.annotations")
+    gallery = _Gallery(root, _find_folder(root, images, IMAGE_FOLDERS, "data.images"))
+    found, left_out = _list_annotations(root, annotation_folder, gallery.folder)
+    lists = {"train": train_list, "validation": validation_list, "test": test_list}
+    split_of = _read_lists(root, {split: name for split, name in lists.items() if name is not None}, found)
+    pictures = []
+    faults = []
+    for stem, file in found.items():
+        if split_of is None or stem in split_of:
+            try:
+                split = "train" if split_of is None else split_of[stem]
+                pictures.append(_read_annotation(file, root, gallery, split))
+            except InputError as error:
+                faults.append(str(error))
+    refuse(faults, "Correct what is named above, or remove it.")
+    used = {picture.file for picture in pictures}
+    unused = "no annotation" if split_of is None else "outside the lists"
+    left_out += [LeftOut(name_below(root, file), unused) for file in gallery.pictures if file not in used]
+    return assemble_objects(
+        pictures,
+        source=root,
+        several=several,
+        on_bad_box=on_bad_box,
+        on_bad_image=on_bad_image,
+        classes=classes,
+        aliases=aliases,
+        left_out=[*gallery.left_out, *left_out],
+        progress=progress,
+        common=common,
+    )
+
+
+# Folders and lists --------------------------------------------------------------------------------------------------
+
+
+def _find_folder(root: Path, given: str | None, usual: tuple[str, ...], key: str) -> Path:
+    if given is None:
+        return next((root / name for name in usual if (root / name).is_dir()), root)
+    if not (root / given).is_dir():
+        raise InputError(f"{root / given}: no such folder. Correct {key}, or leave it out.")
+    return root / given
+
+
+class _Gallery:
+    """The files in the folder of pictures."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+        files = [file for file in list_folder(folder)[1] if file.suffix.lower() != ".xml"]
+        self.names = {file.name for file in files}
+        self.pictures = [file for file in files if classify_file(file) is None]
+        self.left_out = [LeftOut(name_below(root, file), reason) for file in files if (reason := classify_file(file))]
+        self._by_stem: dict[str, list[Path]] = {}
+        for file in self.pictures:
+            self._by_stem.setdefault(file.stem, []).append(file)
+
+    def find(self, filename: str, stem: str) -> Path:
+        """The picture that an annotation names, else the one that is called like the annotation itself.
+
+        Raises:
+            InputError: several are called so.
+        """
+        name = filename.replace("\\", "/").rpartition("/")[2]  # some programs write a path
+        alike = self._by_stem.get(stem, [])
+        if name in self.names or not alike:
+            return self.folder / (name or stem)
+        if len(alike) > 1:
+            raise InputError(
+                f"the picture must be clear. There are {alike[0].name} and {alike[1].name}: name one in <filename>."
+            )
+        return alike[0]
+
+
+def _list_annotations(root: Path, folder: Path, image_folder: Path) -> tuple[dict[str, Path], list[LeftOut]]:
+    """The annotations by their stems, and what else is in their folder."""
+    found: dict[str, Path] = {}
+    left_out = []
+    for file in list_folder(folder)[1]:
+        if file.name.startswith("."):
+            left_out.append(LeftOut(name_below(root, file), "hidden"))
+        elif file.suffix.lower() == ".xml":
+            found[file.stem] = file
+        elif folder != image_folder:
+            left_out.append(LeftOut(name_below(root, file), "not one of the annotations"))
+    if not found:
+        raise InputError(f"{folder}: there must be an .xml file for each picture. Received none.")
+    return found, left_out
+
+
+def _read_lists(root: Path, lists: Mapping[str, str], annotations: Mapping[str, Path]) -> dict[str, str] | None:
+    """The split of each picture, by its stem; None without lists."""
+    if not lists:
+        return None
+    if "train" not in lists:
+        raise InputError(f"{root}: there must be a list of train beside that of {next(iter(lists))}. Received none.")
+    split_of: dict[str, str] = {}
+    first: dict[str, str] = {}
+    faults = []
+    for split, name in lists.items():
+        file = next((place for place in (root / LIST_FOLDER / name, root / name) if place.exists()), root / name)
+        remedy = f"Give a list of pictures in {root / LIST_FOLDER} or in {root}."
+        text = read_text(file, noun="list", max_bytes=MAX_LIST_BYTES, remedy=remedy)
+        for line, stem in enumerate(map(str.strip, text.splitlines()), 1):
+            place = f"{file}:{line}"
+            if not stem:
+                continue
+            if stem not in annotations:
+                faults.append(f"{place}: {_describe_stranger(stem)}")
+            elif stem in first:
+                faults.append(f"{place}: a picture must be in the lists once. '{stem}' is in {first[stem]} too.")
+            first.setdefault(stem, place)
+            split_of[stem] = split
+    refuse(faults, "Correct the lists.")
+    return split_of
+
+
+def _describe_stranger(stem: str) -> str:
+    if stem.split()[-1] in ("-1", "0", "1") and len(stem.split()) > 1:
+        return (
+            f"a line must be a picture's name alone. Received '{stem}': this list is of one class; "
+            "give the plain one, such as train.txt."
+        )
+    return f"a line must be the name, without suffix, of a picture that has an annotation. Received '{stem}'."
+
+
+# Annotations --------------------------------------------------------------------------------------------------------
+
+
+def _read_annotation(file: Path, root: Path, gallery: _Gallery, split: str) -> Annotated:
+    """One XML file.
+
+    Raises:
+        InputError: it is no annotation, or not of one picture.
+    """
+    text = read_text(file, noun="VOC annotation", max_bytes=MAX_BYTES, remedy="Mend its permissions or remove it.")
+    declaration = DECLARATION.search(text)
+    if declaration:
+        line = text.count("\n", 0, declaration.start()) + 1
+        raise InputError(f"{file}:{line}: an annotation must not declare anything. Received {declaration.group()}.")
+    parser = ElementTree.XMLParser()
+    try:
+        parser.feed(text)
+        annotation = parser.close()
+    except ElementTree.ParseError as error:
+        what = str(error).partition(":")[0]
+        raise InputError(f"{file}:{error.position[0]}: this is no XML ({what}).") from None
+    if annotation.tag != "annotation":
+        raise InputError(f"{file}: a VOC annotation must be an <annotation>. Received <{printable(annotation.tag)}>.")
+    size = annotation.find("size")
+    objects = []
+    place = name_below(root, file)
+    for number, element in enumerate(annotation.findall("object"), 1):
+        where = f"{file}: object {number}"
+        x1, y1, x2, y2 = (_number(element, f"bndbox/{side}", where) for side in ("xmin", "ymin", "xmax", "ymax"))
+        objects.append(Object(f"{place}: object {number}", printable(_text(element, "name", where)), (x1, y1, x2, y2)))
+    try:
+        picture = gallery.find((annotation.findtext("filename") or "").strip(), file.stem)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    return Annotated(
+        name=name_below(root, picture),
+        place=place,
+        file=picture,
+        split=split,
+        objects=tuple(objects),
+        size=None if size is None else (_side(size, "width", file), _side(size, "height", file)),
+    )
+
+
+def _text(element: ElementTree.Element, path: str, where: str) -> str:
+    text = (element.findtext(path) or "").strip()
+    if not text:
+        raise InputError(f"{where}: there must be {path} with a value. Received none.")
+    return text
+
+
+def _number(element: ElementTree.Element, path: str, where: str) -> float:
+    text = _text(element, path, where)
+    number = parse_number(text)
+    if number is None:
+        raise InputError(f"{where}: {path} must be a number of pixels. Received '{printable(text[:50])}'.")
+    return number
+
+
+def _side(size: ElementTree.Element, path: str, file: Path) -> int:
+    number = _number(size, path, f"{file}: size")
+    side = whole(number)
+    if side is None:
+        raise InputError(f"{file}: size: {path} must be a whole number of pixels. Received {number:g}.")
+    return side

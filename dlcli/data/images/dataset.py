@@ -1,0 +1,282 @@
+"""From what a source lists to a data set: check the pictures, settle their size and colour mode, warn.
+
+Every source ends here, so that splits, limits and pictures are treated alike whatever they come from.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from dlcli.data.files import Progress, hash_content
+from dlcli.data.images.decoding import ColorMode, PicturePolicy, resize_pictures
+from dlcli.data.images.discovery import Checked, check_pictures, hash_files
+from dlcli.data.images.resizing import Interpolation, Resize
+from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
+from dlcli.data.listing import NUM_NAMED, Listing, SplitKeys, divide, name_some
+from dlcli.data.splits import LeftOut
+from dlcli.errors import InputError
+
+
+class CommonKeys(SplitKeys):
+    """The keys that every source of images has."""
+
+    image_size: tuple[int, int] | None
+    color_mode: ColorMode | None
+    resize: Resize
+    interpolation: Interpolation
+    antialias: bool
+
+
+OnBadImage = Literal["error", "skip"]
+
+RESIZED_BYTES = 2**30  # arrays of pictures that would need more than this once resized are resized batch by batch
+
+
+# Files --------------------------------------------------------------------------------------------------------------
+
+
+def assemble_files(
+    listings: Mapping[str, Listing],
+    classes: tuple[str, ...],
+    *,
+    source: str,
+    place: Callable[[str], str],
+    on_bad_image: OnBadImage,
+    left_out: Sequence[LeftOut],
+    warnings: Sequence[str],
+    by_suffix: bool,
+    needs_all: bool,
+    progress: Progress | None,
+    common: CommonKeys,
+) -> Dataset:
+    """A data set of picture files; each that is used is decoded once, to find damage and to learn the sizes.
+
+    ``place`` says where a sample comes from, for messages: its path, or the line of a table. ``needs_all``: each class
+    must have a picture to train on.
+
+    Raises:
+        InputError: pictures are bad, or differ in size while none is asked for, or the splits cannot be drawn.
+    """
+    divided, more_warnings = divide(
+        listings,
+        digests=lambda listing: hash_files(listing.files or ()),
+        num_classes=len(classes),
+        source=source,
+        common=common,
+    )
+    files = [path for listing in divided.values() for path in listing.files or ()]
+    checked = check_pictures(files, by_suffix=by_suffix, progress=progress)
+    names = [name for listing in divided.values() for name in listing.names]
+    bad = [LeftOut(name, result) for name, result in zip(names, checked, strict=True) if isinstance(result, str)]
+    bad.sort(key=lambda item: item.name)
+    if bad and on_bad_image == "error":
+        raise InputError(_describe_bad(bad, len(files), place))
+    good = [result for result in checked if isinstance(result, Checked)]
+    policy = settle_policy(good, source=source, common=common)
+    splits: dict[str, Samples] = {}
+    start = 0
+    for split, listing in divided.items():
+        results = checked[start : start + len(listing)]
+        start += len(listing)
+        kept = listing.take(np.array([i for i, result in enumerate(results) if isinstance(result, Checked)], np.int64))
+        splits[split] = Samples(
+            names=kept.names,
+            labels=kept.labels,
+            digests=tuple(result.digest for result in results if isinstance(result, Checked)),
+            groups=kept.groups,
+            policy=policy,
+            files=kept.files,
+            boxes=kept.boxes,
+        )
+    emptied = sorted(set(divided["train"].labels.tolist()) - set(splits["train"].labels.tolist()))
+    if emptied and needs_all:
+        raise InputError(
+            f"{source}: no picture to train on can be read of class {name_some([classes[i] for i in emptied])}. "
+            "Repair its pictures or remove the class."
+        )
+    return _finish(
+        splits,
+        classes,
+        policy.shape,
+        "uint8",
+        policy,
+        source=source,
+        allow_leakage=common["allow_leakage"],
+        left_out=[*left_out, *bad],
+        warnings=[*warnings, *more_warnings],
+    )
+
+
+def _describe_bad(bad: Sequence[LeftOut], num_files: int, place: Callable[[str], str]) -> str:
+    lines = [f"{place(item.name)}: {item.reason}" for item in bad[:NUM_NAMED]]
+    if len(bad) > NUM_NAMED:
+        lines.append(f"… and {len(bad) - NUM_NAMED} more")
+    lines.append(
+        f"{len(bad)} of {num_files} pictures cannot be read. Repair or remove what is named above, "
+        "or leave it out with `data.on_bad_image: skip`."
+    )
+    return "\n".join(lines)
+
+
+def settle_policy(pictures: Sequence[Checked], *, source: str, common: CommonKeys) -> PicturePolicy:
+    """The size and colour mode: as asked for, else what the pictures have.
+
+    Raises:
+        InputError: there is no picture, or sizes differ while none is asked for.
+    """
+    if not pictures:
+        raise InputError(f"{source}: no picture here can be read. Give JPEG, PNG, BMP or GIF files.")
+    image_size = common["image_size"]
+    if image_size is None:
+        sizes = Counter((picture.height, picture.width) for picture in pictures)
+        image_size = next(iter(sizes))
+        if len(sizes) > 1:
+            by_area = sorted(map(list, sizes.elements()), key=lambda size: (size[0] * size[1], size))
+            median = by_area[(len(by_area) - 1) // 2]
+            raise InputError(
+                f"{source}: the pictures must have one size, or data.image_size must say which to bring them to, "
+                f"such as {median}. Received {len(sizes)} sizes [height, width]: smallest {by_area[0]}, "
+                f"median {median}, largest {by_area[-1]}."
+            )
+    color_mode = common["color_mode"]
+    if color_mode is None:
+        color_mode = "grayscale" if all(picture.is_grey for picture in pictures) else "rgb"
+    return PicturePolicy(image_size, color_mode, common["resize"], common["interpolation"], common["antialias"])
+
+
+# Arrays -------------------------------------------------------------------------------------------------------------
+
+
+def assemble_pictures(
+    listings: Mapping[str, Listing],
+    classes: tuple[str, ...],
+    *,
+    source: str,
+    left_out: Sequence[LeftOut] = (),
+    common: CommonKeys,
+) -> Dataset:
+    """A data set of pictures in memory, uint8 [n, height, width, channels] with 1 or 3 channels."""
+    height, width, channels = _common_shape(listings, source)
+    divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
+    policy = settle_policy([Checked(height, width, channels == 1, "")], source=source, common=common)
+    splits = {split: as_samples(listing, policy) for split, listing in divided.items()}
+    if policy.shape != (height, width, channels):
+        num_bytes = sum(map(len, splits.values())) * math.prod(policy.shape)
+        splits = {
+            split: leave_unsized(samples) if num_bytes > RESIZED_BYTES else _resize_now(samples)
+            for split, samples in splits.items()
+        }
+    return _finish(
+        splits,
+        classes,
+        policy.shape,
+        "uint8",
+        policy,
+        source=source,
+        allow_leakage=common["allow_leakage"],
+        left_out=left_out,
+        warnings=warnings,
+    )
+
+
+def assemble_values(
+    listings: Mapping[str, Listing],
+    classes: tuple[str, ...],
+    *,
+    source: str,
+    left_out: Sequence[LeftOut] = (),
+    common: CommonKeys,
+) -> Dataset:
+    """A data set of signals or volumes in memory, float32 [n, ...], which are taken as they are."""
+    shape = _common_shape(listings, source)
+    divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
+    splits = {split: as_samples(listing, None) for split, listing in divided.items()}
+    return _finish(
+        splits,
+        classes,
+        shape,
+        "float32",
+        None,
+        source=source,
+        allow_leakage=common["allow_leakage"],
+        left_out=left_out,
+        warnings=warnings,
+    )
+
+
+def _common_shape(listings: Mapping[str, Listing], source: str) -> tuple[int, ...]:
+    """The shape of one sample in every split.
+
+    Raises:
+        InputError: splits differ.
+    """
+    shapes = {split: listing.arrays.shape[1:] for split, listing in listings.items() if listing.arrays is not None}
+    for split, shape in shapes.items():
+        if shape != shapes["train"]:
+            raise InputError(
+                f"{source}: samples must have one shape. Received {shapes['train']} in train and {shape} in {split}."
+            )
+    return shapes["train"]
+
+
+def _hash_arrays(listing: Listing) -> tuple[str, ...]:
+    assert listing.arrays is not None
+    return tuple(hash_content(sample.tobytes()) for sample in listing.arrays)
+
+
+def as_samples(listing: Listing, policy: PicturePolicy | None) -> Samples:
+    """The listed arrays as samples in memory, not yet resized."""
+    assert listing.arrays is not None
+    return Samples(
+        names=listing.names,
+        labels=listing.labels,
+        digests=_hash_arrays(listing),
+        groups=listing.groups,
+        policy=policy,
+        pixels=listing.arrays,
+        boxes=listing.boxes,
+    )
+
+
+def leave_unsized(samples: Samples) -> Samples:
+    """The same pictures, to be resized when they are loaded."""
+    return replace(samples, pixels=None, unsized=samples.pixels)
+
+
+def _resize_now(samples: Samples) -> Samples:
+    assert samples.pixels is not None
+    assert samples.policy is not None
+    return replace(samples, pixels=resize_pictures(samples.pixels, policy=samples.policy))
+
+
+# Either -------------------------------------------------------------------------------------------------------------
+
+
+def _finish(
+    splits: dict[str, Samples],
+    classes: tuple[str, ...],
+    shape: tuple[int, ...],
+    dtype: str,
+    policy: PicturePolicy | None,
+    *,
+    source: str,
+    allow_leakage: bool,
+    left_out: Sequence[LeftOut],
+    warnings: Sequence[str],
+) -> Dataset:
+    copies = refuse_copies(splits, source=source, allow_leakage=allow_leakage)
+    splits = {split: samples for split, samples in splits.items() if len(samples)}
+    return Dataset(
+        classes=classes,
+        shape=shape,
+        dtype=dtype,
+        splits=splits,
+        policy=policy,
+        left_out=tuple(left_out),
+        warnings=(*warnings, *warn_of_absent_classes(splits, classes), *copies),
+    )

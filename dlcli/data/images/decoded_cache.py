@@ -1,0 +1,69 @@
+"""Decoded pictures in a file: each is decoded once, when it is first wanted, and read back afterwards.
+
+The file belongs to this process alone: it has no name from the start on, so that nothing is left of it however the
+process ends, and no other process can take its content for its own.
+"""
+
+import os
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.files import workers
+from dlcli.data.images.samples import Samples
+from dlcli.data.splits import Index
+
+
+class DecodedFile:
+    """The decoded pictures of one split.
+
+    Args:
+        folder: on the disk that is to hold them.
+        warn: is told when the disk is full. The file then gives its room back, for a run must be able to write its
+            checkpoints, and pictures are decoded anew as if there were no file.
+    """
+
+    def __init__(self, samples: Samples, *, folder: Path, warn: Callable[[str], None]) -> None:
+        path = folder / f".writing-{os.getpid()}-decoded"
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        path.unlink()
+        # closed when nothing can load from it any more: a thread that reads ahead must never meet another file's number
+        weakref.finalize(self, os.close, self._descriptor).atexit = False
+        self._samples = samples
+        self._warn = warn
+        self._is_full = False
+        self._num_bytes = int(np.prod(samples.shape))
+        self._is_there = np.zeros(len(samples), bool)
+
+    def load(self, index: Index) -> NDArray[Any]:
+        """The pictures at ``index`` ``[b]``: uint8 ``[b, height, width, channels]``, as ``Samples.load`` gives them."""
+        missing = ~self._is_there[index]
+        result = np.empty((len(index), *self._samples.shape), np.uint8)
+        if missing.any():
+            result[missing] = self._samples.load(index[missing])
+            self._keep(index[missing], result[missing])
+        there = np.flatnonzero(~missing)
+        list(workers().map(lambda i: self._read(int(index[i]), result[i]), there))
+        return result
+
+    def _read(self, position: int, picture: NDArray[np.uint8]) -> None:
+        view = memoryview(picture.data).cast("B")
+        if os.preadv(self._descriptor, [view], position * self._num_bytes) != self._num_bytes:
+            picture[...] = self._samples.load(np.array([position]))[0]
+
+    def _keep(self, index: Index, pictures: NDArray[np.uint8]) -> None:
+        if self._is_full:
+            return
+        try:
+            for position, picture in zip(index.tolist(), pictures, strict=True):
+                written = os.pwrite(self._descriptor, memoryview(picture.data).cast("B"), position * self._num_bytes)
+                self._is_there[position] = written == self._num_bytes
+        except OSError as error:
+            self._is_full = True
+            self._is_there[:] = False
+            os.ftruncate(self._descriptor, 0)
+            self._warn(f"decoded pictures are not kept ({error.strerror}): they are decoded in each epoch")

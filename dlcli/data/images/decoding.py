@@ -1,0 +1,328 @@
+"""Reading pictures: from the bytes of a file to uint8 pixels [height, width, channels] of the wanted size.
+
+Training, evaluation and prediction read pictures here and nowhere else, so that they see the same pixels to the bit.
+"""
+
+import contextlib
+import io
+import re
+import struct
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dlcli.data.files import BadFile, hash_content, num_threads, open_file, workers
+from dlcli.data.images.resizing import Interpolation, Resize, resize_picture
+from dlcli.errors import InputError
+
+ColorMode = Literal["grayscale", "rgb"]
+
+MAX_PIXELS = 178_956_970  # of one picture; Pillow's own limit against decompression bombs
+MAX_FILE_BYTES = 2**30  # of one picture
+
+SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"GIF87a": "GIF", b"GIF89a": "GIF"}
+SIGNATURE_BYTES = 16  # that `find_format` looks at
+CONVERT = "convert it to PNG or JPEG"
+
+# How a camera was held (Exif 2.32, tag 0x0112) -> what turns the picture upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+ORIENTATION_TAG = 0x0112
+
+
+class BadImage(Exception):
+    """A file that cannot be read as a picture; the message is the reason, in words that follow "file: "."""
+
+
+@dataclass(frozen=True)
+class PicturePolicy:
+    """How every picture of a data set is brought to one form; what prediction needs to know about training."""
+
+    image_size: tuple[int, int]  # height, width
+    color_mode: ColorMode
+    resize: Resize
+    interpolation: Interpolation
+    antialias: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a picture: height, width, channels."""
+        return (*self.image_size, 1 if self.color_mode == "grayscale" else 3)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; the keys are those of a recipe's ``data`` section."""
+        return {**asdict(self), "image_size": list(self.image_size)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> "PicturePolicy":
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            InputError: a key is missing or has no such value.
+        """
+        try:
+            height, width = value["image_size"]
+            policy = cls(
+                (height, width), value["color_mode"], value["resize"], value["interpolation"], value["antialias"]
+            )
+            valid = (
+                all(type(side) is int and side > 0 for side in policy.image_size)
+                and policy.color_mode in get_args(ColorMode)
+                and policy.resize in get_args(Resize)
+                and policy.interpolation in get_args(Interpolation)
+                and isinstance(policy.antialias, bool)
+            )
+        except (KeyError, TypeError, ValueError):
+            valid = False
+        if not valid:
+            raise InputError(f"the picture settings of a run must be as training wrote them. Received {dict(value)}.")
+        return policy
+
+
+# One picture --------------------------------------------------------------------------------------------------------
+
+
+def read_picture(source: Path | bytes, *, policy: PicturePolicy) -> NDArray[np.uint8]:
+    """A picture file, or its bytes, as pixels [height, width, channels] in [0, 255].
+
+    JPEG, PNG, BMP and GIF (first frame), told apart by content. A picture is turned upright as its EXIF says,
+    laid on white where it is transparent, converted to the colour mode (grey as in ITU-R 601), then resized.
+
+    Raises:
+        BadImage: it cannot be read.
+    """
+    image = decode(source if isinstance(source, bytes) else read_file(source))
+    return _bring_to(image, policy)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a picture file.
+
+    Raises:
+        BadImage: there is no such file, or it cannot be read.
+    """
+    try:
+        with open_file(path) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except BadFile as reason:
+        raise BadImage(str(reason)) from None
+    except OSError as error:
+        raise BadImage(f"cannot be read ({error.strerror})") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise BadImage(f"too large: a picture's file may have at most {MAX_FILE_BYTES:,} bytes")
+    return data
+
+
+def decode(data: bytes) -> Image.Image:
+    """The picture in a file's bytes: upright, without transparency, of mode "L" where it is grey, else "RGB".
+
+    Raises:
+        BadImage: it is no picture, too large (found before it is decoded), truncated or damaged.
+    """
+    image = _open(io.BytesIO(data))
+    try:
+        image.load()
+        upright = _flatten(image)
+        turn = TURNS.get(_read_orientation(image.info.get("exif", b"")))
+        return upright if turn is None else upright.transpose(turn)
+    except MemoryError:
+        raise BadImage(f"too large for this machine's memory ({image.width}x{image.height} pixels)") from None
+    except Exception as error:
+        if "truncated" in str(error) or isinstance(error, EOFError):
+            raise BadImage("truncated: the end of the file is missing") from None
+        raise BadImage(f"its {find_format(data)} data is damaged") from None
+
+
+def read_header(source: Path | bytes) -> tuple[int, int, int]:
+    """Width and height of a picture as it is stored, and the EXIF orientation (1 to 8) of the turn that `decode` makes.
+
+    Raises:
+        BadImage: it is no picture, too large, or its header is damaged. Damage further on is not noticed.
+    """
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
+            image = _open(file)
+            if image.format == "PNG" and "exif" not in image.info:  # it may follow the pixels
+                file.seek(0)
+                if b"eXIf" in file.read(MAX_FILE_BYTES):
+                    with contextlib.suppress(Exception):  # `decode` tells of damage
+                        image.load()
+            orientation = _read_orientation(image.info.get("exif", b""))
+            return image.width, image.height, orientation if orientation in TURNS else 1
+    except BadFile as reason:
+        raise BadImage(str(reason)) from None
+    except OSError as error:
+        raise BadImage(f"cannot be read ({error.strerror})") from None
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    """A picture of which the header alone has been read."""
+    image_format = find_format(file.read(SIGNATURE_BYTES))
+    file.seek(0)
+    _silence_pillow()
+    try:
+        image = Image.open(file, formats=(image_format,))
+    except Image.DecompressionBombError:
+        raise BadImage(f"too large: a picture may have at most {MAX_PIXELS:,} pixels") from None
+    except Exception:  # on damaged bytes Pillow raises nearly anything
+        raise BadImage(f"its {image_format} header is damaged or incomplete") from None
+    if image.width * image.height > MAX_PIXELS:
+        raise BadImage(f"too large: a picture may have at most {MAX_PIXELS:,} pixels")
+    return image
+
+
+def find_format(data: bytes) -> str:
+    """The name of the format by the first bytes of a file."""
+    if not data:
+        raise BadImage("the file is empty")
+    for signature, image_format in SIGNATURES.items():
+        if data.startswith(signature):
+            return image_format
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        raise BadImage(f"its content is WebP, which is not read: {CONVERT}")
+    if data.startswith((b"II*\0", b"MM\0*")):
+        raise BadImage(f"its content is TIFF, which is not read: {CONVERT}")
+    if data[4:8] == b"ftyp":
+        raise BadImage(f"its content is HEIC or AVIF, which are not read: {CONVERT}")
+    raise BadImage("not a picture: its content is neither JPEG, PNG, BMP nor GIF")
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """A picture of any mode as "L" or "RGB"; transparent parts become white."""
+    if image.mode.startswith("I;16"):
+        return _flatten_16_bit(image)
+    grey = image.mode in ("1", "L", "LA") or (image.mode == "P" and _has_grey_palette(image))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    mode = "L" if grey else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _flatten_16_bit(image: Image.Image) -> Image.Image:
+    """16-bit grey scaled to 8 bits and rounded: 0 to 0, 65535 to 255."""
+    values = np.asarray(image)
+    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if "transparency" in image.info:  # one grey value that stands for transparent
+        grey[values == image.info["transparency"]] = 255
+    return Image.fromarray(grey)
+
+
+def _has_grey_palette(image: Image.Image) -> bool:
+    colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    return bool((colors == colors[:, :1]).all())
+
+
+def _read_orientation(exif: bytes) -> int:
+    """The orientation tag of EXIF data; 1 (upright) where it is absent or damaged.
+
+    Read here and not by Pillow, which warns about, or fails on, damage anywhere in the EXIF data.
+    """
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (num_entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(num_entries):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, directory + 2 + 12 * entry)
+            if tag == ORIENTATION_TAG:
+                return int(value)
+    except struct.error:  # it points past the end
+        pass
+    return 1
+
+
+_PILLOW = re.compile(r"PIL\.")
+_PILLOW_FILTER: Any = ("ignore", None, Warning, _PILLOW, 0)
+_filter_lock = threading.Lock()
+
+
+def _silence_pillow() -> None:
+    """Keeps Pillow's warnings (odd EXIF data, palettes, sizes) from the user, who can do nothing about them.
+
+    For the whole process: ``warnings.catch_warnings`` is not safe where several threads decode.
+    """
+    with _filter_lock:
+        if _PILLOW_FILTER not in warnings.filters:
+            warnings.filterwarnings("ignore", module=_PILLOW.pattern)
+
+
+def _bring_to(image: Image.Image, policy: PicturePolicy) -> NDArray[np.uint8]:
+    """A picture of mode "L" or "RGB" as the policy wants it: [height, width, channels]."""
+    mode = "L" if policy.color_mode == "grayscale" else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
+    image = resize_picture(
+        image,
+        image_size=policy.image_size,
+        resize=policy.resize,
+        interpolation=policy.interpolation,
+        antialias=policy.antialias,
+    )
+    return np.array(image).reshape(policy.shape)
+
+
+def read_pictures(
+    files: Sequence[Path], *, policy: PicturePolicy, digests: Sequence[str] | None = None
+) -> NDArray[np.uint8]:
+    """Picture files as pixels [batch, height, width, channels], decoded in several threads.
+
+    ``digests`` are those of the contents that the files must have.
+
+    Raises:
+        InputError: one cannot be read, though it could when the data was checked, or holds something else.
+    """
+
+    def read(position: int) -> NDArray[np.uint8]:
+        try:
+            data = read_file(files[position])
+            if digests is not None and hash_content(data) != digests[position]:
+                raise BadImage("its content is another")
+            return read_picture(data, policy=policy)
+        except BadImage as reason:
+            raise InputError(
+                f"{files[position]}: {reason}. It was changed or removed since the data was checked: put it back."
+            ) from None
+
+    return _fill(len(files), policy, read)
+
+
+def resize_pictures(pixels: NDArray[np.uint8], *, policy: PicturePolicy) -> NDArray[np.uint8]:
+    """Pictures [batch, height, width, channels] brought to the policy's size and colour mode."""
+    if pixels.shape[1:] == policy.shape:
+        return pixels
+
+    def resize(position: int) -> NDArray[np.uint8]:
+        picture = pixels[position]
+        return _bring_to(Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture), policy)
+
+    return _fill(len(pixels), policy, resize)
+
+
+def _fill(num: int, policy: PicturePolicy, make: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Makes ``num`` pictures in the worker threads; where several fail, the first one's error is raised."""
+    result = np.empty((num, *policy.shape), np.uint8)
+    step = max(1, min(16, num // (2 * num_threads())))  # pictures a thread takes at a time
+
+    def fill(start: int) -> None:
+        for position in range(start, min(start + step, num)):
+            result[position] = make(position)
+
+    list(workers().map(fill, range(0, num, step)))
+    return result

@@ -1,0 +1,125 @@
+"""Finding picture files, and decoding each of them once so that damage is known before any work is done."""
+
+import fnmatch
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.data.files import Progress, hash_content, list_folder, name_below, workers
+from dlcli.data.images.decoding import CONVERT, BadImage, decode, read_file
+from dlcli.data.splits import LeftOut
+
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"}
+UNREAD_SUFFIXES = (  # pictures all the same: to pass over them in silence would lose samples
+    {".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".jp2", ".jxl", ".tga", ".ppm", ".pgm", ".pbm"}
+    | {".psd", ".ico", ".exr", ".dng", ".nef", ".cr2", ".arw", ".dcm"}
+)
+CHUNK = 64  # files between two calls of `progress`; bounds what is in memory at a time
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a picture that was decoded once."""
+
+    height: int
+    width: int
+    is_grey: bool
+    digest: str
+
+
+def check_pictures(files: Sequence[Path], *, by_suffix: bool, progress: Progress | None = None) -> list[Checked | str]:
+    """Decodes every file in several threads and keeps its size, kind and digest, or the reason why it cannot be read.
+
+    With ``by_suffix`` a file named as a format that is not read is refused for its name alone.
+    """
+
+    def check(path: Path) -> Checked | str:
+        try:
+            if by_suffix and path.suffix.lower() in UNREAD_SUFFIXES:
+                raise BadImage(f"{path.suffix} files are not read: {CONVERT}")
+            data = read_file(path)
+            image = decode(data)
+            return Checked(image.height, image.width, image.mode == "L", hash_content(data))
+        except BadImage as reason:
+            return str(reason)  # the exception itself would keep the picture's bytes
+
+    results: list[Checked | str] = []
+    for start in range(0, len(files), CHUNK):
+        results.extend(workers().map(check, files[start : start + CHUNK]))
+        if progress is not None:
+            progress(len(results), len(files))
+    return results
+
+
+def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
+    """The digest of each file's content; of a file that cannot be read, its path."""
+
+    def digest(path: Path) -> str:
+        try:
+            return hash_content(read_file(path))
+        except BadImage:
+            return str(path)
+
+    return tuple(workers().map(digest, files))
+
+
+def find_pictures(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tuple[list[Path], list[LeftOut]]:
+    """All the picture files below a folder, sorted by their path, and what else is there, named from ``root``.
+
+    Links to folders are followed, unless they lead back up. Hidden files and folders are left out, files whose suffix
+    is no picture's, folders of this program's runs, which hold plots, and what ``exclude`` names: patterns such as
+    ``*.gif`` of a file's name or of its path below the root.
+
+    Raises:
+        InputError: a folder cannot be listed.
+    """
+    found: list[Path] = []
+    left_out: list[LeftOut] = []
+    for path, reason in _walk(folder, parents=(os.path.realpath(root), os.path.realpath(folder))):
+        if reason is None:
+            pattern = next((p for p in exclude if _matches(name_below(root, path), p)), None)
+            reason = None if pattern is None else f"excluded by '{pattern}'"
+        if reason is None:
+            found.append(path)
+        else:
+            left_out.append(LeftOut(name_below(root, path), reason))
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix()), left_out
+
+
+def classify_file(path: Path) -> str | None:
+    """None where a file counts as a picture, else why it does not."""
+    if path.name.startswith("."):
+        return "hidden"
+    if path.suffix.lower() in PICTURE_SUFFIXES | UNREAD_SUFFIXES:
+        return None
+    return "no picture by its suffix"
+
+
+def _walk(folder: Path, parents: tuple[str, ...]) -> Iterator[tuple[Path, str | None]]:
+    """What lies below a folder: each picture with None, all else with the reason why it is left out."""
+    folders, files = list_folder(folder)
+    if len(parents) > 2 and hold_runs(folders):
+        yield folder, "a folder of runs"
+        return
+    for path in files:
+        yield path, classify_file(path)
+    for path in folders:
+        real = os.path.realpath(path)
+        if path.name.startswith("."):
+            yield path, "hidden"
+        elif any(os.path.commonpath([real, parent]) == real for parent in parents):
+            yield path, "a link back to a folder above it"
+        elif path.suffix.lower() in PICTURE_SUFFIXES:
+            yield path, None  # named like a picture, so it is refused like a bad one, by name
+        else:
+            yield from _walk(path, (*parents, real))
+
+
+def hold_runs(folders: Sequence[Path]) -> bool:
+    """Whether one of them is a run of this program."""
+    return any((folder / "run.json").is_file() for folder in folders)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.rpartition("/")[2], pattern)

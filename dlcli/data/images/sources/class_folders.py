@@ -1,0 +1,122 @@
+"""Pictures in a folder for each class, directly under the root or under train, validation (or val) and test."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Unpack
+
+from dlcli.data.files import Progress, list_folder, name_below, printable
+from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
+from dlcli.data.images.discovery import find_pictures, hold_runs
+from dlcli.data.images.samples import Dataset
+from dlcli.data.listing import NO_ALIASES, Listing, index_labels
+from dlcli.data.split_folders import find_splits
+from dlcli.data.splits import LeftOut
+from dlcli.errors import InputError
+
+
+def read_folder(
+    *,
+    path: str | Path,
+    on_bad_image: OnBadImage,
+    exclude: Sequence[str] = (),
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    progress: Progress | None = None,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
+    """The pictures of a folder, each labelled with the folder it lies in, at any depth.
+
+    Args:
+        exclude: patterns of the names of files that are left out.
+        classes: those of a trained model, where its labels are to be used. Default: the folders' names, sorted.
+        aliases: other names of these.
+        progress: is called with the number of pictures checked and their total.
+
+    Raises:
+        InputError: the folder's layout is not that of classes, or pictures cannot be read.
+    """
+    root = Path(path)
+    split_folders, left_out, warnings = find_splits(root)
+    names: dict[str, tuple[str, ...]] = {}
+    files: dict[str, tuple[Path, ...]] = {}
+    labels: dict[str, list[str]] = {}
+    for split, folder in split_folders.items():
+        pictures, others = _list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
+        left_out += others
+        names[split] = tuple(name_below(root, picture) for picture in pictures)
+        files[split] = tuple(pictures)
+        labels[split] = _class_names(folder, pictures)
+    known, indices = index_labels(
+        labels, tuple(sorted(set(labels["train"]))), source=str(root), trained=classes, aliases=aliases
+    )
+    listings = {
+        split: Listing(names=names[split], labels=indices[split], files=files[split]) for split in split_folders
+    }
+    return assemble_files(
+        listings,
+        known,
+        source=str(root),
+        place=lambda name: f"{root}/{name}",
+        on_bad_image=on_bad_image,
+        left_out=left_out,
+        warnings=warnings,
+        by_suffix=True,
+        needs_all=classes is None,
+        progress=progress,
+        common=common,
+    )
+
+
+def class_folders(path: str | Path) -> tuple[str, ...]:
+    """The names of all class folders, of every split and empty ones too, as classes are called; sorted.
+
+    Raises:
+        InputError: a folder cannot be listed, or the splits' folders are not named as they must be.
+    """
+    splits = find_splits(Path(path))[0]
+    folders = [folder for split in splits.values() for folder in list_folder(split)[0]]
+    folders = [folder for folder in folders if not hold_runs(list_folder(folder)[0])]
+    return tuple(sorted({printable(folder.name) for folder in folders if not folder.name.startswith(".")}))
+
+
+def _class_names(folder: Path, pictures: Sequence[Path]) -> list[str]:
+    """The class of each picture: its folder's name.
+
+    Raises:
+        InputError: two folders' names are the same once what cannot be printed is written as escapes.
+    """
+    folders = [picture.relative_to(folder).parts[0] for picture in pictures]
+    own: dict[str, str] = {}
+    for name in set(folders):
+        if own.setdefault(printable(name), name) != name:
+            raise InputError(
+                f"{folder}: two classes would both be called '{printable(name)}'. Rename one of the folders."
+            )
+    return [printable(name) for name in folders]
+
+
+def _list_classes(
+    folder: Path, root: Path, *, exclude: Sequence[str], needs_all: bool
+) -> tuple[list[Path], list[LeftOut]]:
+    """The pictures in the class folders of one split, sorted, and what is left out.
+
+    Raises:
+        InputError: there is no class folder, or one holds no picture where all are needed.
+    """
+    found, left_out = find_pictures(folder, root=root, exclude=exclude)
+    pictures = [path for path in found if path.parent != folder]
+    loose = [path for path in found if path.parent == folder]
+    left_out += [LeftOut(name_below(root, path), "outside the class folders") for path in loose]
+    if not pictures:
+        beside = f" ({len(loose)} lie directly in it)" if loose else ""
+        raise InputError(
+            f"{folder}: there must be a folder for each class with pictures in it, such as "
+            f"{folder}/cats/1.jpg. Received none{beside}."
+        )
+    if needs_all:
+        filled = {path.relative_to(folder).parts[0] for path in pictures}
+        passed_over = {item.name for item in left_out}
+        for path in list_folder(folder)[0]:
+            if path.name not in filled and path not in loose and name_below(root, path) not in passed_over:
+                raise InputError(f"{path}: no picture in this class's folder. Add pictures or remove the folder.")
+    return pictures, left_out

@@ -1,0 +1,101 @@
+"""Samples without labels, to predict: picture files, folders of them, or an .npz file."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.data.files import Progress, printable
+from dlcli.data.images.dataset import as_samples, leave_unsized
+from dlcli.data.images.decoding import PicturePolicy
+from dlcli.data.images.discovery import Checked, check_pictures, find_pictures
+from dlcli.data.images.samples import Samples
+from dlcli.data.images.sources.npz import BRING_TO_RANGE, Layout, list_arrays, to_samples
+from dlcli.data.listing import NUM_NAMED, name_some
+from dlcli.data.npz_archive import read_arrays
+from dlcli.data.splits import NO_LABEL, LeftOut
+from dlcli.errors import InputError
+
+ARRAY_KEYS = ("x", "x_test")  # the first that is there counts
+
+
+def collect(
+    paths: Sequence[Path],
+    *,
+    policy: PicturePolicy | None,
+    shape: tuple[int, ...],
+    value_range: tuple[float, float],
+    progress: Progress | None = None,
+) -> tuple[Samples, tuple[LeftOut, ...]]:
+    """What the paths name, in their order: files, all the pictures below a folder, or an .npz with x or x_test.
+
+    ``policy``, ``shape`` (of one sample) and ``value_range`` (only for .npz) are those of training; ``policy`` is None
+    for signals and volumes, which come as .npz only. A sample is called by its path as given, or "FILE.npz/17" by its
+    position. Pictures that cannot be read are left out. Labels are all NO_LABEL.
+
+    Raises:
+        InputError: a path is not there, nothing can be read, or an .npz file stands among other paths.
+    """
+    archives = [path for path in paths if path.suffix.lower() == ".npz"]
+    if archives and len(paths) > 1:
+        raise InputError(f"{archives[0]}: an .npz file must be predicted alone. Received {len(paths)} paths.")
+    missing = [path for path in paths if not os.path.lexists(path)]
+    if missing:
+        raise InputError("\n".join(f"{path}: no such file or folder. Name what to predict." for path in missing))
+    if archives:
+        return _collect_arrays(archives[0], policy, shape, value_range), ()
+    if policy is None:
+        raise InputError(f"{paths[0]}: this model's samples are no pictures: give an .npz file with an array x.")
+    files: list[Path] = []
+    left_out: list[LeftOut] = []
+    for path in paths:
+        if os.path.isdir(path):
+            found, others = find_pictures(path, root=path)
+            files += found
+            left_out += [LeftOut(printable((path / item.name).as_posix()), item.reason) for item in others]
+        else:
+            files.append(path)
+    files = list(dict.fromkeys(files))
+    if not files:
+        raise InputError(f"{name_some([str(path) for path in paths])}: holds no picture to predict.")
+    return _collect_files(files, left_out, policy, progress)
+
+
+def _collect_files(
+    files: Sequence[Path], left_out: list[LeftOut], policy: PicturePolicy, progress: Progress | None
+) -> tuple[Samples, tuple[LeftOut, ...]]:
+    names = [printable(path.as_posix()) for path in files]
+    checked = check_pictures(files, by_suffix=False, progress=progress)
+    bad = [LeftOut(name, result) for name, result in zip(names, checked, strict=True) if isinstance(result, str)]
+    good = [i for i, result in enumerate(checked) if isinstance(result, Checked)]
+    if not good:
+        lines = [f"{item.name}: {item.reason}." for item in bad[:NUM_NAMED]]
+        raise InputError(
+            "\n".join([*lines, "Nothing to predict: give JPEG, PNG, BMP or GIF files, or folders of them."])
+        )
+    samples = Samples(
+        names=tuple(names[i] for i in good),
+        labels=np.full(len(good), NO_LABEL, np.int32),
+        digests=tuple(result.digest for result in checked if isinstance(result, Checked)),
+        groups=None,
+        policy=policy,
+        files=tuple(files[i] for i in good),
+    )
+    return samples, (*left_out, *bad)
+
+
+def _collect_arrays(
+    file: Path, policy: PicturePolicy | None, shape: tuple[int, ...], value_range: tuple[float, float]
+) -> Samples:
+    arrays, others = read_arrays(file, ARRAY_KEYS)
+    key = next((key for key in ARRAY_KEYS if key in arrays), None)
+    if key is None:
+        raise InputError(f"{file}: there must be an array x or x_test. Received {name_some(others) or 'none'}.")
+    layout: Layout = "image" if policy is not None else "signal" if len(shape) == 2 else "volume"
+    x = to_samples(arrays[key], f"{file}: {key}", layout=layout, value_range=value_range, remedy=BRING_TO_RANGE)
+    if policy is None and x.shape[1:] != shape:
+        raise InputError(f"{file}: {key} must hold samples of shape {shape}, as in training. Received {x.shape[1:]}.")
+    listing = list_arrays(file.name, x, np.full(len(x), NO_LABEL, np.int32), f"{file}: {key}")
+    samples = as_samples(listing, policy)
+    return samples if policy is None else leave_unsized(samples)

@@ -1,0 +1,62 @@
+"""Samples that validation or test share with train, and classes that a split lacks."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from dlcli.data.listing import name_some
+from dlcli.data.splits import Labels
+from dlcli.errors import InputError
+
+
+class Labelled(Protocol):
+    """The samples of a split of any kind."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def digests(self) -> tuple[str, ...]: ...
+
+
+def warn_of_absent_classes(splits: Mapping[str, Labelled], classes: tuple[str, ...]) -> list[str]:
+    """Which classes a split has no sample of, in words."""
+    warnings = []
+    for split, samples in splits.items():
+        present = set(samples.labels.tolist())
+        absent = [name for label, name in enumerate(classes) if label not in present]
+        if absent:
+            noun = "class" if len(absent) == 1 else f"{len(absent)} of the {len(classes)} classes:"
+            warnings.append(f"{split} has no sample of {noun} {name_some(absent)}.")
+    return warnings
+
+
+def refuse_copies(splits: Mapping[str, Labelled], *, source: str, allow_leakage: bool) -> list[str]:
+    """Samples of validation or test that train holds too, in words, where they are allowed.
+
+    Raises:
+        InputError: there are some, and they are not.
+    """
+    copies = _find_copies(splits)
+    if copies and not allow_leakage:
+        raise InputError(
+            f"{source}: {' '.join(copies)} A score on them says nothing about new data: remove them from one of the "
+            "splits, or set data.allow_leakage: true."
+        )
+    return copies
+
+
+def _find_copies(splits: Mapping[str, Labelled]) -> list[str]:
+    """Samples of validation or test that train holds too, in words."""
+    found = []
+    train = dict(zip(splits["train"].digests, splits["train"].names, strict=True))
+    for split, samples in splits.items():
+        copies = [
+            (name, train[digest])
+            for name, digest in zip(samples.names, samples.digests, strict=True)
+            if split != "train" and digest in train
+        ]
+        if copies:
+            noun = "sample is" if len(copies) == 1 else "samples are"
+            found.append(f"{len(copies)} {noun} both in {split} and in train: {copies[0][0]} equals {copies[0][1]}.")
+    return found

@@ -1,0 +1,176 @@
+"""Arrays in .npz files: headers, bounds and splits."""
+
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.files import open_input
+from dlcli.data.listing import name_some
+from dlcli.data.splits import LeftOut
+from dlcli.errors import InputError
+
+Arrays = dict[str, NDArray[Any]]
+
+
+SUFFIXES = {"train": "train", "validation": "val", "test": "test"}  # x_train, x_val, x_test
+
+
+NUM_AXES = {"image": (3, 4), "signal": (3,), "volume": (5,)}  # of x, the samples' own included
+
+
+BLOCK = 1024  # samples scaled at a time
+
+
+DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an array's header says, read before anything is loaded."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def num_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_splits(file: Path, axes: Sequence[str] = ("x", "y")) -> tuple[Arrays, list[LeftOut]]:
+    """The arrays x_… and y_…, or those of other ``axes``, of every split, and the names of the file's other arrays.
+
+    Raises:
+        InputError: an array lacks its partner, or partners differ in length.
+    """
+    keys = [f"{axis}_{suffix}" for suffix in SUFFIXES.values() for axis in axes]
+    arrays, others = read_arrays(file, keys)
+    for suffix in SUFFIXES.values():
+        wanted = [f"{axis}_{suffix}" for axis in axes]
+        there = [key for key in wanted if key in arrays]
+        if there and there != wanted:
+            present = name_some([*arrays, *others]) or "none"
+            raise InputError(f"{file}: there must be arrays {_join(wanted)}. Received {present}.")
+        if len({_length(arrays[key]) for key in there}) > 1:
+            shapes = [str(arrays[key].shape) for key in there]
+            raise InputError(
+                f"{file}: {_join(wanted)} must have one entry for each sample. Received shapes {_join(shapes)}."
+            )
+    return arrays, [LeftOut(name, f"not one of {', '.join(keys)}") for name in others]
+
+
+def _join(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _length(array: NDArray[Any]) -> int:
+    return array.shape[0] if array.ndim else -1
+
+
+def read_arrays(file: Path, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
+    """Those of the wanted arrays that an .npz file holds, and the names of the other arrays in it.
+
+    Headers are read first: no array is loaded unless all together fit into half of the machine's memory.
+
+    Raises:
+        InputError: it is no .npz file, damaged, too large, or a wanted array holds pickled objects.
+    """
+    with open_input(file, "Give an .npz file with arrays x_train and y_train.") as opened:
+        start = opened.read(8)
+        if not start.startswith(b"PK"):
+            what = "a single array (.npy)" if start.startswith(b"\x93NUMPY") else "something else"
+            raise InputError(f"{file}: the file must be an .npz archive, as numpy.savez writes it. Received {what}.")
+        opened.seek(0)
+        try:
+            return _read_archive(file, opened, keys)
+        except DAMAGED:
+            raise InputError(
+                f"{file}: the .npz archive is damaged or incomplete. Write or download it again."
+            ) from None
+
+
+def _read_archive(file: Path, opened: BinaryIO, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
+    with zipfile.ZipFile(opened) as archive:
+        members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        wanted = [key for key in keys if key in members]
+        total = 0
+        for key in wanted:
+            header = _read_header(archive, members[key])
+            if header.dtype.hasobject:
+                raise InputError(f"{file}: {key} must hold plain numbers or text. Received pickled Python objects.")
+            if min(header.shape, default=0) < 0 or archive.getinfo(members[key]).file_size < header.num_bytes:
+                raise ValueError("less data than the header says")
+            total += header.num_bytes
+        if total > half_of_memory():
+            raise InputError(
+                f"{file}: the arrays must fit into half of this machine's memory ({half_of_memory():,} bytes). "
+                f"Received {total:,} bytes: give a part of them, or picture files."
+            )
+        arrays = {}
+        for key in wanted:
+            with archive.open(members[key]) as member:
+                arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
+        return arrays, sorted(members.keys() - set(wanted))
+
+
+def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
+    with archive.open(name) as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+    return Header(shape, dtype)
+
+
+def half_of_memory() -> int:
+    """Half of the machine's memory, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def label_names(y: NDArray[Any], source: str) -> list[str]:
+    """The class name of each sample, from whole numbers, strings or one-hot rows.
+
+    Raises:
+        InputError: the labels are neither.
+    """
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    elif y.ndim == 2 and y.dtype.kind in "biuf" and ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all():
+        y = y.argmax(axis=1)
+    if y.ndim != 1:
+        raise InputError(
+            f"{source} must be labels [n], [n, 1], or one-hot rows [n, classes]. Received shape {y.shape}."
+        )
+    if y.dtype.kind == "f":
+        if not (np.isfinite(y) & (y == np.rint(y))).all():
+            wrong = y[~(np.isfinite(y) & (y == np.rint(y)))][0]
+            raise InputError(f"{source} must be whole numbers or strings. Received {wrong:g}.")
+        y = y.astype(np.int64)
+    if y.dtype.kind == "b":
+        y = y.astype(np.int64)
+    if y.dtype.kind == "S":
+        try:
+            y = np.char.decode(y, "utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"{source} must be whole numbers or UTF-8 strings. Received other bytes.") from None
+    if y.dtype.kind not in "iuU":
+        raise InputError(f"{source} must be whole numbers or strings. Received {y.dtype}.")
+    names = [str(value) for value in y.tolist()]
+    if "" in names:
+        raise InputError(f"{source} must not hold empty strings. Received one at position {names.index('')}.")
+    return names
+
+
+def sort_labels(names: Sequence[str]) -> tuple[str, ...]:
+    """The different labels: as numbers where all are whole numbers, else as strings."""
+    different = set(names)
+    try:
+        return tuple(sorted(different, key=lambda name: (int(name), name)))
+    except ValueError:
+        return tuple(sorted(different))

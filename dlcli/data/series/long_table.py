@@ -1,0 +1,116 @@
+"""Series in tables in long form: one row for each step of each series."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+
+from dlcli.data.files import printable, read_text
+from dlcli.data.listing import NO_ALIASES, SplitKeys, name_some
+from dlcli.data.sequences.dataset import SequenceDataset
+from dlcli.data.series.sequence import MAX_BYTES, Goal, Series, assemble_series
+from dlcli.data.table import MISSING, Cells, check_groups, column_names, number_fault, read_cells, refuse_faults
+from dlcli.errors import InputError
+
+
+def read_sequence_csv(
+    *,
+    path: str | Path,
+    sequence: str,
+    goal_column: str,
+    time: str | None,
+    features: tuple[str, ...] | None,
+    split: str | None,
+    group: str | None,
+    goal: Goal,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    num_features: int | None = None,
+    **common: Unpack[SplitKeys],
+) -> SequenceDataset:
+    """A table in long form: a row for each step, with the sequence that it belongs to and that one's class or number.
+
+    Args:
+        sequence, goal_column, time, split, group: names of columns; steps are in the order of the rows, along which
+            ``time`` must rise within a sequence.
+        features: names of the columns of numbers. Default: all other columns.
+
+    Raises:
+        InputError: the table is not as described; faults of rows are reported together.
+    """
+    table = Path(path)
+    remedy = "Give a CSV file with a row for each step."
+    text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy=remedy)
+    roles = {"sequence": sequence, "goal": goal_column, "time": time, "split": split, "group": group}
+    columns = {role: name for role, name in roles.items() if name is not None}
+    if features is None:
+        features = tuple(name for name in column_names(table, text) if name not in columns.values())
+        if not features:
+            raise InputError(
+                f"{table}:1: there must be columns of numbers besides {name_some(list(columns.values()))}."
+            )
+
+    told = [*([("goal", goal_column)] if goal == "value" else []), *([("time", time)] if time is not None else [])]
+
+    def fault_of(cells: Cells) -> str | None:
+        faults = (number_fault(name, cells[role]) for role, name in told if cells[role])
+        return next((fault for fault in faults if fault is not None), None) or feature_fault(features, cells)
+
+    records, faults = read_cells(
+        table,
+        text,
+        columns | {f"feature {name}": name for name in features},
+        required=tuple(columns),
+        fault_of=fault_of,
+    )
+    by_name: dict[str, list[tuple[int, str, Cells]]] = {}
+    for line, own_split, cells in records:
+        earlier = by_name.setdefault(cells["sequence"], [])
+        if earlier:
+            first_line, first_split, first = earlier[0]
+            for role in ("goal", "group"):
+                if role in cells and cells[role] != first[role]:
+                    faults.append(
+                        (line, f"a sequence must have one {columns[role]}. Line {first_line} says otherwise.")
+                    )
+            if own_split != first_split:
+                faults.append((line, f"a sequence must be in one split. Line {first_line} says otherwise."))
+            if time is not None and float(cells["time"]) <= float(earlier[-1][2]["time"]):
+                faults.append(
+                    (line, f"column '{time}' must rise within a sequence. Sort the rows of '{cells['sequence']}'.")
+                )
+        earlier.append((line, own_split, cells))
+    refuse_faults(table, faults)
+    samples: list[Series] = []
+    for name, steps in by_name.items():
+        values = np.array([step_of_row(features, cells) for _, _, cells in steps], np.float32)
+        line, own_split, cells = steps[0]
+        samples.append(Series(printable(name), own_split, cells["goal"], values, cells.get("group", ""), line))
+    if split is not None and group is not None:
+        check_groups(table, samples)
+    return assemble_series(
+        str(table),
+        samples,
+        goal=goal,
+        in_order=lambda names: tuple(sorted(set(names))),
+        classes=classes,
+        aliases=aliases,
+        num_features=num_features,
+        has_groups=group is not None,
+        features=features,
+        left_out=(),
+        common=common,
+    )
+
+
+def feature_fault(features: Sequence[str], cells: Cells) -> str | None:
+    """What is wrong with a row's numbers."""
+    faults = (number_fault(name, cell) for name in features if (cell := cells[f"feature {name}"]) not in MISSING)
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def step_of_row(features: Sequence[str], cells: Cells) -> list[float]:
+    """A row's numbers, NaN where one is missing."""
+    return [math.nan if (cell := cells[f"feature {name}"]) in MISSING else float(cell) for name in features]

@@ -1,0 +1,83 @@
+"""Series without labels, for prediction."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.data.files import printable, read_text
+from dlcli.data.npz_archive import read_arrays
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.series.long_table import feature_fault, step_of_row
+from dlcli.data.series.sequence import MAX_BYTES, Series, as_steps
+from dlcli.data.series.ts_archive import read_ts_file
+from dlcli.data.table import Cells, column_names, number_fault, read_cells, refuse_faults
+from dlcli.errors import InputError
+
+
+def read_unlabelled_series(
+    path: Path,
+    *,
+    sequence: str,
+    time: str | None,
+    features: Sequence[str] | None,
+    others: Sequence[str],
+    num_features: int,
+) -> tuple[list[str], Ragged]:
+    """Sequences to predict and what each is called: x or x_test of an .npz, a .csv in long form, or a .ts file.
+
+    Args:
+        sequence, time, features: columns of the .csv; time must rise within a sequence.
+        others: columns of the training data that are no features, where they are there.
+        num_features: of the trained model.
+
+    Raises:
+        InputError: the file cannot be read, or has other features.
+    """
+    if path.suffix == ".npz":
+        arrays, _ = read_arrays(path, ["x", "x_test", "lengths", "lengths_test"])
+        key = next((key for key in ("x", "x_test") if key in arrays), None)
+        if key is None:
+            raise InputError(f"{path}: there must be an array x or x_test. Received none.")
+        found = as_steps(arrays[key], arrays.get(key.replace("x", "lengths")), f"{path}: {key}")
+        samples = [Series(f"{path}/{i}", "", "", values) for i, values in enumerate(found)]
+    elif path.suffix == ".ts":
+        samples = read_ts_file(path, "")
+    else:
+        samples = _read_unlabelled_table(path, sequence, time, features, others)
+    if not samples:
+        raise InputError(f"{path}: there must be sequences. Received none.")
+    for sample in samples:
+        if sample.values.shape[1] != num_features:
+            raise InputError(
+                f"{path}: {sample.name}: every step must have {num_features} features, as in training. Received "
+                f"{sample.values.shape[1]}."
+            )
+    return [sample.name for sample in samples], Ragged.join([sample.values for sample in samples])
+
+
+def _read_unlabelled_table(
+    table: Path, sequence: str, time: str | None, features: Sequence[str] | None, others: Sequence[str]
+) -> list[Series]:
+    text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a .csv, an .npz or a .ts file.")
+    known = features or [name for name in column_names(table, text) if name not in (sequence, time, *others)]
+
+    def fault_of(cells: Cells) -> str | None:
+        wrong = None if time is None else number_fault(time, cells["time"])
+        return wrong or feature_fault(known, cells)
+
+    columns = {"sequence": sequence} | ({} if time is None else {"time": time})
+    of_features = {f"feature {name}": name for name in known}
+    records, faults = read_cells(table, text, columns | of_features, required=list(columns), fault_of=fault_of)
+    rows: dict[str, list[list[float]]] = {}
+    latest: dict[str, float] = {}
+    for line, _, cells in records:
+        name = cells["sequence"]
+        if time is not None:
+            moment = float(cells["time"])
+            if name in latest and moment <= latest[name]:
+                faults.append((line, f"column '{time}' must rise within a sequence. Sort the rows of '{name}'."))
+            latest[name] = moment
+        rows.setdefault(name, []).append(step_of_row(known, cells))
+    refuse_faults(table, faults)
+    return [Series(printable(name), "", "", np.array(steps, np.float32)) for name, steps in rows.items()]

@@ -1,0 +1,214 @@
+"""Drawing the splits: stratified by class, disjoint, whole groups on one side, the same on every machine.
+
+A sample's place depends on a hash of the seed and its name, not on a random generator's stream: it is the same in every
+version of NumPy, whatever order the files come in, and most samples stay where they are when some are added.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+
+
+SPLIT_COLUMNS = ("file", "split", "label", "group", "digest")  # of split.csv
+
+
+BOX_COLUMNS = ("xmin", "ymin", "xmax", "ymax")  # and these, where samples have boxes
+
+
+NO_LABEL = -1  # of a sample that is only to be predicted
+
+
+Index = NDArray[np.int64]
+
+
+Labels = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file, row or array of the source that is not used, and why."""
+
+    name: str
+    reason: str
+
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+
+Counts = NDArray[np.int64]
+
+
+def draw_splits(
+    names: Sequence[str],
+    labels: Labels,
+    groups: Sequence[str] | None,
+    contents: Sequence[str] | None,
+    *,
+    num_classes: int,
+    validation: float,
+    test: float,
+    seed: int,
+) -> NDArray[np.int8]:
+    """The split of each sample [n]: TRAIN, VALIDATION or TEST; the last two as proportions of all the samples.
+
+    Each class keeps at least one sample in train, unless groups stand against it. Samples of one content go together:
+    a copy follows the first of them, and groups that share a content count as one group.
+
+    Raises:
+        InputError: the proportions leave nothing to train on, or there are fewer groups than splits.
+    """
+    if validation + test >= 1:
+        raise InputError(
+            "data.validation and data.test must leave samples to train on: together less than 1. "
+            f"Received {validation:g} and {test:g}."
+        )
+    if groups is not None and (validation or test):
+        if contents is not None:
+            groups = _join_groups(groups, contents)
+        return _draw_groups(labels, groups, num_classes=num_classes, validation=validation, test=test, seed=seed)
+    if contents is not None and len(set(contents)) < len(contents):
+        first, original = np.unique(
+            np.asarray(contents, dtype=object).astype(str), return_index=True, return_inverse=True
+        )[1:]
+        drawn = draw_splits(
+            [names[i] for i in first],
+            labels[first],
+            None,
+            None,
+            num_classes=num_classes,
+            validation=validation,
+            test=test,
+            seed=seed,
+        )
+        return drawn[original]
+    counts = np.bincount(labels, minlength=num_classes)
+    num_test = _quotas(counts, test, counts - 1)
+    num_validation = _quotas(counts, validation, counts - num_test - 1)
+    splits = np.full(len(labels), TRAIN, np.int8)
+    for label, members in enumerate(_members_by_class(names, labels, num_classes, seed)):
+        end_of_test = num_test[label]
+        splits[members[:end_of_test]] = TEST
+        splits[members[end_of_test : end_of_test + num_validation[label]]] = VALIDATION
+    return splits
+
+
+def limit_evenly(names: Sequence[str], labels: Labels, *, num_classes: int, limit: int, seed: int) -> Index:
+    """The positions, ascending, of at most ``limit`` samples, as many of each class as can be.
+
+    A smaller limit's samples are among a greater one's.
+    """
+    members = _members_by_class(names, labels, num_classes, seed)
+    rank = np.empty(len(labels), np.int64)  # of a sample within its class
+    for positions in members:
+        rank[positions] = np.arange(len(positions))
+    chosen: Index = np.sort(np.lexsort((labels, rank))[:limit])
+    return chosen
+
+
+def _members_by_class(names: Sequence[str], labels: Labels, num_classes: int, seed: int) -> list[Index]:
+    """The positions of each class's samples in the order in which they are drawn."""
+    order = np.lexsort((_hashes(names, seed), labels))
+    ends = np.cumsum(np.bincount(labels, minlength=num_classes))
+    return np.split(order, ends[:-1])
+
+
+def _hashes(names: Sequence[str], seed: int) -> NDArray[np.uint64]:
+    digests = (hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names)
+    return np.array([int.from_bytes(digest[:8], "big") for digest in digests], np.uint64)
+
+
+def _quotas(counts: Counts, proportion: float, room: Counts) -> Counts:
+    """How many samples of each class a split gets: by largest remainders, within each class's room."""
+    exact = counts * proportion
+    room = np.maximum(room, 0)
+    quotas: Counts = np.minimum(np.floor(exact).astype(np.int64), room)
+    missing = int(counts.sum() * proportion + 0.5) - int(quotas.sum())
+    by_remainder = np.argsort(quotas - exact, kind="stable")
+    candidates = by_remainder[(quotas < room)[by_remainder]]
+    quotas[candidates[: max(0, missing)]] += 1
+    return quotas
+
+
+def _join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
+    """The groups, those that share a content under one name."""
+    joined = {group: group for group in groups}
+
+    def name(group: str) -> str:
+        while joined[group] != group:
+            group = joined[group]
+        return group
+
+    first: dict[str, str] = {}  # the group in which a content came first
+    for group, content in zip(groups, contents, strict=True):
+        joined[name(group)] = name(first.setdefault(content, group))
+    return [name(group) for group in groups]
+
+
+def _draw_groups(
+    labels: Labels, groups: Sequence[str], *, num_classes: int, validation: float, test: float, seed: int
+) -> NDArray[np.int8]:
+    """Gives whole groups, large ones first, to the split that lacks most of their classes."""
+    group_names, group_of = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    proportions = np.array([1 - validation - test, validation, test])
+    wanted = [split for split in (TRAIN, VALIDATION, TEST) if proportions[split] > 0]
+    if len(group_names) < len(wanted):
+        raise InputError(
+            f"data.group: there must be at least as many groups as splits ({len(wanted)}). "
+            f"Received {len(group_names)}: set data.validation or data.test to 0."
+        )
+    contents = np.zeros((len(group_names), num_classes), np.int64)  # samples of each class in each group
+    np.add.at(contents, (group_of, labels), 1)
+    class_sizes = np.maximum(contents.sum(axis=0), 1)
+    lacking = proportions[:, None] * class_sizes  # samples of each class that each split still wants
+    splits = np.empty(len(group_names), np.int8)
+    empty = set(wanted)
+    # Sizes are compared by their power of two, so that the seed has a say among groups of about one size.
+    size = np.floor(np.log2(contents.sum(axis=1)))
+    for turn, group in enumerate(np.lexsort((_hashes(list(group_names), seed), -size))):
+        num_left = len(group_names) - turn
+        candidates = sorted(empty) if num_left == len(empty) else wanted
+        need = lacking[candidates] @ (contents[group] / class_sizes)
+        chosen = candidates[int(np.argmax(need))]
+        splits[group] = chosen
+        lacking[chosen] -= contents[group]
+        empty.discard(chosen)
+    return splits[group_of]
+
+
+def evenly_spaced(total: int, number: int) -> Index:
+    """At most so many of the positions from 0 to ``total - 1``, from the first to the last: a split may be sorted."""
+    return np.unique(np.linspace(0, total - 1, min(number, total)).round().astype(np.int64))
+
+
+def _box(row: Mapping[str, str]) -> list[str]:
+    return [row.get(name, "") for name in BOX_COLUMNS]
+
+
+def describe_difference(old_rows: Iterable[Mapping[str, str]], new_rows: Iterable[Mapping[str, str]]) -> str:
+    """How the rows of split.csv have changed, in words: "3 samples added (cats/9.jpg, …), 1 changed (dogs/2.jpg)".
+
+    "no sample differs" where only the classes or the shape of the samples can have changed.
+    """
+    old = {row["file"]: row for row in old_rows}
+    new = {row["file"]: row for row in new_rows}
+    common = [name for name in new if name in old]
+    changes = {
+        "added": [name for name in new if name not in old],
+        "removed": [name for name in old if name not in new],
+        "changed": [name for name in common if old[name]["digest"] != new[name]["digest"]],
+        "with another label": [name for name in common if old[name]["label"] != new[name]["label"]],
+        "with another box": [name for name in common if _box(old[name]) != _box(new[name])],
+        "moved to another split": [name for name in common if old[name]["split"] != new[name]["split"]],
+    }
+    parts: list[str] = []
+    for what, names in changes.items():
+        if names:
+            noun = "" if parts else " sample" if len(names) == 1 else " samples"
+            parts.append(f"{len(names)}{noun} {what} ({names[0]}{', …' if len(names) > 1 else ''})")
+    return ", ".join(parts) or "no sample differs"

@@ -1,0 +1,29 @@
+"""Sums of numbers, written out digit by digit."""
+
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+
+from dlcli.data.listing import SplitKeys
+from dlcli.data.pairs import assemble_pairs
+from dlcli.data.sequences.dataset import SequenceDataset
+from dlcli.data.text import TextRow
+
+
+def make_addition(*, digits: int, num_samples: int, seed: int, **common: Unpack[SplitKeys]) -> SequenceDataset:
+    """Sums of two numbers as text, "52+7" and "59", each of which there is once, in whichever order.
+
+    Args:
+        digits: of a number at most; how many it has is drawn first, so that short ones are not rare.
+        num_samples: at most as many as there are different sums.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    found: dict[tuple[int, int], str] = {}
+    while len(found) < num_samples:
+        most = 10 ** generator.integers(1, digits + 1, (num_samples, 2))
+        for a, b in generator.integers(0, most).tolist():
+            if len(found) < num_samples:
+                found.setdefault((min(a, b), max(a, b)), f"{a}+{b}")
+    rows = [TextRow(0, f"sums/{text}", text, str(sum(pair)), "train") for pair, text in found.items()]
+    return assemble_pairs(Path("addition"), rows, has_groups=False, common=common)
