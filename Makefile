@@ -28,8 +28,8 @@ schema: $(VENV)/installed
 	mv docs/recipe-keys.md.new docs/recipe-keys.md
 
 networks: $(VENV)/installed
-	$(BIN)/python docs/make_networks.py > dlcli/report/network_costs.json.new
-	mv dlcli/report/network_costs.json.new dlcli/report/network_costs.json
+	$(BIN)/python docs/make_networks.py > dlcli/report/cost/network_costs.json.new
+	mv dlcli/report/cost/network_costs.json.new dlcli/report/network_costs.json
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/training_loop.py

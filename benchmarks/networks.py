@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dlcli.recipe.sections.image_model import ImageClassifier
-from dlcli.report.networks import NETWORKS, Network, read_costs
-from dlcli.training.grouped import speed_up_kernel_gradients
+from dlcli.report.cost.published import NETWORKS, Network, read_costs
+from dlcli.training.grouped_convolution import speed_up_kernel_gradients
 from dlcli.workflow.model import build_classifier
 from dlcli.workflow.start import start_tensorflow
 

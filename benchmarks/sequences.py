@@ -22,8 +22,9 @@ from typing import Any
 
 from dlcli.data.sequences.batches import SequenceBatches
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.models import heads, recurrent
-from dlcli.training import objective
+from dlcli.models.heads import vector as heads
+from dlcli.models.sequences import recurrent
+from dlcli.training.objectives import classification as classification_objectives
 from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
@@ -66,7 +67,7 @@ def make_model(cell: str, *, bidirectional: bool, masks: bool) -> keras.Model:
 
 
 def dlcli_loop(model: keras.Model, data: Any, folder: Path) -> Callable[[int], None]:
-    goal = objective.classification(num_classes=2, label_smoothing=0.0, class_weights=None)
+    goal = classification_objectives.classification(num_classes=2, label_smoothing=0.0, class_weights=None)
     return dlcli_epochs(model, goal, data, rate=RATE, folder=folder)
 
 

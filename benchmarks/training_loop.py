@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.images.batches import Batches
-from dlcli.models import convnet, heads, mlp, preprocessing
-from dlcli.training import objective
+from dlcli.models.heads import vector as heads
+from dlcli.models.images import convnet, mlp, preprocessing
+from dlcli.training.objectives import classification as classification_objectives
 from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
@@ -59,7 +60,7 @@ def make_model(kind: str) -> keras.Model:
 
 
 def dlcli_loop(kind: str, x: np.ndarray, y: np.ndarray, folder: Path) -> Callable[[int], None]:
-    goal = objective.classification(num_classes=10, label_smoothing=0.0, class_weights=None)
+    goal = classification_objectives.classification(num_classes=10, label_smoothing=0.0, class_weights=None)
     data = Batches(labels=y, pixels=x, load=lambda index: x[index], shape=x.shape[1:], batch_size=BATCH_SIZE, seed=0)
     return dlcli_epochs(make_model(kind), goal, data, rate=RATE, folder=folder)
 

@@ -1,12 +1,12 @@
-"""Counts what every network costs: ``python docs/make_networks.py > dlcli/report/network_costs.json``."""
+"""Counts what every network costs: ``python docs/make_networks.py > dlcli/report/cost/network_costs.json``."""
 
 import json
 import sys
 from typing import Any
 
 from dlcli.recipe.sections.image_model import ImageClassifier
-from dlcli.report.layers import layer_table
-from dlcli.report.networks import Network, sizes
+from dlcli.report.cost.layer_table import layer_table
+from dlcli.report.cost.published import Network, sizes
 from dlcli.workflow.model import build_classifier
 from dlcli.workflow.start import start_tensorflow, without_weights
 

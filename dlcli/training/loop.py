@@ -22,7 +22,7 @@ import tensorflow as tf
 from dlcli.errors import CheckFailed, InputError, Interrupted
 from dlcli.rundir import RunDir, append_line, csv_text, metrics_row, read_csv, replace_file
 from dlcli.training import checkpoint
-from dlcli.training.objective import Objective
+from dlcli.training.objectives.objective import Objective
 from dlcli.training.schedule import Rate
 from dlcli.training.step import Adversary, Clipping, Data, EvaluationStep, TrainStep
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.training.objective import Batch, Objective, Tensor
+from dlcli.training.objectives.objective import Batch, Objective, Tensor
 from dlcli.training.schedule import Rate
 
 Source = Any  # the data of an epoch: a tensor or an iterator

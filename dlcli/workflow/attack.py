@@ -24,7 +24,8 @@ from dlcli.data.images.samples import Samples
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import robustness
-from dlcli.report import plots
+from dlcli.report.plots import images as image_plots
+from dlcli.report.plots import robustness as robustness_plots
 from dlcli.rundir import csv_text, now, read_csv, read_json, replace_folder
 from dlcli.workflow.attack_sources import USERS
 from dlcli.workflow.talk import Talk
@@ -479,7 +480,7 @@ def _files(
         "robustness.csv": csv_text(list(found.rows[0]), (list(row.values()) for row in found.rows)),
         "samples.csv": csv_text(list(by_sample[0]), (list(row.values()) for row in by_sample)),
         "adversarial.npz": lambda path: np.savez(path, allow_pickle=False, **arrays),
-        "curve.png": plots.robustness_curves(_curves(folder, info, found, noisy), norm=plan.norm),
+        "curve.png": robustness_plots.robustness_curves(_curves(folder, info, found, noisy), norm=plan.norm),
         "attack.json": json.dumps(info, indent=2, ensure_ascii=False) + "\n",
     }
     if len(found.kept):
@@ -502,7 +503,7 @@ def _examples(plan: Plan, found: Found, samples: Samples, classes: Sequence[str]
     x, adversarial = found.x[rows], found.adversarial[-1, rows]
     change = adversarial - x
     factor = 127.5 / max(float(np.abs(change).max(initial=0.0)), 1e-6)
-    return plots.preview(
+    return image_plots.preview(
         [
             ("clean", x, [f"is {classes[samples.labels[i]]}\ntaken for {caption(before, i)}" for i in shown]),
             (f"change x {factor:.3g}", 127.5 + factor * change, ["" for _ in shown]),

@@ -18,10 +18,10 @@ from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
-from dlcli.evaluation.localisation import LOCALISED, intersection_over_union
+from dlcli.evaluation.localization import LOCALISED, intersection_over_union
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.image_data import Csv, Folder, ImageData
-from dlcli.report import plots
+from dlcli.report.plots import images as image_plots
 from dlcli.rundir import csv_text, replace_file
 from dlcli.workflow import sequence_tools
 from dlcli.workflow.data import check_augment, make_augmentation, open_dataset, read_dataset
@@ -274,4 +274,4 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
             columns.append((f"epoch {epoch + 1}", made, captions))
             if boxes is not None:
                 outlines.append(augmentation.move_boxes(boxes[chosen], rows, height=height, width=width))
-    replace_file(output, plots.preview(columns, outlines))
+    replace_file(output, image_plots.preview(columns, outlines))

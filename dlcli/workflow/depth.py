@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from dlcli.models import preprocessing
+from dlcli.models.images import preprocessing
 from dlcli.workflow.model import Classifier
 
 

@@ -16,11 +16,12 @@ from dlcli.errors import InputError
 from dlcli.evaluation import forecast
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.forecasting import Forecasting, TimeTable
-from dlcli.report import plots
-from dlcli.report.layers import TrainingMemory, layer_table
+from dlcli.report.cost.layer_table import layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.training import objective
-from dlcli.training.objective import Objective
+from dlcli.training.objectives import sequences as sequence_objectives
+from dlcli.training.objectives.objective import Objective
 from dlcli.workflow.job import (
     OWN_DATA,
     best_metric_of,
@@ -53,7 +54,7 @@ class ForecastJob(NetworkJob):
     validation_data: WindowBatches | None
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
-        return objective.forecast(variance=self.scale.target_variance)
+        return sequence_objectives.forecast(variance=self.scale.target_variance)
 
     def overfit_data(self, num_batches: int) -> WindowBatches:
         origins, train = self.dataset.splits["train"].origins, self.recipe.train
@@ -92,7 +93,8 @@ class ForecastJob(NetworkJob):
     def write_beginning(self, run: RunDir) -> None:
         series = self.dataset
         replace_file(
-            run.plots / "series.png", plots.series(series.table.values[:, 0], series.ends, series.table.features[0])
+            run.plots / "series.png",
+            sequence_plots.series(series.table.values[:, 0], series.ends, series.table.features[0]),
         )
 
     def build_model(self) -> keras.Model:
@@ -338,7 +340,9 @@ def _evaluate(
     past, _ = series.windows(windows.origins[chosen])
     replace_file(
         folder / "forecasts.png",
-        plots.forecasts(past[..., 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]),
+        sequence_plots.forecasts(
+            past[..., 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]
+        ),
     )
-    replace_file(folder / "by_horizon.png", plots.errors_ahead(rows))
+    replace_file(folder / "by_horizon.png", sequence_plots.errors_ahead(rows))
     return metrics

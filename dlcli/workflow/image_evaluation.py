@@ -11,7 +11,8 @@ from dlcli.data.images.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.evaluation import classification
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe, load
-from dlcli.report import plots
+from dlcli.report.plots import classification as classification_plots
+from dlcli.report.plots import images as image_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
 from dlcli.training.step import predict
 from dlcli.workflow import localisation
@@ -150,7 +151,9 @@ def evaluate_split(
     predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
     for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
         replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-    replace_file(folder / "confusion_matrix.png", plots.confusion_matrix(metrics["confusion_matrix"], classes))
+    replace_file(
+        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    )
     replace_file(folder / "mistakes.png", _plot_mistakes(samples, probabilities, classes))
     return metrics
 
@@ -169,7 +172,7 @@ def _plot_mistakes(samples: Samples, probabilities: np.ndarray, classes: tuple[s
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != samples.labels)
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_MISTAKES]
-    return plots.mistakes(
+    return image_plots.mistakes(
         samples.load(shown) if len(shown) else np.zeros((0, *samples.shape), np.uint8),
         labels=[classes[samples.labels[i]] for i in shown],
         predicted=[classes[predicted[i]] for i in shown],

@@ -22,12 +22,13 @@ from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.image_model import Application, ImageClassifier, Saved
 from dlcli.recipe.sections.train import Adversarial, CommonStage, Stage
 from dlcli.recipe.tasks.localization import Localisation, LocalisationStage
-from dlcli.report import plots
-from dlcli.report.layers import TrainingMemory, layer_table
+from dlcli.report.cost.layer_table import layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.report.plots import images as image_plots
 from dlcli.rundir import RunDir, file_digest, replace_file, replace_json
-from dlcli.training.grouped import speed_up_kernel_gradients
+from dlcli.training.grouped_convolution import speed_up_kernel_gradients
 from dlcli.training.loop import Parts
-from dlcli.training.objective import Objective
+from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import Adversary
 from dlcli.workflow.data import (
     batches,
@@ -245,7 +246,7 @@ class ImageJob(Job):
         if "box" in batch["y"]:
             box, weight = (batch["y"][name][:SAMPLE_BATCH].numpy() for name in ("box", "box_weight"))
             boxes = np.where(weight[:, None] > 0, box, np.nan)
-        return plots.sample_batch(pictures, [_title(label, self.dataset.classes) for label in labels], boxes)
+        return image_plots.sample_batch(pictures, [_title(label, self.dataset.classes) for label in labels], boxes)
 
     def keep_near(self, run: RunDir) -> None:
         if not self._reads_pictures:

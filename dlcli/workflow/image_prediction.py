@@ -14,10 +14,10 @@ from dlcli.data.images.decoding import PicturePolicy, decode, read_file, read_he
 from dlcli.data.images.samples import Samples
 from dlcli.data.images.unlabeled import collect
 from dlcli.errors import InputError
-from dlcli.evaluation.localisation import CORNERS
+from dlcli.evaluation.localization import CORNERS
 from dlcli.recipe.load import ImageRecipe
 from dlcli.recipe.tasks.localization import Localisation
-from dlcli.report.drawing import with_box
+from dlcli.report.plots.box_overlay import with_box
 from dlcli.rundir import RunDir, replace_file
 from dlcli.workflow.image_evaluation import predict_logits
 from dlcli.workflow.load import load_model

@@ -20,10 +20,11 @@ from dlcli.errors import InputError
 from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.train import ClassTrain, CommonStage, CommonTrain
-from dlcli.report.layers import LayerTable, TrainingMemory, layer_table, memory_text, table_text, training_memory
+from dlcli.report.cost.layer_table import LayerTable, layer_table, table_text
+from dlcli.report.cost.training_memory import TrainingMemory, memory_text, training_memory
 from dlcli.rundir import RunDir, read_csv
 from dlcli.training.loop import Loop, Parts
-from dlcli.training.objective import Objective
+from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import Data
 from dlcli.workflow.optimization import make_settings, make_stage, slots_per_weight, stage_sections
 from dlcli.workflow.start import Device, set_precision, without_weights

@@ -29,10 +29,11 @@ from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import language
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText, ManyLines
-from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.training import objective
-from dlcli.training.objective import Objective
+from dlcli.training.objectives import sequences as sequence_objectives
+from dlcli.training.objectives.objective import Objective
 from dlcli.workflow.job import (
     OVERFIT_LOSS,
     OWN_DATA,
@@ -81,7 +82,7 @@ class LanguageJob(NetworkJob):
         return _table(self.recipe, self.vocabulary, _beginnings(self.dataset), self.recipe.text.max_length)
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
-        return objective.tagging(label_smoothing=0.0 if exact else self.recipe.train.label_smoothing)
+        return sequence_objectives.tagging(label_smoothing=0.0 if exact else self.recipe.train.label_smoothing)
 
     def overfit_data(self, num_batches: int) -> Batches:
         number = num_batches * self.recipe.train.batch_size

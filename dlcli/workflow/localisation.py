@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from dlcli.data.boxes.boxes import in_frames
 from dlcli.data.images.samples import Dataset, Samples
-from dlcli.evaluation import classification, localisation
-from dlcli.report import plots
+from dlcli.evaluation import classification, localization
+from dlcli.report.plots import boxes as box_plots
+from dlcli.report.plots import classification as classification_plots
 from dlcli.rundir import csv_text, now, replace_file, replace_json
-from dlcli.training.objective import Objective
+from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import predict
 from dlcli.workflow.data import batches
 from dlcli.workflow.talk import Talk
@@ -73,7 +74,7 @@ def evaluate_split(
     )
     sizes = np.array([[frame.width, frame.height] for frame in truth.frames])
     boxes = in_frames(relative, truth.frames, policy)
-    metrics |= localisation.metrics(samples.labels, probabilities, truth.corners, boxes, sizes)
+    metrics |= localization.metrics(samples.labels, probabilities, truth.corners, boxes, sizes)
     metrics |= _of_baseline(baseline, samples, sizes, len(classes))
     folder.mkdir(parents=True, exist_ok=True)
     replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
@@ -81,7 +82,7 @@ def evaluate_split(
         row | more
         for row, more in zip(
             classification.per_class(samples.labels, probabilities, classes),
-            localisation.per_class(samples.labels, probabilities, truth.corners, boxes, len(classes)),
+            localization.per_class(samples.labels, probabilities, truth.corners, boxes, len(classes)),
             strict=True,
         )
     ]
@@ -89,14 +90,16 @@ def evaluate_split(
         row | more
         for row, more in zip(
             classification.predictions(samples.names, samples.labels, probabilities, classes),
-            localisation.predictions(truth.corners, boxes),
+            localization.predictions(truth.corners, boxes),
             strict=True,
         )
     ]
     for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
         replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-    replace_file(folder / "confusion_matrix.png", plots.confusion_matrix(metrics["confusion_matrix"], classes))
-    iou = localisation.intersection_over_union(truth.corners, boxes)
+    replace_file(
+        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    )
+    iou = localization.intersection_over_union(truth.corners, boxes)
     replace_file(folder / "boxes.png", _plot_boxes(samples, own, relative, iou, probabilities, classes))
     if metrics.get("mean_iou", 1.0) <= metrics.get("baseline_mean_iou", 0.0):
         talk.warn("the boxes are no better than the mean box of the training split (baseline_mean_iou)")
@@ -105,7 +108,7 @@ def evaluate_split(
             "network": metrics["localisation_curve"],
             "mean box": metrics["baseline"]["localisation_curve"],
         }
-        replace_file(folder / "iou_curve.png", plots.localisation_curves(curves))
+        replace_file(folder / "iou_curve.png", box_plots.localisation_curves(curves))
     return metrics
 
 
@@ -128,7 +131,7 @@ def _of_baseline(baseline: dict[str, Any], samples: Samples, sizes: np.ndarray, 
     always = np.tile(np.array(baseline["box"]), (len(samples), 1))
     certain = np.tile(np.eye(num_classes)[baseline["class"]], (len(samples), 1))
     boxes = in_frames(always, truth.frames, policy)
-    found = localisation.metrics(samples.labels, certain, truth.corners, boxes, sizes)
+    found = localization.metrics(samples.labels, certain, truth.corners, boxes, sizes)
     shown = {f"baseline_{name}": found[name] for name in ("mean_iou", "localisation_accuracy") if name in found}
     return shown | {"baseline": found}
 
@@ -142,10 +145,10 @@ def _plot_boxes(
     classes: Sequence[str],
 ) -> bytes:
     """The best, median and worst pictures, as the network sees them, with both boxes."""
-    parts = localisation.best_median_worst(iou, NUM_SHOWN)
+    parts = localization.best_median_worst(iou, NUM_SHOWN)
     chosen = [(part, i) for part, index in parts.items() for i in index]
     index = np.array([i for _, i in chosen], np.int64)
-    return plots.boxes(
+    return box_plots.boxes(
         samples.load(index) if len(index) else np.zeros((0, *samples.shape), np.uint8),
         true=true[index],
         predicted=predicted[index],

@@ -21,11 +21,12 @@ from dlcli.errors import CheckFailed, InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.sequence_model import Ntm
 from dlcli.recipe.tasks.step_prediction import RepeatCopy, StepPrediction
-from dlcli.report import plots
-from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.training import objective
-from dlcli.training.objective import Objective
+from dlcli.training.objectives import sequences as sequence_objectives
+from dlcli.training.objectives.objective import Objective
 from dlcli.workflow.job import OWN_DATA, best_metric_of, check_memory, training_memory_of
 from dlcli.workflow.load import load_keras_file, model_file
 from dlcli.workflow.network_job import NetworkJob
@@ -54,7 +55,7 @@ class MadeJob(NetworkJob):
         return layer_table(self.trained, steps=_longest(self.dataset))
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
-        return objective.bits()
+        return sequence_objectives.bits()
 
     def overfit_data(self, num_batches: int) -> MadeBatches:
         size = self.recipe.train.batch_size
@@ -72,7 +73,7 @@ class MadeJob(NetworkJob):
 
     def write_beginning(self, run: RunDir) -> None:
         x, bits, asked = self.train_data.make(0, 0)
-        replace_file(run.plots / "batch.png", plots.bit_sequences(x, bits * asked[..., None]))
+        replace_file(run.plots / "batch.png", sequence_plots.bit_sequences(x, bits * asked[..., None]))
 
     def build_model(self) -> keras.Model:
         return _build(self.recipe, self.dataset.task).model
@@ -195,7 +196,7 @@ def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, talk: Ta
     replace_json(folder / "metrics.json", {"data": OWN_DATA, "evaluated": now(), **metrics})
     replace_file(folder / "by_length.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
     assert shown is not None
-    replace_file(folder / "answers.png", plots.bit_sequences(*shown))
+    replace_file(folder / "answers.png", sequence_plots.bit_sequences(*shown))
     return metrics
 
 

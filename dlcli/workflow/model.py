@@ -8,22 +8,23 @@ import keras
 from numpy.typing import NDArray
 
 from dlcli.errors import InputError
-from dlcli.models import (
-    application,
+from dlcli.models.heads import boxes as box_heads
+from dlcli.models.heads import vector as heads
+from dlcli.models.images import (
     convnet,
     dpn,
-    heads,
+    keras_application,
     lenet5,
     mlp,
     polynet,
     preprocessing,
     resnet,
     resnext,
-    saved,
+    saved_network,
     senet,
     vgg,
 )
-from dlcli.models.weights import DoNotFit, copy_weights, read_weights
+from dlcli.models.images.weight_files import DoNotFit, copy_weights, read_weights
 from dlcli.recipe.load import ImageRecipe
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_model import (
@@ -126,15 +127,15 @@ def build_classifier(
         model = keras.Model(inputs, probabilities, name=section.kind)
         logits = keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits")
     else:
-        boxes = heads.boxes(
-            vector if isinstance(section, Mlp) else heads.last_maps(features),
+        boxes = box_heads.boxes(
+            vector if isinstance(section, Mlp) else box_heads.last_maps(features),
             channels=box_head.channels,
             dense=box_head.dense,
             dropout=box_head.dropout,
             form=box_head.form,
             num_boxes=num_classes if box_head.per_class else 1,
         )
-        outputs = {"probabilities": probabilities, "box": heads.final_box(boxes, probabilities)}
+        outputs = {"probabilities": probabilities, "box": box_heads.final_box(boxes, probabilities)}
         model = keras.Model(inputs, outputs, name=section.kind)
         logits = keras.Model(inputs, [model.get_layer("logits").output, boxes], name=f"{section.kind}_logits")
     before = {layer.name for layer in keras.Model(inputs, features).layers}
@@ -175,7 +176,7 @@ def shape_of_saved(path: Path) -> tuple[int, ...]:
 
 def _saved_ends(path: Path) -> tuple[Any, Any]:
     try:
-        return saved.features(load_architecture(path))
+        return saved_network.features(load_architecture(path))
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
@@ -209,7 +210,7 @@ def _default_preprocessing(section: BuiltModel, shape: tuple[int | None, ...]) -
         return "none"
     if not isinstance(section, Application):
         return "unit"
-    wanted = application.NETWORKS[section.network].preprocessing
+    wanted = keras_application.NETWORKS[section.network].preprocessing
     if wanted == "inside":
         return "none"
     return "unit" if wanted in ("caffe", "torch") and shape[-1] != 3 else wanted  # those two are for colours
@@ -258,12 +259,12 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
                 dropout=0.5 if dropout is None else dropout,  # section 3.1
             )
         case Application():
-            parts = application.features(
+            parts = keras_application.features(
                 x, network=section.network, with_top=_is_papers_own(section), options=section.options
             )
             maps = parts.maps
             if parts.vector is not None:
-                return maps, application.with_dropout(parts, dropout)
+                return maps, keras_application.with_dropout(parts, dropout)
         case Resnet():
             maps = resnet.features(
                 x, depth=section.depth, version=section.version, stem=section.stem, width=section.width
@@ -303,7 +304,7 @@ def find_weights(section: ImageClassifier) -> keras.Model | None:
         check_weights_file(Path(source))
     if not isinstance(section, Application):
         return None
-    return application.trained_model(
+    return keras_application.trained_model(
         section.network,
         with_top=_is_papers_own(section),
         file=None if source == "imagenet" else source,
@@ -328,10 +329,10 @@ def load_weights(
         if source.endswith(".keras") and found is not None:
             copy_weights(classifier.features, found)
             if with_classes:
-                application.give_classifier(classifier.model.get_layer("logits"), found)
+                keras_application.give_classifier(classifier.model.get_layer("logits"), found)
         elif found is not None:
             logits = classifier.model.get_layer("logits") if with_classes else None
-            application.give_weights(classifier.features, found, with_top=_is_papers_own(section), logits=logits)
+            keras_application.give_weights(classifier.features, found, with_top=_is_papers_own(section), logits=logits)
         elif source != "none":
             read_weights(classifier.features, source)
     except DoNotFit as reason:

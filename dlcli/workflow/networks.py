@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dlcli.report.networks import NETWORKS, QUOTED, read_costs
+from dlcli.report.cost.published import NETWORKS, QUOTED, read_costs
 
 FAMILIES = tuple(dict.fromkeys(network.family for network in NETWORKS))
 

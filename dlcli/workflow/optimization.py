@@ -10,7 +10,10 @@ from dlcli.recipe.sections.optimizer import Adam, Adamw, AnyOptimizer, Rmsprop, 
 from dlcli.recipe.sections.schedule import AnySchedule, Constant, Cosine, Exponential, Plateau, StepSchedule
 from dlcli.recipe.sections.train import CommonStage, CommonTrain
 from dlcli.recipe.tasks.localization import Localisation
-from dlcli.training import loop, objective, schedule
+from dlcli.training import loop, schedule
+from dlcli.training.objectives import classification as classification_objectives
+from dlcli.training.objectives import localization as localization_objectives
+from dlcli.training.objectives import objective
 from dlcli.training.step import Clipping
 
 
@@ -27,12 +30,12 @@ def make_objective(
     Args:
         losses: of localisation: all, class or box.
     """
-    classes = objective.classification(
+    classes = classification_objectives.classification(
         num_classes=num_classes, label_smoothing=recipe.train.label_smoothing, class_weights=class_weights
     )
     if not isinstance(recipe, Localisation):
         return classes
-    return objective.localisation(
+    return localization_objectives.localisation(
         classes=classes,
         box_loss=recipe.box_head.loss,
         class_weight=0.0 if losses == "box" else 1.0,

@@ -16,14 +16,15 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.data.synthetic.addition import make_addition
 from dlcli.data.vocabulary import END, FIRST, Vocabulary
 from dlcli.errors import CheckFailed, InputError
-from dlcli.evaluation import answers as evaluation
+from dlcli.evaluation import sequence_to_sequence as answer_metrics
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.sequence_to_sequence import Addition, PairsCsv, PairsTsv, PairTrain, SequenceToSequence
-from dlcli.report import plots
-from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.training import objective
-from dlcli.training.objective import Objective
+from dlcli.training.objectives import sequences as sequence_objectives
+from dlcli.training.objectives.objective import Objective
 from dlcli.workflow.answerer import Answer, Answerer, answerer_of, load_answerer
 from dlcli.workflow.job import (
     OWN_DATA,
@@ -85,7 +86,7 @@ class PairJob(NetworkJob):
         return _table(self.recipe, self.vocabularies, self.train_data.longest)
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
-        return objective.tagging(label_smoothing=0.0 if exact else self.recipe.train.label_smoothing)
+        return sequence_objectives.tagging(label_smoothing=0.0 if exact else self.recipe.train.label_smoothing)
 
     def overfit_data(self, num_batches: int) -> PairBatches:
         train = self.dataset.splits["train"]
@@ -327,11 +328,11 @@ def _evaluate(
         "samples": len(samples),
         "loss": float(nats.sum() / counts.sum()),
         "accuracy": float(correct.sum() / counts.sum()),
-        **evaluation.metrics([right[i].tolist() for i in range(len(samples))], [answer.tokens for answer in said]),
+        **answer_metrics.metrics([right[i].tolist() for i in range(len(samples))], [answer.tokens for answer in said]),
         "beam": beam,
     }
     try:
-        score = evaluation.bleu(references, answers, by_words=recipe.text.unit == "words")
+        score = answer_metrics.bleu(references, answers, by_words=recipe.text.unit == "words")
         metrics |= {} if score is None else {"bleu": score}
     except ImportError:
         talk.say("BLEU is not measured: that needs pip install 'dlcli[bleu]'")
@@ -352,7 +353,7 @@ def _evaluate(
     shown = [i for i in evenly_spaced(len(samples), NUM_SHOWN) if said[i].attention is not None]
     if shown:
         maps = [_map_of(answerer, samples.texts[i], said[i]) for i in shown]
-        replace_file(folder / "attention.png", plots.attention_maps(maps))
+        replace_file(folder / "attention.png", sequence_plots.attention_maps(maps))
     return metrics
 
 

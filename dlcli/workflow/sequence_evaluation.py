@@ -19,10 +19,11 @@ from dlcli.recipe.load import SequenceRecipe, load
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
-from dlcli.report import plots
+from dlcli.report.plots import classification as classification_plots
+from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.training.objective import classification as class_objective
-from dlcli.training.objective import tagging as tagging_objective
+from dlcli.training.objectives.classification import classification as class_objective
+from dlcli.training.objectives.sequences import tagging as tagging_objective
 from dlcli.workflow.job import OWN_DATA, check_same_data, other_split, own_split
 from dlcli.workflow.load import load_sequence_model
 from dlcli.workflow.sequence_data import open_sequences, other_data
@@ -144,7 +145,9 @@ def evaluate_split(
         predictions = [row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True)]
     for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
         replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-    replace_file(folder / "confusion_matrix.png", plots.confusion_matrix(metrics["confusion_matrix"], classes))
+    replace_file(
+        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    )
     replace_file(folder / "mistakes.txt", _mistakes(samples, probabilities, classes))
     return metrics
 
@@ -159,7 +162,7 @@ def _of_numbers(
     replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     rows = regression.predictions(samples.names, samples.targets, predicted)
     replace_file(folder / "predictions.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-    replace_file(folder / "predictions.png", plots.predicted_numbers(samples.targets, predicted))
+    replace_file(folder / "predictions.png", sequence_plots.predicted_numbers(samples.targets, predicted))
     return metrics
 
 
@@ -196,7 +199,9 @@ def _of_tags(
     rows = tagging.predictions(samples.names, words, tags.flat, probabilities, classes, is_known=is_known)
     for name, table in (("per_class.csv", per_class), ("predictions.csv", rows)):
         replace_file(folder / name, csv_text(list(table[0]), (list(row.values()) for row in table)))
-    replace_file(folder / "confusion_matrix.png", plots.confusion_matrix(metrics["confusion_matrix"], classes))
+    replace_file(
+        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    )
     return metrics
 
 

@@ -16,10 +16,12 @@ from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging, Words
 from dlcli.recipe.tasks.text_classification import TextClassification
-from dlcli.report.layers import LayerTable, TrainingMemory, layer_table
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir, replace_json
-from dlcli.training import objective
-from dlcli.training.objective import Objective
+from dlcli.training.objectives import classification as classification_objectives
+from dlcli.training.objectives import sequences as sequence_objectives
+from dlcli.training.objectives.objective import Objective
 from dlcli.workflow.job import (
     OWN_DATA,
     best_metric_of,
@@ -75,11 +77,11 @@ class SequenceJob(NetworkJob):
         recipe, classes = self.recipe, self.dataset.classes
         if isinstance(recipe, SequenceRegression):
             assert isinstance(self.front, Scale)
-            return objective.regression(variance=self.front.target_variance)
+            return sequence_objectives.regression(variance=self.front.target_variance)
         if isinstance(recipe, Tagging):
-            return objective.tagging(label_smoothing=0.0 if exact else recipe.train.label_smoothing)
+            return sequence_objectives.tagging(label_smoothing=0.0 if exact else recipe.train.label_smoothing)
         labels = self.dataset.splits["train"].labels
-        return objective.classification(
+        return classification_objectives.classification(
             num_classes=len(classes),
             label_smoothing=0.0 if exact else recipe.train.label_smoothing,
             class_weights=class_weights(recipe.train, labels, classes) if in_training else None,

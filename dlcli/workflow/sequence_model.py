@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.vocabulary import Vocabulary
-from dlcli.models import (
+from dlcli.models.heads import vector as heads
+from dlcli.models.sequences import (
     convolutional,
     encoder_decoder,
-    forecast,
-    heads,
+    forecasting,
     ntm,
     recurrent,
-    text_front,
+    series_input,
+    text_input,
     transformer,
-    value_front,
 )
-from dlcli.models.pooling import Pooling, pooled
+from dlcli.models.sequences.pooling import Pooling, pooled
 from dlcli.recipe.sections.sequence_model import AnyStepModel, Convolutional, Ntm, Recurrent, StepModel, Transformer
 from dlcli.recipe.sections.text_data import Tokens
 from dlcli.recipe.tasks.forecasting import Window
@@ -61,16 +61,16 @@ def build_text_classifier(
     """The network that gives each text a class, under the current dtype policy and seed."""
     text = keras.Input(shape=(), dtype="string", name="text")
     ids = _token_ids(text, tokens, vocabulary, max_length=tokens.max_length)
-    ids = text_front.one_at_least(ids)
+    ids = text_input.one_at_least(ids)
     x = keras.layers.Embedding(vocabulary.size, tokens.embedding, name="embedding")(ids)
-    vector = _vector(section, x, keras.ops.not_equal(ids, text_front.PADDING))
+    vector = _vector(section, x, keras.ops.not_equal(ids, text_input.PADDING))
     model = keras.Model(text, heads.classification(vector, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
 
 def _token_ids(text: Any, tokens: Tokens, vocabulary: Vocabulary, *, max_length: int | None) -> Any:
-    """The numbers of raw texts' tokens, as :func:`dlcli.models.text_front.token_ids` has them."""
-    return text_front.token_ids(
+    """The numbers of raw texts' tokens, as :func:`dlcli.models.sequences.text_input.token_ids` has them."""
+    return text_input.token_ids(
         text,
         unit=tokens.unit,
         standardize=tokens.final_standardize,
@@ -83,12 +83,12 @@ def _token_ids(text: Any, tokens: Tokens, vocabulary: Vocabulary, *, max_length:
 def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, num_classes: int) -> SequenceNetwork:
     """The network that gives each word of a sentence a class."""
     text = keras.Input(shape=(None,), dtype="string", name="text")
-    ids = text_front.word_ids(
+    ids = text_input.word_ids(
         text, forms=vocabulary.forms, token_of_form=vocabulary.token_of_form, max_length=words.max_length
     )
-    ids = text_front.one_at_least(ids)
+    ids = text_input.one_at_least(ids)
     x = keras.layers.Embedding(vocabulary.size, words.embedding, name="embedding")(ids)
-    x = steps_of(section, x, keras.ops.not_equal(ids, text_front.PADDING))
+    x = steps_of(section, x, keras.ops.not_equal(ids, text_input.PADDING))
     x = heads.dense_layers(x, dense=(), dropout=section.dropout)
     model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
@@ -116,9 +116,9 @@ def build_language_model(
     if len(beginnings) > 1:
         inputs = {"text": text, "class": keras.Input(shape=(), dtype="string", name="class")}
     if beginnings:
-        ids = text_front.begun(ids, inputs["class"] if len(beginnings) > 1 else None, beginnings, first=vocabulary.size)
+        ids = text_input.begun(ids, inputs["class"] if len(beginnings) > 1 else None, beginnings, first=vocabulary.size)
     else:
-        ids = text_front.one_at_least(ids)
+        ids = text_input.one_at_least(ids)
     num_ids = vocabulary.size + len(beginnings)
     logits = _next_token(section, tokens, ids, num_ids=num_ids, num_tokens=vocabulary.size)
     probabilities = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
@@ -150,7 +150,7 @@ def _next_token(
 ) -> Any:
     """Logits of what follows each token: ``[batch, steps]`` -> float32 ``[batch, steps, num_tokens]``."""
     x = keras.layers.Embedding(num_ids, tokens.embedding, name="embedding")(ids)
-    x = steps_of(section, x, keras.ops.not_equal(ids, text_front.PADDING), is_first=is_first)
+    x = steps_of(section, x, keras.ops.not_equal(ids, text_input.PADDING), is_first=is_first)
     x = heads.dense_layers(x, dense=(), dropout=section.dropout)
     return keras.layers.Dense(num_tokens, dtype="float32", name="logits")(x)
 
@@ -168,8 +168,8 @@ def build_encoder_decoder(
     """
     text = keras.Input(shape=(), dtype="string", name="text")
     ids = _token_ids(text, tokens, given, max_length=tokens.max_length)
-    ids = text_front.one_at_least(ids)
-    mask = keras.ops.not_equal(ids, text_front.PADDING)
+    ids = text_input.one_at_least(ids)
+    mask = keras.ops.not_equal(ids, text_input.PADDING)
     x = keras.layers.Embedding(given.size, tokens.embedding, name="embedding")(ids)
     memory = recurrent.steps(
         x,
@@ -218,7 +218,7 @@ def build_step_predictor(section: AnyStepModel, *, num_features: int, num_bits: 
     """The network that gives bits at each step, of numbers that are taken as they are."""
     scale = Scale(np.zeros(num_features), np.ones(num_features))
     values = keras.Input(shape=(None, num_features), dtype="float32", name="values")
-    x, mask = value_front.standardised(values, mean=scale.mean, variance=scale.variance)
+    x, mask = series_input.standardised(values, mean=scale.mean, variance=scale.variance)
     x = heads.dense_layers(steps_of(section, x, mask), dense=(), dropout=section.dropout)
     logits = keras.layers.Dense(num_bits, dtype="float32", name="logits")(x)
     probabilities = keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
@@ -244,15 +244,15 @@ def build_series_regressor(section: StepModel, scale: Scale) -> SequenceNetwork:
 def build_forecaster(section: StepModel, scale: Scale, window: Window) -> SequenceNetwork:
     """The network that forecasts the first feature, of a history of known length."""
     values = keras.Input(shape=(window.history, len(scale.mean)), dtype="float32", name="values")
-    x, mask = value_front.standardised(values, mean=scale.mean, variance=scale.variance)
-    start = forecast.base(
+    x, mask = series_input.standardised(values, mean=scale.mean, variance=scale.variance)
+    start = forecasting.base(
         values[..., 0],
         horizon=window.horizon,
         season=window.season,
         difference=window.difference,
         mean=float(scale.mean[0]),
     )
-    answer = forecast.forecast(
+    answer = forecasting.forecast(
         _vector(section, x, mask),
         start,
         horizon=window.horizon,
@@ -265,7 +265,7 @@ def build_forecaster(section: StepModel, scale: Scale, window: Window) -> Sequen
 
 def _series(section: StepModel, scale: Scale) -> tuple[Any, Any]:
     values = keras.Input(shape=(None, len(scale.mean)), dtype="float32", name="values")
-    x, mask = value_front.standardised(values, mean=scale.mean, variance=scale.variance)
+    x, mask = series_input.standardised(values, mean=scale.mean, variance=scale.variance)
     return values, _vector(section, x, mask)
 
 
@@ -283,7 +283,7 @@ def steps_of(section: AnyStepModel, x: Any, mask: Any, *, is_first: Any = None) 
     """An output for each step: ``[batch, steps, features]`` -> ``[batch, steps, units]``.
 
     Args:
-        is_first: for recurrent layers that go on from the last batch, as :func:`dlcli.models.recurrent.steps` has it.
+        is_first: for recurrent layers that go on from the last batch, as in :func:`dlcli.models.sequences.recurrent.steps`.
     """
     match section:
         case Recurrent():

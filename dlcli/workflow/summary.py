@@ -14,17 +14,8 @@ from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.tasks.step_prediction import StepPrediction
-from dlcli.report.layers import (
-    COLUMNS,
-    LayerTable,
-    TrainingMemory,
-    layer_table,
-    memory_text,
-    table_cells,
-    table_csv,
-    table_text,
-    training_memory,
-)
+from dlcli.report.cost.layer_table import COLUMNS, LayerTable, layer_table, table_cells, table_csv, table_text
+from dlcli.report.cost.training_memory import TrainingMemory, memory_text, training_memory
 from dlcli.rundir import RunDir
 from dlcli.workflow import language_job, made_job, pair_job, sequence_job
 from dlcli.workflow.data import open_dataset

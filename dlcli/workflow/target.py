@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.errors import InputError
-from dlcli.models import saved
+from dlcli.models.images import saved_network
 from dlcli.workflow.load import load_float32
 
 PASSED_OVER = (keras.layers.Identity, keras.layers.Dropout, keras.layers.ActivityRegularization)
@@ -68,7 +68,7 @@ def _opened(model: keras.Model) -> keras.Model:
         return model
     x = np.random.default_rng(0).uniform(0, 1, (2, *model.inputs[0].shape[1:])).astype(np.float32)
     try:
-        flat = saved.flattened(model)
+        flat = saved_network.flattened(model)
         flat.set_weights(model.get_weights())
         is_same = np.allclose(flat(x, training=False), model(x, training=False), rtol=1e-4, atol=1e-5)
     except ValueError:  # the weights are in another order

@@ -14,11 +14,11 @@ import tensorflow as tf
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
-from dlcli.models.text_front import splitter
+from dlcli.models.sequences.text_input import splitter
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.text_data import Tokens
 from dlcli.rundir import replace_file
-from dlcli.training import objective
+from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.step import Data
 from dlcli.workflow.talk import Talk
 
@@ -158,7 +158,7 @@ def token_sums(network: keras.Model, data: Data, *, talk: Talk) -> tuple[np.ndar
     Args:
         network: gives logits of each token.
     """
-    goal = objective.tagging(label_smoothing=0.0)
+    goal = sequence_objectives.tagging(label_smoothing=0.0)
 
     def one_step(source: Any, step: Any) -> Any:
         batch = data.assemble(data.element(source, step))

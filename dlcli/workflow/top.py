@@ -8,10 +8,10 @@ from typing import Any
 
 from dlcli.data.images.decoding import PicturePolicy
 from dlcli.errors import InputError
-from dlcli.models.application import IMAGENET_CLASSES, read_class_index
+from dlcli.models.images.keras_application import IMAGENET_CLASSES, read_class_index
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.yaml_writer import resolved, to_yaml
-from dlcli.report.layers import layer_table, table_text
+from dlcli.report.cost.layer_table import layer_table, table_text
 from dlcli.rundir import RunDir, create_run, file_digest, now, replace_by, replace_file, replace_json
 from dlcli.workflow.model import Classifier, build_classifier, find_weights, load_weights
 from dlcli.workflow.start import Device, set_seed

@@ -17,7 +17,7 @@ from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.yaml_writer import resolved, to_yaml
-from dlcli.report import plots
+from dlcli.report.plots import curves
 from dlcli.report.tensorboard import TensorBoard
 from dlcli.rundir import (
     RunDir,
@@ -314,7 +314,7 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
     split = first_split(job.dataset.splits)
     metrics = job.evaluate(run, model, split)
     run.plots.mkdir(exist_ok=True)
-    replace_file(run.plots / "curves.png", plots.learning_curves(rows, best_epoch=loop.state.best.epoch))
+    replace_file(run.plots / "curves.png", curves.learning_curves(rows, best_epoch=loop.state.best.epoch))
     for plot in sorted(run.evaluation(split).glob("*.png")):
         replace_file(run.plots / plot.name, plot.read_bytes())
     final = {key: value for key, value in best.items() if key.startswith(("train_", "val_"))}

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dlcli.cli import cli
-from dlcli.report.networks import NETWORKS, QUOTED
+from dlcli.report.cost.published import NETWORKS, QUOTED
 
 
 def run(*arguments: str) -> str:

@@ -152,7 +152,7 @@ def test_the_saved_model_finds_the_same_words(lower: bool) -> None:
     import keras
     import tensorflow as tf
 
-    from dlcli.models.text_front import one_at_least, word_ids
+    from dlcli.models.sequences.text_input import one_at_least, word_ids
 
     text = [("The", "cat"), ("the", "Écu", "!"), ("the", "cat", "!", "Écu")]
     vocabulary = fit_words(text, lower=lower, max_vocabulary=9, min_count=1)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcli.data.vocabulary import UNKNOWN, Vocabulary, encode, fit_vocabulary
-from dlcli.models.text_front import one_at_least, splitter, token_ids
+from dlcli.models.sequences.text_input import one_at_least, splitter, token_ids
 
 TEXTS = ["The cat, the dog!", "the CAT sat", "a dog", "Élan and élan, ÉLAN", "don't"]
 

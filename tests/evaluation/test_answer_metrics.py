@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlcli.evaluation.answers import bleu, metrics
+from dlcli.evaluation.sequence_to_sequence import bleu, metrics
 
 
 def test_tokens_count_at_their_place_and_the_end_too() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from dlcli.errors import CheckFailed
 from dlcli.evaluation import forecast
-from dlcli.models.forecast import base
+from dlcli.models.sequences.forecasting import base
 
 NAN = float("nan")
 PAST = np.array([[1.0, 2, 3, 4], [5, NAN, 7, NAN], [NAN, NAN, NAN, NAN]])

@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcli.evaluation.localisation import (
+from dlcli.evaluation.localization import (
     CORNERS,
     THRESHOLDS,
     best_median_worst,
@@ -19,7 +19,7 @@ from dlcli.evaluation.localisation import (
     per_class,
     predictions,
 )
-from dlcli.training import objective
+from dlcli.training.objectives import localization as localization_objectives
 
 NO_BOX = (np.nan,) * 4
 
@@ -43,12 +43,12 @@ def test_overlaps_are_those_of_training_and_of_keras() -> None:
     assert 0.3 < (ours > 0).mean() < 1
     np.testing.assert_allclose(ours[:5], 1)
     one, other = (tf.constant(boxes / 1000, tf.float32) for boxes in (a, b))
-    np.testing.assert_allclose(ours, objective.intersection_over_union(one, other), atol=1e-4)
+    np.testing.assert_allclose(ours, localization_objectives.intersection_over_union(one, other), atol=1e-4)
     np.testing.assert_allclose(
         ours, np.diag(np.asarray(keras.utils.bounding_boxes.compute_iou(a, b, "xyxy"))), atol=1e-4
     )
     np.testing.assert_array_equal(ours, intersection_over_union(b, a))
-    assert objective.LOCALISED == THRESHOLDS[0] == 0.5
+    assert localization_objectives.LOCALISED == THRESHOLDS[0] == 0.5
 
 
 def test_overlaps_of_boxes_without_an_area_and_of_none() -> None:

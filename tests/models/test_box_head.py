@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.models import heads
+from dlcli.models.heads import boxes as box_heads
 from dlcli.recipe.sections.image_model import Application, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp, Resnet, Vgg
 from dlcli.recipe.tasks.localization import BoxHead
-from dlcli.training import objective
+from dlcli.training.objectives import classification as classification_objectives
+from dlcli.training.objectives import localization as localization_objectives
 from dlcli.workflow.depth import set_trainable, split_front
 from dlcli.workflow.model import Classifier, build_classifier
 
@@ -65,7 +66,7 @@ def on_vector(x: np.ndarray, **keys: Any) -> tuple[keras.Model, np.ndarray]:
     keras.utils.set_random_seed(0)
     inputs = keras.Input(x.shape[1:])
     known = {"channels": None, "dense": (), "dropout": 0.0, "form": "corners", "num_boxes": 1}
-    model = keras.Model(inputs, heads.boxes(inputs, **{**known, **keys}))
+    model = keras.Model(inputs, box_heads.boxes(inputs, **{**known, **keys}))
     layer = model.get_layer("box_outputs")
     layer.set_weights([np.random.default_rng(2).normal(size=layer.kernel.shape), layer.bias.numpy()])
     return model, model(x).numpy()
@@ -146,13 +147,13 @@ def test_last_maps_stop_at_maps_and_give_a_vector_back() -> None:
     inputs = keras.Input((8, 6, 3))
     maps = keras.layers.Conv2D(2, 3, name="maps")(inputs)
     vector = keras.layers.Dense(4)(keras.layers.Dropout(0.1)(keras.layers.GlobalMaxPooling2D()(maps)))
-    assert heads.last_maps(vector) is maps
-    assert heads.last_maps(maps) is maps
-    assert heads.last_maps(keras.layers.Flatten()(inputs)) is inputs
+    assert box_heads.last_maps(vector) is maps
+    assert box_heads.last_maps(maps) is maps
+    assert box_heads.last_maps(keras.layers.Flatten()(inputs)) is inputs
     units = keras.layers.Dense(4)(keras.Input((5,)))
-    assert heads.last_maps(units) is units
+    assert box_heads.last_maps(units) is units
     joined = keras.layers.Add()([vector, keras.layers.Dense(4)(vector)])  # made of two
-    assert heads.last_maps(joined) is joined
+    assert box_heads.last_maps(joined) is joined
 
 
 # Boxes ----------------------------------------------------------------------------------------------------------------
@@ -203,14 +204,14 @@ def test_the_boxes_of_classes_are_the_rows_of_the_outputs() -> None:
 
 def test_the_final_box_is_the_likeliest_classs_and_inside() -> None:
     boxes, probabilities = keras.Input((3, 4)), keras.Input((3,))
-    final = keras.Model([boxes, probabilities], heads.final_box(boxes, probabilities))
+    final = keras.Model([boxes, probabilities], box_heads.final_box(boxes, probabilities))
     assert final.layers[-1].name == "box"
     found = np.array([[[0.1, 0.1, 0.2, 0.2], [-0.5, 0.3, 1.5, 0.4], [0.3, -0.2, 0.4, 1.2]]] * 4, np.float32)
     shares = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.4, 0.4, 0.2]], np.float32)
     expected = [[0.1, 0.1, 0.2, 0.2], [0, 0.3, 1, 0.4], [0.3, 0, 0.4, 1], [0.1, 0.1, 0.2, 0.2]]  # the first of equals
     np.testing.assert_allclose(final([found, shares]), expected, atol=1e-6)
     one = keras.Input((4,))
-    clipped = keras.Model([one, probabilities], heads.final_box(one, probabilities))([found[:, 1], shares])
+    clipped = keras.Model([one, probabilities], box_heads.final_box(one, probabilities))([found[:, 1], shares])
     np.testing.assert_allclose(clipped, [[0, 0.3, 1, 0.4]] * 4, atol=1e-6)
 
 
@@ -228,8 +229,8 @@ def test_mixed_precision_keeps_boxes_in_float32() -> None:
 
 def gradients(classifier: Classifier, name: str, **weights: float) -> dict[str, Any]:
     """Of both losses, or of those that have a weight, by the path of each trainable variable."""
-    classes = objective.classification(num_classes=3, label_smoothing=0.0, class_weights=None)
-    goal = objective.localisation(
+    classes = classification_objectives.classification(num_classes=3, label_smoothing=0.0, class_weights=None)
+    goal = localization_objectives.localisation(
         classes=classes, box_loss="smooth_l1", **{"class_weight": 1.0, "box_weight": 1.0, **weights}
     )
     box = np.random.default_rng(4).uniform(0, 1, (8, 2, 2))

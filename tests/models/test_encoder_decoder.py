@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from dlcli.models import encoder_decoder, recurrent
+from dlcli.models.sequences import encoder_decoder, recurrent
 
 BATCH, GIVEN, SAID, UNITS, WIDTH, TOKENS = 3, 6, 4, 5, 4, 7
 RNG = np.random.default_rng(0)

@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 
 from dlcli.errors import InputError
-from dlcli.models import convnet, heads, lenet5, mlp, preprocessing
-from dlcli.models.layers import kernel_initializer
+from dlcli.models.heads import vector as heads
+from dlcli.models.images import convnet, lenet5, mlp, preprocessing
+from dlcli.models.images.layers import kernel_initializer
 from dlcli.recipe.sections.image_model import Activation, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp
-from dlcli.report.networks import NETWORKS
+from dlcli.report.cost.published import NETWORKS
 
 FAMILIES = {"convnet": convnet, "lenet5": lenet5, "mlp": mlp}
 """Those whose size the recipe sets; test_published_networks.py has the others."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.models import ntm
+from dlcli.models.sequences import ntm
 
 RNG = np.random.default_rng(0)
 BATCH, STEPS, FEATURES = 2, 5, 3

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from dlcli.data.images.statistics import channel_statistics, whitening_matrix
-from dlcli.models import preprocessing
+from dlcli.models.images import preprocessing
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (90, 5, 4, 3)).astype(np.float32) * np.array([1.0, 0.5, 0.2])
 PIXELS = PIXELS.astype(np.float32)

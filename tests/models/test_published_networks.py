@@ -15,7 +15,8 @@ import tensorflow as tf
 from pydantic import TypeAdapter
 
 from dlcli.errors import InputError
-from dlcli.models import application, heads, polynet, preprocessing
+from dlcli.models.heads import vector as heads
+from dlcli.models.images import keras_application, polynet, preprocessing
 from dlcli.recipe.sections.image_model import (
     Application,
     ApplicationName,
@@ -27,9 +28,9 @@ from dlcli.recipe.sections.image_model import (
     Senet,
     Vgg,
 )
-from dlcli.report.layers import LayerTable, layer_table
-from dlcli.report.networks import NETWORKS, QUOTED, Network, read_costs, sizes
-from dlcli.training.grouped import speed_up_kernel_gradients
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.report.cost.published import NETWORKS, QUOTED, Network, read_costs, sizes
+from dlcli.training.grouped_convolution import speed_up_kernel_gradients
 from dlcli.workflow.load import check_weights_file
 from dlcli.workflow.model import build_classifier, scale_input
 from dlcli.workflow.start import without_weights
@@ -167,12 +168,12 @@ def test_no_network_lacks_its_row() -> None:
     assert len(rows) == len(wanted)
     assert len({network.name for network in NETWORKS}) == len(NETWORKS)
     assert set(TRAINABLE) == {network.name for network in OWN}
-    assert set(application.NETWORKS) == set(typing.get_args(Application.model_fields["network"].annotation))
+    assert set(keras_application.NETWORKS) == set(typing.get_args(Application.model_fields["network"].annotation))
     with_docstrings_alone = {"mobilenetv3small", "mobilenetv3large"}
-    assert set(application.NETWORKS) == set(KERAS_MILLIONS) | with_docstrings_alone
+    assert set(keras_application.NETWORKS) == set(KERAS_MILLIONS) | with_docstrings_alone
     functions = {name for name in dir(keras.applications) if name[0].isupper()}
-    assert {net.function for net in application.NETWORKS.values()} == functions
-    assert all(net.function.lower() == name for name, net in application.NETWORKS.items())
+    assert {net.function for net in keras_application.NETWORKS.values()} == functions
+    assert all(net.function.lower() == name for name, net in keras_application.NETWORKS.items())
 
 
 # Keras's own networks change with Keras alone: of each family the smallest, the others with the slow tests
@@ -213,12 +214,12 @@ def test_the_committed_costs_are_those_of_the_networks(network: Network, side: i
     if network.name in TRAINABLE:
         assert table.trainable == TRAINABLE[network.name][0], TRAINABLE[network.name][1]
     elif network.family == "application":
-        assert side == application.NETWORKS[str(network.model["network"])].side
+        assert side == keras_application.NETWORKS[str(network.model["network"])].side
 
 
 @pytest.mark.parametrize(("name", "millions"), KERAS_MILLIONS.items())
 def test_keras_documents_these_counts(name: str, millions: float) -> None:
-    cost = read_costs()[f"keras:{name}", application.NETWORKS[name].side]
+    cost = read_costs()[f"keras:{name}", keras_application.NETWORKS[name].side]
     assert abs(cost.parameters / 1e6 - millions) < 0.11
 
 
@@ -497,7 +498,7 @@ def test_resnet_is_keras_resnet() -> None:
 
 @pytest.mark.parametrize("name", ["mobilenet", "mobilenetv3small", "vgg16", "efficientnetb0", "convnexttiny"])
 def test_an_application_is_keras_own_with_another_classifier(name: str, build_classifier) -> None:
-    net = application.NETWORKS[name]
+    net = keras_application.NETWORKS[name]
     model = build_classifier(Application(kind="application", network=name), (64, 64, 3), 7)
     function = getattr(keras.applications, net.function)
     theirs = function(weights=None, classes=7, classifier_activation=None, input_shape=(64, 64, 3))
@@ -549,8 +550,10 @@ def trained(*, include_top: bool) -> keras.Model:
 
 
 def load_weights(target, file: Path | None, *, with_top: bool = False) -> None:
-    found = application.trained_model("mobilenetv3small", with_top=with_top, file=None if file is None else str(file))
-    application.give_weights(target.features, found, with_top=with_top)
+    found = keras_application.trained_model(
+        "mobilenetv3small", with_top=with_top, file=None if file is None else str(file)
+    )
+    keras_application.give_weights(target.features, found, with_top=with_top)
 
 
 @pytest.mark.parametrize("head", ["average", "paper"])

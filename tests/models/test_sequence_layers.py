@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from dlcli.models import convolutional, pooling, recurrent, transformer
+from dlcli.models.sequences import convolutional, pooling, recurrent, transformer
 
 RNG = np.random.default_rng(0)
 BATCH, STEPS, FEATURES, UNITS = 4, 7, 3, 5

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from dlcli.models.weights import DoNotFit, copy_weights, read_weights
+from dlcli.models.images.weight_files import DoNotFit, copy_weights, read_weights
 
 
 def network(*, units: int = 4, name: str = "second") -> keras.Model:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.report import plots
-from dlcli.report.drawing import with_box
-from dlcli.report.figures import DPI, GREEN, VERMILION
+from dlcli.report.plots import boxes as box_plots
+from dlcli.report.plots import figure
+from dlcli.report.plots import images as image_plots
+from dlcli.report.plots.box_overlay import with_box
+from dlcli.report.plots.figure import DPI, GREEN, VERMILION
 
 LONG = "the longest of all the names that anyone has given to a class of pictures, and then some"
 STRANGE_NAMES = ("猫のとても長い名前のクラスです", "γάτα", "😀🦖", "$x^2", "two\nlines", "\x00\x1b[31m", "", LONG)
@@ -68,7 +70,7 @@ BOXES = [(0.2, 0.1, 0.5, 0.8), (0.6, 0.4, 0.9, 0.5), (0.05, 0.5, 0.15, 0.95)]
 
 def draw_boxes(pictures: np.ndarray, true: Any, predicted: Any, **changes: list[str]) -> bytes:
     texts = {"titles": ["best: 0.71"] * len(pictures), "names": [f"cat: {i}.png" for i in range(len(pictures))]}
-    return plots.boxes(
+    return box_plots.boxes(
         pictures,
         true=np.array(true),
         predicted=np.array(predicted),
@@ -116,10 +118,10 @@ def test_grids_of_any_number_and_shape(num: int, shape: tuple[int, ...]) -> None
 
 @pytest.mark.parametrize("box", [WHOLE, (0.0, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0, 1.0), (0.5, 0.0, 0.5, 1.0), NO_BOX])
 def test_boxes_at_the_very_edge_keep_the_picture_as_it_is(box: tuple[float, ...]) -> None:
-    before = read(plots.sample_batch(plain(1), ["x"]))
+    before = read(image_plots.sample_batch(plain(1), ["x"]))
     picture = where(before, BACKGROUND)
     assert picture is not None
-    pixels = read(plots.sample_batch(plain(1), ["x"], np.array([box])))
+    pixels = read(image_plots.sample_batch(plain(1), ["x"], np.array([box])))
     assert pixels.shape == before.shape
     inside = where(pixels, BACKGROUND)
     assert inside is not None
@@ -129,26 +131,26 @@ def test_boxes_at_the_very_edge_keep_the_picture_as_it_is(box: tuple[float, ...]
 
 def test_a_batch_shows_its_boxes_and_those_that_are_missing_are_not() -> None:
     boxes = np.array([BOXES[0]], np.float32)
-    pixels = read(plots.sample_batch(plain(1), ["x"], boxes))
+    pixels = read(image_plots.sample_batch(plain(1), ["x"], boxes))
     np.testing.assert_allclose(relative(pixels, VERMILION), BOXES[0], atol=0.03)
-    none = plots.sample_batch(plain(3), ["x"] * 3, np.full((3, 4), np.nan))
-    assert none == plots.sample_batch(plain(3), ["x"] * 3)
-    assert plots.sample_batch(plain(3), ["x"] * 3, np.array([NO_BOX, BOXES[0], NO_BOX])) != none
+    none = image_plots.sample_batch(plain(3), ["x"] * 3, np.full((3, 4), np.nan))
+    assert none == image_plots.sample_batch(plain(3), ["x"] * 3)
+    assert image_plots.sample_batch(plain(3), ["x"] * 3, np.array([NO_BOX, BOXES[0], NO_BOX])) != none
 
 
 def test_at_most_25_samples_and_their_boxes_are_shown() -> None:
     boxes, titles = np.tile(BOXES[0], (40, 1)), ["x"] * 40
-    few = plots.sample_batch(plain(25), titles[:25], boxes[:25])
-    assert plots.sample_batch(plain(40), titles, boxes) == few
-    assert plots.sample_batch(plain(24), titles[:24], boxes[:24]) != few
+    few = image_plots.sample_batch(plain(25), titles[:25], boxes[:25])
+    assert image_plots.sample_batch(plain(40), titles, boxes) == few
+    assert image_plots.sample_batch(plain(24), titles[:24], boxes[:24]) != few
 
 
 def test_a_preview_shows_the_box_of_each_column() -> None:
     columns = [("as it is", plain(2), ["a", "b"]), ("changed", plain(2), ["shifted", "turned"])]
     none = np.full((2, 4), np.nan)
-    before = read(plots.preview(columns))
+    before = read(image_plots.preview(columns))
     assert where(before, VERMILION) is None
-    np.testing.assert_array_equal(read(plots.preview(columns, [none, none])), before)
+    np.testing.assert_array_equal(read(image_plots.preview(columns, [none, none])), before)
     picture = where(before, BACKGROUND)
     assert picture is not None
     middle = (picture[:2] + picture[2:]) / 2
@@ -156,22 +158,22 @@ def test_a_preview_shows_the_box_of_each_column() -> None:
         for row in range(2):
             boxes = [none.copy(), none.copy()]
             boxes[column][row] = BOXES[0]
-            pixels = read(plots.preview(columns, boxes))
+            pixels = read(image_plots.preview(columns, boxes))
             assert pixels.shape == before.shape
             found = where(pixels, VERMILION)
             assert found is not None
             assert (found[0] > middle[0]) == (found[2] > middle[0]) == (column == 1)
             assert (found[1] > middle[1]) == (found[3] > middle[1]) == (row == 1)
     edges = np.array([WHOLE, (0.0, 0.0, 0.0, 0.0)])
-    assert read(plots.preview(columns, [edges, edges])).shape == before.shape
+    assert read(image_plots.preview(columns, [edges, edges])).shape == before.shape
 
 
 def test_names_in_any_script_are_drawn_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     n, names = len(STRANGE_NAMES), list(STRANGE_NAMES)
     boxes = np.tile(BOXES[0], (n, 1))
     read(draw_boxes(plain(n), boxes, boxes, titles=names, names=names[::-1]))
-    read(plots.sample_batch(plain(n), names, boxes))
-    read(plots.preview([("one", plain(n), names), ("two", plain(n), names)], [boxes, boxes]))
+    read(image_plots.sample_batch(plain(n), names, boxes))
+    read(image_plots.preview([("one", plain(n), names), ("two", plain(n), names)], [boxes, boxes]))
     assert caplog.records == []  # Matplotlib logs about fonts
 
 
@@ -186,21 +188,21 @@ def curve(first: float, last: float) -> list[list[float]]:
 
 def test_localisation_curves_follow_the_data() -> None:
     one = {"network": curve(0.9, 0.1), "mean box": curve(0.2, 0.0)}
-    pixels = read(plots.localisation_curves(one))
+    pixels = read(box_plots.localisation_curves(one))
     assert pixels.shape == (3.6 * DPI, 5 * DPI, 3)
-    network, baseline = where(pixels, plots.BLUE), where(pixels, plots.GREY)
+    network, baseline = where(pixels, figure.BLUE), where(pixels, image_plots.GREY)
     assert network is not None
     assert baseline is not None
-    assert plots.localisation_curves(one) == plots.localisation_curves(one)
+    assert box_plots.localisation_curves(one) == box_plots.localisation_curves(one)
     for changed in (
         {**one, "network": curve(0.8, 0.1)},
         {**one, "mean box": curve(0.2, 0.1)},
         {"network": one["network"]},
         {"other": one["network"], "mean box": one["mean box"]},
     ):
-        assert (read(plots.localisation_curves(changed)) != pixels).any()
-    lower = where(read(plots.localisation_curves({"network": curve(0.4, 0.1)})), plots.BLUE)
-    alone = where(read(plots.localisation_curves({"network": curve(0.9, 0.1)})), plots.BLUE)
+        assert (read(box_plots.localisation_curves(changed)) != pixels).any()
+    lower = where(read(box_plots.localisation_curves({"network": curve(0.4, 0.1)})), figure.BLUE)
+    alone = where(read(box_plots.localisation_curves({"network": curve(0.9, 0.1)})), figure.BLUE)
     assert lower is not None
     assert alone is not None
     assert (lower[[0, 2]] == alone[[0, 2]]).all()
@@ -208,8 +210,8 @@ def test_localisation_curves_follow_the_data() -> None:
 
 @pytest.mark.parametrize("values", [(1.0, 1.0), (0.0, 0.0), (1.0, 0.0)])
 def test_localisation_curves_at_the_ends(values: tuple[float, float]) -> None:
-    pixels = read(plots.localisation_curves({"network": curve(*values), "mean box": curve(*values)}))
-    assert where(pixels, plots.GREY) is not None
+    pixels = read(box_plots.localisation_curves({"network": curve(*values), "mean box": curve(*values)}))
+    assert where(pixels, figure.GREY) is not None
 
 
 # Pictures of full size ------------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from dlcli.report.layers import LayerTable, layer_table, memory_text, table_text, training_memory
-from dlcli.report.multiply_adds import Operations
+from dlcli.report.cost.layer_table import LayerTable, layer_table, table_text
+from dlcli.report.cost.multiply_adds import Operations
+from dlcli.report.cost.training_memory import memory_text, training_memory
 
 
 def table_of(layer: keras.layers.Layer, *shapes: tuple[int | None, ...]) -> LayerTable:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.report import plots
-from dlcli.report.figures import DPI, NOT_DRAWABLE, printable
+from dlcli.report.plots import classification as classification_plots
+from dlcli.report.plots import curves, figure
+from dlcli.report.plots import images as image_plots
+from dlcli.report.plots.figure import DPI, NOT_DRAWABLE, printable
 
 STRANGE_NAMES = (
     *("猫のとても長い名前のクラスです", "собака", "γάτα", "قط", "ञ", "😀🦖", "$x^2", "two\nlines", "\x00\x1b[31m"),
@@ -46,7 +48,7 @@ def epoch(number: int, stage: str = "main", **changes: object) -> dict[str, obje
 def test_learning_curves_have_a_panel_for_each_metric_that_there_is() -> None:
     row = {"stage": "train", "epoch": 1, "learning_rate": 0.1, "train_loss": 1.0, "val_loss": 2.0}
     widths = [
-        read(plots.learning_curves([row | {f"train_{metric}": 0.5 for metric in metrics}], best_epoch=1)).shape[1]
+        read(curves.learning_curves([row | {f"train_{metric}": 0.5 for metric in metrics}], best_epoch=1)).shape[1]
         for metrics in ((), ("mae",), ("bits_wrong",), ("accuracy", "iou"))
     ]
     assert widths[0] < widths[1] == widths[2] < widths[3]
@@ -54,31 +56,31 @@ def test_learning_curves_have_a_panel_for_each_metric_that_there_is() -> None:
 
 def test_learning_curves_follow_the_data() -> None:
     rows = [epoch(i) for i in range(1, 6)]
-    pixels = read(plots.learning_curves(rows, best_epoch=4))
-    assert has_colour(pixels, plots.BLUE)
-    assert has_colour(pixels, plots.VERMILION)
+    pixels = read(curves.learning_curves(rows, best_epoch=4))
+    assert has_colour(pixels, figure.BLUE)
+    assert has_colour(pixels, figure.VERMILION)
     for column in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"):
         changed = [*rows[:-1], rows[-1] | {column: 0.5 * float(rows[-1][column])}]
-        assert (read(plots.learning_curves(changed, best_epoch=4)) != pixels).any(), column
-    assert (read(plots.learning_curves(rows, best_epoch=3)) != pixels).any()
-    assert (read(plots.learning_curves(rows, best_epoch=None)) != pixels).any()
+        assert (read(curves.learning_curves(changed, best_epoch=4)) != pixels).any(), column
+    assert (read(curves.learning_curves(rows, best_epoch=3)) != pixels).any()
+    assert (read(curves.learning_curves(rows, best_epoch=None)) != pixels).any()
 
 
 def test_learning_curves_take_the_texts_of_a_file() -> None:
     rows = [epoch(i) for i in range(1, 4)]
     texts = [{key: str(value) for key, value in row.items()} for row in rows]
-    assert plots.learning_curves(texts, best_epoch=2) == plots.learning_curves(rows, best_epoch=2)
+    assert curves.learning_curves(texts, best_epoch=2) == curves.learning_curves(rows, best_epoch=2)
 
 
 def test_stages_are_set_apart() -> None:
     one = [epoch(i, "head") for i in range(1, 7)]
     two = [epoch(i, "head" if i <= 3 else "all") for i in range(1, 7)]
     assert (
-        plots.learning_curves(two, best_epoch=6)
-        != plots.learning_curves(one, best_epoch=6)
-        == plots.learning_curves([epoch(i) for i in range(1, 7)], best_epoch=6)
+        curves.learning_curves(two, best_epoch=6)
+        != curves.learning_curves(one, best_epoch=6)
+        == curves.learning_curves([epoch(i) for i in range(1, 7)], best_epoch=6)
     )
-    read(plots.learning_curves([epoch(i, f"stage {i}") for i in range(1, 4)], best_epoch=2))
+    read(curves.learning_curves([epoch(i, f"stage {i}") for i in range(1, 4)], best_epoch=2))
 
 
 @pytest.mark.parametrize(
@@ -95,15 +97,15 @@ def test_stages_are_set_apart() -> None:
     ids=["one", "no rate", "no validation", "gaps", "all nan", "many", "far apart"],
 )
 def test_learning_curves_of_unusual_runs(rows) -> None:
-    pixels = read(plots.learning_curves(rows, best_epoch=1))
-    assert pixels.shape == read(plots.learning_curves([epoch(1)], best_epoch=1)).shape
+    pixels = read(curves.learning_curves(rows, best_epoch=1))
+    assert pixels.shape == read(curves.learning_curves([epoch(1)], best_epoch=1)).shape
 
 
 def test_without_validation_there_is_one_curve() -> None:
     rows = [{key: value for key, value in epoch(i).items() if not key.startswith("val_")} for i in range(1, 4)]
-    pixels = read(plots.learning_curves(rows, best_epoch=3))
-    assert has_colour(pixels, plots.BLUE)
-    assert not has_colour(pixels, plots.VERMILION)
+    pixels = read(curves.learning_curves(rows, best_epoch=3))
+    assert has_colour(pixels, figure.BLUE)
+    assert not has_colour(pixels, figure.VERMILION)
 
 
 # Confusion matrix -------------------------------------------------------------------------------------------------
@@ -117,20 +119,22 @@ def matrix(num_classes: int) -> list[list[int]]:
 def test_confusion_matrix_follows_the_data() -> None:
     classes = ("ant", "bee", "cat")
     counts = [[9, 1, 0], [0, 8, 2], [3, 0, 7]]
-    pixels = read(plots.confusion_matrix(counts, classes))
+    pixels = read(classification_plots.confusion_matrix(counts, classes))
     for changed, names in (
         ([[9, 0, 1], *counts[1:]], classes),
         ([[90, 10, 0], *counts[1:]], classes),  # other counts of the same proportions
         (counts, ("ant", "bee", "dog")),
     ):
-        other = read(plots.confusion_matrix(changed, names))
+        other = read(classification_plots.confusion_matrix(changed, names))
         assert other.shape != pixels.shape or (other != pixels).any()
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 10, 100, 250])
 def test_confusion_matrix_of_any_size_is_bounded(num_classes) -> None:
     counts = 40 * np.eye(num_classes, dtype=int)
-    pixels = read(plots.confusion_matrix(counts.tolist(), [f"class number {i}" for i in range(num_classes)]))
+    pixels = read(
+        classification_plots.confusion_matrix(counts.tolist(), [f"class number {i}" for i in range(num_classes)])
+    )
     assert min(pixels.shape[:2]) > 2.6 * DPI
     # without the colour bar, what is blue is the diagonal; two squares of it correlate by 0.75, many by nearly 1
     blue = pixels[:, : int(0.85 * pixels.shape[1])].astype(int)
@@ -142,7 +146,7 @@ def test_confusion_matrix_of_any_size_is_bounded(num_classes) -> None:
 def test_counts_are_written_where_they_can_be_read(num_classes, count, written) -> None:
     def middle(count: int) -> np.ndarray:
         counts = count * np.eye(num_classes, dtype=int)
-        pixels = read(plots.confusion_matrix(counts.tolist(), ["x"] * num_classes))
+        pixels = read(classification_plots.confusion_matrix(counts.tolist(), ["x"] * num_classes))
         height, width, _ = pixels.shape
         return pixels[height // 4 : height // 2, width // 4 : width // 2]
 
@@ -151,12 +155,12 @@ def test_counts_are_written_where_they_can_be_read(num_classes, count, written) 
 
 @pytest.mark.parametrize("counts", [[[0, 0], [0, 0]], [[0, 0], [5, 0]], [[10**7, 3], [2, 10**7]]])
 def test_confusion_matrix_of_unusual_counts(counts) -> None:
-    read(plots.confusion_matrix(counts, ("a", "b")))
+    read(classification_plots.confusion_matrix(counts, ("a", "b")))
 
 
 def test_a_confusion_matrix_must_fit_its_classes() -> None:
     with pytest.raises(ValueError, match=r"of 3 classes must have the shape \[3, 3\]\. Received \[2, 2\]\."):
-        plots.confusion_matrix([[1, 0], [0, 1]], ("a", "b", "c"))
+        classification_plots.confusion_matrix([[1, 0], [0, 1]], ("a", "b", "c"))
 
 
 # Samples ----------------------------------------------------------------------------------------------------------
@@ -169,17 +173,19 @@ def pictures(*shape: int) -> np.ndarray:
 def test_a_batch_shows_its_pictures_and_titles() -> None:
     batch = pictures(4, 8, 8, 1)
     titles = ["one", "two", "three", "four"]
-    pixels = read(plots.sample_batch(batch, titles))
-    assert (read(plots.sample_batch(255 - batch, titles)) != pixels).any()
-    assert (read(plots.sample_batch(batch, [*titles[:3], "five"])) != pixels).any()
-    np.testing.assert_array_equal(read(plots.sample_batch(batch.astype("uint8") * 1.0, titles)).shape, pixels.shape)
+    pixels = read(image_plots.sample_batch(batch, titles))
+    assert (read(image_plots.sample_batch(255 - batch, titles)) != pixels).any()
+    assert (read(image_plots.sample_batch(batch, [*titles[:3], "five"])) != pixels).any()
+    np.testing.assert_array_equal(
+        read(image_plots.sample_batch(batch.astype("uint8") * 1.0, titles)).shape, pixels.shape
+    )
 
 
 def test_colours_are_those_of_the_pixels() -> None:
     batch = np.zeros((1, 4, 4, 3), "uint8")
     batch[:] = (200, 30, 90)
-    assert has_colour(read(plots.sample_batch(batch, ["x"])), "#C81E5A")
-    assert has_colour(read(plots.sample_batch(np.full((1, 4, 4, 1), 77, "uint8"), ["x"])), "#4D4D4D")
+    assert has_colour(read(image_plots.sample_batch(batch, ["x"])), "#C81E5A")
+    assert has_colour(read(image_plots.sample_batch(np.full((1, 4, 4, 1), 77, "uint8"), ["x"])), "#4D4D4D")
 
 
 @pytest.mark.parametrize(
@@ -200,31 +206,31 @@ def test_colours_are_those_of_the_pixels() -> None:
     ids=lambda batch: "x".join(map(str, batch.shape)),
 )
 def test_batches_of_all_shapes(batch) -> None:
-    read(plots.sample_batch(batch, [f"class {i}" for i in range(len(batch))]))
+    read(image_plots.sample_batch(batch, [f"class {i}" for i in range(len(batch))]))
 
 
 def test_at_most_25_samples_are_shown() -> None:
     batch, titles = pictures(40, 8, 8, 1), ["x"] * 40
-    assert plots.sample_batch(batch, titles) == plots.sample_batch(batch[:25], titles[:25])
-    assert plots.sample_batch(batch[:24], titles[:24]) != plots.sample_batch(batch[:25], titles[:25])
+    assert image_plots.sample_batch(batch, titles) == image_plots.sample_batch(batch[:25], titles[:25])
+    assert image_plots.sample_batch(batch[:24], titles[:24]) != image_plots.sample_batch(batch[:25], titles[:25])
 
 
 def test_an_empty_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one sample"):
-        plots.sample_batch(pictures(0, 8, 8, 1), [])
+        image_plots.sample_batch(pictures(0, 8, 8, 1), [])
 
 
 def test_signals_are_lines_and_volumes_their_middle_slice() -> None:
-    signal = read(plots.sample_batch(pictures(1, 50, 2), ["x"]))
-    assert has_colour(signal, plots.BLUE)
-    assert has_colour(signal, plots.VERMILION)
+    signal = read(image_plots.sample_batch(pictures(1, 50, 2), ["x"]))
+    assert has_colour(signal, figure.BLUE)
+    assert has_colour(signal, figure.VERMILION)
     volume = np.zeros((1, 5, 4, 4, 1))
     volume[0, 2, :, :2] = 1.0
-    before = plots.sample_batch(volume, ["x"])
+    before = image_plots.sample_batch(volume, ["x"])
     volume[0, 1, 0, 0] = 0.5  # not in the middle
-    assert plots.sample_batch(volume, ["x"]) == before
+    assert image_plots.sample_batch(volume, ["x"]) == before
     volume[0, 2, 0, 0] = 0.5
-    assert plots.sample_batch(volume, ["x"]) != before
+    assert image_plots.sample_batch(volume, ["x"]) != before
 
 
 def draw_mistakes(batch: np.ndarray, confidence: list[float], **changes: list[str]) -> bytes:
@@ -233,7 +239,7 @@ def draw_mistakes(batch: np.ndarray, confidence: list[float], **changes: list[st
         "predicted": ["dog"] * len(batch),
         "names": [f"folder/{i}.png" for i in range(len(batch))],
     }
-    return plots.mistakes(batch, confidence=confidence, **(labels | changes))
+    return image_plots.mistakes(batch, confidence=confidence, **(labels | changes))
 
 
 def test_the_most_confident_mistakes_come_first() -> None:
@@ -272,11 +278,11 @@ def test_no_mistakes_are_said_to_be_none() -> None:
 
 def test_names_in_any_script_are_drawn_without_a_warning(caplog) -> None:
     n = len(STRANGE_NAMES)
-    read(plots.confusion_matrix(matrix(n), STRANGE_NAMES))
-    read(plots.sample_batch(pictures(n, 8, 8, 3), STRANGE_NAMES))
+    read(classification_plots.confusion_matrix(matrix(n), STRANGE_NAMES))
+    read(image_plots.sample_batch(pictures(n, 8, 8, 3), STRANGE_NAMES))
     names = list(STRANGE_NAMES)
     read(draw_mistakes(pictures(n, 8, 8, 1), [0.5] * n, labels=names, predicted=names[::-1], names=names))
-    read(plots.learning_curves([epoch(1, STRANGE_NAMES[0]), epoch(2, STRANGE_NAMES[6])], best_epoch=1))
+    read(curves.learning_curves([epoch(1, STRANGE_NAMES[0]), epoch(2, STRANGE_NAMES[6])], best_epoch=1))
     assert caplog.records == []  # Matplotlib logs about fonts
 
 
@@ -304,8 +310,8 @@ def test_equal_data_give_equal_bytes_whatever_the_users_style() -> None:
 
     def draw() -> list[bytes]:
         return [
-            plots.learning_curves([epoch(1), epoch(2)], best_epoch=1),
-            plots.confusion_matrix(matrix(4), "abcd"),
+            curves.learning_curves([epoch(1), epoch(2)], best_epoch=1),
+            classification_plots.confusion_matrix(matrix(4), "abcd"),
             draw_mistakes(pictures(2, 8, 8, 3), [0.5, 0.6]),
         ]
 
@@ -318,5 +324,5 @@ def test_pyplot_is_not_imported() -> None:
     import subprocess
     import sys
 
-    program = "import sys, dlcli.report.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    program = "import sys, dlcli.report.plots.images; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -12,7 +12,9 @@ from dlcli.data.augmentation.augmentation import Augmentation, RandAugment, Rand
 from dlcli.data.augmentation.mixup import Mixing
 from dlcli.data.images.batches import Batches
 from dlcli.rundir import RunDir
-from dlcli.training import loop, objective, schedule
+from dlcli.training import loop, schedule
+from dlcli.training.objectives import classification as classification_objectives
+from dlcli.training.objectives import objective
 
 NUM_SAMPLES = 22  # with batches of 8, the last one of an epoch has 6
 NUM_CLASSES = 3
@@ -94,7 +96,9 @@ def make_model(
 
 
 def make_objective(**keys: Any) -> objective.Objective:
-    return objective.classification(num_classes=NUM_CLASSES, **{"label_smoothing": 0.0, "class_weights": None, **keys})
+    return classification_objectives.classification(
+        num_classes=NUM_CLASSES, **{"label_smoothing": 0.0, "class_weights": None, **keys}
+    )
 
 
 class Silence:

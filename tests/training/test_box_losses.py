@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from small_problem import NUM_CLASSES, NUM_SAMPLES  # type: ignore[import-not-found]
 
 from dlcli.data.images.batches import Batches
-from dlcli.training import objective, schedule
-from dlcli.training.objective import Objective, box_losses, intersection_over_union
+from dlcli.training import schedule
+from dlcli.training.objectives import classification as classification_objectives
+from dlcli.training.objectives import localization as localization_objectives
+from dlcli.training.objectives.localization import box_losses, intersection_over_union
+from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import EvaluationStep, TrainStep
 
-KINDS: tuple[objective.BoxLoss, ...] = ("smooth_l1", "l2", "giou", "ciou")
+KINDS: tuple[localization_objectives.BoxLoss, ...] = ("smooth_l1", "l2", "giou", "ciou")
 DEGENERATE = (
     (0.5, 0.5, 0.5, 0.5),
     (0.2, 0.3, 0.2, 0.7),
@@ -33,7 +36,7 @@ def iou(a: Any, b: Any) -> float:
     return float(intersection_over_union(tf.constant([a], tf.float32), tf.constant([b], tf.float32))[0])
 
 
-def losses_and_gradients(kind: objective.BoxLoss, predicted: Any, true: Any) -> tuple[Any, Any]:
+def losses_and_gradients(kind: localization_objectives.BoxLoss, predicted: Any, true: Any) -> tuple[Any, Any]:
     with tf.GradientTape() as tape:
         tape.watch(predicted)
         losses = box_losses(kind, predicted, true)
@@ -47,11 +50,11 @@ COMPILED = {
 }
 
 
-def loss_of(kind: objective.BoxLoss, predicted: Any, true: Any) -> float:
+def loss_of(kind: localization_objectives.BoxLoss, predicted: Any, true: Any) -> float:
     return float(COMPILED[kind](tf.constant([predicted], tf.float32), tf.constant([true], tf.float32))[0][0])
 
 
-def gradient_of(kind: objective.BoxLoss, predicted: Any, true: Any) -> np.ndarray:
+def gradient_of(kind: localization_objectives.BoxLoss, predicted: Any, true: Any) -> np.ndarray:
     return np.asarray(COMPILED[kind](tf.constant([predicted], tf.float32), tf.constant([true], tf.float32))[1])[0]
 
 
@@ -148,9 +151,9 @@ def test_smooth_l1_is_a_parabola_near_and_a_line_far() -> None:
 
 def test_smooth_l1_and_l2_equal_kerass() -> None:
     predicted, true = random_boxes(50, 0), random_boxes(50, 1)
-    huber = keras.losses.Huber(delta=objective.SMOOTH_BELOW, reduction="none")(true, predicted)
+    huber = keras.losses.Huber(delta=localization_objectives.SMOOTH_BELOW, reduction="none")(true, predicted)
     np.testing.assert_allclose(
-        box_losses("smooth_l1", predicted, true), 4 * huber / objective.SMOOTH_BELOW, rtol=1e-4, atol=1e-6
+        box_losses("smooth_l1", predicted, true), 4 * huber / localization_objectives.SMOOTH_BELOW, rtol=1e-4, atol=1e-6
     )
     squares = keras.losses.MeanSquaredError(reduction="none")(true, predicted)
     np.testing.assert_allclose(box_losses("l2", predicted, true), 2 * squares, rtol=1e-4, atol=1e-6)
@@ -265,8 +268,10 @@ LABELS = (np.arange(NUM_SAMPLES) % NUM_CLASSES).astype(np.int32)
 
 def make_objective(**keys: Any) -> Objective:
     class_weights = keys.pop("class_weights", None)
-    classes = objective.classification(num_classes=NUM_CLASSES, label_smoothing=0.0, class_weights=class_weights)
-    return objective.localisation(
+    classes = classification_objectives.classification(
+        num_classes=NUM_CLASSES, label_smoothing=0.0, class_weights=class_weights
+    )
+    return localization_objectives.localisation(
         classes=classes, **{"box_loss": "giou", "class_weight": 1.0, "box_weight": 1.0, **keys}
     )
 
@@ -327,7 +332,7 @@ def test_the_class_weights_weigh_both_losses_and_no_metric() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_stands_in_the_place_of_no_box_changes_nothing(kind: objective.BoxLoss) -> None:
+def test_what_stands_in_the_place_of_no_box_changes_nothing(kind: localization_objectives.BoxLoss) -> None:
     outputs = make_outputs()
     other = np.where(HAS_BOX[:, None], BOXES, random_boxes(NUM_SAMPLES, 10))
     assert (other != BOXES).any()

@@ -16,7 +16,7 @@ from small_problem import LoopMaker, Silence, make_model, make_objective  # type
 from dlcli.errors import CheckFailed, InputError, Interrupted
 from dlcli.rundir import RunDir
 from dlcli.training import checkpoint, loop
-from dlcli.training.objective import Objective
+from dlcli.training.objectives.objective import Objective
 
 EVERYTHING: dict[str, Any] = {
     "ema": True,

@@ -9,7 +9,7 @@ import tensorflow as tf
 from small_problem import make_data, make_model, make_objective  # type: ignore[import-not-found]
 
 from dlcli.training import schedule
-from dlcli.training.objective import Objective
+from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import Adversary, Clipping, EvaluationStep, TrainStep, predict
 
 

@@ -228,10 +228,15 @@ def run_without_plots(*arguments: object, folder: Path, status: int = 0) -> "Fin
 
 def without_plots() -> None:
     """Draws no plots, which take most of the time of a tiny run."""
-    import dlcli.report.plots as plots
-
-    for name in ("learning_curves", "confusion_matrix", "sample_batch", "mistakes", "robustness_curves", "preview"):
-        setattr(plots, name, lambda *args, **keys: b"")
+    for name in (
+        "curves.learning_curves",
+        "classification.confusion_matrix",
+        "images.sample_batch",
+        "images.mistakes",
+        "images.preview",
+        "robustness.robustness_curves",
+    ):
+        replace(f"dlcli.report.plots.{name}", lambda function: lambda *args, **keys: b"")
 
 
 def replace(name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:

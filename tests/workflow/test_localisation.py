@@ -16,7 +16,7 @@ from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
 from dlcli.data.images.decoding import PicturePolicy
 from dlcli.data.synthetic.shapes import read_shapes
-from dlcli.evaluation.localisation import intersection_over_union
+from dlcli.evaluation.localization import intersection_over_union
 from dlcli.rundir import read_csv
 
 RECIPE = """\

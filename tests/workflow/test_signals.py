@@ -92,7 +92,7 @@ def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status:
     [
         "dlcli.data.images.sources.digits.read_digits",
         "dlcli.workflow.image_job.build_for",
-        "dlcli.report.plots.sample_batch",
+        "dlcli.report.plots.images.sample_batch",
     ],
 )
 def test_stopped_before_training_leaves_nothing(folder: Path, number: int, exit_status: int, function: str) -> None:

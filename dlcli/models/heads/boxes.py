@@ -1,0 +1,109 @@
+"""The box head: four numbers from the last feature maps."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import keras
+
+from dlcli.models.heads.vector import Tensor
+from dlcli.models.images.layers import BATCH_NORM_MOMENTUM, kernel_initializer
+
+FIRST_BOX = {"corners": [-1.1, -1.1, 1.1, 1.1], "centre_size": [0.0] * 4}
+"""Biases under the sigmoids by which training begins with the middle half of the picture."""
+
+
+def boxes(
+    features: Tensor,
+    *,
+    channels: int | None,
+    dense: Sequence[int],
+    dropout: float,
+    form: Literal["corners", "centre_size"],
+    num_boxes: int,
+) -> Tensor:
+    """Boxes by regression, their corners in order.
+
+    Feature maps are flattened, not averaged: where something is would be lost in the mean.
+
+    Args:
+        features: feature maps ``[batch, height, width, channels]`` or a vector ``[batch, units]``.
+        channels: maps that a 1x1 convolution makes of them first; None for none.
+        dense: units of dense layers, each with batch normalisation and ReLU.
+        dropout: proportion set to 0 in training after each of them.
+        form: what four sigmoid outputs are: left, top, right and bottom, or the centre, width and height; these may
+            reach out of the picture.
+        num_boxes: 1, or one for each class.
+
+    Returns:
+        float32 rel_xyxy ``[batch, 4]``, or ``[batch, num_boxes, 4]`` for several; the output of the layer ``boxes``.
+    """
+    x = features
+    if len(x.shape) == 4:
+        if channels is not None:
+            x = keras.layers.Conv2D(
+                channels, 1, use_bias=False, kernel_initializer=kernel_initializer("relu"), name="box_conv"
+            )(x)
+            x = _normalised(x, "box_conv")
+        x = keras.layers.Flatten(name="box_flatten")(x)
+    for number, units in enumerate(dense, start=1):
+        name = f"box_dense{number}"
+        x = keras.layers.Dense(units, use_bias=False, kernel_initializer=kernel_initializer("relu"), name=name)(x)
+        x = _normalised(x, name)
+        if dropout > 0:
+            x = keras.layers.Dropout(dropout, name=f"box_dropout{number}")(x)
+    x = keras.layers.Dense(
+        4 * num_boxes,
+        activation="sigmoid",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        bias_initializer=keras.initializers.Constant(FIRST_BOX[form] * num_boxes),
+        dtype="float32",
+        name="box_outputs",
+    )(x)
+    if num_boxes > 1:
+        x = keras.layers.Reshape((num_boxes, 4), dtype="float32", name="box_of_class")(x)
+    first, second = x[..., :2], x[..., 2:]
+    if form == "centre_size":
+        first, second = first - second / 2, first + second / 2
+    ordered = keras.ops.concatenate([keras.ops.minimum(first, second), keras.ops.maximum(first, second)], axis=-1)
+    return keras.layers.Identity(dtype="float32", name="boxes")(ordered)
+
+
+def _normalised(x: Tensor, name: str) -> Tensor:
+    """Batch normalisation and ReLU.
+
+    Thousands of flattened maps meet in one unit: without normalisation a few of an optimizer's steps carry the sigmoids
+    to where they have no slope, and every picture gets the same box.
+    """
+    x = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_norm")(x)
+    return keras.layers.Activation("relu", name=f"{name}_activation")(x)
+
+
+def final_box(boxes: Tensor, probabilities: Tensor) -> Tensor:
+    """The box that is predicted: the likeliest class's where each has one, clipped to the picture.
+
+    Args:
+        boxes: as `boxes` gives them.
+        probabilities: float32 ``[batch, classes]``.
+
+    Returns:
+        float32 rel_xyxy ``[batch, 4]``, the output of the layer ``box``.
+    """
+    if len(boxes.shape) == 3:
+        likeliest = keras.ops.one_hot(keras.ops.argmax(probabilities, axis=-1), boxes.shape[1], dtype="float32")
+        boxes = keras.ops.sum(boxes * likeliest[..., None], axis=1)
+    return keras.layers.Identity(dtype="float32", name="box")(keras.ops.clip(boxes, 0.0, 1.0))
+
+
+def last_maps(vector: Tensor) -> Tensor:
+    """The feature maps ``[batch, height, width, channels]`` that a vector was made of, by layers of one input each.
+
+    The vector itself where there are none, as for a multilayer perceptron.
+    """
+    tensor = vector
+    while len(tensor.shape) != 4:
+        operation = tensor._keras_history.operation
+        before = [] if isinstance(operation, keras.layers.InputLayer) else keras.tree.flatten(operation.input)
+        if len(before) != 1:
+            return vector
+        tensor = before[0]
+    return tensor

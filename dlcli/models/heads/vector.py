@@ -1,0 +1,111 @@
+"""What a network ends in: the layers that turn features into the outputs of a task."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+
+from dlcli.models.images.layers import kernel_initializer
+
+Tensor = Any  # a symbolic keras.KerasTensor
+
+
+def vector(
+    maps: Tensor, *, pooling: Literal["flatten", "average", "max"], dense: Sequence[int], dropout: float
+) -> Tensor:
+    """From feature maps to the vector that `classification` takes.
+
+    Args:
+        maps: ``[batch, height, width, channels]``; for ``flatten`` of known sides.
+        pooling: keep all of them, or the mean or maximum of each.
+        dense, dropout: as `dense_layers` has them.
+
+    Returns:
+        ``[batch, units]``.
+    """
+    match pooling:
+        case "flatten":
+            x = keras.layers.Flatten(name="head_flatten")(maps)
+        case "average":
+            x = keras.layers.GlobalAveragePooling2D(name="head_average")(maps)
+        case "max":
+            x = keras.layers.GlobalMaxPooling2D(name="head_max")(maps)
+    return dense_layers(x, dense=dense, dropout=dropout)
+
+
+def dense_layers(x: Tensor, *, dense: Sequence[int], dropout: float, name: str = "head") -> Tensor:
+    """Dense layers with ReLU.
+
+    Args:
+        x: ``[batch, units]``, or ``[batch, steps, units]``, of which each step is taken alike.
+        dense: units of each.
+        dropout: proportion set to 0 in training after each dense layer, or at once where there is none.
+        name: before the names of the layers.
+    """
+    for number, units in enumerate(dense, start=1):
+        x = keras.layers.Dense(
+            units, activation="relu", kernel_initializer=kernel_initializer("relu"), name=f"{name}_dense{number}"
+        )(x)
+        if dropout > 0:
+            x = keras.layers.Dropout(dropout, name=f"{name}_dropout{number}")(x)
+    if dropout > 0 and not dense:
+        x = keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    return x
+
+
+def classification(features: Tensor, *, num_classes: int, l2: float = 0.0, least: int = 2) -> Tensor:
+    """A dense layer ``logits`` and its softmax ``probabilities``.
+
+    Both compute in float32 whatever the dtype policy, so that a loss and an attack can take the logits as they are.
+
+    Args:
+        features: a vector for each sample, ``[batch, units]``.
+        num_classes: at least ``least``, which may be 1 beside a box.
+        l2: the loss gets so many times the sum of the kernel's squares.
+
+    Returns:
+        float32 probabilities ``[batch, num_classes]``; the logits are the output of the layer ``logits``.
+
+    Raises:
+        ValueError: the features still have spatial dimensions, or there are too few classes.
+    """
+    if len(features.shape) != 2:
+        raise ValueError(
+            "a classification head takes features of shape [batch, units]; flatten or pool them first. "
+            f"Received shape {list(features.shape)}."
+        )
+    if num_classes < least:
+        raise ValueError(f"a classification head must have at least {least} classes. Received {num_classes}.")
+    penalty = keras.regularizers.L2(l2) if l2 else None
+    logits = keras.layers.Dense(num_classes, kernel_regularizer=penalty, dtype="float32", name="logits")(features)
+    if num_classes == 1:  # a softmax of one number, which Keras warns of
+        return keras.layers.Identity(dtype="float32", name="probabilities")(keras.ops.exp(logits - logits))
+    return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
+
+
+def classification_by_step(features: Tensor, *, num_classes: int) -> Tensor:
+    """A dense layer ``logits`` for each step, and its softmax ``probabilities``.
+
+    Args:
+        features: ``[batch, steps, units]``.
+
+    Returns:
+        float32 probabilities ``[batch, steps, num_classes]``.
+    """
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
+    return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
+
+
+def regression(features: Tensor, *, mean: float, deviation: float) -> Tensor:
+    """A dense layer with one output, on the scale of the numbers to predict; float32 whatever the dtype policy.
+
+    Args:
+        features: a vector for each sample, ``[batch, units]``.
+        mean, deviation: of the training split's numbers.
+
+    Returns:
+        float32 ``[batch]``, the output of the layer ``value``.
+    """
+    scaled = keras.layers.Dense(1, dtype="float32", name="scaled_value")(features)
+    scaled = keras.layers.Rescaling(deviation, offset=mean, dtype="float32", name="unscaled_value")(scaled)
+    return keras.layers.Reshape((), dtype="float32", name="value")(scaled)

@@ -1,0 +1,201 @@
+"""The Neural Turing Machine (Graves et al. 2014): a controller with a memory that it reads and writes by attention."""
+
+from typing import Any, Literal
+
+import keras
+
+from dlcli.models.sequences.pooling import masked
+
+Tensor = Any  # a keras tensor
+
+FIRST_MEMORY = 1e-6  # what every cell of the memory begins with (Collier and Beel 2018, section 4.1: constant)
+CLIP = 20.0  # of the controller's outputs that become addresses and contents
+TINY = 1e-8  # against division by 0, and the logarithm of 0
+
+
+def steps(
+    x: Tensor,
+    mask: Tensor,
+    *,
+    controller: Literal["lstm", "dense"],
+    units: int,
+    memory: tuple[int, int],
+    read_heads: int,
+    write_heads: int,
+    shift: int,
+) -> Tensor:
+    """A Neural Turing Machine over the steps of sequences.
+
+    Args:
+        x: ``[batch, steps, features]``.
+        mask: bool ``[batch, steps]``, true up to each sequence's end.
+        controller: a recurrent one, or one that sees only the step and what was read last.
+        units: of the controller.
+        memory: rows and numbers in each: N and M of the paper.
+        read_heads, write_heads: how many.
+        shift: rows that an address can be moved by in one step, forward and backward; at least 1.
+
+    Returns:
+        ``[batch, steps, units + read_heads * M]``: the controller's outputs and what was read.
+    """
+    # a cosine of small numbers is none in fewer digits
+    dtype = "float32" if keras.config.dtype_policy().name.startswith("mixed") else None
+    cell = NtmCell(
+        controller=controller,
+        units=units,
+        rows=memory[0],
+        width=memory[1],
+        read_heads=read_heads,
+        write_heads=write_heads,
+        shift=shift,
+        dtype=dtype,
+        name="ntm_cell",
+    )
+    return masked(keras.layers.RNN(cell, return_sequences=True, dtype=dtype, name="ntm")(x, mask=mask), mask)
+
+
+@keras.saving.register_keras_serializable(package="dlcli")
+class NtmCell(keras.layers.Layer):  # type: ignore[misc]
+    """One step of the machine: the controller, then reading, then writing.
+
+    With the memory ``M`` of N rows, the address ``w`` of a head is a distribution over the rows. From what the
+    controller gives it, a key k, a strength b > 0, a gate g in (0, 1), a distribution s of shifts and an exponent
+    y >= 1, it is
+
+        content    c(i) = exp(b K(k, M(i))) / sum_j exp(b K(k, M(j))),  K the cosine         (equations 5 and 6)
+        gated      d = g c + (1 - g) w_before                                                (7)
+        shifted    e(i) = sum_j d(j) s(i - j), around the ends                               (8)
+        sharpened  w(i) = e(i)^y / sum_j e(j)^y                                              (9)
+
+    A read head gives ``r = sum_i w(i) M(i)`` (2); a write head with an erase vector v in (0, 1) and an added one a
+    makes ``M(i) (1 - w(i) v) + w(i) a`` of each row (3 and 4). Reading comes before writing.
+
+    The cell's state is a list: the memory ``[batch, N, M]``; what each read head read ``[batch, read_heads * M]``; the
+    addresses of all heads ``[batch, heads, N]``, read heads first; and the controller's own.
+
+    Stable by construction: the memory begins with a small constant, so that the cosine's denominator is never 0; what
+    becomes addresses is clipped; exponents are at least 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        controller: Literal["lstm", "dense"],
+        units: int,
+        rows: int,
+        width: int,
+        read_heads: int,
+        write_heads: int,
+        shift: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.controller, self.units, self.rows, self.width = controller, units, rows, width
+        self.read_heads, self.write_heads, self.shift = read_heads, write_heads, shift
+        self.num_heads = read_heads + write_heads
+        self.num_shifts = 2 * shift + 1
+        self.output_size = units + read_heads * width
+        own = [units, units] if controller == "lstm" else []
+        self.state_size = [(rows, width), read_heads * width, (self.num_heads, rows), *own]
+        self.inner: Any = (
+            keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="controller")
+            if controller == "lstm"
+            else keras.layers.Dense(units, activation="tanh", dtype=self.dtype_policy, name="controller")
+        )
+        # a head: key, strength, gate, shifts, exponent; a write head erases and adds too
+        self.num_address = width + 1 + 1 + self.num_shifts + 1
+        num_outputs = self.num_heads * self.num_address + 2 * write_heads * width
+        self.to_heads = keras.layers.Dense(num_outputs, dtype=self.dtype_policy, name="to_heads")
+
+    def build(self, input_shape: Any) -> None:
+        self.inner.build((input_shape[0], input_shape[-1] + self.read_heads * self.width))
+        self.to_heads.build((input_shape[0], self.units))
+        small = keras.initializers.RandomNormal(stddev=0.1)
+        self.first_read = self.add_weight(shape=(self.read_heads * self.width,), initializer=small, name="first_read")
+        self.first_address = self.add_weight(shape=(self.num_heads, self.rows), initializer=small, name="first_address")
+        super().build(input_shape)
+
+    def get_initial_state(self, batch_size: Any = None) -> list[Tensor]:
+        """The state before the first step: a constant memory, and addresses and readings that are learned."""
+        ops = keras.ops
+        memory = ops.full((batch_size, self.rows, self.width), FIRST_MEMORY, dtype=self.compute_dtype)
+        read = ops.tanh(ops.convert_to_tensor(self.first_read))
+        address = ops.softmax(ops.convert_to_tensor(self.first_address), axis=-1)
+        state = [
+            memory,
+            ops.cast(ops.broadcast_to(read, (batch_size, self.read_heads * self.width)), self.compute_dtype),
+            ops.cast(ops.broadcast_to(address, (batch_size, self.num_heads, self.rows)), self.compute_dtype),
+        ]
+        if self.controller == "lstm":
+            state += [ops.zeros((batch_size, self.units), dtype=self.compute_dtype) for _ in range(2)]
+        return state
+
+    def call(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        ops = keras.ops
+        memory, read, before, *own = states
+        x = ops.concatenate([inputs, read], axis=-1)
+        if self.controller == "lstm":
+            hidden, own = self.inner(x, own)
+        else:
+            hidden = self.inner(x)
+        told = ops.clip(self.to_heads(hidden), -CLIP, CLIP)
+        num_addresses = self.num_heads * self.num_address
+        told_addresses = ops.reshape(told[:, :num_addresses], (-1, self.num_heads, self.num_address))
+        address = self.address(told_addresses, memory, before)  # [batch, heads, rows]
+        read = ops.matmul(address[:, : self.read_heads], memory)  # [batch, read heads, width]
+        read = ops.reshape(read, (-1, self.read_heads * self.width))
+        changes = ops.reshape(told[:, num_addresses:], (-1, self.write_heads, 2, self.width))
+        memory = self.write(memory, address[:, self.read_heads :], changes)
+        return ops.concatenate([hidden, read], axis=-1), [memory, read, address, *own]
+
+    def address(self, told: Tensor, memory: Tensor, before: Tensor) -> Tensor:
+        """The addresses of all heads.
+
+        Args:
+            told: what the controller gives each head ``[batch, heads, numbers]``.
+            memory: ``[batch, rows, width]``.
+            before: the addresses of the last step ``[batch, heads, rows]``.
+
+        Returns:
+            ``[batch, heads, rows]``, each a distribution.
+        """
+        ops = keras.ops
+        width, shifts = self.width, self.num_shifts
+        key = ops.tanh(told[..., :width])
+        strength = ops.softplus(told[..., width : width + 1])
+        gate = ops.sigmoid(told[..., width + 1 : width + 2])
+        shift = ops.softmax(told[..., width + 2 : width + 2 + shifts], axis=-1)
+        exponent = 1.0 + ops.softplus(told[..., width + 2 + shifts :])
+        products = ops.matmul(key, ops.swapaxes(memory, 1, 2))  # [batch, heads, rows]
+        lengths = _length(key) * ops.swapaxes(_length(memory), 1, 2)
+        content = ops.softmax(strength * products / (lengths + TINY), axis=-1)
+        gated = gate * content + (1.0 - gate) * before
+        shifted = sum(shift[..., i : i + 1] * ops.roll(gated, i - self.shift, axis=-1) for i in range(shifts))
+        powers = ops.exp(exponent * ops.log(shifted + TINY))
+        return powers / ops.sum(powers, axis=-1, keepdims=True)
+
+    def write(self, memory: Tensor, address: Tensor, changes: Tensor) -> Tensor:
+        """The memory after all write heads, one after another.
+
+        Args:
+            memory: ``[batch, rows, width]``.
+            address: of the write heads ``[batch, heads, rows]``.
+            changes: what each erases and adds ``[batch, heads, 2, width]``, before their sigmoid and tanh.
+        """
+        ops = keras.ops
+        for head in range(self.write_heads):
+            where = address[:, head, :, None]  # [batch, rows, 1]
+            erased = ops.sigmoid(changes[:, head, 0])[:, None, :]
+            added = ops.tanh(changes[:, head, 1])[:, None, :]
+            memory = memory * (1.0 - where * erased) + where * added
+        return memory
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("controller", "units", "rows", "width", "read_heads", "write_heads", "shift")
+        config: dict[str, Any] = {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return config
+
+
+def _length(vectors: Tensor) -> Tensor:
+    """Euclidean length, with a gradient at 0 too: ``[..., 1]``."""
+    return keras.ops.sqrt(keras.ops.sum(keras.ops.square(vectors), axis=-1, keepdims=True) + TINY**2)

@@ -1,0 +1,139 @@
+"""Recurrent layers: the simple recurrent network, LSTM (Hochreiter and Schmidhuber 1997) and GRU (Cho et al. 2014).
+
+The equations are Keras's. With ``s`` the logistic sigmoid, ``*`` elementwise, ``x`` the step's input and ``h`` the last
+output, a simple cell is ``h' = tanh(W x + U h + b)``; an LSTM
+
+    i = s(Wi x + Ui h + bi)    f = s(Wf x + Uf h + bf)    o = s(Wo x + Uo h + bo)
+    g = tanh(Wg x + Ug h + bg)    c' = f * c + i * g    h' = o * tanh(c')
+
+and a GRU, whose reset gate acts after the product with U, so that it has two biases,
+
+    z = s(Wz x + bz + Uz h + dz)    r = s(Wr x + br + Ur h + dr)
+    g = tanh(Wg x + bg + r * (Ug h + dg))    h' = z * h + (1 - z) * g
+
+The LSTM of Goodfellow et al. 2016, equation 10.41, has a sigmoid for its candidate ``g``; that of 1997 and Keras
+have tanh.
+"""
+
+from typing import Any, Literal
+
+import keras
+
+from dlcli.models.sequences.pooling import last_step, lengths, masked, rows
+
+Tensor = Any  # a symbolic keras.KerasTensor
+Cell = Literal["simple", "lstm", "gru"]
+
+LAYERS = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+
+
+def steps(
+    x: Tensor,
+    mask: Tensor,
+    *,
+    cell: Cell,
+    units: int,
+    layers: int,
+    bidirectional: bool,
+    dropout: float,
+    recurrent_dropout: float,
+    residual: bool,
+    layer_norm: bool,
+    recurrent_initializer: Literal["orthogonal", "glorot_uniform"],
+    forget_bias: bool,
+    last_only: bool,
+    is_first: Tensor | None = None,
+) -> Tensor:
+    """Layers one above the other, over all the steps (Graves et al. 2013; bidirectional: Schuster 1997).
+
+    Args:
+        x: ``[batch, steps, features]``.
+        mask: bool ``[batch, steps]``, true up to each sequence's end: what comes after changes nothing.
+        units: of each layer, in each direction.
+        bidirectional: a second layer beside each that goes backward from the sequence's end, their outputs joined.
+        dropout: proportion of each layer's inputs set to 0 in training, the same at every step of a sequence (Gal and
+            Ghahramani 2016).
+        recurrent_dropout: proportion of the state set to 0 in training, the same at every step of a sequence.
+        residual: add each layer's inputs to its outputs, where both are as many.
+        layer_norm: normalise each layer's outputs over the units (Ba et al. 2016), after the sum.
+        recurrent_initializer: of U.
+        forget_bias: the LSTM's ``bf`` begins at 1 (Jozefowicz et al. 2015).
+        last_only: give the state after each sequence's last step (and backward, after its first) in place of all steps.
+        is_first: bool ``[batch]``, for layers that go on from the state in which the last batch ended: true where a
+            sequence begins anew. The batch's size must then be fixed, and there is one direction.
+
+    Returns:
+        ``[batch, steps, outputs]``, or ``[batch, outputs]``; as many outputs as units, twice that with two directions.
+    """
+    for number in range(1, layers + 1):
+        options: dict[str, Any] = {
+            "return_sequences": True,
+            "dropout": dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "recurrent_initializer": recurrent_initializer,
+        }
+        if cell == "lstm":
+            options["unit_forget_bias"] = forget_bias
+        # a sequence is followed by padding alone: it needs no mask, which would keep every step's state from changing
+        if is_first is None:
+            y = LAYERS[cell](units, name=f"{cell}{number}", **options)(x)
+        else:
+            layer = LAYERS[cell](units, name=f"{cell}{number}", return_state=True, **options)
+            y = Carried(layer, name=f"{cell}{number}_carried")(x, is_first)
+        if bidirectional:
+            backward = LAYERS[cell](units, name=f"{cell}{number}_backward", **options)(reversed_each(x, mask))
+            if last_only and number == layers and not residual and not layer_norm:
+                return keras.ops.concatenate([last_step(y, mask), last_step(backward, mask)], axis=-1)
+            y = keras.ops.concatenate([y, reversed_each(backward, mask)], axis=-1)
+        if residual and y.shape[-1] == x.shape[-1]:
+            y = keras.layers.Add(name=f"residual{number}")([y, x])
+        if layer_norm:
+            y = keras.layers.LayerNormalization(name=f"norm{number}")(y)
+        x = y
+    if not last_only:
+        return masked(x, mask)
+    return summary(x, mask, bidirectional=bidirectional)
+
+
+def summary(x: Tensor, mask: Tensor, *, bidirectional: bool) -> Tensor:
+    """What the last layer ends in: ``[batch, steps, outputs]`` -> ``[batch, outputs]``.
+
+    Of two directions the last step of the first half of the outputs, which goes forward, and the first of the second.
+    """
+    if not bidirectional:
+        return last_step(x, mask)
+    half = x.shape[-1] // 2
+    return keras.ops.concatenate([last_step(x[..., :half], mask), x[:, 0, half:]], axis=-1)
+
+
+class Carried(keras.layers.Layer):  # type: ignore[misc]
+    """A recurrent layer that begins each batch in the state in which it ended the last one, where its gradient ends:
+    backpropagation through time, truncated (Williams and Peng 1990). The states are variables beside the weights.
+    """
+
+    def __init__(self, layer: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.layer = layer
+
+    def build(self, x_shape: Any, is_first_shape: Any) -> None:
+        self.layer.build(x_shape)
+        self.states = [
+            self.add_weight(shape=(x_shape[0], self.layer.units), initializer="zeros", trainable=False, name="state")
+            for _ in (self.layer.state_size if isinstance(self.layer.state_size, list | tuple) else [0])
+        ]
+
+    def call(self, x: Tensor, is_first: Tensor, training: bool = False) -> Tensor:
+        ops = keras.ops
+        kept = [ops.convert_to_tensor(state) for state in self.states]
+        begin = [ops.where(is_first[:, None], ops.zeros_like(state), state) for state in kept]
+        y, *end = self.layer(x, initial_state=[ops.cast(state, x.dtype) for state in begin], training=training)
+        for state, value in zip(self.states, end, strict=True):
+            state.assign(ops.cast(value, state.dtype))
+        return y
+
+
+def reversed_each(x: Tensor, mask: Tensor) -> Tensor:
+    """The steps ``[batch, steps, features]`` of each sequence in the opposite order; what comes after its end stays."""
+    ops = keras.ops
+    position = ops.cumsum(ops.cast(ops.ones_like(mask), "int32"), axis=1) - 1
+    return rows(x, mask, ops.where(mask, lengths(mask) - 1 - position, position))

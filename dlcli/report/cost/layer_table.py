@@ -1,0 +1,387 @@
+"""The layer table of a model: what each layer puts out, holds and costs; and the memory that training takes."""
+
+import csv
+import inspect
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import keras
+
+from dlcli.report.cost.multiply_adds import ACTIVATIONS, Operations, Shape, operations
+from dlcli.report.cost.receptive_field import ReceptiveField, Window, field_of, input_windows, windows_after
+
+IN_PLACE = (
+    *ACTIVATIONS,
+    *(keras.layers.Flatten, keras.layers.Reshape, keras.layers.Identity, keras.layers.Rescaling),
+)
+"""Layers whose outputs take the place of their inputs."""
+
+BYTES_PER_NUMBER = 4  # float32, in which weights are kept whatever the layers compute in
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One call of a layer, for one sample.
+
+    Attributes:
+        name: the layer's; in a nested model after the model's name and a slash.
+        kind: name of its class.
+        output_shapes: of each output, without the batch's dimension; None where a side has any length.
+        trainable: parameters that training changes.
+        non_trainable: parameters that it does not: frozen ones, moving averages.
+        shared: the parameters stand in an earlier row, and are 0 here.
+        activations: numbers that it puts out; None where that depends on the input's length. A layer that is only an
+            activation function, and Flatten, Reshape, Identity and Rescaling, add none: their numbers are those of the
+            layer before, so that ``Dense(activation="relu")`` counts as ``Dense`` with a ``ReLU`` behind it.
+        operations: None where they are not known.
+        is_bare: whether it is no layer, but a single operation between layers, which holds no weights.
+        receptive_field: sides of the part of the input that one output depends on; "all" where that is all of it; None
+            where it is not known.
+    """
+
+    name: str
+    kind: str
+    output_shapes: tuple[Shape, ...]
+    trainable: int
+    non_trainable: int
+    shared: bool
+    is_bare: bool
+    activations: int | None
+    operations: Operations | None
+    receptive_field: ReceptiveField
+
+    @property
+    def parameters(self) -> int:
+        return self.trainable + self.non_trainable
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether people want to see it: single operations that multiply nothing are only counted."""
+        return not self.is_bare or self.operations != Operations()
+
+    @property
+    def mebibytes(self) -> float | None:
+        """Of its outputs for one sample in float32."""
+        return None if self.activations is None else self.activations * BYTES_PER_NUMBER / 2**20
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """The rows of a model, in the order in which they are computed, and their sums."""
+
+    input_shapes: tuple[Shape, ...]
+    rows: tuple[LayerRow, ...]
+
+    @property
+    def trainable(self) -> int:
+        return sum(row.trainable for row in self.rows)
+
+    @property
+    def non_trainable(self) -> int:
+        return sum(row.non_trainable for row in self.rows)
+
+    @property
+    def parameters(self) -> int:
+        """Shared ones counted once."""
+        return self.trainable + self.non_trainable
+
+    @property
+    def activations(self) -> int:
+        """Numbers for one sample, the inputs included; rows that have None are left out."""
+        return sum(row.activations or 0 for row in self.rows)
+
+    @property
+    def kept_activations(self) -> int:
+        """Those that training needs again: from the inputs of the first layer on that has something to train."""
+        trained = [position for position, row in enumerate(self.rows) if row.trainable]
+        if not trained:
+            return 0
+        first = trained[0] - 1
+        while first > 0 and self.rows[first].activations == 0:  # what stands there is the row's before it
+            first -= 1
+        return sum(row.activations or 0 for row in self.rows[max(first, 0) :])
+
+    @property
+    def mebibytes(self) -> float:
+        """Of the activations in float32."""
+        return self.activations * BYTES_PER_NUMBER / 2**20
+
+    @property
+    def operations(self) -> Operations:
+        """For one sample; rows that have None are left out."""
+        return sum((row.operations for row in self.rows if row.operations is not None), start=Operations())
+
+    @property
+    def not_counted(self) -> tuple[LayerRow, ...]:
+        """The rows that the sums leave out."""
+        return tuple(row for row in self.rows if row.operations is None or row.activations is None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it in plain values, for JSON."""
+        return {
+            "input_shapes": self.input_shapes,
+            "parameters": self.parameters,
+            "trainable": self.trainable,
+            "non_trainable": self.non_trainable,
+            "activations": self.activations,
+            "operations": asdict(self.operations),
+            "not_counted": [row.name for row in self.not_counted],
+            "layers": [asdict(row) for row in self.rows],
+        }
+
+
+# Reading a model ------------------------------------------------------------------------------------------------------
+
+
+def layer_table(model: keras.Model, *, steps: int | None = None) -> LayerTable:
+    """The table of a functional or sequential model that is built.
+
+    Nested models are opened. A layer that is called several times has a row for each call.
+
+    Args:
+        steps: of the sequence for which it is computed, where the model's input may have any length.
+
+    Raises:
+        ValueError: the model's layers are joined by Python code alone (a subclass of ``keras.Model``).
+    """
+    if isinstance(model, keras.Sequential) and not model.built:
+        raise ValueError("a layer table needs a model that has been built: its layers do not know their shapes yet.")
+    if not _can_be_opened(model):
+        raise ValueError(f"a layer table needs a functional or sequential model. Received a {type(model).__name__}.")
+    table = _Reader()
+    inputs = [
+        keras.KerasTensor(_of_length(tensor.shape, steps), tensor.dtype, name=tensor.name) for tensor in model.inputs
+    ]
+    for tensor in inputs:
+        table.add_input(tensor)
+    table.read(model, inputs, prefix="")
+    return LayerTable(tuple(tuple(tensor.shape[1:]) for tensor in inputs), tuple(table.rows))
+
+
+def _of_length(shape: Sequence[int | None], steps: int | None) -> tuple[int | None, ...]:
+    batch, *sides = shape
+    return (batch, *(steps if side is None else side for side in sides))
+
+
+def _can_be_opened(model: Any) -> bool:
+    return isinstance(model, (keras.Function, keras.Sequential))
+
+
+class _Reader:
+    """Sends shapes through a model and writes a row for each layer that they come to."""
+
+    def __init__(self) -> None:
+        self.rows: list[LayerRow] = []
+        self.seen: set[int] = set()  # ids of the weights in the rows so far
+        self.windows: dict[int, tuple[Any, tuple[Window, ...] | None]] = {}  # by the id of a tensor, which is kept
+
+    def read(self, model: Any, inputs: Any, prefix: str) -> Any:
+        """Returns the model's outputs on these inputs (symbolic tensors, as are all here)."""
+        if isinstance(model, keras.Sequential):
+            (inputs,) = _tensors(inputs)  # a list of one where the model is the whole
+            for layer in model.layers:
+                inputs = self.call(layer, prefix)(inputs)
+            return inputs
+        # Keras's own way to run a model's graph on other shapes than it was built on
+        return model._run_through_graph(inputs, operation_fn=lambda layer: self.call(layer, prefix))
+
+    def call(self, layer: Any, prefix: str) -> Callable[..., Any]:
+        """What takes the layer's place in the graph."""
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            name = prefix + layer.name
+            if _can_be_opened(layer):
+                return self.read(layer, args[0], prefix=f"{name}/")
+            try:
+                outputs = layer.compute_output_spec(*args, **kwargs)
+            except Exception as error:  # a layer may raise anything on shapes that it was not made for
+                reason = " ".join(str(error).split())[:200]
+                raise ValueError(f"the layer '{name}' ({type(layer).__name__}) cannot be read: {reason}") from None
+            arguments = inspect.signature(layer.call).bind(*args, **kwargs).arguments
+            inputs = _tensors(list(arguments.values()))  # in the order of the signature
+            input_shapes, output_shapes = _sample_shapes(inputs), _sample_shapes(outputs)
+            windows = windows_after(
+                layer, [self.windows[id(tensor)][1] for tensor in inputs], input_shapes, output_shapes
+            )
+            for tensor in _tensors(outputs):
+                self.windows[id(tensor)] = (tensor, windows)
+            self.add_row(
+                name,
+                kind=type(layer).__name__,
+                weights=getattr(layer, "weights", []),  # a bare operation such as keras.ops.add has none
+                outputs=output_shapes,
+                cost=operations(layer, input_shapes, output_shapes),
+                field=field_of(windows),
+                in_place=type(layer) in IN_PLACE,
+                is_bare=not isinstance(layer, keras.Layer),
+            )
+            return outputs
+
+        return called
+
+    def add_input(self, tensor: Any) -> None:
+        shape = tuple(tensor.shape[1:])
+        windows = input_windows(shape)
+        self.windows[id(tensor)] = (tensor, windows)
+        field = field_of(windows)
+        # Keras names an input so that it makes of a tensor inside another model
+        name = "input" if tensor.name.startswith("keras_tensor") else tensor.name.removesuffix("CLONE")
+        self.add_row(name, kind="InputLayer", weights=[], outputs=[shape], cost=Operations(), field=field)
+
+    def add_row(
+        self,
+        name: str,
+        *,
+        kind: str,
+        weights: Sequence[Any],
+        outputs: Sequence[Shape],
+        cost: Operations | None,
+        field: ReceptiveField,
+        in_place: bool = False,
+        is_bare: bool = False,
+    ) -> None:
+        new = [weight for weight in weights if id(weight) not in self.seen]
+        self.seen.update(id(weight) for weight in new)
+        self.rows.append(
+            LayerRow(
+                name=name,
+                kind=kind,
+                output_shapes=tuple(tuple(shape) for shape in outputs),
+                trainable=sum(math.prod(weight.shape) for weight in new if weight.trainable),
+                non_trainable=sum(math.prod(weight.shape) for weight in new if not weight.trainable),
+                shared=len(weights) > 0 and not new,
+                is_bare=is_bare,
+                activations=0 if in_place else _num_elements(outputs),
+                operations=cost,
+                receptive_field=field,
+            )
+        )
+
+
+def _tensors(nested: Any) -> list[Any]:
+    """All the tensors in nested lists, tuples and mappings."""
+    return [leaf for leaf in keras.tree.flatten(nested) if isinstance(leaf, keras.KerasTensor)]
+
+
+def _sample_shapes(nested: Any) -> list[Shape]:
+    """Their shapes without the batch's dimension."""
+    return [tuple(tensor.shape[1:]) for tensor in _tensors(nested)]
+
+
+def _num_elements(shapes: Sequence[Shape]) -> int | None:
+    total = 0
+    for shape in shapes:
+        for side in shape:
+            if side is None:
+                return None
+        total += math.prod(side for side in shape if side is not None)
+    return total
+
+
+# Text -----------------------------------------------------------------------------------------------------------------
+
+
+COLUMNS = ("layer", "kind", "output", "parameters", "not trained", "activations", "MiB", "multiply-adds", "field")
+
+
+def table_cells(table: LayerTable) -> list[tuple[str, ...]]:
+    """The rows under COLUMNS as text, and a last one with the sums."""
+    rows = [
+        (
+            row.name,
+            row.kind,
+            ", ".join(shape_text(shape) for shape in row.output_shapes),
+            "shared" if row.shared else f"{row.parameters:,}",
+            f"{row.non_trainable:,}",
+            _activations_text(row.activations),
+            "" if not row.activations else f"{row.mebibytes:,.2f}",
+            "not counted" if row.operations is None else f"{row.operations.multiply_adds:,}",
+            field_text(row.receptive_field),
+        )
+        for row in table.rows
+        if row.is_listed
+    ]
+    total = (
+        *("total", "", ""),
+        *(f"{table.parameters:,}", f"{table.non_trainable:,}", f"{table.activations:,}"),
+        *(f"{table.mebibytes:,.2f}", f"{table.operations.multiply_adds:,}", ""),
+    )
+    return [*rows, total]
+
+
+def table_csv(table: LayerTable) -> str:
+    """The rows as CSV with plain numbers; empty where a number is not known."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    counts = [field.name for field in fields(Operations)]
+    writer.writerow(
+        ["layer", "kind", "output", "trainable", "non_trainable", "shared", "activations", "mib", *counts, "field"]
+    )
+    for row in table.rows:
+        costs = [""] * len(counts) if row.operations is None else list(asdict(row.operations).values())
+        outputs = ", ".join(shape_text(shape) for shape in row.output_shapes)
+        size = "" if row.mebibytes is None else f"{row.mebibytes:.6f}"
+        numbers = [row.trainable, row.non_trainable, str(row.shared).lower(), row.activations, size]
+        writer.writerow([row.name, row.kind, outputs, *numbers, *costs, field_text(row.receptive_field)])
+    return text.getvalue()
+
+
+def field_text(field: ReceptiveField) -> str:
+    """``43x43``, ``all``, or ``?`` where it is not known."""
+    if isinstance(field, str):
+        return field
+    return "?" if field is None else "x".join(str(side) for side in field)
+
+
+def table_text(table: LayerTable) -> str:
+    """The table as aligned plain text, with the totals first and what the counts leave out last."""
+    cost = table.operations
+    inputs = ", ".join(shape_text(shape) for shape in table.input_shapes)
+    least = "at least " if table.not_counted else ""
+    lines = [
+        f"{table.parameters:,} parameters, {least}{cost.multiply_adds:,} multiply-adds, "
+        f"{least}{table.activations:,} activations for an input of {inputs}",
+        "",
+        *_aligned([COLUMNS, *table_cells(table)]),
+        "",
+        "Multiply-adds are the products of convolution, dense, recurrent and attention layers for one input.",
+        f"Not among them: {cost.bias_additions:,} additions of biases, {cost.normalisation:,} numbers normalised, "
+        f"{cost.pooling:,} numbers pooled,",
+        "activation functions, and what else works on one number at a time.",
+        "Field: the part of the input that one number of the output depends on.",
+    ]
+    hidden = sum(not row.is_listed for row in table.rows)
+    if hidden:
+        noun = "operation" if hidden == 1 else "operations"
+        lines.append(
+            f"Not listed: {hidden} {noun} between layers that multiply nothing; their activations are counted."
+        )
+    if table.not_counted:
+        lines.append(f"Not counted: {', '.join(f'{row.name} ({row.kind})' for row in table.not_counted)}.")
+    return "\n".join(lines) + "\n"
+
+
+def shape_text(shape: Shape) -> str:
+    """``28x28x1``; ``?`` for a side of any length."""
+    return "x".join("?" if side is None else str(side) for side in shape) or "1"
+
+
+def _activations_text(number: int | None) -> str:
+    if number is None:
+        return "not counted"
+    return f"{number:,}" if number else "in place"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as their widest cell: the first three to the left, numbers to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i < 3 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,29 @@
+"""Pictures of full size with a box and a label drawn into them."""
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from dlcli.report.plots.figure import VERMILION, printable
+
+
+def with_box(picture: Image.Image, box: Sequence[float], label: str) -> bytes:
+    """The picture with a box (xmin, ymin, xmax, ymax in its pixels) and a label at its upper edge, as a PNG file."""
+    drawn = picture.convert("RGB")
+    canvas = ImageDraw.Draw(drawn)
+    width = max(1, round(min(drawn.size) / 150))
+    left, top, right, bottom = box
+    # the last pixel inside: an edge of the picture is the outer side of its last pixel
+    canvas.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=VERMILION, width=width)
+    font = ImageFont.load_default(max(8.0, min(drawn.size) / 25))
+    text = printable(label, 40)
+    extent = canvas.textbbox((0, 0), text, font=font)
+    height, length = extent[3] + 2 * width, extent[2] + 2 * width
+    x = max(0.0, min(left, drawn.width - length))
+    y = top - height if top >= height else top
+    canvas.rectangle((x, y, x + length, y + height), fill=VERMILION)
+    canvas.text((x + width, y + width), text, fill="white", font=font)
+    file = io.BytesIO()
+    drawn.save(file, format="PNG")
+    return file.getvalue()

@@ -1,0 +1,73 @@
+"""The confusion matrix."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+
+from dlcli.report.plots.figure import new_figure, png, printable, size_of, style
+
+
+def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
+    """Which classes are taken for which, coloured by the proportion of the true class, with counts where they fit.
+
+    Args:
+        matrix: counts, a row for each true class, a column for each predicted one.
+        classes: names in the same order.
+    """
+    counts = np.array(matrix)
+    num_classes = len(classes)
+    if counts.shape != (num_classes, num_classes):
+        raise ValueError(
+            f"a confusion matrix of {num_classes} classes must have the shape [{num_classes}, {num_classes}]. "
+            f"Received {list(counts.shape)}."
+        )
+    support = counts.sum(axis=1, keepdims=True)
+    proportions = counts / np.maximum(support, 1)
+    side = min(max(2.6, 0.5 * num_classes), 11.0)  # inches
+    cell = side / num_classes * 72  # points
+    step = math.ceil(6 / cell)  # a name in every so many rows, where there is no room for one in each
+    shown = range(0, num_classes, step)
+    names = [printable(classes[i], 20) for i in shown]
+    size = min(9.0, 0.8 * cell * step)
+    with style():
+        figure = new_figure(side, side)
+        axes = figure.add_axes((0, 0, 1, 1))
+        image = axes.imshow(proportions, cmap="Blues", norm=Normalize(0, 1), interpolation="nearest", aspect="auto")
+        axes.set_xticks(shown, names, fontsize=size)
+        axes.set_yticks(shown, names, fontsize=size)
+        axes.tick_params(length=2 if step > 1 else 0)
+        if max(size_of(label)[0] for label in axes.get_xticklabels()) > 0.9 * side / len(names):
+            axes.tick_params(axis="x", rotation=90)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        correct, total = int(np.trace(counts)), int(counts.sum())
+        percent = f" ({100 * correct / total:.1f} %)" if total else ""
+        axes.set_title(f"{correct:,} of {total:,} correct{percent}")
+        _write_counts(axes, counts, proportions, cell)
+
+        # the matrix keeps its size, and the figure grows around it by what the names need
+        figure.draw_without_rendering()
+        left = max(size_of(label)[0] for label in axes.get_yticklabels()) + 0.45
+        below = max(size_of(label)[1] for label in axes.get_xticklabels()) + 0.45
+        width, height = left + side + 1.0, below + side + 0.4
+        figure.set_size_inches(width, height)
+        axes.set_position((left / width, below / height, side / width, side / height))
+        bar = figure.add_axes(((left + side + 0.15) / width, below / height, 0.15 / width, side / height))
+        figure.colorbar(image, cax=bar, label="proportion of the true class")
+        return png(figure)
+
+
+def _write_counts(axes: Axes, counts: npt.NDArray[Any], proportions: npt.NDArray[Any], cell: float) -> None:
+    """Writes each count but 0 into its cell (of so many points), if the largest can be read there."""
+    num_digits = len(str(counts.max(initial=0)))
+    size = min(10.0, 0.9 * cell / (0.65 * num_digits))
+    if size < 5:
+        return
+    for row, column in np.argwhere(counts > 0):
+        color = "white" if proportions[row, column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=size)

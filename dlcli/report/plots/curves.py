@@ -1,0 +1,109 @@
+"""Learning curves: loss, metrics and learning rate by epoch."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from dlcli.report.plots.figure import BLUE, GREEN, GREY, VERMILION, new_figure, png, printable, style
+
+MARKERS = "osv^D"  # where there are more lines than colours
+
+
+MAX_MARKED_EPOCHS = 30  # more points than these would merge
+
+
+LINE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Of the channels of a signal; further ones are left out."""
+
+
+CURVES = {
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "iou": "Intersection over union",
+    "mae": "Mean absolute error",
+    "bits_wrong": "Wrong bits in a sequence",
+}
+"""What is drawn over the epochs of the metrics that a task has, and its title."""
+
+
+def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None) -> bytes:
+    """Loss, those of the metrics in CURVES that there are, and learning rate over the epochs.
+
+    Args:
+        rows: of metrics.csv, at least one; numbers or their texts; empty where there is no validation. Values that are
+            not finite leave a gap.
+        best_epoch: the epoch that is marked; None marks none.
+    """
+    if not rows:
+        raise ValueError("learning curves need at least one epoch. Received none.")
+    epochs = [int(row["epoch"]) for row in rows]
+    stages = _stages(rows)
+    with style():
+        titles = {metric: title for metric, title in CURVES.items() if f"train_{metric}" in rows[0]}
+        figure = new_figure(4.5 * len(titles), 5.4)
+        figure.set_layout_engine("constrained")
+        grid = figure.add_gridspec(2, len(titles), height_ratios=[3, 1])
+        upper = [figure.add_subplot(grid[0, column]) for column in range(len(titles))]
+        rate = figure.add_subplot(grid[1, :])
+        for axes, (metric, title) in zip(upper, titles.items(), strict=True):
+            axes.set_title(title)
+            _curve(axes, epochs, rows, f"train_{metric}", label="training", color=BLUE)
+            _curve(axes, epochs, rows, f"val_{metric}", label="validation", color=VERMILION)
+        _curve(rate, epochs, rows, "learning_rate", label="learning rate", color=GREEN)
+        rate.set_ylabel("learning rate")
+        rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        rate.yaxis.set_major_locator(MaxNLocator(4))
+        rate.set_ylim(bottom=0)
+        for axes in (*upper, rate):
+            axes.set_xlabel("epoch")
+            axes.grid(True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+            for _, first, _ in stages[1:]:
+                axes.axvline(first - 0.5, color=GREY, linewidth=0.6)
+            if best_epoch is not None:
+                axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle="--", label=f"best epoch: {best_epoch}")
+        if len(stages) > 1:
+            for name, first, last in stages:
+                x = (first + last) / 2
+                rate.annotate(
+                    printable(name, 20),
+                    (x, 1.0),
+                    xycoords=rate.get_xaxis_transform(),
+                    xytext=(0, 3),
+                    textcoords="offset points",
+                    ha="center",
+                    color=GREY,
+                )
+        handles, labels = upper[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        return png(figure)
+
+
+def _stages(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
+    """Name, first and last epoch of each stage."""
+    stages = []
+    for name, group in groupby(rows, key=lambda row: str(row["stage"])):
+        epochs = [int(row["epoch"]) for row in group]
+        stages.append((name, epochs[0], epochs[-1]))
+    return stages
+
+
+def _curve(
+    axes: Axes, epochs: Sequence[int], rows: Sequence[Mapping[str, Any]], column: str, *, label: str, color: str
+) -> None:
+    values = np.array([_number(row.get(column)) for row in rows])
+    if np.isfinite(values).any():
+        marker = "o" if len(epochs) <= MAX_MARKED_EPOCHS else None
+        axes.plot(epochs, values, color=color, label=label, marker=marker, markersize=3.5)
+
+
+def _number(value: Any) -> float:
+    """NaN for what is empty or not finite, which leaves a gap in a curve."""
+    number = math.nan if value is None or value == "" else float(value)
+    return number if math.isfinite(number) else math.nan

@@ -1,0 +1,83 @@
+"""A grid of images with captions and boxes, which the plots of images share."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+
+from dlcli.report.plots.curves import LINE_COLOURS
+from dlcli.report.plots.figure import GREY, new_figure, png, shrink_to, style
+
+Pictures = npt.NDArray[Any]
+"""``[n, height, width, channels]`` in [0, 255]; signals ``[n, time, channels]``; volumes ``[n, depth, height, width,
+channels]``; signals and volumes of any range."""
+
+
+MAX_PICTURES = 25
+
+
+def image_grid(
+    pictures: Pictures,
+    captions: Sequence[Sequence[str]],
+    *,
+    title: str,
+    outlines: Sequence[tuple[npt.NDArray[Any], str]] = (),
+    num_columns: int | None = None,
+) -> bytes:
+    """Pictures in rows, each with a caption above and, where it has a second line, one below.
+
+    ``outlines`` are boxes rel_xyxy ``[n, 4]`` and their colour. Default of ``num_columns``: as many as there are rows.
+    """
+    pictures = np.nan_to_num(pictures.astype(np.float64))
+    limits = (0.0, 255.0) if pictures.ndim == 4 else (float(pictures.min()), float(pictures.max()))
+    num_columns = num_columns or math.ceil(math.sqrt(len(pictures)))
+    num_rows = math.ceil(len(pictures) / num_columns)
+    width = 1.7  # of a column in inches
+    height = width * (1.0 if pictures.ndim == 3 else min(max(pictures.shape[-3] / pictures.shape[-2], 0.4), 2.0))
+    with style():
+        least = 6.4 if outlines and len(title) > 30 else 3.2  # what the title needs
+        figure = new_figure(max(least, num_columns * width), num_rows * (height + 0.4) + 0.4)
+        figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
+        figure.suptitle(title)
+        for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+            axes = figure.add_subplot(num_rows, num_columns, i + 1)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            draw_image(axes, picture, limits)
+            for boxes, color in outlines:
+                outline_box(axes, boxes[i], picture.shape, color)
+            shrink_to(axes.set_title(caption[0], fontsize=9), width - 0.15)
+            if len(caption) > 1:
+                shrink_to(axes.set_xlabel(caption[1], fontsize=7, color=GREY), width - 0.15)
+        return png(figure)
+
+
+def draw_image(axes: Axes, picture: npt.NDArray[Any], limits: tuple[float, float]) -> None:
+    """A picture, a signal as lines, or the middle slice of a volume; ``limits`` are black and white."""
+    if picture.ndim == 2:  # [time, channels]
+        for channel, color in zip(picture.T, LINE_COLOURS, strict=False):
+            axes.plot(channel, color=color, linewidth=0.9)
+        return
+    if picture.ndim == 4:  # [depth, height, width, channels]
+        picture = picture[len(picture) // 2]
+    axes.spines[:].set_visible(False)
+    low, high = limits
+    shades = np.clip((picture - low) / ((high - low) or 1.0), 0, 1)
+    if shades.shape[-1] == 3:
+        axes.imshow(shades, interpolation="nearest")
+    else:
+        axes.imshow(shades[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def outline_box(axes: Axes, box: npt.NDArray[Any], shape: Sequence[int], color: str) -> None:
+    """The edges of a box, rel_xyxy, in a picture ``[height, width, channels]``."""
+    if np.isnan(box).any():
+        return
+    height, width = shape[:2]
+    left, top, right, bottom = box * (width, height, width, height) - 0.5  # the first pixel's centre is 0
+    axes.autoscale(False)  # a box that reaches out does not make the picture smaller
+    axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="white", linewidth=2.6)
+    axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=color, linewidth=1.4)

@@ -1,0 +1,99 @@
+"""The pictures of a run: learning curves, confusion matrix, a batch as the model sees it, the most confident mistakes.
+
+Each function returns the bytes of a PNG file.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlcli.report.plots.figure import GREY, VERMILION, new_figure, png, printable, style
+from dlcli.report.plots.image_grid import MAX_PICTURES, Pictures, draw_image, image_grid, outline_box
+
+# Samples --------------------------------------------------------------------------------------------------------------
+
+
+def sample_batch(pictures: Pictures, titles: Sequence[str], boxes: npt.NDArray[Any] | None = None) -> bytes:
+    """A grid of samples as the model sees them: at most the first 25.
+
+    Args:
+        pictures: at least one.
+        titles: one for each, such as the name of its class.
+        boxes: rel_xyxy ``[n, 4]``, drawn where they are no NaN.
+    """
+    if len(pictures) == 0:
+        raise ValueError("a picture of a batch needs at least one sample. Received none.")
+    captions = [[printable(title, 24)] for title in titles]
+    outlines = [] if boxes is None else [(boxes[:MAX_PICTURES], VERMILION)]
+    return image_grid(pictures[:MAX_PICTURES], captions[:MAX_PICTURES], title="What the model sees", outlines=outlines)
+
+
+def preview(columns: Sequence[tuple[str, Pictures, Sequence[str]]], boxes: Sequence[npt.NDArray[Any]] = ()) -> bytes:
+    """Samples in rows, each as it is and as it is changed.
+
+    Args:
+        columns: a title, the pictures ``[n, height, width, channels]``, and a caption for each, which may have lines.
+        boxes: of each column, rel_xyxy ``[n, 4]``.
+    """
+    num_rows, num_columns = len(columns[0][1]), len(columns)
+    side = 2.1  # of a column in inches
+    shape = columns[0][1].shape
+    height = side * min(max(shape[1] / shape[2], 0.4), 2.0)
+    texts = [[_wrapped(caption) for caption in captions] for _, _, captions in columns]
+    num_lines = max(len(text) for column in texts for text in column)
+    with style():
+        figure = new_figure(num_columns * side, num_rows * (height + 0.15 + 0.1 * num_lines) + 0.4)
+        figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
+        for column, (title, pictures, _) in enumerate(columns):
+            for row, (picture, text) in enumerate(zip(pictures, texts[column], strict=True)):
+                axes = figure.add_subplot(num_rows, num_columns, row * num_columns + column + 1)
+                axes.set_xticks([])
+                axes.set_yticks([])
+                if row == 0:
+                    axes.set_title(title, fontsize=9)
+                draw_image(axes, picture.astype(np.float64), (0.0, 255.0))
+                if boxes:
+                    outline_box(axes, boxes[column][row], picture.shape, VERMILION)
+                axes.set_xlabel("\n".join(text), fontsize=6, color=GREY)
+        return png(figure)
+
+
+def _wrapped(caption: str) -> list[str]:
+    """The lines of a caption below a small picture, at most eight."""
+    return [printable(part, 40) for line in caption.splitlines() for part in textwrap.wrap(line, 40)][:8]
+
+
+def mistakes(
+    pictures: Pictures,
+    *,
+    labels: Sequence[str],
+    predicted: Sequence[str],
+    confidence: Sequence[float],
+    names: Sequence[str | int],
+) -> bytes:
+    """A grid of mistakes, the most confident first, at most 25; a picture that says so when there are none.
+
+    Args:
+        pictures: of mistakes alone.
+        labels: the true class of each.
+        predicted: the class that the model took it for.
+        confidence: the probability that it gave to that class.
+        names: file or index of each.
+    """
+    if len(pictures) == 0:
+        with style():
+            figure = new_figure(4.0, 1.5)
+            figure.text(0.5, 0.5, "No mistakes", ha="center", va="center", fontsize=14, color=GREY)
+            return png(figure)
+    order = sorted(range(len(confidence)), key=lambda i: -confidence[i])[:MAX_PICTURES]
+    captions = [
+        [
+            f"{printable(labels[i], 12)} as {printable(predicted[i], 12)} {confidence[i]:.2f}",
+            printable(str(names[i]), 30),
+        ]
+        for i in order
+    ]
+    return image_grid(pictures[order], captions, title="The most confident mistakes")

@@ -1,0 +1,132 @@
+"""Plots of series, forecasts, attention and bit sequences."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlcli.report.plots.figure import BLUE, GREEN, GREY, VERMILION, new_figure, png, printable, style
+from dlcli.report.plots.image_grid import MAX_PICTURES
+
+
+def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], answers: npt.NDArray[Any] | None = None) -> bytes:
+    """The first sequence of a batch; time goes to the right.
+
+    Args:
+        inputs: ``[n, steps, features]``.
+        bits: that are to be given ``[n, steps, bits]``.
+        answers: the probabilities that a network gave, where they are known.
+    """
+    parts = [("input", inputs[0]), ("bits to give", bits[0])]
+    parts += [] if answers is None else [("answer", answers[0])]
+    with style():
+        figure = new_figure(max(3.2, 0.16 * len(inputs[0]) + 1.2), 1.6 * len(parts))
+        figure.set_layout_engine("constrained")
+        for number, (title, values) in enumerate(parts, start=1):
+            axes = figure.add_subplot(len(parts), 1, number)
+            axes.imshow(values.T, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+            axes.set_title(title, fontsize=9)
+            axes.set_xticks([])
+            axes.set_yticks([])
+        return png(figure)
+
+
+def attention_maps(maps: Sequence[tuple[Sequence[str], Sequence[str], npt.NDArray[Any]]]) -> bytes:
+    """Where attention lay while answers were said: what is given goes to the right, what is said down.
+
+    Args:
+        maps: of each answer the tokens given, the tokens said, and the attention ``[said, given]``.
+    """
+    maps = maps[:MAX_PICTURES]
+    num_columns = min(3, len(maps))
+    num_rows = math.ceil(len(maps) / num_columns)
+    widest = min(60, max(len(given) for given, _, _ in maps))
+    tallest = min(60, max(len(said) for _, said, _ in maps))
+    with style():
+        side = 0.22
+        figure = new_figure(num_columns * max(2.2, side * widest + 1.2), num_rows * max(1.8, side * tallest + 1.2))
+        figure.set_layout_engine("constrained")
+        for number, (given, said, weights) in enumerate(maps, start=1):
+            axes = figure.add_subplot(num_rows, num_columns, number)
+            axes.imshow(weights[:60, :60], cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+            given, said = ([printable(token, 12) if token.strip() else "␣" for token in side] for side in (given, said))
+            is_short = all(len(token) == 1 for token in given)
+            axes.set_xticks(range(len(given[:60])), given[:60], fontsize=7, rotation=0 if is_short else 90)
+            axes.set_yticks(range(len(said[:60])), said[:60], fontsize=7)
+            axes.xaxis.tick_top()
+            axes.grid(visible=False)
+        return png(figure)
+
+
+def series(values: npt.NDArray[Any], ends: Mapping[str, int], name: str) -> bytes:
+    """A whole series ``[steps]``, and where its splits end."""
+    with style():
+        figure = new_figure(8.0, 2.8)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        start = 0
+        for (split, end), color in zip(ends.items(), (BLUE, GREEN, VERMILION), strict=False):
+            axes.plot(np.arange(start, end), values[start:end], color=color, linewidth=0.8, label=split)
+            start = end
+        axes.set_xlabel("step")
+        axes.set_ylabel(printable(name, 40))
+        axes.legend(frameon=False)
+        axes.grid(True)
+        return png(figure)
+
+
+def forecasts(
+    past: npt.NDArray[Any], true: npt.NDArray[Any], predicted: npt.NDArray[Any], titles: Sequence[str]
+) -> bytes:
+    """Some forecasts with what came before ``[n, history]``, what came ``[n, horizon]`` and what was forecast."""
+    history, horizon = past.shape[1], true.shape[1]
+    shown = min(history, max(4 * horizon, 24))
+    with style():
+        figure = new_figure(8.0, 1.9 * len(past))
+        figure.set_layout_engine("constrained")
+        for number, title in enumerate(titles):
+            axes = figure.add_subplot(len(past), 1, number + 1)
+            ahead = np.arange(1, horizon + 1)
+            axes.plot(np.arange(1 - shown, 1), past[number, -shown:], color=GREY, label="history")
+            axes.plot(ahead, true[number], color=BLUE, marker=".", label="true")
+            axes.plot(ahead, predicted[number], color=VERMILION, marker=".", label="forecast")
+            axes.set_title(f"after {printable(title, 40)}", fontsize=9)
+            axes.grid(True)
+            if number == 0:
+                axes.legend(frameon=False, ncols=3)
+        return png(figure)
+
+
+def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """The mean absolute error over the steps ahead, of the network and of the naive forecasts."""
+    with style():
+        figure = new_figure(5.0, 3.4)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        lines = {"mae": "network", "naive_mae": "last value", "seasonal_naive_mae": "one season before"}
+        for (key, label), color in zip(lines.items(), (BLUE, GREY, VERMILION), strict=True):
+            values = [math.nan if row[key] is None else row[key] for row in rows]
+            axes.plot([row["step"] for row in rows], values, color=color, marker=".", label=label)
+        axes.set_xlabel("steps ahead")
+        axes.set_ylabel("mean absolute error")
+        axes.set_ylim(bottom=0)
+        axes.grid(True)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
+        return png(figure)
+
+
+def predicted_numbers(true: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> bytes:
+    """Predicted numbers over the true ones ``[n]``, and the line on which both are the same."""
+    with style():
+        figure = new_figure(4.4, 4.2)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
+        axes.plot(ends, ends, color=GREY, linewidth=1)
+        axes.plot(true, predicted, ".", color=BLUE, markersize=3, alpha=0.5)
+        axes.set_xlabel("true")
+        axes.set_ylabel("predicted")
+        axes.grid(True)
+        return png(figure)

@@ -1,0 +1,146 @@
+"""The losses of class and box."""
+
+import math
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from dlcli.training.objectives.objective import Batch, Objective, Tensor
+
+BoxLoss = Literal["smooth_l1", "l2", "giou", "ciou"]
+
+
+SMOOTH_BELOW = 0.1  # of a side: smaller differences are squared, larger ones taken as they are
+
+
+LOCALISED = 0.5  # intersection over union from which a box counts as right (ILSVRC, Russakovsky et al. 2015)
+
+
+TINY = 1e-9
+
+
+def localisation(
+    *,
+    classes: Objective,
+    box_loss: BoxLoss,
+    class_weight: float,
+    box_weight: float,
+) -> Objective:
+    """The losses of a class head and of a box head, added up, each with its weight.
+
+    The model's outputs are logits float32 ``[b, k]``, and boxes rel_xyxy float32 ``[b, 4]`` or, one for each class,
+    ``[b, k, 4]``, of which the label's counts. Labels are ``y["class"]`` int32 ``[b]`` and ``y["box"]`` float32
+    ``[b, 4]`` with ``y["box_weight"]`` ``[b]``: 0 where a sample has no box, whose loss and metrics then do not count.
+
+    Args:
+        classes: the loss and accuracy of the logits.
+    """
+
+    def own_box(outputs: Tensor, batch: Batch) -> Tensor:
+        boxes = outputs[1]
+        return boxes if boxes.shape.rank == 2 else tf.gather(boxes, batch["y"]["class"], batch_dims=1)
+
+    def predicted_box(outputs: Tensor) -> Tensor:
+        logits, boxes = outputs
+        return boxes if boxes.shape.rank == 2 else tf.gather(boxes, tf.argmax(logits, axis=-1), batch_dims=1)
+
+    def loss(outputs: Tensor, batch: Batch) -> Tensor:
+        total = tf.zeros_like(batch["weight"])
+        if class_weight:
+            total += class_weight * classes.loss(outputs[0], batch)
+        if box_weight:
+            found = box_losses(box_loss, own_box(outputs, batch), batch["y"]["box"])
+            total += box_weight * batch["y"]["box_weight"] * found
+        return total
+
+    def accuracy(outputs: Tensor, batch: Batch) -> Tensor:
+        return classes.metrics["accuracy"](outputs[0], batch)
+
+    def overlap(outputs: Tensor, batch: Batch) -> Tensor:
+        return intersection_over_union(predicted_box(outputs), batch["y"]["box"])
+
+    def is_localised(outputs: Tensor, batch: Batch) -> Tensor:
+        return accuracy(outputs, batch) * tf.cast(overlap(outputs, batch) >= LOCALISED, tf.float32)
+
+    def weight(batch: Batch) -> Tensor:
+        return batch["weight"] * batch["y"]["box_weight"]
+
+    return Objective(
+        loss=loss,
+        metrics={"accuracy": accuracy, "iou": overlap, "localisation_accuracy": is_localised},
+        metric_weights={"iou": weight, "localisation_accuracy": weight},
+        loss_weight=classes.loss_weight,
+    )
+
+
+def box_losses(kind: BoxLoss, predicted: Tensor, true: Tensor) -> Tensor:
+    """How far boxes ``[b, 4]`` rel_xyxy are from the true ones: ``[b]``.
+
+    ``smooth_l1`` (Girshick 2015, equation 3, with its bend at a tenth of the side) and ``l2`` (half the square) are
+    summed over the four corners' coordinates; ``giou`` is 1 - GIoU (Rezatofighi et al. 2019, algorithm 1), ``ciou``
+    1 - CIoU (Zheng et al. 2020, equations 7 to 11).
+    """
+    difference = tf.abs(predicted - true)
+    match kind:
+        case "smooth_l1":
+            near = 0.5 * difference**2 / SMOOTH_BELOW
+            return tf.reduce_sum(tf.where(difference < SMOOTH_BELOW, near, difference - SMOOTH_BELOW / 2), axis=-1)
+        case "l2":
+            return 0.5 * tf.reduce_sum(difference**2, axis=-1)
+        case "giou":
+            return 1.0 - _generalised(predicted, true)
+        case "ciou":
+            return 1.0 - _complete(predicted, true)
+
+
+def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
+    """Of boxes ``[b, 4]`` with their corners in order: ``[b]`` in [0, 1]; 0 for two boxes without an area."""
+    return _overlap(a, b)[0]
+
+
+def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Intersection over union, and the union."""
+    sides = tf.maximum(tf.minimum(a[..., 2:], b[..., 2:]) - tf.maximum(a[..., :2], b[..., :2]), 0.0)
+    common = sides[..., 0] * sides[..., 1]
+    union = _area(a) + _area(b) - common
+    return common / tf.maximum(union, TINY), union
+
+
+def _area(box: Tensor) -> Tensor:
+    return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1])
+
+
+def _hull(a: Tensor, b: Tensor) -> Tensor:
+    """Width and height of the smallest box around both: ``[b, 2]``."""
+    return tf.maximum(a[..., 2:], b[..., 2:]) - tf.minimum(a[..., :2], b[..., :2])
+
+
+def _generalised(a: Tensor, b: Tensor) -> Tensor:
+    overlap, union = _overlap(a, b)
+    hull = tf.reduce_prod(_hull(a, b), axis=-1)
+    return overlap - (hull - union) / tf.maximum(hull, TINY)
+
+
+def _complete(a: Tensor, b: Tensor) -> Tensor:
+    overlap, _ = _overlap(a, b)
+    diagonal = tf.reduce_sum(_hull(a, b) ** 2, axis=-1)
+    distance = tf.reduce_sum((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) ** 2, axis=-1) / 4
+    angle = _slant(a) - _slant(b)
+    shape = 4 / math.pi**2 * angle**2
+    share = tf.stop_gradient(tf.math.divide_no_nan(shape, 1.0 - overlap + shape))
+    return overlap - tf.math.divide_no_nan(distance, diagonal) - share * shape
+
+
+def _slant(box: Tensor) -> Tensor:
+    """The angle of a box's diagonal: arc tangent of width by height."""
+    return _arc_tangent(box[..., 2] - box[..., 0], tf.maximum(box[..., 3] - box[..., 1], TINY))
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _arc_tangent(width: Tensor, height: Tensor) -> Any:
+    """Its gradient lacks the factor 1 / (width^2 + height^2), which has no bound (Zheng et al. 2020, section 3.3)."""
+
+    def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+        return upstream * height, -upstream * width
+
+    return tf.atan2(width, height), gradient
