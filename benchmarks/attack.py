@@ -19,8 +19,8 @@ from dlcli.attacks import gradient
 from dlcli.attacks.fgsm import fgsm
 from dlcli.attacks.pgd import iterated
 from dlcli.recipe.sections.image_model import Lenet5
-from dlcli.workflow.model import build_classifier
-from dlcli.workflow.start import start_tensorflow
+from dlcli.runtime.startup import start_tensorflow
+from dlcli.tasks.images.network import build_classifier
 
 start_tensorflow("cpu")
 

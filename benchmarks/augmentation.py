@@ -23,8 +23,9 @@ from dlcli.data.files import hash_content
 from dlcli.data.images.decoding import PicturePolicy, read_pictures
 from dlcli.data.images.samples import Samples
 from dlcli.recipe.sections.augment import Augment
-from dlcli.workflow.data import batches, make_augmentation
-from dlcli.workflow.start import start_tensorflow
+from dlcli.runtime.startup import start_tensorflow
+from dlcli.tasks.images.augmentation import make_augmentation
+from dlcli.tasks.images.batches import batches
 
 start_tensorflow("cpu")
 

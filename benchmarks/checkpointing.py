@@ -15,9 +15,9 @@ from typing import Any
 from measure import MNIST, ROOT, machine
 
 from dlcli.recipe.load import Override, load
+from dlcli.runtime.console import Talk
+from dlcli.runtime.startup import start_tensorflow
 from dlcli.training import checkpoint
-from dlcli.workflow.start import start_tensorflow
-from dlcli.workflow.talk import Talk
 from dlcli.workflow.train import train
 
 device = start_tensorflow("cpu")

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from dlcli.recipe.load import load_text
 from dlcli.rundir import RunDir
-from dlcli.workflow.data import open_dataset
-from dlcli.workflow.prepare import prepare
-from dlcli.workflow.start import start_tensorflow
-from dlcli.workflow.talk import Talk
+from dlcli.runtime.console import Talk
+from dlcli.runtime.startup import start_tensorflow
+from dlcli.tasks.dispatch import prepare
+from dlcli.tasks.images.sources import open_dataset
 
 device = start_tensorflow("cpu")
 

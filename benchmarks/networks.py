@@ -15,9 +15,9 @@ from typing import Any
 
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.report.cost.published import NETWORKS, Network, read_costs
+from dlcli.runtime.startup import start_tensorflow
+from dlcli.tasks.images.network import build_classifier
 from dlcli.training.grouped_convolution import speed_up_kernel_gradients
-from dlcli.workflow.model import build_classifier
-from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from measure import MNIST, machine
 
-from dlcli.workflow.start import start_tensorflow
+from dlcli.runtime.startup import start_tensorflow
 
 start_tensorflow("cpu")
 

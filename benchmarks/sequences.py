@@ -24,8 +24,8 @@ from dlcli.data.sequences.batches import SequenceBatches
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import recurrent
+from dlcli.runtime.startup import start_tensorflow
 from dlcli.training.objectives import classification as classification_objectives
-from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
 

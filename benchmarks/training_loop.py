@@ -17,8 +17,8 @@ from typing import Any
 from dlcli.data.images.batches import Batches
 from dlcli.models.heads import vector as heads
 from dlcli.models.images import convnet, mlp, preprocessing
+from dlcli.runtime.startup import start_tensorflow
 from dlcli.training.objectives import classification as classification_objectives
-from dlcli.workflow.start import start_tensorflow
 
 start_tensorflow("cpu")
 

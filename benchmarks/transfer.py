@@ -52,15 +52,15 @@ def write_photos(folder: Path, number: int) -> None:
 def with_dlcli(folder: Path, epochs: int, *, augment: bool) -> float:
     """Seconds of a training loop."""
     from dlcli.recipe.load import load
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE.format(epochs=epochs, augment="augment: {horizontal_flip: true}" if augment else ""))
     device = start_tensorflow("cpu")
     from dlcli.report.tensorboard import TensorBoard
     from dlcli.rundir import create_run
-    from dlcli.workflow.prepare import prepare
-    from dlcli.workflow.talk import Talk
+    from dlcli.runtime.console import Talk
+    from dlcli.tasks.dispatch import prepare
     from dlcli.workflow.train import _Observer
 
     talk = Talk(quiet=True)

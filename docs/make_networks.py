@@ -7,8 +7,8 @@ from typing import Any
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.report.cost.layer_table import layer_table
 from dlcli.report.cost.published import Network, sizes
-from dlcli.workflow.model import build_classifier
-from dlcli.workflow.start import start_tensorflow, without_weights
+from dlcli.runtime.startup import start_tensorflow, without_weights
+from dlcli.tasks.images.network import build_classifier
 
 start_tensorflow("cpu")
 

@@ -161,7 +161,8 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
     if step_size is not None and not 0 < step_size <= 10:
         raise InputError(f"--step-size must be above 0 and at most 10. Received {options['step_size']}.")
     num_saved = _num_saved(options["save_samples"])
-    from dlcli.workflow.attack_sources import Request, find
+    from dlcli.workflow.attack.request import Request
+    from dlcli.workflow.attack.sources import find
 
     request = Request(
         run=run,
@@ -177,12 +178,12 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
         target=options["target"],
     )
     request.check()
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     start_tensorflow(device)
-    from dlcli.workflow.attack import Plan
-    from dlcli.workflow.attack import attack as work
-    from dlcli.workflow.talk import Talk
+    from dlcli.runtime.console import Talk
+    from dlcli.workflow.attack.attack import attack as work
+    from dlcli.workflow.attack.plan import Plan
 
     talk = Talk(quiet=quiet)
     found = find(request, talk)
@@ -230,7 +231,7 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
 def _check_kinds(kinds: list[str], norm: str, options: dict[str, Any]) -> None:
     """Refuses what cannot go together, before anything is done."""
     from dlcli.errors import InputError
-    from dlcli.workflow.attack_sources import USERS
+    from dlcli.workflow.attack.request import USERS
 
     for kind, wanted in (("deepfool", "l2"), ("square", "linf")):
         if kind in kinds and norm != wanted:

@@ -60,7 +60,8 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     else:
         raise InputError(f"{source}: expected a recipe or a folder of class folders.")
     talk = _start(quiet)
-    from dlcli.workflow import data_tools, sequence_tools
+    from dlcli.tasks.images import inspection as data_tools
+    from dlcli.tasks.sequences import inspection as sequence_tools
 
     if loaded is None:
         found = data_tools.check(data_tools.folder_section(source), talk)
@@ -117,7 +118,7 @@ def preview(
         raise InputError(f"{output}: expected a name that ends in .png.")
     _check_output(output, force)
     talk = _start(quiet)
-    from dlcli.workflow.data_tools import preview as work
+    from dlcli.tasks.images.inspection import preview as work
 
     work(loaded, output, num_samples=samples, num_epochs=epochs, talk=talk)
     if loaded.of_pictures.augment is None:
@@ -146,7 +147,7 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     if not _is_of_pictures(loaded):
         _stats_of_sequences(loaded, as_json)
         return
-    from dlcli.workflow.data_tools import stats as work
+    from dlcli.tasks.images.inspection import stats as work
 
     found = work(loaded, talk)
     if as_json:
@@ -191,7 +192,7 @@ def split(
             raise InputError(f"{output}: expected a name that ends in .csv.")
         _check_output(output, force)
     talk = _start(quiet)
-    from dlcli.workflow.data_tools import divide
+    from dlcli.tasks.images.inspection import divide
 
     counts = divide(loaded, output, talk)
     if as_json:
@@ -209,7 +210,7 @@ def _is_of_pictures(loaded: Any) -> bool:
 
 
 def _stats_of_sequences(loaded: Any, as_json: bool) -> None:
-    from dlcli.workflow.sequence_tools import stats as work
+    from dlcli.tasks.sequences.inspection import stats as work
 
     found = work(loaded)
     if as_json:
@@ -245,10 +246,10 @@ def _check_output(output: Path, force: bool) -> None:
 
 
 def _start(quiet: bool) -> Any:
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     start_tensorflow("cpu")
-    from dlcli.workflow.talk import Talk
+    from dlcli.runtime.console import Talk
 
     return Talk(quiet=quiet)
 

@@ -47,12 +47,12 @@ def evaluate(
     Writes evaluation/<split>/ in the run: metrics.json, per_class.csv, predictions.csv and plots.
     """
     from dlcli.rundir import find_run
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     found = find_run(runs, run)
     start_tensorflow(device)
+    from dlcli.runtime.console import Talk
     from dlcli.workflow.evaluate import evaluate as work
-    from dlcli.workflow.talk import Talk
 
     results = work(found, split=split, data=data, beam=beam, talk=Talk(quiet=quiet))
     if as_json:

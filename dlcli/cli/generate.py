@@ -61,14 +61,14 @@ def generate(
     The same seed gives the same text.
     """
     from dlcli.rundir import find_run
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     if temperature != temperature:
         raise click.UsageError("--temperature must be a number.")
     found = find_run(runs, run)
     start_tensorflow(device)
+    from dlcli.runtime.console import Talk
     from dlcli.workflow.generate import generate as work
-    from dlcli.workflow.talk import Talk
 
     results = work(
         found,

@@ -70,7 +70,7 @@ def predict(
     cannot be read is named and left out.
     """
     from dlcli.rundir import find_run
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     if not paths and not texts:
         raise click.UsageError("Name what to predict: a PATH, or --text for a model of text.")
@@ -78,8 +78,8 @@ def predict(
         raise click.UsageError("A PATH must not be empty. Write . for this folder.")
     found = find_run(runs, run)
     start_tensorflow(device)
+    from dlcli.runtime.console import Talk
     from dlcli.workflow.predict import predict as work
-    from dlcli.workflow.talk import Talk
 
     results = work(
         found,

@@ -126,8 +126,8 @@ def init(data: Path, output: Path | None, force: bool) -> None:
       dlcli recipe init reviews.csv
       dlcli recipe init shakespeare.txt
     """
-    from dlcli.recipe.draft import draft_recipe
     from dlcli.rundir import replace_file
+    from dlcli.tasks.images.drafting import draft_recipe
 
     resolved = data.resolve()
     target = output or Path(f"{resolved.name if resolved.is_dir() else resolved.stem}.yaml")

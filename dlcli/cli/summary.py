@@ -59,7 +59,7 @@ def summary(source: str | None, runs: Path, **options: Any) -> None:
 
 
 def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     suffix = "" if source is None else Path(source).suffix
     is_recipe = suffix in (".yaml", ".yml")
@@ -76,8 +76,8 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
         shape = None if options["shape"] is None else _shape(options["shape"])
         loaded = load(Path(source), [parse_setting(text) for text in options["sets"]])
         start_tensorflow("cpu")
+        from dlcli.runtime.console import Talk
         from dlcli.workflow.summary import of_recipe
-        from dlcli.workflow.talk import Talk
 
         talk = Talk(quiet=options["quiet"])
         return of_recipe(

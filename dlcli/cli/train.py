@@ -152,26 +152,28 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
         raise click.UsageError(f"{' and '.join(exclusive)} cannot stand together.")
     from dlcli.recipe.language.overrides import Override
     from dlcli.rundir import check_name
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     if options["name"] is not None:
         check_name(options["name"])
     loaded = load([])
     device = start_tensorflow(options["device"])
-    from dlcli.workflow import train as workflow
-    from dlcli.workflow import trials
-    from dlcli.workflow.talk import Talk
+    from dlcli.runtime.console import Talk
+    from dlcli.workflow.dry_run import dry_run
+    from dlcli.workflow.overfit import overfit
+    from dlcli.workflow.seeds import train_seeds
+    from dlcli.workflow.train import train as train_run
 
     talk = Talk(quiet=options["quiet"])
     runs, name = options["runs"], options["name"]
     if options["dry_run"]:
-        _show_plan(trials.dry_run(loaded, runs=runs, device=device, talk=talk), options["as_json"])
+        _show_plan(dry_run(loaded, runs=runs, device=device, talk=talk), options["as_json"])
     elif options.get("overfit") is not None:
-        facts = trials.overfit(loaded, runs=runs, num_batches=options["overfit"], device=device, talk=talk)
+        facts = overfit(loaded, runs=runs, num_batches=options["overfit"], device=device, talk=talk)
         _show_overfit(facts, options["as_json"])
     elif options["seeds"] is not None:
         first = loaded.recipe.train.seed
-        results = trials.train_seeds(
+        results = train_seeds(
             lambda seed: load([Override("train.seed", str(seed), f"--seeds, seed {seed}")]),
             range(first, first + options["seeds"]),
             runs=runs,
@@ -181,21 +183,21 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
         )
         _show_seeds(results, options["as_json"])
     else:
-        return workflow.train(loaded, runs=runs, name=name, device=device, talk=talk)
+        return train_run(loaded, runs=runs, name=name, device=device, talk=talk)
     return None
 
 
 def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:
     from dlcli.recipe.load import load
     from dlcli.rundir import find_run
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     run = find_run(options["runs"], resume)
     overrides = _overrides(options)
     asked = load(recipe or run.config, overrides) if recipe is not None or overrides else None
     device = start_tensorflow(options["device"])
+    from dlcli.runtime.console import Talk
     from dlcli.workflow import train as workflow
-    from dlcli.workflow.talk import Talk
 
     result = workflow.resume(run, device=device, talk=Talk(quiet=options["quiet"]), asked=asked)
     _show_run(result, options["as_json"])
@@ -212,12 +214,12 @@ def _extend(recipe: Path | None, extend: str, options: dict[str, Any]) -> None:
     if not (total.isascii() and total.isdigit()):
         raise click.UsageError("--extend needs --epochs N, the new total, a whole number.")
     from dlcli.rundir import find_run
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
 
     run = find_run(options["runs"], extend)
     device = start_tensorflow(options["device"])
+    from dlcli.runtime.console import Talk
     from dlcli.workflow import train as workflow
-    from dlcli.workflow.talk import Talk
 
     result = workflow.extend(run, int(total), device=device, talk=Talk(quiet=options["quiet"]))
     _show_run(result, options["as_json"])

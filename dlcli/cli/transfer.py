@@ -122,7 +122,7 @@ def transfer(base: str, **options: Any) -> None:
         return
     if options["class_index"] is not None:
         raise click.UsageError("--class-index is for --top imagenet.")
-    from dlcli.recipe.transfer import transfer_recipe
+    from dlcli.tasks.images.transfer import transfer_recipe
 
     found = _find_base(base, options)
     data, where = _find_data(options, found)
@@ -149,7 +149,7 @@ def transfer(base: str, **options: Any) -> None:
 def _find_base(base: str, options: dict[str, Any]) -> Any:
     """What the network is, and the size of its pictures."""
     from dlcli.errors import InputError
-    from dlcli.recipe.transfer import Base, application_base, application_name
+    from dlcli.tasks.images.transfer import Base, application_base, application_name
 
     is_own = base.startswith("run:") or base.endswith(".keras")
     if is_own:
@@ -169,24 +169,24 @@ def _find_base(base: str, options: dict[str, Any]) -> Any:
             raise InputError(f"--base {base}: is no classifier of pictures: its samples have shape {list(shape)}.")
         return Base(run.name, {"kind": "saved", "file": base}, (shape[0], shape[1]), shape[2])
     if is_own:
-        from dlcli.workflow.start import start_tensorflow
+        from dlcli.runtime.startup import start_tensorflow
 
         path = Path(base).expanduser()
         start_tensorflow(options["device"])
-        from dlcli.workflow.model import shape_of_saved
+        from dlcli.tasks.images.network import shape_of_saved
 
         shape = shape_of_saved(path)
         name = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
         return Base(name, {"kind": "saved", "file": str(path.absolute())}, (shape[0] or 224, shape[1] or 224), shape[2])
     name = application_name(base)
-    from dlcli.workflow.networks import side_of_application
+    from dlcli.workflow.network_costs import side_of_application
 
     return application_base(name, side_of_application(name))
 
 
 def _find_data(options: dict[str, Any], base: Any) -> tuple[dict[str, Any], str]:
     """The ``data`` section, and what to say about it first."""
-    from dlcli.recipe.transfer import boxes_section, data_section, digits_section, has_class_folders
+    from dlcli.tasks.images.transfer import boxes_section, data_section, digits_section, has_class_folders
 
     path = None if options["data"] is None else options["data"].expanduser()
     if options["task"] == "localisation":
@@ -206,7 +206,7 @@ def _find_data(options: dict[str, Any], base: Any) -> tuple[dict[str, Any], str]
 
 def _plan(options: dict[str, Any], *, is_digits: bool) -> Any:
     from dlcli.errors import InputError
-    from dlcli.recipe.transfer import BOX_FINE_TUNE_EPOCHS, Plan
+    from dlcli.tasks.images.transfer import BOX_FINE_TUNE_EPOCHS, Plan
 
     has_boxes = options["task"] == "localisation"
     head = options["head"]
@@ -312,16 +312,16 @@ def _keep_top(base: str, options: dict[str, Any]) -> None:
     found = _find_base(base, options)
     if options["weights"] == "none":
         raise InputError("--weights none: a network with its ImageNet classes needs its weights.")
-    from dlcli.recipe.transfer import top_recipe
     from dlcli.rundir import check_name
-    from dlcli.workflow.start import start_tensorflow
+    from dlcli.runtime.startup import start_tensorflow
+    from dlcli.tasks.images.transfer import top_recipe
 
     if options["name"] is not None:
         check_name(options["name"])
     loaded = top_recipe(found, _overrides(options, is_tuned=False), command=_command())
     device = start_tensorflow(options["device"])
-    from dlcli.workflow.talk import Talk
-    from dlcli.workflow.top import keep_top
+    from dlcli.runtime.console import Talk
+    from dlcli.workflow.pretrained_classifier import keep_top
 
     result = keep_top(
         loaded,

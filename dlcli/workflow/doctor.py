@@ -7,7 +7,7 @@ from typing import Any
 
 from dlcli import __version__
 from dlcli.errors import InputError
-from dlcli.workflow.start import start_tensorflow
+from dlcli.runtime.startup import start_tensorflow
 
 
 def examine() -> dict[str, Any]:

@@ -10,8 +10,13 @@ from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
-from dlcli.workflow import forecast_job, image_evaluation, language_job, made_job, pair_job, sequence_evaluation
-from dlcli.workflow.talk import Talk
+from dlcli.runtime.console import Talk
+from dlcli.tasks import step_prediction
+from dlcli.tasks.forecasting import evaluation as forecasting_evaluation
+from dlcli.tasks.images import evaluation as images_evaluation
+from dlcli.tasks.language_model import evaluation as language_model_evaluation
+from dlcli.tasks.sequence_to_sequence import evaluation as sequence_to_sequence_evaluation
+from dlcli.tasks.sequences import evaluation as sequences_evaluation
 
 
 def evaluate(run: RunDir, *, split: str | None, data: Path | None, beam: int = 1, talk: Talk) -> dict[str, Any]:
@@ -31,16 +36,16 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, beam: int = 1
     if beam != 1 and not isinstance(recipe, SequenceToSequence):
         raise InputError(f"--beam: {run.path} says no texts: its task is {recipe.task}.")
     if isinstance(recipe, ImageRecipe):
-        return image_evaluation.evaluate(run, split=split, data=data, talk=talk)
+        return images_evaluation.evaluate(run, split=split, data=data, talk=talk)
     if isinstance(recipe, StepPrediction):
         if data is not None or split not in (None, "test"):
             must = "its samples are made: the test alone is measured, without --split or --data."
             raise InputError(f"{run.path}: {must}")
-        return made_job.evaluate(run, recipe, talk=talk)
+        return step_prediction.evaluate(run, recipe, talk=talk)
     if isinstance(recipe, Forecasting):
-        return forecast_job.evaluate(run, recipe, split=split, data=data, talk=talk)
+        return forecasting_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)
     if isinstance(recipe, LanguageModel):
-        return language_job.evaluate(run, recipe, split=split, data=data, talk=talk)
+        return language_model_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)
     if isinstance(recipe, SequenceToSequence):
-        return pair_job.evaluate(run, recipe, split=split, data=data, beam=beam, talk=talk)
-    return sequence_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)
+        return sequence_to_sequence_evaluation.evaluate(run, recipe, split=split, data=data, beam=beam, talk=talk)
+    return sequences_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)

@@ -7,9 +7,9 @@ from dlcli.errors import InputError
 from dlcli.recipe.load import load
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.rundir import RunDir
-from dlcli.workflow.language_job import first_token
-from dlcli.workflow.speaker import Speaker, load_speaker
-from dlcli.workflow.talk import Talk
+from dlcli.runtime.console import Talk
+from dlcli.tasks.language_model.evaluation import first_token
+from dlcli.tasks.language_model.generator import Speaker, load_speaker
 
 MAX_NAMED = 30  # classes named in a message
 

@@ -11,8 +11,11 @@ from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
-from dlcli.workflow import forecast_job, image_prediction, pair_job, sequence_prediction
-from dlcli.workflow.talk import Talk
+from dlcli.runtime.console import Talk
+from dlcli.tasks.forecasting import prediction as forecasting_prediction
+from dlcli.tasks.images import prediction as images_prediction
+from dlcli.tasks.sequence_to_sequence import prediction as sequence_to_sequence_prediction
+from dlcli.tasks.sequences import prediction as sequences_prediction
 
 
 def predict(
@@ -57,7 +60,7 @@ def predict(
     if isinstance(recipe, ImageRecipe):
         if texts:
             raise InputError(f"--text: {run.path} takes pictures or arrays: its task is {recipe.task}.")
-        return image_prediction.predict(run, recipe, paths, top=top, output=output, draw=draw, talk=talk)
+        return images_prediction.predict(run, recipe, paths, top=top, output=output, draw=draw, talk=talk)
     if isinstance(recipe, StepPrediction):
         raise InputError(f"{run.path}: its samples are made, task: {recipe.task}; measure it with dlcli evaluate.")
     if isinstance(recipe, LanguageModel):
@@ -65,9 +68,11 @@ def predict(
     if isinstance(recipe, Forecasting):
         if texts:
             raise InputError(f"--text: {run.path} takes tables: its task is {recipe.task}.")
-        return forecast_job.predict(run, recipe, list(paths), output=output, talk=talk)
+        return forecasting_prediction.predict(run, recipe, list(paths), output=output, talk=talk)
     if isinstance(recipe, SequenceToSequence):
-        return pair_job.predict(run, recipe, paths, texts=texts, beam=beam, output=output, talk=talk)
+        return sequence_to_sequence_prediction.predict(
+            run, recipe, paths, texts=texts, beam=beam, output=output, talk=talk
+        )
     if draw is not None:
         raise InputError(f"--draw: {run.path} gives no boxes: its task is not localisation.")
-    return sequence_prediction.predict(run, recipe, paths, texts=texts, top=top, output=output, talk=talk)
+    return sequences_prediction.predict(run, recipe, paths, texts=texts, top=top, output=output, talk=talk)

@@ -17,16 +17,21 @@ from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.report.cost.layer_table import COLUMNS, LayerTable, layer_table, table_cells, table_csv, table_text
 from dlcli.report.cost.training_memory import TrainingMemory, memory_text, training_memory
 from dlcli.rundir import RunDir
-from dlcli.workflow import language_job, made_job, pair_job, sequence_job
-from dlcli.workflow.data import open_dataset
-from dlcli.workflow.image_job import set_depth
-from dlcli.workflow.job import training_memory_of
-from dlcli.workflow.load import load_keras_file, model_file, with_architecture, with_run_files
-from dlcli.workflow.model import Standardization, build_for
-from dlcli.workflow.prepare import prepare
-from dlcli.workflow.sequence_model import slow_on_gpu
-from dlcli.workflow.start import Device, without_weights
-from dlcli.workflow.talk import Talk
+from dlcli.runtime.console import Talk
+from dlcli.runtime.model_files import load_keras_file
+from dlcli.runtime.startup import Device, without_weights
+from dlcli.tasks import step_prediction
+from dlcli.tasks.dispatch import prepare
+from dlcli.tasks.images.freezing import set_depth
+from dlcli.tasks.images.network import build_for
+from dlcli.tasks.images.sources import open_dataset
+from dlcli.tasks.images.standardization import Standardization
+from dlcli.tasks.job import training_memory_of
+from dlcli.tasks.language_model import job as language_model_job
+from dlcli.tasks.run_models import model_file, with_architecture, with_run_files
+from dlcli.tasks.sequence_to_sequence import job as sequence_to_sequence_job
+from dlcli.tasks.sequences import job as sequences_job
+from dlcli.tasks.sequences.encoders import slow_on_gpu
 
 DEFAULT_BATCH_SIZE = 32  # for a model file, which does not say with what it was trained
 ADAM_SLOTS = 2  # the mean and the mean square of each gradient
@@ -106,7 +111,7 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
         table = layer_table(load_keras_file(model_file(run)))
         return _of_sequences(str(run.path), recipe, table, num_samples=data["samples"]["train"], batch_size=batch_size)
     if isinstance(recipe, StepPrediction):
-        table = made_job.table_of_run(recipe)
+        table = step_prediction.table_of_run(recipe)
         return _of_sequences(str(run.path), recipe, table, recipe.data.num_samples, batch_size)
     if isinstance(recipe, SequenceRecipe | LanguageModel | SequenceToSequence):
         try:
@@ -125,11 +130,11 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
 def _table_of_texts(recipe: SequenceRecipe | LanguageModel | SequenceToSequence, data: dict[str, Any]) -> LayerTable:
     match recipe:
         case LanguageModel():
-            return language_job.table_of_run(recipe, data)
+            return language_model_job.table_of_run(recipe, data)
         case SequenceToSequence():
-            return pair_job.table_of_run(recipe, data)
+            return sequence_to_sequence_job.table_of_run(recipe, data)
         case _:
-            return sequence_job.table_of_run(recipe, data)
+            return sequences_job.table_of_run(recipe, data)
 
 
 def of_file(path: Path, *, batch_size: int | None) -> Summary:

@@ -31,15 +31,17 @@ from dlcli.rundir import (
     replace_json,
     suffixed,
 )
+from dlcli.runtime.console import Talk
+from dlcli.runtime.startup import Device
+from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.dispatch import prepare
+from dlcli.tasks.job import Job, describe, layers_text
+from dlcli.tasks.optimization import stage_sections
+from dlcli.tasks.run_models import check_base, model_file, with_architecture, with_run_files
+from dlcli.tasks.split_choice import first_split
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
 from dlcli.workflow.compare import differing
-from dlcli.workflow.job import Job, check_same_data, describe, first_split, layers_text
-from dlcli.workflow.load import check_base, model_file, with_architecture, with_run_files
-from dlcli.workflow.optimization import stage_sections
-from dlcli.workflow.prepare import prepare
-from dlcli.workflow.start import Device
-from dlcli.workflow.talk import Talk
 
 STOPPED_AT_ONCE = "stopped between two checkpoints"
 

@@ -14,8 +14,8 @@ from dlcli.data.boxes.boxes import Boxes, Frame
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.decoding import PicturePolicy
 from dlcli.data.images.samples import Samples
-from dlcli.workflow.data import batches
-from dlcli.workflow.features import feature_batches
+from dlcli.tasks.images.batches import batches
+from dlcli.tasks.images.feature_cache import feature_batches
 
 NUM_SAMPLES, BATCH_SIZE = 45, 8
 HEIGHT, WIDTH = 40, 56
@@ -320,7 +320,7 @@ def test_the_batches_of_features_have_the_boxes_of_their_samples(
     is_small: bool, seed: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_small:  # they then come through the iterator of files
-        monkeypatch.setattr("dlcli.workflow.features.MEMORY_BYTES", 0)
+        monkeypatch.setattr("dlcli.tasks.images.feature_cache.MEMORY_BYTES", 0)
     features = np.random.default_rng(0).normal(size=(NUM_SAMPLES, 6)).astype(np.float32)
     data = feature_batches(features, make_samples(), batch_size=BATCH_SIZE, seed=seed)
     assert data.is_in_memory == is_small

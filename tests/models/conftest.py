@@ -6,11 +6,11 @@ import keras
 import pytest
 
 from dlcli.recipe.sections.image_model import ImageClassifier
-from dlcli.workflow import model
+from dlcli.tasks.images import network as images_network
 
 
 def _build(section: ImageClassifier, shape: tuple[int, ...], num_classes: int) -> keras.Model:
-    return model.build_classifier(section, shape=shape, num_classes=num_classes).model
+    return images_network.build_classifier(section, shape=shape, num_classes=num_classes).model
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,10 @@ import tensorflow as tf
 from dlcli.models.heads import boxes as box_heads
 from dlcli.recipe.sections.image_model import Application, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp, Resnet, Vgg
 from dlcli.recipe.tasks.localization import BoxHead
+from dlcli.tasks.images.freezing import set_trainable, split_front
+from dlcli.tasks.images.network import Classifier, build_classifier
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import localization as localization_objectives
-from dlcli.workflow.depth import set_trainable, split_front
-from dlcli.workflow.model import Classifier, build_classifier
 
 BLOCKS = (ConvBlock(filters=4, batch_norm=True), ConvBlock(filters=6, dropout=0.2))
 HEAD = BoxHead(channels=5, dense=(7,))

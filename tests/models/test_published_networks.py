@@ -30,10 +30,11 @@ from dlcli.recipe.sections.image_model import (
 )
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.published import NETWORKS, QUOTED, Network, read_costs, sizes
+from dlcli.runtime.model_files import check_weights_file
+from dlcli.runtime.startup import without_weights
+from dlcli.tasks.images.network import build_classifier
+from dlcli.tasks.images.standardization import scale_input
 from dlcli.training.grouped_convolution import speed_up_kernel_gradients
-from dlcli.workflow.load import check_weights_file
-from dlcli.workflow.model import build_classifier, scale_input
-from dlcli.workflow.start import without_weights
 
 OWN = [network for network in NETWORKS if network.family not in ("application", "lenet5")]
 

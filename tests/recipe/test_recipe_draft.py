@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from dlcli.errors import InputError
-from dlcli.recipe.draft import draft_recipe
 from dlcli.recipe.load import load
 from dlcli.recipe.sections.image_data import Csv, Folder, Npz
 from dlcli.recipe.sections.image_model import Convnet
 from dlcli.recipe.tasks.classification import Classification
+from dlcli.tasks.images.drafting import draft_recipe
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,10 @@ Prepare = Callable[[], None]  # called in the process before dlcli starts; impor
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(
     [f"dlcli.cli.{verb}" for verb in ("train", "transfer", "evaluate", "predict", "attack", "runs", "summary")]
-    + [f"dlcli.workflow.{verb}" for verb in ("train", "top", "evaluate", "predict", "attack", "runs", "summary")]
+    + [
+        f"dlcli.workflow.{verb}"
+        for verb in ("train", "pretrained_classifier", "evaluate", "predict", "attack.attack", "runs", "summary")
+    ]
 )
 
 

@@ -53,7 +53,7 @@ def test_what_makes_the_input_is_fitted_on_the_training_split(tmp_path: Path) ->
         "augment: {featurewise_std_normalization: true}\ntrain: {epochs: 1}\n"
     )
     processes.run("train", "r.yaml", folder=tmp_path, prepare=processes.without_plots).expect(0)
-    from dlcli.workflow.load import load_keras_file
+    from dlcli.runtime.model_files import load_keras_file
 
     layer = load_keras_file(tmp_path / "runs" / "r" / "model.keras").get_layer("featurewise")
     scaled = x[:20].astype(np.float64) / 255

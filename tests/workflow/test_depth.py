@@ -16,9 +16,9 @@ from dlcli.recipe.sections.image_model import (
     Resnet,
     Vgg,
 )
-from dlcli.workflow.depth import network_stages, rate_factors, set_trainable, split_front
-from dlcli.workflow.model import Classifier, build_classifier
-from dlcli.workflow.start import without_weights
+from dlcli.runtime.startup import without_weights
+from dlcli.tasks.images.freezing import network_stages, rate_factors, set_trainable, split_front
+from dlcli.tasks.images.network import Classifier, build_classifier
 
 SMALL = Convnet(kind="convnet", blocks=tuple(ConvBlock(filters=4, batch_norm=True, dropout=0.2) for _ in range(3)))
 

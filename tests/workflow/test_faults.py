@@ -105,10 +105,10 @@ class DecodingEachEpoch:
     hold_at: int | None = None
 
     def __call__(self) -> None:
-        import dlcli.workflow.data
+        import dlcli.tasks.images.batches
 
         processes.without_plots()
-        dlcli.workflow.data.MEMORY_BYTES = 0
+        dlcli.tasks.images.batches.MEMORY_BYTES = 0
         if self.kill_at is not None:
             processes.KillAtCall(("dlcli.training.checkpoint.save",), self.kill_at)()
         if self.hold_at is not None:

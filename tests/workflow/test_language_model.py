@@ -18,7 +18,7 @@ from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 from dlcli.data.vocabulary import UNKNOWN
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
-from dlcli.workflow.speaker import Speaker, draw, load_speaker
+from dlcli.tasks.language_model.generator import Speaker, draw, load_speaker
 
 PROSE = """\
 task: language_model

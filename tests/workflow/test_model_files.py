@@ -14,7 +14,8 @@ import pytest
 
 from dlcli.errors import InputError
 from dlcli.rundir import RunDir, replace_json
-from dlcli.workflow.load import load_keras_file, load_model
+from dlcli.runtime.model_files import load_keras_file
+from dlcli.tasks.run_models import load_model
 
 Change = Callable[[str, bytes], bytes | None]
 

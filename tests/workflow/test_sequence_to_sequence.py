@@ -17,8 +17,8 @@ from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
-from dlcli.workflow.answerer import Answerer, beam_search, load_answerer
-from dlcli.workflow.talk import Talk
+from dlcli.runtime.console import Talk
+from dlcli.tasks.sequence_to_sequence.decoding import Answerer, beam_search, load_answerer
 
 SUMS = """\
 task: sequence_to_sequence

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dlcli.recipe.language.overrides import parse_setting
 from dlcli.recipe.load import Override, load
-from dlcli.workflow.start import start_tensorflow
+from dlcli.runtime.startup import start_tensorflow
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -96,7 +96,7 @@ def test_the_header_says_what_why_how_and_how_well(path: Path) -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_recipe_trains(path: Path, data: dict[str, Path], tmp_path: Path) -> None:
     device = start_tensorflow("cpu")
-    from dlcli.workflow.talk import Talk
+    from dlcli.runtime.console import Talk
     from dlcli.workflow.train import train
 
     overrides = [parse_setting("train.batch_size=16")]

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "attacks"))
 from networks import held_out, trained, with_head  # type: ignore[import-not-found]
 
 from dlcli.errors import InputError
-from dlcli.workflow.target import load_target, of_model
+from dlcli.tasks.images.attack_target import load_target, of_model
 
 PIXELS = (0.0, 255.0)
 

@@ -243,7 +243,10 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(folder: Path, never_st
 
 def test_killed_while_features_are_written(folder: Path, never_stopped: Path) -> None:
     processes.run(
-        "train", "transfer.yaml", folder=folder, prepare=WithoutPlots(2, "dlcli.workflow.features.key_of", after=True)
+        "train",
+        "transfer.yaml",
+        folder=folder,
+        prepare=WithoutPlots(2, "dlcli.tasks.images.feature_cache.key_of", after=True),
     )
     run("train", "--resume", "transfer", folder=folder)
     assert (

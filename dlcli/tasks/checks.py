@@ -1,0 +1,107 @@
+"""Checks that every task makes before training: data, memory, metrics, class weights."""
+
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.splits import Labels, describe_difference
+from dlcli.errors import InputError
+from dlcli.recipe.language.errors import RecipeError
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.train import ClassTrain
+from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.rundir import RunDir, read_csv
+from dlcli.runtime.startup import without_weights
+from dlcli.tasks.job import MAX_LISTED, AnyDataset
+
+
+def check_same_data(run: RunDir, dataset: AnyDataset) -> None:
+    """Refuses data that are not those that the run was trained on.
+
+    Raises:
+        InputError: says what has changed.
+    """
+    if dataset.fingerprint() != run.read_info()["data"]["fingerprint"]:
+        difference = describe_difference(read_csv(run.split), dataset.split_rows())
+        raise InputError(
+            f"{run.path}: the data are not those that the run began with: {difference}. "
+            "Put them back, train a new run, or name other data with evaluate --data."
+        )
+
+
+def check_memory(loaded: LoadedRecipe, memory_of: Callable[[], TrainingMemory]) -> None:
+    """Compares the memory that training takes with the machine's.
+
+    Args:
+        memory_of: builds the network, which is done without its weights, and says what training it takes.
+
+    Raises:
+        InputError: the network does not suit the samples, or is too large for this machine.
+    """
+    try:
+        with without_weights():
+            memory = memory_of()
+    except RecipeError:
+        raise
+    except InputError as error:
+        raise loaded.fault("model", str(error)) from None
+    except (ValueError, OverflowError, tf.errors.OpError) as error:
+        raise loaded.fault("model", f"this network cannot be built ({str(error).splitlines()[0][:200]})") from None
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if memory.total > available:
+        raise loaded.fault(
+            "model",
+            f"training this network takes at least {memory.total / 2**30:,.1f} GiB "
+            f"(weights {memory.weights / 2**30:,.1f}, gradients {memory.gradients / 2**30:,.1f}, "
+            f"optimizer {memory.optimizer / 2**30:,.1f}, activations {memory.activations / 2**30:,.1f}); "
+            f"this machine has {available / 2**30:,.1f} GiB. "
+            "Make it smaller, or lower train.batch_size or raise train.gradient_accumulation",
+        )
+
+
+def check_metrics(loaded: LoadedRecipe, *, has_validation: bool) -> None:
+    """Refuses metrics of a validation split that is not there.
+
+    Raises:
+        InputError: located at the key.
+    """
+    for key, metric in loaded.recipe.train.steering_metrics.items():
+        if metric is not None and metric.startswith("val_") and not has_validation:
+            raise loaded.fault(
+                f"train.{key}", f"there is no validation split to take {metric} from; set data.validation above 0"
+            )
+
+
+def check_class_weights(loaded: LoadedRecipe, train: ClassTrain, classes: Sequence[str]) -> None:
+    """Refuses weights that are not those of the data's classes.
+
+    Raises:
+        InputError: located at the key.
+    """
+    if isinstance(train.class_weights, dict):
+        missing = [name for name in classes if name not in train.class_weights]
+        unknown = [name for name in train.class_weights if name not in classes]
+        if missing or unknown:
+            fault = f"lacks {', '.join(missing)}" if missing else f"has no class of the data: {', '.join(unknown)}"
+            raise loaded.fault("train.class_weights", f"expected a weight for each class; {fault}")
+
+
+def class_weights(train: ClassTrain, labels: Labels, classes: Sequence[str]) -> tuple[float, ...] | None:
+    """The recipe's class weights, in the order of the outputs; ``labels`` are those of the training split."""
+    given = train.class_weights
+    if given is None:
+        return None
+    if given == "balanced":
+        counts = np.bincount(labels, minlength=len(classes))
+        return tuple((counts.sum() / (len(classes) * np.maximum(counts, 1))).tolist())
+    return tuple(given[name] for name in classes)
+
+
+def class_counts(labels: Labels, classes: Sequence[str]) -> list[str]:
+    """How many samples to train on each class has, in a line; none where there are many classes."""
+    if len(classes) > MAX_LISTED:
+        return []
+    numbers = np.bincount(labels[labels >= 0], minlength=len(classes))
+    return ["train: " + ", ".join(f"{name} {number:,}" for number, name in zip(numbers, classes, strict=True))]

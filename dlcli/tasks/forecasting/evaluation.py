@@ -1,0 +1,138 @@
+"""Evaluates a forecaster on a split or on another table, beside the naive forecasts."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.series.windows import Series, Windows, divide_by_time
+from dlcli.data.splits import evenly_spaced
+from dlcli.errors import InputError
+from dlcli.evaluation import forecast
+from dlcli.recipe.load import load
+from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.report.plots import sequences as sequence_plots
+from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.runtime.console import Talk
+from dlcli.runtime.model_files import load_keras_file
+from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.forecasting.sources import AT_A_TIME, open_series, read_time_table
+from dlcli.tasks.run_models import model_file
+from dlcli.tasks.split_choice import OWN_DATA, own_split
+
+NUM_SHOWN = 4  # forecasts in forecasts.png
+
+
+def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path | None, talk: Talk) -> dict[str, Any]:
+    """As :func:`dlcli.workflow.evaluate.evaluate`; other data are another table with the same columns.
+
+    Raises:
+        InputError: there is no model yet, or the data cannot be used.
+    """
+    model = load_forecaster(run, recipe)
+    source = OWN_DATA if data is None else str(data.absolute())
+    if data is None:
+        series = open_series(load(run.config), recipe)
+        check_same_data(run, series)
+        name = own_split(run, series.splits, split)
+        windows = series.splits[name]
+    else:
+        if data.suffix != ".csv":
+            raise InputError(f"{data}: expected a .csv with the columns of the training data.")
+        if split is not None:
+            raise InputError(f"--split: {data} is measured as a whole; leave it out.")
+        window = recipe.window
+        series = divide_by_time(
+            read_time_table(recipe.data, data),
+            source=str(data),
+            history=window.history,
+            horizon=window.horizon,
+            validation=0.0,
+            test=0.0,
+            stride=1,
+        )
+        name, windows = f"{data.stem}-all", series.splits["train"]
+        features = run.read_data_info("features")["features"]
+        if list(series.table.features) != features:
+            raise InputError(f"{data}: must have the columns {', '.join(features)}.")
+    name = run.free_evaluation(name, source)
+    talk.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
+    folder = run.evaluation(name)
+    metrics = evaluate_windows(
+        folder,
+        model,
+        series,
+        windows,
+        recipe=recipe,
+        info=run.read_data_info("scale", "mase_scale", "target"),
+        source=source,
+        talk=talk,
+    )
+    return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
+
+
+def load_forecaster(run: RunDir, recipe: Forecasting) -> keras.Model:
+    model = load_keras_file(model_file(run))
+    window, features = recipe.window, run.read_data_info("features")["features"]
+    found = (list(model.inputs[0].shape[1:]), list(model.output.shape[1:]))
+    if found != ([window.history, len(features)], [window.horizon]):
+        raise InputError(
+            f"{run.model}: is not the model that this run saved: it takes {found[0]} and gives {found[1]}."
+        )
+    return model
+
+
+def evaluate_windows(
+    folder: Path,
+    model: keras.Model,
+    series: Series,
+    windows: Windows,
+    *,
+    recipe: Forecasting,
+    info: dict[str, Any],
+    source: str,
+    talk: Talk,
+) -> dict[str, Any]:
+    """Writes metrics.json, by_horizon.csv, predictions.csv and two plots."""
+    parts, naive, seasonal, true_parts = [], [], [], []
+    mean, window = info["scale"]["mean"][0], recipe.window
+    compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+    for start in range(0, len(windows), AT_A_TIME):
+        past, future = series.windows(windows.origins[start : start + AT_A_TIME])
+        parts.append(compiled(tf.constant(past)).numpy())
+        true_parts.append(future)
+        naive.append(forecast.naive(past[..., 0], window.horizon, mean=mean))
+        seasonal.append(forecast.seasonal_naive(past[..., 0], window.horizon, season=window.season, mean=mean))
+        talk.evaluating(min(start + AT_A_TIME, len(windows)), len(windows))
+    predicted, true = np.concatenate(parts), np.concatenate(true_parts)
+    metrics, rows = forecast.metrics(
+        true,
+        {"": predicted, "naive_": np.concatenate(naive), "seasonal_naive_": np.concatenate(seasonal)},
+        scale=info["mase_scale"],
+        variance=info["target"]["variance"],
+    )
+    best = min(metrics["naive_mae"], metrics["seasonal_naive_mae"])
+    if metrics["mae"] >= best:
+        talk.say("no better than a naive forecast (naive_mae, seasonal_naive_mae)")
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    replace_file(folder / "by_horizon.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    times = series.table.times
+    table = (
+        [times[origin - 1], step + 1, times[origin + step], "" if np.isnan(t) else f"{t:.9g}", f"{p:.9g}"]
+        for origin, own, found in zip(windows.origins, true, predicted, strict=True)
+        for step, (t, p) in enumerate(zip(own, found, strict=True))
+    )
+    replace_file(folder / "predictions.csv", csv_text(["after", "step", "time", "true", "predicted"], table))
+    chosen = evenly_spaced(len(windows), NUM_SHOWN)
+    past, _ = series.windows(windows.origins[chosen])
+    replace_file(
+        folder / "forecasts.png",
+        sequence_plots.forecasts(
+            past[..., 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]
+        ),
+    )
+    replace_file(folder / "by_horizon.png", sequence_plots.errors_ahead(rows))
+    return metrics

@@ -1,0 +1,162 @@
+"""The training job of forecasts, their evaluation, and the next steps of a series."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlcli.data.series.windows import Series, WindowBatches
+from dlcli.data.splits import evenly_spaced
+from dlcli.evaluation import forecast
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.report.cost.layer_table import layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.report.plots import sequences as sequence_plots
+from dlcli.rundir import RunDir, replace_file
+from dlcli.runtime.console import Talk
+from dlcli.runtime.startup import Device, set_precision, set_seed
+from dlcli.tasks.checks import check_memory, check_metrics
+from dlcli.tasks.forecasting.evaluation import evaluate_windows
+from dlcli.tasks.forecasting.network import build_forecaster
+from dlcli.tasks.forecasting.sources import open_series, windows_in_parts
+from dlcli.tasks.job import best_metric_of, training_memory_of
+from dlcli.tasks.sequences.encoders import Scale
+from dlcli.tasks.sequences.network_job import NetworkJob
+from dlcli.tasks.sequences.scaling import usable_variance
+from dlcli.tasks.split_choice import OWN_DATA
+from dlcli.training.objectives import sequences as sequence_objectives
+from dlcli.training.objectives.objective import Objective
+
+
+@dataclass(frozen=True)
+class ForecastJob(NetworkJob):
+    """A series, and a network that forecasts its next steps."""
+
+    recipe: Forecasting
+    dataset: Series
+    scale: Scale
+    train_data: WindowBatches
+    validation_data: WindowBatches | None
+
+    def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
+        return sequence_objectives.forecast(variance=self.scale.target_variance)
+
+    def overfit_data(self, num_batches: int) -> WindowBatches:
+        origins, train = self.dataset.splits["train"].origins, self.recipe.train
+        chosen = evenly_spaced(len(origins), num_batches * train.batch_size)
+        return WindowBatches(self.dataset, origins[chosen], batch_size=train.batch_size, seed=train.seed)
+
+    def data_line(self) -> str:
+        window, features = self.recipe.window, self.dataset.table.features
+        others = f" and {', '.join(features[1:])}" if features[1:] else ""
+        steps = "step" if window.horizon == 1 else "steps"
+        return f"{window.horizon} {steps} of {features[0]} from the last {window.history}{others}"
+
+    def more_lines(self) -> list[str]:
+        times, start, lines = self.dataset.table.times, 0, []
+        for split, end in self.dataset.ends.items():
+            lines.append(f"{split}: {times[start]} to {times[end - 1]}")
+            start = end
+        missing = np.isnan(self.dataset.table.values).mean(axis=0)
+        lines += [
+            f"{name}: {share:.1%} of the values are missing"
+            for name, share in zip(self.dataset.table.features, missing, strict=True)
+            if share > 0
+        ]
+        return lines
+
+    def data_info(self) -> dict[str, Any]:
+        train = self.dataset.of_train()
+        return {
+            "pictures": None,
+            "features": list(self.dataset.table.features),
+            "scale": {"mean": self.scale.mean.tolist(), "variance": self.scale.variance.tolist()},
+            "target": {"mean": self.scale.target_mean, "variance": self.scale.target_variance},
+            "mase_scale": forecast.scale_of(train[:, 0], self.recipe.window.season),
+        }
+
+    def write_beginning(self, run: RunDir) -> None:
+        series = self.dataset
+        replace_file(
+            run.plots / "series.png",
+            sequence_plots.series(series.table.values[:, 0], series.ends, series.table.features[0]),
+        )
+
+    def build_model(self) -> keras.Model:
+        return build_forecaster(self.recipe.model, self.scale, self.recipe.window).model
+
+    def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        return evaluate_windows(
+            run.evaluation(split),
+            model,
+            self.dataset,
+            self.dataset.splits[split],
+            recipe=self.recipe,
+            info=run.read_info()["data"],
+            source=OWN_DATA,
+            talk=self.talk,
+        )
+
+
+def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, talk: Talk) -> ForecastJob:
+    """Reads the series, checks the recipe against it, and builds the model.
+
+    Raises:
+        InputError: the series or the recipe cannot be used.
+    """
+    series = open_series(loaded, recipe)
+    scale = _fit(loaded, recipe, series)
+    validation = series.splits.get("validation")
+    check_metrics(loaded, has_validation=validation is not None)
+    train, window = recipe.train, recipe.window
+    origins = series.splits["train"].origins
+
+    def memory() -> TrainingMemory:
+        table = layer_table(build_forecaster(recipe.model, scale, window).model)
+        return training_memory_of(table, train, len(origins))[0]
+
+    check_memory(loaded, memory)
+    set_seed(train.seed, deterministic=train.deterministic)
+    set_precision(train.precision)
+    return ForecastJob(
+        loaded=loaded,
+        recipe=recipe,
+        dataset=series,
+        scale=scale,
+        network=build_forecaster(recipe.model, scale, window),
+        train_data=WindowBatches(series, origins, batch_size=train.batch_size, seed=train.seed),
+        validation_data=None
+        if validation is None
+        else WindowBatches(series, validation.origins, batch_size=train.batch_size),
+        best_metric=best_metric_of(train, has_validation=validation is not None),
+        device=device,
+        talk=talk,
+    )
+
+
+def _fit(loaded: LoadedRecipe, recipe: Forecasting, series: Series) -> Scale:
+    """Of the training rows alone: each feature's scale, and that of what is learned."""
+    rows, window = series.of_train(), recipe.window
+    empty = [name for name, column in zip(series.table.features, rows.T, strict=True) if np.isnan(column).all()]
+    if empty:
+        raise loaded.fault("data", f"column '{empty[0]}' has no value in the training split; leave it out")
+    mean = np.asarray(np.nanmean(rows, axis=0, dtype=np.float64))
+    variance = np.asarray(np.nanvar(rows, axis=0, dtype=np.float64))
+    variance = usable_variance(loaded, series.table.features, rows, variance)
+    parts = []
+    for past, future in windows_in_parts(series, series.splits["train"]):
+        base: Any = 0.0
+        if window.difference == "last":
+            base = forecast.naive(past, window.horizon, mean=mean[0])
+        elif window.difference == "season":
+            base = forecast.seasonal_naive(past, window.horizon, season=window.season, mean=mean[0])
+        parts.append(future.astype(np.float64) - base)
+    learned = np.concatenate(parts)
+    if np.nanmin(learned) == np.nanmax(learned):
+        only = f": it holds one window of {window.history} + {window.horizon} steps; lower window.history"
+        what = "what is to be learned is the same at every step of the training split"
+        raise loaded.fault("data.target", f"{what}{only if len(series.splits['train']) == 1 else ''}")
+    target_variance = float(np.nanvar(learned))
+    return Scale(mean, variance, float(np.nanmean(learned)), target_variance)

@@ -1,0 +1,30 @@
+"""Builds the network of a forecasting recipe."""
+
+import keras
+
+from dlcli.models.sequences import forecasting, series_input
+from dlcli.recipe.sections.sequence_model import StepModel
+from dlcli.recipe.tasks.forecasting import Window
+from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector
+
+
+def build_forecaster(section: StepModel, scale: Scale, window: Window) -> SequenceNetwork:
+    """The network that forecasts the first feature, of a history of known length."""
+    values = keras.Input(shape=(window.history, len(scale.mean)), dtype="float32", name="values")
+    x, mask = series_input.standardised(values, mean=scale.mean, variance=scale.variance)
+    start = forecasting.base(
+        values[..., 0],
+        horizon=window.horizon,
+        season=window.season,
+        difference=window.difference,
+        mean=float(scale.mean[0]),
+    )
+    answer = forecasting.forecast(
+        pooled_vector(section, x, mask),
+        start,
+        horizon=window.horizon,
+        mean=scale.target_mean,
+        deviation=scale.target_variance**0.5,
+    )
+    model = keras.Model(values, answer, name=section.kind)
+    return SequenceNetwork(model, model)

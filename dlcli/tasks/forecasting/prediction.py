@@ -1,0 +1,40 @@
+"""Forecasts the steps after the last row of a table."""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from dlcli.errors import InputError
+from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.rundir import RunDir
+from dlcli.runtime.console import Talk
+from dlcli.tasks.forecasting.evaluation import load_forecaster
+from dlcli.tasks.forecasting.sources import read_time_table
+from dlcli.tasks.predictions import write_rows
+
+
+def predict(run: RunDir, recipe: Forecasting, paths: list[Path], *, output: Path | None, talk: Talk) -> dict[str, Any]:
+    """The steps after the last row of each table.
+
+    Raises:
+        InputError: a table cannot be used, or is shorter than what a forecast sees.
+    """
+    model, window = load_forecaster(run, recipe), recipe.window
+    features = run.read_data_info("features")["features"]
+    predictions: list[dict[str, Any]] = []
+    for path in paths:
+        table = read_time_table(recipe.data.model_copy(update={"features": tuple(features[1:])}), path)
+        if len(table.values) < window.history:
+            raise InputError(
+                f"{path}: a forecast sees {window.history} rows. Received {len(table.values)}: give more of the past."
+            )
+        values = model(tf.constant(table.values[None, -window.history :]), training=False).numpy()[0]
+        predictions += [
+            {"file": str(path), "after": table.times[-1], "step": step, "predicted": float(value)}
+            for step, value in enumerate(values, start=1)
+        ]
+    if output is not None:
+        write_rows(output, list(predictions[0]), [list(row.values()) for row in predictions])
+        talk.say(f"{len(predictions):,} rows in {output}")
+    return {"run": str(run.path), "predictions": predictions, "left_out": []}

@@ -1,0 +1,36 @@
+"""Turns ``train.adversarial`` into the attack that training runs on each batch."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from dlcli.attacks.gradient import cross_entropy
+from dlcli.attacks.pgd import climb
+from dlcli.recipe.sections.train import Adversarial
+from dlcli.tasks.images.network import Classifier
+from dlcli.training.step import Adversary
+
+
+def make_adversary(section: Adversarial, classifier: Classifier, seed: int) -> Adversary:
+    """What attacks the network in training, by the recipe's ``train.adversarial``."""
+
+    def logits(pixels: Any) -> Any:
+        return tf.cast(classifier.logits(pixels, training=False), tf.float32)
+
+    is_one_step = section.attack == "fgsm"
+    steps = 1 if is_one_step else section.steps
+
+    def perturb(x: Any, label: Any, start: Any) -> Any:
+        if section.label == "predicted":
+            label = tf.argmax(logits(x), axis=1, output_type=tf.int32)
+        return climb(
+            *(logits, x, label, tf.constant(255 * section.eps)),
+            tf.zeros_like(x) if is_one_step else start,
+            loss=cross_entropy,
+            norm="linf",
+            bounds=(0.0, 255.0),
+            steps=steps,
+            step_size=1.0 if is_one_step else 2.5 / steps,
+        )
+
+    return Adversary(perturb, section.ratio, seed)

@@ -1,0 +1,183 @@
+"""Evaluation of a model of pictures: its results on a split or on other data with the same labels."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.images.samples import Dataset, Samples
+from dlcli.errors import InputError
+from dlcli.evaluation import classification
+from dlcli.recipe.load import ImageRecipe, LoadedRecipe, load
+from dlcli.report.plots import classification as classification_plots
+from dlcli.report.plots import images as image_plots
+from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.runtime.console import Talk
+from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.images import localization
+from dlcli.tasks.images.batches import batches
+from dlcli.tasks.images.objective import make_objective
+from dlcli.tasks.images.sources import open_dataset, read_dataset, section_for
+from dlcli.tasks.run_models import load_model
+from dlcli.tasks.split_choice import OWN_DATA, first_split, own_split
+from dlcli.training.step import predict
+
+NUM_MISTAKES = 25  # shown in plots/mistakes.png
+
+
+def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -> dict[str, Any]:
+    """Evaluates a run's best model and writes ``evaluation/<split>/``.
+
+    Args:
+        split: train, validation or test; None for test, or validation where there is none.
+        data: a recipe, folder, .npz or .csv to evaluate on instead of the run's own data.
+
+    Returns the metrics, with ``run``, ``split`` and ``folder``.
+
+    Raises:
+        InputError: the run has no model, the data cannot be used, or there is no such split.
+    """
+    recipe = load(run.config).of_pictures
+    classes = run.read_classes()
+    model = load_model(run)
+    name, samples = samples_of_run(run, split=split, data=data, talk=talk)
+    source = OWN_DATA if data is None else str(data.absolute())
+    name = run.free_evaluation(name, source)
+    wanted = tuple(model.inputs[0].shape[1:])
+    if samples.shape != wanted:
+        raise InputError(f"{data}: samples have shape {samples.shape}; the model takes {wanted}.")
+    talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
+    metrics = evaluate_split(
+        run.evaluation(name),
+        model,
+        samples,
+        source=source,
+        classes=classes,
+        recipe=recipe,
+        baseline=run.read_info()["data"].get("baseline"),
+        talk=talk,
+    )
+    return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
+
+
+def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -> tuple[str, Samples]:
+    """A split of a run's own data, or other data read as they were, and what it is called.
+
+    Raises:
+        InputError: the data cannot be used, or there is no such split.
+    """
+    loaded = load(run.config)
+    if data is not None:
+        return _other_data(data, loaded, run, run.read_classes(), split, talk)
+    dataset = open_dataset(loaded, talk)
+    check_same_data(run, dataset)
+    return _own_split(dataset, split, run)
+
+
+def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, Samples]:
+    name = own_split(run, dataset.splits, split)
+    return name, dataset.splits[name]
+
+
+def split_of_other(data: Path, dataset: Dataset, split: str | None) -> str:
+    """The split that is asked for of other data than a run's own, or the first of test, validation and train.
+
+    Raises:
+        InputError: they have none of that name.
+    """
+    name = split or first_split(dataset.splits)
+    if name not in dataset.splits:
+        raise InputError(f"{data}: has no {name} split; it has {', '.join(dataset.splits)}.")
+    return name
+
+
+def _other_data(
+    data: Path, loaded: LoadedRecipe, run: RunDir, classes: tuple[str, ...], split: str | None, talk: Talk
+) -> tuple[str, Samples]:
+    """The samples to evaluate on, and the name of the evaluation's folder: the data's own name, and the split's."""
+    pictures = run.read_info()["data"]["pictures"] or {}
+    pictures = pictures and {**pictures, "image_size": tuple(pictures["image_size"])}
+    if not data.exists():
+        raise InputError(f"{data}: no such recipe, file or folder.")
+    if data.suffix in (".yaml", ".yml"):
+        section = load(data).of_pictures.data
+        section = section.model_copy(update=pictures)
+    else:
+        section = section_for(data, loaded.of_pictures.data, pictures)
+    dataset = read_dataset(section, talk, classes=classes, aliases=run.read_aliases())
+    split = split_of_other(data, dataset, split)
+    part = split if len(dataset.splits) > 1 else "all"  # undivided data
+    return f"{data.stem}-{part}", dataset.splits[split]
+
+
+def evaluate_split(
+    folder: Path,
+    model: keras.Model,
+    samples: Samples,
+    *,
+    source: str,
+    classes: tuple[str, ...],
+    recipe: ImageRecipe,
+    baseline: dict[str, Any] | None,
+    talk: Talk,
+) -> dict[str, Any]:
+    """Evaluates a model on samples; writes metrics.json, per_class.csv, predictions.csv and plots.
+
+    Args:
+        source: says in metrics.json which data they are.
+        recipe: that it was trained by.
+        baseline: of localisation.
+    """
+    objective = make_objective(recipe, num_classes=len(classes))
+    batch_size = recipe.train.batch_size
+    if baseline is not None:
+        return localization.evaluate_split(
+            *(folder, model, samples),
+            source=source,
+            classes=classes,
+            objective=objective,
+            baseline=baseline,
+            batch_size=batch_size,
+            talk=talk,
+        )
+    logits, probabilities = predict_logits(model, samples, batch_size=batch_size, talk=talk)
+    losses = objective.loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
+    metrics = classification.metrics(
+        samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    per_class = classification.per_class(samples.labels, probabilities, classes)
+    predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
+    for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
+        replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    replace_file(
+        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    )
+    replace_file(folder / "mistakes.png", _plot_mistakes(samples, probabilities, classes))
+    return metrics
+
+
+def predict_logits(
+    model: keras.Model, samples: Samples, *, batch_size: int, talk: Talk
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits float32 ``[n, classes]`` and probabilities float32 ``[n, classes]`` of all samples, in inference mode."""
+    both = keras.Model(model.input, [model.get_layer("logits").output, model.output])
+    logits, probabilities = predict(both, batches(samples, batch_size=batch_size), progress=talk.evaluating)
+    return logits, probabilities
+
+
+def _plot_mistakes(samples: Samples, probabilities: np.ndarray, classes: tuple[str, ...]) -> bytes:
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != samples.labels)
+    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_MISTAKES]
+    return image_plots.mistakes(
+        samples.load(shown) if len(shown) else np.zeros((0, *samples.shape), np.uint8),
+        labels=[classes[samples.labels[i]] for i in shown],
+        predicted=[classes[predicted[i]] for i in shown],
+        confidence=[float(confidence[i]) for i in shown],
+        names=[samples.names[i] for i in shown],
+    )

@@ -1,0 +1,207 @@
+"""How deep training goes: which layers a stage changes, at which rates, and what before them stays still."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from dlcli.models.images import preprocessing
+from dlcli.recipe.sections.image_model import ImageClassifier
+from dlcli.recipe.sections.train import CommonStage, Stage
+from dlcli.recipe.tasks.localization import LocalisationStage
+from dlcli.tasks.images.network import Classifier
+
+
+def set_trainable(
+    classifier: Classifier, trainable: str | int, *, freeze_batch_norm: bool = False, losses: str = "all"
+) -> None:
+    """Makes the layers from some depth on trainable and freezes those before it.
+
+    Args:
+        trainable: ``all``; ``head``, the layers after the features; the name of a stage, or ``last_stage``, for it and
+            all that follows; or the number of deepest layers, counting those that have weights.
+        freeze_batch_norm: keep batch normalisation before the head as it is, wherever it stands.
+        losses: of a network with a box head: class or box freezes what the other head alone needs.
+
+    Raises:
+        ValueError: there is no such stage, or nothing would be trained; the text says what there is.
+    """
+    layers = [layer for layer in classifier.model.layers if layer.name != preprocessing.WHITENING]  # it is fitted
+    needed = layers
+    if losses != "all":
+        output = classifier.logits.outputs[0 if losses == "class" else 1]
+        names = {layer.name for layer in keras.Model(classifier.logits.inputs[0], output).layers}
+        needed = [layer for layer in layers if layer.name in names]
+    chosen = {layer.name for layer in needed[_first_trained(classifier, trainable, needed) :]}
+    if trainable == "head":
+        chosen &= classifier.head
+    for layer in layers:
+        layer.trainable = layer.name in chosen
+        for norm in _batch_norms(layer) if freeze_batch_norm and layer.name not in classifier.head else ():
+            norm.trainable = False
+    if not classifier.model.trainable_variables:
+        raise ValueError(f"nothing would be trained with {trainable}")
+
+
+def _batch_norms(layer: Any) -> list[Any]:
+    """The layer itself, or those in a model that is a layer of another."""
+    if isinstance(layer, keras.Model):
+        return [norm for inner in layer.layers for norm in _batch_norms(inner)]
+    return [layer] if isinstance(layer, keras.layers.BatchNormalization) else []
+
+
+def _first_trained(classifier: Classifier, trainable: str | int, layers: Sequence[Any]) -> int:
+    """The position of the first layer that is trained."""
+    if isinstance(trainable, int):
+        with_weights = [position for position, layer in enumerate(layers) if layer.weights]
+        if trainable > len(with_weights):
+            raise ValueError(
+                f"the network has {len(with_weights)} layers with weights, the head's included. Received {trainable}."
+            )
+        return with_weights[-trainable]
+    if trainable in ("all", "head"):
+        return 0
+    stages = network_stages(classifier)
+    if trainable == "last_stage":
+        trainable = list(stages)[-1]
+    if trainable not in stages:
+        known = ", ".join(stages)
+        raise ValueError(
+            f"this network has no such stage: expected all, head, a number of layers or one of {known}. "
+            f"Received {trainable}."
+        )
+    return next(position for position, layer in enumerate(layers) if layer.name == stages[trainable])
+
+
+def network_stages(classifier: Classifier) -> dict[str, str]:
+    """The names of the network's stages, each with that of its first layer.
+
+    A network of ours has its own: ``stage2`` is the name of a stage's last layer. In any other, ``stage3`` is what
+    works at an eighth of the picture's resolution: 2 to the power of 3 pixels from one place of its maps to the next. A
+    network of one resolution is one stage.
+    """
+    names = [layer.name for layer in classifier.model.layers]
+    ends = [name for name in names if name.startswith("stage") and name.removeprefix("stage").isdigit()]
+    if ends:
+        starts = [names[0], *(names[names.index(end) + 1] for end in ends[:-1])]
+        return dict(zip(ends, starts, strict=True))
+    steps = _steps(classifier.model)
+    stages: dict[str, str] = {}
+    first_of_stage = names[0]
+    furthest = 0
+    for layer in classifier.model.layers:
+        if layer.name in classifier.head:
+            break
+        power = steps[layer.name].bit_length() - 1
+        if power > furthest:
+            first_of_stage, furthest = layer.name, power
+        if layer.weights and furthest > 0:  # a stage has something to train: the last pooling makes none
+            stages.setdefault(f"stage{furthest}", first_of_stage)
+    return stages or {"stage1": names[0]}
+
+
+def _steps(model: keras.Model) -> dict[str, int]:
+    """Pixels of the input from one place of each layer's output to the next: the strides up to it, multiplied."""
+    steps = {id(tensor): 1 for tensor in model.inputs}
+    by_name: dict[str, int] = {}
+    for operation in model.operations:
+        if not isinstance(operation, keras.layers.InputLayer):
+            before = max((steps.get(id(tensor), 1) for tensor in _tensors(operation.input)), default=1)
+            steps |= {id(tensor): before * _stride(operation) for tensor in _tensors(operation.output)}
+        by_name[operation.name] = max(steps[id(tensor)] for tensor in _tensors(operation.output))
+    return by_name
+
+
+def _stride(operation: Any) -> int:
+    if isinstance(operation, keras.Model):
+        return math.prod(map(_stride, operation.layers))
+    strides = getattr(operation, "strides", 1)
+    return int(strides if isinstance(strides, int) else strides[0])
+
+
+def _tensors(structure: Any) -> list[Any]:
+    return [tensor for tensor in keras.tree.flatten(structure) if isinstance(tensor, keras.KerasTensor)]
+
+
+# What stays still -----------------------------------------------------------------------------------------------------
+
+
+def split_front(classifier: Classifier) -> tuple[keras.Model, keras.Model] | None:
+    """The network in two: what comes before all that is trained, and the rest up to the logits.
+
+    They are cut where one tensor alone goes from one to the other. What the head draws at random stands in the rest; a
+    front is to be called in inference mode, so that what the network draws at random there is not drawn at all.
+
+    Returns:
+        None where the front would have no weights.
+    """
+    model = classifier.logits
+    operations = list(model.operations)
+    first = next(
+        position
+        for position, operation in enumerate(operations)
+        if getattr(operation, "trainable_variables", ())
+        or (operation.name in classifier.head and _is_random(operation))
+    )
+    cut = _last_cut(model, operations, first)
+    if cut is None:
+        return None
+    front = keras.Model(model.inputs[0], cut, name="front")
+    if not front.weights:
+        return None
+    return front, keras.Model(cut, model.outputs if len(model.outputs) > 1 else model.outputs[0], name="rest")
+
+
+def _is_random(operation: Any) -> bool:
+    """Whether a layer has a generator of random numbers: its state is no weight."""
+    return len(getattr(operation, "variables", ())) > len(getattr(operation, "weights", ()))
+
+
+def _last_cut(model: keras.Model, operations: Sequence[Any], first: int) -> Any:
+    """The last tensor before a position through which all of the network goes; None if there is none."""
+    last_use = {id(tensor): position for position, op in enumerate(operations) for tensor in _tensors(op.input)}
+    last_use |= {id(tensor): len(operations) for tensor in model.outputs}
+    open_tensors: dict[int, Any] = {}
+    cut = None
+    for position, operation in enumerate(operations[:first]):
+        open_tensors |= {id(tensor): tensor for tensor in _tensors(operation.output)}
+        open_tensors = {key: tensor for key, tensor in open_tensors.items() if last_use.get(key, -1) > position}
+        if len(open_tensors) == 1:
+            cut = next(iter(open_tensors.values()))
+    return cut
+
+
+def rate_factors(classifier: Classifier, decay: float) -> Callable[[Any], float]:
+    """The factor on the learning rate of each variable: 1 in the head, and ``decay`` times the next stage's before it.
+
+    Discriminative fine-tuning: Howard and Ruder 2018, section 3.2, by the network's stages in place of its layers.
+    """
+    names = [layer.name for layer in classifier.model.layers]
+    starts = sorted(names.index(first) for first in network_stages(classifier).values())
+    factors: dict[int, float] = {}
+    for position, layer in enumerate(classifier.model.layers):
+        depth = 0 if layer.name in classifier.head else 1 + sum(start > position for start in starts)
+        factors |= {id(variable): decay**depth for variable in layer.variables}
+    return lambda variable: factors[id(variable)]
+
+
+def as_image_stage(section: CommonStage) -> Stage:
+    """A stage with the keys that networks of pictures have; their defaults where a recipe has no stages."""
+    return section if isinstance(section, Stage) else Stage(**section.model_dump())
+
+
+def set_depth(model: ImageClassifier, classifier: Classifier, section: CommonStage) -> None:
+    """Makes the layers of a network trainable or not for a stage.
+
+    Raises:
+        ValueError: there is no such depth in the network; the text says what there is.
+    """
+    stage = as_image_stage(section)
+    freezes = model.origin != "none" if stage.batch_norm is None else stage.batch_norm == "freeze"
+    set_trainable(classifier, stage.trainable, freeze_batch_norm=freezes, losses=losses_of(section))
+
+
+def losses_of(section: CommonStage) -> str:
+    """What a stage lowers: all, class or box."""
+    return section.losses if isinstance(section, LocalisationStage) else "all"

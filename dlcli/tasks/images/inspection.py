@@ -1,0 +1,278 @@
+"""``dlcli data``: checking, describing, dividing and previewing data. Nothing of the user's is changed."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.data.files import printable
+from dlcli.data.images.duplicates import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
+from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.images.sources.class_folders import class_folders
+from dlcli.data.images.statistics import channel_statistics
+from dlcli.data.splits import evenly_spaced
+from dlcli.errors import InputError
+from dlcli.evaluation.localization import LOCALISED, intersection_over_union
+from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.recipe.sections.image_data import Csv, Folder, ImageData
+from dlcli.report.plots import images as image_plots
+from dlcli.rundir import csv_text, replace_file
+from dlcli.runtime.console import Talk
+from dlcli.tasks.findings import Finding, Named, about_alike, about_counts, alike, count, some
+from dlcli.tasks.images.augmentation import check_augment, make_augmentation
+from dlcli.tasks.images.sources import open_dataset, read_dataset
+from dlcli.tasks.sequences import inspection as sequences_inspection
+
+AT_A_TIME = 256  # samples in memory
+
+
+# Check ----------------------------------------------------------------------------------------------------------------
+
+
+def check(section: ImageData, talk: Talk) -> dict[str, Any]:
+    """Looks at all the data of a recipe's ``data`` section.
+
+    Returns ``splits`` (samples of each class), ``sizes`` and ``modes`` of the files, ``findings`` and ``problems``,
+    their number.
+
+    Raises:
+        InputError: there is nothing that could be trained on.
+    """
+    # thumbnails are all that is looked at, and what would stop training is to be reported here
+    changes: dict[str, Any] = {"image_size": (SIDE, SIDE), "allow_leakage": True}
+    if isinstance(section, (Folder, Csv)):
+        changes["on_bad_image"] = "skip"
+    if getattr(section, "layout", "image") != "image":
+        del changes["image_size"]
+    # as for a trained model, which needs no picture of every class: classes that lack some are a finding
+    classes = class_folders(section.path) if isinstance(section, Folder) else ()
+    dataset = read_dataset(section.model_copy(update=changes), talk, classes=classes if len(classes) > 1 else None)
+    samples = _all(dataset)
+    headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
+    findings = [
+        *_about_files(dataset, headers),
+        *(
+            Finding("boxes", False, warning, ())
+            for warning in dataset.warnings
+            if "object" in warning or "box" in warning
+        ),
+        *_about_boxes(dataset),
+        *_about_copies(dataset, samples, talk),
+        *about_counts({name: _class_counts(dataset, split) for name, split in dataset.splits.items()}),
+    ]
+    known = [header for found in headers.values() for header in found if header is not None]
+    sizes, modes = Counter((header.height, header.width) for header in known), Counter(header.mode for header in known)
+    return {
+        "splits": {name: _class_counts(dataset, split) for name, split in dataset.splits.items()},
+        "sizes": {f"{height}x{width}": count for (height, width), count in sizes.most_common()},
+        "modes": dict(modes.most_common()),
+        "findings": [vars(finding) | {"samples": list(finding.samples)} for finding in findings],
+        "problems": sum(finding.is_problem for finding in findings),
+    }
+
+
+def folder_section(folder: Path) -> Folder:
+    """The ``data`` section for a folder of class folders."""
+    return Folder(kind="folder", path=str(folder.absolute()))
+
+
+@dataclass(frozen=True)
+class _All:
+    """The samples of all splits, one after another."""
+
+    named: Named
+    boxes: NDArray[np.float64]  # corners [n, 4]; NaN where a sample has none
+    digests: list[str]
+
+
+def _all(dataset: Dataset) -> _All:
+    corners = [
+        np.full((len(split), 4), np.nan) if split.boxes is None else split.boxes.corners
+        for split in dataset.splits.values()
+    ]
+    names: list[str] = []
+    splits: list[str] = []
+    labels: list[str] = []
+    digests: list[str] = []
+    for name, split in dataset.splits.items():
+        names.extend(split.names)
+        splits.extend([name] * len(split))
+        labels.extend(dataset.classes[label] for label in split.labels)
+        digests.extend(split.digests)
+    return _All(Named(names, splits, labels), np.concatenate(corners), digests)
+
+
+def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -> Iterator[Finding]:
+    bad = [item for item in dataset.left_out if not item.reason.startswith(USUAL)]
+    for item in bad:
+        yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
+    left_out = [item.name for item in dataset.left_out if item.reason.startswith(USUAL)]
+    if left_out:
+        yield Finding("left out", False, f"{len(left_out):,} left out: {some(left_out)}", tuple(left_out))
+    wrong = [
+        name
+        for split, samples in dataset.splits.items()
+        for name, path, header in zip(samples.names, samples.files or (), headers[split], strict=False)  # or no files
+        if header is not None and has_wrong_suffix(path, header)
+    ]
+    if wrong:
+        text = f"{count(wrong, 'file')} named as another format than the content is: {some(wrong)}"
+        yield Finding("suffix", True, text, tuple(wrong))
+
+
+USUAL = (
+    *("hidden", "no picture by its suffix", "listed again", "not one of", "a link back", "outside", "excluded"),
+    *("no object", "no sound box", "no annotation", "several objects"),
+)
+"""How reasons begin for which something is left out that is no bad picture."""
+
+
+def _about_boxes(dataset: Dataset) -> Iterator[Finding]:
+    for name, split in dataset.splits.items():
+        if split.boxes is None:
+            continue
+        without = tuple(split.names[i] for i in np.flatnonzero(np.isnan(split.boxes.corners).any(axis=1)))
+        if len(without) == len(split):
+            yield Finding("no box", True, f"no picture of {name} has a box", without)
+        elif without:
+            noun = "picture has" if len(without) == 1 else "pictures have"
+            yield Finding("no box", False, f"{len(without):,} {noun} no box in {name}: {some(without)}", without)
+
+
+def _about_copies(dataset: Dataset, samples: _All, talk: Talk) -> Iterator[Finding]:
+    groups = copies(samples.digests)
+    yield from about_alike("copies", groups, samples.named, "pictures", "byte for byte the same")
+    apart = [group for group in groups if _are_apart(samples.boxes[list(group)])]
+    if apart:
+        words = "byte for byte the same with other boxes"
+        yield alike("copies with other boxes", True, apart, samples.named.names, "pictures", words)
+    if dataset.policy is None:
+        return
+    thumbnails = np.concatenate([_thumbnails(split, talk) for split in dataset.splits.values()])
+    pairs = near_copies(thumbnails, samples.digests)
+    groups = [list(pair) for pair in pairs]
+    yield from about_alike("near copies", groups, samples.named, "pictures", "nearly the same")
+
+
+def _are_apart(boxes: NDArray[np.float64]) -> bool:
+    """Whether boxes of one picture are not of one object: some are missing, or overlap the first too little."""
+    overlaps = intersection_over_union(np.broadcast_to(boxes[0], boxes.shape), boxes)
+    return not np.isnan(boxes).all() and not (overlaps >= LOCALISED).all()
+
+
+def _thumbnails(samples: Samples, talk: Talk) -> np.ndarray:
+    """Grey, uint8 ``[n, SIDE, SIDE]``."""
+    result = np.empty((len(samples), SIDE, SIDE), np.uint8)
+    for start in range(0, len(samples), AT_A_TIME):
+        index = np.arange(start, min(start + AT_A_TIME, len(samples)))
+        result[index] = samples.load(index).mean(axis=-1)
+        talk.reading(int(index[-1]) + 1, len(samples))
+    return result
+
+
+def _class_counts(dataset: Dataset, split: Samples) -> dict[str, int]:
+    counts = np.bincount(split.labels, minlength=len(dataset.classes))
+    return dict(zip(dataset.classes, counts.tolist(), strict=True))
+
+
+# Statistics and splits ------------------------------------------------------------------------------------------------
+
+
+def stats(loaded: LoadedRecipe, talk: Talk) -> dict[str, Any]:
+    """Mean and standard deviation of each channel over the training split, as the network's first layer gets them."""
+    dataset = open_dataset(loaded, talk)
+    train = dataset.splits["train"]
+    mean, std = channel_statistics(_loaded(train, talk))
+    return {
+        "samples": {name: len(split) for name, split in dataset.splits.items()},
+        "classes": len(dataset.classes),
+        "shape": list(dataset.shape),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+    }
+
+
+def _loaded(samples: Samples, talk: Talk) -> Iterator[np.ndarray]:
+    for start in range(0, len(samples), AT_A_TIME):
+        stop = min(start + AT_A_TIME, len(samples))
+        yield samples.load(np.arange(start, stop))
+        talk.reading(stop, len(samples))
+
+
+def divide(loaded: LoadedRecipe, output: Path | None, talk: Talk) -> dict[str, dict[str, int]]:
+    """How a recipe's data are divided: the samples of each class by split; as a table of all samples where wanted.
+
+    With pictures from files the table has paths relative to its own folder, so that ``data.kind: csv`` reads it.
+    """
+    if not isinstance(loaded.recipe, ImageRecipe):
+        sequences = sequences_inspection.open_data(loaded)
+        if output is not None:
+            rows = sequences.split_rows()
+            replace_file(output, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+        return sequences_inspection.counts(sequences)
+    dataset = open_dataset(loaded, talk)
+    if output is not None:
+        paths = [path for split in dataset.splits.values() for path in split.files or ()]
+        rows = dataset.split_rows()
+        if paths:
+            folder = output.absolute().parent
+            unfit = next((path for path in paths if not _is_utf8(path)), None)
+            if unfit is not None:
+                raise InputError(
+                    f"{printable(str(unfit))}: its name is not valid UTF-8, so that no table can hold it. Rename it."
+                )
+            rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
+        replace_file(output, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    return {name: _class_counts(dataset, split) for name, split in dataset.splits.items()}
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# Preview --------------------------------------------------------------------------------------------------------------
+
+
+def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, talk: Talk) -> None:
+    """Draws training samples beside what the first epochs make of them, with the drawn parameters.
+
+    Raises:
+        InputError: the samples are no pictures, or the recipe changes nothing.
+    """
+    recipe = loaded.of_pictures
+    dataset = open_dataset(loaded, talk)
+    if dataset.policy is None:
+        raise InputError(f"{loaded.path}: only pictures can be previewed; the samples have shape {dataset.shape}.")
+    check_augment(loaded, dataset.shape)
+    if recipe.augment is not None and (recipe.augment.mixup or recipe.augment.cutmix):
+        talk.say("mixup and cutmix are not shown: they mix the samples of a batch. See plots/batch.png of a run")
+    train = dataset.splits["train"]
+    chosen = evenly_spaced(len(train), num_samples)
+    pixels = train.load(chosen)
+    names = [f"{dataset.classes[train.labels[i]]}\n{train.names[i]}" for i in chosen]
+    columns = [("as it is", pixels.astype(np.float32), names)]
+    boxes = train.relative_boxes()
+    outlines = [] if boxes is None else [boxes[chosen]]
+    if recipe.augment is not None:
+        augmentation = make_augmentation(recipe.augment)
+        height, width = dataset.shape[:2]
+        compiled = tf.function(augmentation.apply, autograph=False)
+        for epoch in range(num_epochs):
+            drawn = augmentation.draw(seed=recipe.train.seed, epoch=epoch, num=len(train), height=height, width=width)
+            rows = {name: values[chosen] for name, values in drawn.items()}
+            made = compiled(tf.constant(pixels), augmentation.to_tensors(rows, height=height, width=width)).numpy()
+            captions = [augmentation.describe(rows, i) for i in range(len(chosen))]
+            columns.append((f"epoch {epoch + 1}", made, captions))
+            if boxes is not None:
+                outlines.append(augmentation.move_boxes(boxes[chosen], rows, height=height, width=width))
+    replace_file(output, image_plots.preview(columns, outlines))

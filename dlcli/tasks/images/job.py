@@ -1,0 +1,352 @@
+"""A training job: recipe, data and network, checked against each other and built, before anything is written."""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.images.batches import Batches
+from dlcli.data.images.decoded_cache import DecodedFile
+from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.splits import evenly_spaced
+from dlcli.errors import InputError
+from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.recipe.sections.image_model import Application, Saved
+from dlcli.recipe.sections.train import CommonStage, Stage
+from dlcli.recipe.tasks.localization import Localisation
+from dlcli.report.plots import images as image_plots
+from dlcli.rundir import RunDir, file_digest, replace_file, replace_json
+from dlcli.runtime.console import Talk
+from dlcli.runtime.model_files import read_config
+from dlcli.runtime.startup import Device, set_precision, set_seed
+from dlcli.tasks.checks import check_class_weights, check_metrics, class_counts, class_weights
+from dlcli.tasks.images.adversarial_training import make_adversary
+from dlcli.tasks.images.augmentation import check_augment
+from dlcli.tasks.images.batches import batches, decoded_bytes, in_memory, is_kept_in_memory, is_kept_on_disk
+from dlcli.tasks.images.evaluation import evaluate_split
+from dlcli.tasks.images.feature_cache import FeatureCache, feature_batches
+from dlcli.tasks.images.freezing import as_image_stage, losses_of, rate_factors, set_depth, split_front
+from dlcli.tasks.images.initial_weights import find_weights, load_weights
+from dlcli.tasks.images.localization import baseline_of, check_boxes
+from dlcli.tasks.images.memory import check_training_memory
+from dlcli.tasks.images.network import Classifier, build_network
+from dlcli.tasks.images.objective import make_objective
+from dlcli.tasks.images.sources import open_dataset
+from dlcli.tasks.images.standardization import Standardization, fit_standardization
+from dlcli.tasks.job import Job, best_metric_of
+from dlcli.tasks.optimization import stage_sections
+from dlcli.tasks.split_choice import OWN_DATA
+from dlcli.training.grouped_convolution import speed_up_kernel_gradients
+from dlcli.training.loop import Parts
+from dlcli.training.objectives.objective import Objective
+
+SAMPLE_BATCH = 16  # pictures of plots/batch.png
+
+
+@dataclass(frozen=True)
+class ImageJob(Job):
+    """Pictures, and a network that classifies them or says where something is in them."""
+
+    recipe: ImageRecipe
+    dataset: Dataset
+    classifier: Classifier
+    standardization: Standardization
+    train_samples: Samples
+    validation_samples: Samples | None
+    train_data: Batches
+    validation_data: Batches | None
+
+    @property
+    def model(self) -> keras.Model:
+        return self.classifier.model
+
+    @property
+    def trained(self) -> keras.Model:
+        return self.classifier.logits
+
+    def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
+        recipe = self.recipe
+        if exact:
+            recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"label_smoothing": 0.0})})
+        return make_objective(
+            recipe,
+            num_classes=len(self.dataset.classes),
+            class_weights=self.class_weights if in_training else None,
+            losses=losses,
+        )
+
+    def loop_options(self) -> dict[str, Any]:
+        if self.device.kind == "cpu":
+            speed_up_kernel_gradients(self.model)
+        train = self.recipe.train
+        if train.adversarial is None:
+            return {}
+        return {
+            "adversary": make_adversary(train.adversarial, self.classifier, train.seed),
+            "validates_robustness": train.adversarial.validate_robustness,
+        }
+
+    # Stages -----------------------------------------------------------------------------------------------------------
+
+    def stage_preparer(self, run: RunDir) -> Callable[[CommonStage], Parts]:
+        cache = FeatureCache(run.path.parent, self.talk)
+        return functools.partial(self._prepare_stage, cache)
+
+    def _prepare_stage(self, cache: FeatureCache, section: CommonStage) -> Parts:
+        """Makes layers trainable or not, and says what the stage computes with.
+
+        What stands before all that is trained is computed in inference mode: once for each sample where samples are not
+        changed at random, else in every step.
+        """
+        self.set_depth(section)
+        stage = as_image_stage(section)
+        model, validation = self.classifier.logits, self.validation_data
+        front = None if stage.trainable == "all" else split_front(self.classifier)
+        factor = None if stage.rate_decay is None else rate_factors(self.classifier, stage.rate_decay)
+        is_random = (stage.augment and self.train_data.is_random) or self.recipe.train.adversarial is not None
+        if front is None:
+            parts = Parts(model, self._pictures(stage), model, validation, rate_factor=factor)
+        elif is_random:
+            parts = Parts(
+                *(front[1], self._pictures(stage), model, validation),
+                front=front[0],
+                frozen=front[0].variables,
+                rate_factor=factor,
+            )
+        else:
+            parts = Parts(
+                *(front[1], self._features("train", front[0], cache), front[1]),
+                self._features("validation", front[0], cache) if self.validation_samples is not None else None,
+                frozen=front[0].variables,
+                rate_factor=factor,
+            )
+        losses = self.losses_of(stage)
+        if losses != "all":
+            parts = replace(
+                parts,
+                train_objective=self.objective(in_training=True, losses=losses),
+                validation_objective=self.objective(in_training=False, losses=losses),
+            )
+        trained = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+        kept = model.count_params() - trained
+        if len(self.recipe.train.stages) > 1 or stage.trainable != "all":
+            self.talk.say(f"trained: {trained:,} parameters; {kept:,} are frozen")
+        return parts
+
+    def set_depth(self, section: CommonStage) -> None:
+        set_depth(self.recipe.model, self.classifier, section)
+
+    def losses_of(self, section: CommonStage) -> str:
+        return losses_of(section)
+
+    def _features(self, split: str, front: keras.Model, cache: FeatureCache) -> Batches:
+        samples = self.train_samples if split == "train" else self.validation_samples
+        assert samples is not None
+        train = self.recipe.train
+        return feature_batches(
+            cache.features(front, samples, split=split),
+            samples,
+            batch_size=train.batch_size,
+            seed=train.seed if split == "train" else None,
+        )
+
+    def _pictures(self, section: Stage) -> Batches:
+        """The training split as a stage has it: with the random changes, or without them in the same order."""
+        if section.augment or not self.train_data.is_random:
+            return self.train_data
+        train = self.recipe.train
+        return batches(self.train_samples, batch_size=train.batch_size, seed=train.seed)
+
+    @property
+    def _reads_pictures(self) -> bool:
+        """Whether a stage needs the pictures in every epoch."""
+        is_random = self.train_data.is_random
+        stages = [as_image_stage(section) for section in stage_sections(self.recipe.train)]
+        if self.recipe.train.adversarial is not None:
+            return True
+        return any(stage.trainable == "all" or (is_random and stage.augment) for stage in stages)
+
+    @property
+    def class_weights(self) -> tuple[float, ...] | None:
+        """The recipe's class weights, in the order of the outputs."""
+        return class_weights(self.recipe.train, self.dataset.splits["train"].labels, self.dataset.classes)
+
+    def overfit_data(self, num_batches: int) -> Batches:
+        samples, train = self.dataset.splits["train"], self.recipe.train
+        chosen = evenly_spaced(len(samples), num_batches * train.batch_size)
+        return batches(samples, batch_size=train.batch_size, seed=train.seed, chosen=chosen)
+
+    # What it says and writes ------------------------------------------------------------------------------------------
+
+    def data_line(self) -> str:
+        classes = self.dataset.classes
+        shape = "x".join(str(side) for side in self.dataset.shape)
+        return f"{len(classes)} {'class' if len(classes) == 1 else 'classes'}; samples of {shape}"
+
+    def more_lines(self) -> list[str]:
+        return class_counts(self.dataset.splits["train"].labels, self.dataset.classes)
+
+    def model_lines(self) -> list[str]:
+        section = self.recipe.model
+        lines = super().model_lines()
+        if section.origin != "none":
+            base = section.network if isinstance(section, Application) else section.kind
+            num_parameters = self.classifier.features.count_params()
+            lines.append(f"base: {base}, {num_parameters:,} parameters, weights of {section.origin}")
+        return lines
+
+    def data_info(self) -> dict[str, Any]:
+        dataset = self.dataset
+        return {
+            "classes": list(dataset.classes),
+            "shape": list(dataset.shape),
+            "pictures": None if dataset.policy is None else dataset.policy.to_dict(),
+            "baseline": baseline_of(dataset) if isinstance(self.recipe, Localisation) else None,
+        }
+
+    def base(self) -> dict[str, str] | None:
+        source = self.recipe.model.origin
+        if source == "none":
+            return None
+        return {"weights": source} if source == "imagenet" else {"weights": source, "sha256": file_digest(Path(source))}
+
+    def write_beginning(self, run: RunDir) -> None:
+        replace_json(run.labels, {"classes": list(self.dataset.classes)})
+        if isinstance(self.recipe.model, Saved):
+            replace_json(run.architecture, read_config(Path(self.recipe.model.file)))
+        replace_file(run.plots / "batch.png", self._plot_first_batch())
+
+    def _plot_first_batch(self) -> bytes:
+        """The first pictures of the first epoch, as the model sees them: augmented, and mixed where that is wanted."""
+        data = self.train_data
+        batch = data.assemble(data.element(data.source(0), tf.constant(0, tf.int64)))
+        pictures, labels = (values[:SAMPLE_BATCH].numpy() for values in (batch["x"], batch["y"]["class"]))
+        boxes = None
+        if "box" in batch["y"]:
+            box, weight = (batch["y"][name][:SAMPLE_BATCH].numpy() for name in ("box", "box_weight"))
+            boxes = np.where(weight[:, None] > 0, box, np.nan)
+        return image_plots.sample_batch(pictures, [_title(label, self.dataset.classes) for label in labels], boxes)
+
+    def keep_near(self, run: RunDir) -> None:
+        if not self._reads_pictures:
+            return
+        section = self.recipe.data
+        num_epochs = sum(stage.epochs for stage in stage_sections(self.recipe.train))
+        for split, data in (("train", self.train_data), ("validation", self.validation_data)):
+            samples = self.dataset.splits.get(split)
+            if samples is None or data is None or samples.pixels is not None:
+                continue
+            size = f"{decoded_bytes(samples) / 2**20:,.0f} MiB of decoded pictures for {split}"
+            if data.is_in_memory:
+                self.talk.say(f"{size}: kept in memory")
+            elif is_kept_on_disk(section, samples, num_epochs=num_epochs, folder=run.path):
+                data.load_by(DecodedFile(samples, folder=run.path, warn=self.talk.warn).load)
+                self.talk.say(f"{size}: kept in a file on disk while training")
+            else:
+                self.talk.say(f"{size}: decoded anew in each epoch")
+
+    # After training ---------------------------------------------------------------------------------------------------
+
+    def build_model(self) -> keras.Model:
+        return build_network(self.recipe, self.dataset, self.standardization).model
+
+    def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        return evaluate_split(
+            run.evaluation(split),
+            model,
+            self.dataset.splits[split],
+            source=OWN_DATA,
+            classes=self.dataset.classes,
+            recipe=self.recipe,
+            baseline=run.read_info()["data"].get("baseline"),
+            talk=self.talk,
+        )
+
+
+def _title(label: np.ndarray, classes: tuple[str, ...]) -> str:
+    """The class of a sample, or those of a mixed one with their shares."""
+    if label.ndim == 0:
+        return classes[int(label)]
+    first, second = (int(i) for i in np.argsort(-label, kind="stable")[:2])
+    if label[second] < 0.005:
+        return classes[first]
+    return f"{label[first]:.2f} {classes[first]}, {label[second]:.2f} {classes[second]}"
+
+
+def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = True) -> ImageJob:
+    """Reads the data, checks the recipe against them, and builds the model.
+
+    Args:
+        is_new: begin with the weights that the recipe names; False where a checkpoint has what became of them.
+
+    Raises:
+        InputError: the data or the recipe cannot be used.
+    """
+    recipe = loaded.of_pictures
+    source_key = "model.file" if isinstance(recipe.model, Saved) else "model.weights"
+    try:  # first, for to read the data may take long
+        found = find_weights(recipe.model) if is_new else None
+    except InputError as error:
+        raise loaded.fault(source_key, str(error)) from None
+    dataset = open_dataset(loaded, talk)
+    check_augment(loaded, dataset.shape)
+    check_boxes(loaded, dataset, talk)
+    check_training_memory(loaded, recipe, dataset)
+    train, validation = dataset.splits["train"], dataset.splits.get("validation")
+    if is_kept_in_memory(recipe.data, train):
+        train = in_memory(train)
+    if validation is not None and is_kept_in_memory(recipe.data, validation):
+        validation = in_memory(validation)
+    standardization = fit_standardization(loaded, train)
+    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
+    set_precision(recipe.train.precision)
+    classifier = build_network(recipe, dataset, standardization)
+    if is_new:
+        try:
+            load_weights(recipe.model, classifier, found)
+        except InputError as error:
+            raise loaded.fault(source_key, str(error)) from None
+        del found  # as large as the network
+    _warn_of_untrained_head(recipe, talk)
+    check_metrics(loaded, has_validation=validation is not None)
+    check_class_weights(loaded, recipe.train, dataset.classes)
+    adversarial = recipe.train.adversarial
+    if adversarial is not None and adversarial.validate_robustness and validation is None:
+        raise loaded.fault(
+            "train.adversarial.validate_robustness", "there is no validation split; set data.validation above 0"
+        )
+    set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # what tables of the network are to show
+    batch_size = recipe.train.batch_size
+    return ImageJob(
+        loaded=loaded,
+        recipe=recipe,
+        dataset=dataset,
+        classifier=classifier,
+        standardization=standardization,
+        train_samples=train,
+        validation_samples=validation,
+        train_data=batches(
+            train,
+            batch_size=batch_size,
+            seed=recipe.train.seed,
+            augment=recipe.augment,
+            num_classes=len(dataset.classes),
+        ),
+        validation_data=None if validation is None else batches(validation, batch_size=batch_size),
+        best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
+        device=device,
+        talk=talk,
+    )
+
+
+def _warn_of_untrained_head(recipe: ImageRecipe, talk: Talk) -> None:
+    lowered = {losses_of(section) for section in stage_sections(recipe.train)}
+    if isinstance(recipe, Localisation) and len(lowered) == 1 and lowered != {"all"}:
+        other = "box" if lowered == {"class"} else "class"
+        talk.warn(f"no stage lowers the loss of the {other}: that head stays as it was drawn (train.stages.losses)")

@@ -1,0 +1,255 @@
+"""From the recipe's ``model`` section to a Keras model: preprocessing, the family's features, and the task's head."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import keras
+
+from dlcli.data.images.samples import Dataset
+from dlcli.errors import InputError
+from dlcli.models.heads import boxes as box_heads
+from dlcli.models.heads import vector as heads
+from dlcli.models.images import (
+    convnet,
+    dpn,
+    keras_application,
+    lenet5,
+    mlp,
+    polynet,
+    preprocessing,
+    resnet,
+    resnext,
+    saved_network,
+    senet,
+    vgg,
+)
+from dlcli.recipe.load import ImageRecipe
+from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.image_model import (
+    Application,
+    Backbone,
+    BuiltModel,
+    Convnet,
+    Dpn,
+    ImageClassifier,
+    Lenet5,
+    Mlp,
+    Polynet,
+    Resnet,
+    Resnext,
+    Saved,
+    Senet,
+    Vgg,
+)
+from dlcli.recipe.tasks.localization import BoxHead, Localisation
+from dlcli.runtime.model_files import load_architecture
+from dlcli.tasks.images.standardization import Standardization, scale_input
+
+VGG_DENSE = (4096, 4096)  # Simonyan and Zisserman 2014, table 1
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier and its parts, which share their layers.
+
+    Attributes:
+        model: raw values float32 ``[b, *shape]`` (pixels in [0, 255]) -> probabilities float32 ``[b, classes]``; with a
+            box head a dictionary of ``probabilities`` and ``box``, rel_xyxy float32 ``[b, 4]``.
+        logits: the same up to the logits: what training and attacks differentiate; with a box head a list of these and
+            the boxes, which then need not be clipped, or are one for each class.
+        head: names of the layers after the features.
+        ends: the scaled values, and what of the network weights trained elsewhere belong to.
+    """
+
+    model: keras.Model
+    logits: keras.Model
+    head: frozenset[str]
+    ends: tuple[Any, Any]
+
+    @property
+    def features(self) -> keras.Model:
+        """From scaled values to what weights trained elsewhere belong to; built anew, which few networks need."""
+        return keras.Model(*self.ends)
+
+
+def build_classifier(
+    section: ImageClassifier,
+    *,
+    shape: tuple[int, ...],
+    num_classes: int,
+    augment: Augment | None = None,
+    standardization: Standardization | None = None,
+    box_head: BoxHead | None = None,
+) -> Classifier:
+    """Builds the network under the current dtype policy and seed.
+
+    Args:
+        box_head: for localisation.
+        augment: for those of its keys that make the network's input.
+        standardization: what was fitted for them.
+
+    Raises:
+        InputError: the samples' shape does not suit the network.
+    """
+    if isinstance(section, Saved):
+        inputs, features = _saved_features(section, shape)
+        x = inputs
+        vector = heads.dense_layers(features, dense=section.dense, dropout=section.dropout, name="new_head")
+    else:
+        inputs = keras.Input(shape=shape, dtype="float32", name="pixels")
+        x = scale_input(inputs, section, augment)
+        fitted = standardization or Standardization()
+        if fitted.mean is not None:
+            x = preprocessing.featurewise(x, mean=fitted.mean, std=fitted.std)
+        if fitted.whitening is not None:
+            x = preprocessing.whitened(x, matrix=fitted.whitening)
+        features, vector = _features(section, x)
+    probabilities = heads.classification(
+        vector, num_classes=num_classes, l2=section.l2, least=2 if box_head is None else 1
+    )
+    if box_head is None:
+        model = keras.Model(inputs, probabilities, name=section.kind)
+        logits = keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits")
+    else:
+        boxes = box_heads.boxes(
+            vector if isinstance(section, Mlp) else box_heads.last_maps(features),
+            channels=box_head.channels,
+            dense=box_head.dense,
+            dropout=box_head.dropout,
+            form=box_head.form,
+            num_boxes=num_classes if box_head.per_class else 1,
+        )
+        outputs = {"probabilities": probabilities, "box": box_heads.final_box(boxes, probabilities)}
+        model = keras.Model(inputs, outputs, name=section.kind)
+        logits = keras.Model(inputs, [model.get_layer("logits").output, boxes], name=f"{section.kind}_logits")
+    before = {layer.name for layer in keras.Model(inputs, features).layers}
+    return Classifier(
+        model,
+        logits,
+        frozenset(layer.name for layer in model.layers if layer.name not in before),
+        ends=(x, vector if has_paper_head(section) else features),
+    )
+
+
+def build_for(
+    recipe: ImageRecipe, *, shape: tuple[int, ...], num_classes: int, standardization: Standardization | None = None
+) -> Classifier:
+    """The network that a recipe of any task asks for.
+
+    Raises:
+        InputError: as for :func:`build_classifier`.
+    """
+    return build_classifier(
+        recipe.model,
+        shape=shape,
+        num_classes=num_classes,
+        augment=recipe.augment,
+        standardization=standardization,
+        box_head=recipe.box_head if isinstance(recipe, Localisation) else None,
+    )
+
+
+def shape_of_saved(path: Path) -> tuple[int, ...]:
+    """Of the pictures that a saved classifier takes: height, width, channels; a side that it leaves open is None.
+
+    Raises:
+        InputError: it is no classifier of pictures.
+    """
+    return tuple(_saved_ends(path)[0].shape[1:])
+
+
+def _saved_ends(path: Path) -> tuple[Any, Any]:
+    try:
+        return saved_network.features(load_architecture(path))
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def _saved_features(section: Saved, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    inputs, features = _saved_ends(Path(section.file))
+    wanted = tuple(inputs.shape[1:])
+    if any(side not in (None, own) for side, own in zip(wanted, shape, strict=True)):
+        color = "grayscale" if wanted[-1] == 1 else "rgb"
+        raise InputError(
+            f"{section.file}: takes pictures of {wanted[0]}x{wanted[1]}x{wanted[2]}. Set data.image_size: "
+            f"[{wanted[0]}, {wanted[1]}] and data.color_mode: {color}. Received {'x'.join(map(str, shape))}."
+        )
+    return inputs, features
+
+
+def _features(section: BuiltModel, x: Any) -> tuple[Any, Any]:
+    """The features, and the vector that the head makes of them; the same for networks that have no feature maps."""
+    if isinstance(section, Backbone):
+        return _maps_and_vector(section, x)
+    match section:
+        case Convnet():
+            features = convnet.features(
+                x,
+                rank=cast(Literal[1, 2, 3], section.rank),
+                blocks=[convnet.Block(**block.model_dump()) for block in section.blocks],
+                pooling=section.pooling,
+                dense=section.dense,
+                activation=section.activation,
+                dropout=section.dropout,
+            )
+        case Lenet5():
+            features = lenet5.features(x, activation=section.activation, pool=section.pool)
+        case Mlp():
+            features = mlp.features(
+                x,
+                units=section.units,
+                activation=section.activation,
+                batch_norm=section.batch_norm,
+                dropout=section.dropout,
+            )
+        case _:
+            raise AssertionError(f"a network without a builder: {section}")
+    return features, features
+
+
+def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
+    pooling: Literal["average", "max"] = "max" if section.head == "max" else "average"
+    dropout = section.dropout
+    match section:
+        case Vgg():
+            maps = vgg.features(x, depth=section.depth, batch_norm=section.batch_norm, width=section.width)
+            return maps, heads.vector(
+                maps,
+                pooling="flatten" if section.head == "paper" else pooling,
+                dense=section.dense if section.dense is not None else VGG_DENSE if section.head == "paper" else (),
+                dropout=0.5 if dropout is None else dropout,  # section 3.1
+            )
+        case Application():
+            parts = keras_application.features(
+                x, network=section.network, with_top=has_paper_head(section), options=section.options
+            )
+            maps = parts.maps
+            if parts.vector is not None:
+                return maps, keras_application.with_dropout(parts, dropout)
+        case Resnet():
+            maps = resnet.features(
+                x, depth=section.depth, version=section.version, stem=section.stem, width=section.width
+            )
+        case Resnext():
+            maps = resnext.features(x, variant=section.variant, width=section.width)
+        case Senet():
+            maps = senet.features(x, variant=section.variant, width=section.width)
+            dropout = 0.2 if dropout is None and section.variant == "senet154" else dropout
+        case Dpn():
+            maps = dpn.features(x, depth=section.depth, width=section.width)
+        case Polynet():
+            maps = polynet.features(x, width=section.width, num_modules=polynet.NUM_MODULES)
+            dropout = 0.2 if dropout is None else dropout
+        case _:
+            raise AssertionError(f"a backbone without a builder: {section}")
+    return maps, heads.vector(maps, pooling=pooling, dense=section.dense, dropout=dropout or 0.0)
+
+
+def has_paper_head(section: ImageClassifier) -> bool:
+    """Whether Keras builds the layers between maps and classifier too."""
+    return isinstance(section, Application) and section.head == "paper"
+
+
+def build_network(recipe: ImageRecipe, dataset: Dataset, standardization: Standardization) -> Classifier:
+    return build_for(recipe, shape=dataset.shape, num_classes=len(dataset.classes), standardization=standardization)

@@ -1,0 +1,28 @@
+"""The training objective of an image recipe."""
+
+from dlcli.recipe.load import ImageRecipe
+from dlcli.recipe.tasks.localization import Localisation
+from dlcli.training.objectives import classification as classification_objectives
+from dlcli.training.objectives import localization as localization_objectives
+from dlcli.training.objectives import objective
+
+
+def make_objective(
+    recipe: ImageRecipe, *, num_classes: int, class_weights: tuple[float, ...] | None = None, losses: str = "all"
+) -> objective.Objective:
+    """What training lowers; evaluation has no class weights.
+
+    Args:
+        losses: of localisation: all, class or box.
+    """
+    classes = classification_objectives.classification(
+        num_classes=num_classes, label_smoothing=recipe.train.label_smoothing, class_weights=class_weights
+    )
+    if not isinstance(recipe, Localisation):
+        return classes
+    return localization_objectives.localisation(
+        classes=classes,
+        box_loss=recipe.box_head.loss,
+        class_weight=0.0 if losses == "box" else 1.0,
+        box_weight=0.0 if losses == "class" else recipe.box_head.weight,
+    )

@@ -1,0 +1,221 @@
+"""From the recipe's ``data`` section to samples and batches."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlcli.data.boxes.sources.coco import read_coco
+from dlcli.data.boxes.sources.csv_table import read_box_csv
+from dlcli.data.boxes.sources.npz import read_box_npz
+from dlcli.data.boxes.sources.voc import read_voc
+from dlcli.data.images.dataset import CommonKeys
+from dlcli.data.images.samples import Dataset
+from dlcli.data.images.sources.class_folders import read_folder
+from dlcli.data.images.sources.csv_table import read_csv
+from dlcli.data.images.sources.digits import read_digits
+from dlcli.data.images.sources.keras_datasets import read_keras_dataset
+from dlcli.data.images.sources.npz import read_npz
+from dlcli.data.listing import NO_ALIASES
+from dlcli.data.synthetic.shapes import read_shapes
+from dlcli.errors import InputError
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalisationData, Shapes, Voc
+from dlcli.recipe.sections.image_data import Csv, Digits, Folder, ImageData, KerasDataset, NoData, Npz
+from dlcli.runtime.console import Talk
+
+AnyData = ImageData | LocalisationData
+
+
+def open_dataset(loaded: LoadedRecipe, talk: Talk) -> Dataset:
+    """Reads the recipe's data, every picture once to find damage before training starts.
+
+    Raises:
+        InputError: they cannot be used; a missing path is located in the recipe.
+    """
+    section = loaded.of_pictures.data
+    loaded.check_data_path()
+    return read_dataset(section, talk)
+
+
+def read_dataset(
+    section: AnyData,
+    talk: Talk,
+    *,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+) -> Dataset:
+    """Reads the data of a ``data`` section.
+
+    Args:
+        classes: of a trained model, in the order of its outputs, whose labels are to be used.
+        aliases: other names of these classes, which folders and tables may have.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    common = CommonKeys(
+        image_size=section.image_size,
+        color_mode=section.color_mode,
+        resize=section.resize,
+        interpolation=section.interpolation,
+        antialias=section.antialias,
+        validation=section.validation,
+        test=section.test,
+        split_seed=section.split_seed,
+        limit=section.limit,
+        allow_leakage=section.allow_leakage,
+    )
+    listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": talk.reading}
+    match section:
+        case Digits():
+            return _with_classes(read_digits(**common), classes)
+        case KerasDataset():
+            return _with_classes(read_keras_dataset(kind=section.kind, path=section.path, **common), classes)
+        case Npz():
+            return read_npz(
+                path=section.path,
+                value_range=section.value_range,
+                layout=section.layout,
+                classes=classes,
+                **common,
+            )
+        case Folder():
+            return read_folder(
+                path=section.path,
+                on_bad_image=section.on_bad_image,
+                exclude=section.exclude,
+                **listed,
+                **common,
+            )
+        case Csv():
+            return read_csv(
+                path=section.path,
+                image=section.image,
+                label=section.label,
+                split=section.split,
+                group=section.group,
+                on_bad_image=section.on_bad_image,
+                **listed,
+                **common,
+            )
+        case Shapes():
+            return read_shapes(num_samples=section.num_samples, seed=section.seed, classes=classes, **common)
+        case Voc():
+            return read_voc(
+                path=section.path,
+                images=section.images,
+                annotations=section.annotations,
+                train_list=section.train_list,
+                validation_list=section.validation_list,
+                test_list=section.test_list,
+                **listed,
+                **_of_annotations(section),
+                **common,
+            )
+        case Coco():
+            return read_coco(
+                path=section.path,
+                images=section.images,
+                validation_path=section.validation_path,
+                test_path=section.test_path,
+                **listed,
+                **_of_annotations(section),
+                **common,
+            )
+        case BoxCsv():
+            return read_box_csv(
+                path=section.path,
+                image=section.image,
+                label=section.label,
+                box=section.box,
+                size=section.size,
+                split=section.split,
+                group=section.group,
+                **listed,
+                **_of_annotations(section),
+                **common,
+            )
+        case BoxNpz():
+            return read_box_npz(path=section.path, value_range=section.value_range, classes=classes, **common)
+        case NoData():
+            raise InputError(
+                "data.kind: none: there are no samples. Name some: with --data, or in the recipe's data section."
+            )
+
+
+def _of_annotations(section: Annotations) -> dict[str, Any]:
+    return {
+        "several": section.several,
+        "on_bad_box": section.on_bad_box,
+        "on_bad_image": section.on_bad_image,
+    }
+
+
+def _with_classes(dataset: Dataset, classes: tuple[str, ...] | None) -> Dataset:
+    """The data set, if its fixed classes are those of the trained model."""
+    if classes is not None and classes != dataset.classes:
+        raise InputError(
+            f"the data's classes are not those of the model: {', '.join(dataset.classes[:5])}, … "
+            f"where the model knows {', '.join(classes[:5])}, …"
+        )
+    return dataset
+
+
+def section_for(path: Path, trained_on: AnyData, pictures: dict[str, Any]) -> AnyData:
+    """A ``data`` section that reads a folder, an .npz or a .csv as a trained model's data were read, undivided.
+
+    With boxes a folder is Pascal VOC's, and a .json file COCO's.
+
+    Args:
+        pictures: how the model's pictures are brought to size, from its run.json.
+
+    Raises:
+        InputError: the path is none of these.
+    """
+    common: dict[str, Any] = {
+        **pictures,
+        "path": str(path.absolute()),
+        "validation": 0.0,
+        "test": 0.0,
+        "allow_leakage": True,
+    }
+    if isinstance(trained_on, (Shapes, Annotations, BoxNpz)):
+        return _boxes_for(path, trained_on, common)
+    if isinstance(trained_on, (Folder, Csv)) and path.suffix != ".npz":
+        common["on_bad_image"] = trained_on.on_bad_image
+    if path.is_dir():
+        if isinstance(trained_on, Folder):
+            common["exclude"] = trained_on.exclude
+        return Folder(kind="folder", **common)
+    if path.suffix == ".csv":
+        columns = (
+            {key: getattr(trained_on, key) for key in ("image", "label", "split")}
+            if isinstance(trained_on, Csv)
+            else {}
+        )
+        return Csv(kind="csv", **common, **columns)
+    if path.suffix == ".npz":
+        reading = (
+            {key: getattr(trained_on, key) for key in ("value_range", "layout")} if isinstance(trained_on, Npz) else {}
+        )
+        return Npz(kind="npz", **common, **reading)
+    raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
+
+
+def _boxes_for(path: Path, trained_on: LocalisationData, common: dict[str, Any]) -> LocalisationData:
+    kinds: dict[str, tuple[str, type[Voc | Coco | BoxCsv | BoxNpz]]] = {
+        ".json": ("coco", Coco),
+        ".csv": ("csv", BoxCsv),
+        ".npz": ("npz", BoxNpz),
+    }
+    if not path.is_dir() and path.suffix not in kinds:
+        raise InputError(f"{path}: expected a recipe, a folder of Pascal VOC, a .json of COCO, a .csv or an .npz.")
+    name, kind = ("voc", Voc) if path.is_dir() else kinds[path.suffix]
+    if isinstance(trained_on, Annotations) and kind is not BoxNpz:
+        common |= _of_annotations(trained_on)
+    if isinstance(trained_on, kind):  # what its columns and folders are called
+        keys = ("images", "annotations", "image", "label", "box", "size", "split", "value_range")
+        common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
+        if isinstance(trained_on, Coco):
+            common["images"] = None  # beside the file
+    return kind(**common | {"kind": name})

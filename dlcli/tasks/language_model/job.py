@@ -1,0 +1,198 @@
+"""The training job of language models, and their evaluation."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlcli.data.language import LongTexts, Passage, TextWindows
+from dlcli.data.sequences.dataset import SequenceDataset
+from dlcli.data.splits import evenly_spaced
+from dlcli.data.vocabulary import Vocabulary
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.rundir import RunDir, replace_json
+from dlcli.runtime.console import Talk
+from dlcli.runtime.startup import Device, set_precision, set_seed, without_weights
+from dlcli.tasks.checks import check_memory, check_metrics
+from dlcli.tasks.job import OVERFIT_LOSS, best_metric_of, training_memory_of
+from dlcli.tasks.language_model.evaluation import evaluate_texts
+from dlcli.tasks.language_model.generator import speaker_of
+from dlcli.tasks.language_model.network import build_language_model
+from dlcli.tasks.language_model.sources import (
+    Batches,
+    Texts,
+    beginnings_of,
+    line_batches,
+    open_texts,
+    passage_ids,
+    text_batches,
+    window_batches,
+)
+from dlcli.tasks.sequences.encoders import SequenceNetwork
+from dlcli.tasks.sequences.network_job import NetworkJob
+from dlcli.tasks.sequences.tokens import cut_lines, fit_tokens, unknown_lines, write_vocabulary
+from dlcli.tasks.split_choice import OWN_DATA
+from dlcli.training.objectives import sequences as sequence_objectives
+from dlcli.training.objectives.objective import Objective
+
+
+@dataclass(frozen=True)
+class LanguageJob(NetworkJob):
+    """Texts, and a network that says what follows each token."""
+
+    recipe: LanguageModel
+    dataset: Texts
+    vocabulary: Vocabulary
+    train_data: Batches
+    validation_data: Batches | None
+
+    def table(self) -> LayerTable:
+        return _table(self.recipe, self.vocabulary, beginnings_of(self.dataset), self.recipe.text.max_length)
+
+    def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
+        return sequence_objectives.tagging(label_smoothing=0.0 if exact else self.recipe.train.label_smoothing)
+
+    def overfit_data(self, num_batches: int) -> Batches:
+        number = num_batches * self.recipe.train.batch_size
+        if isinstance(self.dataset, LongTexts):
+            ids = self._ids("train")[: number * self.recipe.text.max_length + 1]
+            return window_batches(self.recipe, ids, in_training=True)
+        train = self.dataset.splits["train"]
+        return line_batches(
+            self.recipe, self.vocabulary, train, chosen=evenly_spaced(len(train), number), in_training=True
+        )
+
+    def overfit_loss(self, data: Any) -> float:
+        # which of the texts it is must show in each before it can be known by heart: that takes the logarithm of their
+        # number in nats, over all the tokens of a text
+        num_tokens = data.num_tokens if isinstance(data, TextWindows) else int(data.lengths.sum())
+        return OVERFIT_LOSS + math.log(int(data.num_samples)) * int(data.num_samples) / int(num_tokens)
+
+    def _ids(self, split: str) -> np.ndarray:
+        assert isinstance(self.dataset, LongTexts)
+        return passage_ids(self.recipe, self.vocabulary, self.dataset.splits[split])
+
+    # What it says and writes ------------------------------------------------------------------------------------------
+
+    def data_line(self) -> str:
+        unit = self.recipe.text.unit
+        known = f"{len(self.vocabulary.tokens):,} known {unit}"
+        if isinstance(self.dataset, LongTexts):
+            return f"one text, {self.train_data.num_tokens:,} {unit} to train on; {known}"  # type: ignore[union-attr]
+        lengths = self.train_data.lengths - 1  # type: ignore[union-attr]
+        number = len(self.dataset.classes)
+        classes = "" if self.dataset.classes == ("",) else f"{number} {'class' if number == 1 else 'classes'}; "
+        return f"{classes}{int(np.median(lengths))} {unit} (median), {lengths.max()} at most; {known}"
+
+    def more_lines(self) -> list[str]:
+        if isinstance(self.dataset, SequenceDataset):
+            return cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
+        unit = self.recipe.text.unit
+        return [line for split in self.dataset.splits for line in unknown_lines(split, self._ids(split), unit)]
+
+    def data_info(self) -> dict[str, Any]:
+        info: dict[str, Any] = {"pictures": None, "vocabulary": len(self.vocabulary.tokens)}
+        if isinstance(self.dataset, SequenceDataset) and self.dataset.classes != ("",):
+            info["classes"] = list(self.dataset.classes)
+        return info
+
+    def write_beginning(self, run: RunDir) -> None:
+        write_vocabulary(run.vocabulary, self.vocabulary)
+        if isinstance(self.dataset, SequenceDataset) and self.dataset.classes != ("",):
+            replace_json(run.labels, {"classes": list(self.dataset.classes)})
+
+    # After training ---------------------------------------------------------------------------------------------------
+
+    def build_model(self) -> keras.Model:
+        return _build(self.recipe, self.vocabulary, beginnings_of(self.dataset)).model
+
+    def float32_model(self) -> keras.Model:
+        own, trained = self.model.trainable_variables, self.trained.trainable_variables
+        for variable, learned in zip(own, trained, strict=True):  # one and the same but with carried states
+            if variable is not learned:
+                variable.assign(learned)
+        return super().float32_model()
+
+    def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        return evaluate_texts(
+            run.evaluation(split),
+            speaker_of(run, self.recipe, model),
+            self.dataset,
+            split,
+            source=OWN_DATA,
+            train=self.dataset,
+            talk=self.talk,
+        )
+
+
+def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, talk: Talk) -> LanguageJob:
+    """Reads the texts, checks the recipe against them, and builds the model.
+
+    Raises:
+        InputError: the texts or the recipe cannot be used.
+    """
+    dataset = open_texts(loaded, recipe)
+    train, validation = dataset.splits["train"], dataset.splits.get("validation")
+    texts = [train.text] if isinstance(train, Passage) else train.texts
+    assert texts is not None
+    vocabulary = fit_tokens(loaded, recipe.text, texts)
+    check_metrics(loaded, has_validation=validation is not None)
+    beginnings = beginnings_of(dataset)
+    train_data = text_batches(loaded, recipe, vocabulary, train, in_training=True)
+
+    def memory() -> TrainingMemory:
+        table = _table(recipe, vocabulary, beginnings, recipe.text.max_length)
+        return training_memory_of(table, recipe.train, train_data.num_samples)[0]
+
+    check_memory(loaded, memory)
+    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
+    set_precision(recipe.train.precision)
+    return LanguageJob(
+        loaded=loaded,
+        recipe=recipe,
+        dataset=dataset,
+        vocabulary=vocabulary,
+        network=_build(recipe, vocabulary, beginnings),
+        train_data=train_data,
+        validation_data=None
+        if validation is None
+        else text_batches(loaded, recipe, vocabulary, validation, in_training=False),
+        best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
+        device=device,
+        talk=talk,
+    )
+
+
+def table_of_run(recipe: LanguageModel, data: dict[str, Any]) -> LayerTable:
+    """The layers of a run's network, by what its run.json says of the data.
+
+    Raises:
+        KeyError: it does not say enough.
+    """
+    vocabulary = Vocabulary.plain([str(number) for number in range(data["vocabulary"])])
+    beginnings = () if isinstance(recipe.data, LongText) else tuple(data.get("classes", ("",)))
+    return _table(recipe, vocabulary, beginnings, recipe.text.max_length)
+
+
+def _build(recipe: LanguageModel, vocabulary: Vocabulary, beginnings: Sequence[str]) -> SequenceNetwork:
+    section = recipe.model
+    is_carried = isinstance(section, LanguageRecurrent) and section.stateful
+    return build_language_model(
+        section,
+        recipe.text,
+        vocabulary,
+        beginnings=beginnings,
+        carried=recipe.train.batch_size if is_carried else None,
+    )
+
+
+def _table(recipe: LanguageModel, vocabulary: Vocabulary, beginnings: Sequence[str], steps: int) -> LayerTable:
+    with without_weights():
+        network = build_language_model(recipe.model, recipe.text, vocabulary, beginnings=beginnings)
+        return layer_table(network.trained, steps=steps)

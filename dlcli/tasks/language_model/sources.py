@@ -1,0 +1,115 @@
+"""Reads the text of a language-model recipe and makes batches of it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.data.language import (
+    LongTexts,
+    Passage,
+    TextWindows,
+    one_after_another,
+    overlapping,
+    read_long_text,
+    side_by_side,
+)
+from dlcli.data.sequences.batches import SequenceBatches
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.text import read_line_file, read_text_lines
+from dlcli.data.vocabulary import END, Vocabulary
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText, ManyLines
+from dlcli.tasks.sequences.sources import split_keys
+from dlcli.tasks.sequences.tokens import encode_texts
+
+Texts = LongTexts | SequenceDataset
+
+
+Batches = TextWindows | SequenceBatches
+
+
+def open_texts(loaded: LoadedRecipe, recipe: LanguageModel) -> Texts:
+    loaded.check_data_path()
+    return read_texts(recipe.data)
+
+
+def read_texts(section: LongText | ManyLines, classes: tuple[str, ...] | None = None) -> Texts:
+    if isinstance(section, LongText):
+        return read_long_text(
+            path=section.path,
+            validation_path=section.validation_path,
+            test_path=section.test_path,
+            validation=section.validation,
+            test=section.test,
+            encoding=section.encoding,
+        )
+    common = split_keys(section)
+    if Path(section.path).is_dir():
+        return read_text_lines(path=section.path, encoding=section.encoding, classes=classes, least=1, **common)
+    return read_line_file(path=section.path, encoding=section.encoding, **common)
+
+
+def beginnings_of(dataset: Texts) -> tuple[str, ...]:
+    """By what a text can begin: its class, or that it begins; none for a part of a long text."""
+    return () if isinstance(dataset, LongTexts) else dataset.classes
+
+
+def text_batches(
+    loaded: LoadedRecipe, recipe: LanguageModel, vocabulary: Vocabulary, part: Passage | Sequences, *, in_training: bool
+) -> Batches:
+    if isinstance(part, Sequences):
+        return line_batches(recipe, vocabulary, part, in_training=in_training)
+    ids = passage_ids(recipe, vocabulary, part)
+    least = recipe.train.batch_size if is_stateful(recipe) else 1
+    if len(ids) <= least:
+        why = "model.stateful reads as many places as train.batch_size" if least > 1 else "each is to be foreseen"
+        raise loaded.fault(
+            "data",
+            f"{part.place}: there must be more than {least:,} {recipe.text.unit}: {why}. Received {len(ids):,}; give a "
+            "longer text, or another data.validation or data.test",
+        )
+    return window_batches(recipe, ids, in_training=in_training)
+
+
+def is_stateful(recipe: LanguageModel) -> bool:
+    return isinstance(recipe.model, LanguageRecurrent) and recipe.model.stateful
+
+
+def passage_ids(recipe: LanguageModel, vocabulary: Vocabulary, passage: Passage) -> np.ndarray:
+    return encode_texts([passage.text], recipe.text, vocabulary, is_cut=False).flat
+
+
+def window_batches(recipe: LanguageModel, ids: np.ndarray, *, in_training: bool) -> TextWindows:
+    """The windows of a text: drawn in training, overlapping for measuring; with carried states side by side."""
+    window, size = recipe.text.max_length, recipe.train.batch_size
+    if is_stateful(recipe):
+        places = side_by_side(len(ids), window=window, streams=size)
+        return TextWindows(ids, window=window, batch_size=size, places=places, is_carried=True)
+    if in_training:
+        places = one_after_another(len(ids), window=window)
+        return TextWindows(ids, window=window, batch_size=size, places=places, seed=recipe.train.seed)
+    return TextWindows(ids, window=window, batch_size=size, places=overlapping(len(ids), window=window))
+
+
+def line_batches(
+    recipe: LanguageModel,
+    vocabulary: Vocabulary,
+    samples: Sequences,
+    *,
+    chosen: np.ndarray | None = None,
+    in_training: bool,
+) -> SequenceBatches:
+    """Each text after the number of its beginning, and as what follows, the text and its end."""
+    index = np.arange(len(samples)) if chosen is None else chosen
+    assert samples.texts is not None
+    ids = encode_texts([samples.texts[i] for i in index], recipe.text, vocabulary)
+    longest = recipe.text.max_length
+    before = [np.array([vocabulary.size + samples.labels[i], *ids[row]], np.int32) for row, i in enumerate(index)]
+    after = [np.array([*ids[row], END], np.int32) for row in range(len(index))]
+    return SequenceBatches(
+        inputs=Ragged.join(before).cut(longest),
+        targets={"tags": Ragged.join(after).cut(longest)},
+        batch_size=recipe.train.batch_size,
+        seed=recipe.train.seed if in_training else None,
+    )

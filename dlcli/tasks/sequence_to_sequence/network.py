@@ -1,0 +1,67 @@
+"""Builds the encoder-decoder of a recipe."""
+
+import keras
+
+from dlcli.data.vocabulary import Vocabulary
+from dlcli.models.sequences import encoder_decoder, recurrent, text_input
+from dlcli.recipe.tasks.sequence_to_sequence import EncoderDecoder, PairTokens
+from dlcli.tasks.sequences.encoders import SequenceNetwork, token_ids
+
+
+def build_encoder_decoder(
+    section: EncoderDecoder, tokens: PairTokens, given: Vocabulary, wanted: Vocabulary, *, guesses: bool
+) -> SequenceNetwork:
+    """The network that says a text for each text.
+
+    The model gives the words or characters of each answer ``[batch, max_length]``, empty after its end; what is trained
+    takes ``{given, before, forced}`` as :class:`dlcli.data.pairs.PairBatches` has them, and gives logits.
+
+    Args:
+        guesses: whether in training the decoder may have to go on from its own tokens.
+    """
+    text = keras.Input(shape=(), dtype="string", name="text")
+    ids = token_ids(text, tokens, given, max_length=tokens.max_length)
+    ids = text_input.one_at_least(ids)
+    mask = keras.ops.not_equal(ids, text_input.PADDING)
+    x = keras.layers.Embedding(given.size, tokens.embedding, name="embedding")(ids)
+    memory = recurrent.steps(
+        x,
+        mask,
+        cell=section.cell,
+        units=section.units,
+        layers=section.layers,
+        bidirectional=section.bidirectional,
+        dropout=section.dropout,
+        recurrent_dropout=0.0,
+        residual=False,
+        layer_norm=False,
+        recurrent_initializer=section.recurrent_initializer,
+        forget_bias=section.forget_bias,
+        last_only=False,
+    )
+    last = recurrent.summary(memory, mask, bidirectional=section.bidirectional)
+    decoder = encoder_decoder.Decoder(
+        dropout=section.dropout,
+        options={
+            "cell": section.cell,
+            "units": section.units,
+            "layers": section.layers,
+            "embedding": tokens.embedding,
+            "num_tokens": wanted.size,
+            "attention": section.attention,
+            "recurrent_initializer": section.recurrent_initializer,
+            "forget_bias": section.forget_bias,
+            "guesses": guesses,
+        },
+        name="decoder",
+    )
+    before = keras.Input(shape=(None,), dtype="int32", name="before")
+    forced = keras.Input(shape=(None,), dtype="float32", name="forced")
+    logits = decoder(memory, mask, last, before, forced)
+    answers = encoder_decoder.Answers(decoder, max_length=tokens.max_length, name="answers")(memory, mask, last)
+    spelled = keras.layers.StringLookup(
+        vocabulary=list(wanted.tokens), mask_token="", oov_token="[UNK]", invert=True, name="spelled"
+    )(answers)
+    ids.name = "given"  # Keras tells several inputs by their names
+    trained = keras.Model({"given": ids, "before": before, "forced": forced}, logits, name=f"{section.kind}_logits")
+    return SequenceNetwork(keras.Model(text, spelled, name=section.kind), trained)

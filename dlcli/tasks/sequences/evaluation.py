@@ -1,0 +1,285 @@
+"""Evaluation of a model of sequences: its results on a split or on other data with the same labels."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.files import printable
+from dlcli.data.sequences.batches import by_length
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.errors import InputError
+from dlcli.evaluation import classification, regression, tagging
+from dlcli.evaluation.text_baseline import tf_idf_predictions
+from dlcli.recipe.load import SequenceRecipe, load
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.report.plots import classification as classification_plots
+from dlcli.report.plots import sequences as sequence_plots
+from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.runtime.console import Talk
+from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.run_models import load_sequence_model
+from dlcli.tasks.sequences.sources import open_sequences, other_data
+from dlcli.tasks.sequences.tokens import encodable
+from dlcli.tasks.split_choice import OWN_DATA, other_split, own_split
+from dlcli.training.objectives.classification import classification as class_objective
+from dlcli.training.objectives.sequences import tagging as tagging_objective
+
+NUM_MISTAKES = 100  # shown in mistakes.txt
+MAX_SHOWN = 300  # characters of each
+
+
+def evaluate(
+    run: RunDir, recipe: SequenceRecipe, *, split: str | None, data: Path | None, talk: Talk
+) -> dict[str, Any]:
+    """As :func:`dlcli.workflow.evaluate.evaluate`."""
+    model = load_sequence_model(run, recipe)
+    info = run.read_data_info("target" if isinstance(recipe, SequenceRegression) else "classes")
+    own = _own_data(run, recipe, is_needed=data is None, talk=talk)
+    if data is None:
+        assert own is not None
+        name = own_split(run, own.splits, split)
+        samples, source = own.splits[name], OWN_DATA
+    else:
+        samples, name, source = _of_other(data, recipe, run, split)
+    name = run.free_evaluation(name, source)
+    talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
+    metrics = evaluate_split(
+        run.evaluation(name),
+        model,
+        samples,
+        source=source,
+        info=info,
+        recipe=recipe,
+        train=None if own is None else own.splits["train"],
+        talk=talk,
+    )
+    return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
+
+
+def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, talk: Talk) -> SequenceDataset | None:
+    """The run's own data; None where they are needed for a baseline alone, and cannot be had."""
+    if not is_needed and not isinstance(recipe, TextClassification):
+        return None
+    try:
+        own = open_sequences(load(run.config), recipe.data)
+        check_same_data(run, own)
+    except InputError as error:
+        if is_needed:
+            raise
+        talk.warn(f"no baseline: {error}")
+        return None
+    return own
+
+
+def _of_other(data: Path, recipe: SequenceRecipe, run: RunDir, split: str | None) -> tuple[Sequences, str, str]:
+    if not data.exists():
+        raise InputError(f"{data}: no such recipe, file or folder.")
+    dataset = other_data(data, recipe.data, run, functools.partial(_section_in, recipe), goal=_goal(recipe))
+    name = other_split(data, dataset.splits, split)
+    part = name if len(dataset.splits) > 1 else "all"  # undivided data
+    return dataset.splits[name], f"{data.stem}-{part}", str(data.absolute())
+
+
+def _goal(recipe: SequenceRecipe) -> str:
+    return "value" if isinstance(recipe, SequenceRegression) else "class"
+
+
+def _section_in(recipe: SequenceRecipe, path: Path) -> Any:
+    """The ``data`` section of another recipe, which must be of the same task."""
+    loaded = load(path)
+    if not isinstance(loaded.recipe, type(recipe)):
+        raise loaded.fault("task", f"the run's task is {recipe.task}; give a recipe of that")
+    return loaded.recipe.data
+
+
+def evaluate_split(
+    folder: Path,
+    model: keras.Model,
+    samples: Sequences,
+    *,
+    source: str,
+    info: dict[str, Any],
+    recipe: SequenceRecipe,
+    train: Sequences | None,
+    talk: Talk,
+) -> dict[str, Any]:
+    """Evaluates the saved model on raw samples; writes metrics.json, predictions.csv, and what else the task has.
+
+    Args:
+        source: says in metrics.json which data they are.
+        info: what run.json says of the data.
+        train: the training split, for the baseline of texts; None where it cannot be had.
+    """
+    if isinstance(recipe, Tagging):
+        return _of_tags(folder, model, samples, recipe, source=source, classes=info["classes"], talk=talk)
+    outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, talk=talk)
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(recipe, SequenceRegression):
+        return _of_numbers(folder, samples, outputs[0], source=source, target=info["target"], talk=talk)
+    logits, probabilities = outputs
+    classes = info["classes"]
+    objective = class_objective(
+        num_classes=len(classes), label_smoothing=recipe.train.label_smoothing, class_weights=None
+    )
+    losses = objective.loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
+    metrics = classification.metrics(
+        samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
+    )
+    if isinstance(recipe, TextClassification) and train is not None:
+        assert train.texts is not None
+        assert samples.texts is not None
+        predicted = tf_idf_predictions(train.texts, train.labels, samples.texts, unit=recipe.text.unit)
+        metrics["baseline_accuracy"] = float(np.mean(predicted == samples.labels))
+        if metrics["accuracy"] <= metrics["baseline_accuracy"]:
+            talk.say("no better than a linear model of word counts (baseline_accuracy: TF-IDF)")
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    per_class = classification.per_class(samples.labels, probabilities, classes)
+    predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
+    if samples.texts is not None:
+        predictions = [row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True)]
+    for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
+        replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    replace_file(
+        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    )
+    replace_file(folder / "mistakes.txt", _mistakes(samples, probabilities, classes))
+    return metrics
+
+
+def _of_numbers(
+    folder: Path, samples: Sequences, predicted: np.ndarray, *, source: str, target: dict[str, float], talk: Talk
+) -> dict[str, Any]:
+    assert samples.targets is not None
+    metrics = regression.metrics(samples.targets, predicted, **target)
+    if metrics["mse"] >= metrics["baseline_mse"]:
+        talk.say("no better than to answer the training split's mean always (baseline_mse)")
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    rows = regression.predictions(samples.names, samples.targets, predicted)
+    replace_file(folder / "predictions.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    replace_file(folder / "predictions.png", sequence_plots.predicted_numbers(samples.targets, predicted))
+    return metrics
+
+
+def _of_tags(
+    folder: Path,
+    model: keras.Model,
+    samples: Sequences,
+    recipe: Tagging,
+    *,
+    source: str,
+    classes: Sequence[str],
+    talk: Talk,
+) -> dict[str, Any]:
+    assert samples.words is not None
+    assert samples.tags is not None
+    cut = recipe.text.max_length
+    words, tags = [sentence[:cut] for sentence in samples.words], samples.tags.cut(cut)
+    logits, probabilities = predict_words(model, words, batch_size=recipe.train.batch_size, talk=talk)
+    objective = tagging_objective(label_smoothing=recipe.train.label_smoothing)
+    losses = objective.loss(tf.constant(logits), {"y": {"tags": tf.constant(tags.flat)}}).numpy()
+    known = set(model.get_layer("words").get_vocabulary())
+    is_known = np.array([word in known for sentence in words for word in sentence])
+    metrics = tagging.metrics(
+        tags.flat,
+        probabilities,
+        classes,
+        lengths=tags.lengths,
+        is_known=is_known,
+        loss=float(np.mean(losses, dtype=np.float64)),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    per_class = classification.per_class(tags.flat, probabilities, classes)
+    rows = tagging.predictions(samples.names, words, tags.flat, probabilities, classes, is_known=is_known)
+    for name, table in (("per_class.csv", per_class), ("predictions.csv", rows)):
+        replace_file(folder / name, csv_text(list(table[0]), (list(row.values()) for row in table)))
+    replace_file(
+        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    )
+    return metrics
+
+
+def predict_words(
+    model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, talk: Talk
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and probabilities of all words of sentences, one after another ``[n, classes]``, in inference mode."""
+    inner = keras.Model(model.input, [model.get_layer("logits").output, model.output])
+    compiled = tf.function(
+        lambda batch: inner(batch, training=False),
+        input_signature=[tf.TensorSpec([None, None], tf.string)],
+        autograph=False,
+    )
+    lengths = np.array([len(sentence) for sentence in sentences], np.int64)
+    batches = by_length(lengths, batch_size)
+    none = np.empty((0, model.output.shape[-1]), np.float32)
+    found = [(none, none)] * len(sentences)
+    for done, index in enumerate(batches, start=1):
+        width = max(1, int(lengths[index].max()))
+        batch = [[encodable(word) for word in sentences[i]] + [""] * (width - len(sentences[i])) for i in index]
+        logits, probabilities = (output.numpy() for output in compiled(tf.constant(batch)))
+        for row, i in enumerate(index):
+            found[i] = (logits[row, : lengths[i]], probabilities[row, : lengths[i]])
+        talk.evaluating(done, len(batches))
+    return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
+
+
+def predict_samples(model: keras.Model, samples: Sequences, *, batch_size: int, talk: Talk) -> tuple[np.ndarray, ...]:
+    """What a saved model gives of raw samples, float32 ``[n, …]``, in inference mode, those of one length together.
+
+    Logits and probabilities of a classifier; else the numbers.
+    """
+    names = [layer.name for layer in model.layers]
+    wanted = [model.get_layer("logits").output, model.output] if "logits" in names else [model.output]
+    inner = keras.Model(model.input, wanted)
+    shape = model.inputs[0].shape
+    signature = tf.TensorSpec(shape, tf.string if samples.values is None else tf.float32)
+    compiled = tf.function(
+        lambda batch: tf.nest.flatten(inner(batch, training=False)), input_signature=[signature], autograph=False
+    )
+    batches = by_length(_lengths(samples), batch_size)
+    results = [np.empty((len(samples), *tensor.shape[1:]), np.float32) for tensor in wanted]
+    for done, index in enumerate(batches, start=1):
+        for result, output in zip(results, compiled(tf.constant(_raw(samples, index))), strict=True):
+            result[index] = output.numpy()
+        talk.evaluating(done, len(batches))
+    return tuple(results)
+
+
+def _lengths(samples: Sequences) -> np.ndarray:
+    if samples.values is not None:
+        return samples.values.lengths
+    assert samples.texts is not None
+    return np.array([len(text) for text in samples.texts], np.int64)
+
+
+def _raw(samples: Sequences, index: np.ndarray) -> Any:
+    """Some samples as the saved model takes them: texts, or float32 ``[b, steps, features]`` padded with NaN."""
+    if samples.values is None:
+        assert samples.texts is not None
+        return [encodable(samples.texts[i]) for i in index]
+    part = samples.values.take(index)
+    padded = np.full((len(index), int(part.lengths.max()), part.flat.shape[1]), np.nan, np.float32)
+    padded[np.arange(padded.shape[1]) < part.lengths[:, None]] = part.flat
+    return padded
+
+
+def _mistakes(samples: Sequences, probabilities: np.ndarray, classes: Sequence[str]) -> str:
+    """The most confident mistakes, one on a line."""
+    texts = samples.texts or ("",) * len(samples)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != samples.labels)
+    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_MISTAKES]
+    lines = [
+        f"{classes[predicted[i]]} {confidence[i]:.2f}, is {classes[samples.labels[i]]}: {samples.names[i]}: "
+        f"{printable(texts[i])[:MAX_SHOWN]}".rstrip(": ")
+        + "\n"
+        for i in shown
+    ]
+    return "".join(lines) or "none\n"

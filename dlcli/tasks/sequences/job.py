@@ -1,0 +1,300 @@
+"""The training job of sequences: text or numbers, with a class or a number for each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlcli.data.sequences.batches import SequenceBatches
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.splits import evenly_spaced
+from dlcli.data.vocabulary import Vocabulary, encode_words, fit_words
+from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
+from dlcli.recipe.tasks.sequence_classification import SequenceClassification
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging, Words
+from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.rundir import RunDir, replace_json
+from dlcli.runtime.console import Talk
+from dlcli.runtime.startup import Device, set_precision, set_seed, without_weights
+from dlcli.tasks.checks import check_class_weights, check_memory, check_metrics, class_counts, class_weights
+from dlcli.tasks.job import best_metric_of, training_memory_of
+from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
+from dlcli.tasks.sequences.evaluation import evaluate_split
+from dlcli.tasks.sequences.network import (
+    build_series_classifier,
+    build_series_regressor,
+    build_tagger,
+    build_text_classifier,
+)
+from dlcli.tasks.sequences.network_job import NetworkJob
+from dlcli.tasks.sequences.scaling import usable_variance
+from dlcli.tasks.sequences.sources import open_sequences
+from dlcli.tasks.sequences.tokens import (
+    cut_lines,
+    encode_texts,
+    fit_tokens,
+    large_enough,
+    too_rare,
+    unknown_lines,
+    write_vocabulary,
+)
+from dlcli.tasks.split_choice import OWN_DATA
+from dlcli.training.objectives import classification as classification_objectives
+from dlcli.training.objectives import sequences as sequence_objectives
+from dlcli.training.objectives.objective import Objective
+
+Front = Vocabulary | Scale
+"""What is fitted on the training split and stands before the network."""
+
+
+@dataclass(frozen=True)
+class SequenceJob(NetworkJob):
+    """Sequences, and a network that gives each a class or a number."""
+
+    recipe: SequenceRecipe
+    dataset: SequenceDataset
+    front: Front
+    train_data: SequenceBatches
+    validation_data: SequenceBatches | None
+
+    def table(self) -> LayerTable:
+        return layer_table(self.trained, steps=int(self.train_data.lengths.max()))
+
+    def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
+        recipe, classes = self.recipe, self.dataset.classes
+        if isinstance(recipe, SequenceRegression):
+            assert isinstance(self.front, Scale)
+            return sequence_objectives.regression(variance=self.front.target_variance)
+        if isinstance(recipe, Tagging):
+            return sequence_objectives.tagging(label_smoothing=0.0 if exact else recipe.train.label_smoothing)
+        labels = self.dataset.splits["train"].labels
+        return classification_objectives.classification(
+            num_classes=len(classes),
+            label_smoothing=0.0 if exact else recipe.train.label_smoothing,
+            class_weights=class_weights(recipe.train, labels, classes) if in_training else None,
+        )
+
+    def overfit_data(self, num_batches: int) -> SequenceBatches:
+        samples, train = self.dataset.splits["train"], self.recipe.train
+        chosen = evenly_spaced(len(samples), num_batches * train.batch_size)
+        return _batches(self.recipe, samples, self.front, chosen=chosen, seed=train.seed)
+
+    # What it says and writes ------------------------------------------------------------------------------------------
+
+    def data_line(self) -> str:
+        lengths, unit = self.train_data.lengths, self._unit
+        goal = "a number each" if self.dataset.classes == ("",) else f"{len(self.dataset.classes)} classes"
+        line = f"{goal}; {int(np.median(lengths))} {unit} (median), {lengths.max()} at most"
+        if isinstance(self.front, Vocabulary):
+            return f"{line}; {len(self.front.tokens):,} known {unit}"
+        noun = "feature" if len(self.front.mean) == 1 else "features"
+        return f"{line}; {len(self.front.mean)} {noun}"
+
+    @property
+    def _unit(self) -> str:
+        if isinstance(self.recipe, Tagging):
+            return "words"
+        return self.recipe.text.unit if isinstance(self.recipe, TextClassification) else "steps"
+
+    def more_lines(self) -> list[str]:
+        lines = []
+        train = self.dataset.splits["train"]
+        if self.dataset.classes != ("",):
+            labels = train.labels if train.tags is None else train.tags.flat
+            lines += class_counts(labels, self.dataset.classes)
+        if isinstance(self.recipe, TextClassification):
+            lines += cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
+        for split, data in (("train", self.train_data), ("validation", self.validation_data)):
+            if data is not None and isinstance(self.front, Vocabulary):
+                lines += unknown_lines(split, data.steps, self._unit)
+            elif data is not None and np.isnan(data.steps).any():
+                lines.append(
+                    f"{split}: {np.isnan(data.steps).mean():.1%} of all values are missing: each feature's mean"
+                )
+        return lines
+
+    def data_info(self) -> dict[str, Any]:
+        info: dict[str, Any] = {
+            "pictures": None,
+            "steps": int(self.train_data.lengths.max()),
+        }
+        if self.dataset.classes != ("",):
+            info["classes"] = list(self.dataset.classes)
+        if isinstance(self.front, Vocabulary):
+            return info | {"vocabulary": len(self.front.tokens)}
+        if self.dataset.features:
+            info["features"] = list(self.dataset.features)
+        info["scale"] = {"mean": self.front.mean.tolist(), "variance": self.front.variance.tolist()}
+        if isinstance(self.recipe, SequenceRegression):
+            info["target"] = {"mean": self.front.target_mean, "variance": self.front.target_variance}
+        return info
+
+    def write_beginning(self, run: RunDir) -> None:
+        if self.dataset.classes != ("",):
+            replace_json(run.labels, {"classes": list(self.dataset.classes)})
+        if isinstance(self.front, Vocabulary):
+            write_vocabulary(run.vocabulary, self.front)
+
+    # After training ---------------------------------------------------------------------------------------------------
+
+    def build_model(self) -> keras.Model:
+        return _build(self.recipe, self.front, len(self.dataset.classes)).model
+
+    def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        return evaluate_split(
+            run.evaluation(split),
+            model,
+            self.dataset.splits[split],
+            source=OWN_DATA,
+            info=run.read_info()["data"],
+            recipe=self.recipe,
+            train=self.dataset.splits["train"],
+            talk=self.talk,
+        )
+
+
+def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, talk: Talk) -> SequenceJob:
+    """Reads the data, checks the recipe against them, and builds the model.
+
+    Raises:
+        InputError: the data or the recipe cannot be used.
+    """
+    dataset = open_sequences(loaded, recipe.data)
+    train, validation = dataset.splits["train"], dataset.splits.get("validation")
+    front = _fit(loaded, recipe, dataset)
+    num_classes = len(dataset.classes)
+    check_metrics(loaded, has_validation=validation is not None)
+    if isinstance(recipe, TextClassification | SequenceClassification):
+        check_class_weights(loaded, recipe.train, dataset.classes)
+    train_data = _batches(recipe, train, front, seed=recipe.train.seed)
+    longest = int(train_data.lengths.max())
+
+    def memory() -> TrainingMemory:
+        table = layer_table(_build(recipe, front, num_classes).trained, steps=longest)
+        return training_memory_of(table, recipe.train, len(train))[0]
+
+    check_memory(loaded, memory)
+    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
+    set_precision(recipe.train.precision)
+    return SequenceJob(
+        loaded=loaded,
+        recipe=recipe,
+        dataset=dataset,
+        front=front,
+        network=_build(recipe, front, num_classes),
+        train_data=train_data,
+        validation_data=None if validation is None else _batches(recipe, validation, front),
+        best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
+        device=device,
+        talk=talk,
+    )
+
+
+def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
+    """The layers of a run's network, by what its run.json says of the data, without their weights.
+
+    Raises:
+        KeyError: it does not say enough.
+    """
+    front: Front
+    if isinstance(recipe, TextClassification | Tagging):
+        front = Vocabulary.plain([str(number) for number in range(data["vocabulary"])])
+    else:
+        front = Scale(np.array(data["scale"]["mean"]), np.array(data["scale"]["variance"]))
+    with without_weights():
+        num_classes = 1 if isinstance(recipe, SequenceRegression) else len(data["classes"])
+        return layer_table(_build(recipe, front, num_classes).trained, steps=data["steps"])
+
+
+def _build(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNetwork:
+    match recipe, front:
+        case TextClassification(), Vocabulary():
+            return build_text_classifier(recipe.model, recipe.text, front, num_classes=num_classes)
+        case Tagging(), Vocabulary():
+            return build_tagger(recipe.model, recipe.text, front, num_classes=num_classes)
+        case SequenceClassification(), Scale():
+            return build_series_classifier(recipe.model, front, num_classes=num_classes)
+        case SequenceRegression(), Scale():
+            return build_series_regressor(recipe.model, front)
+    raise AssertionError(f"a task without a network: {recipe.task}")
+
+
+# What is fitted on the training split -------------------------------------------------------------------------------
+
+
+def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, dataset: SequenceDataset) -> Front:
+    train = dataset.splits["train"]
+    if isinstance(recipe, TextClassification):
+        assert train.texts is not None
+        return fit_tokens(loaded, recipe.text, train.texts)
+    if isinstance(recipe, Tagging):
+        return _fit_words(loaded, recipe.text, train)
+    assert train.values is not None
+    steps = train.values.flat
+    num_known = (~np.isnan(steps)).sum(axis=0)
+    if not num_known.all():
+        position = int(np.flatnonzero(num_known == 0)[0])
+        raise loaded.fault("data", f"feature {position + 1} has no value in the training split; leave it out")
+    mean = np.asarray(np.nanmean(steps, axis=0, dtype=np.float64))
+    variance = np.asarray(np.nanvar(steps, axis=0, dtype=np.float64))
+    variance = usable_variance(loaded, dataset.feature_names, steps, variance)
+    if train.targets is None:
+        return Scale(mean, variance)
+    if train.targets.min() == train.targets.max():
+        raise loaded.fault("data", f"the numbers to predict are all {train.targets[0]:g} in the training split")
+    target_variance = float(train.targets.var(dtype=np.float64))
+    return Scale(mean, variance, float(train.targets.mean(dtype=np.float64)), target_variance)
+
+
+def _fit_words(loaded: LoadedRecipe, words: Words, train: Sequences) -> Vocabulary:
+    assert train.words is not None
+    vocabulary = fit_words(
+        train.words, lower=words.lowercase, max_vocabulary=words.max_vocabulary, min_count=words.min_count
+    )
+    return large_enough(loaded, vocabulary, "words", num_texts=len(train), remedies=too_rare(words.min_count))
+
+
+# Batches --------------------------------------------------------------------------------------------------------------
+
+
+def _batches(
+    recipe: SequenceRecipe,
+    samples: Sequences,
+    front: Front,
+    *,
+    seed: int | None = None,
+    chosen: np.ndarray | None = None,
+) -> SequenceBatches:
+    index = np.arange(len(samples)) if chosen is None else chosen
+    targets: dict[str, Any]
+    if samples.tags is not None:
+        assert isinstance(recipe, Tagging)
+        targets = {"tags": samples.tags.take(index).cut(recipe.text.max_length)}
+    elif samples.targets is not None:
+        targets = {"value": samples.targets[index]}
+    else:
+        targets = {"class": samples.labels[index]}
+    return SequenceBatches(
+        inputs=_inputs(recipe, samples, front, index),
+        targets=targets,
+        batch_size=recipe.train.batch_size,
+        seed=seed,
+    )
+
+
+def _inputs(recipe: SequenceRecipe, samples: Sequences, front: Front, index: np.ndarray) -> Ragged:
+    if isinstance(recipe, TextClassification):
+        assert samples.texts is not None
+        assert isinstance(front, Vocabulary)
+        return encode_texts([samples.texts[i] for i in index], recipe.text, front)
+    if isinstance(recipe, Tagging):
+        assert samples.words is not None
+        assert isinstance(front, Vocabulary)
+        return encode_words([samples.words[i] for i in index], front, max_length=recipe.text.max_length)
+    assert samples.values is not None
+    return samples.values.take(index)

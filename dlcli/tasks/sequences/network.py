@@ -1,0 +1,53 @@
+"""From the recipe of a sequence task to a Keras model: what stands before the network, its steps, and the head."""
+
+import keras
+
+from dlcli.data.vocabulary import Vocabulary
+from dlcli.models.heads import vector as heads
+from dlcli.models.sequences import text_input
+from dlcli.recipe.sections.sequence_model import StepModel
+from dlcli.recipe.sections.text_data import Tokens
+from dlcli.recipe.tasks.tagging import Words
+from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector, series_vector, steps_of, token_ids
+
+
+def build_text_classifier(
+    section: StepModel, tokens: Tokens, vocabulary: Vocabulary, *, num_classes: int
+) -> SequenceNetwork:
+    """The network that gives each text a class, under the current dtype policy and seed."""
+    text = keras.Input(shape=(), dtype="string", name="text")
+    ids = token_ids(text, tokens, vocabulary, max_length=tokens.max_length)
+    ids = text_input.one_at_least(ids)
+    x = keras.layers.Embedding(vocabulary.size, tokens.embedding, name="embedding")(ids)
+    vector = pooled_vector(section, x, keras.ops.not_equal(ids, text_input.PADDING))
+    model = keras.Model(text, heads.classification(vector, num_classes=num_classes), name=section.kind)
+    return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, num_classes: int) -> SequenceNetwork:
+    """The network that gives each word of a sentence a class."""
+    text = keras.Input(shape=(None,), dtype="string", name="text")
+    ids = text_input.word_ids(
+        text, forms=vocabulary.forms, token_of_form=vocabulary.token_of_form, max_length=words.max_length
+    )
+    ids = text_input.one_at_least(ids)
+    x = keras.layers.Embedding(vocabulary.size, words.embedding, name="embedding")(ids)
+    x = steps_of(section, x, keras.ops.not_equal(ids, text_input.PADDING))
+    x = heads.dense_layers(x, dense=(), dropout=section.dropout)
+    model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
+    return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def build_series_classifier(section: StepModel, scale: Scale, *, num_classes: int) -> SequenceNetwork:
+    """The network that gives each sequence of numbers a class."""
+    values, vector = series_vector(section, scale)
+    model = keras.Model(values, heads.classification(vector, num_classes=num_classes), name=section.kind)
+    return SequenceNetwork(model, keras.Model(values, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def build_series_regressor(section: StepModel, scale: Scale) -> SequenceNetwork:
+    """The network that gives each sequence of numbers a number."""
+    values, vector = series_vector(section, scale)
+    value = heads.regression(vector, mean=scale.target_mean, deviation=scale.target_variance**0.5)
+    model = keras.Model(values, value, name=section.kind)
+    return SequenceNetwork(model, model)

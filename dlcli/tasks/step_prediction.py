@@ -1,0 +1,227 @@
+"""The training job of problems whose samples are made: bits at the steps that are asked for."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.synthetic.copy_tasks import (
+    NUM_TEST,
+    NUM_VALIDATION,
+    TRAIN,
+    VALIDATION,
+    CopyTask,
+    Made,
+    MadeBatches,
+    MadeDataset,
+)
+from dlcli.errors import CheckFailed, InputError
+from dlcli.models.heads import vector as heads
+from dlcli.models.sequences import series_input
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.sequence_model import AnyStepModel, Ntm
+from dlcli.recipe.tasks.step_prediction import RepeatCopy, StepPrediction
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.report.plots import sequences as sequence_plots
+from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.runtime.console import Talk
+from dlcli.runtime.model_files import load_keras_file
+from dlcli.runtime.startup import Device, set_precision, set_seed
+from dlcli.tasks.checks import check_memory
+from dlcli.tasks.job import best_metric_of, training_memory_of
+from dlcli.tasks.run_models import model_file
+from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, steps_of
+from dlcli.tasks.sequences.network_job import NetworkJob
+from dlcli.tasks.split_choice import OWN_DATA
+from dlcli.training.objectives import sequences as sequence_objectives
+from dlcli.training.objectives.objective import Objective
+
+BYTES_A_NUMBER = 4
+ADDRESSES_KEPT = 5  # for the gradient: by content, gated, shifted, sharpened, and as it was before
+
+
+@dataclass(frozen=True)
+class MadeJob(NetworkJob):
+    """A problem whose samples are made, and a network that answers at each step."""
+
+    recipe: StepPrediction
+    dataset: MadeDataset
+    train_data: MadeBatches
+    validation_data: MadeBatches
+
+    @property
+    def custom_layers(self) -> list[str]:
+        return ["NtmCell"] if isinstance(self.recipe.model, Ntm) else []
+
+    def table(self) -> LayerTable:
+        return layer_table(self.trained, steps=_longest(self.dataset))
+
+    def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
+        return sequence_objectives.bits()
+
+    def overfit_data(self, num_batches: int) -> MadeBatches:
+        size = self.recipe.train.batch_size
+        return MadeBatches(self.dataset.task, part=VALIDATION, num_samples=num_batches * size, batch_size=size)
+
+    def data_line(self) -> str:
+        low, high = self.dataset.task.lengths
+        tests = ", ".join(str(length) for length, _ in self.dataset.test)
+        return (
+            f"{self.dataset.task.bits} bits at each of {low} to {high} steps, made anew in each epoch; test at {tests}"
+        )
+
+    def data_info(self) -> dict[str, Any]:
+        return {"pictures": None, "steps": _longest(self.dataset)}
+
+    def write_beginning(self, run: RunDir) -> None:
+        x, bits, asked = self.train_data.make(0, 0)
+        replace_file(run.plots / "batch.png", sequence_plots.bit_sequences(x, bits * asked[..., None]))
+
+    def build_model(self) -> keras.Model:
+        return _build(self.recipe, self.dataset.task).model
+
+    def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        return _evaluate(run, model, self.dataset, talk=self.talk)
+
+
+def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, talk: Talk) -> MadeJob:
+    """Checks the recipe and builds the model.
+
+    Raises:
+        InputError: the network cannot be built, or is too large for this machine.
+    """
+    train, dataset = recipe.train, dataset_of(recipe)
+
+    def memory() -> TrainingMemory:
+        table = layer_table(_build(recipe, dataset.task).trained, steps=_longest(dataset))
+        memory, batch_size = training_memory_of(table, train, recipe.data.num_samples)
+        more = BYTES_A_NUMBER * batch_size * _longest(dataset) * _numbers_a_step(recipe)
+        return replace(memory, activations=memory.activations + more)
+
+    check_memory(loaded, memory)
+    set_seed(train.seed, deterministic=train.deterministic)
+    set_precision(train.precision)
+    size = train.batch_size
+    return MadeJob(
+        loaded=loaded,
+        recipe=recipe,
+        dataset=dataset,
+        network=_build(recipe, dataset.task),
+        train_data=MadeBatches(dataset.task, part=TRAIN, num_samples=recipe.data.num_samples, batch_size=size),
+        validation_data=MadeBatches(dataset.task, part=VALIDATION, num_samples=NUM_VALIDATION, batch_size=size),
+        best_metric=best_metric_of(train, has_validation=True),
+        device=device,
+        talk=talk,
+    )
+
+
+def _numbers_a_step(recipe: StepPrediction) -> int:
+    """Of a sequence's step in memory beside what layers put out: what is given and wanted; and of a Neural Turing
+    Machine its memory before and after each write, and the addresses of its heads in their making.
+    """
+    numbers = 3 * recipe.data.bits + 2
+    if isinstance(recipe.model, Ntm):
+        (rows, width), heads = recipe.model.memory, recipe.model.read_heads + recipe.model.write_heads
+        numbers += rows * width * (1 + recipe.model.write_heads) + ADDRESSES_KEPT * heads * rows
+    return numbers
+
+
+def dataset_of(recipe: StepPrediction) -> MadeDataset:
+    """What a recipe's samples are made of."""
+    data = recipe.data
+    repeats = data.repeats if isinstance(data, RepeatCopy) else None
+    times = 1
+    if isinstance(data, RepeatCopy):
+        times = data.test_repeats or data.repeats[1]
+    test = tuple((length, times) for length in data.final_test_lengths)
+    return MadeDataset(
+        task=CopyTask(lengths=data.lengths, bits=data.bits, repeats=repeats, seed=data.seed),
+        splits={
+            "train": Made(data.num_samples),
+            "validation": Made(NUM_VALIDATION),
+            "test": Made(NUM_TEST * len(test)),
+        },
+        test=test,
+    )
+
+
+def table_of_run(recipe: StepPrediction) -> LayerTable:
+    """The layers of a run's network."""
+    dataset = dataset_of(recipe)
+    return layer_table(_build(recipe, dataset.task).trained, steps=_longest(dataset))
+
+
+def evaluate(run: RunDir, recipe: StepPrediction, *, talk: Talk) -> dict[str, Any]:
+    """Measures a run's best model on the test, which is the same for every run of a recipe.
+
+    Raises:
+        InputError: there is no model yet, or it is damaged.
+    """
+    model = load_keras_file(model_file(run))
+    dataset = dataset_of(recipe)
+    wanted = (dataset.task.num_features, dataset.task.bits)
+    found = (model.inputs[0].shape[-1], model.output.shape[-1])
+    if found != wanted:
+        raise InputError(f"{run.model}: is not the model that this run saved: it must take {wanted[0]} features.")
+    metrics = _evaluate(run, model, dataset, talk=talk)
+    return {"run": str(run.path), "split": "test", "folder": str(run.evaluation("test")), **metrics}
+
+
+def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, talk: Talk) -> dict[str, Any]:
+    """Writes metrics.json, a row for each length in by_length.csv, and a picture of answers."""
+    folder = run.evaluation("test")
+    compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+    rows, shown = [], None
+    for done, (length, times) in enumerate(dataset.test, start=1):
+        x, bits, asked = dataset.test_part(length, times)
+        probabilities = compiled(tf.constant(x)).numpy()
+        if not np.isfinite(probabilities).all():
+            raise CheckFailed(f"the model's outputs are not finite at length {length}")
+        wrong = (((probabilities > 0.5) != (bits > 0.5)) * asked[..., None]).sum(axis=(1, 2))
+        rows.append(
+            {
+                "length": length,
+                "times": times,
+                "sequences": len(x),
+                "bits": int(asked[0].sum()) * bits.shape[-1],
+                "bits_wrong": float(wrong.mean()),
+                "exact": float((wrong == 0).mean()),
+            }
+        )
+        shown = x[:1], bits[:1] * asked[:1, :, None], probabilities[:1] * asked[:1, :, None]
+        talk.evaluating(done, len(dataset.test))
+    metrics: dict[str, Any] = {"samples": sum(row["sequences"] for row in rows)}
+    for name in ("bits_wrong", "exact"):
+        metrics[name] = float(np.mean([row[name] for row in rows]))
+        metrics |= {f"{name}_at_{row['length']}": row[name] for row in rows}
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_json(folder / "metrics.json", {"data": OWN_DATA, "evaluated": now(), **metrics})
+    replace_file(folder / "by_length.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    assert shown is not None
+    replace_file(folder / "answers.png", sequence_plots.bit_sequences(*shown))
+    return metrics
+
+
+def _longest(dataset: MadeDataset) -> int:
+    """Steps of the longest sequence in training."""
+    times = 1 if dataset.task.repeats is None else dataset.task.repeats[1]
+    return dataset.task.lengths[1] * (1 + times) + 1
+
+
+def _build(recipe: StepPrediction, task: CopyTask) -> SequenceNetwork:
+    return build_step_predictor(recipe.model, num_features=task.num_features, num_bits=task.bits)
+
+
+def build_step_predictor(section: AnyStepModel, *, num_features: int, num_bits: int) -> SequenceNetwork:
+    """The network that gives bits at each step, of numbers that are taken as they are."""
+    scale = Scale(np.zeros(num_features), np.ones(num_features))
+    values = keras.Input(shape=(None, num_features), dtype="float32", name="values")
+    x, mask = series_input.standardised(values, mean=scale.mean, variance=scale.variance)
+    x = heads.dense_layers(steps_of(section, x, mask), dense=(), dropout=section.dropout)
+    logits = keras.layers.Dense(num_bits, dtype="float32", name="logits")(x)
+    probabilities = keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
+    model = keras.Model(values, probabilities, name=section.kind)
+    return SequenceNetwork(model, keras.Model(values, logits, name=f"{section.kind}_logits"))

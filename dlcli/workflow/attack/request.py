@@ -1,0 +1,89 @@
+"""The options of ``dlcli attack`` that name the model and the samples."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.errors import InputError
+from dlcli.rundir import find_run
+
+USERS: dict[str, tuple[str, ...]] = {
+    "steps": ("bim", "pgd", "mi-fgsm", "deepfool", "apgd", "apgd-dlr", "square"),
+    "step_size": ("bim", "pgd", "mi-fgsm"),
+    "restarts": ("pgd", "apgd", "apgd-dlr", "suite"),
+    "loss": ("fgsm", "bim", "pgd", "mi-fgsm", "apgd", "suite"),
+    "target": ("fgsm", "bim", "pgd", "mi-fgsm", "apgd", "apgd-dlr"),
+}
+"""The attacks that an option is for."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options that say what is attacked."""
+
+    run: str | None
+    runs: Path
+    data: Path | None
+    split: str | None
+    limit: int | None
+    input_range: str | None
+    classes: str | None
+    transfer_to: str | None
+    transfer_input_range: str | None
+    has_logits: bool
+    target: str | None
+
+    @property
+    def is_file(self) -> bool:
+        return self.run is not None and self.run.endswith((".keras", ".h5", ".hdf5"))
+
+    def check(self) -> None:
+        """What can be said without TensorFlow.
+
+        Raises:
+            InputError: the options do not go together.
+        """
+        to_file = self.transfer_to is not None and self.transfer_to.endswith(".keras")
+        if to_file and self.transfer_input_range is None:
+            raise InputError(
+                f"{self.transfer_to}: a model file does not say what it takes for black and white: "
+                "--transfer-input-range must, such as --transfer-input-range 0,255."
+            )
+        if not to_file and self.transfer_input_range is not None:
+            raise InputError("--transfer-input-range is for --transfer-to MODEL.keras.")
+        if to_file:
+            read_range(str(self.transfer_input_range), "--transfer-input-range")
+        if not self.is_file:
+            find_run(self.runs, self.run)
+            given_options = (
+                ("--input-range", self.input_range),
+                ("--classes", self.classes),
+                ("--logits", self.has_logits or None),
+            )
+            for option, given in given_options:
+                if given is not None:
+                    raise InputError(f"{option} is for a MODEL.keras; a run says it itself.")
+            return
+        if not str(self.run).endswith(".keras"):
+            raise InputError(f"{self.run}: whole models are read from .keras files only, which cannot hold code.")
+        if not Path(str(self.run)).exists():
+            raise InputError(f"{self.run}: no such file.")
+        for option, value, example in (
+            ("--data", self.data, "--data photos/"),
+            ("--input-range", self.input_range, "--input-range 0,255"),
+            ("--classes", self.classes, "--classes ants,bees"),
+        ):
+            if value is None:
+                raise InputError(
+                    f"{self.run}: a model file does not say what it was trained on: {option} must, such as {example}."
+                )
+        read_range(str(self.input_range))
+
+
+def read_range(text: str, option: str = "--input-range") -> tuple[float, float]:
+    """Two numbers with a comma between them."""
+    number = r"\s*(-?[0-9]*\.?[0-9]+)\s*"
+    match = re.fullmatch(f"{number},{number}", text)
+    if match is None or float(match[1]) >= float(match[2]):
+        raise InputError(f"{option}: expected LOW,HIGH such as 0,1 or -1,1. Received '{text}'.")
+    return float(match[1]), float(match[2])

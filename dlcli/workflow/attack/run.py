@@ -1,0 +1,130 @@
+"""Runs an attack on samples, batch by batch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.attacks import gradient
+from dlcli.attacks.gradient import Norm
+from dlcli.data.images.samples import Samples
+from dlcli.data.splits import evenly_spaced
+from dlcli.errors import InputError
+from dlcli.evaluation import robustness
+from dlcli.tasks.images.attack_target import Target
+from dlcli.workflow.attack.plan import PIXELS, ROUNDED_UP, Plan, attack_loss, make_attack
+
+TOLERANCE = 0.02  # of accuracy, within which a check passes: a sample or two
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an attack came to.
+
+    Attributes:
+        rows: of robustness.csv.
+        clean: probabilities of the pictures as they are.
+        outcomes: by epsilon.
+        kept: positions of the samples whose pixels are kept: ``x`` and ``adversarial``.
+        distances: of deepfool, for each sample that it broke the length of its change, as a multiple of the pixels'
+            range, whatever the budget.
+    """
+
+    rows: list[dict[str, Any]]
+    clean: NDArray[np.float32]
+    outcomes: list[robustness.Outcome]
+    kept: NDArray[np.int64]
+    x: NDArray[np.float32]
+    adversarial: NDArray[np.float32]
+    distances: NDArray[np.float64] | None
+
+
+def run_attack(
+    plan: Plan,
+    target: Target,
+    samples: Samples,
+    *,
+    scored_by: Target | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Found:
+    """Attacks samples batch by batch; memory is bounded by a batch and by the samples that are kept.
+
+    Args:
+        scored_by: the network whose answers count, where it is not the one that is attacked.
+        progress: is told how many attacks of a sample are done, of how many.
+
+    Raises:
+        InputError: the network's outputs or gradients cannot be used.
+    """
+    attack = make_attack(plan, target)
+    judge = scored_by or target
+    probabilities = gradient.compiled(lambda x: tf.nn.softmax(judge.logits(x)))
+    loss = attack_loss(plan, target)
+    slopes = gradient.compiled(lambda x, y: gradient.gradient(target.logits, loss, x, y)[1])
+    saved = np.arange(len(samples)) if plan.num_saved is None else evenly_spaced(len(samples), plan.num_saved)
+    clean, kept_x, parts = [], [], [[] for _ in plan.eps]  # type: ignore[var-annotated]
+    kept: list[list[NDArray[np.float32]]] = [[] for _ in plan.eps]
+    distances: list[NDArray[np.float64]] = []
+    num_flat = num_done = 0
+    for start in range(0, len(samples), plan.batch_size):
+        index = np.arange(start, min(start + plan.batch_size, len(samples)))
+        x = samples.load(index).astype(np.float32)
+        labels = samples.labels[index]
+        toward = labels if plan.target is None else np.full_like(labels, plan.target)
+        before = probabilities(x).numpy()
+        _check_finite(before, "outputs")
+        clean.append(before)
+        if plan.kind not in ("noise", "square"):
+            slope = slopes(x, toward).numpy()
+            _check_finite(slope, "gradients")
+            is_flat = (slope == 0).reshape(len(x), -1).all(axis=1)
+            num_flat += int((is_flat & (before.argmax(axis=1) == labels)).sum())
+        wanted = saved[np.isin(saved, index)] - start
+        kept_x.append(x[wanted])
+        for number, eps in enumerate(plan.eps):
+            adversarial = x if eps == 0 else attack(x, toward, eps * 255, index)
+            _check_budget(adversarial, x, eps, plan.norm)
+            after = probabilities(adversarial).numpy()
+            rounded = probabilities(np.rint(adversarial)).numpy()
+            parts[number].append(robustness.outcome(x, adversarial, after, rounded, pixel_range=255.0))
+            kept[number].append(adversarial[wanted])
+            num_done += len(index)
+            if progress is not None:
+                progress(num_done, len(samples) * len(plan.eps))
+        if plan.kind == "deepfool":
+            nearest = attack(x, toward, np.inf, index)
+            is_broken = (before.argmax(axis=1) == labels) & (probabilities(nearest).numpy().argmax(axis=1) != labels)
+            lengths = np.linalg.norm((nearest - x).reshape(len(x), -1).astype(np.float64), axis=1) / 255
+            distances.append(lengths[is_broken])
+    before = np.concatenate(clean)
+    outcomes = [robustness.joined(part) for part in parts]
+    rows = [
+        robustness.summary(samples.labels, before, found, eps=eps, num_zero_gradients=num_flat, target=plan.target)
+        for eps, found in zip(plan.eps, outcomes, strict=True)
+    ]
+    return Found(
+        *(rows, before, outcomes, saved, np.concatenate(kept_x)),
+        np.stack([np.concatenate(part) for part in kept]),
+        np.concatenate(distances) if distances else None,
+    )
+
+
+def _check_finite(values: NDArray[np.float32], what: str) -> None:
+    is_bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if is_bad.any():
+        hint = " Attack it without gradients, with --square." if what == "gradients" else ""
+        raise InputError(
+            f"its {what} must be finite numbers, and are not for {is_bad.sum()} of {len(values)} samples.{hint}"
+        )
+
+
+def _check_budget(adversarial: NDArray[np.float32], x: NDArray[np.float32], eps: float, norm: Norm) -> None:
+    """The one place that holds every attack to its budget, whoever made it."""
+    change = (adversarial.astype(np.float64) - x).reshape(len(x), -1)
+    size = np.abs(change).max(initial=0.0) if norm == "linf" else np.linalg.norm(change, axis=1).max(initial=0.0)
+    assert size <= eps * 255 * (1 + 1e-5) + ROUNDED_UP, f"an attack left its budget: {size} of {eps * 255}"
+    low, high = float(adversarial.min()), float(adversarial.max())
+    assert PIXELS[0] <= low <= high <= PIXELS[1], f"an attack left the pixels' range: {low} to {high}"

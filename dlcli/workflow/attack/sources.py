@@ -1,0 +1,166 @@
+"""What ``dlcli attack`` attacks: the network, the samples, the classes, and where the results go."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcli.data.images.samples import Samples
+from dlcli.data.splits import evenly_spaced
+from dlcli.errors import InputError
+from dlcli.rundir import find_run
+from dlcli.workflow.attack.request import Request, read_range
+
+if TYPE_CHECKING:
+    from dlcli.data.images.samples import Samples
+    from dlcli.runtime.console import Talk
+    from dlcli.tasks.images.attack_target import Target
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is attacked.
+
+    Attributes:
+        name: of the samples.
+        source: for attack.json.
+        parent: of the results' folders; of a file, with its name before theirs.
+        scored_by: the other network that examples are scored on.
+    """
+
+    target: "Target"
+    samples: "Samples"
+    classes: tuple[str, ...]
+    name: str
+    source: dict[str, Any]
+    parent: Path
+    prefix: str
+    target_class: int | None
+    scored_by: "Target | None"
+
+    def folder_name(self, kind: str, norm: str, target: str | None, transfer_to: str | None) -> str:
+        """Of the results of an attack: what it is, where it is not the usual one."""
+        words = [kind, *([norm] if norm != "linf" and kind != "deepfool" else [])]
+        words += [f"to-{target}"] if target is not None else []
+        words += [f"on-{Path(transfer_to).stem}"] if transfer_to is not None else []
+        return self.prefix + re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(words))[:80]
+
+
+def find(request: Request, talk: "Talk") -> Found:
+    """Loads network and samples; TensorFlow must have been started.
+
+    Raises:
+        InputError: they cannot be used, or do not go together.
+    """
+    from dlcli.rundir import file_digest
+    from dlcli.tasks.images.attack_target import load_target
+    from dlcli.tasks.images.evaluation import samples_of_run
+    from dlcli.tasks.run_models import model_file
+    from dlcli.workflow.attack.sources import take_evenly
+
+    if request.is_file:
+        path = Path(str(request.run))
+        target = load_target(path, input_range=read_range(str(request.input_range)), has_logits=request.has_logits)
+        classes = tuple(name.strip() for name in str(request.classes).split(","))
+        name, samples = _data_of_file(request, target, classes, talk)
+        parent, prefix = Path("attacks"), f"{re.sub(r'[^A-Za-z0-9._-]', '_', path.stem)}-"
+    else:
+        run = find_run(request.runs, request.run)
+        path = model_file(run)
+        target = load_target(path)
+        classes = run.read_classes()
+        name, samples = samples_of_run(run, split=request.split, data=request.data, talk=talk)
+        parent, prefix = run.path / "attacks", ""
+        talk.say(f"run {run.path}")
+    if len(classes) != target.num_classes:
+        raise InputError(
+            f"{path}: tells {target.num_classes} classes apart; {len(classes)} are named: {', '.join(classes[:5])}."
+        )
+    if samples.shape != target.shape:
+        raise InputError(f"{path}: takes pictures of {target.shape}; the samples have shape {samples.shape}.")
+    if request.limit is not None:
+        samples = take_evenly(samples, request.limit)
+    other_path, scored_by = (None, None) if request.transfer_to is None else _other(request, target, classes)
+    return Found(
+        target=target,
+        samples=samples,
+        classes=classes,
+        name=name,
+        source={"model": str(path), "sha256": file_digest(path), "split": name, "transfer_to": request.transfer_to}
+        | ({} if other_path is None else {"other_sha256": file_digest(other_path)}),
+        parent=parent,
+        prefix=prefix,
+        target_class=None if request.target is None else _class(request.target, classes),
+        scored_by=scored_by,
+    )
+
+
+def _data_of_file(request: Request, target: "Target", classes: tuple[str, ...], talk: "Talk") -> tuple[str, "Samples"]:
+    from dlcli.recipe.sections.image_data import Digits
+    from dlcli.tasks.images.evaluation import split_of_other
+    from dlcli.tasks.images.sources import read_dataset, section_for
+
+    data = request.data
+    assert data is not None
+    if not data.exists():
+        raise InputError(f"{data}: no such file or folder.")
+    pictures = {
+        "image_size": target.shape[:2],
+        "color_mode": "grayscale" if target.shape[-1] == 1 else "rgb",
+    }
+    section = section_for(data, Digits(kind="digits"), pictures)
+    dataset = read_dataset(section, talk, classes=classes)
+    split = split_of_other(data, dataset, request.split)
+    return f"{data.stem}-{split}", dataset.splits[split]
+
+
+def _other(request: Request, target: "Target", classes: tuple[str, ...]) -> tuple[Path, "Target"]:
+    """The other network and its file."""
+    from dlcli.tasks.images.attack_target import load_target
+    from dlcli.tasks.run_models import model_file
+
+    reference = str(request.transfer_to)
+    if reference.endswith(".keras"):
+        path = Path(reference)
+        other = load_target(path, input_range=read_range(str(request.transfer_input_range)))
+    else:
+        run = find_run(request.runs, reference)
+        path = model_file(run)
+        other = load_target(path)
+        if run.read_classes() != classes:
+            raise InputError(
+                f"--transfer-to {reference}: its classes, in the order of its outputs, are "
+                f"{', '.join(run.read_classes()[:5])}; those of what is attacked are {', '.join(classes[:5])}."
+            )
+    if (other.shape, other.num_classes) != (target.shape, target.num_classes):
+        raise InputError(
+            f"--transfer-to {reference}: takes pictures of {other.shape} to {other.num_classes} classes; what is "
+            f"attacked takes {target.shape} to {target.num_classes}."
+        )
+    return path, other
+
+
+def _class(text: str, classes: tuple[str, ...]) -> int:
+    if text in classes:
+        return classes.index(text)
+    if text.isascii() and text.isdigit() and int(text) < len(classes):
+        return int(text)
+    from dlcli.recipe.language.suggestions import did_you_mean
+
+    hint = did_you_mean(text, classes) or f"; the classes are {', '.join(classes[:10])}"
+    raise InputError(f"--target {text}: no class of the network{hint}.")
+
+
+def take_evenly(samples: Samples, number: int) -> Samples:
+    """Some samples, taken evenly over the split."""
+    index = evenly_spaced(len(samples), number)
+    return replace(
+        samples,
+        names=tuple(samples.names[i] for i in index),
+        labels=samples.labels[index],
+        digests=tuple(samples.digests[i] for i in index),
+        groups=None,
+        pixels=samples.load(index),
+        files=None,
+        unsized=None,
+    )

@@ -1,0 +1,44 @@
+"""``dlcli train --seeds``: the same recipe under several seeds."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlcli.errors import Interrupted
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.rundir import suffixed
+from dlcli.runtime.console import Talk
+from dlcli.runtime.startup import Device
+from dlcli.workflow.train import run_name, train
+
+
+def train_seeds(
+    load_with_seed: Callable[[int], LoadedRecipe],
+    seeds: Sequence[int],
+    *,
+    runs: Path,
+    name: str | None,
+    device: Device,
+    talk: Talk,
+) -> dict[str, Any]:
+    """Trains a run for each seed; gives each final metric's mean and standard deviation (n - 1) over them."""
+    results = []
+    for seed in seeds:
+        loaded = load_with_seed(seed)
+        base = name or loaded.recipe.name or run_name(loaded.path)
+        talk.log = None
+        try:
+            results.append(train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, talk=talk))
+        except Interrupted as stop:
+            left = ", ".join(str(other) for other in seeds if other > seed)
+            then = f"\nThen train the seeds {left} with --seed." if left else ""
+            raise Interrupted(f"{stop}{then}", stop.signal_number) from None
+    finals = [result["final"] for result in results]
+    return {
+        "runs": [result["run"] for result in results],
+        "seeds": list(seeds),
+        "mean": {key: float(np.mean([final[key] for final in finals])) for key in finals[0]},
+        "spread": {key: float(np.std([final[key] for final in finals], ddof=1)) for key in finals[0]},
+    }
