@@ -1,14 +1,11 @@
 """The logits of any classifier: under a softmax wherever it stands, recovered, or refused."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "attacks"))
 from networks import held_out, trained, with_head  # type: ignore[import-not-found]
 
 from dlcli.errors import InputError

@@ -293,7 +293,7 @@ for kind in ("mnist", "cifar10", "cifar100"):
 def test_the_real_keras(tmp_path: Path, idx_folder: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[4])
     done = subprocess.run(
         [sys.executable, "-c", REAL_KERAS, str(idx_folder)],
         env={**os.environ, "KERAS_HOME": str(home), "PYTHONPATH": root},
