@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dlcli.data.vocabulary import UNKNOWN
+from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.errors import InputError
 from dlcli.recipe.load import load
 from dlcli.recipe.tasks.language_model import LanguageModel

@@ -15,7 +15,7 @@ import tensorflow as tf
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
-from dlcli.data.vocabulary import UNKNOWN
+from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
 from dlcli.tasks.language_model.generator import Speaker, draw, load_speaker

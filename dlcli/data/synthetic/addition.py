@@ -6,9 +6,9 @@ from typing import Unpack
 import numpy as np
 
 from dlcli.data.listing import SplitKeys
-from dlcli.data.pairs import assemble_pairs
 from dlcli.data.sequences.dataset import SequenceDataset
-from dlcli.data.text import TextRow
+from dlcli.data.text.labeled import TextRow
+from dlcli.data.text.pairs import assemble_pairs
 
 
 def make_addition(*, digits: int, num_samples: int, seed: int, **common: Unpack[SplitKeys]) -> SequenceDataset:

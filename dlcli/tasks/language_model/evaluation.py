@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.language import Passage
 from dlcli.data.sequences.batches import SequenceBatches
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.vocabulary import END, FIRST, UNKNOWN
+from dlcli.data.text.corpus import Passage
+from dlcli.data.text.vocabulary import END, FIRST, UNKNOWN
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import language
 from dlcli.recipe.load import load

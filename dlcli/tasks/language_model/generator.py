@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.vocabulary import END, FIRST, PADDING, UNKNOWN
+from dlcli.data.text.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText
 from dlcli.rundir import RunDir

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dlcli.data.language import LongTexts
+from dlcli.data.text.corpus import LongTexts
 from dlcli.tasks.findings import Finding, some
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlcli.data.language import LongTexts, Passage, TextWindows
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.splits import evenly_spaced
-from dlcli.data.vocabulary import Vocabulary
+from dlcli.data.text.corpus import LongTexts, Passage
+from dlcli.data.text.vocabulary import Vocabulary
+from dlcli.data.text.windows import TextWindows
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText
 from dlcli.report.cost.layer_table import LayerTable, layer_table

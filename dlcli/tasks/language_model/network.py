@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from dlcli.data.vocabulary import Vocabulary
+from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import text_input
 from dlcli.recipe.tasks.language_model import LanguageNetwork, LanguageTokens

@@ -4,20 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.data.language import (
-    LongTexts,
-    Passage,
-    TextWindows,
-    one_after_another,
-    overlapping,
-    read_long_text,
-    side_by_side,
-)
 from dlcli.data.sequences.batches import SequenceBatches
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.text import read_line_file, read_text_lines
-from dlcli.data.vocabulary import END, Vocabulary
+from dlcli.data.text.corpus import LongTexts, Passage, read_long_text
+from dlcli.data.text.labeled import read_line_file, read_text_lines
+from dlcli.data.text.vocabulary import END, Vocabulary
+from dlcli.data.text.windows import TextWindows, one_after_another, overlapping, side_by_side
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText, ManyLines
 from dlcli.tasks.sequences.sources import split_keys

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.vocabulary import END, FIRST, PADDING, UNKNOWN
+from dlcli.data.text.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir import RunDir

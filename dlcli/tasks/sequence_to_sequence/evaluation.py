@@ -8,7 +8,7 @@ import numpy as np
 from dlcli.data.files import printable
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.splits import evenly_spaced
-from dlcli.data.vocabulary import FIRST, Vocabulary
+from dlcli.data.text.vocabulary import FIRST, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import sequence_to_sequence as answer_metrics
 from dlcli.recipe.load import load

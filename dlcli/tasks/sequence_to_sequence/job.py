@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlcli.data.pairs import PairBatches
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.splits import evenly_spaced
-from dlcli.data.vocabulary import END, Vocabulary
+from dlcli.data.text.pair_batches import PairBatches
+from dlcli.data.text.vocabulary import END, Vocabulary
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.report.cost.layer_table import LayerTable, layer_table

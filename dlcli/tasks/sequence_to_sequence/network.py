@@ -2,7 +2,7 @@
 
 import keras
 
-from dlcli.data.vocabulary import Vocabulary
+from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.sequences import encoder_decoder, recurrent, text_input
 from dlcli.recipe.tasks.sequence_to_sequence import EncoderDecoder, PairTokens
 from dlcli.tasks.sequences.encoders import SequenceNetwork, token_ids
@@ -14,7 +14,7 @@ def build_encoder_decoder(
     """The network that says a text for each text.
 
     The model gives the words or characters of each answer ``[batch, max_length]``, empty after its end; what is trained
-    takes ``{given, before, forced}`` as :class:`dlcli.data.pairs.PairBatches` has them, and gives logits.
+    takes ``{given, before, forced}`` as :class:`dlcli.data.text.pair_batches.PairBatches` has them, and gives logits.
 
     Args:
         guesses: whether in training the decoder may have to go on from its own tokens.

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.data.pairs import PairBatches, read_pairs_csv, read_pairs_tsv
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.synthetic.addition import make_addition
-from dlcli.data.vocabulary import END, Vocabulary
+from dlcli.data.text.pair_batches import PairBatches
+from dlcli.data.text.pairs import read_pairs_csv, read_pairs_tsv
+from dlcli.data.text.vocabulary import END, Vocabulary
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.sequence_to_sequence import Addition, PairsCsv, PairsTsv, PairTrain, SequenceToSequence
 from dlcli.tasks.optimization import stage_sections

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.vocabulary import Vocabulary
+from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import convolutional, ntm, recurrent, series_input, text_input, transformer
 from dlcli.models.sequences.pooling import Pooling, pooled

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.images.duplicates import copies
-from dlcli.data.language import LongTexts
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.series.windows import Series
+from dlcli.data.text.corpus import LongTexts
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting

@@ -10,7 +10,7 @@ from dlcli.data.sequences.batches import SequenceBatches
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import evenly_spaced
-from dlcli.data.vocabulary import Vocabulary, encode_words, fit_words
+from dlcli.data.text.vocabulary import Vocabulary, encode_words, fit_words
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression

@@ -2,7 +2,7 @@
 
 import keras
 
-from dlcli.data.vocabulary import Vocabulary
+from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import text_input
 from dlcli.recipe.sections.sequence_model import StepModel

@@ -10,8 +10,9 @@ import numpy as np
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.series.unlabeled import read_unlabelled_series
-from dlcli.data.tagging import read_words
-from dlcli.data.text import lines_of, lines_of_file, read_unlabelled
+from dlcli.data.text.files import lines_of, lines_of_file
+from dlcli.data.text.labeled import read_unlabelled
+from dlcli.data.text.tagged import read_words
 from dlcli.errors import InputError
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sections.series_data import SequenceTable

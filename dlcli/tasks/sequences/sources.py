@@ -10,8 +10,8 @@ from dlcli.data.series.long_table import read_sequence_csv
 from dlcli.data.series.npz import read_sequence_npz
 from dlcli.data.series.ts_archive import read_ts
 from dlcli.data.synthetic.adding_problem import make_adding
-from dlcli.data.tagging import read_columns, read_conllu
-from dlcli.data.text import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
+from dlcli.data.text.labeled import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
+from dlcli.data.text.tagged import read_columns, read_conllu
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.image_data import DividedSource

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
+from dlcli.data.text.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
 from dlcli.models.sequences.text_input import splitter
 from dlcli.recipe.load import LoadedRecipe

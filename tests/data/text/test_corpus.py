@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.data.language import TextWindows, one_after_another, overlapping, read_long_text, side_by_side
+from dlcli.data.text.corpus import read_long_text
+from dlcli.data.text.windows import TextWindows, one_after_another, overlapping, side_by_side
 from dlcli.errors import InputError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dlcli.data.sequences.dataset import SequenceDataset
-from dlcli.data.text import read_text_csv, read_text_files, read_text_jsonl, read_text_lines, read_unlabelled
+from dlcli.data.text.labeled import read_text_csv, read_text_files, read_text_jsonl, read_text_lines, read_unlabelled
 from dlcli.errors import InputError
 
 COMMON: dict[str, Any] = {"validation": 0.0, "test": 0.0, "split_seed": 0, "limit": None, "allow_leakage": False}

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.data.pairs import PairBatches, read_pairs_csv, read_pairs_tsv
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.synthetic.addition import make_addition
+from dlcli.data.text.pair_batches import PairBatches
+from dlcli.data.text.pairs import read_pairs_csv, read_pairs_tsv
 from dlcli.errors import InputError
 
 COMMON: dict[str, Any] = {"validation": 0.2, "test": 0.2, "split_seed": 0, "limit": None, "allow_leakage": False}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dlcli.data.sequences.dataset import SequenceDataset
-from dlcli.data.tagging import read_columns, read_conllu, read_words
-from dlcli.data.vocabulary import encode_words, fit_words
+from dlcli.data.text.tagged import read_columns, read_conllu, read_words
+from dlcli.data.text.vocabulary import encode_words, fit_words
 from dlcli.errors import InputError
 
 COMMON: dict[str, Any] = {"validation": 0.0, "test": 0.0, "split_seed": 0, "limit": None, "allow_leakage": False}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcli.data.vocabulary import UNKNOWN, Vocabulary, encode, fit_vocabulary
+from dlcli.data.text.vocabulary import UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.models.sequences.text_input import one_at_least, splitter, token_ids
 
 TEXTS = ["The cat, the dog!", "the CAT sat", "a dog", "Élan and élan, ÉLAN", "don't"]

@@ -13,7 +13,7 @@ from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import SPLITS
 from dlcli.data.table import refuse_faults
-from dlcli.data.text import read_content
+from dlcli.data.text.files import read_content
 from dlcli.errors import InputError
 
 WordOf = Callable[[list[str]], tuple[str, str] | str | None]

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from dlcli.data.files import decoded, list_folder, name_below, printable, read_text
+from dlcli.data.files import list_folder, name_below, printable
 from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, name_some
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.split_folders import SPLIT_OF, find_splits
 from dlcli.data.splits import SPLITS, LeftOut
 from dlcli.data.table import check_groups, read_cells, refuse_faults
+from dlcli.data.text.files import read_content, split_lines
 from dlcli.errors import InputError
-
-MAX_BYTES = 2**30  # of a file of texts
-OTHER_ENCODING = ", or say in data.encoding what it is"
 
 
 @dataclass(frozen=True)
@@ -196,18 +194,6 @@ def read_line_file(*, path: str | Path, encoding: str, **common: Unpack[SplitKey
     return _assemble(file, rows, has_groups=False, classes=None, aliases=NO_ALIASES, least=1, common=common)
 
 
-def read_whole(path: Path, encoding: str) -> str:
-    """All the text of a file, its ends of lines as line feeds.
-
-    Raises:
-        InputError: it cannot be read, is not in the encoding, or has nothing but white space.
-    """
-    text = read_content(path, "text", encoding).replace("\r\n", "\n")
-    if not text.strip():
-        raise InputError(f"{path}: there must be text. The file has none.")
-    return text
-
-
 def read_text_files(
     *,
     path: str | Path,
@@ -265,7 +251,7 @@ def read_unlabelled(path: Path, *, column: str, encoding: str) -> tuple[list[str
         records, faults = read_cells(path, content, {"text": column}, required=())
         refuse_faults(path, faults)
         return [f"{path}:{line}" for line, _, _ in records], [cells["text"] for _, _, cells in records]
-    lines = _lines(content)
+    lines = split_lines(content)
     if path.suffix not in (".jsonl", ".ndjson"):
         names = [f"{path}:{line}" for line in range(1, len(lines) + 1)]
         return names, lines
@@ -287,50 +273,6 @@ def _text_files(folder: Path, root: Path) -> tuple[list[Path], list[LeftOut]]:
     left_out = [LeftOut(name_below(root, path), "a folder, where files of texts are looked for") for path in folders]
     left_out += [LeftOut(name_below(root, path), "hidden") for path in files if path.name.startswith(".")]
     return [path for path in files if not path.name.startswith(".")], left_out
-
-
-def read_content(path: Path, noun: str, encoding: str) -> str:
-    """The text of a file that holds texts; ``noun`` is what it is called in messages.
-
-    Raises:
-        InputError: it cannot be read, or is not text in the encoding.
-    """
-    remedy = "Give the file that holds the texts."
-    text = read_text(
-        path, noun=noun, max_bytes=MAX_BYTES, remedy=remedy, encoding=encoding, other_encoding=OTHER_ENCODING
-    )
-    return _without_nulls(text, str(path), noun)
-
-
-def lines_of(data: bytes, name: str, encoding: str) -> list[str]:
-    """The lines of a stream of bytes, without their ends.
-
-    Raises:
-        InputError: they are not text in the encoding.
-    """
-    noun = "text"
-    text = decoded(data, name, noun=noun, encoding=encoding, other_encoding=", as the training data are")
-    return _lines(_without_nulls(text, name, noun))
-
-
-def lines_of_file(path: Path, encoding: str) -> list[str]:
-    """The lines of a file, without their ends.
-
-    Raises:
-        InputError: it cannot be read, or is not text in the encoding.
-    """
-    return _lines(read_content(path, "file of texts", encoding))
-
-
-def _lines(text: str) -> list[str]:
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
-
-
-def _without_nulls(text: str, name: str, noun: str) -> str:
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise InputError(f"{name}:{line}: the {noun} must be text. Received a null character: it may be UTF-16.")
-    return text
 
 
 def _assemble(

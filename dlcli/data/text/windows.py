@@ -1,106 +1,15 @@
-"""Text to learn to go on with: one long text divided by place, and the windows of it that are learned from."""
+"""Windows of a long text for language models."""
 
-import hashlib
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.splits import SPLIT_COLUMNS, SPLITS, Index, LeftOut
-from dlcli.data.text import read_whole
-from dlcli.errors import InputError
-
-DEFAULT_VALIDATION, DEFAULT_TEST = 0.05, 0.1  # of a text that comes without other files
+from dlcli.data.splits import Index
 
 Ids = NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Passage:
-    """The text of a split, and where it stands: "shakespeare.txt, characters 1 to 948,084"."""
-
-    text: str
-    place: str
-
-    def __len__(self) -> int:
-        return len(self.text)
-
-
-@dataclass(frozen=True)
-class LongTexts:
-    """One long text for each split."""
-
-    splits: dict[str, Passage]
-    left_out: tuple[LeftOut, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    def fingerprint(self) -> str:
-        """SHA-256 over each split's name and content."""
-        rows = [[row["split"], row["digest"]] for row in self.split_rows()]
-        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-    def split_rows(self) -> list[dict[str, str]]:
-        """A row for each split, for there are no samples to name."""
-        rows = []
-        for split, passage in self.splits.items():
-            digest = hashlib.sha256(passage.text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-            rows.append(dict(zip(SPLIT_COLUMNS, (passage.place, split, "", "", digest), strict=True)))
-        return rows
-
-
-def read_long_text(
-    *,
-    path: str | Path,
-    validation_path: str | Path | None,
-    test_path: str | Path | None,
-    validation: float | None,
-    test: float | None,
-    encoding: str,
-) -> LongTexts:
-    """The text of a file, divided where there are no other files for validation and test.
-
-    Args:
-        validation, test: proportions of the characters; the test is the end of the text, validation what stands before.
-
-    Raises:
-        InputError: a file cannot be read or has no text, or a split would have none.
-    """
-    whole = read_whole(Path(path), encoding)
-    if validation is None:
-        validation = 0.0 if validation_path is not None else DEFAULT_VALIDATION
-    if test is None:
-        test = 0.0 if test_path is not None else DEFAULT_TEST
-    num_test, num_validation = round(test * len(whole)), round(validation * len(whole))
-    first_of_test = len(whole) - num_test
-    first_of_validation = first_of_test - num_validation
-    if first_of_validation < 1:
-        raise InputError(f"{path}: there must be text to train on. Lower data.validation or data.test.")
-    parts = {
-        "train": (path, whole[:first_of_validation], 0),
-        "validation": (path, whole[first_of_validation:first_of_test], first_of_validation),
-        "test": (path, whole[first_of_test:], first_of_test),
-    }
-    for split, other in (("validation", validation_path), ("test", test_path)):
-        if other is not None:
-            parts[split] = (other, read_whole(Path(other), encoding), 0)
-    lost = [
-        f"the text is too short for a {split} split of {share:g}: there is none."
-        for split, share, number in (("validation", validation, num_validation), ("test", test, num_test))
-        if share > 0 and number == 0
-    ]
-    return LongTexts(
-        warnings=tuple(lost),
-        splits={
-            split: Passage(text, f"{Path(file).name}, characters {start + 1:,} to {start + len(text):,}")
-            for split in SPLITS
-            for file, text, start in [parts[split]]
-            if text
-        },
-    )
 
 
 class TextWindows:

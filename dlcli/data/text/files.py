@@ -1,0 +1,67 @@
+"""Text files: encodings, lines and bounds."""
+
+from pathlib import Path
+
+from dlcli.data.files import decoded, read_text
+from dlcli.errors import InputError
+
+MAX_BYTES = 2**30  # of a file of texts
+
+
+OTHER_ENCODING = ", or say in data.encoding what it is"
+
+
+def read_whole(path: Path, encoding: str) -> str:
+    """All the text of a file, its ends of lines as line feeds.
+
+    Raises:
+        InputError: it cannot be read, is not in the encoding, or has nothing but white space.
+    """
+    text = read_content(path, "text", encoding).replace("\r\n", "\n")
+    if not text.strip():
+        raise InputError(f"{path}: there must be text. The file has none.")
+    return text
+
+
+def read_content(path: Path, noun: str, encoding: str) -> str:
+    """The text of a file that holds texts; ``noun`` is what it is called in messages.
+
+    Raises:
+        InputError: it cannot be read, or is not text in the encoding.
+    """
+    remedy = "Give the file that holds the texts."
+    text = read_text(
+        path, noun=noun, max_bytes=MAX_BYTES, remedy=remedy, encoding=encoding, other_encoding=OTHER_ENCODING
+    )
+    return without_nulls(text, str(path), noun)
+
+
+def lines_of(data: bytes, name: str, encoding: str) -> list[str]:
+    """The lines of a stream of bytes, without their ends.
+
+    Raises:
+        InputError: they are not text in the encoding.
+    """
+    noun = "text"
+    text = decoded(data, name, noun=noun, encoding=encoding, other_encoding=", as the training data are")
+    return split_lines(without_nulls(text, name, noun))
+
+
+def lines_of_file(path: Path, encoding: str) -> list[str]:
+    """The lines of a file, without their ends.
+
+    Raises:
+        InputError: it cannot be read, or is not text in the encoding.
+    """
+    return split_lines(read_content(path, "file of texts", encoding))
+
+
+def split_lines(text: str) -> list[str]:
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def without_nulls(text: str, name: str, noun: str) -> str:
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(f"{name}:{line}: the {noun} must be text. Received a null character: it may be UTF-16.")
+    return text
