@@ -40,7 +40,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/networks.py
 	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/attack.py
-	$(BIN)/python benchmarks/localisation.py
+	$(BIN)/python benchmarks/localization.py
 	$(BIN)/python benchmarks/sequences.py
 
 clean:

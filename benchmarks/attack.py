@@ -1,4 +1,4 @@
-"""Attacks against foolbox and ART: images a second, on LeNet-5 with 28x28 pictures at batch 128.
+"""Attacks against foolbox and ART: images a second, on LeNet-5 with 28x28 images at batch 128.
 
     python benchmarks/attack.py [--batches 8] [--rounds 5]
 

@@ -1,9 +1,9 @@
-"""Augmented pictures a second: dlcli against ImageDataGenerator and Keras's Random* layers, alternating in one run.
+"""Augmented images a second: dlcli against ImageDataGenerator and Keras's Random* layers, alternating in one run.
 
     python benchmarks/augmentation.py [--rounds 5] [--engines]
 
 Three cases, each with the eight arguments of the recipe below: arrays of 224x224 and of 32x32, and a folder of JPEGs of
-500x375 brought to 224x224, the first epoch (decoding) and a later one (decoded pictures kept). dlcli's side is the
+500x375 brought to 224x224, the first epoch (decoding) and a later one (decoded images kept). dlcli's side is the
 batches of ``dlcli train``: order, drawing, decoding, augmentation. ``--engines`` compares what could do the warp alone;
 OpenCV and numba take part where they are installed.
 """
@@ -20,7 +20,7 @@ from measure import machine
 
 from dlcli.data.augmentation.affine import warp
 from dlcli.data.files import hash_content
-from dlcli.data.images.decoding import PicturePolicy, read_pictures
+from dlcli.data.images.decoding import ImagePolicy, read_images
 from dlcli.data.images.samples import Samples
 from dlcli.recipe.sections.augment import Augment
 from dlcli.runtime.startup import start_tensorflow
@@ -45,11 +45,11 @@ AUGMENT = Augment(
     fill_mode="nearest",
 )
 BATCH_SIZE = 32
-Epoch = Callable[[int], int]  # number of the epoch -> pictures made
+Epoch = Callable[[int], int]  # number of the epoch -> images made
 
 
 def smooth_noise(num: int, height: int, width: int) -> np.ndarray:
-    """Pictures uint8 that compress like photographs rather than like noise."""
+    """Images uint8 that compress like photographs rather than like noise."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (num, height // 8 + 1, width // 8 + 1, 3), np.uint8)
     return np.stack([np.asarray(Image.fromarray(x).resize((width, height), Image.Resampling.BICUBIC)) for x in small])
@@ -62,7 +62,7 @@ def dlcli(samples: Samples) -> Epoch:
         return step + 1, tf.reduce_max(data.assemble(data.element(source, step))["x"])
 
     @tf.function(autograph=False)
-    def all_steps(source: Any) -> Any:  # the training step makes its pictures in such a loop
+    def all_steps(source: Any) -> Any:  # the training step makes its images in such a loop
         start = (tf.constant(0, tf.int64), tf.constant(0.0))
         return tf.while_loop(
             lambda step, last: step < data.num_steps, lambda step, last: one_step(source, step, last), start
@@ -77,7 +77,7 @@ def dlcli(samples: Samples) -> Epoch:
 
 def in_arrays(pixels: np.ndarray, **where: Any) -> Samples:
     names = tuple(str(i) for i in range(len(pixels)))
-    policy = PicturePolicy(pixels.shape[1:3], "rgb", "stretch", "bilinear", True)
+    policy = ImagePolicy(pixels.shape[1:3], "rgb", "stretch", "bilinear", True)
     labels = np.zeros(len(pixels), np.int32)
     files = (where or {}).get("files", ())
     digests = tuple(hash_content(path.read_bytes()) for path in files) or names
@@ -126,17 +126,17 @@ def keras_layers(pixels: np.ndarray) -> Epoch:
     return lambda number: sum(len(batch.numpy()) for batch in data)
 
 
-def decode_only(files: list[Path], policy: PicturePolicy) -> Epoch:
+def decode_only(files: list[Path], policy: ImagePolicy) -> Epoch:
     def epoch(number: int) -> int:
         for start in range(0, len(files), BATCH_SIZE):
-            read_pictures(files[start : start + BATCH_SIZE], policy=policy)
+            read_images(files[start : start + BATCH_SIZE], policy=policy)
         return len(files)
 
     return epoch
 
 
 def measure(title: str, runners: dict[str, Epoch], *, rounds: int, of: str) -> None:
-    """Prints the median pictures a second of each, and how many times faster than ``of`` it is, pair by pair."""
+    """Prints the median images a second of each, and how many times faster than ``of`` it is, pair by pair."""
     rates: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(rounds + 1):
         for name, run in runners.items():
@@ -203,8 +203,8 @@ def opencv(pixels: np.ndarray, maps: np.ndarray) -> Epoch:
 
     def one(i: int) -> None:
         size = (pixels.shape[2], pixels.shape[1])
-        picture, matrix = pixels[i].astype(np.float32), maps[i].reshape(2, 3)
-        result[i] = cv2.warpAffine(picture, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        image, matrix = pixels[i].astype(np.float32), maps[i].reshape(2, 3)
+        result[i] = cv2.warpAffine(image, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
     return lambda number: len(list(pool.map(one, range(len(pixels)))))
 
@@ -265,14 +265,14 @@ def main() -> None:
         for i, photo in enumerate(photos):
             Image.fromarray(photo).save(folder / "class" / f"{i:03}.jpg", quality=90)
         files = sorted((folder / "class").iterdir())
-        policy = PicturePolicy((224, 224), "rgb", "stretch", "bilinear", True)
+        policy = ImagePolicy((224, 224), "rgb", "stretch", "bilinear", True)
         from_files = in_arrays(photos, files=tuple(files))
         from_files = Samples(**{**from_files.__dict__, "policy": policy})
-        kept = in_arrays(read_pictures(files, policy=policy))
+        kept = in_arrays(read_images(files, policy=policy))
         runners = {
             "ImageDataGenerator": generator_on_folder(folder),
             "dlcli, first epoch": dlcli(from_files),
-            "dlcli, decoded pictures kept": dlcli(kept),
+            "dlcli, decoded images kept": dlcli(kept),
             "decoding and resizing alone": decode_only(files, policy),
         }
         measure("JPEGs 500x375 to 224x224", runners, rounds=rounds, of="ImageDataGenerator")

@@ -15,7 +15,7 @@ from typing import Any
 from measure import MNIST, ROOT, machine
 
 from dlcli.recipe.load import Override, load
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import start_tensorflow
 from dlcli.training import checkpoint
 from dlcli.workflow.train import train
@@ -43,7 +43,7 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as runs:
         loaded = load(ROOT / "recipes" / "mnist_convnet.yaml", overrides)
-        info = train(loaded, runs=Path(runs), name="mnist", device=device, talk=Talk(quiet=False))
+        info = train(loaded, runs=Path(runs), name="mnist", device=device, console=Console(quiet=False))
     print(machine())
     print(f"  {len(seconds)} checkpoints in {sum(seconds):.2f} s, training {info['seconds']:.1f} s")
     print(f"  share: {sum(seconds) / info['seconds']:.2%} (to reach: under 3%)")

@@ -29,8 +29,8 @@ train: {epochs: 1, batch_size: 32}
 """
 
 
-def write_pictures(folder: Path, number: int) -> None:
-    """Noise of a class's own brightness; every picture is another one."""
+def write_images(folder: Path, number: int) -> None:
+    """Noise of a class's own brightness; every image is another one."""
     rng = np.random.default_rng(0)
     for label, brightness in (("dark", 60), ("bright", 180)):
         (folder / label).mkdir(parents=True)
@@ -60,10 +60,10 @@ def main() -> None:
     peaks = {}
     with tempfile.TemporaryDirectory() as name:
         for number in (arguments.small, arguments.large):
-            folder = Path(name) / f"pictures_{number}"
-            write_pictures(folder, number)
+            folder = Path(name) / f"images_{number}"
+            write_images(folder, number)
             peaks[number] = peak_mib(folder)
-            print(f"  {number:6,} pictures of {SIDE}x{SIDE}: peak {peaks[number]:,.0f} MiB")
+            print(f"  {number:6,} images of {SIDE}x{SIDE}: peak {peaks[number]:,.0f} MiB")
     print(f"  difference: {peaks[arguments.large] - peaks[arguments.small]:,.0f} MiB (to reach: at most 150)")
 
 

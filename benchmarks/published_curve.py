@@ -39,7 +39,7 @@ PUBLISHED = {
 
 
 def network() -> keras.Model:
-    """The tutorial's, for pixels in [0, 1], which are not normalised here."""
+    """The tutorial's, for pixels in [0, 1], which are not normalized here."""
     layers = keras.layers
     return keras.Sequential(
         [

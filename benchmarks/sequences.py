@@ -2,9 +2,9 @@
 
     python benchmarks/sequences.py [--epochs 5] [--steps 40]
 
-The same networks from the same first weights on texts of 100 tokens (embedding 64, two classes) with Adam at batch 64:
-an LSTM of 128 units, and a bidirectional GRU of 128 units a direction. dlcli's side is the loop of `dlcli train`: data,
-shuffling, lengths, gradient norm and metrics included; the hand-written loop is one tf.function for an epoch that
+The same networks from the same initial weights on texts of 100 tokens (embedding 64, two classes) with Adam at batch
+64: an LSTM of 128 units, and a bidirectional GRU of 128 units a direction. dlcli's side is the loop of `dlcli train`:
+data, shuffling, lengths, gradient norm and metrics included; the hand-written loop is one tf.function for an epoch that
 gathers batches from memory, knows nothing of lengths, and keeps nothing but the loss. "Hand-written, with lengths" is
 the same loop with dlcli's network, which keeps the outputs of all steps and takes each text's last one. PyTorch takes
 part where it is installed; it knows nothing of lengths either.

@@ -2,7 +2,7 @@
 
     python benchmarks/startup.py [--runs 15]
 
-Whole processes: ``dlcli --help`` and ``dlcli recipe check`` on a faulty recipe, against an empty Python program.
+Whole processes: ``dlcli --help`` and ``dlcli recipe check`` on an errory recipe, against an empty Python program.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
         commands = {
             "python -c pass": [sys.executable, "-c", "pass"],
             "dlcli --help (to reach: 0.1 s, 40 MiB)": [dlcli, "--help"],
-            "a recipe's faults (to reach: 0.6 s)": [dlcli, "train", str(recipe)],
+            "a recipe's errors (to reach: 0.6 s)": [dlcli, "train", str(recipe)],
         }
         for title, command in commands.items():
             seconds, peak = measure(command, arguments.runs)

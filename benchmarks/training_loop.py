@@ -2,7 +2,7 @@
 
     python benchmarks/training_loop.py [--epochs 5] [--samples 60000]
 
-All train the same networks from the same first weights on 28x28x1 images with Adam at batch 128, shuffled anew in
+All train the same networks from the same initial weights on 28x28x1 images with Adam at batch 128, shuffled anew in
 each epoch. dlcli's side is the loop of ``dlcli train``: data, shuffling, gradient norm and metrics included. The
 hand-written loop is one tf.function for an epoch that gathers batches from memory and keeps nothing but the loss.
 PyTorch takes part where it is installed.

@@ -2,7 +2,7 @@
 
     python benchmarks/transfer.py [--photos 200] [--epochs 5] [--rounds 3]
 
-Each way trains in a process of its own on the same 224x224 pictures at batch 32; what is timed begins when they are
+Each way trains in a process of its own on the same 224x224 images at batch 32; what is timed begins when they are
 decoded and the network is built, and ends when the last epoch is over. Weights are random: they cost the same. Prints
 the time of each way by that of dlcli's, and the processes' peak resident memory.
 
@@ -59,14 +59,14 @@ def with_dlcli(folder: Path, epochs: int, *, augment: bool) -> float:
     device = start_tensorflow("cpu")
     from dlcli.report.tensorboard import TensorBoard
     from dlcli.rundir import create_run
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.tasks.dispatch import prepare
     from dlcli.workflow.train import _Observer
 
-    talk = Talk(quiet=True)
-    job = prepare(load(recipe), device, talk)
+    console = Console(quiet=True)
+    job = prepare(load(recipe), device, console)
     run = create_run(folder / "runs", "run")
-    loop = job.loop(run, _Observer(run, job.best_metric, talk, TensorBoard(run.tensorboard)))
+    loop = job.loop(run, _Observer(run, job.best_metric, console, TensorBoard(run.tensorboard)))
     run.info.write_text("{}")
     start = time.perf_counter()
     loop.train()

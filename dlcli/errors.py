@@ -4,7 +4,7 @@
 class InputError(Exception):
     """Bad input: a recipe, file, option or run that the user can put right.
 
-    The message is what the user reads: one line for each fault, naming the file (and line) and the remedy.
+    The message is what the user reads: one line for each error, naming the file (and line) and the remedy.
     Exit status 2.
     """
 

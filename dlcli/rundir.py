@@ -151,7 +151,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file that this program wrote; an unfinished last line is left out.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: it is missing or corrupt.
     """
     try:
         text = path.read_bytes().decode()
@@ -159,10 +159,10 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. A run's folder must hold it: restore it from a copy.") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: is damaged ({error}). Restore it from a copy.") from None
+        raise InputError(f"{path}: is corrupt ({error}). Restore it from a copy.") from None
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
-            raise InputError(f"{path}:{number}: is damaged: has not one value for each column. Restore it from a copy.")
+            raise InputError(f"{path}:{number}: is corrupt: has not one value for each column. Restore it from a copy.")
     return rows
 
 
@@ -259,18 +259,18 @@ class RunDir:
         """The content of run.json.
 
         Raises:
-            InputError: it is missing or damaged.
+            InputError: it is missing or corrupt.
         """
         info = read_json(self.info)
         _check_keys(self.info, info, status=str, config=dict, data=dict, best=(dict, NoneType), final=(dict, NoneType))
-        _check_keys(self.info, info["data"], fingerprint=str, samples=dict, pictures=(dict, NoneType))
+        _check_keys(self.info, info["data"], fingerprint=str, samples=dict, images=(dict, NoneType))
         return info
 
     def read_data_info(self, *keys: str) -> dict[str, Any]:
         """What run.json says of the data, these keys among it.
 
         Raises:
-            InputError: run.json is damaged.
+            InputError: run.json is corrupt.
         """
         data: dict[str, Any] = self.read_info()["data"]
         missing = [key for key in keys if key not in data]
@@ -278,11 +278,17 @@ class RunDir:
             raise InputError(f"{self.info}: does not say data.{missing[0]} of this run. Restore it from a copy.")
         return data
 
+    def read_image_policy(self) -> dict[str, Any] | None:
+        """How the run's images are brought to one form; None where its samples are not images."""
+        data: dict[str, Any] = self.read_info()["data"]
+        found: dict[str, Any] | None = data.get("images", data.get("pictures"))  # the key of runs before 0.2
+        return found
+
     def read_classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the model's outputs.
 
         Raises:
-            InputError: labels.json is missing or damaged.
+            InputError: labels.json is missing or corrupt.
         """
         labels = read_json(self.labels)
         _check_keys(self.labels, labels, classes=list)
@@ -362,16 +368,16 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. A run's folder must hold it.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read ({error}). The file is damaged: restore it from a copy.") from None
+        raise InputError(f"{path}: cannot be read ({error}). The file is corrupt: restore it from a copy.") from None
     if not isinstance(value, dict):
-        raise InputError(f"{path}: must hold a JSON object. The file is damaged: restore it from a copy.")
+        raise InputError(f"{path}: must hold a JSON object. The file is corrupt: restore it from a copy.")
     return value
 
 
 def _check_keys(path: Path, value: dict[str, Any], **kinds: type | tuple[type, ...]) -> None:
     for key, kind in kinds.items():
         if not isinstance(value.get(key), kind):
-            raise InputError(f"{path}: is damaged: '{key}' is missing or not what it was. Restore it from a copy.")
+            raise InputError(f"{path}: is corrupt: '{key}' is missing or not what it was. Restore it from a copy.")
 
 
 def create_run(runs: Path, name: str) -> RunDir:
@@ -458,7 +464,7 @@ def list_runs(runs: Path) -> list[RunDir]:
 def _started(run: RunDir) -> str:
     try:
         return str(read_json(run.info).get("started", ""))
-    except InputError:  # a damaged run is still listed
+    except InputError:  # a corrupt run is still listed
         return ""
 
 

@@ -29,7 +29,7 @@ from dlcli.rundir import (
 )
 
 INFO = {"status": "completed", "config": {}, "best": None, "final": None}
-DATA = {"fingerprint": "f", "samples": {"train": 3}, "pictures": None}
+DATA = {"fingerprint": "f", "samples": {"train": 3}, "images": None}
 
 
 def make_run(runs: Path, name: str, **info: Any) -> RunDir:
@@ -130,10 +130,10 @@ def test_what_cannot_be_found_is_said_with_what_there_is(tmp_path: Path, monkeyp
             find_run(Path("runs"), reference)
 
 
-def test_a_damaged_run_is_listed_last(tmp_path: Path) -> None:
+def test_a_corrupt_run_is_listed_last(tmp_path: Path) -> None:
     make_run(tmp_path, "good", started="2026-01-01T00:00:00.000000Z")
-    make_run(tmp_path, "zz-damaged").info.write_bytes(b'{"started": "20')
-    assert [run.name for run in list_runs(tmp_path)] == ["good", "zz-damaged"]
+    make_run(tmp_path, "zz-corrupt").info.write_bytes(b'{"started": "20')
+    assert [run.name for run in list_runs(tmp_path)] == ["good", "zz-corrupt"]
 
 
 def test_now_sorts_as_text() -> None:
@@ -145,7 +145,7 @@ def test_now_sorts_as_text() -> None:
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
-class Fault(OSError):
+class Diagnostic(OSError):
     pass
 
 
@@ -159,10 +159,10 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         path.write_bytes(before)
 
     def fail(*args: Any) -> None:
-        raise Fault("no space left on device")
+        raise Diagnostic("no space left on device")
 
     monkeypatch.setattr(rundir.os, function, fail)
-    with pytest.raises(Fault):
+    with pytest.raises(Diagnostic):
         replace_file(path, b"new")
     monkeypatch.undo()
     assert [entry.name for entry in tmp_path.iterdir()] == ([] if before is None else ["file.json"])
@@ -259,13 +259,13 @@ def test_a_row_of_metrics_keeps_what_a_float32_holds() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a": 1', b"\0" * 20], ids=lambda content: repr(content[:8])
 )
-def test_damaged_json_is_one_line_that_names_the_file(tmp_path: Path, content: bytes) -> None:
+def test_corrupt_json_is_one_line_that_names_the_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(content)
     with pytest.raises(InputError) as error:
         read_json(path)
     assert message(error).startswith(f"{path}: cannot be read (")
-    assert "damaged" in message(error)
+    assert "corrupt" in message(error)
 
 
 def test_json_that_is_no_object_and_none_at_all(tmp_path: Path) -> None:
@@ -302,13 +302,13 @@ def test_labels_of_another_form_are_one_line(tmp_path: Path, content: str) -> No
 
 
 @pytest.mark.parametrize("content", [b"\xff\n", b"a,b\n1\n", b"a,b\n1,2,3\n"])
-def test_a_damaged_table_is_one_line_that_names_the_file(tmp_path: Path, content: bytes) -> None:
+def test_a_corrupt_table_is_one_line_that_names_the_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "metrics.csv"
     path.write_bytes(content)
     with pytest.raises(InputError) as error:
         read_csv(path)
     assert message(error).startswith(f"{path}:")
-    assert "is damaged" in message(error)
+    assert "is corrupt" in message(error)
 
 
 # Locks and status -----------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ def deepfool(
 
     Args:
         steps: at most.
-        candidates: classes that are looked at: those with the highest logits of the picture.
+        candidates: classes that are looked at: those with the highest logits of the image.
         overshoot: eta of the paper: by which the whole change is enlarged.
     """
 

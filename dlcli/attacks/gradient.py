@@ -120,7 +120,7 @@ def l2_norm(x: Tensor) -> Tensor:
 
 
 def direction(slope: Tensor, norm: Norm) -> Tensor:
-    """The step of length 1 that raises the loss fastest: the signs for linf, the normalised gradient for l2."""
+    """The step of length 1 that raises the loss fastest: the signs for linf, the normalized gradient for l2."""
     if norm == "linf":
         return tf.sign(slope)
     return slope / per_sample(tf.maximum(l2_norm(slope), TINY), slope)

@@ -1,6 +1,6 @@
 """Iterated attacks: many small steps, each brought back into the budget.
 
-BIM (Kurakin, Goodfellow and Bengio 2017) begins at the picture, PGD (Madry et al. 2018) at random points of the ball;
+BIM (Kurakin, Goodfellow and Bengio 2017) begins at the image, PGD (Madry et al. 2018) at random points of the ball;
 MI-FGSM (Dong et al. 2018) gathers the gradients of all steps.
 """
 
@@ -81,7 +81,7 @@ def iterated(
         momentum: of the gathered gradient, each divided by its mean absolute value (MI-FGSM, equation 6); None: steps
             go by the last gradient alone.
         restarts: runs from random points of the ball, of which the worst counts for each sample; 0 for one run that
-            begins at the picture itself.
+            begins at the image itself.
         seed: of these points, which depend on it and on the sample's number alone.
         succeeds: what a run is to come to; one that does is worse than one that does not.
     """

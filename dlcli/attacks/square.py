@@ -11,7 +11,7 @@ HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 querie
 
 
 def proportion(query: int, num_queries: int) -> float:
-    """Of the picture that a square covers, as it falls over the queries (section 4.2)."""
+    """Of the image that a square covers, as it falls over the queries (section 4.2)."""
     scaled = int(query / num_queries * 10_000)
     return float(STARTS_AT / 2 ** sum(scaled > bound for bound in HALVED_AT))
 

@@ -23,7 +23,7 @@ from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 
 REMEDIES = {
     errno.ENOSPC: ". Make room on that disk, or choose another place.",
-    errno.EACCES: ". Mend its permissions, or choose another place.",
+    errno.EACCES: ". Fix its permissions, or choose another place.",
     errno.EROFS: ". Choose another place.",
 }
 """What to do about an error of the operating system, by its number."""
@@ -77,7 +77,7 @@ def cli() -> None:
       dlcli recipe show recipes/digits_convnet.yaml
       dlcli train recipes/digits_convnet.yaml
       dlcli evaluate
-      dlcli predict RUN picture.png
+      dlcli predict RUN image.png
 
     \b
     On photos of your own, a folder for each class, with a network trained on ImageNet:

@@ -20,7 +20,7 @@ from dlcli.cli.output import write_json, write_table
 
 KINDS = {
     "fgsm": "One step along the signs of the gradient (Goodfellow et al. 2015).",
-    "bim": "Small steps from the picture on (Kurakin et al. 2017).",
+    "bim": "Small steps from the image on (Kurakin et al. 2017).",
     "pgd": "Small steps from random points (Madry et al. 2018).",
     "mi-fgsm": "Steps along gathered gradients (Dong et al. 2018).",
     "deepfool": "The smallest change that is found, in l2 (Moosavi-Dezfooli et al. 2016).",
@@ -52,7 +52,7 @@ def _kinds(command: Any) -> Any:
 @click.option(
     "--eps",
     metavar="E,E…",
-    help="Budgets as fractions of the pixels' range: 8/255, 0.03. Default: by the kind of pictures.",
+    help="Budgets as fractions of the pixels' range: 8/255, 0.03. Default: by the kind of images.",
 )
 @click.option(
     "--norm", type=click.Choice(["linf", "l2"]), help="How a change is measured. Default: linf; l2 with --deepfool."
@@ -181,16 +181,16 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
     from dlcli.runtime.startup import start_tensorflow
 
     start_tensorflow(device)
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.workflow.attack.attack import attack as work
     from dlcli.workflow.attack.plan import Plan
 
-    talk = Talk(quiet=quiet)
-    found = find(request, talk)
+    console = Console(quiet=quiet)
+    found = find(request, console)
     if eps is None:
         text = DEFAULT_EPS[norm, 1 if found.target.shape[-1] == 1 else 3]
         eps = _eps(text, norm)
-        talk.say(f"eps: {text}, the default for {'grey' if found.target.shape[-1] == 1 else 'coloured'} pictures")
+        console.say(f"eps: {text}, the default for {'gray' if found.target.shape[-1] == 1 else 'colored'} images")
     results = []
     for kind in kinds:
         plan = Plan(
@@ -206,7 +206,7 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
             batch_size=options["batch_size"],
             num_saved=num_saved,
         )
-        talk.say(f"{kind}, {norm}: attacking {len(found.samples):,} samples of {found.name}")
+        console.say(f"{kind}, {norm}: attacking {len(found.samples):,} samples of {found.name}")
         result = work(
             plan,
             found.target,
@@ -219,7 +219,7 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
             source=found.source,
             scored_by=found.scored_by,
             with_checks=not options["no_checks"],
-            talk=talk,
+            console=console,
         )
         results.append(result)
         if not as_json:

@@ -22,7 +22,7 @@ def data() -> None:
 
     \b
     Examples:
-      dlcli data check photos/          # damaged files, copies, contradicting labels
+      dlcli data check photos/          # corrupt files, copies, contradicting labels
       dlcli data preview recipe.yaml    # before and after augmentation, as preview.png
       dlcli data stats recipe.yaml      # mean and deviation of each channel
       dlcli data split recipe.yaml      # samples of each class in each split
@@ -39,7 +39,7 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     """Look for what is wrong with the data of a recipe, or of a folder with a folder for each class.
 
     Files that cannot be read or are named as another format; copies and near copies, within a split and across splits;
-    one picture or text under two labels; classes that a split lacks; missing values. Exit status 1 when there is a
+    one image or text under two labels; classes that a split lacks; missing values. Exit status 1 when there is a
     problem; notes are no problems.
 
     \b
@@ -59,14 +59,14 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
         loaded = _load(source, sets, path)
     else:
         raise InputError(f"{source}: expected a recipe or a folder of class folders.")
-    talk = _start(quiet)
+    console = _start(quiet)
     from dlcli.tasks.images import inspection as data_tools
     from dlcli.tasks.sequences import inspection as sequence_tools
 
     if loaded is None:
-        found = data_tools.check(data_tools.folder_section(source), talk)
-    elif _is_of_pictures(loaded):
-        found = data_tools.check(loaded.of_pictures.data, talk)
+        found = data_tools.check(data_tools.folder_section(source), console)
+    elif _is_of_images(loaded):
+        found = data_tools.check(loaded.of_images.data, console)
     else:
         found = sequence_tools.check(loaded)
     if as_json:
@@ -90,7 +90,7 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
 @sets_option
 @path_option
 @click.option(
-    "-o", "--output", type=PATH, default=Path("preview.png"), show_default=True, metavar="FILE.png", help="The picture."
+    "-o", "--output", type=PATH, default=Path("preview.png"), show_default=True, metavar="FILE.png", help="The image."
 )
 @click.option("--samples", type=click.IntRange(1, 50), default=6, show_default=True, help="How many samples.")
 @click.option("--epochs", type=click.IntRange(1, 10), default=4, show_default=True, help="How many epochs of each.")
@@ -117,11 +117,11 @@ def preview(
     if output.suffix.lower() != ".png":
         raise InputError(f"{output}: expected a name that ends in .png.")
     _check_output(output, force)
-    talk = _start(quiet)
+    console = _start(quiet)
     from dlcli.tasks.images.inspection import preview as work
 
-    work(loaded, output, num_samples=samples, num_epochs=epochs, talk=talk)
-    if loaded.of_pictures.augment is None:
+    work(loaded, output, num_samples=samples, num_epochs=epochs, console=console)
+    if loaded.of_images.augment is None:
         click.echo(f"{recipe}: has no augment section: the samples are shown as they are", err=True)
     click.echo(output)
 
@@ -143,13 +143,13 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
       dlcli data stats recipes/beijing_pm25.yaml --data pm25.csv
     """
     loaded = _load(recipe, sets, path)
-    talk = _start(quiet)
-    if not _is_of_pictures(loaded):
+    console = _start(quiet)
+    if not _is_of_images(loaded):
         _stats_of_sequences(loaded, as_json)
         return
     from dlcli.tasks.images.inspection import stats as work
 
-    found = work(loaded, talk)
+    found = work(loaded, console)
     if as_json:
         write_json(found)
         return
@@ -191,10 +191,10 @@ def split(
         if output.suffix.lower() != ".csv":
             raise InputError(f"{output}: expected a name that ends in .csv.")
         _check_output(output, force)
-    talk = _start(quiet)
+    console = _start(quiet)
     from dlcli.tasks.images.inspection import divide
 
-    counts = divide(loaded, output, talk)
+    counts = divide(loaded, output, console)
     if as_json:
         write_json(counts)
     else:
@@ -203,7 +203,7 @@ def split(
         click.echo(f"written to {output}", err=True)
 
 
-def _is_of_pictures(loaded: Any) -> bool:
+def _is_of_images(loaded: Any) -> bool:
     from dlcli.recipe.load import ImageRecipe
 
     return isinstance(loaded.recipe, ImageRecipe)
@@ -249,9 +249,9 @@ def _start(quiet: bool) -> Any:
     from dlcli.runtime.startup import start_tensorflow
 
     start_tensorflow("cpu")
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
 
-    return Talk(quiet=quiet)
+    return Console(quiet=quiet)
 
 
 def _write_counts(splits: dict[str, dict[str, int]]) -> None:

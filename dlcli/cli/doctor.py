@@ -29,5 +29,5 @@ def doctor(as_json: bool) -> None:
         click.echo(f"{'memory'.ljust(14)} {report['memory_gib']:.1f} GiB")
         for note in report["notes"]:
             click.echo(f"note: {note}")
-    if report["faults"]:
-        raise CheckFailed("\n".join(report["faults"]))
+    if report["errors"]:
+        raise CheckFailed("\n".join(report["errors"]))

@@ -51,10 +51,10 @@ def evaluate(
 
     found = find_run(runs, run)
     start_tensorflow(device)
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.workflow.evaluate import evaluate as work
 
-    results = work(found, split=split, data=data, beam=beam, talk=Talk(quiet=quiet))
+    results = work(found, split=split, data=data, beam=beam, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

@@ -67,7 +67,7 @@ def generate(
         raise click.UsageError("--temperature must be a number.")
     found = find_run(runs, run)
     start_tensorflow(device)
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.workflow.generate import generate as work
 
     results = work(
@@ -79,7 +79,7 @@ def generate(
         top_k=top_k,
         num_samples=num_samples,
         seed=seed,
-        talk=Talk(quiet=quiet),
+        console=Console(quiet=quiet),
     )
     if as_json:
         write_json(results)

@@ -20,7 +20,7 @@ def _complete_families(ctx: click.Context, param: click.Parameter, incomplete: s
 @click.option("--quoted", is_flag=True, help="The table that papers and lectures quote, beside what is counted here.")
 @json_option
 def models(family: str | None, quoted: bool, as_json: bool) -> None:
-    """List the image networks: parameters, multiply-adds and activations for one picture; errors on ImageNet.
+    """List the image networks: parameters, multiply-adds and activations for one image; errors on ImageNet.
 
     The counts are those of the networks as this program builds them, at the size of their publication. The errors are
     published ones, in percent; --json says where. convnet and mlp are not among them: their size is the recipe's.

@@ -62,7 +62,7 @@ beam_option: Decorator = click.option(
 )
 
 quiet_option: Decorator = click.option(
-    "-q", "--quiet", is_flag=True, help="Say nothing on stderr but warnings and faults."
+    "-q", "--quiet", is_flag=True, help="Say nothing on stderr but warnings and errors."
 )
 
 device_option: Decorator = click.option(

@@ -30,7 +30,7 @@ from dlcli.cli.output import write_json, write_table
     "--draw",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write the pictures with their boxes into this new folder (localisation).",
+    help="Write the images with their boxes into this new folder (localization).",
 )
 @beam_option
 @click.option("--force", is_flag=True, help="Replace the file of --output where it is there.")
@@ -52,7 +52,7 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Predict with the best model of RUN: pictures, folders of them and .npz files; or the lines of text files, the
+    """Predict with the best model of RUN: images, folders of them and .npz files; or the lines of text files, the
     rows of tables (.csv, .tsv, .jsonl) and, for -, the lines of stdin.
 
     \b
@@ -66,7 +66,7 @@ def predict(
       dlcli predict translator --text "good morning" --beam 5
       cut -f2 mails.tsv | dlcli predict spam - --json
 
-    Pictures are brought to size as they were in training; a box is in pixels of the upright picture. A picture that
+    Images are brought to size as they were in training; a box is in pixels of the upright image. An image that
     cannot be read is named and left out.
     """
     from dlcli.rundir import find_run
@@ -78,7 +78,7 @@ def predict(
         raise click.UsageError("A PATH must not be empty. Write . for this folder.")
     found = find_run(runs, run)
     start_tensorflow(device)
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.workflow.predict import predict as work
 
     results = work(
@@ -90,7 +90,7 @@ def predict(
         force=force,
         draw=draw,
         beam=beam,
-        talk=Talk(quiet=quiet),
+        console=Console(quiet=quiet),
     )
     if as_json:
         write_json(results)

@@ -18,15 +18,15 @@ def recipe() -> None:
     \b
     Examples:
       dlcli recipe init photos                 # look at a folder, write photos.yaml
-      dlcli recipe check photos.yaml           # all the faults at once, with line and column
+      dlcli recipe check photos.yaml           # all the errors at once, with line and column
       dlcli recipe show photos.yaml            # every key, defaults filled in
       dlcli recipe schema > schema.json        # for editors
     """
 
 
-@recipe.command(short_help="Find the faults of recipes.")
+@recipe.command(short_help="Find the errors of recipes.")
 @click.argument("recipes", metavar="RECIPE...", nargs=-1, required=True, type=RECIPE)
-@click.option("--json", "as_json", is_flag=True, help="Write a list of files and faults to stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Write a list of files and errors to stdout.")
 @click.pass_context
 def check(ctx: click.Context, recipes: tuple[Path, ...], as_json: bool) -> None:
     """Check recipes without looking at their data. Exit status 2 where one is not valid.
@@ -54,17 +54,17 @@ def check(ctx: click.Context, recipes: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _report(path: Path, error: InputError | None) -> dict[str, Any]:
-    """What ``check --json`` says of one file. A file that cannot be read has one fault without a place."""
+    """What ``check --json`` says of one file. A file that cannot be read has one error without a place."""
     from dlcli.recipe.language.errors import RecipeError
 
-    faults: list[dict[str, Any]] = []
+    diagnostics: list[dict[str, Any]] = []
     if isinstance(error, RecipeError):
-        for fault in error.faults:
-            place = {"line": fault.place.line, "column": fault.place.column}
-            faults.append({**place, "key": fault.key, "message": fault.message})
+        for diagnostic in error.diagnostics:
+            place = {"line": diagnostic.place.line, "column": diagnostic.place.column}
+            diagnostics.append({**place, "key": diagnostic.key, "message": diagnostic.message})
     elif error is not None:
-        faults.append({"line": None, "column": None, "key": "", "message": str(error).removeprefix(f"{path}: ")})
-    return {"recipe": str(path), "ok": error is None, "faults": faults}
+        diagnostics.append({"line": None, "column": None, "key": "", "message": str(error).removeprefix(f"{path}: ")})
+    return {"recipe": str(path), "ok": error is None, "errors": diagnostics}
 
 
 @recipe.command(short_help="Fill in every default.")
@@ -114,8 +114,8 @@ def schema() -> None:
 def init(data: Path, output: Path | None, force: bool) -> None:
     """Look at DATA and write a recipe for it, with a comment on each line.
 
-    DATA is a folder with a folder of pictures for each class (or with train, validation and test folders of these), an
-    .npz file with arrays x_train and y_train, or a .csv file with a row for each picture. For texts and series: a
+    DATA is a folder with a folder of images for each class (or with train, validation and test folders of these), an
+    .npz file with arrays x_train and y_train, or a .csv file with a row for each image. For texts and series: a
     folder with a file for each class, or a folder of files; a table with a text and a class, a pair of texts, or the
     time and numbers in each row; a .txt file, a .conllu, a .ts or a .jsonl file.
 

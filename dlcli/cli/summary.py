@@ -76,17 +76,17 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
         shape = None if options["shape"] is None else _shape(options["shape"])
         loaded = load(Path(source), [parse_setting(text) for text in options["sets"]])
         start_tensorflow("cpu")
-        from dlcli.runtime.console import Talk
+        from dlcli.runtime.console import Console
         from dlcli.workflow.summary import of_recipe
 
-        talk = Talk(quiet=options["quiet"])
+        console = Console(quiet=options["quiet"])
         return of_recipe(
             loaded,
             runs=runs,
             shape=shape,
             num_classes=options["classes"],
             batch_size=batch_size,
-            talk=talk,
+            console=console,
         )
     if source is not None and suffix in (".keras", ".h5", ".hdf5"):
         if suffix != ".keras":

@@ -54,7 +54,7 @@ def training_options(command: Any) -> Any:
     "--overfit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Train on N batches only, until their loss is near zero: a network that cannot do this has a fault.",
+    help="Train on N batches only, until their loss is near zero: a network that cannot do this has an error.",
 )
 @click.option(
     "--resume",
@@ -158,18 +158,18 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
         check_name(options["name"])
     loaded = load([])
     device = start_tensorflow(options["device"])
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.workflow.dry_run import dry_run
     from dlcli.workflow.overfit import overfit
     from dlcli.workflow.seeds import train_seeds
     from dlcli.workflow.train import train as train_run
 
-    talk = Talk(quiet=options["quiet"])
+    console = Console(quiet=options["quiet"])
     runs, name = options["runs"], options["name"]
     if options["dry_run"]:
-        _show_plan(dry_run(loaded, runs=runs, device=device, talk=talk), options["as_json"])
+        _show_plan(dry_run(loaded, runs=runs, device=device, console=console), options["as_json"])
     elif options.get("overfit") is not None:
-        facts = overfit(loaded, runs=runs, num_batches=options["overfit"], device=device, talk=talk)
+        facts = overfit(loaded, runs=runs, num_batches=options["overfit"], device=device, console=console)
         _show_overfit(facts, options["as_json"])
     elif options["seeds"] is not None:
         first = loaded.recipe.train.seed
@@ -179,11 +179,11 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
             runs=runs,
             name=name,
             device=device,
-            talk=talk,
+            console=console,
         )
         _show_seeds(results, options["as_json"])
     else:
-        return train_run(loaded, runs=runs, name=name, device=device, talk=talk)
+        return train_run(loaded, runs=runs, name=name, device=device, console=console)
     return None
 
 
@@ -196,10 +196,10 @@ def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:
     overrides = _overrides(options)
     asked = load(recipe or run.config, overrides) if recipe is not None or overrides else None
     device = start_tensorflow(options["device"])
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.workflow import train as workflow
 
-    result = workflow.resume(run, device=device, talk=Talk(quiet=options["quiet"]), asked=asked)
+    result = workflow.resume(run, device=device, console=Console(quiet=options["quiet"]), asked=asked)
     _show_run(result, options["as_json"])
 
 
@@ -218,10 +218,10 @@ def _extend(recipe: Path | None, extend: str, options: dict[str, Any]) -> None:
 
     run = find_run(options["runs"], extend)
     device = start_tensorflow(options["device"])
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.workflow import train as workflow
 
-    result = workflow.extend(run, int(total), device=device, talk=Talk(quiet=options["quiet"]))
+    result = workflow.extend(run, int(total), device=device, console=Console(quiet=options["quiet"]))
     _show_run(result, options["as_json"])
 
 

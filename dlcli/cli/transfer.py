@@ -42,7 +42,7 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 )
 @click.option(
     "--task",
-    type=click.Choice(["classification", "localisation"]),
+    type=click.Choice(["classification", "localization"]),
     default="classification",
     show_default=True,
     help="What the new head is for: classes, or classes and a box.",
@@ -66,7 +66,7 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.option("--dropout", metavar="P", help="Dropout before the classes and after each dense layer.")
 @click.option("--pooling", type=click.Choice(["average", "max"]), help="Of the base's last maps. Default: average.")
 @click.option(
-    "--image-size", metavar="N|HxW", help="Size of the pictures. Default: the one that the base was trained on."
+    "--image-size", metavar="N|HxW", help="Size of the images. Default: the one that the base was trained on."
 )
 @click.option("--epochs", metavar="N", help="Epochs of the head, the base frozen. Default: 40; with boxes 15.")
 @click.option("--learning-rate", metavar="R", help="First rate of the head's stage. Default: 0.003; with boxes 0.001.")
@@ -86,7 +86,7 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.option(
     "--augment",
     type=click.Choice(AUGMENTS),
-    help="Random changes to the pictures in fine-tuning, with boxes in both stages. Default: light; for the bundled "
+    help="Random changes to the images in fine-tuning, with boxes in both stages. Default: light; for the bundled "
     "digits none.",
 )
 @click.option(
@@ -111,10 +111,10 @@ def transfer(base: str, **options: Any) -> None:
       dlcli transfer --base vgg16 --weights vgg16_notop.h5 --data photos/ --head 256 --dropout 0.5
       dlcli transfer --base run:flowers --data other_flowers/
       dlcli transfer --base resnet50 --top imagenet
-      dlcli transfer --base mobilenetv2 --task localisation --data voc/
+      dlcli transfer --base mobilenetv2 --task localization --data voc/
 
     Stage 1 trains the head on the frozen base, whose features are computed once and kept in RUNS/.features. Stage 2
-    trains the deepest layers too, at a low rate; batch normalisation stays as it is. The run's config.yaml is a recipe
+    trains the deepest layers too, at a low rate; batch normalization stays as it is. The run's config.yaml is a recipe
     of all that: change it and train it with `dlcli train`. Interrupted, the run goes on with `dlcli train --resume`.
     """
     if options["top"] is not None:
@@ -147,7 +147,7 @@ def transfer(base: str, **options: Any) -> None:
 
 
 def _find_base(base: str, options: dict[str, Any]) -> Any:
-    """What the network is, and the size of its pictures."""
+    """What the network is, and the size of its images."""
     from dlcli.errors import InputError
     from dlcli.tasks.images.transfer import Base, application_base, application_name
 
@@ -166,7 +166,7 @@ def _find_base(base: str, options: dict[str, Any]) -> Any:
         run = find_run(options["runs"], base.removeprefix("run:"))
         shape = tuple(run.read_info()["data"].get("shape") or ())
         if len(shape) != 3:
-            raise InputError(f"--base {base}: is no classifier of pictures: its samples have shape {list(shape)}.")
+            raise InputError(f"--base {base}: is no classifier of images: its samples have shape {list(shape)}.")
         return Base(run.name, {"kind": "saved", "file": base}, (shape[0], shape[1]), shape[2])
     if is_own:
         from dlcli.runtime.startup import start_tensorflow
@@ -189,7 +189,7 @@ def _find_data(options: dict[str, Any], base: Any) -> tuple[dict[str, Any], str]
     from dlcli.tasks.images.transfer import boxes_section, data_section, digits_section, has_class_folders
 
     path = None if options["data"] is None else options["data"].expanduser()
-    if options["task"] == "localisation":
+    if options["task"] == "localization":
         where = "drawn shapes (--data PATH for others)" if path is None else str(path)
         return boxes_section(path, base), f"data: {where}"
     if path is not None:
@@ -208,7 +208,7 @@ def _plan(options: dict[str, Any], *, is_digits: bool) -> Any:
     from dlcli.errors import InputError
     from dlcli.tasks.images.transfer import BOX_FINE_TUNE_EPOCHS, Plan
 
-    has_boxes = options["task"] == "localisation"
+    has_boxes = options["task"] == "localization"
     head = options["head"]
     unfreeze = options["unfreeze"] or ("all" if has_boxes else "last_stage")
     epochs = options["fine_tune_epochs"] or (str(BOX_FINE_TUNE_EPOCHS) if has_boxes else "5")
@@ -320,7 +320,7 @@ def _keep_top(base: str, options: dict[str, Any]) -> None:
         check_name(options["name"])
     loaded = top_recipe(found, _overrides(options, is_tuned=False), command=_command())
     device = start_tensorflow(options["device"])
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.workflow.pretrained_classifier import keep_top
 
     result = keep_top(
@@ -329,7 +329,7 @@ def _keep_top(base: str, options: dict[str, Any]) -> None:
         runs=options["runs"],
         name=options["name"],
         device=device,
-        talk=Talk(quiet=options["quiet"]),
+        console=Console(quiet=options["quiet"]),
     )
     if options["as_json"]:
         write_json(result)

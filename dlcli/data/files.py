@@ -94,8 +94,8 @@ def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other
 
 @functools.cache
 def workers() -> ThreadPoolExecutor:
-    """The threads that decode pictures, one for each core that this process may use."""
-    return ThreadPoolExecutor(num_threads(), thread_name_prefix="pictures")
+    """The threads that decode images, one for each core that this process may use."""
+    return ThreadPoolExecutor(num_threads(), thread_name_prefix="images")
 
 
 def num_threads() -> int:
@@ -127,7 +127,7 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     except NotADirectoryError:
         raise InputError(f"{folder}: a file, where a folder is wanted. Give the folder it lies in.") from None
     except OSError as error:
-        raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}). Mend its permissions.") from None
+        raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}). Fix its permissions.") from None
     return folders, others
 
 

@@ -8,7 +8,7 @@ from dlcli.data.splits import Labels
 from dlcli.errors import InputError
 
 
-class Labelled(Protocol):
+class Labeled(Protocol):
     """The samples of a split of any kind."""
 
     @property
@@ -19,7 +19,7 @@ class Labelled(Protocol):
     def digests(self) -> tuple[str, ...]: ...
 
 
-def warn_of_absent_classes(splits: Mapping[str, Labelled], classes: tuple[str, ...]) -> list[str]:
+def warn_of_absent_classes(splits: Mapping[str, Labeled], classes: tuple[str, ...]) -> list[str]:
     """Which classes a split has no sample of, in words."""
     warnings = []
     for split, samples in splits.items():
@@ -31,7 +31,7 @@ def warn_of_absent_classes(splits: Mapping[str, Labelled], classes: tuple[str, .
     return warnings
 
 
-def refuse_copies(splits: Mapping[str, Labelled], *, source: str, allow_leakage: bool) -> list[str]:
+def refuse_copies(splits: Mapping[str, Labeled], *, source: str, allow_leakage: bool) -> list[str]:
     """Samples of validation or test that train holds too, in words, where they are allowed.
 
     Raises:
@@ -46,7 +46,7 @@ def refuse_copies(splits: Mapping[str, Labelled], *, source: str, allow_leakage:
     return copies
 
 
-def _find_copies(splits: Mapping[str, Labelled]) -> list[str]:
+def _find_copies(splits: Mapping[str, Labeled]) -> list[str]:
     """Samples of validation or test that train holds too, in words."""
     found = []
     train = dict(zip(splits["train"].digests, splits["train"].names, strict=True))

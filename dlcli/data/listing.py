@@ -38,7 +38,7 @@ class Listing:
     groups: tuple[str, ...] | None = None
     files: tuple[Path, ...] | None = None
     arrays: NDArray[Any] | None = None  # [n, ...]
-    boxes: Boxes | None = None  # for localisation
+    boxes: Boxes | None = None  # for localization
     texts: tuple[str, ...] | None = None
     answers: tuple[str, ...] | None = None  # the text to give for each text
     values: Ragged | None = None  # steps float32 [features]

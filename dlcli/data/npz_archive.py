@@ -29,7 +29,7 @@ NUM_AXES = {"image": (3, 4), "signal": (3,), "volume": (5,)}  # of x, the sample
 BLOCK = 1024  # samples scaled at a time
 
 
-DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+CORRUPT = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def read_arrays(file: Path, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
     Headers are read first: no array is loaded unless all together fit into half of the machine's memory.
 
     Raises:
-        InputError: it is no .npz file, damaged, too large, or a wanted array holds pickled objects.
+        InputError: it is no .npz file, corrupt, too large, or a wanted array holds pickled objects.
     """
     with open_input(file, "Give an .npz file with arrays x_train and y_train.") as opened:
         start = opened.read(8)
@@ -90,9 +90,9 @@ def read_arrays(file: Path, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
         opened.seek(0)
         try:
             return _read_archive(file, opened, keys)
-        except DAMAGED:
+        except CORRUPT:
             raise InputError(
-                f"{file}: the .npz archive is damaged or incomplete. Write or download it again."
+                f"{file}: the .npz archive is corrupt or incomplete. Write or download it again."
             ) from None
 
 
@@ -111,7 +111,7 @@ def _read_archive(file: Path, opened: BinaryIO, keys: Sequence[str]) -> tuple[Ar
         if total > half_of_memory():
             raise InputError(
                 f"{file}: the arrays must fit into half of this machine's memory ({half_of_memory():,} bytes). "
-                f"Received {total:,} bytes: give a part of them, or picture files."
+                f"Received {total:,} bytes: give a part of them, or image files."
             )
         arrays = {}
         for key in wanted:

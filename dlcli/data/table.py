@@ -1,4 +1,4 @@
-"""Reading a table of pictures: a CSV file with a header, whose columns are found by their names."""
+"""Reading a table of images: a CSV file with a header, whose columns are found by their names."""
 
 import csv
 import difflib
@@ -23,7 +23,7 @@ csv.field_size_limit(MAX_BYTES)  # a text may be longer than the 131,072 charact
 
 @dataclass(frozen=True)
 class Row:
-    """One picture of the table."""
+    """One image of the table."""
 
     line: int
     name: str
@@ -42,27 +42,27 @@ def read_rows(
     split: str | None,
     group: str | None,
     more: Sequence[str] = (),
-    fault_of: Callable[[tuple[str, ...]], str | None] = lambda _: None,
+    error_of: Callable[[tuple[str, ...]], str | None] = lambda _: None,
 ) -> list[Row]:
     """The rows of the table, without empty lines.
 
     Args:
         image, label, split, group: names of columns.
         more: names of further columns, whose cells may be empty.
-        fault_of: what is wrong with the cells of these; None where nothing is.
+        error_of: what is wrong with the cells of these; None where nothing is.
 
     Raises:
-        InputError: it is no such table; faults of rows are reported together, and with them files that are not there.
+        InputError: it is no such table; errors of rows are reported together, and with them files that are not there.
     """
-    text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a CSV file that lists the pictures.")
+    text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a CSV file that lists the images.")
     roles = {"image": image, "label": label, "split": split, "group": group}
     columns = {role: name for role, name in roles.items() if name is not None}
-    records, faults = read_cells(
+    records, errors = read_cells(
         table,
         text,
         columns | {name: name for name in more},
         required=tuple(columns),
-        fault_of=lambda cells: fault_of(tuple(cells[name] for name in more)),
+        error_of=lambda cells: error_of(tuple(cells[name] for name in more)),
     )
     rows = []
     for line, own_split, cells in records:
@@ -70,9 +70,9 @@ def read_rows(
         further = tuple(cells[name] for name in more)
         group_of = cells.get("group", "")
         rows.append(Row(line, printable(file), table.parent / file, cells["label"], own_split, group_of, further))
-    if faults:
-        faults += [(row.line, f"{row.name}: no such file.") for row in rows if not os.path.lexists(row.file)]
-    refuse_faults(table, faults)
+    if errors:
+        errors += [(row.line, f"{row.name}: no such file.") for row in rows if not os.path.lexists(row.file)]
+    refuse_errors(table, errors)
     if not rows:
         raise InputError(f"{table}: there must be rows below the header. Received none.")
     return rows
@@ -105,7 +105,7 @@ def is_usable(number: float | None) -> bool:
     return number is not None and abs(number) <= LARGEST
 
 
-def number_fault(name: str, cell: str) -> str | None:
+def number_error(name: str, cell: str) -> str | None:
     """What is wrong with the cell of a column of numbers; None where nothing is."""
     number = parse_number(cell)
     if is_usable(number):
@@ -122,7 +122,7 @@ def read_cells(
     columns: Mapping[str, str],
     *,
     required: Sequence[str],
-    fault_of: Callable[[Cells], str | None] = lambda _: None,
+    error_of: Callable[[Cells], str | None] = lambda _: None,
 ) -> tuple[list[tuple[int, str, Cells]], list[tuple[int, str]]]:
     """The cells of a table, without spaces around them, row by row; empty lines are passed over.
 
@@ -130,10 +130,10 @@ def read_cells(
         text: the content of the table. In a file whose name ends in .tsv quotes have no meaning.
         columns: the name of each column by its role; that of ``split`` must say what a split is called.
         required: roles whose cells must not be empty.
-        fault_of: what else is wrong with cells; None where nothing is.
+        error_of: what else is wrong with cells; None where nothing is.
 
     Returns:
-        For each sound row its line, its split and its cells by role; and for each other one its line and its fault.
+        For each sound row its line, its split and its cells by role; and for each other one its line and its error.
 
     Raises:
         InputError: it is no table, or lacks a column.
@@ -144,38 +144,38 @@ def read_cells(
     wanted = set(columns.values())
     positions = {role: _find_column(table, header, name, wanted) for role, name in columns.items()}
     sound: list[tuple[int, str, Cells]] = []
-    faults: list[tuple[int, str]] = []
+    errors: list[tuple[int, str]] = []
     for line, values in records:
         if len(values) != len(header):
-            faults.append((line, f"a row must have {len(header)} values as the header. Received {len(values)}."))
+            errors.append((line, f"a row must have {len(header)} values as the header. Received {len(values)}."))
             continue
         cells = {role: values[position].strip() for role, position in positions.items()}
         empty = [role for role in required if not cells[role]]
         if empty:
-            faults.append((line, f"column '{header[positions[empty[0]]]}' must not be empty."))
+            errors.append((line, f"column '{header[positions[empty[0]]]}' must not be empty."))
             continue
         own_split = SPLIT_OF.get(cells.get("split", "train").lower())
         if own_split is None:
             must = f"column '{columns['split']}' must be train, validation (or val) or test."
-            faults.append((line, f"{must} Received '{cells['split']}'."))
+            errors.append((line, f"{must} Received '{cells['split']}'."))
             continue
-        fault = fault_of(cells)
-        if fault is not None:
-            faults.append((line, fault))
+        error = error_of(cells)
+        if error is not None:
+            errors.append((line, error))
             continue
         sound.append((line, own_split, cells))
-    return sound, faults
+    return sound, errors
 
 
-def refuse_faults(file: Path, faults: Sequence[tuple[int, str]]) -> None:
+def refuse_errors(file: Path, errors: Sequence[tuple[int, str]]) -> None:
     """Refuses a file for what is wrong with its lines.
 
     Raises:
         InputError: something is.
     """
-    if faults:
-        lines = [f"{file}:{line}: {text}" for line, text in sorted(faults)[:NUM_NAMED]]
-        rest = [f"… and {len(faults) - NUM_NAMED} more rows"] if len(faults) > NUM_NAMED else []
+    if errors:
+        lines = [f"{file}:{line}: {text}" for line, text in sorted(errors)[:NUM_NAMED]]
+        rest = [f"… and {len(errors) - NUM_NAMED} more rows"] if len(errors) > NUM_NAMED else []
         raise InputError("\n".join(lines + rest))
 
 

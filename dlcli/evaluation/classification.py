@@ -163,8 +163,8 @@ def _check(labels: Labels, probabilities: Probabilities, classes: Sequence[str])
         raise ValueError(
             f"labels must be in [0, {len(classes)}). Received labels from {labels.min()} to {labels.max()}."
         )
-    faulty = int((~np.isfinite(probabilities).all(axis=1)).sum())
-    if faulty:
+    errory = int((~np.isfinite(probabilities).all(axis=1)).sum())
+    if errory:
         raise CheckFailed(
-            f"the model's outputs must be finite numbers, and are not for {faulty} of {len(labels)} samples"
+            f"the model's outputs must be finite numbers, and are not for {errory} of {len(labels)} samples"
         )

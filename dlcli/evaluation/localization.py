@@ -1,6 +1,6 @@
-"""How well the object in a picture is found: the numbers of ``evaluation/<split>/`` that boxes add to those of classes.
+"""How well the object in an image is found: the numbers of ``evaluation/<split>/`` that boxes add to those of classes.
 
-Boxes are xmin, ymin, xmax, ymax in the pixels of each picture, ``[n, 4]``; NaN where a sample has none, which then does
+Boxes are xmin, ymin, xmax, ymax in the pixels of each image, ``[n, 4]``; NaN where a sample has none, which then does
 not count.
 """
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-LOCALISED = 0.5  # intersection over union from which a box counts as right (ILSVRC, Russakovsky et al. 2015)
+LOCALIZED = 0.5  # intersection over union from which a box counts as right (ILSVRC, Russakovsky et al. 2015)
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))  # COCO's, from 0.5 to 0.95
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -37,17 +37,17 @@ def metrics(labels: Array, probabilities: Array, true: Array, predicted: Array, 
         labels: int ``[n]``.
         probabilities: ``[n, k]``.
         true, predicted: boxes.
-        sizes: width and height of each picture ``[n, 2]``.
+        sizes: width and height of each image ``[n, 2]``.
 
     Returns:
         - ``mean_iou``, ``median_iou``: intersection over union with the true box;
-        - ``localisation_accuracy``: proportion with the right class and an IoU of at least 0.5, and
-          ``localisation_error``, 1 minus it (ILSVRC);
-        - ``top_5_localisation_accuracy``: the same with the class among the five likeliest, where there are more;
+        - ``localization_accuracy``: proportion with the right class and an IoU of at least 0.5, and
+          ``localization_error``, 1 minus it (ILSVRC);
+        - ``top_5_localization_accuracy``: the same with the class among the five likeliest, where there are more;
         - ``box_accuracy``: proportion with an IoU of at least 0.5, whatever the class;
-        - ``localisation_accuracy_50_95``: the mean of the localisation accuracy over IoU thresholds from 0.5 to 0.95,
-          which are in ``localisation_curve`` as pairs of threshold and accuracy;
-        - ``centre_error``: mean distance between the boxes' centres, by the picture's diagonal;
+        - ``localization_accuracy_50_95``: the mean of the localization accuracy over IoU thresholds from 0.5 to 0.95,
+          which are in ``localization_curve`` as pairs of threshold and accuracy;
+        - ``center_error``: mean distance between the boxes' centers, by the image's diagonal;
         - ``boxes``: samples that have one. Without any there is nothing else.
     """
     has_box = ~np.isnan(true).any(axis=1)
@@ -63,22 +63,22 @@ def metrics(labels: Array, probabilities: Array, true: Array, predicted: Array, 
     result |= {
         "mean_iou": float(iou.mean()),
         "median_iou": float(np.median(iou)),
-        "localisation_accuracy": curve[0][1],
-        "localisation_error": 1.0 - curve[0][1],
-        "box_accuracy": float(np.mean(iou >= LOCALISED)),
-        "localisation_accuracy_50_95": float(np.mean([accuracy for _, accuracy in curve])),
-        "centre_error": float(centre_distances(true, predicted, sizes).mean()),
+        "localization_accuracy": curve[0][1],
+        "localization_error": 1.0 - curve[0][1],
+        "box_accuracy": float(np.mean(iou >= LOCALIZED)),
+        "localization_accuracy_50_95": float(np.mean([accuracy for _, accuracy in curve])),
+        "center_error": float(center_distances(true, predicted, sizes).mean()),
     }
     if probabilities.shape[1] > 5:
         likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
         is_among = (likeliest == labels[:, None]).any(axis=1)
-        result["top_5_localisation_accuracy"] = float(np.mean(is_among & (iou >= LOCALISED)))
-    result["localisation_curve"] = curve
+        result["top_5_localization_accuracy"] = float(np.mean(is_among & (iou >= LOCALIZED)))
+    result["localization_curve"] = curve
     return result
 
 
-def centre_distances(true: Array, predicted: Array, sizes: Array) -> npt.NDArray[np.float64]:
-    """Between the centres of boxes, as proportions of the pictures' diagonals ``[n]``."""
+def center_distances(true: Array, predicted: Array, sizes: Array) -> npt.NDArray[np.float64]:
+    """Between the centers of boxes, as proportions of the images' diagonals ``[n]``."""
     between = (true[:, :2] + true[:, 2:] - predicted[:, :2] - predicted[:, 2:]) / 2
     distances: npt.NDArray[np.float64] = np.linalg.norm(between, axis=1) / np.linalg.norm(sizes, axis=1)
     return distances
@@ -96,7 +96,7 @@ def per_class(
         rows.append(
             {
                 "mean_iou": float(iou[own].mean()) if own.any() else None,
-                "localisation_accuracy": float((is_right & (iou >= LOCALISED))[own].mean()) if own.any() else None,
+                "localization_accuracy": float((is_right & (iou >= LOCALIZED))[own].mean()) if own.any() else None,
             }
         )
     return rows

@@ -57,7 +57,7 @@ def summary(
 
     Args:
         labels: int ``[n]``.
-        clean: probabilities of the pictures as they are ``[n, k]``.
+        clean: probabilities of the images as they are ``[n, k]``.
         eps: the budget, as a fraction of the pixels' range.
         num_zero_gradients: samples whose loss has no slope at all.
         target: the class that a targeted attack leads to; its success is then to be predicted, over the samples of

@@ -20,7 +20,7 @@ def tf_idf_predictions(
 ) -> Array:
     """The classes of texts by logistic regression on TF-IDF (Sparck Jones 1972): int ``[n]``.
 
-    Counted are words and pairs of neighbours, or one to four neighbouring characters within words.
+    Counted are words and pairs of neighbors, or one to four neighboring characters within words.
 
     Args:
         train_texts, train_labels: what it is fitted on; at least two classes.

@@ -8,13 +8,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from dlcli.recipe.language.diagnosis import explain
-from dlcli.recipe.language.errors import Fault, RecipeError
+from dlcli.recipe.language.errors import Diagnostic, RecipeError
 from dlcli.recipe.language.overrides import Override, apply_overrides
 from dlcli.recipe.language.yaml_reader import Tree, decode, read_bytes, read_yaml
 from dlcli.recipe.tasks.classification import Classification
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.language_model import LanguageModel
-from dlcli.recipe.tasks.localization import Localisation
+from dlcli.recipe.tasks.localization import Localization
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
@@ -24,8 +24,8 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
-ImageRecipe = Classification | Localisation
-"""A recipe of a task that has pictures (signals, volumes)."""
+ImageRecipe = Classification | Localization
+"""A recipe of a task that has images (signals, volumes)."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task that has sequences."""
 Recipe = ImageRecipe | SequenceRecipe | StepPrediction | Forecasting | LanguageModel | SequenceToSequence
@@ -33,7 +33,7 @@ Recipe = ImageRecipe | SequenceRecipe | StepPrediction | Forecasting | LanguageM
 
 TASKS: Mapping[str, type[Recipe]] = {
     "classification": Classification,
-    "localisation": Localisation,
+    "localization": Localization,
     "text_classification": TextClassification,
     "sequence_classification": SequenceClassification,
     "sequence_regression": SequenceRegression,
@@ -60,15 +60,15 @@ class LoadedRecipe:
     """The values as they were written, and where."""
 
     @property
-    def of_pictures(self) -> ImageRecipe:
-        """The recipe, where it is one of pictures.
+    def of_images(self) -> ImageRecipe:
+        """The recipe, where it is one of images.
 
         Raises:
             RecipeError: it is of another task.
         """
         if not isinstance(self.recipe, ImageRecipe):
             tasks = [task for task, schema in TASKS.items() if issubclass(schema, ImageRecipe)]
-            raise self.fault("task", f"this is for pictures: a recipe with task: {' or '.join(tasks)}")
+            raise self.error("task", f"this is for images: a recipe with task: {' or '.join(tasks)}")
         return self.recipe
 
     def locate(self, key: str) -> str:
@@ -86,13 +86,13 @@ class LoadedRecipe:
         """
         path = getattr(self.recipe.data, "path", None)
         if path is not None and not Path(path).exists():
-            raise self.fault(
+            raise self.error(
                 "data.path", f"no such file or folder: {path}. Correct it, or name the place with --data PATH"
             )
 
-    def fault(self, key: str, message: str) -> RecipeError:
+    def error(self, key: str, message: str) -> RecipeError:
         """The error for a value that is valid by itself and cannot be used, such as the path of a missing file."""
-        return RecipeError([Fault(self.tree.place(self.tree.path(key)), key, message)])
+        return RecipeError([Diagnostic(self.tree.place(self.tree.path(key)), key, message)])
 
 
 def load(path: Path, overrides: Sequence[Override] = ()) -> LoadedRecipe:
@@ -104,7 +104,7 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> LoadedRecipe:
 
     Raises:
         InputError: the file cannot be read.
-        RecipeError: the recipe is not valid; all its faults at once.
+        RecipeError: the recipe is not valid; all its errors at once.
     """
     return load_text(read_bytes(path), path, overrides)
 
@@ -117,13 +117,13 @@ def load_text(text: bytes, path: Path, overrides: Sequence[Override] = ()) -> Lo
     """
     tree = read_yaml(decode(text, str(path)), str(path))
     if not tree.complete:
-        raise RecipeError(tree.faults)
+        raise RecipeError(tree.diagnostics)
     apply_overrides(tree, overrides)
-    recipe = None if tree.faults else _validated(tree, path)
+    recipe = None if tree.diagnostics else _validated(tree, path)
     if recipe is None:
-        faults = [*tree.faults, *explain(TASKS, tree)]
-        assert faults, "a recipe was refused for no reason that can be told"
-        raise RecipeError(faults)
+        diagnostics = [*tree.diagnostics, *explain(TASKS, tree)]
+        assert diagnostics, "a recipe was refused for no reason that can be told"
+        raise RecipeError(diagnostics)
     return LoadedRecipe(path, text, recipe, tree)
 
 

@@ -1,6 +1,6 @@
 """What a command says while it works: on stderr, and in the run's train.log once there is a run.
 
-In a terminal, a bar with rate and time left; elsewhere one line an epoch. Results are not talk: they go to stdout.
+In a terminal, a bar with rate and time left; elsewhere one line an epoch. Results are not console: they go to stdout.
 """
 
 import contextlib
@@ -9,25 +9,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich import console as rich_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dlcli.rundir import append_line, now
 
 
-class _Console(Console):
+class _Terminal(rich_console.Console):
     """A console that falls silent where nobody listens any more, as behind ``| head``: no reason to stop working."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
 
 
-class Talk:
+class Console:
     """Says things, shows progress, and observes the training loop."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._console = _Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._console = _Terminal(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self._bars = self._console.is_terminal and not quiet
         self._bar: Progress | None = None
         self._label = ""
@@ -61,8 +61,8 @@ class Talk:
     # Progress ---------------------------------------------------------------------------------------------------------
 
     def reading(self, done: int, total: int) -> None:
-        """Pictures read of all that are to be."""
-        self._show("reading pictures", done, total, "")
+        """Images read of all that are to be."""
+        self._show("reading images", done, total, "")
         if done == total:
             self.close()
 

@@ -43,7 +43,7 @@ def load_keras_file(path: Path) -> keras.Model:
     """Loads a .keras file without running anything that it brings.
 
     Raises:
-        InputError: it is damaged, holds code, needs layers that Keras does not have, or would take more memory than
+        InputError: it is corrupt, holds code, needs layers that Keras does not have, or would take more memory than
             its size accounts for.
     """
     return _checked(path, lambda config: keras.saving.load_model(path, compile=False, safe_mode=True))
@@ -59,7 +59,7 @@ def load_architecture(path: Path) -> keras.Model:
         try:
             return keras.saving.deserialize_keras_object(read_json(path), safe_mode=True)
         except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path}: is damaged ({str(error).splitlines()[0][:200]}). Restore it.") from None
+            raise InputError(f"{path}: is corrupt ({str(error).splitlines()[0][:200]}). Restore it.") from None
     return _checked(path, lambda config: keras.saving.deserialize_keras_object(config, safe_mode=True))
 
 
@@ -100,9 +100,9 @@ def _checked(path: Path, load: Callable[[dict[str, Any]], Any]) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: no such model file (.keras).") from None
     except (PermissionError, IsADirectoryError) as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Mend it, or restore it from a copy.") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Fix it, or restore it from a copy.") from None
     except (OSError, zipfile.BadZipFile, RecursionError) as error:
-        raise InputError(f"{path}: is no Keras model file, or is damaged ({error}).") from None
+        raise InputError(f"{path}: is no Keras model file, or is corrupt ({error}).") from None
     except Exception as error:  # Keras raises many kinds for what may be wrong in a file
         text = str(error).strip() or type(error).__name__
         if foreign := FOREIGN_CLASS.search(text):
@@ -118,7 +118,7 @@ def check_weights_file(path: Path) -> None:
     """Checks a file of weights, ``.weights.h5`` or ``.h5``, before Keras reads it.
 
     Raises:
-        InputError: there is none, it is damaged, or its weights lie elsewhere than in it.
+        InputError: there is none, it is corrupt, or its weights lie elsewhere than in it.
     """
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a file of weights (.weights.h5 or .h5).")
@@ -132,7 +132,7 @@ def check_weights_file(path: Path) -> None:
     except PermissionError:
         raise InputError(f"{path}: no permission to read it.") from None
     except (OSError, RuntimeError, KeyError, RecursionError):
-        raise InputError(f"{path}: is no file of weights (.weights.h5 or .h5), or is damaged.") from None
+        raise InputError(f"{path}: is no file of weights (.weights.h5 or .h5), or is corrupt.") from None
 
 
 def _check_archive(path: Path) -> dict[str, Any]:
@@ -146,9 +146,9 @@ def _check_archive(path: Path) -> dict[str, Any]:
             raise _Refused(f"its configuration would unpack to more than {MAX_CONFIG_BYTES >> 20} MiB: refused.")
         if sizes["model.weights.h5"] > path.stat().st_size:
             raise _Refused(f"its weights would unpack to {sizes['model.weights.h5']:,} bytes: refused.")
-        damaged = archive.testzip()
-        if damaged is not None:
-            raise _Refused(f"is damaged: {damaged} does not have the checksum that it was written with.")
+        corrupt = archive.testzip()
+        if corrupt is not None:
+            raise _Refused(f"is corrupt: {corrupt} does not have the checksum that it was written with.")
         config: dict[str, Any] = json.loads(archive.read("config.json"), object_hook=_without_compiling)
         weights = archive.read("model.weights.h5")
     with h5py.File(io.BytesIO(weights), "r") as file:

@@ -46,12 +46,12 @@ def check_memory(loaded: LoadedRecipe, memory_of: Callable[[], TrainingMemory]) 
     except RecipeError:
         raise
     except InputError as error:
-        raise loaded.fault("model", str(error)) from None
+        raise loaded.error("model", str(error)) from None
     except (ValueError, OverflowError, tf.errors.OpError) as error:
-        raise loaded.fault("model", f"this network cannot be built ({str(error).splitlines()[0][:200]})") from None
+        raise loaded.error("model", f"this network cannot be built ({str(error).splitlines()[0][:200]})") from None
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if memory.total > available:
-        raise loaded.fault(
+        raise loaded.error(
             "model",
             f"training this network takes at least {memory.total / 2**30:,.1f} GiB "
             f"(weights {memory.weights / 2**30:,.1f}, gradients {memory.gradients / 2**30:,.1f}, "
@@ -69,7 +69,7 @@ def check_metrics(loaded: LoadedRecipe, *, has_validation: bool) -> None:
     """
     for key, metric in loaded.recipe.train.steering_metrics.items():
         if metric is not None and metric.startswith("val_") and not has_validation:
-            raise loaded.fault(
+            raise loaded.error(
                 f"train.{key}", f"there is no validation split to take {metric} from; set data.validation above 0"
             )
 
@@ -84,8 +84,8 @@ def check_class_weights(loaded: LoadedRecipe, train: ClassTrain, classes: Sequen
         missing = [name for name in classes if name not in train.class_weights]
         unknown = [name for name in train.class_weights if name not in classes]
         if missing or unknown:
-            fault = f"lacks {', '.join(missing)}" if missing else f"has no class of the data: {', '.join(unknown)}"
-            raise loaded.fault("train.class_weights", f"expected a weight for each class; {fault}")
+            error = f"lacks {', '.join(missing)}" if missing else f"has no class of the data: {', '.join(unknown)}"
+            raise loaded.error("train.class_weights", f"expected a weight for each class; {error}")
 
 
 def class_weights(train: ClassTrain, labels: Labels, classes: Sequence[str]) -> tuple[float, ...] | None:

@@ -26,7 +26,7 @@ def named(columns: Iterable[str], names: Sequence[str]) -> str | None:
 
 
 def in_classes(counts: Counter[Any], noun: str) -> str:
-    """``244 pictures in 2 classes: ants (123), bees (121)``, the first ten by name."""
+    """``244 images in 2 classes: ants (123), bees (121)``, the first ten by name."""
     names = sorted(counts, key=str)
     listed = ", ".join(f"{shortened(str(name))} ({counts[name]:,})" for name in names[:10])
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""

@@ -17,7 +17,7 @@ from dlcli.recipe.sections.train import CommonStage, CommonTrain
 from dlcli.report.cost.layer_table import LayerTable, layer_table, table_text
 from dlcli.report.cost.training_memory import TrainingMemory, memory_text, training_memory
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_precision
 from dlcli.tasks.optimization import make_settings, make_stage, slots_per_weight, stage_sections
 from dlcli.training.loop import Loop, Parts
@@ -61,7 +61,7 @@ class Job(ABC):
     validation_data: Data | None
     best_metric: str
     device: Device
-    talk: Talk
+    console: Console
 
     @property
     @abstractmethod
@@ -105,7 +105,7 @@ class Job(ABC):
         """What run.json says about the data besides what it says for every task."""
 
     def base(self) -> dict[str, str] | None:
-        """Where the first weights came from, and the SHA-256 of their file; None where they are drawn."""
+        """Where the initial weights came from, and the SHA-256 of their file; None where they are drawn."""
         return None
 
     @abstractmethod
@@ -202,22 +202,22 @@ def best_metric_of(train: CommonTrain, *, has_validation: bool) -> str:
 
 def describe(job: Job, run: RunDir | None) -> None:
     """The first lines that a person sees: data, network, and where the run goes."""
-    dataset, talk = job.dataset, job.talk
+    dataset, console = job.dataset, job.console
     if run is not None:
-        talk.log = run.log
-        talk.say(f"run {run.path} on {job.device.name}")
+        console.log = run.log
+        console.say(f"run {run.path} on {job.device.name}")
     counts = ", ".join(f"{len(samples):,} {split}" for split, samples in dataset.splits.items())
-    talk.say(f"data: {counts}; {job.data_line()}")
+    console.say(f"data: {counts}; {job.data_line()}")
     for line in job.more_lines():
-        talk.say(line)
+        console.say(line)
     if dataset.left_out:
         shown = ", ".join(f"{left.name} ({left.reason})" for left in dataset.left_out[:MAX_LEFT_OUT])
         more = ", … (all are in run.json)" if len(dataset.left_out) > MAX_LEFT_OUT else ""
-        talk.say(f"left out: {len(dataset.left_out):,}: {shown}{more}")
+        console.say(f"left out: {len(dataset.left_out):,}: {shown}{more}")
     for warning in dataset.warnings:
-        talk.warn(warning)
+        console.warn(warning)
     for line in job.model_lines():
-        talk.say(line)
+        console.say(line)
 
 
 def training_memory_of(

@@ -39,7 +39,7 @@ def make_stage(
 def make_optimizer(
     section: AnyOptimizer, variables: Sequence[Any], *, learning_rate: float, ema: float | None
 ) -> keras.optimizers.Optimizer:
-    """A new optimizer, to be built on ``variables``; biases and normalisation's weights do not decay."""
+    """A new optimizer, to be built on ``variables``; biases and normalization's weights do not decay."""
     common: dict[str, Any] = {
         "learning_rate": learning_rate,
         "weight_decay": section.weight_decay or None,

@@ -19,7 +19,7 @@ def load_model(run: RunDir) -> keras.Model:
     """The best model of a run, float32, raw values in and probabilities out.
 
     Raises:
-        InputError: there is none yet, or it is damaged.
+        InputError: there is none yet, or it is corrupt.
     """
     model = load_keras_file(model_file(run))
     if "logits" not in [layer.name for layer in model.layers]:
@@ -38,7 +38,7 @@ def load_sequence_model(run: RunDir, recipe: SequenceRecipe) -> keras.Model:
     """The best model of a run of sequences, float32: raw text or numbers in, probabilities or numbers out.
 
     Raises:
-        InputError: there is none yet, or it is damaged.
+        InputError: there is none yet, or it is corrupt.
     """
     model = load_keras_file(model_file(run))
     is_text = isinstance(recipe, TextClassification | Tagging)
@@ -85,7 +85,7 @@ def with_architecture(loaded: LoadedRecipe, run: RunDir) -> LoadedRecipe:
 
 
 def check_base(run: RunDir) -> None:
-    """Refuses to begin a run again with other first weights than those that it began with.
+    """Refuses to begin a run again with other initial weights than those that it began with.
 
     Raises:
         InputError: their file is not there, or has changed.
@@ -112,7 +112,7 @@ def with_run_files(loaded: LoadedRecipe, runs: Path) -> LoadedRecipe:
             try:
                 path = model_file(find_run(runs, source.removeprefix("run:"))).absolute()
             except InputError as error:
-                raise loaded.fault(f"model.{key}", str(error)) from None
+                raise loaded.error(f"model.{key}", str(error)) from None
             recipe = loaded.recipe.model_copy(update={"model": model.model_copy(update={key: str(path)})})
             return replace(loaded, recipe=recipe)
     return loaded
@@ -122,4 +122,4 @@ def _digest(path: Path) -> str:
     try:
         return file_digest(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Mend it, or restore it from a copy.") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Fix it, or restore it from a copy.") from None

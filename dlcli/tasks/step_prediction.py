@@ -27,7 +27,7 @@ from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.runtime.startup import Device, set_precision, set_seed
 from dlcli.tasks.checks import check_memory
@@ -74,7 +74,7 @@ class MadeJob(NetworkJob):
         )
 
     def data_info(self) -> dict[str, Any]:
-        return {"pictures": None, "steps": _longest(self.dataset)}
+        return {"images": None, "steps": _longest(self.dataset)}
 
     def write_beginning(self, run: RunDir) -> None:
         x, bits, asked = self.train_data.make(0, 0)
@@ -84,10 +84,10 @@ class MadeJob(NetworkJob):
         return _build(self.recipe, self.dataset.task).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
-        return _evaluate(run, model, self.dataset, talk=self.talk)
+        return _evaluate(run, model, self.dataset, console=self.console)
 
 
-def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, talk: Talk) -> MadeJob:
+def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, console: Console) -> MadeJob:
     """Checks the recipe and builds the model.
 
     Raises:
@@ -114,7 +114,7 @@ def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, talk: 
         validation_data=MadeBatches(dataset.task, part=VALIDATION, num_samples=NUM_VALIDATION, batch_size=size),
         best_metric=best_metric_of(train, has_validation=True),
         device=device,
-        talk=talk,
+        console=console,
     )
 
 
@@ -154,11 +154,11 @@ def table_of_run(recipe: StepPrediction) -> LayerTable:
     return layer_table(_build(recipe, dataset.task).trained, steps=_longest(dataset))
 
 
-def evaluate(run: RunDir, recipe: StepPrediction, *, talk: Talk) -> dict[str, Any]:
+def evaluate(run: RunDir, recipe: StepPrediction, *, console: Console) -> dict[str, Any]:
     """Measures a run's best model on the test, which is the same for every run of a recipe.
 
     Raises:
-        InputError: there is no model yet, or it is damaged.
+        InputError: there is no model yet, or it is corrupt.
     """
     model = load_keras_file(model_file(run))
     dataset = dataset_of(recipe)
@@ -166,12 +166,12 @@ def evaluate(run: RunDir, recipe: StepPrediction, *, talk: Talk) -> dict[str, An
     found = (model.inputs[0].shape[-1], model.output.shape[-1])
     if found != wanted:
         raise InputError(f"{run.model}: is not the model that this run saved: it must take {wanted[0]} features.")
-    metrics = _evaluate(run, model, dataset, talk=talk)
+    metrics = _evaluate(run, model, dataset, console=console)
     return {"run": str(run.path), "split": "test", "folder": str(run.evaluation("test")), **metrics}
 
 
-def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, talk: Talk) -> dict[str, Any]:
-    """Writes metrics.json, a row for each length in by_length.csv, and a picture of answers."""
+def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, console: Console) -> dict[str, Any]:
+    """Writes metrics.json, a row for each length in by_length.csv, and an image of answers."""
     folder = run.evaluation("test")
     compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
     rows, shown = [], None
@@ -192,7 +192,7 @@ def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, talk: Ta
             }
         )
         shown = x[:1], bits[:1] * asked[:1, :, None], probabilities[:1] * asked[:1, :, None]
-        talk.evaluating(done, len(dataset.test))
+        console.evaluating(done, len(dataset.test))
     metrics: dict[str, Any] = {"samples": sum(row["sequences"] for row in rows)}
     for name in ("bits_wrong", "exact"):
         metrics[name] = float(np.mean([row[name] for row in rows]))
@@ -219,7 +219,7 @@ def build_step_predictor(section: AnyStepModel, *, num_features: int, num_bits: 
     """The network that gives bits at each step, of numbers that are taken as they are."""
     scale = Scale(np.zeros(num_features), np.ones(num_features))
     values = keras.Input(shape=(None, num_features), dtype="float32", name="values")
-    x, mask = series_input.standardised(values, mean=scale.mean, variance=scale.variance)
+    x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
     x = heads.dense_layers(steps_of(section, x, mask), dense=(), dropout=section.dropout)
     logits = keras.layers.Dense(num_bits, dtype="float32", name="logits")(x)
     probabilities = keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)

@@ -40,7 +40,7 @@ class Saved:
     state: dict[str, Any]
 
 
-class Damaged(Exception):
+class Corrupt(Exception):
     """A checkpoint is incomplete or its bytes are not those that were written; the text says which file and how."""
 
 
@@ -146,7 +146,7 @@ def load(run: RunDir, which: str) -> Saved:
     """Reads and verifies the checkpoint that is named ``last`` or ``best``.
 
     Raises:
-        Damaged: it is not as it was written.
+        Corrupt: it is not as it was written.
         InputError: the run has no such checkpoint.
     """
     names = _names(run)
@@ -160,18 +160,18 @@ def load(run: RunDir, which: str) -> Saved:
             arrays |= _read(run, run.checkpoints / frozen)[0]
         return Saved(folder.name, arrays, state)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise Damaged(f"{folder}: {error}") from None
+        raise Corrupt(f"{folder}: {error}") from None
 
 
 def _read(run: RunDir, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if folder.parent != run.checkpoints:
-        raise Damaged(f"{run.path}/checkpoints.json: '{folder.name}' is no checkpoint's name")
+        raise Corrupt(f"{run.path}/checkpoints.json: '{folder.name}' is no checkpoint's name")
     contents = {}
     manifest = json.loads((folder / "manifest.json").read_bytes())
     for file_name in FILES:
         content = (folder / file_name).read_bytes()
         if hashlib.sha256(content).hexdigest() != manifest[file_name]["sha256"]:
-            raise Damaged(f"{folder / file_name}: its SHA-256 is not the one in manifest.json")
+            raise Corrupt(f"{folder / file_name}: its SHA-256 is not the one in manifest.json")
         contents[file_name] = content
     return _read_arrays(contents["variables.npz"]), json.loads(contents["state.json"])
 
@@ -185,7 +185,7 @@ def _read_arrays(content: bytes) -> dict[str, np.ndarray]:
 
 
 def load_last(run: RunDir) -> tuple[Saved, str | None]:
-    """The last checkpoint; if it is damaged, the best one, and what to say about it.
+    """The last checkpoint; if it is corrupt, the best one, and what to say about it.
 
     Resuming from an earlier checkpoint costs time and changes nothing else: training from it is exact.
 
@@ -194,26 +194,26 @@ def load_last(run: RunDir) -> tuple[Saved, str | None]:
     """
     try:
         return load(run, "last"), None
-    except Damaged as damage:
+    except Corrupt as corruption:
         try:
             saved = load(run, "best")
-        except (Damaged, InputError):
+        except (Corrupt, InputError):
             raise InputError(
-                f"{damage}. No intact checkpoint is left: train anew with: dlcli train {run.config}"
+                f"{corruption}. No intact checkpoint is left: train anew with: dlcli train {run.config}"
             ) from None
         _set_aside(run, saved.name)
         return (
             saved,
-            f"{damage}. Going on from {saved.name} instead, the best so far; the result is the same.",
+            f"{corruption}. Going on from {saved.name} instead, the best so far; the result is the same.",
         )
 
 
 def _set_aside(run: RunDir, intact: str) -> None:
-    """Takes the damaged last checkpoint out of the way of the one that will be written in its place."""
+    """Takes the corrupt last checkpoint out of the way of the one that will be written in its place."""
     names = _names(run)
-    damaged = run.checkpoints / names["last"]
-    if damaged.exists():
-        os.rename(damaged, damaged.with_name(f"{TEMPORARY}damaged-{damaged.name}"))
+    corrupt = run.checkpoints / names["last"]
+    if corrupt.exists():
+        os.rename(corrupt, corrupt.with_name(f"{TEMPORARY}corrupt-{corrupt.name}"))
     replace_json(run.path / "checkpoints.json", {**names, "last": intact})
 
 

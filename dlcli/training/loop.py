@@ -343,8 +343,8 @@ class Loop:
         """Gives the model the weights of the best epoch: the averaged ones where an average is kept."""
         try:
             saved = checkpoint.load(self._run, "best")
-        except checkpoint.Damaged as damage:
-            raise CheckFailed(f"{damage}. The best model cannot be saved.") from None
+        except checkpoint.Corrupt as corruption:
+            raise CheckFailed(f"{corruption}. The best model cannot be saved.") from None
         checkpoint.restore(saved, self._variables())
         if self._settings.ema:
             self._optimizer.finalize_variable_values(self._parts.model.trainable_variables)
@@ -496,7 +496,7 @@ class Loop:
             for variable, value in zip(variables, own, strict=True):
                 variable.assign(value)
 
-    # Faults and signals -----------------------------------------------------------------------------------------------
+    # Errors and signals -----------------------------------------------------------------------------------------------
 
     def _not_finite(self, what: str) -> CheckFailed:
         state = self.state

@@ -276,7 +276,7 @@ class TrainStep:
             outputs = self._model(x, training=True)
             weights = objective.training_weight(batch)
             loss_sum = tf.reduce_sum(weights * objective.loss(outputs, batch))
-            # regularisation has its full weight once in a batch, however it is divided
+            # regularization has its full weight once in a batch, however it is divided
             share = tf.math.divide_no_nan(tf.reduce_sum(weights), loss_weight)
             loss = (
                 tf.math.divide_no_nan(loss_sum, loss_weight) + sum(self._model.losses, start=tf.constant(0.0)) * share

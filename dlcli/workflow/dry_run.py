@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.dispatch import prepare
 from dlcli.tasks.job import describe, layers_text, training_memory_of
@@ -17,9 +17,9 @@ from dlcli.tasks.run_models import with_run_files
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def dry_run(loaded: LoadedRecipe, *, runs: Path, device: Device, talk: Talk) -> dict[str, Any]:
+def dry_run(loaded: LoadedRecipe, *, runs: Path, device: Device, console: Console) -> dict[str, Any]:
     """Checks and builds everything that training would use, and says what it would do."""
-    job = prepare(with_run_files(loaded, runs), device, talk)
+    job = prepare(with_run_files(loaded, runs), device, console)
     describe(job, None)
     train = loaded.recipe.train
     batch = job.train_data.assemble(job.train_data.element(job.train_data.source(0), tf.constant(0, tf.int64)))

@@ -10,7 +10,7 @@ from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks import step_prediction
 from dlcli.tasks.forecasting import evaluation as forecasting_evaluation
 from dlcli.tasks.images import evaluation as images_evaluation
@@ -19,7 +19,7 @@ from dlcli.tasks.sequence_to_sequence import evaluation as sequence_to_sequence_
 from dlcli.tasks.sequences import evaluation as sequences_evaluation
 
 
-def evaluate(run: RunDir, *, split: str | None, data: Path | None, beam: int = 1, talk: Talk) -> dict[str, Any]:
+def evaluate(run: RunDir, *, split: str | None, data: Path | None, beam: int = 1, console: Console) -> dict[str, Any]:
     """Evaluates a run's best model and writes ``evaluation/<split>/``.
 
     Args:
@@ -36,16 +36,16 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, beam: int = 1
     if beam != 1 and not isinstance(recipe, SequenceToSequence):
         raise InputError(f"--beam: {run.path} says no texts: its task is {recipe.task}.")
     if isinstance(recipe, ImageRecipe):
-        return images_evaluation.evaluate(run, split=split, data=data, talk=talk)
+        return images_evaluation.evaluate(run, split=split, data=data, console=console)
     if isinstance(recipe, StepPrediction):
         if data is not None or split not in (None, "test"):
             must = "its samples are made: the test alone is measured, without --split or --data."
             raise InputError(f"{run.path}: {must}")
-        return step_prediction.evaluate(run, recipe, talk=talk)
+        return step_prediction.evaluate(run, recipe, console=console)
     if isinstance(recipe, Forecasting):
-        return forecasting_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)
+        return forecasting_evaluation.evaluate(run, recipe, split=split, data=data, console=console)
     if isinstance(recipe, LanguageModel):
-        return language_model_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)
+        return language_model_evaluation.evaluate(run, recipe, split=split, data=data, console=console)
     if isinstance(recipe, SequenceToSequence):
-        return sequence_to_sequence_evaluation.evaluate(run, recipe, split=split, data=data, beam=beam, talk=talk)
-    return sequences_evaluation.evaluate(run, recipe, split=split, data=data, talk=talk)
+        return sequence_to_sequence_evaluation.evaluate(run, recipe, split=split, data=data, beam=beam, console=console)
+    return sequences_evaluation.evaluate(run, recipe, split=split, data=data, console=console)

@@ -7,7 +7,7 @@ from dlcli.errors import InputError
 from dlcli.recipe.load import load
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.language_model.evaluation import first_token
 from dlcli.tasks.language_model.generator import Speaker, load_speaker
 
@@ -24,7 +24,7 @@ def generate(
     top_k: int | None,
     num_samples: int,
     seed: int,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """Lets a run's best model go on with a text.
 
@@ -45,7 +45,7 @@ def generate(
     if not isinstance(recipe, LanguageModel):
         raise InputError(f"{run.path}: its task is {recipe.task}; only a language_model generates text.")
     speaker = load_speaker(run, recipe)
-    beginning = _beginning(speaker, prompt, label, run=run, talk=talk)
+    beginning = _beginning(speaker, prompt, label, run=run, console=console)
     said = speaker.go_on([beginning] * num_samples, length=length, temperature=temperature, top_k=top_k, seed=seed)
     added = [speaker.write(numbers) for numbers in said]
     joint = " " if recipe.text.unit == "words" and prompt and not prompt[-1:].isspace() else ""
@@ -54,7 +54,7 @@ def generate(
     return {"run": str(run.path), "samples": samples}
 
 
-def _beginning(speaker: Speaker, prompt: str, label: str | None, *, run: RunDir, talk: Talk) -> list[int]:
+def _beginning(speaker: Speaker, prompt: str, label: str | None, *, run: RunDir, console: Console) -> list[int]:
     """The numbers of the tokens that are there before anything is drawn."""
     if speaker.classes and label not in speaker.classes:
         there = ", ".join(speaker.classes[:MAX_NAMED]) + (", …" if len(speaker.classes) > MAX_NAMED else "")
@@ -68,5 +68,5 @@ def _beginning(speaker: Speaker, prompt: str, label: str | None, *, run: RunDir,
     num_unknown = numbers.count(UNKNOWN)
     if num_unknown:
         unit = speaker.recipe.text.unit.removesuffix("s")
-        talk.warn(f"the model does not know {num_unknown} {unit}{'s' if num_unknown > 1 else ''} of the prompt")
+        console.warn(f"the model does not know {num_unknown} {unit}{'s' if num_unknown > 1 else ''} of the prompt")
     return numbers

@@ -35,7 +35,7 @@ def list_networks(family: str | None) -> list[dict[str, Any]]:
 
 
 def side_of_application(name: str) -> int:
-    """The side of the pictures that a network of keras.applications was published for."""
+    """The side of the images that a network of keras.applications was published for."""
     return next(network.side for network in NETWORKS if network.model.get("network") == name)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from dlcli.errors import CheckFailed
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.schedule import Constant
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.dispatch import prepare
 from dlcli.tasks.job import describe
@@ -19,15 +19,15 @@ from dlcli.workflow.dry_run import SECONDS_BETWEEN_LINES
 OVERFIT_STEPS = 2000  # tried at most
 
 
-def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Device, talk: Talk) -> dict[str, Any]:
+def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Device, console: Console) -> dict[str, Any]:
     """Trains on a few batches until the network knows them by heart. Nothing is written.
 
     The rate is the optimizer's, without a schedule; the loss is measured without dropout or label smoothing.
 
     Raises:
-        CheckFailed: the loss does not come near zero: network, rate or data have a fault.
+        CheckFailed: the loss does not come near zero: network, rate or data have an error.
     """
-    job = prepare(with_run_files(loaded, runs), device, talk)
+    job = prepare(with_run_files(loaded, runs), device, console)
     describe(job, None)
     train = loaded.recipe.train
     data = job.overfit_data(num_batches)
@@ -58,7 +58,9 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
         results = evaluation.results()
         if time.monotonic() - said > SECONDS_BETWEEN_LINES:
             said = time.monotonic()
-            talk.say(f"step {(epoch + 1) * data.num_steps:,} of at most {OVERFIT_STEPS:,}: loss {results['loss']:.4g}")
+            console.say(
+                f"step {(epoch + 1) * data.num_steps:,} of at most {OVERFIT_STEPS:,}: loss {results['loss']:.4g}"
+            )
         if results["loss"] < goal:
             break
     facts = {"samples": data.num_samples, "passes": epoch + 1, "steps": (epoch + 1) * data.num_steps, **results}

@@ -11,7 +11,7 @@ from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.forecasting import prediction as forecasting_prediction
 from dlcli.tasks.images import prediction as images_prediction
 from dlcli.tasks.sequence_to_sequence import prediction as sequence_to_sequence_prediction
@@ -28,21 +28,21 @@ def predict(
     force: bool,
     draw: Path | None = None,
     beam: int = 1,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """Predicts with a run's best model.
 
     Args:
-        paths: pictures, folders of them and .npz files; for text, files of lines and tables, and - for stdin.
+        paths: images, folders of them and .npz files; for text, files of lines and tables, and - for stdin.
         texts: samples by themselves, for a model of text.
         top: classes given for each sample.
         output: a .csv or .json file for all probabilities.
         force: replace ``output`` where it is there.
         beam: beginnings of answers that are kept, of a model that answers texts by texts.
-        draw: a folder for the pictures with their boxes; it must not be there or be empty.
+        draw: a folder for the images with their boxes; it must not be there or be empty.
 
     Returns ``run``, ``predictions`` (file and text, predicted, confidence, the ``top`` most probable classes each and,
-    of a model with a box head, the box: xmin, ymin, xmax, ymax in pixels of the upright picture) and ``left_out``
+    of a model with a box head, the box: xmin, ymin, xmax, ymax in pixels of the upright image) and ``left_out``
     (file, reason).
 
     Raises:
@@ -59,8 +59,8 @@ def predict(
         raise InputError(f"--beam: {run.path} says no texts: its task is {recipe.task}.")
     if isinstance(recipe, ImageRecipe):
         if texts:
-            raise InputError(f"--text: {run.path} takes pictures or arrays: its task is {recipe.task}.")
-        return images_prediction.predict(run, recipe, paths, top=top, output=output, draw=draw, talk=talk)
+            raise InputError(f"--text: {run.path} takes images or arrays: its task is {recipe.task}.")
+        return images_prediction.predict(run, recipe, paths, top=top, output=output, draw=draw, console=console)
     if isinstance(recipe, StepPrediction):
         raise InputError(f"{run.path}: its samples are made, task: {recipe.task}; measure it with dlcli evaluate.")
     if isinstance(recipe, LanguageModel):
@@ -68,11 +68,11 @@ def predict(
     if isinstance(recipe, Forecasting):
         if texts:
             raise InputError(f"--text: {run.path} takes tables: its task is {recipe.task}.")
-        return forecasting_prediction.predict(run, recipe, list(paths), output=output, talk=talk)
+        return forecasting_prediction.predict(run, recipe, list(paths), output=output, console=console)
     if isinstance(recipe, SequenceToSequence):
         return sequence_to_sequence_prediction.predict(
-            run, recipe, paths, texts=texts, beam=beam, output=output, talk=talk
+            run, recipe, paths, texts=texts, beam=beam, output=output, console=console
         )
     if draw is not None:
-        raise InputError(f"--draw: {run.path} gives no boxes: its task is not localisation.")
-    return sequences_prediction.predict(run, recipe, paths, texts=texts, top=top, output=output, talk=talk)
+        raise InputError(f"--draw: {run.path} gives no boxes: its task is not localization.")
+    return sequences_prediction.predict(run, recipe, paths, texts=texts, top=top, output=output, console=console)

@@ -6,14 +6,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.images.decoding import PicturePolicy
+from dlcli.data.images.decoding import ImagePolicy
 from dlcli.errors import InputError
 from dlcli.models.images.keras_application import IMAGENET_CLASSES, read_class_index
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.yaml_writer import resolved, to_yaml
 from dlcli.report.cost.layer_table import layer_table, table_text
 from dlcli.rundir import RunDir, create_run, file_digest, now, replace_by, replace_file, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_seed
 from dlcli.tasks.images.initial_weights import find_weights, load_weights
 from dlcli.tasks.images.network import Classifier, build_classifier
@@ -23,7 +23,7 @@ MAX_INDEX_BYTES = 2**20
 
 
 def keep_top(
-    loaded: LoadedRecipe, *, class_index: Path | None, runs: Path, name: str | None, device: Device, talk: Talk
+    loaded: LoadedRecipe, *, class_index: Path | None, runs: Path, name: str | None, device: Device, console: Console
 ) -> dict[str, Any]:
     """Makes a completed run of a network with the weights and classes of ImageNet.
 
@@ -36,21 +36,21 @@ def keep_top(
     Raises:
         InputError: weights or names cannot be had, or do not fit.
     """
-    recipe = loaded.of_pictures
+    recipe = loaded.of_images
     data = recipe.data
     assert data.image_size is not None
     classes, aliases = _names(read_class_index() if class_index is None else _read_index(class_index))
-    policy = PicturePolicy(data.image_size, "rgb", data.resize, data.interpolation, data.antialias)
+    policy = ImagePolicy(data.image_size, "rgb", data.resize, data.interpolation, data.antialias)
     set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
     try:
         found = find_weights(recipe.model)
         classifier = build_classifier(recipe.model, shape=policy.shape, num_classes=IMAGENET_CLASSES)
         load_weights(recipe.model, classifier, found, with_classes=True)
     except InputError as error:
-        raise loaded.fault("model", str(error)) from None
+        raise loaded.error("model", str(error)) from None
     run = create_run(runs, name or recipe.name or "imagenet")
     try:
-        talk.log = run.log
+        console.log = run.log
         _write(run, loaded, classifier, classes=classes, aliases=aliases, policy=policy, device=device)
     except BaseException:  # nothing half-written
         shutil.rmtree(run.path)
@@ -67,7 +67,7 @@ def _write(
     *,
     classes: tuple[str, ...],
     aliases: dict[str, str],
-    policy: PicturePolicy,
+    policy: ImagePolicy,
     device: Device,
 ) -> None:
     recipe = loaded.recipe
@@ -94,7 +94,7 @@ def _write(
                 "shape": list(policy.shape),
                 "samples": {},
                 "left_out": [],
-                "pictures": policy.to_dict(),
+                "images": policy.to_dict(),
             },
             "parameters": classifier.model.count_params(),
             "custom_layers": [],

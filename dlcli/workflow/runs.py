@@ -27,7 +27,7 @@ def summary(run: RunDir) -> dict[str, Any]:
             "final": info.get("final"),
         }
     except (InputError, AttributeError, OSError):
-        return {"name": run.name, "status": "damaged", "final": None}
+        return {"name": run.name, "status": "corrupt", "final": None}
 
 
 def list_all(runs: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 from dlcli.errors import Interrupted
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.rundir import suffixed
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.workflow.train import run_name, train
 
@@ -21,16 +21,18 @@ def train_seeds(
     runs: Path,
     name: str | None,
     device: Device,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """Trains a run for each seed; gives each final metric's mean and standard deviation (n - 1) over them."""
     results = []
     for seed in seeds:
         loaded = load_with_seed(seed)
         base = name or loaded.recipe.name or run_name(loaded.path)
-        talk.log = None
+        console.log = None
         try:
-            results.append(train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, talk=talk))
+            results.append(
+                train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, console=console)
+            )
         except Interrupted as stop:
             left = ", ".join(str(other) for other in seeds if other > seed)
             then = f"\nThen train the seeds {left} with --seed." if left else ""

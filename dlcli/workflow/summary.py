@@ -17,7 +17,7 @@ from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.report.cost.layer_table import COLUMNS, LayerTable, layer_table, table_cells, table_csv, table_text
 from dlcli.report.cost.training_memory import TrainingMemory, memory_text, training_memory
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks import step_prediction
@@ -77,7 +77,7 @@ def of_recipe(
     shape: tuple[int, ...] | None,
     num_classes: int | None,
     batch_size: int | None,
-    talk: Talk,
+    console: Console,
 ) -> Summary:
     """The network of a recipe on its data; on samples of a shape and with as many classes where those are given.
 
@@ -86,16 +86,16 @@ def of_recipe(
     """
     if isinstance(loaded.recipe, SequenceRecipe | StepPrediction | Forecasting | LanguageModel | SequenceToSequence):
         if shape is not None:
-            raise InputError(f"--input: is for pictures, signals and volumes; the task is {loaded.recipe.task}.")
-        job = prepare(loaded, Device("cpu", "CPU"), talk)
+            raise InputError(f"--input: is for images, signals and volumes; the task is {loaded.recipe.task}.")
+        job = prepare(loaded, Device("cpu", "CPU"), console)
         return _of_sequences(str(loaded.path), loaded.recipe, job.table(), job.train_data.num_samples, batch_size)
     loaded = with_run_files(loaded, runs)
     num_samples = None
     if shape is None or num_classes is None:
-        dataset = open_dataset(loaded, talk)
+        dataset = open_dataset(loaded, console)
         shape, num_classes, num_samples = dataset.shape, len(dataset.classes), len(dataset.splits["train"])
     else:
-        _check_shape(loaded.of_pictures.model, shape)
+        _check_shape(loaded.of_images.model, shape)
     return _of_config(str(loaded.path), loaded, shape, num_classes, num_samples, batch_size)
 
 
@@ -103,7 +103,7 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
     """The network of a run.
 
     Raises:
-        InputError: the run's files are damaged.
+        InputError: the run's files are corrupt.
     """
     data = run.read_info().get("data", {})
     recipe = load(run.config).recipe
@@ -160,7 +160,7 @@ def _of_config(
     num_samples: int | None,
     batch_size: int | None,
 ) -> Summary:
-    recipe = loaded.of_pictures
+    recipe = loaded.of_images
     train = recipe.train
     try:
         with without_weights():
@@ -172,7 +172,7 @@ def _of_config(
             table = layer_table(classifier.model)
             memory, batch_size = training_memory_of(table, train, num_samples, batch_size=batch_size)
     except InputError as error:
-        raise loaded.fault("model", str(error)) from None
+        raise loaded.error("model", str(error)) from None
     return Summary(source, table, memory, batch_size)
 
 
@@ -195,7 +195,7 @@ def _check_shape(section: ImageClassifier, shape: tuple[int, ...]) -> None:
     rank = section.rank if isinstance(section, Convnet) else 2
     words, example = {
         1: ("signals, time x channels", "100x2"),
-        2: ("pictures, height x width x 1 or 3 channels", "32x32x3"),
+        2: ("images, height x width x 1 or 3 channels", "32x32x3"),
         3: ("volumes, depth x height x width x channels", "16x32x32x1"),
     }[rank]
     if len(shape) != rank + 1 or (rank == 2 and shape[-1] not in (1, 3)):
@@ -205,7 +205,7 @@ def _check_shape(section: ImageClassifier, shape: tuple[int, ...]) -> None:
 
 def _unfitted(loaded: LoadedRecipe, shape: tuple[int, ...]) -> Standardization:
     """Stands for what training would fit: the layers are there, their numbers do not matter."""
-    augment = loaded.of_pictures.augment
+    augment = loaded.of_images.augment
     if augment is None or not augment.centers_features:
         return Standardization()
     channels, size = shape[-1], math.prod(shape)

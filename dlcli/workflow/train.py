@@ -31,7 +31,7 @@ from dlcli.rundir import (
     replace_json,
     suffixed,
 )
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.dispatch import prepare
@@ -46,7 +46,7 @@ from dlcli.workflow.compare import differing
 STOPPED_AT_ONCE = "stopped between two checkpoints"
 
 
-def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device, talk: Talk) -> dict[str, Any]:
+def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device, console: Console) -> dict[str, Any]:
     """Trains a new run to its end and evaluates it.
 
     Returns what run.json holds at the end, and ``run``, its folder.
@@ -57,7 +57,7 @@ def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device,
         Interrupted: a signal came; the run can be resumed.
     """
     loaded = with_run_files(loaded, runs)
-    job = prepare(loaded, device, talk)
+    job = prepare(loaded, device, console)
     run = create_run(runs, name or loaded.recipe.name or run_name(loaded.path))
     try:
         _write_beginning(run, job)
@@ -67,20 +67,20 @@ def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device,
     return _train_and_finish(run, job)
 
 
-def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | None) -> dict[str, Any]:
+def resume(run: RunDir, *, device: Device, console: Console, asked: LoadedRecipe | None) -> dict[str, Any]:
     """Goes on with an interrupted run, to the weights and metrics of a run that was never stopped.
 
     Args:
         asked: a recipe that the user gave beside the run; it must say the same.
 
     Raises:
-        InputError: the run is complete, in use or damaged, or its recipe or data have changed.
+        InputError: the run is complete, in use or corrupt, or its recipe or data have changed.
     """
     run.lock()
     info = run.read_info()
     _refuse_untrained(run, info)
     if info.get("status") == "completed" and run.model.exists():  # without it, the best checkpoint gives it back
-        model_file(run)  # a damaged one is said to be that
+        model_file(run)  # a corrupt one is said to be that
         raise InputError(
             f"{run.path}: this run is complete. Train it further with: dlcli train --extend {run.path} --epochs N"
         )
@@ -91,7 +91,7 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     is_new = not (run.path / "checkpoints.json").exists()
     if is_new:
         check_base(run)
-    job = prepare(loaded if is_new else with_architecture(loaded, run), device, talk, is_new=is_new)
+    job = prepare(loaded if is_new else with_architecture(loaded, run), device, console, is_new=is_new)
     check_same_data(run, job.dataset)
     if "classes" in info["data"]:
         run.read_classes()
@@ -100,7 +100,7 @@ def resume(run: RunDir, *, device: Device, talk: Talk, asked: LoadedRecipe | Non
     return _train_and_finish(run, job)
 
 
-def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, Any]:
+def extend(run: RunDir, total: int, *, device: Device, console: Console) -> dict[str, Any]:
     """Goes on with a finished run to a new total of epochs; with stages, the last one becomes longer.
 
     Raises:
@@ -118,7 +118,7 @@ def extend(run: RunDir, total: int, *, device: Device, talk: Talk) -> dict[str, 
     longer = _new_total(load(run.config).recipe.train, rows, total)
     loaded = load(run.config, [longer])
     _check_same_recipe(run, info, loaded, but_for=longer.key)
-    job = prepare(with_architecture(loaded, run), device, talk, is_new=False)
+    job = prepare(with_architecture(loaded, run), device, console, is_new=False)
     check_same_data(run, job.dataset)
     if "classes" in info["data"]:
         run.read_classes()
@@ -203,18 +203,18 @@ def versions() -> dict[str, str]:
     return {"dlcli": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _go_back(run: RunDir, loop: Loop, talk: Talk) -> None:
+def _go_back(run: RunDir, loop: Loop, console: Console) -> None:
     """Takes a loop to where the run stands: the last checkpoint, or the start where there is none yet."""
     if not (run.path / "checkpoints.json").exists():
         if run.metrics.exists():
-            talk.say("no checkpoint yet: from the start")
+            console.say("no checkpoint yet: from the start")
         loop.cut_metrics()
         return
-    saved, damage = checkpoint.load_last(run)
-    if damage is not None:
-        talk.warn(damage)
+    saved, corruption = checkpoint.load_last(run)
+    if corruption is not None:
+        console.warn(corruption)
     loop.resume(saved)
-    talk.say(f"going on after epoch {loop.state.epoch}, step {loop.state.step}")
+    console.say(f"going on after epoch {loop.state.epoch}, step {loop.state.step}")
     extended = run.read_info().get("extended", [])
     if extended and extended[-1]["from"] == loop.state.epoch:  # its checkpoint is still that of the shorter run
         loop.extend()
@@ -233,22 +233,22 @@ def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, 
 
 
 class _Observer:
-    """Hands the loop's events to the talk, TensorBoard's files and run.json."""
+    """Hands the loop's events to the console, TensorBoard's files and run.json."""
 
-    def __init__(self, run: RunDir, metric: str, talk: Talk, tensorboard: TensorBoard) -> None:
-        self.stage = talk.stage
-        self.progress = talk.progress
-        self.stopping = talk.stopping
+    def __init__(self, run: RunDir, metric: str, console: Console, tensorboard: TensorBoard) -> None:
+        self.stage = console.stage
+        self.progress = console.progress
+        self.stopping = console.stopping
         self._run = run
         self._metric = metric
-        self._talk = talk
+        self._console = console
         self._tensorboard = tensorboard
 
     def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
         self._tensorboard.write(row)
         if is_best:
             self._run.update_info(best={"epoch": row["epoch"], "metric": self._metric, "value": row[self._metric]})
-        self._talk.epoch(row, num_epochs, is_best)
+        self._console.epoch(row, num_epochs, is_best)
 
 
 def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
@@ -257,8 +257,8 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     try:
         describe(job, run)
         job.keep_near(run)
-        loop = job.loop(run, _Observer(run, job.best_metric, job.talk, tensorboard))
-        _go_back(run, loop, job.talk)
+        loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard))
+        _go_back(run, loop, job.console)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
         loop.train()
         return _finish(run, job, loop)
@@ -266,36 +266,36 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
         if not isinstance(stop, Interrupted):  # it came outside of the loop
             number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
             stop = Interrupted(STOPPED_AT_ONCE, number)
-        _note_end(run, job.talk, "interrupted", str(stop))
+        _note_end(run, job.console, "interrupted", str(stop))
         raise Interrupted(f"{stop}. Go on with: dlcli train --resume {run.path}", stop.signal_number) from None
     except Exception as error:
         if loop is not None and loop.is_forced_to_stop:
-            _note_end(run, job.talk, "interrupted", STOPPED_AT_ONCE)
+            _note_end(run, job.console, "interrupted", STOPPED_AT_ONCE)
             raise Interrupted(
                 f"{STOPPED_AT_ONCE}. Go on with: dlcli train --resume {run.path}", signal.SIGINT
             ) from None
-        fault = _plain_fault(run, job, error)
-        _note_end(run, job.talk, "failed", str(fault))
-        raise fault from error
+        plain = _in_plain_words(run, job, error)
+        _note_end(run, job.console, "failed", str(plain))
+        raise plain from error
     finally:
-        job.talk.close()
+        job.console.close()
         tensorboard.close()
         run.unlock()
 
 
-def _note_end(run: RunDir, talk: Talk, status: str, reason: str) -> None:
+def _note_end(run: RunDir, console: Console, status: str, reason: str) -> None:
     """Says in run.json and train.log why training ended before its end."""
     with contextlib.suppress(OSError):  # a full disk has no room for this either
         run.update_info(status=status, reason=reason)
-        talk.note(f"{status}: {reason}")
+        console.note(f"{status}: {reason}")
 
 
-def _plain_fault(run: RunDir, job: Job, error: Exception) -> Exception:
-    """What can go wrong around training in words for the user: a full disk, a picture gone, memory that ran out."""
+def _in_plain_words(run: RunDir, job: Job, error: Exception) -> Exception:
+    """What can go wrong around training in words for the user: a full disk, an image gone, memory that ran out."""
     if isinstance(error, OSError) or "No space left" in str(error):
         place = getattr(error, "filename", None) or run.path
         reason = getattr(error, "strerror", None) or "No space left on device"
-        return InputError(f"{place}: {reason}. When that is mended, go on with: dlcli train --resume {run.path}")
+        return InputError(f"{place}: {reason}. When that is fixed, go on with: dlcli train --resume {run.path}")
     for data in (job.train_data, job.validation_data):
         failure: Exception | None = getattr(data, "failure", None)
         if failure is not None:
@@ -343,7 +343,7 @@ def _say_if_stopped_early(rows: list[dict[str, Any]], job: Job, loop: Loop) -> N
     done = sum(row["stage"] == last.name for row in rows)
     if train.early_stopping is not None and done < last.epochs:
         metric = train.early_stopping.metric or job.best_metric
-        job.talk.say(f"stopped early: {metric} has not improved for {loop.state.early_stopping.waited} epochs")
+        job.console.say(f"stopped early: {metric} has not improved for {loop.state.early_stopping.waited} epochs")
 
 
 def _best_of_stages(rows: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
@@ -361,7 +361,7 @@ def _say_if_an_earlier_stage_was_better(stages: list[dict[str, Any]], job: Job) 
     for stage in stages[:-1]:
         tracker = Tracker(best=stages[-1]["value"])
         if tracker.update(stage["metric"], stage["value"], stage["epoch"]):
-            job.talk.say(
+            job.console.say(
                 f"stage {stage['name']} had a better {stage['metric']}, {stage['value']:.4f} in epoch "
                 f"{stage['epoch']}; the model is the last stage's, with {stages[-1]['value']:.4f}"
             )

@@ -17,7 +17,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def trained(head: str = "logits", *, mean: float = 0.0, scale: float = 1 / 255, epochs: int = 8) -> keras.Model:
-    """A convnet with batch normalisation and dropout; raw pixels in, scaling inside.
+    """A convnet with batch normalization and dropout; raw pixels in, scaling inside.
 
     Args:
         head: ``logits``, ``softmax`` in the last Dense layer, ``activation`` or ``layer`` for a softmax of its own, and

@@ -28,7 +28,7 @@ def linear(x: Any) -> Any:
     return tf.matmul(tf.reshape(x, [-1, 12]), WEIGHTS) / 255
 
 
-def grey(number: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def gray(number: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixels far from the bounds, labels, numbers."""
     x = RNG.uniform(100, 150, (number, 3, 4, 1)).astype(np.float32)
     return x, np.asarray(linear(x)).argmax(1).astype(np.int32), np.arange(number)
@@ -41,7 +41,7 @@ def two_class_direction(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray)
 
 
 def test_one_step_on_a_linear_network() -> None:
-    x, y, index = grey()
+    x, y, index = gray()
     z = np.asarray(linear(x), np.float64)
     p = np.exp(z - z.max(1, keepdims=True))
     slope = two_class_direction(x, y, p / p.sum(1, keepdims=True))
@@ -57,7 +57,7 @@ def test_one_step_on_a_linear_network() -> None:
 
 
 def test_deepfool_on_a_linear_network_goes_straight_to_the_nearest_boundary() -> None:
-    x, y, _ = grey()
+    x, y, _ = gray()
     found = deepfool(linear, bounds=BOUNDS, overshoot=0.02)(x, y)
     z = np.asarray(linear(x), np.float64)
     for i in range(len(x)):
@@ -74,7 +74,7 @@ def test_the_margin_has_a_slope_where_the_cross_entropy_has_none() -> None:
     def sure(x: Any) -> Any:
         return 1e4 * linear(x)
 
-    x, y, _ = grey()
+    x, y, _ = gray()
     flat = gradient.gradient(sure, gradient.cross_entropy, tf.constant(x), tf.constant(y))[1].numpy()
     steep = gradient.gradient(sure, gradient.margin, tf.constant(x), tf.constant(y))[1].numpy()
     assert (flat == 0).any(axis=(1, 2, 3)).any()
@@ -96,7 +96,7 @@ def test_the_gradient_of_a_sample_does_not_depend_on_its_batch() -> None:
 def test_a_network_without_a_gradient_is_an_error() -> None:
     with pytest.raises(gradient.NoGradient, match="have no gradient with respect to the pixels"):
         fgsm(lambda x: linear(tf.round(x)), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)(
-            *grey()[:2], 3.0, grey()[2]
+            *gray()[:2], 3.0, gray()[2]
         )
 
 

@@ -18,7 +18,7 @@ def test_versions_and_devices(tmp_path: Path) -> None:
 
 def test_json(tmp_path: Path) -> None:
     report = json.loads(processes.run("doctor", "--json", folder=tmp_path).expect(0).stdout)
-    assert report["faults"] == []
+    assert report["errors"] == []
     assert report["devices"]
     assert report["memory_gib"] > 0
 
@@ -43,5 +43,5 @@ def test_what_is_missing_or_too_old_is_a_failed_check(tmp_path: Path) -> None:
     report = json.loads(
         processes.run("doctor", "--json", folder=tmp_path, prepare=without_h5py_and_with_an_old_keras).expect(1).stdout
     )
-    assert len(report["faults"]) == 2
+    assert len(report["errors"]) == 2
     assert report["versions"]["h5py"] == "missing"

@@ -1,4 +1,4 @@
-"""Help, faults of usage, completion and start-up: what comes without TensorFlow."""
+"""Help, errors of usage, completion and start-up: what comes without TensorFlow."""
 
 import re
 import subprocess
@@ -87,7 +87,7 @@ def test_the_whole_help_and_the_version() -> None:
         (["completion", "powershell"], "'powershell' is not one of"),
     ],
 )
-def test_faults_of_usage(arguments: list[str], expected: str) -> None:
+def test_errors_of_usage(arguments: list[str], expected: str) -> None:
     result = CliRunner().invoke(cli, arguments, prog_name="dlcli")
     assert result.exit_code == 2
     assert expected in result.stderr

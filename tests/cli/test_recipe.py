@@ -39,7 +39,7 @@ def test_check() -> None:
     assert result.output == f"good.yaml: ok\n{DIGITS}: ok\n"
 
 
-def test_check_several_with_faults() -> None:
+def test_check_several_with_errors() -> None:
     result = run("check", "bad.yaml", "good.yaml", "none.yaml")
     assert result.stdout == "good.yaml: ok\n"
     assert isinstance(result.exception, InputError)
@@ -50,13 +50,13 @@ def test_check_json() -> None:
     result = run("check", "--json", "bad.yaml", "good.yaml", "none.yaml")
     assert result.exit_code == 2
     bad, good, missing = json.loads(result.stdout)
-    assert good == {"recipe": "good.yaml", "ok": True, "faults": []}
-    assert [(fault["line"], fault["column"], fault["key"]) for fault in bad["faults"]] == [
+    assert good == {"recipe": "good.yaml", "ok": True, "errors": []}
+    assert [(error["line"], error["column"], error["key"]) for error in bad["errors"]] == [
         (2, 14, "data.kind"),
         (4, 1, "epochs"),
     ]
-    assert bad["faults"][0]["message"] == "unknown kind 'digit'; did you mean 'digits'?"
-    assert missing["faults"] == [{"line": None, "column": None, "key": "", "message": "no such file"}]
+    assert bad["errors"][0]["message"] == "unknown kind 'digit'; did you mean 'digits'?"
+    assert missing["errors"] == [{"line": None, "column": None, "key": "", "message": "no such file"}]
     assert run("check", "--json", "good.yaml").exit_code == 0
 
 
@@ -77,7 +77,7 @@ def test_show_json() -> None:
     assert as_json == yaml.safe_load(run("show", str(DIGITS)).stdout)
 
 
-def test_show_refuses_faults_of_settings() -> None:
+def test_show_refuses_errors_of_settings() -> None:
     error = run("show", "good.yaml", "-s", "train.epochs=many").exception
     assert isinstance(error, InputError)
     assert str(error) == "--set train.epochs=many: train.epochs: expected a whole number > 0. Received 'many'."
@@ -102,7 +102,7 @@ def test_init_writes_a_recipe_that_passes_check() -> None:
     result = run("init", "photos")
     assert result.exit_code == 0
     assert result.stdout == "photos.yaml\n"
-    assert result.stderr == "train: 2 pictures in 2 classes: cats (1), dogs (1)\nsizes: 32x32\n"
+    assert result.stderr == "train: 2 images in 2 classes: cats (1), dogs (1)\nsizes: 32x32\n"
     assert run("check", "photos.yaml").exit_code == 0
 
 
@@ -127,7 +127,7 @@ def test_init_elsewhere() -> None:
     assert yaml.safe_load(Path("recipes/p.yaml").read_text())["data"]["path"] == "../photos"
 
 
-def test_init_leaves_nothing_after_a_fault() -> None:
+def test_init_leaves_nothing_after_an_error() -> None:
     Path("nothing").mkdir()
     assert isinstance(run("init", "nothing").exception, InputError)
     assert not Path("nothing.yaml").exists()
@@ -148,7 +148,7 @@ def process(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_a_fault_is_told_without_loading_what_computes() -> None:
+def test_an_error_is_told_without_loading_what_computes() -> None:
     done = process(
         "import atexit, sys, runpy\n"
         "sys.argv = ['dlcli', 'recipe', 'check', 'bad.yaml']\n"

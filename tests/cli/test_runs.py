@@ -29,7 +29,7 @@ def make_run(name: str, *, started: str, **info: Any) -> Path:
         "finished": started,
         "device": "CPU, 2 cores",
         "parameters": 123,
-        "data": {"fingerprint": "f", "samples": {"train": 1200, "test": 30}, "pictures": None},
+        "data": {"fingerprint": "f", "samples": {"train": 1200, "test": 30}, "images": None},
         "config": {**CONFIG, "name": name},
         "best": {"epoch": 2, "metric": "val_loss", "value": 1.25},
         "final": {"val_loss": 1.25, "test_accuracy": 0.5},
@@ -84,16 +84,16 @@ def test_list_of_nothing(dlcli: Callable[..., Called]) -> None:
     assert json.loads(dlcli("runs", "list", "--runs", "none", "--json")[1]) == []
 
 
-@pytest.mark.parametrize("damage", [b"", b"\xff{", b"[]", b"{}", b'{"best": 3, "data": 1}'])
-def test_one_damaged_run_does_not_hide_the_others(dlcli: Callable[..., Called], damage: bytes) -> None:
-    Path("runs", "two", "run.json").write_bytes(damage)
+@pytest.mark.parametrize("corruption", [b"", b"\xff{", b"[]", b"{}", b'{"best": 3, "data": 1}'])
+def test_one_corrupt_run_does_not_hide_the_others(dlcli: Callable[..., Called], corruption: bytes) -> None:
+    Path("runs", "two", "run.json").write_bytes(corruption)
     status, out, _ = dlcli("runs", "list")
     assert status == 0
     assert {line.split()[0] for line in out.splitlines()[1:]} == {"one", "two"}
     assert dlcli("runs", "show", "two")[0] in (0, 2)
 
 
-def test_damaged_metrics_do_not_hide_the_others(dlcli: Callable[..., Called]) -> None:
+def test_corrupt_metrics_do_not_hide_the_others(dlcli: Callable[..., Called]) -> None:
     Path("runs", "two", "metrics.csv").write_bytes(b"\xff\xfe\n\xff\n")
     status, out, _ = dlcli("runs", "list")
     assert status == 0

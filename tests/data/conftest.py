@@ -1,4 +1,4 @@
-"""What tests of the data sources share: the recipe's defaults, and small pictures that differ from each other."""
+"""What tests of the data sources share: the recipe's defaults, and small images that differ from each other."""
 
 import zlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from PIL import Image
 
 from dlcli.data.augmentation.augmentation import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
 
-SavePicture = Callable[..., Path]
+SaveImage = Callable[..., Path]
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def common() -> dict[str, Any]:
 
 
 @pytest.fixture
-def save_picture(tmp_path: Path) -> SavePicture:
-    """Writes a picture below tmp_path; its pixels follow from its name, so that no two are alike."""
+def save_image(tmp_path: Path) -> SaveImage:
+    """Writes an image below tmp_path; its pixels follow from its name, so that no two are alike."""
 
     def save(name: str, *, size: tuple[int, int] = (8, 6), mode: str = "RGB") -> Path:
         path = tmp_path / name
@@ -46,13 +46,13 @@ def save_picture(tmp_path: Path) -> SavePicture:
 
 
 @pytest.fixture
-def save_classes(save_picture: SavePicture, tmp_path: Path) -> Callable[..., Path]:
-    """Writes folders of pictures below tmp_path/data: the number of pictures by folder."""
+def save_classes(save_image: SaveImage, tmp_path: Path) -> Callable[..., Path]:
+    """Writes folders of images below tmp_path/data: the number of images by folder."""
 
     def save(**numbers: int) -> Path:
         for folder, number in numbers.items():
             for i in range(number):
-                save_picture(f"data/{folder.replace('__', '/')}/{i:03}.png")
+                save_image(f"data/{folder.replace('__', '/')}/{i:03}.png")
         return tmp_path / "data"
 
     return save
@@ -60,7 +60,7 @@ def save_classes(save_picture: SavePicture, tmp_path: Path) -> Callable[..., Pat
 
 @pytest.fixture
 def everything() -> Augmentation:
-    """All that can be done to a picture at random."""
+    """All that can be done to an image at random."""
     return Augmentation(
         rotation_range=20.0,
         width_shift_range=0.2,

@@ -120,7 +120,7 @@ def test_no_group_stands_on_two_sides(seed: int) -> None:
 
 def test_groups_of_one_class_each_are_stratified() -> None:
     labels = np.repeat(np.arange(2), 100).astype(np.int32)
-    groups = [f"scene{i // 5}" for i in range(200)]  # twenty scenes of five pictures for each class
+    groups = [f"scene{i // 5}" for i in range(200)]  # twenty scenes of five images for each class
     splits = draw(labels, groups)
     for label in (0, 1):
         assert np.sum((splits == TEST) & (labels == label)) == 20

@@ -13,7 +13,7 @@ from dlcli.evaluation.localization import (
     CORNERS,
     THRESHOLDS,
     best_median_worst,
-    centre_distances,
+    center_distances,
     intersection_over_union,
     metrics,
     per_class,
@@ -23,7 +23,7 @@ from dlcli.training.objectives import localization as localization_objectives
 
 NO_BOX = (np.nan,) * 4
 
-# Two classes in pictures of 30x40, whose diagonal is 50. The IoUs are 1, 0.6, 0.25 and 0.5; the last sample has no box.
+# Two classes in images of 30x40, whose diagonal is 50. The IoUs are 1, 0.6, 0.25 and 0.5; the last sample has no box.
 LABELS = np.array([0, 0, 1, 1, 1], np.int32)
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9]])
 TRUE = np.array([(0, 0, 10, 10), (0, 0, 10, 10), (0, 0, 20, 20), (10, 10, 20, 20), NO_BOX], np.float64)
@@ -48,7 +48,7 @@ def test_overlaps_are_those_of_training_and_of_keras() -> None:
         ours, np.diag(np.asarray(keras.utils.bounding_boxes.compute_iou(a, b, "xyxy"))), atol=1e-4
     )
     np.testing.assert_array_equal(ours, intersection_over_union(b, a))
-    assert localization_objectives.LOCALISED == THRESHOLDS[0] == 0.5
+    assert localization_objectives.LOCALIZED == THRESHOLDS[0] == 0.5
 
 
 def test_overlaps_of_boxes_without_an_area_and_of_none() -> None:
@@ -63,17 +63,17 @@ def test_a_case_by_hand() -> None:
     result = metrics(LABELS, PROBABILITIES, TRUE, PREDICTED, SIZES)
     # right classes: the first, third and fourth; their IoUs: 1, 0.25 and 0.5
     curve = [[0.5, 2 / 4], *([threshold, 1 / 4] for threshold in THRESHOLDS[1:])]
-    centres = [0, 2, np.hypot(5, 5), 5]
+    centers = [0, 2, np.hypot(5, 5), 5]
     assert result == {
         "boxes": 4,
         "mean_iou": pytest.approx((1 + 0.6 + 0.25 + 0.5) / 4),
         "median_iou": pytest.approx((0.6 + 0.5) / 2),
-        "localisation_accuracy": 0.5,
-        "localisation_error": 0.5,
+        "localization_accuracy": 0.5,
+        "localization_error": 0.5,
         "box_accuracy": 0.75,
-        "localisation_accuracy_50_95": pytest.approx((0.5 + 9 * 0.25) / 10),
-        "centre_error": pytest.approx(np.mean(centres) / 50),
-        "localisation_curve": curve,
+        "localization_accuracy_50_95": pytest.approx((0.5 + 9 * 0.25) / 10),
+        "center_error": pytest.approx(np.mean(centers) / 50),
+        "localization_curve": curve,
     }
     assert THRESHOLDS == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
@@ -98,13 +98,13 @@ def test_the_curve_begins_with_the_accuracy_falls_and_has_the_mean() -> None:
     predicted = true + np.random.default_rng(3).normal(0, 30, true.shape)
     probabilities = np.eye(3)[(labels + (np.arange(400) % 5 == 0)) % 3]
     result = metrics(labels, probabilities, true, predicted, np.full((400, 2), 1000))
-    thresholds, accuracies = zip(*result["localisation_curve"], strict=True)
+    thresholds, accuracies = zip(*result["localization_curve"], strict=True)
     assert thresholds == THRESHOLDS
-    assert accuracies[0] == result["localisation_accuracy"]
+    assert accuracies[0] == result["localization_accuracy"]
     assert 0 < accuracies[-1] < accuracies[0] < result["box_accuracy"] < 1
     assert list(accuracies) == sorted(accuracies, reverse=True)
-    assert result["localisation_accuracy_50_95"] == pytest.approx(np.mean(accuracies))
-    assert result["localisation_error"] == pytest.approx(1 - result["localisation_accuracy"])
+    assert result["localization_accuracy_50_95"] == pytest.approx(np.mean(accuracies))
+    assert result["localization_error"] == pytest.approx(1 - result["localization_accuracy"])
 
 
 def test_top_5_asks_for_the_class_among_five_and_for_the_box() -> None:
@@ -113,8 +113,8 @@ def test_top_5_asks_for_the_class_among_five_and_for_the_box() -> None:
     true = np.tile([0.0, 0, 10, 10], (4, 1))
     predicted = np.array([(0, 0, 10, 10), (0, 0, 10, 10), (0, 0, 10, 10), (0, 0, 10, 4)], np.float64)
     result = metrics(labels, probabilities, true, predicted, SIZES[:4])
-    assert result["localisation_accuracy"] == 1 / 4
-    assert result["top_5_localisation_accuracy"] == 2 / 4
+    assert result["localization_accuracy"] == 1 / 4
+    assert result["top_5_localization_accuracy"] == 2 / 4
     assert result["box_accuracy"] == 3 / 4
 
 
@@ -122,25 +122,25 @@ def test_top_5_asks_for_the_class_among_five_and_for_the_box() -> None:
 def test_top_5_is_for_more_than_five_classes(num_classes: int) -> None:
     probabilities = np.full((2, num_classes), 1 / num_classes)
     result = metrics(np.zeros(2, np.int32), probabilities, TRUE[:2], PREDICTED[:2], SIZES[:2])
-    assert ("top_5_localisation_accuracy" in result) == (num_classes > 5)
+    assert ("top_5_localization_accuracy" in result) == (num_classes > 5)
 
 
-def test_centres_are_apart_by_parts_of_each_pictures_diagonal() -> None:
+def test_centers_are_apart_by_parts_of_each_images_diagonal() -> None:
     true = np.array([(0, 0, 10, 10), (0, 0, 0, 0), (0, 0, 4, 4)], np.float64)
-    predicted = np.array([(3, 4, 13, 14), (6, 8, 6, 8), (1, 1, 3, 3)], np.float64)  # the last about the same centre
+    predicted = np.array([(3, 4, 13, 14), (6, 8, 6, 8), (1, 1, 3, 3)], np.float64)  # the last about the same center
     sizes = np.array([[30, 40], [3, 4], [10, 10]])
-    np.testing.assert_allclose(centre_distances(true, predicted, sizes), [5 / 50, 10 / 5, 0])
+    np.testing.assert_allclose(center_distances(true, predicted, sizes), [5 / 50, 10 / 5, 0])
 
 
 def test_rows_of_the_classes() -> None:
     assert per_class(LABELS, PROBABILITIES, TRUE, PREDICTED, 4) == [
-        {"mean_iou": pytest.approx(0.8), "localisation_accuracy": 0.5},
-        {"mean_iou": pytest.approx(0.375), "localisation_accuracy": 0.5},  # the sample without a box is not counted
-        *[{"mean_iou": None, "localisation_accuracy": None}] * 2,
+        {"mean_iou": pytest.approx(0.8), "localization_accuracy": 0.5},
+        {"mean_iou": pytest.approx(0.375), "localization_accuracy": 0.5},  # the sample without a box is not counted
+        *[{"mean_iou": None, "localization_accuracy": None}] * 2,
     ]
     none = np.full_like(TRUE, np.nan)
     assert (
-        per_class(LABELS, PROBABILITIES, none, PREDICTED, 2) == [{"mean_iou": None, "localisation_accuracy": None}] * 2
+        per_class(LABELS, PROBABILITIES, none, PREDICTED, 2) == [{"mean_iou": None, "localization_accuracy": None}] * 2
     )
 
 
@@ -156,7 +156,7 @@ def test_rows_of_the_samples() -> None:
     assert predictions(TRUE[:0], PREDICTED[:0]) == []
 
 
-# Which pictures are shown ---------------------------------------------------------------------------------------------
+# Which images are shown ---------------------------------------------------------------------------------------------
 
 
 def test_the_best_the_median_and_the_worst_in_order() -> None:

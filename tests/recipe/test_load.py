@@ -40,7 +40,7 @@ def load_with(*settings: str) -> LoadedRecipe:
     return load(Path("recipe.yaml"), [parse_setting(setting) for setting in settings])
 
 
-def fault_with(*settings: str) -> str:
+def error_with(*settings: str) -> str:
     with pytest.raises(RecipeError) as caught:
         load_with(*settings)
     return str(caught.value)
@@ -82,11 +82,11 @@ def test_locate(key: str, place: str) -> None:
     assert load_with().locate(key) == place
 
 
-def test_faults_of_later_checks() -> None:
-    error = load_with("train.best_metric=val_loss").fault("data.path", "no such folder: photos")
+def test_errors_of_later_checks() -> None:
+    error = load_with("train.best_metric=val_loss").error("data.path", "no such folder: photos")
     assert isinstance(error, InputError)
     assert str(error) == "recipe.yaml:4:9: data.path: no such folder: photos"
-    error = load_with("train.best_metric=val_loss").fault("train.best_metric", "there is no validation split")
+    error = load_with("train.best_metric=val_loss").error("train.best_metric", "there is no validation split")
     assert str(error) == "--set train.best_metric=val_loss: train.best_metric: there is no validation split"
 
 
@@ -200,7 +200,7 @@ def test_override_of_text() -> None:
         ),
         (
             "task=chess",
-            "--set task=chess: task: unknown task 'chess'; the tasks are classification, localisation, "
+            "--set task=chess: task: unknown task 'chess'; the tasks are classification, localization, "
             "text_classification, sequence_classification, sequence_regression, tagging, step_prediction, "
             "forecasting, language_model and sequence_to_sequence",
         ),
@@ -210,8 +210,8 @@ def test_override_of_text() -> None:
         ),
     ],
 )
-def test_faults_of_overrides(setting: str, message: str) -> None:
-    assert fault_with(setting) == message
+def test_errors_of_overrides(setting: str, message: str) -> None:
+    assert error_with(setting) == message
 
 
 def test_override_of_text_with_control_characters() -> None:
@@ -220,9 +220,9 @@ def test_override_of_text_with_control_characters() -> None:
     assert str(caught.value) == "--data: data.path: text must not contain control characters. Received U+DCE9."
 
 
-def test_faults_of_file_and_overrides_come_in_order() -> None:
+def test_errors_of_file_and_overrides_come_in_order() -> None:
     Path("recipe.yaml").write_text(RECIPE.replace("path: photos", "pth: photos").replace("64", "many"))
-    assert fault_with("train.seed=-1", "train.epochs=0", "model.blocks.0.filters=8").split("\n") == [
+    assert error_with("train.seed=-1", "train.epochs=0", "model.blocks.0.filters=8").split("\n") == [
         "recipe.yaml:4:3: data.pth: unknown key; did you mean 'path'?",
         "recipe.yaml:9:17: model.blocks.1.filters: expected a whole number > 0. Received 'many'.",
         "--set train.seed=-1: train.seed: expected a whole number in [0, 4294967295]. Received -1.",
@@ -238,7 +238,7 @@ def test_an_override_can_mend_the_file() -> None:
 def test_epochs_beside_stages() -> None:
     stages = "train.stages=[{name: head, epochs: 2}]"
     assert load_with(stages).recipe.train.stages[0].epochs == 2
-    assert fault_with(stages, "train.epochs=3") == (
+    assert error_with(stages, "train.epochs=3") == (
         "--set train.epochs=3: train.epochs: has no meaning beside stages, whose own epochs count; remove it"
     )
 
@@ -257,10 +257,10 @@ def test_settings_may_contain_equals_signs() -> None:
 # Hostile sizes ------------------------------------------------------------------------------------------------------
 
 
-def test_thousands_of_faults_are_cut_short() -> None:
+def test_thousands_of_errors_are_cut_short() -> None:
     lines = "".join(f"learning_rte{i}: 1\n" for i in range(MAX_VALUES // 2 - 50))
     Path("recipe.yaml").write_text(RECIPE + lines)
-    error = fault_with().split("\n")
+    error = error_with().split("\n")
     assert len(error) == MAX_SHOWN + 1
     assert error[-1] == f"recipe.yaml: … and {MAX_VALUES // 2 - 50 - MAX_SHOWN} more"
 
@@ -268,7 +268,7 @@ def test_thousands_of_faults_are_cut_short() -> None:
 def test_thousands_of_sections() -> None:
     blocks = "".join("    - {filters: 0, kernel: 3}\n" for _ in range(3000))
     Path("recipe.yaml").write_text(RECIPE.replace("    - {filters: 32}\n", blocks))
-    assert len(fault_with().split("\n")) == MAX_SHOWN + 1
+    assert len(error_with().split("\n")) == MAX_SHOWN + 1
 
 
 # Rules that need sections -------------------------------------------------------------------------------------------
@@ -280,4 +280,4 @@ def test_rank_follows_the_layout(layout: str, rank: int) -> None:
     data = load_with(*settings).recipe.data
     assert isinstance(data, Npz)
     assert data.layout == layout
-    assert "model.rank: must be" in fault_with(settings[0], f"model.rank={rank % 3 + 1}")
+    assert "model.rank: must be" in error_with(settings[0], f"model.rank={rank % 3 + 1}")

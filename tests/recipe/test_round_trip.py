@@ -112,7 +112,7 @@ INPUT_KEYS = (
 
 METRICS = {
     "classification": ("loss", "accuracy", "robust_accuracy"),
-    "localisation": ("loss", "accuracy", "iou", "localisation_accuracy"),
+    "localization": ("loss", "accuracy", "iou", "localization_accuracy"),
     "text_classification": ("loss", "accuracy"),
     "sequence_classification": ("loss", "accuracy"),
     "tagging": ("loss", "accuracy"),
@@ -127,7 +127,7 @@ METRICS = {
 def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     """Takes away what the rules between keys forbid."""
     data, model, train = values["data"], values["model"], values.get("train", {})
-    if values["task"] == "localisation":
+    if values["task"] == "localization":
         for key in ("mixup", "cutmix"):
             (values.get("augment") or {}).pop(key, None)
         train.pop("adversarial", None)
@@ -309,10 +309,10 @@ def test_one_changed_key_is_refused_by_name(values: dict[str, Any], data: st.Dat
     file.write_text(to_yaml(values), encoding="utf-8")
     with pytest.raises(RecipeError) as caught:
         load(file)
-    faults = [fault for fault in caught.value.faults if fault.key == dotted((*above, new))]
-    assert len(faults) == 1
-    assert faults[0].message.startswith("unknown key; did you mean ")
-    assert f"'{old}'" in faults[0].message
+    diagnostics = [diagnostic for diagnostic in caught.value.diagnostics if diagnostic.key == dotted((*above, new))]
+    assert len(diagnostics) == 1
+    assert diagnostics[0].message.startswith("unknown key; did you mean ")
+    assert f"'{old}'" in diagnostics[0].message
 
 
 @REPEATABLE
@@ -323,7 +323,7 @@ def test_one_changed_value_is_refused_by_name(values: dict[str, Any], data: st.D
     file.write_text(to_yaml(values), encoding="utf-8")
     with pytest.raises(RecipeError) as caught:
         load(file)
-    assert any(f"{fault.key}.".startswith(f"{dotted(path)}.") for fault in caught.value.faults)
+    assert any(f"{diagnostic.key}.".startswith(f"{dotted(path)}.") for diagnostic in caught.value.diagnostics)
     assert not VALIDATOR.is_valid(as_json(values))
 
 

@@ -65,7 +65,7 @@ def make_data(
 
 
 def make_dense_model() -> keras.Model:
-    """The quickest to trace that has batch normalisation and dropout."""
+    """The quickest to trace that has batch normalization and dropout."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 6, 1))

@@ -60,15 +60,15 @@ def test_they_go_with_the_last_checkpoint_that_needs_them(run: RunDir) -> None:
     assert names(run) == ["four"]
 
 
-@pytest.mark.parametrize("damage", ["flip", "remove", "elsewhere"])
-def test_damage_to_them_is_found(run: RunDir, damage: str) -> None:
+@pytest.mark.parametrize("corruption", ["flip", "remove", "elsewhere"])
+def test_damage_to_them_is_found(run: RunDir, corruption: str) -> None:
     save(run, "one", variables(), best=True)
     path = run.checkpoints / "frozen-00" / "variables.npz"
-    if damage == "flip":
+    if corruption == "flip":
         content = bytearray(path.read_bytes())
         content[-30] ^= 1
         path.write_bytes(bytes(content))
-    elif damage == "remove":
+    elif corruption == "remove":
         path.unlink()
     else:
         manifest = run.checkpoints / "one" / "manifest.json"

@@ -1,4 +1,4 @@
-"""The loop: resume at every step to the bit, stages, stopping, plateau, averages, signals, NaN, faults in writing."""
+"""The loop: resume at every step to the bit, stages, stopping, plateau, averages, signals, NaN, errors in writing."""
 
 import csv
 import os
@@ -85,8 +85,8 @@ def test_resume_at_every_step_is_exact(make_loop: LoopMaker, tmp_path: Path, num
             stopped.train()
         assert interrupted.value.signal_number == number
         resumed = make_loop(name, stages=STAGES, **EVERYTHING)
-        saved, damage = checkpoint.load_last(RunDir(tmp_path / name))
-        assert damage is None
+        saved, corruption = checkpoint.load_last(RunDir(tmp_path / name))
+        assert corruption is None
         assert saved.state["step"] == step
         resumed.resume(saved)
         resumed.train()
@@ -217,7 +217,7 @@ def test_a_checkpoint_of_another_network_is_refused(make_loop: LoopMaker, tmp_pa
         make_loop(model=keras.Model(inputs, keras.layers.Dense(3)(x))).resume(saved)
 
 
-# Faults in writing ----------------------------------------------------------------------------------------------------
+# Errors in writing ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -225,7 +225,7 @@ def test_a_checkpoint_of_another_network_is_refused(make_loop: LoopMaker, tmp_pa
 def test_the_kth_failing_write_loses_nothing(
     make_loop: LoopMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    """Whatever write fails, the run resumes from a complete checkpoint to the result of a run without faults."""
+    """Whatever write fails, the run resumes from a complete checkpoint to the result of a run without errors."""
     stages = (("train", 2, 1e-2),)
     reference = make_loop("reference", stages=stages)
     reference.train()
@@ -233,11 +233,11 @@ def test_the_kth_failing_write_loses_nothing(
     failures = 0
     for k in (1, 2, 4, 7, 9, 13, 18, 100):
         name = f"{operation}-{k}"
-        faulty = make_loop(name, stages=stages)
+        errory = make_loop(name, stages=stages)
         with monkeypatch.context() as patch:
             calls = _fail_at(patch, operation, k)
             try:
-                faulty.train()
+                errory.train()
                 assert calls[0] < k
                 break  # the run has fewer such calls
             except OSError:
@@ -246,8 +246,8 @@ def test_the_kth_failing_write_loses_nothing(
         run.remove_leftovers()
         resumed = make_loop(name, stages=stages)
         if (run.path / "checkpoints.json").exists():
-            saved, damage = checkpoint.load_last(run)
-            assert damage is None
+            saved, corruption = checkpoint.load_last(run)
+            assert corruption is None
             resumed.resume(saved)
         elif run.metrics.exists():
             run.metrics.unlink()
@@ -296,11 +296,11 @@ def test_flipped_bytes_are_found_and_an_earlier_checkpoint_gives_the_same_result
     names = checkpoint._names(run)
     assert names["last"] != names["best"]
     _flip_byte(run.checkpoints / names["last"] / file_name)
-    with pytest.raises(checkpoint.Damaged, match=names["last"]):
+    with pytest.raises(checkpoint.Corrupt, match=names["last"]):
         checkpoint.load(run, "last")
-    saved, damage = checkpoint.load_last(run)
-    assert damage is not None
-    assert names["last"] in damage
+    saved, corruption = checkpoint.load_last(run)
+    assert corruption is not None
+    assert names["last"] in corruption
     resumed = make_loop(**settings)
     resumed.resume(saved)
     resumed.train()

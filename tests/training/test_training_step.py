@@ -135,7 +135,7 @@ def test_label_smoothing_equals_keras() -> None:
     np.testing.assert_allclose(ours, keras_loss, rtol=1e-5)
 
 
-def test_regularisation_counts_once_a_batch_however_it_is_divided() -> None:
+def test_regularization_counts_once_a_batch_however_it_is_divided() -> None:
     def train(num_parts: int) -> list[np.ndarray]:
         model, data = make_model(dropout=0.0, batch_norm=False, l2=0.5), make_data(seed=3)
         step = make_step(model, data, num_parts=num_parts, part_size=-(-8 // num_parts))

@@ -42,9 +42,9 @@ class Finished:
 
     def expect(self, status: int) -> "Finished":
         """Asserts the exit status, and that no traceback reached the user."""
-        talk = f"{self.stdout}\n{self.stderr}"
-        assert "Traceback" not in talk, talk
-        assert self.status == status, f"exit status {self.status}, expected {status}\n{talk}"
+        console = f"{self.stdout}\n{self.stderr}"
+        assert "Traceback" not in console, console
+        assert self.status == status, f"exit status {self.status}, expected {status}\n{console}"
         return self
 
 

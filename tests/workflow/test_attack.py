@@ -39,15 +39,15 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 def test_as_typed_it_attacks_the_newest_run(folder: Path) -> None:
     done = processes.run("attack", "--fgsm", folder=folder).expect(0)
-    assert "eps: 0,0.05,0.1,0.15,0.2,0.25,0.3, the default for grey pictures" in done.stderr
+    assert "eps: 0,0.05,0.1,0.15,0.2,0.25,0.3, the default for gray images" in done.stderr
     assert "run runs/digits" in done.stderr
     made = folder / "runs" / "digits" / "attacks" / "fgsm"
     assert sorted(path.name for path in made.iterdir()) == [
         *("adversarial.npz", "attack.json", "curve.png", "examples.png", "robustness.csv", "samples.csv")
     ]
     for name in ("curve.png", "examples.png"):
-        with Image.open(made / name) as picture:
-            assert picture.size[0] > 100
+        with Image.open(made / name) as image:
+            assert image.size[0] > 100
     rows = read_csv(made / "robustness.csv")
     robust = [float(row["robust_accuracy"]) for row in rows]
     assert robust[0] == float(rows[0]["clean_accuracy"]) > 0.8

@@ -1,4 +1,4 @@
-"""Recipes with random changes to training pictures: what they change, and what they must not."""
+"""Recipes with random changes to training images: what they change, and what they must not."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ augment: {rotation_range: 20, width_shift_range: 0.1, zoom_range: 0.1, channel_s
 """
 
 
-def test_training_pictures_alone_are_changed_and_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
+def test_training_images_alone_are_changed_and_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
     (tmp_path / "plain.yaml").write_text(BASE)
     (tmp_path / "augmented.yaml").write_text(BASE + AUGMENT)
     still = ("-s", "train.optimizer.learning_rate=1e-30")
@@ -37,7 +37,7 @@ def test_training_pictures_alone_are_changed_and_the_same_seed_gives_the_same_ru
     for one, another in zip(plain, augmented, strict=True):  # of one untrained network
         assert one["val_loss"] == another["val_loss"]
         assert one["train_loss"] != another["train_loss"]
-    assert augmented[0]["train_loss"] != augmented[1]["train_loss"]  # other pictures in the next epoch
+    assert augmented[0]["train_loss"] != augmented[1]["train_loss"]  # other images in the next epoch
     assert first == second
     assert first != other
 
@@ -64,20 +64,20 @@ def test_what_makes_the_input_is_fitted_on_the_training_split(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("augment", "message"),
     [
-        ("color_jitter: {hue: 0.1}", "r.yaml:5:31: augment.color_jitter.hue: grey pictures have no hue"),
+        ("color_jitter: {hue: 0.1}", "r.yaml:5:31: augment.color_jitter.hue: gray images have no hue"),
         (
             "color_jitter: {saturation: 0.1}",
-            "r.yaml:5:38: augment.color_jitter.saturation: grey pictures have no saturation",
+            "r.yaml:5:38: augment.color_jitter.saturation: gray images have no saturation",
         ),
         (
             "width_shift_range: 80",
-            "r.yaml:5:30: augment.width_shift_range: moves pictures of 80 pixels by 80; at most 79",
+            "r.yaml:5:30: augment.width_shift_range: moves images of 80 pixels by 80; at most 79",
         ),
         (
             "height_shift_range: [-81, 2]",
-            "r.yaml:5:31: augment.height_shift_range: moves pictures of 80 pixels by 81; at most 79",
+            "r.yaml:5:31: augment.height_shift_range: moves images of 80 pixels by 81; at most 79",
         ),
-        ("zca_whitening: true", "r.yaml:5:26: augment.zca_whitening: at most 4,096 values a picture can be whitened"),
+        ("zca_whitening: true", "r.yaml:5:26: augment.zca_whitening: at most 4,096 values an image can be whitened"),
     ],
 )
 def test_what_the_data_do_not_allow(tmp_path: Path, augment: str, message: str) -> None:
@@ -92,5 +92,5 @@ def test_the_plan_and_the_overfitted_batch(tmp_path: Path) -> None:
     plan = json.loads(processes.run("train", "r.yaml", "--dry-run", "--json", folder=tmp_path).expect(0).stdout)
     assert plan["batch"]["y.class"] == [16, 10]
     assert plan["batch"]["x"] == [16, 12, 12, 1]
-    done = processes.run("train", "r.yaml", "--overfit", "1", folder=tmp_path).expect(0)  # of unchanged pictures
+    done = processes.run("train", "r.yaml", "--overfit", "1", folder=tmp_path).expect(0)  # of unchanged images
     assert "overfitted" in done.stdout

@@ -24,7 +24,7 @@ train: {epochs: 1}
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """The user's folder: photos/ with 20 pictures in each of two classes, and r.yaml."""
+    """The user's folder: photos/ with 20 images in each of two classes, and r.yaml."""
     rng = np.random.default_rng(0)
     for i in range(40):
         path = tmp_path / "photos" / ("cat", "dog")[i % 2] / f"{i:02}.png"
@@ -62,7 +62,7 @@ def test_everything_that_is_wrong_is_found(photos: Path) -> None:
         image.save(folder / "dog/small.jpg", quality=85)  # nearly a copy
         image.resize((80, 60)).save(folder / "dog/large.png", format="JPEG")  # and named as what it is not
     (folder / "cat/empty.jpg").touch()
-    (folder / "cat/text.png").write_text("no picture")
+    (folder / "cat/text.png").write_text("no image")
     (folder / "cat/cut.png").write_bytes((folder / "cat/04.png").read_bytes()[:300])
     (folder / "cat/notes.txt").write_text("notes")
     before = contents(folder)
@@ -98,7 +98,7 @@ def test_copies_across_given_splits(photos: Path) -> None:
     shutil.rmtree(folder / "dog")
     shutil.copy(folder / "train/cat/00.png", folder / "test/cat/00.png")
     found = processes.run("data", "check", "photos", folder=photos).expect(1)
-    assert "problem: 1 pair of pictures byte for byte the same in two splits: " in found.stdout
+    assert "problem: 1 pair of images byte for byte the same in two splits: " in found.stdout
     (photos / "r.yaml").write_text(RECIPE.replace(", validation: 0.25, test: 0.25", ""))
     refused = processes.run("train", "r.yaml", folder=photos).expect(2)
     assert "1 sample is both in test and in train: test/cat/00.png equals train/cat/00.png." in refused.stderr
@@ -119,7 +119,7 @@ def test_classes_that_a_split_lacks_are_findings_among_others(photos: Path) -> N
     (folder / "test/zebra").mkdir()
     (folder / "test/dog/21.png").rename(folder / "test/zebra/21.png")
     (folder / "train/yak").mkdir()
-    (folder / "train/cat/broken.png").write_bytes(b"no picture")
+    (folder / "train/cat/broken.png").write_bytes(b"no image")
     found = processes.run("data", "check", "photos", "--json", folder=photos).expect(1)
     texts = [finding["text"] for finding in json.loads(found.stdout)["findings"]]
     assert "train has no sample of yak, zebra" in texts
@@ -142,7 +142,7 @@ def test_what_a_preview_cannot_show_is_said(photos: Path) -> None:
     assert "mixup and cutmix are not shown" in done.stderr
     whitening = ("-s", "augment.zca_whitening=true", "-s", "data.image_size=[80, 80]", "-o", "white.png")
     refused = processes.run("data", "preview", "r.yaml", *whitening, folder=photos).expect(2)
-    assert "at most 4,096 values a picture can be whitened" in refused.stderr
+    assert "at most 4,096 values an image can be whitened" in refused.stderr
     assert not (photos / "white.png").exists()
 
 
@@ -181,7 +181,7 @@ def test_signals_can_be_checked_and_not_previewed(tmp_path: Path) -> None:
     )
     assert processes.run("data", "check", "r.yaml", folder=tmp_path).expect(0).stdout.startswith("class  train")
     refused = processes.run("data", "preview", "r.yaml", folder=tmp_path).expect(2)
-    assert refused.stderr == "r.yaml: only pictures can be previewed; the samples have shape (20, 2).\n"
+    assert refused.stderr == "r.yaml: only images can be previewed; the samples have shape (20, 2).\n"
 
 
 @pytest.mark.parametrize(

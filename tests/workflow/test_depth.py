@@ -77,7 +77,7 @@ def test_every_network_of_keras_has_a_last_stage_of_a_part_of_its_weights() -> N
             assert 2 < len(classifier.model.trainable_variables) < 0.8 * total, network
 
 
-def test_batch_normalisation_can_stay_as_it_is() -> None:
+def test_batch_normalization_can_stay_as_it_is() -> None:
     classifier = built(SMALL)
     set_trainable(classifier, "all", freeze_batch_norm=True)
     norms = [layer for layer in classifier.model.layers if isinstance(layer, keras.layers.BatchNormalization)]

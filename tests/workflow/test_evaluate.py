@@ -93,7 +93,7 @@ def test_a_split(folder: Path, final: dict[str, float], split: str) -> None:
     ("data", "name"), [("photos", "photos-all"), ("test.npz", "test-all"), ("photos.csv", "photos-all-2")]
 )
 def test_other_data_with_the_same_labels(folder: Path, final: dict[str, float], data: str, name: str) -> None:
-    """The run's own test pictures, in other forms: they come to the same results."""
+    """The run's own test images, in other forms: they come to the same results."""
     if data == "photos.csv":  # another source of the same name has its own folder
         as_json("evaluate", "--data", "photos", folder=folder)
     result = as_json("evaluate", "--data", data, folder=folder)
@@ -208,7 +208,7 @@ def test_bad_files_are_named_and_left_out(folder: Path) -> None:
     good = next((folder / "photos" / "1").iterdir())
     shutil.copy(good, mixed / "good.png")
     (mixed / "cut.png").write_bytes(good.read_bytes()[:60])
-    (mixed / "text.jpg").write_text("not a picture")
+    (mixed / "text.jpg").write_text("not an image")
     (mixed / "notes.txt").write_text("notes")
     done = run("predict", "tiny", "mixed", "--json", folder=folder)
     result = json.loads(done.stdout)
@@ -217,7 +217,7 @@ def test_bad_files_are_named_and_left_out(folder: Path) -> None:
     for name in ("cut.png", "text.jpg", "notes.txt"):
         assert f"mixed/{name}" in done.stderr
     quiet = run("predict", "tiny", "mixed", "-q", folder=folder)
-    assert "mixed/cut.png" in quiet.stderr  # a fault is said even so
+    assert "mixed/cut.png" in quiet.stderr  # an error is said even so
     none = run("predict", "tiny", "mixed/cut.png", "mixed/text.jpg", folder=folder, status=2)
     assert none.stdout == ""
     assert "mixed/cut.png" in none.stderr

@@ -27,8 +27,8 @@ def values(shape: Sequence[int], seed: int = 0) -> np.ndarray:
     return (noise + LABELS.reshape(-1, *[1] * len(shape)) * 50).astype(np.uint8)
 
 
-def write_pictures(folder: Path) -> Path:
-    """Class folders under train and test, the test pictures in grey, some in another size; and a stray file."""
+def write_images(folder: Path) -> Path:
+    """Class folders under train and test, the test images in gray, some in another size; and a stray file."""
     for i, pixels in enumerate(values((9, 7, 3))):
         split = "test" if i // 4 % 6 == 5 else "train"
         path = folder / split / CLASSES[LABELS[i]] / f"{i}.png"
@@ -71,7 +71,7 @@ def evaluate(folder: Path) -> dict[str, Any]:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "photos")
+    write_images(tmp_path / "photos")
     run = train(tmp_path, recipe("kind: folder, path: photos, image_size: [8, 8], validation: 0.2", CONVNET))
     info = read_json(run / "run.json")
     assert info["data"]["samples"] == {"train": 33, "validation": 8, "test": 8}
@@ -84,7 +84,7 @@ def test_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_csv_with_groups(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "photos")
+    write_images(tmp_path / "photos")
     files = sorted((tmp_path / "photos").rglob("[0-9]*.png"))
     lines = [f"{path.relative_to(tmp_path)},{path.parent.name},{int(path.stem) // 4}" for path in files]
     (tmp_path / "table.csv").write_text("\n".join(["file,species,scene", *lines]) + "\n")
@@ -165,7 +165,7 @@ def test_stages_train_what_they_name(folder: Path) -> None:
     done = processes.run("train", "staged.yaml", "--dry-run", "--json", folder=folder).expect(0)
     counts = [stage["trainable_parameters"] for stage in json.loads(done.stdout)["schedule"]]
     head, dense = 16 * 10 + 10, 6 * 6 * 4 * 16 + 16
-    every = head + dense + 4 * 9 + 2 * 4  # batch normalisation's scale and shift; its convolution has no bias
+    every = head + dense + 4 * 9 + 2 * 4  # batch normalization's scale and shift; its convolution has no bias
     assert counts == [head, head + dense, every, every]
     run = train(folder, text)
     assert [row["stage"] for row in rows(run)] == ["s0", "s1", "s2", "s3"]

@@ -211,7 +211,7 @@ def test_what_cannot_be_is_said(made: Path, arguments: list[object], message: st
     assert "Traceback" not in outcome.stderr
 
 
-def test_a_damaged_vocabulary_is_refused(folder: Path) -> None:
+def test_a_corrupt_vocabulary_is_refused(folder: Path) -> None:
     path = folder / "runs" / "prose" / "vocabulary.txt"
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-1]) + "\n")

@@ -1,4 +1,4 @@
-"""Localisation from end to end: training in stages, exact resume, evaluation, prediction, and what is refused."""
+"""Localization from end to end: training in stages, exact resume, evaluation, prediction, and what is refused."""
 
 import csv
 import json
@@ -14,13 +14,13 @@ from PIL import Image
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
-from dlcli.data.images.decoding import PicturePolicy
+from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.evaluation.localization import intersection_over_union
 from dlcli.rundir import read_csv
 
 RECIPE = """\
-task: localisation
+task: localization
 data: {kind: shapes, num_samples: 160, image_size: [32, 32]}
 augment: {horizontal_flip: true, width_shift_range: 0.1}
 model: {kind: convnet, blocks: [{filters: 8, batch_norm: true}, {filters: 16, batch_norm: true}], pooling: max}
@@ -41,7 +41,7 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the run shapes."""
-    folder: Path = tmp_path_factory.mktemp("localisation")
+    folder: Path = tmp_path_factory.mktemp("localization")
     (folder / "shapes.yaml").write_text(RECIPE)
     processes.run("train", "shapes.yaml", folder=folder).expect(0)
     return folder
@@ -57,12 +57,12 @@ def test_a_run_holds_what_its_boxes_need(made: Path) -> None:
     made_run = made / "runs" / "shapes"
     rows = read_csv(made_run / "metrics.csv")
     assert [row["stage"] for row in rows] == ["class", "box", "box", "both", "both", "both"]
-    assert {"train_iou", "val_iou", "train_localisation_accuracy", "val_localisation_accuracy"} <= rows[0].keys()
+    assert {"train_iou", "val_iou", "train_localization_accuracy", "val_localization_accuracy"} <= rows[0].keys()
     assert float(rows[-1]["train_iou"]) > float(rows[0]["train_iou"]) + 0.03
     assert list(read_csv(made_run / "split.csv")[0])[-4:] == list(CORNERS)
     for name in ("batch.png", "boxes.png", "iou_curve.png", "curves.png", "confusion_matrix.png"):
-        with Image.open(made_run / "plots" / name) as picture:
-            assert picture.size[0] > 100
+        with Image.open(made_run / "plots" / name) as image:
+            assert image.size[0] > 100
     info = json.loads((made_run / "run.json").read_text())
     assert len(info["data"]["baseline"]["box"]) == 4
     assert info["final"]["test_baseline_mean_iou"] > 0
@@ -81,7 +81,7 @@ def test_the_numbers_are_those_of_the_model_file_in_plain_keras(made: Path) -> N
     metrics = json.loads((made_run / "evaluation" / "test" / "metrics.json").read_text())
     assert metrics["mean_iou"] == pytest.approx(iou.mean(), abs=1e-4)
     is_right = outputs["probabilities"].argmax(1) == samples.labels
-    assert metrics["localisation_accuracy"] == pytest.approx((is_right & (iou >= 0.5)).mean())
+    assert metrics["localization_accuracy"] == pytest.approx((is_right & (iou >= 0.5)).mean())
     predictions = read_csv(made_run / "evaluation" / "test" / "predictions.csv")
     np.testing.assert_allclose([float(row["iou"]) for row in predictions], iou, atol=1e-3)
     true = [[float(row[f"true_{name}"]) for name in CORNERS] for row in predictions]
@@ -111,9 +111,9 @@ def write_photos(folder: Path) -> None:
     (folder / "photos" / "images").mkdir(parents=True)
     (folder / "photos" / "annotations").mkdir()
     rows, images, objects = [], [], []
-    for i, (picture, label, corners) in enumerate(zip(pixels, samples.labels, samples.boxes.corners, strict=True)):
+    for i, (image, label, corners) in enumerate(zip(pixels, samples.labels, samples.boxes.corners, strict=True)):
         name = f"{i:02d}.png"
-        Image.fromarray(picture).save(folder / "photos" / "images" / name)
+        Image.fromarray(image).save(folder / "photos" / "images" / name)
         box = dict(zip(CORNERS, map(int, corners), strict=True))
         tags = "".join(f"<{key}>{value}</{key}>" for key, value in box.items())
         (folder / "photos" / "annotations" / f"{i:02d}.xml").write_text(
@@ -142,30 +142,30 @@ def test_other_data_of_every_kind_give_the_same_numbers(folder: Path) -> None:
     assert [result["samples"] for result in found] == [12] * 3
     for result in found[1:]:
         assert result["mean_iou"] == pytest.approx(found[0]["mean_iou"])
-    assert {"baseline_mean_iou", "baseline_localisation_accuracy"} <= found[0].keys()
+    assert {"baseline_mean_iou", "baseline_localization_accuracy"} <= found[0].keys()
 
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
-def test_predicted_boxes_are_in_pixels_of_the_upright_picture(folder: Path, resize: str) -> None:
+def test_predicted_boxes_are_in_pixels_of_the_upright_image(folder: Path, resize: str) -> None:
     write_photos(folder)
     run_folder = folder / "runs" / "shapes"
     info = json.loads((run_folder / "run.json").read_text())
-    info["data"]["pictures"]["resize"] = resize
+    info["data"]["images"]["resize"] = resize
     (run_folder / "run.json").write_text(json.dumps(info))
     upright = folder / "photos" / "images" / "00.png"
-    with Image.open(upright) as picture:
+    with Image.open(upright) as image:
         exif = Image.Exif()
         exif[0x0112] = 6  # to be turned by 90 degrees to the right
-        picture.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.png", exif=exif)
+        image.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.png", exif=exif)
     paths = ("photos/images/00.png", "turned.png")
     output = run("predict", "shapes", *paths, "--json", "--output", "o.csv", "--draw", "drawn", folder=folder)
     first, second = json.loads(output.stdout)["predictions"]
     assert first["box"] == second["box"]
-    policy = PicturePolicy.from_dict(info["data"]["pictures"])
-    from dlcli.data.images.decoding import read_picture
+    policy = ImagePolicy.from_dict(info["data"]["images"])
+    from dlcli.data.images.decoding import read_image
 
     model = keras.saving.load_model(run_folder / "model.keras")
-    relative = model.predict(read_picture(upright, policy=policy)[None].astype(np.float32), verbose=0)["box"][0]
+    relative = model.predict(read_image(upright, policy=policy)[None].astype(np.float32), verbose=0)["box"][0]
     scale = {"stretch": (64, 48), "crop": (48, 48), "pad": (64, 64)}[resize]
     left, top = {"stretch": (0, 0), "crop": (8, 0), "pad": (0, -8)}[resize]
     expected = relative * np.array(scale * 2) + np.array([left, top] * 2)
@@ -205,12 +205,12 @@ def test_transfer_with_a_box_head(folder: Path) -> None:
     )
     run("train", "plain.yaml", folder=folder)
     options = ("--epochs", 1, "--fine-tune-epochs", 1, "--set", "data.num_samples=60", "--json")
-    done = run("transfer", "--base", "run:plain", "--task", "localisation", *options, folder=folder)
+    done = run("transfer", "--base", "run:plain", "--task", "localization", *options, folder=folder)
     result = json.loads(done.stdout)
-    assert result["run"] == "runs/localise_plain"
-    assert result["task"] == "localisation"
+    assert result["run"] == "runs/localize_plain"
+    assert result["task"] == "localization"
     assert {"test_mean_iou", "test_baseline_mean_iou"} <= result["final"].keys()
-    refused = run("transfer", "--base", "run:shapes", "--task", "localisation", *options, folder=folder, status=2)
+    refused = run("transfer", "--base", "run:shapes", "--task", "localization", *options, folder=folder, status=2)
     assert "has several outputs, such as a class and a box: a new head is put on classifiers." in refused.stderr
 
 
@@ -219,7 +219,7 @@ def test_a_few_batches_are_learned_by_heart(folder: Path) -> None:
         RECIPE.replace(", dropout: 0.1", "").replace("shapes, num", "shapes, seed: 1, num")
     )
     done = run("train", "easy.yaml", "--overfit", 1, "--json", folder=folder)
-    assert json.loads(done.stdout)["localisation_accuracy"] == 1.0
+    assert json.loads(done.stdout)["localization_accuracy"] == 1.0
     plan = json.loads(run("train", "easy.yaml", "--dry-run", "--json", folder=folder).stdout)
     assert plan["batch"]["y.box"] == [16, 4]
 
@@ -230,20 +230,19 @@ def test_data_without_a_box_to_learn_are_refused(folder: Path) -> None:
     lines = table.read_text().splitlines()
     table.write_text("\n".join([lines[0], *(",".join([*line.split(",")[:2], "", "", "", ""]) for line in lines[1:])]))
     (folder / "none.yaml").write_text(
-        "task: localisation\ndata: {kind: csv, path: photos/boxes.csv}\nmodel: {kind: mlp}\n"
+        "task: localization\ndata: {kind: csv, path: photos/boxes.csv}\nmodel: {kind: mlp}\n"
     )
     refused = run("train", "none.yaml", folder=folder, status=2)
     assert refused.stderr.splitlines()[-1] == (
-        "none.yaml:2:7: data: no picture to train on has a box that the network can see; this is for task: "
-        "classification"
+        "none.yaml:2:7: data: no image to train on has a box that the network can see; this is for task: classification"
     )
     table.write_text("\n".join([*lines[:-1], ",".join([*lines[-1].split(",")[:2], "", "", "", ""])]))
     told = run("train", "none.yaml", "--dry-run", folder=folder).stderr
-    assert "1 picture has no box: its class alone is learned" in told
+    assert "1 image has no box: its class alone is learned" in told
     table.write_text("\n".join([lines[0], *(",".join([*line.split(",")[:2], "", "", "", ""]) for line in lines[1:])]))
     found = json.loads(run("data", "check", "none.yaml", "--json", folder=folder, status=1).stdout)
     texts = [finding["text"] for finding in found["findings"] if finding["kind"] == "no box"]
-    assert texts == [f"no picture of {split} has a box" for split in ("train", "validation", "test")]
+    assert texts == [f"no image of {split} has a box" for split in ("train", "validation", "test")]
 
 
 def test_a_head_that_is_not_trained_is_named(folder: Path) -> None:
@@ -265,11 +264,11 @@ def test_a_split_without_a_box_to_compare_with_is_refused(folder: Path) -> None:
     held_out = [",".join([*row.split(",")[:2], "", "", "", "", "validation"]) for row in rows[:2]]
     table.write_text("\n".join([header + ",split", *(row + ",train" for row in rows[2:]), *held_out]))
     (folder / "none.yaml").write_text(
-        "task: localisation\ndata: {kind: csv, path: photos/boxes.csv, split: split}\nmodel: {kind: mlp}\n"
+        "task: localization\ndata: {kind: csv, path: photos/boxes.csv, split: split}\nmodel: {kind: mlp}\n"
     )
     refused = run("train", "none.yaml", folder=folder, status=2)
     assert refused.stderr.splitlines()[-1] == (
-        "none.yaml:2:7: data: no picture of validation has a box to compare with; give it some, or leave it out"
+        "none.yaml:2:7: data: no image of validation has a box to compare with; give it some, or leave it out"
     )
 
 
@@ -280,7 +279,7 @@ def test_copies_whose_boxes_are_apart_are_a_problem(folder: Path) -> None:
     table = folder / "photos" / "boxes.csv"
     label, x1, y1, x2, y2 = table.read_text().splitlines()[1].split(",")[1:]
     data = "{kind: csv, path: photos/boxes.csv, validation: 0, test: 0}"
-    recipe = f"task: localisation\ndata: {data}\nmodel: {{kind: mlp}}\n"
+    recipe = f"task: localization\ndata: {data}\nmodel: {{kind: mlp}}\n"
     (folder / "copies.yaml").write_text(recipe)
     text = table.read_text().rstrip()
 
@@ -295,13 +294,13 @@ def test_copies_whose_boxes_are_apart_are_a_problem(folder: Path) -> None:
     assert kinds(f"images/without.png,{label},,,,", 1) == both
 
 
-def test_pictures_of_one_name_are_all_drawn(folder: Path) -> None:
+def test_images_of_one_name_are_all_drawn(folder: Path) -> None:
     write_photos(folder)
     images = folder / "photos" / "images"
     (folder / "alike").mkdir()
     for number, name in enumerate(("a-2.png", "a.bmp", "a.png")):
-        with Image.open(images / f"{number:02d}.png") as picture:
-            picture.save(folder / "alike" / name)
+        with Image.open(images / f"{number:02d}.png") as image:
+            image.save(folder / "alike" / name)
     run("predict", "shapes", "alike", "--draw", "drawn", folder=folder)
     assert len(list((folder / "drawn").iterdir())) == 3
     refused = run("predict", "shapes", "alike", "--draw", "x.csv", "--output", "x.csv", folder=folder, status=2)

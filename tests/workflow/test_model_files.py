@@ -1,4 +1,4 @@
-"""Loading model files: those of Keras load, hostile and damaged ones are refused in one line."""
+"""Loading model files: those of Keras load, hostile and corrupt ones are refused in one line."""
 
 import io
 import shutil
@@ -104,14 +104,14 @@ def test_code_is_refused(tmp_path: Path) -> None:
     ("change", "add", "message"),
     [
         (lambda n, c: b"{}" if n == "config.json" else c, {}, "cannot be loaded"),
-        (lambda n, c: b"[" * 100_000 if n == "config.json" else c, {}, "damaged"),
+        (lambda n, c: b"[" * 100_000 if n == "config.json" else c, {}, "corrupt"),
         (lambda n, c: None if n == "config.json" else c, {}, "is no Keras model file"),
-        (lambda n, c: c[:1000] if n.endswith(".h5") else c, {}, "damaged"),
+        (lambda n, c: c[:1000] if n.endswith(".h5") else c, {}, "corrupt"),
         (lambda n, c: c, {"../outside.txt": b""}, "is no Keras model file"),
     ],
     ids=["empty config", "nested config", "no config", "cut weights", "foreign member"],
 )
-def test_damaged_archives(original: Path, tmp_path: Path, change: Change, add: dict[str, bytes], message: str) -> None:
+def test_corrupt_archives(original: Path, tmp_path: Path, change: Change, add: dict[str, bytes], message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
         load_keras_file(changed(original, tmp_path, change, **add))
     assert "\n" not in str(error.value)
@@ -120,10 +120,10 @@ def test_damaged_archives(original: Path, tmp_path: Path, change: Change, add: d
 def test_flipped_bytes_and_cut_files(original: Path, tmp_path: Path) -> None:
     content = original.read_bytes()
     for position in range(0, len(content), len(content) // 23):
-        damaged = bytearray(content)
-        damaged[position] ^= 0xFF
-        for variant in (bytes(damaged), content[:position]):
-            path = tmp_path / "damaged.keras"
+        corrupt = bytearray(content)
+        corrupt[position] ^= 0xFF
+        for variant in (bytes(corrupt), content[:position]):
+            path = tmp_path / "corrupt.keras"
             path.write_bytes(variant)
             try:
                 load_keras_file(path)
@@ -133,7 +133,7 @@ def test_flipped_bytes_and_cut_files(original: Path, tmp_path: Path) -> None:
 
 def test_a_run_without_its_model_and_with_another(original: Path, tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    data = {"fingerprint": "", "samples": {}, "pictures": None, "shape": [4]}
+    data = {"fingerprint": "", "samples": {}, "images": None, "shape": [4]}
     replace_json(run.info, {"status": "interrupted", "config": {}, "data": data, "best": None, "final": None})
     replace_json(run.labels, {"classes": ["a", "b"]})
     with pytest.raises(InputError, match=r"has no model\.keras yet"):

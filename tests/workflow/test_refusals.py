@@ -1,4 +1,4 @@
-"""What resuming and extending refuse, and damaged runs: one line each, and nothing is changed."""
+"""What resuming and extending refuse, and corrupt runs: one line each, and nothing is changed."""
 
 import hashlib
 import json
@@ -104,11 +104,11 @@ def test_options_that_exclude_each_other(run: Path) -> None:
     assert "--dry-run and --overfit cannot stand together" in trials.stderr
 
 
-def test_a_damaged_model_of_a_finished_run_is_said_to_be_that(never_stopped: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "copy" / "runs" / "everything"
+def test_a_corrupt_model_of_a_finished_run_is_said_to_be_that(never_stopped: Path, tmp_path: Path) -> None:
+    corrupt = tmp_path / "copy" / "runs" / "everything"
     shutil.copytree(never_stopped.parents[1], tmp_path / "copy")
-    (damaged / "model.keras").write_bytes(b"damaged")
-    assert refused(damaged, "train", "--resume", "everything") == (
+    (corrupt / "model.keras").write_bytes(b"corrupt")
+    assert refused(corrupt, "train", "--resume", "everything") == (
         "runs/everything/model.keras: is not the model that this run saved: its SHA-256 is not the one in run.json. "
         "Restore it; or delete it, and then write it again with: dlcli train --resume runs/everything"
     )
@@ -250,15 +250,15 @@ def checkpoint(run: Path, which: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("file", "damage"),
+    ("file", "corruption"),
     [("variables.npz", flip), ("state.json", cut), ("manifest.json", Path.unlink)],
     ids=["flipped variables", "cut state", "lost manifest"],
 )
-def test_a_damaged_last_checkpoint_costs_time_only(
-    run: Path, never_stopped: Path, file: str, damage: Callable[[Path], None]
+def test_a_corrupt_last_checkpoint_costs_time_only(
+    run: Path, never_stopped: Path, file: str, corruption: Callable[[Path], None]
 ) -> None:
     last, best = checkpoint(run, "last"), checkpoint(run, "best")
-    damage(last / file)
+    corruption(last / file)
     done = processes.run(*RESUME, folder=run.parents[1], prepare=processes.without_plots).expect(0)
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"warning: runs/everything/checkpoints/{last.name}")
@@ -266,17 +266,17 @@ def test_a_damaged_last_checkpoint_costs_time_only(
     assert_same(outcome(never_stopped), outcome(run))
 
 
-@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
-def test_no_intact_checkpoint(run: Path, damage: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("corruption", [flip, cut, Path.unlink])
+def test_no_intact_checkpoint(run: Path, corruption: Callable[[Path], None]) -> None:
     for which in ("last", "best"):
-        damage(checkpoint(run, which) / "variables.npz")
+        corruption(checkpoint(run, which) / "variables.npz")
     done = processes.run(*RESUME, folder=run.parents[1], prepare=processes.without_plots).expect(2)
     (line,) = done.stderr.splitlines()
     assert line.startswith("runs/everything/checkpoints/")
     assert line.endswith("No intact checkpoint is left: train anew with: dlcli train runs/everything/config.yaml")
 
 
-def test_a_damaged_best_checkpoint_is_not_made_a_model(run: Path) -> None:
+def test_a_corrupt_best_checkpoint_is_not_made_a_model(run: Path) -> None:
     recipe = run / "config.yaml"
     best = checkpoint(run, "best")
     flip(best / "variables.npz")
@@ -290,21 +290,21 @@ def test_a_damaged_best_checkpoint_is_not_made_a_model(run: Path) -> None:
     assert not (run / "model.keras").exists()
 
 
-@pytest.mark.parametrize("damage", [flip, cut, Path.unlink], ids=["flipped", "cut", "lost"])
+@pytest.mark.parametrize("corruption", [flip, cut, Path.unlink], ids=["flipped", "cut", "lost"])
 @pytest.mark.parametrize("file", ["run.json", "config.yaml", "metrics.csv", "checkpoints.json"])
-def test_damaged_files_of_a_run(run: Path, file: str, damage: Callable[[Path], None]) -> None:
-    damage(run / file)
-    if (file, damage) == ("metrics.csv", cut):  # half a line is what a kill leaves; whole lines are missing here
+def test_corrupt_files_of_a_run(run: Path, file: str, corruption: Callable[[Path], None]) -> None:
+    corruption(run / file)
+    if (file, corruption) == ("metrics.csv", cut):  # half a line is what a kill leaves; whole lines are missing here
         (run / file).write_text((run / file).read_text().rpartition("\n")[0])
     done = processes.run(*RESUME, folder=run.parents[1], prepare=processes.without_plots)
     assert "Traceback" not in done.stderr
-    if (file, damage) == ("checkpoints.json", Path.unlink):
+    if (file, corruption) == ("checkpoints.json", Path.unlink):
         return  # as if killed before the first one: from the start again
     done.expect(2)
     assert len(done.stderr.splitlines()) == 1 or file == "config.yaml"
-    assert file in done.stderr or (file, damage) == ("run.json", Path.unlink)
+    assert file in done.stderr or (file, corruption) == ("run.json", Path.unlink)
     listed = processes.run("runs", "list", folder=run.parents[1]).expect(0)
-    assert ("everything" in listed.stdout) == ((file, damage) != ("run.json", Path.unlink))
+    assert ("everything" in listed.stdout) == ((file, corruption) != ("run.json", Path.unlink))
 
 
 @pytest.mark.parametrize(

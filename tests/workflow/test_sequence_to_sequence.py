@@ -17,7 +17,7 @@ from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.sequence_to_sequence.decoding import Answerer, beam_search, load_answerer
 
 SUMS = """\
@@ -79,7 +79,7 @@ def test_it_learns_and_shows_where_it_looked(made: Path) -> None:
 
 def test_attention_lies_where_the_word_is(made: Path) -> None:
     own = answerer(made, "phrases")
-    (answer,) = own.answer(["big red dog"], beam=1, batch_size=4, talk=Talk(quiet=True))
+    (answer,) = own.answer(["big red dog"], beam=1, batch_size=4, console=Console(quiet=True))
     assert own.write(answer.tokens) == "chien rouge grand"
     assert own.pieces("Big RED, dog zebra") == ["big", "red", "dog", "?"]
     assert answer.attention is not None
@@ -91,7 +91,7 @@ def test_attention_lies_where_the_word_is(made: Path) -> None:
 def test_a_beam_of_one_is_what_the_saved_model_says(made: Path, name: str) -> None:
     own = answerer(made, name)
     texts = ["1+2", "7+7", "3", ""] if name == "sums" else ["red cat", "house", "big big big", "", "what"]
-    said = own.answer(texts, beam=1, batch_size=2, talk=Talk(quiet=True))
+    said = own.answer(texts, beam=1, batch_size=2, console=Console(quiet=True))
     model = keras.saving.load_model(made / "runs" / name / "model.keras", safe_mode=True)
     spelled = np.asarray(model(tf.constant(texts))).astype(str)
     for answer, row in zip(said, spelled, strict=True):
@@ -126,7 +126,7 @@ def test_a_wider_beam_says_nothing_less_likely(made: Path) -> None:
     texts = [f"{a}+{b}" for a in range(10) for b in range(10)]
     means = []
     for beam in (1, 8):
-        said = own.answer(texts, beam=beam, batch_size=32, talk=Talk(quiet=True))
+        said = own.answer(texts, beam=beam, batch_size=32, console=Console(quiet=True))
         means.append(np.mean([a.log_probability / min(6, len(a.tokens) + 1) for a in said]))
     assert means[1] >= means[0] - 1e-6
 
@@ -187,7 +187,7 @@ def test_what_cannot_be_is_said(made: Path, arguments: list[object], message: st
     assert "Traceback" not in finished.stderr
 
 
-def test_a_damaged_vocabulary_is_refused(folder: Path) -> None:
+def test_a_corrupt_vocabulary_is_refused(folder: Path) -> None:
     path = folder / "runs" / "phrases" / "target_vocabulary.txt"
     path.write_text(path.read_text() + '"more"\n')
     finished = run("predict", "phrases", "--text", "cat", folder=folder, status=2)

@@ -99,7 +99,7 @@ def test_statistics(folder: Path) -> None:
     ("arguments", "message"),
     [
         (["check", "copy.yaml"], "its samples are made for the purpose: there is nothing to look at."),
-        (["preview", "prose.yaml"], "this is for pictures"),
+        (["preview", "prose.yaml"], "this is for images"),
         (["stats", "prose.yaml", "--data", "absent.txt"], "data.path: no such file or folder"),
     ],
 )

@@ -27,7 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     np.savez(folder / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[::-1], y_test=labels[::-1])
     for split in ("train", "test"):
         for i in range(60):
-            path = folder / "pictures" / split / str(i % 10) / f"{i}.png"
+            path = folder / "images" / split / str(i % 10) / f"{i}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(path)
     for name in ("images", "annotations"):
@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         )
     return {
         "mnist": folder / "mnist.npz",
-        "folder": folder / "pictures",
+        "folder": folder / "images",
         "voc": folder / "voc",
         **write_sequences(folder / "sequences"),
     }
@@ -87,7 +87,7 @@ def test_the_header_says_what_why_how_and_how_well(path: Path) -> None:
     assert [word for word in HEADER if word not in header] == []
     assert f"dlcli train recipes/{path.name}" in header
     assert re.search(
-        r"(test|validation)_(loss|accuracy|token_accuracy|localisation_accuracy|mean_iou|mse|mase|exact_at_20) "
+        r"(test|validation)_(loss|accuracy|token_accuracy|localization_accuracy|mean_iou|mse|mase|exact_at_20) "
         r"\d\.\d{4} \(standard deviation \d\.\d{4}",
         header,
     )
@@ -96,7 +96,7 @@ def test_the_header_says_what_why_how_and_how_well(path: Path) -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_recipe_trains(path: Path, data: dict[str, Path], tmp_path: Path) -> None:
     device = start_tensorflow("cpu")
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.workflow.train import train
 
     overrides = [parse_setting("train.batch_size=16")]
@@ -115,7 +115,7 @@ def test_the_recipe_trains(path: Path, data: dict[str, Path], tmp_path: Path) ->
     if kind in data:
         overrides.append(Override.of_value("data.path", str(data[kind]), "--data"))
     result: dict[str, Any] = train(
-        load(path, overrides), runs=tmp_path, name=None, device=device, talk=Talk(quiet=True)
+        load(path, overrides), runs=tmp_path, name=None, device=device, console=Console(quiet=True)
     )
     assert result["status"] == "completed"
     assert np.isfinite([value for name, value in result["final"].items() if name.startswith("test_")]).all()

@@ -144,7 +144,7 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
         (("train", "copy.yaml", "-s", "data={kind: adding}"), "kind 'adding' is for task: sequence_regression"),
         (("train", "copy.yaml", "-s", "train.best_metric=val_mse"), "step_prediction has no val_mse; it has val_loss"),
         (("train", "adding.yaml"), "model.kind: kind 'ntm' is for task: step_prediction; here the kinds are"),
-        (("summary", "copy.yaml", "--input", "3x3x1", "--classes", "2"), "--input: is for pictures"),
+        (("summary", "copy.yaml", "--input", "3x3x1", "--classes", "2"), "--input: is for images"),
     ],
 )
 def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -73,7 +73,7 @@ def test_tables_for_other_programs(folder: Path) -> None:
     assert list(rows[1].values()) == ["conv", "Conv2D", *numbers]
     assert list(rows[1]) == [
         *("layer", "kind", "output", "trainable", "non_trainable", "shared", "activations", "mib"),
-        *("multiply_adds", "bias_additions", "normalisation", "pooling", "field"),
+        *("multiply_adds", "bias_additions", "normalization", "pooling", "field"),
     ]
     assert rows[-1]["multiply_adds"] == ""
     lines = summary(folder, "model.keras", "--markdown").splitlines()
@@ -90,15 +90,15 @@ def test_tables_for_other_programs(folder: Path) -> None:
         (("done", "-s", "model.depth=32"), "Error: --set is for a recipe; a trained network is what it is."),
         (("r.yaml", "--input", "32x32x3"), "Error: --input and --classes go together"),
         (("r.yaml", "--input", "32by32", "--classes", "3"), "Error: Invalid value for --input: expected sides"),
-        (("r.yaml", "--input", "32x32", "--classes", "3"), "--input: resnet takes pictures, height"),
-        (("r.yaml", "--input", "3x32x32", "--classes", "3"), "--input: resnet takes pictures, height"),
+        (("r.yaml", "--input", "32x32", "--classes", "3"), "--input: resnet takes images, height"),
+        (("r.yaml", "--input", "3x32x32", "--classes", "3"), "--input: resnet takes images, height"),
         (("r.yaml", "--input", "100000x1x3", "--classes", "3"), "Error: Invalid value for --input: expected sides"),
         (("r.txt",), "r.txt: expected a recipe (.yaml), the folder of a run, or a model (.keras)."),
         (("unbuilt.keras",), "unbuilt.keras: a layer table needs a model that has been built"),
         (("old.h5",), "old.h5: whole models are read from .keras files only"),
         (("missing.yaml",), "missing.yaml:2:28: data.path: no such file or folder"),
         (("r.yaml", "-s", "model={kind: vgg}", "--input", "31x40x3", "--classes", "3"),
-         "--set model={kind: vgg}: model: vgg of depth 16 takes pictures of at least 32x32: set data.image_size."),
+         "--set model={kind: vgg}: model: vgg of depth 16 takes images of at least 32x32: set data.image_size."),
         (("broken.keras",), "broken.keras: is no Keras model file"),
         (("r.yaml", "--batch-size", "0"), "Error: Invalid value for '--batch-size'"),
     ],

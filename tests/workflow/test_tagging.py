@@ -96,7 +96,7 @@ def test_validation_is_the_mean_over_the_words(folder: Path) -> None:
     for size in (16, 1, 500):
         name = f"b{size}"
         options = ("-s", f"train.batch_size={size}", "-s", "train.epochs=1", "-s", "train.gradient_accumulation=1")
-        rate = ("-s", "train.optimizer.learning_rate=1e-30", "--name", name)  # the first weights
+        rate = ("-s", "train.optimizer.learning_rate=1e-30", "--name", name)  # the initial weights
         run("train", "tagger.yaml", *options, *rate, folder=folder)
         row = read_csv(folder / "runs" / name / "metrics.csv")[0]
         found.append((float(row["val_loss"]), float(row["val_accuracy"])))

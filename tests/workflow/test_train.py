@@ -51,13 +51,13 @@ def test_what_a_run_holds(trained: Path) -> None:
     assert (trained / "recipe.yaml").read_text() == TINY
 
 
-def test_plots_are_pictures_with_something_on_them(trained: Path) -> None:
+def test_plots_are_images_with_something_on_them(trained: Path) -> None:
     plots = [*(trained / "plots").glob("*.png"), *(trained / "evaluation").rglob("*.png")]
     assert len(plots) >= 4
     for path in plots:
-        with Image.open(path) as picture:
-            assert min(picture.size) > 100
-            assert len(np.unique(np.asarray(picture.convert("L")))) > 20
+        with Image.open(path) as image:
+            assert min(image.size) > 100
+            assert len(np.unique(np.asarray(image.convert("L")))) > 20
 
 
 def test_metrics_and_run_json(trained: Path) -> None:
@@ -289,12 +289,12 @@ def test_mixed_precision_saves_a_float32_model(folder: Path, precision: str) -> 
     assert validation["loss"] == pytest.approx(final["val_loss"], rel=0.02)
 
 
-def test_a_wrong_precision_is_a_fault_of_the_option(folder: Path) -> None:
+def test_a_wrong_precision_is_an_error_of_the_option(folder: Path) -> None:
     done = run("train", "tiny.yaml", "--precision", "float64", folder=folder, status=2)
     assert done.stderr.startswith("--precision float64: train.precision: ")
 
 
-# Faults of the recipe that only the data show ------------------------------------------------------------------------
+# Errors of the recipe that only the data show ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -307,11 +307,11 @@ def test_a_wrong_precision_is_a_fault_of_the_option(folder: Path) -> None:
             "expected all, head, a number of layers or one of stage1",
         ),
         (["train.stages=[{name: a, epochs: 1, trainable: 99}]"], "the network has 4 layers with weights"),
-        (["model={kind: lenet5}"], "lenet5 takes pictures of 32x32 or 28x28 pixels"),
+        (["model={kind: lenet5}"], "lenet5 takes images of 32x32 or 28x28 pixels"),
         (["data={kind: folder, path: nowhere}"], "no such file or folder"),
     ],
 )
-def test_faults_that_the_data_show(folder: Path, settings: list[str], expected: str) -> None:
+def test_errors_that_the_data_show(folder: Path, settings: list[str], expected: str) -> None:
     options = [part for setting in settings for part in ("-s", setting)]
     if any("stages" in setting for setting in settings):
         (folder / "tiny.yaml").write_text(TINY.replace("  epochs: 2\n", ""))

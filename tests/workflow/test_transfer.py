@@ -116,7 +116,7 @@ def test_frozen_weights_and_all_statistics_stay_to_the_bit(never_stopped: Path, 
     last_stage = [layer.name for layer in model.layers]
     last_stage = last_stage[last_stage.index("block_13_depthwise") :]
     assert {path.split("/")[0] for path in changed} <= set(last_stage)
-    assert all("kernel" in path for path in changed)  # no scale, shift or statistic of batch normalisation
+    assert all("kernel" in path for path in changed)  # no scale, shift or statistic of batch normalization
     kernels = {path for path in before if "kernel" in path and path.split("/")[0] in last_stage}
     assert changed == kernels  # and all of these
 
@@ -129,7 +129,7 @@ def test_the_first_stage_changes_the_head_alone(folder: Path, base: Path) -> Non
     for layer in model.layers:
         for weight in layer.weights:
             np.testing.assert_array_equal(after[weight.path], weight.numpy())
-    assert not (folder / "runs" / ".features").exists()  # pictures are changed at random here: nothing to keep
+    assert not (folder / "runs" / ".features").exists()  # images are changed at random here: nothing to keep
 
 
 # Features -------------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_features_are_computed_once_and_anew_when_anything_changes(folder: Path)
     assert sorted(kinds()) == ["computed", "read"]
 
 
-def test_damaged_features_are_computed_again(folder: Path) -> None:
+def test_corrupt_features_are_computed_again(folder: Path) -> None:
     head = ("-s", "train.stages=[{name: head, epochs: 1, trainable: head, augment: false}]")
     run("train", "transfer.yaml", *head, folder=folder)
     files = sorted((folder / "runs" / ".features").glob("*.npy"))
@@ -176,7 +176,7 @@ def test_damaged_features_are_computed_again(folder: Path) -> None:
 
 
 def test_features_are_what_the_network_computes(never_stopped: Path) -> None:
-    """The head on the kept features, and the whole model on the pictures."""
+    """The head on the kept features, and the whole model on the images."""
     model = keras.saving.load_model(never_stopped / "model.keras")
     rows = [row for row in read_csv(never_stopped / "split.csv") if row["split"] == "validation"]
     photos = never_stopped.parents[1] / "photos"
@@ -198,9 +198,9 @@ def test_features_are_what_the_network_computes(never_stopped: Path) -> None:
     )
     samples = dataset.splits["validation"]
     assert [row["file"] for row in rows] == list(samples.names)
-    pictures = samples.load(np.arange(len(samples))).astype(np.float32)
+    images = samples.load(np.arange(len(samples))).astype(np.float32)
     pooled = keras.Model(model.input, model.get_layer("head_average").output)
-    expected = pooled(pictures, training=False)
+    expected = pooled(images, training=False)
     kept = [np.load(path) for path in (never_stopped.parent / ".features").glob("*.npy")]
     mine = next(array for array in kept if len(array) == len(samples))
     # the last stage was trained since, so the features of the first run differ: the same base gives the same numbers
@@ -208,7 +208,7 @@ def test_features_are_what_the_network_computes(never_stopped: Path) -> None:
         alpha=0.35, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), pooling="avg"
     )
     fresh.load_weights(never_stopped.parents[1] / "base.weights.h5")
-    np.testing.assert_allclose(mine, fresh(pictures / 127.5 - 1, training=False), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(mine, fresh(images / 127.5 - 1, training=False), rtol=1e-4, atol=1e-5)
     assert np.abs(mine - expected).max() > 1e-3
 
 
@@ -272,7 +272,7 @@ QUICK = ("--epochs", 2, "--fine-tune-epochs", 1, "--batch-size", 9)
 
 def test_the_whole_thing_on_photos(folder: Path) -> None:
     Image.new("P", (30, 30)).save(folder / "photos" / "dark" / "not_found.gif")
-    (folder / "photos" / "light" / "broken.jpg").write_bytes(b"no picture")
+    (folder / "photos" / "light" / "broken.jpg").write_bytes(b"no image")
     shutil.copy(folder / "photos" / "light" / "1.png", folder / "photos" / "light" / "21.png")
     for i in range(22, 42):
         Image.new("RGB", (60, 50), (200, i, i)).save(folder / "photos" / "light" / f"{i}.png")
@@ -601,8 +601,8 @@ def of_vectors(path: Path) -> None:
     [
         (regression, "is no classifier: its last layer with weights must be a Dense layer. Found a Conv2D"),
         (two_inputs, "is no functional or sequential model with one input and one output."),
-        (of_vectors, "takes no pictures [batch, height, width, channels]: its input has the shape [None, 8]."),
-        (lambda path: path.write_bytes(b"x" * 100), "is no Keras model file, or is damaged"),
+        (of_vectors, "takes no images [batch, height, width, channels]: its input has the shape [None, 8]."),
+        (lambda path: path.write_bytes(b"x" * 100), "is no Keras model file, or is corrupt"),
     ],
 )
 def test_a_file_that_is_no_base(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
@@ -638,7 +638,7 @@ def test_a_recipe_that_begins_with_the_weights_of_a_run(digits: Path, tmp_path: 
 
 @pytest.fixture(scope="module")
 def with_top(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with weights of MobileNet 0.25 with its top, a class index, and pictures in folders of numbers."""
+    """A folder with weights of MobileNet 0.25 with its top, a class index, and images in folders of numbers."""
     folder: Path = tmp_path_factory.mktemp("top")
     keras.utils.set_random_seed(5)
     keras.applications.MobileNet(alpha=0.25, weights=None).save_weights(folder / "top.weights.h5")

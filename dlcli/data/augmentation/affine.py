@@ -1,7 +1,7 @@
-"""Moving the pixels of a batch of pictures by affine maps, and boxes with them.
+"""Moving the pixels of a batch of images by affine maps, and boxes with them.
 
 A map goes from a pixel of the result to the place in the source where its value is taken, in coordinates (x, y) of
-pixel centres: x counts columns, y rows, the first centre is (0, 0). It is written as its two upper rows
+pixel centers: x counts columns, y rows, the first center is (0, 0). It is written as its two upper rows
 ``[a, b, c, d, e, f]``: ``(x, y) -> (a x + b y + c, d x + e y + f)``.
 
 The warp is ordinary TensorFlow, compiled by XLA into one loop over the pixels: on a CPU that is as fast as OpenCV's
@@ -36,30 +36,30 @@ def linear(a: Any, b: Any, c: Any, d: Any, *, num: int) -> Maps:
 
 
 def shift(x: Any, y: Any, *, num: int) -> Maps:
-    """Maps that take values ``x`` columns further right and ``y`` rows further down: the picture moves left and up."""
+    """Maps that take values ``x`` columns further right and ``y`` rows further down: the image moves left and up."""
     maps = identity(num)
     maps[:, 0, 2], maps[:, 1, 2] = x, y
     return maps
 
 
-def about_centre(maps: Maps, *, height: int, width: int) -> Maps:
-    """The same maps with the picture's centre where the origin was."""
-    to_centre = shift((width - 1) / 2, (height - 1) / 2, num=1)
+def about_center(maps: Maps, *, height: int, width: int) -> Maps:
+    """The same maps with the image's center where the origin was."""
+    to_center = shift((width - 1) / 2, (height - 1) / 2, num=1)
     back = shift(-(width - 1) / 2, -(height - 1) / 2, num=1)
-    moved: Maps = to_centre @ maps @ back
+    moved: Maps = to_center @ maps @ back
     return moved
 
 
-# Pictures -------------------------------------------------------------------------------------------------------------
+# Images -------------------------------------------------------------------------------------------------------------
 
 
 def warp(pixels: Tensor, maps: Tensor, *, fill_mode: FillMode, cval: float) -> Tensor:
-    """Traced, meant for XLA: pictures under their maps, with bilinear interpolation.
+    """Traced, meant for XLA: images under their maps, with bilinear interpolation.
 
     Args:
         pixels: uint8 or float32 ``[b, height, width, channels]``.
         maps: float32 ``[b, 6]``.
-        fill_mode: what lies outside of the picture: ``nearest`` aaa|abcd|ddd, ``constant`` kkk|abcd|kkk with
+        fill_mode: what lies outside of the image: ``nearest`` aaa|abcd|ddd, ``constant`` kkk|abcd|kkk with
             k = ``cval``, ``reflect`` cba|abcd|dcb, ``wrap`` bcd|abcd|abc.
 
     Returns:
@@ -97,7 +97,7 @@ def _places(maps: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def _inside(index: Tensor, size: int, fill_mode: FillMode) -> Tensor:
-    """The row or column that stands for one outside of the picture."""
+    """The row or column that stands for one outside of the image."""
     match fill_mode:
         case "nearest" | "constant":
             return tf.clip_by_value(index, 0, size - 1)
@@ -112,16 +112,16 @@ def _inside(index: Tensor, size: int, fill_mode: FillMode) -> Tensor:
 
 
 def move_boxes(boxes: NDArray[Any], maps: Maps, *, height: int, width: int) -> tuple[NDArray[np.float32], Any]:
-    """The boxes of pictures that are warped: around the moved corners, clipped to the picture.
+    """The boxes of images that are warped: around the moved corners, clipped to the image.
 
     Args:
         boxes: ``[n, 4]`` rel_xyxy in [0, 1], one for each map.
 
     Returns:
-        The boxes, float32 ``[n, 4]``, and for each whether some of it is still in the picture, bool ``[n]``.
+        The boxes, float32 ``[n, 4]``, and for each whether some of it is still in the image, bool ``[n]``.
     """
     left, top, right, bottom = np.asarray(boxes, np.float64).T
-    # edges, not centres: the picture's left edge is half a pixel left of the first pixel's centre
+    # edges, not centers: the image's left edge is half a pixel left of the first pixel's center
     x = np.stack([left, right, right, left], axis=1) * width - 0.5  # [n, 4 corners]
     y = np.stack([top, top, bottom, bottom], axis=1) * height - 0.5
     corners = np.linalg.inv(maps) @ np.stack([x, y, np.ones_like(x)], axis=1)  # [n, 3, 4]

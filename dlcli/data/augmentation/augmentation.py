@@ -1,4 +1,4 @@
-"""Random changes to the pictures of the training split: drawn for each sample of an epoch, applied batch by batch.
+"""Random changes to the images of the training split: drawn for each sample of an epoch, applied batch by batch.
 
 What is drawn is a function of (seed, epoch, sample) alone, so that a run can be repeated and resumed to the bit. Each
 parameter has a stream of random numbers of its own: to turn one transform on leaves what the others draw as it was.
@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlcli.data.augmentation import color, rand_augment
-from dlcli.data.augmentation.affine import FillMode, Maps, about_centre, identity, linear, move_boxes, shift, warp
+from dlcli.data.augmentation.affine import FillMode, Maps, about_center, identity, linear, move_boxes, shift, warp
 
 Tensor = Any
 Parameters = dict[str, NDArray[Any]]  # by name, one row for each sample
@@ -28,15 +28,15 @@ SHADES = {
     "jitter_saturation": color.adjust_saturation,
     "jitter_hue": color.adjust_hue,
 }
-"""What a parameter of each picture does to its colours, in this order."""
+"""What a parameter of each image does to its colors, in this order."""
 
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """A part of the picture, enlarged to the whole size."""
+    """A part of the image, enlarged to the whole size."""
 
-    area: Range  # of the part, as a proportion of the picture's
-    aspect: Range  # width of the part by its height, in units of the picture's own
+    area: Range  # of the part, as a proportion of the image's
+    aspect: Range  # width of the part by its height, in units of the image's own
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ColorJitter:
 
 @dataclass(frozen=True)
 class RandomErasing:
-    """A rectangle of one value over a part of the picture (Zhong et al. 2020)."""
+    """A rectangle of one value over a part of the image (Zhong et al. 2020)."""
 
     probability: float
     area: Range
@@ -69,7 +69,7 @@ class RandAugment:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to each picture. The names down to ``vertical_flip`` are those of Keras's ImageDataGenerator.
+    """What is done to each image. The names down to ``vertical_flip`` are those of Keras's ImageDataGenerator.
 
     Attributes:
         rotation_range: degrees; the angle is drawn from [-range, range].
@@ -78,7 +78,7 @@ class Augmentation:
         height_shift_range: the same for the height.
         brightness_range: of the factor.
         shear_range: degrees.
-        zoom_range: of the factor for each side: values below 1 enlarge the picture.
+        zoom_range: of the factor for each side: values below 1 enlarge the image.
         channel_shift_range: added to all channels, drawn from [-range, range].
     """
 
@@ -152,9 +152,9 @@ class Augmentation:
         return found
 
     def maps(self, parameters: Parameters, *, height: int, width: int) -> Maps | None:
-        """The map of each sample, from pixels of the result to places in its picture; None if nothing is moved.
+        """The map of each sample, from pixels of the result to places in its image; None if nothing is moved.
 
-        Rotation, shift, shear and zoom are multiplied in ImageDataGenerator's order, about the picture's centre.
+        Rotation, shift, shear and zoom are multiplied in ImageDataGenerator's order, about the image's center.
         """
         moving = ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vertical", "crop", "transforms")
         if not any(name in parameters for name in moving):
@@ -169,7 +169,7 @@ class Augmentation:
             @ linear(1, -np.sin(shear), 0, np.cos(shear), num=num)
             @ linear(parameters.get("zx", one), 0, 0, parameters.get("zy", one), num=num)
         )
-        maps = about_centre(maps, height=height, width=width)
+        maps = about_center(maps, height=height, width=width)
         if "transforms" in parameters:
             assert self.rand_augment is not None
             magnitude = self.rand_augment.magnitude
@@ -179,13 +179,13 @@ class Augmentation:
             maps = _crop_maps(parameters["crop"], height, width) @ maps
         flip_x = np.where(parameters.get("flip_horizontal", zero), -1.0, 1.0)
         flip_y = np.where(parameters.get("flip_vertical", zero), -1.0, 1.0)
-        flipped: Maps = maps @ about_centre(linear(flip_x, 0, 0, flip_y, num=num), height=height, width=width)
+        flipped: Maps = maps @ about_center(linear(flip_x, 0, 0, flip_y, num=num), height=height, width=width)
         return flipped
 
     def move_boxes(
         self, boxes: NDArray[np.float32], parameters: Parameters, *, height: int, width: int
     ) -> NDArray[np.float32]:
-        """The boxes of the changed pictures, rel_xyxy ``[n, 4]``; NaN where there is none, or none is left."""
+        """The boxes of the changed images, rel_xyxy ``[n, 4]``; NaN where there is none, or none is left."""
         maps = self.maps(parameters, height=height, width=width)
         if maps is None:
             return boxes
@@ -224,7 +224,7 @@ class Augmentation:
         return tensors
 
     def apply(self, pixels: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Traced: the changed pictures of a batch.
+        """Traced: the changed images of a batch.
 
         Args:
             pixels: uint8 or float32 ``[b, height, width, channels]`` in [0, 255].
@@ -234,26 +234,26 @@ class Augmentation:
             float32 of the same shape, in [0, 255]; values are not rounded.
         """
         chosen = {name: tensors[name] for name in ("maps", *SHADES) if name in tensors}
-        pictures = _move_and_shade_compiled(pixels, chosen, self.fill_mode, self.cval)
-        pictures = tf.ensure_shape(pictures, pixels.shape)
+        images = _move_and_shade_compiled(pixels, chosen, self.fill_mode, self.cval)
+        images = tf.ensure_shape(images, pixels.shape)
         if self.rand_augment is not None:
             magnitude = self.rand_augment.magnitude
             chosen, signs = tensors["transforms"], tensors["signs"]
-            pictures = rand_augment.change_colors(pictures, chosen, signs, magnitude=magnitude)
+            images = rand_augment.change_colors(images, chosen, signs, magnitude=magnitude)
         if self.random_erasing is not None:
-            pictures = color.erase(pictures, tensors["erased"], self.random_erasing.value)
-        return pictures
+            images = color.erase(images, tensors["erased"], self.random_erasing.value)
+        return images
 
 
 def _move_and_shade(pixels: Tensor, tensors: Mapping[str, Tensor], fill_mode: FillMode, cval: float) -> Tensor:
     """The changes that XLA compiles into one loop over the pixels: those whose parameters are there."""
-    pictures = tf.cast(pixels, tf.float32)
+    images = tf.cast(pixels, tf.float32)
     if "maps" in tensors:
-        pictures = warp(pixels, tensors["maps"], fill_mode=fill_mode, cval=cval)
+        images = warp(pixels, tensors["maps"], fill_mode=fill_mode, cval=cval)
     for name, change in SHADES.items():
         if name in tensors:
-            pictures = change(pictures, tensors[name])
-    return pictures
+            images = change(images, tensors[name])
+    return images
 
 
 _move_and_shade_compiled = tf.function(_move_and_shade, autograph=False, jit_compile=True)
@@ -264,11 +264,11 @@ def _is_on(shift_range: float | tuple[float, ...]) -> bool:
 
 
 def _crop_maps(boxes: NDArray[Any], height: int, width: int) -> Maps:
-    """Maps under which the boxes ``[n, 4]`` (left, top, right, bottom in pixels) fill the whole picture."""
+    """Maps under which the boxes ``[n, 4]`` (left, top, right, bottom in pixels) fill the whole image."""
     left, top, right, bottom = boxes.T
     scale_x, scale_y = (right - left) / width, (bottom - top) / height
     maps = identity(len(boxes))
-    maps[:, 0, 0], maps[:, 0, 2] = scale_x, left + 0.5 * scale_x - 0.5  # edges to edges, not centres to centres
+    maps[:, 0, 0], maps[:, 0, 2] = scale_x, left + 0.5 * scale_x - 0.5  # edges to edges, not centers to centers
     maps[:, 1, 1], maps[:, 1, 2] = scale_y, top + 0.5 * scale_y - 0.5
     return maps
 
@@ -303,7 +303,7 @@ class _Drawing:
         return drawn * (side if np.abs(choices).max() < 1 else 1.0)
 
     def boxes(self, name: str, area: Range, aspect: Range, height: int, width: int) -> NDArray[np.float64]:
-        """Boxes [n, 4] inside the picture: left, top, right, bottom in pixels; the aspect is drawn in logarithms."""
+        """Boxes [n, 4] inside the image: left, top, right, bottom in pixels; the aspect is drawn in logarithms."""
         size = self.uniform(f"{name}.area", *area)
         ratio = np.exp(self.uniform(f"{name}.aspect", *np.log(aspect)))
         wide, high = np.minimum(np.sqrt(size * ratio), 1.0) * width, np.minimum(np.sqrt(size / ratio), 1.0) * height

@@ -1,4 +1,4 @@
-"""Changing the colours of a batch of pictures: traced, float32 ``[b, height, width, channels]`` in [0, 255]."""
+"""Changing the colors of a batch of images: traced, float32 ``[b, height, width, channels]`` in [0, 255]."""
 
 from typing import Any
 
@@ -6,35 +6,35 @@ import tensorflow as tf
 
 Tensor = Any
 
-GREY_WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in ITU-R BT.601, as Pillow has them
+GRAY_WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in ITU-R BT.601, as Pillow has them
 
 
-def shift_channels(pictures: Tensor, shift: Tensor) -> Tensor:
-    """Adds ``shift`` ``[b]`` to all channels; values stay between each picture's own smallest and largest."""
-    low = tf.reduce_min(pictures, axis=[1, 2, 3], keepdims=True)
-    high = tf.reduce_max(pictures, axis=[1, 2, 3], keepdims=True)
-    return tf.clip_by_value(pictures + _each(shift), low, high)
+def shift_channels(images: Tensor, shift: Tensor) -> Tensor:
+    """Adds ``shift`` ``[b]`` to all channels; values stay between each image's own smallest and largest."""
+    low = tf.reduce_min(images, axis=[1, 2, 3], keepdims=True)
+    high = tf.reduce_max(images, axis=[1, 2, 3], keepdims=True)
+    return tf.clip_by_value(images + _each(shift), low, high)
 
 
-def adjust_brightness(pictures: Tensor, factor: Tensor) -> Tensor:
+def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
     """Multiplies by ``factor`` ``[b]``: 0 is black, 1 changes nothing."""
-    return tf.clip_by_value(pictures * _each(factor), 0.0, 255.0)
+    return tf.clip_by_value(images * _each(factor), 0.0, 255.0)
 
 
-def adjust_contrast(pictures: Tensor, factor: Tensor) -> Tensor:
-    """Moves values from the picture's mean grey by ``factor`` ``[b]``: 0 is all grey, 1 changes nothing."""
-    mean = tf.reduce_mean(to_grey(pictures), axis=[1, 2, 3], keepdims=True)
-    return _blend(mean, pictures, factor)
+def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
+    """Moves values from the image's mean gray by ``factor`` ``[b]``: 0 is all gray, 1 changes nothing."""
+    mean = tf.reduce_mean(to_gray(images), axis=[1, 2, 3], keepdims=True)
+    return _blend(mean, images, factor)
 
 
-def adjust_saturation(pictures: Tensor, factor: Tensor) -> Tensor:
-    """Moves colours from their grey by ``factor`` ``[b]``: 0 is black and white, 1 changes nothing."""
-    return _blend(to_grey(pictures), pictures, factor)
+def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
+    """Moves colors from their gray by ``factor`` ``[b]``: 0 is black and white, 1 changes nothing."""
+    return _blend(to_gray(images), images, factor)
 
 
-def adjust_hue(pictures: Tensor, turn: Tensor) -> Tensor:
-    """Turns the hue of ``[b, height, width, 3]`` by ``turn`` ``[b]`` of the colour circle, in [-0.5, 0.5]."""
-    red, green, blue = tf.unstack(pictures, axis=-1)
+def adjust_hue(images: Tensor, turn: Tensor) -> Tensor:
+    """Turns the hue of ``[b, height, width, 3]`` by ``turn`` ``[b]`` of the color circle, in [-0.5, 0.5]."""
+    red, green, blue = tf.unstack(images, axis=-1)
     high = tf.maximum(tf.maximum(red, green), blue)
     chroma = high - tf.minimum(tf.minimum(red, green), blue)
     # Which channel is highest is found by comparing channels, never by `red == high`: XLA may compute red a second time
@@ -47,7 +47,7 @@ def adjust_hue(pictures: Tensor, turn: Tensor) -> Tensor:
             tf.math.divide_no_nan(blue - red, chroma) + 2.0,
             tf.math.divide_no_nan(red - green, chroma) + 4.0,
         ),
-    )  # in sixths of the colour circle
+    )  # in sixths of the color circle
     turned = hue + 6.0 * turn[:, None, None]
 
     def channel(offset: float) -> Tensor:
@@ -57,17 +57,17 @@ def adjust_hue(pictures: Tensor, turn: Tensor) -> Tensor:
     return tf.stack([channel(5.0), channel(3.0), channel(1.0)], axis=-1)
 
 
-def to_grey(pictures: Tensor) -> Tensor:
+def to_gray(images: Tensor) -> Tensor:
     """``[b, height, width, 1]``."""
-    if pictures.shape[-1] == 1:
-        return pictures
-    return tf.reduce_sum(pictures * tf.constant(GREY_WEIGHTS), axis=-1, keepdims=True)
+    if images.shape[-1] == 1:
+        return images
+    return tf.reduce_sum(images * tf.constant(GRAY_WEIGHTS), axis=-1, keepdims=True)
 
 
-def erase(pictures: Tensor, boxes: Tensor, value: float) -> Tensor:
-    """Sets what lies inside of each picture's box ``[b, 4]`` to ``value``."""
-    height, width = pictures.shape[1:3]
-    return tf.where(is_in_box(boxes, height, width), value, pictures)
+def erase(images: Tensor, boxes: Tensor, value: float) -> Tensor:
+    """Sets what lies inside of each image's box ``[b, 4]`` to ``value``."""
+    height, width = images.shape[1:3]
+    return tf.where(is_in_box(boxes, height, width), value, images)
 
 
 def is_in_box(boxes: Tensor, height: int, width: int) -> Tensor:

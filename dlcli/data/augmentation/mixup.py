@@ -22,7 +22,7 @@ class Mixing:
     """Which mixing is done, each with the parameter of the beta distribution that proportions are drawn from.
 
     Attributes:
-        mixup: alpha of MixUp (Zhang et al. 2018): pictures are averaged.
+        mixup: alpha of MixUp (Zhang et al. 2018): images are averaged.
         cutmix: alpha of CutMix (Yun et al. 2019): a rectangle is taken from the partner. With both, each batch has
             one of them, with probability 1/2.
     """
@@ -33,7 +33,7 @@ class Mixing:
     def draw(self, *, seed: int, epoch: int, num_batches: int, height: int, width: int) -> dict[str, NDArray[Any]]:
         """For each batch: ``blend``, the weight of a sample's own pixels, and ``cut``, the box taken from its partner.
 
-        Boxes are ``[left, top, right, bottom]`` in pixels, clipped to the picture as in the paper.
+        Boxes are ``[left, top, right, bottom]`` in pixels, clipped to the image as in the paper.
         """
         generator = np.random.Generator(np.random.PCG64([seed, epoch, zlib.crc32(b"mixing")]))
         is_cut = generator.random(num_batches) < 0.5
@@ -41,26 +41,26 @@ class Mixing:
             is_cut = np.full(num_batches, self.cutmix is not None)
         blend = generator.beta(self.mixup or 1.0, self.mixup or 1.0, num_batches)
         part = np.sqrt(1.0 - generator.beta(self.cutmix or 1.0, self.cutmix or 1.0, num_batches))  # of each side
-        centre = generator.random((num_batches, 2))
+        center = generator.random((num_batches, 2))
         sides = np.array([width, height])
-        corners = [np.rint((centre + sign * part[:, None] / 2) * sides).clip(0, sides) for sign in (-1, 1)]
+        corners = [np.rint((center + sign * part[:, None] / 2) * sides).clip(0, sides) for sign in (-1, 1)]
         return {
             "blend": np.where(is_cut, 1.0, blend),
             "cut": np.where(is_cut[:, None], np.concatenate(corners, axis=1), 0.0),
         }
 
-    def apply(self, pictures: Tensor, labels: Tensor, blend: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
-        """Traced: the mixed pictures and labels of a whole batch.
+    def apply(self, images: Tensor, labels: Tensor, blend: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
+        """Traced: the mixed images and labels of a whole batch.
 
         Args:
-            pictures: float32 ``[b, height, width, channels]``.
+            images: float32 ``[b, height, width, channels]``.
             labels: float32 ``[b, classes]``.
             blend, cut: the batch's values, for each sample again: ``[b]`` and ``[b, 4]``.
         """
-        height, width = pictures.shape[1:3]
-        partner = tf.reverse(pictures, [0])
+        height, width = images.shape[1:3]
+        partner = tf.reverse(images, [0])
         own = blend[:, None, None, None]
-        mixed = pictures * own + partner * (1.0 - own)
+        mixed = images * own + partner * (1.0 - own)
         mixed = tf.where(is_in_box(cut, height, width), partner, mixed)
         area = (cut[:, 2] - cut[:, 0]) * (cut[:, 3] - cut[:, 1])
         weight = (blend * (1.0 - area / (height * width)))[:, None]

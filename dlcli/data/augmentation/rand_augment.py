@@ -1,8 +1,8 @@
-"""RandAugment (Cubuk, Zoph, Shlens and Le 2020): some of fourteen transforms for each picture, all of one magnitude.
+"""RandAugment (Cubuk, Zoph, Shlens and Le 2020): some of fourteen transforms for each image, all of one magnitude.
 
 The ranges are those of AutoAugment (Cubuk et al. 2019, table 6), as the paper takes them over; a transform with two
-directions goes either way with probability 1/2. Transforms that move pixels become part of the picture's one warp,
-before those that change its colours.
+directions goes either way with probability 1/2. Transforms that move pixels become part of the image's one warp,
+before those that change its colors.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.augmentation.affine import Maps, about_centre, identity, linear, shift
+from dlcli.data.augmentation.affine import Maps, about_center, identity, linear, shift
 from dlcli.data.augmentation.color import adjust_brightness, adjust_contrast, adjust_saturation
 
 Tensor = Any
@@ -25,7 +25,7 @@ TRANSFORMS = ("identity", *MOVES, *COLORS)
 MAX_SHEAR = 0.3
 MAX_TRANSLATION = 150 / 331  # of a side
 MAX_ROTATION = 30.0  # degrees
-MAX_CHANGE = 0.9  # of the factor 1 of brightness, colour, contrast and sharpness
+MAX_CHANGE = 0.9  # of the factor 1 of brightness, color, contrast and sharpness
 MIN_BITS = 4  # that posterize leaves
 
 
@@ -55,34 +55,34 @@ def moves(
         for name, candidate in candidates.items():
             is_chosen = (chosen == TRANSFORMS.index(name))[:, None, None]
             maps = np.where(is_chosen, maps @ candidate, maps)
-    return about_centre(maps, height=height, width=width)
+    return about_center(maps, height=height, width=width)
 
 
-def change_colors(pictures: Tensor, transforms: Tensor, signs: Tensor, *, magnitude: float) -> Tensor:
-    """Traced: the transforms that change colours, one after another; float32 ``[b, height, width, channels]``.
+def change_colors(images: Tensor, transforms: Tensor, signs: Tensor, *, magnitude: float) -> Tensor:
+    """Traced: the transforms that change colors, one after another; float32 ``[b, height, width, channels]``.
 
-    Each picture goes through its own transforms alone, which costs less than all of them for the whole batch.
+    Each image goes through its own transforms alone, which costs less than all of them for the whole batch.
     """
-    shape = pictures.shape[1:]
+    shape = images.shape[1:]
 
     def change(arguments: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        picture, chosen, sign = arguments
+        image, chosen, sign = arguments
         for position in range(transforms.shape[1]):
             strength = magnitude / MAX_MAGNITUDE * sign[position]
-            branches = [_branch(name, picture, strength) for name in (*COLORS, "identity")]
+            branches = [_branch(name, image, strength) for name in (*COLORS, "identity")]
             first = TRANSFORMS.index(COLORS[0])
             index = tf.where(chosen[position] < first, len(COLORS), chosen[position] - first)
-            picture = tf.ensure_shape(tf.switch_case(index, branches), shape)
-        return picture
+            image = tf.ensure_shape(tf.switch_case(index, branches), shape)
+        return image
 
     signature = tf.TensorSpec(shape, tf.float32)
     change = tf.autograph.experimental.do_not_convert(change)  # it has no Python to convert, and says so aloud
-    return tf.map_fn(change, (pictures, transforms, signs), fn_output_signature=signature)
+    return tf.map_fn(change, (images, transforms, signs), fn_output_signature=signature)
 
 
-def _branch(name: str, picture: Tensor, strength: Tensor) -> Callable[[], Tensor]:
-    """What a transform makes of one picture ``[height, width, channels]``; ``strength`` is in [-1, 1]."""
-    batch, factor = picture[None], (1.0 + MAX_CHANGE * strength)[None]
+def _branch(name: str, image: Tensor, strength: Tensor) -> Callable[[], Tensor]:
+    """What a transform makes of one image ``[height, width, channels]``; ``strength`` is in [-1, 1]."""
+    batch, factor = image[None], (1.0 + MAX_CHANGE * strength)[None]
     match name:
         case "brightness":
             return lambda: adjust_brightness(batch, factor)[0]
@@ -91,57 +91,57 @@ def _branch(name: str, picture: Tensor, strength: Tensor) -> Callable[[], Tensor
         case "contrast":
             return lambda: adjust_contrast(batch, factor)[0]
         case "sharpness":
-            return lambda: sharpen(picture, factor[0])
+            return lambda: sharpen(image, factor[0])
         case "posterize":
-            return lambda: posterize(picture, tf.abs(strength))
+            return lambda: posterize(image, tf.abs(strength))
         case "solarize":
-            return lambda: solarize(picture, tf.abs(strength))
+            return lambda: solarize(image, tf.abs(strength))
         case "auto_contrast":
-            return lambda: auto_contrast(picture)
+            return lambda: auto_contrast(image)
         case "equalize":
-            return lambda: equalize(picture)
+            return lambda: equalize(image)
         case "identity":  # or one that moved pixels
-            return lambda: picture
+            return lambda: image
     raise ValueError(f"the transforms are {', '.join(COLORS)}. Received {name}.")
 
 
-# Transforms of one picture, float32 [height, width, channels] in [0, 255] ---------------------------------------------
+# Transforms of one image, float32 [height, width, channels] in [0, 255] ---------------------------------------------
 
 
-def sharpen(picture: Tensor, factor: Tensor) -> Tensor:
-    """Moves values from the smoothed picture's by ``factor``: 0 is smooth, 1 changes nothing. Edges stay."""
+def sharpen(image: Tensor, factor: Tensor) -> Tensor:
+    """Moves values from the smoothed image's by ``factor``: 0 is smooth, 1 changes nothing. Edges stay."""
     kernel = tf.constant([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]]) / 13.0
-    num_channels = picture.shape[-1]
+    num_channels = image.shape[-1]
     filters = tf.tile(kernel[:, :, None, None], [1, 1, num_channels, 1])
-    smooth = tf.nn.depthwise_conv2d(picture[None], filters, strides=[1, 1, 1, 1], padding="VALID")[0]
-    inner = picture[1:-1, 1:-1]
+    smooth = tf.nn.depthwise_conv2d(image[None], filters, strides=[1, 1, 1, 1], padding="VALID")[0]
+    inner = image[1:-1, 1:-1]
     changed = smooth + (inner - smooth) * factor - inner
-    return tf.clip_by_value(picture + tf.pad(changed, [[1, 1], [1, 1], [0, 0]]), 0.0, 255.0)
+    return tf.clip_by_value(image + tf.pad(changed, [[1, 1], [1, 1], [0, 0]]), 0.0, 255.0)
 
 
-def posterize(picture: Tensor, strength: Tensor) -> Tensor:
+def posterize(image: Tensor, strength: Tensor) -> Tensor:
     """Keeps the upper bits of each value: all 8 at strength 0, MIN_BITS at strength 1."""
     step = tf.pow(2.0, tf.round(strength * (8 - MIN_BITS)))
-    return tf.floor(picture / step) * step
+    return tf.floor(image / step) * step
 
 
-def solarize(picture: Tensor, strength: Tensor) -> Tensor:
+def solarize(image: Tensor, strength: Tensor) -> Tensor:
     """Inverts the values from a threshold on: none at strength 0, all at strength 1."""
     threshold = 256.0 * (1.0 - strength)
-    return tf.where(picture >= threshold, 255.0 - picture, picture)
+    return tf.where(image >= threshold, 255.0 - image, image)
 
 
-def auto_contrast(picture: Tensor) -> Tensor:
+def auto_contrast(image: Tensor) -> Tensor:
     """Stretches each channel's values to [0, 255]; a channel of one value stays."""
-    low = tf.reduce_min(picture, axis=[0, 1], keepdims=True)
-    high = tf.reduce_max(picture, axis=[0, 1], keepdims=True)
-    stretched = tf.math.divide_no_nan(picture - low, high - low) * 255.0
-    return tf.where(high > low, stretched, picture)
+    low = tf.reduce_min(image, axis=[0, 1], keepdims=True)
+    high = tf.reduce_max(image, axis=[0, 1], keepdims=True)
+    stretched = tf.math.divide_no_nan(image - low, high - low) * 255.0
+    return tf.where(high > low, stretched, image)
 
 
-def equalize(picture: Tensor) -> Tensor:
+def equalize(image: Tensor) -> Tensor:
     """Spreads each channel's values so that all are about equally frequent, by Pillow's rule (ImageOps.equalize)."""
-    channels = [_equalize_channel(channel) for channel in tf.unstack(picture, axis=-1)]
+    channels = [_equalize_channel(channel) for channel in tf.unstack(image, axis=-1)]
     return tf.stack(channels, axis=-1)
 
 

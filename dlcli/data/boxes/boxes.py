@@ -1,7 +1,7 @@
-"""The box of an object in each picture: from the annotation's pixels to the network's input, and back.
+"""The box of an object in each image: from the annotation's pixels to the network's input, and back.
 
 A box is annotated in a *frame*: the pixels of the file as an annotation program saw it, before or after the turn that
-its EXIF data ask for. What the network sees is that picture turned upright, resized, cropped or padded. Both ways
+its EXIF data ask for. What the network sees is that image turned upright, resized, cropped or padded. Both ways
 between them are one affine map of each axis, so that nothing is lost on the way back.
 """
 
@@ -11,16 +11,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.images.decoding import PicturePolicy
+from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.resizing import placement
 from dlcli.errors import InputError
 
 OnBadBox = Literal["error", "repair", "skip"]
 Several = Literal["largest", "first", "leave_out"]
-Corners = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax: edges, so that a whole picture is 0, 0, w, h
+Corners = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax: edges, so that a whole image is 0, 0, w, h
 
-UPRIGHT = 1  # EXIF's orientation of a picture that needs no turn
-TOLERATED = 1.0  # pixels outside of the picture: some annotation programs count from 1
+UPRIGHT = 1  # EXIF's orientation of an image that needs no turn
+TOLERATED = 1.0  # pixels outside of the image: some annotation programs count from 1
 
 # By orientation, the rows of ``(x, y) -> (a x + b y + c w + d h, e x + f y + g w + h h)`` that turns a frame of w x h
 # upright (Exif 2.32, tag 0x0112).
@@ -38,11 +38,11 @@ TURNS = {
 
 @dataclass(frozen=True)
 class Frame:
-    """What boxes of a picture are measured in.
+    """What boxes of an image are measured in.
 
     Attributes:
         width, height: in pixels.
-        orientation: EXIF's, of the turn from this frame to the upright picture.
+        orientation: EXIF's, of the turn from this frame to the upright image.
     """
 
     width: int
@@ -51,7 +51,7 @@ class Frame:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Width and height of the upright picture."""
+        """Width and height of the upright image."""
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
@@ -78,21 +78,21 @@ class Boxes:
         """The corners of each in as few digits as tell them apart; empty where there is no box."""
         return [("",) * 4 if np.isnan(row[0]) else tuple(f"{value:.10g}" for value in row) for row in self.corners]
 
-    def relative(self, policy: PicturePolicy) -> NDArray[np.float32]:
+    def relative(self, policy: ImagePolicy) -> NDArray[np.float32]:
         """The boxes in the network's input, rel_xyxy float32 ``[n, 4]``; NaN where nothing of one is in it."""
         moved = _moved(self.corners, _maps(self.frames, policy)).clip(0, 1).astype(np.float32)
         is_there = (moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])
         return np.where(is_there[:, None], moved, np.float32(np.nan))
 
 
-def in_frames(relative: NDArray[Any], frames: tuple[Frame, ...], policy: PicturePolicy) -> NDArray[np.float64]:
+def in_frames(relative: NDArray[Any], frames: tuple[Frame, ...], policy: ImagePolicy) -> NDArray[np.float64]:
     """Boxes of the network's input, rel_xyxy ``[n, 4]``, in the pixels of their frames; clipped to these."""
     inverse = np.linalg.inv(_maps(frames, policy)).astype(np.float64)
     sizes = np.array([[frame.width, frame.height] * 2 for frame in frames], np.float64).reshape(-1, 4)
     return np.clip(_moved(np.asarray(relative, np.float64), inverse), 0, sizes)
 
 
-def _maps(frames: tuple[Frame, ...], policy: PicturePolicy) -> NDArray[np.float64]:
+def _maps(frames: tuple[Frame, ...], policy: ImagePolicy) -> NDArray[np.float64]:
     """From the pixels of each frame to relative coordinates of the network's input: ``[n, 3, 3]``."""
     known: dict[Frame, NDArray[np.float64]] = {}
     for frame in frames:
@@ -101,7 +101,7 @@ def _maps(frames: tuple[Frame, ...], policy: PicturePolicy) -> NDArray[np.float6
     return np.stack([known[frame] for frame in frames]) if frames else np.zeros((0, 3, 3))
 
 
-def _map(frame: Frame, policy: PicturePolicy) -> NDArray[np.float64]:
+def _map(frame: Frame, policy: ImagePolicy) -> NDArray[np.float64]:
     turn = np.eye(3)
     for row, (a, b, w, h) in enumerate(TURNS[frame.orientation]):
         turn[row] = a, b, w * frame.width + h * frame.height
@@ -128,7 +128,7 @@ class Object:
     Attributes:
         place: where it is listed, for messages: ``raccoon-7.xml: object 2``.
         label: its class.
-        corners: xmin, ymin, xmax, ymax in pixels, not yet checked; None for a picture whose class alone is known.
+        corners: xmin, ymin, xmax, ymax in pixels, not yet checked; None for an image whose class alone is known.
     """
 
     place: str
@@ -140,29 +140,29 @@ class BadBox(Exception):
     """A box that cannot be used; the message is the reason, in words that follow "PLACE: "."""
 
 
-def frame_of(picture: Frame, annotated: tuple[int, int] | None) -> Frame:
-    """The frame that a picture's boxes are measured in.
+def frame_of(image: Frame, annotated: tuple[int, int] | None) -> Frame:
+    """The frame that an image's boxes are measured in.
 
     Args:
-        picture: the file as it is stored, with its turn.
-        annotated: width and height that the annotation gives for it; without them boxes are of the upright picture.
+        image: the file as it is stored, with its turn.
+        annotated: width and height that the annotation gives for it; without them boxes are of the upright image.
 
     Raises:
-        BadBox: the annotation is for a picture of another size.
+        BadBox: the annotation is for an image of another size.
     """
-    upright = Frame(*picture.upright_size)
+    upright = Frame(*image.upright_size)
     if annotated is None or annotated == (upright.width, upright.height):
         return upright
-    if annotated == (picture.width, picture.height):
-        return picture
+    if annotated == (image.width, image.height):
+        return image
     raise BadBox(
-        f"the annotation is for a picture of {annotated[0]}x{annotated[1]}; "
+        f"the annotation is for an image of {annotated[0]}x{annotated[1]}; "
         f"this one has {upright.width}x{upright.height}"
     )
 
 
 def checked(corners: Corners, frame: Frame) -> Corners:
-    """The box, clipped to the picture where it is outside by a pixel at most.
+    """The box, clipped to the image where it is outside by a pixel at most.
 
     Raises:
         BadBox: it is swapped, empty or outside.
@@ -171,13 +171,13 @@ def checked(corners: Corners, frame: Frame) -> Corners:
     inside = clipped(corners, frame)
     for name, value, nearest in zip(("xmin", "ymin", "xmax", "ymax"), corners, inside, strict=True):
         if abs(value - nearest) > TOLERATED:
-            raise BadBox(f"its box is outside of the picture of {frame.width}x{frame.height}: {name} is {value:g}")
+            raise BadBox(f"its box is outside of the image of {frame.width}x{frame.height}: {name} is {value:g}")
     _refuse_empty(inside)
     return inside
 
 
 def repaired(corners: Corners, frame: Frame, annotated: tuple[int, int] | None) -> Corners:
-    """The box with its corners in order, scaled to the picture's size and clipped to it.
+    """The box with its corners in order, scaled to the image's size and clipped to it.
 
     Raises:
         BadBox: nothing is left of it.
@@ -192,7 +192,7 @@ def repaired(corners: Corners, frame: Frame, annotated: tuple[int, int] | None) 
 
 
 def clipped(corners: Corners, frame: Frame) -> Corners:
-    """The part of a box that is in the picture."""
+    """The part of a box that is in the image."""
     x1, y1, x2, y2 = corners
     width, height = float(frame.width), float(frame.height)
     return min(max(x1, 0.0), width), min(max(y1, 0.0), height), min(max(x2, 0.0), width), min(max(y2, 0.0), height)
@@ -208,11 +208,11 @@ def _refuse_swapped(corners: Corners) -> None:
 def _refuse_empty(corners: Corners) -> None:
     x1, y1, x2, y2 = corners
     if x1 >= x2 or y1 >= y2:
-        raise BadBox("its box is empty: it has no area in the picture")
+        raise BadBox("its box is empty: it has no area in the image")
 
 
 def refuse_proportions(boxes: Boxes, source: str) -> None:
-    """Refuses boxes that lie in the first pixel, one and all: somebody has divided them by the pictures' sides.
+    """Refuses boxes that lie in the first pixel, one and all: somebody has divided them by the images' sides.
 
     Raises:
         InputError: they do.
@@ -221,13 +221,13 @@ def refuse_proportions(boxes: Boxes, source: str) -> None:
     is_small = all(max(frame.width, frame.height) <= 2 for frame in boxes.frames)
     if len(found) and found.max() <= 1 and not is_small:
         raise InputError(
-            f"{source}: boxes must be in pixels of their pictures, and all {len(found):,} of these lie in the first "
-            "pixel, between 0 and 1. Multiply them by the pictures' width and height."
+            f"{source}: boxes must be in pixels of their images, and all {len(found):,} of these lie in the first "
+            "pixel, between 0 and 1. Multiply them by the images' width and height."
         )
 
 
 def choose(objects: list[Object], several: Several) -> Object | None:
-    """The one object of a picture that is learned; None where it is to be left out."""
+    """The one object of an image that is learned; None where it is to be left out."""
     if len(objects) == 1:
         return objects[0]
     if not objects or several == "leave_out":

@@ -1,6 +1,6 @@
-"""From pictures with annotated objects to a data set with one box for each: check, choose, assemble.
+"""From images with annotated objects to a data set with one box for each: check, choose, assemble.
 
-Every source of boxes in picture files ends here, so that boxes are treated alike whatever they come from.
+Every source of boxes in image files ends here, so that boxes are treated alike whatever they come from.
 """
 
 import math
@@ -32,19 +32,19 @@ from dlcli.data.listing import NUM_NAMED, Listing, index_labels
 from dlcli.data.splits import SPLITS, LeftOut
 from dlcli.errors import InputError
 
-LARGEST = 1e9  # pixels: more than any picture has along a side
-UNREAD = Frame(1, 1)  # stands for a picture that cannot be read, which is refused or left out later
+LARGEST = 1e9  # pixels: more than any image has along a side
+UNREAD = Frame(1, 1)  # stands for an image that cannot be read, which is refused or left out later
 NUM_SHOWN = 3  # boxes named in a warning
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """A picture and its objects as a source lists them.
+    """An image and its objects as a source lists them.
 
     Attributes:
         name: what tables call it.
         place: where it is listed, below the source's folder: ``annotations/raccoon-7.xml``.
-        file: the picture.
+        file: the image.
         split: train, validation or test; train where splits are to be drawn.
         objects: in the order of the source, their boxes not yet checked.
         size: width and height that the annotation gives.
@@ -62,9 +62,9 @@ class Annotated:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The pictures with one object each, ordered by their names."""
+    """The images with one object each, ordered by their names."""
 
-    pictures: tuple[Annotated, ...]
+    images: tuple[Annotated, ...]
     labels: tuple[str, ...]
     boxes: Boxes
     left_out: tuple[LeftOut, ...]
@@ -72,7 +72,7 @@ class Chosen:
 
 
 def assemble_objects(
-    pictures: Sequence[Annotated],
+    images: Sequence[Annotated],
     *,
     source: Path,
     several: Several,
@@ -84,41 +84,41 @@ def assemble_objects(
     progress: Progress | None,
     common: CommonKeys,
 ) -> Dataset:
-    """A data set of pictures with a class and a box each, ordered by their names whatever the source's order.
+    """A data set of images with a class and a box each, ordered by their names whatever the source's order.
 
     Args:
-        source: the folder or file that lists the pictures, for messages; their places are below it or beside it.
+        source: the folder or file that lists the images, for messages; their places are below it or beside it.
 
     Raises:
-        InputError: a picture is listed twice, boxes or pictures are bad, or there is nothing to learn in a split.
+        InputError: an image is listed twice, boxes or images are bad, or there is nothing to learn in a split.
     """
     folder = source if source.is_dir() else source.parent
-    _refuse_repeated(pictures, folder)
-    chosen = choose_objects(pictures, folder=folder, several=several, on_bad_box=on_bad_box)
+    _refuse_repeated(images, folder)
+    chosen = choose_objects(images, folder=folder, several=several, on_bad_box=on_bad_box)
     index = {
-        split: np.array([i for i, picture in enumerate(chosen.pictures) if picture.split == split], np.int64)
+        split: np.array([i for i, image in enumerate(chosen.images) if image.split == split], np.int64)
         for split in SPLITS
     }
     for split in SPLITS:
-        if not len(index[split]) and (split == "train" or any(picture.split == split for picture in pictures)):
-            raise InputError(f"{source}: {split} must hold a picture with an object to learn. Received none.")
+        if not len(index[split]) and (split == "train" or any(image.split == split for image in images)):
+            raise InputError(f"{source}: {split} must hold an image with an object to learn. Received none.")
     index = {split: positions for split, positions in index.items() if len(positions)}
     labels = {split: [chosen.labels[i] for i in positions] for split, positions in index.items()}
     known, indices = index_labels(
         labels, tuple(sorted(set(labels["train"]))), source=str(source), trained=classes, aliases=aliases, least=1
     )
-    parts = {split: [chosen.pictures[i] for i in positions] for split, positions in index.items()}
+    parts = {split: [chosen.images[i] for i in positions] for split, positions in index.items()}
     listings = {
         split: Listing(
-            names=tuple(picture.name for picture in part),
+            names=tuple(image.name for image in part),
             labels=indices[split],
-            groups=None if part[0].group is None else tuple(picture.group or "" for picture in part),
-            files=tuple(picture.file for picture in part),
+            groups=None if part[0].group is None else tuple(image.group or "" for image in part),
+            files=tuple(image.file for image in part),
             boxes=chosen.boxes.take(index[split]),
         )
         for split, part in parts.items()
     }
-    place_of = {picture.name: picture.place for picture in pictures}
+    place_of = {image.name: image.place for image in images}
     return assemble_files(
         listings,
         known,
@@ -134,8 +134,8 @@ def assemble_objects(
     )
 
 
-def choose_objects(pictures: Sequence[Annotated], *, folder: Path, several: Several, on_bad_box: OnBadBox) -> Chosen:
-    """Checks the boxes against the pictures' headers and takes one object of each picture.
+def choose_objects(images: Sequence[Annotated], *, folder: Path, several: Several, on_bad_box: OnBadBox) -> Chosen:
+    """Checks the boxes against the images' headers and takes one object of each image.
 
     Raises:
         InputError: boxes are bad, and ``on_bad_box`` is ``error``; or all of them are proportions, not pixels.
@@ -144,24 +144,24 @@ def choose_objects(pictures: Sequence[Annotated], *, folder: Path, several: Seve
     left_out: list[LeftOut] = []
     bad: list[_Bad] = []
     num_boxes = num_several = 0
-    headers = workers().map(_read_frame, [picture.file for picture in pictures])
-    for picture, stored in zip(pictures, headers, strict=True):
-        objects, again = _listed_once(picture)
+    headers = workers().map(_read_frame, [image.file for image in images])
+    for image, stored in zip(images, headers, strict=True):
+        objects, again = _listed_once(image)
         left_out += again
         num_boxes += sum(found.corners is not None for found in objects)
-        frame, sound, wrong = (UNREAD, objects, []) if stored is None else _check(picture, objects, stored, on_bad_box)
+        frame, sound, wrong = (UNREAD, objects, []) if stored is None else _check(image, objects, stored, on_bad_box)
         bad += wrong
         taken = choose(sound, several)
         if taken is None:
             reason = f"several objects: {len(sound)}" if sound else "no sound box" if objects else "no object"
-            left_out.append(LeftOut(picture.name, reason))
+            left_out.append(LeftOut(image.name, reason))
             continue
         num_several += len(sound) > 1
-        kept.append((picture, taken, frame))
+        kept.append((image, taken, frame))
     if on_bad_box == "error":
         summary = f"{len(bad)} of {num_boxes} boxes cannot be used."
         refuse(
-            dict.fromkeys(f"{folder / item.line}" for item in bad),  # what is wrong with a picture is said once
+            dict.fromkeys(f"{folder / item.line}" for item in bad),  # what is wrong with an image is said once
             f"{summary} Correct them, or set data.on_bad_box in a recipe: repair or skip.",
         )
     kept.sort(key=lambda item: item[0].name)
@@ -169,7 +169,7 @@ def choose_objects(pictures: Sequence[Annotated], *, folder: Path, several: Seve
     boxes = Boxes(corners, tuple(frame for _, _, frame in kept))
     refuse_proportions(boxes, str(folder))
     return Chosen(
-        pictures=tuple(picture for picture, _, _ in kept),
+        images=tuple(image for image, _, _ in kept),
         labels=tuple(taken.label for _, taken, _ in kept),
         boxes=boxes,
         left_out=tuple(left_out),
@@ -178,7 +178,7 @@ def choose_objects(pictures: Sequence[Annotated], *, folder: Path, several: Seve
 
 
 def refuse(lines: Iterable[str], remedy: str) -> None:
-    """Refuses a source for its faults, a line each, of which the first are named and the rest counted.
+    """Refuses a source for its errors, a line each, of which the first are named and the rest counted.
 
     Raises:
         InputError: there are any.
@@ -210,7 +210,7 @@ class _Bad:
 
 
 def sound_corners(corners: Corners, frame: Frame) -> Corners:
-    """The box, clipped to the picture where it is outside by a pixel at most.
+    """The box, clipped to the image where it is outside by a pixel at most.
 
     Raises:
         BadBox: it is absurd, swapped, empty or outside.
@@ -222,16 +222,16 @@ def sound_corners(corners: Corners, frame: Frame) -> Corners:
 def _refuse_absurd(corners: Corners) -> None:
     for name, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
         if not abs(value) <= LARGEST:  # NaN is not either
-            raise BadBox(f"its box must be in pixels of the picture: {name} is {value:g}")
+            raise BadBox(f"its box must be in pixels of the image: {name} is {value:g}")
 
 
 def _check(
-    picture: Annotated, objects: Sequence[Object], stored: Frame, on_bad_box: OnBadBox
+    image: Annotated, objects: Sequence[Object], stored: Frame, on_bad_box: OnBadBox
 ) -> tuple[Frame, list[Object], list[_Bad]]:
-    """The frame of a picture's boxes, the objects whose boxes are sound or have been repaired, and the bad boxes."""
+    """The frame of an image's boxes, the objects whose boxes are sound or have been repaired, and the bad boxes."""
     unfit = None
     try:
-        frame = frame_of(stored, picture.size)
+        frame = frame_of(stored, image.size)
     except BadBox as reason:
         frame, unfit = Frame(*stored.upright_size), str(reason)
     sound: list[Object] = []
@@ -240,14 +240,14 @@ def _check(
         if found.corners is None:
             sound.append(found)
             continue
-        line = f"{picture.place}: {unfit}"
+        line = f"{image.place}: {unfit}"
         if unfit is None:
             try:
                 sound.append(replace(found, corners=sound_corners(found.corners, frame)))
                 continue
             except BadBox as reason:
                 line = f"{found.place} ({found.label}): {reason}"
-        corners = _repair(found.corners, frame, picture.size) if on_bad_box == "repair" else None
+        corners = _repair(found.corners, frame, image.size) if on_bad_box == "repair" else None
         if corners is not None:
             sound.append(replace(found, corners=corners))
         bad.append(_Bad(found.place, line, is_repaired=corners is not None))
@@ -263,32 +263,32 @@ def _repair(corners: Corners, frame: Frame, annotated: tuple[int, int] | None) -
 
 
 def _read_frame(file: Path) -> Frame | None:
-    """The frame of a stored picture; None where its header cannot be read."""
+    """The frame of a stored image; None where its header cannot be read."""
     try:
         return Frame(*read_header(file))
     except BadImage:
         return None
 
 
-# Pictures -----------------------------------------------------------------------------------------------------------
+# Images -----------------------------------------------------------------------------------------------------------
 
 
-def _refuse_repeated(pictures: Sequence[Annotated], folder: Path) -> None:
+def _refuse_repeated(images: Sequence[Annotated], folder: Path) -> None:
     first: dict[str, Annotated] = {}
     lines = []
-    for picture in pictures:
-        earlier = first.setdefault(picture.name, picture)
-        if earlier is not picture:
-            must = "a picture must be listed once."
-            lines.append(f"{folder / picture.place}: {must} '{picture.name}' is in {earlier.place} too.")
-    refuse(lines, "Remove what is too much, or correct the names of the pictures.")
+    for image in images:
+        earlier = first.setdefault(image.name, image)
+        if earlier is not image:
+            must = "an image must be listed once."
+            lines.append(f"{folder / image.place}: {must} '{image.name}' is in {earlier.place} too.")
+    refuse(lines, "Remove what is too much, or correct the names of the images.")
 
 
-def _listed_once(picture: Annotated) -> tuple[list[Object], list[LeftOut]]:
-    """The objects of a picture without those that say the same as one before: that is one object, not several."""
+def _listed_once(image: Annotated) -> tuple[list[Object], list[LeftOut]]:
+    """The objects of an image without those that say the same as one before: that is one object, not several."""
     different: dict[tuple[str, Corners | None], Object] = {}
     again = []
-    for found in picture.objects:
+    for found in image.objects:
         if different.setdefault((found.label, found.corners), found) is not found:
             again.append(LeftOut(found.place, "listed again"))
     return list(different.values()), again
@@ -297,7 +297,7 @@ def _listed_once(picture: Annotated) -> tuple[list[Object], list[LeftOut]]:
 def _warn_of_several(number: int, several: Several) -> list[str]:
     if not number:
         return []
-    noun = "picture has" if number == 1 else "pictures have"
+    noun = "image has" if number == 1 else "images have"
     return [f"{number:,} {noun} several objects; the {several} is learned (data.several)."]
 
 

@@ -35,7 +35,7 @@ class Batches:
         shape: of one sample.
         batch_size: samples of a batch.
         seed: of the order and of what is drawn at random; None for the order of the split.
-        augmentation: what is done at random to each picture; needs a seed.
+        augmentation: what is done at random to each image; needs a seed.
         mixing: what is done to pairs of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``.
         num_classes: only for mixing.
         dtype: of what ``load`` gives.
@@ -140,7 +140,7 @@ class Batches:
         return element | {name: tf.gather(values, repeated) for name, values in source["batches"].items()}
 
     def _decode(self, index: Any) -> dict[str, Any]:
-        # one call a batch: the pictures of a batch are decoded in parallel inside
+        # one call a batch: the images of a batch are decoded in parallel inside
         pixels = tf.numpy_function(self._load_or_note, [index], self._dtype, stateful=False)
         pixels.set_shape([None, *self._shape])
         return {"index": index, "pixels": pixels}

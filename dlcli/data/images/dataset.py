@@ -1,6 +1,6 @@
-"""From what a source lists to a data set: check the pictures, settle their size and colour mode, warn.
+"""From what a source lists to a data set: check the images, settle their size and color mode, warn.
 
-Every source ends here, so that splits, limits and pictures are treated alike whatever they come from.
+Every source ends here, so that splits, limits and images are treated alike whatever they come from.
 """
 
 import math
@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from dlcli.data.files import Progress, hash_content
-from dlcli.data.images.decoding import ColorMode, PicturePolicy, resize_pictures
-from dlcli.data.images.discovery import Checked, check_pictures, hash_files
+from dlcli.data.images.decoding import ColorMode, ImagePolicy, resize_images
+from dlcli.data.images.discovery import Checked, check_images, hash_files
 from dlcli.data.images.resizing import Interpolation, Resize
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
@@ -34,7 +34,7 @@ class CommonKeys(SplitKeys):
 
 OnBadImage = Literal["error", "skip"]
 
-RESIZED_BYTES = 2**30  # arrays of pictures that would need more than this once resized are resized batch by batch
+RESIZED_BYTES = 2**30  # arrays of images that would need more than this once resized are resized batch by batch
 
 
 # Files --------------------------------------------------------------------------------------------------------------
@@ -54,13 +54,13 @@ def assemble_files(
     progress: Progress | None,
     common: CommonKeys,
 ) -> Dataset:
-    """A data set of picture files; each that is used is decoded once, to find damage and to learn the sizes.
+    """A data set of image files; each that is used is decoded once, to find corruption and to learn the sizes.
 
     ``place`` says where a sample comes from, for messages: its path, or the line of a table. ``needs_all``: each class
-    must have a picture to train on.
+    must have an image to train on.
 
     Raises:
-        InputError: pictures are bad, or differ in size while none is asked for, or the splits cannot be drawn.
+        InputError: images are bad, or differ in size while none is asked for, or the splits cannot be drawn.
     """
     divided, more_warnings = divide(
         listings,
@@ -70,7 +70,7 @@ def assemble_files(
         common=common,
     )
     files = [path for listing in divided.values() for path in listing.files or ()]
-    checked = check_pictures(files, by_suffix=by_suffix, progress=progress)
+    checked = check_images(files, by_suffix=by_suffix, progress=progress)
     names = [name for listing in divided.values() for name in listing.names]
     bad = [LeftOut(name, result) for name, result in zip(names, checked, strict=True) if isinstance(result, str)]
     bad.sort(key=lambda item: item.name)
@@ -96,8 +96,8 @@ def assemble_files(
     emptied = sorted(set(divided["train"].labels.tolist()) - set(splits["train"].labels.tolist()))
     if emptied and needs_all:
         raise InputError(
-            f"{source}: no picture to train on can be read of class {name_some([classes[i] for i in emptied])}. "
-            "Repair its pictures or remove the class."
+            f"{source}: no image to train on can be read of class {name_some([classes[i] for i in emptied])}. "
+            "Repair its images or remove the class."
         )
     return _finish(
         splits,
@@ -117,42 +117,42 @@ def _describe_bad(bad: Sequence[LeftOut], num_files: int, place: Callable[[str],
     if len(bad) > NUM_NAMED:
         lines.append(f"… and {len(bad) - NUM_NAMED} more")
     lines.append(
-        f"{len(bad)} of {num_files} pictures cannot be read. Repair or remove what is named above, "
+        f"{len(bad)} of {num_files} images cannot be read. Repair or remove what is named above, "
         "or leave it out with `data.on_bad_image: skip`."
     )
     return "\n".join(lines)
 
 
-def settle_policy(pictures: Sequence[Checked], *, source: str, common: CommonKeys) -> PicturePolicy:
-    """The size and colour mode: as asked for, else what the pictures have.
+def settle_policy(images: Sequence[Checked], *, source: str, common: CommonKeys) -> ImagePolicy:
+    """The size and color mode: as asked for, else what the images have.
 
     Raises:
-        InputError: there is no picture, or sizes differ while none is asked for.
+        InputError: there is no image, or sizes differ while none is asked for.
     """
-    if not pictures:
-        raise InputError(f"{source}: no picture here can be read. Give JPEG, PNG, BMP or GIF files.")
+    if not images:
+        raise InputError(f"{source}: no image here can be read. Give JPEG, PNG, BMP or GIF files.")
     image_size = common["image_size"]
     if image_size is None:
-        sizes = Counter((picture.height, picture.width) for picture in pictures)
+        sizes = Counter((image.height, image.width) for image in images)
         image_size = next(iter(sizes))
         if len(sizes) > 1:
             by_area = sorted(map(list, sizes.elements()), key=lambda size: (size[0] * size[1], size))
             median = by_area[(len(by_area) - 1) // 2]
             raise InputError(
-                f"{source}: the pictures must have one size, or data.image_size must say which to bring them to, "
+                f"{source}: the images must have one size, or data.image_size must say which to bring them to, "
                 f"such as {median}. Received {len(sizes)} sizes [height, width]: smallest {by_area[0]}, "
                 f"median {median}, largest {by_area[-1]}."
             )
     color_mode = common["color_mode"]
     if color_mode is None:
-        color_mode = "grayscale" if all(picture.is_grey for picture in pictures) else "rgb"
-    return PicturePolicy(image_size, color_mode, common["resize"], common["interpolation"], common["antialias"])
+        color_mode = "grayscale" if all(image.is_gray for image in images) else "rgb"
+    return ImagePolicy(image_size, color_mode, common["resize"], common["interpolation"], common["antialias"])
 
 
 # Arrays -------------------------------------------------------------------------------------------------------------
 
 
-def assemble_pictures(
+def assemble_images(
     listings: Mapping[str, Listing],
     classes: tuple[str, ...],
     *,
@@ -160,7 +160,7 @@ def assemble_pictures(
     left_out: Sequence[LeftOut] = (),
     common: CommonKeys,
 ) -> Dataset:
-    """A data set of pictures in memory, uint8 [n, height, width, channels] with 1 or 3 channels."""
+    """A data set of images in memory, uint8 [n, height, width, channels] with 1 or 3 channels."""
     height, width, channels = _common_shape(listings, source)
     divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
     policy = settle_policy([Checked(height, width, channels == 1, "")], source=source, common=common)
@@ -229,7 +229,7 @@ def _hash_arrays(listing: Listing) -> tuple[str, ...]:
     return tuple(hash_content(sample.tobytes()) for sample in listing.arrays)
 
 
-def as_samples(listing: Listing, policy: PicturePolicy | None) -> Samples:
+def as_samples(listing: Listing, policy: ImagePolicy | None) -> Samples:
     """The listed arrays as samples in memory, not yet resized."""
     assert listing.arrays is not None
     return Samples(
@@ -244,14 +244,14 @@ def as_samples(listing: Listing, policy: PicturePolicy | None) -> Samples:
 
 
 def leave_unsized(samples: Samples) -> Samples:
-    """The same pictures, to be resized when they are loaded."""
+    """The same images, to be resized when they are loaded."""
     return replace(samples, pixels=None, unsized=samples.pixels)
 
 
 def _resize_now(samples: Samples) -> Samples:
     assert samples.pixels is not None
     assert samples.policy is not None
-    return replace(samples, pixels=resize_pictures(samples.pixels, policy=samples.policy))
+    return replace(samples, pixels=resize_images(samples.pixels, policy=samples.policy))
 
 
 # Either -------------------------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def _finish(
     classes: tuple[str, ...],
     shape: tuple[int, ...],
     dtype: str,
-    policy: PicturePolicy | None,
+    policy: ImagePolicy | None,
     *,
     source: str,
     allow_leakage: bool,

@@ -1,4 +1,4 @@
-"""Decoded pictures in a file: each is decoded once, when it is first wanted, and read back afterwards.
+"""Decoded images in a file: each is decoded once, when it is first wanted, and read back afterwards.
 
 The file belongs to this process alone: it has no name from the start on, so that nothing is left of it however the
 process ends, and no other process can take its content for its own.
@@ -19,12 +19,12 @@ from dlcli.data.splits import Index
 
 
 class DecodedFile:
-    """The decoded pictures of one split.
+    """The decoded images of one split.
 
     Args:
         folder: on the disk that is to hold them.
         warn: is told when the disk is full. The file then gives its room back, for a run must be able to write its
-            checkpoints, and pictures are decoded anew as if there were no file.
+            checkpoints, and images are decoded anew as if there were no file.
     """
 
     def __init__(self, samples: Samples, *, folder: Path, warn: Callable[[str], None]) -> None:
@@ -40,7 +40,7 @@ class DecodedFile:
         self._is_there = np.zeros(len(samples), bool)
 
     def load(self, index: Index) -> NDArray[Any]:
-        """The pictures at ``index`` ``[b]``: uint8 ``[b, height, width, channels]``, as ``Samples.load`` gives them."""
+        """The images at ``index`` ``[b]``: uint8 ``[b, height, width, channels]``, as ``Samples.load`` gives them."""
         missing = ~self._is_there[index]
         result = np.empty((len(index), *self._samples.shape), np.uint8)
         if missing.any():
@@ -50,20 +50,20 @@ class DecodedFile:
         list(workers().map(lambda i: self._read(int(index[i]), result[i]), there))
         return result
 
-    def _read(self, position: int, picture: NDArray[np.uint8]) -> None:
-        view = memoryview(picture.data).cast("B")
+    def _read(self, position: int, image: NDArray[np.uint8]) -> None:
+        view = memoryview(image.data).cast("B")
         if os.preadv(self._descriptor, [view], position * self._num_bytes) != self._num_bytes:
-            picture[...] = self._samples.load(np.array([position]))[0]
+            image[...] = self._samples.load(np.array([position]))[0]
 
-    def _keep(self, index: Index, pictures: NDArray[np.uint8]) -> None:
+    def _keep(self, index: Index, images: NDArray[np.uint8]) -> None:
         if self._is_full:
             return
         try:
-            for position, picture in zip(index.tolist(), pictures, strict=True):
-                written = os.pwrite(self._descriptor, memoryview(picture.data).cast("B"), position * self._num_bytes)
+            for position, image in zip(index.tolist(), images, strict=True):
+                written = os.pwrite(self._descriptor, memoryview(image.data).cast("B"), position * self._num_bytes)
                 self._is_there[position] = written == self._num_bytes
         except OSError as error:
             self._is_full = True
             self._is_there[:] = False
             os.ftruncate(self._descriptor, 0)
-            self._warn(f"decoded pictures are not kept ({error.strerror}): they are decoded in each epoch")
+            self._warn(f"decoded images are not kept ({error.strerror}): they are decoded in each epoch")

@@ -1,6 +1,6 @@
-"""Reading pictures: from the bytes of a file to uint8 pixels [height, width, channels] of the wanted size.
+"""Reading images: from the bytes of a file to uint8 pixels [height, width, channels] of the wanted size.
 
-Training, evaluation and prediction read pictures here and nowhere else, so that they see the same pixels to the bit.
+Training, evaluation and prediction read images here and nowhere else, so that they see the same pixels to the bit.
 """
 
 import contextlib
@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlcli.data.files import BadFile, hash_content, num_threads, open_file, workers
-from dlcli.data.images.resizing import Interpolation, Resize, resize_picture
+from dlcli.data.images.resizing import Interpolation, Resize, resize_image
 from dlcli.errors import InputError
 
 ColorMode = Literal["grayscale", "rgb"]
 
-MAX_PIXELS = 178_956_970  # of one picture; Pillow's own limit against decompression bombs
-MAX_FILE_BYTES = 2**30  # of one picture
+MAX_PIXELS = 178_956_970  # of one image; Pillow's own limit against decompression bombs
+MAX_FILE_BYTES = 2**30  # of one image
 
 SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"GIF87a": "GIF", b"GIF89a": "GIF"}
 SIGNATURE_BYTES = 16  # that `find_format` looks at
 CONVERT = "convert it to PNG or JPEG"
 
-# How a camera was held (Exif 2.32, tag 0x0112) -> what turns the picture upright.
+# How a camera was held (Exif 2.32, tag 0x0112) -> what turns the image upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,12 +45,12 @@ ORIENTATION_TAG = 0x0112
 
 
 class BadImage(Exception):
-    """A file that cannot be read as a picture; the message is the reason, in words that follow "file: "."""
+    """A file that cannot be read as an image; the message is the reason, in words that follow "file: "."""
 
 
 @dataclass(frozen=True)
-class PicturePolicy:
-    """How every picture of a data set is brought to one form; what prediction needs to know about training."""
+class ImagePolicy:
+    """How every image of a data set is brought to one form; what prediction needs to know about training."""
 
     image_size: tuple[int, int]  # height, width
     color_mode: ColorMode
@@ -60,7 +60,7 @@ class PicturePolicy:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of a picture: height, width, channels."""
+        """Of an image: height, width, channels."""
         return (*self.image_size, 1 if self.color_mode == "grayscale" else 3)
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class PicturePolicy:
         return {**asdict(self), "image_size": list(self.image_size)}
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> "PicturePolicy":
+    def from_dict(cls, value: Mapping[str, Any]) -> "ImagePolicy":
         """The inverse of :meth:`to_dict`.
 
         Raises:
@@ -89,18 +89,18 @@ class PicturePolicy:
         except (KeyError, TypeError, ValueError):
             valid = False
         if not valid:
-            raise InputError(f"the picture settings of a run must be as training wrote them. Received {dict(value)}.")
+            raise InputError(f"the image settings of a run must be as training wrote them. Received {dict(value)}.")
         return policy
 
 
-# One picture --------------------------------------------------------------------------------------------------------
+# One image --------------------------------------------------------------------------------------------------------
 
 
-def read_picture(source: Path | bytes, *, policy: PicturePolicy) -> NDArray[np.uint8]:
-    """A picture file, or its bytes, as pixels [height, width, channels] in [0, 255].
+def read_image(source: Path | bytes, *, policy: ImagePolicy) -> NDArray[np.uint8]:
+    """An image file, or its bytes, as pixels [height, width, channels] in [0, 255].
 
-    JPEG, PNG, BMP and GIF (first frame), told apart by content. A picture is turned upright as its EXIF says,
-    laid on white where it is transparent, converted to the colour mode (grey as in ITU-R 601), then resized.
+    JPEG, PNG, BMP and GIF (first frame), told apart by content. An image is turned upright as its EXIF says,
+    laid on white where it is transparent, converted to the color mode (gray as in ITU-R 601), then resized.
 
     Raises:
         BadImage: it cannot be read.
@@ -110,7 +110,7 @@ def read_picture(source: Path | bytes, *, policy: PicturePolicy) -> NDArray[np.u
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a picture file.
+    """The bytes of an image file.
 
     Raises:
         BadImage: there is no such file, or it cannot be read.
@@ -123,15 +123,15 @@ def read_file(path: Path) -> bytes:
     except OSError as error:
         raise BadImage(f"cannot be read ({error.strerror})") from None
     if len(data) > MAX_FILE_BYTES:
-        raise BadImage(f"too large: a picture's file may have at most {MAX_FILE_BYTES:,} bytes")
+        raise BadImage(f"too large: an image's file may have at most {MAX_FILE_BYTES:,} bytes")
     return data
 
 
 def decode(data: bytes) -> Image.Image:
-    """The picture in a file's bytes: upright, without transparency, of mode "L" where it is grey, else "RGB".
+    """The image in a file's bytes: upright, without transparency, of mode "L" where it is gray, else "RGB".
 
     Raises:
-        BadImage: it is no picture, too large (found before it is decoded), truncated or damaged.
+        BadImage: it is no image, too large (found before it is decoded), truncated or corrupt.
     """
     image = _open(io.BytesIO(data))
     try:
@@ -144,14 +144,14 @@ def decode(data: bytes) -> Image.Image:
     except Exception as error:
         if "truncated" in str(error) or isinstance(error, EOFError):
             raise BadImage("truncated: the end of the file is missing") from None
-        raise BadImage(f"its {find_format(data)} data is damaged") from None
+        raise BadImage(f"its {find_format(data)} data is corrupt") from None
 
 
 def read_header(source: Path | bytes) -> tuple[int, int, int]:
-    """Width and height of a picture as it is stored, and the EXIF orientation (1 to 8) of the turn that `decode` makes.
+    """Width and height of an image as it is stored, and the EXIF orientation (1 to 8) of the turn that `decode` makes.
 
     Raises:
-        BadImage: it is no picture, too large, or its header is damaged. Damage further on is not noticed.
+        BadImage: it is no image, too large, or its header is corrupt. Damage further on is not noticed.
     """
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
@@ -159,7 +159,7 @@ def read_header(source: Path | bytes) -> tuple[int, int, int]:
             if image.format == "PNG" and "exif" not in image.info:  # it may follow the pixels
                 file.seek(0)
                 if b"eXIf" in file.read(MAX_FILE_BYTES):
-                    with contextlib.suppress(Exception):  # `decode` tells of damage
+                    with contextlib.suppress(Exception):  # `decode` tells of corruption
                         image.load()
             orientation = _read_orientation(image.info.get("exif", b""))
             return image.width, image.height, orientation if orientation in TURNS else 1
@@ -170,18 +170,18 @@ def read_header(source: Path | bytes) -> tuple[int, int, int]:
 
 
 def _open(file: BinaryIO) -> Image.Image:
-    """A picture of which the header alone has been read."""
+    """An image of which the header alone has been read."""
     image_format = find_format(file.read(SIGNATURE_BYTES))
     file.seek(0)
     _silence_pillow()
     try:
         image = Image.open(file, formats=(image_format,))
     except Image.DecompressionBombError:
-        raise BadImage(f"too large: a picture may have at most {MAX_PIXELS:,} pixels") from None
-    except Exception:  # on damaged bytes Pillow raises nearly anything
-        raise BadImage(f"its {image_format} header is damaged or incomplete") from None
+        raise BadImage(f"too large: an image may have at most {MAX_PIXELS:,} pixels") from None
+    except Exception:  # on corrupt bytes Pillow raises nearly anything
+        raise BadImage(f"its {image_format} header is corrupt or incomplete") from None
     if image.width * image.height > MAX_PIXELS:
-        raise BadImage(f"too large: a picture may have at most {MAX_PIXELS:,} pixels")
+        raise BadImage(f"too large: an image may have at most {MAX_PIXELS:,} pixels")
     return image
 
 
@@ -198,39 +198,39 @@ def find_format(data: bytes) -> str:
         raise BadImage(f"its content is TIFF, which is not read: {CONVERT}")
     if data[4:8] == b"ftyp":
         raise BadImage(f"its content is HEIC or AVIF, which are not read: {CONVERT}")
-    raise BadImage("not a picture: its content is neither JPEG, PNG, BMP nor GIF")
+    raise BadImage("not an image: its content is neither JPEG, PNG, BMP nor GIF")
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """A picture of any mode as "L" or "RGB"; transparent parts become white."""
+    """An image of any mode as "L" or "RGB"; transparent parts become white."""
     if image.mode.startswith("I;16"):
         return _flatten_16_bit(image)
-    grey = image.mode in ("1", "L", "LA") or (image.mode == "P" and _has_grey_palette(image))
+    gray = image.mode in ("1", "L", "LA") or (image.mode == "P" and _has_gray_palette(image))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    mode = "L" if grey else "RGB"
+    mode = "L" if gray else "RGB"
     return image if image.mode == mode else image.convert(mode)
 
 
 def _flatten_16_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey scaled to 8 bits and rounded: 0 to 0, 65535 to 255."""
+    """16-bit gray scaled to 8 bits and rounded: 0 to 0, 65535 to 255."""
     values = np.asarray(image)
-    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if "transparency" in image.info:  # one grey value that stands for transparent
-        grey[values == image.info["transparency"]] = 255
-    return Image.fromarray(grey)
+    gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if "transparency" in image.info:  # one gray value that stands for transparent
+        gray[values == image.info["transparency"]] = 255
+    return Image.fromarray(gray)
 
 
-def _has_grey_palette(image: Image.Image) -> bool:
+def _has_gray_palette(image: Image.Image) -> bool:
     colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     return bool((colors == colors[:, :1]).all())
 
 
 def _read_orientation(exif: bytes) -> int:
-    """The orientation tag of EXIF data; 1 (upright) where it is absent or damaged.
+    """The orientation tag of EXIF data; 1 (upright) where it is absent or corrupt.
 
-    Read here and not by Pillow, which warns about, or fails on, damage anywhere in the EXIF data.
+    Read here and not by Pillow, which warns about, or fails on, corruption anywhere in the EXIF data.
     """
     tiff = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
@@ -263,12 +263,12 @@ def _silence_pillow() -> None:
             warnings.filterwarnings("ignore", module=_PILLOW.pattern)
 
 
-def _bring_to(image: Image.Image, policy: PicturePolicy) -> NDArray[np.uint8]:
-    """A picture of mode "L" or "RGB" as the policy wants it: [height, width, channels]."""
+def _bring_to(image: Image.Image, policy: ImagePolicy) -> NDArray[np.uint8]:
+    """An image of mode "L" or "RGB" as the policy wants it: [height, width, channels]."""
     mode = "L" if policy.color_mode == "grayscale" else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
-    image = resize_picture(
+    image = resize_image(
         image,
         image_size=policy.image_size,
         resize=policy.resize,
@@ -278,10 +278,10 @@ def _bring_to(image: Image.Image, policy: PicturePolicy) -> NDArray[np.uint8]:
     return np.array(image).reshape(policy.shape)
 
 
-def read_pictures(
-    files: Sequence[Path], *, policy: PicturePolicy, digests: Sequence[str] | None = None
+def read_images(
+    files: Sequence[Path], *, policy: ImagePolicy, digests: Sequence[str] | None = None
 ) -> NDArray[np.uint8]:
-    """Picture files as pixels [batch, height, width, channels], decoded in several threads.
+    """Image files as pixels [batch, height, width, channels], decoded in several threads.
 
     ``digests`` are those of the contents that the files must have.
 
@@ -294,7 +294,7 @@ def read_pictures(
             data = read_file(files[position])
             if digests is not None and hash_content(data) != digests[position]:
                 raise BadImage("its content is another")
-            return read_picture(data, policy=policy)
+            return read_image(data, policy=policy)
         except BadImage as reason:
             raise InputError(
                 f"{files[position]}: {reason}. It was changed or removed since the data was checked: put it back."
@@ -303,22 +303,22 @@ def read_pictures(
     return _fill(len(files), policy, read)
 
 
-def resize_pictures(pixels: NDArray[np.uint8], *, policy: PicturePolicy) -> NDArray[np.uint8]:
-    """Pictures [batch, height, width, channels] brought to the policy's size and colour mode."""
+def resize_images(pixels: NDArray[np.uint8], *, policy: ImagePolicy) -> NDArray[np.uint8]:
+    """Images [batch, height, width, channels] brought to the policy's size and color mode."""
     if pixels.shape[1:] == policy.shape:
         return pixels
 
     def resize(position: int) -> NDArray[np.uint8]:
-        picture = pixels[position]
-        return _bring_to(Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture), policy)
+        image = pixels[position]
+        return _bring_to(Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image), policy)
 
     return _fill(len(pixels), policy, resize)
 
 
-def _fill(num: int, policy: PicturePolicy, make: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Makes ``num`` pictures in the worker threads; where several fail, the first one's error is raised."""
+def _fill(num: int, policy: ImagePolicy, make: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Makes ``num`` images in the worker threads; where several fail, the first one's error is raised."""
     result = np.empty((num, *policy.shape), np.uint8)
-    step = max(1, min(16, num // (2 * num_threads())))  # pictures a thread takes at a time
+    step = max(1, min(16, num // (2 * num_threads())))  # images a thread takes at a time
 
     def fill(start: int) -> None:
         for position in range(start, min(start + step, num)):

@@ -1,4 +1,4 @@
-"""Finding picture files, and decoding each of them once so that damage is known before any work is done."""
+"""Finding image files, and decoding each of them once so that corruption is known before any work is done."""
 
 import fnmatch
 import os
@@ -10,8 +10,8 @@ from dlcli.data.files import Progress, hash_content, list_folder, name_below, wo
 from dlcli.data.images.decoding import CONVERT, BadImage, decode, read_file
 from dlcli.data.splits import LeftOut
 
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"}
-UNREAD_SUFFIXES = (  # pictures all the same: to pass over them in silence would lose samples
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"}
+UNREAD_SUFFIXES = (  # images all the same: to pass over them in silence would lose samples
     {".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".jp2", ".jxl", ".tga", ".ppm", ".pgm", ".pbm"}
     | {".psd", ".ico", ".exr", ".dng", ".nef", ".cr2", ".arw", ".dcm"}
 )
@@ -20,15 +20,15 @@ CHUNK = 64  # files between two calls of `progress`; bounds what is in memory at
 
 @dataclass(frozen=True)
 class Checked:
-    """What is known of a picture that was decoded once."""
+    """What is known of an image that was decoded once."""
 
     height: int
     width: int
-    is_grey: bool
+    is_gray: bool
     digest: str
 
 
-def check_pictures(files: Sequence[Path], *, by_suffix: bool, progress: Progress | None = None) -> list[Checked | str]:
+def check_images(files: Sequence[Path], *, by_suffix: bool, progress: Progress | None = None) -> list[Checked | str]:
     """Decodes every file in several threads and keeps its size, kind and digest, or the reason why it cannot be read.
 
     With ``by_suffix`` a file named as a format that is not read is refused for its name alone.
@@ -42,7 +42,7 @@ def check_pictures(files: Sequence[Path], *, by_suffix: bool, progress: Progress
             image = decode(data)
             return Checked(image.height, image.width, image.mode == "L", hash_content(data))
         except BadImage as reason:
-            return str(reason)  # the exception itself would keep the picture's bytes
+            return str(reason)  # the exception itself would keep the image's bytes
 
     results: list[Checked | str] = []
     for start in range(0, len(files), CHUNK):
@@ -64,11 +64,11 @@ def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(workers().map(digest, files))
 
 
-def find_pictures(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tuple[list[Path], list[LeftOut]]:
-    """All the picture files below a folder, sorted by their path, and what else is there, named from ``root``.
+def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tuple[list[Path], list[LeftOut]]:
+    """All the image files below a folder, sorted by their path, and what else is there, named from ``root``.
 
     Links to folders are followed, unless they lead back up. Hidden files and folders are left out, files whose suffix
-    is no picture's, folders of this program's runs, which hold plots, and what ``exclude`` names: patterns such as
+    is no image's, folders of this program's runs, which hold plots, and what ``exclude`` names: patterns such as
     ``*.gif`` of a file's name or of its path below the root.
 
     Raises:
@@ -88,16 +88,16 @@ def find_pictures(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> t
 
 
 def classify_file(path: Path) -> str | None:
-    """None where a file counts as a picture, else why it does not."""
+    """None where a file counts as an image, else why it does not."""
     if path.name.startswith("."):
         return "hidden"
-    if path.suffix.lower() in PICTURE_SUFFIXES | UNREAD_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES | UNREAD_SUFFIXES:
         return None
-    return "no picture by its suffix"
+    return "no image by its suffix"
 
 
 def _walk(folder: Path, parents: tuple[str, ...]) -> Iterator[tuple[Path, str | None]]:
-    """What lies below a folder: each picture with None, all else with the reason why it is left out."""
+    """What lies below a folder: each image with None, all else with the reason why it is left out."""
     folders, files = list_folder(folder)
     if len(parents) > 2 and hold_runs(folders):
         yield folder, "a folder of runs"
@@ -110,8 +110,8 @@ def _walk(folder: Path, parents: tuple[str, ...]) -> Iterator[tuple[Path, str | 
             yield path, "hidden"
         elif any(os.path.commonpath([real, parent]) == real for parent in parents):
             yield path, "a link back to a folder above it"
-        elif path.suffix.lower() in PICTURE_SUFFIXES:
-            yield path, None  # named like a picture, so it is refused like a bad one, by name
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            yield path, None  # named like an image, so it is refused like a bad one, by name
         else:
             yield from _walk(path, (*parents, real))
 

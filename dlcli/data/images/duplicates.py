@@ -1,4 +1,4 @@
-"""Looking for what is wrong with pictures as data: copies, near copies, and files that are not what their name says."""
+"""Looking for what is wrong with images as data: copies, near copies, and files that are not what their name says."""
 
 import io
 import itertools
@@ -34,7 +34,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of a picture's file say."""
+    """What the first bytes of an image's file say."""
 
     image_format: str
     height: int
@@ -70,19 +70,19 @@ def copies(digests: Sequence[str]) -> list[list[int]]:
 
 
 def near_copies(thumbnails: NDArray[np.uint8], digests: Sequence[str]) -> list[Pair]:
-    """Pairs of pictures that look alike though their contents differ; at most MAX_PAIRS.
+    """Pairs of images that look alike though their contents differ; at most MAX_PAIRS.
 
-    Pictures are compared by a difference hash (whether each cell of an 8x8 grid is brighter than its right neighbour),
-    then by their thumbnails, since the hash alone takes plain pictures for each other.
+    Images are compared by a difference hash (whether each cell of an 8x8 grid is brighter than its right neighbor),
+    then by their thumbnails, since the hash alone takes plain images for each other.
 
     Args:
-        thumbnails: ``[n, SIDE, SIDE]``, grey.
+        thumbnails: ``[n, SIDE, SIDE]``, gray.
         digests: of the contents; pairs that have one are left out.
     """
     hashes = _difference_hashes(thumbnails)
     flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)  # a plain picture is like no other
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)  # a plain image is like no other
     found: list[Pair] = []
     step = max(1, PAIRS_AT_A_TIME // max(1, len(hashes)))
     for start in range(0, len(hashes), step):

@@ -1,4 +1,4 @@
-"""Bringing a picture to a size: stretch, crop or pad, by Pillow, or by plain sampling where averaging is not wanted."""
+"""Bringing an image to a size: stretch, crop or pad, by Pillow, or by plain sampling where averaging is not wanted."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ FILTERS = {
 RADIUS = {"bilinear": 1, "bicubic": 2, "lanczos": 3}  # of a kernel, in pixels of the source
 
 
-def resize_picture(
+def resize_image(
     image: Image.Image,
     *,
     image_size: tuple[int, int],
@@ -27,17 +27,17 @@ def resize_picture(
     interpolation: Interpolation,
     antialias: bool,
 ) -> Image.Image:
-    """Brings a picture ("L" or "RGB") to ``image_size``, given as (height, width).
+    """Brings an image ("L" or "RGB") to ``image_size``, given as (height, width).
 
-    ``stretch`` scales each side by itself. ``crop`` scales until the picture covers the size and cuts out the centre.
-    ``pad`` scales until the picture fits inside and centres it on black.
+    ``stretch`` scales each side by itself. ``crop`` scales until the image covers the size and cuts out the center.
+    ``pad`` scales until the image fits inside and centers it on black.
     """
     height, width = image_size
     whole: Box = (0, 0, image.width, image.height)
     if resize == "stretch":
         return _scale(image, whole, (height, width), interpolation, antialias)
     if resize == "crop":
-        return _scale(image, _centre(image.width, image.height, image_size), (height, width), interpolation, antialias)
+        return _scale(image, _center(image.width, image.height, image_size), (height, width), interpolation, antialias)
     inner_width, inner_height = _inner(image.width, image.height, image_size)
     inner = _scale(image, whole, (inner_height, inner_width), interpolation, antialias)
     padded = Image.new(image.mode, (width, height))
@@ -48,10 +48,10 @@ def resize_picture(
 def placement(
     width: int, height: int, image_size: tuple[int, int], resize: Resize
 ) -> tuple[float, float, float, float]:
-    """Where `resize_picture` puts a picture: ``(x, y)`` of it is at ``(x * x_scale + left, y * y_scale + top)``.
+    """Where `resize_image` puts an image: ``(x, y)`` of it is at ``(x * x_scale + left, y * y_scale + top)``.
 
     Args:
-        width, height: of the picture.
+        width, height: of the image.
         image_size: height and width that it is brought to.
 
     Returns:
@@ -61,7 +61,7 @@ def placement(
     if resize == "stretch":
         return new_width / width, new_height / height, 0.0, 0.0
     if resize == "crop":
-        left, top, right, bottom = _centre(width, height, image_size)
+        left, top, right, bottom = _center(width, height, image_size)
         x_scale, y_scale = new_width / (right - left), new_height / (bottom - top)
         return x_scale, y_scale, -left * x_scale, -top * y_scale
     inner_width, inner_height = _inner(width, height, image_size)
@@ -71,8 +71,8 @@ def placement(
     )
 
 
-def _centre(width: int, height: int, image_size: tuple[int, int]) -> Box:
-    """The part of a picture that covers the size once scaled."""
+def _center(width: int, height: int, image_size: tuple[int, int]) -> Box:
+    """The part of an image that covers the size once scaled."""
     scale = max(image_size[0] / height, image_size[1] / width)
     left = max(0.0, (width - image_size[1] / scale) / 2)
     top = max(0.0, (height - image_size[0] / scale) / 2)
@@ -80,7 +80,7 @@ def _centre(width: int, height: int, image_size: tuple[int, int]) -> Box:
 
 
 def _inner(width: int, height: int, image_size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height of a whole picture scaled to fit inside the size."""
+    """Width and height of a whole image scaled to fit inside the size."""
     scale = min(image_size[0] / height, image_size[1] / width)
     return min(image_size[1], max(1, round(width * scale))), min(image_size[0], max(1, round(height * scale)))
 
@@ -88,7 +88,7 @@ def _inner(width: int, height: int, image_size: tuple[int, int]) -> tuple[int, i
 def _scale(
     image: Image.Image, box: Box, size: tuple[int, int], interpolation: Interpolation, antialias: bool
 ) -> Image.Image:
-    """Scales the part of a picture inside ``box`` to ``size`` (height, width)."""
+    """Scales the part of an image inside ``box`` to ``size`` (height, width)."""
     height, width = size
     left, top, right, bottom = box
     shrinks = right - left > width or bottom - top > height
@@ -120,13 +120,13 @@ def _taps(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The pixels [num_out, taps] that make up each output pixel along one side, and their weights, which sum to 1.
 
-    Pixel i covers [i, i + 1). Weights outside the picture are 0 and the others scaled up, as Pillow does.
+    Pixel i covers [i, i + 1). Weights outside the image are 0 and the others scaled up, as Pillow does.
     """
     radius = RADIUS[interpolation]
-    centre = start + (np.arange(num_out) + 0.5) * (stop - start) / num_out
-    first = np.floor(centre - 0.5).astype(np.int64) - radius + 1
+    center = start + (np.arange(num_out) + 0.5) * (stop - start) / num_out
+    first = np.floor(center - 0.5).astype(np.int64) - radius + 1
     index = first[:, None] + np.arange(2 * radius)
-    weight = _kernel(index + 0.5 - centre[:, None], interpolation)
+    weight = _kernel(index + 0.5 - center[:, None], interpolation)
     weight[(index < 0) | (index >= size)] = 0
     weight /= weight.sum(axis=1, keepdims=True)
     return np.clip(index, 0, size - 1), weight.astype(np.float32)

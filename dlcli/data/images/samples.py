@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.boxes.boxes import Boxes
-from dlcli.data.images.decoding import PicturePolicy, read_pictures, resize_pictures
+from dlcli.data.images.decoding import ImagePolicy, read_images, resize_images
 from dlcli.data.splits import BOX_COLUMNS, SPLIT_COLUMNS, Index, Labels, LeftOut
 
 
@@ -26,16 +26,16 @@ class Samples:
     """The first 16 hexadecimal digits of the SHA-256 of each file's, or each array's, bytes."""
     groups: tuple[str, ...] | None
     """What must not be divided between splits, where the source says."""
-    policy: PicturePolicy | None
-    """How pictures are brought to one form; None for signals and volumes."""
+    policy: ImagePolicy | None
+    """How images are brought to one form; None for signals and volumes."""
     pixels: NDArray[Any] | None = None
     """In memory and ready: uint8 [n, height, width, channels], or float32 [n, ...] for signals and volumes."""
     files: tuple[Path, ...] | None = None
-    """Pictures that `load` reads."""
+    """Images that `load` reads."""
     unsized: NDArray[np.uint8] | None = None
-    """Pictures [n, height, width, channels] that `load` resizes, since all of them resized would fill the memory."""
+    """Images [n, height, width, channels] that `load` resizes, since all of them resized would fill the memory."""
     boxes: Boxes | None = None
-    """Where in its picture each sample's object is, for localisation."""
+    """Where in its image each sample's object is, for localization."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -67,13 +67,13 @@ class Samples:
             return np.asarray(self.pixels[index])
         assert self.policy is not None
         if self.files is not None:
-            return read_pictures(
+            return read_images(
                 [self.files[position] for position in index],
                 digests=[self.digests[position] for position in index],
                 policy=self.policy,
             )
         assert self.unsized is not None
-        return resize_pictures(self.unsized[index], policy=self.policy)
+        return resize_images(self.unsized[index], policy=self.policy)
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ class Dataset:
     """Of one sample: uint8 (pixels in [0, 255]) or float32."""
     splits: dict[str, Samples]
     """By name: train, validation, test; a split without samples is absent."""
-    policy: PicturePolicy | None
-    """How pictures are brought to one form, nothing left open; None for signals and volumes."""
+    policy: ImagePolicy | None
+    """How images are brought to one form, nothing left open; None for signals and volumes."""
     left_out: tuple[LeftOut, ...]
-    """What the source holds besides: files that are no pictures, bad pictures that were skipped."""
+    """What the source holds besides: files that are no images, bad images that were skipped."""
     warnings: tuple[str, ...]
     """What the user should know, one line each."""
 

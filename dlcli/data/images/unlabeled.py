@@ -1,4 +1,4 @@
-"""Samples without labels, to predict: picture files, folders of them, or an .npz file."""
+"""Samples without labels, to predict: image files, folders of them, or an .npz file."""
 
 import os
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import numpy as np
 
 from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import as_samples, leave_unsized
-from dlcli.data.images.decoding import PicturePolicy
-from dlcli.data.images.discovery import Checked, check_pictures, find_pictures
+from dlcli.data.images.decoding import ImagePolicy
+from dlcli.data.images.discovery import Checked, check_images, find_images
 from dlcli.data.images.samples import Samples
 from dlcli.data.images.sources.npz import BRING_TO_RANGE, Layout, list_arrays, to_samples
 from dlcli.data.listing import NUM_NAMED, name_some
@@ -23,16 +23,16 @@ ARRAY_KEYS = ("x", "x_test")  # the first that is there counts
 def collect(
     paths: Sequence[Path],
     *,
-    policy: PicturePolicy | None,
+    policy: ImagePolicy | None,
     shape: tuple[int, ...],
     value_range: tuple[float, float],
     progress: Progress | None = None,
 ) -> tuple[Samples, tuple[LeftOut, ...]]:
-    """What the paths name, in their order: files, all the pictures below a folder, or an .npz with x or x_test.
+    """What the paths name, in their order: files, all the images below a folder, or an .npz with x or x_test.
 
     ``policy``, ``shape`` (of one sample) and ``value_range`` (only for .npz) are those of training; ``policy`` is None
     for signals and volumes, which come as .npz only. A sample is called by its path as given, or "FILE.npz/17" by its
-    position. Pictures that cannot be read are left out. Labels are all NO_LABEL.
+    position. Images that cannot be read are left out. Labels are all NO_LABEL.
 
     Raises:
         InputError: a path is not there, nothing can be read, or an .npz file stands among other paths.
@@ -46,27 +46,27 @@ def collect(
     if archives:
         return _collect_arrays(archives[0], policy, shape, value_range), ()
     if policy is None:
-        raise InputError(f"{paths[0]}: this model's samples are no pictures: give an .npz file with an array x.")
+        raise InputError(f"{paths[0]}: this model's samples are no images: give an .npz file with an array x.")
     files: list[Path] = []
     left_out: list[LeftOut] = []
     for path in paths:
         if os.path.isdir(path):
-            found, others = find_pictures(path, root=path)
+            found, others = find_images(path, root=path)
             files += found
             left_out += [LeftOut(printable((path / item.name).as_posix()), item.reason) for item in others]
         else:
             files.append(path)
     files = list(dict.fromkeys(files))
     if not files:
-        raise InputError(f"{name_some([str(path) for path in paths])}: holds no picture to predict.")
+        raise InputError(f"{name_some([str(path) for path in paths])}: holds no image to predict.")
     return _collect_files(files, left_out, policy, progress)
 
 
 def _collect_files(
-    files: Sequence[Path], left_out: list[LeftOut], policy: PicturePolicy, progress: Progress | None
+    files: Sequence[Path], left_out: list[LeftOut], policy: ImagePolicy, progress: Progress | None
 ) -> tuple[Samples, tuple[LeftOut, ...]]:
     names = [printable(path.as_posix()) for path in files]
-    checked = check_pictures(files, by_suffix=False, progress=progress)
+    checked = check_images(files, by_suffix=False, progress=progress)
     bad = [LeftOut(name, result) for name, result in zip(names, checked, strict=True) if isinstance(result, str)]
     good = [i for i, result in enumerate(checked) if isinstance(result, Checked)]
     if not good:
@@ -86,7 +86,7 @@ def _collect_files(
 
 
 def _collect_arrays(
-    file: Path, policy: PicturePolicy | None, shape: tuple[int, ...], value_range: tuple[float, float]
+    file: Path, policy: ImagePolicy | None, shape: tuple[int, ...], value_range: tuple[float, float]
 ) -> Samples:
     arrays, others = read_arrays(file, ARRAY_KEYS)
     key = next((key for key in ARRAY_KEYS if key in arrays), None)

@@ -11,7 +11,7 @@ from dlcli.data.files import printable, read_text
 from dlcli.data.listing import NO_ALIASES, SplitKeys, name_some
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import MAX_BYTES, Goal, Series, assemble_series
-from dlcli.data.table import MISSING, Cells, check_groups, column_names, number_fault, read_cells, refuse_faults
+from dlcli.data.table import MISSING, Cells, check_groups, column_names, number_error, read_cells, refuse_errors
 from dlcli.errors import InputError
 
 
@@ -38,7 +38,7 @@ def read_sequence_csv(
         features: names of the columns of numbers. Default: all other columns.
 
     Raises:
-        InputError: the table is not as described; faults of rows are reported together.
+        InputError: the table is not as described; errors of rows are reported together.
     """
     table = Path(path)
     remedy = "Give a CSV file with a row for each step."
@@ -54,16 +54,16 @@ def read_sequence_csv(
 
     told = [*([("goal", goal_column)] if goal == "value" else []), *([("time", time)] if time is not None else [])]
 
-    def fault_of(cells: Cells) -> str | None:
-        faults = (number_fault(name, cells[role]) for role, name in told if cells[role])
-        return next((fault for fault in faults if fault is not None), None) or feature_fault(features, cells)
+    def error_of(cells: Cells) -> str | None:
+        errors = (number_error(name, cells[role]) for role, name in told if cells[role])
+        return next((error for error in errors if error is not None), None) or feature_error(features, cells)
 
-    records, faults = read_cells(
+    records, errors = read_cells(
         table,
         text,
         columns | {f"feature {name}": name for name in features},
         required=tuple(columns),
-        fault_of=fault_of,
+        error_of=error_of,
     )
     by_name: dict[str, list[tuple[int, str, Cells]]] = {}
     for line, own_split, cells in records:
@@ -72,17 +72,17 @@ def read_sequence_csv(
             first_line, first_split, first = earlier[0]
             for role in ("goal", "group"):
                 if role in cells and cells[role] != first[role]:
-                    faults.append(
+                    errors.append(
                         (line, f"a sequence must have one {columns[role]}. Line {first_line} says otherwise.")
                     )
             if own_split != first_split:
-                faults.append((line, f"a sequence must be in one split. Line {first_line} says otherwise."))
+                errors.append((line, f"a sequence must be in one split. Line {first_line} says otherwise."))
             if time is not None and float(cells["time"]) <= float(earlier[-1][2]["time"]):
-                faults.append(
+                errors.append(
                     (line, f"column '{time}' must rise within a sequence. Sort the rows of '{cells['sequence']}'.")
                 )
         earlier.append((line, own_split, cells))
-    refuse_faults(table, faults)
+    refuse_errors(table, errors)
     samples: list[Series] = []
     for name, steps in by_name.items():
         values = np.array([step_of_row(features, cells) for _, _, cells in steps], np.float32)
@@ -105,10 +105,10 @@ def read_sequence_csv(
     )
 
 
-def feature_fault(features: Sequence[str], cells: Cells) -> str | None:
+def feature_error(features: Sequence[str], cells: Cells) -> str | None:
     """What is wrong with a row's numbers."""
-    faults = (number_fault(name, cell) for name in features if (cell := cells[f"feature {name}"]) not in MISSING)
-    return next((fault for fault in faults if fault is not None), None)
+    errors = (number_error(name, cell) for name in features if (cell := cells[f"feature {name}"]) not in MISSING)
+    return next((error for error in errors if error is not None), None)
 
 
 def step_of_row(features: Sequence[str], cells: Cells) -> list[float]:

@@ -17,10 +17,10 @@ from dlcli.data.table import (
     Cells,
     column_names,
     is_usable,
-    number_fault,
+    number_error,
     parse_number,
     read_cells,
-    refuse_faults,
+    refuse_errors,
 )
 from dlcli.errors import InputError
 
@@ -61,7 +61,7 @@ def read_table(
             measured by them.
 
     Raises:
-        InputError: the table is not as described; faults of rows are reported together.
+        InputError: the table is not as described; errors of rows are reported together.
     """
     table = Path(path)
     text = read_text(
@@ -77,18 +77,18 @@ def read_table(
     names = [target, *(name for name in features if name != target)]
     columns |= {f"feature {name}": name for name in names}
 
-    def fault_of(cells: Cells) -> str | None:
+    def error_of(cells: Cells) -> str | None:
         for name in names:
             cell = cells[f"feature {name}"]
-            if cell not in MISSING and (fault := number_fault(name, cell)) is not None:
-                return fault
+            if cell not in MISSING and (error := number_error(name, cell)) is not None:
+                return error
             if cell in MISSING and on_missing == "error":
                 must = "set data.on_missing: keep, or fill it in"
                 return f"column '{printable(name)}' has no value; {must}."
         return None
 
-    records, faults = read_cells(
-        table, text, columns, required=[f"time {i}" for i in range(len(time))], fault_of=fault_of
+    records, errors = read_cells(
+        table, text, columns, required=[f"time {i}" for i in range(len(time))], error_of=error_of
     )
     said = [(line, [cells[f"time {i}"] for i in range(len(time))]) for line, _, cells in records]
     moments = [_moment(cells) for _, cells in said]
@@ -96,13 +96,13 @@ def read_table(
     for (line, cells), moment in zip(said, moments, strict=True):
         if [isinstance(part, float) for part in moment] != of_numbers or math.inf in moment:
             words = printable(" ".join(cells)[:50])
-            faults.append((line, f"time must be numbers in every row or in none. Received '{words}'."))
-    if not faults:
+            errors.append((line, f"time must be numbers in every row or in none. Received '{words}'."))
+    if not errors:
         for (before, earlier), (now, later) in itertools.pairwise(zip(said, moments, strict=True)):
             if not later > earlier:
                 words = f"{printable(' '.join(now[1]))} comes after {printable(' '.join(before[1]))}"
-                faults.append((now[0], f"time must rise: {words}."))
-    refuse_faults(table, faults)
+                errors.append((now[0], f"time must rise: {words}."))
+    refuse_errors(table, errors)
     if not records:
         raise InputError(f"{table}: there must be rows below the header. Received none.")
     values = np.array(

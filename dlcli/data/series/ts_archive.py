@@ -11,7 +11,7 @@ from dlcli.data.files import printable, read_text
 from dlcli.data.listing import NO_ALIASES, SplitKeys
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import MAX_BYTES, Series, assemble_series
-from dlcli.data.table import is_usable, parse_number, refuse_faults
+from dlcli.data.table import is_usable, parse_number, refuse_errors
 from dlcli.errors import InputError
 
 
@@ -34,7 +34,7 @@ def read_ts(
         validation_path, test_path: further files. Without them splits are drawn.
 
     Raises:
-        InputError: a file is not as described; faults of lines are reported together.
+        InputError: a file is not as described; errors of lines are reported together.
     """
     samples: list[Series] = []
     for split, part in (("train", path), ("validation", validation_path), ("test", test_path)):
@@ -71,30 +71,30 @@ def read_ts_file(file: Path, split: str) -> list[Series]:
         word for line in lines[:start] if line.strip().lower().startswith("@classlabel") for word in line.split()[2:]
     ]
     found: list[Series] = []
-    faults: list[tuple[int, str]] = []
+    errors: list[tuple[int, str]] = []
     for number, line in enumerate(lines[start + 1 :], start=start + 2):
         if not line.strip() or line.startswith("#"):
             continue
         *features, label = line.strip().split(":")
-        fault = "a sample must be features and a class, separated by ':'." if not features or not label else None
+        error = "a sample must be features and a class, separated by ':'." if not features or not label else None
         columns: list[list[float]] = []
         for position, feature in enumerate(features, start=1):
             numbers = [math.nan if cell.strip() == "?" else parse_number(cell.strip()) for cell in feature.split(",")]
             wrong = [i for i, value in enumerate(numbers) if not (is_usable(value) or value != value)]
-            if wrong and fault is None:
+            if wrong and error is None:
                 cell = printable(feature.split(",")[wrong[0]][:50])
-                fault = f"feature {position}, step {wrong[0] + 1} must be a number or '?'. Received '{cell}'."
+                error = f"feature {position}, step {wrong[0] + 1} must be a number or '?'. Received '{cell}'."
             columns.append([value for value in numbers if value is not None])
-        if fault is None and listed and label.strip() not in listed:
-            fault = f"the class must be one that @classLabel lists. Received '{printable(label.strip()[:50])}'."
-        if fault is None and len({len(column) for column in columns}) > 1:
-            fault = f"all features must have as many steps. Received {', '.join(str(len(c)) for c in columns)}."
-        if fault is not None:
-            faults.append((number, fault))
+        if error is None and listed and label.strip() not in listed:
+            error = f"the class must be one that @classLabel lists. Received '{printable(label.strip()[:50])}'."
+        if error is None and len({len(column) for column in columns}) > 1:
+            error = f"all features must have as many steps. Received {', '.join(str(len(c)) for c in columns)}."
+        if error is not None:
+            errors.append((number, error))
             continue
         values = np.array(columns, np.float32).T
         found.append(Series(f"{printable(file.name)}:{number}", split, printable(label.strip()), values))
-    refuse_faults(file, faults)
+    refuse_errors(file, errors)
     if not found:
         raise InputError(f"{file}: there must be samples below @data. Received none.")
     return found

@@ -8,14 +8,14 @@ import numpy as np
 from dlcli.data.files import printable, read_text
 from dlcli.data.npz_archive import read_arrays
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.series.long_table import feature_fault, step_of_row
+from dlcli.data.series.long_table import feature_error, step_of_row
 from dlcli.data.series.sequence import MAX_BYTES, Series, as_steps
 from dlcli.data.series.ts_archive import read_ts_file
-from dlcli.data.table import Cells, column_names, number_fault, read_cells, refuse_faults
+from dlcli.data.table import Cells, column_names, number_error, read_cells, refuse_errors
 from dlcli.errors import InputError
 
 
-def read_unlabelled_series(
+def read_unlabeled_series(
     path: Path,
     *,
     sequence: str,
@@ -44,7 +44,7 @@ def read_unlabelled_series(
     elif path.suffix == ".ts":
         samples = read_ts_file(path, "")
     else:
-        samples = _read_unlabelled_table(path, sequence, time, features, others)
+        samples = _read_unlabeled_table(path, sequence, time, features, others)
     if not samples:
         raise InputError(f"{path}: there must be sequences. Received none.")
     for sample in samples:
@@ -56,19 +56,19 @@ def read_unlabelled_series(
     return [sample.name for sample in samples], Ragged.join([sample.values for sample in samples])
 
 
-def _read_unlabelled_table(
+def _read_unlabeled_table(
     table: Path, sequence: str, time: str | None, features: Sequence[str] | None, others: Sequence[str]
 ) -> list[Series]:
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a .csv, an .npz or a .ts file.")
     known = features or [name for name in column_names(table, text) if name not in (sequence, time, *others)]
 
-    def fault_of(cells: Cells) -> str | None:
-        wrong = None if time is None else number_fault(time, cells["time"])
-        return wrong or feature_fault(known, cells)
+    def error_of(cells: Cells) -> str | None:
+        wrong = None if time is None else number_error(time, cells["time"])
+        return wrong or feature_error(known, cells)
 
     columns = {"sequence": sequence} | ({} if time is None else {"time": time})
     of_features = {f"feature {name}": name for name in known}
-    records, faults = read_cells(table, text, columns | of_features, required=list(columns), fault_of=fault_of)
+    records, errors = read_cells(table, text, columns | of_features, required=list(columns), error_of=error_of)
     rows: dict[str, list[list[float]]] = {}
     latest: dict[str, float] = {}
     for line, _, cells in records:
@@ -76,8 +76,8 @@ def _read_unlabelled_table(
         if time is not None:
             moment = float(cells["time"])
             if name in latest and moment <= latest[name]:
-                faults.append((line, f"column '{time}' must rise within a sequence. Sort the rows of '{name}'."))
+                errors.append((line, f"column '{time}' must rise within a sequence. Sort the rows of '{name}'."))
             latest[name] = moment
         rows.setdefault(name, []).append(step_of_row(known, cells))
-    refuse_faults(table, faults)
+    refuse_errors(table, errors)
     return [Series(printable(name), "", "", np.array(steps, np.float32)) for name, steps in rows.items()]

@@ -1,4 +1,4 @@
-"""Scenes drawn by this program: one shape of one colour on a textured ground, with its class and its exact box."""
+"""Scenes drawn by this program: one shape of one color on a textured ground, with its class and its exact box."""
 
 import functools
 import math
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.boxes.boxes import Boxes, Frame
-from dlcli.data.images.dataset import CommonKeys, assemble_pictures
+from dlcli.data.images.dataset import CommonKeys, assemble_images
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import Listing, index_labels
 from dlcli.data.npz_archive import half_of_memory
@@ -32,7 +32,7 @@ SUBPIXELS = 4  # along each side of a pixel
 GRID = 5  # random values along each side of the ground, between which it is interpolated
 SMOOTH, FINE = 30.0, 6.0  # amplitude of the ground, standard deviation of the noise on all
 CONTRAST = 80.0  # of the shape's luminance against the mean of the ground
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as grey pictures have it
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as gray images have it
 
 
 def read_shapes(
@@ -75,7 +75,7 @@ def read_shapes(
         arrays=pixels,
         boxes=Boxes(corners, (Frame(width, height),) * num_samples),
     )
-    return assemble_pictures({"train": listing}, known, source="shapes", common=common)
+    return assemble_images({"train": listing}, known, source="shapes", common=common)
 
 
 def draw_scene(
@@ -85,22 +85,22 @@ def draw_scene(
     shorter = min(height, width)
     side = int(rng.integers(math.ceil(SIDES[0] * shorter), math.floor(SIDES[1] * shorter) + 1))
     left, top = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
-    colour = rng.uniform(SMOOTH, 255 - SMOOTH, 3).astype(np.float32)  # of the ground
-    scene = _draw_ground(colour, height, width, rng)
+    color = rng.uniform(SMOOTH, 255 - SMOOTH, 3).astype(np.float32)  # of the ground
+    scene = _draw_ground(color, height, width, rng)
     _draw_line(scene, rng)
     cover = _coverage(shape, side)
     part = scene[top : top + side, left : left + side]
-    part += cover * (_contrasting(colour, rng) - part)
+    part += cover * (_contrasting(color, rng) - part)
     scene += FINE * rng.standard_normal(scene.shape, np.float32)
     return np.rint(scene).clip(0, 255).astype(np.uint8), (left, top, left + side, top + side)
 
 
-def _draw_ground(colour: Values, height: int, width: int, rng: np.random.Generator) -> Values:
-    """A colour with smooth noise: float32 [height, width, 3]."""
+def _draw_ground(color: Values, height: int, width: int, rng: np.random.Generator) -> Values:
+    """A color with smooth noise: float32 [height, width, 3]."""
     grid = rng.uniform(-SMOOTH, SMOOTH, (GRID, GRID, 3)).astype(np.float32)
     lines = _interpolate(grid, height).swapaxes(0, 1)  # [GRID, height, 3]
     noise = _interpolate(lines, width).swapaxes(0, 1)  # [height, width, 3]
-    return np.ascontiguousarray(noise, np.float32) + colour
+    return np.ascontiguousarray(noise, np.float32) + color
 
 
 def _interpolate(values: Values, size: int) -> Values:
@@ -119,15 +119,15 @@ def _draw_line(scene: Values, rng: np.random.Generator) -> None:
     """Something that is no shape, in every other scene: a thin line right across."""
     angle, there = rng.uniform(0, np.pi), rng.uniform() < 0.5
     height, width = scene.shape[:2]
-    through, colour = rng.uniform(0, (width, height)), rng.uniform(0, 255, 3).astype(np.float32)
+    through, color = rng.uniform(0, (width, height)), rng.uniform(0, 255, 3).astype(np.float32)
     if there:
         y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
         distance = abs((x - through[0]) * math.sin(angle) - (y - through[1]) * math.cos(angle))
-        scene += np.clip(1 - distance, 0, 1)[..., None] * (colour - scene)
+        scene += np.clip(1 - distance, 0, 1)[..., None] * (color - scene)
 
 
 def _contrasting(ground: Values, rng: np.random.Generator) -> Values:
-    """A random colour that is much lighter or darker than the ground; of 32, the first, or else the best."""
+    """A random color that is much lighter or darker than the ground; of 32, the first, or else the best."""
     candidates = rng.uniform(0, 255, (32, 3)).astype(np.float32)
     contrast = abs(((candidates - ground) * LUMINANCE).sum(axis=1))
     chosen: Values = candidates[np.argmax(np.minimum(contrast, CONTRAST))]

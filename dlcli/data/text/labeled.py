@@ -11,7 +11,7 @@ from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, nam
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.split_folders import SPLIT_OF, find_splits
 from dlcli.data.splits import SPLITS, LeftOut
-from dlcli.data.table import check_groups, read_cells, refuse_faults
+from dlcli.data.table import check_groups, read_cells, refuse_errors
 from dlcli.data.text.files import read_content, split_lines
 from dlcli.errors import InputError
 
@@ -48,14 +48,14 @@ def read_text_csv(
         aliases: other names of these.
 
     Raises:
-        InputError: the table is not as described; faults of rows are reported together.
+        InputError: the table is not as described; errors of rows are reported together.
     """
     table = Path(path)
     content = read_content(table, "table", encoding)
     roles = {"text": text, "label": label, "split": split, "group": group}
     columns = {role: name for role, name in roles.items() if name is not None}
-    records, faults = read_cells(table, content, columns, required=[role for role in columns if role != "text"])
-    refuse_faults(table, faults)
+    records, errors = read_cells(table, content, columns, required=[role for role in columns if role != "text"])
+    refuse_errors(table, errors)
     rows = [
         TextRow(line, f"{table.name}:{line}", cells["text"], cells["label"], own_split, cells.get("group", ""))
         for line, own_split, cells in records
@@ -78,7 +78,7 @@ def read_text_jsonl(
     """The texts of a file with a JSON object on each line; arguments and errors are those of :func:`read_text_csv`."""
     file = Path(path)
     rows: list[TextRow] = []
-    faults: list[tuple[int, str]] = []
+    errors: list[tuple[int, str]] = []
     for line, content in enumerate(read_content(file, "file of JSON lines", encoding).split("\n"), start=1):
         if not content.strip():
             continue
@@ -96,8 +96,8 @@ def read_text_jsonl(
                 )
             )
         except _BadLine as reason:
-            faults.append((line, str(reason)))
-    refuse_faults(file, faults)
+            errors.append((line, str(reason)))
+    refuse_errors(file, errors)
     return _assemble(file, rows, has_groups=group is not None, classes=classes, aliases=aliases, common=common)
 
 
@@ -240,7 +240,7 @@ def read_text_files(
     )
 
 
-def read_unlabelled(path: Path, *, column: str, encoding: str) -> tuple[list[str], list[str]]:
+def read_unlabeled(path: Path, *, column: str, encoding: str) -> tuple[list[str], list[str]]:
     """Texts to predict, and what each is called: the rows of a table (.csv, .tsv, .jsonl), or the lines of a file.
 
     Raises:
@@ -248,8 +248,8 @@ def read_unlabelled(path: Path, *, column: str, encoding: str) -> tuple[list[str
     """
     content = read_content(path, "file of texts", encoding)
     if path.suffix in (".csv", ".tsv"):
-        records, faults = read_cells(path, content, {"text": column}, required=())
-        refuse_faults(path, faults)
+        records, errors = read_cells(path, content, {"text": column}, required=())
+        refuse_errors(path, errors)
         return [f"{path}:{line}" for line, _, _ in records], [cells["text"] for _, _, cells in records]
     lines = split_lines(content)
     if path.suffix not in (".jsonl", ".ndjson"):
@@ -263,7 +263,7 @@ def read_unlabelled(path: Path, *, column: str, encoding: str) -> tuple[list[str
                 names.append(f"{path}:{line}")
         except _BadLine as reason:
             wrong.append((line, str(reason)))
-    refuse_faults(path, wrong)
+    refuse_errors(path, wrong)
     return names, texts
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from dlcli.data.listing import Listing, SplitKeys
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.splits import SPLITS, LeftOut
-from dlcli.data.table import check_groups, read_cells, refuse_faults
+from dlcli.data.table import check_groups, read_cells, refuse_errors
 from dlcli.data.text.files import read_content
 from dlcli.data.text.labeled import TextRow
 from dlcli.errors import InputError
@@ -24,18 +24,18 @@ def read_pairs_tsv(*, path: str | Path, encoding: str, **common: Unpack[SplitKey
         InputError: it has no pairs, or lines without a tab, which are reported together.
     """
     file = Path(path)
-    rows, faults = [], []
+    rows, errors = [], []
     for line, content in enumerate(read_content(file, "file of pairs", encoding).split("\n"), start=1):
         content = content.rstrip("\r")
         if not content.strip(" "):
             continue
         given, tab, rest = content.partition("\t")
         if not tab:
-            faults.append(
+            errors.append(
                 (line, f"there must be a tab between what is given and what is wanted. Received '{given[:50]}'.")
             )
         rows.append(TextRow(line, f"{file.name}:{line}", given.strip(), rest.partition("\t")[0].strip(), "train"))
-    refuse_faults(file, faults)
+    refuse_errors(file, errors)
     return assemble_pairs(file, rows, has_groups=False, common=common)
 
 
@@ -55,14 +55,14 @@ def read_pairs_csv(
         source, target, split, group: names of columns.
 
     Raises:
-        InputError: the table is not as described; faults of rows are reported together.
+        InputError: the table is not as described; errors of rows are reported together.
     """
     table = Path(path)
     roles = {"source": source, "target": target, "split": split, "group": group}
     columns = {role: name for role, name in roles.items() if name is not None}
     required = [role for role in columns if role not in ("source", "target")]
-    records, faults = read_cells(table, read_content(table, "table", encoding), columns, required=required)
-    refuse_faults(table, faults)
+    records, errors = read_cells(table, read_content(table, "table", encoding), columns, required=required)
+    refuse_errors(table, errors)
     rows = [
         TextRow(line, f"{table.name}:{line}", cells["source"], cells["target"], own_split, cells.get("group", ""))
         for line, own_split, cells in records

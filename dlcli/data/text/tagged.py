@@ -12,7 +12,7 @@ from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, nam
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import SPLITS
-from dlcli.data.table import refuse_faults
+from dlcli.data.table import refuse_errors
 from dlcli.data.text.files import read_content
 from dlcli.errors import InputError
 
@@ -51,7 +51,7 @@ def read_conllu(
         classes: the tags of a trained model. Default: all that are found, sorted.
 
     Raises:
-        InputError: a file is not as described; faults of lines are reported together.
+        InputError: a file is not as described; errors of lines are reported together.
     """
 
     def word_of(cells: list[str]) -> tuple[str, str] | str | None:
@@ -138,7 +138,7 @@ def _sentences(
         separator: of columns; None for tabs or, in a line without any, white space.
         comment: how lines begin that are passed over.
     """
-    faults: list[tuple[int, str]] = []
+    errors: list[tuple[int, str]] = []
     words: list[tuple[int, str, str]] = []
     found: list[Sentence] = []
     for number, line in enumerate([*_read(file, encoding).split("\n"), ""], start=1):
@@ -154,16 +154,16 @@ def _sentences(
         by_tabs = separator is not None or "\t" in line
         word = word_of([cell.strip() for cell in line.split("\t")] if by_tabs else line.split())
         if isinstance(word, str):
-            faults.append((number, word))
+            errors.append((number, word))
         elif word is not None and (not word[0] or not word[1]) and separator is None:
-            faults.append((number, "neither word nor tag may be empty."))
+            errors.append((number, "neither word nor tag may be empty."))
         elif word is not None and separator is not None and not line.startswith(f"{len(words) + 1}\t"):
             must = f"the words of a sentence are numbered from 1 on: here {len(words) + 1} must stand"
-            faults.append((number, f"{must}, or an empty line before. Received {printable(line.split()[0][:20])}."))
+            errors.append((number, f"{must}, or an empty line before. Received {printable(line.split()[0][:20])}."))
             words.append((number, *word))
         elif word is not None:
             words.append((number, *word))
-    refuse_faults(file, faults)
+    refuse_errors(file, errors)
     yield from found
 
 

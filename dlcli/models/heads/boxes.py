@@ -8,8 +8,8 @@ import keras
 from dlcli.models.heads.vector import Tensor
 from dlcli.models.images.layers import BATCH_NORM_MOMENTUM, kernel_initializer
 
-FIRST_BOX = {"corners": [-1.1, -1.1, 1.1, 1.1], "centre_size": [0.0] * 4}
-"""Biases under the sigmoids by which training begins with the middle half of the picture."""
+FIRST_BOX = {"corners": [-1.1, -1.1, 1.1, 1.1], "center_size": [0.0] * 4}
+"""Biases under the sigmoids by which training begins with the middle half of the image."""
 
 
 def boxes(
@@ -18,7 +18,7 @@ def boxes(
     channels: int | None,
     dense: Sequence[int],
     dropout: float,
-    form: Literal["corners", "centre_size"],
+    form: Literal["corners", "center_size"],
     num_boxes: int,
 ) -> Tensor:
     """Boxes by regression, their corners in order.
@@ -28,10 +28,10 @@ def boxes(
     Args:
         features: feature maps ``[batch, height, width, channels]`` or a vector ``[batch, units]``.
         channels: maps that a 1x1 convolution makes of them first; None for none.
-        dense: units of dense layers, each with batch normalisation and ReLU.
+        dense: units of dense layers, each with batch normalization and ReLU.
         dropout: proportion set to 0 in training after each of them.
-        form: what four sigmoid outputs are: left, top, right and bottom, or the centre, width and height; these may
-            reach out of the picture.
+        form: what four sigmoid outputs are: left, top, right and bottom, or the center, width and height; these may
+            reach out of the image.
         num_boxes: 1, or one for each class.
 
     Returns:
@@ -43,12 +43,12 @@ def boxes(
             x = keras.layers.Conv2D(
                 channels, 1, use_bias=False, kernel_initializer=kernel_initializer("relu"), name="box_conv"
             )(x)
-            x = _normalised(x, "box_conv")
+            x = _normalized(x, "box_conv")
         x = keras.layers.Flatten(name="box_flatten")(x)
     for number, units in enumerate(dense, start=1):
         name = f"box_dense{number}"
         x = keras.layers.Dense(units, use_bias=False, kernel_initializer=kernel_initializer("relu"), name=name)(x)
-        x = _normalised(x, name)
+        x = _normalized(x, name)
         if dropout > 0:
             x = keras.layers.Dropout(dropout, name=f"box_dropout{number}")(x)
     x = keras.layers.Dense(
@@ -62,24 +62,24 @@ def boxes(
     if num_boxes > 1:
         x = keras.layers.Reshape((num_boxes, 4), dtype="float32", name="box_of_class")(x)
     first, second = x[..., :2], x[..., 2:]
-    if form == "centre_size":
+    if form == "center_size":
         first, second = first - second / 2, first + second / 2
     ordered = keras.ops.concatenate([keras.ops.minimum(first, second), keras.ops.maximum(first, second)], axis=-1)
     return keras.layers.Identity(dtype="float32", name="boxes")(ordered)
 
 
-def _normalised(x: Tensor, name: str) -> Tensor:
-    """Batch normalisation and ReLU.
+def _normalized(x: Tensor, name: str) -> Tensor:
+    """Batch normalization and ReLU.
 
-    Thousands of flattened maps meet in one unit: without normalisation a few of an optimizer's steps carry the sigmoids
-    to where they have no slope, and every picture gets the same box.
+    Thousands of flattened maps meet in one unit: without normalization a few of an optimizer's steps carry the sigmoids
+    to where they have no slope, and every image gets the same box.
     """
     x = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_norm")(x)
     return keras.layers.Activation("relu", name=f"{name}_activation")(x)
 
 
 def final_box(boxes: Tensor, probabilities: Tensor) -> Tensor:
-    """The box that is predicted: the likeliest class's where each has one, clipped to the picture.
+    """The box that is predicted: the likeliest class's where each has one, clipped to the image.
 
     Args:
         boxes: as `boxes` gives them.

@@ -44,7 +44,7 @@ class Block:
         strides: its step.
         padding: ``same`` (zeros around, so that the size stays) or ``valid`` (whole kernels only).
         activation: the detector, by Keras's name.
-        batch_norm: normalise between convolution and detector; the convolution then has no bias.
+        batch_norm: normalize between convolution and detector; the convolution then has no bias.
         repeat: convolutions, each with its detector, before the pooling. The strides are the first one's.
         pool: ``max``, ``average`` or ``none``.
         pool_size: side and step of the pooling window.
@@ -121,7 +121,7 @@ def features(
 
 
 def _stage(x: Tensor, block: Block, *, rank: int, stage: str) -> Tensor:
-    """Convolution, normalisation and detector, ``repeat`` times; then pooling; then dropout."""
+    """Convolution, normalization and detector, ``repeat`` times; then pooling; then dropout."""
     last = "dropout" if block.dropout > 0 else "pool" if block.pool != "none" else f"activation{block.repeat}"
 
     def name(part: str) -> str:
@@ -192,7 +192,7 @@ def _check_size(sides: Sequence[int | None], blocks: Sequence[Block]) -> None:
             raise InputError(
                 f"with these model.blocks every side must be at least {smallest}: {window.name} has a window of "
                 f"{window.size}, and {_size(left)} is left there. Received {_size(sides)}. "
-                "Use larger inputs (data.image_size for pictures), fewer blocks or less pooling."
+                "Use larger inputs (data.image_size for images), fewer blocks or less pooling."
             )
         left = [None if side is None else window.output_side(side) for side in left]
 

@@ -41,7 +41,7 @@ VARIANTS = {
 
 
 def features(inputs: Tensor, *, depth: int, width: float) -> Tensor:
-    """The network up to its last maps, normalised and after ReLU.
+    """The network up to its last maps, normalized and after ReLU.
 
     Args:
         inputs: ``[batch, height, width, channels]``, of any size.

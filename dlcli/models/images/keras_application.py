@@ -29,7 +29,7 @@ class Network:
 
     Attributes:
         function: its name.
-        side: of the pictures that its ImageNet weights were made for.
+        side: of the images that its ImageNet weights were made for.
         smallest_side: that it takes.
         preprocessing: what its ImageNet weights expect of pixels; ``inside``: the network scales raw ones itself.
     """
@@ -81,7 +81,7 @@ class Parts:
 
 
 def features(inputs: Tensor, *, network: str, with_top: bool, options: Mapping[str, Any] = NO_OPTIONS) -> Parts:
-    """Builds a network with first weights drawn at random, its layers named as Keras names them.
+    """Builds a network with initial weights drawn at random, its layers named as Keras names them.
 
     Args:
         inputs: ``[batch, height, width, channels]``, scaled as the network wants them.
@@ -90,12 +90,12 @@ def features(inputs: Tensor, *, network: str, with_top: bool, options: Mapping[s
         options: the function's own arguments: ``alpha``, ``depth_multiplier``, ``minimalistic``.
 
     Raises:
-        InputError: the pictures are smaller than the network takes.
+        InputError: the images are smaller than the network takes.
     """
     net = NETWORKS[network]
     check_sides(inputs, smallest=net.smallest_side, network=network)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Keras, about pictures that its ImageNet weights were not made for
+        warnings.simplefilter("ignore")  # of Keras, about images that its ImageNet weights were not made for
         model = _function(net)(
             weights=None,
             include_top=with_top,
@@ -156,13 +156,13 @@ def give_weights(
         logits: a layer of 1,000 units that gets the classifier's weights; only with ``with_top``.
 
     Raises:
-        InputError: the target is for pictures of another number of channels.
+        InputError: the target is for images of another number of channels.
     """
     parts = _parts(source, with_top=with_top)
     trained = keras.Model(source.input, parts.vector if with_top else parts.maps).weights
     if [weight.shape for weight in trained] != [weight.shape for weight in target.weights]:
         raise InputError(
-            "the weights are for pictures in colour. Set data.color_mode: rgb, or remove model.weights to train anew."
+            "the weights are for images in color. Set data.color_mode: rgb, or remove model.weights to train anew."
         )
     for own, weight in zip(target.weights, trained, strict=True):
         own.assign(weight)

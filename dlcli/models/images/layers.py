@@ -17,7 +17,7 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 def kernel_initializer(activation: str) -> str:
-    """Keras's name of the initialiser for the layer before an activation.
+    """Keras's name of the initializer for the layer before an activation.
 
     Each keeps the variance of the signal from layer to layer at the start: He et al. 2015 ("Delving deep into
     rectifiers", eq. 10) for ReLU and its kin, which pass about half of it; Klambauer et al. 2017 ("Self-normalizing
@@ -47,7 +47,7 @@ def conv(
     padding: str = "same",
     name: str,
 ) -> Tensor:
-    """A convolution without bias, for a normalisation follows it.
+    """A convolution without bias, for a normalization follows it.
 
     With strides, ``same`` puts equal margins of zeros on both sides, as the papers' code does. Keras's own ``same``
     puts the odd one last, which shifts the map by a pixel.
@@ -68,7 +68,7 @@ def conv(
 
 
 def norm(x: Tensor, *, name: str) -> Tensor:
-    """Batch normalisation: Ioffe and Szegedy 2015, algorithm 1."""
+    """Batch normalization: Ioffe and Szegedy 2015, algorithm 1."""
     return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name)(x)
 
 
@@ -78,7 +78,7 @@ def relu(x: Tensor, *, name: str) -> Tensor:
 
 
 def conv_norm_relu(x: Tensor, filters: int, kernel_size: int | tuple[int, int], *, name: str, **keys: Any) -> Tensor:
-    """A convolution, its normalisation and ReLU; ``keys`` are those of `conv`."""
+    """A convolution, its normalization and ReLU; ``keys`` are those of `conv`."""
     x = conv(x, filters, kernel_size, name=f"{name}_conv", **keys)
     return relu(norm(x, name=f"{name}_norm"), name=f"{name}_relu")
 
@@ -115,5 +115,5 @@ def check_sides(inputs: Tensor, *, smallest: int, network: str) -> None:
     if any(side is not None and side < smallest for side in sides):
         size = "x".join("?" if side is None else str(side) for side in sides)
         raise InputError(
-            f"{network} takes pictures of at least {smallest}x{smallest}: set data.image_size. Received {size}."
+            f"{network} takes images of at least {smallest}x{smallest}: set data.image_size. Received {size}."
         )

@@ -38,12 +38,12 @@ def features(inputs: Tensor, *, activation: str, pool: Literal["max", "average"]
         ``[batch, 84]``.
 
     Raises:
-        InputError: pictures of another size, or in colour.
+        InputError: images of another size, or in color.
     """
     shape = tuple(inputs.shape[1:])
     if shape not in {(32, 32, 1), (28, 28, 1)}:
         raise InputError(
-            "lenet5 takes pictures of 32x32 or 28x28 pixels in grey: set data.image_size to [32, 32] and "
+            "lenet5 takes images of 32x32 or 28x28 pixels in gray: set data.image_size to [32, 32] and "
             f"data.color_mode to grayscale. Received {'x'.join(str(side) for side in shape)}."
         )
     kernel = kernel_initializer(activation)

@@ -17,7 +17,7 @@ def features(inputs: Tensor, *, units: Sequence[int], activation: str, batch_nor
         inputs: ``[batch, ...]`` of known sides.
         units: of each hidden layer. The last layer of the i-th is named ``stage{i}``.
         activation: of the hidden layers.
-        batch_norm: normalise before each activation; the dense layer then has no bias.
+        batch_norm: normalize before each activation; the dense layer then has no bias.
         dropout: proportion of the units set to 0 in training after each hidden layer, in [0, 1).
 
     Returns:

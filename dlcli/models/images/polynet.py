@@ -42,7 +42,7 @@ def features(inputs: Tensor, *, width: float, num_modules: tuple[int, int, int])
         num_modules: in each stage; the paper's are NUM_MODULES.
 
     Returns:
-        ``[batch, 9, 9, 2048 * width]`` for pictures of 331x331; the last layers of stages A, B and C are ``stage1``,
+        ``[batch, 9, 9, 2048 * width]`` for images of 331x331; the last layers of stages A, B and C are ``stage1``,
         ``stage2`` and ``stage3``.
 
     Raises:
@@ -111,7 +111,7 @@ def _convolutions(paths: Paths, *, width: float, name: str) -> list[list[keras.l
 
 
 def _inception(x: Tensor, convolutions: list[list[keras.layers.Layer]], outputs: int, *, name: str) -> Tensor:
-    """F: its paths, with normalisations of their own, and a 1x1 convolution without ReLU."""
+    """F: its paths, with normalizations of their own, and a 1x1 convolution without ReLU."""
     ends = []
     for p, path in enumerate(convolutions, start=1):
         y = x

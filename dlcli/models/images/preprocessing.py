@@ -40,7 +40,7 @@ def pixels(
         float32 of the same shape.
 
     Raises:
-        InputError: ``caffe`` or ``torch`` for pictures that do not have three channels.
+        InputError: ``caffe`` or ``torch`` for images that do not have three channels.
     """
     if rescale is not None:
         return keras.layers.Rescaling(rescale, dtype="float32", name="preprocessing")(inputs)
@@ -52,7 +52,7 @@ def pixels(
         case "caffe" | "torch":
             if inputs.shape[-1] != 3:
                 raise InputError(
-                    f"preprocessing '{preprocessing}' is for pictures in colour: set data.color_mode: rgb, or "
+                    f"preprocessing '{preprocessing}' is for images in color: set data.color_mode: rgb, or "
                     f"model.preprocessing: unit. Received {inputs.shape[-1]} channels."
                 )
             if preprocessing == "caffe":

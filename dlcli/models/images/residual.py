@@ -13,9 +13,9 @@ def first_layers(inputs: Tensor, filters: int, *, small: bool) -> Tensor:
     """conv1 of He et al. 2015, table 1: 7x7 in steps of 2, then 3x3 max pooling in steps of 2.
 
     Args:
-        inputs: pictures.
+        inputs: images.
         filters: of the convolution.
-        small: one 3x3 convolution in steps of 1 instead, for small pictures (section 4.2).
+        small: one 3x3 convolution in steps of 1 instead, for small images (section 4.2).
     """
     if small:
         return conv_norm_relu(inputs, filters, 3, name="stem")

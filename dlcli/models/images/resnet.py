@@ -1,7 +1,7 @@
 """Residual networks.
 
 Version 1: He, Zhang, Ren and Sun 2015, "Deep residual learning for image recognition". Version 2: the same authors
-2016, "Identity mappings in deep residual networks", where normalisation and ReLU come before each convolution.
+2016, "Identity mappings in deep residual networks", where normalization and ReLU come before each convolution.
 """
 
 from typing import Any, Literal
@@ -33,11 +33,11 @@ CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 def features(
     inputs: Tensor, *, depth: int, version: Literal[1, 2], stem: Literal["imagenet", "small"] | None, width: float
 ) -> Tensor:
-    """The network up to its last maps; fully convolutional, for pictures of any size.
+    """The network up to its last maps; fully convolutional, for images of any size.
 
     Args:
         inputs: ``[batch, height, width, channels]``.
-        depth: 18, 34, 50, 101 or 152; or 20, 32, 44, 56 or 110 for small pictures such as CIFAR's, with shortcuts of
+        depth: 18, 34, 50, 101 or 152; or 20, 32, 44, 56 or 110 for small images such as CIFAR's, with shortcuts of
             option A: no weights, zeros in the new maps.
         version: 1 (2015) or 2 (2016).
         stem: ``imagenet``: 7x7 in steps of 2 and pooling; ``small``: 3x3, and no pooling; None for what the paper has.
@@ -106,7 +106,7 @@ def _pre_activated(
     """A unit of version 2: x + F(ReLU(BN(x))), with nothing after the addition (2016, figure 1(b), and appendix).
 
     Args:
-        is_activated: the stem has normalised x already, before the two paths part (2016, section 3.2): the first unit.
+        is_activated: the stem has normalized x already, before the two paths part (2016, section 3.2): the first unit.
 
     The shortcut of a unit that changes the shape starts from the activated x, as in the authors' code.
     """

@@ -17,7 +17,7 @@ def features(model: keras.Model) -> tuple[Tensor, Tensor]:
     That layer is dense, or a 1x1 convolution of a single place, which is the same.
 
     Raises:
-        InputError: it is no classifier of pictures that ends in such a layer.
+        InputError: it is no classifier of images that ends in such a layer.
     """
     is_graph = isinstance(model, (keras.Function, keras.Sequential)) and model.built
     if is_graph and len(model.outputs) > 1:
@@ -29,7 +29,7 @@ def features(model: keras.Model) -> tuple[Tensor, Tensor]:
         raise InputError("is no functional or sequential model with one input and one output.")
     shape = tuple(model.inputs[0].shape)
     if len(shape) != 4 or shape[-1] not in (1, 3):
-        raise InputError(f"takes no pictures [batch, height, width, channels]: its input has the shape {list(shape)}.")
+        raise InputError(f"takes no images [batch, height, width, channels]: its input has the shape {list(shape)}.")
     flat = flattened(model)
     with_weights = [layer for layer in flat.layers if layer.weights]
     last = with_weights[-1] if with_weights else None

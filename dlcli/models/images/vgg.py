@@ -28,8 +28,8 @@ def features(inputs: Tensor, *, depth: Literal[11, 13, 16, 19], batch_norm: bool
     Args:
         inputs: ``[batch, height, width, channels]``, sides of 32 or more.
         depth: 11, 13, 16 or 19: configurations A, B, D and E.
-        batch_norm: normalise between each convolution and its ReLU; the convolution then has no bias. The paper is
-            older than batch normalisation.
+        batch_norm: normalize between each convolution and its ReLU; the convolution then has no bias. The paper is
+            older than batch normalization.
         width: factor on all numbers of filters.
 
     Returns:

@@ -36,7 +36,7 @@ def steps(
         dilations: for each convolution the distance between these steps.
         causal: see a step and those before it; else as many on both sides.
         residual: add each convolution's inputs to its outputs, where both are as many.
-        layer_norm: normalise each convolution's outputs over the filters, before ReLU.
+        layer_norm: normalize each convolution's outputs over the filters, before ReLU.
         dropout: proportion of each convolution's inputs set to 0 in training.
 
     Returns:

@@ -55,7 +55,7 @@ def steps(
             Ghahramani 2016).
         recurrent_dropout: proportion of the state set to 0 in training, the same at every step of a sequence.
         residual: add each layer's inputs to its outputs, where both are as many.
-        layer_norm: normalise each layer's outputs over the units (Ba et al. 2016), after the sum.
+        layer_norm: normalize each layer's outputs over the units (Ba et al. 2016), after the sum.
         recurrent_initializer: of U.
         forget_bias: the LSTM's ``bf`` begins at 1 (Jozefowicz et al. 2015).
         last_only: give the state after each sequence's last step (and backward, after its first) in place of all steps.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Tensor = Any  # a symbolic keras.KerasTensor
 
 
-def standardised(
+def standardized(
     values: Tensor, *, mean: NDArray[np.floating[Any]], variance: NDArray[np.floating[Any]]
 ) -> tuple[Tensor, Tensor]:
     """Features of mean 0 and variance 1, missing ones 0, and the mask of the steps.

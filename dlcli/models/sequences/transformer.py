@@ -26,7 +26,7 @@ def steps(
 ) -> Tensor:
     """Blocks of self-attention and a dense network for each step, each with a shortcut around it.
 
-    Normalisation comes before each part, not after the sum as in the paper's figure 1: it then trains without warming
+    Normalization comes before each part, not after the sum as in the paper's figure 1: it then trains without warming
     up (Xiong et al. 2020).
 
     Args:

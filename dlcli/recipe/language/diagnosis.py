@@ -1,4 +1,4 @@
-"""Says what is wrong with a recipe that the schema refuses: every fault, where it stands, and what to write instead.
+"""Says what is wrong with a recipe that the schema refuses: every error, where it stands, and what to write instead.
 
 Pydantic decides whether a recipe is valid. Its own errors name the members of unions and give no places, so that this
 module goes through the values and the schema side by side and asks pydantic about one value at a time.
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from dlcli.recipe.language.errors import MAX_SHOWN, Fault, KeyPath, Place, dotted
+from dlcli.recipe.language.errors import MAX_SHOWN, Diagnostic, KeyPath, Place, dotted
 from dlcli.recipe.language.fields import BROKEN_RULES, Section
 from dlcli.recipe.language.suggestions import did_you_mean, nearest
 from dlcli.recipe.language.wording import (
@@ -29,36 +29,36 @@ NO_SPACE = "a ':' needs a space after it"
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)  # as `Section` has it
 
 
-def explain(schemas: Mapping[str, type[Section]], tree: Tree) -> list[Fault]:
-    """The faults of what was read, measured by the schema that its ``task`` names.
+def explain(schemas: Mapping[str, type[Section]], tree: Tree) -> list[Diagnostic]:
+    """The errors of what was read, measured by the schema that its ``task`` names.
 
     Args:
         schemas: the schema of each task.
         tree: a recipe that was read to its end.
 
     Returns:
-        Nothing for a valid recipe. Values that are faulty as YAML are passed over: `tree.faults` has them.
+        Nothing for a valid recipe. Values that are errory as YAML are passed over: `tree.errors` has them.
     """
     if tree.values is UNREADABLE:
         return []
     root = tree.marks[()].value
     if not isinstance(tree.values, dict):
         got = received(tree.values)
-        return [Fault(root, "", f"a recipe is keys and values, such as 'task: classification'. Received {got}.")]
+        return [Diagnostic(root, "", f"a recipe is keys and values, such as 'task: classification'. Received {got}.")]
     if "task" not in tree.values:
         for key in tree.values:
             if nearest(key, ["task"]):
-                return [Fault(tree.marks[key,].key, dotted((key,)), "unknown key; did you mean 'task'?")]
-        return [Fault(root, "task", f"missing key; {choices('task', schemas)}")]
+                return [Diagnostic(tree.marks[key,].key, dotted((key,)), "unknown key; did you mean 'task'?")]
+        return [Diagnostic(root, "task", f"missing key; {choices('task', schemas)}")]
     task = tree.values["task"]
     if task is UNREADABLE:
         return []
     if not isinstance(task, str) or task not in schemas:
-        return [Fault(tree.marks["task",].value, "task", unknown_choice("task", task, schemas))]
+        return [Diagnostic(tree.marks["task",].value, "task", unknown_choice("task", task, schemas))]
     others = {name: schema for name, schema in schemas.items() if name != task}
     explainer = _Explainer(schemas[task], tree, others)
     explainer.check_section(schemas[task], tree.values, ())
-    return explainer.faults
+    return explainer.diagnostics
 
 
 def choices(noun: str, names: Sequence[object] | Mapping[str, Any]) -> str:
@@ -78,7 +78,7 @@ def is_kind(key: str) -> str:
 
 
 class _Explainer:
-    """Goes through values and schema together and collects the faults.
+    """Goes through values and schema together and collects the errors.
 
     The methods that check return whether all is well, so that rules between keys are tried only on keys that are.
     """
@@ -87,12 +87,12 @@ class _Explainer:
         self.schema = schema
         self.tree = tree
         self.others = others  # the schemas of other tasks, by the task
-        self.faults: list[Fault] = []
-        self.listed: set[type[Section]] = set()  # those whose keys a fault has listed
+        self.diagnostics: list[Diagnostic] = []
+        self.listed: set[type[Section]] = set()  # those whose keys an error has listed
         self.adapters: dict[int, TypeAdapter[Any]] = {}  # by the id of a type, which the schema keeps alive
 
-    def fault(self, place: Place, path: KeyPath, message: str) -> bool:
-        self.faults.append(Fault(place, dotted(path), message))
+    def error(self, place: Place, path: KeyPath, message: str) -> bool:
+        self.diagnostics.append(Diagnostic(place, dotted(path), message))
         return False
 
     def check(self, annotation: Any, value: Any, path: KeyPath) -> bool:
@@ -140,11 +140,11 @@ class _Explainer:
                 word, colon, _ = key.partition(":")
                 if key not in known and nearest(word, ["kind"]):
                     hint = NO_SPACE if colon else "did you mean 'kind'?"
-                    return self.fault(self.key_place(path, key), (*path, key), f"unknown key; {hint}")
+                    return self.error(self.key_place(path, key), (*path, key), f"unknown key; {hint}")
                 if key in by_kind:
-                    return self.fault(self.key_place(path, key), (*path, key), f"unknown key; {is_kind(key)}")
+                    return self.error(self.key_place(path, key), (*path, key), f"unknown key; {is_kind(key)}")
             place = self.tree.place((*path, "kind"))
-            return self.fault(place, (*path, "kind"), f"missing key; {choices('kind', by_kind)}")
+            return self.error(place, (*path, "kind"), f"missing key; {choices('kind', by_kind)}")
         if not isinstance(kind, str) or kind not in by_kind:
             tasks = self.tasks_with(path, lambda section: kind in kinds_of(section))
             message = (
@@ -152,7 +152,7 @@ class _Explainer:
                 if tasks
                 else unknown_choice("kind", kind, by_kind)
             )
-            return self.fault(self.tree.place((*path, "kind")), (*path, "kind"), message)
+            return self.error(self.tree.place((*path, "kind")), (*path, "kind"), message)
         owners: dict[str, list[str]] = {}
         for other, section in by_kind.items():
             for key in section.model_fields:
@@ -178,7 +178,7 @@ class _Explainer:
         fields = section.model_fields
         unknown = [key for key in values if key not in fields]
         if misplaced := self.left_by_other_kind(unknown, owners, path):
-            sound = self.fault(
+            sound = self.error(
                 self.tree.place((*path, "kind")),
                 (*path, "kind"),
                 f"the file's {listed(misplaced, 'and')} cannot go with kind {values['kind']!r}; replace the whole "
@@ -197,16 +197,16 @@ class _Explainer:
                 message = f"this key is for task: {listed(tasks)}; remove it"
             else:
                 message = "unknown key"
-                if len(self.faults) < MAX_SHOWN:  # to look for what was meant takes time, and the rest is not shown
+                if len(self.diagnostics) < MAX_SHOWN:  # suggestions take time, and the rest is not shown
                     near = nearest(key, fields)
                     meant.update(near)
                     message += self.hint(key, near, section, path)
-            sound = self.fault(self.key_place(path, key), (*path, key), message)
+            sound = self.error(self.key_place(path, key), (*path, key), message)
         for key, field in fields.items():
             if key in values:
                 sound = self.check(field_type(section, key), values[key], (*path, key)) and sound
             elif field.is_required() and key not in meant:
-                sound = self.fault(
+                sound = self.error(
                     self.tree.place((*path, key)),
                     (*path, key),
                     f"missing key; expected {expected(field_type(section, key))}",
@@ -221,7 +221,7 @@ class _Explainer:
             broken = [item["ctx"]["broken"] for item in error.errors() if item["type"] == BROKEN_RULES]
             for key, message in (rule for rules in broken for rule in rules):
                 full_path = self.tree.path(dotted((*path, key)))
-                self.fault(self.tree.place(full_path), full_path, message)
+                self.error(self.tree.place(full_path), full_path, message)
             return False
         return True
 
@@ -234,7 +234,7 @@ class _Explainer:
             adapter.validate_python(value)
         except ValidationError as error:
             message = refusal(annotation, value, path, error) + remedy(adapter, value)
-            return self.fault(self.tree.place(path), path, message)
+            return self.error(self.tree.place(path), path, message)
         return True
 
     def left_by_other_kind(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dlcli.errors import InputError
 
-MAX_SHOWN = 50  # lines of faults in one error
+MAX_SHOWN = 50  # lines of errors in one error
 MAX_SHOWN_CHARACTERS = 60  # of a key or a value
 
 KeyPath = tuple[str | int, ...]
@@ -29,12 +29,12 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Fault:
+class Diagnostic:
     """One thing that is wrong in a recipe."""
 
     place: Place
     key: str
-    """The dotted key; empty where the YAML itself is at fault."""
+    """The dotted key; empty where the YAML itself is at error."""
     message: str
 
     def __str__(self) -> str:
@@ -42,13 +42,13 @@ class Fault:
 
 
 class RecipeError(InputError):
-    """All the faults of one recipe, in the order in which they stand in it."""
+    """All the errors of one recipe, in the order in which they stand in it."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(sorted(faults, key=lambda fault: fault.place))
-        lines = [str(fault) for fault in self.faults[:MAX_SHOWN]]
-        if len(self.faults) > MAX_SHOWN:
-            lines.append(f"{self.faults[0].place.source}: … and {len(self.faults) - MAX_SHOWN} more")
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(diagnostics, key=lambda diagnostic: diagnostic.place))
+        lines = [str(diagnostic) for diagnostic in self.diagnostics[:MAX_SHOWN]]
+        if len(self.diagnostics) > MAX_SHOWN:
+            lines.append(f"{self.diagnostics[0].place.source}: … and {len(self.diagnostics) - MAX_SHOWN} more")
         super().__init__("\n".join(lines))
 
 

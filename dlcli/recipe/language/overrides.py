@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from dlcli.errors import InputError
-from dlcli.recipe.language.errors import Fault, KeyPath, Place, dotted, shortened
+from dlcli.recipe.language.errors import Diagnostic, KeyPath, Place, dotted, shortened
 from dlcli.recipe.language.wording import received
 from dlcli.recipe.language.yaml_reader import CONTROL, UNREADABLE, Mark, Tree, read_yaml
 
@@ -45,18 +45,18 @@ def parse_setting(setting: str) -> Override:
 def apply_overrides(tree: Tree, overrides: Sequence[Override]) -> None:
     """Puts the values into what was read, one after another; sections that are missing are made.
 
-    Faults of the values, and keys that lead nowhere, are added to the tree's faults.
+    Errors of the values, and keys that lead nowhere, are added to the tree's errors.
     """
     for order, override in enumerate(overrides, start=1):
         place = Place(order, 1, 1, override.origin)
         given = _read_value(override, order, place)
-        for fault in given.faults:
-            key = f"{override.key}.{fault.key}" if fault.key else override.key
-            tree.faults.append(Fault(place, key, fault.message))
+        for diagnostic in given.diagnostics:
+            key = f"{override.key}.{diagnostic.key}" if diagnostic.key else override.key
+            tree.diagnostics.append(Diagnostic(place, key, diagnostic.message))
         try:
             path = _key_path(tree.values, override.key)
         except ValueError as error:
-            tree.faults.append(Fault(place, override.key, str(error)))
+            tree.diagnostics.append(Diagnostic(place, override.key, str(error)))
             continue
         tree.values = _replaced(tree.values, path, given.values)
         _replace_marks(tree.marks, path, given.marks, place)
@@ -69,7 +69,9 @@ def _read_value(override: Override, order: int, place: Place) -> Tree:
         if match := CONTROL.search(override.value_text):
             code = f"U+{ord(match[0]):04X}"
             text.values = UNREADABLE
-            text.faults.append(Fault(place, "", f"text must not contain control characters. Received {code}."))
+            text.diagnostics.append(
+                Diagnostic(place, "", f"text must not contain control characters. Received {code}.")
+            )
         return text
     if not override.value_text.strip():
         return Tree(None, {(): mark}, complete=True)

@@ -33,7 +33,7 @@ def nearest(word: str, choices: Iterable[str]) -> tuple[str, ...]:
 
 
 def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
-    """How many characters must be inserted, left out, replaced or swapped with their neighbour to turn a into b.
+    """How many characters must be inserted, left out, replaced or swapped with their neighbor to turn a into b.
 
     The restricted Damerau-Levenshtein distance, by dynamic programming over the prefixes of both.
     """

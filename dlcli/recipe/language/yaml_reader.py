@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from dlcli.errors import InputError
-from dlcli.recipe.language.errors import Fault, KeyPath, Place, dotted, shortened
+from dlcli.recipe.language.errors import Diagnostic, KeyPath, Place, dotted, shortened
 from dlcli.recipe.language.suggestions import nearest
 
 MAX_BYTES = 2**20
@@ -34,7 +34,7 @@ SPECIAL_FLOAT = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 UNREADABLE = object()
-"""Stands in the values for one whose fault is already reported."""
+"""Stands in the values for one whose error is already reported."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Mark:
 
 @dataclass
 class Tree:
-    """What was read: plain values, the mark of each, and the faults of the YAML itself."""
+    """What was read: plain values, the mark of each, and the errors of the YAML itself."""
 
     values: Any = UNREADABLE
     marks: dict[KeyPath, Mark] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     complete: bool = False
     """Whether the text was read to its end. Where it was not, missing keys mean nothing."""
 
@@ -73,11 +73,11 @@ class Tree:
 
 
 class _Unreadable(Exception):
-    """A fault after which reading cannot go on."""
+    """An error after which reading cannot go on."""
 
     def __init__(self, place: Place, message: str) -> None:
         super().__init__(message)
-        self.fault = Fault(place, "", message)
+        self.diagnostic = Diagnostic(place, "", message)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -137,7 +137,7 @@ def decode(data: bytes, source: str) -> str:
 
 
 def read_yaml(text: str, source: str, order: int = 0) -> Tree:
-    """Reads one YAML document. Never raises: what is wrong stands in the tree's faults.
+    """Reads one YAML document. Never raises: what is wrong stands in the tree's errors.
 
     Args:
         text: the document.
@@ -188,12 +188,12 @@ class _Reader:
             self.read_document()
             self.tree.complete = True
         except _Unreadable as error:
-            self.tree.faults.append(error.fault)
+            self.tree.diagnostics.append(error.diagnostic)
         except yaml.MarkedYAMLError as error:
-            self.tree.faults.append(Fault(self.error_place(error), "", self.syntax_message(error)))
+            self.tree.diagnostics.append(Diagnostic(self.error_place(error), "", self.syntax_message(error)))
         except (ValueError, OverflowError):
             # PyYAML passes on what Python says about "\UFFFFFFFF" and about a version of thousands of digits.
-            self.fault(self.events.get_mark(), "not valid YAML: a number in an escape or a directive is too large")
+            self.error(self.events.get_mark(), "not valid YAML: a number in an escape or a directive is too large")
         return self.tree
 
     def refuse_control_characters(self) -> None:
@@ -216,7 +216,7 @@ class _Reader:
         start = self.events.get_event()
         if start.version not in (None, (1, 2)):
             version = ".".join(str(number) for number in start.version)
-            self.fault(start.start_mark, f"recipes are YAML 1.2; remove the directive %YAML {version}")
+            self.error(start.start_mark, f"recipes are YAML 1.2; remove the directive %YAML {version}")
         self.tree.values = self.read_node((), None)
         self.events.get_event()  # the document's end
         if self.events.check_event(yaml.DocumentStartEvent):
@@ -240,12 +240,12 @@ class _Reader:
             raise _Unreadable(place, f"a recipe is at most {MAX_DEPTH} levels deep")
         self.tree.marks.setdefault(path, Mark(key or place, place))
         if isinstance(event, yaml.AliasEvent):
-            self.fault(event.start_mark, "aliases are not read; write it out, or quote text that starts with '*'", path)
+            self.error(event.start_mark, "aliases are not read; write it out, or quote text that starts with '*'", path)
             return UNREADABLE
         if event.anchor is not None:
-            self.fault(event.start_mark, "anchors are not read; remove it, or quote text that starts with '&'", path)
+            self.error(event.start_mark, "anchors are not read; remove it, or quote text that starts with '&'", path)
         if event.tag is not None:
-            self.fault(event.start_mark, "tags are not read; remove it, or quote text that starts with '!'", path)
+            self.error(event.start_mark, "tags are not read; remove it, or quote text that starts with '!'", path)
         value: Any
         if isinstance(event, yaml.SequenceStartEvent):
             value = self.read_sequence(path)
@@ -273,7 +273,7 @@ class _Reader:
             elif key in section:
                 line = self.tree.marks[*path, key].key.line
                 first = f"first on line {line}" if line != place.line else "twice on this line"
-                self.fault(start.start_mark, f"duplicate key {shortened(key)!r} ({first})")
+                self.error(start.start_mark, f"duplicate key {shortened(key)!r} ({first})")
                 self.read_node((*path, key), place)
             else:
                 section[key] = self.read_node((*path, key), place)
@@ -284,42 +284,42 @@ class _Reader:
         """Reads a key; None for one that is refused."""
         event = self.events.peek_event()
         plain = isinstance(event, yaml.ScalarEvent) and event.style is None
-        num_faults = len(self.tree.faults)
+        num_errors = len(self.tree.diagnostics)
         marks = self.tree.marks
         self.tree.marks = {}  # what stands in a key is no part of the recipe's tree
         key = self.read_node((*path, ""), None)
         self.tree.marks = marks
-        if len(self.tree.faults) > num_faults:
+        if len(self.tree.diagnostics) > num_errors:
             return None
         if plain and key == "<<":
-            self.fault(event.start_mark, "merge keys are not read; write the keys out")
+            self.error(event.start_mark, "merge keys are not read; write the keys out")
         elif isinstance(key, str) and key:
             return key
         elif isinstance(key, (dict, tuple)):
-            self.fault(event.start_mark, "a key must be text, not a list or a section")
+            self.error(event.start_mark, "a key must be text, not a list or a section")
         elif event.value:
-            self.fault(event.start_mark, f'a key must be text; write "{shortened(event.value)}"')
+            self.error(event.start_mark, f'a key must be text; write "{shortened(event.value)}"')
         else:
-            self.fault(event.start_mark, "a key must be text, and there is none")
+            self.error(event.start_mark, "a key must be text, and there is none")
         return None
 
     def scalar(self, event: yaml.ScalarEvent, path: KeyPath) -> Any:
         match = CONTROL.search(event.value)  # one written as an escape
         if match is not None:
             code = f"U+{ord(match[0]):04X}"
-            self.fault(event.start_mark, f"text must not contain control characters. Received {code}.", path)
+            self.error(event.start_mark, f"text must not contain control characters. Received {code}.", path)
             return UNREADABLE
         if event.style is not None:
             return event.value
         try:
             return plain_scalar(event.value)
         except ValueError as error:
-            self.fault(event.start_mark, str(error), path)
+            self.error(event.start_mark, str(error), path)
             return UNREADABLE
 
-    def fault(self, mark: Any, message: str, path: KeyPath = ()) -> None:
+    def error(self, mark: Any, message: str, path: KeyPath = ()) -> None:
         key = dotted(tuple(part for part in path if part != ""))  # a key that is refused has no name
-        self.tree.faults.append(Fault(self.place(mark), key, message))
+        self.tree.diagnostics.append(Diagnostic(self.place(mark), key, message))
 
     def place(self, mark: Any) -> Place:
         return Place(self.order, mark.line + 1, mark.column + 1, self.source)
@@ -349,7 +349,7 @@ class _Reader:
         if "could not find expected ':'" in problem:
             return f"a key needs a ':' and a space after it{since}"
         if "expected <block end>" in problem or "sequence entries are not allowed" in problem:
-            return "the line does not fit the lines above; indent it like its neighbours"
+            return "the line does not fit the lines above; indent it like its neighbors"
         if "expected ',' or" in problem:
             return f"expected ',' or a closing bracket{since}"
         if "expected '<document start>'" in problem:

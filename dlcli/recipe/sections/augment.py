@@ -1,4 +1,4 @@
-"""The ``augment`` section: random changes to training pictures, and what of them makes the network's input."""
+"""The ``augment`` section: random changes to training images, and what of them makes the network's input."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -47,12 +47,12 @@ ShiftRange = Annotated[
 
 
 class RandomCrop(Section):
-    """A random part of the picture, enlarged to the whole size (Szegedy et al. 2015, section 6)."""
+    """A random part of the image, enlarged to the whole size (Szegedy et al. 2015, section 6)."""
 
     area: AreaRange = (0.08, 1.0)
-    """Smallest and largest area of the part, as proportions of the picture's."""
+    """Smallest and largest area of the part, as proportions of the image's."""
     aspect: Range = (3 / 4, 4 / 3)
-    """Narrowest and widest form of the part: its width by its height, where the picture's own counts as 1."""
+    """Narrowest and widest form of the part: its width by its height, where the image's own counts as 1."""
 
 
 class ColorJitter(Section):
@@ -61,20 +61,20 @@ class ColorJitter(Section):
     brightness: Change = 0.0
     """0.4 multiplies by a factor from [0.6, 1.4]."""
     contrast: Change = 0.0
-    """The same for the distance from the picture's mean grey."""
+    """The same for the distance from the image's mean gray."""
     saturation: Change = 0.0
-    """The same for the distance of each colour from its grey."""
+    """The same for the distance of each color from its gray."""
     hue: HalfTurn = 0.0
-    """0.1 turns the hue by up to a tenth of the colour circle, either way."""
+    """0.1 turns the hue by up to a tenth of the color circle, either way."""
 
 
 class RandomErasing(Section):
-    """A rectangle of one grey value over a part of the picture (Zhong et al. 2020)."""
+    """A rectangle of one gray value over a part of the image (Zhong et al. 2020)."""
 
     probability: Probability = 0.5
-    """Proportion of the pictures that get one."""
+    """Proportion of the images that get one."""
     area: AreaRange = (0.02, 0.33)
-    """Smallest and largest area of the rectangle, as proportions of the picture's."""
+    """Smallest and largest area of the rectangle, as proportions of the image's."""
     aspect: Range = (0.3, 10 / 3)
     """Narrowest and widest form of the rectangle: its width by its height."""
     value: Pixel = 0.0
@@ -82,7 +82,7 @@ class RandomErasing(Section):
 
 
 class RandAugment(Section):
-    """Some of 14 transforms for each picture, all of one magnitude (Cubuk et al. 2020)."""
+    """Some of 14 transforms for each image, all of one magnitude (Cubuk et al. 2020)."""
 
     num_ops: Annotated[int, Ge(1), Le(14)] = 2
     """Transforms one after another."""
@@ -91,13 +91,13 @@ class RandAugment(Section):
 
 
 class Augment(Section):
-    """Random changes to the pictures of the training split; validation and test stay as they are.
+    """Random changes to the images of the training split; validation and test stay as they are.
 
     Keys from `rotation_range` to `zca_epsilon` have the names and meanings of Keras's ImageDataGenerator.
     """
 
     rotation_range: Turn = 0.0
-    """Degrees: each picture is turned by an angle from [-range, range]."""
+    """Degrees: each image is turned by an angle from [-range, range]."""
     width_shift_range: ShiftRange = 0.0
     """Below 1 a proportion of the width, else pixels; a whole number n: whole pixels below n; a list: one of it."""
     height_shift_range: ShiftRange = 0.0
@@ -105,19 +105,19 @@ class Augment(Section):
     brightness_range: Range | None = None
     """Pixels are multiplied by a factor from this range."""
     shear_range: Shear = 0.0
-    """Degrees (0.2 is nearly nothing): each picture is sheared by an angle from [-range, range]."""
+    """Degrees (0.2 is nearly nothing): each image is sheared by an angle from [-range, range]."""
     zoom_range: Proportion | Range = 0.0
-    """0.2 means [0.8, 1.2]: each side is sampled by a factor from this range; below 1 enlarges the picture."""
+    """0.2 means [0.8, 1.2]: each side is sampled by a factor from this range; below 1 enlarges the image."""
     channel_shift_range: Pixel = 0.0
-    """A value from [-range, range] is added to all channels, within the picture's own smallest and largest value."""
+    """A value from [-range, range] is added to all channels, within the image's own smallest and largest value."""
     fill_mode: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"
     """What fills the places that a move leaves empty: the nearest pixel, `cval`, the mirror image, the other side."""
     cval: Pixel = 0.0
     """Value of the pixels that `fill_mode: constant` fills in."""
     horizontal_flip: bool = False
-    """Mirror half of the pictures left to right."""
+    """Mirror half of the images left to right."""
     vertical_flip: bool = False
-    """Mirror half of the pictures top to bottom."""
+    """Mirror half of the images top to bottom."""
     rescale: Scale | None = None
     """The network's input is pixels times this, such as 1/255: another way to set `model.preprocessing`."""
     featurewise_center: bool = False
@@ -125,15 +125,15 @@ class Augment(Section):
     featurewise_std_normalization: bool = False
     """Divide by the training split's standard deviation of each channel; centring comes with it."""
     samplewise_center: bool = False
-    """Subtract each picture's own mean."""
+    """Subtract each image's own mean."""
     samplewise_std_normalization: bool = False
-    """Divide by each picture's own standard deviation; centring comes with it."""
+    """Divide by each image's own standard deviation; centring comes with it."""
     zca_whitening: bool = False
-    """Decorrelate all pixels of a picture (ZCA, fitted on the training split); featurewise centring comes with it."""
+    """Decorrelate all pixels of an image (ZCA, fitted on the training split); featurewise centring comes with it."""
     zca_epsilon: PositiveNumber = 1e-6
     """Added to the singular values, against division by 0."""
     random_crop: RandomCrop | None = None
-    """A random part of the picture, enlarged to the whole size."""
+    """A random part of the image, enlarged to the whole size."""
     color_jitter: ColorJitter | None = None
     """Random changes of brightness, contrast, saturation and hue."""
     random_erasing: RandomErasing | None = None
@@ -141,9 +141,9 @@ class Augment(Section):
     rand_augment: RandAugment | None = None
     """Randomly chosen transforms."""
     mixup: Alpha | None = None
-    """MixUp (Zhang et al. 2018), such as 0.2: pictures and labels of two averaged, by a proportion from Beta(a, a)."""
+    """MixUp (Zhang et al. 2018), such as 0.2: images and labels of two averaged, by a proportion from Beta(a, a)."""
     cutmix: Alpha | None = None
-    """CutMix (Yun et al. 2019), such as 1.0: a rectangle from another picture; beside mixup, each batch has one."""
+    """CutMix (Yun et al. 2019), such as 1.0: a rectangle from another image; beside mixup, each batch has one."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.zca_whitening and self.featurewise_std_normalization:

@@ -1,4 +1,4 @@
-"""The ``data`` section of ``task: localisation``: pictures with a class and a box each."""
+"""The ``data`` section of ``task: localization``: images with a class and a box each."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -10,19 +10,19 @@ from dlcli.recipe.sections.image_data import ImageSource
 
 
 class Annotations(ImageSource):
-    """The keys of sources that list objects, of which a picture may have several."""
+    """The keys of sources that list objects, of which an image may have several."""
 
     several: Literal["largest", "first", "leave_out"] = "largest"
-    """What is learned of a picture with several objects: the largest, the first, or nothing: it is left out."""
+    """What is learned of an image with several objects: the largest, the first, or nothing: it is left out."""
     on_bad_box: Literal["error", "repair", "skip"] = "error"
-    """What to do about a box that is swapped, empty, outside of its picture, or of a picture of another size: stop
+    """What to do about a box that is swapped, empty, outside of its image, or of an image of another size: stop
     before training starts; put corners in order, clip and scale; or pass over the object."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """What to do about a picture that cannot be read: stop before training starts, or leave it out and count it."""
+    """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
 
 class Shapes(ImageSource):
-    """Scenes that are drawn for the purpose: a coloured shape on textured ground. Nothing is read."""
+    """Scenes that are drawn for the purpose: a colored shape on textured ground. Nothing is read."""
 
     kind: Literal["shapes"]
     """Source of the samples."""
@@ -33,18 +33,18 @@ class Shapes(ImageSource):
 
 
 class Voc(Annotations):
-    """Pascal VOC: a folder of pictures, and one of XML files with their objects."""
+    """Pascal VOC: a folder of images, and one of XML files with their objects."""
 
     kind: Literal["voc"]
     """Source of the samples."""
     path: LocalPath
     """The folder above both, relative to the recipe's folder."""
     images: Text | None = None
-    """The folder of pictures below `path`. Default: JPEGImages or images, whichever is there."""
+    """The folder of images below `path`. Default: JPEGImages or images, whichever is there."""
     annotations: Text | None = None
     """The folder of XML files below `path`. Default: Annotations or annotations, whichever is there."""
     train_list: Text | None = None
-    """A file that names the training pictures, one a line, as in ImageSets/Main. Default: all; splits are drawn."""
+    """A file that names the training images, one a line, as in ImageSets/Main. Default: all; splits are drawn."""
     validation_list: Text | None = None
     """The same for validation."""
     test_list: Text | None = None
@@ -59,14 +59,14 @@ class Voc(Annotations):
 
 
 class Coco(Annotations):
-    """COCO: a JSON file with pictures, objects and categories."""
+    """COCO: a JSON file with images, objects and categories."""
 
     kind: Literal["coco"]
     """Source of the samples."""
     path: LocalPath
     """The .json file, relative to the recipe's folder."""
     images: LocalPath | None = None
-    """The folder of the pictures. Default: the .json file's folder, or `images` in it."""
+    """The folder of the images. Default: the .json file's folder, or `images` in it."""
     validation_path: LocalPath | None = None
     """A .json file for validation. Default: the split is drawn."""
     test_path: LocalPath | None = None
@@ -81,7 +81,7 @@ class BoxCsv(Annotations):
     path: LocalPath
     """The .csv file, relative to the recipe's folder."""
     image: Text = "path"
-    """Name of the column that holds the picture's path."""
+    """Name of the column that holds the image's path."""
     label: Text = "label"
     """Name of the column that holds the class."""
     box: Annotated[tuple[Text, Text, Text, Text], Expected("a list of 4 names of columns")] = (
@@ -90,9 +90,9 @@ class BoxCsv(Annotations):
         "xmax",
         "ymax",
     )
-    """Names of the columns that hold the box, in pixels; all four cells empty: the picture has none."""
+    """Names of the columns that hold the box, in pixels; all four cells empty: the image has none."""
     size: Annotated[tuple[Text, Text], Expected("a list of 2 names of columns")] | None = None
-    """Names of the columns that hold the width and height of the picture that boxes were made for, to be checked."""
+    """Names of the columns that hold the width and height of the image that boxes were made for, to be checked."""
     split: Text | None = None
     """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
     group: Text | None = None
@@ -126,4 +126,4 @@ class BoxNpz(ImageSource):
             yield "value_range", f"the first value must be below the second. Received [{low}, {high}]."
 
 
-LocalisationData = Annotated[Shapes | Voc | Coco | BoxCsv | BoxNpz, Field(discriminator="kind")]
+LocalizationData = Annotated[Shapes | Voc | Coco | BoxCsv | BoxNpz, Field(discriminator="kind")]

@@ -1,4 +1,4 @@
-"""The ``data`` section for images: where samples come from, how pictures get one size, how samples are split."""
+"""The ``data`` section for images: where samples come from, how images get one size, how samples are split."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -31,21 +31,21 @@ class ImageSource(DividedSource):
     """The keys that every source of images has."""
 
     image_size: tuple[Count, Count] | None = None
-    """Height and width in pixels that every picture is brought to. Default: their own, where they all have one size."""
+    """Height and width in pixels that every image is brought to. Default: their own, where they all have one size."""
     color_mode: Literal["grayscale", "rgb"] | None = None
-    """One channel or three. Default: what the pictures have; rgb where they are mixed."""
+    """One channel or three. Default: what the images have; rgb where they are mixed."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
-    """How pictures of another shape get `image_size`: stretch them, crop to the centre, or pad with black."""
+    """How images of another shape get `image_size`: stretch them, crop to the center, or pad with black."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
-    """How pixels are interpolated when a picture is scaled."""
+    """How pixels are interpolated when an image is scaled."""
     antialias: bool = True
-    """Average over all the pixels that a smaller picture's pixel covers (no effect on `nearest` or when enlarging)."""
+    """Average over all the pixels that a smaller image's pixel covers (no effect on `nearest` or when enlarging)."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
-    """Where decoded pictures are kept between epochs; auto: in memory up to 64 MiB a split, else on disk."""
+    """Where decoded images are kept between epochs; auto: in memory up to 64 MiB a split, else on disk."""
 
 
 class Digits(ImageSource):
-    """1,797 real handwritten digits, 8x8 grey, that ship with scikit-learn."""
+    """1,797 real handwritten digits, 8x8 gray, that ship with scikit-learn."""
 
     kind: Literal["digits"]
     """Source of the samples."""
@@ -88,7 +88,7 @@ class Npz(ImageSource):
                 if is_set:
                     yield (
                         key,
-                        f"belongs to pictures only; remove it, or set layout to image. The layout is {self.layout}.",
+                        f"belongs to images only; remove it, or set layout to image. The layout is {self.layout}.",
                     )
 
 
@@ -102,18 +102,18 @@ class Folder(ImageSource):
     exclude: tuple[Text, ...] = ()
     """Patterns of files to leave out, by their names or their paths below `path`: `*.gif`, `train/ants/12*`."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """What to do about a picture that cannot be read: stop before training starts, or leave it out and count it."""
+    """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
 
 class Csv(ImageSource):
-    """A CSV file with a row for each picture; paths in it are relative to the CSV's folder."""
+    """A CSV file with a row for each image; paths in it are relative to the CSV's folder."""
 
     kind: Literal["csv"]
     """Source of the samples."""
     path: LocalPath
     """The .csv file, relative to the recipe's folder."""
     image: Text = "path"
-    """Name of the column that holds the picture's path."""
+    """Name of the column that holds the image's path."""
     label: Text = "label"
     """Name of the column that holds the class."""
     split: Text | None = None
@@ -121,7 +121,7 @@ class Csv(ImageSource):
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the patient, the scene, the photographer."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """What to do about a picture that cannot be read: stop before training starts, or leave it out and count it."""
+    """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
 
 class NoData(ImageSource):

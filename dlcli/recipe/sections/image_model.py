@@ -49,12 +49,12 @@ class BuiltModel(ImageModel):
     Default: unit for images, none for signals and volumes; for `kind: application` what its weights want.
     """
     weights: Literal["none", "imagenet"] | PathOrRun = "none"
-    """First weights of the layers before the head: drawn at random (none); trained on ImageNet (imagenet, which Keras
+    """Initial weights of the layers before the head: drawn at random (none); trained on ImageNet (imagenet, which Keras
     downloads for `kind: application`); those of a run (run:NAME); a file (.keras, .weights.h5 or .h5)."""
 
     @property
     def origin(self) -> str:
-        """Where the first weights come from: none, imagenet, or a file."""
+        """Where the initial weights come from: none, imagenet, or a file."""
         return self.weights
 
     def rules(self) -> Iterator[tuple[str, str]]:
@@ -88,7 +88,7 @@ class ConvBlock(Section):
     activation: Activation = "relu"
     """The detector: what is applied to the convolution's output."""
     batch_norm: bool = False
-    """Normalise over the batch between convolution and detector; the convolution then has no bias."""
+    """Normalize over the batch between convolution and detector; the convolution then has no bias."""
     repeat: Annotated[int, Ge(1), Le(100)] = 1
     """How many convolutions (each with its detector) come before the pooling."""
     pool: Literal["max", "average", "none"] = "max"
@@ -130,7 +130,7 @@ class Lenet5(BuiltModel):
 
 
 class Mlp(BuiltModel):
-    """A multilayer perceptron on the flattened picture."""
+    """A multilayer perceptron on the flattened image."""
 
     kind: Literal["mlp"]
     """Family of networks."""
@@ -139,7 +139,7 @@ class Mlp(BuiltModel):
     activation: Activation = "relu"
     """Activation of the hidden layers."""
     batch_norm: bool = False
-    """Normalise over the batch before each activation; the layer then has no bias."""
+    """Normalize over the batch before each activation; the layer then has no bias."""
     dropout: Proportion = 0.0
     """Proportion of the units set to 0 in training after each hidden layer."""
 
@@ -171,7 +171,7 @@ class Vgg(Scalable):
     depth: Annotated[Literal[11, 13, 16, 19], WholeNumber()] = 16
     """Layers with weights: configurations A, B, D and E."""
     batch_norm: bool = False
-    """Normalise over the batch between each convolution and its ReLU; the convolution then has no bias."""
+    """Normalize over the batch between each convolution and its ReLU; the convolution then has no bias."""
     dense: tuple[Count, ...] | None = None  # type: ignore[assignment]
     """Units of dense layers with ReLU before the classes. Default: 4096 and 4096 in the paper's head, else none."""
 
@@ -182,11 +182,11 @@ class Resnet(Scalable):
     kind: Literal["resnet"]
     """Family of networks."""
     depth: Annotated[Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110], WholeNumber()] = 50
-    """Layers: 18 to 152 as for ImageNet; 20, 32, 44, 56 and 110 as for CIFAR-10, narrow and for small pictures."""
+    """Layers: 18 to 152 as for ImageNet; 20, 32, 44, 56 and 110 as for CIFAR-10, narrow and for small images."""
     version: Annotated[Literal[1, 2], WholeNumber()] = 1
-    """Normalise and activate after each convolution (1) or before it (2)."""
+    """Normalize and activate after each convolution (1) or before it (2)."""
     stem: Literal["imagenet", "small"] | None = None
-    """The first layers: a 7x7 convolution and pooling, or one 3x3 convolution for small pictures.
+    """The first layers: a 7x7 convolution and pooling, or one 3x3 convolution for small images.
 
     Default: small for the CIFAR depths, imagenet for the others.
     """
@@ -229,7 +229,7 @@ class Dpn(Scalable):
 
 
 class Polynet(Scalable):
-    """Very Deep PolyNet (Zhang et al. 2017), for pictures of 75x75 and more."""
+    """Very Deep PolyNet (Zhang et al. 2017), for images of 75x75 and more."""
 
     kind: Literal["polynet"]
     """Family of networks."""
@@ -299,7 +299,7 @@ class Saved(ImageModel):
 
     @property
     def origin(self) -> str:
-        """Where the first weights come from."""
+        """Where the initial weights come from."""
         return self.file
 
     def rules(self) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ class Optimizer(Section):
     learning_rate: PositiveNumber = 1e-3
     """The rate that the schedule starts from."""
     weight_decay: NonNegativeNumber = 0.0
-    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalisation's."""
+    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalization's."""
 
 
 class Sgd(Optimizer):
@@ -66,7 +66,7 @@ class Adamw(Adam):
     kind: Literal["adamw"]  # type: ignore[assignment]
     """Algorithm."""
     weight_decay: NonNegativeNumber = 0.004
-    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalisation's."""
+    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalization's."""
 
 
 AnyOptimizer = Annotated[Sgd | Rmsprop | Adam | Adamw, Field(discriminator="kind")]

@@ -15,9 +15,9 @@ from dlcli.recipe.language.fields import (
 )
 
 Metric = Literal[
-    "train_loss", "train_accuracy", "train_iou", "train_localisation_accuracy", "train_mse", "train_mae",
+    "train_loss", "train_accuracy", "train_iou", "train_localization_accuracy", "train_mse", "train_mae",
     "train_bits_wrong", "train_exact",
-    "val_loss", "val_accuracy", "val_robust_accuracy", "val_iou", "val_localisation_accuracy", "val_mse", "val_mae",
+    "val_loss", "val_accuracy", "val_robust_accuracy", "val_iou", "val_localization_accuracy", "val_mse", "val_mae",
     "val_bits_wrong", "val_exact",
 ]  # fmt: skip
 """The columns of metrics.csv that can steer training."""

@@ -34,9 +34,9 @@ class Recurrent(Section):
     residual: bool = False
     """Add each layer's inputs to its outputs, where both are as many."""
     layer_norm: bool = False
-    """Normalise each layer's outputs over its units."""
+    """Normalize each layer's outputs over its units."""
     recurrent_initializer: Literal["orthogonal", "glorot_uniform"] = "orthogonal"
-    """First weights from state to state."""
+    """Initial weights from state to state."""
     forget_bias: bool = True
     """Begin with LSTM's forget gates open: their bias is 1."""
 
@@ -62,7 +62,7 @@ class Convolutional(Section):
     residual: bool = True
     """Add each convolution's inputs to its outputs, where both are as many."""
     layer_norm: bool = False
-    """Normalise each convolution's outputs over its filters, before ReLU."""
+    """Normalize each convolution's outputs over its filters, before ReLU."""
 
 
 class Transformer(Section):

@@ -71,7 +71,7 @@ class TextFiles(TextSource):
     """The folder, relative to the recipe's folder."""
 
 
-LabelledTexts = Annotated[TextCsv | TextJsonl | TextLines | TextFiles, Field(discriminator="kind")]
+LabeledTexts = Annotated[TextCsv | TextJsonl | TextLines | TextFiles, Field(discriminator="kind")]
 
 Standardize = Literal["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"]
 

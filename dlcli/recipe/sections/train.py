@@ -90,16 +90,16 @@ class Stage(CommonStage):
     """What is trained: all, head (after the features), last_stage (of the network, and the head), a stage such as
     stage3 and what follows, the last N layers that have weights.
 
-    What comes before is as in inference: without dropout, batch normalisation by its own statistics.
+    What comes before is as in inference: without dropout, batch normalization by its own statistics.
     """
     batch_norm: Literal["train", "freeze"] | None = None
-    """Batch normalisation before the head: trained, or kept as it is with its statistics. Default: freeze where the
+    """Batch normalization before the head: trained, or kept as it is with its statistics. Default: freeze where the
     model begins with weights from elsewhere, else train."""
     rate_decay: PositiveProportion | None = None
     """Discriminative rates: the head has the full rate, each stage of the network before it this times the next's."""
     augment: bool = True
     """Whether the `augment` section's random changes are made. Without them, what a frozen part of the network makes of
-    each picture is computed once."""
+    each image is computed once."""
 
 
 class CommonTrain(Section):
@@ -128,7 +128,7 @@ class CommonTrain(Section):
     stages: tuple[CommonStage, ...] = ()
     """Parts of training, one after another, each with its own epochs and rate. Default: one."""
     seed: Seed = 0
-    """Seed of everything random in training: first weights, order of the samples, dropout."""
+    """Seed of everything random in training: initial weights, order of the samples, dropout."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     """Numbers that the network computes with; the weights and the saved model are float32 always."""
     deterministic: bool = False

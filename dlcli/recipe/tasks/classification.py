@@ -14,7 +14,7 @@ RANK = {"signal": 1, "image": 2, "volume": 3}
 
 
 class Classification(Section):
-    """One label for each picture."""
+    """One label for each image."""
 
     task: Literal["classification"]
     """What is learned."""
@@ -23,7 +23,7 @@ class Classification(Section):
     data: ImageData
     """Where the samples come from."""
     augment: Augment | None = None
-    """Random changes to training pictures."""
+    """Random changes to training images."""
     model: ImageClassifier
     """The network."""
     train: Train = Train()
@@ -37,10 +37,10 @@ class Classification(Section):
                 f"must be {RANK[layout]}, because the layout of the data is {layout}. Received {self.model.rank}.",
             )
         if self.augment is not None and layout != "image":
-            yield "augment", f"is for pictures; remove it. The layout of the data is {layout}."
+            yield "augment", f"is for images; remove it. The layout of the data is {layout}."
         if self.train.adversarial is not None:
             if layout != "image":
-                yield "train.adversarial", f"is for pictures; remove it. The layout of the data is {layout}."
+                yield "train.adversarial", f"is for images; remove it. The layout of the data is {layout}."
             for key in ("mixup", "cutmix"):
                 if self.augment is not None and getattr(self.augment, key) is not None:
                     yield f"augment.{key}", "cannot stand beside train.adversarial, which needs one label a sample"
@@ -51,7 +51,7 @@ class Classification(Section):
         if isinstance(self.model, Lenet5 | Backbone | Saved) and layout != "image":
             yield (
                 "model.kind",
-                f"{self.model.kind} takes pictures, and the layout of the data is {layout}; use convnet or mlp",
+                f"{self.model.kind} takes images, and the layout of the data is {layout}; use convnet or mlp",
             )
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
         yield from rules_of_metrics(self.train, ("loss", "accuracy", "robust_accuracy"), task=self.task)

@@ -1,11 +1,11 @@
-"""The recipe of ``task: localisation``: what is in a picture, and the box around it."""
+"""The recipe of ``task: localization``: what is in an image, and the box around it."""
 
 from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, RunName, Section
 from dlcli.recipe.sections.augment import Augment
-from dlcli.recipe.sections.box_data import LocalisationData
+from dlcli.recipe.sections.box_data import LocalizationData
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
 from dlcli.recipe.sections.train import Stage, Train, rules_of_metrics
 
@@ -20,8 +20,8 @@ class BoxHead(Section):
     """Units of the dense layers between the maps and the box."""
     dropout: Proportion = 0.0
     """Proportion set to 0 in training after each dense layer."""
-    form: Literal["corners", "centre_size"] = "corners"
-    """What the four outputs in [0, 1] are: left, top, right and bottom, or the centre, width and height."""
+    form: Literal["corners", "center_size"] = "corners"
+    """What the four outputs in [0, 1] are: left, top, right and bottom, or the center, width and height."""
     per_class: bool = False
     """Whether each class has outputs of its own; the class that is predicted then gives the box."""
     loss: Literal["smooth_l1", "l2", "giou", "ciou"] = "smooth_l1"
@@ -30,17 +30,17 @@ class BoxHead(Section):
     """Weight of the box's loss beside that of the class."""
 
 
-class LocalisationStage(Stage):
+class LocalizationStage(Stage):
     """A part of training with its own losses, optimizer state, schedule and patience."""
 
     losses: Literal["all", "class", "box"] = "all"
     """What is lowered; what only the other head needs is then frozen."""
 
 
-class LocalisationTrain(Train):
+class LocalizationTrain(Train):
     """How the model is trained."""
 
-    stages: tuple[LocalisationStage, ...] = ()
+    stages: tuple[LocalizationStage, ...] = ()
     """Parts of training, one after another, each with its own epochs, rate and losses. Default: one."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
@@ -49,30 +49,30 @@ class LocalisationTrain(Train):
             yield "adversarial", "is for task: classification; remove it"
 
 
-class Localisation(Section):
-    """One label and one box for each picture."""
+class Localization(Section):
+    """One label and one box for each image."""
 
-    task: Literal["localisation"]
+    task: Literal["localization"]
     """What is learned."""
     name: RunName | None = None
     """Name of the run's folder. Default: the recipe's file name without its suffix."""
-    data: LocalisationData
+    data: LocalizationData
     """Where the samples come from."""
     augment: Augment | None = None
-    """Random changes to training pictures, which boxes follow."""
+    """Random changes to training images, which boxes follow."""
     model: ImageClassifier
     """The network, which both heads share."""
     box_head: BoxHead = BoxHead()
     """The layers that say where the object is."""
-    train: LocalisationTrain = LocalisationTrain()
+    train: LocalizationTrain = LocalizationTrain()
     """How it is trained."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if isinstance(self.model, Convnet) and self.model.rank != 2:
-            yield "model.rank", f"must be 2, because the samples are pictures. Received {self.model.rank}."
+            yield "model.rank", f"must be 2, because the samples are images. Received {self.model.rank}."
         if self.augment is not None:
             for key in ("mixup", "cutmix"):
                 if getattr(self.augment, key) is not None:
-                    yield f"augment.{key}", "mixes two pictures, which have two boxes; remove it"
+                    yield f"augment.{key}", "mixes two images, which have two boxes; remove it"
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
-        yield from rules_of_metrics(self.train, ("loss", "accuracy", "iou", "localisation_accuracy"), task=self.task)
+        yield from rules_of_metrics(self.train, ("loss", "accuracy", "iou", "localization_accuracy"), task=self.task)

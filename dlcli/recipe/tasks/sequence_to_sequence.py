@@ -90,7 +90,7 @@ class EncoderDecoder(Section):
     dropout: Proportion = 0.0
     """Proportion set to 0 in training of the inputs of encoder and decoder, and before each answer."""
     recurrent_initializer: Literal["orthogonal", "glorot_uniform"] = "orthogonal"
-    """First weights from state to state."""
+    """Initial weights from state to state."""
     forget_bias: bool = True
     """Begin with LSTM's forget gates open: their bias is 1."""
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from dlcli.recipe.language.fields import RunName, Section
 from dlcli.recipe.sections.sequence_model import StepModel
-from dlcli.recipe.sections.text_data import LabelledTexts, Tokens
+from dlcli.recipe.sections.text_data import LabeledTexts, Tokens
 from dlcli.recipe.sections.train import ClassTrain, rules_of_metrics
 
 
@@ -16,7 +16,7 @@ class TextClassification(Section):
     """What is learned."""
     name: RunName | None = None
     """Name of the run's folder. Default: the recipe's file name without its suffix."""
-    data: LabelledTexts
+    data: LabeledTexts
     """Where the samples come from."""
     text: Tokens = Tokens()
     """How text becomes tokens."""

@@ -348,7 +348,7 @@ def table_text(table: LayerTable) -> str:
         *_aligned([COLUMNS, *table_cells(table)]),
         "",
         "Multiply-adds are the products of convolution, dense, recurrent and attention layers for one input.",
-        f"Not among them: {cost.bias_additions:,} additions of biases, {cost.normalisation:,} numbers normalised, "
+        f"Not among them: {cost.bias_additions:,} additions of biases, {cost.normalization:,} numbers normalized, "
         f"{cost.pooling:,} numbers pooled,",
         "activation functions, and what else works on one number at a time.",
         "Field: the part of the input that one number of the output depends on.",

@@ -2,7 +2,7 @@
 
 One multiply-add is one product and its addition to a sum. Counted are the products of convolutions, dense layers,
 recurrent layers and attention: numbers with weights, queries with keys, scores with values. Products with the zeros
-around a picture count, for the layer computes them. Biases, normalisation and pooling are counted apart; activation
+around an image count, for the layer computes them. Biases, normalization and pooling are counted apart; activation
 functions, gates and all else that works on one number at a time are not counted.
 """
 
@@ -22,7 +22,7 @@ SEPARABLE_CONVOLUTIONS = (layers.SeparableConv1D, layers.SeparableConv2D)
 TRANSPOSED_CONVOLUTIONS = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 RECURRENT_LAYERS = (layers.SimpleRNN, layers.LSTM, layers.GRU, layers.RNN)
 RECURRENT_CELLS = (layers.SimpleRNNCell, layers.LSTMCell, layers.GRUCell)
-NORMALISATIONS = (
+NORMALIZATIONS = (
     layers.BatchNormalization,
     layers.LayerNormalization,
     layers.GroupNormalization,
@@ -84,20 +84,20 @@ class Operations:
     Attributes:
         multiply_adds: products and their addition to a sum.
         bias_additions: one for each number that a bias is added to.
-        normalisation: numbers that a normalisation scales and shifts.
+        normalization: numbers that a normalization scales and shifts.
         pooling: numbers that pooling windows look at.
     """
 
     multiply_adds: int = 0
     bias_additions: int = 0
-    normalisation: int = 0
+    normalization: int = 0
     pooling: int = 0
 
     def __add__(self, other: "Operations") -> "Operations":
         return Operations(
             self.multiply_adds + other.multiply_adds,
             self.bias_additions + other.bias_additions,
-            self.normalisation + other.normalisation,
+            self.normalization + other.normalization,
             self.pooling + other.pooling,
         )
 
@@ -150,8 +150,8 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
     if kind is layers.Attention and layer.score_mode == "dot":
         (num_queries, query_units), (num_values, value_units) = inputs[:2]
         return Operations(num_queries * num_values * (query_units + value_units))
-    if kind in NORMALISATIONS:
-        return Operations(normalisation=math.prod(outputs[0]))
+    if kind in NORMALIZATIONS:
+        return Operations(normalization=math.prod(outputs[0]))
     if kind in POOLINGS:
         return Operations(pooling=math.prod(outputs[0]) * math.prod(layer.pool_size))
     if kind in GLOBAL_POOLINGS:

@@ -19,7 +19,7 @@ class Network:
     Attributes:
         name: unique.
         model: the recipe's ``model`` section.
-        side: of its square pictures.
+        side: of its square images.
         top1, top5: error in percent of a single model on a single crop of the validation images of ImageNet, unless
             the source says otherwise; None where it is not published.
         source: where these errors stand.
@@ -163,7 +163,7 @@ class Quoted:
     Attributes:
         label: the network's name there.
         network: ours.
-        side: of the pictures that the quoted numbers are for.
+        side: of the images that the quoted numbers are for.
         parameters, multiply_adds, activations: as quoted; None where the table has none.
         source: where they come from.
     """
@@ -194,7 +194,7 @@ QUOTED = (
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network of this program holds and costs for one picture, which is among the activations."""
+    """What a network of this program holds and costs for one image, which is among the activations."""
 
     parameters: int
     multiply_adds: int
@@ -202,7 +202,7 @@ class Cost:
 
 
 def read_costs() -> dict[tuple[str, int], Cost]:
-    """The costs by name of the network and side of the pictures."""
+    """The costs by name of the network and side of the images."""
     rows = json.loads(files("dlcli.report.cost").joinpath(COSTS).read_text(encoding="utf-8"))
     return {
         (row["network"], row["side"]): Cost(row["parameters"], row["multiply_adds"], row["activations"]) for row in rows

@@ -1,4 +1,4 @@
-"""Pictures of full size with a box and a label drawn into them."""
+"""Images of full size with a box and a label drawn into them."""
 
 import io
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from PIL import Image, ImageDraw, ImageFont
 from dlcli.report.plots.figure import VERMILION, printable
 
 
-def with_box(picture: Image.Image, box: Sequence[float], label: str) -> bytes:
-    """The picture with a box (xmin, ymin, xmax, ymax in its pixels) and a label at its upper edge, as a PNG file."""
-    drawn = picture.convert("RGB")
+def with_box(image: Image.Image, box: Sequence[float], label: str) -> bytes:
+    """The image with a box (xmin, ymin, xmax, ymax in its pixels) and a label at its upper edge, as a PNG file."""
+    drawn = image.convert("RGB")
     canvas = ImageDraw.Draw(drawn)
     width = max(1, round(min(drawn.size) / 150))
     left, top, right, bottom = box
-    # the last pixel inside: an edge of the picture is the outer side of its last pixel
+    # the last pixel inside: an edge of the image is the outer side of its last pixel
     canvas.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=VERMILION, width=width)
     font = ImageFont.load_default(max(8.0, min(drawn.size) / 25))
     text = printable(label, 40)

@@ -13,7 +13,7 @@ from dlcli.report.plots.figure import new_figure, png, printable, size_of, style
 
 
 def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
-    """Which classes are taken for which, coloured by the proportion of the true class, with counts where they fit.
+    """Which classes are taken for which, colored by the proportion of the true class, with counts where they fit.
 
     Args:
         matrix: counts, a row for each true class, a column for each predicted one.

@@ -9,15 +9,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dlcli.report.plots.figure import BLUE, GREEN, GREY, VERMILION, new_figure, png, printable, style
+from dlcli.report.plots.figure import BLUE, GRAY, GREEN, VERMILION, new_figure, png, printable, style
 
-MARKERS = "osv^D"  # where there are more lines than colours
+MARKERS = "osv^D"  # where there are more lines than colors
 
 
 MAX_MARKED_EPOCHS = 30  # more points than these would merge
 
 
-LINE_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINE_COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Of the channels of a signal; further ones are left out."""
 
 
@@ -65,9 +65,9 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
             for _, first, _ in stages[1:]:
-                axes.axvline(first - 0.5, color=GREY, linewidth=0.6)
+                axes.axvline(first - 0.5, color=GRAY, linewidth=0.6)
             if best_epoch is not None:
-                axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle="--", label=f"best epoch: {best_epoch}")
+                axes.axvline(best_epoch, color=GRAY, linewidth=1, linestyle="--", label=f"best epoch: {best_epoch}")
         if len(stages) > 1:
             for name, first, last in stages:
                 x = (first + last) / 2
@@ -78,7 +78,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None
                     xytext=(0, 3),
                     textcoords="offset points",
                     ha="center",
-                    color=GREY,
+                    color=GRAY,
                 )
         handles, labels = upper[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))

@@ -18,11 +18,11 @@ from matplotlib.text import Text
 
 DPI = 120
 
-# Okabe and Ito 2008: told apart by colour-blind people too
+# Okabe and Ito 2008: told apart by color-blind people too
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 GREEN = "#009E73"
-GREY = "#666666"
+GRAY = "#666666"
 
 FALLBACK_FONTS = (
     "Noto Sans CJK SC",

@@ -8,64 +8,64 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from dlcli.report.plots.curves import LINE_COLOURS
-from dlcli.report.plots.figure import GREY, new_figure, png, shrink_to, style
+from dlcli.report.plots.curves import LINE_COLORS
+from dlcli.report.plots.figure import GRAY, new_figure, png, shrink_to, style
 
-Pictures = npt.NDArray[Any]
+Images = npt.NDArray[Any]
 """``[n, height, width, channels]`` in [0, 255]; signals ``[n, time, channels]``; volumes ``[n, depth, height, width,
 channels]``; signals and volumes of any range."""
 
 
-MAX_PICTURES = 25
+MAX_IMAGES = 25
 
 
 def image_grid(
-    pictures: Pictures,
+    images: Images,
     captions: Sequence[Sequence[str]],
     *,
     title: str,
     outlines: Sequence[tuple[npt.NDArray[Any], str]] = (),
     num_columns: int | None = None,
 ) -> bytes:
-    """Pictures in rows, each with a caption above and, where it has a second line, one below.
+    """Images in rows, each with a caption above and, where it has a second line, one below.
 
-    ``outlines`` are boxes rel_xyxy ``[n, 4]`` and their colour. Default of ``num_columns``: as many as there are rows.
+    ``outlines`` are boxes rel_xyxy ``[n, 4]`` and their color. Default of ``num_columns``: as many as there are rows.
     """
-    pictures = np.nan_to_num(pictures.astype(np.float64))
-    limits = (0.0, 255.0) if pictures.ndim == 4 else (float(pictures.min()), float(pictures.max()))
-    num_columns = num_columns or math.ceil(math.sqrt(len(pictures)))
-    num_rows = math.ceil(len(pictures) / num_columns)
+    images = np.nan_to_num(images.astype(np.float64))
+    limits = (0.0, 255.0) if images.ndim == 4 else (float(images.min()), float(images.max()))
+    num_columns = num_columns or math.ceil(math.sqrt(len(images)))
+    num_rows = math.ceil(len(images) / num_columns)
     width = 1.7  # of a column in inches
-    height = width * (1.0 if pictures.ndim == 3 else min(max(pictures.shape[-3] / pictures.shape[-2], 0.4), 2.0))
+    height = width * (1.0 if images.ndim == 3 else min(max(images.shape[-3] / images.shape[-2], 0.4), 2.0))
     with style():
         least = 6.4 if outlines and len(title) > 30 else 3.2  # what the title needs
         figure = new_figure(max(least, num_columns * width), num_rows * (height + 0.4) + 0.4)
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
         figure.suptitle(title)
-        for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
             axes = figure.add_subplot(num_rows, num_columns, i + 1)
             axes.set_xticks([])
             axes.set_yticks([])
-            draw_image(axes, picture, limits)
+            draw_image(axes, image, limits)
             for boxes, color in outlines:
-                outline_box(axes, boxes[i], picture.shape, color)
+                outline_box(axes, boxes[i], image.shape, color)
             shrink_to(axes.set_title(caption[0], fontsize=9), width - 0.15)
             if len(caption) > 1:
-                shrink_to(axes.set_xlabel(caption[1], fontsize=7, color=GREY), width - 0.15)
+                shrink_to(axes.set_xlabel(caption[1], fontsize=7, color=GRAY), width - 0.15)
         return png(figure)
 
 
-def draw_image(axes: Axes, picture: npt.NDArray[Any], limits: tuple[float, float]) -> None:
-    """A picture, a signal as lines, or the middle slice of a volume; ``limits`` are black and white."""
-    if picture.ndim == 2:  # [time, channels]
-        for channel, color in zip(picture.T, LINE_COLOURS, strict=False):
+def draw_image(axes: Axes, image: npt.NDArray[Any], limits: tuple[float, float]) -> None:
+    """An image, a signal as lines, or the middle slice of a volume; ``limits`` are black and white."""
+    if image.ndim == 2:  # [time, channels]
+        for channel, color in zip(image.T, LINE_COLORS, strict=False):
             axes.plot(channel, color=color, linewidth=0.9)
         return
-    if picture.ndim == 4:  # [depth, height, width, channels]
-        picture = picture[len(picture) // 2]
+    if image.ndim == 4:  # [depth, height, width, channels]
+        image = image[len(image) // 2]
     axes.spines[:].set_visible(False)
     low, high = limits
-    shades = np.clip((picture - low) / ((high - low) or 1.0), 0, 1)
+    shades = np.clip((image - low) / ((high - low) or 1.0), 0, 1)
     if shades.shape[-1] == 3:
         axes.imshow(shades, interpolation="nearest")
     else:
@@ -73,11 +73,11 @@ def draw_image(axes: Axes, picture: npt.NDArray[Any], limits: tuple[float, float
 
 
 def outline_box(axes: Axes, box: npt.NDArray[Any], shape: Sequence[int], color: str) -> None:
-    """The edges of a box, rel_xyxy, in a picture ``[height, width, channels]``."""
+    """The edges of a box, rel_xyxy, in an image ``[height, width, channels]``."""
     if np.isnan(box).any():
         return
     height, width = shape[:2]
-    left, top, right, bottom = box * (width, height, width, height) - 0.5  # the first pixel's centre is 0
-    axes.autoscale(False)  # a box that reaches out does not make the picture smaller
+    left, top, right, bottom = box * (width, height, width, height) - 0.5  # the first pixel's center is 0
+    axes.autoscale(False)  # a box that reaches out does not make the image smaller
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="white", linewidth=2.6)
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=color, linewidth=1.4)

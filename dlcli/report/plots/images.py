@@ -1,4 +1,4 @@
-"""The pictures of a run: learning curves, confusion matrix, a batch as the model sees it, the most confident mistakes.
+"""The images of a run: learning curves, confusion matrix, a batch as the model sees it, the most confident mistakes.
 
 Each function returns the bytes of a PNG file.
 """
@@ -10,32 +10,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlcli.report.plots.figure import GREY, VERMILION, new_figure, png, printable, style
-from dlcli.report.plots.image_grid import MAX_PICTURES, Pictures, draw_image, image_grid, outline_box
+from dlcli.report.plots.figure import GRAY, VERMILION, new_figure, png, printable, style
+from dlcli.report.plots.image_grid import MAX_IMAGES, Images, draw_image, image_grid, outline_box
 
 # Samples --------------------------------------------------------------------------------------------------------------
 
 
-def sample_batch(pictures: Pictures, titles: Sequence[str], boxes: npt.NDArray[Any] | None = None) -> bytes:
+def sample_batch(images: Images, titles: Sequence[str], boxes: npt.NDArray[Any] | None = None) -> bytes:
     """A grid of samples as the model sees them: at most the first 25.
 
     Args:
-        pictures: at least one.
+        images: at least one.
         titles: one for each, such as the name of its class.
         boxes: rel_xyxy ``[n, 4]``, drawn where they are no NaN.
     """
-    if len(pictures) == 0:
-        raise ValueError("a picture of a batch needs at least one sample. Received none.")
+    if len(images) == 0:
+        raise ValueError("an image of a batch needs at least one sample. Received none.")
     captions = [[printable(title, 24)] for title in titles]
-    outlines = [] if boxes is None else [(boxes[:MAX_PICTURES], VERMILION)]
-    return image_grid(pictures[:MAX_PICTURES], captions[:MAX_PICTURES], title="What the model sees", outlines=outlines)
+    outlines = [] if boxes is None else [(boxes[:MAX_IMAGES], VERMILION)]
+    return image_grid(images[:MAX_IMAGES], captions[:MAX_IMAGES], title="What the model sees", outlines=outlines)
 
 
-def preview(columns: Sequence[tuple[str, Pictures, Sequence[str]]], boxes: Sequence[npt.NDArray[Any]] = ()) -> bytes:
+def preview(columns: Sequence[tuple[str, Images, Sequence[str]]], boxes: Sequence[npt.NDArray[Any]] = ()) -> bytes:
     """Samples in rows, each as it is and as it is changed.
 
     Args:
-        columns: a title, the pictures ``[n, height, width, channels]``, and a caption for each, which may have lines.
+        columns: a title, the images ``[n, height, width, channels]``, and a caption for each, which may have lines.
         boxes: of each column, rel_xyxy ``[n, 4]``.
     """
     num_rows, num_columns = len(columns[0][1]), len(columns)
@@ -47,48 +47,48 @@ def preview(columns: Sequence[tuple[str, Pictures, Sequence[str]]], boxes: Seque
     with style():
         figure = new_figure(num_columns * side, num_rows * (height + 0.15 + 0.1 * num_lines) + 0.4)
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
-        for column, (title, pictures, _) in enumerate(columns):
-            for row, (picture, text) in enumerate(zip(pictures, texts[column], strict=True)):
+        for column, (title, images, _) in enumerate(columns):
+            for row, (image, text) in enumerate(zip(images, texts[column], strict=True)):
                 axes = figure.add_subplot(num_rows, num_columns, row * num_columns + column + 1)
                 axes.set_xticks([])
                 axes.set_yticks([])
                 if row == 0:
                     axes.set_title(title, fontsize=9)
-                draw_image(axes, picture.astype(np.float64), (0.0, 255.0))
+                draw_image(axes, image.astype(np.float64), (0.0, 255.0))
                 if boxes:
-                    outline_box(axes, boxes[column][row], picture.shape, VERMILION)
-                axes.set_xlabel("\n".join(text), fontsize=6, color=GREY)
+                    outline_box(axes, boxes[column][row], image.shape, VERMILION)
+                axes.set_xlabel("\n".join(text), fontsize=6, color=GRAY)
         return png(figure)
 
 
 def _wrapped(caption: str) -> list[str]:
-    """The lines of a caption below a small picture, at most eight."""
+    """The lines of a caption below a small image, at most eight."""
     return [printable(part, 40) for line in caption.splitlines() for part in textwrap.wrap(line, 40)][:8]
 
 
 def mistakes(
-    pictures: Pictures,
+    images: Images,
     *,
     labels: Sequence[str],
     predicted: Sequence[str],
     confidence: Sequence[float],
     names: Sequence[str | int],
 ) -> bytes:
-    """A grid of mistakes, the most confident first, at most 25; a picture that says so when there are none.
+    """A grid of mistakes, the most confident first, at most 25; an image that says so when there are none.
 
     Args:
-        pictures: of mistakes alone.
+        images: of mistakes alone.
         labels: the true class of each.
         predicted: the class that the model took it for.
         confidence: the probability that it gave to that class.
         names: file or index of each.
     """
-    if len(pictures) == 0:
+    if len(images) == 0:
         with style():
             figure = new_figure(4.0, 1.5)
-            figure.text(0.5, 0.5, "No mistakes", ha="center", va="center", fontsize=14, color=GREY)
+            figure.text(0.5, 0.5, "No mistakes", ha="center", va="center", fontsize=14, color=GRAY)
             return png(figure)
-    order = sorted(range(len(confidence)), key=lambda i: -confidence[i])[:MAX_PICTURES]
+    order = sorted(range(len(confidence)), key=lambda i: -confidence[i])[:MAX_IMAGES]
     captions = [
         [
             f"{printable(labels[i], 12)} as {printable(predicted[i], 12)} {confidence[i]:.2f}",
@@ -96,4 +96,4 @@ def mistakes(
         ]
         for i in order
     ]
-    return image_grid(pictures[order], captions, title="The most confident mistakes")
+    return image_grid(images[order], captions, title="The most confident mistakes")

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from dlcli.report.plots.curves import LINE_COLOURS, MARKERS
-from dlcli.report.plots.figure import GREY, new_figure, png, style
+from dlcli.report.plots.curves import LINE_COLORS, MARKERS
+from dlcli.report.plots.figure import GRAY, new_figure, png, style
 
 
 def robustness_curves(curves: Mapping[str, Sequence[tuple[float, float]]], *, norm: str) -> bytes:
@@ -21,9 +21,9 @@ def robustness_curves(curves: Mapping[str, Sequence[tuple[float, float]]], *, no
             axes.plot(
                 *zip(*sorted(points), strict=True),
                 label=name,
-                color=GREY if is_noise else LINE_COLOURS[number % len(LINE_COLOURS)],
+                color=GRAY if is_noise else LINE_COLORS[number % len(LINE_COLORS)],
                 linestyle="--" if is_noise else "-",
-                marker=MARKERS[number // len(LINE_COLOURS) % len(MARKERS)],
+                marker=MARKERS[number // len(LINE_COLORS) % len(MARKERS)],
                 markersize=4,
             )
         axes.set_xlabel(f"epsilon ({norm}), in units of the pixels' range")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlcli.report.plots.figure import BLUE, GREEN, GREY, VERMILION, new_figure, png, printable, style
-from dlcli.report.plots.image_grid import MAX_PICTURES
+from dlcli.report.plots.figure import BLUE, GRAY, GREEN, VERMILION, new_figure, png, printable, style
+from dlcli.report.plots.image_grid import MAX_IMAGES
 
 
 def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], answers: npt.NDArray[Any] | None = None) -> bytes:
@@ -39,7 +39,7 @@ def attention_maps(maps: Sequence[tuple[Sequence[str], Sequence[str], npt.NDArra
     Args:
         maps: of each answer the tokens given, the tokens said, and the attention ``[said, given]``.
     """
-    maps = maps[:MAX_PICTURES]
+    maps = maps[:MAX_IMAGES]
     num_columns = min(3, len(maps))
     num_rows = math.ceil(len(maps) / num_columns)
     widest = min(60, max(len(given) for given, _, _ in maps))
@@ -89,7 +89,7 @@ def forecasts(
         for number, title in enumerate(titles):
             axes = figure.add_subplot(len(past), 1, number + 1)
             ahead = np.arange(1, horizon + 1)
-            axes.plot(np.arange(1 - shown, 1), past[number, -shown:], color=GREY, label="history")
+            axes.plot(np.arange(1 - shown, 1), past[number, -shown:], color=GRAY, label="history")
             axes.plot(ahead, true[number], color=BLUE, marker=".", label="true")
             axes.plot(ahead, predicted[number], color=VERMILION, marker=".", label="forecast")
             axes.set_title(f"after {printable(title, 40)}", fontsize=9)
@@ -106,7 +106,7 @@ def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
         figure.set_layout_engine("constrained")
         axes = figure.add_subplot()
         lines = {"mae": "network", "naive_mae": "last value", "seasonal_naive_mae": "one season before"}
-        for (key, label), color in zip(lines.items(), (BLUE, GREY, VERMILION), strict=True):
+        for (key, label), color in zip(lines.items(), (BLUE, GRAY, VERMILION), strict=True):
             values = [math.nan if row[key] is None else row[key] for row in rows]
             axes.plot([row["step"] for row in rows], values, color=color, marker=".", label=label)
         axes.set_xlabel("steps ahead")
@@ -124,7 +124,7 @@ def predicted_numbers(true: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> by
         figure.set_layout_engine("constrained")
         axes = figure.add_subplot()
         ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
-        axes.plot(ends, ends, color=GREY, linewidth=1)
+        axes.plot(ends, ends, color=GRAY, linewidth=1)
         axes.plot(true, predicted, ".", color=BLUE, markersize=3, alpha=0.5)
         axes.set_xlabel("true")
         axes.set_ylabel("predicted")

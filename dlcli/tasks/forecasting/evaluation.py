@@ -15,7 +15,7 @@ from dlcli.recipe.load import load
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.forecasting.sources import AT_A_TIME, open_series, read_time_table
@@ -25,7 +25,9 @@ from dlcli.tasks.split_choice import OWN_DATA, own_split
 NUM_SHOWN = 4  # forecasts in forecasts.png
 
 
-def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path | None, talk: Talk) -> dict[str, Any]:
+def evaluate(
+    run: RunDir, recipe: Forecasting, *, split: str | None, data: Path | None, console: Console
+) -> dict[str, Any]:
     """As :func:`dlcli.workflow.evaluate.evaluate`; other data are another table with the same columns.
 
     Raises:
@@ -58,7 +60,7 @@ def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path 
         if list(series.table.features) != features:
             raise InputError(f"{data}: must have the columns {', '.join(features)}.")
     name = run.free_evaluation(name, source)
-    talk.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
+    console.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
     folder = run.evaluation(name)
     metrics = evaluate_windows(
         folder,
@@ -68,7 +70,7 @@ def evaluate(run: RunDir, recipe: Forecasting, *, split: str | None, data: Path 
         recipe=recipe,
         info=run.read_data_info("scale", "mase_scale", "target"),
         source=source,
-        talk=talk,
+        console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
 
@@ -93,7 +95,7 @@ def evaluate_windows(
     recipe: Forecasting,
     info: dict[str, Any],
     source: str,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """Writes metrics.json, by_horizon.csv, predictions.csv and two plots."""
     parts, naive, seasonal, true_parts = [], [], [], []
@@ -105,7 +107,7 @@ def evaluate_windows(
         true_parts.append(future)
         naive.append(forecast.naive(past[..., 0], window.horizon, mean=mean))
         seasonal.append(forecast.seasonal_naive(past[..., 0], window.horizon, season=window.season, mean=mean))
-        talk.evaluating(min(start + AT_A_TIME, len(windows)), len(windows))
+        console.evaluating(min(start + AT_A_TIME, len(windows)), len(windows))
     predicted, true = np.concatenate(parts), np.concatenate(true_parts)
     metrics, rows = forecast.metrics(
         true,
@@ -115,7 +117,7 @@ def evaluate_windows(
     )
     best = min(metrics["naive_mae"], metrics["seasonal_naive_mae"])
     if metrics["mae"] >= best:
-        talk.say("no better than a naive forecast (naive_mae, seasonal_naive_mae)")
+        console.say("no better than a naive forecast (naive_mae, seasonal_naive_mae)")
     folder.mkdir(parents=True, exist_ok=True)
     replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     replace_file(folder / "by_horizon.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))

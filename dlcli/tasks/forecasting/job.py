@@ -15,7 +15,7 @@ from dlcli.report.cost.layer_table import layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, replace_file
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_precision, set_seed
 from dlcli.tasks.checks import check_memory, check_metrics
 from dlcli.tasks.forecasting.evaluation import evaluate_windows
@@ -70,7 +70,7 @@ class ForecastJob(NetworkJob):
     def data_info(self) -> dict[str, Any]:
         train = self.dataset.of_train()
         return {
-            "pictures": None,
+            "images": None,
             "features": list(self.dataset.table.features),
             "scale": {"mean": self.scale.mean.tolist(), "variance": self.scale.variance.tolist()},
             "target": {"mean": self.scale.target_mean, "variance": self.scale.target_variance},
@@ -96,11 +96,11 @@ class ForecastJob(NetworkJob):
             recipe=self.recipe,
             info=run.read_info()["data"],
             source=OWN_DATA,
-            talk=self.talk,
+            console=self.console,
         )
 
 
-def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, talk: Talk) -> ForecastJob:
+def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, console: Console) -> ForecastJob:
     """Reads the series, checks the recipe against it, and builds the model.
 
     Raises:
@@ -132,7 +132,7 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, talk: Tal
         else WindowBatches(series, validation.origins, batch_size=train.batch_size),
         best_metric=best_metric_of(train, has_validation=validation is not None),
         device=device,
-        talk=talk,
+        console=console,
     )
 
 
@@ -141,7 +141,7 @@ def _fit(loaded: LoadedRecipe, recipe: Forecasting, series: Series) -> Scale:
     rows, window = series.of_train(), recipe.window
     empty = [name for name, column in zip(series.table.features, rows.T, strict=True) if np.isnan(column).all()]
     if empty:
-        raise loaded.fault("data", f"column '{empty[0]}' has no value in the training split; leave it out")
+        raise loaded.error("data", f"column '{empty[0]}' has no value in the training split; leave it out")
     mean = np.asarray(np.nanmean(rows, axis=0, dtype=np.float64))
     variance = np.asarray(np.nanvar(rows, axis=0, dtype=np.float64))
     variance = usable_variance(loaded, series.table.features, rows, variance)
@@ -157,6 +157,6 @@ def _fit(loaded: LoadedRecipe, recipe: Forecasting, series: Series) -> Scale:
     if np.nanmin(learned) == np.nanmax(learned):
         only = f": it holds one window of {window.history} + {window.horizon} steps; lower window.history"
         what = "what is to be learned is the same at every step of the training split"
-        raise loaded.fault("data.target", f"{what}{only if len(series.splits['train']) == 1 else ''}")
+        raise loaded.error("data.target", f"{what}{only if len(series.splits['train']) == 1 else ''}")
     target_variance = float(np.nanvar(learned))
     return Scale(mean, variance, float(np.nanmean(learned)), target_variance)

@@ -11,7 +11,7 @@ from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector
 def build_forecaster(section: StepModel, scale: Scale, window: Window) -> SequenceNetwork:
     """The network that forecasts the first feature, of a history of known length."""
     values = keras.Input(shape=(window.history, len(scale.mean)), dtype="float32", name="values")
-    x, mask = series_input.standardised(values, mean=scale.mean, variance=scale.variance)
+    x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
     start = forecasting.base(
         values[..., 0],
         horizon=window.horizon,

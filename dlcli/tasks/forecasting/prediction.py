@@ -8,13 +8,15 @@ import tensorflow as tf
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.forecasting.evaluation import load_forecaster
 from dlcli.tasks.forecasting.sources import read_time_table
 from dlcli.tasks.predictions import write_rows
 
 
-def predict(run: RunDir, recipe: Forecasting, paths: list[Path], *, output: Path | None, talk: Talk) -> dict[str, Any]:
+def predict(
+    run: RunDir, recipe: Forecasting, paths: list[Path], *, output: Path | None, console: Console
+) -> dict[str, Any]:
     """The steps after the last row of each table.
 
     Raises:
@@ -36,5 +38,5 @@ def predict(run: RunDir, recipe: Forecasting, paths: list[Path], *, output: Path
         ]
     if output is not None:
         write_rows(output, list(predictions[0]), [list(row.values()) for row in predictions])
-        talk.say(f"{len(predictions):,} rows in {output}")
+        console.say(f"{len(predictions):,} rows in {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}

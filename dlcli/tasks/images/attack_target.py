@@ -22,7 +22,7 @@ class Target:
 
     Attributes:
         logits: pixels float32 ``[b, height, width, channels]`` in [0, 255] -> float32 ``[b, k]``.
-        shape: of a picture.
+        shape: of an image.
         num_classes: k.
         note: what the user should know of how the logits were found; empty where nothing.
     """
@@ -42,7 +42,7 @@ def of_model(model: keras.Model, *, input_range: tuple[float, float], has_logits
         has_logits: its outputs are logits, whatever its last layer is.
 
     Raises:
-        InputError: it is no classifier of pictures.
+        InputError: it is no classifier of images.
     """
     if len(model.outputs) > 1 and "box" in model.output_names:
         raise InputError("has a box head: attacks are for classifiers, whose one output is a class.")
@@ -50,7 +50,7 @@ def of_model(model: keras.Model, *, input_range: tuple[float, float], has_logits
         raise InputError("is no classifier: it must take one input and give one vector for each sample.")
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or None in shape:
-        raise InputError(f"must take pictures of a known size, height x width x channels. It takes {list(shape)}.")
+        raise InputError(f"must take images of a known size, height x width x channels. It takes {list(shape)}.")
     network, find, num_classes, note = _as_said(model) if has_logits else _logits_of(_opened(model))
     low, high = input_range
     scale = (high - low) / 255
@@ -128,7 +128,7 @@ def _without_activation(model: keras.Model, operation: Any) -> keras.Model:
 
 
 def _of_unknown(model: keras.Model, units: int) -> tuple[keras.Model, Callable[[Any], Any], int, str]:
-    """Logits recovered from probabilities, which are recognised by their sums."""
+    """Logits recovered from probabilities, which are recognized by their sums."""
     x = np.random.default_rng(0).uniform(0, 1, (4, *model.inputs[0].shape[1:])).astype(np.float32)
     outputs = np.asarray(model(x, training=False), np.float64)
     if not np.isfinite(outputs).all():
@@ -163,7 +163,7 @@ def load_target(path: Path, *, input_range: tuple[float, float] = (0.0, 255.0), 
     """The classifier in a .keras file, computing in float32 whatever policy it was saved with.
 
     Raises:
-        InputError: it cannot be loaded, or is no classifier of pictures.
+        InputError: it cannot be loaded, or is no classifier of images.
     """
     try:
         return of_model(load_float32(path), input_range=input_range, has_logits=has_logits)

@@ -9,7 +9,7 @@ from dlcli.tasks.images.standardization import MAX_WHITENED
 
 
 def make_augmentation(section: Augment) -> Augmentation:
-    """The random changes to each picture that the recipe's ``augment`` section asks for."""
+    """The random changes to each image that the recipe's ``augment`` section asks for."""
     zoom = section.zoom_range
     jitter, erasing, crop, some = (
         section.color_jitter,
@@ -42,23 +42,23 @@ def check_augment(loaded: LoadedRecipe, shape: tuple[int, ...]) -> None:
     Raises:
         InputError: located at the key.
     """
-    augment = loaded.of_pictures.augment
+    augment = loaded.of_images.augment
     if augment is None:
         return
     num_features = int(np.prod(shape))
     if augment.zca_whitening and num_features > MAX_WHITENED:
-        raise loaded.fault(
+        raise loaded.error(
             "augment.zca_whitening",
-            f"at most {MAX_WHITENED:,} values a picture can be whitened; these have {num_features:,}. "
+            f"at most {MAX_WHITENED:,} values an image can be whitened; these have {num_features:,}. "
             "Make data.image_size smaller, or use featurewise_std_normalization",
         )
     for key in ("hue", "saturation"):
         if augment.color_jitter is not None and getattr(augment.color_jitter, key) and shape[-1] != 3:
-            raise loaded.fault(
-                f"augment.color_jitter.{key}", f"grey pictures have no {key}; remove it, or set data.color_mode: rgb"
+            raise loaded.error(
+                f"augment.color_jitter.{key}", f"gray images have no {key}; remove it, or set data.color_mode: rgb"
             )
     for key, side in (("height_shift_range", shape[0]), ("width_shift_range", shape[1])):
         value = getattr(augment, key)
         furthest = max(map(abs, value)) if isinstance(value, tuple) else value
         if furthest >= side:
-            raise loaded.fault(f"augment.{key}", f"moves pictures of {side} pixels by {furthest:g}; at most {side - 1}")
+            raise loaded.error(f"augment.{key}", f"moves images of {side} pixels by {furthest:g}; at most {side - 1}")

@@ -15,14 +15,14 @@ from dlcli.recipe.sections.augment import Augment
 from dlcli.tasks.images.augmentation import make_augmentation
 from dlcli.tasks.images.sources import AnyData
 
-MEMORY_BYTES = 64 * 2**20  # of a split's decoded pictures that are kept in memory
+MEMORY_BYTES = 64 * 2**20  # of a split's decoded images that are kept in memory
 
 
-DISK_SHARE = 4  # decoded pictures are kept on disk if they take at most the 4th part of what is free
+DISK_SHARE = 4  # decoded images are kept on disk if they take at most the 4th part of what is free
 
 
 def is_kept_in_memory(section: AnyData, samples: Samples) -> bool:
-    """Whether the decoded pictures of a split are kept in memory, by the recipe or by how many bytes they are.
+    """Whether the decoded images of a split are kept in memory, by the recipe or by how many bytes they are.
 
     Raises:
         InputError: the recipe wants it, and they are more than half of the memory.
@@ -32,14 +32,14 @@ def is_kept_in_memory(section: AnyData, samples: Samples) -> bool:
     num_bytes = decoded_bytes(samples)
     if section.cache == "memory" and num_bytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2:
         raise InputError(
-            f"data.cache: memory: {num_bytes / 2**30:,.1f} GiB of decoded pictures are more than half of this "
+            f"data.cache: memory: {num_bytes / 2**30:,.1f} GiB of decoded images are more than half of this "
             "machine's memory. Set data.cache to disk or none."
         )
     return section.cache == "memory" or (section.cache == "auto" and num_bytes <= MEMORY_BYTES)
 
 
 def is_kept_on_disk(section: AnyData, samples: Samples, *, num_epochs: int, folder: Path) -> bool:
-    """Whether decoded pictures that are not in memory are kept on the disk that a folder is on."""
+    """Whether decoded images that are not in memory are kept on the disk that a folder is on."""
     if section.cache != "auto":
         return section.cache == "disk"
     has_use = num_epochs > 1  # of one epoch nothing would be read back

@@ -1,4 +1,4 @@
-"""Drafts a recipe for data that it looks at: a folder of pictures, an .npz file or a .csv file, texts and series."""
+"""Drafts a recipe for data that it looks at: a folder of images, an .npz file or a .csv file, texts and series."""
 
 import csv
 import io
@@ -34,12 +34,12 @@ from dlcli.tasks.sequences.drafting import draft_sequences
 
 ORDER = ("train", "validation", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-NUM_HEADERS = 60  # pictures whose size is read
+NUM_HEADERS = 60  # images whose size is read
 MAX_CSV_BYTES = 2**26
 MAX_ARRAY_BYTES = 2**31
-MAX_SIDE = 224  # of the pictures that a drafted network takes
+MAX_SIDE = 224  # of the images that a drafted network takes
 IMAGE = ("path", "file", "filename", "file_name", "image", "image_path")
-LAYOUTS = {"image": "pictures", "signal": "signals", "volume": "volumes"}
+LAYOUTS = {"image": "images", "signal": "signals", "volume": "volumes"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Look:
     source: tuple[Line, ...]
     """The keys of the ``data`` section that name and describe the source."""
     size: tuple[int, int] | None
-    """Height and width of the pictures; None for other samples."""
+    """Height and width of the images; None for other samples."""
     num_samples: int
     """In the training split."""
     splits: frozenset[str]
@@ -111,30 +111,30 @@ def _look_at_folder(root: Path, path: str) -> _Look:
     splits = {SPLITS[entry.name.lower()]: entry for entry in folders if entry.name.lower() in SPLITS}
     if "train" not in splits or (len(splits) == 1 and len(folders) > 1):
         splits = {"train": root}  # the folders are classes, one of which may be called train
-    pictures = {split: _pictures_by_class(splits[split]) for split in ORDER if split in splits}
-    classes = pictures["train"]
+    images = {split: _images_by_class(splits[split]) for split in ORDER if split in splits}
+    classes = images["train"]
     if not classes:
         raise InputError(
-            f"{root}: no pictures in folders named after their classes, such as {root / 'cats' / '1.jpg'} (the "
+            f"{root}: no images in folders named after their classes, such as {root / 'cats' / '1.jpg'} (the "
             f"suffixes are {', '.join(SUFFIXES)}), nor texts in files or folders named after theirs, such as "
             f"{root / 'praise.txt'} or {root / 'praise' / '1.txt'}"
         )
     if len(classes) < 2:
         only = shortened(next(iter(classes)))
         annotated = any((root / name).is_dir() for name in ("Annotations", "annotations"))
-        boxes = "; where annotations of boxes lie beside it, write task: localisation and data.kind: voc"
+        boxes = "; where annotations of boxes lie beside it, write task: localization and data.kind: voc"
         raise InputError(
-            f"{root}: the only folder with pictures is {only}; a classifier needs one for each of two classes"
+            f"{root}: the only folder with images is {only}; a classifier needs one for each of two classes"
             f"{boxes if annotated else ''}"
         )
     seen = [
-        f"{split}: {in_classes(Counter({name: len(files) for name, files in found.items()}), 'pictures')}"
-        for split, found in pictures.items()
+        f"{split}: {in_classes(Counter({name: len(files) for name, files in found.items()}), 'images')}"
+        for split, found in images.items()
     ]
     files = [file for found in classes.values() for file in found]
     sizes = _sizes(files)
     if not sizes:
-        raise InputError(f"{root}: none of the pictures can be read, {files[0]} among them")
+        raise InputError(f"{root}: none of the images can be read, {files[0]} among them")
     seen.append(f"sizes: {_size_range(sizes)}")
     source = (
         ("kind", "folder", "a folder for each class" + (", in a folder for each split" if len(splits) > 1 else "")),
@@ -143,8 +143,8 @@ def _look_at_folder(root: Path, path: str) -> _Look:
     return _Look(tuple(seen), source, _common_size(sizes), len(files), frozenset(splits) - {"train"})
 
 
-def _pictures_by_class(folder: Path) -> dict[str, list[Path]]:
-    """The picture files of each class, whose folder may have folders of its own."""
+def _images_by_class(folder: Path) -> dict[str, list[Path]]:
+    """The image files of each class, whose folder may have folders of its own."""
     found: dict[str, list[Path]] = {}
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.name.startswith("."):
@@ -160,7 +160,7 @@ def _pictures_by_class(folder: Path) -> dict[str, list[Path]]:
 
 
 def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
-    """Height and width by the headers of some files, taken evenly; files that are no pictures are passed over."""
+    """Height and width by the headers of some files, taken evenly; files that are no images are passed over."""
     from PIL import Image
 
     sizes: Counter[tuple[int, int]] = Counter()
@@ -248,7 +248,7 @@ def _array(file: Path, archive: zipfile.ZipFile, name: str) -> Any:
 
 
 def _layout(file: Path, shape: tuple[int, ...]) -> tuple[str, tuple[int, int] | None]:
-    """What the samples are, and the size of pictures, by the shape of all of them together."""
+    """What the samples are, and the size of images, by the shape of all of them together."""
     match shape:
         case (_, height, width) if min(height, width) >= 8:
             return "image", (height, width)
@@ -274,7 +274,7 @@ def _value_range(x: Any) -> tuple[float, float]:
 
 
 def _look_at_csv(file: Path, path: str) -> _Look:
-    """A table with a row for each picture; its columns are known by their names."""
+    """A table with a row for each image; its columns are known by their names."""
     with file.open("rb") as opened:
         data = opened.read(MAX_CSV_BYTES)
     text = data.decode("utf-8-sig", "replace")
@@ -287,7 +287,7 @@ def _look_at_csv(file: Path, path: str) -> _Look:
     image, label = named(columns, IMAGE), named(columns, LABEL)
     if image is None or label is None:
         raise InputError(
-            f"{file}: expected columns by whose names it can be told what is to be learned: of pictures path and "
+            f"{file}: expected columns by whose names it can be told what is to be learned: of images path and "
             "label, of texts text and label, of pairs source and target, of sequences sequence and label, of a series "
             f"date and numbers. Received {', '.join(map(shortened, columns)) or 'no rows'}. Name them so, or write "
             "the recipe by hand."
@@ -301,18 +301,16 @@ def _look_at_csv(file: Path, path: str) -> _Look:
         raise InputError(f"{file}: the column {label} holds one class only{rows_of}; a classifier needs two")
     sizes = _sizes([file.parent / (row[image] or "") for row in train])
     if not sizes:
-        raise InputError(
-            f"{file}: none of the pictures in the column {image} can be read, {train[0][image]} among them"
-        )
+        raise InputError(f"{file}: none of the images in the column {image} can be read, {train[0][image]} among them")
     source = (
-        ("kind", "csv", "a row for each picture"),
+        ("kind", "csv", "a row for each image"),
         ("path", path, "relative to this file"),
-        ("image", image, "the column with each picture's path"),
+        ("image", image, "the column with each image's path"),
         ("label", label, "the column with its class"),
         *columns_of_splits(columns),
     )
     seen = (
-        f"train: {in_classes(counts, 'pictures')}",
+        f"train: {in_classes(counts, 'images')}",
         f"sizes: {_size_range(sizes)}",
     )
     return _Look(seen, source, _common_size(sizes), len(train), frozenset(own))
@@ -325,7 +323,7 @@ def _write(look: _Look) -> str:
     """The recipe's text; a comment follows each key."""
     data = list(look.source)
     if look.size is not None:
-        data.append(("image_size", look.size, "height and width that every picture is brought to"))
+        data.append(("image_size", look.size, "height and width that every image is brought to"))
     data += shares(look.splits)
     num_blocks = 3 if look.size is None else _num_blocks(look.size)
     lines = [
@@ -335,7 +333,7 @@ def _write(look: _Look) -> str:
         *section("data", data),
         "model:",
         *(f"  {line(*each)}" for each in _model(look)),
-        "  blocks:  # each: convolution, normalisation, activation, pooling by 2",
+        "  blocks:  # each: convolution, normalization, activation, pooling by 2",
         *(f"    - {{filters: {min(32 * 2**i, 256)}, batch_norm: true}}" for i in range(num_blocks)),
         "  pooling: flatten  # keeps where things are; average or max of each feature map do not",
         "  dense: [128]  # units between the features and the classes",
@@ -365,7 +363,7 @@ def _num_blocks(size: tuple[int, int]) -> int:
 
 
 def _common_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
-    """The size that all the pictures have, if it is small; else a square near the middle of their shorter sides."""
+    """The size that all the images have, if it is small; else a square near the middle of their shorter sides."""
     if len(sizes) == 1:
         (size,) = sizes
         if max(size) <= MAX_SIDE:

@@ -1,4 +1,4 @@
-"""Evaluation of a model of pictures: its results on a split or on other data with the same labels."""
+"""Evaluation of a model of images: its results on a split or on other data with the same labels."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from dlcli.recipe.load import ImageRecipe, LoadedRecipe, load
 from dlcli.report.plots import classification as classification_plots
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.images import localization
 from dlcli.tasks.images.batches import batches
@@ -27,7 +27,7 @@ from dlcli.training.step import predict
 NUM_MISTAKES = 25  # shown in plots/mistakes.png
 
 
-def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -> dict[str, Any]:
+def evaluate(run: RunDir, *, split: str | None, data: Path | None, console: Console) -> dict[str, Any]:
     """Evaluates a run's best model and writes ``evaluation/<split>/``.
 
     Args:
@@ -39,16 +39,16 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
     Raises:
         InputError: the run has no model, the data cannot be used, or there is no such split.
     """
-    recipe = load(run.config).of_pictures
+    recipe = load(run.config).of_images
     classes = run.read_classes()
     model = load_model(run)
-    name, samples = samples_of_run(run, split=split, data=data, talk=talk)
+    name, samples = samples_of_run(run, split=split, data=data, console=console)
     source = OWN_DATA if data is None else str(data.absolute())
     name = run.free_evaluation(name, source)
     wanted = tuple(model.inputs[0].shape[1:])
     if samples.shape != wanted:
         raise InputError(f"{data}: samples have shape {samples.shape}; the model takes {wanted}.")
-    talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
+    console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     metrics = evaluate_split(
         run.evaluation(name),
         model,
@@ -57,12 +57,12 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -
         classes=classes,
         recipe=recipe,
         baseline=run.read_info()["data"].get("baseline"),
-        talk=talk,
+        console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
 
 
-def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, talk: Talk) -> tuple[str, Samples]:
+def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, console: Console) -> tuple[str, Samples]:
     """A split of a run's own data, or other data read as they were, and what it is called.
 
     Raises:
@@ -70,8 +70,8 @@ def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, talk: T
     """
     loaded = load(run.config)
     if data is not None:
-        return _other_data(data, loaded, run, run.read_classes(), split, talk)
-    dataset = open_dataset(loaded, talk)
+        return _other_data(data, loaded, run, run.read_classes(), split, console)
+    dataset = open_dataset(loaded, console)
     check_same_data(run, dataset)
     return _own_split(dataset, split, run)
 
@@ -94,19 +94,19 @@ def split_of_other(data: Path, dataset: Dataset, split: str | None) -> str:
 
 
 def _other_data(
-    data: Path, loaded: LoadedRecipe, run: RunDir, classes: tuple[str, ...], split: str | None, talk: Talk
+    data: Path, loaded: LoadedRecipe, run: RunDir, classes: tuple[str, ...], split: str | None, console: Console
 ) -> tuple[str, Samples]:
     """The samples to evaluate on, and the name of the evaluation's folder: the data's own name, and the split's."""
-    pictures = run.read_info()["data"]["pictures"] or {}
-    pictures = pictures and {**pictures, "image_size": tuple(pictures["image_size"])}
+    images = run.read_image_policy() or {}
+    images = images and {**images, "image_size": tuple(images["image_size"])}
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
     if data.suffix in (".yaml", ".yml"):
-        section = load(data).of_pictures.data
-        section = section.model_copy(update=pictures)
+        section = load(data).of_images.data
+        section = section.model_copy(update=images)
     else:
-        section = section_for(data, loaded.of_pictures.data, pictures)
-    dataset = read_dataset(section, talk, classes=classes, aliases=run.read_aliases())
+        section = section_for(data, loaded.of_images.data, images)
+    dataset = read_dataset(section, console, classes=classes, aliases=run.read_aliases())
     split = split_of_other(data, dataset, split)
     part = split if len(dataset.splits) > 1 else "all"  # undivided data
     return f"{data.stem}-{part}", dataset.splits[split]
@@ -121,14 +121,14 @@ def evaluate_split(
     classes: tuple[str, ...],
     recipe: ImageRecipe,
     baseline: dict[str, Any] | None,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """Evaluates a model on samples; writes metrics.json, per_class.csv, predictions.csv and plots.
 
     Args:
         source: says in metrics.json which data they are.
         recipe: that it was trained by.
-        baseline: of localisation.
+        baseline: of localization.
     """
     objective = make_objective(recipe, num_classes=len(classes))
     batch_size = recipe.train.batch_size
@@ -140,9 +140,9 @@ def evaluate_split(
             objective=objective,
             baseline=baseline,
             batch_size=batch_size,
-            talk=talk,
+            console=console,
         )
-    logits, probabilities = predict_logits(model, samples, batch_size=batch_size, talk=talk)
+    logits, probabilities = predict_logits(model, samples, batch_size=batch_size, console=console)
     losses = objective.loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
     metrics = classification.metrics(
         samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
@@ -161,11 +161,11 @@ def evaluate_split(
 
 
 def predict_logits(
-    model: keras.Model, samples: Samples, *, batch_size: int, talk: Talk
+    model: keras.Model, samples: Samples, *, batch_size: int, console: Console
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits float32 ``[n, classes]`` and probabilities float32 ``[n, classes]`` of all samples, in inference mode."""
     both = keras.Model(model.input, [model.get_layer("logits").output, model.output])
-    logits, probabilities = predict(both, batches(samples, batch_size=batch_size), progress=talk.evaluating)
+    logits, probabilities = predict(both, batches(samples, batch_size=batch_size), progress=console.evaluating)
     return logits, probabilities
 
 

@@ -22,7 +22,7 @@ from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
 from dlcli.errors import CheckFailed, InputError
 from dlcli.rundir import file_digest, read_json, replace_by, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.images.batches import batches
 
 FOLDER = ".features"  # among the runs
@@ -34,9 +34,9 @@ DISK_BYTES = 4 * 2**30  # of all files of features: the ones that were not used 
 class FeatureCache:
     """The files of features among the runs of one folder."""
 
-    def __init__(self, runs: Path, talk: Talk) -> None:
+    def __init__(self, runs: Path, console: Console) -> None:
         self._folder = runs / FOLDER
-        self._talk = talk
+        self._console = console
 
     def features(self, front: keras.Model, samples: Samples, *, split: str) -> NDArray[np.float32]:
         """What a front makes of each sample, float32 ``[n, ...]``: in memory, or where large mapped from its file.
@@ -47,14 +47,14 @@ class FeatureCache:
         """
         path = self._folder / f"{key_of(front, samples)}.npy"
         if self._is_sound(path):
-            self._talk.say(f"features of {split}: {len(samples):,}, from {path}")
+            self._console.say(f"features of {split}: {len(samples):,}, from {path}")
             os.utime(path)  # it was used
         else:
             began = time.monotonic()
             self._folder.mkdir(parents=True, exist_ok=True)
             replace_by(path, lambda temporary: self._compute(front, samples, temporary))
             replace_json(path.with_suffix(".json"), {"sha256": file_digest(path), "split": split, "num": len(samples)})
-            self._talk.say(
+            self._console.say(
                 f"features of {split}: {len(samples):,} computed in {time.monotonic() - began:.1f} s, kept in {path}"
             )
             self._make_room(path)
@@ -78,13 +78,13 @@ class FeatureCache:
                 if not np.isfinite(values).all():
                     raise CheckFailed("the features of the frozen layers are not finite: look at their weights.")
                 file[first : first + COMPUTED_AT_A_TIME] = values
-                self._talk.computing_features(step + 1, data.num_steps)
+                self._console.computing_features(step + 1, data.num_steps)
         except Exception:
             if data.failure is not None:
                 raise data.failure from None
             raise
         finally:
-            self._talk.close()
+            self._console.close()
         file.flush()
 
     def _is_sound(self, path: Path) -> bool:

@@ -9,7 +9,7 @@ import keras
 from dlcli.models.images import preprocessing
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.recipe.sections.train import CommonStage, Stage
-from dlcli.recipe.tasks.localization import LocalisationStage
+from dlcli.recipe.tasks.localization import LocalizationStage
 from dlcli.tasks.images.network import Classifier
 
 
@@ -21,7 +21,7 @@ def set_trainable(
     Args:
         trainable: ``all``; ``head``, the layers after the features; the name of a stage, or ``last_stage``, for it and
             all that follows; or the number of deepest layers, counting those that have weights.
-        freeze_batch_norm: keep batch normalisation before the head as it is, wherever it stands.
+        freeze_batch_norm: keep batch normalization before the head as it is, wherever it stands.
         losses: of a network with a box head: class or box freezes what the other head alone needs.
 
     Raises:
@@ -78,7 +78,7 @@ def network_stages(classifier: Classifier) -> dict[str, str]:
     """The names of the network's stages, each with that of its first layer.
 
     A network of ours has its own: ``stage2`` is the name of a stage's last layer. In any other, ``stage3`` is what
-    works at an eighth of the picture's resolution: 2 to the power of 3 pixels from one place of its maps to the next. A
+    works at an eighth of the image's resolution: 2 to the power of 3 pixels from one place of its maps to the next. A
     network of one resolution is one stage.
     """
     names = [layer.name for layer in classifier.model.layers]
@@ -187,7 +187,7 @@ def rate_factors(classifier: Classifier, decay: float) -> Callable[[Any], float]
 
 
 def as_image_stage(section: CommonStage) -> Stage:
-    """A stage with the keys that networks of pictures have; their defaults where a recipe has no stages."""
+    """A stage with the keys that networks of images have; their defaults where a recipe has no stages."""
     return section if isinstance(section, Stage) else Stage(**section.model_dump())
 
 
@@ -204,4 +204,4 @@ def set_depth(model: ImageClassifier, classifier: Classifier, section: CommonSta
 
 def losses_of(section: CommonStage) -> str:
     """What a stage lowers: all, class or box."""
-    return section.losses if isinstance(section, LocalisationStage) else "all"
+    return section.losses if isinstance(section, LocalizationStage) else "all"

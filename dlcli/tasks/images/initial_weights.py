@@ -13,7 +13,7 @@ from dlcli.tasks.images.network import Classifier, has_paper_head
 
 
 def find_weights(section: ImageClassifier) -> keras.Model | None:
-    """The network with the first weights that a recipe names; None where it names none, or a bare file of weights.
+    """The network with the initial weights that a recipe names; None where it names none, or a bare file of weights.
 
     Raises:
         InputError: they cannot be had.
@@ -38,7 +38,7 @@ def find_weights(section: ImageClassifier) -> keras.Model | None:
 def load_weights(
     section: ImageClassifier, classifier: Classifier, found: keras.Model | None, *, with_classes: bool = False
 ) -> None:
-    """Gives a network its first weights; nothing where the recipe names none.
+    """Gives a network its initial weights; nothing where the recipe names none.
 
     Args:
         found: what `find_weights` gave.

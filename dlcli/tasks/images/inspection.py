@@ -18,12 +18,12 @@ from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
-from dlcli.evaluation.localization import LOCALISED, intersection_over_union
+from dlcli.evaluation.localization import LOCALIZED, intersection_over_union
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.image_data import Csv, Folder, ImageData
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir import csv_text, replace_file
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.findings import Finding, Named, about_alike, about_counts, alike, count, some
 from dlcli.tasks.images.augmentation import check_augment, make_augmentation
 from dlcli.tasks.images.sources import open_dataset, read_dataset
@@ -35,7 +35,7 @@ AT_A_TIME = 256  # samples in memory
 # Check ----------------------------------------------------------------------------------------------------------------
 
 
-def check(section: ImageData, talk: Talk) -> dict[str, Any]:
+def check(section: ImageData, console: Console) -> dict[str, Any]:
     """Looks at all the data of a recipe's ``data`` section.
 
     Returns ``splits`` (samples of each class), ``sizes`` and ``modes`` of the files, ``findings`` and ``problems``,
@@ -50,9 +50,9 @@ def check(section: ImageData, talk: Talk) -> dict[str, Any]:
         changes["on_bad_image"] = "skip"
     if getattr(section, "layout", "image") != "image":
         del changes["image_size"]
-    # as for a trained model, which needs no picture of every class: classes that lack some are a finding
+    # as for a trained model, which needs no image of every class: classes that lack some are a finding
     classes = class_folders(section.path) if isinstance(section, Folder) else ()
-    dataset = read_dataset(section.model_copy(update=changes), talk, classes=classes if len(classes) > 1 else None)
+    dataset = read_dataset(section.model_copy(update=changes), console, classes=classes if len(classes) > 1 else None)
     samples = _all(dataset)
     headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
@@ -63,7 +63,7 @@ def check(section: ImageData, talk: Talk) -> dict[str, Any]:
             if "object" in warning or "box" in warning
         ),
         *_about_boxes(dataset),
-        *_about_copies(dataset, samples, talk),
+        *_about_copies(dataset, samples, console),
         *about_counts({name: _class_counts(dataset, split) for name, split in dataset.splits.items()}),
     ]
     known = [header for found in headers.values() for header in found if header is not None]
@@ -127,10 +127,10 @@ def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -
 
 
 USUAL = (
-    *("hidden", "no picture by its suffix", "listed again", "not one of", "a link back", "outside", "excluded"),
+    *("hidden", "no image by its suffix", "listed again", "not one of", "a link back", "outside", "excluded"),
     *("no object", "no sound box", "no annotation", "several objects"),
 )
-"""How reasons begin for which something is left out that is no bad picture."""
+"""How reasons begin for which something is left out that is no bad image."""
 
 
 def _about_boxes(dataset: Dataset) -> Iterator[Finding]:
@@ -139,40 +139,40 @@ def _about_boxes(dataset: Dataset) -> Iterator[Finding]:
             continue
         without = tuple(split.names[i] for i in np.flatnonzero(np.isnan(split.boxes.corners).any(axis=1)))
         if len(without) == len(split):
-            yield Finding("no box", True, f"no picture of {name} has a box", without)
+            yield Finding("no box", True, f"no image of {name} has a box", without)
         elif without:
-            noun = "picture has" if len(without) == 1 else "pictures have"
+            noun = "image has" if len(without) == 1 else "images have"
             yield Finding("no box", False, f"{len(without):,} {noun} no box in {name}: {some(without)}", without)
 
 
-def _about_copies(dataset: Dataset, samples: _All, talk: Talk) -> Iterator[Finding]:
+def _about_copies(dataset: Dataset, samples: _All, console: Console) -> Iterator[Finding]:
     groups = copies(samples.digests)
-    yield from about_alike("copies", groups, samples.named, "pictures", "byte for byte the same")
+    yield from about_alike("copies", groups, samples.named, "images", "byte for byte the same")
     apart = [group for group in groups if _are_apart(samples.boxes[list(group)])]
     if apart:
         words = "byte for byte the same with other boxes"
-        yield alike("copies with other boxes", True, apart, samples.named.names, "pictures", words)
+        yield alike("copies with other boxes", True, apart, samples.named.names, "images", words)
     if dataset.policy is None:
         return
-    thumbnails = np.concatenate([_thumbnails(split, talk) for split in dataset.splits.values()])
+    thumbnails = np.concatenate([_thumbnails(split, console) for split in dataset.splits.values()])
     pairs = near_copies(thumbnails, samples.digests)
     groups = [list(pair) for pair in pairs]
-    yield from about_alike("near copies", groups, samples.named, "pictures", "nearly the same")
+    yield from about_alike("near copies", groups, samples.named, "images", "nearly the same")
 
 
 def _are_apart(boxes: NDArray[np.float64]) -> bool:
-    """Whether boxes of one picture are not of one object: some are missing, or overlap the first too little."""
+    """Whether boxes of one image are not of one object: some are missing, or overlap the first too little."""
     overlaps = intersection_over_union(np.broadcast_to(boxes[0], boxes.shape), boxes)
-    return not np.isnan(boxes).all() and not (overlaps >= LOCALISED).all()
+    return not np.isnan(boxes).all() and not (overlaps >= LOCALIZED).all()
 
 
-def _thumbnails(samples: Samples, talk: Talk) -> np.ndarray:
-    """Grey, uint8 ``[n, SIDE, SIDE]``."""
+def _thumbnails(samples: Samples, console: Console) -> np.ndarray:
+    """Gray, uint8 ``[n, SIDE, SIDE]``."""
     result = np.empty((len(samples), SIDE, SIDE), np.uint8)
     for start in range(0, len(samples), AT_A_TIME):
         index = np.arange(start, min(start + AT_A_TIME, len(samples)))
         result[index] = samples.load(index).mean(axis=-1)
-        talk.reading(int(index[-1]) + 1, len(samples))
+        console.reading(int(index[-1]) + 1, len(samples))
     return result
 
 
@@ -184,11 +184,11 @@ def _class_counts(dataset: Dataset, split: Samples) -> dict[str, int]:
 # Statistics and splits ------------------------------------------------------------------------------------------------
 
 
-def stats(loaded: LoadedRecipe, talk: Talk) -> dict[str, Any]:
+def stats(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
     """Mean and standard deviation of each channel over the training split, as the network's first layer gets them."""
-    dataset = open_dataset(loaded, talk)
+    dataset = open_dataset(loaded, console)
     train = dataset.splits["train"]
-    mean, std = channel_statistics(_loaded(train, talk))
+    mean, std = channel_statistics(_loaded(train, console))
     return {
         "samples": {name: len(split) for name, split in dataset.splits.items()},
         "classes": len(dataset.classes),
@@ -198,17 +198,17 @@ def stats(loaded: LoadedRecipe, talk: Talk) -> dict[str, Any]:
     }
 
 
-def _loaded(samples: Samples, talk: Talk) -> Iterator[np.ndarray]:
+def _loaded(samples: Samples, console: Console) -> Iterator[np.ndarray]:
     for start in range(0, len(samples), AT_A_TIME):
         stop = min(start + AT_A_TIME, len(samples))
         yield samples.load(np.arange(start, stop))
-        talk.reading(stop, len(samples))
+        console.reading(stop, len(samples))
 
 
-def divide(loaded: LoadedRecipe, output: Path | None, talk: Talk) -> dict[str, dict[str, int]]:
+def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
     """How a recipe's data are divided: the samples of each class by split; as a table of all samples where wanted.
 
-    With pictures from files the table has paths relative to its own folder, so that ``data.kind: csv`` reads it.
+    With images from files the table has paths relative to its own folder, so that ``data.kind: csv`` reads it.
     """
     if not isinstance(loaded.recipe, ImageRecipe):
         sequences = sequences_inspection.open_data(loaded)
@@ -216,7 +216,7 @@ def divide(loaded: LoadedRecipe, output: Path | None, talk: Talk) -> dict[str, d
             rows = sequences.split_rows()
             replace_file(output, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
         return sequences_inspection.counts(sequences)
-    dataset = open_dataset(loaded, talk)
+    dataset = open_dataset(loaded, console)
     if output is not None:
         paths = [path for split in dataset.splits.values() for path in split.files or ()]
         rows = dataset.split_rows()
@@ -243,19 +243,19 @@ def _is_utf8(path: Path) -> bool:
 # Preview --------------------------------------------------------------------------------------------------------------
 
 
-def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, talk: Talk) -> None:
+def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console) -> None:
     """Draws training samples beside what the first epochs make of them, with the drawn parameters.
 
     Raises:
-        InputError: the samples are no pictures, or the recipe changes nothing.
+        InputError: the samples are no images, or the recipe changes nothing.
     """
-    recipe = loaded.of_pictures
-    dataset = open_dataset(loaded, talk)
+    recipe = loaded.of_images
+    dataset = open_dataset(loaded, console)
     if dataset.policy is None:
-        raise InputError(f"{loaded.path}: only pictures can be previewed; the samples have shape {dataset.shape}.")
+        raise InputError(f"{loaded.path}: only images can be previewed; the samples have shape {dataset.shape}.")
     check_augment(loaded, dataset.shape)
     if recipe.augment is not None and (recipe.augment.mixup or recipe.augment.cutmix):
-        talk.say("mixup and cutmix are not shown: they mix the samples of a batch. See plots/batch.png of a run")
+        console.say("mixup and cutmix are not shown: they mix the samples of a batch. See plots/batch.png of a run")
     train = dataset.splits["train"]
     chosen = evenly_spaced(len(train), num_samples)
     pixels = train.load(chosen)

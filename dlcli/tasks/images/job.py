@@ -19,10 +19,10 @@ from dlcli.errors import InputError
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.image_model import Application, Saved
 from dlcli.recipe.sections.train import CommonStage, Stage
-from dlcli.recipe.tasks.localization import Localisation
+from dlcli.recipe.tasks.localization import Localization
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir import RunDir, file_digest, replace_file, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import read_config
 from dlcli.runtime.startup import Device, set_precision, set_seed
 from dlcli.tasks.checks import check_class_weights, check_metrics, class_counts, class_weights
@@ -46,12 +46,12 @@ from dlcli.training.grouped_convolution import speed_up_kernel_gradients
 from dlcli.training.loop import Parts
 from dlcli.training.objectives.objective import Objective
 
-SAMPLE_BATCH = 16  # pictures of plots/batch.png
+SAMPLE_BATCH = 16  # images of plots/batch.png
 
 
 @dataclass(frozen=True)
 class ImageJob(Job):
-    """Pictures, and a network that classifies them or says where something is in them."""
+    """Images, and a network that classifies them or says where something is in them."""
 
     recipe: ImageRecipe
     dataset: Dataset
@@ -95,7 +95,7 @@ class ImageJob(Job):
     # Stages -----------------------------------------------------------------------------------------------------------
 
     def stage_preparer(self, run: RunDir) -> Callable[[CommonStage], Parts]:
-        cache = FeatureCache(run.path.parent, self.talk)
+        cache = FeatureCache(run.path.parent, self.console)
         return functools.partial(self._prepare_stage, cache)
 
     def _prepare_stage(self, cache: FeatureCache, section: CommonStage) -> Parts:
@@ -111,10 +111,10 @@ class ImageJob(Job):
         factor = None if stage.rate_decay is None else rate_factors(self.classifier, stage.rate_decay)
         is_random = (stage.augment and self.train_data.is_random) or self.recipe.train.adversarial is not None
         if front is None:
-            parts = Parts(model, self._pictures(stage), model, validation, rate_factor=factor)
+            parts = Parts(model, self._images(stage), model, validation, rate_factor=factor)
         elif is_random:
             parts = Parts(
-                *(front[1], self._pictures(stage), model, validation),
+                *(front[1], self._images(stage), model, validation),
                 front=front[0],
                 frozen=front[0].variables,
                 rate_factor=factor,
@@ -136,7 +136,7 @@ class ImageJob(Job):
         trained = sum(math.prod(variable.shape) for variable in model.trainable_variables)
         kept = model.count_params() - trained
         if len(self.recipe.train.stages) > 1 or stage.trainable != "all":
-            self.talk.say(f"trained: {trained:,} parameters; {kept:,} are frozen")
+            self.console.say(f"trained: {trained:,} parameters; {kept:,} are frozen")
         return parts
 
     def set_depth(self, section: CommonStage) -> None:
@@ -156,7 +156,7 @@ class ImageJob(Job):
             seed=train.seed if split == "train" else None,
         )
 
-    def _pictures(self, section: Stage) -> Batches:
+    def _images(self, section: Stage) -> Batches:
         """The training split as a stage has it: with the random changes, or without them in the same order."""
         if section.augment or not self.train_data.is_random:
             return self.train_data
@@ -164,8 +164,8 @@ class ImageJob(Job):
         return batches(self.train_samples, batch_size=train.batch_size, seed=train.seed)
 
     @property
-    def _reads_pictures(self) -> bool:
-        """Whether a stage needs the pictures in every epoch."""
+    def _reads_images(self) -> bool:
+        """Whether a stage needs the images in every epoch."""
         is_random = self.train_data.is_random
         stages = [as_image_stage(section) for section in stage_sections(self.recipe.train)]
         if self.recipe.train.adversarial is not None:
@@ -206,8 +206,8 @@ class ImageJob(Job):
         return {
             "classes": list(dataset.classes),
             "shape": list(dataset.shape),
-            "pictures": None if dataset.policy is None else dataset.policy.to_dict(),
-            "baseline": baseline_of(dataset) if isinstance(self.recipe, Localisation) else None,
+            "images": None if dataset.policy is None else dataset.policy.to_dict(),
+            "baseline": baseline_of(dataset) if isinstance(self.recipe, Localization) else None,
         }
 
     def base(self) -> dict[str, str] | None:
@@ -223,18 +223,18 @@ class ImageJob(Job):
         replace_file(run.plots / "batch.png", self._plot_first_batch())
 
     def _plot_first_batch(self) -> bytes:
-        """The first pictures of the first epoch, as the model sees them: augmented, and mixed where that is wanted."""
+        """The first images of the first epoch, as the model sees them: augmented, and mixed where that is wanted."""
         data = self.train_data
         batch = data.assemble(data.element(data.source(0), tf.constant(0, tf.int64)))
-        pictures, labels = (values[:SAMPLE_BATCH].numpy() for values in (batch["x"], batch["y"]["class"]))
+        images, labels = (values[:SAMPLE_BATCH].numpy() for values in (batch["x"], batch["y"]["class"]))
         boxes = None
         if "box" in batch["y"]:
             box, weight = (batch["y"][name][:SAMPLE_BATCH].numpy() for name in ("box", "box_weight"))
             boxes = np.where(weight[:, None] > 0, box, np.nan)
-        return image_plots.sample_batch(pictures, [_title(label, self.dataset.classes) for label in labels], boxes)
+        return image_plots.sample_batch(images, [_title(label, self.dataset.classes) for label in labels], boxes)
 
     def keep_near(self, run: RunDir) -> None:
-        if not self._reads_pictures:
+        if not self._reads_images:
             return
         section = self.recipe.data
         num_epochs = sum(stage.epochs for stage in stage_sections(self.recipe.train))
@@ -242,14 +242,14 @@ class ImageJob(Job):
             samples = self.dataset.splits.get(split)
             if samples is None or data is None or samples.pixels is not None:
                 continue
-            size = f"{decoded_bytes(samples) / 2**20:,.0f} MiB of decoded pictures for {split}"
+            size = f"{decoded_bytes(samples) / 2**20:,.0f} MiB of decoded images for {split}"
             if data.is_in_memory:
-                self.talk.say(f"{size}: kept in memory")
+                self.console.say(f"{size}: kept in memory")
             elif is_kept_on_disk(section, samples, num_epochs=num_epochs, folder=run.path):
-                data.load_by(DecodedFile(samples, folder=run.path, warn=self.talk.warn).load)
-                self.talk.say(f"{size}: kept in a file on disk while training")
+                data.load_by(DecodedFile(samples, folder=run.path, warn=self.console.warn).load)
+                self.console.say(f"{size}: kept in a file on disk while training")
             else:
-                self.talk.say(f"{size}: decoded anew in each epoch")
+                self.console.say(f"{size}: decoded anew in each epoch")
 
     # After training ---------------------------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ class ImageJob(Job):
             classes=self.dataset.classes,
             recipe=self.recipe,
             baseline=run.read_info()["data"].get("baseline"),
-            talk=self.talk,
+            console=self.console,
         )
 
 
@@ -279,7 +279,7 @@ def _title(label: np.ndarray, classes: tuple[str, ...]) -> str:
     return f"{label[first]:.2f} {classes[first]}, {label[second]:.2f} {classes[second]}"
 
 
-def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = True) -> ImageJob:
+def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True) -> ImageJob:
     """Reads the data, checks the recipe against them, and builds the model.
 
     Args:
@@ -288,15 +288,15 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
     Raises:
         InputError: the data or the recipe cannot be used.
     """
-    recipe = loaded.of_pictures
+    recipe = loaded.of_images
     source_key = "model.file" if isinstance(recipe.model, Saved) else "model.weights"
     try:  # first, for to read the data may take long
         found = find_weights(recipe.model) if is_new else None
     except InputError as error:
-        raise loaded.fault(source_key, str(error)) from None
-    dataset = open_dataset(loaded, talk)
+        raise loaded.error(source_key, str(error)) from None
+    dataset = open_dataset(loaded, console)
     check_augment(loaded, dataset.shape)
-    check_boxes(loaded, dataset, talk)
+    check_boxes(loaded, dataset, console)
     check_training_memory(loaded, recipe, dataset)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     if is_kept_in_memory(recipe.data, train):
@@ -311,14 +311,14 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
         try:
             load_weights(recipe.model, classifier, found)
         except InputError as error:
-            raise loaded.fault(source_key, str(error)) from None
+            raise loaded.error(source_key, str(error)) from None
         del found  # as large as the network
-    _warn_of_untrained_head(recipe, talk)
+    _warn_of_untrained_head(recipe, console)
     check_metrics(loaded, has_validation=validation is not None)
     check_class_weights(loaded, recipe.train, dataset.classes)
     adversarial = recipe.train.adversarial
     if adversarial is not None and adversarial.validate_robustness and validation is None:
-        raise loaded.fault(
+        raise loaded.error(
             "train.adversarial.validate_robustness", "there is no validation split; set data.validation above 0"
         )
     set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # what tables of the network are to show
@@ -341,12 +341,12 @@ def prepare(loaded: LoadedRecipe, device: Device, talk: Talk, *, is_new: bool = 
         validation_data=None if validation is None else batches(validation, batch_size=batch_size),
         best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
         device=device,
-        talk=talk,
+        console=console,
     )
 
 
-def _warn_of_untrained_head(recipe: ImageRecipe, talk: Talk) -> None:
+def _warn_of_untrained_head(recipe: ImageRecipe, console: Console) -> None:
     lowered = {losses_of(section) for section in stage_sections(recipe.train)}
-    if isinstance(recipe, Localisation) and len(lowered) == 1 and lowered != {"all"}:
+    if isinstance(recipe, Localization) and len(lowered) == 1 and lowered != {"all"}:
         other = "box" if lowered == {"class"} else "class"
-        talk.warn(f"no stage lowers the loss of the {other}: that head stays as it was drawn (train.stages.losses)")
+        console.warn(f"no stage lowers the loss of the {other}: that head stays as it was drawn (train.stages.losses)")

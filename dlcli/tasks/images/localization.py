@@ -1,4 +1,4 @@
-"""What localisation adds to evaluation: boxes in the pixels of the pictures, and the mean box beside the network's."""
+"""What localization adds to evaluation: boxes in the pixels of the images, and the mean box beside the network's."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.plots import boxes as box_plots
 from dlcli.report.plots import classification as classification_plots
 from dlcli.rundir import csv_text, now, replace_file, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.images.batches import batches
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import predict
 
-NUM_SHOWN = 8  # pictures each of the best, the median and the worst
+NUM_SHOWN = 8  # images each of the best, the median and the worst
 
 
 def baseline_of(dataset: Dataset) -> dict[str, Any]:
@@ -34,12 +34,12 @@ def baseline_of(dataset: Dataset) -> dict[str, Any]:
 
 
 def predict_boxes(
-    model: keras.Model, samples: Samples, *, batch_size: int, talk: Talk
+    model: keras.Model, samples: Samples, *, batch_size: int, console: Console
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of all samples: logits, boxes as training sees them, probabilities, and the final boxes, rel_xyxy ``[n, 4]``."""
     inside = [model.get_layer(name).output for name in ("logits", "boxes", "probabilities", "box")]
     outputs = predict(
-        keras.Model(model.inputs[0], inside), batches(samples, batch_size=batch_size), progress=talk.evaluating
+        keras.Model(model.inputs[0], inside), batches(samples, batch_size=batch_size), progress=console.evaluating
     )
     logits, raw, probabilities, boxes = outputs
     return logits, raw, probabilities, boxes
@@ -55,7 +55,7 @@ def evaluate_split(
     objective: Objective,
     baseline: dict[str, Any],
     batch_size: int,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """Evaluates on samples with boxes; writes metrics.json, per_class.csv, predictions.csv and three plots.
 
@@ -63,7 +63,7 @@ def evaluate_split(
         objective: of training, without class weights.
         baseline: what :func:`baseline_of` gave of the training split; its results stand beside the network's.
     """
-    logits, raw, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, talk=talk)
+    logits, raw, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, console=console)
     truth = samples.boxes
     policy = samples.policy
     own = samples.relative_boxes()
@@ -103,13 +103,13 @@ def evaluate_split(
     iou = localization.intersection_over_union(truth.corners, boxes)
     replace_file(folder / "boxes.png", _plot_boxes(samples, own, relative, iou, probabilities, classes))
     if metrics.get("mean_iou", 1.0) <= metrics.get("baseline_mean_iou", 0.0):
-        talk.warn("the boxes are no better than the mean box of the training split (baseline_mean_iou)")
-    if "localisation_curve" in metrics:
+        console.warn("the boxes are no better than the mean box of the training split (baseline_mean_iou)")
+    if "localization_curve" in metrics:
         curves = {
-            "network": metrics["localisation_curve"],
-            "mean box": metrics["baseline"]["localisation_curve"],
+            "network": metrics["localization_curve"],
+            "mean box": metrics["baseline"]["localization_curve"],
         }
-        replace_file(folder / "iou_curve.png", box_plots.localisation_curves(curves))
+        replace_file(folder / "iou_curve.png", box_plots.localization_curves(curves))
     return metrics
 
 
@@ -133,7 +133,7 @@ def _of_baseline(baseline: dict[str, Any], samples: Samples, sizes: np.ndarray, 
     certain = np.tile(np.eye(num_classes)[baseline["class"]], (len(samples), 1))
     boxes = in_frames(always, truth.frames, policy)
     found = localization.metrics(samples.labels, certain, truth.corners, boxes, sizes)
-    shown = {f"baseline_{name}": found[name] for name in ("mean_iou", "localisation_accuracy") if name in found}
+    shown = {f"baseline_{name}": found[name] for name in ("mean_iou", "localization_accuracy") if name in found}
     return shown | {"baseline": found}
 
 
@@ -145,7 +145,7 @@ def _plot_boxes(
     probabilities: np.ndarray,
     classes: Sequence[str],
 ) -> bytes:
-    """The best, median and worst pictures, as the network sees them, with both boxes."""
+    """The best, median and worst images, as the network sees them, with both boxes."""
     parts = localization.best_median_worst(iou, NUM_SHOWN)
     chosen = [(part, i) for part, index in parts.items() for i in index]
     index = np.array([i for _, i in chosen], np.int64)
@@ -159,7 +159,7 @@ def _plot_boxes(
     )
 
 
-def check_boxes(loaded: LoadedRecipe, dataset: Dataset, talk: Talk) -> None:
+def check_boxes(loaded: LoadedRecipe, dataset: Dataset, console: Console) -> None:
     """Says how many samples have no box, or none that the network sees.
 
     Raises:
@@ -171,22 +171,20 @@ def check_boxes(loaded: LoadedRecipe, dataset: Dataset, talk: Talk) -> None:
             continue
         is_seen, is_there = (~np.isnan(values).any(axis=1) for values in (boxes, samples.boxes.corners))
         if split == "train" and not is_seen.any():
-            raise loaded.fault(
+            raise loaded.error(
                 "data",
-                "no picture to train on has a box that the network can see; this is for task: classification"
+                "no image to train on has a box that the network can see; this is for task: classification"
                 if not is_there.any()
                 else "data.resize: crop cuts every box away; use stretch or pad",
             )
         if split != "train" and not is_there.any():
-            raise loaded.fault(
-                "data", f"no picture of {split} has a box to compare with; give it some, or leave it out"
-            )
+            raise loaded.error("data", f"no image of {split} has a box to compare with; give it some, or leave it out")
         missing, lost = int((~is_there).sum()), int((is_there & ~is_seen).sum())
         if missing:
-            noun, its = ("picture has", "its class") if missing == 1 else ("pictures have", "their class")
-            talk.say(f"{split}: {missing:,} {noun} no box: {its} alone is learned")
+            noun, its = ("image has", "its class") if missing == 1 else ("images have", "their class")
+            console.say(f"{split}: {missing:,} {noun} no box: {its} alone is learned")
         if lost:
             noun = "box is" if lost == 1 else "boxes are"
-            talk.warn(
+            console.warn(
                 f"{split}: {lost:,} {noun} cut away by data.resize: crop, and cannot be found; use stretch or pad"
             )

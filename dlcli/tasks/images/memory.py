@@ -29,12 +29,12 @@ def check_training_memory(loaded: LoadedRecipe, recipe: ImageRecipe, dataset: Da
 
 def _memory_of_stages(loaded: LoadedRecipe, classifier: Classifier, num_samples: int) -> TrainingMemory:
     """What the largest stage takes."""
-    recipe = loaded.of_pictures
+    recipe = loaded.of_images
     found = []
     for position, section in enumerate(stage_sections(recipe.train)):
         try:
             set_depth(recipe.model, classifier, section)
         except ValueError as error:
-            raise loaded.fault(f"train.stages.{position}.trainable", str(error)) from None
+            raise loaded.error(f"train.stages.{position}.trainable", str(error)) from None
         found.append(training_memory_of(layer_table(classifier.model), recipe.train, num_samples)[0])
     return max(found, key=lambda memory: memory.total)

@@ -42,7 +42,7 @@ from dlcli.recipe.sections.image_model import (
     Senet,
     Vgg,
 )
-from dlcli.recipe.tasks.localization import BoxHead, Localisation
+from dlcli.recipe.tasks.localization import BoxHead, Localization
 from dlcli.runtime.model_files import load_architecture
 from dlcli.tasks.images.standardization import Standardization, scale_input
 
@@ -85,7 +85,7 @@ def build_classifier(
     """Builds the network under the current dtype policy and seed.
 
     Args:
-        box_head: for localisation.
+        box_head: for localization.
         augment: for those of its keys that make the network's input.
         standardization: what was fitted for them.
 
@@ -146,15 +146,15 @@ def build_for(
         num_classes=num_classes,
         augment=recipe.augment,
         standardization=standardization,
-        box_head=recipe.box_head if isinstance(recipe, Localisation) else None,
+        box_head=recipe.box_head if isinstance(recipe, Localization) else None,
     )
 
 
 def shape_of_saved(path: Path) -> tuple[int, ...]:
-    """Of the pictures that a saved classifier takes: height, width, channels; a side that it leaves open is None.
+    """Of the images that a saved classifier takes: height, width, channels; a side that it leaves open is None.
 
     Raises:
-        InputError: it is no classifier of pictures.
+        InputError: it is no classifier of images.
     """
     return tuple(_saved_ends(path)[0].shape[1:])
 
@@ -172,7 +172,7 @@ def _saved_features(section: Saved, shape: tuple[int, ...]) -> tuple[Any, Any]:
     if any(side not in (None, own) for side, own in zip(wanted, shape, strict=True)):
         color = "grayscale" if wanted[-1] == 1 else "rgb"
         raise InputError(
-            f"{section.file}: takes pictures of {wanted[0]}x{wanted[1]}x{wanted[2]}. Set data.image_size: "
+            f"{section.file}: takes images of {wanted[0]}x{wanted[1]}x{wanted[2]}. Set data.image_size: "
             f"[{wanted[0]}, {wanted[1]}] and data.color_mode: {color}. Received {'x'.join(map(str, shape))}."
         )
     return inputs, features

@@ -1,7 +1,7 @@
 """The training objective of an image recipe."""
 
 from dlcli.recipe.load import ImageRecipe
-from dlcli.recipe.tasks.localization import Localisation
+from dlcli.recipe.tasks.localization import Localization
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import localization as localization_objectives
 from dlcli.training.objectives import objective
@@ -13,14 +13,14 @@ def make_objective(
     """What training lowers; evaluation has no class weights.
 
     Args:
-        losses: of localisation: all, class or box.
+        losses: of localization: all, class or box.
     """
     classes = classification_objectives.classification(
         num_classes=num_classes, label_smoothing=recipe.train.label_smoothing, class_weights=class_weights
     )
-    if not isinstance(recipe, Localisation):
+    if not isinstance(recipe, Localization):
         return classes
-    return localization_objectives.localisation(
+    return localization_objectives.localization(
         classes=classes,
         box_loss=recipe.box_head.loss,
         class_weight=0.0 if losses == "box" else 1.0,

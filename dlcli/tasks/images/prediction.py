@@ -1,4 +1,4 @@
-"""Prediction for pictures: the classes (and boxes) of files, or of the samples in an .npz."""
+"""Prediction for images: the classes (and boxes) of files, or of the samples in an .npz."""
 
 import itertools
 import os
@@ -10,16 +10,16 @@ from PIL import Image
 
 from dlcli.data.boxes.boxes import Frame, in_frames
 from dlcli.data.files import printable
-from dlcli.data.images.decoding import PicturePolicy, decode, read_file, read_header
+from dlcli.data.images.decoding import ImagePolicy, decode, read_file, read_header
 from dlcli.data.images.samples import Samples
 from dlcli.data.images.unlabeled import collect
 from dlcli.errors import InputError
 from dlcli.evaluation.localization import CORNERS
 from dlcli.recipe.load import ImageRecipe
-from dlcli.recipe.tasks.localization import Localisation
+from dlcli.recipe.tasks.localization import Localization
 from dlcli.report.plots.box_overlay import with_box
 from dlcli.rundir import RunDir, replace_file
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.images.evaluation import predict_logits
 from dlcli.tasks.images.localization import predict_boxes
 from dlcli.tasks.predictions import ranked, write_probabilities
@@ -36,15 +36,15 @@ def predict(
     top: int,
     output: Path | None,
     draw: Path | None,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
-    """As :func:`dlcli.workflow.predict.predict`, for pictures, which are brought to size as they were in training."""
-    has_boxes = isinstance(recipe, Localisation)
+    """As :func:`dlcli.workflow.predict.predict`, for images, which are brought to size as they were in training."""
+    has_boxes = isinstance(recipe, Localization)
     if draw is not None:
         _check_drawing(draw, output, run, has_boxes=has_boxes)
     classes = run.read_classes()
-    pictures = run.read_info()["data"]["pictures"]
-    policy = None if pictures is None else PicturePolicy.from_dict(pictures)
+    images = run.read_image_policy()
+    policy = None if images is None else ImagePolicy.from_dict(images)
     model = load_model(run)
     samples, left_out = collect(
         paths,
@@ -53,24 +53,24 @@ def predict(
         value_range=getattr(recipe.data, "value_range", (0.0, 255.0)),
     )
     for left in left_out[:MAX_LEFT_OUT]:
-        talk.warn(f"{left.name}: {left.reason}: left out")
+        console.warn(f"{left.name}: {left.reason}: left out")
     if len(left_out) > MAX_LEFT_OUT:
-        talk.warn(f"{len(left_out) - MAX_LEFT_OUT} more left out (--json names all)")
+        console.warn(f"{len(left_out) - MAX_LEFT_OUT} more left out (--json names all)")
     if len(samples) == 0:
         raise InputError("nothing to predict: none of the files can be read.")
-    talk.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
+    console.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
     batch_size = recipe.train.batch_size
     boxes: list[list[float]] | None = None
     if has_boxes:
-        _, _, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, talk=talk)
+        _, _, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, console=console)
         assert policy is not None
         boxes = in_frames(relative, _frames(samples), policy).round(2).tolist()
     else:
-        probabilities = predict_logits(model, samples, batch_size=batch_size, talk=talk)[1]
+        probabilities = predict_logits(model, samples, batch_size=batch_size, console=console)[1]
     if output is not None:
         corners = {} if boxes is None else dict(zip(CORNERS, zip(*boxes, strict=True), strict=True))
         write_probabilities(output, {"file": samples.names}, probabilities, classes, corners)
-        talk.say(f"{len(samples):,} rows in {output}")
+        console.say(f"{len(samples):,} rows in {output}")
     predictions = [
         {"file": name, **ranked(row, classes, min(top, len(classes)))}
         for name, row in zip(samples.names, probabilities, strict=True)
@@ -79,7 +79,7 @@ def predict(
         row["box"] = box
     if draw is not None:
         _draw(draw, samples, predictions)
-        talk.say(f"{len(samples):,} pictures in {draw}")
+        console.say(f"{len(samples):,} images in {draw}")
     return {
         "run": str(run.path),
         "predictions": predictions,
@@ -89,7 +89,7 @@ def predict(
 
 def _check_drawing(draw: Path, output: Path | None, run: RunDir, *, has_boxes: bool) -> None:
     if not has_boxes:
-        raise InputError(f"--draw: {run.path} gives no boxes: its task is not localisation.")
+        raise InputError(f"--draw: {run.path} gives no boxes: its task is not localization.")
     if draw.exists() and (not draw.is_dir() or any(draw.iterdir())):
         raise InputError(f"--draw {draw}: is there already, and is no empty folder. Name another.")
     if not os.access(draw.parent, os.W_OK) or not draw.parent.is_dir():
@@ -99,7 +99,7 @@ def _check_drawing(draw: Path, output: Path | None, run: RunDir, *, has_boxes: b
 
 
 def _frames(samples: Samples) -> tuple[Frame, ...]:
-    """The upright pictures' sizes."""
+    """The upright images' sizes."""
     if samples.files is None:
         pixels = samples.unsized if samples.unsized is not None else samples.pixels
         assert pixels is not None
@@ -108,21 +108,19 @@ def _frames(samples: Samples) -> tuple[Frame, ...]:
 
 
 def _draw(folder: Path, samples: Samples, predictions: Sequence[dict[str, Any]]) -> None:
-    """Writes each picture with its box, upright, under its own name, or its number where two have one name."""
+    """Writes each image with its box, upright, under its own name, or its number where two have one name."""
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     for position, row in enumerate(predictions):
         if samples.files is not None:
-            picture, stem = decode(read_file(samples.files[position])), samples.files[position].stem
+            image, stem = decode(read_file(samples.files[position])), samples.files[position].stem
         else:
             pixels = samples.unsized if samples.unsized is not None else samples.pixels
             assert pixels is not None
             values = pixels[position]
-            picture, stem = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values), str(position)
+            image, stem = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values), str(position)
         stem = printable(stem)
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         name = next(name for name in names if name not in taken)
         taken.add(name)
-        replace_file(
-            folder / f"{name}.png", with_box(picture, row["box"], f"{row['predicted']} {row['confidence']:.2f}")
-        )
+        replace_file(folder / f"{name}.png", with_box(image, row["box"], f"{row['predicted']} {row['confidence']:.2f}"))

@@ -19,27 +19,27 @@ from dlcli.data.listing import NO_ALIASES
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalisationData, Shapes, Voc
+from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc
 from dlcli.recipe.sections.image_data import Csv, Digits, Folder, ImageData, KerasDataset, NoData, Npz
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 
-AnyData = ImageData | LocalisationData
+AnyData = ImageData | LocalizationData
 
 
-def open_dataset(loaded: LoadedRecipe, talk: Talk) -> Dataset:
-    """Reads the recipe's data, every picture once to find damage before training starts.
+def open_dataset(loaded: LoadedRecipe, console: Console) -> Dataset:
+    """Reads the recipe's data, every image once to find corruption before training starts.
 
     Raises:
         InputError: they cannot be used; a missing path is located in the recipe.
     """
-    section = loaded.of_pictures.data
+    section = loaded.of_images.data
     loaded.check_data_path()
-    return read_dataset(section, talk)
+    return read_dataset(section, console)
 
 
 def read_dataset(
     section: AnyData,
-    talk: Talk,
+    console: Console,
     *,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
@@ -65,7 +65,7 @@ def read_dataset(
         limit=section.limit,
         allow_leakage=section.allow_leakage,
     )
-    listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": talk.reading}
+    listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": console.reading}
     match section:
         case Digits():
             return _with_classes(read_digits(**common), classes)
@@ -161,19 +161,19 @@ def _with_classes(dataset: Dataset, classes: tuple[str, ...] | None) -> Dataset:
     return dataset
 
 
-def section_for(path: Path, trained_on: AnyData, pictures: dict[str, Any]) -> AnyData:
+def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyData:
     """A ``data`` section that reads a folder, an .npz or a .csv as a trained model's data were read, undivided.
 
     With boxes a folder is Pascal VOC's, and a .json file COCO's.
 
     Args:
-        pictures: how the model's pictures are brought to size, from its run.json.
+        images: how the model's images are brought to size, from its run.json.
 
     Raises:
         InputError: the path is none of these.
     """
     common: dict[str, Any] = {
-        **pictures,
+        **images,
         "path": str(path.absolute()),
         "validation": 0.0,
         "test": 0.0,
@@ -202,7 +202,7 @@ def section_for(path: Path, trained_on: AnyData, pictures: dict[str, Any]) -> An
     raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
 
 
-def _boxes_for(path: Path, trained_on: LocalisationData, common: dict[str, Any]) -> LocalisationData:
+def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any]) -> LocalizationData:
     kinds: dict[str, tuple[str, type[Voc | Coco | BoxCsv | BoxNpz]]] = {
         ".json": ("coco", Coco),
         ".csv": ("csv", BoxCsv),

@@ -56,12 +56,12 @@ def _default_preprocessing(section: BuiltModel, shape: tuple[int | None, ...]) -
     wanted = keras_application.NETWORKS[section.network].preprocessing
     if wanted == "inside":
         return "none"
-    return "unit" if wanted in ("caffe", "torch") and shape[-1] != 3 else wanted  # those two are for colours
+    return "unit" if wanted in ("caffe", "torch") and shape[-1] != 3 else wanted  # those two are for colors
 
 
 def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardization:
     """Fits on the training split what of the network's input the ``augment`` section wants fitted."""
-    recipe = loaded.of_pictures
+    recipe = loaded.of_images
     augment = recipe.augment
     if augment is None or not augment.centers_features or not isinstance(recipe.model, BuiltModel):
         return Standardization()

@@ -29,9 +29,9 @@ AUGMENTS: dict[str, dict[str, Any]] = {
 """What ``--augment`` names."""
 
 DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that maps are left after five halvings
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
 SPLITS = ("train", "validation", "val", "test")
-RARE = 0.05  # proportion of the pictures
+RARE = 0.05  # proportion of the images
 HEAD_EPOCHS = 40
 HEAD_RATE = 3e-3
 BOX_EPOCHS, BOX_RATE = 15, 1e-3  # of both heads, with boxes
@@ -46,8 +46,8 @@ class Base:
     Attributes:
         name: of the network, for the run's name.
         model: the keys of the recipe's ``model`` section that say which it is.
-        size: height and width of the pictures that it was trained on.
-        channels: of these pictures.
+        size: height and width of the images that it was trained on.
+        channels: of these images.
     """
 
     name: str
@@ -117,7 +117,7 @@ def transfer_recipe(
                 "trainable": _trainable(plan),
             }
         )
-    task, name = ("localisation", "localise") if plan.has_boxes else ("classification", "transfer")
+    task, name = ("localization", "localize") if plan.has_boxes else ("classification", "transfer")
     values: dict[str, Any] = {"task": task, "name": f"{name}_{base.name}", "data": data}
     if (is_tuned or plan.has_boxes) and AUGMENTS[plan.augment]:
         values["augment"] = AUGMENTS[plan.augment]
@@ -134,13 +134,16 @@ def transfer_recipe(
 
 
 def _loaded(values: dict[str, Any], overrides: Sequence[Override], command: str) -> LoadedRecipe:
-    """The recipe with the command line's values; what a fault of the other values is located at is the verb."""
+    """The recipe with the command line's values; what an error of the other values is located at is the verb."""
     verb = Place(1, 1, 1, "dlcli transfer")
     try:
         loaded = load_text(to_yaml(values).encode(), Path("transfer.yaml"), overrides)
     except RecipeError as error:
-        faults = [fault if fault.place.order else replace(fault, place=verb) for fault in error.faults]
-        raise RecipeError(faults) from None
+        diagnostics = [
+            diagnostic if diagnostic.place.order else replace(diagnostic, place=verb)
+            for diagnostic in error.diagnostics
+        ]
+        raise RecipeError(diagnostics) from None
     for path, mark in loaded.tree.marks.items():
         if mark.value.order == 0:
             loaded.tree.marks[path] = Mark(verb, verb)
@@ -172,7 +175,7 @@ def _trainable(plan: Plan) -> str | int:
 
 
 def data_section(path: Path, base: Base) -> dict[str, Any]:
-    """The ``data`` section for a folder of class folders, a .csv or an .npz, with the pictures as the base wants them.
+    """The ``data`` section for a folder of class folders, a .csv or an .npz, with the images as the base wants them.
 
     Raises:
         InputError: there is nothing there, or something else.
@@ -222,22 +225,22 @@ def digits_section(base: Base) -> dict[str, Any]:
 
 
 def has_class_folders(folder: Path) -> bool:
-    """Whether a folder has at least two folders with pictures directly in them, or a folder train that has."""
+    """Whether a folder has at least two folders with images directly in them, or a folder train that has."""
     folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
     train = [entry for entry in folders if entry.name.lower() == "train"]
-    if train and all(entry.name.lower() in SPLITS or not _has_pictures(entry) for entry in folders):
+    if train and all(entry.name.lower() in SPLITS or not _has_images(entry) for entry in folders):
         folders = [entry for entry in train[0].iterdir() if entry.is_dir()]
-    return sum(map(_has_pictures, folders)) >= 2
+    return sum(map(_has_images, folders)) >= 2
 
 
-def _has_pictures(folder: Path) -> bool:
+def _has_images(folder: Path) -> bool:
     with os.scandir(folder) as entries:
-        return any(entry.name.lower().endswith(PICTURE_SUFFIXES) for entry in entries)
+        return any(entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in entries)
 
 
 def _has_few_gifs(folder: Path) -> bool:
-    """Whether a few of the pictures are GIFs: among photos these are no photos, but buttons and "not found" notices."""
+    """Whether a few of the images are GIFs: among photos these are no photos, but buttons and "not found" notices."""
     names = [name.lower() for _, _, files in os.walk(folder) for name in files]
-    pictures = [name for name in names if name.endswith(PICTURE_SUFFIXES)]
-    num_gifs = sum(name.endswith(".gif") for name in pictures)
-    return 0 < num_gifs < RARE * len(pictures)
+    images = [name for name in names if name.endswith(IMAGE_SUFFIXES)]
+    num_gifs = sum(name.endswith(".gif") for name in images)
+    return 0 < num_gifs < RARE * len(images)

@@ -16,7 +16,7 @@ from dlcli.evaluation import language
 from dlcli.recipe.load import load
 from dlcli.recipe.tasks.language_model import LanguageModel, LongText
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.language_model.generator import Speaker, load_speaker
 from dlcli.tasks.language_model.sources import Batches, Texts, is_stateful, open_texts, read_texts, window_batches
@@ -29,7 +29,9 @@ SAMPLE_LENGTH = 500  # tokens of sample.txt
 LINES_A_CLASS = 5  # in sample.txt
 
 
-def evaluate(run: RunDir, recipe: LanguageModel, *, split: str | None, data: Path | None, talk: Talk) -> dict[str, Any]:
+def evaluate(
+    run: RunDir, recipe: LanguageModel, *, split: str | None, data: Path | None, console: Console
+) -> dict[str, Any]:
     """As :func:`dlcli.workflow.evaluate.evaluate`; other data are another text, or other lines of the same classes.
 
     Raises:
@@ -60,14 +62,14 @@ def evaluate(run: RunDir, recipe: LanguageModel, *, split: str | None, data: Pat
             raise InputError(f"{data}: expected a file with a text on each line, as the model was trained on.")
         name, part, source = f"{data.stem}-all", "train", str(data.absolute())
     name = run.free_evaluation(name, source)
-    talk.say(f"run {run.path}: evaluating {name}")
+    console.say(f"run {run.path}: evaluating {name}")
     folder = run.evaluation(name)
-    metrics = evaluate_texts(folder, speaker, dataset, part, source=source, train=train, talk=talk)
+    metrics = evaluate_texts(folder, speaker, dataset, part, source=source, train=train, console=console)
     return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
 
 
 def evaluate_texts(
-    folder: Path, speaker: Speaker, dataset: Texts, split: str, *, source: str, train: Texts | None, talk: Talk
+    folder: Path, speaker: Speaker, dataset: Texts, split: str, *, source: str, train: Texts | None, console: Console
 ) -> dict[str, Any]:
     """Writes metrics.json, sample.txt and, of lines, predictions.csv."""
     recipe, samples = speaker.recipe, dataset.splits[split]
@@ -82,7 +84,7 @@ def evaluate_texts(
         data = SequenceBatches(inputs=inputs, targets={"tags": foreseen}, batch_size=recipe.train.batch_size)
         num_characters = sum(map(len, samples.texts))
     network = speaker.carried(recipe.train.batch_size) if is_stateful(recipe) else speaker.network()
-    nats, correct, counts = token_sums(network, data, talk=talk)
+    nats, correct, counts = token_sums(network, data, console=console)
     if not np.isfinite(nats).all():
         raise CheckFailed("the model's outputs are not finite")
     metrics: dict[str, Any] = {"samples": len(samples)} | language.metrics(
@@ -94,13 +96,13 @@ def evaluate_texts(
     )
     metrics["unknown"] = float(np.mean(foreseen.flat == UNKNOWN))
     if train is None and metrics["unknown"] >= UNKNOWN_SAID:
-        talk.warn(f"{metrics['unknown']:.1%} of all {recipe.text.unit} are unknown: each counts as one and the same")
+        console.warn(f"{metrics['unknown']:.1%} of all {recipe.text.unit} are unknown: each counts as one and the same")
     if train is not None:
         learned = _numbers(speaker, train.splits["train"])[1].flat
         num_tokens = FIRST + len(speaker.tokens)
         metrics["unigram_loss"] = language.unigram_loss(learned, foreseen.flat, num_tokens=num_tokens)
         if metrics["loss"] >= metrics["unigram_loss"]:
-            talk.say("no better than the frequencies of single tokens (unigram_loss)")
+            console.say("no better than the frequencies of single tokens (unigram_loss)")
     folder.mkdir(parents=True, exist_ok=True)
     replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     if isinstance(samples, Sequences):

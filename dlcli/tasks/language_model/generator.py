@@ -171,7 +171,7 @@ def load_speaker(run: RunDir, recipe: LanguageModel) -> Speaker:
     """The best model of a run.
 
     Raises:
-        InputError: there is none yet, or it or the vocabulary is damaged.
+        InputError: there is none yet, or it or the vocabulary is corrupt.
     """
     return speaker_of(run, recipe, load_keras_file(model_file(run)))
 

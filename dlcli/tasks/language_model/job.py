@@ -18,7 +18,7 @@ from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, 
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_precision, set_seed, without_weights
 from dlcli.tasks.checks import check_memory, check_metrics
 from dlcli.tasks.job import OVERFIT_LOSS, best_metric_of, training_memory_of
@@ -98,7 +98,7 @@ class LanguageJob(NetworkJob):
         return [line for split in self.dataset.splits for line in unknown_lines(split, self._ids(split), unit)]
 
     def data_info(self) -> dict[str, Any]:
-        info: dict[str, Any] = {"pictures": None, "vocabulary": len(self.vocabulary.tokens)}
+        info: dict[str, Any] = {"images": None, "vocabulary": len(self.vocabulary.tokens)}
         if isinstance(self.dataset, SequenceDataset) and self.dataset.classes != ("",):
             info["classes"] = list(self.dataset.classes)
         return info
@@ -128,11 +128,11 @@ class LanguageJob(NetworkJob):
             split,
             source=OWN_DATA,
             train=self.dataset,
-            talk=self.talk,
+            console=self.console,
         )
 
 
-def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, talk: Talk) -> LanguageJob:
+def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, console: Console) -> LanguageJob:
     """Reads the texts, checks the recipe against them, and builds the model.
 
     Raises:
@@ -166,7 +166,7 @@ def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, talk: T
         else text_batches(loaded, recipe, vocabulary, validation, in_training=False),
         best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
         device=device,
-        talk=talk,
+        console=console,
     )
 
 

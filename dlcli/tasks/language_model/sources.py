@@ -57,7 +57,7 @@ def text_batches(
     least = recipe.train.batch_size if is_stateful(recipe) else 1
     if len(ids) <= least:
         why = "model.stateful reads as many places as train.batch_size" if least > 1 else "each is to be foreseen"
-        raise loaded.fault(
+        raise loaded.error(
             "data",
             f"{part.place}: there must be more than {least:,} {recipe.text.unit}: {why}. Received {len(ids):,}; give a "
             "longer text, or another data.validation or data.test",

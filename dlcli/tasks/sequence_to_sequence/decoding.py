@@ -13,7 +13,7 @@ from dlcli.data.text.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.sequences.tokens import check_tokens, encodable, read_vocabulary
@@ -85,7 +85,7 @@ class Answerer:
     def _numbers(self, texts: Sequence[str]) -> np.ndarray:
         return np.asarray(self.front(tf.constant([encodable(text) for text in texts])))
 
-    def answer(self, texts: Sequence[str], *, beam: int, batch_size: int, talk: Talk) -> list[Answer]:
+    def answer(self, texts: Sequence[str], *, beam: int, batch_size: int, console: Console) -> list[Answer]:
         """The likeliest answer to each text, by the mean logarithm of its tokens' probabilities.
 
         Args:
@@ -99,7 +99,7 @@ class Answerer:
             index = order[start : start + batch_size]
             for i, answer in zip(index, search(tf.constant([usable[i] for i in index]), beam), strict=True):
                 found[i] = answer
-            talk.evaluating(min(start + batch_size, len(order)), len(order))
+            console.evaluating(min(start + batch_size, len(order)), len(order))
         return [answer for answer in found if answer is not None]
 
     def _search(self) -> Any:
@@ -197,7 +197,7 @@ def load_answerer(run: RunDir, recipe: SequenceToSequence) -> Answerer:
     """The best model of a run.
 
     Raises:
-        InputError: there is none yet, or it or a vocabulary is damaged.
+        InputError: there is none yet, or it or a vocabulary is corrupt.
     """
     return answerer_of(run, recipe, load_keras_file(model_file(run)))
 

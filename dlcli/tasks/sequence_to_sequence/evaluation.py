@@ -15,7 +15,7 @@ from dlcli.recipe.load import load
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.sequence_to_sequence.decoding import Answer, Answerer, load_answerer
 from dlcli.tasks.sequence_to_sequence.sources import AnyPairs, Vocabularies, open_pairs, pair_batches, read_pairs
@@ -29,7 +29,7 @@ MAX_MISTAKES = 100
 
 
 def evaluate(
-    run: RunDir, recipe: SequenceToSequence, *, split: str | None, data: Path | None, beam: int, talk: Talk
+    run: RunDir, recipe: SequenceToSequence, *, split: str | None, data: Path | None, beam: int, console: Console
 ) -> dict[str, Any]:
     """As :func:`dlcli.workflow.evaluate.evaluate`; other data are a recipe of the task, or a file as the own ones.
 
@@ -46,10 +46,10 @@ def evaluate(
         dataset, source = read_pairs(_other_section(data, recipe)), str(data.absolute())
         part = other_split(data, dataset.splits, split)
         samples, name = dataset.splits[part], f"{data.stem}-{part if len(dataset.splits) > 1 else 'all'}"
-    talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
+    console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     # a beam's beside that of the likeliest tokens, not in its place
     folder = run.evaluation(run.free_evaluation(name if beam == 1 else f"{name}-beam{beam}", source))
-    metrics = evaluate_pairs(folder, answerer, samples, source=source, beam=beam, talk=talk)
+    metrics = evaluate_pairs(folder, answerer, samples, source=source, beam=beam, console=console)
     return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
 
 
@@ -59,7 +59,7 @@ def _other_section(data: Path, recipe: SequenceToSequence) -> AnyPairs:
     if data.suffix in (".yaml", ".yml"):
         loaded = load(data)
         if not isinstance(loaded.recipe, SequenceToSequence):
-            raise loaded.fault("task", f"the run's task is {recipe.task}; give a recipe of that")
+            raise loaded.error("task", f"the run's task is {recipe.task}; give a recipe of that")
         return loaded.recipe.data
     own = recipe.data
     common: dict[str, Any] = {"path": str(data.absolute()), "validation": 0.0, "test": 0.0, "allow_leakage": True}
@@ -70,7 +70,7 @@ def _other_section(data: Path, recipe: SequenceToSequence) -> AnyPairs:
 
 
 def evaluate_pairs(
-    folder: Path, answerer: Answerer, samples: Sequences, *, source: str, beam: int, talk: Talk
+    folder: Path, answerer: Answerer, samples: Sequences, *, source: str, beam: int, console: Console
 ) -> dict[str, Any]:
     """Writes metrics.json, predictions.csv, mistakes.txt and, with attention, where it lay in some answers."""
     recipe = answerer.recipe
@@ -82,10 +82,10 @@ def evaluate_pairs(
     vocabularies = Vocabularies(Vocabulary.plain(answerer.given), Vocabulary.plain(answerer.wanted))
     as_known = Sequences(samples.names, samples.labels, samples.digests, texts=tuple(texts), answers=tuple(wanted))
     data = pair_batches(recipe, vocabularies, as_known)
-    nats, correct, counts = token_sums(answerer.network(), data, talk=talk)
+    nats, correct, counts = token_sums(answerer.network(), data, console=console)
     if not np.isfinite(nats).all():
         raise CheckFailed("the model's outputs are not finite")
-    said = answerer.answer(samples.texts, beam=beam, batch_size=recipe.train.batch_size, talk=talk)
+    said = answerer.answer(samples.texts, beam=beam, batch_size=recipe.train.batch_size, console=console)
     right = encode_texts(wanted, recipe.text, vocabularies.wanted, is_cut=False)
     references = [answerer.write(right[i].tolist()) for i in range(len(samples))]
     answers = [answerer.write(answer.tokens) for answer in said]
@@ -100,7 +100,7 @@ def evaluate_pairs(
         score = answer_metrics.bleu(references, answers, by_words=recipe.text.unit == "words")
         metrics |= {} if score is None else {"bleu": score}
     except ImportError:
-        talk.say("BLEU is not measured: that needs pip install 'dlcli[bleu]'")
+        console.say("BLEU is not measured: that needs pip install 'dlcli[bleu]'")
     folder.mkdir(parents=True, exist_ok=True)
     replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     is_right = [answer == reference for answer, reference in zip(answers, references, strict=True)]

@@ -15,7 +15,7 @@ from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_precision, set_seed, without_weights
 from dlcli.tasks.checks import check_memory, check_metrics
 from dlcli.tasks.job import best_metric_of, training_memory_of
@@ -79,7 +79,7 @@ class PairJob(NetworkJob):
 
     def data_info(self) -> dict[str, Any]:
         return {
-            "pictures": None,
+            "images": None,
             "steps": self.train_data.longest,
             "vocabulary": len(self.vocabularies.given.tokens),
             "target_vocabulary": len(self.vocabularies.wanted.tokens),
@@ -95,10 +95,10 @@ class PairJob(NetworkJob):
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         answerer = answerer_of(run, self.recipe, model)
         samples = self.dataset.splits[split]
-        return evaluate_pairs(run.evaluation(split), answerer, samples, source=OWN_DATA, beam=1, talk=self.talk)
+        return evaluate_pairs(run.evaluation(split), answerer, samples, source=OWN_DATA, beam=1, console=self.console)
 
 
-def prepare(loaded: LoadedRecipe, recipe: SequenceToSequence, device: Device, talk: Talk) -> PairJob:
+def prepare(loaded: LoadedRecipe, recipe: SequenceToSequence, device: Device, console: Console) -> PairJob:
     """Reads the pairs, checks the recipe against them, and builds the model.
 
     Raises:
@@ -130,7 +130,7 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceToSequence, device: Device, ta
         validation_data=None if validation is None else pair_batches(recipe, vocabularies, validation),
         best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
         device=device,
-        talk=talk,
+        console=console,
     )
 
 

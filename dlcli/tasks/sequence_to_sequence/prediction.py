@@ -6,7 +6,7 @@ from typing import Any
 
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.predictions import write_rows
 from dlcli.tasks.sequence_to_sequence.decoding import load_answerer
 from dlcli.tasks.sequences.prediction import named_texts
@@ -26,7 +26,7 @@ def predict(
     texts: Sequence[str],
     beam: int,
     output: Path | None,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """As :func:`dlcli.workflow.predict.predict`: lines of files and of stdin, rows of tables, texts by themselves.
 
@@ -43,16 +43,16 @@ def predict(
     answerer = load_answerer(run, recipe)
     if longer := count_longer(given, recipe.text):
         most = f"{recipe.text.max_length} {recipe.text.unit}"
-        talk.warn(f"{longer:,} of {len(given):,} texts are longer than {most}: the rest is cut off")
+        console.warn(f"{longer:,} of {len(given):,} texts are longer than {most}: the rest is cut off")
     if strange := answerer.count_unknown(given):
-        talk.warn(f"in {strange:,} of {len(given):,} texts are {recipe.text.unit} that the model does not know")
-    talk.say(f"run {run.path}: answering {len(given):,} {'text' if len(given) == 1 else 'texts'}")
-    said = answerer.answer(given, beam=beam, batch_size=recipe.train.batch_size, talk=talk)
+        console.warn(f"in {strange:,} of {len(given):,} texts are {recipe.text.unit} that the model does not know")
+    console.say(f"run {run.path}: answering {len(given):,} {'text' if len(given) == 1 else 'texts'}")
+    said = answerer.answer(given, beam=beam, batch_size=recipe.train.batch_size, console=console)
     predictions = [
         {"file": name, "text": text, "predicted": answerer.write(own.tokens), "log_probability": own.log_probability}
         for name, text, own in zip(names, given, said, strict=True)
     ]
     if output is not None:
         write_rows(output, list(predictions[0]), [list(row.values()) for row in predictions])
-        talk.say(f"{len(predictions):,} rows in {output}")
+        console.say(f"{len(predictions):,} rows in {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}

@@ -25,7 +25,7 @@ from dlcli.tasks.drafting import (
 )
 
 MAX_BYTES = 2**26  # of a file that is looked at
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TEXT = ("text", "review", "sentence", "comment", "message", "content", "body", "tweet", "title")
 TIME = ("date", "time", "datetime", "timestamp", "year", "month", "day", "hour", "minute", "second", "ds")
 SEQUENCE = ("sequence", "sequence_id", "series", "series_id", "sample")
@@ -231,7 +231,7 @@ def _text(file: Path) -> str:
 
 
 def _is_text(file: Path) -> bool:
-    if file.suffix.lower() in (*PICTURES, ".npz", ".zip", ".gz"):
+    if file.suffix.lower() in (*IMAGES, ".npz", ".zip", ".gz"):
         return False
     with file.open("rb") as opened:
         return b"\0" not in opened.read(4096)

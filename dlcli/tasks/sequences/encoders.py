@@ -56,7 +56,7 @@ def token_ids(text: Any, tokens: Tokens, vocabulary: Vocabulary, *, max_length: 
 
 def series_vector(section: StepModel, scale: Scale) -> tuple[Any, Any]:
     values = keras.Input(shape=(None, len(scale.mean)), dtype="float32", name="values")
-    x, mask = series_input.standardised(values, mean=scale.mean, variance=scale.variance)
+    x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
     return values, pooled_vector(section, x, mask)
 
 

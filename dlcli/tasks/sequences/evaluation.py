@@ -22,7 +22,7 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.plots import classification as classification_plots
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.sources import open_sequences, other_data
@@ -36,12 +36,12 @@ MAX_SHOWN = 300  # characters of each
 
 
 def evaluate(
-    run: RunDir, recipe: SequenceRecipe, *, split: str | None, data: Path | None, talk: Talk
+    run: RunDir, recipe: SequenceRecipe, *, split: str | None, data: Path | None, console: Console
 ) -> dict[str, Any]:
     """As :func:`dlcli.workflow.evaluate.evaluate`."""
     model = load_sequence_model(run, recipe)
     info = run.read_data_info("target" if isinstance(recipe, SequenceRegression) else "classes")
-    own = _own_data(run, recipe, is_needed=data is None, talk=talk)
+    own = _own_data(run, recipe, is_needed=data is None, console=console)
     if data is None:
         assert own is not None
         name = own_split(run, own.splits, split)
@@ -49,7 +49,7 @@ def evaluate(
     else:
         samples, name, source = _of_other(data, recipe, run, split)
     name = run.free_evaluation(name, source)
-    talk.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
+    console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     metrics = evaluate_split(
         run.evaluation(name),
         model,
@@ -58,12 +58,12 @@ def evaluate(
         info=info,
         recipe=recipe,
         train=None if own is None else own.splits["train"],
-        talk=talk,
+        console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
 
 
-def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, talk: Talk) -> SequenceDataset | None:
+def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
     """The run's own data; None where they are needed for a baseline alone, and cannot be had."""
     if not is_needed and not isinstance(recipe, TextClassification):
         return None
@@ -73,7 +73,7 @@ def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, talk: Tal
     except InputError as error:
         if is_needed:
             raise
-        talk.warn(f"no baseline: {error}")
+        console.warn(f"no baseline: {error}")
         return None
     return own
 
@@ -95,7 +95,7 @@ def _section_in(recipe: SequenceRecipe, path: Path) -> Any:
     """The ``data`` section of another recipe, which must be of the same task."""
     loaded = load(path)
     if not isinstance(loaded.recipe, type(recipe)):
-        raise loaded.fault("task", f"the run's task is {recipe.task}; give a recipe of that")
+        raise loaded.error("task", f"the run's task is {recipe.task}; give a recipe of that")
     return loaded.recipe.data
 
 
@@ -108,7 +108,7 @@ def evaluate_split(
     info: dict[str, Any],
     recipe: SequenceRecipe,
     train: Sequences | None,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """Evaluates the saved model on raw samples; writes metrics.json, predictions.csv, and what else the task has.
 
@@ -118,11 +118,11 @@ def evaluate_split(
         train: the training split, for the baseline of texts; None where it cannot be had.
     """
     if isinstance(recipe, Tagging):
-        return _of_tags(folder, model, samples, recipe, source=source, classes=info["classes"], talk=talk)
-    outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, talk=talk)
+        return _of_tags(folder, model, samples, recipe, source=source, classes=info["classes"], console=console)
+    outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(recipe, SequenceRegression):
-        return _of_numbers(folder, samples, outputs[0], source=source, target=info["target"], talk=talk)
+        return _of_numbers(folder, samples, outputs[0], source=source, target=info["target"], console=console)
     logits, probabilities = outputs
     classes = info["classes"]
     objective = class_objective(
@@ -138,7 +138,7 @@ def evaluate_split(
         predicted = tf_idf_predictions(train.texts, train.labels, samples.texts, unit=recipe.text.unit)
         metrics["baseline_accuracy"] = float(np.mean(predicted == samples.labels))
         if metrics["accuracy"] <= metrics["baseline_accuracy"]:
-            talk.say("no better than a linear model of word counts (baseline_accuracy: TF-IDF)")
+            console.say("no better than a linear model of word counts (baseline_accuracy: TF-IDF)")
     replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     per_class = classification.per_class(samples.labels, probabilities, classes)
     predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
@@ -154,12 +154,12 @@ def evaluate_split(
 
 
 def _of_numbers(
-    folder: Path, samples: Sequences, predicted: np.ndarray, *, source: str, target: dict[str, float], talk: Talk
+    folder: Path, samples: Sequences, predicted: np.ndarray, *, source: str, target: dict[str, float], console: Console
 ) -> dict[str, Any]:
     assert samples.targets is not None
     metrics = regression.metrics(samples.targets, predicted, **target)
     if metrics["mse"] >= metrics["baseline_mse"]:
-        talk.say("no better than to answer the training split's mean always (baseline_mse)")
+        console.say("no better than to answer the training split's mean always (baseline_mse)")
     replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     rows = regression.predictions(samples.names, samples.targets, predicted)
     replace_file(folder / "predictions.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
@@ -175,13 +175,13 @@ def _of_tags(
     *,
     source: str,
     classes: Sequence[str],
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     assert samples.words is not None
     assert samples.tags is not None
     cut = recipe.text.max_length
     words, tags = [sentence[:cut] for sentence in samples.words], samples.tags.cut(cut)
-    logits, probabilities = predict_words(model, words, batch_size=recipe.train.batch_size, talk=talk)
+    logits, probabilities = predict_words(model, words, batch_size=recipe.train.batch_size, console=console)
     objective = tagging_objective(label_smoothing=recipe.train.label_smoothing)
     losses = objective.loss(tf.constant(logits), {"y": {"tags": tf.constant(tags.flat)}}).numpy()
     known = set(model.get_layer("words").get_vocabulary())
@@ -207,7 +207,7 @@ def _of_tags(
 
 
 def predict_words(
-    model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, talk: Talk
+    model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, console: Console
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits and probabilities of all words of sentences, one after another ``[n, classes]``, in inference mode."""
     inner = keras.Model(model.input, [model.get_layer("logits").output, model.output])
@@ -226,11 +226,13 @@ def predict_words(
         logits, probabilities = (output.numpy() for output in compiled(tf.constant(batch)))
         for row, i in enumerate(index):
             found[i] = (logits[row, : lengths[i]], probabilities[row, : lengths[i]])
-        talk.evaluating(done, len(batches))
+        console.evaluating(done, len(batches))
     return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
 
 
-def predict_samples(model: keras.Model, samples: Sequences, *, batch_size: int, talk: Talk) -> tuple[np.ndarray, ...]:
+def predict_samples(
+    model: keras.Model, samples: Sequences, *, batch_size: int, console: Console
+) -> tuple[np.ndarray, ...]:
     """What a saved model gives of raw samples, float32 ``[n, …]``, in inference mode, those of one length together.
 
     Logits and probabilities of a classifier; else the numbers.
@@ -248,7 +250,7 @@ def predict_samples(model: keras.Model, samples: Sequences, *, batch_size: int, 
     for done, index in enumerate(batches, start=1):
         for result, output in zip(results, compiled(tf.constant(_raw(samples, index))), strict=True):
             result[index] = output.numpy()
-        talk.evaluating(done, len(batches))
+        console.evaluating(done, len(batches))
     return tuple(results)
 
 

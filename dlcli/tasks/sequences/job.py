@@ -19,7 +19,7 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir, replace_json
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_precision, set_seed, without_weights
 from dlcli.tasks.checks import check_class_weights, check_memory, check_metrics, class_counts, class_weights
 from dlcli.tasks.job import best_metric_of, training_memory_of
@@ -120,7 +120,7 @@ class SequenceJob(NetworkJob):
 
     def data_info(self) -> dict[str, Any]:
         info: dict[str, Any] = {
-            "pictures": None,
+            "images": None,
             "steps": int(self.train_data.lengths.max()),
         }
         if self.dataset.classes != ("",):
@@ -154,11 +154,11 @@ class SequenceJob(NetworkJob):
             info=run.read_info()["data"],
             recipe=self.recipe,
             train=self.dataset.splits["train"],
-            talk=self.talk,
+            console=self.console,
         )
 
 
-def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, talk: Talk) -> SequenceJob:
+def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, console: Console) -> SequenceJob:
     """Reads the data, checks the recipe against them, and builds the model.
 
     Raises:
@@ -191,7 +191,7 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, talk: 
         validation_data=None if validation is None else _batches(recipe, validation, front),
         best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
         device=device,
-        talk=talk,
+        console=console,
     )
 
 
@@ -239,14 +239,14 @@ def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, dataset: SequenceDataset)
     num_known = (~np.isnan(steps)).sum(axis=0)
     if not num_known.all():
         position = int(np.flatnonzero(num_known == 0)[0])
-        raise loaded.fault("data", f"feature {position + 1} has no value in the training split; leave it out")
+        raise loaded.error("data", f"feature {position + 1} has no value in the training split; leave it out")
     mean = np.asarray(np.nanmean(steps, axis=0, dtype=np.float64))
     variance = np.asarray(np.nanvar(steps, axis=0, dtype=np.float64))
     variance = usable_variance(loaded, dataset.feature_names, steps, variance)
     if train.targets is None:
         return Scale(mean, variance)
     if train.targets.min() == train.targets.max():
-        raise loaded.fault("data", f"the numbers to predict are all {train.targets[0]:g} in the training split")
+        raise loaded.error("data", f"the numbers to predict are all {train.targets[0]:g} in the training split")
     target_variance = float(train.targets.var(dtype=np.float64))
     return Scale(mean, variance, float(train.targets.mean(dtype=np.float64)), target_variance)
 

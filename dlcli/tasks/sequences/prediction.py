@@ -9,9 +9,9 @@ import numpy as np
 
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.series.unlabeled import read_unlabelled_series
+from dlcli.data.series.unlabeled import read_unlabeled_series
 from dlcli.data.text.files import lines_of, lines_of_file
-from dlcli.data.text.labeled import read_unlabelled
+from dlcli.data.text.labeled import read_unlabeled
 from dlcli.data.text.tagged import read_words
 from dlcli.errors import InputError
 from dlcli.recipe.load import SequenceRecipe
@@ -21,7 +21,7 @@ from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.predictions import ranked, write_probabilities, write_rows, write_values
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import predict_samples, predict_words
@@ -35,11 +35,11 @@ def predict(
     texts: Sequence[str],
     top: int,
     output: Path | None,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """As :func:`dlcli.workflow.predict.predict`, for sequences; of text an empty line is a sample too."""
     if isinstance(recipe, Tagging):
-        return _predict_tags(run, recipe, paths, texts=texts, output=output, talk=talk)
+        return _predict_tags(run, recipe, paths, texts=texts, output=output, console=console)
     if isinstance(recipe, TextClassification):
         column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
         names, found = named_texts(paths, texts, column=column, encoding=recipe.data.encoding)
@@ -50,8 +50,8 @@ def predict(
         samples = _collect_series(paths, recipe, run.read_data_info("scale"))
     model = load_sequence_model(run, recipe)
     noun = "sample" if len(samples) == 1 else "samples"
-    talk.say(f"run {run.path}: predicting {len(samples):,} {noun}")
-    outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, talk=talk)
+    console.say(f"run {run.path}: predicting {len(samples):,} {noun}")
+    outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
     columns: dict[str, Sequence[str]] = {"file": samples.names}
     if samples.texts is not None:
         columns["text"] = samples.texts
@@ -65,13 +65,13 @@ def predict(
             write_probabilities(output, columns, outputs[1], classes, {})
         answers = [ranked(row, classes, min(top, len(classes))) for row in outputs[1]]
     if output is not None:
-        talk.say(f"{len(samples):,} rows in {output}")
+        console.say(f"{len(samples):,} rows in {output}")
     predictions = [{name: values[i] for name, values in columns.items()} | answer for i, answer in enumerate(answers)]
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
 
 def _predict_tags(
-    run: RunDir, recipe: Tagging, paths: Sequence[Path], *, texts: Sequence[str], output: Path | None, talk: Talk
+    run: RunDir, recipe: Tagging, paths: Sequence[Path], *, texts: Sequence[str], output: Path | None, console: Console
 ) -> dict[str, Any]:
     names = [f"--text {position}" for position in range(1, len(texts) + 1)]
     sentences = [tuple(text.split()) for text in texts]
@@ -90,9 +90,9 @@ def _predict_tags(
         raise InputError("nothing to predict: there is no word in what was named.")
     model, classes = load_sequence_model(run, recipe), run.read_classes()
     noun = "sentence" if len(sentences) == 1 else "sentences"
-    talk.say(f"run {run.path}: predicting {len(sentences):,} {noun}")
+    console.say(f"run {run.path}: predicting {len(sentences):,} {noun}")
     used = [sentence[: recipe.text.max_length] for sentence in sentences]
-    _, probabilities = predict_words(model, used, batch_size=recipe.train.batch_size, talk=talk)
+    _, probabilities = predict_words(model, used, batch_size=recipe.train.batch_size, console=console)
     best = probabilities.argmax(axis=1)
     rows = [
         [name, position, word]
@@ -102,7 +102,7 @@ def _predict_tags(
     rows = [[*row, classes[k], float(p[k])] for row, k, p in zip(rows, best, probabilities, strict=True)]
     if output is not None:
         write_rows(output, ["file", "word", "text", "predicted", "confidence"], rows)
-        talk.say(f"{len(rows):,} rows in {output}")
+        console.say(f"{len(rows):,} rows in {output}")
     predictions, at = [], 0
     for name, sentence in zip(names, used, strict=True):
         tags = [classes[k] for k in best[at : at + len(sentence)]]
@@ -145,7 +145,7 @@ def named_texts(
         elif of_line is not None and path.suffix not in (".csv", ".jsonl", ".ndjson"):
             lines = lines_of_file(path, encoding)
         else:
-            more_names, more = read_unlabelled(path, column=column, encoding=encoding)
+            more_names, more = read_unlabeled(path, column=column, encoding=encoding)
             names += more_names
             found += more
             continue
@@ -165,7 +165,7 @@ def _collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[st
     names: list[str] = []
     parts: list[Ragged] = []
     for path in paths:
-        more_names, values = read_unlabelled_series(
+        more_names, values = read_unlabeled_series(
             path,
             sequence=getattr(section, "sequence", "sequence"),
             time=getattr(section, "time", None),

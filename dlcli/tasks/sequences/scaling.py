@@ -26,7 +26,7 @@ def usable_variance(
     small = np.flatnonzero(~is_constant & (variance < SMALLEST_DEVIATION**2))
     if len(small):
         deviation = float(variance[small[0]]) ** 0.5
-        raise loaded.fault(
+        raise loaded.error(
             "data",
             f"{names[small[0]]} changes too little: its standard deviation in the training split is {deviation:.3g}, "
             f"and must be at least {SMALLEST_DEVIATION:g}; multiply its numbers by a constant",

@@ -25,11 +25,11 @@ from dlcli.recipe.sections.series_data import (
     SequenceTable,
     SequenceTs,
 )
-from dlcli.recipe.sections.text_data import LabelledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
+from dlcli.recipe.sections.text_data import LabeledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
 from dlcli.recipe.tasks.tagging import Columns, Conllu, TaggedFiles
 from dlcli.rundir import RunDir
 
-AnySequences = LabelledTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns
+AnySequences = LabeledTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns
 TEXTS = (TextCsv, TextJsonl, TextLines, TextFiles)
 
 
@@ -116,7 +116,7 @@ def _files(section: TaggedFiles) -> dict[str, Any]:
     return {"validation_path": section.validation_path, "test_path": section.test_path}
 
 
-def _of_texts(section: LabelledTexts | TaggedFiles) -> dict[str, Any]:
+def _of_texts(section: LabeledTexts | TaggedFiles) -> dict[str, Any]:
     return {"path": section.path, "encoding": section.encoding}
 
 
@@ -186,7 +186,7 @@ def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequen
     raise InputError(f"{path}: expected a recipe, a .csv, an .npz{' or a .ts' if goal == 'class' else ''}.")
 
 
-def _texts_for(path: Path, trained_on: LabelledTexts, common: dict[str, Any]) -> LabelledTexts:
+def _texts_for(path: Path, trained_on: LabeledTexts, common: dict[str, Any]) -> LabeledTexts:
     columns: dict[str, Any] = {}
     if isinstance(trained_on, TextTable):
         columns = {key: getattr(trained_on, key) for key in ("text", "label", "split")}

@@ -18,7 +18,7 @@ from dlcli.models.sequences.text_input import splitter
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.text_data import Tokens
 from dlcli.rundir import replace_file
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.step import Data
 
@@ -62,7 +62,7 @@ def large_enough(
     if len(vocabulary.tokens) < 2:
         of_texts = "one text" if num_texts == 1 else f"the {num_texts:,} texts"
         look = "look at what the texts are, and what text.standardize leaves of them"
-        raise loaded.fault(
+        raise loaded.error(
             "text",
             f"there must be at least two known {unit} to tell anything apart. Received {len(vocabulary.tokens)} in "
             f"{of_texts} to train on; {', or '.join([*remedies, look])}",
@@ -102,7 +102,7 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     """What :func:`write_vocabulary` wrote.
 
     Raises:
-        InputError: it is not there, or is damaged.
+        InputError: it is not there, or is corrupt.
     """
     try:
         tokens = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -152,7 +152,7 @@ def unknown_lines(split: str, numbers: np.ndarray, what: str) -> list[str]:
     return [f"{split}: {share:.1%} of all {what} are unknown"] if share >= UNKNOWN_SAID else []
 
 
-def token_sums(network: keras.Model, data: Data, *, talk: Talk) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def token_sums(network: keras.Model, data: Data, *, console: Console) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each sample of the data, in their order: nats, tokens foreseen rightly, and all tokens that count ``[n]``.
 
     Args:
@@ -171,6 +171,6 @@ def token_sums(network: keras.Model, data: Data, *, talk: Talk) -> tuple[np.ndar
     source, parts = data.source(0), []
     for step in range(data.num_steps):
         parts.append(compiled(source, tf.constant(step, tf.int64)).numpy().astype(np.float64))
-        talk.evaluating(step + 1, data.num_steps)
+        console.evaluating(step + 1, data.num_steps)
     nats, correct, counts = np.concatenate(parts, axis=1)
     return nats, correct, counts

@@ -13,13 +13,13 @@ BoxLoss = Literal["smooth_l1", "l2", "giou", "ciou"]
 SMOOTH_BELOW = 0.1  # of a side: smaller differences are squared, larger ones taken as they are
 
 
-LOCALISED = 0.5  # intersection over union from which a box counts as right (ILSVRC, Russakovsky et al. 2015)
+LOCALIZED = 0.5  # intersection over union from which a box counts as right (ILSVRC, Russakovsky et al. 2015)
 
 
 TINY = 1e-9
 
 
-def localisation(
+def localization(
     *,
     classes: Objective,
     box_loss: BoxLoss,
@@ -59,16 +59,16 @@ def localisation(
     def overlap(outputs: Tensor, batch: Batch) -> Tensor:
         return intersection_over_union(predicted_box(outputs), batch["y"]["box"])
 
-    def is_localised(outputs: Tensor, batch: Batch) -> Tensor:
-        return accuracy(outputs, batch) * tf.cast(overlap(outputs, batch) >= LOCALISED, tf.float32)
+    def is_localized(outputs: Tensor, batch: Batch) -> Tensor:
+        return accuracy(outputs, batch) * tf.cast(overlap(outputs, batch) >= LOCALIZED, tf.float32)
 
     def weight(batch: Batch) -> Tensor:
         return batch["weight"] * batch["y"]["box_weight"]
 
     return Objective(
         loss=loss,
-        metrics={"accuracy": accuracy, "iou": overlap, "localisation_accuracy": is_localised},
-        metric_weights={"iou": weight, "localisation_accuracy": weight},
+        metrics={"accuracy": accuracy, "iou": overlap, "localization_accuracy": is_localized},
+        metric_weights={"iou": weight, "localization_accuracy": weight},
         loss_weight=classes.loss_weight,
     )
 
@@ -88,7 +88,7 @@ def box_losses(kind: BoxLoss, predicted: Tensor, true: Tensor) -> Tensor:
         case "l2":
             return 0.5 * tf.reduce_sum(difference**2, axis=-1)
         case "giou":
-            return 1.0 - _generalised(predicted, true)
+            return 1.0 - _generalized(predicted, true)
         case "ciou":
             return 1.0 - _complete(predicted, true)
 
@@ -115,7 +115,7 @@ def _hull(a: Tensor, b: Tensor) -> Tensor:
     return tf.maximum(a[..., 2:], b[..., 2:]) - tf.minimum(a[..., :2], b[..., :2])
 
 
-def _generalised(a: Tensor, b: Tensor) -> Tensor:
+def _generalized(a: Tensor, b: Tensor) -> Tensor:
     overlap, union = _overlap(a, b)
     hull = tf.reduce_prod(_hull(a, b), axis=-1)
     return overlap - (hull - union) / tf.maximum(hull, TINY)

@@ -9,7 +9,7 @@ from dlcli.attacks import gradient
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 from dlcli.rundir import now, replace_folder
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.tasks.images.attack_target import Target
 from dlcli.workflow.attack.checks import Check, checks
 from dlcli.workflow.attack.files import describe_distances, free_folder, write_files
@@ -32,7 +32,7 @@ def attack(
     source: dict[str, Any],
     scored_by: Target | None,
     with_checks: bool,
-    talk: Talk,
+    console: Console,
 ) -> dict[str, Any]:
     """Attacks, checks, and writes robustness.csv, samples.csv, adversarial.npz, examples.png, curve.png, attack.json.
 
@@ -47,15 +47,15 @@ def attack(
         InputError: the network cannot be attacked like that.
     """
     try:
-        found, noisy, results = _run_and_check(plan, target, samples, scored_by, with_checks, talk)
+        found, noisy, results = _run_and_check(plan, target, samples, scored_by, with_checks, console)
     except (InputError, gradient.NoGradient) as reason:
         raise InputError(f"{source['model']}: {reason}") from None
     for check in results:
         if not check.passed:
-            talk.warn(f"check failed: {check.name}: {check.details}")
+            console.warn(f"check failed: {check.name}: {check.details}")
     num_flat = found.rows[0]["zero_gradients"]
     if num_flat and plan.loss != "margin" and plan.kind in USERS["loss"]:
-        talk.say("--loss margin has slopes where a network is sure of itself")
+        console.say("--loss margin has slopes where a network is sure of itself")
     info = {
         "attacked": now(),
         "command": command(),
@@ -75,13 +75,13 @@ def attack(
 
 
 def _run_and_check(
-    plan: Plan, target: Target, samples: Samples, scored_by: Target | None, with_checks: bool, talk: Talk
+    plan: Plan, target: Target, samples: Samples, scored_by: Target | None, with_checks: bool, console: Console
 ) -> tuple[Found, Found | None, list[Check]]:
     if target.note:
-        talk.warn(target.note)
-    found = run_attack(plan, target, samples, scored_by=scored_by, progress=talk.evaluating)
+        console.warn(target.note)
+    found = run_attack(plan, target, samples, scored_by=scored_by, progress=console.evaluating)
     if not with_checks or scored_by is not None or plan.target is not None:  # which the checks are not made for
         return found, None, []
-    talk.say("checking the attack")
+    console.say("checking the attack")
     noisy = None if plan.kind == "noise" else run_attack(replace(plan, kind="noise", num_saved=0), target, samples)
     return found, noisy, checks(plan, target, samples, found, noisy)

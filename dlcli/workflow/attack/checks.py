@@ -14,7 +14,7 @@ from dlcli.workflow.attack.sources import take_evenly
 CHECKED = 100  # samples that the dearer checks take
 
 
-LARGE_EPS = 0.5  # at which nothing can be told from a picture any more
+LARGE_EPS = 0.5  # at which nothing can be told from an image any more
 
 
 STEPS_TOLERANCE = 0.05

@@ -80,7 +80,7 @@ def write_files(
 
 
 def _examples(plan: Plan, found: Found, samples: Samples, classes: Sequence[str]) -> bytes:
-    """Clean, change and adversarial pictures side by side, at the largest budget; those that were right come first."""
+    """Clean, change and adversarial images side by side, at the largest budget; those that were right come first."""
     before, after = found.clean, found.outcomes[-1].probabilities
     is_right = before.argmax(axis=1) == samples.labels
     order = np.argsort(~is_right[found.kept], kind="stable")

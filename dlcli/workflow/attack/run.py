@@ -26,7 +26,7 @@ class Found:
 
     Attributes:
         rows: of robustness.csv.
-        clean: probabilities of the pictures as they are.
+        clean: probabilities of the images as they are.
         outcomes: by epsilon.
         kept: positions of the samples whose pixels are kept: ``x`` and ``adversarial``.
         distances: of deepfool, for each sample that it broke the length of its change, as a multiple of the pixels'

@@ -13,7 +13,7 @@ from dlcli.workflow.attack.request import Request, read_range
 
 if TYPE_CHECKING:
     from dlcli.data.images.samples import Samples
-    from dlcli.runtime.console import Talk
+    from dlcli.runtime.console import Console
     from dlcli.tasks.images.attack_target import Target
 
 
@@ -46,7 +46,7 @@ class Found:
         return self.prefix + re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(words))[:80]
 
 
-def find(request: Request, talk: "Talk") -> Found:
+def find(request: Request, console: "Console") -> Found:
     """Loads network and samples; TensorFlow must have been started.
 
     Raises:
@@ -62,22 +62,22 @@ def find(request: Request, talk: "Talk") -> Found:
         path = Path(str(request.run))
         target = load_target(path, input_range=read_range(str(request.input_range)), has_logits=request.has_logits)
         classes = tuple(name.strip() for name in str(request.classes).split(","))
-        name, samples = _data_of_file(request, target, classes, talk)
+        name, samples = _data_of_file(request, target, classes, console)
         parent, prefix = Path("attacks"), f"{re.sub(r'[^A-Za-z0-9._-]', '_', path.stem)}-"
     else:
         run = find_run(request.runs, request.run)
         path = model_file(run)
         target = load_target(path)
         classes = run.read_classes()
-        name, samples = samples_of_run(run, split=request.split, data=request.data, talk=talk)
+        name, samples = samples_of_run(run, split=request.split, data=request.data, console=console)
         parent, prefix = run.path / "attacks", ""
-        talk.say(f"run {run.path}")
+        console.say(f"run {run.path}")
     if len(classes) != target.num_classes:
         raise InputError(
             f"{path}: tells {target.num_classes} classes apart; {len(classes)} are named: {', '.join(classes[:5])}."
         )
     if samples.shape != target.shape:
-        raise InputError(f"{path}: takes pictures of {target.shape}; the samples have shape {samples.shape}.")
+        raise InputError(f"{path}: takes images of {target.shape}; the samples have shape {samples.shape}.")
     if request.limit is not None:
         samples = take_evenly(samples, request.limit)
     other_path, scored_by = (None, None) if request.transfer_to is None else _other(request, target, classes)
@@ -95,7 +95,9 @@ def find(request: Request, talk: "Talk") -> Found:
     )
 
 
-def _data_of_file(request: Request, target: "Target", classes: tuple[str, ...], talk: "Talk") -> tuple[str, "Samples"]:
+def _data_of_file(
+    request: Request, target: "Target", classes: tuple[str, ...], console: "Console"
+) -> tuple[str, "Samples"]:
     from dlcli.recipe.sections.image_data import Digits
     from dlcli.tasks.images.evaluation import split_of_other
     from dlcli.tasks.images.sources import read_dataset, section_for
@@ -104,12 +106,12 @@ def _data_of_file(request: Request, target: "Target", classes: tuple[str, ...], 
     assert data is not None
     if not data.exists():
         raise InputError(f"{data}: no such file or folder.")
-    pictures = {
+    images = {
         "image_size": target.shape[:2],
         "color_mode": "grayscale" if target.shape[-1] == 1 else "rgb",
     }
-    section = section_for(data, Digits(kind="digits"), pictures)
-    dataset = read_dataset(section, talk, classes=classes)
+    section = section_for(data, Digits(kind="digits"), images)
+    dataset = read_dataset(section, console, classes=classes)
     split = split_of_other(data, dataset, request.split)
     return f"{data.stem}-{split}", dataset.splits[split]
 
@@ -134,7 +136,7 @@ def _other(request: Request, target: "Target", classes: tuple[str, ...]) -> tupl
             )
     if (other.shape, other.num_classes) != (target.shape, target.num_classes):
         raise InputError(
-            f"--transfer-to {reference}: takes pictures of {other.shape} to {other.num_classes} classes; what is "
+            f"--transfer-to {reference}: takes images of {other.shape} to {other.num_classes} classes; what is "
             f"attacked takes {target.shape} to {target.num_classes}."
         )
     return path, other

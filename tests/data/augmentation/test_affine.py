@@ -1,11 +1,11 @@
-"""Boxes follow the pixels of their picture."""
+"""Boxes follow the pixels of their image."""
 
 import numpy as np
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcli.data.augmentation.affine import about_centre, identity, linear, move_boxes, shift, warp
+from dlcli.data.augmentation.affine import about_center, identity, linear, move_boxes, shift, warp
 
 
 def moved(box: list[float], maps: np.ndarray, height: int = 40, width: int = 60) -> tuple[np.ndarray, bool]:
@@ -20,7 +20,7 @@ def test_the_identity_changes_nothing() -> None:
 
 
 def test_a_flip_mirrors_a_box() -> None:
-    flip = about_centre(linear(-1, 0, 0, 1, num=1), height=40, width=60)
+    flip = about_center(linear(-1, 0, 0, 1, num=1), height=40, width=60)
     np.testing.assert_allclose(moved([0.1, 0.2, 0.5, 0.9], flip)[0], [0.5, 0.2, 0.9, 0.9], atol=1e-6)
 
 
@@ -33,7 +33,7 @@ def test_a_box_is_clipped_and_dropped_when_it_leaves() -> None:
 
 
 def test_a_turned_box_holds_its_corners() -> None:
-    quarter = about_centre(linear(0, -1, 1, 0, num=1), height=60, width=60)
+    quarter = about_center(linear(0, -1, 1, 0, num=1), height=60, width=60)
     box, _ = moved([0.1, 0.2, 0.5, 0.6], quarter, 60, 60)
     np.testing.assert_allclose(sorted(box), sorted([0.2, 0.5, 0.6, 0.9]), atol=1e-6)
 
@@ -51,7 +51,7 @@ def test_what_was_in_the_box_is_in_the_moved_box(angle: float, zoom: float, x: i
     pixels[0, y : y + 6, x : x + 6] = 255.0
     a = np.deg2rad(angle)
     turn = linear(np.cos(a), -np.sin(a), np.sin(a), np.cos(a), num=1) @ linear(zoom, 0, 0, zoom, num=1)
-    maps = about_centre(turn, height=height, width=width)
+    maps = about_center(turn, height=height, width=width)
     made = warp(tf.constant(pixels), tf.constant(maps[:, :2].reshape(1, 6), tf.float32), fill_mode="constant", cval=0.0)
     box, kept = moved([x / width, y / height, (x + 6) / width, (y + 6) / height], maps)
     bright = np.argwhere(np.asarray(made)[0, ..., 0] > 130)

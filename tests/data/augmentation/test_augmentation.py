@@ -1,4 +1,4 @@
-"""Augmentation: ImageDataGenerator's pictures for the same parameters, and random parameters that can be repeated."""
+"""Augmentation: ImageDataGenerator's images for the same parameters, and random parameters that can be repeated."""
 
 from dataclasses import replace
 from typing import Any
@@ -41,14 +41,14 @@ MANY = replace(
 )
 
 
-def pictures(num: int, height: int, width: int, channels: int = 3) -> np.ndarray:
-    """Smooth random pictures, uint8: interpolation of noise would hide what is wrong."""
+def images(num: int, height: int, width: int, channels: int = 3) -> np.ndarray:
+    """Smooth random images, uint8: interpolation of noise would hide what is wrong."""
     noise = np.random.default_rng(0).uniform(0, 255, (num, height, width, channels))
     return np.asarray(scipy.ndimage.gaussian_filter(noise, (0, 2, 2, 0)) * 3 % 256).astype(np.uint8)
 
 
 def augmented(augmentation: Augmentation, pixels: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
-    """The pictures under given parameters, one row for each picture."""
+    """The images under given parameters, one row for each image."""
     height, width = pixels.shape[1:3]
     tensors = augmentation.to_tensors(parameters, height=height, width=width)
     compiled = tf.function(augmentation.apply, autograph=False)
@@ -71,7 +71,7 @@ NAMES = ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vert
 
 
 def generated(pixels: np.ndarray, parameters: dict[str, Any], fill_mode: str, cval: float = 0.0) -> np.ndarray:
-    """What Keras's own ImageDataGenerator makes of the pictures with the same parameters."""
+    """What Keras's own ImageDataGenerator makes of the images with the same parameters."""
     generator = tf.keras.preprocessing.image.ImageDataGenerator(fill_mode=fill_mode, cval=cval)
     rows = [{name: values[i] for name, values in parameters.items()} for i in range(len(pixels))]
     made = [generator.apply_transform(x.astype(np.float32), row) for x, row in zip(pixels, rows, strict=True)]
@@ -81,8 +81,8 @@ def generated(pixels: np.ndarray, parameters: dict[str, Any], fill_mode: str, cv
 @of_keras
 @pytest.mark.parametrize("fill_mode", ["nearest", "reflect"])
 @pytest.mark.parametrize("side", [17, 64])
-def test_the_pictures_are_those_of_image_data_generator(fill_mode: FillMode, side: int) -> None:
-    pixels = pictures(40, side, side)
+def test_the_images_are_those_of_image_data_generator(fill_mode: FillMode, side: int) -> None:
+    pixels = images(40, side, side)
     parameters = drawn(MANY, 40, height=side, width=side)
     assert set(parameters) == set(NAMES)
     ours = augmented(replace(MANY, fill_mode=fill_mode), pixels, parameters)
@@ -94,7 +94,7 @@ def test_the_pictures_are_those_of_image_data_generator(fill_mode: FillMode, sid
 @of_keras
 @pytest.mark.parametrize("name", NAMES)
 def test_each_transform_alone(name: str) -> None:
-    pixels = pictures(8, 32, 32, 1)
+    pixels = images(8, 32, 32, 1)
     parameters = {name: drawn(MANY, 8, height=32, width=32)[name]}
     ours = augmented(MANY, pixels, parameters)
     assert np.abs(ours - generated(pixels, parameters, "nearest")).max() < 0.02
@@ -103,7 +103,7 @@ def test_each_transform_alone(name: str) -> None:
 
 @of_keras
 def test_constant_fill_in_the_interior() -> None:
-    pixels = pictures(20, 40, 40)
+    pixels = images(20, 40, 40)
     parameters = drawn(replace(MANY, channel_shift_range=0.0), 20, height=40, width=40)
     ours = augmented(replace(MANY, fill_mode="constant", cval=77.0), pixels, parameters)
     theirs = generated(pixels, parameters, "constant", 77.0)
@@ -117,22 +117,22 @@ def test_constant_fill_in_the_interior() -> None:
 
 
 def test_wrap_is_periodic() -> None:
-    pixels = pictures(6, 24, 24, 1)
+    pixels = images(6, 24, 24, 1)
     parameters = drawn(replace(MANY, channel_shift_range=0.0), 6, height=24, width=24)
     ours = augmented(replace(MANY, fill_mode="wrap"), pixels, parameters)
     maps = MANY.maps(parameters, height=24, width=24)
     assert maps is not None
     swap = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # scipy counts rows first
-    for picture, made, found in zip(pixels, maps, ours, strict=True):
+    for image, made, found in zip(pixels, maps, ours, strict=True):
         by_rows = swap @ made @ swap
         expected = scipy.ndimage.affine_transform(
-            picture[..., 0].astype(np.float32), by_rows[:2, :2], by_rows[:2, 2], order=1, mode="grid-wrap"
+            image[..., 0].astype(np.float32), by_rows[:2, :2], by_rows[:2, 2], order=1, mode="grid-wrap"
         )
         assert np.abs(found[..., 0] - expected).max() < 0.02
 
 
 def test_brightness_is_not_rounded() -> None:
-    pixels = pictures(5, 10, 10)
+    pixels = images(5, 10, 10)
     parameters = {"brightness": np.array([0.0, 0.333, 1.0, 1.7, 3.0])}
     ours = augmented(OFF, pixels, parameters)
     expected = np.clip(pixels * parameters["brightness"][:, None, None, None], 0, 255)
@@ -142,19 +142,19 @@ def test_brightness_is_not_rounded() -> None:
 
 def test_a_width_shift_moves_columns_and_a_height_shift_rows() -> None:
     """As ImageDataGenerator's documentation says; in Keras 3.15 the ranges of the two are swapped."""
-    pixels = pictures(9, 12, 30)
+    pixels = images(9, 12, 30)
     wide = replace(OFF, width_shift_range=5)
     parameters = drawn(wide, 9, height=12, width=30)
     assert set(parameters) == {"tx"}
     ours = augmented(wide, pixels, parameters)
-    for picture, made, moved in zip(pixels, ours, parameters["tx"].astype(int), strict=True):
+    for image, made, moved in zip(pixels, ours, parameters["tx"].astype(int), strict=True):
         columns = np.clip(np.arange(30) + moved, 0, 29)
-        np.testing.assert_allclose(made, picture[:, columns], atol=1e-3)
+        np.testing.assert_allclose(made, image[:, columns], atol=1e-3)
     assert set(drawn(replace(OFF, height_shift_range=0.3), 9)) == {"ty"}
 
 
-def test_pictures_that_are_not_square_turn_about_their_centre() -> None:
-    pixels = pictures(1, 20, 31)
+def test_images_that_are_not_square_turn_about_their_center() -> None:
+    pixels = images(1, 20, 31)
     half = augmented(OFF, pixels, {"theta": np.array([180.0])})
     np.testing.assert_allclose(half, pixels[:, ::-1, ::-1], atol=0.02)
 
@@ -212,15 +212,15 @@ def test_shifts_in_pixels() -> None:
 
 def test_nothing_is_drawn_for_what_is_off() -> None:
     assert drawn(OFF, 5) == {}
-    pixels = pictures(2, 8, 8)
+    pixels = images(2, 8, 8)
     np.testing.assert_array_equal(augmented(OFF, pixels, {}), pixels)
 
 
 # Beyond ImageDataGenerator --------------------------------------------------------------------------------------------
 
 
-def test_a_crop_fills_the_picture() -> None:
-    pixels = pictures(1, 40, 60)
+def test_a_crop_fills_the_image() -> None:
+    pixels = images(1, 40, 60)
     crop = replace(OFF, random_crop=RandomCrop((0.2, 0.5), (0.5, 2.0)))
     boxes = drawn(crop, 3000, height=40, width=60)["crop"]
     left, top, right, bottom = boxes.T
@@ -237,16 +237,16 @@ def test_a_crop_fills_the_picture() -> None:
     np.testing.assert_allclose(half[0, 1::2, 1::2][:-1, :-1], 0.25 * by_corner(pixels[0, :20, :30]), atol=0.02)
 
 
-def by_corner(picture: np.ndarray) -> np.ndarray:
-    """Nine, three, three and one parts of four neighbours, times four: bilinear at a quarter of a pixel."""
-    p = picture.astype(np.float32)
+def by_corner(image: np.ndarray) -> np.ndarray:
+    """Nine, three, three and one parts of four neighbors, times four: bilinear at a quarter of a pixel."""
+    p = image.astype(np.float32)
     return np.asarray((9 * p[:-1, :-1] + 3 * p[1:, :-1] + 3 * p[:-1, 1:] + p[1:, 1:]) / 4)
 
 
-def test_colour_jitter_against_pillow() -> None:
+def test_color_jitter_against_pillow() -> None:
     from PIL import Image, ImageEnhance
 
-    pixels = pictures(1, 16, 16)
+    pixels = images(1, 16, 16)
     image = Image.fromarray(pixels[0])
     for name, enhance in (
         ("brightness", ImageEnhance.Brightness),
@@ -262,17 +262,17 @@ def test_colour_jitter_against_pillow() -> None:
 
 @pytest.mark.parametrize("turn", [-0.5, -0.1, 0.05, 0.3])
 def test_the_hue_against_tensorflow(turn: float) -> None:
-    grey = np.repeat(np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1), 3, axis=-1)
-    pixels = np.concatenate([pictures(3, 16, 16), grey])
+    gray = np.repeat(np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1), 3, axis=-1)
+    pixels = np.concatenate([images(3, 16, 16), gray])
     ours = augmented(OFF, pixels, {"jitter_hue": np.full(4, turn)})
     hsv = tf.image.rgb_to_hsv(pixels / 255.0)
     turned = tf.image.hsv_to_rgb(tf.stack([(hsv[..., 0] + turn) % 1.0, hsv[..., 1], hsv[..., 2]], axis=-1))
     np.testing.assert_allclose(ours, np.asarray(turned) * 255, atol=0.01)
 
 
-def test_the_hue_of_a_moved_picture_is_that_of_the_picture_it_was_moved_to() -> None:
+def test_the_hue_of_a_moved_image_is_that_of_the_image_it_was_moved_to() -> None:
     """XLA may compute a pixel twice and round it otherwise: a hue that goes by equality then leaps."""
-    pixels = pictures(64, 32, 32)
+    pixels = images(64, 32, 32)
     shift = np.full(64, 0.3)
     moved = augmented(OFF, pixels, {"tx": shift})
     hsv = tf.image.rgb_to_hsv(moved / 255.0)
@@ -281,7 +281,7 @@ def test_the_hue_of_a_moved_picture_is_that_of_the_picture_it_was_moved_to() -> 
     np.testing.assert_allclose(both, np.asarray(turned) * 255, atol=0.05)
 
 
-def test_colour_jitter_draws_what_is_on() -> None:
+def test_color_jitter_draws_what_is_on() -> None:
     found = drawn(replace(OFF, color_jitter=ColorJitter(0.4, 0.0, 1.5, 0.1)), 2000)
     assert set(found) == {"jitter_brightness", "jitter_saturation", "jitter_hue"}
     assert found["jitter_brightness"].min() >= 0.6
@@ -301,7 +301,7 @@ def test_random_erasing() -> None:
     assert share.max() < 0.33
 
 
-def test_rand_augment_draws_every_transform_and_moves_and_colours_pictures() -> None:
+def test_rand_augment_draws_every_transform_and_moves_and_colors_images() -> None:
     from dlcli.data.augmentation.rand_augment import TRANSFORMS
 
     randomly = replace(OFF, rand_augment=RandAugment(2, 9))
@@ -309,7 +309,7 @@ def test_rand_augment_draws_every_transform_and_moves_and_colours_pictures() -> 
     assert parameters["transforms"].shape == (3000, 2)
     shares = np.bincount(parameters["transforms"].ravel(), minlength=len(TRANSFORMS)) / 6000
     assert np.abs(shares - 1 / 14).max() < 0.015
-    pixels = pictures(14, 20, 30)
+    pixels = images(14, 20, 30)
     for name in TRANSFORMS:
         rows = {"transforms": np.full((14, 2), TRANSFORMS.index(name)), "signs": np.ones((14, 2), np.float32)}
         ours = augmented(randomly, pixels, rows)
@@ -325,16 +325,16 @@ def test_rand_augment_against_pillow(name: str) -> None:
 
     from dlcli.data.augmentation import rand_augment
 
-    pixels = pictures(1, 30, 30)[0]
-    image = Image.fromarray(pixels)
+    pixels = images(1, 30, 30)[0]
+    pillow_image = Image.fromarray(pixels)
     expected = {
-        "posterize": lambda: ImageOps.posterize(image, 6),
-        "solarize": lambda: ImageOps.solarize(image, 128),
-        "auto_contrast": lambda: ImageOps.autocontrast(image),
-        "equalize": lambda: ImageOps.equalize(image),
+        "posterize": lambda: ImageOps.posterize(pillow_image, 6),
+        "solarize": lambda: ImageOps.solarize(pillow_image, 128),
+        "auto_contrast": lambda: ImageOps.autocontrast(pillow_image),
+        "equalize": lambda: ImageOps.equalize(pillow_image),
     }[name]()
-    picture = tf.constant(pixels, tf.float32)
+    image = tf.constant(pixels, tf.float32)
     transform = getattr(rand_augment, name)
-    ours = transform(picture, tf.constant(0.5)) if name in ("posterize", "solarize") else transform(picture)
+    ours = transform(image, tf.constant(0.5)) if name in ("posterize", "solarize") else transform(image)
     tolerance = 1.0 if name == "auto_contrast" else 0.0  # Pillow's is cut to 8 bits
     assert np.abs(np.asarray(ours) - np.asarray(expected, np.float32)).max() <= tolerance

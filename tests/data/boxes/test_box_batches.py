@@ -12,7 +12,7 @@ from dlcli.data.augmentation.augmentation import Augmentation, RandAugment, Rand
 from dlcli.data.augmentation.rand_augment import MOVES, TRANSFORMS
 from dlcli.data.boxes.boxes import Boxes, Frame
 from dlcli.data.images.batches import Batches
-from dlcli.data.images.decoding import PicturePolicy
+from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
 from dlcli.tasks.images.batches import batches
 from dlcli.tasks.images.feature_cache import feature_batches
@@ -41,7 +41,7 @@ OFF = Augmentation(
 
 
 def rectangles() -> np.ndarray:
-    """Left, top, right and bottom in pixels, of 10 to 25 pixels a side, none of them in the middle of its picture."""
+    """Left, top, right and bottom in pixels, of 10 to 25 pixels a side, none of them in the middle of its image."""
     rng = np.random.default_rng(5)
     sides = rng.integers(10, 26, (NUM_SAMPLES, 2))
     first = (rng.uniform(size=(NUM_SAMPLES, 2)) * (np.array([WIDTH, HEIGHT]) + 1 - sides)).astype(int)
@@ -50,8 +50,8 @@ def rectangles() -> np.ndarray:
 
 RECTANGLES = rectangles()
 PIXELS = np.zeros((NUM_SAMPLES, HEIGHT, WIDTH, 1), np.uint8)
-for picture, (left, top, right, bottom) in zip(PIXELS, RECTANGLES, strict=True):
-    picture[top:bottom, left:right] = 255
+for image, (left, top, right, bottom) in zip(PIXELS, RECTANGLES, strict=True):
+    image[top:bottom, left:right] = 255
 BOXES = (RECTANGLES / [WIDTH, HEIGHT, WIDTH, HEIGHT]).astype(np.float32)
 
 
@@ -90,9 +90,9 @@ def equal(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-def extent(picture: np.ndarray) -> np.ndarray | None:
+def extent(image: np.ndarray) -> np.ndarray | None:
     """Left, top, right and bottom edge of what is bright, in pixels."""
-    bright = np.argwhere(picture[..., 0] > 127)
+    bright = np.argwhere(image[..., 0] > 127)
     if not len(bright):
         return None
     (top, left), (bottom, right) = bright.min(axis=0), bright.max(axis=0) + 1
@@ -235,7 +235,7 @@ def test_a_box_grows_by_a_small_turn_as_its_corners_say() -> None:
 
 @pytest.mark.parametrize("num_ops", [1, 2])
 def test_boxes_follow_rand_augments_moves(num_ops: int) -> None:
-    """Its colours may make the dark bright: the pixels are looked at where none was drawn."""
+    """Its colors may make the dark bright: the pixels are looked at where none was drawn."""
     augmentation = replace(OFF, rand_augment=RandAugment(num_ops, 12.0))
     data, moved = make(augmentation=augmentation), 0
     for epoch in range(3):
@@ -252,22 +252,22 @@ def test_boxes_follow_rand_augments_moves(num_ops: int) -> None:
     assert moved > 10
 
 
-def test_what_changes_colours_alone_moves_no_box(everything: Augmentation) -> None:
-    colours = replace(
+def test_what_changes_colors_alone_moves_no_box(everything: Augmentation) -> None:
+    colors = replace(
         OFF,
         brightness_range=(0.5, 1.5),
         channel_shift_range=40.0,
         color_jitter=replace(everything.color_jitter, saturation=0.0, hue=0.0),  # type: ignore[type-var]
         random_erasing=RandomErasing(1.0, (0.2, 0.5), (0.5, 2.0), 0.0),
     )
-    found = by_sample(make(augmentation=colours))
+    found = by_sample(make(augmentation=colors))
     assert not np.array_equal(found["x"], PIXELS)
     np.testing.assert_array_equal(found["box"], BOXES)
     np.testing.assert_array_equal(found["box_weight"], np.ones(NUM_SAMPLES))
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_a_box_that_leaves_its_picture_has_the_weight_0(in_memory: bool) -> None:
+def test_a_box_that_leaves_its_image_has_the_weight_0(in_memory: bool) -> None:
     far = replace(OFF, width_shift_range=(-30.0, 30.0))
     found = by_sample(make(in_memory=in_memory, augmentation=far))
     left = RECTANGLES[:, [0, 2]]
@@ -286,7 +286,7 @@ def test_a_box_that_leaves_its_picture_has_the_weight_0(in_memory: bool) -> None
 
 # From samples ---------------------------------------------------------------------------------------------------------
 
-POLICY = PicturePolicy((HEIGHT, WIDTH), "grayscale", "stretch", "bilinear", True)
+POLICY = ImagePolicy((HEIGHT, WIDTH), "grayscale", "stretch", "bilinear", True)
 
 
 def make_samples() -> Samples:
@@ -325,8 +325,8 @@ def test_the_batches_of_features_have_the_boxes_of_their_samples(
     data = feature_batches(features, make_samples(), batch_size=BATCH_SIZE, seed=seed)
     assert data.is_in_memory == is_small
     own = read(data, 1)
-    pictures = read(batches(make_samples(), batch_size=BATCH_SIZE, seed=seed), 1)
-    for batch, expected in zip(own, pictures, strict=True):
+    images = read(batches(make_samples(), batch_size=BATCH_SIZE, seed=seed), 1)
+    for batch, expected in zip(own, images, strict=True):
         np.testing.assert_array_equal(batch["index"], expected["index"])
         np.testing.assert_array_equal(batch["x"], features[batch["index"]])
         assert set(batch["y"]) == {"class", "box", "box_weight"}

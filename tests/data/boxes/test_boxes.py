@@ -1,4 +1,4 @@
-"""Boxes between the frame of their annotation and the network's input: closed forms, round trips, real pictures."""
+"""Boxes between the frame of their annotation and the network's input: closed forms, round trips, real images."""
 
 import itertools
 import math
@@ -25,7 +25,7 @@ from dlcli.data.boxes.boxes import (
     in_frames,
     repaired,
 )
-from dlcli.data.images.decoding import PicturePolicy, read_header, read_picture
+from dlcli.data.images.decoding import ImagePolicy, read_header, read_image
 from dlcli.data.images.resizing import Resize
 
 RESIZES: tuple[Resize, ...] = get_args(Resize)
@@ -34,8 +34,8 @@ NONE = (math.nan,) * 4
 WIDE, TALL = Frame(100, 50), Frame(50, 100)
 
 
-def policy(size: tuple[int, int], resize: Resize) -> PicturePolicy:
-    return PicturePolicy(size, "rgb", resize, "bilinear", True)
+def policy(size: tuple[int, int], resize: Resize) -> ImagePolicy:
+    return ImagePolicy(size, "rgb", resize, "bilinear", True)
 
 
 def boxes_of(frame: Frame, *corners: Corners) -> Boxes:
@@ -54,7 +54,7 @@ def boxes_of(frame: Frame, *corners: Corners) -> Boxes:
         ("crop", WIDE, (10, 20, 50, 40), (0, 0.4, 0.5, 0.8)),
         ("crop", WIDE, (10, 20, 25, 40), NONE),
         ("crop", TALL, (10, 30, 40, 75), (0.2, 0.1, 0.8, 1)),
-        ("pad", WIDE, (10, 20, 30, 40), (0.1, 0.45, 0.3, 0.65)),  # y from 0.25 to 0.75 is the picture
+        ("pad", WIDE, (10, 20, 30, 40), (0.1, 0.45, 0.3, 0.65)),  # y from 0.25 to 0.75 is the image
         ("pad", TALL, (0, 0, 50, 100), (0.25, 0, 0.75, 1)),
         ("pad", WIDE, NONE, NONE),
     ],
@@ -158,13 +158,13 @@ def test_any_box_stays_what_the_input_shows_of_it(
 
 
 @given(frames, parts, st.sampled_from(RESIZES))
-def test_what_a_network_says_lands_in_the_picture(frame: Frame, relative: Corners, resize: Resize) -> None:
+def test_what_a_network_says_lands_in_the_image(frame: Frame, relative: Corners, resize: Resize) -> None:
     x1, y1, x2, y2 = in_frames(np.array([relative]), (frame,), policy((24, 36), resize))[0]
     assert 0 <= x1 <= x2 <= frame.width
     assert 0 <= y1 <= y2 <= frame.height
 
 
-# Real pictures ------------------------------------------------------------------------------------------------------
+# Real images ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("resize", RESIZES)
@@ -178,22 +178,22 @@ def test_a_bright_rectangle_is_where_its_box_is(
     pixels[top:bottom, left:right] = 255
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     Image.fromarray(pixels).save(path, image_format, exif=exif, **({"quality": 95} if image_format == "JPEG" else {}))
     stored = Frame(*read_header(path))
     assert stored == Frame(120, 80, orientation)
     for size in ((96, 96), (100, 130), (130, 100)):
         asked = policy(size, resize)
-        ys, xs = np.nonzero(read_picture(path, policy=asked)[:, :, 0] > 127)
+        ys, xs = np.nonzero(read_image(path, policy=asked)[:, :, 0] > 127)
         found = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
         relative = boxes_of(stored, (left, top, right, bottom)).relative(asked)[0]
         assert np.allclose(relative * np.array([size[1], size[0]] * 2), found, atol=1.01)
         back = in_frames(np.array([found]) / np.array([size[1], size[0]] * 2), (stored,), asked)[0]
         assert np.allclose(back, (left, top, right, bottom), atol=2.01)
-        # the same box, drawn in a program that turns pictures upright
+        # the same box, drawn in a program that turns images upright
         upright = frame_of(stored, None)
         whole = policy((upright.height, upright.width), "stretch")
-        ys, xs = np.nonzero(read_picture(path, policy=whole)[:, :, 0] > 127)
+        ys, xs = np.nonzero(read_image(path, policy=whole)[:, :, 0] > 127)
         drawn = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
         assert np.allclose(boxes_of(upright, drawn).relative(asked)[0], relative, atol=1e-6)
 
@@ -219,7 +219,7 @@ def test_the_frame_follows_from_the_annotated_size(
 
 
 def test_another_size_has_no_frame() -> None:
-    with pytest.raises(BadBox, match=r"^the annotation is for a picture of 50x100; this one has 100x50$"):
+    with pytest.raises(BadBox, match=r"^the annotation is for an image of 50x100; this one has 100x50$"):
         frame_of(Frame(100, 50), (50, 100))
 
 
@@ -241,12 +241,12 @@ def test_a_sound_box(corners: Corners, expected: Corners) -> None:
     [
         ((30, 20, 10, 40), "its box is swapped: xmin 30 is above xmax 10"),
         ((10, 40, 30, 20), "its box is swapped: ymin 40 is above ymax 20"),
-        ((10, 20, 10, 40), "its box is empty: it has no area in the picture"),
-        ((10, 20, 30, 20), "its box is empty: it has no area in the picture"),
-        ((100, 0, 101, 50), "its box is empty: it has no area in the picture"),
-        ((-1.5, 0, 30, 40), "its box is outside of the picture of 100x50: xmin is -1.5"),
-        ((0, 0, 30, 51.5), "its box is outside of the picture of 100x50: ymax is 51.5"),
-        ((200, 10, 220, 20), "its box is outside of the picture of 100x50: xmin is 200"),
+        ((10, 20, 10, 40), "its box is empty: it has no area in the image"),
+        ((10, 20, 30, 20), "its box is empty: it has no area in the image"),
+        ((100, 0, 101, 50), "its box is empty: it has no area in the image"),
+        ((-1.5, 0, 30, 40), "its box is outside of the image of 100x50: xmin is -1.5"),
+        ((0, 0, 30, 51.5), "its box is outside of the image of 100x50: ymax is 51.5"),
+        ((200, 10, 220, 20), "its box is outside of the image of 100x50: xmin is 200"),
     ],
 )
 def test_a_bad_box(corners: Corners, reason: str) -> None:
@@ -272,7 +272,7 @@ def test_a_repaired_box(corners: Corners, annotated: tuple[int, int] | None, exp
 
 @pytest.mark.parametrize("corners", [(10, 20, 10, 40), (200, 10, 220, 20), (-9, -9, 0, 20)])
 def test_what_cannot_be_repaired(corners: Corners) -> None:
-    with pytest.raises(BadBox, match="its box is empty: it has no area in the picture"):
+    with pytest.raises(BadBox, match="its box is empty: it has no area in the image"):
         repaired(corners, WIDE, None)
 
 
@@ -282,12 +282,12 @@ numbers = st.floats(-1e6, 1e6)
 @given(frames, st.tuples(numbers, numbers, numbers, numbers))
 def test_a_repaired_box_is_sound(frame: Frame, corners: Corners) -> None:
     try:
-        mended = repaired(corners, frame, None)
+        fixed = repaired(corners, frame, None)
     except BadBox:
         x1, y1, x2, y2 = clipped(corners, frame)
         assert x1 == x2 or y1 == y2
     else:
-        assert checked(mended, frame) == mended
+        assert checked(fixed, frame) == fixed
 
 
 def test_the_choice_among_several_objects() -> None:

@@ -1,4 +1,4 @@
-"""Boxes checked against pictures, repaired or passed over; one object of each picture chosen."""
+"""Boxes checked against images, repaired or passed over; one object of each image chosen."""
 
 import math
 from pathlib import Path
@@ -30,76 +30,76 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def picture(folder: Path, name: str, *found: Corners | None, label: str = "cat", **options: Any) -> Annotated:
+def image(folder: Path, name: str, *found: Corners | None, label: str = "cat", **options: Any) -> Annotated:
     objects = tuple(Object(f"list: {name}: object {i}", label, corners) for i, corners in enumerate(found, 1))
     return Annotated(
         name=name, place=f"list: {name}", file=folder / name, objects=objects, **{"split": "train", **options}
     )
 
 
-def choose(folder: Path, *pictures: Annotated, **options: Any) -> Chosen:
-    return choose_objects(pictures, folder=folder, **{"several": "largest", "on_bad_box": "error", **options})
+def choose(folder: Path, *images: Annotated, **options: Any) -> Chosen:
+    return choose_objects(images, folder=folder, **{"several": "largest", "on_bad_box": "error", **options})
 
 
-def fault(folder: Path, *pictures: Annotated, **options: Any) -> list[str]:
+def error(folder: Path, *images: Annotated, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
-        choose(folder, *pictures, **options)
+        choose(folder, *images, **options)
     return [line.removeprefix(f"{folder}/") for line in str(error.value).splitlines()]
 
 
-def assemble(folder: Path, common: Common, *pictures: Annotated, **options: Any) -> Dataset:
+def assemble(folder: Path, common: Common, *images: Annotated, **options: Any) -> Dataset:
     known = {"several": "largest", "on_bad_box": "error", "on_bad_image": "error", "classes": None, "aliases": {}}
     known |= {"left_out": (), "progress": None, **options}
     extra = {key: known.pop(key) for key in list(known) if key in common}
     common = {**common, "validation": 0.0, "test": 0.0, **extra}
-    return assemble_objects(pictures, source=folder, common=common, **known)
+    return assemble_objects(images, source=folder, common=common, **known)
 
 
 # Choosing -----------------------------------------------------------------------------------------------------------
 
 
-def test_one_object_of_each_picture(folder: Path) -> None:
-    pictures = [
-        picture(folder, "0.png", SOUND),
-        picture(folder, "1.png"),
-        picture(folder, "2.png", (0, 0, 5, 5), SOUND, label="dog"),
-        picture(folder, "3.png", None),
-        picture(folder, "4.png", SOUND, (0, 0, 5, 5), (0, 0, 1, 1)),
+def test_one_object_of_each_image(folder: Path) -> None:
+    images = [
+        image(folder, "0.png", SOUND),
+        image(folder, "1.png"),
+        image(folder, "2.png", (0, 0, 5, 5), SOUND, label="dog"),
+        image(folder, "3.png", None),
+        image(folder, "4.png", SOUND, (0, 0, 5, 5), (0, 0, 1, 1)),
     ]
-    largest = choose(folder, *pictures)
-    assert [taken.name for taken in largest.pictures] == ["0.png", "2.png", "3.png", "4.png"]
+    largest = choose(folder, *images)
+    assert [taken.name for taken in largest.images] == ["0.png", "2.png", "3.png", "4.png"]
     assert largest.labels == ("cat", "dog", "cat", "cat")
     expected = [SOUND, SOUND, (math.nan,) * 4, SOUND]
     assert np.array_equal(largest.boxes.corners, expected, equal_nan=True)
     assert largest.boxes.frames == (Frame(60, 40),) * 4
     assert [(item.name, item.reason) for item in largest.left_out] == [("1.png", "no object")]
-    assert largest.warnings == ("2 pictures have several objects; the largest is learned (data.several).",)
+    assert largest.warnings == ("2 images have several objects; the largest is learned (data.several).",)
 
-    first = choose(folder, *pictures[:3], several="first")
+    first = choose(folder, *images[:3], several="first")
     assert first.boxes.corners[1].tolist() == [0, 0, 5, 5]
-    assert first.warnings == ("1 picture has several objects; the first is learned (data.several).",)
+    assert first.warnings == ("1 image has several objects; the first is learned (data.several).",)
 
-    alone = choose(folder, *pictures, several="leave_out")
-    assert [taken.name for taken in alone.pictures] == ["0.png", "3.png"]
+    alone = choose(folder, *images, several="leave_out")
+    assert [taken.name for taken in alone.images] == ["0.png", "3.png"]
     assert [item.reason for item in alone.left_out] == ["no object", "several objects: 2", "several objects: 3"]
     assert alone.warnings == ()
 
 
 def test_an_object_listed_twice_is_one(folder: Path) -> None:
-    chosen = choose(folder, picture(folder, "0.png", SOUND, SOUND), several="leave_out")
-    assert len(chosen.pictures) == 1
+    chosen = choose(folder, image(folder, "0.png", SOUND, SOUND), several="leave_out")
+    assert len(chosen.images) == 1
     assert [(item.name, item.reason) for item in chosen.left_out] == [("list: 0.png: object 2", "listed again")]
     assert chosen.warnings == ()
 
 
 def test_the_frame_is_that_of_the_annotated_size(folder: Path) -> None:
-    stored = choose(folder, picture(folder, "turned.jpg", (0, 0, 60, 40), size=(60, 40)))
+    stored = choose(folder, image(folder, "turned.jpg", (0, 0, 60, 40), size=(60, 40)))
     assert stored.boxes.frames == (Frame(60, 40, 6),)
-    upright = choose(folder, picture(folder, "turned.jpg", (0, 0, 40, 60), size=(40, 60)))
+    upright = choose(folder, image(folder, "turned.jpg", (0, 0, 40, 60), size=(40, 60)))
     assert upright.boxes.frames == (Frame(40, 60),)
-    assert choose(folder, picture(folder, "turned.jpg", (0, 0, 40, 60))).boxes.frames == (Frame(40, 60),)
-    assert fault(folder, picture(folder, "turned.jpg", (0, 0, 60, 40)))[0].endswith(
-        "its box is outside of the picture of 40x60: xmax is 60"
+    assert choose(folder, image(folder, "turned.jpg", (0, 0, 40, 60))).boxes.frames == (Frame(40, 60),)
+    assert error(folder, image(folder, "turned.jpg", (0, 0, 60, 40)))[0].endswith(
+        "its box is outside of the image of 40x60: xmax is 60"
     )
 
 
@@ -109,30 +109,30 @@ REMEDY = "Correct them, or set data.on_bad_box in a recipe: repair or skip."
 
 
 def test_every_bad_box_is_named(folder: Path) -> None:
-    pictures = [
-        picture(folder, "0.png", SOUND, (30, 5, 10, 15)),
-        picture(folder, "1.png", (10, 5, 10, 15), (10, 5, 80, 15), SOUND),
-        picture(folder, "2.png", (10, 5, math.nan, 15), label="dog"),
-        picture(folder, "3.png", (10, -math.inf, 20, 15)),
-        picture(folder, "4.png", (10, 5, 1e300, 15)),
-        picture(folder, "5.png", SOUND, (0, 0, 9, 9), size=(120, 80)),
-        picture(folder, "6.png", None, size=(120, 80)),
-        picture(folder, "7.png", size=(120, 80)),
+    images = [
+        image(folder, "0.png", SOUND, (30, 5, 10, 15)),
+        image(folder, "1.png", (10, 5, 10, 15), (10, 5, 80, 15), SOUND),
+        image(folder, "2.png", (10, 5, math.nan, 15), label="dog"),
+        image(folder, "3.png", (10, -math.inf, 20, 15)),
+        image(folder, "4.png", (10, 5, 1e300, 15)),
+        image(folder, "5.png", SOUND, (0, 0, 9, 9), size=(120, 80)),
+        image(folder, "6.png", None, size=(120, 80)),
+        image(folder, "7.png", size=(120, 80)),
     ]
-    assert fault(folder, *pictures) == [
+    assert error(folder, *images) == [
         "list: 0.png: object 2 (cat): its box is swapped: xmin 30 is above xmax 10",
-        "list: 1.png: object 1 (cat): its box is empty: it has no area in the picture",
-        "list: 1.png: object 2 (cat): its box is outside of the picture of 60x40: xmax is 80",
-        "list: 2.png: object 1 (dog): its box must be in pixels of the picture: xmax is nan",
-        "list: 3.png: object 1 (cat): its box must be in pixels of the picture: ymin is -inf",
-        "list: 4.png: object 1 (cat): its box must be in pixels of the picture: xmax is 1e+300",
-        "list: 5.png: the annotation is for a picture of 120x80; this one has 60x40",
+        "list: 1.png: object 1 (cat): its box is empty: it has no area in the image",
+        "list: 1.png: object 2 (cat): its box is outside of the image of 60x40: xmax is 80",
+        "list: 2.png: object 1 (dog): its box must be in pixels of the image: xmax is nan",
+        "list: 3.png: object 1 (cat): its box must be in pixels of the image: ymin is -inf",
+        "list: 4.png: object 1 (cat): its box must be in pixels of the image: xmax is 1e+300",
+        "list: 5.png: the annotation is for an image of 120x80; this one has 60x40",
         f"8 of 10 boxes cannot be used. {REMEDY}",
     ]
 
 
 def test_many_bad_boxes_are_counted(folder: Path) -> None:
-    lines = fault(folder, *[picture(folder, f"{i}.png", (9, 9, 5, 12)) for i in range(13)])
+    lines = error(folder, *[image(folder, f"{i}.png", (9, 9, 5, 12)) for i in range(13)])
     assert len(lines) == 12
     assert lines[9].startswith("list: 9.png: object 1")
     assert lines[10:] == ["… and 3 more", f"13 of 13 boxes cannot be used. {REMEDY}"]
@@ -141,16 +141,16 @@ def test_many_bad_boxes_are_counted(folder: Path) -> None:
 def test_bad_boxes_are_repaired(folder: Path) -> None:
     chosen = choose(
         folder,
-        picture(folder, "0.png", (30, 15, 10, 5)),
-        picture(folder, "1.png", (10, 5, 800, 15)),
-        picture(folder, "2.png", (20, 10, 60, 30), size=(120, 80)),
-        picture(folder, "3.png", (70, 5, 80, 15), SOUND),
-        picture(folder, "4.png", (10, 5, math.inf, 15)),
-        picture(folder, "5.png", SOUND),
-        picture(folder, "6.png", (9, 9, 1, 1)),
+        image(folder, "0.png", (30, 15, 10, 5)),
+        image(folder, "1.png", (10, 5, 800, 15)),
+        image(folder, "2.png", (20, 10, 60, 30), size=(120, 80)),
+        image(folder, "3.png", (70, 5, 80, 15), SOUND),
+        image(folder, "4.png", (10, 5, math.inf, 15)),
+        image(folder, "5.png", SOUND),
+        image(folder, "6.png", (9, 9, 1, 1)),
         on_bad_box="repair",
     )
-    assert [taken.name for taken in chosen.pictures] == ["0.png", "1.png", "2.png", "3.png", "5.png", "6.png"]
+    assert [taken.name for taken in chosen.images] == ["0.png", "1.png", "2.png", "3.png", "5.png", "6.png"]
     assert chosen.boxes.corners.tolist() == [
         [10, 5, 30, 15],
         [10, 5, 60, 15],
@@ -171,31 +171,31 @@ def test_bad_boxes_are_repaired(folder: Path) -> None:
 def test_objects_with_bad_boxes_are_passed_over(folder: Path) -> None:
     chosen = choose(
         folder,
-        picture(folder, "0.png", (30, 15, 10, 5), SOUND),
-        picture(folder, "1.png", SOUND, size=(120, 80)),
-        picture(folder, "2.png", SOUND),
+        image(folder, "0.png", (30, 15, 10, 5), SOUND),
+        image(folder, "1.png", SOUND, size=(120, 80)),
+        image(folder, "2.png", SOUND),
         on_bad_box="skip",
         several="leave_out",
     )
-    assert [taken.name for taken in chosen.pictures] == ["0.png", "2.png"]
+    assert [taken.name for taken in chosen.images] == ["0.png", "2.png"]
     assert [(item.name, item.reason) for item in chosen.left_out] == [("1.png", "no sound box")]
     assert chosen.warnings == (
         "2 bad boxes were left out (data.on_bad_box): list: 0.png: object 1, list: 1.png: object 1.",
     )
-    one = choose(folder, picture(folder, "0.png", (30, 15, 10, 5), SOUND), on_bad_box="skip")
+    one = choose(folder, image(folder, "0.png", (30, 15, 10, 5), SOUND), on_bad_box="skip")
     assert one.warnings == ("1 bad box was left out (data.on_bad_box): list: 0.png: object 1.",)
 
 
 # Assembling ---------------------------------------------------------------------------------------------------------
 
 
-def test_pictures_come_in_the_order_of_their_names(folder: Path, common: Common) -> None:
+def test_images_come_in_the_order_of_their_names(folder: Path, common: Common) -> None:
     dataset = assemble(
         folder,
         common,
-        picture(folder, "2.png", SOUND, label="dog", group="x"),
-        picture(folder, "0.png", (1, 2, 3, 4), group="y"),
-        picture(folder, "1.png", None, split="validation", group="z"),
+        image(folder, "2.png", SOUND, label="dog", group="x"),
+        image(folder, "0.png", (1, 2, 3, 4), group="y"),
+        image(folder, "1.png", None, split="validation", group="z"),
     )
     assert dataset.classes == ("cat", "dog")
     rows = [tuple(row.values())[:4] + tuple(row.values())[5:] for row in dataset.split_rows()]
@@ -208,60 +208,60 @@ def test_pictures_come_in_the_order_of_their_names(folder: Path, common: Common)
 
 
 def test_one_class_is_enough(folder: Path, common: Common) -> None:
-    assert assemble(folder, common, picture(folder, "0.png", SOUND)).classes == ("cat",)
+    assert assemble(folder, common, image(folder, "0.png", SOUND)).classes == ("cat",)
 
 
 def test_classes_of_a_trained_model(folder: Path, common: Common) -> None:
-    pictures = [picture(folder, "0.png", SOUND), picture(folder, "1.png", SOUND, label="hound")]
+    images = [image(folder, "0.png", SOUND), image(folder, "1.png", SOUND, label="hound")]
     trained = {"classes": ("dog", "bird", "cat"), "aliases": {"hound": "dog"}}
-    dataset = assemble(folder, common, *pictures, **trained)
+    dataset = assemble(folder, common, *images, **trained)
     assert dataset.classes == ("dog", "bird", "cat")
     assert dataset.splits["train"].labels.tolist() == [2, 0]
     with pytest.raises(
         InputError, match="every class of the data must be in the trained model too, which lacks 'hound'"
     ):
-        assemble(folder, common, *pictures, classes=("cat", "dog"))
+        assemble(folder, common, *images, classes=("cat", "dog"))
 
 
-def test_a_class_whose_pictures_are_all_bad(folder: Path, common: Common) -> None:
-    pictures = [picture(folder, "0.png", SOUND), picture(folder, "broken.png", SOUND, label="dog")]
-    with pytest.raises(InputError, match="no picture to train on can be read of class 'dog'"):
-        assemble(folder, common, *pictures, on_bad_image="skip")
-    dataset = assemble(folder, common, *pictures, on_bad_image="skip", classes=("cat", "dog"))
+def test_a_class_whose_images_are_all_bad(folder: Path, common: Common) -> None:
+    images = [image(folder, "0.png", SOUND), image(folder, "broken.png", SOUND, label="dog")]
+    with pytest.raises(InputError, match="no image to train on can be read of class 'dog'"):
+        assemble(folder, common, *images, on_bad_image="skip")
+    dataset = assemble(folder, common, *images, on_bad_image="skip", classes=("cat", "dog"))
     assert dataset.splits["train"].names == ("0.png",)
 
 
 def test_copies_stay_in_one_split(folder: Path, common: Common) -> None:
     for i in range(10, 20):
         (folder / f"{i}.png").write_bytes((folder / f"{i - 10}.png").read_bytes())
-    pictures = [picture(folder, f"{i}.png", SOUND) for i in range(20)]
-    dataset = assemble(folder, common, *pictures, validation=0.3, test=0.3)
+    images = [image(folder, f"{i}.png", SOUND) for i in range(20)]
+    dataset = assemble(folder, common, *images, validation=0.3, test=0.3)
     split_of = {row["file"]: row["split"] for row in dataset.split_rows()}
     assert len(set(split_of.values())) == 3
     assert all(split_of[f"{i}.png"] == split_of[f"{i + 10}.png"] for i in range(10))
 
 
-def test_a_picture_that_cannot_be_read_is_told_once(folder: Path, common: Common) -> None:
-    pictures = [
-        picture(folder, "0.png", SOUND),
-        picture(folder, "broken.png", (9, 9, 1, 1)),
-        picture(folder, "missing.png", SOUND),
+def test_an_image_that_cannot_be_read_is_told_once(folder: Path, common: Common) -> None:
+    images = [
+        image(folder, "0.png", SOUND),
+        image(folder, "broken.png", (9, 9, 1, 1)),
+        image(folder, "missing.png", SOUND),
     ]
     with pytest.raises(InputError) as error:
-        assemble(folder, common, *pictures)
+        assemble(folder, common, *images)
     assert str(error.value).splitlines()[:2] == [
-        f"{folder}/list: broken.png: broken.png: its PNG header is damaged or incomplete",
+        f"{folder}/list: broken.png: broken.png: its PNG header is corrupt or incomplete",
         f"{folder}/list: missing.png: missing.png: no such file",
     ]
-    dataset = assemble(folder, common, *pictures, on_bad_image="skip")
+    dataset = assemble(folder, common, *images, on_bad_image="skip")
     assert dataset.splits["train"].names == ("0.png",)
     assert [item.name for item in dataset.left_out] == ["broken.png", "missing.png"]
 
 
-def test_boxes_follow_the_pictures_that_are_left(folder: Path, common: Common) -> None:
+def test_boxes_follow_the_images_that_are_left(folder: Path, common: Common) -> None:
     (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:60])  # its header is whole
-    pictures = [picture(folder, f"{i}.png", (i, 0, i + 5, 9)) for i in range(4)]
-    dataset = assemble(folder, common, *pictures, on_bad_image="skip")
+    images = [image(folder, f"{i}.png", (i, 0, i + 5, 9)) for i in range(4)]
+    dataset = assemble(folder, common, *images, on_bad_image="skip")
     boxes = dataset.splits["train"].boxes
     assert boxes is not None
     assert dataset.splits["train"].names == ("0.png", "2.png", "3.png")
@@ -271,24 +271,24 @@ def test_boxes_follow_the_pictures_that_are_left(folder: Path, common: Common) -
 @pytest.mark.parametrize(
     ("splits", "message"),
     [
-        (("train", "test"), "test must hold a picture with an object to learn. Received none."),
-        (("validation", "train"), "train must hold a picture with an object to learn. Received none."),
+        (("train", "test"), "test must hold an image with an object to learn. Received none."),
+        (("validation", "train"), "train must hold an image with an object to learn. Received none."),
     ],
 )
 def test_a_split_without_objects(folder: Path, common: Common, splits: tuple[str, str], message: str) -> None:
-    pictures = [picture(folder, "0.png", SOUND, split=splits[0]), picture(folder, "1.png", split=splits[1])]
+    images = [image(folder, "0.png", SOUND, split=splits[0]), image(folder, "1.png", split=splits[1])]
     with pytest.raises(InputError) as error:
-        assemble(folder, common, *pictures)
+        assemble(folder, common, *images)
     assert str(error.value) == f"{folder}: {message}"
 
 
-def test_a_picture_listed_twice(folder: Path, common: Common) -> None:
-    pictures = [picture(folder, "0.png", SOUND), picture(folder, "0.png", SOUND, split="test")]
+def test_an_image_listed_twice(folder: Path, common: Common) -> None:
+    images = [image(folder, "0.png", SOUND), image(folder, "0.png", SOUND, split="test")]
     with pytest.raises(InputError) as error:
-        assemble(folder, common, *pictures)
+        assemble(folder, common, *images)
     assert str(error.value).splitlines() == [
-        f"{folder}/list: 0.png: a picture must be listed once. '0.png' is in list: 0.png too.",
-        "Remove what is too much, or correct the names of the pictures.",
+        f"{folder}/list: 0.png: an image must be listed once. '0.png' is in list: 0.png too.",
+        "Remove what is too much, or correct the names of the images.",
     ]
 
 
@@ -315,7 +315,7 @@ def test_numbers(text: str, number: float | None, side: int | None) -> None:
     assert whole(parse_number(text)) == side
 
 
-def test_no_fault_is_refused() -> None:
+def test_no_error_is_refused() -> None:
     refuse([], "Correct it.")
     with pytest.raises(InputError, match=r"^a\nb\nCorrect it\.$"):
         refuse(["a", "b"], "Correct it.")

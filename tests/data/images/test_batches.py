@@ -1,4 +1,4 @@
-"""Batches: the same pictures whatever they come from and wherever an epoch is entered; mixed samples and labels."""
+"""Batches: the same images whatever they come from and wherever an epoch is entered; mixed samples and labels."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_random_changes_need_a_seed(everything: Augmentation) -> None:
 
 @pytest.mark.parametrize("mixing", [Mixing(0.3, None), Mixing(None, 1.0), Mixing(0.3, 1.0)])
 def test_labels_follow_the_pixels(mixing: Mixing, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A label's share is the proportion of the picture that is the sample's own, measured in the pixels."""
+    """A label's share is the proportion of the image that is the sample's own, measured in the pixels."""
     values = np.arange(NUM_SAMPLES, dtype=np.uint8) * 12
     monkeypatch.setattr(f"{__name__}.PIXELS", np.broadcast_to(values[:, None, None, None], PIXELS.shape))
     shares = set()
@@ -87,12 +87,12 @@ def test_labels_follow_the_pixels(mixing: Mixing, monkeypatch: pytest.MonkeyPatc
         plain, mixed = (read(make(in_memory=True, mixing=chosen), epoch) for chosen in (None, mixing))
         for before, after in zip(plain, mixed, strict=True):
             labels = np.eye(3)[before["y"]["class"]]
-            for i, picture in enumerate(after["x"]):
+            for i, image in enumerate(after["x"]):
                 own, partner = before["x"][i], before["x"][::-1][i]
                 if own[0, 0, 0] == partner[0, 0, 0]:  # the middle of an odd batch is its own partner
-                    np.testing.assert_allclose(picture, own, rtol=1e-5)
+                    np.testing.assert_allclose(image, own, rtol=1e-5)
                     continue
-                share = float(((picture - partner) / (own - partner)).mean())
+                share = float(((image - partner) / (own - partner)).mean())
                 expected = labels[i] * share + labels[::-1][i] * (1 - share)
                 np.testing.assert_allclose(after["y"]["class"][i], expected, atol=1e-4)
                 shares.add(round(share, 3))

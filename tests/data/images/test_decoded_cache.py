@@ -1,4 +1,4 @@
-"""Decoded pictures in a file: the same pixels, each decoded once, and nothing left behind."""
+"""Decoded images in a file: the same pixels, each decoded once, and nothing left behind."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dlcli.data.images.decoded_cache import DecodedFile
-from dlcli.data.images.decoding import PicturePolicy
+from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 6, 5, 3), np.uint8)
@@ -35,13 +35,13 @@ def make(folder: Path, said: list[str]) -> DecodedFile:
         labels=np.zeros(len(PIXELS), np.int32),
         digests=names,
         groups=None,
-        policy=PicturePolicy((6, 5), "rgb", "stretch", "bilinear", True),
+        policy=ImagePolicy((6, 5), "rgb", "stretch", "bilinear", True),
         files=tuple(Path(name) for name in names),
     )
     return DecodedFile(samples, folder=folder, warn=said.append)
 
 
-def test_each_picture_is_decoded_once(tmp_path: Path, loaded: list[int]) -> None:
+def test_each_image_is_decoded_once(tmp_path: Path, loaded: list[int]) -> None:
     said: list[str] = []
     file = make(tmp_path, said)
     for index in ([3, 1, 7], [7, 2, 3], list(range(12)), [11, 0]):
@@ -80,6 +80,6 @@ def test_a_full_disk_is_told_once_and_costs_only_time(
     monkeypatch.setattr(os, "pwrite", full)
     for _ in range(3):
         np.testing.assert_array_equal(file.load(np.arange(12)), PIXELS)
-    assert said == ["decoded pictures are not kept (No space left on device): they are decoded in each epoch"]
+    assert said == ["decoded images are not kept (No space left on device): they are decoded in each epoch"]
     assert loaded.count(0) == loaded.count(11) == 3
     assert os.fstat(file._descriptor).st_size == 0  # the room is given back: checkpoints need it

@@ -12,21 +12,21 @@ from PIL import Image, ImageOps
 from dlcli.data.files import hash_content
 from dlcli.data.images.decoding import (
     BadImage,
-    PicturePolicy,
+    ImagePolicy,
     decode,
     read_header,
-    read_picture,
-    read_pictures,
-    resize_pictures,
+    read_image,
+    read_images,
+    resize_images,
 )
 from dlcli.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF")
 
 
-def policy(height: int, width: int, color_mode: str = "rgb", **changes: Any) -> PicturePolicy:
+def policy(height: int, width: int, color_mode: str = "rgb", **changes: Any) -> ImagePolicy:
     values = {"resize": "stretch", "interpolation": "bilinear", "antialias": True, **changes}
-    return PicturePolicy((height, width), color_mode, **values)  # type: ignore[arg-type]
+    return ImagePolicy((height, width), color_mode, **values)  # type: ignore[arg-type]
 
 
 def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:
@@ -42,19 +42,19 @@ def photo(height: int = 48, width: int = 64, seed: int = 0) -> Image.Image:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A grey PNG that ends where its pixels would begin."""
+    """A gray PNG that ends where its pixels would begin."""
     content = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunk = struct.pack(">I", 13) + content + struct.pack(">I", zlib.crc32(content))
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 1000) + b"IDAT"
 
 
-def palette_picture(color: tuple[int, int, int]) -> Image.Image:
+def palette_image(color: tuple[int, int, int]) -> Image.Image:
     image = Image.new("P", (4, 3), 1)
     image.putpalette([9, 8, 7, *color])
     return image
 
 
-# Kinds of pictures --------------------------------------------------------------------------------------------------
+# Kinds of images --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def palette_picture(color: tuple[int, int, int]) -> Image.Image:
         (Image.new("L", (4, 3), 77), "GIF", {}, (77, 77, 77)),
         (Image.new("L", (4, 3), 77), "PNG", {"transparency": 77}, (255, 255, 255)),
         (Image.new("LA", (4, 3), (0, 128)), "PNG", {}, (127, 127, 127)),
-        (palette_picture((200, 100, 50)), "PNG", {}, (200, 100, 50)),
-        (palette_picture((200, 100, 50)), "BMP", {}, (200, 100, 50)),
-        (palette_picture((200, 100, 50)), "GIF", {}, (200, 100, 50)),
-        (palette_picture((200, 100, 50)), "PNG", {"transparency": 1}, (255, 255, 255)),
-        (palette_picture((200, 100, 50)), "GIF", {"transparency": 1}, (255, 255, 255)),
-        (palette_picture((200, 100, 50)), "PNG", {"transparency": b"\xff\x80"}, (227, 177, 152)),
+        (palette_image((200, 100, 50)), "PNG", {}, (200, 100, 50)),
+        (palette_image((200, 100, 50)), "BMP", {}, (200, 100, 50)),
+        (palette_image((200, 100, 50)), "GIF", {}, (200, 100, 50)),
+        (palette_image((200, 100, 50)), "PNG", {"transparency": 1}, (255, 255, 255)),
+        (palette_image((200, 100, 50)), "GIF", {"transparency": 1}, (255, 255, 255)),
+        (palette_image((200, 100, 50)), "PNG", {"transparency": b"\xff\x80"}, (227, 177, 152)),
         (Image.new("RGB", (4, 3), (200, 100, 50)), "PNG", {}, (200, 100, 50)),
         (Image.new("RGB", (4, 3), (200, 100, 50)), "BMP", {}, (200, 100, 50)),
         (Image.new("RGB", (4, 3), (200, 100, 50)), "PNG", {"transparency": (200, 100, 50)}, (255, 255, 255)),
@@ -89,10 +89,10 @@ def palette_picture(color: tuple[int, int, int]) -> Image.Image:
         (Image.new("CMYK", (4, 3), (0, 255, 255, 0)), "JPEG", {"quality": 100}, (255, 0, 0)),
     ],
 )
-def test_every_kind_of_picture_becomes_rgb(
+def test_every_kind_of_image_becomes_rgb(
     image: Image.Image, image_format: str, options: dict[str, Any], expected: tuple[int, int, int]
 ) -> None:
-    pixels = read_picture(encode(image, image_format, **options), policy=policy(3, 4))
+    pixels = read_image(encode(image, image_format, **options), policy=policy(3, 4))
     assert pixels.dtype == np.uint8
     assert pixels.shape == (3, 4, 3)
     tolerance = 3 if image_format == "JPEG" else 0
@@ -106,17 +106,17 @@ def test_every_kind_of_picture_becomes_rgb(
         (Image.new("L", (4, 3)), "L"),
         (Image.new("LA", (4, 3)), "L"),
         (Image.new("I;16", (4, 3)), "L"),
-        (palette_picture((5, 5, 5)), "RGB"),  # the palette's other color is none of grey
-        (palette_picture((5, 6, 7)), "RGB"),
+        (palette_image((5, 5, 5)), "RGB"),  # the palette's other color is none of gray
+        (palette_image((5, 6, 7)), "RGB"),
         (Image.new("RGB", (4, 3)), "RGB"),
         (Image.new("RGBA", (4, 3)), "RGB"),
     ],
 )
-def test_a_picture_is_grey_by_its_kind_not_by_its_pixels(image: Image.Image, mode: str) -> None:
+def test_an_image_is_gray_by_its_kind_not_by_its_pixels(image: Image.Image, mode: str) -> None:
     assert decode(encode(image, "PNG")).mode == mode
 
 
-def test_a_grey_palette_makes_a_grey_picture() -> None:
+def test_a_gray_palette_makes_a_gray_image() -> None:
     image = Image.new("P", (4, 3), 1)
     image.putpalette([0, 0, 0, 99, 99, 99])
     decoded = decode(encode(image, "PNG"))
@@ -135,7 +135,7 @@ def test_ycck_jpeg_is_read(tmp_path: Path) -> None:
 
 def test_grayscale_is_itu_r_601_luma() -> None:
     image = photo()
-    pixels = read_picture(encode(image, "PNG"), policy=policy(48, 64, "grayscale"))
+    pixels = read_image(encode(image, "PNG"), policy=policy(48, 64, "grayscale"))
     expected = np.asarray(image).astype(float) @ [0.299, 0.587, 0.114]
     assert pixels.shape == (48, 64, 1)
     assert np.abs(pixels[:, :, 0] - expected).max() <= 0.51
@@ -143,13 +143,13 @@ def test_grayscale_is_itu_r_601_luma() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
-def test_exif_turns_the_picture_upright(orientation: int, image_format: str) -> None:
+def test_exif_turns_the_image_upright(orientation: int, image_format: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif[0x010F] = "a camera"
     data = encode(photo(), image_format, exif=exif)
     expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    pixels = read_picture(data, policy=policy(expected.height, expected.width))
+    pixels = read_image(data, policy=policy(expected.height, expected.width))
     assert np.array_equal(pixels, np.asarray(expected))
 
 
@@ -164,21 +164,21 @@ def test_exif_turns_the_picture_upright(orientation: int, image_format: str) -> 
         b"Exif\0\0no EXIF data at all",
     ],
 )
-def test_damaged_exif_leaves_the_picture_as_it_is(exif: bytes) -> None:
+def test_corrupt_exif_leaves_the_image_as_it_is(exif: bytes) -> None:
     data = encode(photo(), "JPEG", exif=exif)  # a warning would be an error here
-    assert np.array_equal(read_picture(data, policy=policy(48, 64)), np.asarray(Image.open(io.BytesIO(data))))
+    assert np.array_equal(read_image(data, policy=policy(48, 64)), np.asarray(Image.open(io.BytesIO(data))))
 
 
 def test_an_animation_gives_its_first_frame() -> None:
-    frames = [palette_picture((10 * i, 20, 30)) for i in (1, 2, 3)]
+    frames = [palette_image((10 * i, 20, 30)) for i in (1, 2, 3)]
     data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert read_picture(data, policy=policy(3, 4))[0, 0].tolist() == [10, 20, 30]
+    assert read_image(data, policy=policy(3, 4))[0, 0].tolist() == [10, 20, 30]
 
 
 def test_content_counts_not_the_suffix(tmp_path: Path) -> None:
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     path.write_bytes(encode(Image.new("RGB", (4, 3), (1, 2, 3)), "PNG"))
-    assert read_picture(path, policy=policy(3, 4))[0, 0].tolist() == [1, 2, 3]
+    assert read_image(path, policy=policy(3, 4))[0, 0].tolist() == [1, 2, 3]
 
 
 # Bad files ----------------------------------------------------------------------------------------------------------
@@ -188,30 +188,30 @@ def test_content_counts_not_the_suffix(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"hello, I am a text", "not a picture: its content is neither JPEG, PNG, BMP nor GIF"),
+        (b"hello, I am a text", "not an image: its content is neither JPEG, PNG, BMP nor GIF"),
         (b"RIFF\0\0\0\0WEBPVP8 ", "its content is WebP, which is not read: convert it to PNG or JPEG"),
         (b"II*\0\0\0\0\0", "its content is TIFF, which is not read: convert it to PNG or JPEG"),
         (b"\0\0\0\x1cftypheic", "its content is HEIC or AVIF, which are not read: convert it to PNG or JPEG"),
-        (b"BM and more text that goes on for longer", "its BMP header is damaged or incomplete"),
-        (png_header(0, 5), "its PNG header is damaged or incomplete"),
-        (png_header(20_000, 20_000), "too large: a picture may have at most 178,956,970 pixels"),
+        (b"BM and more text that goes on for longer", "its BMP header is corrupt or incomplete"),
+        (png_header(0, 5), "its PNG header is corrupt or incomplete"),
+        (png_header(20_000, 20_000), "too large: an image may have at most 178,956,970 pixels"),
         (png_header(9_500, 9_500), "truncated: the end of the file is missing"),  # under the limit, no warning
     ],
 )
 def test_bad_content_is_named_in_plain_words(data: bytes, reason: str) -> None:
     with pytest.raises(BadImage) as error:
-        read_picture(data, policy=policy(4, 4))
+        read_image(data, policy=policy(4, 4))
     assert str(error.value) == reason
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
 def test_a_cut_file_is_refused_or_whole(image_format: str) -> None:
     data = encode(photo(16, 24), image_format)
-    whole = read_picture(data, policy=policy(16, 24))
+    whole = read_image(data, policy=policy(16, 24))
     refused = 0
     for length in range(0, len(data), 7):
         try:
-            pixels = read_picture(data[:length], policy=policy(16, 24))
+            pixels = read_image(data[:length], policy=policy(16, 24))
         except BadImage:
             refused += 1
         else:
@@ -225,10 +225,10 @@ def test_flipped_bits_never_cause_another_error(image_format: str) -> None:
     data = encode(photo(16, 24), image_format)
     refused = 0
     for _ in range(200):
-        damaged = bytearray(data)
-        damaged[rng.integers(min(len(data), 800))] ^= 1 << rng.integers(8)
+        corrupt = bytearray(data)
+        corrupt[rng.integers(min(len(data), 800))] ^= 1 << rng.integers(8)
         try:
-            read_picture(bytes(damaged), policy=policy(8, 8))
+            read_image(bytes(corrupt), policy=policy(8, 8))
         except BadImage:
             refused += 1
     assert refused > 0
@@ -249,12 +249,12 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
     }
     for name, reason in reasons.items():
         with pytest.raises(BadImage) as error:
-            read_picture(tmp_path / name, policy=policy(4, 4))
+            read_image(tmp_path / name, policy=policy(4, 4))
         assert str(error.value) == reason
 
 
 def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(encode(photo(), "PNG"))
 
     def refuse(*_: Any) -> None:  # tests may run as root, whom permissions do not stop
@@ -262,65 +262,65 @@ def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("dlcli.data.files.open", refuse, raising=False)
     with pytest.raises(BadImage, match="no permission to read it"):
-        read_picture(path, policy=policy(4, 4))
+        read_image(path, policy=policy(4, 4))
 
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(encode(photo(), "PNG"))
     monkeypatch.setattr("dlcli.data.images.decoding.MAX_FILE_BYTES", 100)
-    with pytest.raises(BadImage, match="too large: a picture's file may have at most 100 bytes"):
-        read_picture(path, policy=policy(4, 4))
+    with pytest.raises(BadImage, match="too large: an image's file may have at most 100 bytes"):
+        read_image(path, policy=policy(4, 4))
 
 
-# Many pictures ------------------------------------------------------------------------------------------------------
+# Many images ------------------------------------------------------------------------------------------------------
 
 
-def test_many_pictures_are_read_as_each_alone(tmp_path: Path) -> None:
+def test_many_images_are_read_as_each_alone(tmp_path: Path) -> None:
     files = []
     for i in range(70):
         files.append(tmp_path / f"{i}.png")
         files[i].write_bytes(encode(photo(16, 24, seed=i), "PNG"))
     wanted = policy(12, 10, resize="crop")
-    together = read_pictures(files, policy=wanted)
-    assert np.array_equal(together, np.stack([read_picture(path, policy=wanted) for path in files]))
-    assert read_pictures([], policy=wanted).shape == (0, 12, 10, 3)
+    together = read_images(files, policy=wanted)
+    assert np.array_equal(together, np.stack([read_image(path, policy=wanted) for path in files]))
+    assert read_images([], policy=wanted).shape == (0, 12, 10, 3)
 
 
-def test_the_first_of_several_bad_pictures_is_named(tmp_path: Path) -> None:
+def test_the_first_of_several_bad_images_is_named(tmp_path: Path) -> None:
     files = [tmp_path / f"{i}.png" for i in range(100)]
     for path in files:
         path.write_bytes(encode(photo(16, 24), "PNG"))
     files[37].unlink()
     files[90].write_bytes(b"")
     with pytest.raises(InputError, match=r"37.png: no such file. It was changed or removed since the data was checked"):
-        read_pictures(files, policy=policy(4, 4))
+        read_images(files, policy=policy(4, 4))
 
 
-def test_a_picture_with_another_content_than_it_had_is_named(tmp_path: Path) -> None:
+def test_an_image_with_another_content_than_it_had_is_named(tmp_path: Path) -> None:
     files = [tmp_path / f"{i}.png" for i in range(3)]
     for i, path in enumerate(files):
         path.write_bytes(encode(photo(16, 24, seed=i), "PNG"))
     digests = [hash_content(path.read_bytes()) for path in files]
-    assert read_pictures(files, policy=policy(4, 4), digests=digests).shape == (3, 4, 4, 3)
+    assert read_images(files, policy=policy(4, 4), digests=digests).shape == (3, 4, 4, 3)
     files[1].write_bytes(files[2].read_bytes())
     with pytest.raises(InputError, match=r"1.png: its content is another. It was changed or removed since"):
-        read_pictures(files, policy=policy(4, 4), digests=digests)
+        read_images(files, policy=policy(4, 4), digests=digests)
 
 
 def test_arrays_and_files_give_the_same_pixels(tmp_path: Path) -> None:
-    pictures = [photo(16, 24, seed=i) for i in range(20)]
+    images = [photo(16, 24, seed=i) for i in range(20)]
     files = [tmp_path / f"{i}.png" for i in range(20)]
-    for image, path in zip(pictures, files, strict=True):
+    for image, path in zip(images, files, strict=True):
         path.write_bytes(encode(image, "PNG"))
     wanted = policy(9, 7, "grayscale", resize="pad", interpolation="lanczos", antialias=False)
-    arrays = np.stack([np.asarray(image) for image in pictures])
-    assert np.array_equal(resize_pictures(arrays, policy=wanted), read_pictures(files, policy=wanted))
+    arrays = np.stack([np.asarray(image) for image in images])
+    assert np.array_equal(resize_images(arrays, policy=wanted), read_images(files, policy=wanted))
 
 
-def test_grey_arrays_become_rgb() -> None:
+def test_gray_arrays_become_rgb() -> None:
     arrays = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4, 1)
-    assert np.array_equal(resize_pictures(arrays, policy=policy(3, 4)), np.repeat(arrays, 3, axis=3))
+    assert np.array_equal(resize_images(arrays, policy=policy(3, 4)), np.repeat(arrays, 3, axis=3))
 
 
 # The policy ---------------------------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ def test_grey_arrays_become_rgb() -> None:
 
 def test_a_policy_survives_json() -> None:
     wanted = policy(3, 4, "grayscale", resize="pad", interpolation="nearest", antialias=False)
-    assert PicturePolicy.from_dict(wanted.to_dict()) == wanted
+    assert ImagePolicy.from_dict(wanted.to_dict()) == wanted
     assert wanted.shape == (3, 4, 1)
 
 
@@ -345,12 +345,12 @@ def test_a_policy_survives_json() -> None:
         ("antialias", "yes"),
     ],
 )
-def test_a_damaged_policy_is_refused(key: str, value: Any) -> None:
-    damaged = {**policy(3, 4).to_dict(), key: value}
-    with pytest.raises(InputError, match="the picture settings of a run must be as training wrote them"):
-        PicturePolicy.from_dict(damaged)
+def test_a_corrupt_policy_is_refused(key: str, value: Any) -> None:
+    corrupt = {**policy(3, 4).to_dict(), key: value}
+    with pytest.raises(InputError, match="the image settings of a run must be as training wrote them"):
+        ImagePolicy.from_dict(corrupt)
     with pytest.raises(InputError):
-        PicturePolicy.from_dict({"image_size": [3, 4]})
+        ImagePolicy.from_dict({"image_size": [3, 4]})
 
 
 # Headers ------------------------------------------------------------------------------------------------------------
@@ -364,10 +364,10 @@ def turned(image_format: str, orientation: int) -> bytes:
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_header_tells_how_the_picture_will_be_turned(tmp_path: Path, image_format: str, orientation: int) -> None:
+def test_a_header_tells_how_the_image_will_be_turned(tmp_path: Path, image_format: str, orientation: int) -> None:
     data = turned(image_format, orientation)
-    (tmp_path / "picture").write_bytes(data)
-    assert read_header(data) == read_header(tmp_path / "picture") == (64, 48, orientation)
+    (tmp_path / "image").write_bytes(data)
+    assert read_header(data) == read_header(tmp_path / "image") == (64, 48, orientation)
     assert decode(data).size == ((48, 64) if orientation >= 5 else (64, 48))
 
 
@@ -392,7 +392,7 @@ def test_exif_after_the_pixels_counts_too() -> None:
     assert read_header(moved) == (64, 48, 6)
     assert decode(moved).size == (48, 64)
     cut = data[:start] + data[end : len(data) // 2] + data[start:end]
-    assert read_header(cut) == (64, 48, 1)  # damage is told when it is decoded
+    assert read_header(cut) == (64, 48, 1)  # corruption is told when it is decoded
 
 
 def test_pixels_behind_a_header_are_not_read() -> None:
@@ -403,9 +403,9 @@ def test_pixels_behind_a_header_are_not_read() -> None:
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"\xff\xd8\xff\xe0", "its JPEG header is damaged or incomplete"),
-        (png_header(20_000, 10_000), "too large: a picture may have at most 178,956,970 pixels"),
-        (png_header(40_000, 10_000), "too large: a picture may have at most 178,956,970 pixels"),
+        (b"\xff\xd8\xff\xe0", "its JPEG header is corrupt or incomplete"),
+        (png_header(20_000, 10_000), "too large: an image may have at most 178,956,970 pixels"),
+        (png_header(40_000, 10_000), "too large: an image may have at most 178,956,970 pixels"),
     ],
 )
 def test_a_header_that_cannot_be_read(data: bytes, reason: str) -> None:

@@ -10,7 +10,7 @@ from dlcli.data.images.duplicates import SIDE, Header, copies, has_wrong_suffix,
 
 
 def thumbnails(num: int, seed: int = 0) -> np.ndarray:
-    """Smooth pictures that differ."""
+    """Smooth images that differ."""
     small = np.random.default_rng(seed).integers(0, 256, (num, 6, 6), np.uint8)
     return np.stack([np.asarray(Image.fromarray(x).resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for x in small])
 
@@ -21,22 +21,22 @@ def test_copies_have_one_digest() -> None:
 
 
 def test_near_copies_are_found_and_nothing_else() -> None:
-    pictures = thumbnails(300)
+    images = thumbnails(300)
     rng = np.random.default_rng(1)
-    noisy = np.clip(pictures[:20].astype(int) + rng.integers(-6, 7, (20, SIDE, SIDE)), 0, 255).astype(np.uint8)
-    brighter = np.clip(pictures[20:30].astype(int) + 5, 0, 255).astype(np.uint8)
-    everything = np.concatenate([pictures, noisy, brighter])
+    noisy = np.clip(images[:20].astype(int) + rng.integers(-6, 7, (20, SIDE, SIDE)), 0, 255).astype(np.uint8)
+    brighter = np.clip(images[20:30].astype(int) + 5, 0, 255).astype(np.uint8)
+    everything = np.concatenate([images, noisy, brighter])
     found = near_copies(everything, [str(i) for i in range(330)])
     assert sorted(found) == [(i, 300 + i) for i in range(30)]
 
 
 def test_copies_are_no_near_copies() -> None:
-    pictures = thumbnails(3)
-    assert near_copies(pictures[[0, 1, 0]], ["a", "b", "a"]) == []
+    images = thumbnails(3)
+    assert near_copies(images[[0, 1, 0]], ["a", "b", "a"]) == []
 
 
-def test_plain_pictures_are_told_apart() -> None:
-    """A difference hash alone takes every picture without structure for every other."""
+def test_plain_images_are_told_apart() -> None:
+    """A difference hash alone takes every image without structure for every other."""
     plain = np.stack([np.full((SIDE, SIDE), value, np.uint8) for value in (0, 60, 120, 180)])
     assert near_copies(plain, list("abcd")) == []
 
@@ -50,7 +50,7 @@ def test_no_more_pairs_than_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None
 def test_headers_and_suffixes(tmp_path: Path) -> None:
     Image.new("RGBA", (7, 5)).save(tmp_path / "a.png")
     Image.new("L", (3, 4)).save(tmp_path / "b.png", format="JPEG")
-    (tmp_path / "c.png").write_text("no picture")
+    (tmp_path / "c.png").write_text("no image")
     headers = read_headers([tmp_path / name for name in ("a.png", "b.png", "c.png", "d.png")])
     assert headers == [Header("PNG", 5, 7, "RGBA"), Header("JPEG", 4, 3, "L"), None, None]
     assert headers[0] is not None

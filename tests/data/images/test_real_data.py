@@ -55,9 +55,9 @@ def test_class_folders(
     samples = dataset.splits["test"]
     loaded = samples.load(np.arange(0, len(samples), 50))
     assert samples.files is not None
-    for position, picture in zip(range(0, len(samples), 50), loaded, strict=True):
+    for position, image in zip(range(0, len(samples), 50), loaded, strict=True):
         with Image.open(samples.files[position]) as expected:
-            assert np.array_equal(picture.squeeze(), np.asarray(expected))
+            assert np.array_equal(image.squeeze(), np.asarray(expected))
 
 
 def test_photos_of_many_sizes(shared_data: Path, common: Common) -> None:
@@ -103,7 +103,7 @@ def test_raccoons_in_voc(shared_data: Path, common: Common, several: Several, co
         assert set(reasons) == {"several objects: 2", "several objects: 3"}
         assert dataset.warnings == ()
     else:
-        assert dataset.warnings == ("16 pictures have several objects; the largest is learned (data.several).",)
+        assert dataset.warnings == ("16 images have several objects; the largest is learned (data.several).",)
     split_of: dict[str, set[str]] = {}
     copies = Counter(row["digest"] for row in dataset.split_rows())
     for row in dataset.split_rows():

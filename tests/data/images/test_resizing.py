@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.images.resizing import FILTERS, Interpolation, resize_picture
+from dlcli.data.images.resizing import FILTERS, Interpolation, resize_image
 
 INTERPOLATIONS: tuple[Interpolation, ...] = ("nearest", "bilinear", "bicubic", "lanczos")
 
@@ -14,7 +14,7 @@ def noise(height: int, width: int, channels: int = 3) -> Image.Image:
 
 def pixels_of(image: Image.Image, **options: object) -> np.ndarray:
     settings = {"resize": "stretch", "interpolation": "bilinear", "antialias": True, **options}
-    return np.asarray(resize_picture(image, **settings))  # type: ignore[arg-type]
+    return np.asarray(resize_image(image, **settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
@@ -27,7 +27,7 @@ def test_stretch_scales_each_side(interpolation: Interpolation) -> None:
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("antialias", [True, False])
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_a_picture_of_the_size_is_unchanged(resize: str, antialias: bool, interpolation: str) -> None:
+def test_an_image_of_the_size_is_unchanged(resize: str, antialias: bool, interpolation: str) -> None:
     image = noise(13, 17)
     options = {"resize": resize, "antialias": antialias, "interpolation": interpolation}
     assert np.array_equal(pixels_of(image, image_size=(13, 17), **options), np.asarray(image))
@@ -35,21 +35,21 @@ def test_a_picture_of_the_size_is_unchanged(resize: str, antialias: bool, interp
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("antialias", [True, False])
-def test_crop_cuts_the_centre(interpolation: str, antialias: bool) -> None:
+def test_crop_cuts_the_center(interpolation: str, antialias: bool) -> None:
     image = noise(10, 20)
     options = {"resize": "crop", "interpolation": interpolation, "antialias": antialias}
     assert np.array_equal(pixels_of(image, image_size=(10, 10), **options), np.asarray(image)[:, 5:15])
     assert np.array_equal(pixels_of(image, image_size=(6, 20), **options), np.asarray(image)[2:8])
 
 
-def test_crop_scales_until_the_picture_covers_the_size() -> None:
+def test_crop_scales_until_the_image_covers_the_size() -> None:
     image = noise(30, 60)
     expected = image.resize((40, 20), Image.Resampling.BILINEAR).crop((10, 0, 30, 20))
     assert np.array_equal(pixels_of(image, image_size=(20, 20), resize="crop"), np.asarray(expected))
     assert pixels_of(noise(3, 1000), image_size=(7, 5), resize="crop").shape == (7, 5, 3)
 
 
-def test_pad_centres_the_picture_on_black() -> None:
+def test_pad_centers_the_image_on_black() -> None:
     image = noise(30, 60)
     padded = pixels_of(image, image_size=(20, 20), resize="pad")
     assert np.array_equal(padded[5:15], np.asarray(image.resize((20, 10), Image.Resampling.BILINEAR)))
@@ -68,7 +68,7 @@ def test_antialias_averages_all_the_pixels_covered() -> None:
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_sampling_at_pixel_centres_picks_the_pixels(interpolation: str, channels: int) -> None:
+def test_sampling_at_pixel_centers_picks_the_pixels(interpolation: str, channels: int) -> None:
     image = noise(27, 15, channels)
     sampled = pixels_of(image, image_size=(9, 5), interpolation=interpolation, antialias=False)
     assert np.array_equal(sampled, np.asarray(image)[1::3, 1::3])

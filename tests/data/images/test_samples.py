@@ -50,11 +50,11 @@ def test_the_fingerprint_follows_from_the_data(root: Path, common: Common, tmp_p
     assert read(moved, common).fingerprint() != before
 
 
-def test_differences_in_words(root: Path, common: Common, save_picture: Save) -> None:
+def test_differences_in_words(root: Path, common: Common, save_image: Save) -> None:
     before = read(root, common).split_rows()
     assert describe_difference(before, before) == "no sample differs"
     for name in ("cats/new1.png", "cats/new2.png", "cats/new3.png"):
-        save_picture(f"data/{name}")
+        save_image(f"data/{name}")
     (root / "dogs/000.png").unlink()
     (root / "dogs/001.png").write_bytes((root / "dogs/002.png").read_bytes())
     (root / "dogs/005.png").rename(root / "cats/005-dog.png")
@@ -64,8 +64,8 @@ def test_differences_in_words(root: Path, common: Common, save_picture: Save) ->
     assert "1 changed (dogs/001.png)" in words
     num_moved = sum(row["split"] != "train" for row in before if row["file"] not in ("dogs/000.png", "dogs/005.png"))
     assert f"{num_moved} moved to another split (" in words
-    relabelled = [{**row, "label": "cow"} if row["file"] == "cats/003.png" else row for row in before]
-    assert describe_difference(before, relabelled) == "1 sample with another label (cats/003.png)"
+    relabeled = [{**row, "label": "cow"} if row["file"] == "cats/003.png" else row for row in before]
+    assert describe_difference(before, relabeled) == "1 sample with another label (cats/003.png)"
 
 
 def test_digits(common: Common) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.images.decoding import PicturePolicy, read_picture
+from dlcli.data.images.decoding import ImagePolicy, read_image
 from dlcli.data.images.samples import Samples
 from dlcli.data.images.unlabeled import collect
 from dlcli.data.splits import NO_LABEL, LeftOut
@@ -13,7 +13,7 @@ from dlcli.errors import InputError
 
 Save = Callable[..., Path]
 
-POLICY = PicturePolicy((5, 4), "rgb", "crop", "bilinear", True)
+POLICY = ImagePolicy((5, 4), "rgb", "crop", "bilinear", True)
 
 
 def gather(*paths: Path, **options: Any) -> tuple[Samples, tuple[LeftOut, ...]]:
@@ -21,38 +21,38 @@ def gather(*paths: Path, **options: Any) -> tuple[Samples, tuple[LeftOut, ...]]:
     return collect(paths, **known)
 
 
-def fault(*paths: Path, **options: Any) -> str:
+def error(*paths: Path, **options: Any) -> str:
     with pytest.raises(InputError) as error:
         gather(*paths, **options)
     return str(error.value)
 
 
-def test_files_and_folders(tmp_path: Path, save_picture: Save) -> None:
+def test_files_and_folders(tmp_path: Path, save_image: Save) -> None:
     for name in ("one.png", "in/b.png", "in/a.png", "in/deep/c.png", "in/.hidden.png"):
-        save_picture(name)
-    (tmp_path / "in" / "notes.txt").write_text("no picture")
-    (tmp_path / "in" / "bad.jpg").write_text("no picture")
+        save_image(name)
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    (tmp_path / "in" / "bad.jpg").write_text("no image")
     samples, left_out = gather(tmp_path / "in", tmp_path / "one.png", tmp_path / "in" / "a.png")
     names = [f"{tmp_path}/{name}" for name in ("in/a.png", "in/b.png", "in/deep/c.png", "one.png")]
     assert list(samples.names) == names
     assert samples.labels.tolist() == [NO_LABEL] * 4
     assert [(item.name.removeprefix(f"{tmp_path}/"), item.reason) for item in left_out] == [
         ("in/.hidden.png", "hidden"),
-        ("in/notes.txt", "no picture by its suffix"),
-        ("in/bad.jpg", "not a picture: its content is neither JPEG, PNG, BMP nor GIF"),
+        ("in/notes.txt", "no image by its suffix"),
+        ("in/bad.jpg", "not an image: its content is neither JPEG, PNG, BMP nor GIF"),
     ]
     loaded = samples.load(np.arange(4))
-    for name, picture in zip(names, loaded, strict=True):
-        assert np.array_equal(picture, read_picture(Path(name), policy=POLICY))
+    for name, image in zip(names, loaded, strict=True):
+        assert np.array_equal(image, read_image(Path(name), policy=POLICY))
 
 
-def test_a_named_file_may_have_any_suffix(save_picture: Save) -> None:
-    path = save_picture("picture.png").rename(save_picture("x.png").parent / "picture")
+def test_a_named_file_may_have_any_suffix(save_image: Save) -> None:
+    path = save_image("image.png").rename(save_image("x.png").parent / "image")
     assert gather(path)[0].names == (str(path),)
 
 
-def test_names_are_as_given(save_picture: Save, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(save_picture("in/a.png").parents[1])
+def test_names_are_as_given(save_image: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(save_image("in/a.png").parents[1])
     assert gather(Path("in"))[0].names == ("in/a.png",)
 
 
@@ -77,22 +77,22 @@ def test_signals(tmp_path: Path) -> None:
     options = {"policy": None, "shape": (8, 2)}
     samples, _ = gather(tmp_path / "x.npz", **options)
     assert np.array_equal(samples.load(np.array([1])), x[1:2].astype(np.float32))
-    message = fault(tmp_path / "x.npz", policy=None, shape=(9, 2))
+    message = error(tmp_path / "x.npz", policy=None, shape=(9, 2))
     assert message.endswith("x must hold samples of shape (9, 2), as in training. Received (8, 2).")
 
 
-def test_what_cannot_be_predicted(tmp_path: Path, save_picture: Save) -> None:
+def test_what_cannot_be_predicted(tmp_path: Path, save_image: Save) -> None:
     missing = tmp_path / "missing.png"
-    assert fault(missing) == f"{missing}: no such file or folder. Name what to predict."
+    assert error(missing) == f"{missing}: no such file or folder. Name what to predict."
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"")
     nothing = "Nothing to predict: give JPEG, PNG, BMP or GIF files, or folders of them."
-    assert fault(bad).splitlines() == [f"{bad}: the file is empty.", nothing]
+    assert error(bad).splitlines() == [f"{bad}: the file is empty.", nothing]
     (tmp_path / "empty").mkdir()
-    assert fault(tmp_path / "empty") == f"'{tmp_path / 'empty'}': holds no picture to predict."
+    assert error(tmp_path / "empty") == f"'{tmp_path / 'empty'}': holds no image to predict."
     np.savez(tmp_path / "x.npz", images=np.zeros((1, 8, 6)))
-    assert fault(tmp_path / "x.npz") == f"{tmp_path}/x.npz: there must be an array x or x_test. Received 'images'."
-    picture = save_picture("a.png")
-    assert fault(tmp_path / "x.npz", picture).endswith("an .npz file must be predicted alone. Received 2 paths.")
-    message = fault(picture, policy=None, shape=(8, 2))
-    assert message == f"{picture}: this model's samples are no pictures: give an .npz file with an array x."
+    assert error(tmp_path / "x.npz") == f"{tmp_path}/x.npz: there must be an array x or x_test. Received 'images'."
+    image = save_image("a.png")
+    assert error(tmp_path / "x.npz", image).endswith("an .npz file must be predicted alone. Received 2 paths.")
+    message = error(image, policy=None, shape=(8, 2))
+    assert message == f"{image}: this model's samples are no images: give an .npz file with an array x."

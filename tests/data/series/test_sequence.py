@@ -11,7 +11,7 @@ from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.long_table import read_sequence_csv
 from dlcli.data.series.npz import read_sequence_npz
 from dlcli.data.series.ts_archive import read_ts
-from dlcli.data.series.unlabeled import read_unlabelled_series
+from dlcli.data.series.unlabeled import read_unlabeled_series
 from dlcli.data.synthetic.adding_problem import make_adding
 from dlcli.errors import InputError
 
@@ -40,7 +40,7 @@ def steps(dataset: SequenceDataset, split: str = "train") -> list[list[list[floa
     return [values[i].tolist() for i in range(len(values))]
 
 
-def fault(read: Callable[..., Any], path: Path, **options: Any) -> list[str]:
+def error(read: Callable[..., Any], path: Path, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         read(path, **options)
     return str(error.value).replace(f"{path.parent}/", "").splitlines()
@@ -215,8 +215,8 @@ def test_the_adding_problem_is_what_it_says() -> None:
         ),
     ],
 )
-def test_faults_of_arrays(tmp_path: Path, arrays: dict[str, Any], options: dict[str, Any], expected: str) -> None:
-    assert fault(from_npz, save(tmp_path / "a.npz", **arrays), **options)[0].startswith(expected)
+def test_errors_of_arrays(tmp_path: Path, arrays: dict[str, Any], options: dict[str, Any], expected: str) -> None:
+    assert error(from_npz, save(tmp_path / "a.npz", **arrays), **options)[0].startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -248,9 +248,9 @@ def test_faults_of_arrays(tmp_path: Path, arrays: dict[str, Any], options: dict[
         ("id,y,a\n", {}, ["a.csv: there must be sequences to train on. Received none."]),
     ],
 )  # fmt: skip
-def test_faults_of_tables(tmp_path: Path, text: str, options: dict[str, Any], expected: list[str]) -> None:
+def test_errors_of_tables(tmp_path: Path, text: str, options: dict[str, Any], expected: list[str]) -> None:
     (tmp_path / "a.csv").write_text(text)
-    assert fault(from_csv, tmp_path / "a.csv", **options) == expected
+    assert error(from_csv, tmp_path / "a.csv", **options) == expected
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,9 @@ def test_faults_of_tables(tmp_path: Path, text: str, options: dict[str, Any], ex
         ("7:8:down", "7:down", ["a.ts: a.ts:8: every step must have 2 features. Received 1."]),
     ],
 )  # fmt: skip
-def test_faults_of_ts_files(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
+def test_errors_of_ts_files(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
     (tmp_path / "a.ts").write_text(TS.replace(old, new))
-    assert fault(from_ts, tmp_path / "a.ts") == expected
+    assert error(from_ts, tmp_path / "a.ts") == expected
 
 
 # To predict -----------------------------------------------------------------------------------------------------------
@@ -290,26 +290,26 @@ def test_sequences_to_predict(tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_text(TS)
     options: dict[str, Any] = {"sequence": "id", "time": None, "features": None, "others": ("y",), "num_features": 2}
     for name in ("a.npz", "a.csv", "b.csv", "a.ts"):
-        _, values = read_unlabelled_series(tmp_path / name, **options)
+        _, values = read_unlabeled_series(tmp_path / name, **options)
         np.testing.assert_equal([values[i].tolist() for i in range(3)], SAMPLES)
     with pytest.raises(InputError, match=r"every step must have 3 features, as in training\. Received 2"):
-        read_unlabelled_series(tmp_path / "a.csv", **options | {"num_features": 3})
+        read_unlabeled_series(tmp_path / "a.csv", **options | {"num_features": 3})
     save(tmp_path / "b.npz", y=[1])
     with pytest.raises(InputError, match=r"b\.npz: there must be an array x or x_test\. Received none\."):
-        read_unlabelled_series(tmp_path / "b.npz", **options)
+        read_unlabeled_series(tmp_path / "b.npz", **options)
 
 
 def test_columns_go_by_their_names_and_time_must_rise(tmp_path: Path) -> None:
     options: dict[str, Any] = {"sequence": "id", "time": "t", "features": ("a", "b"), "others": (), "num_features": 2}
     (tmp_path / "a.csv").write_text("id,t,b,a\n1,0,20,10\n1,1,?,11\n2,0,21,\n")
-    _, values = read_unlabelled_series(tmp_path / "a.csv", **options)
+    _, values = read_unlabeled_series(tmp_path / "a.csv", **options)
     np.testing.assert_equal([values[i].tolist() for i in range(2)], [[[10, 20], [11, np.nan]], [[np.nan, 21]]])
     (tmp_path / "a.csv").write_text("id,t,a,b\n1,1,1,1\n1,0,1,1\n")
     with pytest.raises(InputError, match=r"a\.csv:3: column 't' must rise within a sequence"):
-        read_unlabelled_series(tmp_path / "a.csv", **options)
+        read_unlabeled_series(tmp_path / "a.csv", **options)
     (tmp_path / "a.csv").write_text("id,t,a,c\n1,1,1,1\n")
     with pytest.raises(InputError, match=r"there must be a column 'b'"):
-        read_unlabelled_series(tmp_path / "a.csv", **options)
+        read_unlabeled_series(tmp_path / "a.csv", **options)
 
 
 @pytest.mark.parametrize(
@@ -324,4 +324,4 @@ def test_columns_go_by_their_names_and_time_must_rise(tmp_path: Path) -> None:
 def test_arrays_that_nothing_can_be_computed_of(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
     goal = "value" if arrays["y_train"].max(initial=0) > 9 else "class"
     save(tmp_path / "a.npz", **arrays)
-    assert message in fault(from_npz, tmp_path / "a.npz", goal=goal)[0]
+    assert message in error(from_npz, tmp_path / "a.npz", goal=goal)[0]

@@ -25,7 +25,7 @@ def series(num: int = 40, **options: Any) -> Series:
     return divide_by_time(table, source="s.csv", **{**known, **options})
 
 
-def fault(path: Path, **options: Any) -> list[str]:
+def error(path: Path, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         read(path, **options)
     return str(error.value).replace(f"{path.parent}/", "").splitlines()
@@ -72,9 +72,9 @@ def test_time_may_be_in_several_columns(tmp_path: Path) -> None:
         ("t,y\n", {}, ["a.csv: there must be rows below the header. Received none."]),
     ],
 )  # fmt: skip
-def test_faults_of_tables(tmp_path: Path, text: str, options: dict[str, Any], expected: list[str]) -> None:
+def test_errors_of_tables(tmp_path: Path, text: str, options: dict[str, Any], expected: list[str]) -> None:
     (tmp_path / "a.csv").write_text(text)
-    assert fault(tmp_path / "a.csv", **options) == expected
+    assert error(tmp_path / "a.csv", **options) == expected
 
 
 def test_splits_follow_each_other_and_no_forecast_is_of_two() -> None:

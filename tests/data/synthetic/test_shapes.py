@@ -83,9 +83,9 @@ def test_places_and_sizes_are_spread(common: Common) -> None:
     assert 36 < sides.max() <= SIDES[1] * 64
     assert corners.min() == 0
     assert corners.max() == 64
-    centres = (corners[:, :2] + corners[:, 2:]) / 2
-    assert (abs(centres.mean(axis=0) - 32) < 2).all()
-    assert (centres.std(axis=0) > 10).all()
+    centers = (corners[:, :2] + corners[:, 2:]) / 2
+    assert (abs(centers.mean(axis=0) - 32) < 2).all()
+    assert (centers.std(axis=0) > 10).all()
 
 
 @pytest.mark.parametrize("side", [13, 14, 38])
@@ -106,7 +106,7 @@ def test_a_triangle_points_up() -> None:
     assert (np.diff(cover) > 0).all()
 
 
-def test_shapes_stand_out_in_grey_too(common: Common) -> None:
+def test_shapes_stand_out_in_gray_too(common: Common) -> None:
     dataset = read(common, 100, color_mode="grayscale")
     assert dataset.shape == (64, 64, 1)
     for scene, (x1, y1, x2, y2) in zip(pixels_of(dataset)[..., 0], corners_of(dataset).astype(int), strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dlcli.data.sequences.dataset import SequenceDataset
-from dlcli.data.text.labeled import read_text_csv, read_text_files, read_text_jsonl, read_text_lines, read_unlabelled
+from dlcli.data.text.labeled import read_text_csv, read_text_files, read_text_jsonl, read_text_lines, read_unlabeled
 from dlcli.errors import InputError
 
 COMMON: dict[str, Any] = {"validation": 0.0, "test": 0.0, "split_seed": 0, "limit": None, "allow_leakage": False}
@@ -44,7 +44,7 @@ def rows(dataset: SequenceDataset, split: str = "train") -> list[tuple[str, str]
     return [(text, dataset.classes[label]) for text, label in zip(samples.texts, samples.labels, strict=True)]
 
 
-def fault(read: Callable[..., Any], path: Path, **options: Any) -> list[str]:
+def error(read: Callable[..., Any], path: Path, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         read(path, **options)
     return str(error.value).replace(f"{path.parent}/", "").splitlines()
@@ -133,7 +133,7 @@ def test_other_encodings(tmp_path: Path, encoding: str) -> None:
     assert rows(from_csv(tmp_path / "a.csv", encoding=encoding)) == [("schön", "pos"), ("übel", "neg")]
 
 
-def test_a_long_text_is_no_fault(tmp_path: Path) -> None:
+def test_a_long_text_is_no_error(tmp_path: Path) -> None:
     write(tmp_path, {"a.csv": CSV + "x" * 200_000 + ",pos\n"})
     assert len(rows(from_csv(tmp_path / "a.csv"))[2][0]) == 200_000
 
@@ -186,9 +186,9 @@ def test_the_fingerprint_is_of_what_matters(tmp_path: Path) -> None:
         ]),
     ],
 )  # fmt: skip
-def test_faults_of_tables(tmp_path: Path, content: str | bytes, options: dict[str, Any], expected: list[str]) -> None:
+def test_errors_of_tables(tmp_path: Path, content: str | bytes, options: dict[str, Any], expected: list[str]) -> None:
     write(tmp_path, {"a.csv": content})
-    assert fault(from_csv, tmp_path / "a.csv", **options) == expected
+    assert error(from_csv, tmp_path / "a.csv", **options) == expected
 
 
 @pytest.mark.parametrize(
@@ -205,22 +205,22 @@ def test_faults_of_tables(tmp_path: Path, content: str | bytes, options: dict[st
         ('{"text": "a", "label": 1.5}', "'label' must be text or a whole number. Received 1.5."),
     ],
 )
-def test_faults_of_json_lines(tmp_path: Path, line: str, expected: str) -> None:
+def test_errors_of_json_lines(tmp_path: Path, line: str, expected: str) -> None:
     write(tmp_path, {"a.jsonl": f'{{"text": "a", "label": 1}}\n{line}\n'})
-    assert fault(from_jsonl, tmp_path / "a.jsonl") == [f"a.jsonl:2: {expected}"]
+    assert error(from_jsonl, tmp_path / "a.jsonl") == [f"a.jsonl:2: {expected}"]
 
 
-def test_faults_of_folders(tmp_path: Path) -> None:
-    assert fault(from_lines, tmp_path / "none") == ["none: no such folder. Give the folder that holds the data."]
+def test_errors_of_folders(tmp_path: Path) -> None:
+    assert error(from_lines, tmp_path / "none") == ["none: no such folder. Give the folder that holds the data."]
     write(tmp_path, {"l/a.txt": "\n\n", "f/loose.txt": "x"})
-    assert fault(from_lines, tmp_path / "l") == [
+    assert error(from_lines, tmp_path / "l") == [
         "l: there must be a file for each class with a text on each line. Received none."
     ]
-    assert fault(from_files, tmp_path / "f") == [
+    assert error(from_files, tmp_path / "f") == [
         "f: there must be a folder for each class with texts in it. Received none."
     ]
     write(tmp_path, {"l/a.txt": b"a\n\xff\n"})
-    assert fault(from_lines, tmp_path / "l") == [
+    assert error(from_lines, tmp_path / "l") == [
         "l/a.txt:2: the file of texts must be UTF-8 text. Received byte 0xff: save it as UTF-8, or say in "
         "data.encoding what it is."
     ]
@@ -239,9 +239,7 @@ def test_texts_to_predict(tmp_path: Path) -> None:
             "empty.txt": "",
         },
     )
-    found = {
-        path.name: read_unlabelled(path, column="text", encoding="utf-8")[1] for path in sorted(tmp_path.iterdir())
-    }
+    found = {path.name: read_unlabeled(path, column="text", encoding="utf-8")[1] for path in sorted(tmp_path.iterdir())}
     assert found == {
         "a.csv": ["a, b", ""],
         "a.jsonl": ["a", ""],
@@ -249,4 +247,4 @@ def test_texts_to_predict(tmp_path: Path) -> None:
         "empty.txt": [],
     }
     with pytest.raises(InputError, match=r"a\.jsonl:1: there must be 'body'\. Received 'text'\."):
-        read_unlabelled(tmp_path / "a.jsonl", column="body", encoding="utf-8")
+        read_unlabeled(tmp_path / "a.jsonl", column="body", encoding="utf-8")

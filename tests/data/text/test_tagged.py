@@ -54,7 +54,7 @@ def sentences(dataset: SequenceDataset, split: str = "train") -> list[list[tuple
     ]
 
 
-def fault(read: Callable[..., Any], path: Path, **options: Any) -> list[str]:
+def error(read: Callable[..., Any], path: Path, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         read(path, **options)
     return str(error.value).replace(f"{path.parent}/", "").splitlines()
@@ -82,7 +82,7 @@ def test_a_tag_that_train_lacks_is_named_and_counts(tmp_path: Path) -> None:
     assert dataset.warnings == ("train has no 'Z', which cannot be learned.",)
     trained = from_columns(tmp_path / "a.txt", classes=("Y", "X"))
     assert trained.classes == ("Y", "X")
-    assert fault(from_columns, tmp_path / "b.txt", classes=("Y", "X"))[0].startswith(
+    assert error(from_columns, tmp_path / "b.txt", classes=("Y", "X"))[0].startswith(
         "b.txt: every class of the data must be in the trained model too, which lacks 'Z'."
     )
 
@@ -114,19 +114,19 @@ def test_a_tag_that_train_lacks_is_named_and_counts(tmp_path: Path) -> None:
         (word("1", "I", "PRON"), ["a.conllu: there must be at least two tags to tell apart. Received 'PRON'."]),
     ],
 )
-def test_faults_of_conllu(tmp_path: Path, text: str, expected: list[str]) -> None:
+def test_errors_of_conllu(tmp_path: Path, text: str, expected: list[str]) -> None:
     (tmp_path / "a.conllu").write_text(text)
-    assert fault(from_conllu, tmp_path / "a.conllu") == expected
+    assert error(from_conllu, tmp_path / "a.conllu") == expected
 
 
-def test_faults_of_columns(tmp_path: Path) -> None:
+def test_errors_of_columns(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a X\nalone\n\tX\nb\t\n")
-    assert fault(from_columns, tmp_path / "a.txt") == [
+    assert error(from_columns, tmp_path / "a.txt") == [
         "a.txt:2: a line must have a word and a tag. Received 'alone'.",
         "a.txt:3: neither word nor tag may be empty.",
         "a.txt:4: neither word nor tag may be empty.",
     ]
-    assert fault(from_columns, tmp_path / "none.txt") == ["none.txt: no such file. Give the file that holds the texts."]
+    assert error(from_columns, tmp_path / "none.txt") == ["none.txt: no such file. Give the file that holds the texts."]
 
 
 def test_sentences_to_tag(tmp_path: Path) -> None:

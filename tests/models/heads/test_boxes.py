@@ -21,9 +21,9 @@ from dlcli.training.objectives import localization as localization_objectives
 
 BLOCKS = (ConvBlock(filters=4, batch_norm=True), ConvBlock(filters=6, dropout=0.2))
 HEAD = BoxHead(channels=5, dense=(7,))
-OF_CLASSES = BoxHead(channels=None, dense=(5,), form="centre_size", per_class=True)
+OF_CLASSES = BoxHead(channels=None, dense=(5,), form="center_size", per_class=True)
 
-# Section, shape of a picture, and of the maps that the box head takes; None where it takes the vector.
+# Section, shape of an image, and of the maps that the box head takes; None where it takes the vector.
 NETWORKS: dict[str, tuple[ImageClassifier, tuple[int, int, int], tuple[int, int, int] | None]] = {
     "lenet5": (Lenet5(kind="lenet5"), (28, 28, 1), (5, 5, 16)),
     "flatten": (Convnet(kind="convnet", blocks=BLOCKS, pooling="flatten", dense=(8,)), (16, 24, 3), (4, 6, 6)),
@@ -57,7 +57,7 @@ def shared(name: str, box_head: BoxHead = HEAD) -> Classifier:
     return built(name, box_head)
 
 
-def pictures(name: str, num: int = 6) -> np.ndarray:
+def images(name: str, num: int = 6) -> np.ndarray:
     return np.random.default_rng(1).uniform(0, 255, (num, *NETWORKS[name][1])).astype(np.float32)
 
 
@@ -88,7 +88,7 @@ def test_shapes_of_the_outputs(name: str, box_head: BoxHead) -> None:
     boxes = (None, 3, 4) if box_head.per_class else (None, 4)
     assert [tuple(output.shape) for output in classifier.logits.outputs] == [(None, 3), boxes]
     assert all(output.dtype == "float32" for output in classifier.logits.outputs)
-    x = pictures(name, 2)
+    x = images(name, 2)
     found, (logits, raw) = classifier.model(x), classifier.logits(x)
     np.testing.assert_allclose(found["probabilities"], tf.nn.softmax(logits), rtol=1e-5)
     assert raw.shape == (2, *boxes[1:])
@@ -119,7 +119,7 @@ def test_the_head_takes_the_last_maps_of_every_family(name: str) -> None:
 
 
 def test_every_layer_is_named_and_belongs_to_the_head() -> None:
-    full = BoxHead(channels=5, dense=(7, 6), dropout=0.25, per_class=True, form="centre_size")
+    full = BoxHead(channels=5, dense=(7, 6), dropout=0.25, per_class=True, form="center_size")
     classifier = built("average", full)
     layers = [layer.name for layer in classifier.model.layers if layer.name.startswith("box")]
     assert layers == [
@@ -160,13 +160,13 @@ def test_last_maps_stop_at_maps_and_give_a_vector_back() -> None:
 
 
 @every_head
-def test_training_begins_with_the_middle_half_of_the_picture(name: str, box_head: BoxHead) -> None:
+def test_training_begins_with_the_middle_half_of_the_image(name: str, box_head: BoxHead) -> None:
     classifier = built(name, box_head) if name in QUICK else shared(name, box_head)
-    boxes = classifier.logits(pictures(name), training=True)[1].numpy().reshape(-1, 4)
+    boxes = classifier.logits(images(name), training=True)[1].numpy().reshape(-1, 4)
     np.testing.assert_allclose(boxes, np.broadcast_to([0.25, 0.25, 0.75, 0.75], boxes.shape), atol=0.03)
 
 
-@pytest.mark.parametrize("form", ["corners", "centre_size"])
+@pytest.mark.parametrize("form", ["corners", "center_size"])
 @pytest.mark.parametrize("num_boxes", [1, 3])
 def test_corners_are_in_order_whatever_the_outputs_are(form: Any, num_boxes: int) -> None:
     model, boxes = on_vector(VECTORS, form=form, num_boxes=num_boxes)
@@ -180,16 +180,16 @@ def test_corners_are_in_order_whatever_the_outputs_are(form: Any, num_boxes: int
         assert (first > second).any()  # there is something to put in order
     else:
         first, second = first - second / 2, first + second / 2
-        assert boxes.min() < 0  # and may reach out of the picture
+        assert boxes.min() < 0  # and may reach out of the image
         assert boxes.max() > 1
     expected = np.concatenate([np.minimum(first, second), np.maximum(first, second)], axis=-1)
     np.testing.assert_allclose(boxes, expected.reshape(boxes.shape), atol=1e-6)
 
 
 def test_outputs_by_hand() -> None:
-    """Logits of 0.1, 0.9, 0.5 and 0.3: as left, top, right and bottom; as the centre, width and height."""
+    """Logits of 0.1, 0.9, 0.5 and 0.3: as left, top, right and bottom; as the center, width and height."""
     outputs = np.log(np.array([0.1, 0.9, 0.5, 0.3]) / (1 - np.array([0.1, 0.9, 0.5, 0.3])))
-    for form, expected in (("corners", [0.1, 0.3, 0.5, 0.9]), ("centre_size", [-0.15, 0.75, 0.35, 1.05])):
+    for form, expected in (("corners", [0.1, 0.3, 0.5, 0.9]), ("center_size", [-0.15, 0.75, 0.35, 1.05])):
         model, _ = on_vector(VECTORS, form=form)
         model.get_layer("box_outputs").set_weights([np.zeros((8, 4)), outputs])
         np.testing.assert_allclose(model(VECTORS[:1])[0], expected, atol=1e-6)
@@ -221,7 +221,7 @@ def test_mixed_precision_keeps_boxes_in_float32() -> None:
     assert classifier.model.get_layer("box_conv").output.dtype == "float16"
     assert {output.dtype for output in classifier.logits.outputs} == {"float32"}
     assert {output.dtype for output in classifier.model.output.values()} == {"float32"}
-    assert np.isfinite(classifier.model(pictures("dense"))["box"]).all()
+    assert np.isfinite(classifier.model(images("dense"))["box"]).all()
 
 
 # Gradients ------------------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_mixed_precision_keeps_boxes_in_float32() -> None:
 def gradients(classifier: Classifier, name: str, **weights: float) -> dict[str, Any]:
     """Of both losses, or of those that have a weight, by the path of each trainable variable."""
     classes = classification_objectives.classification(num_classes=3, label_smoothing=0.0, class_weights=None)
-    goal = localization_objectives.localisation(
+    goal = localization_objectives.localization(
         classes=classes, box_loss="smooth_l1", **{"class_weight": 1.0, "box_weight": 1.0, **weights}
     )
     box = np.random.default_rng(4).uniform(0, 1, (8, 2, 2))
@@ -241,7 +241,7 @@ def gradients(classifier: Classifier, name: str, **weights: float) -> dict[str, 
     }
     variables = classifier.logits.trainable_variables
     with tf.GradientTape() as tape:
-        outputs = classifier.logits(pictures(name, 8), training=True)
+        outputs = classifier.logits(images(name, 8), training=True)
         loss = tf.reduce_mean(goal.loss(outputs, {"y": y, "weight": tf.ones(8)}))
     found = tape.gradient(loss, [variable.value for variable in variables])
     return {variable.path: gradient for variable, gradient in zip(variables, found, strict=True)}
@@ -260,7 +260,7 @@ def test_every_trainable_variable_gets_a_gradient(name: str) -> None:
     assert without(found) == []
 
 
-@pytest.mark.parametrize("form", ["corners", "centre_size"])
+@pytest.mark.parametrize("form", ["corners", "center_size"])
 def test_every_classs_outputs_get_a_gradient_from_its_samples(form: Any) -> None:
     found = gradients(built("dense", HEAD.model_copy(update={"per_class": True, "form": form})), "dense")
     assert without(found) == []
@@ -286,18 +286,18 @@ def test_a_loss_alone_freezes_what_the_other_head_needs(name: str, losses: str, 
 
 @pytest.mark.parametrize("losses", ["class", "box"])
 def test_what_a_loss_freezes_stays_as_it_is_in_training(losses: str) -> None:
-    """The moving statistics of the other head's normalisation too."""
+    """The moving statistics of the other head's normalization too."""
     classifier = built("dense")
     set_trainable(classifier, "all", losses=losses)
     names = ("logits", "dense1") if losses == "box" else ("box_conv", "box_conv_norm", "box_dense1_norm", "box_outputs")
     layers = [classifier.model.get_layer(name) for name in names]
     before = [weight.numpy() for layer in layers for weight in layer.weights]
-    classifier.logits(pictures("dense"), training=True)
+    classifier.logits(images("dense"), training=True)
     for weight, old in zip([weight for layer in layers for weight in layer.weights], before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), old)
     own = "stage1_norm1" if losses == "class" else "box_conv_norm"
     moving = classifier.model.get_layer(own).moving_mean.numpy().copy()
-    classifier.logits(pictures("dense"), training=True)
+    classifier.logits(images("dense"), training=True)
     assert not np.array_equal(classifier.model.get_layer(own).moving_mean.numpy(), moving)
 
 
@@ -314,7 +314,7 @@ def test_front_and_rest_of_two_heads_are_the_network(name: str, losses: str) -> 
     front, rest = cut
     assert len(front.outputs) == len(rest.inputs) == 1
     assert tuple(front.output.shape[1:]) == NETWORKS[name][2]  # both heads need the maps
-    x = pictures(name)
+    x = images(name)
     whole = classifier.logits(x, training=False)
     parts = rest(front(x, training=False), training=False)
     assert len(parts) == len(whole) == 2
@@ -331,7 +331,7 @@ def test_front_and_rest_from_a_stage_on() -> None:
     cut = split_front(classifier)
     assert cut is not None
     front, rest = cut
-    x = pictures("resnet20")
+    x = images("resnet20")
     for part, expected in zip(rest(front(x, training=False)), classifier.logits(x), strict=True):
         np.testing.assert_array_equal(part, expected)
     assert {"stage3", "box_conv", "logits"} <= {layer.name for layer in rest.layers}
@@ -359,7 +359,7 @@ assert "dlcli" not in sys.modules, "dlcli was imported"
 def test_a_saved_network_loads_in_keras_alone_and_gives_the_same_outputs(tmp_path: Path) -> None:
     expected: dict[str, np.ndarray] = {}
     for name, box_head in (("lenet5", HEAD), ("dense", OF_CLASSES), ("mlp", OF_CLASSES)):
-        model, x = built(name, box_head).model, pictures(name, 3)
+        model, x = built(name, box_head).model, images(name, 3)
         layer = model.get_layer("box_outputs")  # boxes that differ
         layer.set_weights([np.random.default_rng(2).normal(size=layer.kernel.shape), layer.bias.numpy()])
         file = tmp_path / f"{name}_{box_head.form}.keras"

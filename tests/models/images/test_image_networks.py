@@ -43,7 +43,7 @@ PARAMETERS = [
         RICH,
         (16, 24, 3),
         3,
-        (9 * 3 * 4 + 8) + (9 * 4 * 4 + 8)  # no bias, but scale and shift of the normalisation
+        (9 * 3 * 4 + 8) + (9 * 4 * 4 + 8)  # no bias, but scale and shift of the normalization
         + (4 * 4 * 6 + 6)
         + (9 * 6 * 8 + 8)
         + (8 * 7 + 7) + (7 * 5 + 5) + (5 * 3 + 3),
@@ -266,12 +266,12 @@ def test_a_convnet_takes_any_side_when_it_pools_globally() -> None:
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (31, 32, 1), (28, 32, 1), (224, 224, 1)])
-def test_lenet5_refuses_other_pictures(shape) -> None:
-    with pytest.raises(InputError, match=r"lenet5 takes pictures of 32x32 or 28x28 .* Received \d+x\d+x\d\."):
+def test_lenet5_refuses_other_images(shape) -> None:
+    with pytest.raises(InputError, match=r"lenet5 takes images of 32x32 or 28x28 .* Received \d+x\d+x\d\."):
         lenet5.features(keras.Input(shape), activation="relu", pool="max")
 
 
-def test_lenet5_pads_small_pictures_as_a_border_of_black_would(build_classifier) -> None:
+def test_lenet5_pads_small_images_as_a_border_of_black_would(build_classifier) -> None:
     small_model = build_classifier(Lenet5(kind="lenet5"), (28, 28, 1), 10)
     large_model = build_classifier(Lenet5(kind="lenet5"), (32, 32, 1), 10)
     large_model.set_weights(small_model.get_weights())

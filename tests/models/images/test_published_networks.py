@@ -51,10 +51,10 @@ def vgg_with_batch_norm(without: int, filters: int) -> int:
 
 
 def resnet_v2(depth: int) -> int:
-    """Counted from He et al. 2015, table 1, and 2016, figure 1(b): kernels, and normalisations before convolutions."""
+    """Counted from He et al. 2015, table 1, and 2016, figure 1(b): kernels, and normalizations before convolutions."""
     blocks = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}[depth]
     is_basic = depth < 50
-    total = 49 * 3 * 64 + 2 * 64  # conv1 and its normalisation, which is also the first unit's
+    total = 49 * 3 * 64 + 2 * 64  # conv1 and its normalization, which is also the first unit's
     channels = 64
     for stage, repeats in enumerate(blocks):
         width = 64 * 2**stage
@@ -67,7 +67,7 @@ def resnet_v2(depth: int) -> int:
                 total += channels * width + 2 * width + 9 * width * width + 2 * width + width * outputs
             total += channels * outputs if channels != outputs or (number == 0 and stage > 0) else 0  # the shortcut
             channels = outputs
-    return total + 2 * channels + channels * 1000 + 1000  # the last normalisation; the classifier
+    return total + 2 * channels + channels * 1000 + 1000  # the last normalization; the classifier
 
 
 TRAINABLE = {  # parameters that training changes, and where the number stands
@@ -522,13 +522,13 @@ def test_pixels_are_scaled_as_keras_does(kind, mode: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["caffe", "torch"])
-def test_grey_pictures_have_no_colours_to_scale(kind) -> None:
-    with pytest.raises(InputError, match=rf"'{kind}' is for pictures in colour: .* Received 1 channels\."):
+def test_gray_images_have_no_colors_to_scale(kind) -> None:
+    with pytest.raises(InputError, match=rf"'{kind}' is for images in color: .* Received 1 channels\."):
         preprocessing.pixels(keras.Input((8, 8, 1)), preprocessing=kind)
 
 
 @pytest.mark.parametrize("name", ["resnet50", "densenet121", "mobilenet", "efficientnetb0"])
-def test_grey_pictures_are_scaled_in_a_plainer_way(name: str) -> None:
+def test_gray_images_are_scaled_in_a_plainer_way(name: str) -> None:
     rows = table_of(Application(kind="application", network=name), (32, 32, 1), 3).rows
     assert rows[1].kind == "Rescaling"
     assert rows[1].output_shapes == ((32, 32, 1),)
@@ -576,15 +576,15 @@ def test_weights_come_from_a_file(tmp_path: Path, head: str, include_top: bool, 
     assert len(expected) == len(target.features.weights)
 
 
-def test_weights_of_another_network_and_of_colours_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_network_and_of_colors_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "x.weights.h5"
     keras.applications.MobileNet(weights=None, include_top=False, alpha=0.25).save_weights(file)
     with pytest.raises(InputError, match=r"x\.weights\.h5: its weights do not fit mobilenetv3small"):
         load_weights(mobilenet(), file)
-    colours = tmp_path / "colours.weights.h5"
-    trained(include_top=False).save_weights(colours)
-    with pytest.raises(InputError, match=r"are for pictures in colour\. Set data\.color_mode: rgb"):
-        load_weights(mobilenet(shape=(64, 64, 1)), colours)
+    colors = tmp_path / "colors.weights.h5"
+    trained(include_top=False).save_weights(colors)
+    with pytest.raises(InputError, match=r"are for images in color\. Set data\.color_mode: rgb"):
+        load_weights(mobilenet(shape=(64, 64, 1)), colors)
 
 
 def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
@@ -601,7 +601,7 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
     [
         (lambda path: None, "no such file of weights"),
         (Path.mkdir, "is a folder, not a file of weights"),
-        (lambda path: path.write_bytes(b"random" * 100), "is no file of weights (.weights.h5 or .h5), or is damaged"),
+        (lambda path: path.write_bytes(b"random" * 100), "is no file of weights (.weights.h5 or .h5), or is corrupt"),
     ],
 )
 def test_what_is_no_file_of_weights(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:

@@ -138,11 +138,11 @@ def test_layers_residuals_and_norms_are_joined_as_described() -> None:
     weights = model.get_weights()  # of lstm1, norm1, lstm2, norm2
     first = by_hand("lstm", VALUES, np.full(BATCH, STEPS), weights[:3])
 
-    def normalised(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    def normalized(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
         return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3) * gamma + beta
 
-    first = normalised(first, *weights[3:5])
-    second = normalised(first + by_hand("lstm", first, np.full(BATCH, STEPS), weights[5:8]), *weights[8:10])
+    first = normalized(first, *weights[3:5])
+    second = normalized(first + by_hand("lstm", first, np.full(BATCH, STEPS), weights[5:8]), *weights[8:10])
     np.testing.assert_allclose(run(model)[MASK], second[MASK], atol=1e-5)
 
 

@@ -43,4 +43,4 @@ def test_nearest(word: str, choices: list[str], expected: tuple[str, ...]) -> No
 
 def test_did_you_mean() -> None:
     assert did_you_mean("epoch", ["epochs", "seed"]) == "; did you mean 'epochs'?"
-    assert did_you_mean("colour", ["epochs", "seed"]) == ""
+    assert did_you_mean("color", ["epochs", "seed"]) == ""

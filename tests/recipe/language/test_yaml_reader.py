@@ -22,7 +22,7 @@ from dlcli.recipe.language.yaml_reader import (
 
 
 def messages(tree: Tree) -> list[str]:
-    return [str(fault) for fault in tree.faults]
+    return [str(diagnostic) for diagnostic in tree.diagnostics]
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_not_a_number() -> None:
 
 
 def test_quoted_scalars_are_text() -> None:
-    assert read_yaml("['1', \"true\", |\n  3\n]", "f").faults  # a block scalar cannot stand in brackets
+    assert read_yaml("['1', \"true\", |\n  3\n]", "f").diagnostics  # a block scalar cannot stand in brackets
     assert read_yaml("- '1'\n- \"true\"\n- |\n  3\n- >-\n  ~\n", "f").values == ("1", "true", "3\n", "~")
 
 
 def test_values_and_places() -> None:
     tree = read_yaml('a: 1\nb:\n  - {c: "x", d: [2, 3.5]}\n  -   null\n', "f.yaml")
     assert tree.complete
-    assert tree.faults == []
+    assert tree.diagnostics == []
     assert tree.values == {"a": 1, "b": ({"c": "x", "d": (2, 3.5)}, None)}
     places = {path: (str(mark.key), str(mark.value)) for path, mark in tree.marks.items()}
     assert places == {
@@ -122,8 +122,8 @@ def test_depth_is_bounded_exactly() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 50_000, "- " * 50_000, "? " * 50_000, "a: &a [*a, *a]\n" * 9])
-def test_bombs_end_in_a_fault(text: str) -> None:
-    assert read_yaml(text, "f").faults
+def test_bombs_end_in_an_error(text: str) -> None:
+    assert read_yaml(text, "f").diagnostics
 
 
 def test_number_of_values_is_bounded() -> None:
@@ -134,7 +134,7 @@ def test_number_of_values_is_bounded() -> None:
 def test_aliases_are_not_expanded() -> None:
     tree = read_yaml("a: &x [1, 2]\nb: *x\n", "f")
     assert tree.values == {"a": (1, 2), "b": UNREADABLE}
-    assert len(tree.faults) == 2
+    assert len(tree.diagnostics) == 2
 
 
 def test_the_first_of_two_keys_counts() -> None:
@@ -149,9 +149,9 @@ def test_the_first_of_two_keys_counts() -> None:
 @example("%YAML " + "9" * 5000 + ".1\n---\na")
 @example("a: |9999999\n x")
 @example("&\n")
-def test_any_text_gives_values_or_faults(text: str) -> None:
+def test_any_text_gives_values_or_errors(text: str) -> None:
     tree = read_yaml(text, "f")
-    assert tree.complete or tree.faults
+    assert tree.complete or tree.diagnostics
     assert all("\n" not in message for message in messages(tree))
 
 

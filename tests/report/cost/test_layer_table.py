@@ -46,8 +46,8 @@ CLOSED_FORMS = [
     (layers.RNN(layers.LSTMCell(4)), (9, 3), Operations(9 * 4 * 4 * (3 + 4), 9 * 4 * 4)),
     (layers.Bidirectional(layers.LSTM(4)), (9, 3), Operations(2 * 9 * 4 * 4 * (3 + 4), 2 * 9 * 4 * 4)),
     (layers.TimeDistributed(layers.Conv2D(4, 3)), (6, 5, 5, 2), Operations(6 * 9 * 9 * 2 * 4, 6 * 9 * 4)),
-    (layers.BatchNormalization(), (4, 5, 6), Operations(normalisation=120)),
-    (layers.LayerNormalization(), (4, 5), Operations(normalisation=20)),
+    (layers.BatchNormalization(), (4, 5, 6), Operations(normalization=120)),
+    (layers.LayerNormalization(), (4, 5), Operations(normalization=20)),
     (layers.MaxPooling2D(3, strides=2), (9, 9, 2), Operations(pooling=4 * 4 * 2 * 9)),
     (layers.AveragePooling1D(2), (9, 2), Operations(pooling=4 * 2 * 2)),
     (layers.GlobalAveragePooling3D(), (2, 3, 4, 5), Operations(pooling=120)),
@@ -325,7 +325,7 @@ def test_what_is_frozen_at_the_bottom_is_not_kept() -> None:
     assert table.activations == 706
     assert (
         table.kept_activations == 256 + 2
-    )  # the normalised maps, which relu and flatten leave in place, and the outputs
+    )  # the normalized maps, which relu and flatten leave in place, and the outputs
     model.trainable = False
     assert layer_table(model).kept_activations == 0
 
@@ -361,7 +361,7 @@ def test_the_text_is_aligned_and_complete() -> None:
     assert rows[7].split() == ["total", "638", "8", "706", "0.00", "7,424"]
     assert len({len(row) for row in rows[:-1]}) == 1  # the total has no field
     assert {row.index(cell) for row, cell in zip(rows, ("kind", "InputLayer", "Conv2D"), strict=False)} == {8 + 1}
-    assert "2 additions of biases, 256 numbers normalised, 0 numbers pooled" in lines[12]
+    assert "2 additions of biases, 256 numbers normalized, 0 numbers pooled" in lines[12]
 
 
 def test_all_of_it_is_ready_for_json() -> None:

@@ -1,4 +1,4 @@
-"""Boxes in plots and pictures: the colours stand where the boxes are, and any box, size and name can be drawn."""
+"""Boxes in plots and images: the colors stand where the boxes are, and any box, size and name can be drawn."""
 
 import io
 from typing import Any
@@ -13,7 +13,7 @@ from dlcli.report.plots import images as image_plots
 from dlcli.report.plots.box_overlay import with_box
 from dlcli.report.plots.figure import DPI, GREEN, VERMILION
 
-LONG = "the longest of all the names that anyone has given to a class of pictures, and then some"
+LONG = "the longest of all the names that anyone has given to a class of images, and then some"
 STRANGE_NAMES = ("猫のとても長い名前のクラスです", "γάτα", "😀🦖", "$x^2", "two\nlines", "\x00\x1b[31m", "", LONG)
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 NO_BOX = (np.nan,) * 4
@@ -35,9 +35,9 @@ def read(png: bytes) -> np.ndarray:
     return pixels
 
 
-def where(pixels: np.ndarray, colour: str, tolerance: int = 0) -> np.ndarray | None:
-    """Left, top, right and bottom edge of what has a colour; None where nothing has."""
-    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+def where(pixels: np.ndarray, color: str, tolerance: int = 0) -> np.ndarray | None:
+    """Left, top, right and bottom edge of what has a color; None where nothing has."""
+    rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
     found = np.argwhere((np.abs(pixels.astype(int) - rgb) <= tolerance).all(axis=-1))
     if not len(found):
         return None
@@ -49,16 +49,16 @@ BACKGROUND = "#285082"
 
 
 def plain(num: int, height: int = 40, width: int = 60) -> np.ndarray:
-    """Pictures of one colour, by which they are found in a plot."""
+    """Images of one color, by which they are found in a plot."""
     return np.broadcast_to(np.array([0x28, 0x50, 0x82], np.uint8), (num, height, width, 3))
 
 
-def relative(pixels: np.ndarray, colour: str) -> np.ndarray:
-    """Where a colour is, rel_xyxy in the one picture of a plot."""
-    picture, found = where(pixels, BACKGROUND), where(pixels, colour, tolerance=30)
-    assert picture is not None
+def relative(pixels: np.ndarray, color: str) -> np.ndarray:
+    """Where a color is, rel_xyxy in the one image of a plot."""
+    image, found = where(pixels, BACKGROUND), where(pixels, color, tolerance=30)
+    assert image is not None
     assert found is not None
-    left, top, right, bottom = picture
+    left, top, right, bottom = image
     return np.asarray((found - [left, top, left, top]) / ([right - left, bottom - top] * 2))
 
 
@@ -68,13 +68,13 @@ BOXES = [(0.2, 0.1, 0.5, 0.8), (0.6, 0.4, 0.9, 0.5), (0.05, 0.5, 0.15, 0.95)]
 # Grids ----------------------------------------------------------------------------------------------------------------
 
 
-def draw_boxes(pictures: np.ndarray, true: Any, predicted: Any, **changes: list[str]) -> bytes:
-    texts = {"titles": ["best: 0.71"] * len(pictures), "names": [f"cat: {i}.png" for i in range(len(pictures))]}
+def draw_boxes(images: np.ndarray, true: Any, predicted: Any, **changes: list[str]) -> bytes:
+    texts = {"titles": ["best: 0.71"] * len(images), "names": [f"cat: {i}.png" for i in range(len(images))]}
     return box_plots.boxes(
-        pictures,
+        images,
         true=np.array(true),
         predicted=np.array(predicted),
-        num_columns=min(len(pictures), 6),
+        num_columns=min(len(images), 6),
         **(texts | changes),
     )
 
@@ -82,7 +82,7 @@ def draw_boxes(pictures: np.ndarray, true: Any, predicted: Any, **changes: list[
 @pytest.mark.parametrize(("box", "shape"), list(zip(BOXES, [(40, 60), (8, 8), (90, 45)], strict=True)))
 def test_both_boxes_are_drawn_where_they_are(box: tuple[float, ...], shape: tuple[int, int]) -> None:
     other = (0.3, 0.2, 0.7, 0.6)
-    line = 0.03  # half its width, and antialiasing, by the side of the picture
+    line = 0.03  # half its width, and antialiasing, by the side of the image
     pixels = decoded(draw_boxes(plain(1, *shape), [box], [NO_BOX]))
     np.testing.assert_allclose(relative(pixels, GREEN), box, atol=line)
     assert where(pixels, VERMILION) is None
@@ -101,7 +101,7 @@ def test_every_text_of_a_box_is_shown() -> None:
     assert draw_boxes(plain(2), BOXES[:2], BOXES[1:]) == before
 
 
-def test_without_boxes_a_picture_says_so() -> None:
+def test_without_boxes_an_image_says_so() -> None:
     pixels = read(draw_boxes(np.zeros((0, 8, 8, 3), np.uint8), np.zeros((0, 4)), np.zeros((0, 4))))
     assert (pixels < 255).any()
     assert pixels.shape == (1.5 * DPI, 4 * DPI, 3)
@@ -110,22 +110,22 @@ def test_without_boxes_a_picture_says_so() -> None:
 @pytest.mark.parametrize("num", [5, 12])
 @pytest.mark.parametrize("shape", [(8, 8, 1), (10, 90, 3), (90, 10, 3), (1, 1, 1)])
 def test_grids_of_any_number_and_shape(num: int, shape: tuple[int, ...]) -> None:
-    pictures = np.random.default_rng(0).uniform(0, 255, (num, *shape)).astype(np.float32)
+    images = np.random.default_rng(0).uniform(0, 255, (num, *shape)).astype(np.float32)
     true = np.array([BOXES[i % 3] for i in range(num)])
-    pixels = read(draw_boxes(pictures, true, true / 2))
+    pixels = read(draw_boxes(images, true, true / 2))
     assert min(pixels.shape[:2]) > DPI
 
 
 @pytest.mark.parametrize("box", [WHOLE, (0.0, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0, 1.0), (0.5, 0.0, 0.5, 1.0), NO_BOX])
-def test_boxes_at_the_very_edge_keep_the_picture_as_it_is(box: tuple[float, ...]) -> None:
+def test_boxes_at_the_very_edge_keep_the_image_as_it_is(box: tuple[float, ...]) -> None:
     before = read(image_plots.sample_batch(plain(1), ["x"]))
-    picture = where(before, BACKGROUND)
-    assert picture is not None
+    image = where(before, BACKGROUND)
+    assert image is not None
     pixels = read(image_plots.sample_batch(plain(1), ["x"], np.array([box])))
     assert pixels.shape == before.shape
     inside = where(pixels, BACKGROUND)
     assert inside is not None
-    np.testing.assert_allclose(inside, picture, atol=4)  # the line covers its rim
+    np.testing.assert_allclose(inside, image, atol=4)  # the line covers its rim
     assert decoded(draw_boxes(plain(1), [box], [box])).shape[0] == before.shape[0]
 
 
@@ -151,9 +151,9 @@ def test_a_preview_shows_the_box_of_each_column() -> None:
     before = read(image_plots.preview(columns))
     assert where(before, VERMILION) is None
     np.testing.assert_array_equal(read(image_plots.preview(columns, [none, none])), before)
-    picture = where(before, BACKGROUND)
-    assert picture is not None
-    middle = (picture[:2] + picture[2:]) / 2
+    image = where(before, BACKGROUND)
+    assert image is not None
+    middle = (image[:2] + image[2:]) / 2
     for column in range(2):
         for row in range(2):
             boxes = [none.copy(), none.copy()]
@@ -186,35 +186,35 @@ def curve(first: float, last: float) -> list[list[float]]:
     return [[t, first + (last - first) * i / 9] for i, t in enumerate(THRESHOLDS)]
 
 
-def test_localisation_curves_follow_the_data() -> None:
+def test_localization_curves_follow_the_data() -> None:
     one = {"network": curve(0.9, 0.1), "mean box": curve(0.2, 0.0)}
-    pixels = read(box_plots.localisation_curves(one))
+    pixels = read(box_plots.localization_curves(one))
     assert pixels.shape == (3.6 * DPI, 5 * DPI, 3)
-    network, baseline = where(pixels, figure.BLUE), where(pixels, image_plots.GREY)
+    network, baseline = where(pixels, figure.BLUE), where(pixels, image_plots.GRAY)
     assert network is not None
     assert baseline is not None
-    assert box_plots.localisation_curves(one) == box_plots.localisation_curves(one)
+    assert box_plots.localization_curves(one) == box_plots.localization_curves(one)
     for changed in (
         {**one, "network": curve(0.8, 0.1)},
         {**one, "mean box": curve(0.2, 0.1)},
         {"network": one["network"]},
         {"other": one["network"], "mean box": one["mean box"]},
     ):
-        assert (read(box_plots.localisation_curves(changed)) != pixels).any()
-    lower = where(read(box_plots.localisation_curves({"network": curve(0.4, 0.1)})), figure.BLUE)
-    alone = where(read(box_plots.localisation_curves({"network": curve(0.9, 0.1)})), figure.BLUE)
+        assert (read(box_plots.localization_curves(changed)) != pixels).any()
+    lower = where(read(box_plots.localization_curves({"network": curve(0.4, 0.1)})), figure.BLUE)
+    alone = where(read(box_plots.localization_curves({"network": curve(0.9, 0.1)})), figure.BLUE)
     assert lower is not None
     assert alone is not None
     assert (lower[[0, 2]] == alone[[0, 2]]).all()
 
 
 @pytest.mark.parametrize("values", [(1.0, 1.0), (0.0, 0.0), (1.0, 0.0)])
-def test_localisation_curves_at_the_ends(values: tuple[float, float]) -> None:
-    pixels = read(box_plots.localisation_curves({"network": curve(*values), "mean box": curve(*values)}))
-    assert where(pixels, figure.GREY) is not None
+def test_localization_curves_at_the_ends(values: tuple[float, float]) -> None:
+    pixels = read(box_plots.localization_curves({"network": curve(*values), "mean box": curve(*values)}))
+    assert where(pixels, figure.GRAY) is not None
 
 
-# Pictures of full size ------------------------------------------------------------------------------------------------
+# Images of full size ------------------------------------------------------------------------------------------------
 
 
 def drawn(box: tuple[float, ...], *, size: tuple[int, int] = (300, 200), label: str = "cat 0.98") -> np.ndarray:
@@ -257,7 +257,7 @@ def test_a_label_stays_inside_at_the_right() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (12, 200), (300, 200), (3000, 40)])
 @pytest.mark.parametrize("name", STRANGE_NAMES)
-def test_any_label_in_a_picture_of_any_size(size: tuple[int, int], name: str) -> None:
+def test_any_label_in_an_image_of_any_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     for box in (
         (0, 0, width, height),
@@ -270,7 +270,7 @@ def test_any_label_in_a_picture_of_any_size(size: tuple[int, int], name: str) ->
         assert where(pixels, VERMILION) is not None or min(size) < 6  # the text may cover all of a tiny one
 
 
-def test_the_whole_picture_is_framed_to_its_last_pixel() -> None:
+def test_the_whole_image_is_framed_to_its_last_pixel() -> None:
     pixels = drawn((0, 0, 300, 200), label="x")
     for edge in (pixels[-1], pixels[:, 0], pixels[:, -1]):
         assert (edge == edge[0]).all()
@@ -280,10 +280,10 @@ def test_the_whole_picture_is_framed_to_its_last_pixel() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
-def test_pictures_of_every_mode_are_drawn_in_colour_and_stay_as_they_were(mode: str) -> None:
-    picture = Image.new("RGB", (60, 50), "#808080").convert(mode)
-    before = picture.tobytes()
-    pixels = np.asarray(Image.open(io.BytesIO(with_box(picture, (10, 20, 50, 45), "x"))))
+def test_images_of_every_mode_are_drawn_in_color_and_stay_as_they_were(mode: str) -> None:
+    image = Image.new("RGB", (60, 50), "#808080").convert(mode)
+    before = image.tobytes()
+    pixels = np.asarray(Image.open(io.BytesIO(with_box(image, (10, 20, 50, 45), "x"))))
     assert pixels.shape == (50, 60, 3)
     assert where(pixels, VERMILION) is not None
-    assert picture.tobytes() == before
+    assert image.tobytes() == before

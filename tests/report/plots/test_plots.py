@@ -14,7 +14,7 @@ from dlcli.report.plots.figure import DPI, NOT_DRAWABLE, printable
 
 STRANGE_NAMES = (
     *("猫のとても長い名前のクラスです", "собака", "γάτα", "قط", "ञ", "😀🦖", "$x^2", "two\nlines", "\x00\x1b[31m"),
-    *("_", "a\\b{", "the longest of all the names that anyone has given to a class of pictures"),
+    *("_", "a\\b{", "the longest of all the names that anyone has given to a class of images"),
 )
 
 
@@ -30,8 +30,8 @@ def read(png: bytes) -> np.ndarray:
     return pixels
 
 
-def has_colour(pixels: np.ndarray, colour: str) -> bool:
-    rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+def has_color(pixels: np.ndarray, color: str) -> bool:
+    rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
     return bool((pixels == rgb).all(axis=-1).any())
 
 
@@ -57,8 +57,8 @@ def test_learning_curves_have_a_panel_for_each_metric_that_there_is() -> None:
 def test_learning_curves_follow_the_data() -> None:
     rows = [epoch(i) for i in range(1, 6)]
     pixels = read(curves.learning_curves(rows, best_epoch=4))
-    assert has_colour(pixels, figure.BLUE)
-    assert has_colour(pixels, figure.VERMILION)
+    assert has_color(pixels, figure.BLUE)
+    assert has_color(pixels, figure.VERMILION)
     for column in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"):
         changed = [*rows[:-1], rows[-1] | {column: 0.5 * float(rows[-1][column])}]
         assert (read(curves.learning_curves(changed, best_epoch=4)) != pixels).any(), column
@@ -104,8 +104,8 @@ def test_learning_curves_of_unusual_runs(rows) -> None:
 def test_without_validation_there_is_one_curve() -> None:
     rows = [{key: value for key, value in epoch(i).items() if not key.startswith("val_")} for i in range(1, 4)]
     pixels = read(curves.learning_curves(rows, best_epoch=3))
-    assert has_colour(pixels, figure.BLUE)
-    assert not has_colour(pixels, figure.VERMILION)
+    assert has_color(pixels, figure.BLUE)
+    assert not has_color(pixels, figure.VERMILION)
 
 
 # Confusion matrix -------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_confusion_matrix_of_any_size_is_bounded(num_classes) -> None:
         classification_plots.confusion_matrix(counts.tolist(), [f"class number {i}" for i in range(num_classes)])
     )
     assert min(pixels.shape[:2]) > 2.6 * DPI
-    # without the colour bar, what is blue is the diagonal; two squares of it correlate by 0.75, many by nearly 1
+    # without the color bar, what is blue is the diagonal; two squares of it correlate by 0.75, many by nearly 1
     blue = pixels[:, : int(0.85 * pixels.shape[1])].astype(int)
     squares = np.argwhere((blue[..., 2] > 100) & (blue[..., 0] < 60))
     assert np.corrcoef(squares.T)[0, 1] > (0.6 if num_classes < 10 else 0.95)
@@ -166,12 +166,12 @@ def test_a_confusion_matrix_must_fit_its_classes() -> None:
 # Samples ----------------------------------------------------------------------------------------------------------
 
 
-def pictures(*shape: int) -> np.ndarray:
+def images(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
 
 
-def test_a_batch_shows_its_pictures_and_titles() -> None:
-    batch = pictures(4, 8, 8, 1)
+def test_a_batch_shows_its_images_and_titles() -> None:
+    batch = images(4, 8, 8, 1)
     titles = ["one", "two", "three", "four"]
     pixels = read(image_plots.sample_batch(batch, titles))
     assert (read(image_plots.sample_batch(255 - batch, titles)) != pixels).any()
@@ -181,24 +181,24 @@ def test_a_batch_shows_its_pictures_and_titles() -> None:
     )
 
 
-def test_colours_are_those_of_the_pixels() -> None:
+def test_colors_are_those_of_the_pixels() -> None:
     batch = np.zeros((1, 4, 4, 3), "uint8")
     batch[:] = (200, 30, 90)
-    assert has_colour(read(image_plots.sample_batch(batch, ["x"])), "#C81E5A")
-    assert has_colour(read(image_plots.sample_batch(np.full((1, 4, 4, 1), 77, "uint8"), ["x"])), "#4D4D4D")
+    assert has_color(read(image_plots.sample_batch(batch, ["x"])), "#C81E5A")
+    assert has_color(read(image_plots.sample_batch(np.full((1, 4, 4, 1), 77, "uint8"), ["x"])), "#4D4D4D")
 
 
 @pytest.mark.parametrize(
     "batch",
     [
-        pictures(1, 1, 1, 1),
-        pictures(2, 40, 10, 3),
-        pictures(7, 10, 90, 3) * 3 - 200,
-        pictures(200, 8, 8, 1),
-        pictures(3, 50, 2) - 100,
-        pictures(2, 50, 12),
-        pictures(5, 6, 7, 8, 1),
-        pictures(2, 1, 7, 8, 3),
+        images(1, 1, 1, 1),
+        images(2, 40, 10, 3),
+        images(7, 10, 90, 3) * 3 - 200,
+        images(200, 8, 8, 1),
+        images(3, 50, 2) - 100,
+        images(2, 50, 12),
+        images(5, 6, 7, 8, 1),
+        images(2, 1, 7, 8, 3),
         np.full((2, 8, 8, 3), np.nan),
         np.full((2, 9, 1), np.nan),
         np.zeros((2, 3, 4, 5, 1)),
@@ -210,20 +210,20 @@ def test_batches_of_all_shapes(batch) -> None:
 
 
 def test_at_most_25_samples_are_shown() -> None:
-    batch, titles = pictures(40, 8, 8, 1), ["x"] * 40
+    batch, titles = images(40, 8, 8, 1), ["x"] * 40
     assert image_plots.sample_batch(batch, titles) == image_plots.sample_batch(batch[:25], titles[:25])
     assert image_plots.sample_batch(batch[:24], titles[:24]) != image_plots.sample_batch(batch[:25], titles[:25])
 
 
 def test_an_empty_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one sample"):
-        image_plots.sample_batch(pictures(0, 8, 8, 1), [])
+        image_plots.sample_batch(images(0, 8, 8, 1), [])
 
 
 def test_signals_are_lines_and_volumes_their_middle_slice() -> None:
-    signal = read(image_plots.sample_batch(pictures(1, 50, 2), ["x"]))
-    assert has_colour(signal, figure.BLUE)
-    assert has_colour(signal, figure.VERMILION)
+    signal = read(image_plots.sample_batch(images(1, 50, 2), ["x"]))
+    assert has_color(signal, figure.BLUE)
+    assert has_color(signal, figure.VERMILION)
     volume = np.zeros((1, 5, 4, 4, 1))
     volume[0, 2, :, :2] = 1.0
     before = image_plots.sample_batch(volume, ["x"])
@@ -243,7 +243,7 @@ def draw_mistakes(batch: np.ndarray, confidence: list[float], **changes: list[st
 
 
 def test_the_most_confident_mistakes_come_first() -> None:
-    batch = pictures(3, 8, 8, 1)
+    batch = images(3, 8, 8, 1)
     backwards = draw_mistakes(
         batch[::-1],
         [0.9, 0.7, 0.5],
@@ -254,14 +254,14 @@ def test_the_most_confident_mistakes_come_first() -> None:
 
 
 def test_at_most_25_mistakes_are_shown() -> None:
-    batch = pictures(30, 8, 8, 1)
+    batch = images(30, 8, 8, 1)
     confidence = [1 - i / 100 for i in range(30)]
     assert draw_mistakes(batch, confidence) == draw_mistakes(batch[:25], confidence[:25])
     read(draw_mistakes(batch, confidence))
 
 
 def test_every_word_of_a_mistake_is_shown() -> None:
-    batch = pictures(1, 8, 8, 3)
+    batch = images(1, 8, 8, 3)
     before = draw_mistakes(batch, [0.98])
     assert draw_mistakes(batch, [0.97]) != before
     for changes in ({"labels": ["owl"]}, {"predicted": ["owl"]}, {"names": ["other.png"]}, {"names": [7]}):
@@ -269,7 +269,7 @@ def test_every_word_of_a_mistake_is_shown() -> None:
 
 
 def test_no_mistakes_are_said_to_be_none() -> None:
-    pixels = read(draw_mistakes(pictures(0, 8, 8, 1), []))
+    pixels = read(draw_mistakes(images(0, 8, 8, 1), []))
     assert (pixels < 255).any()
 
 
@@ -279,9 +279,9 @@ def test_no_mistakes_are_said_to_be_none() -> None:
 def test_names_in_any_script_are_drawn_without_a_warning(caplog) -> None:
     n = len(STRANGE_NAMES)
     read(classification_plots.confusion_matrix(matrix(n), STRANGE_NAMES))
-    read(image_plots.sample_batch(pictures(n, 8, 8, 3), STRANGE_NAMES))
+    read(image_plots.sample_batch(images(n, 8, 8, 3), STRANGE_NAMES))
     names = list(STRANGE_NAMES)
-    read(draw_mistakes(pictures(n, 8, 8, 1), [0.5] * n, labels=names, predicted=names[::-1], names=names))
+    read(draw_mistakes(images(n, 8, 8, 1), [0.5] * n, labels=names, predicted=names[::-1], names=names))
     read(curves.learning_curves([epoch(1, STRANGE_NAMES[0]), epoch(2, STRANGE_NAMES[6])], best_epoch=1))
     assert caplog.records == []  # Matplotlib logs about fonts
 
@@ -312,7 +312,7 @@ def test_equal_data_give_equal_bytes_whatever_the_users_style() -> None:
         return [
             curves.learning_curves([epoch(1), epoch(2)], best_epoch=1),
             classification_plots.confusion_matrix(matrix(4), "abcd"),
-            draw_mistakes(pictures(2, 8, 8, 3), [0.5, 0.6]),
+            draw_mistakes(images(2, 8, 8, 3), [0.5, 0.6]),
         ]
 
     before = draw()

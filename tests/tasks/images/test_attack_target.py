@@ -97,7 +97,7 @@ def of_vectors() -> keras.Model:
         (lambda: dense(3, "sigmoid"), "gives a probability for each class by itself"),
         (lambda: dense(3, "relu"), "neither its logits nor probabilities that add up to 1 can be found"),
         (maps, "is no classifier: it must take one input and give one vector"),
-        (of_vectors, "must take pictures of a known size"),
+        (of_vectors, "must take images of a known size"),
     ],
 )
 def test_what_is_no_classifier_is_refused(make: Any, message: str) -> None:

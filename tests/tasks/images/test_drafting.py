@@ -23,8 +23,8 @@ def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def picture(path: str, size: tuple[int, int] = (40, 30)) -> None:
-    """Writes a picture; the size is width and height."""
+def image(path: str, size: tuple[int, int] = (40, 30)) -> None:
+    """Writes an image; the size is width and height."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size).save(path)
 
@@ -50,13 +50,13 @@ def refusal(data: str) -> str:
 
 def test_class_folders() -> None:
     for i in range(3):
-        picture(f"photos/cats/{i}.png")
-    picture("photos/dogs/deeper/1.JPG")
-    picture("photos/.hidden/1.png")
+        image(f"photos/cats/{i}.png")
+    image("photos/dogs/deeper/1.JPG")
+    image("photos/.hidden/1.png")
     Path("photos/dogs/notes.txt").touch()
     Path("photos/empty").mkdir()
     seen, recipe = drafted("photos")
-    assert seen == ("train: 4 pictures in 2 classes: cats (3), dogs (1)", "sizes: 30x40")
+    assert seen == ("train: 4 images in 2 classes: cats (3), dogs (1)", "sizes: 30x40")
     assert isinstance(recipe.data, Folder)
     assert recipe.data.path == str(Path("photos").absolute())
     assert recipe.data.image_size == (30, 40)
@@ -65,12 +65,12 @@ def test_class_folders() -> None:
 
 def test_split_folders_and_mixed_sizes() -> None:
     for split in ("train", "val"):
-        picture(f"photos/{split}/a b/1.png", (500, 300))
-        picture(f"photos/{split}/it's: #1/1.png", (200, 100))
+        image(f"photos/{split}/a b/1.png", (500, 300))
+        image(f"photos/{split}/it's: #1/1.png", (200, 100))
     seen, recipe = drafted("photos")
     assert seen == (
-        "train: 2 pictures in 2 classes: a b (1), it's: #1 (1)",
-        "validation: 2 pictures in 2 classes: a b (1), it's: #1 (1)",
+        "train: 2 images in 2 classes: a b (1), it's: #1 (1)",
+        "validation: 2 images in 2 classes: a b (1), it's: #1 (1)",
         "sizes: 100x200 to 300x500 (height x width)",
     )
     assert recipe.data.image_size == (192, 192)
@@ -79,50 +79,50 @@ def test_split_folders_and_mixed_sizes() -> None:
 
 
 def test_a_class_may_be_called_train() -> None:
-    picture("vehicles/train/1.png")
-    picture("vehicles/tram/1.png")
+    image("vehicles/train/1.png")
+    image("vehicles/tram/1.png")
     seen, _ = drafted("vehicles")
-    assert seen[0] == "train: 2 pictures in 2 classes: train (1), tram (1)"
+    assert seen[0] == "train: 2 images in 2 classes: train (1), tram (1)"
 
 
 def test_many_classes_are_cut_short() -> None:
     for i in range(13):
-        picture(f"photos/c{i:02}/1.png")
+        image(f"photos/c{i:02}/1.png")
     seen, _ = drafted("photos")
     assert seen[0].endswith("c08 (1), c09 (1) and 3 more")
 
 
-def test_damaged_pictures_are_passed_over() -> None:
-    picture("photos/a/1.png")
-    Path("photos/a/2.png").write_text("no picture")
-    picture("photos/b/1.png")
+def test_corrupt_images_are_passed_over() -> None:
+    image("photos/a/1.png")
+    Path("photos/a/2.png").write_text("no image")
+    image("photos/b/1.png")
     seen, _ = drafted("photos")
-    assert seen == ("train: 3 pictures in 2 classes: a (2), b (1)", "sizes: 30x40")
+    assert seen == ("train: 3 images in 2 classes: a (2), b (1)", "sizes: 30x40")
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "photos: no pictures in folders named after their classes, such as photos/cats/1.jpg (the suffixes are"),
-        (["photos/1.png"], "photos: no pictures in folders named after their classes"),
+        ([], "photos: no images in folders named after their classes, such as photos/cats/1.jpg (the suffixes are"),
+        (["photos/1.png"], "photos: no images in folders named after their classes"),
         (
             ["photos/cats/1.png"],
-            "photos: the only folder with pictures is cats; a classifier needs one for each of two",
+            "photos: the only folder with images is cats; a classifier needs one for each of two",
         ),
     ],
 )
 def test_folders_without_classes(files: list[str], message: str) -> None:
     Path("photos").mkdir()
     for file in files:
-        picture(file)
+        image(file)
     assert refusal("photos").startswith(message)
 
 
-def test_pictures_that_are_none() -> None:
+def test_images_that_are_none() -> None:
     for name in ("a", "b"):
         Path("photos", name).mkdir(parents=True)
         Path("photos", name, "1.png").touch()
-    assert refusal("photos") == "photos: none of the pictures can be read, photos/a/1.png among them"
+    assert refusal("photos") == "photos: none of the images can be read, photos/a/1.png among them"
 
 
 def save_npz(**arrays: Any) -> None:
@@ -139,10 +139,10 @@ def save_npz(**arrays: Any) -> None:
         (np.linspace(-3.0, 7.0, 720).reshape(6, 12, 10), (-3.0, 7.0)),
     ],
 )
-def test_npz_of_pictures(x: Any, value_range: tuple[float, float]) -> None:
+def test_npz_of_images(x: Any, value_range: tuple[float, float]) -> None:
     save_npz(x_train=x, y_train=[0, 1, 2, 0, 1, 2], x_test=x, y_test=[0, 1, 2, 0, 1, 2])
     seen, recipe = drafted("x.npz")
-    assert seen[0] == "train: 6 pictures in 3 classes: 0 (2), 1 (2), 2 (2)"
+    assert seen[0] == "train: 6 images in 3 classes: 0 (2), 1 (2), 2 (2)"
     assert seen[2] == "own splits: train, test"
     assert isinstance(recipe.data, Npz)
     assert recipe.data.image_size == (12, 10)
@@ -189,12 +189,12 @@ def test_npz_whose_header_promises_too_much(count: int) -> None:
 
 def test_csv() -> None:
     for name in "abc":
-        picture(f"table/{name}.png", (64, 64))
+        image(f"table/{name}.png", (64, 64))
     Path("table/labels.csv").write_text(
         "File;Class;patient;split\na.png;cat;1;train\nb.png;dog;2;train\nc.png;dog;3;test\n"
     )
     seen, recipe = drafted("table/labels.csv")
-    assert seen == ("train: 2 pictures in 2 classes: cat (1), dog (1)", "sizes: 64x64")
+    assert seen == ("train: 2 images in 2 classes: cat (1), dog (1)", "sizes: 64x64")
     assert isinstance(recipe.data, Csv)
     assert (recipe.data.image, recipe.data.label) == ("File", "Class")
     assert (recipe.data.split, recipe.data.group) == ("split", "patient")
@@ -207,14 +207,14 @@ def test_csv() -> None:
         ("", "x.csv: there must be a header and rows below it. It is empty."),
         (
             "a,b\n1,2\n",
-            "x.csv: expected columns by whose names it can be told what is to be learned: of pictures path and label, "
+            "x.csv: expected columns by whose names it can be told what is to be learned: of images path and label, "
             "of texts text and label, of pairs source and target, of sequences sequence and label, of a series date "
             "and numbers. Received a, b. Name them so, or write the recipe by hand.",
         ),
         ("path,label\n1.png,a\n", "x.csv: the column label holds one class only; a classifier needs two"),
         (
             "path,label\n1.png,a\n2.png,b\n",
-            "x.csv: none of the pictures in the column path can be read, 1.png among them",
+            "x.csv: none of the images in the column path can be read, 1.png among them",
         ),
     ],
 )
@@ -227,8 +227,8 @@ def test_a_pipe_is_not_waited_for() -> None:
     for name in ("p.csv", "p.npz"):
         os.mkfifo(name)
         assert refusal(name) == f"{name}: a pipe or device, not a file"
-    picture("data/a/1.png")
-    picture("data/b/2.png")
+    image("data/a/1.png")
+    image("data/b/2.png")
     os.mkfifo("data/a/0.png")
     assert drafted("data")[0][1] == "sizes: 30x40"
 

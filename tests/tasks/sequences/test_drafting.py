@@ -109,7 +109,7 @@ def test_names_are_read_by_their_characters_and_short_series_in_short_windows(tm
     assert load(drafted(tmp_path / "sales.csv", tmp_path)).recipe.window.history == 6  # type: ignore[union-attr]
 
 
-def test_one_class_of_texts_is_told_from_pictures(tmp_path: Path) -> None:
+def test_one_class_of_texts_is_told_from_images(tmp_path: Path) -> None:
     for name in ("lines/North.txt", "files/North/1.txt"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("a text\n")
@@ -119,7 +119,7 @@ def test_one_class_of_texts_is_told_from_pictures(tmp_path: Path) -> None:
         draft_recipe(tmp_path / "files", tmp_path)
 
 
-def test_what_is_none_of_these_goes_on_to_the_pictures(tmp_path: Path) -> None:
+def test_what_is_none_of_these_goes_on_to_the_images(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("a,b\n")
     with pytest.raises(InputError, match="there must be a header"):
         draft_recipe(tmp_path / "empty.csv", tmp_path)

@@ -76,7 +76,7 @@ def random_boxes(num: int, seed: int, side: float = 1.0) -> np.ndarray:
         ((0.0, 0.0, 0.4, 0.4), (0.2, 0.6, 0.4, 0.8), 0.0),  # beside each other in one axis alone
         ((0.1, 0.2, 0.7, 0.9), (0.1, 0.2, 0.7, 0.9), 1.0),
         ((0.5, 0.5, 0.5, 0.5), (0.5, 0.5, 0.5, 0.5), 0.0),
-        ((-0.2, 0.0, 0.2, 0.4), (0.0, 0.0, 0.4, 0.4), 1 / 3),  # out of the picture
+        ((-0.2, 0.0, 0.2, 0.4), (0.0, 0.0, 0.4, 0.4), 1 / 3),  # out of the image
     ],
 )
 def test_intersection_over_union_by_hand(a: Box, b: Box, expected: float) -> None:
@@ -97,11 +97,11 @@ def test_giou_by_hand(a: Box, b: Box, expected: float) -> None:
 
 
 def test_ciou_by_hand() -> None:
-    # squares: no term of shape; hull of 0.6, centres 0.2 apart in each axis
+    # squares: no term of shape; hull of 0.6, centers 0.2 apart in each axis
     assert 1 - loss_of("ciou", (0.0, 0.0, 0.4, 0.4), (0.2, 0.2, 0.6, 0.6)) == pytest.approx(
         1 / 7 - 0.08 / 0.72, abs=1e-6
     )
-    # one centre: no term of distance; twice as wide as high beside the square of the same area around it
+    # one center: no term of distance; twice as wide as high beside the square of the same area around it
     shape = 4 / math.pi**2 * (math.atan(2) - math.atan(1)) ** 2
     overlap = 0.4 * 0.4 / (0.8 * 0.4)
     expected = overlap - shape**2 / (1 - overlap + shape)
@@ -126,8 +126,8 @@ def test_the_share_of_the_shape_in_ciou_has_no_gradient() -> None:
 
     def loss(box: np.ndarray) -> float:
         hull = np.maximum(box[2:], true[2:]) - np.minimum(box[:2], true[:2])
-        centres = (box[:2] + box[2:] - true[:2] - true[2:]) / 2
-        return 1 - overlap(box) + float((centres**2).sum() / (hull**2).sum())
+        centers = (box[:2] + box[2:] - true[:2] - true[2:]) / 2
+        return 1 - overlap(box) + float((centers**2).sum() / (hull**2).sum())
 
     def slope(function: Callable[[np.ndarray], float]) -> np.ndarray:
         steps = 1e-6 * np.eye(4)
@@ -161,7 +161,7 @@ def test_smooth_l1_and_l2_equal_kerass() -> None:
 
 
 def test_overlaps_equal_kerass() -> None:
-    """In pixels of a large picture, where the epsilons of Keras's functions do not count."""
+    """In pixels of a large image, where the epsilons of Keras's functions do not count."""
     a, b = random_boxes(200, 2, 1000.0), random_boxes(200, 3, 1000.0)
     theirs = np.diag(np.asarray(keras.utils.bounding_boxes.compute_iou(a, b, "xyxy")))
     assert (theirs > 0).mean() > 0.3
@@ -197,12 +197,12 @@ quick = settings(max_examples=30, deadline=None)
 @quick
 @any_pair
 def test_overlaps_are_bounded_and_the_same_both_ways(a: Box, b: Box) -> None:
-    overlap, generalised, complete = iou(a, b), 1 - loss_of("giou", a, b), 1 - loss_of("ciou", a, b)
+    overlap, generalized, complete = iou(a, b), 1 - loss_of("giou", a, b), 1 - loss_of("ciou", a, b)
     assert 0 <= overlap <= 1 + 1e-5
-    assert -1 <= generalised <= overlap + 1e-5
+    assert -1 <= generalized <= overlap + 1e-5
     assert -2 <= complete <= overlap + 1e-5
     assert overlap == pytest.approx(iou(b, a), abs=1e-5)
-    assert generalised == pytest.approx(1 - loss_of("giou", b, a), abs=1e-5)
+    assert generalized == pytest.approx(1 - loss_of("giou", b, a), abs=1e-5)
     assert complete == pytest.approx(1 - loss_of("ciou", b, a), abs=1e-4)
 
 
@@ -271,7 +271,7 @@ def make_objective(**keys: Any) -> Objective:
     classes = classification_objectives.classification(
         num_classes=NUM_CLASSES, label_smoothing=0.0, class_weights=class_weights
     )
-    return localization_objectives.localisation(
+    return localization_objectives.localization(
         classes=classes, **{"box_loss": "giou", "class_weight": 1.0, "box_weight": 1.0, **keys}
     )
 
@@ -358,7 +358,7 @@ def test_metric_sums_by_hand() -> None:
         "weight": tf.constant([1.0, 2.0, 4.0, 8.0]),
     }
     goal = make_objective()
-    assert goal.names == ("loss", "accuracy", "iou", "localisation_accuracy")
+    assert goal.names == ("loss", "accuracy", "iou", "localization_accuracy")
     sums = [float(value) for value in goal.metric_sums([logits, boxes], batch)]
     assert sums == pytest.approx([1 + 2 + 8, 15, 1 + 0.8 + 4, 7, 1, 7])
 
@@ -370,7 +370,7 @@ def test_a_box_is_right_from_half_on() -> None:
         "y": {"class": tf.constant([0, 0]), "box": tf.constant([true] * 2), "box_weight": tf.ones(2)},
         "weight": tf.ones(2),
     }
-    found = make_objective().metrics["localisation_accuracy"]([logits, boxes], batch)
+    found = make_objective().metrics["localization_accuracy"]([logits, boxes], batch)
     assert found.numpy().tolist() == [1.0, 0.0]
 
 
@@ -386,7 +386,7 @@ def test_the_labels_box_is_learned_and_the_predicted_classs_is_measured() -> Non
     overlap = intersection_over_union(boxes[rows, predicted], BOXES)
     np.testing.assert_allclose(goal.metrics["iou"](outputs, batch), overlap, rtol=1e-5, atol=1e-6)
     is_right = (predicted == LABELS) & (overlap.numpy() >= 0.5)
-    np.testing.assert_array_equal(goal.metrics["localisation_accuracy"](outputs, batch), is_right)
+    np.testing.assert_array_equal(goal.metrics["localization_accuracy"](outputs, batch), is_right)
 
 
 # The steps ------------------------------------------------------------------------------------------------------------
@@ -441,7 +441,7 @@ def expected_means(model: keras.Model, goal: Objective) -> dict[str, float]:
     means = {"loss": float((weight * goal.loss(outputs, batch)).numpy().sum() / weight.sum())}
     values = {name: metric(outputs, batch).numpy() for name, metric in goal.metrics.items()}
     means["accuracy"] = float(values["accuracy"].mean())
-    return means | {name: float(values[name][HAS_BOX].mean()) for name in ("iou", "localisation_accuracy")}
+    return means | {name: float(values[name][HAS_BOX].mean()) for name in ("iou", "localization_accuracy")}
 
 
 @pytest.mark.parametrize(("num_parts", "per_class"), [(1, True), (3, False), (8, True)])
@@ -468,7 +468,7 @@ def test_without_any_box_the_boxes_means_are_0_and_the_classes_are_as_ever() -> 
     evaluation = EvaluationStep(model=model, objective=goal, data=data)
     evaluation.run(data.source(0), 0, data.num_steps)
     results = evaluation.results()
-    assert (results["iou"], results["localisation_accuracy"]) == (0.0, 0.0)
+    assert (results["iou"], results["localization_accuracy"]) == (0.0, 0.0)
     assert results["accuracy"] == pytest.approx(expected_means(model, goal)["accuracy"])
     class_alone = make_objective(box_weight=0.0)
     assert results["loss"] == pytest.approx(expected_means(model, class_alone)["loss"], rel=1e-5)

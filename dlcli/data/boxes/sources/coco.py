@@ -1,4 +1,4 @@
-"""Pictures with boxes as COCO has them: a JSON file that lists pictures, objects and their categories."""
+"""Images with boxes as COCO has them: a JSON file that lists images, objects and their categories."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 
 MAX_BYTES = 2**30  # of a file: that of COCO's train2017 has 448 MB
-NUM_SOUGHT = 100  # pictures by which their folder is found
+NUM_SOUGHT = 100  # images by which their folder is found
 Entry = dict[str, Any]
 Id = int | str
 
@@ -40,32 +40,32 @@ def read_coco(
     progress: Progress | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The pictures of a COCO file, with the class and the box of one object each; crowds are passed over.
+    """The images of a COCO file, with the class and the box of one object each; crowds are passed over.
 
     Args:
         path: the .json file of train, or of all samples.
-        images: the folder that the pictures' names start from, itself relative to the folder of ``path``. Default: for
-            each file the first that holds pictures of it among its own folder, ``images`` in it, and beside it the
+        images: the folder that the images' names start from, itself relative to the folder of ``path``. Default: for
+            each file the first that holds images of it among its own folder, ``images`` in it, and beside it the
             folder that is called like it (``train2017`` for ``instances_train2017.json``) or ``images``.
         validation_path, test_path: further files. Without them the splits are drawn.
-        several: what to do about a picture with several objects.
+        several: what to do about an image with several objects.
         classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
         aliases: other names of these.
 
     Raises:
-        InputError: files, boxes or pictures are not as they must be.
+        InputError: files, boxes or images are not as they must be.
     """
     source = Path(path)
-    pictures: list[Annotated] = []
+    annotated: list[Annotated] = []
     left_out: list[LeftOut] = []
     for split, part in (("train", path), ("validation", validation_path), ("test", test_path)):
         if part is not None:
             folder = None if images is None else source.parent / images
             listed, others = _read_file(Path(part), split, root=source.parent, folder=folder)
-            pictures += listed
+            annotated += listed
             left_out += others
     return assemble_objects(
-        pictures,
+        annotated,
         source=source,
         several=several,
         on_bad_box=on_bad_box,
@@ -79,16 +79,16 @@ def read_coco(
 
 
 def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tuple[list[Annotated], list[LeftOut]]:
-    """The pictures of one file, named from ``root``, and the objects that are passed over."""
+    """The images of one file, named from ``root``, and the objects that are passed over."""
     content = _parse(file)
     place = printable(os.path.relpath(file, root))
-    faults: list[str] = []
+    errors: list[str] = []
     entries = {key: _entries(content, key, file) for key in ("images", "annotations", "categories")}
     categories: dict[Id, str] = {}
     images: dict[Id, Entry] = {}
     objects: dict[Id, list[Object]] = {}
     left_out: list[LeftOut] = []
-    ids: dict[str, set[Id]] = {"category": set(), "image": set(), "annotation": set()}  # of faulty entries too
+    ids: dict[str, set[Id]] = {"category": set(), "image": set(), "annotation": set()}  # of errory entries too
     for noun, key in (("category", "categories"), ("image", "images"), ("annotation", "annotations")):
         known = ids[noun]
         for position, entry in enumerate(entries[key]):
@@ -111,11 +111,11 @@ def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tu
                     label = categories.get(category, "")  # one without a name is reported, and its objects are not
                     objects.setdefault(image, []).append(Object(f"{place}: {where}", label, _corners(entry)))
             except _BadEntry as reason:
-                faults.append(f"{file}: {where}: {reason}")
-    refuse(faults, "Correct the file, or write it again.")
+                errors.append(f"{file}: {where}: {reason}")
+    refuse(errors, "Correct the file, or write it again.")
     names = [image["file_name"] for image in images.values()]
     folder = _find_images(file, names) if folder is None else folder
-    pictures = [
+    annotated = [
         Annotated(
             name=printable(os.path.relpath(folder / image["file_name"], root)),
             place=f"{place}: image {own}",
@@ -126,7 +126,7 @@ def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tu
         )
         for own, image in images.items()
     ]
-    return pictures, left_out
+    return annotated, left_out
 
 
 def _find_images(file: Path, names: list[str]) -> Path:

@@ -1,4 +1,4 @@
-"""Pictures with boxes in a CSV file: a row for each object with its picture's path, its class and its box."""
+"""Images with boxes in a CSV file: a row for each object with its image's path, its class and its box."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,29 +31,29 @@ def read_box_csv(
     progress: Progress | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The pictures of a table, with the class and the box of one object each; paths are relative to its folder.
+    """The images of a table, with the class and the box of one object each; paths are relative to its folder.
 
-    The table is one that `read_csv` reads. Rows with the same path are objects of one picture.
+    The table is one that `read_csv` reads. Rows with the same path are objects of one image.
 
     Args:
         image, label, split, group: names of columns.
-        box: names of the columns of xmin, ymin, xmax and ymax, in pixels. All four are empty in the row of a picture
+        box: names of the columns of xmin, ymin, xmax and ymax, in pixels. All four are empty in the row of an image
             whose class alone is known.
-        size: names of the columns of the picture's width and height, for which the boxes were drawn.
-        several: what to do about a picture with several objects.
+        size: names of the columns of the image's width and height, for which the boxes were drawn.
+        several: what to do about an image with several objects.
         classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
         aliases: other names of these.
 
     Raises:
-        InputError: the table is not as described, rows contradict each other, or boxes or pictures are bad.
+        InputError: the table is not as described, rows contradict each other, or boxes or images are bad.
     """
     table = Path(path)
 
-    def fault_of(cells: tuple[str, ...]) -> str | None:
-        return _fault_of_box(box, cells[:4]) or (None if size is None else _fault_of_size(size, cells[4:]))
+    def error_of(cells: tuple[str, ...]) -> str | None:
+        return _error_of_box(box, cells[:4]) or (None if size is None else _error_of_size(size, cells[4:]))
 
     rows = read_rows(
-        table, image=image, label=label, split=split, group=group, more=(*box, *(size or ())), fault_of=fault_of
+        table, image=image, label=label, split=split, group=group, more=(*box, *(size or ())), error_of=error_of
     )
     if split is not None and group is not None:
         check_groups(table, rows)
@@ -71,7 +71,7 @@ def read_box_csv(
     )
 
 
-def _fault_of_box(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | None:
+def _error_of_box(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | None:
     if any(cells) and not all(cells):
         empty = columns[cells.index("")]
         return f"a row must have all four numbers of its box, or none of them. Column '{empty}' is empty."
@@ -81,7 +81,7 @@ def _fault_of_box(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | Non
     return None
 
 
-def _fault_of_size(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | None:
+def _error_of_size(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | None:
     for column, cell in zip(columns, cells, strict=True):
         if any(cells) and whole(parse_number(cell)) is None:
             return f"column '{column}' must be a whole number of pixels. Received '{cell[:50]}'."
@@ -89,23 +89,23 @@ def _fault_of_size(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | No
 
 
 def _join_rows(table: Path, rows: list[Row], *, has_group: bool) -> list[Annotated]:
-    """The pictures, each with the objects of its rows.
+    """The images, each with the objects of its rows.
 
     Raises:
-        InputError: rows say different things about one picture.
+        InputError: rows say different things about one image.
     """
     first: dict[str, Row] = {}
     objects: dict[str, list[Object]] = {}
-    faults = []
+    errors = []
     for row in rows:
         earlier = first.setdefault(row.name, row)
         if (earlier.split, earlier.group, _size(earlier)) != (row.split, row.group, _size(row)):
-            faults.append(
-                f"{table}:{row.line}: a picture must have one split, group and size. Line {earlier.line} says "
+            errors.append(
+                f"{table}:{row.line}: an image must have one split, group and size. Line {earlier.line} says "
                 f"otherwise about '{row.name}'."
             )
         objects.setdefault(row.name, []).append(Object(f"{table.name}:{row.line}", row.label, _corners(row)))
-    refuse(faults, "Correct the rows.")
+    refuse(errors, "Correct the rows.")
     return [
         Annotated(
             name=name,

@@ -1,4 +1,4 @@
-"""Pictures with boxes from NumPy .npz files: arrays of pixels, labels and corners."""
+"""Images with boxes from NumPy .npz files: arrays of pixels, labels and corners."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.boxes.boxes import BadBox, Boxes, Frame, refuse_proportions
 from dlcli.data.boxes.dataset import refuse, sound_corners
-from dlcli.data.images.dataset import CommonKeys, assemble_pictures
+from dlcli.data.images.dataset import CommonKeys, assemble_images
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.npz import BRING_TO_RANGE, SET_RANGE, list_arrays, to_samples
 from dlcli.data.listing import index_labels, name_some
@@ -27,8 +27,8 @@ def read_box_npz(
 ) -> Dataset:
     """x_train, y_train and box_train, and where there are those of val and test, from an .npz file.
 
-    x and y are as `read_npz` has them. A box is xmin, ymin, xmax, ymax in pixels of its picture, ``[n, 4]``; a row of
-    NaN says that a picture has none. ``classes`` are those of a trained model, where its labels are to be used; a file
+    x and y are as `read_npz` has them. A box is xmin, ymin, xmax, ymax in pixels of its image, ``[n, 4]``; a row of
+    NaN says that an image has none. ``classes`` are those of a trained model, where its labels are to be used; a file
     with one split alone, whichever it is, then counts as undivided.
 
     Raises:
@@ -50,24 +50,24 @@ def read_box_npz(
     )
     remedy = SET_RANGE if classes is None else BRING_TO_RANGE
     listings = {}
-    faults: list[str] = []
+    errors: list[str] = []
     for split in splits:
         suffix = SUFFIXES[split]
         where = f"{file}: x_{suffix}"
         x = to_samples(arrays.pop(f"x_{suffix}"), where, layout="image", value_range=value_range, remedy=remedy)
         frame = Frame(width=x.shape[2], height=x.shape[1])
-        boxes = _check_boxes(arrays[f"box_{suffix}"], labels[split], frame, f"{file}: box_{suffix}", faults)
+        boxes = _check_boxes(arrays[f"box_{suffix}"], labels[split], frame, f"{file}: box_{suffix}", errors)
         listing = list_arrays(split, x, indices[split], where)
         listings["train" if len(splits) == 1 else split] = replace(listing, boxes=boxes)
-    refuse(faults, "Correct these boxes: xmin, ymin, xmax, ymax in pixels of the arrays, or NaN for no box.")
+    refuse(errors, "Correct these boxes: xmin, ymin, xmax, ymax in pixels of the arrays, or NaN for no box.")
     for split, listing in listings.items():
         assert listing.boxes is not None
         refuse_proportions(listing.boxes, f"{file}: {split}")
-    return assemble_pictures(listings, known, source=str(file), left_out=left_out, common=common)
+    return assemble_images(listings, known, source=str(file), left_out=left_out, common=common)
 
 
-def _check_boxes(corners: NDArray[Any], labels: Sequence[str], frame: Frame, source: str, faults: list[str]) -> Boxes:
-    """The boxes of one split; what is wrong with them is added to ``faults``."""
+def _check_boxes(corners: NDArray[Any], labels: Sequence[str], frame: Frame, source: str, errors: list[str]) -> Boxes:
+    """The boxes of one split; what is wrong with them is added to ``errors``."""
     if corners.ndim != 2 or corners.shape[1] != 4 or corners.dtype.kind not in "iuf":
         raise InputError(
             f"{source} must be numbers [n, 4]: xmin, ymin, xmax, ymax. "
@@ -79,5 +79,5 @@ def _check_boxes(corners: NDArray[Any], labels: Sequence[str], frame: Frame, sou
         try:
             sound[position] = sound_corners((x1, y1, x2, y2), frame)
         except BadBox as reason:
-            faults.append(f"{source}: row {position} ({labels[position]}): {reason}")
+            errors.append(f"{source}: row {position} ({labels[position]}): {reason}")
     return Boxes(sound, (frame,) * len(sound))

@@ -1,4 +1,4 @@
-"""Pictures with boxes as Pascal VOC has them: an XML file for each picture, and lists of the splits."""
+"""Images with boxes as Pascal VOC has them: an XML file for each image, and lists of the splits."""
 
 import re
 from collections.abc import Mapping
@@ -41,19 +41,19 @@ def read_voc(
     progress: Progress | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The pictures of a folder that have an annotation, with the class and the box of one object each.
+    """The images of a folder that have an annotation, with the class and the box of one object each.
 
     Args:
         images, annotations: folders below ``path``. Default: JPEGImages, images or img, and Annotations or
             annotations, whichever is there, else ``path`` itself.
-        train_list, validation_list, test_list: files with a picture's name, without suffix, on each line, below
+        train_list, validation_list, test_list: files with an image's name, without suffix, on each line, below
             ImageSets/Main or below ``path``. Without any the splits are drawn.
-        several: what to do about a picture with several objects.
+        several: what to do about an image with several objects.
         classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
         aliases: other names of these.
 
     Raises:
-        InputError: folders, annotations, lists, boxes or pictures are not as they must be.
+        InputError: folders, annotations, lists, boxes or images are not as they must be.
     """
     root = Path(path)
     list_folder(root)  # says so where there is no such folder
@@ -62,21 +62,21 @@ def read_voc(
     found, left_out = _list_annotations(root, annotation_folder, gallery.folder)
     lists = {"train": train_list, "validation": validation_list, "test": test_list}
     split_of = _read_lists(root, {split: name for split, name in lists.items() if name is not None}, found)
-    pictures = []
-    faults = []
+    annotated = []
+    errors = []
     for stem, file in found.items():
         if split_of is None or stem in split_of:
             try:
                 split = "train" if split_of is None else split_of[stem]
-                pictures.append(_read_annotation(file, root, gallery, split))
+                annotated.append(_read_annotation(file, root, gallery, split))
             except InputError as error:
-                faults.append(str(error))
-    refuse(faults, "Correct what is named above, or remove it.")
-    used = {picture.file for picture in pictures}
+                errors.append(str(error))
+    refuse(errors, "Correct what is named above, or remove it.")
+    used = {image.file for image in annotated}
     unused = "no annotation" if split_of is None else "outside the lists"
-    left_out += [LeftOut(name_below(root, file), unused) for file in gallery.pictures if file not in used]
+    left_out += [LeftOut(name_below(root, file), unused) for file in gallery.images if file not in used]
     return assemble_objects(
-        pictures,
+        annotated,
         source=root,
         several=several,
         on_bad_box=on_bad_box,
@@ -101,21 +101,21 @@ def _find_folder(root: Path, given: str | None, usual: tuple[str, ...], key: str
 
 
 class _Gallery:
-    """The files in the folder of pictures."""
+    """The files in the folder of images."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root = root
         self.folder = folder
         files = [file for file in list_folder(folder)[1] if file.suffix.lower() != ".xml"]
         self.names = {file.name for file in files}
-        self.pictures = [file for file in files if classify_file(file) is None]
+        self.images = [file for file in files if classify_file(file) is None]
         self.left_out = [LeftOut(name_below(root, file), reason) for file in files if (reason := classify_file(file))]
         self._by_stem: dict[str, list[Path]] = {}
-        for file in self.pictures:
+        for file in self.images:
             self._by_stem.setdefault(file.stem, []).append(file)
 
     def find(self, filename: str, stem: str) -> Path:
-        """The picture that an annotation names, else the one that is called like the annotation itself.
+        """The image that an annotation names, else the one that is called like the annotation itself.
 
         Raises:
             InputError: several are called so.
@@ -126,7 +126,7 @@ class _Gallery:
             return self.folder / (name or stem)
         if len(alike) > 1:
             raise InputError(
-                f"the picture must be clear. There are {alike[0].name} and {alike[1].name}: name one in <filename>."
+                f"the image must be clear. There are {alike[0].name} and {alike[1].name}: name one in <filename>."
             )
         return alike[0]
 
@@ -143,44 +143,44 @@ def _list_annotations(root: Path, folder: Path, image_folder: Path) -> tuple[dic
         elif folder != image_folder:
             left_out.append(LeftOut(name_below(root, file), "not one of the annotations"))
     if not found:
-        raise InputError(f"{folder}: there must be an .xml file for each picture. Received none.")
+        raise InputError(f"{folder}: there must be an .xml file for each image. Received none.")
     return found, left_out
 
 
 def _read_lists(root: Path, lists: Mapping[str, str], annotations: Mapping[str, Path]) -> dict[str, str] | None:
-    """The split of each picture, by its stem; None without lists."""
+    """The split of each image, by its stem; None without lists."""
     if not lists:
         return None
     if "train" not in lists:
         raise InputError(f"{root}: there must be a list of train beside that of {next(iter(lists))}. Received none.")
     split_of: dict[str, str] = {}
     first: dict[str, str] = {}
-    faults = []
+    errors = []
     for split, name in lists.items():
         file = next((place for place in (root / LIST_FOLDER / name, root / name) if place.exists()), root / name)
-        remedy = f"Give a list of pictures in {root / LIST_FOLDER} or in {root}."
+        remedy = f"Give a list of images in {root / LIST_FOLDER} or in {root}."
         text = read_text(file, noun="list", max_bytes=MAX_LIST_BYTES, remedy=remedy)
         for line, stem in enumerate(map(str.strip, text.splitlines()), 1):
             place = f"{file}:{line}"
             if not stem:
                 continue
             if stem not in annotations:
-                faults.append(f"{place}: {_describe_stranger(stem)}")
+                errors.append(f"{place}: {_describe_stranger(stem)}")
             elif stem in first:
-                faults.append(f"{place}: a picture must be in the lists once. '{stem}' is in {first[stem]} too.")
+                errors.append(f"{place}: an image must be in the lists once. '{stem}' is in {first[stem]} too.")
             first.setdefault(stem, place)
             split_of[stem] = split
-    refuse(faults, "Correct the lists.")
+    refuse(errors, "Correct the lists.")
     return split_of
 
 
 def _describe_stranger(stem: str) -> str:
     if stem.split()[-1] in ("-1", "0", "1") and len(stem.split()) > 1:
         return (
-            f"a line must be a picture's name alone. Received '{stem}': this list is of one class; "
+            f"a line must be an image's name alone. Received '{stem}': this list is of one class; "
             "give the plain one, such as train.txt."
         )
-    return f"a line must be the name, without suffix, of a picture that has an annotation. Received '{stem}'."
+    return f"a line must be the name, without suffix, of an image that has an annotation. Received '{stem}'."
 
 
 # Annotations --------------------------------------------------------------------------------------------------------
@@ -190,9 +190,9 @@ def _read_annotation(file: Path, root: Path, gallery: _Gallery, split: str) -> A
     """One XML file.
 
     Raises:
-        InputError: it is no annotation, or not of one picture.
+        InputError: it is no annotation, or not of one image.
     """
-    text = read_text(file, noun="VOC annotation", max_bytes=MAX_BYTES, remedy="Mend its permissions or remove it.")
+    text = read_text(file, noun="VOC annotation", max_bytes=MAX_BYTES, remedy="Fix its permissions or remove it.")
     declaration = DECLARATION.search(text)
     if declaration:
         line = text.count("\n", 0, declaration.start()) + 1
@@ -214,13 +214,13 @@ def _read_annotation(file: Path, root: Path, gallery: _Gallery, split: str) -> A
         x1, y1, x2, y2 = (_number(element, f"bndbox/{side}", where) for side in ("xmin", "ymin", "xmax", "ymax"))
         objects.append(Object(f"{place}: object {number}", printable(_text(element, "name", where)), (x1, y1, x2, y2)))
     try:
-        picture = gallery.find((annotation.findtext("filename") or "").strip(), file.stem)
+        image = gallery.find((annotation.findtext("filename") or "").strip(), file.stem)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     return Annotated(
-        name=name_below(root, picture),
+        name=name_below(root, image),
         place=place,
-        file=picture,
+        file=image,
         split=split,
         objects=tuple(objects),
         size=None if size is None else (_side(size, "width", file), _side(size, "height", file)),

@@ -1,4 +1,4 @@
-"""Pictures in a folder for each class, directly under the root or under train, validation (or val) and test."""
+"""Images in a folder for each class, directly under the root or under train, validation (or val) and test."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Unpack
 
 from dlcli.data.files import Progress, list_folder, name_below, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
-from dlcli.data.images.discovery import find_pictures, hold_runs
+from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import NO_ALIASES, Listing, index_labels
 from dlcli.data.split_folders import find_splits
@@ -24,16 +24,16 @@ def read_folder(
     progress: Progress | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The pictures of a folder, each labelled with the folder it lies in, at any depth.
+    """The images of a folder, each labeled with the folder it lies in, at any depth.
 
     Args:
         exclude: patterns of the names of files that are left out.
         classes: those of a trained model, where its labels are to be used. Default: the folders' names, sorted.
         aliases: other names of these.
-        progress: is called with the number of pictures checked and their total.
+        progress: is called with the number of images checked and their total.
 
     Raises:
-        InputError: the folder's layout is not that of classes, or pictures cannot be read.
+        InputError: the folder's layout is not that of classes, or images cannot be read.
     """
     root = Path(path)
     split_folders, left_out, warnings = find_splits(root)
@@ -41,11 +41,11 @@ def read_folder(
     files: dict[str, tuple[Path, ...]] = {}
     labels: dict[str, list[str]] = {}
     for split, folder in split_folders.items():
-        pictures, others = _list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
+        images, others = _list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
         left_out += others
-        names[split] = tuple(name_below(root, picture) for picture in pictures)
-        files[split] = tuple(pictures)
-        labels[split] = _class_names(folder, pictures)
+        names[split] = tuple(name_below(root, image) for image in images)
+        files[split] = tuple(images)
+        labels[split] = _class_names(folder, images)
     known, indices = index_labels(
         labels, tuple(sorted(set(labels["train"]))), source=str(root), trained=classes, aliases=aliases
     )
@@ -79,13 +79,13 @@ def class_folders(path: str | Path) -> tuple[str, ...]:
     return tuple(sorted({printable(folder.name) for folder in folders if not folder.name.startswith(".")}))
 
 
-def _class_names(folder: Path, pictures: Sequence[Path]) -> list[str]:
-    """The class of each picture: its folder's name.
+def _class_names(folder: Path, images: Sequence[Path]) -> list[str]:
+    """The class of each image: its folder's name.
 
     Raises:
         InputError: two folders' names are the same once what cannot be printed is written as escapes.
     """
-    folders = [picture.relative_to(folder).parts[0] for picture in pictures]
+    folders = [image.relative_to(folder).parts[0] for image in images]
     own: dict[str, str] = {}
     for name in set(folders):
         if own.setdefault(printable(name), name) != name:
@@ -98,25 +98,25 @@ def _class_names(folder: Path, pictures: Sequence[Path]) -> list[str]:
 def _list_classes(
     folder: Path, root: Path, *, exclude: Sequence[str], needs_all: bool
 ) -> tuple[list[Path], list[LeftOut]]:
-    """The pictures in the class folders of one split, sorted, and what is left out.
+    """The images in the class folders of one split, sorted, and what is left out.
 
     Raises:
-        InputError: there is no class folder, or one holds no picture where all are needed.
+        InputError: there is no class folder, or one holds no image where all are needed.
     """
-    found, left_out = find_pictures(folder, root=root, exclude=exclude)
-    pictures = [path for path in found if path.parent != folder]
+    found, left_out = find_images(folder, root=root, exclude=exclude)
+    images = [path for path in found if path.parent != folder]
     loose = [path for path in found if path.parent == folder]
     left_out += [LeftOut(name_below(root, path), "outside the class folders") for path in loose]
-    if not pictures:
+    if not images:
         beside = f" ({len(loose)} lie directly in it)" if loose else ""
         raise InputError(
-            f"{folder}: there must be a folder for each class with pictures in it, such as "
+            f"{folder}: there must be a folder for each class with images in it, such as "
             f"{folder}/cats/1.jpg. Received none{beside}."
         )
     if needs_all:
-        filled = {path.relative_to(folder).parts[0] for path in pictures}
+        filled = {path.relative_to(folder).parts[0] for path in images}
         passed_over = {item.name for item in left_out}
         for path in list_folder(folder)[0]:
             if path.name not in filled and path not in loose and name_below(root, path) not in passed_over:
-                raise InputError(f"{path}: no picture in this class's folder. Add pictures or remove the folder.")
-    return pictures, left_out
+                raise InputError(f"{path}: no image in this class's folder. Add images or remove the folder.")
+    return images, left_out

@@ -1,4 +1,4 @@
-"""Pictures listed in a CSV file: a row for each with its path, its class and, where wanted, its split and group."""
+"""Images listed in a CSV file: a row for each with its path, its class and, where wanted, its split and group."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,14 +26,14 @@ def read_csv(
     progress: Progress | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The pictures that a CSV file lists; paths are relative to its folder.
+    """The images that a CSV file lists; paths are relative to its folder.
 
     UTF-8, with a header; the delimiter is the one of comma, semicolon and tab that the header has most of. Spaces
     around a value do not count. ``image``, ``label``, ``split`` and ``group`` name columns. ``classes`` are those of a
     trained model, where its labels are to be used; by default they are the labels, sorted as strings.
 
     Raises:
-        InputError: the table is not as described, rows contradict each other, or pictures cannot be read.
+        InputError: the table is not as described, rows contradict each other, or images cannot be read.
     """
     table = Path(path)
     rows = read_rows(table, image=image, label=label, split=split, group=group)
@@ -77,10 +77,10 @@ def read_csv(
 
 
 def _drop_repeated(table: Path, rows: list[Row]) -> tuple[list[Row], list[LeftOut]]:
-    """Each picture once.
+    """Each image once.
 
     Raises:
-        InputError: rows say different things about one picture.
+        InputError: rows say different things about one image.
     """
     first: dict[str, Row] = {}
     left_out = []
@@ -90,7 +90,7 @@ def _drop_repeated(table: Path, rows: list[Row]) -> tuple[list[Row], list[LeftOu
             continue
         if (earlier.label, earlier.split, earlier.group) != (row.label, row.split, row.group):
             raise InputError(
-                f"{table}:{row.line}: a picture must have one label, split and group. Line {earlier.line} says "
+                f"{table}:{row.line}: an image must have one label, split and group. Line {earlier.line} says "
                 f"otherwise about '{row.name}'."
             )
         left_out.append(LeftOut(row.name, f"listed again on line {row.line}"))

@@ -4,13 +4,13 @@ from typing import Unpack
 
 import numpy as np
 
-from dlcli.data.images.dataset import CommonKeys, assemble_pictures
+from dlcli.data.images.dataset import CommonKeys, assemble_images
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import Listing
 
 
 def read_digits(**common: Unpack[CommonKeys]) -> Dataset:
-    """1,797 digits, 8x8 grey; 16 is white in the source and becomes 255, rounded to 8 bits.
+    """1,797 digits, 8x8 gray; 16 is white in the source and becomes 255, rounded to 8 bits.
 
     Source: the test set of the UCI Optical Recognition of Handwritten Digits data (Alpaydin and Kaynak, 1998).
 
@@ -26,4 +26,4 @@ def read_digits(**common: Unpack[CommonKeys]) -> Dataset:
         labels=digits.target.astype(np.int32),
         arrays=pixels,
     )
-    return assemble_pictures({"train": listing}, tuple("0123456789"), source="digits", common=common)
+    return assemble_images({"train": listing}, tuple("0123456789"), source="digits", common=common)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.files import open_input
-from dlcli.data.images.dataset import CommonKeys, assemble_pictures
+from dlcli.data.images.dataset import CommonKeys, assemble_images
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.npz import BRING_TO_RANGE, list_arrays, to_samples
 from dlcli.data.npz_archive import SUFFIXES, Arrays, read_splits
@@ -119,7 +119,7 @@ def read_keras_dataset(*, kind: Kind, path: str | Path | None, **common: Unpack[
             x = to_samples(arrays[f"x_{suffix}"], where, layout="image", value_range=(0, 255), remedy=BRING_TO_RANGE)
             labels = _check_labels(arrays[f"y_{suffix}"], len(origin.classes), f"{source}: y_{suffix}")
             listings[split] = list_arrays(split, x, labels, where)
-    return assemble_pictures(listings, origin.classes, source=source, left_out=left_out, common=common)
+    return assemble_images(listings, origin.classes, source=source, left_out=left_out, common=common)
 
 
 def _check_labels(y: NDArray[Any], num_classes: int, source: str) -> NDArray[np.int32]:
@@ -164,7 +164,7 @@ def _load_through_keras(kind: Kind, origin: Origin) -> Arrays:
 
 
 def _hash_file(path: Path) -> str:
-    with open_input(path, "Mend its permissions or remove it.") as file:
+    with open_input(path, "Fix its permissions or remove it.") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -194,10 +194,10 @@ def _read_idx(path: Path, num_axes: int) -> NDArray[np.uint8]:
                 size = math.prod(shape)
                 data = unpacked.read(size + 1) if size <= MAX_BYTES else b""
         except (OSError, EOFError, zlib.error, struct.error):
-            raise InputError(f"{path}: the file is damaged or incomplete. Download it again.") from None
+            raise InputError(f"{path}: the file is corrupt or incomplete. Download it again.") from None
     if magic != bytes([0, 0, 8, num_axes]) or len(data) != size:
         raise InputError(
-            f"{path}: must be an IDX file of bytes with {num_axes} axes. Received another, or a damaged one."
+            f"{path}: must be an IDX file of bytes with {num_axes} axes. Received another, or a corrupt one."
         )
     return np.frombuffer(data, np.uint8).reshape(shape)
 

@@ -1,4 +1,4 @@
-"""Arrays from NumPy .npz files: pictures, signals or volumes with a label each. Nothing in a file is ever unpickled."""
+"""Arrays from NumPy .npz files: images, signals or volumes with a label each. Nothing in a file is ever unpickled."""
 
 import math
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.images.dataset import CommonKeys, assemble_pictures, assemble_values
+from dlcli.data.images.dataset import CommonKeys, assemble_images, assemble_values
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import Listing, index_labels, name_some
 from dlcli.data.npz_archive import BLOCK, NUM_AXES, SUFFIXES, label_names, read_splits, sort_labels
@@ -34,7 +34,7 @@ def read_npz(
     """x_train and y_train, and where there are x_val, y_val, x_test and y_test, from an .npz file.
 
     Labels are whole numbers, strings, or one-hot rows; shape [n] or [n, 1]. Classes are sorted, numbers as numbers.
-    Pictures are scaled so that ``value_range`` becomes [0, 255], and rounded to 8 bits. Signals and volumes are taken
+    Images are scaled so that ``value_range`` becomes [0, 255], and rounded to 8 bits. Signals and volumes are taken
     as they are, as float32. ``classes`` are those of a trained model, where its labels are to be used; a file with one
     split alone, whichever it is, then counts as undivided.
 
@@ -57,7 +57,7 @@ def read_npz(
         x = to_samples(arrays.pop(key), f"{file}: {key}", layout=layout, value_range=value_range, remedy=remedy)
         listings["train" if len(splits) == 1 else split] = list_arrays(split, x, indices[split], f"{file}: {key}")
     if layout == "image":
-        return assemble_pictures(listings, known, source=str(file), left_out=left_out, common=common)
+        return assemble_images(listings, known, source=str(file), left_out=left_out, common=common)
     if common["image_size"] is not None or common["color_mode"] is not None:
         raise InputError(
             f"{file}: data.image_size and data.color_mode are for layout: image. Received layout: {layout}."
@@ -78,7 +78,7 @@ def list_arrays(split: str, x: NDArray[Any], labels: NDArray[np.int32], source: 
 def to_samples(
     x: NDArray[Any], source: str, *, layout: Layout, value_range: tuple[float, float], remedy: str
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """Checks an array's shape and values, and converts it: pictures to uint8, signals and volumes to float32.
+    """Checks an array's shape and values, and converts it: images to uint8, signals and volumes to float32.
 
     ``remedy`` is what to do about pixels outside of ``value_range``: SET_RANGE or BRING_TO_RANGE.
 

@@ -21,13 +21,13 @@ HOW: dict[str, Any] = {"several": "largest", "on_bad_box": "error", "on_bad_imag
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    """Writes a JSON file, and pictures of 60x40 pixels beside it."""
+    """Writes a JSON file, and images of 60x40 pixels beside it."""
 
-    def write(content: Any, name: str = "boxes.json", pictures: tuple[str, ...] = ("a.png", "b.png", "c.png")) -> Path:
-        for picture in pictures:
-            path = tmp_path / picture
+    def write(content: Any, name: str = "boxes.json", images: tuple[str, ...] = ("a.png", "b.png", "c.png")) -> Path:
+        for image in images:
+            path = tmp_path / image
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (60, 40), tuple(picture.encode()[-7:-4].rjust(3))).save(path)
+            Image.new("RGB", (60, 40), tuple(image.encode()[-7:-4].rjust(3))).save(path)
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -37,7 +37,7 @@ def save(tmp_path: Path) -> Save:
 
 
 def content(*annotations: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Pictures a.png, b.png and c.png with ids 1 to 3, cats (7) and dogs (8)."""
+    """Images a.png, b.png and c.png with ids 1 to 3, cats (7) and dogs (8)."""
     defaults = {"image_id": 1, "category_id": 7, "bbox": [10, 5, 20, 10]}
     return {
         "images": [{"id": i, "file_name": f"{name}.png", "width": 60, "height": 40} for i, name in enumerate("abc", 1)],
@@ -53,7 +53,7 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
     return read_coco(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
-def fault(path: Path, common: Common, **options: Any) -> list[str]:
+def error(path: Path, common: Common, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         read(path, common, **options)
     return str(error.value).replace(f"{path.parent}/", "").splitlines()
@@ -62,7 +62,7 @@ def fault(path: Path, common: Common, **options: Any) -> list[str]:
 # What is read -------------------------------------------------------------------------------------------------------
 
 
-def test_pictures_objects_and_categories(save: Save, common: Common) -> None:
+def test_images_objects_and_categories(save: Save, common: Common) -> None:
     crowd = {"image_id": 3, "bbox": [0, 0, 60, 40], "iscrowd": 1}
     path = save(
         content({"image_id": 2, "category_id": 8, "bbox": [1.5, 2, 3, 4.25]}, {}, {"bbox": [0, 0, 5, 5]}, crowd)
@@ -74,7 +74,7 @@ def test_pictures_objects_and_categories(save: Save, common: Common) -> None:
     assert samples.labels.tolist() == [0, 1]
     assert samples.boxes is not None
     assert samples.boxes.corners.tolist() == [[10, 5, 30, 15], [1.5, 2, 4.5, 6.25]]
-    assert dataset.warnings == ("1 picture has several objects; the largest is learned (data.several).",)
+    assert dataset.warnings == ("1 image has several objects; the largest is learned (data.several).",)
     assert [(item.name, item.reason) for item in dataset.left_out] == [
         ("boxes.json: annotation 4", "outside the task: a crowd"),
         ("c.png", "no object"),
@@ -86,7 +86,7 @@ def test_only_categories_of_objects_are_classes(save: Save, common: Common) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "pictures"),
+    ("name", "images"),
     [
         ("boxes.json", "."),
         ("boxes.json", "images"),
@@ -94,11 +94,11 @@ def test_only_categories_of_objects_are_classes(save: Save, common: Common) -> N
         ("annotations/boxes.json", "images"),
     ],
 )
-def test_the_usual_folders_are_found(tmp_path: Path, save: Save, common: Common, name: str, pictures: str) -> None:
-    path = save(content({}), name, tuple(f"{pictures}/{letter}.png" for letter in "abc"))
+def test_the_usual_folders_are_found(tmp_path: Path, save: Save, common: Common, name: str, images: str) -> None:
+    path = save(content({}), name, tuple(f"{images}/{letter}.png" for letter in "abc"))
     samples = read(path, common).splits["train"]
     assert samples.files is not None
-    assert samples.files[0].resolve() == (tmp_path / pictures / "a.png").resolve()
+    assert samples.files[0].resolve() == (tmp_path / images / "a.png").resolve()
 
 
 def test_the_folder_by_name(tmp_path: Path, save: Save, common: Common) -> None:
@@ -124,11 +124,11 @@ def test_further_files_are_further_splits(save: Save, common: Common) -> None:
     assert [samples.labels.tolist() for samples in dataset.splits.values()] == [[1, 0], [1], [0]]
 
 
-def test_the_same_picture_in_two_files(save: Save, common: Common) -> None:
+def test_the_same_image_in_two_files(save: Save, common: Common) -> None:
     train = save(content({}))
     other = save(content({}), "other.json")
-    assert fault(train, common, test_path=other)[0] == (
-        "other.json: image 1: a picture must be listed once. 'a.png' is in boxes.json: image 1 too."
+    assert error(train, common, test_path=other)[0] == (
+        "other.json: image 1: an image must be listed once. 'a.png' is in boxes.json: image 1 too."
     )
 
 
@@ -182,14 +182,14 @@ def no_id(*, without: str, key: str = "annotations") -> dict[str, Any]:
     ],
 )
 def test_an_entry_that_cannot_be_used(save: Save, common: Common, given: dict[str, Any], message: str) -> None:
-    lines = fault(save(given), common)
+    lines = error(save(given), common)
     assert lines[0] == f"boxes.json: {message}"
     assert lines[-1] == "Correct the file, or write it again."
-    assert len(lines) == (3 if message.startswith("image at") else 2)  # what follows from another fault is not said
+    assert len(lines) == (3 if message.startswith("image at") else 2)  # what follows from another error is not said
 
 
-def test_many_faults_are_counted(save: Save, common: Common) -> None:
-    lines = fault(save(content(*[{"image_id": 99}] * 12)), common)
+def test_many_errors_are_counted(save: Save, common: Common) -> None:
+    lines = error(save(content(*[{"image_id": 99}] * 12)), common)
     assert lines[10:] == ["… and 2 more", "Correct the file, or write it again."]
 
 
@@ -207,23 +207,23 @@ def test_many_faults_are_counted(save: Save, common: Common) -> None:
         ('{"images": [1]}', ": a COCO file must have 'images', a list of objects."),
         ('{"images": []}', ": a COCO file must have 'annotations', a list of objects."),
         ('{"images": [], "annotations": []}', ": a COCO file must have 'categories', a list of objects."),
-        (json.dumps(content()), ": train must hold a picture with an object to learn. Received none."),
+        (json.dumps(content()), ": train must hold an image with an object to learn. Received none."),
     ],
 )
 def test_a_file_that_cannot_be_used(save: Save, common: Common, text: str, message: str) -> None:
-    assert fault(save(text), common)[0].startswith(f"boxes.json{message}")
+    assert error(save(text), common)[0].startswith(f"boxes.json{message}")
 
 
 def test_what_is_no_file(tmp_path: Path, save: Save, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     remedy = "Give the .json file of the annotations."
-    assert fault(tmp_path / "x.json", common) == [f"x.json: no such file. {remedy}"]
+    assert error(tmp_path / "x.json", common) == [f"x.json: no such file. {remedy}"]
     (tmp_path / "y.json").write_bytes(b"{\n\xff}")
-    assert fault(tmp_path / "y.json", common) == [
+    assert error(tmp_path / "y.json", common) == [
         "y.json:2: the COCO file must be UTF-8 text. Received byte 0xff: save it as UTF-8."
     ]
     path = save(content({}))
     monkeypatch.setattr("dlcli.data.boxes.sources.coco.MAX_BYTES", 10)
-    assert fault(path, common) == [
+    assert error(path, common) == [
         "boxes.json: a COCO file may have at most 10 bytes. Divide it or give a smaller one."
     ]
 
@@ -241,17 +241,17 @@ def test_bad_boxes_are_named_by_their_id(save: Save, common: Common) -> None:
             ],
         )
     )
-    assert fault(path, common) == [
+    assert error(path, common) == [
         "boxes.json: annotation 1 (cat): its box is swapped: xmin 10 is above xmax -10",
-        "boxes.json: annotation 2 (cat): its box is empty: it has no area in the picture",
-        "boxes.json: annotation 3 (dog): its box must be in pixels of the picture: xmax is inf",
+        "boxes.json: annotation 2 (cat): its box is empty: it has no area in the image",
+        "boxes.json: annotation 3 (dog): its box must be in pixels of the image: xmax is inf",
         "3 of 3 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
 
 
-def test_a_missing_picture_is_named_by_its_id(save: Save, common: Common) -> None:
-    path = save(content({}, {"image_id": 2}), pictures=("a.png",))
-    assert fault(path, common)[0] == "boxes.json: image 2: b.png: no such file"
+def test_a_missing_image_is_named_by_its_id(save: Save, common: Common) -> None:
+    path = save(content({}, {"image_id": 2}), images=("a.png",))
+    assert error(path, common)[0] == "boxes.json: image 2: b.png: no such file"
 
 
 # The same objects in each format ------------------------------------------------------------------------------------

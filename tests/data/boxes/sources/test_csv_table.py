@@ -16,7 +16,7 @@ WriteTable = Callable[[str], Path]
 
 @pytest.fixture
 def write_table(tmp_path: Path) -> WriteTable:
-    """Writes boxes.csv, and the pictures 0.png to 9.png of 60x40 pixels beside it."""
+    """Writes boxes.csv, and the images 0.png to 9.png of 60x40 pixels beside it."""
     for i in range(10):
         Image.new("RGB", (60, 40), (i, 0, 0)).save(tmp_path / f"{i}.png")
 
@@ -35,7 +35,7 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
     return read_box_csv(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
-def fault(path: Path, common: Common, **options: Any) -> list[str]:
+def error(path: Path, common: Common, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         read(path, common, **options)
     return [
@@ -61,7 +61,7 @@ def test_a_row_for_each_object(write_table: WriteTable, common: Common) -> None:
     assert dataset.splits["train"].names == ("0.png", "1.png", "2.png")
     assert dataset.splits["train"].labels.tolist() == [1, 1, 0]
     assert np.array_equal(boxes_of(dataset), [[5, 6.5, 10, 20], [0, 0, 9, 9], [np.nan] * 4], equal_nan=True)
-    assert dataset.warnings == ("1 picture has several objects; the largest is learned (data.several).",)
+    assert dataset.warnings == ("1 image has several objects; the largest is learned (data.several).",)
     assert [(item.name, item.reason) for item in dataset.left_out] == [("boxes.csv:6", "listed again")]
     relative = dataset.splits["train"].relative_boxes()
     assert relative is not None
@@ -92,8 +92,8 @@ def test_columns_of_splits_and_groups(write_table: WriteTable, common: Common) -
 
 def test_the_size_that_boxes_were_drawn_for(write_table: WriteTable, common: Common) -> None:
     table = write_table(HEADER.strip() + ",w,h\n0.png,cat,20,20,40,60,120,80\n1.png,cat,20,20,40,30,60,40\n")
-    assert fault(table, common, size=("w", "h")) == [
-        "boxes.csv:2: the annotation is for a picture of 120x80; this one has 60x40",
+    assert error(table, common, size=("w", "h")) == [
+        "boxes.csv:2: the annotation is for an image of 120x80; this one has 60x40",
         "1 of 2 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(table, common, size=("w", "h"), on_bad_box="repair")
@@ -142,7 +142,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,train\n1.png,a,1,2,3,4,test\n0.png,a,5,6,7,8,test\n",
             {"split": "fold"},
             [
-                "boxes.csv:4: a picture must have one split, group and size. Line 2 says otherwise about '0.png'.",
+                "boxes.csv:4: an image must have one split, group and size. Line 2 says otherwise about '0.png'.",
                 "Correct the rows.",
             ],
         ),
@@ -150,7 +150,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER.strip() + ",w,h\n0.png,a,1,2,3,4,60,40\n0.png,a,5,6,7,8,40,60\n",
             {"size": ("w", "h")},
             [
-                "boxes.csv:3: a picture must have one split, group and size. Line 2 says otherwise about '0.png'.",
+                "boxes.csv:3: an image must have one split, group and size. Line 2 says otherwise about '0.png'.",
                 "Correct the rows.",
             ],
         ),
@@ -162,7 +162,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
         (
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,test\n",
             {"split": "fold"},
-            ["boxes.csv: train must hold a picture with an object to learn. Received none."],
+            ["boxes.csv: train must hold an image with an object to learn. Received none."],
         ),
         (
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,train\n1.png,b,1,2,3,4,test\n",
@@ -177,8 +177,8 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             {},
             [
                 "boxes.csv:2 (a): its box is swapped: xmin 3 is above xmax 1",
-                "boxes.csv:3 (a): its box must be in pixels of the picture: xmax is nan",
-                "boxes.csv:4 (b): its box is outside of the picture of 60x40: xmax is 99",
+                "boxes.csv:3 (a): its box must be in pixels of the image: xmax is nan",
+                "boxes.csv:4 (b): its box is outside of the image of 60x40: xmax is 99",
                 f"3 of 3 boxes cannot be used. {MUST_CORRECT}",
             ],
         ),
@@ -186,8 +186,8 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER + "0.png,a,0.1,0.2,0.3,0.4\n1.png,a,0,0,1,1\n2.png,a,,,,\n",
             {},
             [
-                ": boxes must be in pixels of their pictures, and all 2 of these lie in the first pixel, between 0 and "
-                "1. Multiply them by the pictures' width and height."
+                ": boxes must be in pixels of their images, and all 2 of these lie in the first pixel, between 0 and "
+                "1. Multiply them by the images' width and height."
             ],
         ),
         (
@@ -195,7 +195,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             {},
             [
                 "boxes.csv:3: missing.png: no such file",
-                "1 of 2 pictures cannot be read. Repair or remove what is named above, or leave it out with "
+                "1 of 2 images cannot be read. Repair or remove what is named above, or leave it out with "
                 "`data.on_bad_image: skip`.",
             ],
         ),
@@ -204,4 +204,4 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
 def test_what_is_wrong_is_named_with_its_line(
     write_table: WriteTable, common: Common, text: str, options: dict[str, Any], expected: list[str]
 ) -> None:
-    assert fault(write_table(text), common, **options) == expected
+    assert error(write_table(text), common, **options) == expected

@@ -28,7 +28,7 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
     return read_box_npz(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
-def fault(path: Path, common: Common, **options: Any) -> list[str]:
+def error(path: Path, common: Common, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         read(path, common, **options)
     return str(error.value).replace(f"{path}: ", "").splitlines()
@@ -55,11 +55,11 @@ def test_boxes_of_arrays(tmp_path: Path, common: Common) -> None:
     resized = read(save(tmp_path, x_train=X, y_train=Y, box_train=box), common, image_size=(20, 20), resize="pad")
     relative = resized.splits["train"].relative_boxes()
     assert relative is not None
-    assert np.allclose(relative[4], (0, 3 / 20, 1, 16 / 20), atol=1e-6)  # 13 of 20 lines are the picture
+    assert np.allclose(relative[4], (0, 3 / 20, 1, 16 / 20), atol=1e-6)  # 13 of 20 lines are the image
     assert np.isnan(relative[3]).all()
 
 
-def test_boxes_follow_their_pictures_into_splits(tmp_path: Path, common: Common) -> None:
+def test_boxes_follow_their_images_into_splits(tmp_path: Path, common: Common) -> None:
     path = save(tmp_path, x_train=X, y_train=Y, box_train=BOX.astype(np.int16))
     dataset = read(path, common, validation=0.2, test=0.2)
     assert len(dataset.splits) == 3
@@ -90,11 +90,11 @@ def test_a_trained_models_classes(tmp_path: Path, common: Common) -> None:
     path = save(tmp_path, x_test=X / 255, y_test=Y, box_test=BOX)
     dataset = read(path, common, classes=("1", "0"), value_range=(0.0, 1.0))
     assert dataset.splits["train"].labels.tolist() == [1, 0] * 10
-    assert fault(path, common, value_range=(0.0, 1.0)) == [
+    assert error(path, common, value_range=(0.0, 1.0)) == [
         "there must be arrays x_train, y_train and box_train. Received 'x_test', 'y_test', 'box_test'."
     ]
     path = save(tmp_path, x_test=X, y_test=Y, box_test=BOX)
-    assert fault(path, common, classes=("1", "0"), value_range=(0.0, 1.0)) == [
+    assert error(path, common, classes=("1", "0"), value_range=(0.0, 1.0)) == [
         "x_test must lie within [0, 1]. Received values from 0 to 255: bring the array to that range."
     ]
 
@@ -135,16 +135,16 @@ def with_rows(**rows: Any) -> np.ndarray:
             },
             [
                 "box_train: row 2 (0): its box is swapped: xmin 30 is above xmax 10",
-                "box_train: row 4 (0): its box must be in pixels of the picture: xmax is nan",
-                "box_train: row 5 (1): its box must be in pixels of the picture: xmax is inf",
-                "box_train: row 6 (0): its box is outside of the picture of 60x40: xmax is 61.5",
+                "box_train: row 4 (0): its box must be in pixels of the image: xmax is nan",
+                "box_train: row 5 (1): its box must be in pixels of the image: xmax is inf",
+                "box_train: row 6 (0): its box is outside of the image of 60x40: xmax is 61.5",
                 "Correct these boxes: xmin, ymin, xmax, ymax in pixels of the arrays, or NaN for no box.",
             ],
         ),
         (
             {"box_train": np.zeros((20, 4))},
             [
-                *(f"box_train: row {i} ({i % 2}): its box is empty: it has no area in the picture" for i in range(10)),
+                *(f"box_train: row {i} ({i % 2}): its box is empty: it has no area in the image" for i in range(10)),
                 "… and 10 more",
                 "Correct these boxes: xmin, ymin, xmax, ymax in pixels of the arrays, or NaN for no box.",
             ],
@@ -158,4 +158,4 @@ def with_rows(**rows: Any) -> np.ndarray:
 def test_what_is_wrong(tmp_path: Path, common: Common, arrays: dict[str, Any], expected: list[str]) -> None:
     given = {"x_train": X, "y_train": Y, "box_train": BOX, **arrays}
     path = save(tmp_path, **{key: value for key, value in given.items() if value is not None})
-    assert fault(path, common) == expected
+    assert error(path, common) == expected

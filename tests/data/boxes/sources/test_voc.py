@@ -57,7 +57,7 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
     return read_voc(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
-def fault(path: Path, common: Common, **options: Any) -> list[str]:
+def error(path: Path, common: Common, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         read(path, common, **options)
     return str(error.value).replace(f"{path}/", "").splitlines()
@@ -70,7 +70,7 @@ def left_out(dataset: Dataset) -> dict[str, str]:
 # What is read -------------------------------------------------------------------------------------------------------
 
 
-def test_an_annotation_for_each_picture(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_an_annotation_for_each_image(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("b", xml("b.png", (("dog", (1, 2, 3, 4)), ("cat", (5.5, 6.25, 40, 30)))))
     save("a")
     save("c", xml("c.png", ()))
@@ -82,7 +82,7 @@ def test_an_annotation_for_each_picture(tmp_path: Path, save: Callable[..., Path
     assert samples.boxes.corners.tolist() == [[10, 5, 30, 15], [5.5, 6.25, 40, 30]]
     assert samples.boxes.frames == (Frame(60, 40),) * 2
     assert samples.load(np.arange(2))[0, 0, 0].tolist() == list(b"  a")
-    assert dataset.warnings == ("1 picture has several objects; the largest is learned (data.several).",)
+    assert dataset.warnings == ("1 image has several objects; the largest is learned (data.several).",)
     assert left_out(dataset) == {"images/c.png": "no object"}
     assert read(tmp_path, common, several="first").classes == ("cat", "dog")
     assert left_out(read(tmp_path, common, several="leave_out"))["images/b.png"] == "several objects: 2"
@@ -106,23 +106,23 @@ def test_folders_by_name(tmp_path: Path, save: Callable[..., Path], common: Comm
     save("b")
     dataset = read(tmp_path, common, images="photos", annotations="labels/xml")
     assert dataset.splits["train"].names == ("photos/a.png",)
-    assert fault(tmp_path, common, annotations="Labels") == [
+    assert error(tmp_path, common, annotations="Labels") == [
         "Labels: no such folder. Correct data.annotations, or leave it out."
     ]
-    assert fault(tmp_path, common, images="Photos") == ["Photos: no such folder. Correct data.images, or leave it out."]
+    assert error(tmp_path, common, images="Photos") == ["Photos: no such folder. Correct data.images, or leave it out."]
 
 
 @pytest.mark.parametrize(
-    "filename", ["a.png", None, "", "a", "a.jpg", "C:\\pictures\\a.png", "/home/me/a.png", "other.jpg"]
+    "filename", ["a.png", None, "", "a", "a.jpg", "C:\\images\\a.png", "/home/me/a.png", "other.jpg"]
 )
-def test_the_picture_of_an_annotation(
+def test_the_image_of_an_annotation(
     tmp_path: Path, save: Callable[..., Path], common: Common, filename: str | None
 ) -> None:
     save("a", xml(filename))
     assert read(tmp_path, common).splits["train"].names == ("images/a.png",)
 
 
-def test_the_named_picture_comes_before_the_one_of_the_same_name(
+def test_the_named_image_comes_before_the_one_of_the_same_name(
     tmp_path: Path, save: Callable[..., Path], common: Common
 ) -> None:
     save("a", xml("z.png"))
@@ -140,7 +140,7 @@ def test_what_is_left_out_is_named(tmp_path: Path, save: Callable[..., Path], co
         (tmp_path / "annotations" / name).write_text("")
     assert left_out(read(tmp_path, common)) == {
         "images/b.png": "no annotation",
-        "images/notes.txt": "no picture by its suffix",
+        "images/notes.txt": "no image by its suffix",
         "images/.hidden.png": "hidden",
         "annotations/classes.txt": "not one of the annotations",
         "annotations/._a.xml": "hidden",
@@ -189,22 +189,22 @@ def test_lists_that_cannot_be_used(tmp_path: Path, save: Callable[..., Path], co
     (tmp_path / "cat.txt").write_text("a  1\nb 1\n")
     (tmp_path / "bad.txt").write_text("a\n\nb.png\na\n")
     assert len(read(tmp_path, common, train_list="plain.txt").splits["train"]) == 2
-    assert fault(tmp_path, common, train_list="cat.txt") == [
-        "cat.txt:1: a line must be a picture's name alone. Received 'a  1': this list is of one class; "
+    assert error(tmp_path, common, train_list="cat.txt") == [
+        "cat.txt:1: a line must be an image's name alone. Received 'a  1': this list is of one class; "
         "give the plain one, such as train.txt.",
         "Correct the lists.",
     ]
-    assert fault(tmp_path, common, train_list="plain.txt", test_list="bad.txt") == [
-        "bad.txt:1: a picture must be in the lists once. 'a' is in plain.txt:1 too.",
-        "bad.txt:3: a line must be the name, without suffix, of a picture that has an annotation. Received 'b.png'.",
-        "bad.txt:4: a picture must be in the lists once. 'a' is in plain.txt:1 too.",
+    assert error(tmp_path, common, train_list="plain.txt", test_list="bad.txt") == [
+        "bad.txt:1: an image must be in the lists once. 'a' is in plain.txt:1 too.",
+        "bad.txt:3: a line must be the name, without suffix, of an image that has an annotation. Received 'b.png'.",
+        "bad.txt:4: an image must be in the lists once. 'a' is in plain.txt:1 too.",
         "Correct the lists.",
     ]
-    assert fault(tmp_path, common, test_list="plain.txt") == [
+    assert error(tmp_path, common, test_list="plain.txt") == [
         f"{tmp_path}: there must be a list of train beside that of test. Received none."
     ]
-    assert fault(tmp_path, common, train_list="missing.txt") == [
-        f"missing.txt: no such file. Give a list of pictures in ImageSets/Main or in {tmp_path}."
+    assert error(tmp_path, common, train_list="missing.txt") == [
+        f"missing.txt: no such file. Give a list of images in ImageSets/Main or in {tmp_path}."
     ]
 
 
@@ -261,7 +261,7 @@ def test_an_annotation_that_cannot_be_used(
 ) -> None:
     save("a", text)
     save("b")
-    assert fault(tmp_path, common) == [f"annotations/a.xml{message}", "Correct what is named above, or remove it."]
+    assert error(tmp_path, common) == [f"annotations/a.xml{message}", "Correct what is named above, or remove it."]
 
 
 def test_other_encodings_that_xml_declares_do_not_matter(
@@ -272,12 +272,12 @@ def test_other_encodings_that_xml_declares_do_not_matter(
     assert read(tmp_path, common).classes == ("H\xfcndin",)
 
 
-def test_faults_of_many_annotations_are_told_together(
+def test_errors_of_many_annotations_are_told_together(
     tmp_path: Path, save: Callable[..., Path], common: Common
 ) -> None:
     for i in range(13):
         save(f"{i:02}", "<kml/>")
-    lines = fault(tmp_path, common)
+    lines = error(tmp_path, common)
     assert len(lines) == 12
     assert lines[9].startswith("annotations/09.xml: ")
     assert lines[10] == "… and 3 more"
@@ -288,7 +288,7 @@ def test_sizes_are_bounded(
 ) -> None:
     save("a")
     monkeypatch.setattr("dlcli.data.boxes.sources.voc.MAX_BYTES", 100)
-    assert fault(tmp_path, common)[0] == (
+    assert error(tmp_path, common)[0] == (
         "annotations/a.xml: a VOC annotation may have at most 100 bytes. Divide it or give a smaller one."
     )
 
@@ -296,9 +296,9 @@ def test_sizes_are_bounded(
 def test_bad_boxes_are_named_by_their_file(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a", xml("a.png", (*CAT, ("dog", (30, 5, 10, 15)))))
     save("b", xml("b.png", size=(80, 40)))
-    assert fault(tmp_path, common) == [
+    assert error(tmp_path, common) == [
         "annotations/a.xml: object 2 (dog): its box is swapped: xmin 30 is above xmax 10",
-        "annotations/b.xml: the annotation is for a picture of 80x40; this one has 60x40",
+        "annotations/b.xml: the annotation is for an image of 80x40; this one has 60x40",
         "2 of 3 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(tmp_path, common, on_bad_box="repair")
@@ -307,29 +307,29 @@ def test_bad_boxes_are_named_by_their_file(tmp_path: Path, save: Callable[..., P
     )
 
 
-def test_pictures_that_are_not_there(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_images_that_are_not_there(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a")
     save("b")
     (tmp_path / "images" / "b.png").unlink()
-    assert fault(tmp_path, common)[0] == "annotations/b.xml: images/b.png: no such file"
+    assert error(tmp_path, common)[0] == "annotations/b.xml: images/b.png: no such file"
     dataset = read(tmp_path, common, on_bad_image="skip")
     assert left_out(dataset) == {"images/b.png": "no such file"}
 
 
-def test_two_pictures_could_be_meant(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_two_images_could_be_meant(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a", xml("else.png"))
     Image.new("RGB", (60, 40)).save(tmp_path / "images" / "a.jpg")
-    assert fault(tmp_path, common)[0] == (
-        "annotations/a.xml: the picture must be clear. There are a.jpg and a.png: name one in <filename>."
+    assert error(tmp_path, common)[0] == (
+        "annotations/a.xml: the image must be clear. There are a.jpg and a.png: name one in <filename>."
     )
 
 
-def test_two_annotations_of_one_picture(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_two_annotations_of_one_image(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a")
     save("b", xml("a.png"))
-    assert fault(tmp_path, common) == [
-        "annotations/b.xml: a picture must be listed once. 'images/a.png' is in annotations/a.xml too.",
-        "Remove what is too much, or correct the names of the pictures.",
+    assert error(tmp_path, common) == [
+        "annotations/b.xml: an image must be listed once. 'images/a.png' is in annotations/a.xml too.",
+        "Remove what is too much, or correct the names of the images.",
     ]
 
 
@@ -338,4 +338,4 @@ def test_folders_without_annotations(tmp_path: Path, common: Common) -> None:
     with pytest.raises(InputError, match=re.escape(f"{missing}: no such folder.")):
         read(missing, common)
     (tmp_path / "Annotations").mkdir()
-    assert fault(tmp_path, common) == ["Annotations: there must be an .xml file for each picture. Received none."]
+    assert error(tmp_path, common) == ["Annotations: there must be an .xml file for each image. Received none."]

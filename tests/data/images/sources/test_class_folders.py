@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.images.decoding import read_picture
+from dlcli.data.images.decoding import read_image
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.class_folders import read_folder
 from dlcli.errors import InputError
@@ -22,7 +22,7 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
     return read_folder(path=path, **known, **{**common, **extra})
 
 
-def fault(path: Path, common: Common, **options: Any) -> str:
+def error(path: Path, common: Common, **options: Any) -> str:
     with pytest.raises(InputError) as error:
         read(path, common, **options)
     return str(error.value)
@@ -66,16 +66,16 @@ def test_what_is_loaded_is_what_the_files_hold(save_classes: Save, common: Commo
     index = np.array([3, 0, 3], np.int64)
     loaded = samples.load(index)
     assert loaded.shape == (3, 5, 4, 1)
-    for position, picture in zip(index, loaded, strict=True):
-        assert np.array_equal(picture, read_picture(root / samples.names[position], policy=dataset.policy))
+    for position, image in zip(index, loaded, strict=True):
+        assert np.array_equal(image, read_image(root / samples.names[position], policy=dataset.policy))
 
 
 @pytest.mark.parametrize("validation", ["val", "validation", "Val"])
-def test_folders_for_each_split(save_picture: Save, tmp_path: Path, common: Common, validation: str) -> None:
+def test_folders_for_each_split(save_image: Save, tmp_path: Path, common: Common, validation: str) -> None:
     for split, number in (("train", 4), (validation, 2), ("test", 3)):
         for name in ("x", "y"):
             for i in range(number):
-                save_picture(f"data/{split}/{name}/{i}.png")
+                save_image(f"data/{split}/{name}/{i}.png")
     dataset = read(tmp_path / "data", common)
     assert {split: len(samples) for split, samples in dataset.splits.items()} == {
         "train": 8,
@@ -83,7 +83,7 @@ def test_folders_for_each_split(save_picture: Save, tmp_path: Path, common: Comm
         "test": 6,
     }
     assert dataset.splits["validation"].names[0] == f"{validation}/x/0.png"
-    message = fault(tmp_path / "data", common, test=0.2)
+    message = error(tmp_path / "data", common, test=0.2)
     assert "data.test must be left out or null, for the data has a test split of its own. Received 0.2." in message
     assert len(read(tmp_path / "data", common, validation=0.0).splits["validation"]) == 4
 
@@ -106,11 +106,11 @@ def test_no_test_is_drawn_where_validation_is_given(save_classes: Save, common: 
 
 def test_both_val_and_validation(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=1, val__x=1, validation__x=1)
-    assert "each split must be in one folder. Received 'val' and 'validation'" in fault(root, common)
+    assert "each split must be in one folder. Received 'val' and 'validation'" in error(root, common)
 
 
 def test_splits_without_train(save_classes: Save, common: Common) -> None:
-    assert "there must be a folder 'train' beside 'test', 'val'" in fault(save_classes(val__x=1, test__x=1), common)
+    assert "there must be a folder 'train' beside 'test', 'val'" in error(save_classes(val__x=1, test__x=1), common)
 
 
 def test_a_class_may_be_called_train(save_classes: Save, common: Common) -> None:
@@ -119,7 +119,7 @@ def test_a_class_may_be_called_train(save_classes: Save, common: Common) -> None
 
 def test_a_misspelt_split_is_not_passed_over(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=2, train__y=2, test__x=2, test__y=2, valid__x=2)
-    assert fault(root, common).endswith(
+    assert error(root, common).endswith(
         "valid: a split's folder must be train, validation, val or test: rename it to 'val'."
     )
 
@@ -136,12 +136,12 @@ def test_other_folders_beside_the_splits(save_classes: Save, common: Common) -> 
 def test_an_empty_split(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=4, train__y=4)
     (root / "test" / "x").mkdir(parents=True)
-    assert f"{root}/test: there must be a folder for each class with pictures in it" in fault(root, common)
+    assert f"{root}/test: there must be a folder for each class with images in it" in error(root, common)
 
 
-def test_subfolders_of_a_class(save_picture: Save, tmp_path: Path, common: Common) -> None:
+def test_subfolders_of_a_class(save_image: Save, tmp_path: Path, common: Common) -> None:
     for name in ("a/1.png", "a/deep/er/2.png", "b/1.png", "b/2.png", "b/.hidden/3.png", ".cache/x/4.png"):
-        save_picture(f"data/{name}")
+        save_image(f"data/{name}")
     dataset = read(tmp_path / "data", common, validation=0.0, test=0.0)
     assert dataset.splits["train"].names == ("a/1.png", "a/deep/er/2.png", "b/1.png", "b/2.png")
     assert dataset.splits["train"].labels.tolist() == [0, 0, 1, 1]
@@ -153,19 +153,19 @@ def test_classes_are_sorted_as_strings(save_classes: Save, common: Common) -> No
     assert read(root, common, validation=0.0, test=0.0).classes == ("10", "2", "B", "a")
 
 
-def test_stray_files_are_left_out(save_classes: Save, save_picture: Save, common: Common) -> None:
+def test_stray_files_are_left_out(save_classes: Save, save_image: Save, common: Common) -> None:
     root = save_classes(a=3, b=3)
     for name in ("notes.txt", "a/.DS_Store", "a/Thumbs.db", "b/.gitkeep", "b/._001.png", "b/no_suffix"):
         (root / name).write_bytes(b"junk")
-    save_picture("data/loose.png")
+    save_image("data/loose.png")
     dataset = read(root, common)
     assert reasons(dataset) == {
-        "notes.txt": "no picture by its suffix",
+        "notes.txt": "no image by its suffix",
         "a/.DS_Store": "hidden",
-        "a/Thumbs.db": "no picture by its suffix",
+        "a/Thumbs.db": "no image by its suffix",
         "b/.gitkeep": "hidden",
         "b/._001.png": "hidden",
-        "b/no_suffix": "no picture by its suffix",
+        "b/no_suffix": "no image by its suffix",
         "loose.png": "outside the class folders",
     }
     assert sum(map(len, dataset.splits.values())) == 6
@@ -175,12 +175,12 @@ def test_stray_files_are_left_out(save_classes: Save, save_picture: Save, common
 
 
 def test_a_missing_folder(tmp_path: Path, common: Common) -> None:
-    assert fault(tmp_path / "no", common) == f"{tmp_path}/no: no such folder. Give the folder that holds the data."
+    assert error(tmp_path / "no", common) == f"{tmp_path}/no: no such folder. Give the folder that holds the data."
 
 
-def test_a_file_in_place_of_a_folder(save_picture: Save, common: Common) -> None:
-    path = save_picture("picture.png")
-    assert fault(path, common).startswith(f"{path}: a file, where a folder is wanted.")
+def test_a_file_in_place_of_a_folder(save_image: Save, common: Common) -> None:
+    path = save_image("image.png")
+    assert error(path, common).startswith(f"{path}: a file, where a folder is wanted.")
 
 
 def test_a_folder_that_cannot_be_listed(save_classes: Save, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,20 +193,20 @@ def test_a_folder_that_cannot_be_listed(save_classes: Save, common: Common, monk
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert fault(root, common) == f"{root}/b: the folder cannot be listed (Permission denied). Mend its permissions."
+    assert error(root, common) == f"{root}/b: the folder cannot be listed (Permission denied). Fix its permissions."
 
 
-def test_no_pictures(tmp_path: Path, save_picture: Save, common: Common) -> None:
-    message = "there must be a folder for each class with pictures in it, such as"
-    assert message in fault(tmp_path, common)
-    save_picture("loose.png")
+def test_no_images(tmp_path: Path, save_image: Save, common: Common) -> None:
+    message = "there must be a folder for each class with images in it, such as"
+    assert message in error(tmp_path, common)
+    save_image("loose.png")
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "notes.txt").write_text("no picture")
-    assert fault(tmp_path, common).endswith("Received none (1 lie directly in it).")
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    assert error(tmp_path, common).endswith("Received none (1 lie directly in it).")
 
 
 def test_one_class_only(save_classes: Save, common: Common) -> None:
-    assert fault(save_classes(only=3), common).endswith(
+    assert error(save_classes(only=3), common).endswith(
         "there must be at least two classes to tell apart. Received one: 'only'."
     )
 
@@ -214,14 +214,14 @@ def test_one_class_only(save_classes: Save, common: Common) -> None:
 def test_an_empty_class(save_classes: Save, common: Common) -> None:
     root = save_classes(a=3, b=3)
     (root / "c").mkdir()
-    assert fault(root, common) == f"{root}/c: no picture in this class's folder. Add pictures or remove the folder."
-    (root / "c" / "notes.txt").write_text("no picture")
-    assert f"{root}/c: no picture in this class's folder." in fault(root, common)
+    assert error(root, common) == f"{root}/c: no image in this class's folder. Add images or remove the folder."
+    (root / "c" / "notes.txt").write_text("no image")
+    assert f"{root}/c: no image in this class's folder." in error(root, common)
 
 
 def test_a_class_that_train_lacks(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=2, train__y=2, val__x=2, val__Y=2)
-    assert "every class in validation must be in train too, which lacks 'Y'." in fault(root, common)
+    assert "every class in validation must be in train too, which lacks 'Y'." in error(root, common)
 
 
 def test_a_class_that_a_split_lacks(save_classes: Save, common: Common) -> None:
@@ -272,7 +272,7 @@ def test_copies_go_into_one_split(save_classes: Save, common: Common) -> None:
     assert all(where[f"x/{i:03}.png"] == where[f"x/again{i:03}.png"] for i in range(20))
 
 
-# Bad pictures -------------------------------------------------------------------------------------------------------
+# Bad images -------------------------------------------------------------------------------------------------------
 
 
 def spoil(root: Path) -> None:
@@ -283,31 +283,31 @@ def spoil(root: Path) -> None:
     (root / "b/gone.jpg").symlink_to("nowhere")
 
 
-def test_bad_pictures_stop_before_training(save_classes: Save, common: Common) -> None:
+def test_bad_images_stop_before_training(save_classes: Save, common: Common) -> None:
     root = save_classes(a=5, b=5)
     spoil(root)
-    assert fault(root, common).splitlines() == [
+    assert error(root, common).splitlines() == [
         f"{root}/a/000.png: the file is empty",
         f"{root}/b/gone.jpg: a link to a file that is not there",
         f"{root}/b/new.png: a folder, not a file",
         f"{root}/b/new.webp: .webp files are not read: convert it to PNG or JPEG",
         f"{root}/b/pipe.gif: a pipe or device, not a file",
-        "5 of 14 pictures cannot be read. Repair or remove what is named above, or leave it out with "
+        "5 of 14 images cannot be read. Repair or remove what is named above, or leave it out with "
         "`data.on_bad_image: skip`.",
     ]
 
 
-def test_many_bad_pictures_are_counted(save_classes: Save, common: Common) -> None:
+def test_many_bad_images_are_counted(save_classes: Save, common: Common) -> None:
     root = save_classes(a=5, b=15)
     for i in range(15):
         (root / f"b/{i:03}.png").write_text("text")
-    lines = fault(root, common, validation=0.0, test=0.0).splitlines()
+    lines = error(root, common, validation=0.0, test=0.0).splitlines()
     assert len(lines) == 12
     assert lines[10] == "… and 5 more"
-    assert lines[11].startswith("15 of 20 pictures cannot be read.")
+    assert lines[11].startswith("15 of 20 images cannot be read.")
 
 
-def test_bad_pictures_are_skipped_on_demand(save_classes: Save, common: Common) -> None:
+def test_bad_images_are_skipped_on_demand(save_classes: Save, common: Common) -> None:
     root = save_classes(a=5, b=5)
     spoil(root)
     dataset = read(root, common, on_bad_image="skip")
@@ -318,18 +318,18 @@ def test_bad_pictures_are_skipped_on_demand(save_classes: Save, common: Common) 
         assert samples.load(np.arange(len(samples))).shape == (len(samples), 8, 6, 3)
 
 
-def test_a_class_of_bad_pictures_only(save_classes: Save, common: Common) -> None:
+def test_a_class_of_bad_images_only(save_classes: Save, common: Common) -> None:
     root = save_classes(a=2, b=2)
     for path in (root / "b").iterdir():
         path.write_text("text")
     options = {"on_bad_image": "skip", "validation": 0.0, "test": 0.0}
-    assert "no picture to train on can be read of class 'b'." in fault(root, common, **options)
+    assert "no image to train on can be read of class 'b'." in error(root, common, **options)
     for path in (root / "a").iterdir():
         path.write_text("text")
-    assert "no picture here can be read." in fault(root, common, **options)
+    assert "no image here can be read." in error(root, common, **options)
 
 
-def test_a_picture_that_vanishes_after_the_check(save_classes: Save, common: Common) -> None:
+def test_an_image_that_vanishes_after_the_check(save_classes: Save, common: Common) -> None:
     root = save_classes(a=4, b=4)
     samples = read(root, common).splits["train"]
     (root / samples.names[0]).unlink()
@@ -351,7 +351,7 @@ def test_links_are_followed_but_not_in_circles(save_classes: Save, tmp_path: Pat
     assert reasons(dataset) == {
         "a/up": "a link back to a folder above it",
         "loop": "a link back to a folder above it",
-        "self": "no picture by its suffix",
+        "self": "no image by its suffix",
     }
 
 
@@ -361,21 +361,21 @@ def test_the_progress_of_the_check(save_classes: Save, common: Common) -> None:
     assert calls == [(64, 90), (90, 90)]
 
 
-# Size, colour, limit, labels ----------------------------------------------------------------------------------------
+# Size, color, limit, labels ----------------------------------------------------------------------------------------
 
 
-def test_pictures_of_several_sizes_need_a_size(save_picture: Save, tmp_path: Path, common: Common) -> None:
+def test_images_of_several_sizes_need_a_size(save_image: Save, tmp_path: Path, common: Common) -> None:
     for i, size in enumerate([(4, 4), (8, 6), (8, 6), (10, 20)]):
-        save_picture(f"data/a/{i}.png", size=size)
-        save_picture(f"data/b/{i}.png", size=size)
-    assert fault(tmp_path / "data", common) == (
-        f"{tmp_path}/data: the pictures must have one size, or data.image_size must say which to bring them to, such "
+        save_image(f"data/a/{i}.png", size=size)
+        save_image(f"data/b/{i}.png", size=size)
+    assert error(tmp_path / "data", common) == (
+        f"{tmp_path}/data: the images must have one size, or data.image_size must say which to bring them to, such "
         "as [8, 6]. Received 3 sizes [height, width]: smallest [4, 4], median [8, 6], largest [10, 20]."
     )
     assert read(tmp_path / "data", common, image_size=(7, 5)).shape == (7, 5, 3)
 
 
-def test_the_size_is_that_of_the_upright_picture(tmp_path: Path, common: Common) -> None:
+def test_the_size_is_that_of_the_upright_image(tmp_path: Path, common: Common) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     for name in ("a", "b"):
@@ -386,11 +386,11 @@ def test_the_size_is_that_of_the_upright_picture(tmp_path: Path, common: Common)
 
 
 @pytest.mark.parametrize(("modes", "channels"), [(("L", "1"), 1), (("L", "RGB"), 3), (("RGB", "RGB"), 3)])
-def test_the_color_mode_is_what_the_pictures_have(
-    save_picture: Save, tmp_path: Path, common: Common, modes: tuple[str, str], channels: int
+def test_the_color_mode_is_what_the_images_have(
+    save_image: Save, tmp_path: Path, common: Common, modes: tuple[str, str], channels: int
 ) -> None:
     for name, mode in zip("ab", modes, strict=True):
-        save_picture(f"data/{name}/1.png", mode=mode)
+        save_image(f"data/{name}/1.png", mode=mode)
     assert read(tmp_path / "data", common).shape == (8, 6, channels)
 
 
@@ -415,7 +415,7 @@ def test_the_labels_of_a_trained_model(save_classes: Save, common: Common) -> No
     dataset = read(root, common, classes=("zebra", "dog", "cat"), **options)
     assert dataset.classes == ("zebra", "dog", "cat")
     assert dataset.splits["train"].labels.tolist() == [2, 2, 2, 1, 1, 1]
-    message = fault(root, common, classes=("dog", "mouse"), **options)
+    message = error(root, common, classes=("dog", "mouse"), **options)
     assert "every class of the data must be in the trained model too, which lacks 'cat'." in message
     one = save_classes(dog=3).parent / "one"
     (one / "dog").mkdir(parents=True)
@@ -456,7 +456,7 @@ def test_patterns_of_names_and_of_paths(save_classes: Save, common: Common) -> N
         **{f"dogs/{i:03}.png": "excluded by 'dogs/00?.*'" for i in range(10)},
     }
     assert sum(len(samples) for samples in dataset.splits.values()) == 14
-    with pytest.raises(InputError, match="no picture in this class's folder"):
+    with pytest.raises(InputError, match="no image in this class's folder"):
         read(root, common, exclude=("dogs/*",))
 
 

@@ -15,10 +15,10 @@ WriteTable = Callable[..., Path]
 
 
 @pytest.fixture
-def write_table(tmp_path: Path, save_picture: Save) -> WriteTable:
-    """Writes data.csv, and the pictures 0.png to 9.png beside it."""
+def write_table(tmp_path: Path, save_image: Save) -> WriteTable:
+    """Writes data.csv, and the images 0.png to 9.png beside it."""
     for i in range(10):
-        save_picture(f"{i}.png")
+        save_image(f"{i}.png")
 
     def write(text: str, encoding: str = "utf-8") -> Path:
         path = tmp_path / "data.csv"
@@ -34,13 +34,13 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
     return read_csv(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
-def fault(path: Path, common: Common, **options: Any) -> str:
+def error(path: Path, common: Common, **options: Any) -> str:
     with pytest.raises(InputError) as error:
         read(path, common, **options)
     return str(error.value)
 
 
-def labelled(dataset: Dataset) -> dict[str, str]:
+def labeled(dataset: Dataset) -> dict[str, str]:
     """Class by name, of all splits."""
     return {row["file"]: row["label"] for row in dataset.split_rows()}
 
@@ -53,14 +53,14 @@ def test_columns_by_name(write_table: WriteTable, common: Common, delimiter: str
     if delimiter != ",":
         rows = [row.replace(",", delimiter) for row in rows]
     dataset = read(write_table(newline.join(rows), encoding), common)
-    assert labelled(dataset) == {"0.png": "katze", "1.png": "Hündin", "2.png": "katze"}
+    assert labeled(dataset) == {"0.png": "katze", "1.png": "Hündin", "2.png": "katze"}
     assert dataset.classes == ("Hündin", "katze")
     assert dataset.shape == (8, 6, 3)
 
 
 def test_columns_of_other_names(write_table: WriteTable, common: Common) -> None:
     table = write_table("file,species\n0.png,a\n1.png,b\n")
-    assert labelled(read(table, common, image="file", label="species")) == {"0.png": "a", "1.png": "b"}
+    assert labeled(read(table, common, image="file", label="species")) == {"0.png": "a", "1.png": "b"}
 
 
 def test_labels_stay_strings(write_table: WriteTable, common: Common) -> None:
@@ -68,9 +68,9 @@ def test_labels_stay_strings(write_table: WriteTable, common: Common) -> None:
 
 
 def test_paths_are_relative_to_the_table(
-    write_table: WriteTable, save_picture: Save, tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch
+    write_table: WriteTable, save_image: Save, tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_picture("below/deep/x.png")
+    save_image("below/deep/x.png")
     table = write_table(f"path,label\n./below/../below/deep/x.png,a\n{tmp_path}/1.png,b\n")
     monkeypatch.chdir("/")
     dataset = read(table, common)
@@ -89,7 +89,7 @@ def test_a_column_of_splits(write_table: WriteTable, common: Common) -> None:
         "validation": ("2.png", "3.png"),
         "test": ("4.png", "5.png"),
     }
-    message = fault(table, common, split="fold", validation=0.5)
+    message = error(table, common, split="fold", validation=0.5)
     assert "data.validation must be left out or null, for the data has a validation split of its own." in message
 
 
@@ -147,7 +147,7 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
             "path,label\n0.png,a\n1.png,b\n./0.png,b\n",
             {},
             [
-                "data.csv:4: a picture must have one label, split and group. Line 2 says otherwise about '0.png'.",
+                "data.csv:4: an image must have one label, split and group. Line 2 says otherwise about '0.png'.",
             ],
         ),
         (
@@ -179,40 +179,40 @@ def test_what_is_wrong_is_named_with_its_line(
     write_table: WriteTable, common: Common, text: str, options: dict[str, Any], expected: list[str]
 ) -> None:
     table = write_table(text)
-    lines = fault(table, common, **options).splitlines()
+    lines = error(table, common, **options).splitlines()
     assert [line.removeprefix(f"{table.parent}/") for line in lines] == expected
 
 
-def test_many_faulty_rows_are_counted(write_table: WriteTable, common: Common) -> None:
-    lines = fault(write_table("path,label\n" + "x\n" * 25), common).splitlines()
+def test_many_errory_rows_are_counted(write_table: WriteTable, common: Common) -> None:
+    lines = error(write_table("path,label\n" + "x\n" * 25), common).splitlines()
     assert len(lines) == 11
     assert lines[10] == "… and 15 more rows"
 
 
-def test_missing_files_are_told_with_faulty_rows(write_table: WriteTable, common: Common) -> None:
+def test_missing_files_are_told_with_errory_rows(write_table: WriteTable, common: Common) -> None:
     table = write_table("path,label\n0.png,a\nmissing.png,b\n1.png\n")
-    assert fault(table, common).splitlines() == [
+    assert error(table, common).splitlines() == [
         f"{table}:3: missing.png: no such file.",
         f"{table}:4: a row must have 2 values as the header. Received 1.",
     ]
 
 
-def test_a_picture_listed_twice_counts_once(write_table: WriteTable, common: Common) -> None:
+def test_an_image_listed_twice_counts_once(write_table: WriteTable, common: Common) -> None:
     dataset = read(write_table("path,label\n0.png,a\n1.png,b\n0.png,a\n"), common)
     assert dataset.splits["train"].names == ("0.png", "1.png")
     assert [(item.name, item.reason) for item in dataset.left_out] == [("0.png", "listed again on line 4")]
 
 
-def test_bad_pictures_come_with_their_line(write_table: WriteTable, common: Common) -> None:
+def test_bad_images_come_with_their_line(write_table: WriteTable, common: Common) -> None:
     table = write_table('path,label\n0.png,a\n"no\nsuch.png",b\n\nmissing.png,a\n1.png,b\n')
-    assert fault(table, common).splitlines() == [
+    assert error(table, common).splitlines() == [
         f"{table}:6: missing.png: no such file",
         f"{table}:3: no\\nsuch.png: no such file",
-        "2 of 4 pictures cannot be read. Repair or remove what is named above, or leave it out with "
+        "2 of 4 images cannot be read. Repair or remove what is named above, or leave it out with "
         "`data.on_bad_image: skip`.",
     ]
     dataset = read(table, common, on_bad_image="skip")
-    assert labelled(dataset) == {"0.png": "a", "1.png": "b"}
+    assert labeled(dataset) == {"0.png": "a", "1.png": "b"}
     assert [item.name for item in dataset.left_out] == ["missing.png", "no\\nsuch.png"]
 
 
@@ -225,7 +225,7 @@ def test_any_suffix_is_read_by_content(write_table: WriteTable, tmp_path: Path, 
 def test_other_encodings_are_refused(write_table: WriteTable, common: Common, encoding: str, byte: str) -> None:
     table = write_table("path,label\n0.png,a\n1.png,Hündin\n", encoding)
     line = 3 if encoding == "latin-1" else 1
-    assert fault(table, common) == (
+    assert error(table, common) == (
         f"{table}:{line}: the table must be UTF-8 text. Received byte {byte}: save it as UTF-8."
     )
 
@@ -233,11 +233,11 @@ def test_other_encodings_are_refused(write_table: WriteTable, common: Common, en
 def test_what_is_no_table(
     tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch, write_table: WriteTable
 ) -> None:
-    assert fault(tmp_path, common) == f"{tmp_path}: a folder, not a file. Give a CSV file that lists the pictures."
+    assert error(tmp_path, common) == f"{tmp_path}: a folder, not a file. Give a CSV file that lists the images."
     missing = tmp_path / "missing.csv"
-    assert fault(missing, common) == f"{missing}: no such file. Give a CSV file that lists the pictures."
-    assert "2: a row must have 2 values as the header. Received 1." in fault(
+    assert error(missing, common) == f"{missing}: no such file. Give a CSV file that lists the images."
+    assert "2: a row must have 2 values as the header. Received 1." in error(
         write_table("path,label\n" + "x" * 200_000), common
     )
     monkeypatch.setattr("dlcli.data.table.MAX_BYTES", 5)
-    assert "a table may have at most 5 bytes." in fault(write_table("path,label\n"), common)
+    assert "a table may have at most 5 bytes." in error(write_table("path,label\n"), common)

@@ -28,7 +28,7 @@ def read(common: Common, kind: str, path: Path | None) -> Dataset:
     return read_keras_dataset(kind=kind, path=path, **common)  # type: ignore[arg-type]
 
 
-def fault(common: Common, kind: str, path: Path | None) -> str:
+def error(common: Common, kind: str, path: Path | None) -> str:
     with pytest.raises(InputError) as error:
         read(common, kind, path)
     return str(error.value)
@@ -110,7 +110,7 @@ def test_the_four_original_files(copy: Path, idx_folder: Path, common: Common) -
 
 
 @pytest.mark.parametrize(
-    "damage",
+    "corruption",
     [
         lambda data: data[:-20],
         lambda data: b"no gzip",
@@ -121,20 +121,20 @@ def test_the_four_original_files(copy: Path, idx_folder: Path, common: Common) -
         lambda data: gzip.compress(b"\0\0"),
     ],
 )
-def test_damaged_original_files(idx_folder: Path, common: Common, damage: Any) -> None:
+def test_corrupt_original_files(idx_folder: Path, common: Common, corruption: Any) -> None:
     path = idx_folder / IDX_FILES["x_train"]
-    path.write_bytes(damage(path.read_bytes()))
-    message = fault(common, "mnist", idx_folder)
+    path.write_bytes(corruption(path.read_bytes()))
+    message = error(common, "mnist", idx_folder)
     assert message.startswith(f"{path}: ")
-    assert "damaged" in message
+    assert "corrupt" in message
 
 
 def test_a_folder_without_the_original_files(tmp_path: Path, common: Common) -> None:
-    assert fault(common, "mnist", tmp_path) == (
+    assert error(common, "mnist", tmp_path) == (
         f"{tmp_path}/train-images-idx3-ubyte.gz: no such file. The folder must hold train-images-idx3-ubyte.gz, "
         "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz."
     )
-    assert "a folder, not a file. A copy of cifar10 is an .npz file" in fault(common, "cifar10", tmp_path)
+    assert "a folder, not a file. A copy of cifar10 is an .npz file" in error(common, "cifar10", tmp_path)
 
 
 def test_the_cifar10_archive(tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_the_cifar10_archive(tmp_path: Path, common: Common, monkeypatch: pytest
     data = tar_of({**batches, "cifar-10-batches-py/test_batch": test})
     path = tmp_path / "cifar.tar.gz"
     path.write_bytes(data)
-    assert "must be the file from https://www.cs.toronto.edu" in fault(common, "cifar10", path)
+    assert "must be the file from https://www.cs.toronto.edu" in error(common, "cifar10", path)
     trust(monkeypatch, "cifar10", data)
     dataset = read({**common, "validation": 0.0}, "cifar10", path)
     pixels = dataset.splits["train"].pixels
@@ -190,17 +190,17 @@ def test_only_arrays_are_unpickled(tmp_path: Path, common: Common, monkeypatch: 
 def test_copies_of_something_else(tmp_path: Path, copy: Path, common: Common) -> None:
     text = tmp_path / "copy.txt"
     text.write_text("hello")
-    assert fault(common, "mnist", text) == (
+    assert error(common, "mnist", text) == (
         f"{text}: a copy of mnist must be an .npz file, or the folder with the four original .gz files. "
         "Received another kind of file."
     )
     missing = tmp_path / "missing.npz"
-    assert fault(common, "mnist", missing) == (
+    assert error(common, "mnist", missing) == (
         f"{missing}: no such file. A copy of mnist is an .npz file, or the folder with the four original .gz files."
     )
     for labels in (Y + 90, Y[:, None] * 0.5, np.eye(10)[Y]):
         np.savez(copy, x_train=X, y_train=labels)
-        assert "y_train must be labels [n] from 0 to 9. Received others: is it this data set?" in fault(
+        assert "y_train must be labels [n] from 0 to 9. Received others: is it this data set?" in error(
             common, "mnist", copy
         )
 
@@ -241,14 +241,14 @@ def test_no_copy_and_no_network(tmp_path: Path, common: Common, monkeypatch: pyt
 
     fake_keras(monkeypatch, load_data)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert fault(common, "mnist", None) == (
+    assert error(common, "mnist", None) == (
         "mnist: must be in Keras's cache or come from "
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz. "
         "Received: [Errno -3] Temporary failure in name resolution. "
         f"Put it at {tmp_path}/datasets/mnist.npz, or name a copy (an .npz file, or the folder with the four original "
         ".gz files) with --data PATH."
     )
-    assert f"Put it at {tmp_path}/datasets/cifar-10-batches-py-target_archive, or" in fault(common, "cifar10", None)
+    assert f"Put it at {tmp_path}/datasets/cifar-10-batches-py-target_archive, or" in error(common, "cifar10", None)
 
 
 def test_a_foreign_file_in_the_cache_is_left_alone(
@@ -259,7 +259,7 @@ def test_a_foreign_file_in_the_cache_is_left_alone(
     cached = tmp_path / "datasets" / "mnist.npz"
     cached.parent.mkdir()
     cached.write_bytes(b"another file")
-    message = fault(common, "mnist", None)
+    message = error(common, "mnist", None)
     assert message.startswith(f"{cached}: Keras's cache must hold the file from https://storage.googleapis.com/")
     assert message.endswith("remove it to download it anew, or move it away and name it with --data PATH.")
     assert cached.read_bytes() == b"another file"

@@ -30,7 +30,7 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
     return read_npz(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
-def fault(path: Path, common: Common, **options: Any) -> str:
+def error(path: Path, common: Common, **options: Any) -> str:
     with pytest.raises(InputError) as error:
         read(path, common, **options)
     return str(error.value).removeprefix(f"{path}: ")
@@ -39,7 +39,7 @@ def fault(path: Path, common: Common, **options: Any) -> str:
 # What is read -------------------------------------------------------------------------------------------------------
 
 
-def test_grey_pictures(tmp_path: Path, common: Common) -> None:
+def test_gray_images(tmp_path: Path, common: Common) -> None:
     dataset = read(save(tmp_path, x_train=X, y_train=Y), common)
     samples = dataset.splits["train"]
     assert dataset.shape == (8, 6, 1)
@@ -77,7 +77,7 @@ def test_splits_are_drawn_where_there_is_train_only(tmp_path: Path, common: Comm
         assert np.array_equal(samples.load(np.arange(len(samples))), X[numbers, ..., None])
 
 
-def test_color_pictures_are_resized_as_files_are(tmp_path: Path, common: Common) -> None:
+def test_color_images_are_resized_as_files_are(tmp_path: Path, common: Common) -> None:
     x = RNG.integers(0, 256, (20, 8, 6, 3), np.uint8)
     dataset = read(save(tmp_path, x_train=x, y_train=Y), common, image_size=(4, 4), color_mode="grayscale")
     expected = Image.fromarray(x[7]).convert("L").resize((4, 4), Image.Resampling.BILINEAR)
@@ -114,8 +114,8 @@ def test_much_data_is_resized_as_it_is_loaded(tmp_path: Path, common: Common, mo
 def test_the_value_range_becomes_0_to_255(
     tmp_path: Path, common: Common, x: np.ndarray, value_range: tuple[float, float], expected: list[int]
 ) -> None:
-    pictures = np.repeat(x[:, None, None], 3, axis=1)  # 3x1 pixels each
-    path = save(tmp_path, x_train=pictures, y_train=[0, 1, 1])
+    images = np.repeat(x[:, None, None], 3, axis=1)  # 3x1 pixels each
+    path = save(tmp_path, x_train=images, y_train=[0, 1, 1])
     pixels = read(path, common, value_range=value_range).splits["train"].pixels
     assert pixels is not None
     assert pixels.dtype == np.uint8
@@ -302,7 +302,7 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
 def test_bad_arrays(
     tmp_path: Path, common: Common, arrays: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
-    assert fault(save(tmp_path, **arrays), common, **options) == message
+    assert error(save(tmp_path, **arrays), common, **options) == message
 
 
 class Bomb:
@@ -315,38 +315,38 @@ class Bomb:
 def test_nothing_is_unpickled(tmp_path: Path, common: Common) -> None:
     path = tmp_path / "data.npz"
     np.savez(path, x_train=X, y_train=np.array([Bomb()] * 20, dtype=object))
-    assert "pickled Python objects" in fault(path, common)
+    assert "pickled Python objects" in error(path, common)
     path.write_bytes(pickle.dumps(Bomb()))
-    assert "Received something else" in fault(path, common)
+    assert "Received something else" in error(path, common)
 
 
 def test_files_that_are_no_npz(tmp_path: Path, common: Common) -> None:
     path = tmp_path / "data.npz"
-    assert fault(path, common) == "no such file. Give an .npz file with arrays x_train and y_train."
+    assert error(path, common) == "no such file. Give an .npz file with arrays x_train and y_train."
     path.mkdir()
-    assert fault(path, common) == "a folder, not a file. Give an .npz file with arrays x_train and y_train."
+    assert error(path, common) == "a folder, not a file. Give an .npz file with arrays x_train and y_train."
     single = tmp_path / "x.npy"
     np.save(single, X)
     archive = "the file must be an .npz archive, as numpy.savez writes it."
-    assert fault(single, common) == f"{archive} Received a single array (.npy)."
+    assert error(single, common) == f"{archive} Received a single array (.npy)."
     text = tmp_path / "text.npz"
     text.write_text("hello")
-    assert fault(text, common) == f"{archive} Received something else."
+    assert error(text, common) == f"{archive} Received something else."
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_cut_and_damaged_archives(tmp_path: Path, common: Common, compressed: bool) -> None:
+def test_cut_and_corrupt_archives(tmp_path: Path, common: Common, compressed: bool) -> None:
     path = tmp_path / "data.npz"
     (np.savez_compressed if compressed else np.savez)(path, x_train=X, y_train=Y)
     whole = path.read_bytes()
     for length in range(4, len(whole), 37):
         path.write_bytes(whole[:length])
-        assert fault(path, common) == "the .npz archive is damaged or incomplete. Write or download it again."
+        assert error(path, common) == "the .npz archive is corrupt or incomplete. Write or download it again."
     refused = 0
     for position in range(30, len(whole), 11):
-        damaged = bytearray(whole)
-        damaged[position] ^= 0xFF
-        path.write_bytes(damaged)
+        corrupt = bytearray(whole)
+        corrupt[position] ^= 0xFF
+        path.write_bytes(corrupt)
         try:
             read(path, common)
         except InputError:
@@ -363,9 +363,9 @@ def header(shape: tuple[int, ...], dtype: str = "|u1") -> bytes:
 def test_sizes_are_bounded_by_the_headers(tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path, x_train=X, y_train=Y)
     monkeypatch.setattr("dlcli.data.npz_archive.half_of_memory", lambda: X.nbytes + Y.nbytes - 1)
-    assert fault(path, common) == (
+    assert error(path, common) == (
         "the arrays must fit into half of this machine's memory (1,119 bytes). Received 1,120 bytes: "
-        "give a part of them, or picture files."
+        "give a part of them, or image files."
     )
 
 
@@ -375,4 +375,4 @@ def test_headers_that_promise_too_much(tmp_path: Path, common: Common, shape: tu
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x_train.npy", header(shape) + b"\0" * 1000)
         archive.writestr("y_train.npy", header((4,)) + b"\0\1\2\3")
-    assert fault(path, common) == "the .npz archive is damaged or incomplete. Write or download it again."
+    assert error(path, common) == "the .npz archive is corrupt or incomplete. Write or download it again."

@@ -1,6 +1,6 @@
-"""Localisation by five folds: the recipe of photos on a folder of Pascal VOC, beside the mean box of each fold.
+"""Localization by five folds: the recipe of photos on a folder of Pascal VOC, beside the mean box of each fold.
 
-    python benchmarks/localisation_folds.py DIR [--weights FILE] [--seeds 1] [--work FOLDER]
+    python benchmarks/localization_folds.py DIR [--weights FILE] [--seeds 1] [--work FOLDER]
 
 Photos with one object are divided into five parts, identical ones into the same; each part is the test once, an eighth
 of the rest is for validation. Prints mean IoU and accuracy at IoU 0.5 of every fold, of the network and of the mean box
@@ -23,7 +23,7 @@ from measure import ROOT, machine
 from dlcli.data.boxes.sources.voc import read_voc
 
 FOLDS = 5
-RECIPE = ROOT / "recipes" / "localise_photos.yaml"
+RECIPE = ROOT / "recipes" / "localize_photos.yaml"
 
 
 def photos(folder: Path) -> list[dict[str, str]]:
@@ -92,7 +92,7 @@ def main() -> None:
             done = subprocess.run([*command, "--seed", str(seed)], cwd=work, stdout=subprocess.PIPE, check=True)
             final = json.loads(done.stdout)["final"]
             values = [
-                final[f"test_{b}{name}"] for b in ("", "baseline_") for name in ("mean_iou", "localisation_accuracy")
+                final[f"test_{b}{name}"] for b in ("", "baseline_") for name in ("mean_iou", "localization_accuracy")
             ]
             found.append(values)
             shown = "  ".join(f"{value:.4f}" for value in values)

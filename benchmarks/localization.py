@@ -1,9 +1,9 @@
-"""Training with boxes against training without: whole epochs of one network on the same pictures, alternating.
+"""Training with boxes against training without: whole epochs of one network on the same images, alternating.
 
-    python benchmarks/localisation.py [--epochs 7] [--size 64]
+    python benchmarks/localization.py [--epochs 7] [--size 64]
 
-The convnet of recipes/localise_shapes.yaml at full size, with augmentation: `task: localisation` (both heads, GIoU) and
-`task: classification` of the same scenes from an .npz. Prints the pictures a second with boxes by
+The convnet of recipes/localize_shapes.yaml at full size, with augmentation: `task: localization` (both heads, GIoU) and
+`task: classification` of the same scenes from an .npz. Prints the images a second with boxes by
 those without.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dlcli.recipe.load import load_text
 from dlcli.rundir import RunDir
-from dlcli.runtime.console import Talk
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import start_tensorflow
 from dlcli.tasks.dispatch import prepare
 from dlcli.tasks.images.sources import open_dataset
@@ -40,7 +40,7 @@ train: {epochs: 1000, batch_size: 32}
 
 def epochs(text: str, folder: Path) -> tuple[Callable[[int], None], int]:
     """A function that trains an epoch, and the epoch's steps."""
-    job = prepare(load_text(text.encode(), folder / "recipe.yaml"), device, Talk(quiet=True))
+    job = prepare(load_text(text.encode(), folder / "recipe.yaml"), device, Console(quiet=True))
     training = job.loop(RunDir(folder / "run"), Silence())
 
     return epochs_of(training), job.train_data.num_steps
@@ -53,18 +53,18 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     data = f"num_samples: 2000, image_size: [{options.size}, {options.size}], validation: 0, test: 0"
-    with_boxes = f"task: localisation\ndata: {{kind: shapes, {data}}}\nbox_head: {{channels: 32, loss: giou}}\n{COMMON}"
+    with_boxes = f"task: localization\ndata: {{kind: shapes, {data}}}\nbox_head: {{channels: 32, loss: giou}}\n{COMMON}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "run").mkdir()
-        scenes = open_dataset(load_text(with_boxes.encode(), folder / "x.yaml"), Talk(quiet=True)).splits["train"]
+        scenes = open_dataset(load_text(with_boxes.encode(), folder / "x.yaml"), Console(quiet=True)).splits["train"]
         np.savez(folder / "scenes.npz", x_train=scenes.load(np.arange(len(scenes))), y_train=scenes.labels)
         without = f"task: classification\ndata: {{kind: npz, path: scenes.npz, validation: 0, test: 0}}\n{COMMON}"
         boxes, num_steps = epochs(with_boxes, folder)
         classes, _ = epochs(without, folder)
         seconds = alternate({"without boxes": classes, "with boxes": boxes}, rounds=options.epochs, warmups=2)
         ratios = report("training, batches of 32", seconds, of="without boxes", num_steps=num_steps)
-    print(f"\npictures a second with boxes by those without: {ratios['with boxes']:.3f}")
+    print(f"\nimages a second with boxes by those without: {ratios['with boxes']:.3f}")
 
 
 if __name__ == "__main__":

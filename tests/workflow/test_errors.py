@@ -1,4 +1,4 @@
-"""A disk that is full, pictures that vanish or are damaged: a line that says so, nothing lost, and an exact way on."""
+"""A disk that is full, images that vanish or are corrupt: a line that says so, nothing lost, and an exact way on."""
 
 import errno
 import json
@@ -74,9 +74,9 @@ def test_a_full_disk_at_any_time(folder: Path, never_stopped: Path) -> None:
         shutil.rmtree(folder / "runs", ignore_errors=True)
 
 
-# Pictures -------------------------------------------------------------------------------------------------------------
+# Images -------------------------------------------------------------------------------------------------------------
 
-PICTURES = """\
+IMAGES = """\
 task: classification
 data: {kind: folder, path: photos, image_size: [10, 10], validation: 0.25, test: 0}
 augment: {rotation_range: 20, horizontal_flip: true, brightness_range: [0.8, 1.2], cutmix: 1.0}
@@ -87,19 +87,19 @@ train: {epochs: 3, batch_size: 7, checkpoint: {steps: 2}}
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder with 40 pictures in two classes, and photos.yaml beside it."""
+    """A folder with 40 images in two classes, and photos.yaml beside it."""
     rng = np.random.default_rng(5)
     for i in range(40):
         path = tmp_path / "photos" / ("cat", "dog")[i % 2] / f"{i:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (12 + i % 3, 10, 3), np.uint8)).save(path)
-    (tmp_path / "photos.yaml").write_text(PICTURES)
+    (tmp_path / "photos.yaml").write_text(IMAGES)
     return tmp_path
 
 
 @dataclass(frozen=True)
 class DecodingEachEpoch:
-    """Pictures are not kept in memory, as those of a large data set are not; killed at or waiting in a save."""
+    """Images are not kept in memory, as those of a large data set are not; killed at or waiting in a save."""
 
     kill_at: int | None = None
     hold_at: int | None = None
@@ -126,7 +126,7 @@ def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path, cach
     last = json.loads((photos / "runs" / "files" / "checkpoints.json").read_text())["last"]
     assert int(last.partition("-")[2]) % 5 != 0  # in the middle of an epoch of five steps
     resumed = processes.run("train", "--resume", "files", folder=photos, prepare=DecodingEachEpoch()).expect(0)
-    assert f"of decoded pictures for train: {said}" in resumed.stderr
+    assert f"of decoded images for train: {said}" in resumed.stderr
     assert leftovers(photos / "runs" / "files") == []
     one, other = outcome(photos / "runs" / "memory"), outcome(photos / "runs" / "files")
     for different in ("config", "config.yaml"):  # they bear the run's name
@@ -134,8 +134,10 @@ def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path, cach
     assert_same(one, other)
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"no picture")], ids=["lost", "damaged"])
-def test_a_picture_that_is_gone_while_training(photos: Path, damage: Callable[[Path], Any]) -> None:
+@pytest.mark.parametrize(
+    "corruption", [Path.unlink, lambda path: path.write_bytes(b"no image")], ids=["lost", "corrupt"]
+)
+def test_an_image_that_is_gone_while_training(photos: Path, corruption: Callable[[Path], Any]) -> None:
     command = ("train", "photos.yaml", "-s", "data.cache=none")
     process = processes.start(*command, folder=photos, prepare=DecodingEachEpoch(hold_at=3))
     process.wait_for(photos / "held")
@@ -143,7 +145,7 @@ def test_a_picture_that_is_gone_while_training(photos: Path, damage: Callable[[P
     victim = next(line.split(",")[0] for line in split.splitlines() if ",train," in line)
     path = photos / "photos" / victim
     content = path.read_bytes()
-    damage(path)
+    corruption(path)
     (photos / "held").unlink()
     done = process.finish().expect(2)
     assert victim in done.stderr.splitlines()[-1]
@@ -155,10 +157,10 @@ def test_a_picture_that_is_gone_while_training(photos: Path, damage: Callable[[P
     assert [row["epoch"] for row in rows(photos / "runs" / "photos")] == ["1", "2", "3"]
 
 
-def test_bad_pictures_among_good_ones(photos: Path) -> None:
+def test_bad_images_among_good_ones(photos: Path) -> None:
     cut, text = photos / "photos" / "cat" / "cut.png", photos / "photos" / "dog" / "text.jpg"
     cut.write_bytes((photos / "photos" / "cat" / "00.png").read_bytes()[:80])
-    text.write_text("no picture")
+    text.write_text("no image")
     done = processes.run("train", "photos.yaml", folder=photos).expect(2)
     lines = done.stderr.splitlines()
     assert any("cat/cut.png" in line for line in lines)
@@ -172,15 +174,15 @@ def test_bad_pictures_among_good_ones(photos: Path) -> None:
     assert sorted(name for name, _ in info["data"]["left_out"]) == ["cat/cut.png", "dog/text.jpg"]
     assert sum(info["data"]["samples"].values()) == 40
     assert cut.exists()
-    assert text.read_text() == "no picture"
+    assert text.read_text() == "no image"
 
 
-@pytest.mark.parametrize("fault", ["one class", "no pictures", "empty class"])
-def test_folders_that_cannot_be_trained_on(photos: Path, fault: str) -> None:
+@pytest.mark.parametrize("error", ["one class", "no images", "empty class"])
+def test_folders_that_cannot_be_trained_on(photos: Path, error: str) -> None:
     folder = photos / "photos"
-    if fault == "one class":
+    if error == "one class":
         shutil.rmtree(folder / "dog")
-    elif fault == "empty class":
+    elif error == "empty class":
         (folder / "mouse").mkdir()
     else:
         shutil.rmtree(folder)
