@@ -147,6 +147,11 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
+def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The same for rows by column; there must be at least one, and all must have the columns of the first."""
+    return csv_text(list(rows[0]), (list(row.values()) for row in rows))
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file that this program wrote; an unfinished last line is left out.
 

@@ -52,9 +52,10 @@ def evaluate(
     found = find_run(runs, run)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
+    from dlcli.workflow.evaluate import EvaluationRequest
     from dlcli.workflow.evaluate import evaluate as work
 
-    results = work(found, split=split, data=data, beam=beam, console=Console(quiet=quiet))
+    results = work(found, EvaluationRequest(split, data, beam), console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

@@ -68,19 +68,11 @@ def generate(
     found = find_run(runs, run)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
+    from dlcli.workflow.generate import GenerationRequest
     from dlcli.workflow.generate import generate as work
 
-    results = work(
-        found,
-        prompt=prompt,
-        label=label,
-        length=length,
-        temperature=temperature,
-        top_k=top_k,
-        num_samples=num_samples,
-        seed=seed,
-        console=Console(quiet=quiet),
-    )
+    request = GenerationRequest(prompt, label, length, temperature, top_k, num_samples, seed)
+    results = work(found, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

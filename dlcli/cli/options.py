@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from dlcli.errors import InputError
+
 Decorator = Callable[[Any], Any]
 
 
@@ -81,6 +83,20 @@ def _check_device(value: str) -> str:
     if value in ("auto", "cpu", "gpu") or (number != value and number.isascii() and number.isdigit()):
         return value
     raise click.BadParameter(f"expected auto, cpu, gpu or gpu:N. Received '{value}'.")
+
+
+def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> None:
+    """Refuses a file to write that has another suffix, exists already, or has no folder.
+
+    Raises:
+        InputError: names the file and the remedy.
+    """
+    if output.suffix.lower() not in suffixes:
+        raise InputError(f"{output}: expected a name that ends in {' or '.join(suffixes)}.")
+    if output.exists() and not force:
+        raise InputError(f"{output}: already exists. Choose another name, or use --force to replace it.")
+    if not output.parent.is_dir():
+        raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
 
 
 def run_argument(*, required: bool) -> Decorator:

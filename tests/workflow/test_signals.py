@@ -91,7 +91,7 @@ def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status:
     "function",
     [
         "dlcli.data.images.sources.digits.read_digits",
-        "dlcli.tasks.images.job.build_for",
+        "dlcli.tasks.images.network.build_network",
         "dlcli.report.plots.images.sample_batch",
     ],
 )

@@ -6,7 +6,6 @@ from typing import Any, Literal, cast
 
 import keras
 
-from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 from dlcli.models.heads import boxes as box_heads
 from dlcli.models.heads import vector as heads
@@ -132,10 +131,10 @@ def build_classifier(
     )
 
 
-def build_for(
+def build_network(
     recipe: ImageRecipe, *, shape: tuple[int, ...], num_classes: int, standardization: Standardization | None = None
 ) -> Classifier:
-    """The network that a recipe of any task asks for.
+    """The network of a recipe, with a box head for localization.
 
     Raises:
         InputError: as for :func:`build_classifier`.
@@ -249,7 +248,3 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
 def has_paper_head(section: ImageClassifier) -> bool:
     """Whether Keras builds the layers between maps and classifier too."""
     return isinstance(section, Application) and section.head == "paper"
-
-
-def build_network(recipe: ImageRecipe, dataset: Dataset, standardization: Standardization) -> Classifier:
-    return build_for(recipe, shape=dataset.shape, num_classes=len(dataset.classes), standardization=standardization)

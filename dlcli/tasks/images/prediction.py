@@ -24,21 +24,14 @@ from dlcli.tasks.images.evaluation import predict_logits
 from dlcli.tasks.images.localization import predict_boxes
 from dlcli.tasks.predictions import ranked, write_probabilities
 from dlcli.tasks.run_models import load_model
+from dlcli.tasks.task import PredictionRequest
 
 MAX_LEFT_OUT = 5  # files that are named
 
 
-def predict(
-    run: RunDir,
-    recipe: ImageRecipe,
-    paths: Sequence[Path],
-    *,
-    top: int,
-    output: Path | None,
-    draw: Path | None,
-    console: Console,
-) -> dict[str, Any]:
-    """As :func:`dlcli.workflow.predict.predict`, for images, which are brought to size as they were in training."""
+def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, console: Console) -> dict[str, Any]:
+    """As :meth:`dlcli.tasks.task.Task.predict`, for images, which are brought to size as they were in training."""
+    paths, top, output, draw = request.paths, request.top, request.output, request.draw
     has_boxes = isinstance(recipe, Localization)
     if draw is not None:
         _check_drawing(draw, output, run, has_boxes=has_boxes)

@@ -7,7 +7,7 @@ import pytest
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import load
-from dlcli.tasks.images.drafting import draft_recipe
+from dlcli.tasks.draft import draft_recipe
 
 WORDS = "1\tthe\t_\tDET\t_\t_\t0\t_\t_\t_\n2\tdog\t_\tNOUN\t_\t_\t0\t_\t_\t_\n\n"
 TABLES = {

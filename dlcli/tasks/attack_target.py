@@ -17,7 +17,7 @@ PASSED_OVER = (keras.layers.Identity, keras.layers.Dropout, keras.layers.Activit
 
 
 @dataclass(frozen=True)
-class Target:
+class AttackTarget:
     """A classifier as attacks see it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Target:
     note: str = ""
 
 
-def of_model(model: keras.Model, *, input_range: tuple[float, float], has_logits: bool = False) -> Target:
+def of_model(model: keras.Model, *, input_range: tuple[float, float], has_logits: bool = False) -> AttackTarget:
     """The logits of a classifier, wherever its softmax stands.
 
     Args:
@@ -59,7 +59,7 @@ def of_model(model: keras.Model, *, input_range: tuple[float, float], has_logits
         x = pixels if (low, high) == (0.0, 255.0) else pixels * scale + low
         return find(tf.cast(network(x, training=False), tf.float32))
 
-    return Target(logits, shape, num_classes, note)
+    return AttackTarget(logits, shape, num_classes, note)
 
 
 def _opened(model: keras.Model) -> keras.Model:
@@ -159,7 +159,9 @@ def _activation(operation: Any) -> str:
     return getattr(getattr(operation, "activation", None), "__name__", "")
 
 
-def load_target(path: Path, *, input_range: tuple[float, float] = (0.0, 255.0), has_logits: bool = False) -> Target:
+def load_target(
+    path: Path, *, input_range: tuple[float, float] = (0.0, 255.0), has_logits: bool = False
+) -> AttackTarget:
     """The classifier in a .keras file, computing in float32 whatever policy it was saved with.
 
     Raises:

@@ -1,8 +1,15 @@
-"""What ``dlcli data check`` finds, in words: copies, contradictions, classes that are missing or rare."""
+"""What ``dlcli data`` reports for every task: copies, contradicting labels, classes that are absent or rare."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dlcli.recipe.language.fields import Section
+from dlcli.rundir import replace_file, rows_text
+from dlcli.tasks.job import AnyDataset
+
+DataSection = TypeVar("DataSection", bound=Section)
 
 NUM_NAMED = 10  # samples named in one finding; --json has all
 IMBALANCE = 10  # times more samples of the largest class than of the smallest are worth a note
@@ -89,3 +96,47 @@ def some(names: Sequence[str]) -> str:
 def count(names: Sequence[Any], noun: str) -> str:
     """``3 files``, ``1 file``."""
     return f"{len(names):,} {noun}{'' if len(names) == 1 else 's'}"
+
+
+def report(
+    splits: Mapping[str, Mapping[str, int]],
+    findings: Iterable[Finding],
+    *,
+    sizes: Mapping[str, int] | None = None,
+    modes: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """What ``dlcli data check`` writes.
+
+    Args:
+        splits: of each split the samples of each class.
+        sizes, modes: of image files, how many there are of each.
+    """
+    findings = list(findings)
+    return {
+        "splits": splits,
+        "sizes": sizes or {},
+        "modes": modes or {},
+        "findings": [vars(finding) | {"samples": list(finding.samples)} for finding in findings],
+        "problems": sum(finding.is_problem for finding in findings),
+    }
+
+
+def with_leakage(section: DataSection) -> DataSection:
+    """A ``data`` section with ``allow_leakage``: samples that splits share are then reported instead of refused."""
+    return section.model_copy(update={"allow_leakage": True}) if hasattr(section, "allow_leakage") else section
+
+
+def about_warnings(dataset: AnyDataset) -> Iterator[Finding]:
+    """The data set's warnings, but for those that the findings tell in full, and what it left out."""
+    for warning in dataset.warnings:
+        if "no sample of" not in warning and " both in " not in warning:
+            yield Finding("warning", False, warning.rstrip("."), ())
+    if dataset.left_out:
+        names = [f"{left.name} ({left.reason})" for left in dataset.left_out]
+        yield Finding("left out", False, f"{len(names):,} left out: {some(names)}", tuple(names))
+
+
+def write_split_table(dataset: AnyDataset, output: Path | None) -> None:
+    """Writes the rows of split.csv; nothing where no file is named."""
+    if output is not None:
+        replace_file(output, rows_text(dataset.split_rows()))

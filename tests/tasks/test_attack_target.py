@@ -9,7 +9,7 @@ import pytest
 from networks import held_out, trained, with_head  # type: ignore[import-not-found]
 
 from dlcli.errors import InputError
-from dlcli.tasks.images.attack_target import load_target, of_model
+from dlcli.tasks.attack_target import load_target, of_model
 
 PIXELS = (0.0, 255.0)
 
