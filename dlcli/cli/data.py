@@ -56,7 +56,7 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
             raise click.UsageError("--set and --data are for a recipe; a folder has no keys.")
         loaded = None
     elif source.suffix in (".yaml", ".yml"):
-        loaded = _load(source, sets, path)
+        loaded = _load("check", source, sets, path)
     else:
         raise InputError(f"{source}: expected a recipe or a folder of class folders.")
     console = _start(quiet)
@@ -107,7 +107,7 @@ def preview(
       dlcli data preview recipe.yaml
       dlcli data preview recipe.yaml --set augment.rotation_range=90 --samples 3 -o turned.png
     """
-    loaded = _load(recipe, sets, path)
+    loaded = _load("preview", recipe, sets, path)
     check_output(output, (".png",), force=force)
     console = _start(quiet)
     from dlcli.workflow.inspect import preview as work
@@ -133,7 +133,7 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
       dlcli data stats recipe.yaml --data photos/ --json
       dlcli data stats recipes/beijing_pm25.yaml --data pm25.csv
     """
-    loaded = _load(recipe, sets, path)
+    loaded = _load("stats", recipe, sets, path)
     console = _start(quiet)
     from dlcli.workflow.inspect import stats as work
 
@@ -185,7 +185,7 @@ def split(
       dlcli data split recipe.yaml
       dlcli data split recipe.yaml --set data.test=0.3 -o split.csv
     """
-    loaded = _load(recipe, sets, path)
+    loaded = _load("split", recipe, sets, path)
     if output is not None:
         check_output(output, (".csv",), force=force)
     console = _start(quiet)
@@ -206,14 +206,17 @@ def _write_by_split(columns: list[str], found: dict[str, dict[str, list[int]]]) 
         write_table(["split", "unit", *columns], rows)
 
 
-def _load(recipe: Path, sets: tuple[str, ...], path: str | None) -> Any:
+def _load(verb: str, recipe: Path, sets: tuple[str, ...], path: str | None) -> Any:
     from dlcli.recipe.language.overrides import Override, parse_setting
     from dlcli.recipe.load import load
+    from dlcli.recipe.support import check_verb
 
     overrides = [parse_setting(text) for text in sets]
     if path is not None:
         overrides.append(Override.of_value("data.path", str(Path(path).expanduser().absolute()), f"--data {path}"))
-    return load(recipe, overrides)
+    loaded = load(recipe, overrides)
+    check_verb(loaded.recipe, loaded.locate("task"), f"data {verb}")
+    return loaded
 
 
 def _start(quiet: bool) -> Any:

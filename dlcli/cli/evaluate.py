@@ -6,6 +6,7 @@ import click
 
 from dlcli.cli.options import (
     beam_option,
+    check_run,
     device_option,
     json_option,
     other_data_option,
@@ -50,6 +51,8 @@ def evaluate(
     from dlcli.runtime.startup import start_tensorflow
 
     found = find_run(runs, run)
+    given = {"--beam": beam != 1, "--data": data is not None, "--split": split is not None}
+    check_run(found, "evaluate", given)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.evaluate import EvaluationRequest

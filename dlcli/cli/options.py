@@ -1,7 +1,7 @@
 """Options that several verbs share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,24 @@ def _check_device(value: str) -> str:
     if value in ("auto", "cpu", "gpu") or (number != value and number.isascii() and number.isdigit()):
         return value
     raise click.BadParameter(f"expected auto, cpu, gpu or gpu:N. Received '{value}'.")
+
+
+def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) -> None:
+    """Refuses a verb or an option that the task of a run does not support, before TensorFlow is imported.
+
+    Args:
+        run: the run's directory.
+        options: for each option, such as ``--beam``, whether it is given.
+
+    Raises:
+        InputError: says why, and what to do instead.
+    """
+    from dlcli.recipe.load import load
+    from dlcli.recipe.support import check_options, check_verb
+
+    recipe = load(run.config).recipe
+    check_verb(recipe, str(run.path), verb)
+    check_options(recipe, str(run.path), {option for option, is_given in (options or {}).items() if is_given})
 
 
 def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> None:

@@ -8,6 +8,7 @@ from dlcli.cli.options import (
     Utf8,
     beam_option,
     check_output,
+    check_run,
     device_option,
     json_option,
     quiet_option,
@@ -88,6 +89,7 @@ def predict(
     if output is not None:
         check_output(output, (".csv", ".json"), force=force)
     found = find_run(runs, run)
+    check_run(found, "predict", {"--beam": beam != 1, "--draw": draw is not None, "--text": bool(texts)})
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.predict import PredictionRequest

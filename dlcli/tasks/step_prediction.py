@@ -1,8 +1,7 @@
 """The training job of problems whose samples are made: bits at the steps that are asked for."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +34,7 @@ from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import write_evaluation
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.run_models import model_file
-from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, refuse_shape
+from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, steps_of
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.split_choice import OWN_DATA
@@ -164,9 +163,6 @@ def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, co
     Raises:
         InputError: there is no model yet, or it is corrupt.
     """
-    if request.data is not None or request.split not in (None, "test"):
-        must = "its samples are synthetic: the test alone is evaluated, without --split or --data."
-        raise InputError(f"{run.path}: {must}")
     model = load_keras_file(model_file(run))
     dataset = dataset_of(recipe)
     wanted = (dataset.task.num_features, dataset.task.bits)
@@ -257,22 +253,8 @@ class StepPredictionTask(Task):
         batch_size: int | None,
         console: Console,
     ) -> NetworkCost:
-        refuse_shape(loaded, shape)
         return cost_of_job(self.prepare(loaded, Device("cpu", "CPU"), console), batch_size=batch_size)
 
     def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:
         table = table_of_run(self.recipe)
         return cost_of_table(self.recipe, table, self.recipe.data.num_samples, batch_size=batch_size)
-
-    def check(self, loaded: LoadedRecipe, console: Console) -> NoReturn:
-        raise _nothing_to_inspect(loaded)
-
-    def stats(self, loaded: LoadedRecipe, console: Console) -> NoReturn:
-        raise _nothing_to_inspect(loaded)
-
-    def divide(self, loaded: LoadedRecipe, output: Path | None, console: Console) -> NoReturn:
-        raise _nothing_to_inspect(loaded)
-
-
-def _nothing_to_inspect(loaded: LoadedRecipe) -> InputError:
-    return InputError(f"{loaded.path}: its samples are synthetic: there are no data to look at.")

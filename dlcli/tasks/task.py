@@ -112,13 +112,12 @@ class AttackedModel:
 class Task(Protocol):
     """A task, for one recipe of it: what the verbs ask for.
 
-    What a task lacks, its schema class says (``recipe.tasks``), and the command line refuses it before TensorFlow
-    starts; the methods that only some tasks have raise InputError here.
+    A task's schema class says which verbs and options it supports (``recipe/support.py``), and the command line refuses
+    the others before TensorFlow starts. The methods that only some tasks have raise InputError here.
     """
 
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe, of this task's schema."""
+    recipe: Recipe
+    """The recipe, of one of this task's schemas."""
 
     def open_data(self, loaded: LoadedRecipe, console: Console) -> AnyDataset:
         """Reads the recipe's data.
@@ -177,12 +176,15 @@ class Task(Protocol):
         Raises:
             InputError: there is nothing to train on.
         """
+        raise self._lacks("data check")
 
     def stats(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         """Statistics of the data: of channels for images, of lengths and features for sequences."""
+        raise self._lacks("data stats")
 
     def divide(self, loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
         """The samples of each class by split; writes a table of all samples to ``output`` where given."""
+        raise self._lacks("data split")
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         """Predicts with a run's best model.

@@ -16,7 +16,7 @@ from dlcli.tasks.forecasting import evaluation, inspection, job, prediction
 from dlcli.tasks.forecasting.sources import open_series
 from dlcli.tasks.inspection import write_split_table
 from dlcli.tasks.run_models import model_file
-from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run, refuse_shape
+from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run
 from dlcli.tasks.task import EvaluationRequest, NetworkCost, PredictionRequest, Task
 
 
@@ -49,7 +49,6 @@ class ForecastingTask(Task):
         batch_size: int | None,
         console: Console,
     ) -> NetworkCost:
-        refuse_shape(loaded, shape)
         return cost_of_job(self.prepare(loaded, Device("cpu", "CPU"), console), batch_size=batch_size)
 
     def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:

@@ -34,7 +34,7 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
     paths, top, output, draw = request.paths, request.top, request.output, request.draw
     has_boxes = isinstance(recipe, Localization)
     if draw is not None:
-        _check_drawing(draw, output, run, has_boxes=has_boxes)
+        _check_drawing(draw, output)
     classes = run.read_classes()
     images = run.read_image_policy()
     policy = None if images is None else ImagePolicy.from_dict(images)
@@ -80,9 +80,7 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
     }
 
 
-def _check_drawing(draw: Path, output: Path | None, run: RunDir, *, has_boxes: bool) -> None:
-    if not has_boxes:
-        raise InputError(f"--draw: {run.path} gives no boxes: its task is not localization.")
+def _check_drawing(draw: Path, output: Path | None) -> None:
     if draw.exists() and (not draw.is_dir() or any(draw.iterdir())):
         raise InputError(f"--draw {draw}: is there already, and is no empty folder. Name another.")
     if not os.access(draw.parent, os.W_OK) or not draw.parent.is_dir():

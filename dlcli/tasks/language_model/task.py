@@ -14,7 +14,7 @@ from dlcli.tasks.inspection import with_leakage, write_split_table
 from dlcli.tasks.language_model import evaluation, generation, inspection, job
 from dlcli.tasks.language_model.sources import Texts, open_texts
 from dlcli.tasks.sequences import inspection as line_inspection
-from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run, refuse_shape
+from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run
 from dlcli.tasks.task import EvaluationRequest, GenerationRequest, NetworkCost, Task
 
 
@@ -47,7 +47,6 @@ class LanguageModelTask(Task):
         batch_size: int | None,
         console: Console,
     ) -> NetworkCost:
-        refuse_shape(loaded, shape)
         return cost_of_job(self.prepare(loaded, Device("cpu", "CPU"), console), batch_size=batch_size)
 
     def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:

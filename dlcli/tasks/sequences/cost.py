@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dlcli.errors import InputError
-from dlcli.recipe.load import LoadedRecipe, Recipe
+from dlcli.recipe.load import Recipe
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir import RunDir
 from dlcli.tasks.job import Job, training_memory_of
@@ -41,13 +41,3 @@ def data_of_run(run: RunDir) -> Iterator[dict[str, Any]]:
         yield run.read_info().get("data", {})
     except (KeyError, TypeError):
         raise InputError(f"{run.info}: does not say what the run's samples are. Restore it from a copy.") from None
-
-
-def refuse_shape(loaded: LoadedRecipe, shape: tuple[int, ...] | None) -> None:
-    """Refuses ``--input``, which is for samples of a fixed shape.
-
-    Raises:
-        InputError: a shape is given.
-    """
-    if shape is not None:
-        raise InputError(f"--input: is for images, signals and volumes; the task is {loaded.recipe.task}.")

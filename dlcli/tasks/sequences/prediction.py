@@ -37,8 +37,6 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
         column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
         names, found = named_texts(paths, texts, column=column, encoding=recipe.data.encoding)
         samples = Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(found))
-    elif texts:
-        raise InputError(f"--text: {run.path} takes numbers: its task is {recipe.task}.")
     else:
         samples = _collect_series(paths, recipe, run.read_data_info("scale"))
     model = load_sequence_model(run, recipe)

@@ -11,7 +11,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
 from dlcli.tasks.sequences import evaluation, inspection, job, prediction
-from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run, refuse_shape
+from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run
 from dlcli.tasks.sequences.sources import open_sequences
 from dlcli.tasks.task import EvaluationRequest, NetworkCost, PredictionRequest, Task
 
@@ -45,7 +45,6 @@ class SequenceTask(Task):
         batch_size: int | None,
         console: Console,
     ) -> NetworkCost:
-        refuse_shape(loaded, shape)
         return cost_of_job(self.prepare(loaded, Device("cpu", "CPU"), console), batch_size=batch_size)
 
     def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:
