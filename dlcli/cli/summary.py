@@ -80,14 +80,13 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
             check_options(loaded.recipe, str(loaded.path), ["--input"])
         start_tensorflow("cpu")
         from dlcli.runtime.console import Console
-        from dlcli.workflow.summary import of_recipe
+        from dlcli.workflow.summary import SampleShape, of_recipe
 
         console = Console(quiet=options["quiet"])
         return of_recipe(
             loaded,
             runs=runs,
-            shape=shape,
-            num_classes=options["classes"],
+            assumed=None if shape is None else SampleShape(shape, options["classes"]),
             batch_size=batch_size,
             console=console,
         )

@@ -34,11 +34,10 @@ from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import write_evaluation
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.run_models import model_file
-from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table
-from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, steps_of
+from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, slow_on_gpu, steps_of
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.split_choice import OWN_DATA
-from dlcli.tasks.task import EvaluationRequest, NetworkCost, Task
+from dlcli.tasks.task import EvaluationRequest, Task
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
@@ -151,12 +150,6 @@ def dataset_of(recipe: StepPrediction) -> MadeDataset:
     )
 
 
-def table_of_run(recipe: StepPrediction) -> LayerTable:
-    """The layers of a run's network."""
-    dataset = dataset_of(recipe)
-    return layer_table(build_step_predictor(recipe, dataset.task).trained, steps=_longest(dataset))
-
-
 def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, console: Console) -> dict[str, Any]:
     """Measures a run's best model on the test, which is the same for every run of a recipe.
 
@@ -244,17 +237,10 @@ class StepPredictionTask(Task):
     def evaluate(self, run: RunDir, request: EvaluationRequest, console: Console) -> dict[str, Any]:
         return evaluate(run, self.recipe, request, console)
 
-    def cost_of_recipe(
-        self,
-        loaded: LoadedRecipe,
-        *,
-        shape: tuple[int, ...] | None,
-        num_classes: int | None,
-        batch_size: int | None,
-        console: Console,
-    ) -> NetworkCost:
-        return cost_of_job(self.prepare(loaded, Device("cpu", "CPU"), console), batch_size=batch_size)
+    def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
+        dataset = dataset_of(self.recipe)
+        return layer_table(build_step_predictor(self.recipe, dataset.task).trained, steps=_longest(dataset))
 
-    def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:
-        table = table_of_run(self.recipe)
-        return cost_of_table(self.recipe, table, self.recipe.data.num_samples, batch_size=batch_size)
+    @property
+    def remark(self) -> str:
+        return slow_on_gpu(self.recipe.model)

@@ -9,7 +9,6 @@ from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, Recipe
 from dlcli.report.cost.layer_table import LayerTable
-from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
@@ -77,18 +76,16 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True)
-class NetworkCost:
-    """The layer table of a network, and the memory that training it takes.
+class SampleShape:
+    """The samples that ``dlcli summary`` is asked to assume, in place of the recipe's data.
 
     Attributes:
-        batch_size: samples computed at once, which the memory is for.
-        remark: what is assumed about training, or what makes it slow; empty otherwise.
+        shape: of one sample, such as (height, width, channels).
+        num_classes: how many classes the network tells apart.
     """
 
-    table: LayerTable
-    memory: TrainingMemory
-    batch_size: int
-    remark: str = ""
+    shape: tuple[int, ...]
+    num_classes: int
 
 
 @dataclass(frozen=True)
@@ -145,27 +142,35 @@ class Task(Protocol):
             InputError: the run has no model, the data cannot be used, or there is no such split.
         """
 
-    def cost_of_recipe(
-        self,
-        loaded: LoadedRecipe,
-        *,
-        shape: tuple[int, ...] | None,
-        num_classes: int | None,
-        batch_size: int | None,
-        console: Console,
-    ) -> NetworkCost:
-        """The network of a recipe on its data, or on samples of a shape and a number of classes where both are given.
+    def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
+        """The layers of a run's network.
+
+        Args:
+            data: what run.json says about the run's data.
+
+        Raises:
+            KeyError, TypeError: it does not say enough.
+            InputError: another of the run's files is corrupt.
+        """
+
+    def table_of_recipe(
+        self, loaded: LoadedRecipe, assumed: SampleShape | None, console: Console
+    ) -> tuple[LayerTable, int | None]:
+        """The layers of a recipe's network, and the samples it is trained on; None where the data are not read.
+
+        Args:
+            assumed: samples to assume, for tasks that support ``--input``.
 
         Raises:
             InputError: the data cannot be used, or the network does not suit them.
         """
+        job = self.prepare(loaded, Device("cpu", "CPU"), console)
+        return job.table(), job.train_data.num_samples
 
-    def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:
-        """The network of a run.
-
-        Raises:
-            InputError: the run's files are corrupt.
-        """
+    @property
+    def remark(self) -> str:
+        """What makes the network slow on some devices; empty where nothing does."""
+        return ""
 
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         """Looks for problems in all the data of a recipe.

@@ -6,64 +6,68 @@ from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load
-from dlcli.report.cost.layer_table import COLUMNS, layer_table, table_cells, table_csv, table_text
-from dlcli.report.cost.training_memory import memory_text, training_memory
+from dlcli.report.cost.layer_table import COLUMNS, LayerTable, layer_table, table_cells, table_csv, table_text
+from dlcli.report.cost.training_memory import TrainingMemory, memory_text, training_memory
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.tasks.dispatch import task_of
+from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.run_models import with_run_files
-from dlcli.tasks.task import NetworkCost
+from dlcli.tasks.task import SampleShape, Task
 
 DEFAULT_BATCH_SIZE = 32  # for a model file, which does not say with what it was trained
 ADAM_SLOTS = 2  # the mean and the mean square of each gradient
 
+__all__ = ["SampleShape", "of_file", "of_recipe", "of_run"]
+
 
 @dataclass(frozen=True)
 class Summary:
-    """What a network costs, and the recipe, run or file that it is from."""
+    """The layer table of a network, and the memory that training it takes.
+
+    Attributes:
+        source: the recipe, run or file.
+        batch_size: samples computed at once, which the memory is for.
+        remark: what is assumed about training, or what makes it slow; empty otherwise.
+    """
 
     source: str
-    cost: NetworkCost
+    table: LayerTable
+    memory: TrainingMemory
+    batch_size: int
+    remark: str = ""
 
     def text(self) -> str:
         """All of it for people."""
-        cost = self.cost
-        return f"{table_text(cost.table)}\n{memory_text(cost.memory, cost.batch_size)}{cost.remark}\n"
+        return f"{table_text(self.table)}\n{memory_text(self.memory, self.batch_size)}{self.remark}\n"
 
     def csv(self) -> str:
         """The rows as CSV with plain numbers."""
-        return table_csv(self.cost.table)
+        return table_csv(self.table)
 
     def rows(self) -> list[tuple[str, ...]]:
         """A header, the rows, and the sums, as text."""
-        return [COLUMNS, *table_cells(self.cost.table)]
+        return [COLUMNS, *table_cells(self.table)]
 
     def as_dict(self) -> dict[str, Any]:
         """All of it in plain values, for JSON."""
-        memory = {"batch_size": self.cost.batch_size, **self.cost.memory.as_dict()}
-        return {"source": self.source, "training_memory": memory, **self.cost.table.as_dict()}
+        memory = {"batch_size": self.batch_size, **self.memory.as_dict()}
+        return {"source": self.source, "training_memory": memory, **self.table.as_dict()}
 
 
 def of_recipe(
-    loaded: LoadedRecipe,
-    *,
-    runs: Path,
-    shape: tuple[int, ...] | None,
-    num_classes: int | None,
-    batch_size: int | None,
-    console: Console,
+    loaded: LoadedRecipe, *, runs: Path, assumed: SampleShape | None, batch_size: int | None, console: Console
 ) -> Summary:
-    """The network of a recipe on its data, or on samples of a shape and a number of classes where both are given.
+    """The network of a recipe on its data, or on samples that are assumed.
 
     Raises:
         InputError: the data cannot be used, or the network does not suit them.
     """
     loaded = with_run_files(loaded, runs)
-    cost = task_of(loaded.recipe).cost_of_recipe(
-        loaded, shape=shape, num_classes=num_classes, batch_size=batch_size, console=console
-    )
-    return Summary(str(loaded.path), cost)
+    task = task_of(loaded.recipe)
+    table, num_samples = task.table_of_recipe(loaded, assumed, console)
+    return _summary(str(loaded.path), task, table, num_samples, batch_size)
 
 
 def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
@@ -72,7 +76,18 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
     Raises:
         InputError: the run's files are corrupt.
     """
-    return Summary(str(run.path), task_of(load(run.config).recipe).cost_of_run(run, batch_size=batch_size))
+    task = task_of(load(run.config).recipe)
+    try:
+        data = run.read_info()["data"]
+        table, num_samples = task.table_of_run(run, data), data["samples"].get("train")
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(f"{run.info}: does not say what the run's samples are. Restore it from a copy.") from None
+    return _summary(str(run.path), task, table, num_samples, batch_size)
+
+
+def _summary(source: str, task: Task, table: LayerTable, num_samples: int | None, batch_size: int | None) -> Summary:
+    memory, batch_size = training_memory_of(table, task.recipe.train, num_samples, batch_size=batch_size)
+    return Summary(source, table, memory, batch_size, f"\nOn a GPU: {task.remark}" if task.remark else "")
 
 
 def of_file(path: Path, *, batch_size: int | None) -> Summary:
@@ -87,4 +102,4 @@ def of_file(path: Path, *, batch_size: int | None) -> Summary:
         raise InputError(f"{path}: {error}") from None
     batch_size = batch_size or DEFAULT_BATCH_SIZE
     memory = training_memory(table, batch_size=batch_size, slots_per_weight=ADAM_SLOTS, bytes_per_activation=4)
-    return Summary(str(path), NetworkCost(table, memory, batch_size, "; with Adam, in float32"))
+    return Summary(str(path), table, memory, batch_size, "; with Adam, in float32")

@@ -7,7 +7,7 @@ from typing import Any
 from dlcli.data.series.windows import Series
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting
-from dlcli.report.cost.layer_table import layer_table
+from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
@@ -16,8 +16,8 @@ from dlcli.tasks.forecasting import evaluation, inspection, job, prediction
 from dlcli.tasks.forecasting.sources import open_series
 from dlcli.tasks.inspection import write_split_table
 from dlcli.tasks.run_models import model_file
-from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run
-from dlcli.tasks.task import EvaluationRequest, NetworkCost, PredictionRequest, Task
+from dlcli.tasks.sequences.encoders import slow_on_gpu
+from dlcli.tasks.task import EvaluationRequest, PredictionRequest, Task
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,12 @@ class ForecastingTask(Task):
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
 
-    def cost_of_recipe(
-        self,
-        loaded: LoadedRecipe,
-        *,
-        shape: tuple[int, ...] | None,
-        num_classes: int | None,
-        batch_size: int | None,
-        console: Console,
-    ) -> NetworkCost:
-        return cost_of_job(self.prepare(loaded, Device("cpu", "CPU"), console), batch_size=batch_size)
+    def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
+        return layer_table(load_keras_file(model_file(run)))
 
-    def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:
-        with data_of_run(run) as data:
-            table = layer_table(load_keras_file(model_file(run)))
-            return cost_of_table(self.recipe, table, data["samples"]["train"], batch_size=batch_size)
+    @property
+    def remark(self) -> str:
+        return slow_on_gpu(self.recipe.model)
 
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         return inspection.check(self.open_data(loaded, console))

@@ -6,14 +6,15 @@ from typing import Any
 
 from dlcli.data.images.samples import Dataset
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import load_target
-from dlcli.tasks.images import cost, evaluation, inspection, job, prediction
+from dlcli.tasks.images import evaluation, inspection, job, layer_table, prediction
 from dlcli.tasks.images.sources import open_dataset
 from dlcli.tasks.run_models import model_file
-from dlcli.tasks.task import AttackedModel, EvaluationRequest, NetworkCost, PredictionRequest, Task
+from dlcli.tasks.task import AttackedModel, EvaluationRequest, PredictionRequest, SampleShape, Task
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,13 @@ class ImageTask(Task):
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
 
-    def cost_of_recipe(
-        self,
-        loaded: LoadedRecipe,
-        *,
-        shape: tuple[int, ...] | None,
-        num_classes: int | None,
-        batch_size: int | None,
-        console: Console,
-    ) -> NetworkCost:
-        return cost.cost_of_recipe(loaded, shape=shape, num_classes=num_classes, batch_size=batch_size, console=console)
+    def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
+        return layer_table.table_of_run(run, data)
 
-    def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:
-        return cost.cost_of_run(run, batch_size=batch_size)
+    def table_of_recipe(
+        self, loaded: LoadedRecipe, assumed: SampleShape | None, console: Console
+    ) -> tuple[LayerTable, int | None]:
+        return layer_table.table_of_recipe(loaded, assumed, console)
 
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         return inspection.check(self.recipe.data, console)

@@ -7,6 +7,7 @@ from typing import Any
 from dlcli.data.text.corpus import LongTexts
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.language_model import LanguageModel
+from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
@@ -14,8 +15,8 @@ from dlcli.tasks.inspection import with_leakage, write_split_table
 from dlcli.tasks.language_model import evaluation, generation, inspection, job
 from dlcli.tasks.language_model.sources import Texts, open_texts
 from dlcli.tasks.sequences import inspection as line_inspection
-from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run
-from dlcli.tasks.task import EvaluationRequest, GenerationRequest, NetworkCost, Task
+from dlcli.tasks.sequences.encoders import slow_on_gpu
+from dlcli.tasks.task import EvaluationRequest, GenerationRequest, Task
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,12 @@ class LanguageModelTask(Task):
     def generate(self, run: RunDir, request: GenerationRequest, console: Console) -> dict[str, Any]:
         return generation.generate(run, self.recipe, request, console)
 
-    def cost_of_recipe(
-        self,
-        loaded: LoadedRecipe,
-        *,
-        shape: tuple[int, ...] | None,
-        num_classes: int | None,
-        batch_size: int | None,
-        console: Console,
-    ) -> NetworkCost:
-        return cost_of_job(self.prepare(loaded, Device("cpu", "CPU"), console), batch_size=batch_size)
+    def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
+        return job.table_of_run(self.recipe, data)
 
-    def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:
-        with data_of_run(run) as data:
-            table = job.table_of_run(self.recipe, data)
-            return cost_of_table(self.recipe, table, data["samples"]["train"], batch_size=batch_size)
+    @property
+    def remark(self) -> str:
+        return slow_on_gpu(self.recipe.model)
 
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         dataset = open_texts(loaded, with_leakage(self.recipe.data))

@@ -7,6 +7,7 @@ from typing import Any
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
+from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
@@ -14,8 +15,8 @@ from dlcli.tasks.inspection import with_leakage, write_split_table
 from dlcli.tasks.sequence_to_sequence import evaluation, job, prediction
 from dlcli.tasks.sequence_to_sequence.sources import open_pairs
 from dlcli.tasks.sequences import inspection
-from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run
-from dlcli.tasks.task import EvaluationRequest, NetworkCost, PredictionRequest, Task
+from dlcli.tasks.sequences.encoders import slow_on_gpu
+from dlcli.tasks.task import EvaluationRequest, PredictionRequest, Task
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,12 @@ class SequenceToSequenceTask(Task):
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
 
-    def cost_of_recipe(
-        self,
-        loaded: LoadedRecipe,
-        *,
-        shape: tuple[int, ...] | None,
-        num_classes: int | None,
-        batch_size: int | None,
-        console: Console,
-    ) -> NetworkCost:
-        return cost_of_job(self.prepare(loaded, Device("cpu", "CPU"), console), batch_size=batch_size)
+    def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
+        return job.table_of_run(self.recipe, data)
 
-    def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:
-        with data_of_run(run) as data:
-            table = job.table_of_run(self.recipe, data)
-            return cost_of_table(self.recipe, table, data["samples"]["train"], batch_size=batch_size)
+    @property
+    def remark(self) -> str:
+        return slow_on_gpu(self.recipe.model)
 
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         return inspection.check(open_pairs(loaded, with_leakage(self.recipe.data)))

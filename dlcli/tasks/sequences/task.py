@@ -6,14 +6,15 @@ from typing import Any
 
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
+from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
 from dlcli.tasks.sequences import evaluation, inspection, job, prediction
-from dlcli.tasks.sequences.cost import cost_of_job, cost_of_table, data_of_run
+from dlcli.tasks.sequences.encoders import slow_on_gpu
 from dlcli.tasks.sequences.sources import open_sequences
-from dlcli.tasks.task import EvaluationRequest, NetworkCost, PredictionRequest, Task
+from dlcli.tasks.task import EvaluationRequest, PredictionRequest, Task
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,12 @@ class SequenceTask(Task):
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
 
-    def cost_of_recipe(
-        self,
-        loaded: LoadedRecipe,
-        *,
-        shape: tuple[int, ...] | None,
-        num_classes: int | None,
-        batch_size: int | None,
-        console: Console,
-    ) -> NetworkCost:
-        return cost_of_job(self.prepare(loaded, Device("cpu", "CPU"), console), batch_size=batch_size)
+    def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
+        return job.table_of_run(self.recipe, data)
 
-    def cost_of_run(self, run: RunDir, *, batch_size: int | None) -> NetworkCost:
-        with data_of_run(run) as data:
-            table = job.table_of_run(self.recipe, data)
-            return cost_of_table(self.recipe, table, data["samples"]["train"], batch_size=batch_size)
+    @property
+    def remark(self) -> str:
+        return slow_on_gpu(self.recipe.model)
 
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         return inspection.check(open_sequences(loaded, with_leakage(self.recipe.data)))
