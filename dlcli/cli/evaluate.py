@@ -51,7 +51,8 @@ def evaluate(
     from dlcli.runtime.startup import start_tensorflow
 
     found = find_run(runs, run)
-    given = {"--beam": beam != 1, "--data": data is not None, "--split": split is not None}
+    # where there is one split alone, it is the test
+    given = {"--beam": beam != 1, "--data": data is not None, "--split": split not in (None, "test")}
     check_run(found, "evaluate", given)
     start_tensorflow(device)
     from dlcli.runtime.console import Console

@@ -216,7 +216,7 @@ def test_predictions_of_lines_tables_stdin_and_single_texts(folder: Path) -> Non
         (("predict", "films", ""), "A PATH must not be empty. Write . for this folder."),
         (("predict", "films", "none.txt"), "none.txt: no such file. Give the file that holds the texts."),
         (("predict", "films", "runs"), "runs: a folder, not a file. Give the file that holds the texts."),
-        (("predict", "films", "--text", "a", "--draw", "x"), "--draw: runs/films gives no boxes: its task is not "),
+        (("predict", "films", "--text", "a", "--draw", "x"), "--draw: runs/films predicts no boxes: its task is "),
         (("evaluate", "films", "--data", "none.csv"), "none.csv: no such recipe, file or folder."),
         (("evaluate", "films", "--split", "dev"), "'dev' is not one of 'train', 'validation', 'test'."),
         (("evaluate", "films", "--data", "digits.yaml"), "digits.yaml:1:7: task: the run's task is text_"),
