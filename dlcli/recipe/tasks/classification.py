@@ -3,23 +3,27 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.language.fields import RunName, Section
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_data import ImageData, Npz
 from dlcli.recipe.sections.image_model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
 from dlcli.recipe.sections.train import Train, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 RANK = {"signal": 1, "image": 2, "volume": 3}
 """Dimensions of the convolution that fit each layout of the samples."""
 
 
-class Classification(Section):
+class Classification(TaskRecipe):
     """One label for each image."""
+
+    samples = "images or arrays"
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "attack", "summary", "data check", "data preview", "data stats", "data split")
+    )
+    options = frozenset(("--data", "--input", "--split"))
 
     task: Literal["classification"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: ImageData
     """Where the samples come from."""
     augment: Augment | None = None

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, Proportion, RunName, Section, Text
+from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section, Text
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
 class TimeTable(Section):
@@ -62,13 +63,15 @@ class Window(Section):
             yield "season", f"must be at most history, {self.history}. Received {self.season}."
 
 
-class Forecasting(Section):
+class Forecasting(TaskRecipe):
     """The next steps of a series."""
+
+    samples = "tables of numbers"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split"))
 
     task: Literal["forecasting"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: TimeTable
     """Where the series comes from."""
     window: Window = Window()

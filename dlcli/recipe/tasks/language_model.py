@@ -1,14 +1,16 @@
 """The recipe of ``task: language_model``: what follows in a text, one token at a time."""
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, Proportion, RunName, Section
+from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens
 from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
 class LongText(Section):
@@ -72,13 +74,16 @@ class LanguageRecurrent(Recurrent):
 LanguageNetwork = Annotated[LanguageRecurrent | Convolutional | Transformer, Field(discriminator="kind")]
 
 
-class LanguageModel(Section):
+class LanguageModel(TaskRecipe):
     """The next token at every step."""
+
+    samples = "texts"
+    verbs = frozenset(("train", "evaluate", "generate", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split"))
+    instead = MappingProxyType({"predict": "Use dlcli generate."})
 
     task: Literal["language_model"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: Annotated[LongText | ManyLines, Field(discriminator="kind")]
     """Where the texts come from."""
     text: LanguageTokens = LanguageTokens()

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, RunName, Section
+from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, Section
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.box_data import LocalizationData
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
 from dlcli.recipe.sections.train import Stage, Train, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
 class BoxHead(Section):
@@ -49,13 +50,17 @@ class LocalizationTrain(Train):
             yield "adversarial", "is for task: classification; remove it"
 
 
-class Localization(Section):
+class Localization(TaskRecipe):
     """One label and one box for each image."""
+
+    samples = "images or arrays"
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+    )
+    options = frozenset(("--data", "--draw", "--input", "--split"))
 
     task: Literal["localization"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: LocalizationData
     """Where the samples come from."""
     augment: Augment | None = None

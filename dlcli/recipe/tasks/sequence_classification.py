@@ -3,19 +3,21 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.language.fields import RunName, Section
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import ClassifiedSequences
 from dlcli.recipe.sections.train import ClassTrain, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
-class SequenceClassification(Section):
+class SequenceClassification(TaskRecipe):
     """One label for each sequence."""
+
+    samples = "sequences of numbers"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split"))
 
     task: Literal["sequence_classification"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: ClassifiedSequences
     """Where the samples come from."""
     model: StepModel

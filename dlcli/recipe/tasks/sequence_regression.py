@@ -3,19 +3,21 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.language.fields import RunName, Section
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import MeasuredSequences
 from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
-class SequenceRegression(Section):
+class SequenceRegression(TaskRecipe):
     """One number for each sequence."""
+
+    samples = "sequences of numbers"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split"))
 
     task: Literal["sequence_regression"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: MeasuredSequences
     """Where the samples come from."""
     model: StepModel

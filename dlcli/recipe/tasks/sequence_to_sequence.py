@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, FractionsAllowed, LocalPath, Proportion, RunName, Section, Seed, Text
+from dlcli.recipe.language.fields import Count, FractionsAllowed, LocalPath, Proportion, Section, Seed, Text
 from dlcli.recipe.sections.image_data import DividedSource
 from dlcli.recipe.sections.sequence_model import NumLayers
 from dlcli.recipe.sections.text_data import TextSource, Tokens
 from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
 class PairsTsv(TextSource):
@@ -115,13 +116,15 @@ class PairTrain(SmoothTrain):
     """The true token before, or the own one."""
 
 
-class SequenceToSequence(Section):
+class SequenceToSequence(TaskRecipe):
     """A text for each text."""
+
+    samples = "texts"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--beam", "--data", "--split", "--text"))
 
     task: Literal["sequence_to_sequence"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: Annotated[PairsTsv | PairsCsv | Addition, Field(discriminator="kind")]
     """Where the samples come from."""
     text: PairTokens = PairTokens()

@@ -1,14 +1,16 @@
 """The recipe of ``task: step_prediction``: bits at every step, for problems that are made for the purpose."""
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, RunName, Section, Seed
+from dlcli.recipe.language.fields import Count, Section, Seed
 from dlcli.recipe.sections.sequence_model import AnyStepModel, rules_of_steps
 from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 Length = Annotated[int, Ge(1), Le(1000)]
 
@@ -63,13 +65,22 @@ class RepeatCopy(MadeSteps):
             yield "repeats", f"the first must be at most the second. Received {list(self.repeats)}."
 
 
-class StepPrediction(Section):
+class StepPrediction(TaskRecipe):
     """Bits at each step that is asked for."""
+
+    samples = "generated sequences of bits"
+    verbs = frozenset(("train", "evaluate", "summary"))
+    options = frozenset()
+    instead = MappingProxyType(
+        {
+            "predict": "Use dlcli evaluate.",
+            "--data": "Only the generated test samples are measured; leave it out.",
+            "--split": "Only the generated test samples are measured; leave it out.",
+        }
+    )
 
     task: Literal["step_prediction"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: Annotated[Copy | RepeatCopy, Field(discriminator="kind")]
     """Where the samples come from."""
     model: AnyStepModel

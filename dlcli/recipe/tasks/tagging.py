@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from annotated_types import Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, RunName, Section
+from dlcli.recipe.language.fields import Count, LocalPath, Section
 from dlcli.recipe.sections.sequence_model import StepModel, rules_of_steps
 from dlcli.recipe.sections.text_data import TextSource
 from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
 class TaggedFiles(TextSource):
@@ -54,13 +55,15 @@ class Words(Section):
     """Numbers that stand for a word inside the network, learned with it."""
 
 
-class Tagging(Section):
+class Tagging(TaskRecipe):
     """One label for each word."""
+
+    samples = "sentences"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split", "--text"))
 
     task: Literal["tagging"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: Annotated[Conllu | Columns, Field(discriminator="kind")]
     """Where the samples come from."""
     text: Words = Words()

@@ -3,19 +3,21 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.language.fields import RunName, Section
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.text_data import LabeledTexts, Tokens
 from dlcli.recipe.sections.train import ClassTrain, rules_of_metrics
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
-class TextClassification(Section):
+class TextClassification(TaskRecipe):
     """One label for each text."""
+
+    samples = "texts"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split", "--text"))
 
     task: Literal["text_classification"]
     """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
     data: LabeledTexts
     """Where the samples come from."""
     text: Tokens = Tokens()
