@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 import yaml
@@ -16,7 +16,7 @@ from pydantic import AfterValidator, StringConstraints
 from dlcli.recipe.json_schema import schema_text
 from dlcli.recipe.language.diagnosis import field_type
 from dlcli.recipe.language.errors import RecipeError, dotted
-from dlcli.recipe.language.fields import Section
+from dlcli.recipe.language.fields import NullForDefault, Section
 from dlcli.recipe.language.wording import is_section, kinds_of, split_annotated, union_members
 from dlcli.recipe.language.yaml_reader import CONTROL, MAX_INTEGER
 from dlcli.recipe.load import TASKS, load
@@ -41,6 +41,9 @@ TEXT = st.one_of(
 def values_of(annotation: Any) -> st.SearchStrategy[Any]:
     """Values that the schema accepts for a type."""
     base, metadata = split_annotated(annotation)
+    if any(isinstance(item, NullForDefault) for item in metadata):
+        others = tuple(item for item in metadata if not isinstance(item, NullForDefault))
+        return st.none() | values_of(Annotated[base, *others] if others else base)
     members = union_members(base)
     if len(members) > 1:
         return st.one_of([st.none() if member is NONE else values_of(member) for member in members])
@@ -183,6 +186,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             section[key] = "val_loss"
     if model["kind"] == "transformer":
         model["heads"] = 1
+        if model.get("feed_forward") is None:
+            model["units"] = min(model.get("units", 128), 2**60)  # 4 times as many must be a whole number of 64 bits
     if values["task"] in ("tagging", "step_prediction", "language_model"):
         model.pop("pooling", None)
     if values["task"] == "language_model":

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
+from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function, nullable_schema
 
 FRACTION = r"[-+]?[0-9]+(\.[0-9]+)? */ *[0-9]+(\.[0-9]+)?"
 """A number written as a quotient, such as 8/255."""
@@ -33,6 +33,30 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The defaults of keys that depend on other keys of the section.
+
+        Args:
+            values: what is written in the recipe, not checked yet.
+        """
+        return {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_defaults(cls, values: Any) -> Any:
+        """Replaces ``null`` by the default where a key allows that, and fills in the defaults that depend on others."""
+        if not isinstance(values, dict):
+            return values
+        nulls = {key for key, value in values.items() if value is None and key in cls.model_fields}
+        defaults = {
+            key: cls.model_fields[key].default
+            for key in nulls
+            if any(isinstance(item, NullForDefault) for item in cls.model_fields[key].metadata)
+        }
+        defaults |= {key: value for key, value in cls.dependent_defaults(values).items() if values.get(key) is None}
+        return values | defaults
 
     def rules(self) -> Iterator[tuple[str, str]]:
         """Yields a key (dotted where it stands deeper) and what is wrong, for each broken rule between keys."""
@@ -52,6 +76,17 @@ class Expected:
     """What a value must be, in the words of an error message, where its type alone does not say it well."""
 
     words: str
+
+
+@dataclass(frozen=True)
+class NullForDefault:
+    """Lets ``null`` stand for a key's default, as in recipes from when ``null`` was how that default was written."""
+
+    words: str = ""
+    """The default in words, where it depends on other keys: see `Section.dependent_defaults`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return nullable_schema(handler(source))
 
 
 class WholeNumber:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from dlcli.recipe.language.errors import shortened
-from dlcli.recipe.language.fields import Expected, Section
+from dlcli.recipe.language.fields import Expected, NullForDefault, Section
 
 
 def expected(annotation: Any) -> str:
@@ -65,6 +65,9 @@ def listed(names: Iterable[object], conjunction: str = "or") -> str:
 
 def _words(annotation: Any, plural: bool) -> str:
     base, metadata = split_annotated(annotation)
+    others = tuple(item for item in metadata if not isinstance(item, NullForDefault))
+    if len(others) < len(metadata):
+        return f"{_words(Annotated[base, *others] if others else base, plural)}, or null"
     for item in metadata:
         if isinstance(item, Expected):
             return item.words

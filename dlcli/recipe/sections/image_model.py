@@ -1,7 +1,7 @@
 """The ``model`` section for image classifiers: a class for each family of networks."""
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 from pydantic import Field
@@ -11,6 +11,7 @@ from dlcli.recipe.language.fields import (
     Count,
     FractionsAllowed,
     NonNegativeNumber,
+    NullForDefault,
     PathOrRun,
     Proportion,
     Section,
@@ -29,6 +30,19 @@ ApplicationName = Literal[
     "resnet101v2", "resnet152", "resnet152v2", "resnet50", "resnet50v2", "vgg16", "vgg19", "xception",
 ]  # fmt: skip
 Preprocessing = Literal["unit", "symmetric", "caffe", "torch", "none"]
+
+
+CIFAR_DEPTHS = (20, 32, 44, 56, 110)
+"""Depths of the residual networks that He et al. 2015 made for CIFAR-10."""
+
+KERAS_DROPOUT = {
+    "efficientnetb0": 0.2, "efficientnetb1": 0.2, "efficientnetb2": 0.3, "efficientnetb3": 0.3, "efficientnetb4": 0.4,
+    "efficientnetb5": 0.4, "efficientnetb6": 0.5, "efficientnetb7": 0.5, "efficientnetv2b0": 0.2,
+    "efficientnetv2b1": 0.2, "efficientnetv2b2": 0.2, "efficientnetv2b3": 0.2, "efficientnetv2l": 0.2,
+    "efficientnetv2m": 0.2, "efficientnetv2s": 0.2, "mobilenet": 0.001, "mobilenetv3large": 0.2,
+    "mobilenetv3small": 0.2,
+}  # fmt: skip
+"""The dropout before the classes of those networks of keras.applications that have it."""
 
 
 class ImageModel(Section):
@@ -151,9 +165,8 @@ class Backbone(BuiltModel):
     """From the last feature maps to the classes: as in the paper, or by each map's mean or maximum."""
     dense: tuple[Count, ...] = ()
     """Units of dense layers with ReLU before the classes."""
-    dropout: Proportion | None = None
-    """Proportion set to 0 in training before the classes, and after each dense layer. Default: the paper's (0.5 in VGG;
-    0.2 in SENet-154, PolyNet and some of keras.applications; else 0)."""
+    dropout: Annotated[Proportion, NullForDefault()] = 0.0
+    """Proportion set to 0 in training before the classes, and after each dense layer."""
 
 
 class Scalable(Backbone):
@@ -172,8 +185,14 @@ class Vgg(Scalable):
     """Layers with weights: configurations A, B, D and E."""
     batch_norm: bool = False
     """Normalize over the batch between each convolution and its ReLU; the convolution then has no bias."""
-    dense: tuple[Count, ...] | None = None  # type: ignore[assignment]
-    """Units of dense layers with ReLU before the classes. Default: 4096 and 4096 in the paper's head, else none."""
+    dense: Annotated[tuple[Count, ...], NullForDefault("[4096, 4096] with `head: paper`, else []")] = (4096, 4096)
+    """Units of dense layers with ReLU before the classes."""
+    dropout: Annotated[Proportion, NullForDefault()] = 0.5
+    """Proportion set to 0 in training before the classes, and after each dense layer (section 3.1)."""
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"dense": ()} if values.get("head") in ("average", "max") else {}
 
 
 class Resnet(Scalable):
@@ -185,15 +204,18 @@ class Resnet(Scalable):
     """Layers: 18 to 152 as for ImageNet; 20, 32, 44, 56 and 110 as for CIFAR-10, narrow and for small images."""
     version: Annotated[Literal[1, 2], WholeNumber()] = 1
     """Normalize and activate after each convolution (1) or before it (2)."""
-    stem: Literal["imagenet", "small"] | None = None
-    """The first layers: a 7x7 convolution and pooling, or one 3x3 convolution for small images.
+    stem: Annotated[Literal["imagenet", "small"], NullForDefault("small for the CIFAR depths, else imagenet")] = (
+        "imagenet"
+    )
+    """The first layers: a 7x7 convolution and pooling, or one 3x3 convolution for small images."""
 
-    Default: small for the CIFAR depths, imagenet for the others.
-    """
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"stem": "small"} if values.get("depth") in CIFAR_DEPTHS else {}
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
-        if self.stem == "imagenet" and self.depth in (20, 32, 44, 56, 110):
+        if self.stem == "imagenet" and self.depth in CIFAR_DEPTHS:
             yield (
                 "stem",
                 f"depth {self.depth} is one for CIFAR-10, whose stem is small; remove the key, or set depth to 18, 34, "
@@ -217,6 +239,12 @@ class Senet(Scalable):
     """Family of networks."""
     variant: Literal["se_resnet50", "se_resnext50_32x4d", "se_resnext101_32x4d", "senet154"] = "se_resnet50"
     """The network that has squeeze-and-excitation in each of its blocks."""
+    dropout: Annotated[Proportion, NullForDefault("0.2 with `variant: senet154`, else 0")] = 0.0
+    """Proportion set to 0 in training before the classes, and after each dense layer (appendix)."""
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"dropout": 0.2} if values.get("variant") == "senet154" else {}
 
 
 class Dpn(Scalable):
@@ -233,6 +261,8 @@ class Polynet(Scalable):
 
     kind: Literal["polynet"]
     """Family of networks."""
+    dropout: Annotated[Proportion, NullForDefault()] = 0.2
+    """Proportion set to 0 in training before the classes, and after each dense layer."""
 
 
 NETWORKS_WITH = {
@@ -255,13 +285,20 @@ class Application(Backbone):
     kind: Literal["application"]
     """Family of networks."""
     network: ApplicationName
-    """Name of the function in keras.applications, in small letters."""
+    """Name of the function in keras.applications, in lowercase."""
+    dropout: Annotated[Proportion, NullForDefault("that of the network with `head: paper`, else 0")] = 0.0
+    """Proportion set to 0 in training before the classes, and after each dense layer."""
     alpha: Annotated[float, Gt(0), Le(8), FractionsAllowed()] | None = None
     """Factor on the numbers of filters of MobileNet, V2 and V3, such as 0.35. Default: 1."""
     depth_multiplier: Annotated[int, Ge(1), Le(64)] | None = None
     """Maps that MobileNet's depthwise convolutions make of each. Default: 1."""
     minimalistic: bool | None = None
     """MobileNetV3 without squeeze-and-excitation, hard swish and 5x5 convolutions. Default: false."""
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        has_paper_head = values.get("head", "paper") == "paper"
+        return {"dropout": KERAS_DROPOUT.get(str(values.get("network")), 0.0)} if has_paper_head else {}
 
     @property
     def scales_pixels_itself(self) -> bool:

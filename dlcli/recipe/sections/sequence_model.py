@@ -1,12 +1,12 @@
 """The ``model`` section of sequence tasks: what makes of the steps of a sequence what the task's last layer takes."""
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, Proportion, Section
+from dlcli.recipe.language.fields import Count, NullForDefault, Proportion, Section
 
 NumLayers = Annotated[int, Ge(1), Le(100)]
 
@@ -76,8 +76,8 @@ class Transformer(Section):
     """Of each attention; they divide the units."""
     layers: NumLayers = 2
     """Blocks."""
-    feed_forward: Count | None = None
-    """Units of the hidden layer of each step's network. Default: four times `units`."""
+    feed_forward: Annotated[Count, NullForDefault("4 times `units`")] = 512
+    """Units of the hidden layer of each step's network (section 3.3)."""
     causal: bool = False
     """Attend only to a step and those before it."""
     pooling: Literal["last", "mean", "max", "attention"] | None = None
@@ -85,6 +85,11 @@ class Transformer(Section):
     mean."""
     dropout: Proportion = 0.1
     """Proportion set to 0 in training of the inputs, of what each part adds, and before the answer."""
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        units = values.get("units")
+        return {"feed_forward": 4 * units} if type(units) is int and units > 0 else {}
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.units % self.heads:
