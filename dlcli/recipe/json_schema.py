@@ -1,20 +1,33 @@
 """The JSON Schema of recipes, by which editors complete and check them."""
 
+import inspect
 import json
+import re
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core.core_schema import CoreSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import CoreSchema, ModelSchema
 
 from dlcli.recipe.load import Recipe
 
 
-class _WithoutTitles(GenerateJsonSchema):
-    """Leaves out pydantic's titles for keys, which only repeat the key."""
+class _Generator(GenerateJsonSchema):
+    """Leaves out pydantic's titles for keys, which only repeat the key, and describes every section."""
 
     def field_title_should_be_set(self, schema: CoreSchema) -> bool:
         return False
+
+    def normalize_name(self, name: str) -> str:
+        """The name of a definition: ``Plateau_loss_accuracy`` for a section that was made for a task's metrics."""
+        section, _, metrics = name.partition("[")
+        measures = dict.fromkeys(re.findall(r"(?:train|val)_(\w+)", metrics))
+        return super().normalize_name("_".join((section, *measures)))
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        """The schema of a section; one that was made for a task's metrics has the description of the section it is."""
+        described = {"description": inspect.getdoc(schema["cls"])}
+        return {**described, **super().model_schema(schema)}
 
 
 def schema_text() -> str:
@@ -24,6 +37,6 @@ def schema_text() -> str:
     a number that is written as a fraction, and that a whole number is written without a point.
     """
     recipe: Any = Annotated[Recipe, Field(discriminator="task")]
-    schema = TypeAdapter(recipe).json_schema(schema_generator=_WithoutTitles)
+    schema = TypeAdapter(recipe).json_schema(schema_generator=_Generator)
     schema = {"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": "Recipe of dlcli"}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

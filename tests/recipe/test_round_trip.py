@@ -113,20 +113,6 @@ INPUT_KEYS = (
 )
 
 
-METRICS = {
-    "classification": ("loss", "accuracy", "robust_accuracy"),
-    "localization": ("loss", "accuracy", "iou", "localization_accuracy"),
-    "text_classification": ("loss", "accuracy"),
-    "sequence_classification": ("loss", "accuracy"),
-    "tagging": ("loss", "accuracy"),
-    "forecasting": ("loss", "mae"),
-    "step_prediction": ("loss", "bits_wrong", "exact"),
-    "sequence_regression": ("loss", "mse", "mae"),
-    "language_model": ("loss", "accuracy"),
-    "sequence_to_sequence": ("loss", "accuracy"),
-}
-
-
 def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     """Takes away what the rules between keys forbid."""
     data, model, train = values["data"], values["model"], values.get("train", {})
@@ -177,13 +163,6 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         ):
             if section.get(key) == "val_robust_accuracy":
                 section[key] = "val_loss"
-    for section, key in (
-        (train, "best_metric"),
-        (train.get("early_stopping") or {}, "metric"),
-        (train.get("schedule", {}), "metric"),
-    ):
-        if str(section.get(key)).partition("_")[2] not in METRICS[values["task"]] and section.get(key) is not None:
-            section[key] = "val_loss"
     if model["kind"] == "transformer":
         model["heads"] = 1
         if model.get("feed_forward") is None:

@@ -142,7 +142,10 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
         (("train", "copy.yaml", "-s", "model.memory=[2, 4]"), "model.shift: must leave each shift its own row"),
         (("train", "copy.yaml", "-s", "data={kind: repeat_copy, repeats: [3, 1]}"), "data.repeats: the first must be"),
         (("train", "copy.yaml", "-s", "data={kind: adding}"), "kind 'adding' is for task: sequence_regression"),
-        (("train", "copy.yaml", "-s", "train.best_metric=val_mse"), "step_prediction has no val_mse; it has val_loss"),
+        (
+            ("train", "copy.yaml", "-s", "train.best_metric=val_mse"),
+            "value 'val_mse' is for task: sequence_",
+        ),
         (("train", "adding.yaml"), "model.kind: kind 'ntm' is for task: step_prediction; here the kinds are"),
         (("summary", "copy.yaml", "--input", "3x3x1", "--classes", "2"), "--input: is for images"),
     ],

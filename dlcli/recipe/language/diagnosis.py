@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from dlcli.recipe.language.errors import MAX_SHOWN, Diagnostic, KeyPath, Place, dotted
-from dlcli.recipe.language.fields import BROKEN_RULES, Section
+from dlcli.recipe.language.fields import BROKEN_RULES, NotInRules, Section
 from dlcli.recipe.language.suggestions import did_you_mean, nearest
 from dlcli.recipe.language.wording import (
     expected,
@@ -88,6 +88,7 @@ class _Explainer:
         self.tree = tree
         self.others = others  # the schemas of other tasks, by the task
         self.diagnostics: list[Diagnostic] = []
+        self.passed_over: set[KeyPath] = set()  # wrong values that no rule between keys needs
         self.listed: set[type[Section]] = set()  # those whose keys an error has listed
         self.adapters: dict[int, TypeAdapter[Any]] = {}  # by the id of a type, which the schema keeps alive
 
@@ -204,7 +205,11 @@ class _Explainer:
             sound = self.error(self.key_place(path, key), (*path, key), message)
         for key, field in fields.items():
             if key in values:
-                sound = self.check(field_type(section, key), values[key], (*path, key)) and sound
+                is_sound = self.check(field_type(section, key), values[key], (*path, key))
+                if not is_sound and any(isinstance(item, NotInRules) for item in field.metadata):
+                    self.passed_over.add((*path, key))
+                    is_sound = True
+                sound = is_sound and sound
             elif field.is_required() and key not in meant:
                 sound = self.error(
                     self.tree.place((*path, key)),
@@ -216,7 +221,7 @@ class _Explainer:
     def check_rules(self, section: type[Section], values: dict[str, Any], path: KeyPath) -> bool:
         """Checks a section whose keys are all sound by themselves."""
         try:
-            section.model_validate(values)
+            section.model_validate(self.without_passed_over(values, path))
         except ValidationError as error:
             broken = [item["ctx"]["broken"] for item in error.errors() if item["type"] == BROKEN_RULES]
             for key, message in (rule for rules in broken for rule in rules):
@@ -224,6 +229,15 @@ class _Explainer:
                 self.error(self.tree.place(full_path), full_path, message)
             return False
         return True
+
+    def without_passed_over(self, value: Any, path: KeyPath) -> Any:
+        """A value without the keys below it that are wrong and that no rule needs."""
+        if isinstance(value, dict):
+            items = [(key, item, (*path, key)) for key, item in value.items()]
+            return {key: self.without_passed_over(item, at) for key, item, at in items if at not in self.passed_over}
+        if isinstance(value, tuple):
+            return tuple(self.without_passed_over(item, (*path, i)) for i, item in enumerate(value))
+        return value
 
     def check_whole(self, annotation: Any, value: Any, path: KeyPath) -> bool:
         """Checks a value that has no parts, or whose parts are sound."""
@@ -233,7 +247,12 @@ class _Explainer:
         try:
             adapter.validate_python(value)
         except ValidationError as error:
-            message = refusal(annotation, value, path, error) + remedy(adapter, value)
+            choices_here = words_of(annotation)
+            if choices_here and isinstance(value, str) and (tasks := self.tasks_with_value(path, value)):
+                noun = "kind" if path[-1] == "kind" else "value"
+                message = f"{noun} {received(value)} is for task: {listed(tasks)}; here {choices(noun, choices_here)}"
+            else:
+                message = refusal(annotation, value, path, error) + remedy(adapter, value)
             return self.error(self.tree.place(path), path, message)
         return True
 
@@ -264,7 +283,19 @@ class _Explainer:
 
     def tasks_with(self, path: KeyPath, fits: Callable[[type[Section]], bool]) -> list[str]:
         """Other tasks that have a fitting section in this place."""
-        return [task for task, schema in self.others.items() if any(map(fits, sections_at(schema, path)))]
+        return [
+            task
+            for task, schema in self.others.items()
+            if any(is_section(member) and fits(member) for member in types_at(schema, path))
+        ]
+
+    def tasks_with_value(self, path: KeyPath, value: object) -> list[str]:
+        """Other tasks that have a value among the choices in this place."""
+        return [
+            task
+            for task, schema in self.others.items()
+            if any(get_origin(member) is Literal and value in get_args(member) for member in types_at(schema, path))
+        ]
 
     def key_place(self, path: KeyPath, key: str) -> Place:
         return self.tree.marks[*path, key].key
@@ -299,25 +330,31 @@ def has_key(section: type[Section], key: str) -> bool:
     return key in section.model_fields
 
 
-def sections_at(annotation: Any, path: KeyPath) -> list[type[Section]]:
-    """The sections that a schema may have at the end of a way, of any kind."""
-    sections = [split_annotated(member)[0] for member in union_members(annotation) if is_section(member)]
+def types_at(annotation: Any, path: KeyPath) -> list[Any]:
+    """The types, members of a union each by itself, that a schema may have at the end of a path, of any kind."""
+    members = [split_annotated(member)[0] for member in union_members(annotation)]
     if not path:
-        return sections
+        return members
     first, *rest = path
     if isinstance(first, int):
-        lists = [split_annotated(member)[0] for member in union_members(annotation)]
-        items = [get_args(member)[0] for member in lists if get_origin(member) is tuple]
+        items = [get_args(member)[0] for member in members if get_origin(member) is tuple]
     else:
+        sections = [member for member in members if is_section(member)]
         items = [section.model_fields[first].annotation for section in sections if first in section.model_fields]
-    return [found for item in items for found in sections_at(item, tuple(rest))]
+    return [found for item in items for found in types_at(item, tuple(rest))]
+
+
+def words_of(annotation: Any) -> list[str]:
+    """The words that a type has as choices."""
+    members = [split_annotated(member)[0] for member in union_members(annotation)]
+    names = [name for member in members if get_origin(member) is Literal for name in get_args(member)]
+    return [name for name in names if isinstance(name, str)]
 
 
 def refusal(annotation: Any, value: Any, path: KeyPath, error: ValidationError) -> str:
     """Why a value is refused: what its key takes, and what stands there."""
     members = [split_annotated(member)[0] for member in union_members(annotation)]
-    choices_of = [name for member in members if get_origin(member) is Literal for name in get_args(member)]
-    names = [name for name in choices_of if isinstance(name, str)]
+    names = words_of(annotation)
     if isinstance(value, str) and names:
         noun = "kind" if path[-1] == "kind" else "value"
         if did_you_mean(value, names) or all(m is types.NoneType or get_origin(m) is Literal for m in members):

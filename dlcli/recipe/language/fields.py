@@ -89,6 +89,10 @@ class NullForDefault:
         return nullable_schema(handler(source))
 
 
+class NotInRules:
+    """For a key that no rule between keys needs: where its value is wrong, the rules are checked without it."""
+
+
 class WholeNumber:
     """For a choice of whole numbers: ``50.0`` and ``true``, which equal some of them in Python, are none of them."""
 

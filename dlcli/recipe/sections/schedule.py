@@ -1,33 +1,32 @@
-"""The learning-rate schedules of ``train.schedule``, and the metrics and stages that ``train`` names."""
+"""The learning-rate schedules of ``train.schedule``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Generic, Literal, get_args
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
+from typing_extensions import TypeVar
 
 from dlcli.recipe.language.fields import (
     Count,
-    Expected,
     NonNegativeNumber,
+    NotInRules,
     PositiveNumber,
     PositiveProportion,
     Proportion,
     Section,
 )
 
-Metric = Literal[
-    "train_loss", "train_accuracy", "train_iou", "train_localization_accuracy", "train_mse", "train_mae",
-    "train_bits_wrong", "train_exact",
-    "val_loss", "val_accuracy", "val_robust_accuracy", "val_iou", "val_localization_accuracy", "val_mse", "val_mae",
-    "val_bits_wrong", "val_exact",
-]  # fmt: skip
-"""The columns of metrics.csv that can steer training."""
+MetricT = TypeVar("MetricT", bound=str, default=str, covariant=True)
+"""The columns of metrics.csv that can steer training: a ``Literal`` that each task's schema has of its own."""
 
 
-FeatureStage = Annotated[
-    str,
-    StringConstraints(pattern=r"^(all|head|last_stage|stage[1-9][0-9]*)$"),
-    Expected("all, head, last_stage, a stage such as stage3"),
-]
+class SteeredSection(Section, Generic[MetricT]):
+    """The base of sections that name a column of metrics.csv."""
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """``Plateau[loss, accuracy]``: what the columns of the training and of the validation split measure."""
+        measures = dict.fromkeys(str(column).partition("_")[2] for column in get_args(params[0]))
+        return f"{cls.__name__}[{', '.join(measures)}]"
 
 
 class Schedule(Section):
@@ -73,12 +72,12 @@ class Cosine(Schedule):
     """Rate at the end, as a proportion of the rate at the start."""
 
 
-class Plateau(Schedule):
+class Plateau(Schedule, SteeredSection[MetricT], Generic[MetricT]):
     """The rate is multiplied by `factor` when the metric has not improved for `patience` epochs."""
 
     kind: Literal["plateau"]
     """Form of the schedule."""
-    metric: Metric | None = None
+    metric: Annotated[MetricT | None, NotInRules()] = None
     """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
     patience: Count = 5
     """Epochs without improvement before the rate falls."""
@@ -90,4 +89,5 @@ class Plateau(Schedule):
     """The rate does not fall below this."""
 
 
-AnySchedule = Annotated[Constant | StepSchedule | Exponential | Cosine | Plateau, Field(discriminator="kind")]
+# Where a section names this type, its own MetricT takes the place of this one.
+AnySchedule = Annotated[Constant | StepSchedule | Exponential | Cosine | Plateau[MetricT], Field(discriminator="kind")]

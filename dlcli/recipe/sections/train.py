@@ -1,7 +1,7 @@
 """The ``train`` section: how long, with which optimizer and schedule, what is kept."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal
 
 from annotated_types import Gt, Le
 from pydantic import StringConstraints
@@ -11,6 +11,7 @@ from dlcli.recipe.language.fields import (
     Expected,
     FractionsAllowed,
     NonNegativeNumber,
+    NotInRules,
     PositiveNumber,
     PositiveProportion,
     Proportion,
@@ -19,13 +20,20 @@ from dlcli.recipe.language.fields import (
     WordForTrue,
 )
 from dlcli.recipe.sections.optimizer import Adam, AnyOptimizer
-from dlcli.recipe.sections.schedule import AnySchedule, Constant, FeatureStage, Metric, Plateau
+from dlcli.recipe.sections.schedule import AnySchedule, Constant, MetricT, Plateau, SteeredSection
+
+FeatureStage = Annotated[
+    str,
+    StringConstraints(pattern=r"^(all|head|last_stage|stage[1-9][0-9]*)$"),
+    Expected("all, head, last_stage, a stage such as stage3"),
+]
+"""The part of the network that a stage of training trains, by name."""
 
 
-class EarlyStopping(Section):
+class EarlyStopping(SteeredSection[MetricT], Generic[MetricT]):
     """Stop when the metric no longer improves; the best model is kept whether or not training stops early."""
 
-    metric: Metric | None = None
+    metric: Annotated[MetricT | None, NotInRules()] = None
     """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
     patience: Count = 5
     """Epochs without improvement after which training stops."""
@@ -102,7 +110,7 @@ class Stage(CommonStage):
     each image is computed once."""
 
 
-class CommonTrain(Section):
+class CommonTrain(SteeredSection[MetricT], Generic[MetricT]):
     """The keys of training that every task has."""
 
     epochs: Count = 10
@@ -119,9 +127,9 @@ class CommonTrain(Section):
     """A bound on the gradient."""
     ema: PositiveProportion | None = None
     """Momentum of a moving average of the weights, such as 0.999; validation and the saved model use the average."""
-    early_stopping: EarlyStopping | None = None
+    early_stopping: EarlyStopping[MetricT] | None = None
     """When to stop before `epochs` are over."""
-    best_metric: Metric | None = None
+    best_metric: Annotated[MetricT | None, NotInRules()] = None
     """The column of metrics.csv that picks the model to keep. Default: val_loss; without validation, train_loss."""
     checkpoint: Checkpoint = Checkpoint()
     """When to save, besides each epoch's end."""
@@ -135,7 +143,7 @@ class CommonTrain(Section):
     """Refuse operations whose result may vary on a GPU (slower there; a CPU is deterministic without it)."""
 
     @property
-    def steering_metrics(self) -> dict[str, Metric | None]:
+    def steering_metrics(self) -> dict[str, str | None]:
         """The columns of metrics.csv that are named, by the key below ``train`` that names them."""
         return {
             "best_metric": self.best_metric,
@@ -157,21 +165,21 @@ class CommonTrain(Section):
                 yield f"stages.{i}.name", f"stages must have different names; {name!r} is stage {names.index(name)}'s"
 
 
-class SmoothTrain(CommonTrain):
+class SmoothTrain(CommonTrain[MetricT], Generic[MetricT]):
     """The keys of training by cross-entropy."""
 
     label_smoothing: Proportion = 0.0
     """Proportion of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
 
 
-class ClassTrain(SmoothTrain):
+class ClassTrain(SmoothTrain[MetricT], Generic[MetricT]):
     """How a network that chooses among classes is trained."""
 
     class_weights: Literal["balanced"] | dict[str, NonNegativeNumber] | None = None
     """Weight of each class in the loss: balanced (n / (classes * n of the class)), or every class with its weight."""
 
 
-class Train(ClassTrain):
+class Train(ClassTrain[MetricT], Generic[MetricT]):
     """How the model is trained."""
 
     adversarial: Adversarial | None = None
@@ -189,11 +197,3 @@ class Train(ClassTrain):
             for key, metric in self.steering_metrics.items():
                 if metric == "val_robust_accuracy":
                     yield key, "val_robust_accuracy needs adversarial.validate_robustness: true"
-
-
-def rules_of_metrics(train: CommonTrain, names: tuple[str, ...], *, task: str) -> Iterator[tuple[str, str]]:
-    """Which columns of metrics.csv a task has: those of the names, with train_ and val_ before them."""
-    for key, metric in train.steering_metrics.items():
-        if metric is not None and metric.partition("_")[2] not in names:
-            there = ", ".join(f"val_{name}" for name in names)
-            yield f"train.{key}", f"task: {task} has no {metric}; it has {there}, and the same with train_"

@@ -6,11 +6,15 @@ from typing import Literal
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_data import ImageData, Npz
 from dlcli.recipe.sections.image_model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
-from dlcli.recipe.sections.train import Train, rules_of_metrics
+from dlcli.recipe.sections.train import Train
 from dlcli.recipe.tasks.base import TaskRecipe
 
 RANK = {"signal": 1, "image": 2, "volume": 3}
 """Dimensions of the convolution that fit each layout of the samples."""
+
+
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_robust_accuracy"]
+"""The columns of metrics.csv that can steer training."""
 
 
 class Classification(TaskRecipe):
@@ -30,7 +34,7 @@ class Classification(TaskRecipe):
     """Random changes to training images."""
     model: ImageClassifier
     """The network."""
-    train: Train = Train()
+    train: Train[Metric] = Train[Metric]()
     """How it is trained."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
@@ -58,4 +62,3 @@ class Classification(TaskRecipe):
                 f"{self.model.kind} takes images, and the layout of the data is {layout}; use convnet or mlp",
             )
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
-        yield from rules_of_metrics(self.train, ("loss", "accuracy", "robust_accuracy"), task=self.task)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section, Text
 from dlcli.recipe.sections.sequence_model import StepModel
-from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 
 
@@ -63,6 +63,10 @@ class Window(Section):
             yield "season", f"must be at most history, {self.history}. Received {self.season}."
 
 
+Metric = Literal["train_loss", "train_mae", "val_loss", "val_mae"]
+"""The columns of metrics.csv that can steer training."""
+
+
 class Forecasting(TaskRecipe):
     """The next steps of a series."""
 
@@ -78,8 +82,5 @@ class Forecasting(TaskRecipe):
     """How much of the past a forecast sees, and how far it looks ahead."""
     model: StepModel
     """The network."""
-    train: CommonTrain = CommonTrain()
+    train: CommonTrain[Metric] = CommonTrain[Metric]()
     """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "mae"), task=self.task)

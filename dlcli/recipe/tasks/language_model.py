@@ -9,7 +9,7 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens
-from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.sections.train import SmoothTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 
 
@@ -74,6 +74,10 @@ class LanguageRecurrent(Recurrent):
 LanguageNetwork = Annotated[LanguageRecurrent | Convolutional | Transformer, Field(discriminator="kind")]
 
 
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
+
+
 class LanguageModel(TaskRecipe):
     """The next token at every step."""
 
@@ -90,12 +94,11 @@ class LanguageModel(TaskRecipe):
     """How text becomes tokens."""
     model: LanguageNetwork
     """The network."""
-    train: SmoothTrain = SmoothTrain()
+    train: SmoothTrain[Metric] = SmoothTrain[Metric]()
     """How it is trained."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_steps(self.model)
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)
         if not isinstance(self.model, LanguageRecurrent):
             if not self.model.causal:
                 yield "model.causal", "must be true for a language model, which is not to see what it is to say"

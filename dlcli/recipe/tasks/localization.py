@@ -7,7 +7,7 @@ from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, Sect
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.box_data import LocalizationData
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
-from dlcli.recipe.sections.train import Stage, Train, rules_of_metrics
+from dlcli.recipe.sections.train import Stage, Train
 from dlcli.recipe.tasks.base import TaskRecipe
 
 
@@ -38,7 +38,20 @@ class LocalizationStage(Stage):
     """What is lowered; what only the other head needs is then frozen."""
 
 
-class LocalizationTrain(Train):
+Metric = Literal[
+    "train_loss",
+    "train_accuracy",
+    "train_iou",
+    "train_localization_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_iou",
+    "val_localization_accuracy",
+]
+"""The columns of metrics.csv that can steer training."""
+
+
+class LocalizationTrain(Train[Metric]):
     """How the model is trained."""
 
     stages: tuple[LocalizationStage, ...] = ()
@@ -80,4 +93,3 @@ class Localization(TaskRecipe):
                 if getattr(self.augment, key) is not None:
                     yield f"augment.{key}", "mixes two images, which have two boxes; remove it"
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
-        yield from rules_of_metrics(self.train, ("loss", "accuracy", "iou", "localization_accuracy"), task=self.task)

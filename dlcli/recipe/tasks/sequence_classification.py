@@ -1,12 +1,14 @@
 """The recipe of ``task: sequence_classification``: a class for each sequence of numbers."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import ClassifiedSequences
-from dlcli.recipe.sections.train import ClassTrain, rules_of_metrics
+from dlcli.recipe.sections.train import ClassTrain
 from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
 
 
 class SequenceClassification(TaskRecipe):
@@ -22,8 +24,5 @@ class SequenceClassification(TaskRecipe):
     """Where the samples come from."""
     model: StepModel
     """The network."""
-    train: ClassTrain = ClassTrain()
+    train: ClassTrain[Metric] = ClassTrain[Metric]()
     """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)

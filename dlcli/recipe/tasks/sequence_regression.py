@@ -1,12 +1,14 @@
 """The recipe of ``task: sequence_regression``: a number for each sequence of numbers."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import MeasuredSequences
-from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal["train_loss", "train_mse", "train_mae", "val_loss", "val_mse", "val_mae"]
+"""The columns of metrics.csv that can steer training."""
 
 
 class SequenceRegression(TaskRecipe):
@@ -22,8 +24,5 @@ class SequenceRegression(TaskRecipe):
     """Where the samples come from."""
     model: StepModel
     """The network."""
-    train: CommonTrain = CommonTrain()
+    train: CommonTrain[Metric] = CommonTrain[Metric]()
     """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "mse", "mae"), task=self.task)

@@ -10,7 +10,7 @@ from dlcli.recipe.language.fields import Count, FractionsAllowed, LocalPath, Pro
 from dlcli.recipe.sections.image_data import DividedSource
 from dlcli.recipe.sections.sequence_model import NumLayers
 from dlcli.recipe.sections.text_data import TextSource, Tokens
-from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.sections.train import SmoothTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 
 
@@ -109,7 +109,11 @@ class TeacherForcing(Section):
     """In the last one; in between it goes there evenly."""
 
 
-class PairTrain(SmoothTrain):
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
+
+
+class PairTrain(SmoothTrain[Metric]):
     """How a network that says a text is trained."""
 
     teacher_forcing: TeacherForcing = TeacherForcing()
@@ -133,6 +137,3 @@ class SequenceToSequence(TaskRecipe):
     """The network."""
     train: PairTrain = PairTrain()
     """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, Section, Seed
 from dlcli.recipe.sections.sequence_model import AnyStepModel, rules_of_steps
-from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 
 Length = Annotated[int, Ge(1), Le(1000)]
@@ -65,6 +65,10 @@ class RepeatCopy(MadeSteps):
             yield "repeats", f"the first must be at most the second. Received {list(self.repeats)}."
 
 
+Metric = Literal["train_loss", "train_bits_wrong", "train_exact", "val_loss", "val_bits_wrong", "val_exact"]
+"""The columns of metrics.csv that can steer training."""
+
+
 class StepPrediction(TaskRecipe):
     """Bits at each step that is asked for."""
 
@@ -85,9 +89,8 @@ class StepPrediction(TaskRecipe):
     """Where the samples come from."""
     model: AnyStepModel
     """The network."""
-    train: CommonTrain = CommonTrain()
+    train: CommonTrain[Metric] = CommonTrain[Metric]()
     """How it is trained."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_steps(self.model)
-        yield from rules_of_metrics(self.train, ("loss", "bits_wrong", "exact"), task=self.task)

@@ -9,7 +9,7 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, LocalPath, Section
 from dlcli.recipe.sections.sequence_model import StepModel, rules_of_steps
 from dlcli.recipe.sections.text_data import TextSource
-from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.sections.train import SmoothTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 
 
@@ -55,6 +55,10 @@ class Words(Section):
     """Numbers that stand for a word inside the network, learned with it."""
 
 
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
+
+
 class Tagging(TaskRecipe):
     """One label for each word."""
 
@@ -70,9 +74,8 @@ class Tagging(TaskRecipe):
     """How words become numbers."""
     model: StepModel
     """The network."""
-    train: SmoothTrain = SmoothTrain()
+    train: SmoothTrain[Metric] = SmoothTrain[Metric]()
     """How it is trained."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_steps(self.model)
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)

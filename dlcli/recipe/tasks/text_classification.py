@@ -1,12 +1,14 @@
 """The recipe of ``task: text_classification``: a class for each text."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.text_data import LabeledTexts, Tokens
-from dlcli.recipe.sections.train import ClassTrain, rules_of_metrics
+from dlcli.recipe.sections.train import ClassTrain
 from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
 
 
 class TextClassification(TaskRecipe):
@@ -24,8 +26,5 @@ class TextClassification(TaskRecipe):
     """How text becomes tokens."""
     model: StepModel
     """The network."""
-    train: ClassTrain = ClassTrain()
+    train: ClassTrain[Metric] = ClassTrain[Metric]()
     """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)
