@@ -33,8 +33,9 @@ class _Generator(GenerateJsonSchema):
 def schema_text() -> str:
     """The schema of every recipe, draft 2020-12, with the help text of each key; as `recipes/schema.json` holds it.
 
-    It accepts what the loader accepts, but for rules that JSON Schema cannot state: those between keys, the bounds of
-    a number that is written as a fraction, and that a whole number is written without a point.
+    It accepts what the loader accepts, but for other spellings (``localisation``), and for rules that JSON Schema
+    cannot state: those between keys, the bounds of a number that is written as a fraction, and that a whole number is
+    written without a point.
     """
     recipe: Any = Annotated[Recipe, Field(discriminator="task")]
     schema = TypeAdapter(recipe).json_schema(schema_generator=_Generator)

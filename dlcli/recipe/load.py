@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -44,6 +45,16 @@ TASKS: Mapping[str, type[Recipe]] = {
     "sequence_to_sequence": SequenceToSequence,
 }
 """The schema of each task."""
+
+OTHER_SPELLINGS: Mapping[str, str] = {
+    "localisation": "localization",
+    "train_localisation_accuracy": "train_localization_accuracy",
+    "val_localisation_accuracy": "val_localization_accuracy",
+}
+"""Values that are read as others. Recipes and the config.yaml of runs from before American spelling have them."""
+
+SPELLED_KEYS = ("task", "train.best_metric", "train.early_stopping.metric", "train.schedule.metric")
+"""The keys whose values may be spelled so."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +130,28 @@ def load_text(text: bytes, path: Path, overrides: Sequence[Override] = ()) -> Lo
     if not tree.complete:
         raise RecipeError(tree.diagnostics)
     apply_overrides(tree, overrides)
+    tree.values = respelled(tree.values)
     recipe = None if tree.diagnostics else _validated(tree, path)
     if recipe is None:
         diagnostics = [*tree.diagnostics, *explain(TASKS, tree)]
         assert diagnostics, "a recipe was refused for no reason that can be told"
         raise RecipeError(diagnostics)
     return LoadedRecipe(path, text, recipe, tree)
+
+
+def respelled(values: Any) -> Any:
+    """A recipe's values, checked or not, with the spelling of this program in place of other ones."""
+    for key in SPELLED_KEYS:
+        values = _respelled(values, key.split("."))
+    return values
+
+
+def _respelled(value: Any, path: Sequence[str]) -> Any:
+    if not path:
+        return OTHER_SPELLINGS.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    return {**value, path[0]: _respelled(value[path[0]], path[1:])}
 
 
 def _validated(tree: Tree, path: Path) -> Recipe | None:

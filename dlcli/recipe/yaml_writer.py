@@ -4,10 +4,11 @@ import re
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from dlcli.recipe.language.fields import Section
 from dlcli.recipe.language.yaml_reader import BOOLEAN, FLOAT, INTEGER, NULL, SPECIAL_FLOAT
-from dlcli.recipe.load import Recipe
+from dlcli.recipe.load import TASKS, Recipe, respelled
 
 WIDTH = 2**31  # nothing is folded: a key, its value and a comment stay on one line
 MAX_FLOW_ITEMS = 16  # a longer list has an item on each line
@@ -19,6 +20,28 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
     if recipe.train.stages:
         del values["train"]["epochs"]  # the stages' epochs count instead, and both together are refused
     return values
+
+
+def completed(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration that run.json holds as this version would write it: spelling, defaults and keys that are new.
+
+    One that is no valid recipe, because the file was changed by hand, is returned as it is.
+    """
+    values = respelled(_with_tuples(config))
+    task = values.get("task")
+    if not isinstance(task, str) or task not in TASKS:
+        return config
+    try:
+        return resolved(TASKS[task].model_validate(values))
+    except ValidationError:
+        return config
+
+
+def _with_tuples(value: Any) -> Any:
+    """Values read from JSON with tuples for lists, as the schema has them."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def to_yaml(values: dict[str, Any]) -> str:
