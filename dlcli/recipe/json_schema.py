@@ -1,4 +1,4 @@
-"""The JSON Schema of recipes, by which editors complete and check them."""
+"""The JSON Schema of recipes, with which editors complete and check them."""
 
 import inspect
 import json
@@ -31,7 +31,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def schema_text() -> str:
-    """The schema of every recipe, draft 2020-12, with the help text of each key; as `recipes/schema.json` holds it.
+    """The schema of all recipes (draft 2020-12), with the description of each key; `recipes/schema.json` has a copy.
 
     It accepts what the loader accepts, but for other spellings (``localisation``), and for rules that JSON Schema
     cannot state: those between keys, the bounds of a number that is written as a fraction, and that a whole number is

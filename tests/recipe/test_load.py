@@ -178,7 +178,8 @@ def test_override_of_text() -> None:
         ("train.epochs=[1", "--set train.epochs=[1: train.epochs: expected ',' or a closing bracket"),
         (
             "train.epochs=#5",
-            "--set train.epochs=#5: train.epochs: a comment instead of a value; quote text that starts with '#'",
+            "--set train.epochs=#5: train.epochs: expected a value, received a comment; quote text "
+            "that starts with '#'",
         ),
         (
             "train.optimizer={kind: sgd, kind: adam}",
@@ -186,13 +187,13 @@ def test_override_of_text() -> None:
         ),
         (
             "train.optimizer={kind: sgd, momentum: !!float 0.5}",
-            "--set train.optimizer={kind: sgd, momentum: !!float 0.5}: train.optimizer.momentum: tags are not read; "
-            "remove it, or quote text that starts with '!'",
+            "--set train.optimizer={kind: sgd, momentum: !!float 0.5}: train.optimizer.momentum: tags are not "
+            "supported; remove it, or quote text that starts with '!'",
         ),
         (
             "model.kind=mlp",
-            "--set model.kind=mlp: model.kind: the file's blocks cannot go with kind 'mlp'; replace the whole section: "
-            "--set 'model={kind: mlp, …}'",
+            "--set model.kind=mlp: model.kind: the file's blocks cannot be combined with kind 'mlp'; replace the whole "
+            "section: --set 'model={kind: mlp, …}'",
         ),
         (
             "model={kind: mlp, blocks: []}",
@@ -239,7 +240,8 @@ def test_epochs_beside_stages() -> None:
     stages = "train.stages=[{name: head, epochs: 2}]"
     assert load_with(stages).recipe.train.stages[0].epochs == 2
     assert error_with(stages, "train.epochs=3") == (
-        "--set train.epochs=3: train.epochs: has no meaning beside stages, whose own epochs count; remove it"
+        "--set train.epochs=3: train.epochs: cannot be combined with stages, each of which has its own "
+        "epochs; remove it"
     )
 
 

@@ -139,7 +139,7 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
         (("evaluate", "copy", "--split", "train"), "runs/copy: its samples are made: the test alone is measured"),
         (("evaluate", "copy", "--data", "copy.yaml"), "runs/copy: its samples are made: the test alone is measured"),
         (("train", "copy.yaml", "-s", "data.lengths=[5, 2]"), "data.lengths: the first must be at most the second."),
-        (("train", "copy.yaml", "-s", "model.memory=[2, 4]"), "model.shift: must leave each shift its own row"),
+        (("train", "copy.yaml", "-s", "model.memory=[2, 4]"), "model.shift: 2 * shift + 1 must be at most the 2"),
         (("train", "copy.yaml", "-s", "data={kind: repeat_copy, repeats: [3, 1]}"), "data.repeats: the first must be"),
         (("train", "copy.yaml", "-s", "data={kind: adding}"), "kind 'adding' is for task: sequence_regression"),
         (

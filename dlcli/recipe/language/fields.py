@@ -1,4 +1,4 @@
-"""What every section of a recipe is made of: the base class, and the types that many keys share."""
+"""The base class of every section of a recipe, and the types that many keys share."""
 
 import os
 import re
@@ -21,14 +21,15 @@ from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function, nullable_schema
 
 FRACTION = r"[-+]?[0-9]+(\.[0-9]+)? */ *[0-9]+(\.[0-9]+)?"
-"""A number written as a quotient, such as 8/255."""
+"""A number written as a fraction, such as 8/255."""
 
 BROKEN_RULES = "broken_rules"
-"""Type of the pydantic error that carries what `Section.rules` found."""
+"""Type of the pydantic error that carries the broken `Section.rules`."""
 
 
 class Section(BaseModel):
-    """A mapping of a recipe: unknown keys refused, types strict (``"30"`` is no number), immutable once read."""
+    """A section of a recipe: unknown keys are refused, types are strict (``"30"`` is not a number), and it is
+    immutable."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -59,7 +60,7 @@ class Section(BaseModel):
         return values | defaults
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        """Yields a key (dotted where it stands deeper) and what is wrong, for each broken rule between keys."""
+        """Yields the key (dotted where it is in a section below) and a message for each broken rule between keys."""
         yield from ()
 
     @model_validator(mode="after")
@@ -73,14 +74,14 @@ class Section(BaseModel):
 
 @dataclass(frozen=True)
 class Expected:
-    """What a value must be, in the words of an error message, where its type alone does not say it well."""
+    """What a value must be, in the words of an error message, where its type alone does not describe it well."""
 
     words: str
 
 
 @dataclass(frozen=True)
 class NullForDefault:
-    """Lets ``null`` stand for a key's default, as in recipes from when ``null`` was how that default was written."""
+    """Allows ``null`` for the default of a key. Older recipes have it, where the schema's own default was ``null``."""
 
     words: str = ""
     """The default in words, where it depends on other keys: see `Section.dependent_defaults`."""
@@ -90,11 +91,11 @@ class NullForDefault:
 
 
 class NotInRules:
-    """For a key that no rule between keys needs: where its value is wrong, the rules are checked without it."""
+    """For a key that no rule between keys needs: where its value is invalid, the rules are applied without it."""
 
 
 class WholeNumber:
-    """For a choice of whole numbers: ``50.0`` and ``true``, which equal some of them in Python, are none of them."""
+    """For a choice of whole numbers: refuses ``50.0`` and ``true``, which equal some of them in Python."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_before_validator_function(_refuse_other_types, handler(source))
@@ -110,7 +111,7 @@ def _refuse_other_types(value: Any) -> Any:
 
 
 class WordForTrue:
-    """For a choice of words among which is ``true``: YAML reads that as a boolean, unless it stands in quotes."""
+    """For a choice of words that includes ``true``, which YAML reads as a boolean unless it is quoted."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_before_validator_function(lambda value: "true" if value is True else value, handler(source))
@@ -120,7 +121,7 @@ class WordForTrue:
 
 
 class FractionsAllowed:
-    """Lets a number be written as a quotient: ``8/255`` is read as 0.03137…"""
+    """Allows a number to be written as a fraction: ``8/255`` is read as 0.03137…"""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_before_validator_function(_read_fraction, handler(source))
@@ -130,7 +131,7 @@ class FractionsAllowed:
 
 
 def _read_fraction(value: Any) -> Any:
-    """Turns ``"8/255"`` into its quotient; anything else is left to the type check.
+    """Evaluates ``"8/255"``; any other value is left to the type check.
 
     Raises:
         ValueError: the denominator is 0.
@@ -144,14 +145,15 @@ def _read_fraction(value: Any) -> Any:
 
 
 def _make_absolute(value: str, info: ValidationInfo) -> str:
-    """The path from the folder of the recipe's file, which the loader hands over; ``~`` is the user's home."""
-    if info.context is None:  # a section built in Python, not read from a recipe
+    """The absolute path. Paths are relative to the folder of the recipe's file, which the loader passes as the
+    context."""
+    if info.context is None:  # a section that was built in Python, not loaded from a recipe
         return value
     return os.path.abspath(os.path.join(info.context["folder"], os.path.expanduser(value)))
 
 
 def _make_path_absolute(value: str, info: ValidationInfo) -> str:
-    """The same but for run:NAME, which is looked for among the runs."""
+    """The same, except for run:NAME, which is looked up among the runs."""
     return value if value.startswith("run:") else _make_absolute(value, info)
 
 

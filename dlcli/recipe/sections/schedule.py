@@ -16,7 +16,7 @@ from dlcli.recipe.language.fields import (
 )
 
 MetricT = TypeVar("MetricT", bound=str, default=str, covariant=True)
-"""The columns of metrics.csv that can steer training: a ``Literal`` that each task's schema has of its own."""
+"""The columns of metrics.csv that can steer training: each task's schema has its own ``Literal`` of them."""
 
 
 class SteeredSection(Section, Generic[MetricT]):
@@ -33,60 +33,60 @@ class Schedule(Section):
     """The keys that every learning-rate schedule has."""
 
     warmup_epochs: NonNegativeNumber = 0.0
-    """Epochs over which the rate rises linearly to its first value before the schedule starts."""
+    """Epochs of linear warmup to the initial learning rate, before the schedule starts."""
 
 
 class Constant(Schedule):
-    """The same rate throughout."""
+    """A constant learning rate."""
 
     kind: Literal["constant"]
-    """Form of the schedule."""
+    """Type of schedule."""
 
 
 class StepSchedule(Schedule):
-    """The rate is multiplied by `factor` every `every` epochs."""
+    """The learning rate is multiplied by `factor` every `every` epochs."""
 
     kind: Literal["step"]
-    """Form of the schedule."""
+    """Type of schedule."""
     every: PositiveNumber = 10.0
-    """Epochs between two steps."""
+    """Number of epochs between two steps."""
     factor: PositiveProportion = 0.1
-    """What the rate is multiplied by at each."""
+    """Factor on the learning rate at each step."""
 
 
 class Exponential(Schedule):
-    """The rate is multiplied by `factor` over each epoch, smoothly."""
+    """The learning rate decays smoothly, by `factor` over each epoch."""
 
     kind: Literal["exponential"]
-    """Form of the schedule."""
+    """Type of schedule."""
     factor: PositiveProportion = 0.95
-    """What the rate is multiplied by over one epoch."""
+    """Factor on the learning rate over one epoch."""
 
 
 class Cosine(Schedule):
-    """Half a cosine from the full rate to `final` times it at the last step (Loshchilov and Hutter 2017)."""
+    """Cosine decay from the initial learning rate to `final` times it at the last step (Loshchilov and Hutter 2017)."""
 
     kind: Literal["cosine"]
-    """Form of the schedule."""
+    """Type of schedule."""
     final: Proportion = 0.0
-    """Rate at the end, as a proportion of the rate at the start."""
+    """Final learning rate, as a proportion of the initial one."""
 
 
 class Plateau(Schedule, SteeredSection[MetricT], Generic[MetricT]):
-    """The rate is multiplied by `factor` when the metric has not improved for `patience` epochs."""
+    """The learning rate is multiplied by `factor` when a metric has not improved for `patience` epochs."""
 
     kind: Literal["plateau"]
-    """Form of the schedule."""
+    """Type of schedule."""
     metric: Annotated[MetricT | None, NotInRules()] = None
     """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
     patience: Count = 5
-    """Epochs without improvement before the rate falls."""
+    """Number of epochs without improvement after which the learning rate is reduced."""
     factor: PositiveProportion = 0.5
-    """What the rate is multiplied by."""
+    """Factor on the learning rate."""
     min_delta: NonNegativeNumber = 1e-4
-    """A smaller change is no improvement."""
+    """Minimum change that counts as an improvement."""
     minimum: NonNegativeNumber = 0.0
-    """The rate does not fall below this."""
+    """Lower bound of the learning rate."""
 
 
 # Where a section names this type, its own MetricT takes the place of this one.

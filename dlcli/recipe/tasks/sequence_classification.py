@@ -19,10 +19,10 @@ class SequenceClassification(TaskRecipe):
     options = frozenset(("--data", "--split"))
 
     task: Literal["sequence_classification"]
-    """What is learned."""
+    """The task, which selects the schema of the recipe."""
     data: ClassifiedSequences
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     model: StepModel
     """The network."""
     train: ClassTrain[Metric] = ClassTrain[Metric]()
-    """How it is trained."""
+    """Length of training, optimizer, schedule, and which model is kept."""

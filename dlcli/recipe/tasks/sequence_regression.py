@@ -19,10 +19,10 @@ class SequenceRegression(TaskRecipe):
     options = frozenset(("--data", "--split"))
 
     task: Literal["sequence_regression"]
-    """What is learned."""
+    """The task, which selects the schema of the recipe."""
     data: MeasuredSequences
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     model: StepModel
     """The network."""
     train: CommonTrain[Metric] = CommonTrain[Metric]()
-    """How it is trained."""
+    """Length of training, optimizer, schedule, and which model is kept."""

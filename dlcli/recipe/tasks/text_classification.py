@@ -19,12 +19,12 @@ class TextClassification(TaskRecipe):
     options = frozenset(("--data", "--split", "--text"))
 
     task: Literal["text_classification"]
-    """What is learned."""
+    """The task, which selects the schema of the recipe."""
     data: LabeledTexts
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     text: Tokens = Tokens()
-    """How text becomes tokens."""
+    """Tokenization of the texts."""
     model: StepModel
     """The network."""
     train: ClassTrain[Metric] = ClassTrain[Metric]()
-    """How it is trained."""
+    """Length of training, optimizer, schedule, and which model is kept."""
