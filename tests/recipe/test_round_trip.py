@@ -1,4 +1,4 @@
-"""Any valid recipe can be written and read again; one changed key or value is refused by its name."""
+"""Any valid recipe survives writing and reading; a changed key or value is reported by its name."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ REPEATABLE = settings(derandomize=True, deadline=None, max_examples=150)
 NONE = type(None)
 VALIDATOR = Draft202012Validator(json.loads(schema_text()))
 
-# A strategy for every type of the schema, made from the types themselves ---------------------------------------------
+# A strategy for every type of the schema, derived from the types themselves ------------------------------------------------------
 
 TEXT = st.one_of(
     st.text(min_size=1, max_size=12).filter(lambda text: CONTROL.search(text) is None),
@@ -83,7 +83,7 @@ def whole_numbers(metadata: tuple[Any, ...]) -> st.SearchStrategy[int]:
 
 
 def numbers(metadata: tuple[Any, ...]) -> st.SearchStrategy[float | str]:
-    """Floats and 1/2, which lies within the bounds of all the numbers of the schema."""
+    """Floats, and 1/2, which is within the bounds of every number in the schema."""
     bounds: dict[str, Any] = {}
     for item in metadata:
         match item:
@@ -114,7 +114,7 @@ INPUT_KEYS = (
 
 
 def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
-    """Takes away what the rules between keys forbid."""
+    """Changes generated values so that they keep the rules between keys."""
     data, model, train = values["data"], values["model"], values.get("train", {})
     if values["task"] == "localization":
         for key in ("mixup", "cutmix"):
@@ -283,7 +283,7 @@ def test_the_json_schema_accepts_any_valid_recipe(values: dict[str, Any]) -> Non
 
 @REPEATABLE
 @given(values=RECIPES, data=st.data())
-def test_one_changed_key_is_refused_by_name(values: dict[str, Any], data: st.DataObject, file: Path) -> None:
+def test_a_changed_key_is_reported_by_name(values: dict[str, Any], data: st.DataObject, file: Path) -> None:
     path = data.draw(st.sampled_from([path for path, _ in items(TASKS[values["task"]], values, ())]))
     *above, old = path
     position = data.draw(st.integers(0, len(old)))
@@ -301,7 +301,7 @@ def test_one_changed_key_is_refused_by_name(values: dict[str, Any], data: st.Dat
 
 @REPEATABLE
 @given(values=RECIPES, data=st.data())
-def test_one_changed_value_is_refused_by_name(values: dict[str, Any], data: st.DataObject, file: Path) -> None:
+def test_a_changed_value_is_reported_by_name(values: dict[str, Any], data: st.DataObject, file: Path) -> None:
     path = data.draw(st.sampled_from([path for path, _ in items(TASKS[values["task"]], values, ())]))
     at(values, path[:-1])[path[-1]] = {"no such": {}}
     file.write_text(to_yaml(values), encoding="utf-8")
@@ -312,7 +312,7 @@ def test_one_changed_value_is_refused_by_name(values: dict[str, Any], data: st.D
 
 
 def items(section: type[Section], values: dict[str, Any], path: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:
-    """Every key that is written in a recipe, with its value; the names of class weights are no keys."""
+    """Every key that is written in a recipe, with its value; the names of class weights are not keys."""
     for key, value in values.items():
         yield (*path, key), value
         for member in union_members(section.model_fields[key].annotation):

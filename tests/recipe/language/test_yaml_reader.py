@@ -1,4 +1,4 @@
-"""Reading YAML: the scalars, the places, and what is refused before any schema is asked."""
+"""Reading YAML: scalars, places, and what is refused before the schema is applied."""
 
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ def test_depth_is_bounded_exactly() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 50_000, "- " * 50_000, "? " * 50_000, "a: &a [*a, *a]\n" * 9])
-def test_bombs_end_in_an_error(text: str) -> None:
+def test_bombs_give_an_error(text: str) -> None:
     assert read_yaml(text, "f").diagnostics
 
 
@@ -137,7 +137,7 @@ def test_aliases_are_not_expanded() -> None:
     assert len(tree.diagnostics) == 2
 
 
-def test_the_first_of_two_keys_counts() -> None:
+def test_the_first_of_two_equal_keys_is_used() -> None:
     tree = read_yaml("a: 1\na: {b: 2}\n", "f")
     assert tree.values == {"a": 1}
     assert messages(tree) == ["f:2:1: duplicate key 'a' (first on line 1)"]
@@ -169,7 +169,7 @@ def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_missing_file_names_its_like() -> None:
+def test_a_missing_file_suggests_a_similar_name() -> None:
     Path("convnet.yaml").touch()
     Path("convnet.png").touch()
     assert message_for(Path("convent.yaml")) == "convent.yaml: no such file; did you mean 'convnet.yaml'?"
@@ -219,7 +219,7 @@ def test_not_utf8(data: bytes, message: str) -> None:
     assert message_for(Path("x.yaml")).endswith(f"a recipe must be UTF-8 text{message}")
 
 
-def test_place_of_what_is_not_utf8() -> None:
+def test_place_of_invalid_utf8() -> None:
     Path("x.yaml").write_bytes(b"\xef\xbb\xbftask: x\n\xc3\xa9 caf\xe9\n")
     assert message_for(Path("x.yaml")).startswith("x.yaml:2:6: ")
 
