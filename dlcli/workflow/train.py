@@ -16,7 +16,7 @@ from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.train import CommonTrain
-from dlcli.recipe.yaml_writer import resolved, to_yaml
+from dlcli.recipe.yaml_writer import completed, resolved, to_yaml
 from dlcli.report.plots import curves
 from dlcli.report.tensorboard import TensorBoard
 from dlcli.rundir import (
@@ -222,7 +222,7 @@ def _go_back(run: RunDir, loop: Loop, console: Console) -> None:
 
 def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, *, but_for: str = "name") -> None:
     """Refuses a recipe that is not the one that the run was trained with; one key may differ."""
-    changes = differing(info["config"], resolved(loaded.recipe))
+    changes = differing(completed(info["config"]), resolved(loaded.recipe))
     changes.pop(but_for, None)
     if changes:
         described = "; ".join(f"{key} was {old} and is {new}" for key, (old, new) in changes.items())

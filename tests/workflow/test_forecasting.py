@@ -125,7 +125,7 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
         (("train", "waves.yaml", "-s", "data.on_missing=error"), "column 'load' has no value; set data.on_missing: "),
         (("train", "waves.yaml", "-s", "window.season=20"), "window.season: must be at most history, 14. Received 20."),
         (("train", "waves.yaml", "-s", "window.history=400"), "rows to train on hold no window of 400 + 7 steps."),
-        (("train", "waves.yaml", "-s", "data.time=[load]"), "data.target: is a column of the time too; name another"),
+        (("train", "waves.yaml", "-s", "data.time=[load]"), "data.target: must not be one of the time columns; "),
         (("train", "waves.yaml", "-s", "window={history: 209, horizon: 1}"), "it holds one window of 209 + 1 steps;"),
         (("train", "flat.yaml"), "flat.yaml:2:56: data.target: what is to be learned is the same at every step"),
         (("train", "waves.yaml", "-s", "data.path=none.csv"), "data.path: no such file or folder"),

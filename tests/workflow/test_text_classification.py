@@ -227,7 +227,7 @@ def test_predictions_of_lines_tables_stdin_and_single_texts(folder: Path) -> Non
         (("train", "films.yaml", "-s", "data.path=none.csv"), "--set data.path=none.csv: data.path: no such file"),
         (("train", "films.yaml", "-s", "data.text=body"), "there must be a column 'body'. Received 'text', 'label'."),
         (("train", "films.yaml", "-s", "text.min_count=1000"), "there must be at least two known words to tell any"),
-        (("train", "films.yaml", "-s", "train.best_metric=val_iou"), "text_classification has no val_iou; it has"),
+        (("train", "films.yaml", "-s", "train.best_metric=val_iou"), "value 'val_iou' is for task: localization; here"),
         (("train", "films.yaml", "-s", "augment={horizontal_flip: true}"), "augment: this key is for task: "),
         (("train", "films.yaml", "-s", "model.kind=vgg"), "kind 'vgg' is for task: classification or localization"),
     ],

@@ -110,10 +110,8 @@ def features(inputs: Tensor, *, network: str, with_top: bool, options: Mapping[s
     return _parts(model, with_top=with_top)
 
 
-def with_dropout(parts: Parts, dropout: float | None) -> Tensor:
-    """The vector with another proportion set to 0 in training; None leaves what the paper has."""
-    if dropout is None:
-        return parts.vector
+def with_dropout(parts: Parts, dropout: float) -> Tensor:
+    """The vector with another proportion set to 0 in training."""
     own = [layer for layer in keras.Model(parts.maps, parts.vector).layers if isinstance(layer, keras.layers.Dropout)]
     for layer in own:
         layer.rate = dropout

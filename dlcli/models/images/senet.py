@@ -39,7 +39,7 @@ VARIANTS = {
     "senet154": Variant((3, 8, 36, 3), 64, (128, 256, 256), "3x3", has_deep_stem=True, projection=3),
 }
 """SE-ResNet-50 and SE-ResNeXt-50 (table 1), SE-ResNeXt-101 (table 2), and SENet-154 (appendix): an SE-ResNeXt-152 of
-64x4d, the first 1x1 convolutions halved, a stem of three 3x3 convolutions, 3x3 shortcuts, and dropout of 0.2."""
+64x4d, the first 1x1 convolutions halved, a stem of three 3x3 convolutions, and 3x3 shortcuts."""
 
 
 def features(inputs: Tensor, *, variant: str, width: float) -> Tensor:

@@ -24,6 +24,6 @@ class TaskRecipe(Section):
     """What to do instead of a verb or an option that the task lacks, as a sentence, where there is something."""
 
     task: str
-    """What is learned."""
+    """The task, which selects the schema of the recipe."""
     name: RunName | None = None
     """Name of the run's folder. Default: the recipe's file name without its suffix."""

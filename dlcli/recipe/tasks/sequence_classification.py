@@ -1,12 +1,14 @@
 """The recipe of ``task: sequence_classification``: a class for each sequence of numbers."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import ClassifiedSequences
-from dlcli.recipe.sections.train import ClassTrain, rules_of_metrics
+from dlcli.recipe.sections.train import ClassTrain
 from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
 
 
 class SequenceClassification(TaskRecipe):
@@ -17,13 +19,10 @@ class SequenceClassification(TaskRecipe):
     options = frozenset(("--data", "--split"))
 
     task: Literal["sequence_classification"]
-    """What is learned."""
+    """The task, which selects the schema of the recipe."""
     data: ClassifiedSequences
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     model: StepModel
     """The network."""
-    train: ClassTrain = ClassTrain()
-    """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)
+    train: ClassTrain[Metric] = ClassTrain[Metric]()
+    """Length of training, optimizer, schedule, and which model is kept."""

@@ -109,7 +109,7 @@ def steps_of(section: AnyStepModel, x: Any, mask: Any, *, is_first: Any = None) 
                 units=section.units,
                 heads=section.heads,
                 layers=section.layers,
-                feed_forward=section.feed_forward or 4 * section.units,
+                feed_forward=section.feed_forward,
                 causal=section.causal,
                 dropout=section.dropout,
             )

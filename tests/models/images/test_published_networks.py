@@ -504,6 +504,11 @@ def test_an_application_is_keras_own_with_another_classifier(name: str, build_cl
     function = getattr(keras.applications, net.function)
     theirs = function(weights=None, classes=7, classifier_activation=None, input_shape=(64, 64, 3))
     assert [tuple(w.shape) for w in model.weights[:-2]] == [tuple(w.shape) for w in theirs.weights[:-2]]
+    own_rates, their_rates = (
+        [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+        for network in (model, theirs)
+    )
+    assert own_rates == their_rates
     theirs.set_weights([*model.get_weights()[:-2], *(w.reshape(t.shape) for w, t in
                         zip(model.get_weights()[-2:], theirs.weights[-2:], strict=True))])  # fmt: skip
     x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
