@@ -62,9 +62,9 @@ def check(loaded: LoadedRecipe) -> dict[str, Any]:
     dataset = open_data(loaded, allow_leakage=True)
     # what is said of classes and copies is found here in full
     findings = [
-        Finding("warning", False, warning.rstrip("."), ())
+        Finding("warning", False, warning.text.rstrip("."), ())
         for warning in dataset.warnings
-        if "no sample of" not in warning and " both in " not in warning
+        if warning.kind not in ("classes", "leakage")
     ]
     if dataset.left_out:
         names = [f"{left.name} ({left.reason})" for left in dataset.left_out]

@@ -105,9 +105,9 @@ def test_no_boxes() -> None:
     assert in_frames(np.zeros((0, 4)), (), policy((8, 8), "pad")).shape == (0, 4)
 
 
-def test_texts_tell_boxes_apart() -> None:
+def test_columns_have_ten_digits_and_are_empty_without_a_box() -> None:
     boxes = boxes_of(WIDE, (1, 2, 3.5, 0.1 + 0.2), NONE)
-    assert boxes.texts() == [("1", "2", "3.5", "0.3"), ("", "", "", "")]
+    assert boxes.columns() == {"xmin": ["1", ""], "ymin": ["2", ""], "xmax": ["3.5", ""], "ymax": ["0.3", ""]}
 
 
 # And back -----------------------------------------------------------------------------------------------------------
@@ -239,8 +239,8 @@ def test_a_sound_box(corners: Corners, expected: Corners) -> None:
 @pytest.mark.parametrize(
     ("corners", "reason"),
     [
-        ((30, 20, 10, 40), "its box is swapped: xmin 30 is above xmax 10"),
-        ((10, 40, 30, 20), "its box is swapped: ymin 40 is above ymax 20"),
+        ((30, 20, 10, 40), "its corners are swapped: xmin 30 is greater than xmax 10"),
+        ((10, 40, 30, 20), "its corners are swapped: ymin 40 is greater than ymax 20"),
         ((10, 20, 10, 40), "its box is empty: it has no area in the image"),
         ((10, 20, 30, 20), "its box is empty: it has no area in the image"),
         ((100, 0, 101, 50), "its box is empty: it has no area in the image"),

@@ -80,6 +80,6 @@ def test_a_full_disk_is_told_once_and_costs_only_time(
     monkeypatch.setattr(os, "pwrite", full)
     for _ in range(3):
         np.testing.assert_array_equal(file.load(np.arange(12)), PIXELS)
-    assert said == ["decoded images are not kept (No space left on device): they are decoded in each epoch"]
+    assert said == ["decoded images cannot be cached (No space left on device): they are decoded in each epoch"]
     assert loaded.count(0) == loaded.count(11) == 3
     assert os.fstat(file._descriptor).st_size == 0  # the room is given back: checkpoints need it

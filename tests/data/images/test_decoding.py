@@ -189,11 +189,11 @@ def test_content_counts_not_the_suffix(tmp_path: Path) -> None:
     [
         (b"", "the file is empty"),
         (b"hello, I am a text", "not an image: its content is neither JPEG, PNG, BMP nor GIF"),
-        (b"RIFF\0\0\0\0WEBPVP8 ", "its content is WebP, which is not read: convert it to PNG or JPEG"),
-        (b"II*\0\0\0\0\0", "its content is TIFF, which is not read: convert it to PNG or JPEG"),
-        (b"\0\0\0\x1cftypheic", "its content is HEIC or AVIF, which are not read: convert it to PNG or JPEG"),
-        (b"BM and more text that goes on for longer", "its BMP header is corrupt or incomplete"),
-        (png_header(0, 5), "its PNG header is corrupt or incomplete"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "its content is WebP, which is not supported: convert it to PNG or JPEG"),
+        (b"II*\0\0\0\0\0", "its content is TIFF, which is not supported: convert it to PNG or JPEG"),
+        (b"\0\0\0\x1cftypheic", "its content is HEIC or AVIF, which are not supported: convert it to PNG or JPEG"),
+        (b"BM and more text that goes on for longer", "its BMP header is corrupt or truncated"),
+        (png_header(0, 5), "its PNG header is corrupt or truncated"),
         (png_header(20_000, 20_000), "too large: an image may have at most 178,956,970 pixels"),
         (png_header(9_500, 9_500), "truncated: the end of the file is missing"),  # under the limit, no warning
     ],
@@ -242,7 +242,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
     reasons = {
         "pipe.jpg": "a pipe or device, not a file",
         "folder.jpg": "a folder, not a file",
-        "dangling.jpg": "a link to a file that is not there",
+        "dangling.jpg": "a link to a file that does not exist",
         "loop.jpg": "cannot be opened (Too many levels of symbolic links)",
         "missing.jpg": "no such file",
         "null\0.jpg": "no such file: its name holds a null character",
@@ -304,7 +304,7 @@ def test_an_image_with_another_content_than_it_had_is_named(tmp_path: Path) -> N
     digests = [hash_content(path.read_bytes()) for path in files]
     assert read_images(files, policy=policy(4, 4), digests=digests).shape == (3, 4, 4, 3)
     files[1].write_bytes(files[2].read_bytes())
-    with pytest.raises(InputError, match=r"1.png: its content is another. It was changed or removed since"):
+    with pytest.raises(InputError, match=r"1.png: its content has changed. It was changed or removed since"):
         read_images(files, policy=policy(4, 4), digests=digests)
 
 
@@ -403,7 +403,7 @@ def test_pixels_behind_a_header_are_not_read() -> None:
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"\xff\xd8\xff\xe0", "its JPEG header is corrupt or incomplete"),
+        (b"\xff\xd8\xff\xe0", "its JPEG header is corrupt or truncated"),
         (png_header(20_000, 10_000), "too large: an image may have at most 178,956,970 pixels"),
         (png_header(40_000, 10_000), "too large: an image may have at most 178,956,970 pixels"),
     ],

@@ -38,7 +38,7 @@ def test_files_and_folders(tmp_path: Path, save_image: Save) -> None:
     assert samples.labels.tolist() == [NO_LABEL] * 4
     assert [(item.name.removeprefix(f"{tmp_path}/"), item.reason) for item in left_out] == [
         ("in/.hidden.png", "hidden"),
-        ("in/notes.txt", "no image by its suffix"),
+        ("in/notes.txt", "not an image by its suffix"),
         ("in/bad.jpg", "not an image: its content is neither JPEG, PNG, BMP nor GIF"),
     ]
     loaded = samples.load(np.arange(4))
@@ -67,7 +67,7 @@ def test_an_npz_file(tmp_path: Path) -> None:
     again, _ = gather(tmp_path / "x.npz")
     assert np.array_equal(again.load(np.arange(3)), samples.load(np.arange(3)))
     np.savez(tmp_path / "x.npz", x=x / 255)
-    with pytest.raises(InputError, match=r"black where pixels can be in \[0, 255\]: bring the array to that range\."):
+    with pytest.raises(InputError, match=r"black where pixels can be in \[0, 255\]: rescale the array to that range\."):
         gather(tmp_path / "x.npz")
 
 
@@ -95,4 +95,4 @@ def test_what_cannot_be_predicted(tmp_path: Path, save_image: Save) -> None:
     image = save_image("a.png")
     assert error(tmp_path / "x.npz", image).endswith("an .npz file must be predicted alone. Received 2 paths.")
     message = error(image, policy=None, shape=(8, 2))
-    assert message == f"{image}: this model's samples are no images: give an .npz file with an array x."
+    assert message == f"{image}: this model's samples of this model are not images: give an .npz file with an array x."

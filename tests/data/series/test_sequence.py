@@ -181,7 +181,7 @@ def test_the_adding_problem_is_what_it_says() -> None:
         (
             {"x_train": [[np.inf]], "y_train": [1]},
             {},
-            "a.npz: x_train must hold numbers of at most 1e+18 in size, or NaN",
+            "a.npz: x_train must hold numbers of at most 1e+18 in magnitude, or NaN",
         ),
         (
             {"x_train": [[1.0], [NAN]], "y_train": [1, 2]},
@@ -228,15 +228,15 @@ def test_errors_of_arrays(tmp_path: Path, arrays: dict[str, Any], options: dict[
             "a.csv:4: column 'a' must be a number. Received 'inf'.",
         ]),
         ("id,y,a\n1,x,1\n1,y,2\n,x,3\n", {}, [
-            "a.csv:3: a sequence must have one y. Line 2 says otherwise.",
+            "a.csv:3: a sequence must have one y. Line 2 has another.",
             "a.csv:4: column 'id' must not be empty.",
         ]),
         ("id,y,t,a\n1,x,2,1\n1,x,2,2\n2,x,one,3\n", {"time": "t"}, [
-            "a.csv:3: column 't' must rise within a sequence. Sort the rows of '1'.",
+            "a.csv:3: column 't' must increase within a sequence. Sort the rows of '1'.",
             "a.csv:4: column 't' must be a number. Received 'one'.",
         ]),
         ("id,y,s,a\n1,x,train,1\n1,x,test,2\n", {"split": "s"}, [
-            "a.csv:3: a sequence must be in one split. Line 2 says otherwise."
+            "a.csv:3: a sequence must be in one split. Line 2 has another."
         ]),
         ("id,y\n1,x\n", {}, ["a.csv:1: there must be columns of numbers besides 'id', 'y'."]),
         ("id,y,a\n1,x,1\n", {"features": ("b",)}, ["a.csv:1: there must be a column 'b'. Received 'id', 'y', 'a'."]),
@@ -244,7 +244,7 @@ def test_errors_of_arrays(tmp_path: Path, arrays: dict[str, Any], options: dict[
             "a.csv:2: column 'y' must be a number. Received 'x'.",
             "a.csv:3: column 'y' must be a number. Received 'z'.",
         ]),
-        ("id,y,a\n1,x,1\n", {}, ["a.csv: there must be at least two classes to tell apart. Received one: 'x'."]),
+        ("id,y,a\n1,x,1\n", {}, ["a.csv: there must be at least two classes. Received one: 'x'."]),
         ("id,y,a\n", {}, ["a.csv: there must be sequences to train on. Received none."]),
     ],
 )  # fmt: skip
@@ -305,7 +305,7 @@ def test_columns_go_by_their_names_and_time_must_rise(tmp_path: Path) -> None:
     _, values = read_unlabeled_series(tmp_path / "a.csv", **options)
     np.testing.assert_equal([values[i].tolist() for i in range(2)], [[[10, 20], [11, np.nan]], [[np.nan, 21]]])
     (tmp_path / "a.csv").write_text("id,t,a,b\n1,1,1,1\n1,0,1,1\n")
-    with pytest.raises(InputError, match=r"a\.csv:3: column 't' must rise within a sequence"):
+    with pytest.raises(InputError, match=r"a\.csv:3: column 't' must increase within a sequence"):
         read_unlabeled_series(tmp_path / "a.csv", **options)
     (tmp_path / "a.csv").write_text("id,t,a,c\n1,1,1,1\n")
     with pytest.raises(InputError, match=r"there must be a column 'b'"):
@@ -315,10 +315,10 @@ def test_columns_go_by_their_names_and_time_must_rise(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x_train": np.zeros((0, 8, 2)), "y_train": np.zeros(0)}, "must hold at least one sample of one step"),
-        ({"x_train": np.zeros((9, 0, 2)), "y_train": np.arange(9) % 2}, "must hold at least one sample of one step"),
-        ({"x_train": np.full((9, 2), 1e19), "y_train": np.arange(9) % 2}, "of at most 1e+18 in size"),
-        ({"x_train": np.zeros((9, 2)), "y_train": np.arange(9) * 1e30}, "of at most 1e+18 in size"),
+        ({"x_train": np.zeros((0, 8, 2)), "y_train": np.zeros(0)}, "must contain at least one sample of one step"),
+        ({"x_train": np.zeros((9, 0, 2)), "y_train": np.arange(9) % 2}, "must contain at least one sample of one step"),
+        ({"x_train": np.full((9, 2), 1e19), "y_train": np.arange(9) % 2}, "of at most 1e+18 in magnitude"),
+        ({"x_train": np.zeros((9, 2)), "y_train": np.arange(9) * 1e30}, "of at most 1e+18 in magnitude"),
     ],
 )
 def test_arrays_that_nothing_can_be_computed_of(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:

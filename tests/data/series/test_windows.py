@@ -59,15 +59,15 @@ def test_time_may_be_in_several_columns(tmp_path: Path) -> None:
             "a.csv:5: column 't' must not be empty.",
         ]),
         ("t,y\n2,1\n1,2\n1,3\n", {}, [
-            "a.csv:3: time must rise: 1 comes after 2.",
-            "a.csv:4: time must rise: 1 comes after 1.",
+            "a.csv:3: time must increase. 1 comes after 2.",
+            "a.csv:4: time must increase. 1 comes after 1.",
         ]),
-        ("t,y\nJan,1\nFeb,2\n", {}, ["a.csv:3: time must rise: Feb comes after Jan."]),
+        ("t,y\nJan,1\nFeb,2\n", {}, ["a.csv:3: time must increase. Feb comes after Jan."]),
         ("t,y\n1,1\nabc,2\ninf,3\n", {}, [
             "a.csv:3: time must be numbers in every row or in none. Received 'abc'.",
             "a.csv:4: time must be numbers in every row or in none. Received 'inf'.",
         ]),
-        ("t,y\n1,1e39\n", {}, ["a.csv:2: column 'y' must be at most 1e+18 in size. Received 1e39: divide the column."]),
+        ("t,y\n1,1e39\n", {}, ["a.csv:2: column 'y' must be at most 1e+18 in magnitude. Received 1e39: rescale the column."]),
         ("t,y\n1,inf\n", {"on_missing": "keep"}, ["a.csv:2: column 'y' must be a number. Received 'inf'."]),
         ("t,y\n", {}, ["a.csv: there must be rows below the header. Received none."]),
     ],
@@ -96,7 +96,7 @@ def test_what_cannot_be_divided() -> None:
         series(history=30)
     made = series(horizon=9)
     assert list(made.splits) == ["train"]
-    assert made.warnings[0] == "validation has 8 rows, which hold no forecast of 9 steps: there is none."
+    assert made.warnings[0].text == "validation has 8 rows, which hold no forecast of 9 steps: there is none."
 
 
 def test_the_fingerprint_is_of_numbers_and_divisions() -> None:
@@ -146,4 +146,4 @@ def test_a_gap_in_time_is_said(tmp_path: Path, time: tuple[str, ...], rows: list
     (tmp_path / "a.csv").write_text("\n".join(lines))
     table = read_table(path=tmp_path / "a.csv", time=time, target="y", features=(), on_missing="error")
     assert (gap is None) == (table.warnings == ())
-    assert gap is None or gap in table.warnings[0]
+    assert gap is None or gap in table.warnings[0].text

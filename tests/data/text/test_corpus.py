@@ -55,7 +55,7 @@ def test_other_files_are_other_splits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "keys", "message"),
     [
-        (b" \n\n", {}, "there must be text. The file has none."),
+        (b" \n\n", {}, "there must be text. Received an empty file."),
         (b"abc\xff", {}, "a.txt:1: the text must be UTF-8 text. Received byte 0xff"),
         (b"ab\0c", {}, "Received a null character"),
         (b"a", {"validation": 0.0, "test": 0.6}, "there must be text to train on"),

@@ -165,10 +165,10 @@ def test_the_fingerprint_is_of_what_matters(tmp_path: Path) -> None:
         ("text,label\n", {}, ["a.csv: there must be texts to train on. Received none."]),
         (CSV + "lost,\n\nmany,too,many\n", {}, [
             "a.csv:4: column 'label' must not be empty.",
-            "a.csv:6: a row must have 2 values as the header. Received 3.",
+            "a.csv:6: a row must have 2 values, like the header. Received 3.",
         ]),
-        ("text,label\na,x\n", {}, ["a.csv: there must be at least two classes to tell apart. Received one: 'x'."]),
-        (CSV + '"open,pos\n', {}, ["a.csv:4: this row is no CSV (unexpected end of data). Correct its quotes."]),
+        ("text,label\na,x\n", {}, ["a.csv: there must be at least two classes. Received one: 'x'."]),
+        (CSV + '"open,pos\n', {}, ["a.csv:4: this row is not valid CSV (unexpected end of data). Correct its quotes."]),
         ("text,label\nsch\xf6n,pos\n".encode("latin-1"), {}, [
             "a.csv:2: the table must be UTF-8 text. Received byte 0xf6: save it as UTF-8, or say in data.encoding what "
             "it is."
@@ -194,8 +194,8 @@ def test_errors_of_tables(tmp_path: Path, content: str | bytes, options: dict[st
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("{", "this is no JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))."),
-        ("[" * 100_000, "this is no JSON (too deep or too long)."),
+        ("{", "this is not valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))."),
+        ("[" * 100_000, "this is not valid JSON (too deep or too long)."),
         ("[1]", 'a line must be a JSON object, such as {"text": …, "label": …}.'),
         ('{"label": "x", "txt": "a"}', "there must be 'text'. Received 'label', 'txt'."),
         ("{}", "there must be 'text'. Received none."),
@@ -211,13 +211,13 @@ def test_errors_of_json_lines(tmp_path: Path, line: str, expected: str) -> None:
 
 
 def test_errors_of_folders(tmp_path: Path) -> None:
-    assert error(from_lines, tmp_path / "none") == ["none: no such folder. Give the folder that holds the data."]
+    assert error(from_lines, tmp_path / "none") == ["none: no such folder. Give the folder that contains the data."]
     write(tmp_path, {"l/a.txt": "\n\n", "f/loose.txt": "x"})
     assert error(from_lines, tmp_path / "l") == [
         "l: there must be a file for each class with a text on each line. Received none."
     ]
     assert error(from_files, tmp_path / "f") == [
-        "f: there must be a folder for each class with texts in it. Received none."
+        "f: there must be a folder of texts for each class. Received none."
     ]
     write(tmp_path, {"l/a.txt": b"a\n\xff\n"})
     assert error(from_lines, tmp_path / "l") == [

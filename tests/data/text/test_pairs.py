@@ -26,7 +26,7 @@ def test_a_line_is_a_pair(tmp_path: Path) -> None:
         assert part.texts is not None
         assert part.answers is not None
         assert [text.replace("go", "va") for text in part.texts] == list(part.answers)
-    assert {left.reason for left in dataset.left_out} == {"an empty text", "nothing to give for it"}
+    assert {left.reason for left in dataset.left_out} == {"an empty text", "an empty target"}
     assert {row["label"] for row in dataset.split_rows()} == {f"va {i}" for i in range(20)}
 
 
@@ -34,7 +34,7 @@ def test_lines_without_a_tab_are_told_together(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("a\tb\nno tab\nc\td\nneither\n")
     with pytest.raises(InputError) as caught:
         read_pairs_tsv(path=tmp_path / "a.tsv", encoding="utf-8", **COMMON)
-    assert "a.tsv:2: there must be a tab between what is given and what is wanted. Received 'no tab'." in str(
+    assert "a.tsv:2: there must be a tab between source and target. Received 'no tab'." in str(
         caught.value
     )
     assert "a.tsv:4" in str(caught.value)

@@ -79,7 +79,7 @@ def test_a_tag_that_train_lacks_is_named_and_counts(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("c\tZ\n")
     dataset = from_columns(tmp_path / "a.txt", test_path=tmp_path / "b.txt", test=None)
     assert dataset.classes == ("X", "Y", "Z")
-    assert dataset.warnings == ("train has no 'Z', which cannot be learned.",)
+    assert tuple(map(str, dataset.warnings)) == ("train has no 'Z', which cannot be learned.",)
     trained = from_columns(tmp_path / "a.txt", classes=("Y", "X"))
     assert trained.classes == ("Y", "X")
     assert error(from_columns, tmp_path / "b.txt", classes=("Y", "X"))[0].startswith(
@@ -95,8 +95,8 @@ def test_a_tag_that_train_lacks_is_named_and_counts(tmp_path: Path) -> None:
         (
             word("1", "", "X") + "\n" + word("2", "a", ""),
             [
-                "a.conllu:1: neither the word nor its tag may be empty.",
-                "a.conllu:2: neither the word nor its tag may be empty.",
+                "a.conllu:1: the word and its tag must not be empty.",
+                "a.conllu:2: the word and its tag must not be empty.",
             ],
         ),
         (
@@ -111,7 +111,7 @@ def test_a_tag_that_train_lacks_is_named_and_counts(tmp_path: Path) -> None:
             ["a.conllu:1: the file of sentences must be text. Received a null character: it may be UTF-16."],
         ),
         ("# nothing\n\n", ["a.conllu: there must be sentences to train on. Received none."]),
-        (word("1", "I", "PRON"), ["a.conllu: there must be at least two tags to tell apart. Received 'PRON'."]),
+        (word("1", "I", "PRON"), ["a.conllu: there must be at least two tags. Received 'PRON'."]),
     ],
 )
 def test_errors_of_conllu(tmp_path: Path, text: str, expected: list[str]) -> None:
@@ -123,10 +123,10 @@ def test_errors_of_columns(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a X\nalone\n\tX\nb\t\n")
     assert error(from_columns, tmp_path / "a.txt") == [
         "a.txt:2: a line must have a word and a tag. Received 'alone'.",
-        "a.txt:3: neither word nor tag may be empty.",
-        "a.txt:4: neither word nor tag may be empty.",
+        "a.txt:3: the word and its tag must not be empty.",
+        "a.txt:4: the word and its tag must not be empty.",
     ]
-    assert error(from_columns, tmp_path / "none.txt") == ["none.txt: no such file. Give the file that holds the texts."]
+    assert error(from_columns, tmp_path / "none.txt") == ["none.txt: no such file. Give the file that contains the texts."]
 
 
 def test_sentences_to_tag(tmp_path: Path) -> None:

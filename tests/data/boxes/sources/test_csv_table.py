@@ -61,7 +61,7 @@ def test_a_row_for_each_object(write_table: WriteTable, common: Common) -> None:
     assert dataset.splits["train"].names == ("0.png", "1.png", "2.png")
     assert dataset.splits["train"].labels.tolist() == [1, 1, 0]
     assert np.array_equal(boxes_of(dataset), [[5, 6.5, 10, 20], [0, 0, 9, 9], [np.nan] * 4], equal_nan=True)
-    assert dataset.warnings == ("1 image has several objects; the largest is learned (data.several).",)
+    assert tuple(map(str, dataset.warnings)) == ("1 image has several objects; the largest is learned (data.several).",)
     assert [(item.name, item.reason) for item in dataset.left_out] == [("boxes.csv:6", "listed again")]
     relative = dataset.splits["train"].relative_boxes()
     assert relative is not None
@@ -98,7 +98,7 @@ def test_the_size_that_boxes_were_drawn_for(write_table: WriteTable, common: Com
     ]
     repaired = read(table, common, size=("w", "h"), on_bad_box="repair")
     assert boxes_of(repaired) == [[10, 10, 20, 30], [20, 20, 40, 30]]
-    assert repaired.warnings == ("1 bad box was repaired (data.on_bad_box): boxes.csv:2.",)
+    assert tuple(map(str, repaired.warnings)) == ("1 bad box was repaired (data.on_bad_box): boxes.csv:2.",)
     skipped = read(table, common, size=("w", "h"), on_bad_box="skip")
     assert skipped.splits["train"].names == ("1.png",)
 
@@ -122,11 +122,11 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER + "0.png,a,1,2,3,\n1.png,a,1,2,three,4\n2.png,a,1,2_0,3,4\n3.png,,1,2,3,4\n4.png,a,1,2,3\n",
             {},
             [
-                "boxes.csv:2: a row must have all four numbers of its box, or none of them. Column 'ymax' is empty.",
+                "boxes.csv:2: a row must have all four numbers of its box, or none. Column 'ymax' is empty.",
                 "boxes.csv:3: column 'xmax' must be a number of pixels. Received 'three'.",
                 "boxes.csv:4: column 'ymin' must be a number of pixels. Received '2_0'.",
                 "boxes.csv:5: column 'label' must not be empty.",
-                "boxes.csv:6: a row must have 6 values as the header. Received 5.",
+                "boxes.csv:6: a row must have 6 values, like the header. Received 5.",
             ],
         ),
         (
@@ -142,7 +142,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,train\n1.png,a,1,2,3,4,test\n0.png,a,5,6,7,8,test\n",
             {"split": "fold"},
             [
-                "boxes.csv:4: an image must have one split, group and size. Line 2 says otherwise about '0.png'.",
+                "boxes.csv:4: an image must have one split, group and size. Line 2 has others for '0.png'.",
                 "Correct the rows.",
             ],
         ),
@@ -150,7 +150,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER.strip() + ",w,h\n0.png,a,1,2,3,4,60,40\n0.png,a,5,6,7,8,40,60\n",
             {"size": ("w", "h")},
             [
-                "boxes.csv:3: an image must have one split, group and size. Line 2 says otherwise about '0.png'.",
+                "boxes.csv:3: an image must have one split, group and size. Line 2 has others for '0.png'.",
                 "Correct the rows.",
             ],
         ),
@@ -162,7 +162,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
         (
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,test\n",
             {"split": "fold"},
-            ["boxes.csv: train must hold an image with an object to learn. Received none."],
+            ["boxes.csv: train must contain an image with an object to learn. Received none."],
         ),
         (
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,train\n1.png,b,1,2,3,4,test\n",
@@ -176,7 +176,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER + "2.png,a,3,2,1,4\n1.png,a,1,2,nan,4\n1.png,b,1,2,99,4\n",
             {},
             [
-                "boxes.csv:2 (a): its box is swapped: xmin 3 is above xmax 1",
+                "boxes.csv:2 (a): its corners are swapped: xmin 3 is greater than xmax 1",
                 "boxes.csv:3 (a): its box must be in pixels of the image: xmax is nan",
                 "boxes.csv:4 (b): its box is outside of the image of 60x40: xmax is 99",
                 f"3 of 3 boxes cannot be used. {MUST_CORRECT}",
@@ -195,7 +195,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             {},
             [
                 "boxes.csv:3: missing.png: no such file",
-                "1 of 2 images cannot be read. Repair or remove what is named above, or leave it out with "
+                "1 of 2 images cannot be read. Repair or remove the files above, or leave them out with "
                 "`data.on_bad_image: skip`.",
             ],
         ),

@@ -95,7 +95,7 @@ def test_a_trained_models_classes(tmp_path: Path, common: Common) -> None:
     ]
     path = save(tmp_path, x_test=X, y_test=Y, box_test=BOX)
     assert error(path, common, classes=("1", "0"), value_range=(0.0, 1.0)) == [
-        "x_test must lie within [0, 1]. Received values from 0 to 255: bring the array to that range."
+        "x_test must lie within [0, 1]. Received values from 0 to 255: rescale the array to that range."
     ]
 
 
@@ -134,7 +134,7 @@ def with_rows(**rows: Any) -> np.ndarray:
                 )
             },
             [
-                "box_train: row 2 (0): its box is swapped: xmin 30 is above xmax 10",
+                "box_train: row 2 (0): its corners are swapped: xmin 30 is greater than xmax 10",
                 "box_train: row 4 (0): its box must be in pixels of the image: xmax is nan",
                 "box_train: row 5 (1): its box must be in pixels of the image: xmax is inf",
                 "box_train: row 6 (0): its box is outside of the image of 60x40: xmax is 61.5",

@@ -82,7 +82,7 @@ def test_an_annotation_for_each_image(tmp_path: Path, save: Callable[..., Path],
     assert samples.boxes.corners.tolist() == [[10, 5, 30, 15], [5.5, 6.25, 40, 30]]
     assert samples.boxes.frames == (Frame(60, 40),) * 2
     assert samples.load(np.arange(2))[0, 0, 0].tolist() == list(b"  a")
-    assert dataset.warnings == ("1 image has several objects; the largest is learned (data.several).",)
+    assert tuple(map(str, dataset.warnings)) == ("1 image has several objects; the largest is learned (data.several).",)
     assert left_out(dataset) == {"images/c.png": "no object"}
     assert read(tmp_path, common, several="first").classes == ("cat", "dog")
     assert left_out(read(tmp_path, common, several="leave_out"))["images/b.png"] == "several objects: 2"
@@ -140,7 +140,7 @@ def test_what_is_left_out_is_named(tmp_path: Path, save: Callable[..., Path], co
         (tmp_path / "annotations" / name).write_text("")
     assert left_out(read(tmp_path, common)) == {
         "images/b.png": "no annotation",
-        "images/notes.txt": "no image by its suffix",
+        "images/notes.txt": "not an image by its suffix",
         "images/.hidden.png": "hidden",
         "annotations/classes.txt": "not one of the annotations",
         "annotations/._a.xml": "hidden",
@@ -176,7 +176,7 @@ def test_lists_of_the_splits(tmp_path: Path, save: Callable[..., Path], common: 
         "validation": ("images/b.png",),
         "test": ("images/c.png",),
     }
-    assert left_out(dataset) == dict.fromkeys(("images/e.png", "images/f.png"), "outside the lists")
+    assert left_out(dataset) == dict.fromkeys(("images/e.png", "images/f.png"), "not in the lists")
     (tmp_path / place / "train.txt").write_text("a\nd\ne\nc")
     drawn = read(tmp_path, common, train_list="train.txt", validation=0.25, test=0.25)
     assert {split: len(samples) for split, samples in drawn.splits.items()} == {"train": 2, "validation": 1, "test": 1}
@@ -190,8 +190,8 @@ def test_lists_that_cannot_be_used(tmp_path: Path, save: Callable[..., Path], co
     (tmp_path / "bad.txt").write_text("a\n\nb.png\na\n")
     assert len(read(tmp_path, common, train_list="plain.txt").splits["train"]) == 2
     assert error(tmp_path, common, train_list="cat.txt") == [
-        "cat.txt:1: a line must be an image's name alone. Received 'a  1': this list is of one class; "
-        "give the plain one, such as train.txt.",
+        "cat.txt:1: a line must be only an image's name. Received 'a  1': this is the list of one class; "
+        "give the list of all images, such as train.txt.",
         "Correct the lists.",
     ]
     assert error(tmp_path, common, train_list="plain.txt", test_list="bad.txt") == [
@@ -201,7 +201,7 @@ def test_lists_that_cannot_be_used(tmp_path: Path, save: Callable[..., Path], co
         "Correct the lists.",
     ]
     assert error(tmp_path, common, test_list="plain.txt") == [
-        f"{tmp_path}: there must be a list of train beside that of test. Received none."
+        f"{tmp_path}: there must be a list for train beside that for test. Received none."
     ]
     assert error(tmp_path, common, train_list="missing.txt") == [
         f"missing.txt: no such file. Give a list of images in ImageSets/Main or in {tmp_path}."
@@ -217,13 +217,13 @@ BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", ":1: this is no XML (no element found)."),
-        ("<annotation>\n<object>\n</annotation>", ":3: this is no XML (mismatched tag)."),
-        ("<annotation>&unknown;</annotation>", ":1: this is no XML (undefined entity)."),
-        (BOMB + "<annotation>&lol2;</annotation>", ":2: an annotation must not declare anything. Received <!DOCTYPE."),
+        ("", ":1: this is not valid XML (no element found)."),
+        ("<annotation>\n<object>\n</annotation>", ":3: this is not valid XML (mismatched tag)."),
+        ("<annotation>&unknown;</annotation>", ":1: this is not valid XML (undefined entity)."),
+        (BOMB + "<annotation>&lol2;</annotation>", ":2: an annotation must have no declarations. Received <!DOCTYPE."),
         (
             "<annotation>\n\n\n<!ENTITY x 'y'></annotation>",
-            ":4: an annotation must not declare anything. Received <!ENTITY.",
+            ":4: an annotation must have no declarations. Received <!ENTITY.",
         ),
         ("<kml/>", ": a VOC annotation must be an <annotation>. Received <kml>."),
         (
@@ -261,7 +261,7 @@ def test_an_annotation_that_cannot_be_used(
 ) -> None:
     save("a", text)
     save("b")
-    assert error(tmp_path, common) == [f"annotations/a.xml{message}", "Correct what is named above, or remove it."]
+    assert error(tmp_path, common) == [f"annotations/a.xml{message}", "Correct the files above, or remove them."]
 
 
 def test_other_encodings_that_xml_declares_do_not_matter(
@@ -289,7 +289,7 @@ def test_sizes_are_bounded(
     save("a")
     monkeypatch.setattr("dlcli.data.boxes.sources.voc.MAX_BYTES", 100)
     assert error(tmp_path, common)[0] == (
-        "annotations/a.xml: a VOC annotation may have at most 100 bytes. Divide it or give a smaller one."
+        "annotations/a.xml: a VOC annotation may have at most 100 bytes. Split it or give a smaller one."
     )
 
 
@@ -297,12 +297,12 @@ def test_bad_boxes_are_named_by_their_file(tmp_path: Path, save: Callable[..., P
     save("a", xml("a.png", (*CAT, ("dog", (30, 5, 10, 15)))))
     save("b", xml("b.png", size=(80, 40)))
     assert error(tmp_path, common) == [
-        "annotations/a.xml: object 2 (dog): its box is swapped: xmin 30 is above xmax 10",
+        "annotations/a.xml: object 2 (dog): its corners are swapped: xmin 30 is greater than xmax 10",
         "annotations/b.xml: the annotation is for an image of 80x40; this one has 60x40",
         "2 of 3 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(tmp_path, common, on_bad_box="repair")
-    assert repaired.warnings[1] == (
+    assert repaired.warnings[1].text == (
         "2 bad boxes were repaired (data.on_bad_box): annotations/a.xml: object 2, annotations/b.xml: object 1."
     )
 
@@ -320,7 +320,7 @@ def test_two_images_could_be_meant(tmp_path: Path, save: Callable[..., Path], co
     save("a", xml("else.png"))
     Image.new("RGB", (60, 40)).save(tmp_path / "images" / "a.jpg")
     assert error(tmp_path, common)[0] == (
-        "annotations/a.xml: the image must be clear. There are a.jpg and a.png: name one in <filename>."
+        "annotations/a.xml: there must be one image of this name. Received a.jpg and a.png: name one in <filename>."
     )
 
 
@@ -329,7 +329,7 @@ def test_two_annotations_of_one_image(tmp_path: Path, save: Callable[..., Path],
     save("b", xml("a.png"))
     assert error(tmp_path, common) == [
         "annotations/b.xml: an image must be listed once. 'images/a.png' is in annotations/a.xml too.",
-        "Remove what is too much, or correct the names of the images.",
+        "Remove the repeated entries, or correct the names of the images.",
     ]
 
 

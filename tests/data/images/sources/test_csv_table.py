@@ -90,7 +90,7 @@ def test_a_column_of_splits(write_table: WriteTable, common: Common) -> None:
         "test": ("4.png", "5.png"),
     }
     message = error(table, common, split="fold", validation=0.5)
-    assert "data.validation must be left out or null, for the data has a validation split of its own." in message
+    assert "data.validation must be left out or null, because the data has its own validation split." in message
 
 
 def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
@@ -122,8 +122,8 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
             "path,label\n0.png,a\n1.png\n2.png,b,c\n3.png,\n,b\n",
             {},
             [
-                "data.csv:3: a row must have 2 values as the header. Received 1.",
-                "data.csv:4: a row must have 2 values as the header. Received 3.",
+                "data.csv:3: a row must have 2 values, like the header. Received 1.",
+                "data.csv:4: a row must have 2 values, like the header. Received 3.",
                 "data.csv:5: column 'label' must not be empty.",
                 "data.csv:6: column 'path' must not be empty.",
             ],
@@ -136,7 +136,7 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
         (
             "path,label,fold\n0.png,a,test\n1.png,b,val\n",
             {"split": "fold"},
-            ["data.csv: column 'fold' must say train for some rows. Received none."],
+            ["data.csv: column 'fold' must be train in some rows. Received none."],
         ),
         (
             "path,label,who\n0.png,a,\n1.png,b,x\n",
@@ -147,7 +147,7 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
             "path,label\n0.png,a\n1.png,b\n./0.png,b\n",
             {},
             [
-                "data.csv:4: an image must have one label, split and group. Line 2 says otherwise about '0.png'.",
+                "data.csv:4: an image must have one label, split and group. Line 2 has others for '0.png'.",
             ],
         ),
         (
@@ -166,12 +166,12 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
         (
             "path,label\n0.png,a\n1.png,a\n",
             {},
-            ["data.csv: there must be at least two classes to tell apart. Received one: 'a'."],
+            ["data.csv: there must be at least two classes. Received one: 'a'."],
         ),
         (
             'path,label\n0.png,a\n"1.png,b\n2.png,b\n',
             {},
-            ["data.csv:3: this row is no CSV (unexpected end of data). Correct its quotes."],
+            ["data.csv:3: this row is not valid CSV (unexpected end of data). Correct its quotes."],
         ),
     ],
 )
@@ -193,7 +193,7 @@ def test_missing_files_are_told_with_errory_rows(write_table: WriteTable, common
     table = write_table("path,label\n0.png,a\nmissing.png,b\n1.png\n")
     assert error(table, common).splitlines() == [
         f"{table}:3: missing.png: no such file.",
-        f"{table}:4: a row must have 2 values as the header. Received 1.",
+        f"{table}:4: a row must have 2 values, like the header. Received 1.",
     ]
 
 
@@ -208,7 +208,7 @@ def test_bad_images_come_with_their_line(write_table: WriteTable, common: Common
     assert error(table, common).splitlines() == [
         f"{table}:6: missing.png: no such file",
         f"{table}:3: no\\nsuch.png: no such file",
-        "2 of 4 images cannot be read. Repair or remove what is named above, or leave it out with "
+        "2 of 4 images cannot be read. Repair or remove the files above, or leave them out with "
         "`data.on_bad_image: skip`.",
     ]
     dataset = read(table, common, on_bad_image="skip")
@@ -236,7 +236,7 @@ def test_what_is_no_table(
     assert error(tmp_path, common) == f"{tmp_path}: a folder, not a file. Give a CSV file that lists the images."
     missing = tmp_path / "missing.csv"
     assert error(missing, common) == f"{missing}: no such file. Give a CSV file that lists the images."
-    assert "2: a row must have 2 values as the header. Received 1." in error(
+    assert "2: a row must have 2 values, like the header. Received 1." in error(
         write_table("path,label\n" + "x" * 200_000), common
     )
     monkeypatch.setattr("dlcli.data.table.MAX_BYTES", 5)

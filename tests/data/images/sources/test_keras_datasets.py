@@ -168,7 +168,7 @@ def test_the_cifar100_archive(tmp_path: Path, common: Common, monkeypatch: pytes
     dataset = read({**common, "validation": 0.0, "allow_leakage": True}, "cifar100", path)
     assert dataset.splits["train"].labels.tolist() == (Y + 90).tolist()
     assert dataset.classes[99] == "worm"
-    assert "train has no sample of 90 of the 100 classes: 'apple'" in dataset.warnings[0]
+    assert "train has no sample of 90 of the 100 classes: 'apple'" in dataset.warnings[0].text
 
 
 class Bomb:
@@ -200,7 +200,7 @@ def test_copies_of_something_else(tmp_path: Path, copy: Path, common: Common) ->
     )
     for labels in (Y + 90, Y[:, None] * 0.5, np.eye(10)[Y]):
         np.savez(copy, x_train=X, y_train=labels)
-        assert "y_train must be labels [n] from 0 to 9. Received others: is it this data set?" in error(
+        assert "y_train must be labels [n] from 0 to 9. Received others: check that it is this data set." in error(
             common, "mnist", copy
         )
 
@@ -242,7 +242,7 @@ def test_no_copy_and_no_network(tmp_path: Path, common: Common, monkeypatch: pyt
     fake_keras(monkeypatch, load_data)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert error(common, "mnist", None) == (
-        "mnist: must be in Keras's cache or come from "
+        "mnist: must be in Keras's cache or available from "
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz. "
         "Received: [Errno -3] Temporary failure in name resolution. "
         f"Put it at {tmp_path}/datasets/mnist.npz, or name a copy (an .npz file, or the folder with the four original "
@@ -260,8 +260,8 @@ def test_a_foreign_file_in_the_cache_is_left_alone(
     cached.parent.mkdir()
     cached.write_bytes(b"another file")
     message = error(common, "mnist", None)
-    assert message.startswith(f"{cached}: Keras's cache must hold the file from https://storage.googleapis.com/")
-    assert message.endswith("remove it to download it anew, or move it away and name it with --data PATH.")
+    assert message.startswith(f"{cached}: must be the file from https://storage.googleapis.com/")
+    assert message.endswith("remove it to download it again, or move it out of Keras's cache and name it with --data PATH.")
     assert cached.read_bytes() == b"another file"
 
 
@@ -307,5 +307,5 @@ def test_the_real_keras(tmp_path: Path, idx_folder: Path) -> None:
     assert (home / ORIGINS["fashion_mnist"].cached / IDX_FILES["x_train"]).is_file()
     for kind in ("mnist", "cifar10", "cifar100"):
         origin = ORIGINS[kind]  # type: ignore[index]
-        assert f"{kind}: must be in Keras's cache or come from {origin.url}. Received: no network here." in done.stderr
+        assert f"{kind}: must be in Keras's cache or available from {origin.url}. Received: no network here." in done.stderr
         assert f"Put it at {home}/{origin.cached}" in done.stderr

@@ -62,7 +62,7 @@ def test_all_the_splits(tmp_path: Path, common: Common) -> None:
         "test": "test/7",
     }
     assert [item.name for item in dataset.left_out] == ["notes"]
-    assert dataset.warnings[0] == "4 samples are both in validation and in train: validation/0 equals train/0."
+    assert dataset.warnings[0].text == "4 samples are both in validation and in train: validation/0 equals train/0."
 
 
 def test_splits_are_drawn_where_there_is_train_only(tmp_path: Path, common: Common) -> None:
@@ -227,8 +227,8 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
             {"layout": "signal", "image_size": (3, 3)},
             "data.image_size and data.color_mode are for layout: image. Received layout: signal.",
         ),
-        ({"x_train": X.astype(str), "y_train": Y}, {}, "x_train must hold numbers. Received <U3."),
-        ({"x_train": X + 0j, "y_train": Y}, {}, "x_train must hold numbers. Received complex128."),
+        ({"x_train": X.astype(str), "y_train": Y}, {}, "x_train must contain numbers. Received <U3."),
+        ({"x_train": X + 0j, "y_train": Y}, {}, "x_train must contain numbers. Received complex128."),
         ({"x_train": X * np.nan, "y_train": Y}, {}, "x_train must be finite. Received NaN or infinite values."),
         (
             {"x_train": np.where(X > 250, np.inf, X), "y_train": Y},
@@ -244,15 +244,15 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
             {"x_train": X - 128.0, "y_train": Y},
             {},
             "x_train must lie within [0, 255]. Received values from -128 to 127: "
-            "set data.value_range to what a pixel can be.",
+            "set data.value_range to the range of the pixels.",
         ),
         (
             {"x_train": X / 255, "y_train": Y},
             {},
-            "x_train: all values lie in [0, 1], which is black where pixels can be in [0, 255]: "
-            "set data.value_range to what a pixel can be.",
+            "x_train: all values lie in [0, 1], which is black if pixels are in [0, 255]: "
+            "set data.value_range to the range of the pixels.",
         ),
-        ({"x_train": X, "y_train": Y}, {"value_range": (1, 1)}, "data.value_range must rise. Received [1, 1]."),
+        ({"x_train": X, "y_train": Y}, {"value_range": (1, 1)}, "data.value_range must be increasing. Received [1, 1]."),
         ({"x_train": X, "y_train": Y + 0.5}, {}, "y_train must be whole numbers or strings. Received 0.5."),
         ({"x_train": X, "y_train": Y * np.nan}, {}, "y_train must be whole numbers or strings. Received nan."),
         ({"x_train": X, "y_train": Y * 1j}, {}, "y_train must be whole numbers or strings. Received complex128."),
@@ -264,7 +264,7 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
         (
             {"x_train": X, "y_train": ["a"] * 19 + [""]},
             {},
-            "y_train must not hold empty strings. Received one at position 19.",
+            "y_train must not contain empty strings. Received one at position 19.",
         ),
         (
             {"x_train": X, "y_train": np.ones((20, 3))},
@@ -274,7 +274,7 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
         (
             {"x_train": X, "y_train": Y * 0},
             {},
-            "there must be at least two classes to tell apart. Received one: '0'.",
+            "there must be at least two classes. Received one: '0'.",
         ),
         (
             {"x_train": X, "y_train": Y, "x_val": X[:1], "y_val": [7]},
@@ -290,7 +290,7 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
         (
             {"x_train": X, "y_train": Y, "x_test": X[:0], "y_test": Y[:0]},
             {},
-            "x_test must hold at least one sample. Received none: remove it or fill it.",
+            "x_test must contain at least one sample. Received none: remove it or fill it.",
         ),
         (
             {"x_train": X, "y_train": np.array([{}] * 20)},
@@ -317,7 +317,7 @@ def test_nothing_is_unpickled(tmp_path: Path, common: Common) -> None:
     np.savez(path, x_train=X, y_train=np.array([Bomb()] * 20, dtype=object))
     assert "pickled Python objects" in error(path, common)
     path.write_bytes(pickle.dumps(Bomb()))
-    assert "Received something else" in error(path, common)
+    assert "Received another kind of file" in error(path, common)
 
 
 def test_files_that_are_no_npz(tmp_path: Path, common: Common) -> None:
@@ -327,11 +327,11 @@ def test_files_that_are_no_npz(tmp_path: Path, common: Common) -> None:
     assert error(path, common) == "a folder, not a file. Give an .npz file with arrays x_train and y_train."
     single = tmp_path / "x.npy"
     np.save(single, X)
-    archive = "the file must be an .npz archive, as numpy.savez writes it."
+    archive = "must be an .npz archive, as written by numpy.savez."
     assert error(single, common) == f"{archive} Received a single array (.npy)."
     text = tmp_path / "text.npz"
     text.write_text("hello")
-    assert error(text, common) == f"{archive} Received something else."
+    assert error(text, common) == f"{archive} Received another kind of file."
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -341,7 +341,7 @@ def test_cut_and_corrupt_archives(tmp_path: Path, common: Common, compressed: bo
     whole = path.read_bytes()
     for length in range(4, len(whole), 37):
         path.write_bytes(whole[:length])
-        assert error(path, common) == "the .npz archive is corrupt or incomplete. Write or download it again."
+        assert error(path, common) == "the .npz archive is corrupt or truncated. Write or download it again."
     refused = 0
     for position in range(30, len(whole), 11):
         corrupt = bytearray(whole)
@@ -375,4 +375,4 @@ def test_headers_that_promise_too_much(tmp_path: Path, common: Common, shape: tu
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x_train.npy", header(shape) + b"\0" * 1000)
         archive.writestr("y_train.npy", header((4,)) + b"\0\1\2\3")
-    assert error(path, common) == "the .npz archive is corrupt or incomplete. Write or download it again."
+    assert error(path, common) == "the .npz archive is corrupt or truncated. Write or download it again."

@@ -11,6 +11,7 @@ import tensorflow as tf
 from dlcli.data.augmentation.augmentation import Augmentation, RandAugment, RandomCrop, RandomErasing
 from dlcli.data.augmentation.rand_augment import MOVES, TRANSFORMS
 from dlcli.data.boxes.boxes import Boxes, Frame
+from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
@@ -62,7 +63,7 @@ def make(*, in_memory: bool = True, boxes: np.ndarray | None = BOXES, **options:
         load=lambda index: PIXELS[index],
         shape=(HEIGHT, WIDTH, 1),
         batch_size=BATCH_SIZE,
-        boxes=boxes,
+        targets=() if boxes is None else (BoxTarget(boxes),),
         **{"seed": 3, **options},
     )
 
@@ -299,7 +300,7 @@ def make_samples() -> Samples:
         groups=None,
         policy=POLICY,
         pixels=PIXELS,
-        boxes=Boxes(corners, (Frame(2 * WIDTH, HEIGHT),) * NUM_SAMPLES),
+        annotations={"boxes": Boxes(corners, (Frame(2 * WIDTH, HEIGHT),) * NUM_SAMPLES)},
     )
 
 
