@@ -133,7 +133,7 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
         (("predict", "waves", "short.csv"), "short.csv: a forecast sees 14 rows. Received 3: give more of the past."),
         (("predict", "waves", "--text", "a"), "--text: runs/waves takes tables: its task is forecasting."),
         (("evaluate", "waves", "--data", "waves.yaml"), "waves.yaml: expected a .csv with the columns of the training"),
-        (("evaluate", "waves", "--data", "short.csv"), "short.csv: train must have a window of 14 + 7 steps. Received 3 rows:"),
+        (("evaluate", "waves", "--data", "short.csv"), "train must have a window of 14 + 7 steps. Received 3 rows:"),
         (("attack", "waves", "--fgsm"), "must take images of a known size"),
     ],
 )  # fmt: skip

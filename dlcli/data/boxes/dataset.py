@@ -28,7 +28,7 @@ from dlcli.data.files import Progress, workers
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.decoding import BadImage, read_header
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NUM_NAMED, Listing, list_rows
+from dlcli.data.listing import NUM_NAMED
 from dlcli.data.splits import SPLITS, DataWarning, LeftOut
 from dlcli.errors import InputError
 
@@ -113,37 +113,25 @@ def assemble_objects(
         if split not in remaining and (split == "train" or any(image.split == split for image in images)):
             raise InputError(f"{source}: {_nothing_to_learn(split)} Received none.")
 
-    def complete(listing: Listing, part: Sequence[_Chosen]) -> Listing:
-        index = np.array([row.position for row in part], np.int64)
-        files = tuple(row.file for row in part)
-        return replace(listing, files=files, annotations={"boxes": chosen.boxes.take(index)})
-
-    known, listings = list_rows(
+    place_of = {image.name: image.place for image in images}
+    return assemble_files(
         [
             _Chosen(i, image.name, image.file, label, image.split, image.group or "")
             for i, (image, label) in enumerate(zip(chosen.images, chosen.labels, strict=True))
         ],
         source=str(source),
         rule=_nothing_to_learn("train"),
-        has_groups=any(image.group is not None for image in images),
-        complete=complete,
-        trained=classes,
-        aliases=aliases,
-        least=1,
-    )
-    place_of = {image.name: image.place for image in images}
-    return assemble_files(
-        listings,
-        known,
-        source=str(source),
         place=lambda name: f"{folder / place_of[name]}: {name}",
         on_bad_image=on_bad_image,
-        left_out=[*left_out, *chosen.left_out],
-        warnings=chosen.warnings,
-        by_suffix=False,
-        needs_all=classes is None,
+        trained=classes,
+        aliases=aliases,
         progress=progress,
         common=common,
+        annotate=lambda part: {"boxes": chosen.boxes.take(np.array([row.position for row in part], np.int64))},
+        has_groups=any(image.group is not None for image in images),
+        least=1,
+        left_out=[*left_out, *chosen.left_out],
+        warnings=chosen.warnings,
     )
 
 

@@ -29,10 +29,10 @@ class BoxTarget(Target):
 
     def rows(self) -> Mapping[str, Any]:
         """``box`` float32 ``[n, 4]`` and ``box_weight`` float32 ``[n]``, 0 for a sample without a box."""
-        has_box: NDArray[np.bool_] = ~np.isnan(self.boxes).any(axis=1)
+        has_box = np.logical_not(np.isnan(self.boxes).any(axis=1, keepdims=True))
         return {
-            "box": tf.constant(np.where(has_box[:, None], self.boxes, 0.0), tf.float32),
-            "box_weight": tf.constant(has_box, tf.float32),
+            "box": tf.constant(np.where(has_box, self.boxes, 0.0), tf.float32),
+            "box_weight": tf.constant(has_box[:, 0], tf.float32),
         }
 
     def batch(self, element: Mapping[str, Any]) -> Mapping[str, Any]:

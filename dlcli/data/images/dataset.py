@@ -7,17 +7,19 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
+from dlcli.data.annotations import Annotation
 from dlcli.data.files import Progress, hash_content
 from dlcli.data.images.decoding import ColorMode, ImagePolicy, resize_images
 from dlcli.data.images.discovery import Checked, check_images, hash_files
 from dlcli.data.images.resizing import Interpolation, Resize
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
-from dlcli.data.listing import NUM_NAMED, Listing, SplitKeys, divide, name_some
+from dlcli.data.listing import NUM_NAMED, Listing, Row, SplitKeys, divide, list_rows, name_some
 from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.errors import InputError
 
@@ -40,30 +42,59 @@ RESIZED_BYTES = 2**30  # arrays of images that would need more memory than this 
 # Files --------------------------------------------------------------------------------------------------------------
 
 
+class FileRow(Row, Protocol):
+    """An image file as its source lists it."""
+
+    @property
+    def file(self) -> Path: ...
+
+
+AnyFileRow = TypeVar("AnyFileRow", bound=FileRow)
+
+
 def assemble_files(
-    listings: Mapping[str, Listing],
-    classes: tuple[str, ...],
+    rows: Sequence[AnyFileRow],
     *,
     source: str,
+    rule: str,
     place: Callable[[str], str],
     on_bad_image: OnBadImage,
-    left_out: Sequence[LeftOut],
-    warnings: Sequence[DataWarning],
-    by_suffix: bool,
-    needs_all: bool,
+    trained: tuple[str, ...] | None,
+    aliases: Mapping[str, str],
     progress: Progress | None,
     common: CommonKeys,
+    annotate: Callable[[Sequence[AnyFileRow]], Mapping[str, Annotation]] = lambda part: {},
+    has_groups: bool = False,
+    least: int = 2,
+    by_suffix: bool = False,
+    left_out: Sequence[LeftOut] = (),
+    warnings: Sequence[DataWarning] = (),
 ) -> Dataset:
     """A data set of image files; each one used is decoded once, to find corrupt files and the sizes.
 
     Args:
+        rule, has_groups, trained, aliases, least: as for :func:`dlcli.data.listing.list_rows`.
         place: where a sample with this name comes from, for messages: its path, or the line of a table.
+        progress: called with the number of images checked and their total.
+        annotate: the annotations of some rows besides the class.
         by_suffix: refuse files with the suffix of a format that is not supported.
-        needs_all: require an image of each class to train on.
 
     Raises:
-        InputError: images are corrupt, they differ in size and no size is given, or the splits cannot be drawn.
+        InputError: the rows are not as :func:`dlcli.data.listing.list_rows` requires, images are corrupt, they differ
+            in size and no size is given, a new model would have no image of a class, or the splits cannot be drawn.
     """
+    classes, listings = list_rows(
+        rows,
+        source=source,
+        rule=rule,
+        has_groups=has_groups,
+        complete=lambda listing, part: replace(
+            listing, files=tuple(row.file for row in part), annotations=annotate(part)
+        ),
+        trained=trained,
+        aliases=aliases,
+        least=least,
+    )
     divided, more_warnings = divide(
         listings,
         digests=lambda listing: hash_files(listing.files or ()),
@@ -96,7 +127,7 @@ def assemble_files(
             annotations=kept.annotations,
         )
     emptied = sorted(set(divided["train"].labels.tolist()) - set(splits["train"].labels.tolist()))
-    if emptied and needs_all:
+    if emptied and trained is None:
         raise InputError(
             f"{source}: train must have a readable image of each class. Received none of class "
             f"{name_some([classes[i] for i in emptied])}: repair its images or remove the class."

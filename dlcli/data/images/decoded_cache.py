@@ -40,7 +40,7 @@ class DecodedFile:
         self._is_stored = np.zeros(len(samples), bool)
 
     def load(self, index: Index) -> NDArray[Any]:
-        """The images at ``index`` ``[b]``: uint8 ``[b, height, width, channels]``, the same as from ``Samples.load``."""
+        """The images at ``index`` ``[b]``: uint8 ``[b, height, width, channels]``, as from ``Samples.load``."""
         missing = ~self._is_stored[index]
         result = np.empty((len(index), *self._samples.shape), np.uint8)
         if missing.any():

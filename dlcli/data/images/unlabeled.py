@@ -62,7 +62,9 @@ def collect(
             files.append(path)
     files = list(dict.fromkeys(files))
     if not files:
-        raise InputError(f"{name_some([str(path) for path in paths])}: there must be an image to predict. Received none.")
+        raise InputError(
+            f"{name_some([str(path) for path in paths])}: there must be an image to predict. Received none."
+        )
     return _collect_files(files, left_out, policy, progress)
 
 

@@ -8,7 +8,7 @@ from typing import Unpack
 import numpy as np
 
 from dlcli.data.files import printable, read_text
-from dlcli.data.listing import NO_ALIASES, SplitKeys, name_some, sort_names
+from dlcli.data.listing import NO_ALIASES, SplitKeys, name_some
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import MAX_BYTES, Goal, Series, assemble_series
 from dlcli.data.table import MISSING, Cells, column_names, number_error, read_cells, refuse_errors, role_columns
@@ -88,13 +88,11 @@ def read_sequence_csv(
         str(table),
         samples,
         goal=goal,
-        in_order=sort_names,
         classes=classes,
         aliases=aliases,
         num_features=num_features,
         has_groups=group is not None,
         features=features,
-        left_out=(),
         common=common,
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation, Array
-from dlcli.data.listing import Listing, SplitKeys, list_rows
+from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, list_rows, sort_names
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import LeftOut
@@ -96,12 +96,12 @@ def assemble_series(
     samples: Sequence[Series],
     *,
     goal: Goal,
-    in_order: Callable[[Sequence[str]], tuple[str, ...]],
-    classes: tuple[str, ...] | None,
-    aliases: Mapping[str, str],
-    num_features: int | None,
-    left_out: Sequence[LeftOut],
     common: SplitKeys,
+    in_order: Callable[[Sequence[str]], tuple[str, ...]] = sort_names,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    num_features: int | None = None,
+    left_out: Sequence[LeftOut] = (),
     has_groups: bool = False,
     features: tuple[str, ...] = (),
 ) -> SequenceDataset:

@@ -8,7 +8,7 @@ from typing import Unpack
 import numpy as np
 
 from dlcli.data.files import printable, read_text
-from dlcli.data.listing import NO_ALIASES, SplitKeys, sort_names
+from dlcli.data.listing import NO_ALIASES, SplitKeys
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import MAX_BYTES, Series, assemble_series
 from dlcli.data.table import is_usable, parse_number, refuse_errors
@@ -25,7 +25,7 @@ def read_ts(
     num_features: int | None = None,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
-    """The .ts files of the UCR and UEA archives (Bagnall et al. 2018): a line for each sample, with its class at the end.
+    """The .ts files of the UCR and UEA archives (Bagnall et al. 2018): a line for each sample, ending in its class.
 
     Features are separated by colons, steps by commas; ``?`` is a missing value.
 
@@ -44,11 +44,9 @@ def read_ts(
         str(path),
         samples,
         goal="class",
-        in_order=sort_names,
         classes=classes,
         aliases=aliases,
         num_features=num_features,
-        left_out=(),
         common=common,
     )
 

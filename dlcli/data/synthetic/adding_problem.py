@@ -4,7 +4,7 @@ from typing import Unpack
 
 import numpy as np
 
-from dlcli.data.listing import NO_ALIASES, SplitKeys, sort_names
+from dlcli.data.listing import SplitKeys
 from dlcli.data.npz_archive import half_of_memory
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import Series, assemble_series
@@ -40,14 +40,4 @@ def make_adding(*, length: int, num_samples: int, seed: int, **common: Unpack[Sp
         Series(f"adding/{i}", "train", repr(float(sums[i])), np.stack([values[i], marks[i]], axis=1))
         for i in range(num_samples)
     ]
-    return assemble_series(
-        "adding",
-        samples,
-        goal="value",
-        in_order=sort_names,
-        classes=None,
-        aliases=NO_ALIASES,
-        num_features=None,
-        left_out=(),
-        common=common,
-    )
+    return assemble_series("adding", samples, goal="value", common=common)

@@ -57,11 +57,7 @@ def check(section: ImageData, console: Console) -> dict[str, Any]:
     headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
         *_about_files(dataset, headers),
-        *(
-            Finding("boxes", False, warning.text, ())
-            for warning in dataset.warnings
-            if warning.kind == "boxes"
-        ),
+        *(Finding("boxes", False, warning.text, ()) for warning in dataset.warnings if warning.kind == "boxes"),
         *_about_boxes(dataset),
         *_about_copies(dataset, samples, console),
         *about_counts({name: _class_counts(dataset, split) for name, split in dataset.splits.items()}),
@@ -124,9 +120,6 @@ def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -
     if wrong:
         text = f"{count(wrong, 'file')} named as another format than the content is: {some(wrong)}"
         yield Finding("suffix", True, text, tuple(wrong))
-
-
-
 
 
 def _about_boxes(dataset: Dataset) -> Iterator[Finding]:

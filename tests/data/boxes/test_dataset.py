@@ -73,7 +73,9 @@ def test_one_object_of_each_image(folder: Path) -> None:
     assert np.array_equal(largest.boxes.corners, expected, equal_nan=True)
     assert largest.boxes.frames == (Frame(60, 40),) * 4
     assert [(item.name, item.reason) for item in largest.left_out] == [("1.png", "no object")]
-    assert tuple(map(str, largest.warnings)) == ("2 images have several objects; the largest is learned (data.several).",)
+    assert tuple(map(str, largest.warnings)) == (
+        "2 images have several objects; the largest is learned (data.several).",
+    )
 
     first = choose(folder, *images[:3], several="first")
     assert first.boxes.corners[1].tolist() == [0, 0, 5, 5]

@@ -67,7 +67,11 @@ def test_time_may_be_in_several_columns(tmp_path: Path) -> None:
             "a.csv:3: time must be numbers in every row or in none. Received 'abc'.",
             "a.csv:4: time must be numbers in every row or in none. Received 'inf'.",
         ]),
-        ("t,y\n1,1e39\n", {}, ["a.csv:2: column 'y' must be at most 1e+18 in magnitude. Received 1e39: rescale the column."]),
+        (
+            "t,y\n1,1e39\n",
+            {},
+            ["a.csv:2: column 'y' must be at most 1e+18 in magnitude. Received 1e39: rescale the column."],
+        ),
         ("t,y\n1,inf\n", {"on_missing": "keep"}, ["a.csv:2: column 'y' must be a number. Received 'inf'."]),
         ("t,y\n", {}, ["a.csv: there must be rows below the header. Received none."]),
     ],

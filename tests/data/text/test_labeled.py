@@ -216,9 +216,7 @@ def test_errors_of_folders(tmp_path: Path) -> None:
     assert error(from_lines, tmp_path / "l") == [
         "l: there must be a file for each class with a text on each line. Received none."
     ]
-    assert error(from_files, tmp_path / "f") == [
-        "f: there must be a folder of texts for each class. Received none."
-    ]
+    assert error(from_files, tmp_path / "f") == ["f: there must be a folder of texts for each class. Received none."]
     write(tmp_path, {"l/a.txt": b"a\n\xff\n"})
     assert error(from_lines, tmp_path / "l") == [
         "l/a.txt:2: the file of texts must be UTF-8 text. Received byte 0xff: save it as UTF-8, or say in "

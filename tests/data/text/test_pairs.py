@@ -34,9 +34,7 @@ def test_lines_without_a_tab_are_told_together(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("a\tb\nno tab\nc\td\nneither\n")
     with pytest.raises(InputError) as caught:
         read_pairs_tsv(path=tmp_path / "a.tsv", encoding="utf-8", **COMMON)
-    assert "a.tsv:2: there must be a tab between source and target. Received 'no tab'." in str(
-        caught.value
-    )
+    assert "a.tsv:2: there must be a tab between source and target. Received 'no tab'." in str(caught.value)
     assert "a.tsv:4" in str(caught.value)
 
 

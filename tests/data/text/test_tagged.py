@@ -126,7 +126,9 @@ def test_errors_of_columns(tmp_path: Path) -> None:
         "a.txt:3: the word and its tag must not be empty.",
         "a.txt:4: the word and its tag must not be empty.",
     ]
-    assert error(from_columns, tmp_path / "none.txt") == ["none.txt: no such file. Give the file that contains the texts."]
+    assert error(from_columns, tmp_path / "none.txt") == [
+        "none.txt: no such file. Give the file that contains the texts."
+    ]
 
 
 def test_sentences_to_tag(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Images in a folder for each class, directly in the root or in a folder for each split."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -9,7 +8,7 @@ from dlcli.data.files import Progress, list_folder, name_below, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES, list_rows
+from dlcli.data.listing import NO_ALIASES
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import LeftOut
 from dlcli.data.table import ImageRow
@@ -47,27 +46,19 @@ def read_folder(
             ImageRow(0, name_below(root, image), image, label, split, "")
             for image, label in zip(images, _class_names(folder, images), strict=True)
         ]
-    known, listings = list_rows(
+    return assemble_files(
         rows,
         source=str(root),
         rule="there must be images to train on.",
-        has_groups=False,
-        complete=lambda listing, part: replace(listing, files=tuple(row.file for row in part)),
-        trained=classes,
-        aliases=aliases,
-    )
-    return assemble_files(
-        listings,
-        known,
-        source=str(root),
         place=lambda name: f"{root}/{name}",
         on_bad_image=on_bad_image,
-        left_out=left_out,
-        warnings=warnings,
-        by_suffix=True,
-        needs_all=classes is None,
+        trained=classes,
+        aliases=aliases,
         progress=progress,
         common=common,
+        by_suffix=True,
+        left_out=left_out,
+        warnings=warnings,
     )
 
 

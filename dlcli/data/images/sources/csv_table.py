@@ -1,14 +1,13 @@
 """Images listed in a CSV file: a row for each with its path, its class and, optionally, its split and group."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
 from dlcli.data.files import Progress
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES, list_rows
+from dlcli.data.listing import NO_ALIASES
 from dlcli.data.splits import LeftOut
 from dlcli.data.table import ImageRow, read_image_rows
 from dlcli.errors import InputError
@@ -44,28 +43,19 @@ def read_csv(
     table = Path(path)
     rows = read_image_rows(table, image=image, label=label, split=split, group=group)
     rows, left_out = _drop_repeated(table, rows)
-    known, listings = list_rows(
+    line_of = {row.name: row.line for row in rows}
+    return assemble_files(
         rows,
         source=str(table),
         rule=f"column '{split}' must be train in some rows.",
-        has_groups=group is not None,
-        complete=lambda listing, part: replace(listing, files=tuple(row.file for row in part)),
-        trained=classes,
-        aliases=aliases,
-    )
-    line_of = {row.name: row.line for row in rows}
-    return assemble_files(
-        listings,
-        known,
-        source=str(table),
         place=lambda name: f"{table}:{line_of[name]}: {name}",
         on_bad_image=on_bad_image,
-        left_out=left_out,
-        warnings=(),
-        by_suffix=False,
-        needs_all=classes is None,
+        trained=classes,
+        aliases=aliases,
         progress=progress,
         common=common,
+        has_groups=group is not None,
+        left_out=left_out,
     )
 
 

@@ -223,9 +223,7 @@ def test_what_is_no_file(tmp_path: Path, save: Save, common: Common, monkeypatch
     ]
     path = save(content({}))
     monkeypatch.setattr("dlcli.data.boxes.sources.coco.MAX_BYTES", 10)
-    assert error(path, common) == [
-        "boxes.json: a COCO file may have at most 10 bytes. Split it or give a smaller one."
-    ]
+    assert error(path, common) == ["boxes.json: a COCO file may have at most 10 bytes. Split it or give a smaller one."]
 
 
 def test_bad_boxes_are_named_by_their_id(save: Save, common: Common) -> None:

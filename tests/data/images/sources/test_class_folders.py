@@ -206,9 +206,7 @@ def test_no_images(tmp_path: Path, save_image: Save, common: Common) -> None:
 
 
 def test_one_class_only(save_classes: Save, common: Common) -> None:
-    assert error(save_classes(only=3), common).endswith(
-        "there must be at least two classes. Received one: 'only'."
-    )
+    assert error(save_classes(only=3), common).endswith("there must be at least two classes. Received one: 'only'.")
 
 
 def test_an_empty_class(save_classes: Save, common: Common) -> None:
@@ -227,7 +225,9 @@ def test_a_class_that_train_lacks(save_classes: Save, common: Common) -> None:
 def test_a_class_that_a_split_lacks(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=2, train__y=2, train__z=2, val__x=2)
     (root / "val" / "y").mkdir()
-    assert tuple(map(str, read(root, common).warnings)) == ("validation has no sample of 2 of the 3 classes: 'y', 'z'.",)
+    assert tuple(map(str, read(root, common).warnings)) == (
+        "validation has no sample of 2 of the 3 classes: 'y', 'z'.",
+    )
 
 
 def test_a_class_too_small_for_the_splits(save_classes: Save, common: Common) -> None:

@@ -261,7 +261,9 @@ def test_a_foreign_file_in_the_cache_is_left_alone(
     cached.write_bytes(b"another file")
     message = error(common, "mnist", None)
     assert message.startswith(f"{cached}: must be the file from https://storage.googleapis.com/")
-    assert message.endswith("remove it to download it again, or move it out of Keras's cache and name it with --data PATH.")
+    assert message.endswith(
+        "remove it to download it again, or move it out of Keras's cache and name it with --data PATH."
+    )
     assert cached.read_bytes() == b"another file"
 
 
@@ -307,5 +309,8 @@ def test_the_real_keras(tmp_path: Path, idx_folder: Path) -> None:
     assert (home / ORIGINS["fashion_mnist"].cached / IDX_FILES["x_train"]).is_file()
     for kind in ("mnist", "cifar10", "cifar100"):
         origin = ORIGINS[kind]  # type: ignore[index]
-        assert f"{kind}: must be in Keras's cache or available from {origin.url}. Received: no network here." in done.stderr
+        assert (
+            f"{kind}: must be in Keras's cache or available from {origin.url}. Received: no network here."
+            in done.stderr
+        )
         assert f"Put it at {home}/{origin.cached}" in done.stderr

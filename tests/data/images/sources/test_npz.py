@@ -252,7 +252,11 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
             "x_train: all values lie in [0, 1], which is black if pixels are in [0, 255]: "
             "set data.value_range to the range of the pixels.",
         ),
-        ({"x_train": X, "y_train": Y}, {"value_range": (1, 1)}, "data.value_range must be increasing. Received [1, 1]."),
+        (
+            {"x_train": X, "y_train": Y},
+            {"value_range": (1, 1)},
+            "data.value_range must be increasing. Received [1, 1].",
+        ),
         ({"x_train": X, "y_train": Y + 0.5}, {}, "y_train must be whole numbers or strings. Received 0.5."),
         ({"x_train": X, "y_train": Y * np.nan}, {}, "y_train must be whole numbers or strings. Received nan."),
         ({"x_train": X, "y_train": Y * 1j}, {}, "y_train must be whole numbers or strings. Received complex128."),
