@@ -134,13 +134,13 @@ def _gaps(moments: Sequence[Moment], times: Sequence[str]) -> list[DataWarning]:
     gaps = np.flatnonzero(steps > 1.5 * np.median(steps))
     if not len(gaps):
         return []
-    noun = "gap" if len(gaps) == 1 else "gaps"
+    noun = "gap," if len(gaps) == 1 else "gaps, the first"
     first = int(gaps[0])
     return [
         DataWarning(
             "times",
-            f"the time has {len(gaps):,} {noun}, the first between {times[first]} and {times[first + 1]}: windows "
-            "ignore them. Add a row for each missing step, without values.",
+            f"the time has {len(gaps):,} {noun} between {times[first]} and {times[first + 1]}: windows extend across "
+            "a gap as if there were none. Add a row for each missing step, without values.",
         )
     ]
 

@@ -219,7 +219,7 @@ def test_the_frame_follows_from_the_annotated_size(
 
 
 def test_another_size_has_no_frame() -> None:
-    with pytest.raises(BadBox, match=r"^the annotation is for an image of 50x100; this one has 100x50$"):
+    with pytest.raises(BadBox, match=r"^the annotation is for an image of 50x100, but the image has 100x50$"):
         frame_of(Frame(100, 50), (50, 100))
 
 

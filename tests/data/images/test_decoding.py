@@ -188,7 +188,7 @@ def test_content_counts_not_the_suffix(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"hello, I am a text", "not an image: its content is neither JPEG, PNG, BMP nor GIF"),
+        (b"hello, I am a text", "not an image: its content is not JPEG, PNG, BMP or GIF"),
         (b"RIFF\0\0\0\0WEBPVP8 ", "its content is WebP, which is not supported: convert it to PNG or JPEG"),
         (b"II*\0\0\0\0\0", "its content is TIFF, which is not supported: convert it to PNG or JPEG"),
         (b"\0\0\0\x1cftypheic", "its content is HEIC or AVIF, which are not supported: convert it to PNG or JPEG"),
@@ -245,7 +245,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
         "dangling.jpg": "a link to a file that does not exist",
         "loop.jpg": "cannot be opened (Too many levels of symbolic links)",
         "missing.jpg": "no such file",
-        "null\0.jpg": "no such file: its name holds a null character",
+        "null\0.jpg": "no such file: its name contains a null character",
     }
     for name, reason in reasons.items():
         with pytest.raises(BadImage) as error:
@@ -269,7 +269,7 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "image.png"
     path.write_bytes(encode(photo(), "PNG"))
     monkeypatch.setattr("dlcli.data.images.decoding.MAX_FILE_BYTES", 100)
-    with pytest.raises(BadImage, match="too large: an image's file may have at most 100 bytes"):
+    with pytest.raises(BadImage, match="too large: an image file may have at most 100 bytes"):
         read_image(path, policy=policy(4, 4))
 
 
@@ -293,7 +293,9 @@ def test_the_first_of_several_bad_images_is_named(tmp_path: Path) -> None:
         path.write_bytes(encode(photo(16, 24), "PNG"))
     files[37].unlink()
     files[90].write_bytes(b"")
-    with pytest.raises(InputError, match=r"37.png: no such file. It was changed or removed since the data was checked"):
+    with pytest.raises(
+        InputError, match=r"37.png: no such file. It was modified or removed after the data was checked"
+    ):
         read_images(files, policy=policy(4, 4))
 
 
@@ -304,7 +306,7 @@ def test_an_image_with_another_content_than_it_had_is_named(tmp_path: Path) -> N
     digests = [hash_content(path.read_bytes()) for path in files]
     assert read_images(files, policy=policy(4, 4), digests=digests).shape == (3, 4, 4, 3)
     files[1].write_bytes(files[2].read_bytes())
-    with pytest.raises(InputError, match=r"1.png: its content has changed. It was changed or removed since"):
+    with pytest.raises(InputError, match=r"1.png: its content has changed. It was modified or removed after"):
         read_images(files, policy=policy(4, 4), digests=digests)
 
 
@@ -347,7 +349,7 @@ def test_a_policy_survives_json() -> None:
 )
 def test_a_corrupt_policy_is_refused(key: str, value: Any) -> None:
     corrupt = {**policy(3, 4).to_dict(), key: value}
-    with pytest.raises(InputError, match="the image settings of a run must be as training wrote them"):
+    with pytest.raises(InputError, match="the image settings of a run must be those of its training"):
         ImagePolicy.from_dict(corrupt)
     with pytest.raises(InputError):
         ImagePolicy.from_dict({"image_size": [3, 4]})

@@ -181,7 +181,7 @@ def test_the_adding_problem_is_what_it_says() -> None:
         (
             {"x_train": [[np.inf]], "y_train": [1]},
             {},
-            "a.npz: x_train must hold numbers of at most 1e+18 in magnitude, or NaN",
+            "a.npz: x_train must contain numbers of at most 1e+18 in magnitude, or NaN",
         ),
         (
             {"x_train": [[1.0], [NAN]], "y_train": [1, 2]},
@@ -257,20 +257,20 @@ def test_errors_of_tables(tmp_path: Path, text: str, options: dict[str, Any], ex
     ("old", "new", "expected"),
     [
         ("@data", "@dat", [
-            "a.ts: there must be a line @data, below which the samples stand. Give a .ts file of the UCR or UEA "
+            "a.ts: there must be a line @data above the samples. Give a .ts file of the UCR or UEA "
             "archive."
         ]),
         ("@timeStamps false", "@timeStamps true", [
-            "a.ts: steps with time stamps are not read. Resample the file to steps without."
+            "a.ts: time stamps are not supported. Resample the series to steps without them."
         ]),
-        ("@classLabel true up down", "@classLabel false", ["a.ts: its samples have no class (@classLabel false)."]),
+        ("@classLabel true up down", "@classLabel false", ["a.ts: samples must have a class. Received @classLabel false."]),
         ("@classLabel true up down", "@targetLabel true", [
-            "a.ts: its samples have numbers to predict (@targetLabel true); .ts files are for classes."
+            "a.ts: samples must have a class. Received numbers to predict (@targetLabel true)."
         ]),
         ("7:8:down", "7:8:left", ["a.ts:8: the class must be one that @classLabel lists. Received 'left'."]),
         ("1,3,5", "1,1e39,5", ["a.ts:7: feature 1, step 2 must be a number or '?'. Received '1e39'."]),
         ("1,3,5", "1,x,5", ["a.ts:7: feature 1, step 2 must be a number or '?'. Received 'x'."]),
-        ("1,3,5", "1,3", ["a.ts:7: all features must have as many steps. Received 2, 3."]),
+        ("1,3,5", "1,3", ["a.ts:7: all features must have the same number of steps. Received 2, 3."]),
         ("7:8:down", "7", ["a.ts:8: a sample must be features and a class, separated by ':'."]),
         ("7:8:down", "7:down", ["a.ts: a.ts:8: every step must have 2 features. Received 1."]),
     ],

@@ -55,17 +55,17 @@ def test_time_may_be_in_several_columns(tmp_path: Path) -> None:
         ("t,x\n1,2\n", {}, ["a.csv:1: there must be a column 'y'. Received 't', 'x'."]),
         ("t,y\n1,2\n3,one\n2,\n,4\n3,5\n", {}, [
             "a.csv:3: column 'y' must be a number. Received 'one'.",
-            "a.csv:4: column 'y' has no value; set data.on_missing: keep, or fill it in.",
+            "a.csv:4: column 'y' must have a value. Fill it in, or set data.on_missing: keep.",
             "a.csv:5: column 't' must not be empty.",
         ]),
         ("t,y\n2,1\n1,2\n1,3\n", {}, [
-            "a.csv:3: time must increase. 1 comes after 2.",
-            "a.csv:4: time must increase. 1 comes after 1.",
+            "a.csv:3: time must increase. Received 1 after 2.",
+            "a.csv:4: time must increase. Received 1 after 1.",
         ]),
-        ("t,y\nJan,1\nFeb,2\n", {}, ["a.csv:3: time must increase. Feb comes after Jan."]),
+        ("t,y\nJan,1\nFeb,2\n", {}, ["a.csv:3: time must increase. Received Feb after Jan."]),
         ("t,y\n1,1\nabc,2\ninf,3\n", {}, [
-            "a.csv:3: time must be numbers in every row or in none. Received 'abc'.",
-            "a.csv:4: time must be numbers in every row or in none. Received 'inf'.",
+            "a.csv:3: time must be a number in every row or in none. Received 'abc'.",
+            "a.csv:4: time must be a number in every row or in none. Received 'inf'.",
         ]),
         (
             "t,y\n1,1e39\n",
@@ -96,11 +96,11 @@ def test_splits_follow_each_other_and_no_forecast_is_of_two() -> None:
 
 
 def test_what_cannot_be_divided() -> None:
-    with pytest.raises(InputError, match=r"s\.csv: 24 rows to train on hold no window of 30 \+ 3 steps\."):
+    with pytest.raises(InputError, match=r"s\.csv: train must have a window of 30 \+ 3 steps\. Received 24 rows:"):
         series(history=30)
     made = series(horizon=9)
     assert list(made.splits) == ["train"]
-    assert made.warnings[0].text == "validation has 8 rows, which hold no forecast of 9 steps: there is none."
+    assert made.warnings[0].text == "validation has 8 rows, too few for a forecast of 9 steps: it is left out."
 
 
 def test_the_fingerprint_is_of_numbers_and_divisions() -> None:
@@ -138,9 +138,9 @@ def test_batches_are_the_windows_in_a_random_order_that_can_be_had_again() -> No
 @pytest.mark.parametrize(
     ("time", "rows", "gap"),
     [
-        (("t",), [[1], [2], [3], [7], [8]], "1 row is further from the one before"),
-        (("t",), [["2020-01-01"], ["2020-01-02"], ["2020-01-03"], ["2020-01-09"]], "first 2020-01-09 after 2020-01-03"),
-        (("year", "m"), [[2019, 11], [2019, 12], [2020, 1], [2020, 5]], "first 2020 5 after 2020 1"),
+        (("t",), [[1], [2], [3], [7], [8]], "the time has 1 gap, between 3 and 7"),
+        (("t",), [["2020-01-01"], ["2020-01-02"], ["2020-01-03"], ["2020-01-09"]], "between 2020-01-03 and 2020-01-09"),
+        (("year", "m"), [[2019, 11], [2019, 12], [2020, 1], [2020, 5]], "between 2020 1 and 2020 5"),
         (("year", "m", "d", "h"), [[2019, 12, 31, 22], [2019, 12, 31, 23], [2020, 1, 1, 0], [2020, 1, 1, 1]], None),
         (("m",), [["2019-01"], ["2019-02"], ["2019-07"]], None),
     ],

@@ -170,8 +170,8 @@ def test_the_fingerprint_is_of_what_matters(tmp_path: Path) -> None:
         ("text,label\na,x\n", {}, ["a.csv: there must be at least two classes. Received one: 'x'."]),
         (CSV + '"open,pos\n', {}, ["a.csv:4: this row is not valid CSV (unexpected end of data). Correct its quotes."]),
         ("text,label\nsch\xf6n,pos\n".encode("latin-1"), {}, [
-            "a.csv:2: the table must be UTF-8 text. Received byte 0xf6: save it as UTF-8, or say in data.encoding what "
-            "it is."
+            "a.csv:2: the table must be UTF-8 text. Received byte 0xf6: save it as UTF-8, or set data.encoding "
+            "to its encoding."
         ]),
         ("text,label\na,b\n".encode("utf-16-le"), {}, [
             "a.csv:1: the table must be text. Received a null character: it may be UTF-16."
@@ -219,8 +219,8 @@ def test_errors_of_folders(tmp_path: Path) -> None:
     assert error(from_files, tmp_path / "f") == ["f: there must be a folder of texts for each class. Received none."]
     write(tmp_path, {"l/a.txt": b"a\n\xff\n"})
     assert error(from_lines, tmp_path / "l") == [
-        "l/a.txt:2: the file of texts must be UTF-8 text. Received byte 0xff: save it as UTF-8, or say in "
-        "data.encoding what it is."
+        "l/a.txt:2: the file of texts must be UTF-8 text. Received byte 0xff: save it as UTF-8, or set "
+        "data.encoding to its encoding."
     ]
 
 

@@ -128,7 +128,7 @@ def test_the_same_image_in_two_files(save: Save, common: Common) -> None:
     train = save(content({}))
     other = save(content({}), "other.json")
     assert error(train, common, test_path=other)[0] == (
-        "other.json: image 1: an image must be listed once. 'a.png' is in boxes.json: image 1 too."
+        "other.json: image 1: an image must be listed once. 'a.png' is also in boxes.json: image 1."
     )
 
 

@@ -93,7 +93,7 @@ def test_columns_of_splits_and_groups(write_table: WriteTable, common: Common) -
 def test_the_size_that_boxes_were_drawn_for(write_table: WriteTable, common: Common) -> None:
     table = write_table(HEADER.strip() + ",w,h\n0.png,cat,20,20,40,60,120,80\n1.png,cat,20,20,40,30,60,40\n")
     assert error(table, common, size=("w", "h")) == [
-        "boxes.csv:2: the annotation is for an image of 120x80; this one has 60x40",
+        "boxes.csv:2: the annotation is for an image of 120x80, but the image has 60x40",
         "1 of 2 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(table, common, size=("w", "h"), on_bad_box="repair")
@@ -168,8 +168,8 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,train\n1.png,b,1,2,3,4,test\n",
             {"split": "fold"},
             [
-                "boxes.csv: every class in test must be in train too, which lacks 'b'. "
-                "Correct the name or remove the samples. Classes: 'a'."
+                "boxes.csv: every class in test must also be in train. Received 'b': "
+                "correct the name or remove the samples. Classes: 'a'."
             ],
         ),
         (
@@ -186,8 +186,8 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER + "0.png,a,0.1,0.2,0.3,0.4\n1.png,a,0,0,1,1\n2.png,a,,,,\n",
             {},
             [
-                ": boxes must be in pixels of their images, and all 2 of these lie in the first pixel, between 0 and "
-                "1. Multiply them by the images' width and height."
+                ": boxes must be in pixels of their images. Received 2 boxes, all between 0 and "
+                "1: multiply them by the images' width and height."
             ],
         ),
         (

@@ -142,7 +142,7 @@ def test_what_is_left_out_is_named(tmp_path: Path, save: Callable[..., Path], co
         "images/b.png": "no annotation",
         "images/notes.txt": "not an image by its suffix",
         "images/.hidden.png": "hidden",
-        "annotations/classes.txt": "not one of the annotations",
+        "annotations/classes.txt": "not an annotation",
         "annotations/._a.xml": "hidden",
     }
 
@@ -195,9 +195,9 @@ def test_lists_that_cannot_be_used(tmp_path: Path, save: Callable[..., Path], co
         "Correct the lists.",
     ]
     assert error(tmp_path, common, train_list="plain.txt", test_list="bad.txt") == [
-        "bad.txt:1: an image must be in the lists once. 'a' is in plain.txt:1 too.",
+        "bad.txt:1: an image must be in the lists once. 'a' is also in plain.txt:1.",
         "bad.txt:3: a line must be the name, without suffix, of an image that has an annotation. Received 'b.png'.",
-        "bad.txt:4: an image must be in the lists once. 'a' is in plain.txt:1 too.",
+        "bad.txt:4: an image must be in the lists once. 'a' is also in plain.txt:1.",
         "Correct the lists.",
     ]
     assert error(tmp_path, common, test_list="plain.txt") == [
@@ -298,7 +298,7 @@ def test_bad_boxes_are_named_by_their_file(tmp_path: Path, save: Callable[..., P
     save("b", xml("b.png", size=(80, 40)))
     assert error(tmp_path, common) == [
         "annotations/a.xml: object 2 (dog): its corners are swapped: xmin 30 is greater than xmax 10",
-        "annotations/b.xml: the annotation is for an image of 80x40; this one has 60x40",
+        "annotations/b.xml: the annotation is for an image of 80x40, but the image has 60x40",
         "2 of 3 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(tmp_path, common, on_bad_box="repair")
@@ -328,7 +328,7 @@ def test_two_annotations_of_one_image(tmp_path: Path, save: Callable[..., Path],
     save("a")
     save("b", xml("a.png"))
     assert error(tmp_path, common) == [
-        "annotations/b.xml: an image must be listed once. 'images/a.png' is in annotations/a.xml too.",
+        "annotations/b.xml: an image must be listed once. 'images/a.png' is also in annotations/a.xml.",
         "Remove the repeated entries, or correct the names of the images.",
     ]
 

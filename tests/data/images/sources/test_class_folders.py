@@ -219,7 +219,7 @@ def test_an_empty_class(save_classes: Save, common: Common) -> None:
 
 def test_a_class_that_train_lacks(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=2, train__y=2, val__x=2, val__Y=2)
-    assert "every class in validation must be in train too, which lacks 'Y'." in error(root, common)
+    assert "every class in validation must also be in train. Received 'Y':" in error(root, common)
 
 
 def test_a_class_that_a_split_lacks(save_classes: Save, common: Common) -> None:
@@ -323,7 +323,9 @@ def test_a_class_of_bad_images_only(save_classes: Save, common: Common) -> None:
     for path in (root / "b").iterdir():
         path.write_text("text")
     options = {"on_bad_image": "skip", "validation": 0.0, "test": 0.0}
-    assert "no image to train on can be read of class 'b'." in error(root, common, **options)
+    assert "train must have a readable image of each class. Received none of class 'b':" in error(
+        root, common, **options
+    )
     for path in (root / "a").iterdir():
         path.write_text("text")
     assert "none of the images can be read." in error(root, common, **options)
@@ -333,7 +335,7 @@ def test_an_image_that_vanishes_after_the_check(save_classes: Save, common: Comm
     root = save_classes(a=4, b=4)
     samples = read(root, common).splits["train"]
     (root / samples.names[0]).unlink()
-    with pytest.raises(InputError, match=r"no such file\. It was changed or removed since the data was checked"):
+    with pytest.raises(InputError, match=r"no such file\. It was modified or removed after the data was checked"):
         samples.load(np.arange(len(samples)))
 
 
@@ -369,8 +371,8 @@ def test_images_of_several_sizes_need_a_size(save_image: Save, tmp_path: Path, c
         save_image(f"data/a/{i}.png", size=size)
         save_image(f"data/b/{i}.png", size=size)
     assert error(tmp_path / "data", common) == (
-        f"{tmp_path}/data: the images must have one size, or data.image_size must say which to bring them to, such "
-        "as [8, 6]. Received 3 sizes [height, width]: smallest [4, 4], median [8, 6], largest [10, 20]."
+        f"{tmp_path}/data: the images must have the same size, or data.image_size must be set to resize them, for example "
+        "to [8, 6]. Received 3 sizes [height, width]: smallest [4, 4], median [8, 6], largest [10, 20]."
     )
     assert read(tmp_path / "data", common, image_size=(7, 5)).shape == (7, 5, 3)
 
@@ -416,7 +418,7 @@ def test_the_labels_of_a_trained_model(save_classes: Save, common: Common) -> No
     assert dataset.classes == ("zebra", "dog", "cat")
     assert dataset.splits["train"].labels.tolist() == [2, 2, 2, 1, 1, 1]
     message = error(root, common, classes=("dog", "mouse"), **options)
-    assert "every class of the data must be in the trained model too, which lacks 'cat'." in message
+    assert "every class must be one of the trained model's. Received 'cat':" in message
     one = save_classes(dog=3).parent / "one"
     (one / "dog").mkdir(parents=True)
     Image.new("RGB", (6, 8)).save(one / "dog" / "1.png")

@@ -159,8 +159,8 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
             "path,label,fold\n0.png,a,train\n1.png,b,train\n2.png,c,test\n",
             {"split": "fold"},
             [
-                "data.csv: every class in test must be in train too, which lacks 'c'. "
-                "Correct the name or remove the samples. Classes: 'a', 'b'."
+                "data.csv: every class in test must also be in train. Received 'c': "
+                "correct the name or remove the samples. Classes: 'a', 'b'."
             ],
         ),
         (

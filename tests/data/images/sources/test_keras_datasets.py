@@ -131,7 +131,7 @@ def test_corrupt_original_files(idx_folder: Path, common: Common, corruption: An
 
 def test_a_folder_without_the_original_files(tmp_path: Path, common: Common) -> None:
     assert error(common, "mnist", tmp_path) == (
-        f"{tmp_path}/train-images-idx3-ubyte.gz: no such file. The folder must hold train-images-idx3-ubyte.gz, "
+        f"{tmp_path}/train-images-idx3-ubyte.gz: no such file. The folder must contain train-images-idx3-ubyte.gz, "
         "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz."
     )
     assert "a folder, not a file. A copy of cifar10 is an .npz file" in error(common, "cifar10", tmp_path)

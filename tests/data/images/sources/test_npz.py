@@ -283,18 +283,18 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
         (
             {"x_train": X, "y_train": Y, "x_val": X[:1], "y_val": [7]},
             {},
-            "every class in validation must be in train too, which lacks '7'. Correct the name or remove the samples. "
+            "every class in validation must also be in train. Received '7': correct the name or remove the samples. "
             "Classes: '0', '1', '2', '3'.",
         ),
         (
             {"x_train": X, "y_train": Y, "x_test": X[:, :5], "y_test": Y},
             {},
-            "samples must have one shape. Received (8, 6, 1) in train and (5, 6, 1) in test.",
+            "samples must have the same shape. Received (8, 6, 1) in train and (5, 6, 1) in test.",
         ),
         (
             {"x_train": X, "y_train": Y, "x_test": X[:0], "y_test": Y[:0]},
             {},
-            "x_test must contain at least one sample. Received none: remove it or fill it.",
+            "x_test must contain at least one sample. Received none: remove it or add samples.",
         ),
         (
             {"x_train": X, "y_train": np.array([{}] * 20)},
@@ -369,7 +369,7 @@ def test_sizes_are_bounded_by_the_headers(tmp_path: Path, common: Common, monkey
     monkeypatch.setattr("dlcli.data.npz_archive.half_of_memory", lambda: X.nbytes + Y.nbytes - 1)
     assert error(path, common) == (
         "the arrays must fit into half of this machine's memory (1,119 bytes). Received 1,120 bytes: "
-        "give a part of them, or image files."
+        "give fewer samples, or image files."
     )
 
 
