@@ -272,7 +272,7 @@ def test_json_that_is_no_object_and_none_at_all(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     with pytest.raises(InputError) as error:
         read_json(path)
-    assert message(error) == f"{path}: no such file. A run's folder must contain it."
+    assert message(error) == f"{path}: no such file. A run's folder must hold it."
     path.write_text("[1]")
     with pytest.raises(InputError, match="must hold a JSON object"):
         read_json(path)

@@ -1,5 +1,6 @@
 """Opening the files that the user names: regular files only, with clear errors."""
 
+import codecs
 import functools
 import hashlib
 import os
@@ -82,8 +83,10 @@ def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other
     Raises:
         InputError: they are not in the encoding.
     """
+    if encoding == "utf-8":
+        data = data.removeprefix(codecs.BOM_UTF8)  # the codec utf-8-sig would report positions without it
     try:
-        return data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         expected = encoding.upper()

@@ -1,4 +1,4 @@
-"""Boxes checked against images, repaired or passed over; one object of each image chosen."""
+"""Boxes are checked against images, repaired or left out; one object of each image is chosen."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,7 @@ SOUND = (10.0, 5.0, 30.0, 15.0)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """0.png to 19.png of 60x40 pixels; turned.jpg, stored as 60x40 and 40x60 once upright; broken.png."""
+    """0.png to 19.png of 60x40 pixels; turned.jpg, stored as 60x40 and 40x60 when turned upright; broken.png."""
     for i in range(20):
         Image.new("RGB", (60, 40), (i, 0, 0)).save(tmp_path / f"{i}.png")
     exif = Image.Exif()
@@ -58,7 +58,7 @@ def assemble(folder: Path, common: Common, *images: Annotated, **options: Any) -
 # Choosing -----------------------------------------------------------------------------------------------------------
 
 
-def test_one_object_of_each_image(folder: Path) -> None:
+def test_one_object_is_chosen_for_each_image(folder: Path) -> None:
     images = [
         image(folder, "0.png", SOUND),
         image(folder, "1.png"),
@@ -87,7 +87,7 @@ def test_one_object_of_each_image(folder: Path) -> None:
     assert alone.warnings == ()
 
 
-def test_an_object_listed_twice_is_one(folder: Path) -> None:
+def test_an_object_listed_twice_is_used_once(folder: Path) -> None:
     chosen = choose(folder, image(folder, "0.png", SOUND, SOUND), several="leave_out")
     assert len(chosen.images) == 1
     assert [(item.name, item.reason) for item in chosen.left_out] == [("list: 0.png: object 2", "listed again")]
@@ -170,7 +170,7 @@ def test_bad_boxes_are_repaired(folder: Path) -> None:
     )
 
 
-def test_objects_with_bad_boxes_are_passed_over(folder: Path) -> None:
+def test_objects_with_bad_boxes_are_left_out(folder: Path) -> None:
     chosen = choose(
         folder,
         image(folder, "0.png", (30, 15, 10, 5), SOUND),
@@ -191,7 +191,7 @@ def test_objects_with_bad_boxes_are_passed_over(folder: Path) -> None:
 # Assembling ---------------------------------------------------------------------------------------------------------
 
 
-def test_images_come_in_the_order_of_their_names(folder: Path, common: Common) -> None:
+def test_images_are_sorted_by_name(folder: Path, common: Common) -> None:
     dataset = assemble(
         folder,
         common,
@@ -219,14 +219,14 @@ def test_classes_of_a_trained_model(folder: Path, common: Common) -> None:
     dataset = assemble(folder, common, *images, **trained)
     assert dataset.classes == ("dog", "bird", "cat")
     assert dataset.splits["train"].labels.tolist() == [2, 0]
-    with pytest.raises(InputError, match="every class must be one of the trained model's. Received 'hound'"):
+    with pytest.raises(InputError, match=r"every class must be one of the trained model's. Received 'hound'"):
         assemble(folder, common, *images, classes=("cat", "dog"))
 
 
-def test_a_class_whose_images_are_all_bad(folder: Path, common: Common) -> None:
+def test_a_class_whose_images_are_all_unreadable(folder: Path, common: Common) -> None:
     images = [image(folder, "0.png", SOUND), image(folder, "broken.png", SOUND, label="dog")]
     with pytest.raises(
-        InputError, match="train must have a readable image of each class. Received none of class 'dog'"
+        InputError, match=r"train must have a readable image of each class. Received none of class 'dog'"
     ):
         assemble(folder, common, *images, on_bad_image="skip")
     dataset = assemble(folder, common, *images, on_bad_image="skip", classes=("cat", "dog"))
@@ -243,7 +243,7 @@ def test_copies_stay_in_one_split(folder: Path, common: Common) -> None:
     assert all(split_of[f"{i}.png"] == split_of[f"{i + 10}.png"] for i in range(10))
 
 
-def test_an_image_that_cannot_be_read_is_told_once(folder: Path, common: Common) -> None:
+def test_an_unreadable_image_is_reported_once(folder: Path, common: Common) -> None:
     images = [
         image(folder, "0.png", SOUND),
         image(folder, "broken.png", (9, 9, 1, 1)),
@@ -260,8 +260,8 @@ def test_an_image_that_cannot_be_read_is_told_once(folder: Path, common: Common)
     assert [item.name for item in dataset.left_out] == ["broken.png", "missing.png"]
 
 
-def test_boxes_follow_the_images_that_are_left(folder: Path, common: Common) -> None:
-    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:60])  # its header is whole
+def test_boxes_follow_the_remaining_images(folder: Path, common: Common) -> None:
+    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:60])  # its header is complete
     images = [image(folder, f"{i}.png", (i, 0, i + 5, 9)) for i in range(4)]
     dataset = assemble(folder, common, *images, on_bad_image="skip")
     boxes = dataset.splits["train"].boxes
@@ -317,7 +317,7 @@ def test_numbers(text: str, number: float | None, side: int | None) -> None:
     assert whole(parse_number(text)) == side
 
 
-def test_no_error_is_refused() -> None:
+def test_no_errors_no_refusal() -> None:
     refuse([], "Correct it.")
     with pytest.raises(InputError, match=r"^a\nb\nCorrect it\.$"):
         refuse(["a", "b"], "Correct it.")

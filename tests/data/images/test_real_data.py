@@ -1,4 +1,4 @@
-"""The sources on real data, where it is there."""
+"""The sources on real data sets, if they are available."""
 
 from collections import Counter
 from pathlib import Path

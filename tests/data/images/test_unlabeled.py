@@ -81,7 +81,7 @@ def test_signals(tmp_path: Path) -> None:
     assert message.endswith("x must contain samples of shape (9, 2), as in training. Received (8, 2).")
 
 
-def test_what_cannot_be_predicted(tmp_path: Path, save_image: Save) -> None:
+def test_paths_that_cannot_be_predicted(tmp_path: Path, save_image: Save) -> None:
     missing = tmp_path / "missing.png"
     assert error(missing) == f"{missing}: no such file or folder. Name what to predict."
     bad = tmp_path / "bad.png"

@@ -1,4 +1,4 @@
-"""Texts from tables, JSON lines, files of lines and folders of files; and what is wrong with them."""
+"""Texts from tables, JSON lines, files of lines and folders of files, and the errors in them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -85,12 +85,12 @@ def test_all_sources_give_the_same_texts(tmp_path: Path) -> None:
     assert len({dataset.splits["train"].digests for dataset in datasets[:3]}) == 1
 
 
-def test_quotes_mean_nothing_in_tab_separated_files(tmp_path: Path) -> None:
+def test_quotes_have_no_meaning_in_tab_separated_files(tmp_path: Path) -> None:
     write(tmp_path, {"a.tsv": 'text\tlabel\n"so good\tpos\nno "no" no"\tneg\n'})
     assert rows(from_csv(tmp_path / "a.tsv")) == [('"so good', "pos"), ('no "no" no"', "neg")]
 
 
-def test_splits_and_groups_of_their_own(tmp_path: Path) -> None:
+def test_given_splits_and_groups_are_used(tmp_path: Path) -> None:
     lines = ["words;kind;part;who", "a;x;train;1", "b;y;train;2", "c;x;val;3", "d;y;Test;4"]
     write(tmp_path, {"a.csv": "\n".join(lines)})
     dataset = from_csv(tmp_path / "a.csv", text="words", label="kind", split="part", group="who", validation=None)
@@ -105,7 +105,7 @@ def test_splits_and_groups_of_their_own(tmp_path: Path) -> None:
     assert rows(from_files(tmp_path / "f"), "validation") == [("valx", "x"), ("valy", "y")]
 
 
-def test_one_text_stays_on_one_side_of_a_drawn_split(tmp_path: Path) -> None:
+def test_copies_of_a_text_stay_in_one_drawn_split(tmp_path: Path) -> None:
     write(tmp_path, {"l/a.txt": "\n".join(f"text {i % 20}" for i in range(60)), "l/b.txt": "text 1\nother\n" * 9})
     dataset = from_lines(tmp_path / "l", test=0.3, validation=0.2)
     found = {split: {text for text, _ in rows(dataset, split)} for split in dataset.splits}
@@ -113,7 +113,7 @@ def test_one_text_stays_on_one_side_of_a_drawn_split(tmp_path: Path) -> None:
     assert not found["train"] & found["test"] | found["train"] & found["validation"]
 
 
-def test_stems_that_are_alike_keep_their_suffix(tmp_path: Path) -> None:
+def test_files_with_equal_stems_keep_their_suffix(tmp_path: Path) -> None:
     write(tmp_path, {"rt-polarity.pos": "good\n", "rt-polarity.neg": "bad\n", ".hidden": "x"})
     dataset = from_lines(tmp_path)
     assert dataset.classes == ("rt-polarity.neg", "rt-polarity.pos")
@@ -138,14 +138,14 @@ def test_a_long_text_is_no_error(tmp_path: Path) -> None:
     assert len(rows(from_csv(tmp_path / "a.csv"))[2][0]) == 200_000
 
 
-def test_the_classes_of_a_trained_model_count(tmp_path: Path) -> None:
+def test_classes_of_a_trained_model_are_used(tmp_path: Path) -> None:
     write(tmp_path, {"a.csv": CSV})
     dataset = from_csv(tmp_path / "a.csv", classes=("mixed", "pos", "negative"), aliases={"neg": "negative"})
     assert dataset.classes == ("mixed", "pos", "negative")
     assert rows(dataset) == [("good film", "pos"), ("bad film", "negative")]
 
 
-def test_the_fingerprint_is_of_what_matters(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_samples_only(tmp_path: Path) -> None:
     write(tmp_path, {"a.csv": CSV, "b/a.csv": CSV, "c/a.csv": CSV.replace("bad", "sad"), "d/a.csv": CSV + "x,pos\n"})
     prints = [from_csv(tmp_path / name).fingerprint() for name in ("a.csv", "b/a.csv", "c/a.csv", "d/a.csv")]
     assert prints[0] == prints[1]

@@ -1,4 +1,4 @@
-"""Sentences with tags, in CoNLL-U and in columns; and what is wrong with them."""
+"""Tagged sentences in CoNLL-U and in columns, and the errors in them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_both_formats_give_the_same_sentences(tmp_path: Path) -> None:
     assert sentences(from_conllu(tmp_path / "a.conllu", column="xpos"))[0][1] == ("ca", "MD")
 
 
-def test_a_tag_that_train_lacks_is_named_and_counts(tmp_path: Path) -> None:
+def test_a_tag_missing_from_train_is_warned_of_and_kept(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a\tX\nb\tY\n")
     (tmp_path / "b.txt").write_text("c\tZ\n")
     dataset = from_columns(tmp_path / "a.txt", test_path=tmp_path / "b.txt", test=None)
@@ -135,7 +135,7 @@ def test_sentences_to_tag(tmp_path: Path) -> None:
     assert read_words(tmp_path / "a.txt", encoding="utf-8")[1] == [("I", "go"), (), ("Stop", "now")]
 
 
-def test_words_are_known_as_they_stand_or_in_small_letters() -> None:
+def test_words_are_found_as_spelled_or_lowercased() -> None:
     text = [("The", "cat"), ("the", "Écu"), ("the", "[UNK]")]
     plain = fit_words(text, lower=False, max_vocabulary=9, min_count=1)
     assert plain.tokens == ("the", "The", "cat", "Écu")

@@ -181,11 +181,11 @@ def no_id(*, without: str, key: str = "annotations") -> dict[str, Any]:
         ),
     ],
 )
-def test_an_entry_that_cannot_be_used(save: Save, common: Common, given: dict[str, Any], message: str) -> None:
+def test_invalid_entries(save: Save, common: Common, given: dict[str, Any], message: str) -> None:
     lines = error(save(given), common)
     assert lines[0] == f"boxes.json: {message}"
     assert lines[-1] == "Correct the file, or write it again."
-    assert len(lines) == (3 if message.startswith("image at") else 2)  # what follows from another error is not said
+    assert len(lines) == (3 if message.startswith("image at") else 2)  # consequences of another error are not reported
 
 
 def test_many_errors_are_counted(save: Save, common: Common) -> None:
@@ -210,11 +210,11 @@ def test_many_errors_are_counted(save: Save, common: Common) -> None:
         (json.dumps(content()), ": train must contain an image with an object to learn. Received none."),
     ],
 )
-def test_a_file_that_cannot_be_used(save: Save, common: Common, text: str, message: str) -> None:
+def test_invalid_files(save: Save, common: Common, text: str, message: str) -> None:
     assert error(save(text), common)[0].startswith(f"boxes.json{message}")
 
 
-def test_what_is_no_file(tmp_path: Path, save: Save, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_that_are_not_files(tmp_path: Path, save: Save, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     remedy = "Give the .json file of the annotations."
     assert error(tmp_path / "x.json", common) == [f"x.json: no such file. {remedy}"]
     (tmp_path / "y.json").write_bytes(b"{\n\xff}")
@@ -255,7 +255,7 @@ def test_a_missing_image_is_named_by_its_id(save: Save, common: Common) -> None:
 # The same objects in each format ------------------------------------------------------------------------------------
 
 
-def test_all_formats_come_to_the_same(tmp_path: Path, common: Common) -> None:
+def test_all_formats_give_the_same_data_set(tmp_path: Path, common: Common) -> None:
     rng = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     (tmp_path / "annotations").mkdir()

@@ -69,7 +69,7 @@ def test_a_row_for_each_object(write_table: WriteTable, common: Common) -> None:
     assert boxes_of(read(table, common, several="first"))[1] == [1, 2, 3, 4]
 
 
-def test_columns_of_other_names(write_table: WriteTable, common: Common) -> None:
+def test_columns_with_other_names(write_table: WriteTable, common: Common) -> None:
     table = write_table("bottom;file;left;right;species;top;w;h\n4;0.png;1;3;a;2;60;40\n9;1.png;0;9;b;0;;\n")
     options = {"image": "file", "label": "species", "box": ("left", "top", "right", "bottom"), "size": ("w", "h")}
     assert boxes_of(read(table, common, **options)) == [[1, 2, 3, 4], [0, 0, 9, 9]]
@@ -201,7 +201,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
         ),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(
+def test_errors_are_reported_with_their_line(
     write_table: WriteTable, common: Common, text: str, options: dict[str, Any], expected: list[str]
 ) -> None:
     assert error(write_table(text), common, **options) == expected

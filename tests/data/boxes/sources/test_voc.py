@@ -18,7 +18,7 @@ CAT: Objects = (("cat", (10, 5, 30, 15)),)
 
 
 def xml(filename: str | None, objects: Objects = CAT, size: tuple[Any, Any] | None = (60, 40)) -> str:
-    """An annotation as LabelImg writes it."""
+    """An annotation in LabelImg's format."""
     lines = ["<annotation>"]
     if filename is not None:
         lines.append(f"<filename>{filename}</filename>")
@@ -33,7 +33,7 @@ def xml(filename: str | None, objects: Objects = CAT, size: tuple[Any, Any] | No
 
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[..., Path]:
-    """Writes annotations/NAME.xml and images/NAME.png, of 60x40 pixels; the text may be another."""
+    """Writes annotations/NAME.xml and images/NAME.png, of 60x40 pixels; the text can be replaced."""
 
     def write(
         name: str, text: str | bytes | None = None, *, folders: tuple[str, str] = ("annotations", "images")
@@ -122,7 +122,7 @@ def test_the_image_of_an_annotation(
     assert read(tmp_path, common).splits["train"].names == ("images/a.png",)
 
 
-def test_the_named_image_comes_before_the_one_of_the_same_name(
+def test_the_image_named_in_an_annotation_takes_precedence(
     tmp_path: Path, save: Callable[..., Path], common: Common
 ) -> None:
     save("a", xml("z.png"))
@@ -132,7 +132,7 @@ def test_the_named_image_comes_before_the_one_of_the_same_name(
     assert dataset.splits["train"].labels.tolist() == [1, 0]
 
 
-def test_what_is_left_out_is_named(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_files_left_out_are_named(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a")
     for name in ("b.png", "notes.txt", ".hidden.png"):
         (tmp_path / "images" / name).write_bytes((tmp_path / "images/a.png").read_bytes())
@@ -152,7 +152,7 @@ def test_an_annotation_without_a_size(tmp_path: Path, save: Callable[..., Path],
     assert len(read(tmp_path, common).splits["train"]) == 1
 
 
-def test_a_trained_models_classes(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_classes_of_a_trained_model(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a", xml("a.png", (("hound", (0, 0, 9, 9)),)))
     dataset = read(tmp_path, common, classes=("cat", "dog"), aliases={"hound": "dog"})
     assert dataset.splits["train"].labels.tolist() == [1]
@@ -182,7 +182,7 @@ def test_lists_of_the_splits(tmp_path: Path, save: Callable[..., Path], common: 
     assert {split: len(samples) for split, samples in drawn.splits.items()} == {"train": 2, "validation": 1, "test": 1}
 
 
-def test_lists_that_cannot_be_used(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_invalid_lists(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a")
     save("b 1")
     (tmp_path / "plain.txt").write_text("a\nb 1\n")
@@ -256,7 +256,7 @@ BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>
         (xml("a.png", size=("nan", 40)), ": size: width must be a whole number of pixels. Received nan."),
     ],
 )
-def test_an_annotation_that_cannot_be_used(
+def test_invalid_annotations(
     tmp_path: Path, save: Callable[..., Path], common: Common, text: str | bytes, message: str
 ) -> None:
     save("a", text)
@@ -264,15 +264,13 @@ def test_an_annotation_that_cannot_be_used(
     assert error(tmp_path, common) == [f"annotations/a.xml{message}", "Correct the files above, or remove them."]
 
 
-def test_other_encodings_that_xml_declares_do_not_matter(
-    tmp_path: Path, save: Callable[..., Path], common: Common
-) -> None:
+def test_encodings_declared_in_xml_are_ignored(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     text = xml("a.png", (("H\xfcndin", (1, 2, 3, 4)),))
     save("a", ('<?xml version="1.0" encoding="utf-16"?>\n' + text).encode("utf-8-sig"))
     assert read(tmp_path, common).classes == ("H\xfcndin",)
 
 
-def test_errors_of_many_annotations_are_told_together(
+def test_errors_of_all_annotations_are_reported_together(
     tmp_path: Path, save: Callable[..., Path], common: Common
 ) -> None:
     for i in range(13):
@@ -307,7 +305,7 @@ def test_bad_boxes_are_named_by_their_file(tmp_path: Path, save: Callable[..., P
     )
 
 
-def test_images_that_are_not_there(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_missing_images(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a")
     save("b")
     (tmp_path / "images" / "b.png").unlink()
@@ -316,7 +314,7 @@ def test_images_that_are_not_there(tmp_path: Path, save: Callable[..., Path], co
     assert left_out(dataset) == {"images/b.png": "no such file"}
 
 
-def test_two_images_could_be_meant(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_an_ambiguous_image_is_refused(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a", xml("else.png"))
     Image.new("RGB", (60, 40)).save(tmp_path / "images" / "a.jpg")
     assert error(tmp_path, common)[0] == (

@@ -58,7 +58,7 @@ def test_columns_by_name(write_table: WriteTable, common: Common, delimiter: str
     assert dataset.shape == (8, 6, 3)
 
 
-def test_columns_of_other_names(write_table: WriteTable, common: Common) -> None:
+def test_columns_with_other_names(write_table: WriteTable, common: Common) -> None:
     table = write_table("file,species\n0.png,a\n1.png,b\n")
     assert labeled(read(table, common, image="file", label="species")) == {"0.png": "a", "1.png": "b"}
 
@@ -175,7 +175,7 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(
+def test_errors_are_reported_with_their_line(
     write_table: WriteTable, common: Common, text: str, options: dict[str, Any], expected: list[str]
 ) -> None:
     table = write_table(text)
@@ -183,13 +183,13 @@ def test_what_is_wrong_is_named_with_its_line(
     assert [line.removeprefix(f"{table.parent}/") for line in lines] == expected
 
 
-def test_many_errory_rows_are_counted(write_table: WriteTable, common: Common) -> None:
+def test_many_errors_are_counted(write_table: WriteTable, common: Common) -> None:
     lines = error(write_table("path,label\n" + "x\n" * 25), common).splitlines()
     assert len(lines) == 11
     assert lines[10] == "… and 15 more rows"
 
 
-def test_missing_files_are_told_with_errory_rows(write_table: WriteTable, common: Common) -> None:
+def test_missing_files_are_reported_with_other_errors(write_table: WriteTable, common: Common) -> None:
     table = write_table("path,label\n0.png,a\nmissing.png,b\n1.png\n")
     assert error(table, common).splitlines() == [
         f"{table}:3: missing.png: no such file.",
@@ -197,13 +197,13 @@ def test_missing_files_are_told_with_errory_rows(write_table: WriteTable, common
     ]
 
 
-def test_an_image_listed_twice_counts_once(write_table: WriteTable, common: Common) -> None:
+def test_an_image_listed_twice_is_used_once(write_table: WriteTable, common: Common) -> None:
     dataset = read(write_table("path,label\n0.png,a\n1.png,b\n0.png,a\n"), common)
     assert dataset.splits["train"].names == ("0.png", "1.png")
     assert [(item.name, item.reason) for item in dataset.left_out] == [("0.png", "listed again on line 4")]
 
 
-def test_bad_images_come_with_their_line(write_table: WriteTable, common: Common) -> None:
+def test_unreadable_images_are_reported_with_their_line(write_table: WriteTable, common: Common) -> None:
     table = write_table('path,label\n0.png,a\n"no\nsuch.png",b\n\nmissing.png,a\n1.png,b\n')
     assert error(table, common).splitlines() == [
         f"{table}:6: missing.png: no such file",
@@ -230,7 +230,7 @@ def test_other_encodings_are_refused(write_table: WriteTable, common: Common, en
     )
 
 
-def test_what_is_no_table(
+def test_files_that_are_not_tables(
     tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch, write_table: WriteTable
 ) -> None:
     assert error(tmp_path, common) == f"{tmp_path}: a folder, not a file. Give a CSV file that lists the images."

@@ -67,7 +67,7 @@ def cifar_rows(images: np.ndarray) -> np.ndarray:
 
 
 def trust(monkeypatch: pytest.MonkeyPatch, kind: str, data: bytes) -> None:
-    """Takes an archive made here for the published one."""
+    """Makes an archive of the test count as the published one."""
     origin = ORIGINS[kind]  # type: ignore[index]
     changed = {**vars(origin), "sha256": hashlib.sha256(data).hexdigest()}
     monkeypatch.setitem(ORIGINS, kind, type(origin)(**changed))  # type: ignore[arg-type]
@@ -172,7 +172,7 @@ def test_the_cifar100_archive(tmp_path: Path, common: Common, monkeypatch: pytes
 
 
 class Bomb:
-    """What unpickling must never do."""
+    """Fails the test if it is called by unpickling."""
 
     def __reduce__(self) -> Any:
         return (os.system, ("false",))
@@ -187,7 +187,7 @@ def test_only_arrays_are_unpickled(tmp_path: Path, common: Common, monkeypatch: 
         read(common, "cifar100", path)
 
 
-def test_copies_of_something_else(tmp_path: Path, copy: Path, common: Common) -> None:
+def test_copies_of_other_data_sets(tmp_path: Path, copy: Path, common: Common) -> None:
     text = tmp_path / "copy.txt"
     text.write_text("hello")
     assert error(common, "mnist", text) == (
@@ -209,14 +209,14 @@ def test_copies_of_something_else(tmp_path: Path, copy: Path, common: Common) ->
 
 
 def fake_keras(monkeypatch: pytest.MonkeyPatch, load_data: Any) -> None:
-    """A Keras that loads in no time; the real one is tried below in a process of its own."""
+    """A fake Keras; the real one is tested below in a separate process."""
     module = types.SimpleNamespace(load_data=load_data)
     names = ("mnist", "fashion_mnist", "cifar10", "cifar100")
     datasets = types.SimpleNamespace(**dict.fromkeys(names, module))
     monkeypatch.setitem(sys.modules, "keras", types.SimpleNamespace(datasets=datasets))  # type: ignore[arg-type]
 
 
-def test_what_keras_loads(
+def test_data_loaded_by_keras(
     copy: Path,
     tmp_path: Path,
     common: Common,
@@ -251,7 +251,7 @@ def test_no_copy_and_no_network(tmp_path: Path, common: Common, monkeypatch: pyt
     assert f"Put it at {tmp_path}/datasets/cifar-10-batches-py-target_archive, or" in error(common, "cifar10", None)
 
 
-def test_a_foreign_file_in_the_cache_is_left_alone(
+def test_an_unexpected_file_in_the_cache_is_kept(
     tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_keras(monkeypatch, lambda: pytest.fail("Keras would replace the file"))

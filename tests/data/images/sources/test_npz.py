@@ -39,7 +39,7 @@ def error(path: Path, common: Common, **options: Any) -> str:
 # What is read -------------------------------------------------------------------------------------------------------
 
 
-def test_gray_images(tmp_path: Path, common: Common) -> None:
+def test_grayscale_images(tmp_path: Path, common: Common) -> None:
     dataset = read(save(tmp_path, x_train=X, y_train=Y), common)
     samples = dataset.splits["train"]
     assert dataset.shape == (8, 6, 1)
@@ -65,7 +65,7 @@ def test_all_the_splits(tmp_path: Path, common: Common) -> None:
     assert dataset.warnings[0].text == "4 samples are both in validation and in train: validation/0 equals train/0."
 
 
-def test_splits_are_drawn_where_there_is_train_only(tmp_path: Path, common: Common) -> None:
+def test_splits_are_drawn_if_there_is_only_train(tmp_path: Path, common: Common) -> None:
     dataset = read(save(tmp_path, x_train=X, y_train=Y), common, validation=None, test=None)
     assert {split: len(samples) for split, samples in dataset.splits.items()} == {
         "train": 14,
@@ -77,7 +77,7 @@ def test_splits_are_drawn_where_there_is_train_only(tmp_path: Path, common: Comm
         assert np.array_equal(samples.load(np.arange(len(samples))), X[numbers, ..., None])
 
 
-def test_color_images_are_resized_as_files_are(tmp_path: Path, common: Common) -> None:
+def test_color_arrays_are_resized_like_files(tmp_path: Path, common: Common) -> None:
     x = RNG.integers(0, 256, (20, 8, 6, 3), np.uint8)
     dataset = read(save(tmp_path, x_train=x, y_train=Y), common, image_size=(4, 4), color_mode="grayscale")
     expected = Image.fromarray(x[7]).convert("L").resize((4, 4), Image.Resampling.BILINEAR)
@@ -86,7 +86,7 @@ def test_color_images_are_resized_as_files_are(tmp_path: Path, common: Common) -
     assert np.array_equal(pixels[7, :, :, 0], np.asarray(expected))
 
 
-def test_much_data_is_resized_as_it_is_loaded(tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_data_is_resized_on_loading(tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path, x_train=X, y_train=Y)
     at_once = read(path, common, image_size=(16, 16)).splits["train"]
     monkeypatch.setattr("dlcli.data.images.dataset.RESIZED_BYTES", 16 * 16 * 20 - 1)
@@ -123,7 +123,7 @@ def test_the_value_range_becomes_0_to_255(
 
 
 @pytest.mark.parametrize(("layout", "shape"), [("signal", (7, 2)), ("signal", (7, 1)), ("volume", (4, 5, 6, 1))])
-def test_signals_and_volumes_stay_as_they_are(
+def test_signals_and_volumes_are_not_scaled(
     tmp_path: Path, common: Common, layout: str, shape: tuple[int, ...]
 ) -> None:
     x = RNG.normal(0, 1e4, (20, *shape))
@@ -310,7 +310,7 @@ def test_bad_arrays(
 
 
 class Bomb:
-    """What unpickling must never do."""
+    """Fails the test if it is called by unpickling."""
 
     def __reduce__(self) -> Any:
         return (pytest.fail, ("a pickle was loaded",))
@@ -324,7 +324,7 @@ def test_nothing_is_unpickled(tmp_path: Path, common: Common) -> None:
     assert "Received another kind of file" in error(path, common)
 
 
-def test_files_that_are_no_npz(tmp_path: Path, common: Common) -> None:
+def test_files_that_are_not_npz(tmp_path: Path, common: Common) -> None:
     path = tmp_path / "data.npz"
     assert error(path, common) == "no such file. Give an .npz file with arrays x_train and y_train."
     path.mkdir()
@@ -374,7 +374,7 @@ def test_sizes_are_bounded_by_the_headers(tmp_path: Path, common: Common, monkey
 
 
 @pytest.mark.parametrize("shape", [(10**12, 8, 6), (-(10**12), 8, 6)])
-def test_headers_that_promise_too_much(tmp_path: Path, common: Common, shape: tuple[int, ...]) -> None:
+def test_headers_that_declare_too_much_data(tmp_path: Path, common: Common, shape: tuple[int, ...]) -> None:
     path = tmp_path / "data.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x_train.npy", header(shape) + b"\0" * 1000)
