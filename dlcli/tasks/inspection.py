@@ -129,8 +129,8 @@ def with_leakage(section: DataSection) -> DataSection:
 def about_warnings(dataset: AnyDataset) -> Iterator[Finding]:
     """The data set's warnings, but for those that the findings tell in full, and what it left out."""
     for warning in dataset.warnings:
-        if "no sample of" not in warning and " both in " not in warning:
-            yield Finding("warning", False, warning.rstrip("."), ())
+        if warning.kind not in ("classes", "leakage"):
+            yield Finding("warning", False, warning.text.rstrip("."), ())
     if dataset.left_out:
         names = [f"{left.name} ({left.reason})" for left in dataset.left_out]
         yield Finding("left out", False, f"{len(names):,} left out: {some(names)}", tuple(names))

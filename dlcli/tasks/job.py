@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import keras
 
-from dlcli.data.splits import LeftOut
+from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.train import CommonStage, CommonTrain
 from dlcli.report.cost.layer_table import LayerTable, layer_table, table_text
@@ -41,7 +41,7 @@ class AnyDataset(Protocol):
         """What the source holds besides."""
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[DataWarning, ...]:
         """What the user should know, one line each."""
 
     def fingerprint(self) -> str:
@@ -215,7 +215,7 @@ def describe(job: Job, run: RunDir | None) -> None:
         more = ", … (all are in run.json)" if len(dataset.left_out) > MAX_LEFT_OUT else ""
         console.say(f"left out: {len(dataset.left_out):,}: {shown}{more}")
     for warning in dataset.warnings:
-        console.warn(warning)
+        console.warn(warning.text)
     for line in job.model_summary():
         console.say(line)
 

@@ -124,7 +124,7 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
         (("train", "waves.yaml", "-s", "data.target=price"), "there must be a column 'price'. Received 'day', 'load'"),
         (("train", "waves.yaml", "-s", "data.on_missing=error"), "column 'load' has no value; set data.on_missing: "),
         (("train", "waves.yaml", "-s", "window.season=20"), "window.season: must be at most history, 14. Received 20."),
-        (("train", "waves.yaml", "-s", "window.history=400"), "rows to train on hold no window of 400 + 7 steps."),
+        (("train", "waves.yaml", "-s", "window.history=400"), "train must have a window of 400 + 7 steps."),
         (("train", "waves.yaml", "-s", "data.time=[load]"), "data.target: must not be one of the time columns; "),
         (("train", "waves.yaml", "-s", "window={history: 209, horizon: 1}"), "it holds one window of 209 + 1 steps;"),
         (("train", "flat.yaml"), "flat.yaml:2:56: data.target: what is to be learned is the same at every step"),
@@ -133,7 +133,7 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
         (("predict", "waves", "short.csv"), "short.csv: a forecast sees 14 rows. Received 3: give more of the past."),
         (("predict", "waves", "--text", "a"), "--text: runs/waves takes tables: its task is forecasting."),
         (("evaluate", "waves", "--data", "waves.yaml"), "waves.yaml: expected a .csv with the columns of the training"),
-        (("evaluate", "waves", "--data", "short.csv"), "short.csv: 3 rows to train on hold no window of 14 + 7 steps."),
+        (("evaluate", "waves", "--data", "short.csv"), "train must have a window of 14 + 7 steps. Received 3 rows:"),
         (("attack", "waves", "--fgsm"), "must take images of a known size"),
     ],
 )  # fmt: skip

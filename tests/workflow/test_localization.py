@@ -195,7 +195,7 @@ def test_a_box_that_changed_is_told_of(folder: Path) -> None:
     annotation = folder / "photos" / "annotations" / "03.xml"
     annotation.write_text(annotation.read_text().replace("<xmin>", "<xmin>1"))
     refused = run("evaluate", "voc", folder=folder, status=2)
-    assert "1 sample with another box (images/03.png)" in refused.stderr
+    assert "1 sample with other annotations (images/03.png)" in refused.stderr
 
 
 def test_transfer_with_a_box_head(folder: Path) -> None:

@@ -56,11 +56,7 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
     headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
         *_about_files(dataset, headers),
-        *(
-            Finding("boxes", False, warning, ())
-            for warning in dataset.warnings
-            if "object" in warning or "box" in warning
-        ),
+        *(Finding("boxes", False, warning.text, ()) for warning in dataset.warnings if warning.kind == "boxes"),
         *_about_boxes(dataset),
         *_about_copies(dataset, samples, console),
         *about_counts(counts(dataset)),
@@ -107,10 +103,10 @@ def _all(dataset: Dataset) -> _All:
 
 
 def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -> Iterator[Finding]:
-    bad = [item for item in dataset.left_out if not item.reason.startswith(USUAL)]
+    bad = [item for item in dataset.left_out if item.kind == "unreadable"]
     for item in bad:
         yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
-    left_out = [item.name for item in dataset.left_out if item.reason.startswith(USUAL)]
+    left_out = [item.name for item in dataset.left_out if item.kind != "unreadable"]
     if left_out:
         yield Finding("left out", False, f"{len(left_out):,} left out: {some(left_out)}", tuple(left_out))
     wrong = [
@@ -122,13 +118,6 @@ def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -
     if wrong:
         text = f"{count(wrong, 'file')} named as another format than the content is: {some(wrong)}"
         yield Finding("suffix", True, text, tuple(wrong))
-
-
-USUAL = (
-    *("hidden", "no image by its suffix", "listed again", "not one of", "a link back", "outside", "excluded"),
-    *("no object", "no sound box", "no annotation", "several objects"),
-)
-"""How reasons begin for which something is left out that is no bad image."""
 
 
 def _about_boxes(dataset: Dataset) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Batches with boxes: they follow what augmentation does to the pixels, from memory, files and features alike."""
+"""Boxes in batches: they follow augmentation, in memory, files and features alike."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,6 +11,7 @@ import tensorflow as tf
 from dlcli.data.augmentation.augmentation import Augmentation, RandAugment, RandomCrop, RandomErasing
 from dlcli.data.augmentation.rand_augment import MOVES, TRANSFORMS
 from dlcli.data.boxes.boxes import Boxes, Frame
+from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
@@ -29,7 +30,7 @@ OFF = Augmentation(
     shear_range=0.0,
     zoom_range=(1.0, 1.0),
     channel_shift_range=0.0,
-    fill_mode="constant",  # what comes in from outside is dark
+    fill_mode="constant",  # the outside of the image is dark
     cval=0.0,
     horizontal_flip=False,
     vertical_flip=False,
@@ -41,7 +42,7 @@ OFF = Augmentation(
 
 
 def rectangles() -> np.ndarray:
-    """Left, top, right and bottom in pixels, of 10 to 25 pixels a side, none of them in the middle of its image."""
+    """Left, top, right and bottom in pixels; sides of 10 to 25 pixels, not centered in the image."""
     rng = np.random.default_rng(5)
     sides = rng.integers(10, 26, (NUM_SAMPLES, 2))
     first = (rng.uniform(size=(NUM_SAMPLES, 2)) * (np.array([WIDTH, HEIGHT]) + 1 - sides)).astype(int)
@@ -62,13 +63,13 @@ def make(*, in_memory: bool = True, boxes: np.ndarray | None = BOXES, **options:
         load=lambda index: PIXELS[index],
         shape=(HEIGHT, WIDTH, 1),
         batch_size=BATCH_SIZE,
-        boxes=boxes,
+        targets=() if boxes is None else (BoxTarget(boxes),),
         **{"seed": 3, **options},
     )
 
 
 def read(data: Batches, epoch: int = 0, first_step: int = 0) -> list[dict[str, Any]]:
-    """The batches of an epoch from a step on, as the training step reads them."""
+    """The batches of an epoch from a step on, read like in the training step."""
     compiled = tf.function(lambda source, step: data.assemble(data.element(source, step)), autograph=False)
     source = data.source(epoch, first_step)
     steps = range(first_step, data.num_steps)
@@ -76,7 +77,7 @@ def read(data: Batches, epoch: int = 0, first_step: int = 0) -> list[dict[str, A
 
 
 def by_sample(data: Batches, epoch: int = 0) -> dict[str, np.ndarray]:
-    """Pixels, boxes and their weights of an epoch in the order of the split."""
+    """Pixels, boxes and box weights of an epoch, in the order of the split."""
     read_batches = read(data, epoch)
     order = np.argsort(np.concatenate([batch["index"] for batch in read_batches]))
     found = {"x": np.concatenate([batch["x"] for batch in read_batches])[order]}
@@ -91,7 +92,7 @@ def equal(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
 
 
 def extent(image: np.ndarray) -> np.ndarray | None:
-    """Left, top, right and bottom edge of what is bright, in pixels."""
+    """Left, top, right and bottom edge of the bright area, in pixels."""
     bright = np.argwhere(image[..., 0] > 127)
     if not len(bright):
         return None
@@ -106,7 +107,7 @@ def assert_boxes_follow(
     tolerance: float = 1.01,
     index: Iterable[int] = range(NUM_SAMPLES),
 ) -> int:
-    """What is bright lies within each box, and fills it where rectangles stay such; gives the number that moved."""
+    """Checks that each box contains the bright area, and fits it if rectangles stay so; returns how many moved."""
     moved = 0
     for i in index:
         seen = extent(found["x"][i])
@@ -114,7 +115,7 @@ def assert_boxes_follow(
         if found["box_weight"][i] == 0:
             assert seen is None, i
             continue
-        if seen is None:  # less than a pixel of it is left
+        if seen is None:  # less than a pixel of it remains
             assert min(box[2] - box[0], box[3] - box[1]) < 1, i
             continue
         assert (box[:2] - tolerance <= seen[:2]).all(), (i, box, seen)
@@ -145,13 +146,13 @@ def test_each_sample_has_its_box(in_memory: bool, seed: int | None) -> None:
     assert_boxes_follow(by_sample(data), keeps_axes=True, tolerance=1e-3)
 
 
-def test_without_boxes_there_are_none_in_a_batch() -> None:
+def test_batches_without_boxes_have_no_box() -> None:
     assert set(read(make(boxes=None, augmentation=replace(OFF, horizontal_flip=True)))[0]["y"]) == {"class"}
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 @pytest.mark.parametrize("augmentation", [None, replace(OFF, rotation_range=30.0, horizontal_flip=True)])
-def test_a_sample_without_a_box_has_the_weight_0(in_memory: bool, augmentation: Augmentation | None) -> None:
+def test_a_sample_without_a_box_has_weight_0(in_memory: bool, augmentation: Augmentation | None) -> None:
     has_box = np.arange(NUM_SAMPLES) % 3 != 1
     boxes = np.where(has_box[:, None], BOXES, NAN)
     for epoch in range(2):
@@ -160,10 +161,10 @@ def test_a_sample_without_a_box_has_the_weight_0(in_memory: bool, augmentation: 
         assert np.isfinite(found["box"]).all()
         whole = by_sample(make(in_memory=in_memory, augmentation=augmentation), epoch)
         np.testing.assert_array_equal(found["box"][has_box], whole["box"][has_box])
-    assert np.isnan(boxes).any()  # the caller's own are as they were
+    assert np.isnan(boxes).any()  # the caller's boxes are unchanged
 
 
-def test_an_epoch_is_the_same_from_memory_and_files_and_from_any_step_on(everything: Augmentation) -> None:
+def test_an_epoch_is_the_same_from_memory_and_files_and_from_any_step(everything: Augmentation) -> None:
     boxes = np.where((np.arange(NUM_SAMPLES) % 7 != 2)[:, None], BOXES, NAN)
     changes = {"boxes": boxes, "augmentation": replace(everything, color_jitter=None, rand_augment=None)}
     whole = read(make(**changes), 2)
@@ -199,7 +200,7 @@ def test_an_epoch_is_the_same_from_memory_and_files_and_from_any_step_on(everyth
     ],
     ids="-".join,
 )
-def test_boxes_are_filled_after_what_keeps_axes(changes: dict[str, Any], in_memory: bool) -> None:
+def test_boxes_stay_tight_under_axis_aligned_transforms(changes: dict[str, Any], in_memory: bool) -> None:
     found = by_sample(make(in_memory=in_memory, augmentation=replace(OFF, **changes)), epoch=1)
     assert assert_boxes_follow(found, keeps_axes=True) > NUM_SAMPLES // 4
 
@@ -215,18 +216,18 @@ def test_boxes_are_filled_after_what_keeps_axes(changes: dict[str, Any], in_memo
     ],
     ids="-".join,
 )
-def test_what_was_in_a_box_is_in_it_after_a_turn(changes: dict[str, Any]) -> None:
+def test_objects_stay_in_their_boxes_after_a_rotation(changes: dict[str, Any]) -> None:
     found = by_sample(make(augmentation=replace(OFF, **changes)), epoch=1)
     assert assert_boxes_follow(found, keeps_axes=False) > NUM_SAMPLES // 3
 
 
-def test_a_box_grows_by_a_small_turn_as_its_corners_say() -> None:
+def test_a_small_rotation_enlarges_a_box_to_its_corners() -> None:
     augmentation = replace(OFF, rotation_range=10.0)
     sizes = {"height": HEIGHT, "width": WIDTH}
     theta = np.deg2rad(augmentation.draw(seed=3, epoch=0, num=NUM_SAMPLES, **sizes)["theta"])
     found = by_sample(make(augmentation=augmentation))["box"] * [WIDTH, HEIGHT, WIDTH, HEIGHT]
     inside = (found > 0).all(axis=1) & (found < [WIDTH, HEIGHT, WIDTH, HEIGHT]).all(axis=1)
-    assert inside.sum() > 10  # the others are cut off
+    assert inside.sum() > 10  # the others are clipped
     wide, high = (RECTANGLES[:, 2:] - RECTANGLES[:, :2]).T
     sine, cosine = np.abs(np.sin(theta)), np.cos(theta)
     np.testing.assert_allclose((found[:, 2] - found[:, 0])[inside], (wide * cosine + high * sine)[inside], atol=1e-3)
@@ -235,7 +236,7 @@ def test_a_box_grows_by_a_small_turn_as_its_corners_say() -> None:
 
 @pytest.mark.parametrize("num_ops", [1, 2])
 def test_boxes_follow_rand_augments_moves(num_ops: int) -> None:
-    """Its colors may make the dark bright: the pixels are looked at where none was drawn."""
+    """Color transforms may brighten dark pixels, so only images without them are compared."""
     augmentation = replace(OFF, rand_augment=RandAugment(num_ops, 12.0))
     data, moved = make(augmentation=augmentation), 0
     for epoch in range(3):
@@ -252,7 +253,7 @@ def test_boxes_follow_rand_augments_moves(num_ops: int) -> None:
     assert moved > 10
 
 
-def test_what_changes_colors_alone_moves_no_box(everything: Augmentation) -> None:
+def test_color_transforms_do_not_move_boxes(everything: Augmentation) -> None:
     colors = replace(
         OFF,
         brightness_range=(0.5, 1.5),
@@ -267,7 +268,7 @@ def test_what_changes_colors_alone_moves_no_box(everything: Augmentation) -> Non
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_a_box_that_leaves_its_image_has_the_weight_0(in_memory: bool) -> None:
+def test_a_box_outside_of_its_image_has_weight_0(in_memory: bool) -> None:
     far = replace(OFF, width_shift_range=(-30.0, 30.0))
     found = by_sample(make(in_memory=in_memory, augmentation=far))
     left = RECTANGLES[:, [0, 2]]
@@ -280,7 +281,7 @@ def test_a_box_that_leaves_its_image_has_the_weight_0(in_memory: bool) -> None:
     assert found["box"].max() <= 1
     assert (found["x"][is_gone] == 0).all()
     assert_boxes_follow(found, keeps_axes=True)
-    other = by_sample(make(in_memory=in_memory, augmentation=far), epoch=1)  # each epoch draws its own
+    other = by_sample(make(in_memory=in_memory, augmentation=far), epoch=1)  # each epoch has its own parameters
     assert not np.array_equal(other["box_weight"], found["box_weight"])
 
 
@@ -290,7 +291,7 @@ POLICY = ImagePolicy((HEIGHT, WIDTH), "grayscale", "stretch", "bilinear", True)
 
 
 def make_samples() -> Samples:
-    """Of frames twice as wide as the network's input; every fifth has no box."""
+    """Samples with frames twice as wide as the network's input; every fifth has no box."""
     corners = np.where((np.arange(NUM_SAMPLES) % 5 != 0)[:, None], RECTANGLES * [2, 1, 2, 1], np.nan)
     return Samples(
         names=tuple(map(str, range(NUM_SAMPLES))),
@@ -299,7 +300,7 @@ def make_samples() -> Samples:
         groups=None,
         policy=POLICY,
         pixels=PIXELS,
-        boxes=Boxes(corners, (Frame(2 * WIDTH, HEIGHT),) * NUM_SAMPLES),
+        annotations={"boxes": Boxes(corners, (Frame(2 * WIDTH, HEIGHT),) * NUM_SAMPLES)},
     )
 
 
@@ -319,7 +320,7 @@ def test_the_batches_of_samples_have_their_boxes_in_the_networks_input() -> None
 def test_the_batches_of_features_have_the_boxes_of_their_samples(
     is_small: bool, seed: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not is_small:  # they then come through the iterator of files
+    if not is_small:  # they are then read like files
         monkeypatch.setattr("dlcli.tasks.images.feature_cache.MEMORY_BYTES", 0)
     features = np.random.default_rng(0).normal(size=(NUM_SAMPLES, 6)).astype(np.float32)
     data = feature_batches(features, make_samples(), batch_size=BATCH_SIZE, seed=seed)
