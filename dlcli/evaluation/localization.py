@@ -103,7 +103,7 @@ def per_class(
 
 
 def predictions(true: Array, predicted: Array) -> list[dict[str, Any]]:
-    """The columns of boxes in ``predictions.csv``, a row for each sample: IoU, true and predicted box; None if missing."""
+    """The columns of boxes in ``predictions.csv``, one row per sample: IoU, true and predicted box; None if missing."""
     iou = intersection_over_union(true, predicted)
     return [
         {

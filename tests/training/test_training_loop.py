@@ -160,7 +160,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(make_loop: LoopMake
 
     trained._train_objective = Objective(loss=loss, metrics=whole.metrics)
     trained._begin_stage()
-    with pytest.raises(CheckFailed, match=r"not finite in epoch 2.*last checkpoint, of epoch 1, stands"):
+    with pytest.raises(CheckFailed, match=r"not finite in epoch 2.*last checkpoint, of epoch 1, is kept"):
         trained.train()
     saved, _ = checkpoint.load_last(RunDir(tmp_path / "run"))
     assert saved.state["epoch"] == 1
