@@ -98,7 +98,7 @@ def test_tables_for_other_programs(folder: Path) -> None:
         (("old.h5",), "old.h5: whole models are read from .keras files only"),
         (("missing.yaml",), "missing.yaml:2:28: data.path: no such file or folder"),
         (("r.yaml", "-s", "model={kind: vgg}", "--input", "31x40x3", "--classes", "3"),
-         "--set model={kind: vgg}: model: vgg of depth 16 takes images of at least 32x32: set data.image_size."),
+         "--set model={kind: vgg}: model: vgg of depth 16 needs images of at least 32x32: set data.image_size."),
         (("broken.keras",), "broken.keras: is no Keras model file"),
         (("r.yaml", "--batch-size", "0"), "Error: Invalid value for '--batch-size'"),
     ],

@@ -267,7 +267,7 @@ def test_a_convnet_takes_any_side_when_it_pools_globally() -> None:
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (31, 32, 1), (28, 32, 1), (224, 224, 1)])
 def test_lenet5_refuses_other_images(shape) -> None:
-    with pytest.raises(InputError, match=r"lenet5 takes images of 32x32 or 28x28 .* Received \d+x\d+x\d\."):
+    with pytest.raises(InputError, match=r"lenet5 needs grayscale images of 32x32 or 28x28 .* Received \d+x\d+x\d\."):
         lenet5.features(keras.Input(shape), activation="relu", pool="max")
 
 

@@ -523,7 +523,7 @@ def test_pixels_are_scaled_as_keras_does(kind, mode: str) -> None:
 
 @pytest.mark.parametrize("kind", ["caffe", "torch"])
 def test_gray_images_have_no_colors_to_scale(kind) -> None:
-    with pytest.raises(InputError, match=rf"'{kind}' is for images in color: .* Received 1 channels\."):
+    with pytest.raises(InputError, match=rf"'{kind}' needs color images: .* Received 1 channels\."):
         preprocessing.pixels(keras.Input((8, 8, 1)), preprocessing=kind)
 
 
@@ -583,7 +583,7 @@ def test_weights_of_another_network_and_of_colors_are_refused(tmp_path: Path) ->
         load_weights(mobilenet(), file)
     colors = tmp_path / "colors.weights.h5"
     trained(include_top=False).save_weights(colors)
-    with pytest.raises(InputError, match=r"are for images in color\. Set data\.color_mode: rgb"):
+    with pytest.raises(InputError, match=r"are for color images\. Set data\.color_mode: rgb"):
         load_weights(mobilenet(shape=(64, 64, 1)), colors)
 
 
@@ -628,8 +628,8 @@ def test_without_a_network_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     assert str(error.value) == (
         f"the ImageNet weights of mobilenetv3small are not in {home / 'models'}, and https://example.org/x.h5 cannot "
-        "be reached. Fetch that file where there is a network and put it there, name another with model.weights "
-        "(--weights PATH), or train from random weights with none."
+        "be reached. Download that file on a machine with a network connection and copy it there, name another file "
+        "with model.weights (--weights PATH), or train from random weights with none."
     )
 
 
