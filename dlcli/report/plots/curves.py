@@ -11,11 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dlcli.report.plots.figure import BLUE, GRAY, GREEN, VERMILION, new_figure, png, printable, style
 
-MARKERS = "osv^D"  # distinguish lines if there are more lines than colors
 MAX_MARKED_EPOCHS = 30  # more markers would overlap
-
-LINE_COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Colors of several lines, such as the channels of a signal."""
 
 CURVES = {
     "loss": "Loss",

@@ -24,6 +24,10 @@ VERMILION = "#D55E00"
 GREEN = "#009E73"
 GRAY = "#666666"
 
+LINE_COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Colors of several lines, such as the channels of a signal."""
+MARKERS = "osv^D"  # tell lines apart if there are more lines than colors
+
 FALLBACK_FONTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",

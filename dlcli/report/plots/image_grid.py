@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from dlcli.report.plots.curves import LINE_COLORS
-from dlcli.report.plots.figure import GRAY, new_figure, png, shrink_to, style
+from dlcli.report.plots.figure import GRAY, LINE_COLORS, new_figure, png, shrink_to, style
 
 Images = npt.NDArray[Any]
 """Images ``[n, height, width, channels]`` in [0, 255]; or signals ``[n, time, channels]`` or volumes ``[n, depth,

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dlcli.report.plots.curves import LINE_COLORS, MARKERS
-from dlcli.report.plots.figure import GRAY, new_figure, png, style
+from dlcli.report.plots.figure import GRAY, LINE_COLORS, MARKERS, new_figure, png, style
 
 
 def robustness_curves(curves: Mapping[str, Sequence[tuple[float, float]]], *, norm: str) -> bytes:
