@@ -217,6 +217,32 @@ def test_a_checkpoint_of_another_network_is_refused(make_loop: LoopMaker, tmp_pa
         make_loop(model=keras.Model(inputs, keras.layers.Dense(3)(x))).resume(saved)
 
 
+@pytest.mark.usefixtures("uncompiled")
+def test_a_run_with_the_old_spelling_of_a_metric_resumes_under_the_current_one(
+    make_loop: LoopMaker, tmp_path: Path
+) -> None:
+    """Its metrics.csv is rewritten with the current names of columns when it is cut back to the checkpoint."""
+
+    def renamed(made: loop.Loop) -> loop.Loop:
+        whole = make_objective()
+        objective = Objective(loss=whole.loss, metrics={"localization_accuracy": whole.metrics["accuracy"]})
+        made._train_objective = made._validation_objective = objective
+        return made
+
+    renamed(make_loop(stages=(("train", 2, 1e-2),), best_metric="val_localization_accuracy")).train()
+    run = RunDir(tmp_path / "run")
+    current = run.metrics.read_text()
+    old = current.replace("localization", "localisation")
+    assert old.splitlines()[0].endswith("train_localisation_accuracy,val_loss,val_localisation_accuracy")
+    run.metrics.write_text(old + old.splitlines()[-1] + "\n")  # and a row that the checkpoint does not have
+    resumed = renamed(make_loop(stages=(("train", 3, 1e-2),), best_metric="val_localization_accuracy"))
+    resumed.resume(checkpoint.load_last(run)[0])
+    assert run.metrics.read_text() == current
+    resumed.extend()
+    resumed.train()
+    assert len(run.metrics.read_text().splitlines()) == 4
+
+
 # Errors in writing ----------------------------------------------------------------------------------------------------
 
 

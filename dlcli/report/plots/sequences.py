@@ -122,7 +122,7 @@ def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
         figure = new_figure(5.0, 3.4)
         figure.set_layout_engine("constrained")
         axes = figure.add_subplot()
-        lines = {"mae": "network", "naive_mae": "last value", "seasonal_naive_mae": "one season before"}
+        lines = {"mae": "network", "naive_mae": "last value", "seasonal_naive_mae": "one season earlier"}
         for (key, label), color in zip(lines.items(), (BLUE, GRAY, VERMILION), strict=True):
             values = [math.nan if row[key] is None else row[key] for row in rows]
             axes.plot([row["step"] for row in rows], values, color=color, marker=".", label=label)
