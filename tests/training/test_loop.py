@@ -160,7 +160,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(make_loop: LoopMake
 
     trained._train_objective = Objective(loss=loss, metrics=whole.metrics)
     trained._begin_stage()
-    with pytest.raises(CheckFailed, match=r"not finite in epoch 2.*last checkpoint, of epoch 1, stands"):
+    with pytest.raises(CheckFailed, match=r"not finite in epoch 2.*last checkpoint, of epoch 1, is kept"):
         trained.train()
     saved, _ = checkpoint.load_last(RunDir(tmp_path / "run"))
     assert saved.state["epoch"] == 1
@@ -215,6 +215,32 @@ def test_a_checkpoint_of_another_network_is_refused(make_loop: LoopMaker, tmp_pa
     x = keras.layers.Dropout(0.1)(x)
     with pytest.raises(InputError, match="has shape"):
         make_loop(model=keras.Model(inputs, keras.layers.Dense(3)(x))).resume(saved)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_run_with_the_old_spelling_of_a_metric_resumes_under_the_current_one(
+    make_loop: LoopMaker, tmp_path: Path
+) -> None:
+    """Its metrics.csv is rewritten with the current names of columns when it is cut back to the checkpoint."""
+
+    def renamed(made: loop.Loop) -> loop.Loop:
+        whole = make_objective()
+        objective = Objective(loss=whole.loss, metrics={"localization_accuracy": whole.metrics["accuracy"]})
+        made._train_objective = made._validation_objective = objective
+        return made
+
+    renamed(make_loop(stages=(("train", 2, 1e-2),), best_metric="val_localization_accuracy")).train()
+    run = RunDir(tmp_path / "run")
+    current = run.metrics.read_text()
+    old = current.replace("localization", "localisation")
+    assert old.splitlines()[0].endswith("train_localisation_accuracy,val_loss,val_localisation_accuracy")
+    run.metrics.write_text(old + old.splitlines()[-1] + "\n")  # and a row that the checkpoint does not have
+    resumed = renamed(make_loop(stages=(("train", 3, 1e-2),), best_metric="val_localization_accuracy"))
+    resumed.resume(checkpoint.load_last(run)[0])
+    assert run.metrics.read_text() == current
+    resumed.extend()
+    resumed.train()
+    assert len(run.metrics.read_text().splitlines()) == 4
 
 
 # Errors in writing ----------------------------------------------------------------------------------------------------
@@ -276,48 +302,3 @@ def _fail_at(patch: pytest.MonkeyPatch, operation: str, k: int) -> list[int]:
     else:
         patch.setattr(os, operation, counting(getattr(os, operation)))
     return calls
-
-
-@pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("file_name", ["variables.npz", "state.json", "manifest.json"])
-def test_flipped_bytes_are_found_and_an_earlier_checkpoint_gives_the_same_result(
-    make_loop: LoopMaker, tmp_path: Path, file_name: str
-) -> None:
-    settings = {"best_metric": "train_accuracy"}  # so that the best epoch need not be the last
-    reference = make_loop("reference", **settings)
-    reference.train()
-    expected = outcome(reference, tmp_path / "reference")
-    run = RunDir(tmp_path / "run")
-    observer = StopAt(7, signal.SIGINT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "CALL_SECONDS", 0.0)
-        with pytest.raises(Interrupted):
-            make_loop(observer=observer, **settings).train()
-    names = checkpoint._names(run)
-    assert names["last"] != names["best"]
-    _flip_byte(run.checkpoints / names["last"] / file_name)
-    with pytest.raises(checkpoint.Corrupt, match=names["last"]):
-        checkpoint.load(run, "last")
-    saved, corruption = checkpoint.load_last(run)
-    assert corruption is not None
-    assert names["last"] in corruption
-    resumed = make_loop(**settings)
-    resumed.resume(saved)
-    resumed.train()
-    assert_same(outcome(resumed, run.path), expected)
-
-
-@pytest.mark.usefixtures("uncompiled")
-def test_no_intact_checkpoint_is_an_error_that_says_so(make_loop: LoopMaker, tmp_path: Path) -> None:
-    make_loop(stages=(("train", 1, 1e-2),)).train()
-    run = RunDir(tmp_path / "run")
-    for folder in run.checkpoints.iterdir():
-        _flip_byte(folder / "variables.npz")
-    with pytest.raises(InputError, match=r"variables\.npz.*No intact checkpoint is left"):
-        checkpoint.load_last(run)
-
-
-def _flip_byte(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0x40
-    path.write_bytes(bytes(content))
