@@ -28,7 +28,7 @@ REPEATABLE = settings(derandomize=True, deadline=None, max_examples=150)
 NONE = type(None)
 VALIDATOR = Draft202012Validator(json.loads(schema_text()))
 
-# A strategy for every type of the schema, derived from the types themselves ------------------------------------------------------
+# A strategy for every type of the schema, derived from the types themselves -----------------------------------------
 
 TEXT = st.one_of(
     st.text(min_size=1, max_size=12).filter(lambda text: CONTROL.search(text) is None),
