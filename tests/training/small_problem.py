@@ -102,7 +102,7 @@ def make_objective(**keys: Any) -> objective.Objective:
 
 
 class Silence:
-    """An observer that keeps the rows it is told of."""
+    """An observer that keeps the rows of epochs."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []

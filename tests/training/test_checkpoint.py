@@ -66,7 +66,7 @@ def test_they_go_with_the_last_checkpoint_that_needs_them(run: RunDir) -> None:
 
 
 @pytest.mark.parametrize("corruption", ["flip", "remove", "elsewhere"])
-def test_damage_to_them_is_found(run: RunDir, corruption: str) -> None:
+def test_corruption_of_them_is_found(run: RunDir, corruption: str) -> None:
     save(run, "one", variables(), best=True)
     path = run.checkpoints / "frozen-00" / "variables.npz"
     if corruption == "flip":
@@ -164,7 +164,7 @@ def test_flipped_bytes_are_found_and_an_earlier_checkpoint_gives_the_same_result
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_no_intact_checkpoint_is_an_error_that_says_so(make_loop: LoopMaker, tmp_path: Path) -> None:
+def test_without_an_intact_checkpoint_there_is_a_clear_error(make_loop: LoopMaker, tmp_path: Path) -> None:
     make_loop(stages=(("train", 1, 1e-2),)).train()
     run = RunDir(tmp_path / "run")
     for folder in run.checkpoints.iterdir():

@@ -194,7 +194,7 @@ def test_checkpoints_come_by_steps_and_old_ones_go(
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_a_finished_run_goes_on_when_extended(make_loop: LoopMaker, tmp_path: Path) -> None:
+def test_a_finished_run_can_be_extended(make_loop: LoopMaker, tmp_path: Path) -> None:
     make_loop(stages=(("train", 2, 1e-2),)).train()
     longer = make_loop(stages=(("train", 4, 1e-2),))
     longer.resume(checkpoint.load_last(RunDir(tmp_path / "run"))[0])
@@ -259,11 +259,11 @@ def test_the_kth_failing_write_loses_nothing(
     failures = 0
     for k in (1, 2, 4, 7, 9, 13, 18, 100):
         name = f"{operation}-{k}"
-        errory = make_loop(name, stages=stages)
+        failing = make_loop(name, stages=stages)
         with monkeypatch.context() as patch:
             calls = _fail_at(patch, operation, k)
             try:
-                errory.train()
+                failing.train()
                 assert calls[0] < k
                 break  # the run has fewer such calls
             except OSError:

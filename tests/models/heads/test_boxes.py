@@ -160,7 +160,7 @@ def test_last_maps_stop_at_maps_and_give_a_vector_back() -> None:
 
 
 @every_head
-def test_training_begins_with_the_middle_half_of_the_image(name: str, box_head: BoxHead) -> None:
+def test_training_starts_from_the_middle_half_of_the_image(name: str, box_head: BoxHead) -> None:
     classifier = built(name, box_head) if name in QUICK else shared(name, box_head)
     boxes = classifier.logits(images(name), training=True)[1].numpy().reshape(-1, 4)
     np.testing.assert_allclose(boxes, np.broadcast_to([0.25, 0.25, 0.75, 0.75], boxes.shape), atol=0.03)

@@ -6,7 +6,7 @@ import pytest
 from dlcli.models.heads import vector as heads
 
 
-def test_a_head_refuses_what_it_cannot_take() -> None:
+def test_a_head_refuses_feature_maps_and_too_few_classes() -> None:
     with pytest.raises(ValueError, match=r"flatten or pool them first\. Received shape \[None, 7, 7, 64\]"):
         heads.classification(keras.Input((7, 7, 64)), num_classes=10)
     with pytest.raises(ValueError, match=r"at least 2 classes\. Received 1\."):

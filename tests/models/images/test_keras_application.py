@@ -105,7 +105,7 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
         (lambda path: path.write_bytes(b"random" * 100), "is no file of weights (.weights.h5 or .h5), or is corrupt"),
     ],
 )
-def test_what_is_no_file_of_weights(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+def test_files_that_are_not_weights_are_refused(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
     make(tmp_path / "x.h5")
     with pytest.raises(InputError) as error:
         check_weights_file(tmp_path / "x.h5")
@@ -119,7 +119,7 @@ def test_weights_that_lie_elsewhere_are_refused(tmp_path: Path) -> None:
         check_weights_file(tmp_path / "x.h5")
 
 
-def test_without_a_network_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_gives_one_line_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise Exception("URL fetch failure on https://example.org/x.h5: None -- [Errno -3] no name\\nmore")
 

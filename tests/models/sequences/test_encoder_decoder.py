@@ -121,7 +121,7 @@ def test_the_decoder_is_its_equations(attention: str) -> None:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
-def test_what_comes_after_the_end_of_what_is_given_changes_nothing(attention: str, cell: str) -> None:
+def test_padding_of_the_inputs_changes_nothing(attention: str, cell: str) -> None:
     _, trained, answers = build(attention, cell=cell, layers=1)
     longer = np.concatenate([IDS, np.zeros((BATCH, 3), np.int32)], axis=1)
     forced = np.ones(BEFORE.shape, np.float32)
@@ -145,7 +145,7 @@ def test_every_weight_has_a_gradient(attention: str) -> None:
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
-def test_where_it_is_not_told_it_goes_on_from_what_it_would_have_said(attention: str) -> None:
+def test_without_teacher_forcing_it_continues_from_its_own_predictions(attention: str) -> None:
     _, trained, answers = build(attention, guesses=True)
     nothing = np.full((BATCH, 6), TOKENS, np.int32)
     forced = np.zeros((BATCH, 6), np.float32)
@@ -162,14 +162,14 @@ def test_where_it_is_not_told_it_goes_on_from_what_it_would_have_said(attention:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("guesses", [False, True])
-def test_a_saved_one_says_the_same(attention: str, guesses: bool, tmp_path: Path) -> None:
+def test_a_saved_decoder_gives_the_same_outputs(attention: str, guesses: bool, tmp_path: Path) -> None:
     _, _, answers = build(attention, guesses=guesses)
     answers.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(np.asarray(again(IDS)), np.asarray(answers(IDS)))
 
 
-def test_an_answer_ends_where_its_end_is_said() -> None:
+def test_an_output_ends_with_its_end_token() -> None:
     _, trained, answers = build("luong", layers=1)
     decoder = trained.get_layer("decoder")
     weights, bias = decoder.cell.logits.get_weights()

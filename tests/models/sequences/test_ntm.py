@@ -44,12 +44,12 @@ def softmax(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(x - x.max()) / np.exp(x - x.max()).sum())
 
 
-def addressed(told: np.ndarray, memory: np.ndarray, before: np.ndarray, shift: int) -> np.ndarray:
+def addressed(parameters: np.ndarray, memory: np.ndarray, before: np.ndarray, shift: int) -> np.ndarray:
     """One head's address by equations 5 to 9, row by row."""
     num_rows, width = memory.shape
-    key, strength, gate = np.tanh(told[:width]), softplus(told[width]), sigmoid(told[width + 1])
-    shifts = softmax(told[width + 2 : width + 3 + 2 * shift])
-    exponent = 1 + softplus(told[-1])
+    key, strength, gate = np.tanh(parameters[:width]), softplus(parameters[width]), sigmoid(parameters[width + 1])
+    shifts = softmax(parameters[width + 2 : width + 3 + 2 * shift])
+    exponent = 1 + softplus(parameters[-1])
     cosines = np.array([key @ row / (np.linalg.norm(key) * np.linalg.norm(row)) for row in memory])
     gated = gate * softmax(strength * cosines) + (1 - gate) * before
     moved = np.zeros(num_rows)
@@ -78,10 +78,10 @@ def by_hand(weights: dict[str, np.ndarray], values: np.ndarray, options: dict[st
             h = sigmoid(o) * np.tanh(c)
         else:
             h = np.tanh(x @ weights["controller/kernel"] + weights["controller/bias"])
-        told = np.clip(h @ weights["to_heads/kernel"] + weights["to_heads/bias"], -ntm.CLIP, ntm.CLIP)
-        changes = told[heads * numbers :].reshape(writers, 2, width)
-        told = told[: heads * numbers].reshape(heads, numbers)
-        address = np.array([addressed(told[k], memory, address[k], shift) for k in range(heads)])
+        parameters = np.clip(h @ weights["to_heads/kernel"] + weights["to_heads/bias"], -ntm.CLIP, ntm.CLIP)
+        changes = parameters[heads * numbers :].reshape(writers, 2, width)
+        parameters = parameters[: heads * numbers].reshape(heads, numbers)
+        address = np.array([addressed(parameters[k], memory, address[k], shift) for k in range(heads)])
         read = np.concatenate([address[k] @ memory for k in range(readers)])
         for k in range(writers):
             where = address[readers + k][:, None]
@@ -111,22 +111,26 @@ def test_every_step_is_the_papers_equations(changes: dict[str, Any]) -> None:
         assert not found[sample, length:].any()
 
 
-def test_an_address_is_a_distribution_that_does_what_it_is_told() -> None:
+def test_an_address_is_a_distribution_that_follows_its_parameters() -> None:
     cell = ntm.NtmCell(controller="dense", units=2, rows=5, width=3, read_heads=1, write_heads=1, shift=1)
     memory = RNG.normal(size=(1, 5, 3)).astype(np.float32)
     before = np.eye(5, dtype=np.float32)[None, [1, 3]]
 
-    def told(key: Any = (0, 0, 0), strength: float = 0, gate: float = 0, shift: Any = (0, 0, 0), y: float = 0) -> Any:
+    def parameters(
+        key: Any = (0, 0, 0), strength: float = 0, gate: float = 0, shift: Any = (0, 0, 0), y: float = 0
+    ) -> Any:
         head = np.array([*key, strength, gate, *shift, y], np.float32)
         return np.tile(head, (1, 2, 1))
 
     far = 20.0  # what the clipping lets through
-    stays = np.asarray(cell.address(told(gate=-far, shift=(-far, far, -far), y=far), memory, before))
+    stays = np.asarray(cell.address(parameters(gate=-far, shift=(-far, far, -far), y=far), memory, before))
     np.testing.assert_allclose(stays, before, atol=1e-4)
-    forward = np.asarray(cell.address(told(gate=-far, shift=(-far, -far, far), y=far), memory, before))
+    forward = np.asarray(cell.address(parameters(gate=-far, shift=(-far, -far, far), y=far), memory, before))
     np.testing.assert_allclose(forward, np.roll(before, 1, axis=-1), atol=1e-4)
     key = np.arctanh(0.9 * memory[0, 4] / np.abs(memory[0, 4]).max())
-    found = np.asarray(cell.address(told(key, strength=far, gate=far, shift=(-far, far, -far), y=far), memory, before))
+    found = np.asarray(
+        cell.address(parameters(key, strength=far, gate=far, shift=(-far, far, -far), y=far), memory, before)
+    )
     np.testing.assert_allclose(found, np.tile(np.eye(5)[4], (1, 2, 1)), atol=1e-3)
     anything = np.asarray(cell.address(RNG.normal(size=(1, 2, 9)).astype(np.float32) * 5, memory, before))
     np.testing.assert_allclose(anything.sum(axis=-1), 1, atol=1e-5)

@@ -140,7 +140,7 @@ def test_first_weights_of_the_state_are_orthogonal_and_forget_gates_open() -> No
 
 
 @pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
-def test_carried_layers_go_on_where_the_last_batch_ended(cell: str) -> None:
+def test_carried_layers_continue_from_the_previous_batch(cell: str) -> None:
     options = {**RECURRENT, "cell": cell, "layers": 2, "residual": True, "layer_norm": True}
     whole = build(recurrent.steps, options)
     values = keras.Input((None, FEATURES), batch_size=BATCH)

@@ -78,7 +78,7 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize(("steps", "options", "changes"), NETWORKS)
-def test_what_comes_after_a_sequences_end_changes_nothing(steps: Any, options: Any, changes: Any) -> None:
+def test_padding_after_a_sequences_end_changes_nothing(steps: Any, options: Any, changes: Any) -> None:
     model = build(steps, options, **changes)
     outputs = run(model)
     noise = np.where(MASK[..., None], VALUES, 100 * RNG.normal(size=VALUES.shape)).astype(np.float32)

@@ -54,7 +54,7 @@ def test_every_text_of_a_box_is_shown() -> None:
     assert draw_boxes(plain(2), BOXES[:2], BOXES[1:]) == before
 
 
-def test_without_boxes_an_image_says_so() -> None:
+def test_a_plot_without_boxes_says_so() -> None:
     pixels = read(draw_boxes(np.zeros((0, 8, 8, 3), np.uint8), np.zeros((0, 4)), np.zeros((0, 4))))
     assert (pixels < 255).any()
     assert pixels.shape == (1.5 * DPI, 4 * DPI, 3)

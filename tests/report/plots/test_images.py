@@ -107,7 +107,7 @@ def test_every_word_of_a_mistake_is_shown() -> None:
         assert draw_mistakes(batch, [0.98], **changes) != before
 
 
-def test_no_mistakes_are_said_to_be_none() -> None:
+def test_a_plot_without_mistakes_says_so() -> None:
     pixels = read(draw_mistakes(noise(0, 8, 8, 1), []))
     assert (pixels < 255).any()
 

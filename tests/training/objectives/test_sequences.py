@@ -1,0 +1,72 @@
+"""Objectives of regression, tagging, step prediction and forecasting against NumPy and Keras."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlcli.training.objectives import sequences
+
+RNG = np.random.default_rng(0)
+WEIGHT = tf.constant([1.0, 2.0])
+
+
+def batch(**y: Any) -> dict[str, Any]:
+    return {"weight": WEIGHT, "y": {name: tf.constant(value) for name, value in y.items()}}
+
+
+def means(sums: list[Any]) -> list[float]:
+    """Weighted means of the metrics, from pairs of sum and weight."""
+    return [float(total / weight) for total, weight in zip(sums[::2], sums[1::2], strict=True)]
+
+
+def test_regression_is_the_squared_error_over_the_variance() -> None:
+    goal = sequences.regression(variance=4.0)
+    outputs, found = tf.constant([1.0, 5.0]), batch(value=[3.0, 4.0])
+    np.testing.assert_allclose(goal.loss(outputs, found), [4 / 4, 1 / 4])
+    assert goal.names == ("loss", "mse", "mae")
+    assert means(goal.metric_sums(outputs, found)) == pytest.approx([(4 + 2 * 1) / 3, (2 + 2 * 1) / 3])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_tagging_is_keras_cross_entropy_over_the_unmasked_steps(smoothing: float) -> None:
+    goal = sequences.tagging(label_smoothing=smoothing)
+    logits = tf.constant(RNG.normal(size=(2, 3, 4)), tf.float32)
+    tags = np.array([[0, 3, 1], [2, 2, 0]], np.int32)
+    mask = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]], np.float32)
+    found = batch(tags=tags, mask=mask)
+    expected = keras.losses.categorical_crossentropy(
+        tf.one_hot(tags, 4), logits, from_logits=True, label_smoothing=smoothing
+    )
+    np.testing.assert_allclose(goal.loss(logits, found), expected, rtol=1e-5)
+    np.testing.assert_array_equal(goal.training_weight(found), [[1.0, 1.0, 0.0], [2.0, 0.0, 0.0]])
+    correct = np.argmax(logits, axis=-1) == tags
+    assert means(goal.metric_sums(logits, found)) == pytest.approx(
+        [(correct[0, 0] + correct[0, 1] + 2 * correct[1, 0]) / 4]
+    )
+
+
+def test_bits_are_cross_entropy_per_bit_and_counted_where_they_are_asked() -> None:
+    goal = sequences.bits()
+    logits = tf.constant([[[2.0, -1.0], [-1.0, 3.0], [1.0, 1.0]], [[5.0, 5.0], [-1.0, -1.0], [1.0, -1.0]]])
+    bits = np.array([[[1, 0], [1, 1], [0, 0]], [[0, 0], [0, 0], [1, 0]]], np.float32)
+    asked = np.array([[0.0, 1.0, 1.0], [0.0, 1.0, 1.0]], np.float32)
+    found = batch(bits=bits, asked=asked)
+    probabilities = 1 / (1 + np.exp(-logits.numpy()))
+    expected = -np.log(np.where(bits == 1, probabilities, 1 - probabilities)).mean(axis=-1)
+    np.testing.assert_allclose(goal.loss(logits, found), expected, rtol=1e-5)
+    np.testing.assert_array_equal(goal.weight(found), asked * WEIGHT.numpy()[:, None])
+    # wrong bits where asked: 1 + 2 in the first sequence, none in the second
+    assert goal.names == ("loss", "bits_wrong", "exact")
+    assert means(goal.metric_sums(logits, found)) == pytest.approx([3 / 3, 2 / 3])
+
+
+def test_forecasts_leave_missing_targets_out() -> None:
+    goal = sequences.forecast(variance=2.0)
+    outputs = tf.constant([[1.0, 2.0], [0.0, 9.0]])
+    found = batch(future=[[3.0, 2.0], [1.0, 0.0]], known=[[1.0, 1.0], [1.0, 0.0]])
+    np.testing.assert_allclose(goal.loss(outputs, found), [[2.0, 0.0], [0.5, 40.5]])
+    np.testing.assert_array_equal(goal.weight(found), [[1.0, 1.0], [2.0, 0.0]])
+    assert means(goal.metric_sums(outputs, found)) == pytest.approx([(2 + 0 + 2 * 1) / 4])
