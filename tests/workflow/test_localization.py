@@ -14,6 +14,7 @@ from PIL import Image
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 
+from dlcli.data.boxes.boxes import boxes_of
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.evaluation.localization import intersection_over_union
@@ -76,8 +77,8 @@ def test_the_numbers_are_those_of_the_model_file_in_plain_keras(made: Path) -> N
     samples = read_shapes(num_samples=160, seed=0, **policy, **common, allow_leakage=False).splits["test"]
     outputs = model.predict(samples.load(np.arange(len(samples))).astype(np.float32), verbose=0)
     assert set(outputs) == {"probabilities", "box"}
-    assert samples.boxes is not None
-    iou = intersection_over_union(samples.boxes.corners, outputs["box"] * 32.0)
+    assert boxes_of(samples) is not None
+    iou = intersection_over_union(boxes_of(samples).corners, outputs["box"] * 32.0)
     metrics = json.loads((made_run / "evaluation" / "test" / "metrics.json").read_text())
     assert metrics["mean_iou"] == pytest.approx(iou.mean(), abs=1e-4)
     is_right = outputs["probabilities"].argmax(1) == samples.labels
@@ -85,7 +86,7 @@ def test_the_numbers_are_those_of_the_model_file_in_plain_keras(made: Path) -> N
     predictions = read_csv(made_run / "evaluation" / "test" / "predictions.csv")
     np.testing.assert_allclose([float(row["iou"]) for row in predictions], iou, atol=1e-3)
     true = [[float(row[f"true_{name}"]) for name in CORNERS] for row in predictions]
-    np.testing.assert_allclose(true, samples.boxes.corners)
+    np.testing.assert_allclose(true, boxes_of(samples).corners)
     found = [[float(row[name]) for name in CORNERS] for row in predictions]
     np.testing.assert_allclose(found, outputs["box"] * 32.0, atol=1e-2)
 
@@ -107,11 +108,11 @@ def write_photos(folder: Path) -> None:
     samples = read_shapes(num_samples=12, seed=1, **policy, **common, allow_leakage=False).splits["train"]
     classes = ("circle", "cross", "square", "triangle")
     pixels = samples.load(np.arange(12))
-    assert samples.boxes is not None
+    assert boxes_of(samples) is not None
     (folder / "photos" / "images").mkdir(parents=True)
     (folder / "photos" / "annotations").mkdir()
     rows, images, objects = [], [], []
-    for i, (image, label, corners) in enumerate(zip(pixels, samples.labels, samples.boxes.corners, strict=True)):
+    for i, (image, label, corners) in enumerate(zip(pixels, samples.labels, boxes_of(samples).corners, strict=True)):
         name = f"{i:02d}.png"
         Image.fromarray(image).save(folder / "photos" / "images" / name)
         box = dict(zip(CORNERS, map(int, corners), strict=True))

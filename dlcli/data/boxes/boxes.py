@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.annotations import Annotation
+from dlcli.data.annotations import Annotation, find
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.resizing import placement
+from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 
 OnBadBox = Literal["error", "repair", "skip"]
@@ -89,6 +90,20 @@ class Boxes(Annotation):
         moved = _moved(self.corners, _maps(self.frames, policy)).clip(0, 1).astype(np.float32)
         is_visible = (moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])
         return np.where(is_visible[:, None], moved, np.float32(np.nan))
+
+
+def boxes_of(samples: Samples) -> Boxes | None:
+    """The box of each sample's object, for localization; None where the samples have no boxes."""
+    return find(samples.annotations, "boxes", Boxes)
+
+
+def relative_boxes(samples: Samples) -> NDArray[np.float32] | None:
+    """The same in the network's input, rel_xyxy float32 ``[n, 4]``; NaN for a sample without a visible box."""
+    boxes = boxes_of(samples)
+    if boxes is None:
+        return None
+    assert samples.policy is not None
+    return boxes.relative(samples.policy)
 
 
 def in_frames(relative: NDArray[Any], frames: tuple[Frame, ...], policy: ImagePolicy) -> NDArray[np.float64]:

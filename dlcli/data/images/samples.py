@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.annotations import Annotation, find
-from dlcli.data.boxes.boxes import Boxes
+from dlcli.data.annotations import Annotation
 from dlcli.data.images.decoding import ImagePolicy, read_images, resize_images
 from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, Index, Labels, LeftOut
 
@@ -43,24 +42,12 @@ class Samples:
         return len(self.names)
 
     @property
-    def boxes(self) -> Boxes | None:
-        """The box of each sample's object, for localization."""
-        return find(self.annotations, "boxes", Boxes)
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """Of one sample."""
         if self.pixels is not None:
             return tuple(self.pixels.shape[1:])
         assert self.policy is not None
         return self.policy.shape
-
-    def relative_boxes(self) -> NDArray[np.float32] | None:
-        """The boxes in the network's input, rel_xyxy float32 [n, 4]; NaN for a sample without a box."""
-        if self.boxes is None:
-            return None
-        assert self.policy is not None
-        return self.boxes.relative(self.policy)
 
     def load(self, index: Index) -> NDArray[Any]:
         """The samples at `index` [b]: uint8 [b, height, width, channels], or float32 [b, ...].

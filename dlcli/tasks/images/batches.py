@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.boxes.boxes import relative_boxes
 from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
@@ -70,7 +71,7 @@ def batches(
 ) -> Batches:
     """The batches of a split, or of the ``chosen`` samples of it; with ``augment`` as the training split's are."""
     index = np.arange(len(samples)) if chosen is None else chosen
-    boxes = samples.relative_boxes()
+    boxes = relative_boxes(samples)
     mixes = augment is not None and (augment.mixup is not None or augment.cutmix is not None)
     return Batches(
         labels=samples.labels[index],

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.data.boxes.boxes import relative_boxes
 from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
@@ -120,7 +121,7 @@ def key_of(front: keras.Model, samples: Samples) -> str:
 def feature_batches(features: NDArray[np.float32], samples: Samples, *, batch_size: int, seed: int | None) -> Batches:
     """The batches of features, in the order in which the samples' own would come."""
     is_small = features.nbytes <= MEMORY_BYTES
-    boxes = samples.relative_boxes()
+    boxes = relative_boxes(samples)
     return Batches(
         labels=samples.labels,
         targets=() if boxes is None else (BoxTarget(boxes),),

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.data.boxes.boxes import boxes_of, relative_boxes
 from dlcli.data.files import printable
 from dlcli.data.images.duplicates import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
 from dlcli.data.images.samples import Dataset, Samples
@@ -87,7 +88,7 @@ class _All:
 
 def _all(dataset: Dataset) -> _All:
     corners = [
-        np.full((len(split), 4), np.nan) if split.boxes is None else split.boxes.corners
+        np.full((len(split), 4), np.nan) if (boxes := boxes_of(split)) is None else boxes.corners
         for split in dataset.splits.values()
     ]
     names: list[str] = []
@@ -122,9 +123,10 @@ def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -
 
 def _about_boxes(dataset: Dataset) -> Iterator[Finding]:
     for name, split in dataset.splits.items():
-        if split.boxes is None:
+        boxes = boxes_of(split)
+        if boxes is None:
             continue
-        without = tuple(split.names[i] for i in np.flatnonzero(np.isnan(split.boxes.corners).any(axis=1)))
+        without = tuple(split.names[i] for i in np.flatnonzero(np.isnan(boxes.corners).any(axis=1)))
         if len(without) == len(split):
             yield Finding("no box", True, f"no image of {name} has a box", without)
         elif without:
@@ -247,7 +249,7 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
     pixels = train.load(chosen)
     names = [f"{dataset.classes[train.labels[i]]}\n{train.names[i]}" for i in chosen]
     columns = [("as it is", pixels.astype(np.float32), names)]
-    boxes = train.relative_boxes()
+    boxes = relative_boxes(train)
     outlines = [] if boxes is None else [boxes[chosen]]
     if recipe.augment is not None:
         augmentation = make_augmentation(recipe.augment)

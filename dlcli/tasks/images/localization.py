@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.boxes.boxes import in_frames
+from dlcli.data.boxes.boxes import boxes_of, in_frames, relative_boxes
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.evaluation import classification, localization
 from dlcli.recipe.load import LoadedRecipe
@@ -25,7 +25,7 @@ NUM_SHOWN = 8  # images each of the best, the median and the worst
 def baseline_of(dataset: Dataset) -> dict[str, Any]:
     """The answer that needs no network: the mean box of the training split, rel_xyxy, and its most frequent class."""
     train = dataset.splits["train"]
-    boxes = train.relative_boxes()
+    boxes = relative_boxes(train)
     assert boxes is not None
     has_box = ~np.isnan(boxes).any(axis=1)
     mean = boxes[has_box].mean(axis=0, dtype=np.float64) if has_box.any() else np.array([0.0, 0.0, 1.0, 1.0])
@@ -63,9 +63,9 @@ def evaluate_split(
         baseline: what :func:`baseline_of` gave of the training split; its results stand beside the network's.
     """
     logits, raw, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, console=console)
-    truth = samples.boxes
+    truth = boxes_of(samples)
     policy = samples.policy
-    own = samples.relative_boxes()
+    own = relative_boxes(samples)
     assert truth is not None
     assert policy is not None
     assert own is not None
@@ -121,7 +121,7 @@ def _loss(objective: Objective, logits: np.ndarray, raw: np.ndarray, labels: np.
 
 
 def _of_baseline(baseline: dict[str, Any], samples: Samples, sizes: np.ndarray, num_classes: int) -> dict[str, Any]:
-    truth, policy = samples.boxes, samples.policy
+    truth, policy = boxes_of(samples), samples.policy
     assert truth is not None
     assert policy is not None
     always = np.tile(np.array(baseline["box"]), (len(samples), 1))
@@ -161,10 +161,10 @@ def check_boxes(loaded: LoadedRecipe, dataset: Dataset, console: Console) -> Non
         InputError: there is none to train on, or to compare with.
     """
     for split, samples in dataset.splits.items():
-        boxes = samples.relative_boxes()
-        if samples.boxes is None or boxes is None:
+        boxes, visible = boxes_of(samples), relative_boxes(samples)
+        if boxes is None or visible is None:
             continue
-        is_seen, is_there = (~np.isnan(values).any(axis=1) for values in (boxes, samples.boxes.corners))
+        is_seen, is_there = (~np.isnan(values).any(axis=1) for values in (visible, boxes.corners))
         if split == "train" and not is_seen.any():
             raise loaded.error(
                 "data",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.boxes.boxes import Corners, Frame, Object
+from dlcli.data.boxes.boxes import Corners, Frame, Object, boxes_of
 from dlcli.data.boxes.dataset import Annotated, Chosen, assemble_objects, choose_objects, refuse, whole
 from dlcli.data.images.samples import Dataset
 from dlcli.data.table import parse_number
@@ -264,7 +264,7 @@ def test_boxes_follow_the_remaining_images(folder: Path, common: Common) -> None
     (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:60])  # its header is complete
     images = [image(folder, f"{i}.png", (i, 0, i + 5, 9)) for i in range(4)]
     dataset = assemble(folder, common, *images, on_bad_image="skip")
-    boxes = dataset.splits["train"].boxes
+    boxes = boxes_of(dataset.splits["train"])
     assert boxes is not None
     assert dataset.splits["train"].names == ("0.png", "2.png", "3.png")
     assert boxes.corners[:, 0].tolist() == [0, 2, 3]

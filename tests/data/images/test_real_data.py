@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.boxes.boxes import Several
+from dlcli.data.boxes.boxes import Several, relative_boxes
 from dlcli.data.boxes.sources.voc import read_voc
 from dlcli.data.images.sources.class_folders import read_folder
 from dlcli.data.images.sources.keras_datasets import read_keras_dataset
@@ -113,7 +113,7 @@ def test_raccoons_in_voc(shared_data: Path, common: Common, several: Several, co
     assert max(copies.values()) == 2  # the data has copies
     assert all(len(splits) == 1 for splits in split_of.values())
     for samples in dataset.splits.values():
-        relative = samples.relative_boxes()
+        relative = relative_boxes(samples)
         assert relative is not None
         assert not np.isnan(relative).any()
         assert (relative[:, :2] < relative[:, 2:]).all()

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.boxes.boxes import Frame
+from dlcli.data.boxes.boxes import Frame, boxes_of, relative_boxes
 from dlcli.data.images.samples import Dataset
 from dlcli.data.synthetic import shapes
 from dlcli.data.synthetic.shapes import SHAPES, SIDES, read_shapes
@@ -26,7 +26,7 @@ def pixels_of(dataset: Dataset) -> np.ndarray:
 
 
 def corners_of(dataset: Dataset) -> np.ndarray:
-    boxes = dataset.splits["train"].boxes
+    boxes = boxes_of(dataset.splits["train"])
     assert boxes is not None
     return boxes.corners
 
@@ -63,7 +63,7 @@ def test_the_box_is_the_exact_extent_of_the_shape(
         patch.setattr(shapes, "_coverage", lambda shape, side: np.zeros((side, side, 1), np.float32))
         without = read(common, image_size=size)
     corners = corners_of(with_shapes)
-    assert with_shapes.splits["train"].boxes.frames == (Frame(size[1], size[0]),) * 40  # type: ignore[union-attr]
+    assert boxes_of(with_shapes.splits["train"]).frames == (Frame(size[1], size[0]),) * 40  # type: ignore[union-attr]
     exact = 0
     for scene, ground, (x1, y1, x2, y2) in zip(pixels_of(with_shapes), pixels_of(without), corners, strict=True):
         ys, xs = np.nonzero((scene != ground).any(axis=2))
@@ -120,7 +120,7 @@ def test_shapes_contrast_with_the_background_in_grayscale(common: Common) -> Non
 def test_scenes_are_drawn_at_the_requested_size(common: Common) -> None:
     dataset = read(common, image_size=(48, 80), resize="crop")
     assert dataset.shape == (48, 80, 3)
-    relative = dataset.splits["train"].relative_boxes()
+    relative = relative_boxes(dataset.splits["train"])
     assert relative is not None
     assert np.allclose(relative * (80, 48, 80, 48), corners_of(dataset), atol=1e-4)
 
@@ -136,8 +136,8 @@ def test_splits_are_drawn(common: Common) -> None:
     for samples in dataset.splits.values():
         numbers = [int(name.removeprefix("shapes/")) for name in samples.names]
         assert np.array_equal(samples.load(np.arange(len(samples))), pixels_of(whole)[numbers])
-        assert samples.boxes is not None
-        assert np.array_equal(samples.boxes.corners, corners_of(whole)[numbers])
+        assert boxes_of(samples) is not None
+        assert np.array_equal(boxes_of(samples).corners, corners_of(whole)[numbers])
 
 
 def test_classes_of_a_trained_model(common: Common) -> None:

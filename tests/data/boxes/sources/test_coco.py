@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcli.data.boxes.boxes import boxes_of, relative_boxes
 from dlcli.data.boxes.sources.coco import read_coco
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.voc import read_voc
@@ -72,8 +73,8 @@ def test_images_objects_and_categories(save: Save, common: Common) -> None:
     assert dataset.classes == ("cat", "dog")
     assert samples.names == ("a.png", "b.png")
     assert samples.labels.tolist() == [0, 1]
-    assert samples.boxes is not None
-    assert samples.boxes.corners.tolist() == [[10, 5, 30, 15], [1.5, 2, 4.5, 6.25]]
+    assert boxes_of(samples) is not None
+    assert boxes_of(samples).corners.tolist() == [[10, 5, 30, 15], [1.5, 2, 4.5, 6.25]]
     assert tuple(map(str, dataset.warnings)) == ("1 image has several objects; the largest is learned (data.several).",)
     assert [(item.name, item.reason) for item in dataset.left_out] == [
         ("boxes.json: annotation 4", "outside the task: a crowd"),
@@ -309,6 +310,6 @@ def test_all_formats_give_the_same_data_set(tmp_path: Path, common: Common) -> N
             index = np.arange(len(samples))
             assert np.array_equal(other.splits[split].load(index), samples.load(index))
             assert np.array_equal(other.splits[split].labels, samples.labels)
-            assert other.splits[split].boxes.frames == samples.boxes.frames  # type: ignore[union-attr]
-            assert np.array_equal(other.splits[split].relative_boxes(), samples.relative_boxes())  # type: ignore[arg-type]
+            assert boxes_of(other.splits[split]).frames == boxes_of(samples).frames  # type: ignore[union-attr]
+            assert np.array_equal(relative_boxes(other.splits[split]), relative_boxes(samples))  # type: ignore[arg-type]
     assert {row["xmin"] for row in sets[0].split_rows()} != {""}

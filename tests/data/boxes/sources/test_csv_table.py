@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcli.data.boxes.boxes import boxes_of, relative_boxes
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
@@ -43,8 +44,8 @@ def error(path: Path, common: Common, **options: Any) -> list[str]:
     ]
 
 
-def boxes_of(dataset: Dataset, split: str = "train") -> list[list[float]]:
-    boxes = dataset.splits[split].boxes
+def corners_of(dataset: Dataset, split: str = "train") -> list[list[float]]:
+    boxes = boxes_of(dataset.splits[split])
     assert boxes is not None
     return boxes.corners.tolist()
 
@@ -60,19 +61,19 @@ def test_a_row_for_each_object(write_table: WriteTable, common: Common) -> None:
     assert dataset.classes == ("cat", "dog")
     assert dataset.splits["train"].names == ("0.png", "1.png", "2.png")
     assert dataset.splits["train"].labels.tolist() == [1, 1, 0]
-    assert np.array_equal(boxes_of(dataset), [[5, 6.5, 10, 20], [0, 0, 9, 9], [np.nan] * 4], equal_nan=True)
+    assert np.array_equal(corners_of(dataset), [[5, 6.5, 10, 20], [0, 0, 9, 9], [np.nan] * 4], equal_nan=True)
     assert tuple(map(str, dataset.warnings)) == ("1 image has several objects; the largest is learned (data.several).",)
     assert [(item.name, item.reason) for item in dataset.left_out] == [("boxes.csv:6", "listed again")]
-    relative = dataset.splits["train"].relative_boxes()
+    relative = relative_boxes(dataset.splits["train"])
     assert relative is not None
     assert np.allclose(relative[1], [0, 0, 9 / 60, 9 / 40])
-    assert boxes_of(read(table, common, several="first"))[1] == [1, 2, 3, 4]
+    assert corners_of(read(table, common, several="first"))[1] == [1, 2, 3, 4]
 
 
 def test_columns_with_other_names(write_table: WriteTable, common: Common) -> None:
     table = write_table("bottom;file;left;right;species;top;w;h\n4;0.png;1;3;a;2;60;40\n9;1.png;0;9;b;0;;\n")
     options = {"image": "file", "label": "species", "box": ("left", "top", "right", "bottom"), "size": ("w", "h")}
-    assert boxes_of(read(table, common, **options)) == [[1, 2, 3, 4], [0, 0, 9, 9]]
+    assert corners_of(read(table, common, **options)) == [[1, 2, 3, 4], [0, 0, 9, 9]]
 
 
 def test_columns_of_splits_and_groups(write_table: WriteTable, common: Common) -> None:
@@ -85,7 +86,7 @@ def test_columns_of_splits_and_groups(write_table: WriteTable, common: Common) -
         "test": ("2.png", "5.png"),
     }
     assert dataset.splits["test"].groups == ("g2", "g2")
-    assert boxes_of(dataset, "test") == [[0, 0, 3, 5], [0, 0, 6, 5]]
+    assert corners_of(dataset, "test") == [[0, 0, 3, 5], [0, 0, 6, 5]]
     grouped = read(table, common, group="who", validation=0.3, test=0.3)
     assert sorted(sorted(set(samples.groups or ())) for samples in grouped.splits.values()) == [["g0"], ["g1"], ["g2"]]
 
@@ -97,7 +98,7 @@ def test_the_size_that_boxes_were_drawn_for(write_table: WriteTable, common: Com
         "1 of 2 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(table, common, size=("w", "h"), on_bad_box="repair")
-    assert boxes_of(repaired) == [[10, 10, 20, 30], [20, 20, 40, 30]]
+    assert corners_of(repaired) == [[10, 10, 20, 30], [20, 20, 40, 30]]
     assert tuple(map(str, repaired.warnings)) == ("1 bad box was repaired (data.on_bad_box): boxes.csv:2.",)
     skipped = read(table, common, size=("w", "h"), on_bad_box="skip")
     assert skipped.splits["train"].names == ("1.png",)

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.boxes.boxes import Frame
+from dlcli.data.boxes.boxes import Frame, boxes_of, relative_boxes
 from dlcli.data.boxes.sources.npz import read_box_npz
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
@@ -42,10 +42,10 @@ def test_boxes_of_arrays(tmp_path: Path, common: Common) -> None:
     samples = dataset.splits["train"]
     assert dataset.shape == (40, 60, 1)
     assert dataset.classes == ("0", "1")
-    assert samples.boxes is not None
-    assert samples.boxes.frames == (Frame(60, 40),) * 20
+    assert boxes_of(samples) is not None
+    assert boxes_of(samples).frames == (Frame(60, 40),) * 20
     box[4] = (0, 0, 60, 40)
-    assert np.array_equal(samples.boxes.corners, box, equal_nan=True)
+    assert np.array_equal(boxes_of(samples).corners, box, equal_nan=True)
     assert [(item.name, item.reason) for item in dataset.left_out] == [
         (
             "notes",
@@ -53,7 +53,7 @@ def test_boxes_of_arrays(tmp_path: Path, common: Common) -> None:
         )
     ]
     resized = read(save(tmp_path, x_train=X, y_train=Y, box_train=box), common, image_size=(20, 20), resize="pad")
-    relative = resized.splits["train"].relative_boxes()
+    relative = relative_boxes(resized.splits["train"])
     assert relative is not None
     assert np.allclose(relative[4], (0, 3 / 20, 1, 16 / 20), atol=1e-6)  # 13 of 20 lines are the image
     assert np.isnan(relative[3]).all()
@@ -65,8 +65,8 @@ def test_boxes_follow_their_images_into_splits(tmp_path: Path, common: Common) -
     assert len(dataset.splits) == 3
     for samples in dataset.splits.values():
         numbers = [int(name.removeprefix("train/")) for name in samples.names]
-        assert samples.boxes is not None
-        assert np.array_equal(samples.boxes.corners, BOX[numbers])
+        assert boxes_of(samples) is not None
+        assert np.array_equal(boxes_of(samples).corners, BOX[numbers])
         assert np.array_equal(samples.load(np.arange(len(samples))), X[numbers, ..., None])
 
 
@@ -77,7 +77,7 @@ def test_given_splits_of_arrays_are_used(tmp_path: Path, common: Common) -> None
         **{f"{axis}_test": values[10:] for axis, values in (("x", X), ("y", Y), ("box", BOX))},
     )
     dataset = read(path, common, test=None)
-    boxes = dataset.splits["test"].boxes
+    boxes = boxes_of(dataset.splits["test"])
     assert boxes is not None
     assert np.array_equal(boxes.corners, BOX[10:])
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.boxes.boxes import Frame
+from dlcli.data.boxes.boxes import Frame, boxes_of
 from dlcli.data.boxes.sources.voc import read_voc
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
@@ -78,9 +78,9 @@ def test_an_annotation_for_each_image(tmp_path: Path, save: Callable[..., Path],
     samples = dataset.splits["train"]
     assert dataset.classes == ("cat",)
     assert samples.names == ("images/a.png", "images/b.png")
-    assert samples.boxes is not None
-    assert samples.boxes.corners.tolist() == [[10, 5, 30, 15], [5.5, 6.25, 40, 30]]
-    assert samples.boxes.frames == (Frame(60, 40),) * 2
+    assert boxes_of(samples) is not None
+    assert boxes_of(samples).corners.tolist() == [[10, 5, 30, 15], [5.5, 6.25, 40, 30]]
+    assert boxes_of(samples).frames == (Frame(60, 40),) * 2
     assert samples.load(np.arange(2))[0, 0, 0].tolist() == list(b"  a")
     assert tuple(map(str, dataset.warnings)) == ("1 image has several objects; the largest is learned (data.several).",)
     assert left_out(dataset) == {"images/c.png": "no object"}
