@@ -1,4 +1,4 @@
-"""The classifier that attacks run against: raw pixels in, float32 logits out, in inference mode, whatever its file has."""
+"""The classifier that an attack runs against: raw pixels in, float32 logits out, in inference mode."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
-from dlcli.tasks.language_model.generator import Speaker, draw, load_speaker
+from dlcli.tasks.language_model.generator import Generator, draw, load_generator
 
 PROSE = """\
 task: language_model
@@ -70,10 +70,10 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def speaker(folder: Path, name: str) -> Speaker:
+def speaker(folder: Path, name: str) -> Generator:
     run_dir = RunDir(folder / "runs" / name)
     recipe = load(run_dir.config).recipe
-    return load_speaker(run_dir, recipe)  # type: ignore[arg-type]
+    return load_generator(run_dir, recipe)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["prose", "names", "words"])
@@ -131,7 +131,7 @@ def test_going_on_follows_the_models_own_probabilities(made: Path) -> None:
     for name in ("prose", "words"):
         own = speaker(made, name)
         beginning = own.read("the cat ")
-        said = own.go_on([beginning], length=5, temperature=0, top_k=None, seed=0)[0]
+        said = own.generate([beginning], length=5, temperature=0, top_k=None, seed=0)[0]
         numbers = list(beginning)
         network = own.network()
         for number in said:

@@ -18,7 +18,7 @@ from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
 from dlcli.runtime.console import Console
-from dlcli.tasks.sequence_to_sequence.decoding import Answerer, beam_search, load_answerer
+from dlcli.tasks.sequence_to_sequence.decoding import TextDecoder, beam_search, load_text_decoder
 
 SUMS = """\
 task: sequence_to_sequence
@@ -61,9 +61,9 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def answerer(folder: Path, name: str) -> Answerer:
+def answerer(folder: Path, name: str) -> TextDecoder:
     run_dir = RunDir(folder / "runs" / name)
-    return load_answerer(run_dir, load(run_dir.config).recipe)  # type: ignore[arg-type]
+    return load_text_decoder(run_dir, load(run_dir.config).recipe)  # type: ignore[arg-type]
 
 
 def test_it_learns_and_shows_where_it_looked(made: Path) -> None:

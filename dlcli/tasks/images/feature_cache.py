@@ -62,7 +62,7 @@ class FeatureCache:
             replace_by(path, lambda temporary: self._compute(front, samples, temporary))
             replace_json(path.with_suffix(".json"), {"sha256": file_digest(path), "split": split, "num": len(samples)})
             self._console.say(
-                f"features of {split}: {len(samples):,} computed in {time.monotonic() - started:.1f} s, cached in {path}"
+                f"features of {split}: {len(samples):,} computed in {time.monotonic() - started:.1f} s, saved to {path}"
             )
             self._make_room(path)
         mapped: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -83,7 +83,7 @@ class FeatureCache:
                 first = step * FEATURE_BATCH
                 values = compiled(source, tf.constant(step, tf.int64)).numpy()
                 if not np.isfinite(values).all():
-                    raise CheckFailed("the outputs of the frozen layers are not finite: check their weights.")
+                    raise CheckFailed("the features of the frozen layers are not finite: check their weights.")
                 file[first : first + FEATURE_BATCH] = values
                 self._console.computing_features(step + 1, data.num_steps)
         except Exception:

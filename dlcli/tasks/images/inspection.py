@@ -197,7 +197,7 @@ def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
 
 
 def stats(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
-    """Mean and standard deviation of each channel over the training split, of the samples as the network gets them."""
+    """Mean and standard deviation of each channel over the training split, of decoded and resized samples."""
     dataset = open_dataset(loaded, console)
     train = dataset.splits["train"]
     mean, std = channel_statistics(_loaded_in_parts(train, console))
@@ -231,7 +231,7 @@ def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[
             invalid = next((path for path in paths if not _is_utf8(path)), None)
             if invalid is not None:
                 raise InputError(
-                    f"{printable(str(invalid))}: its name is not valid UTF-8, so it cannot be written to a table. Rename it."
+                    f"{printable(str(invalid))}: its name is not valid UTF-8 and cannot stand in a table. Rename it."
                 )
             rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
         replace_file(output, rows_text(rows))
@@ -261,7 +261,7 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
         raise InputError(f"{loaded.path}: only images can be previewed; the samples have shape {dataset.shape}.")
     check_augment(loaded, dataset.shape)
     if recipe.augment is not None and (recipe.augment.mixup or recipe.augment.cutmix):
-        console.say("mixup and cutmix are not shown: they combine samples of a batch. See plots/batch.png of a run")
+        console.say("mixup and cutmix are not shown: they mix samples of a batch; see plots/batch.png of a run")
     train = dataset.splits["train"]
     chosen = evenly_spaced(len(train), num_samples)
     pixels = train.load(chosen)
