@@ -29,7 +29,7 @@ def test_logits_are_recovered_from_probabilities() -> None:
     model = with_head(trained(), "softmax")
     halves = keras.Model(model.input, keras.layers.Average()([model.output, model.output]))
     target = of_model(halves, input_range=PIXELS)
-    assert "the softmax could not be taken off" in target.note
+    assert "the softmax could not be removed" in target.note
     probabilities = np.asarray(keras.ops.softmax(target.logits(x)))
     np.testing.assert_allclose(probabilities, model(x), atol=1e-5)
 
@@ -93,11 +93,11 @@ def of_vectors() -> keras.Model:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: dense(1), "gives one number, which is no probability"),
-        (lambda: dense(3, "sigmoid"), "gives a probability for each class by itself"),
-        (lambda: dense(3, "relu"), "neither its logits nor probabilities that add up to 1 can be found"),
-        (maps, "is no classifier: it must take one input and give one vector"),
-        (of_vectors, "must take images of a known size"),
+        (lambda: dense(1), "outputs one number that is not a probability"),
+        (lambda: dense(3, "sigmoid"), "outputs an independent probability for each class"),
+        (lambda: dense(3, "relu"), "its outputs are neither logits nor probabilities that sum to 1"),
+        (maps, "is not a classifier: it must have one input"),
+        (of_vectors, "must take images of a fixed size"),
     ],
 )
 def test_what_is_no_classifier_is_refused(make: Any, message: str) -> None:
