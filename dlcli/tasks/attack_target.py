@@ -34,7 +34,7 @@ class AttackTarget:
 
 
 def of_model(model: keras.Model, *, input_range: tuple[float, float], has_logits: bool = False) -> AttackTarget:
-    """Take the logits of a classifier, whether its softmax is a layer of its own, an activation or nested.
+    """Take the logits of a classifier, whether its softmax is a layer, an activation of a layer, or in a nested model.
 
     Args:
         model: the classifier, computing in float32.

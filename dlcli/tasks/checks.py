@@ -111,7 +111,7 @@ def check_class_weights(loaded: LoadedRecipe, train: ClassTrain, classes: Sequen
         missing = [name for name in classes if name not in train.class_weights]
         unknown = [name for name in train.class_weights if name not in classes]
         if missing or unknown:
-            error = f"{', '.join(missing)} missing" if missing else f"not a class of the data: {', '.join(unknown)}"
+            error = f"missing: {', '.join(missing)}" if missing else f"not a class of the data: {', '.join(unknown)}"
             raise loaded.error("train.class_weights", f"expected a weight for each class; {error}")
 
 

@@ -63,9 +63,8 @@ def own_splits(table: Path, rows: Sequence[Mapping[str, str | None]]) -> set[str
     Raises:
         InputError: the column holds other values.
     """
-    column = (
-        named(filter(None, rows[0]), SPLIT) if rows else None
-    )  # the cells of a row longer than the header have no name
+    # the cells of a row that is longer than the header have no name
+    column = named(filter(None, rows[0]), SPLIT) if rows else None
     if column is None:
         return set()
     values = {row[column] or "" for row in rows}

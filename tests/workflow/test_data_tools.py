@@ -132,7 +132,7 @@ def test_a_table_cannot_hold_a_name_that_is_no_utf_8(photos: Path) -> None:
     shutil.copy(photos / "photos/cat/00.png", odd)
     processes.run("data", "split", "r.yaml", folder=photos).expect(0)
     done = processes.run("data", "split", "r.yaml", "-o", "split.csv", folder=photos).expect(2)
-    assert "odd\\udcff.png: its name is not valid UTF-8 and cannot stand in a table. Rename it." in done.stderr
+    assert "odd\\udcff.png: its name is not valid UTF-8, so a table cannot hold it. Rename it." in done.stderr
     assert not (photos / "split.csv").exists()
 
 

@@ -301,7 +301,7 @@ def test_a_wrong_precision_is_an_error_of_the_option(folder: Path) -> None:
     ("settings", "expected"),
     [
         (["data.validation=0", "train.best_metric=val_loss"], "val_loss needs a validation split"),
-        (["train.class_weights={cat: 1}"], "expected a weight for each class; 0, 1"),
+        (["train.class_weights={cat: 1}"], "expected a weight for each class; missing: 0, 1"),
         (
             ["train.stages=[{name: a, epochs: 1, trainable: stage7}]"],
             "expected all, head, a number of layers, or one of stage1",

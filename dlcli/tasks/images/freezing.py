@@ -28,9 +28,8 @@ def set_trainable(
     Raises:
         ValueError: there is no such stage, or nothing would be trained; the text names the available stages.
     """
-    layers = [
-        layer for layer in classifier.model.layers if layer.name != preprocessing.WHITENING
-    ]  # fitted, not trained
+    # whitening is fitted, not trained
+    layers = [layer for layer in classifier.model.layers if layer.name != preprocessing.WHITENING]
     needed = layers
     if losses != "all":
         output = classifier.logits.outputs[0 if losses == "class" else 1]
@@ -44,7 +43,7 @@ def set_trainable(
         for norm in _batch_norms(layer) if freeze_batch_norm and layer.name not in classifier.head else ():
             norm.trainable = False
     if not classifier.model.trainable_variables:
-        raise ValueError(f"trainable: {trainable} leaves nothing to train")
+        raise ValueError(f"at least one layer must be trained. Received {trainable}.")
 
 
 def _batch_norms(layer: Any) -> list[Any]:

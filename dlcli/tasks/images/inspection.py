@@ -121,10 +121,8 @@ def _file_findings(dataset: Dataset, headers: Mapping[str, list[Header | None]])
         yield Finding("skipped", False, f"{len(skipped):,} skipped: {some(skipped)}", tuple(skipped))
     wrong = [
         name
-        for split, samples in dataset.splits.items()
-        for name, path, header in zip(
-            samples.names, samples.files or (), headers[split], strict=False
-        )  # no files in arrays
+        for split, samples in dataset.splits.items()  # samples in arrays have no files
+        for name, path, header in zip(samples.names, samples.files or (), headers[split], strict=False)
         if header is not None and has_wrong_suffix(path, header)
     ]
     if wrong:
@@ -231,7 +229,7 @@ def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[
             invalid = next((path for path in paths if not _is_utf8(path)), None)
             if invalid is not None:
                 raise InputError(
-                    f"{printable(str(invalid))}: its name is not valid UTF-8 and cannot stand in a table. Rename it."
+                    f"{printable(str(invalid))}: its name is not valid UTF-8, so a table cannot hold it. Rename it."
                 )
             rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
         replace_file(output, rows_text(rows))

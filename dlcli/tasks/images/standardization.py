@@ -54,9 +54,8 @@ def _default_preprocessing(section: BuiltModel, shape: tuple[int | None, ...]) -
     published = keras_application.NETWORKS[section.network].preprocessing
     if published == "inside":
         return "none"
-    return (
-        "unit" if published in ("caffe", "torch") and shape[-1] != 3 else published
-    )  # those two expect three color channels
+    needs_colors = published in ("caffe", "torch")
+    return "unit" if needs_colors and shape[-1] != 3 else published
 
 
 def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardization:

@@ -49,8 +49,8 @@ def build_encoder_decoder(recipe: SequenceToSequence, vocabularies: Vocabularies
             "attention": section.attention,
             "recurrent_initializer": section.recurrent_initializer,
             "forget_bias": section.forget_bias,
-            "guesses": teacher_forcing(recipe.train)
-            is not None,  # training may have to continue from its own predictions
+            # without full teacher forcing, training continues from its own predictions
+            "guesses": teacher_forcing(recipe.train) is not None,
         },
         name="decoder",
     )

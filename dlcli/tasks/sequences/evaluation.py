@@ -64,7 +64,7 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
 
 
 def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
-    """The run's own data; None if they are needed only for a baseline and are not needed or not available."""
+    """The run's own data; None if only the baseline could use them, and it needs none or they are not available."""
     if not is_needed and not isinstance(recipe, TextClassification):
         return None
     try:

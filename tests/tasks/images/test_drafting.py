@@ -1,4 +1,4 @@
-"""Drafting recipes: what is seen in a folder, an .npz and a .csv file, and that the draft is a valid recipe."""
+"""Drafting image recipes: the summary of a folder, an .npz or a .csv, and that the draft is a valid recipe."""
 
 import io
 import os
@@ -30,7 +30,7 @@ def image(path: str, size: tuple[int, int] = (40, 30)) -> None:
 
 
 def drafted(data: str) -> tuple[tuple[str, ...], Classification]:
-    """What was seen, and the recipe as it is read back from a folder of its own."""
+    """The summary of the data, and the recipe as loaded from another folder."""
     folder = Path("recipes")
     folder.mkdir(exist_ok=True)
     draft = draft_recipe(Path(data), folder)
@@ -78,21 +78,21 @@ def test_split_folders_and_mixed_sizes() -> None:
     assert len(recipe.model.blocks) == 5
 
 
-def test_a_class_may_be_called_train() -> None:
+def test_a_class_may_be_named_train() -> None:
     image("vehicles/train/1.png")
     image("vehicles/tram/1.png")
     seen, _ = drafted("vehicles")
     assert seen[0] == "train: 2 images in 2 classes: train (1), tram (1)"
 
 
-def test_many_classes_are_cut_short() -> None:
+def test_only_the_first_classes_are_listed() -> None:
     for i in range(13):
         image(f"photos/c{i:02}/1.png")
     seen, _ = drafted("photos")
     assert seen[0].endswith("c08 (1), c09 (1) and 3 more")
 
 
-def test_corrupt_images_are_passed_over() -> None:
+def test_corrupt_images_are_skipped() -> None:
     image("photos/a/1.png")
     Path("photos/a/2.png").write_text("no image")
     image("photos/b/1.png")
@@ -118,7 +118,7 @@ def test_folders_without_classes(files: list[str], message: str) -> None:
     assert refusal("photos").startswith(message)
 
 
-def test_images_that_are_none() -> None:
+def test_folders_without_readable_images() -> None:
     for name in ("a", "b"):
         Path("photos", name).mkdir(parents=True)
         Path("photos", name, "1.png").touch()
@@ -178,7 +178,7 @@ def test_npz_that_cannot_be_used() -> None:
 
 
 @pytest.mark.parametrize("count", [-2, 10**6, 10**25])
-def test_npz_whose_header_promises_too_much(count: int) -> None:
+def test_npz_with_a_header_that_does_not_match_its_size(count: int) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (count, 9, 9)})
     with zipfile.ZipFile("x.npz", "w") as archive:
@@ -223,7 +223,7 @@ def test_csv_that_cannot_be_used(text: str, message: str) -> None:
     assert refusal("x.csv") == message
 
 
-def test_a_pipe_is_not_waited_for() -> None:
+def test_a_pipe_does_not_block() -> None:
     for name in ("p.csv", "p.npz"):
         os.mkfifo(name)
         assert refusal(name) == f"{name}: expected a file or folder. Received a pipe or device"
@@ -233,7 +233,7 @@ def test_a_pipe_is_not_waited_for() -> None:
     assert drafted("data")[0][1] == "sizes: 30x40"
 
 
-def test_a_column_of_splits_that_says_something_else() -> None:
+def test_a_split_column_with_other_values() -> None:
     Path("x.csv").write_text("path,label,split\n1.png,a,train\n2.png,b,Trainn\n")
     assert refusal("x.csv") == (
         "x.csv: the column split must hold train, validation (or val) or test. Received 'Trainn'."
