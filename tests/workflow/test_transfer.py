@@ -563,7 +563,7 @@ def test_a_base_is_needed_until_the_first_checkpoint_and_must_be_the_same(tmp_pa
     assert "theirs.keras: has changed since the run was started, and runs/t has no checkpoint yet." in refused.stderr
     (tmp_path / "theirs.keras").unlink()
     refused = run("train", "--resume", "t", folder=tmp_path, status=2)
-    assert "theirs.keras: is not there, and runs/t has no checkpoint yet." in refused.stderr
+    assert "theirs.keras: no longer exists, and runs/t has no checkpoint yet." in refused.stderr
 
 
 def test_a_run_with_checkpoints_needs_no_base(tmp_path: Path) -> None:
