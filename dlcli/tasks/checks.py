@@ -1,4 +1,4 @@
-"""Checks that every task makes before training: data, memory, metrics, class weights."""
+"""Checks that all tasks share, made before training: data, memory, metrics and class weights."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -27,15 +27,16 @@ def build_checked(
     memory_of: Callable[[], TrainingMemory],
     build: Callable[[], Network],
 ) -> Network:
-    """Builds the network that will be trained, after the checks that need no weights, from the recipe's seed.
+    """Check metrics and memory, then build the network that will be trained, from the recipe's seed.
 
     Args:
+        has_validation: whether the data have a validation split.
         memory_of: builds the network without its weights and returns the memory that training it takes.
-        build: builds it with its weights.
+        build: builds the network with its weights.
 
     Raises:
-        InputError: a metric needs a validation split that is absent, or the network does not suit the samples or is too
-            large for this machine.
+        InputError: a metric needs a validation split that is absent, or the network does not fit the samples or the
+            memory of this machine.
     """
     check_metrics(loaded, has_validation=has_validation)
     check_memory(loaded, memory_of)
@@ -46,27 +47,27 @@ def build_checked(
 
 
 def check_same_data(run: RunDir, dataset: AnyDataset) -> None:
-    """Refuses data that are not those that the run was trained on.
+    """Refuse data that differ from those that the run was trained on.
 
     Raises:
-        InputError: says what has changed.
+        InputError: the data have changed; the text says how.
     """
     if dataset.fingerprint() != run.read_info()["data"]["fingerprint"]:
         difference = describe_difference(read_csv(run.split), dataset.split_rows())
         raise InputError(
-            f"{run.path}: the data are not those that the run began with: {difference}. "
-            "Put them back, train a new run, or name other data with evaluate --data."
+            f"{run.path}: the data have changed since the run was started: {difference}. "
+            "Restore them, train a new run, or evaluate on other data with evaluate --data."
         )
 
 
 def check_memory(loaded: LoadedRecipe, memory_of: Callable[[], TrainingMemory]) -> None:
-    """Compares the memory that training takes with the machine's.
+    """Refuse a network whose training takes more memory than this machine has.
 
     Args:
-        memory_of: builds the network, which is done without its weights, and says what training it takes.
+        memory_of: builds the network, which happens without its weights, and returns the memory that training it takes.
 
     Raises:
-        InputError: the network does not suit the samples, or is too large for this machine.
+        InputError: the network does not fit the samples or the memory; located at ``model``.
     """
     try:
         with without_weights():
@@ -90,20 +91,18 @@ def check_memory(loaded: LoadedRecipe, memory_of: Callable[[], TrainingMemory]) 
 
 
 def check_metrics(loaded: LoadedRecipe, *, has_validation: bool) -> None:
-    """Refuses metrics of a validation split that is not there.
+    """Refuse metrics of a validation split that the data do not have.
 
     Raises:
         InputError: located at the key.
     """
     for key, metric in loaded.recipe.train.steering_metrics.items():
         if metric is not None and metric.startswith("val_") and not has_validation:
-            raise loaded.error(
-                f"train.{key}", f"there is no validation split to take {metric} from; set data.validation above 0"
-            )
+            raise loaded.error(f"train.{key}", f"{metric} needs a validation split; set data.validation above 0")
 
 
 def check_class_weights(loaded: LoadedRecipe, train: ClassTrain, classes: Sequence[str]) -> None:
-    """Refuses weights that are not those of the data's classes.
+    """Refuse class weights that do not name each class of the data exactly once.
 
     Raises:
         InputError: located at the key.
@@ -112,24 +111,24 @@ def check_class_weights(loaded: LoadedRecipe, train: ClassTrain, classes: Sequen
         missing = [name for name in classes if name not in train.class_weights]
         unknown = [name for name in train.class_weights if name not in classes]
         if missing or unknown:
-            error = f"lacks {', '.join(missing)}" if missing else f"has no class of the data: {', '.join(unknown)}"
+            error = f"missing: {', '.join(missing)}" if missing else f"not a class of the data: {', '.join(unknown)}"
             raise loaded.error("train.class_weights", f"expected a weight for each class; {error}")
 
 
 def class_weights(train: ClassTrain, labels: Labels, classes: Sequence[str]) -> tuple[float, ...] | None:
-    """The recipe's class weights, in the order of the outputs; ``labels`` are those of the training split."""
-    given = train.class_weights
-    if given is None:
+    """The recipe's class weights in the order of the outputs; None without any. ``labels`` are those of training."""
+    section_weights = train.class_weights
+    if section_weights is None:
         return None
-    if given == "balanced":
+    if section_weights == "balanced":
         counts = np.bincount(labels, minlength=len(classes))
         return tuple((counts.sum() / (len(classes) * np.maximum(counts, 1))).tolist())
-    return tuple(given[name] for name in classes)
+    return tuple(section_weights[name] for name in classes)
 
 
 def class_counts(labels: Labels, classes: Sequence[str]) -> list[str]:
-    """How many samples to train on each class has, in a line; none where there are many classes."""
+    """A line with the number of training samples of each class; no line if there are more than `MAX_LISTED` classes."""
     if len(classes) > MAX_LISTED:
         return []
-    numbers = np.bincount(labels[labels >= 0], minlength=len(classes))
-    return ["train: " + ", ".join(f"{name} {number:,}" for number, name in zip(numbers, classes, strict=True))]
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    return ["train: " + ", ".join(f"{name} {count:,}" for count, name in zip(counts, classes, strict=True))]

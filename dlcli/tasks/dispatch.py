@@ -1,4 +1,4 @@
-"""The one place that knows which tasks there are."""
+"""The only module that knows all the tasks: verbs call it, so that none of them needs to."""
 
 from pathlib import Path
 from typing import Any, assert_never
@@ -32,7 +32,7 @@ from dlcli.tasks.task import Task
 
 
 def task_of(recipe: Recipe) -> Task:
-    """The task of a recipe."""
+    """The task that a recipe is for, which offers the verbs for it."""
     match recipe:
         case Classification() | Localization():
             return ImageTask(recipe)
@@ -51,12 +51,12 @@ def task_of(recipe: Recipe) -> Task:
 
 
 def check_folder(folder: Path, console: Console) -> dict[str, Any]:
-    """Looks for problems in a folder that no recipe describes: one with a folder of images for each class."""
+    """Look for problems in a folder without a recipe: one that has a folder of images for each class."""
     return inspection.check(inspection.folder_section(folder), console)
 
 
 def pretrained_classifier(loaded: LoadedRecipe, *, num_classes: int) -> keras.Model:
-    """The network of a recipe with the pretrained weights that it names, its last layer included.
+    """Build the network of a recipe with the pretrained weights that it names, those of its last layer included.
 
     Raises:
         InputError: the weights are not available, or do not fit; located at ``model``.
@@ -65,23 +65,23 @@ def pretrained_classifier(loaded: LoadedRecipe, *, num_classes: int) -> keras.Mo
 
 
 def shape_of_saved(path: Path) -> tuple[int, ...]:
-    """The shape of the images that a saved classifier takes: height, width, channels; None for an open side.
+    """The shape of the images that a saved classifier takes: height, width, channels; None for a side of any size.
 
     Raises:
-        InputError: it is not a classifier of images.
+        InputError: it is not an image classifier.
     """
     return network.shape_of_saved(path)
 
 
 def classifier_of_file(path: Path, *, input_range: tuple[float, float], has_logits: bool) -> AttackTarget:
-    """The classifier of images in a bare .keras file, to be attacked.
+    """Load the image classifier in a bare .keras file as the target of an attack.
 
     Args:
-        input_range: what the model takes for the pixels 0 and 255.
-        has_logits: its outputs are logits, whatever its last layer is.
+        input_range: the inputs that the model expects for the pixel values 0 and 255.
+        has_logits: the model's outputs are logits already, whatever its last layer is.
 
     Raises:
-        InputError: it cannot be loaded, or is not a classifier of images.
+        InputError: it cannot be loaded, or is not an image classifier.
     """
     return load_target(path, input_range=input_range, has_logits=has_logits)
 
@@ -89,14 +89,21 @@ def classifier_of_file(path: Path, *, input_range: tuple[float, float], has_logi
 def samples_for_file(
     data: Path, target: AttackTarget, classes: tuple[str, ...], *, split: str | None, console: Console
 ) -> tuple[str, Samples]:
-    """The images to attack a classifier of a bare file on, and what to call them.
+    """Read the images on which to attack the classifier of a bare file.
+
+    Args:
+        classes: of the classifier, in the order of its outputs.
+        split: train, validation or test; None for test, or the first of validation and train.
+
+    Returns:
+        The name of these samples, such as ``photos-test``, and the samples.
 
     Raises:
-        InputError: they cannot be used, or there is no such split.
+        InputError: the data cannot be used, or there is no such split.
     """
     return evaluation.samples_for_shape(data, target.shape, classes, split=split, console=console)
 
 
 def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True) -> Job:
-    """The training job of a recipe; as :meth:`dlcli.tasks.task.Task.prepare`."""
+    """Prepare the training job of a recipe, as :meth:`dlcli.tasks.task.Task.prepare`."""
     return task_of(loaded.recipe).prepare(loaded, device, console, is_new=is_new)

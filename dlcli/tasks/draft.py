@@ -1,4 +1,4 @@
-"""Drafts a recipe for data, by the task that they are for. Needs no TensorFlow."""
+"""Drafts a recipe for given data, whose layout suggests the task. Needs no TensorFlow."""
 
 import os
 from pathlib import Path
@@ -10,22 +10,22 @@ from dlcli.tasks.sequences.drafting import draft_sequences
 
 
 def draft_recipe(data: Path, folder: Path) -> Draft:
-    """Drafts a recipe for what is in a folder or a file: text and series first, images otherwise.
+    """Draft a recipe for a folder or a file: for text or series if it holds any, else for images.
 
     Args:
-        data: where the samples are.
-        folder: where the recipe will be; the path in it is relative to this.
+        data: the folder or file with the samples.
+        folder: where the recipe will be written; the path of the data in it is relative to this folder.
 
     Raises:
-        InputError: nothing is there that a recipe could be drafted for.
+        InputError: no recipe can be drafted for these data.
     """
     path = os.path.relpath(os.path.realpath(data), os.path.realpath(folder))
     if not data.exists():
         raise InputError(f"{data}: no such file or folder")
     if not data.is_dir() and not data.is_file():
-        raise InputError(f"{data}: a pipe or device, not a file")
+        raise InputError(f"{data}: expected a file or folder. Received a pipe or device")
     try:
-        of_sequences = draft_sequences(data, path)
-        return draft_images(data, path) if of_sequences is None else Draft(*of_sequences)
+        sequence_draft = draft_sequences(data, path)
+        return draft_images(data, path) if sequence_draft is None else Draft(*sequence_draft)
     except OSError as error:
         raise InputError(f"{error.filename or data}: cannot be read: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""What drafts of all tasks share: columns known by their names, counts in words, and lines with a comment each."""
+"""Shared by the drafts of all tasks: columns recognized by their names, counts in words, and commented YAML lines."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,19 +25,19 @@ class Draft:
     """A recipe and what it was drafted from."""
 
     seen: tuple[str, ...]
-    """What is in the data, a line each."""
+    """A summary of the data, one line per item."""
     text: str
-    """The recipe, with a comment on each line."""
+    """The recipe, with a comment after each key."""
 
 
 def named(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    """The column that has the first of the names that there is, whatever its case."""
+    """The column with the first of the names that occurs, in any case; None if none occurs."""
     by_name = {column.strip().lower(): column for column in columns}
     return next((by_name[name] for name in names if name in by_name), None)
 
 
 def in_classes(counts: Counter[Any], noun: str) -> str:
-    """``244 images in 2 classes: ants (123), bees (121)``, the first ten by name."""
+    """``244 images in 2 classes: ants (123), bees (121)``, listing the first ten classes by name."""
     names = sorted(counts, key=str)
     listed = ", ".join(f"{shortened(str(name))} ({counts[name]:,})" for name in names[:10])
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
@@ -46,52 +46,57 @@ def in_classes(counts: Counter[Any], noun: str) -> str:
 
 
 def columns_of_splits(columns: Iterable[str]) -> list[Line]:
-    """The keys of a table that say which split a row is in, and which rows stay together, where it has such columns."""
+    """The recipe lines for the columns that name a row's split and its group, as far as the table has them."""
     columns = list(columns)
     split, group = named(columns, SPLIT), named(columns, GROUP)
     lines: list[Line] = []
     if split is not None:
-        lines.append(("split", split, "the column that says train, validation or test"))
+        lines.append(("split", split, "the column that names the split: train, validation or test"))
     if group is not None:
-        lines.append(("group", group, "rows with the same value stay in one split"))
+        lines.append(("group", group, "rows with the same value stay in the same split"))
     return lines
 
 
 def own_splits(table: Path, rows: Sequence[Mapping[str, str | None]]) -> set[str]:
-    """The splits beside training that a column of a table names.
+    """The splits besides training that a table's split column names; none without such a column.
 
     Raises:
-        InputError: the column says something else.
+        InputError: the column holds other values.
     """
-    column = named(filter(None, rows[0]), SPLIT) if rows else None  # cells beyond the header have no name
+    # the cells of a row that is longer than the header have no name
+    column = named(filter(None, rows[0]), SPLIT) if rows else None
     if column is None:
         return set()
-    said = {row[column] or "" for row in rows}
-    if strange := [value for value in said if value.strip().lower() not in SPLITS]:
+    values = {row[column] or "" for row in rows}
+    if unknown := [value for value in values if value.strip().lower() not in SPLITS]:
         raise InputError(
-            f"{table}: the column {column} must say train, validation (or val) or test. Received "
-            f"'{shortened(min(strange))}'."
+            f"{table}: the column {column} must hold train, validation (or val) or test. Received "
+            f"'{shortened(min(unknown))}'."
         )
-    return {SPLITS[value.strip().lower()] for value in said} - {"train"}
+    return {SPLITS[value.strip().lower()] for value in values} - {"train"}
 
 
-def shares(own: Collection[str]) -> list[Line]:
-    """What is to be held out of the training split, where the data have the splits ``own`` beside it."""
+def shares(given: Collection[str]) -> list[Line]:
+    """The recipe lines for the proportions to hold out of the training split.
+
+    Args:
+        given: the splits that the data have besides training.
+    """
     lines: list[Line] = []
-    if "validation" not in own:
-        lines.append(("validation", 0.1, "proportion held out to follow training"))
-    if not own:
+    if "validation" not in given:
+        lines.append(("validation", 0.1, "proportion held out to monitor training"))
+    if not given:
         lines.append(("test", 0.2, "proportion held out for the final evaluation"))
     return lines
 
 
 def section(name: str, lines: Iterable[Line]) -> list[str]:
-    """A section of a recipe, a key a line."""
+    """A section of a recipe, one key per line."""
     return [f"{name}:", *(f"  {line(*one)}" for one in lines)]
 
 
 def line(key: str, value: Any, comment: str) -> str:
-    """A key, its value and a comment."""
+    """A key, its value and a comment, as a line of YAML."""
     if isinstance(value, dict):
         inside = ", ".join(to_yaml({name: item}).strip() for name, item in value.items())
         return f"{key}: {{{inside}}}  # {comment}"

@@ -18,12 +18,12 @@ def write_evaluation(
     tables: Mapping[str, Rows],
     others: Mapping[str, bytes | str],
 ) -> None:
-    """Writes metrics.json and what else the task has.
+    """Write metrics.json and the task's other files.
 
     Args:
-        source: names the data in metrics.json.
-        tables: the rows of each .csv file by its name, at least one row each.
-        others: the content of each other file by its name.
+        source: what metrics.json names as the data.
+        tables: the rows of each .csv file, by file name; at least one row each.
+        others: the content of each other file, by file name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
@@ -43,7 +43,7 @@ def write_classification(
     predictions: Rows,
     others: Mapping[str, bytes | str],
 ) -> None:
-    """The files of an evaluation that has classes: per_class.csv, predictions.csv and confusion_matrix.png as well."""
+    """Write the files of a classifier's evaluation: also per_class.csv, predictions.csv and confusion_matrix.png."""
     write_evaluation(
         folder,
         metrics,

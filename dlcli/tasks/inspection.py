@@ -1,4 +1,4 @@
-"""What ``dlcli data`` reports for every task: copies, contradicting labels, classes that are absent or rare."""
+"""What ``dlcli data`` reports for every task: duplicates, conflicting labels, missing and rare classes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from dlcli.tasks.job import AnyDataset
 
 DataSection = TypeVar("DataSection", bound=Section)
 
-NUM_NAMED = 10  # samples named in one finding; --json has all
-IMBALANCE = 10  # times more samples of the largest class than of the smallest are worth a note
+NUM_NAMED = 10  # samples named in one finding; --json lists all
+IMBALANCE = 10  # a ratio of the largest class to the smallest above this is reported
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the data that the user should know.
+    """A problem or a noteworthy property of the data.
 
     Attributes:
         kind: a short name, such as "unreadable".
-        is_problem: whether it makes the check fail; else it is a note.
-        text: what was found, in a sentence.
-        samples: what it was found in: names of samples, or lists of those that belong together.
+        is_problem: whether it makes the check fail; otherwise it is a note.
+        text: a description in one sentence.
+        samples: the names of the samples concerned, or groups of names that belong together.
     """
 
     kind: str
@@ -33,64 +33,74 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Named:
-    """The samples of all splits, one after another: what each is called, its split, and its label."""
+class NamedSamples:
+    """The samples of all splits, one after another: the name, split and label of each."""
 
     names: Sequence[str]
     splits: Sequence[str]
     labels: Sequence[str]
 
 
-def about_alike(kind: str, groups: Sequence[Sequence[int]], samples: Named, noun: str, words: str) -> Iterator[Finding]:
-    """What groups of samples that are alike mean: a leak, a contradiction, or only a waste."""
-    across = [group for group in groups if len({samples.splits[i] for i in group}) > 1]
-    contradictions = [group for group in groups if len({samples.labels[i] for i in group}) > 1]
-    known = {id(group) for group in (*across, *contradictions)}
-    rest = [group for group in groups if id(group) not in known]
-    for is_problem, chosen, where in (
-        (True, across, "in two splits"),
-        (True, contradictions, "under two labels"),
-        (False, rest, "in one split"),
-    ):
-        if chosen:
-            yield alike(f"{kind} {where}", is_problem, chosen, samples.names, noun, f"{words} {where}")
-
-
-def alike(
-    kind: str, is_problem: bool, groups: Sequence[Sequence[int]], names: Sequence[str], noun: str, words: str
-) -> Finding:
-    """The finding of groups of samples, given by their positions."""
-    named = tuple(tuple(names[i] for i in group) for group in groups)
-    examples = "; ".join(" = ".join(group[:3]) for group in named[:NUM_NAMED])
-    more = f"; … ({len(named)} in all)" if len(named) > NUM_NAMED else ""
-    what = count(named, "pair" if all(len(group) == 2 for group in named) else "group")
-    return Finding(kind, is_problem, f"{what} of {noun} {words}: {examples}{more}", named)
-
-
-def about_counts(
-    counts: Mapping[str, Mapping[str, int]], *, absent_is_problem: bool = True, has_weights: bool = True
+def duplicate_findings(
+    kind: str, groups: Sequence[Sequence[int]], samples: NamedSamples, description: str
 ) -> Iterator[Finding]:
-    """Classes that a split lacks, and those that training has few samples of.
+    """The findings about groups of duplicates: leakage between splits, conflicting labels, or mere redundancy.
 
     Args:
-        counts: of each split the samples of each class.
+        kind: ``duplicates`` or ``near duplicates``.
+        groups: positions of the samples in each group.
+        description: names the samples in the text, such as "byte-identical images".
+    """
+    leaks = [group for group in groups if len({samples.splits[i] for i in group}) > 1]
+    conflicts = [group for group in groups if len({samples.labels[i] for i in group}) > 1]
+    reported = {id(group) for group in (*leaks, *conflicts)}
+    redundant = [group for group in groups if id(group) not in reported]
+    for is_problem, chosen, where in (
+        (True, leaks, "across splits"),
+        (True, conflicts, "with different labels"),
+        (False, redundant, "within a split"),
+    ):
+        if chosen:
+            yield group_finding(f"{kind} {where}", is_problem, chosen, samples.names, f"{description} {where}")
+
+
+def group_finding(
+    kind: str, is_problem: bool, groups: Sequence[Sequence[int]], names: Sequence[str], description: str
+) -> Finding:
+    """The finding about groups of samples, given by their positions in ``names``."""
+    named = tuple(tuple(names[i] for i in group) for group in groups)
+    examples = "; ".join(" = ".join(group[:3]) for group in named[:NUM_NAMED])
+    more = f"; … ({len(named)} in total)" if len(named) > NUM_NAMED else ""
+    noun = "pair" if all(len(group) == 2 for group in named) else "group"
+    return Finding(kind, is_problem, f"{count(named, noun)} of {description}: {examples}{more}", named)
+
+
+def class_findings(
+    counts: Mapping[str, Mapping[str, int]], *, absent_is_problem: bool = True, has_weights: bool = True
+) -> Iterator[Finding]:
+    """The findings about classes that a split lacks, and about imbalance in the training split.
+
+    Args:
+        counts: the number of samples of each class, by split.
+        absent_is_problem: whether a class missing outside the training split makes the check fail.
+        has_weights: whether the task has ``train.class_weights`` as a remedy.
     """
     for name, of_class in counts.items():
         absent = tuple(label for label, number in of_class.items() if number == 0)
         if absent:
             is_problem = absent_is_problem or name == "train"
-            yield Finding("class absent", is_problem, f"{name} has no sample of {some(absent)}", absent)
+            yield Finding("missing class", is_problem, f"{name} has no samples of {some(absent)}", absent)
         largest, smallest = max(of_class.values()), min(of_class.values())
         if name == "train" and smallest and largest > IMBALANCE * smallest:
             few = tuple(label for label, number in of_class.items() if largest > IMBALANCE * number)
-            text = f"the largest class has {largest / smallest:.0f} times the samples of the smallest: {some(few)}"
+            text = f"the largest class has {largest / smallest:.0f} times as many samples as the smallest: {some(few)}"
             yield Finding("imbalance", False, text + (". See train.class_weights" if has_weights else ""), few)
 
 
 def some(names: Sequence[str]) -> str:
-    """The first names, and how many there are."""
+    """The first names, with the total number if not all are shown."""
     shown = ", ".join(names[:NUM_NAMED])
-    return f"{shown}, … ({len(names)} in all)" if len(names) > NUM_NAMED else shown
+    return f"{shown}, … ({len(names)} in total)" if len(names) > NUM_NAMED else shown
 
 
 def count(names: Sequence[Any], noun: str) -> str:
@@ -105,11 +115,11 @@ def report(
     sizes: Mapping[str, int] | None = None,
     modes: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """What ``dlcli data check`` writes.
+    """The report of ``dlcli data check``.
 
     Args:
-        splits: of each split the samples of each class.
-        sizes, modes: of image files, how many there are of each.
+        splits: the number of samples of each class, by split.
+        sizes, modes: the number of image files of each size and color mode.
     """
     findings = list(findings)
     return {
@@ -122,21 +132,21 @@ def report(
 
 
 def with_leakage(section: DataSection) -> DataSection:
-    """A ``data`` section with ``allow_leakage``: samples that splits share are then reported instead of refused."""
+    """A ``data`` section with ``allow_leakage``, so that samples shared between splits are reported, not refused."""
     return section.model_copy(update={"allow_leakage": True}) if hasattr(section, "allow_leakage") else section
 
 
-def about_warnings(dataset: AnyDataset) -> Iterator[Finding]:
-    """The data set's warnings, but for those that the findings tell in full, and what it left out."""
+def warning_findings(dataset: AnyDataset) -> Iterator[Finding]:
+    """The data set's warnings, except those that other findings report in full, and what was skipped."""
     for warning in dataset.warnings:
         if warning.kind not in ("classes", "leakage"):
             yield Finding("warning", False, warning.text.rstrip("."), ())
     if dataset.left_out:
         names = [f"{left.name} ({left.reason})" for left in dataset.left_out]
-        yield Finding("left out", False, f"{len(names):,} left out: {some(names)}", tuple(names))
+        yield Finding("skipped", False, f"{len(names):,} skipped: {some(names)}", tuple(names))
 
 
 def write_split_table(dataset: AnyDataset, output: Path | None) -> None:
-    """Writes the rows of split.csv; nothing where no file is named."""
+    """Write the rows of split.csv to ``output``; nothing if it is None."""
     if output is not None:
         replace_file(output, rows_text(dataset.split_rows()))

@@ -1,6 +1,6 @@
-"""A training job: recipe, data and network, checked against each other and built, before anything is written.
+"""A training job: recipe, data and network, checked against each other and built before anything is written.
 
-Each task has a job of its own in its folder; ``dispatch`` chooses.
+Each task defines a job in its folder; `dispatch.prepare` makes the one for a recipe.
 """
 
 import functools
@@ -24,36 +24,45 @@ from dlcli.training.loop import Loop, Parts
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import Data
 
-OVERFIT_LOSS = 0.01  # nats; below it a batch counts as known by heart
-MAX_LISTED = 12  # classes whose samples are counted in the first lines
-MAX_LEFT_OUT = 5  # files named there that are left out
+OVERFIT_LOSS = 0.01  # nats; below it a batch counts as memorized
+MAX_LISTED = 12  # classes up to which their sample counts are printed before training
+MAX_LEFT_OUT = 5  # skipped files that are named before training
 
 
 class AnyDataset(Protocol):
-    """What data of every kind come to, such as :class:`dlcli.data.images.samples.Dataset`."""
+    """What the data sets of all tasks have in common, such as :class:`dlcli.data.images.samples.Dataset`."""
 
     @property
     def splits(self) -> Any:
-        """The samples by the name of the split, each with a length."""
+        """The samples of each split by its name; each has a length."""
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What the source holds besides."""
+        """What the source holds that is not used, with the reasons."""
 
     @property
     def warnings(self) -> tuple[DataWarning, ...]:
-        """What the user should know, one line each."""
+        """What the user should know about the data, one line each."""
 
     def fingerprint(self) -> str:
-        """A digest of everything that a result may depend on."""
+        """A digest of everything in the data that a result may depend on."""
 
     def split_rows(self) -> list[dict[str, str]]:
-        """The rows of split.csv."""
+        """The rows of split.csv: one for each sample."""
 
 
 @dataclass(frozen=True)
 class Job(ABC):
-    """All that training needs, whatever the task."""
+    """All that training needs, whatever the task.
+
+    Attributes:
+        loaded: the recipe, with its text and the positions of its keys.
+        dataset: the data, divided into splits.
+        train_data: the batches of the training split.
+        validation_data: the batches of the validation split; None without one.
+        device: the device that training runs on.
+        console: where progress is printed.
+    """
 
     loaded: LoadedRecipe
     dataset: AnyDataset
@@ -64,103 +73,109 @@ class Job(ABC):
 
     @property
     def best_metric(self) -> str:
-        """The column of metrics.csv that picks the model to keep."""
+        """The column of metrics.csv by which the best model is chosen."""
         default = "train_loss" if self.validation_data is None else "val_loss"
         return self.loaded.recipe.train.best_metric or default
 
     @property
     @abstractmethod
     def model(self) -> keras.Model:
-        """What is saved as model.keras: raw values in, final answers out."""
+        """The model that is saved as model.keras: raw samples in, final predictions out."""
 
     @property
     @abstractmethod
     def trained(self) -> keras.Model:
-        """What the objective takes the outputs of; it shares its layers with the model."""
+        """The network whose outputs the objective takes, such as logits; it shares its layers with the model."""
 
     def table(self) -> LayerTable:
-        """What each layer of the network holds and costs."""
+        """The layer table of the network: shapes, parameters and multiply-adds of each layer."""
         return layer_table(self.model)
 
     @abstractmethod
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
-        """What is lowered, with the weights of training or without them; ``exact``: without label smoothing."""
+        """The loss to minimize, and the metrics reported with it.
 
-    # What it says and writes ------------------------------------------------------------------------------------------
+        Args:
+            in_training: weight the classes as the recipe asks; evaluation leaves them unweighted.
+            losses: all, or the name of one of a task's several losses.
+            exact: without label smoothing, so that the loss can reach 0.
+        """
+
+    # What it prints and writes ----------------------------------------------------------------------------------------
 
     @property
     def custom_layers(self) -> list[str]:
-        """Layers of ours that the saved model needs."""
+        """Names of dlcli's own layers in the saved model: it loads only where dlcli is installed."""
         return []
 
     @abstractmethod
     def data_summary(self) -> str:
-        """What the samples are: ``10 classes; samples of 28x28x1``."""
+        """The samples in one line, such as ``10 classes; sample shape 28x28x1``."""
 
     def data_notes(self) -> list[str]:
-        """What else of the data is worth a line before training."""
+        """Further lines about the data, printed before training."""
         return []
 
     def model_summary(self) -> list[str]:
-        """The network, in a line or two."""
+        """The network, in one line or two."""
         return [f"model: {self.loaded.recipe.model.kind}, {self.model.count_params():,} parameters"]
 
     @abstractmethod
     def data_info(self) -> dict[str, Any]:
-        """What run.json says about the data besides what it says for every task."""
+        """What run.json records about the data in addition to what it records for every task."""
 
     def base(self) -> dict[str, str] | None:
-        """Where the initial weights came from, and the SHA-256 of their file; None where they are drawn."""
+        """The source of the pretrained weights, and the SHA-256 of their file; None if the weights are random."""
         return None
 
     @abstractmethod
     def write_initial_files(self, run: RunDir) -> None:
-        """Writes what the task's run directory holds before the first step; ``plots/`` is there."""
+        """Write the files that the task's run directory holds before the first step; ``plots/`` exists."""
 
-    def set_up_cache(self, run: RunDir) -> None:  # noqa: B027 - most have nothing to do
-        """Says where samples are kept between epochs, and makes place for them."""
+    def set_up_cache(self, run: RunDir) -> None:  # noqa: B027 - most tasks have nothing to do
+        """Set up the cache that keeps decoded samples between epochs, and print where it is."""
 
     # Training and after -----------------------------------------------------------------------------------------------
 
     def stage_preparer(self, run: RunDir) -> Callable[[CommonStage], Parts | None]:
-        """What makes layers trainable or not for a stage, and says what the stage computes with."""
+        """A function that freezes or unfreezes layers for a stage, and returns the stage's parts, or None."""
         return lambda section: None
 
-    def set_depth(self, section: CommonStage) -> None:  # noqa: B027 - most train all in every stage
-        """Makes layers trainable or not for a stage.
+    def set_depth(self, section: CommonStage) -> None:  # noqa: B027 - most tasks train all layers in every stage
+        """Freeze or unfreeze layers for a stage.
 
         Raises:
-            ValueError: there is no such depth in the network; the text says what there is.
+            ValueError: the network has no such layers or stage; the text names those it has.
         """
 
     def losses_of(self, section: CommonStage) -> str:
-        """What a stage lowers: all, or one of several losses."""
+        """The losses that a stage minimizes: all, or the name of one of several."""
         return "all"
 
     def loop_options(self) -> dict[str, Any]:
-        """More arguments of the loop."""
+        """The task's own arguments of the training loop."""
         return {}
 
     @abstractmethod
     def overfit_data(self, num_batches: int) -> Data:
-        """A few batches of the training split, from all over it, without random changes."""
+        """A few batches of samples evenly spaced over the training split, without augmentation."""
 
     def overfit_loss(self, data: Data) -> float:
-        """Below which loss these data count as known by heart."""
+        """The loss below which these batches count as memorized."""
         return OVERFIT_LOSS
 
     @abstractmethod
     def build_model(self) -> keras.Model:
-        """The model once more, with other weights, under the current dtype policy."""
+        """Build the model again, with new weights, under the current dtype policy."""
 
     @abstractmethod
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
-        """Evaluates the saved model on a split of the data, writes the results into the run, and gives the metrics."""
+        """Evaluate the saved model on a split, write the results into the run directory, and return the metrics."""
 
-    # The same for all -------------------------------------------------------------------------------------------------
+    # The same for all tasks -------------------------------------------------------------------------------------------
 
     def float32_model(self) -> keras.Model:
-        """The model with float32 layers, whatever it was trained with, and the weights it has now."""
+        """The model with its current weights and float32 layers, whatever the precision of training."""
         precision = self.loaded.recipe.train.precision
         if precision == "float32":
             return self.model
@@ -197,11 +212,11 @@ class Job(ABC):
         )
 
 
-# What is said ---------------------------------------------------------------------------------------------------------
+# What is printed ------------------------------------------------------------------------------------------------------
 
 
 def describe(job: Job, run: RunDir | None) -> None:
-    """The first lines that a person sees: data, network, and where the run goes."""
+    """Print the lines before training: the run's directory and device, the data, and the network."""
     dataset, console = job.dataset, job.console
     if run is not None:
         console.log = run.log
@@ -212,8 +227,8 @@ def describe(job: Job, run: RunDir | None) -> None:
         console.say(line)
     if dataset.left_out:
         shown = ", ".join(f"{left.name} ({left.reason})" for left in dataset.left_out[:MAX_LEFT_OUT])
-        more = ", … (all are in run.json)" if len(dataset.left_out) > MAX_LEFT_OUT else ""
-        console.say(f"left out: {len(dataset.left_out):,}: {shown}{more}")
+        more = ", … (run.json lists all)" if len(dataset.left_out) > MAX_LEFT_OUT else ""
+        console.say(f"skipped {len(dataset.left_out):,}: {shown}{more}")
     for warning in dataset.warnings:
         console.warn(warning.text)
     for line in job.model_summary():
@@ -223,11 +238,13 @@ def describe(job: Job, run: RunDir | None) -> None:
 def training_memory_of(
     table: LayerTable, train: CommonTrain, num_samples: int | None, *, batch_size: int | None = None
 ) -> tuple[TrainingMemory, int]:
-    """The memory that training a network takes, and the samples computed at once.
+    """The memory that training a network takes, and the number of samples computed at once.
 
     Args:
-        num_samples: to train on, which may be fewer than a batch has; None where the data are not known.
-        batch_size: samples computed at once, in place of what the recipe and the data say.
+        table: the network's layers.
+        train: the recipe's ``train`` section.
+        num_samples: in the training split, which may be smaller than a batch; None if the data are unknown.
+        batch_size: samples computed at once, in place of what the recipe and the data imply.
     """
     if batch_size is None:
         batch_size = -(-train.batch_size // train.gradient_accumulation)

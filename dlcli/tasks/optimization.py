@@ -1,4 +1,4 @@
-"""From the recipe's ``train`` section to what is lowered, an optimizer, learning rates, and the loop's settings."""
+"""Turns the recipe's ``train`` section into stages, optimizers, learning-rate schedules and settings of the loop."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from dlcli.training.step import Clipping
 
 
 def stage_sections(train: CommonTrain) -> tuple[CommonStage, ...]:
-    """The stages of training: those of the recipe, or one that has all the epochs."""
+    """The stages of training: those of the recipe, or a single one with all epochs."""
     return train.stages or (CommonStage(name="train", epochs=train.epochs),)
 
 
 def make_stage(
     section: CommonStage, train: CommonTrain, *, steps_per_epoch: int, prepare: Callable[[], loop.Parts | None]
 ) -> loop.Stage:
-    """One stage for the loop; ``prepare`` makes the layers trainable or not, and gives what it computes with."""
+    """One stage of the loop; ``prepare`` freezes and unfreezes layers and returns the parts the stage runs with."""
     learning_rate = section.learning_rate or train.optimizer.learning_rate
     return loop.Stage(
         name=section.name,
@@ -39,7 +39,7 @@ def make_stage(
 def make_optimizer(
     section: AnyOptimizer, variables: Sequence[Any], *, learning_rate: float, ema: float | None
 ) -> keras.optimizers.Optimizer:
-    """A new optimizer, to be built on ``variables``; biases and normalization's weights do not decay."""
+    """A new optimizer for ``variables``; biases and normalization parameters are exempt from weight decay."""
     common: dict[str, Any] = {
         "learning_rate": learning_rate,
         "weight_decay": section.weight_decay or None,
@@ -67,7 +67,7 @@ def make_optimizer(
 
 
 def slots_per_weight(train: CommonTrain) -> int:
-    """Numbers that the optimizer keeps for each trainable weight, its moving average included."""
+    """Values that the optimizer stores per trainable weight, the exponential moving average included."""
     average = int(train.ema is not None)
     match train.optimizer:
         case Sgd(momentum=momentum):
@@ -79,7 +79,7 @@ def slots_per_weight(train: CommonTrain) -> int:
 
 
 def make_rate(section: AnySchedule, *, learning_rate: float, epochs: int, steps_per_epoch: int) -> schedule.Rate:
-    """The learning rate by the step within a stage of ``epochs`` epochs."""
+    """The learning rate as a function of the step within a stage of ``epochs`` epochs."""
     warmup_steps = min(round(section.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch - 1)
     match section:
         case Constant() | Plateau():
@@ -103,7 +103,7 @@ def make_rate(section: AnySchedule, *, learning_rate: float, epochs: int, steps_
 
 
 def make_settings(train: CommonTrain, *, best_metric: str) -> loop.Settings:
-    """How the loop trains every stage; metrics that the recipe leaves open are ``best_metric``."""
+    """The settings of the loop for all stages; where the recipe names no metric, it is ``best_metric``."""
     plateau = early_stopping = clipping = None
     if isinstance(train.schedule, Plateau):
         section = train.schedule

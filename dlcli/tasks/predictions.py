@@ -1,4 +1,4 @@
-"""What a prediction says of a sample's classes, to people and in files."""
+"""Ranks predicted classes, and writes predictions to files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ from dlcli.rundir import csv_text, replace_file
 
 
 def ranked(probabilities: np.ndarray, classes: Sequence[str], top: int) -> dict[str, Any]:
-    """The likeliest class of a sample, how sure that is, and the ``top`` likeliest."""
+    """The most likely class of a sample, its probability, and the ``top`` most likely classes."""
     order = np.argsort(-probabilities, kind="stable")[:top]
-    found = [{"class": classes[i], "probability": float(probabilities[i])} for i in order]
-    return {"predicted": found[0]["class"], "confidence": found[0]["probability"], "top": found}
+    top_classes = [{"class": classes[i], "probability": float(probabilities[i])} for i in order]
+    return {"predicted": top_classes[0]["class"], "confidence": top_classes[0]["probability"], "top": top_classes}
 
 
 def write_values(output: Path, names: Mapping[str, Sequence[str]], values: np.ndarray) -> None:
-    """Writes a .csv or .json file with the number that is predicted for each sample.
+    """Write a .csv or .json file with the number predicted for each sample.
 
     Args:
-        names: columns that say which sample it is.
+        names: the columns that identify a sample.
     """
     rows = [[*(column[i] for column in names.values()), float(value)] for i, value in enumerate(values)]
     write_rows(output, [*names, "predicted"], rows)
@@ -34,11 +34,11 @@ def write_probabilities(
     classes: Sequence[str],
     more: Mapping[str, Sequence[Any]],
 ) -> None:
-    """Writes a .csv or .json file with every sample's likeliest class and all probabilities.
+    """Write a .csv or .json file with the most likely class of each sample and the probabilities of all classes.
 
     Args:
-        names: columns that say which sample it is.
-        more: columns after the class and how sure it is.
+        names: the columns that identify a sample.
+        more: further columns, placed after the class and its probability.
     """
     best = probabilities.argmax(axis=1)
     header = [*names, "predicted", "confidence", *more, *(f"p_{name}" for name in classes)]
@@ -56,7 +56,7 @@ def write_probabilities(
 
 
 def write_rows(output: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Writes a table as a .csv or .json file."""
+    """Write a table as a .csv or .json file."""
     if output.suffix == ".csv":
         replace_file(output, csv_text(header, rows))
     else:

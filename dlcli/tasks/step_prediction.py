@@ -1,4 +1,4 @@
-"""The training job of problems whose samples are made: bits at the steps that are asked for."""
+"""Step prediction on synthetic problems such as the copy task: bits to predict at some of the steps."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,13 +41,13 @@ from dlcli.tasks.task import EvaluationRequest, Task
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
-BYTES_A_NUMBER = 4
-ADDRESSES_KEPT = 5  # for the gradient: by content, gated, shifted, sharpened, and as it was before
+BYTES_PER_VALUE = 4
+NUM_ADDRESSINGS = 5  # per head, kept for the gradient: by content, gated, shifted, sharpened, and the previous one
 
 
 @dataclass(frozen=True)
-class MadeJob(NetworkJob):
-    """A problem whose samples are made, and a network that answers at each step."""
+class StepPredictionJob(NetworkJob):
+    """A job that trains a network to predict bits at each step of synthetic sequences."""
 
     recipe: StepPrediction
     dataset: MadeDataset
@@ -72,15 +72,15 @@ class MadeJob(NetworkJob):
         low, high = self.dataset.task.lengths
         tests = ", ".join(str(length) for length, _ in self.dataset.test)
         return (
-            f"{self.dataset.task.bits} bits at each of {low} to {high} steps, made anew in each epoch; test at {tests}"
+            f"{self.dataset.task.bits} bits per step, lengths {low} to {high}, new in every epoch; test lengths {tests}"
         )
 
     def data_info(self) -> dict[str, Any]:
         return {"steps": _longest(self.dataset)}
 
     def write_initial_files(self, run: RunDir) -> None:
-        x, bits, asked = self.train_data.make(0, 0)
-        replace_file(run.plots / "batch.png", sequence_plots.bit_sequences(x, bits * asked[..., None]))
+        x, bits, is_target = self.train_data.make(0, 0)
+        replace_file(run.plots / "batch.png", sequence_plots.bit_sequences(x, bits * is_target[..., None]))
 
     def build_model(self) -> keras.Model:
         return build_step_predictor(self.recipe, self.dataset.task).model
@@ -89,11 +89,11 @@ class MadeJob(NetworkJob):
         return _evaluate(run, model, self.dataset, console=self.console)
 
 
-def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, console: Console) -> MadeJob:
-    """Checks the recipe and builds the model.
+def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, console: Console) -> StepPredictionJob:
+    """Check the recipe and build the model.
 
     Raises:
-        InputError: the network cannot be built, or is too large for this machine.
+        InputError: the network cannot be built, or does not fit the memory of this machine.
     """
     train, dataset = recipe.train, dataset_of(recipe)
 
@@ -103,12 +103,12 @@ def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, consol
     def memory() -> TrainingMemory:
         table = layer_table(build().trained, steps=_longest(dataset))
         memory, batch_size = training_memory_of(table, train, recipe.data.num_samples)
-        more = BYTES_A_NUMBER * batch_size * _longest(dataset) * _numbers_a_step(recipe)
+        more = BYTES_PER_VALUE * batch_size * _longest(dataset) * _values_per_step(recipe)
         return replace(memory, activations=memory.activations + more)
 
     network = build_checked(loaded, has_validation=True, memory_of=memory, build=build)
     size = train.batch_size
-    return MadeJob(
+    return StepPredictionJob(
         loaded=loaded,
         recipe=recipe,
         dataset=dataset,
@@ -120,19 +120,19 @@ def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, consol
     )
 
 
-def _numbers_a_step(recipe: StepPrediction) -> int:
-    """Of a sequence's step in memory beside what layers put out: what is given and wanted; and of a Neural Turing
-    Machine its memory before and after each write, and the addresses of its heads in their making.
+def _values_per_step(recipe: StepPrediction) -> int:
+    """Values per step that training keeps besides the layers' outputs: inputs and targets, and for a Neural Turing
+    Machine its memory before and after each write and the intermediate addressings of its heads.
     """
-    numbers = 3 * recipe.data.bits + 2
+    num_values = 3 * recipe.data.bits + 2
     if isinstance(recipe.model, Ntm):
         (rows, width), heads = recipe.model.memory, recipe.model.read_heads + recipe.model.write_heads
-        numbers += rows * width * (1 + recipe.model.write_heads) + ADDRESSES_KEPT * heads * rows
-    return numbers
+        num_values += rows * width * (1 + recipe.model.write_heads) + NUM_ADDRESSINGS * heads * rows
+    return num_values
 
 
 def dataset_of(recipe: StepPrediction) -> MadeDataset:
-    """What a recipe's samples are made of."""
+    """The description from which a recipe's samples are generated."""
     data = recipe.data
     repeats = data.repeats if isinstance(data, RepeatCopy) else None
     times = 1
@@ -151,42 +151,45 @@ def dataset_of(recipe: StepPrediction) -> MadeDataset:
 
 
 def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, console: Console) -> dict[str, Any]:
-    """Measures a run's best model on the test, which is the same for every run of a recipe.
+    """Evaluate a run's best model on the test sequences, which are the same for every run of a recipe.
 
     Raises:
         InputError: there is no model yet, or it is corrupt.
     """
     model = load_keras_file(model_file(run))
     dataset = dataset_of(recipe)
-    wanted = (dataset.task.num_features, dataset.task.bits)
-    found = (model.inputs[0].shape[-1], model.output.shape[-1])
-    if found != wanted:
-        raise InputError(f"{run.model}: is not the model that this run saved: it must take {wanted[0]} features.")
+    expected = (dataset.task.num_features, dataset.task.bits)
+    received = (model.inputs[0].shape[-1], model.output.shape[-1])
+    if received != expected:
+        raise InputError(
+            f"{run.model}: is not the model that this run saved: it must take {expected[0]} features and predict "
+            f"{expected[1]} bits. Received {received[0]} and {received[1]}."
+        )
     metrics = _evaluate(run, model, dataset, console=console)
     return {"run": str(run.path), "split": "test", "folder": str(run.evaluation("test")), **metrics}
 
 
 def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, console: Console) -> dict[str, Any]:
-    """Writes metrics.json, a row for each length in by_length.csv, and an image of answers."""
+    """Write metrics.json, by_length.csv with a row for each length, and a plot of predictions."""
     compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
     rows, shown = [], None
     for done, (length, times) in enumerate(dataset.test, start=1):
-        x, bits, asked = dataset.test_part(length, times)
+        x, bits, is_target = dataset.test_part(length, times)
         probabilities = compiled(tf.constant(x)).numpy()
         if not np.isfinite(probabilities).all():
             raise CheckFailed(f"the model's outputs are not finite at length {length}")
-        wrong = (((probabilities > 0.5) != (bits > 0.5)) * asked[..., None]).sum(axis=(1, 2))
+        wrong = (((probabilities > 0.5) != (bits > 0.5)) * is_target[..., None]).sum(axis=(1, 2))
         rows.append(
             {
                 "length": length,
                 "times": times,
                 "sequences": len(x),
-                "bits": int(asked[0].sum()) * bits.shape[-1],
+                "bits": int(is_target[0].sum()) * bits.shape[-1],
                 "bits_wrong": float(wrong.mean()),
                 "exact": float((wrong == 0).mean()),
             }
         )
-        shown = x[:1], bits[:1] * asked[:1, :, None], probabilities[:1] * asked[:1, :, None]
+        shown = x[:1], bits[:1] * is_target[:1, :, None], probabilities[:1] * is_target[:1, :, None]
         console.evaluating(done, len(dataset.test))
     metrics: dict[str, Any] = {"samples": sum(row["sequences"] for row in rows)}
     for name in ("bits_wrong", "exact"):
@@ -204,13 +207,13 @@ def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, console:
 
 
 def _longest(dataset: MadeDataset) -> int:
-    """Steps of the longest sequence in training."""
+    """Number of steps of the longest training sequence."""
     times = 1 if dataset.task.repeats is None else dataset.task.repeats[1]
     return dataset.task.lengths[1] * (1 + times) + 1
 
 
 def build_step_predictor(recipe: StepPrediction, task: CopyTask) -> SequenceNetwork:
-    """The network that predicts bits at each step, from inputs that are not scaled."""
+    """Build the network that predicts bits at each step, from inputs that are not standardized."""
     section, num_features = recipe.model, task.num_features
     scale = Scale(np.zeros(num_features), np.ones(num_features))
     values = keras.Input(shape=(None, num_features), dtype="float32", name="values")
@@ -224,14 +227,16 @@ def build_step_predictor(recipe: StepPrediction, task: CopyTask) -> SequenceNetw
 
 @dataclass(frozen=True)
 class StepPredictionTask(Task):
-    """A recipe of a synthetic problem, such as the copy task, with bits to predict at each step."""
+    """Prediction of bits at each step of a synthetic problem, such as the copy task."""
 
     recipe: StepPrediction
 
     def open_data(self, loaded: LoadedRecipe, console: Console) -> MadeDataset:
         return dataset_of(self.recipe)
 
-    def prepare(self, loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True) -> MadeJob:
+    def prepare(
+        self, loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True
+    ) -> StepPredictionJob:
         return prepare(loaded, self.recipe, device, console)
 
     def evaluate(self, run: RunDir, request: EvaluationRequest, console: Console) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every task offers to the verbs, so that no verb needs to know which tasks there are."""
+"""The interface between verbs and tasks, so that no verb needs to know which tasks exist."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ class PredictionRequest:
 
     Attributes:
         paths: images, folders and .npz files; for text and series, files of lines and tables, and - for stdin.
-        texts: samples given on the command line, for models of text.
-        top: classes listed for each sample.
+        texts: samples given on the command line, for text models.
+        top: number of classes listed for each sample.
         output: a .csv or .json file for all probabilities.
         draw: a folder for the images with their predicted boxes; it must be absent or empty.
         beam: hypotheses kept at each decoding step, for tasks that generate text.
@@ -81,7 +81,7 @@ class SampleShape:
 
     Attributes:
         shape: of one sample, such as (height, width, channels).
-        num_classes: how many classes the network tells apart.
+        num_classes: number of classes that the network distinguishes.
     """
 
     shape: tuple[int, ...]
@@ -95,8 +95,9 @@ class AttackedModel:
     Attributes:
         file: the model's .keras file.
         classes: in the order of the model's outputs.
-        samples: with the labels that an attack leads away from.
-        name: of the samples, such as ``test``.
+        target: the classifier as a function from pixels to logits.
+        samples: with their true labels.
+        name: what the samples are called, such as ``test``.
     """
 
     file: Path
@@ -107,76 +108,80 @@ class AttackedModel:
 
 
 class Task(Protocol):
-    """A task, for one recipe of it: what the verbs ask for.
+    """What a task offers to the verbs, for one recipe.
 
     A task's schema class says which verbs and options it supports (``recipe/support.py``), and the command line refuses
     the others before TensorFlow starts. The methods that only some tasks have raise InputError here.
     """
 
     recipe: Recipe
-    """The recipe, of one of this task's schemas."""
+    """The recipe; its class is one of the task's schemas."""
 
     def open_data(self, loaded: LoadedRecipe, console: Console) -> AnyDataset:
-        """Reads the recipe's data.
+        """Read the recipe's data.
 
         Raises:
-            InputError: they cannot be used.
+            InputError: the data cannot be used; a missing path is located in the recipe.
         """
 
     def prepare(self, loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True) -> Job:
-        """Reads the data, checks the recipe against them, and builds the model.
+        """Read the data, check the recipe against them, and build the model.
 
         Args:
-            is_new: start from the weights that the recipe names; False where a checkpoint replaces them.
+            loaded: the recipe, with the positions of its keys for error messages.
+            device: the device that training will run on.
+            is_new: start from the weights that the recipe names; False if a checkpoint replaces them anyway.
 
         Raises:
             InputError: the data or the recipe cannot be used.
         """
 
     def evaluate(self, run: RunDir, request: EvaluationRequest, console: Console) -> dict[str, Any]:
-        """Evaluates a run's best model and writes ``evaluation/<split>/``.
+        """Evaluate a run's best model and write ``evaluation/<split>/``.
 
-        Returns the metrics, with ``run``, ``split`` and ``folder``.
+        Returns:
+            The metrics, with ``run``, ``split`` and ``folder``.
 
         Raises:
             InputError: the run has no model, the data cannot be used, or there is no such split.
         """
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
-        """The layers of a run's network.
+        """The layer table of a run's network.
 
         Args:
-            data: what run.json says about the run's data.
+            data: what run.json records about the run's data.
 
         Raises:
-            KeyError, TypeError: it does not say enough.
+            KeyError, TypeError: it records too little.
             InputError: another of the run's files is corrupt.
         """
 
     def table_of_recipe(
         self, loaded: LoadedRecipe, assumed: SampleShape | None, console: Console
     ) -> tuple[LayerTable, int | None]:
-        """The layers of a recipe's network, and the samples it is trained on; None where the data are not read.
+        """The layer table of a recipe's network, and the number of training samples, None if the data are not read.
 
         Args:
-            assumed: samples to assume, for tasks that support ``--input``.
+            assumed: the samples to assume in place of the data, for tasks that support ``--input``.
 
         Raises:
-            InputError: the data cannot be used, or the network does not suit them.
+            InputError: the data cannot be used, or the network does not fit them.
         """
         job = self.prepare(loaded, Device("cpu", "CPU"), console)
         return job.table(), job.train_data.num_samples
 
     @property
     def remark(self) -> str:
-        """What makes the network slow on some devices; empty where nothing does."""
+        """Why the network is slow on some devices; empty if it is not."""
         return ""
 
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
-        """Looks for problems in all the data of a recipe.
+        """Look for problems in all the data of a recipe.
 
-        Returns ``splits`` (samples of each class), ``sizes`` and ``modes`` of image files, ``findings`` and
-        ``problems``, their number.
+        Returns:
+            ``splits`` (number of samples of each class by split), ``sizes`` and ``modes`` of image files, ``findings``,
+            and the number of ``problems`` among them.
 
         Raises:
             InputError: there is nothing to train on.
@@ -184,48 +189,68 @@ class Task(Protocol):
         raise self._lacks("data check")
 
     def stats(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
-        """Statistics of the data: of channels for images, of lengths and features for sequences."""
+        """Compute statistics of the data: of channels for images, of lengths and features for sequences.
+
+        Raises:
+            InputError: the data cannot be used.
+        """
         raise self._lacks("data stats")
 
     def divide(self, loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
-        """The samples of each class by split; writes a table of all samples to ``output`` where given."""
+        """Divide the data into splits as training would.
+
+        Args:
+            output: a file to write the split of each sample to, as a table; None for none.
+
+        Returns:
+            The number of samples of each class, by split.
+
+        Raises:
+            InputError: the data cannot be used.
+        """
         raise self._lacks("data split")
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
-        """Predicts with a run's best model.
+        """Predict with a run's best model.
 
-        Returns ``run``, ``predictions`` and ``left_out`` (file, reason).
+        Returns:
+            ``run``, ``predictions``, and ``left_out``: the file and reason of each sample that was skipped.
 
         Raises:
-            InputError: no sample can be read, or this task predicts nothing.
+            InputError: the run has no model, or no sample can be read.
         """
         raise self._lacks("predict")
 
     def preview(
         self, loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console
     ) -> None:
-        """Draws training samples beside what augmentation makes of them in the first epochs.
+        """Draw training samples next to their augmented versions in the first epochs.
 
         Raises:
-            InputError: the samples are not images.
+            InputError: the samples are not images, or the data cannot be used.
         """
         raise self._lacks("data preview")
 
     def generate(self, run: RunDir, request: GenerationRequest, console: Console) -> dict[str, Any]:
-        """Generates text with a run's best model.
+        """Generate text with a run's best model.
 
-        Returns ``run`` and ``samples``: for each its ``text``, prompt included, and what was ``added``.
+        Returns:
+            ``run`` and ``samples``: for each the ``text``, prompt included, and the part that was ``added``.
 
         Raises:
-            InputError: the task is not language modeling, or there is no such class.
+            InputError: the run has no model, or there is no such class.
         """
         raise self._lacks("generate")
 
     def attacked(self, run: RunDir, *, split: str | None, data: Path | None, console: Console) -> AttackedModel:
-        """The classifier of a run, and the samples to attack it on.
+        """Load the classifier of a run as the target of an attack, with the samples to attack it on.
+
+        Args:
+            split: train, validation or test; None for test, or validation if there is none.
+            data: other data than the run's own.
 
         Raises:
-            InputError: it is not a classifier of images, or the data cannot be used.
+            InputError: the run's model is not an image classifier, or the data cannot be used.
         """
         raise self._lacks("attack")
 

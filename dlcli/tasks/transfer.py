@@ -1,4 +1,4 @@
-"""The recipe of ``dlcli transfer``: a network trained elsewhere, a new head on it, and training in two stages."""
+"""The recipe of ``dlcli transfer``: a pretrained network, a new head on it, and training in two stages."""
 
 import os
 from collections.abc import Sequence
@@ -26,28 +26,28 @@ AUGMENTS: dict[str, dict[str, Any]] = {
     },
     "strong": {"horizontal_flip": True, "random_crop": {"area": (0.3, 1.0)}, "rand_augment": {}},
 }
-"""What ``--augment`` names."""
+"""The ``augment`` section for each value of ``--augment``."""
 
-DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that maps are left after five halvings
+DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that five halvings leave feature maps
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
 SPLITS = ("train", "validation", "val", "test")
-RARE = 0.05  # proportion of the images
+RARE = 0.05  # GIFs below this proportion of the images are excluded
 HEAD_EPOCHS = 40
 HEAD_RATE = 3e-3
-BOX_EPOCHS, BOX_RATE = 15, 1e-3  # of both heads, with boxes
-BOX_FINE_TUNE_EPOCHS, BOX_FINE_TUNE_RATE = 30, 3e-4  # of all of the network
-L2 = 0.03  # of the head: with the few samples that transfer is for, a head without it overfits at once
+BOX_EPOCHS, BOX_RATE = 15, 1e-3  # for both heads of a localizer
+BOX_FINE_TUNE_EPOCHS, BOX_FINE_TUNE_RATE = 30, 3e-4  # for the whole network
+L2 = 0.03  # on the head: with the few samples that transfer is meant for, a head without it overfits immediately
 
 
 @dataclass(frozen=True)
 class Base:
-    """A network to begin with.
+    """A pretrained network to start from.
 
     Attributes:
-        name: of the network, for the run's name.
-        model: the keys of the recipe's ``model`` section that say which it is.
+        name: the network's name, which becomes part of the run's name.
+        model: the keys of the recipe's ``model`` section that identify the network.
         size: height and width of the images that it was trained on.
-        channels: of these images.
+        channels: number of channels of these images.
     """
 
     name: str
@@ -57,29 +57,37 @@ class Base:
 
 
 def application_base(name: str, side: int) -> Base:
-    """A network of keras.applications."""
+    """A network of keras.applications as a base, for images of ``side`` x ``side`` pixels."""
     return Base(name, {"kind": "application", "network": name, "weights": "imagenet", "head": "average"}, (side, side))
 
 
 def application_name(base: str) -> str:
-    """The name of a network of keras.applications as recipes have it.
+    """The name of a network of keras.applications as recipes spell it.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: there is no such network; the text suggests the nearest name.
     """
     names = get_args(ApplicationName)
     plain = base.lower().replace("_", "").replace("-", "")
     if plain in names:
         return plain
-    hint = did_you_mean(plain, names) or ". See which there are with: dlcli models."
+    hint = did_you_mean(plain, names) or ". List the available ones with: dlcli models."
     raise InputError(
-        f"--base {base}: no network of keras.applications{hint} One of your own: --base run:NAME, --base FILE.keras"
+        f"--base {base}: no such network in keras.applications{hint} For your own: --base run:NAME or --base FILE.keras"
     )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the options of ``dlcli transfer`` come to, where they are not keys of the recipe by themselves."""
+    """The options of ``dlcli transfer`` that are not themselves keys of the recipe.
+
+    Attributes:
+        dense: units of the layers between the features and the classes.
+        augment: a key of `AUGMENTS`.
+        unfreeze: the layers of the base to fine-tune: a stage's name, a number of layers, all, or none.
+        fine_tune_epochs: epochs of the second stage; 0 for none.
+        has_boxes: train a localizer, not a classifier.
+    """
 
     dense: tuple[int, ...] = ()
     augment: str = "light"
@@ -91,15 +99,15 @@ class Plan:
 def transfer_recipe(
     base: Base, data: dict[str, Any], plan: Plan, overrides: Sequence[Override], *, command: str
 ) -> LoadedRecipe:
-    """The recipe, checked as any other, and its text.
+    """Write the recipe and check it like any other.
 
     Args:
         data: the recipe's ``data`` section.
-        overrides: the command line's values.
-        command: what it is written by, for the first line.
+        overrides: the values given on the command line.
+        command: the command that writes it, for the recipe's first line.
 
     Raises:
-        InputError: a value cannot be used; it names the option.
+        InputError: a value is not valid; the text names the option.
     """
     model = {**base.model, "l2": L2}
     if plan.dense:
@@ -107,7 +115,7 @@ def transfer_recipe(
     stages: list[dict[str, Any]] = [{"name": "head", "epochs": HEAD_EPOCHS, "trainable": "head", "augment": False}]
     is_tuned = plan.unfreeze != "none" and plan.fine_tune_epochs > 0
     if plan.has_boxes:
-        stages[0] |= {"epochs": BOX_EPOCHS, "augment": True}  # with few boxes the head learns them by heart
+        stages[0] |= {"epochs": BOX_EPOCHS, "augment": True}  # the head would memorize a small number of boxes
     if is_tuned:
         stages.append(
             {
@@ -134,7 +142,7 @@ def transfer_recipe(
 
 
 def _loaded(values: dict[str, Any], overrides: Sequence[Override], command: str) -> LoadedRecipe:
-    """The recipe with the command line's values; what an error of the other values is located at is the verb."""
+    """Load the recipe with the command line's values; errors in the other values are located at the command."""
     verb = Place(1, 1, 1, "dlcli transfer")
     try:
         loaded = load_text(to_yaml(values).encode(), Path("transfer.yaml"), overrides)
@@ -152,10 +160,10 @@ def _loaded(values: dict[str, Any], overrides: Sequence[Override], command: str)
 
 
 def top_recipe(base: Base, overrides: Sequence[Override], *, command: str) -> LoadedRecipe:
-    """The recipe of a network of keras.applications that keeps its classifier, and is not trained.
+    """Write the recipe of a network of keras.applications that keeps its classifier and is not trained.
 
     Raises:
-        InputError: a value cannot be used; it names the option.
+        InputError: a value is not valid; the text names the option.
     """
     values = {
         "task": "classification",
@@ -167,7 +175,7 @@ def top_recipe(base: Base, overrides: Sequence[Override], *, command: str) -> Lo
 
 
 def _trainable(plan: Plan) -> str | int:
-    """The layers of the base that are unfrozen, and those of the head, which are trained in any case."""
+    """The layers to train: those of the base that are unfrozen, and always those of the head."""
     return plan.unfreeze + len(plan.dense) + 1 if isinstance(plan.unfreeze, int) else plan.unfreeze
 
 
@@ -175,10 +183,10 @@ def _trainable(plan: Plan) -> str | int:
 
 
 def data_section(path: Path, base: Base) -> dict[str, Any]:
-    """The ``data`` section for a folder of class folders, a .csv or an .npz, with the images as the base wants them.
+    """The ``data`` section for a folder of class folders, a .csv or an .npz, with images of the base's size.
 
     Raises:
-        InputError: there is nothing there, or something else.
+        InputError: the path does not exist, or is something else.
     """
     common = {
         "path": os.path.abspath(path),
@@ -199,10 +207,10 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
 
 
 def boxes_section(path: Path | None, base: Base) -> dict[str, Any]:
-    """The ``data`` section for a folder of Pascal VOC, a .json of COCO, a .csv or an .npz; for None drawn shapes.
+    """The ``data`` section for a Pascal VOC folder, a COCO .json, a .csv or an .npz; for None, synthetic shapes.
 
     Raises:
-        InputError: there is nothing there, or something else.
+        InputError: the path does not exist, or is something else.
     """
     kinds = {".json": "coco", ".csv": "csv", ".npz": "npz"}
     color_mode = "rgb" if base.channels == 3 else "grayscale"
@@ -212,7 +220,7 @@ def boxes_section(path: Path | None, base: Base) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"--data {path}: no such file or folder.")
     if not path.is_dir() and path.suffix not in kinds:
-        raise InputError(f"--data {path}: expected a folder of Pascal VOC, a .json of COCO, a .csv or an .npz.")
+        raise InputError(f"--data {path}: expected a Pascal VOC folder, a COCO .json, a .csv or an .npz.")
     kind = "voc" if path.is_dir() else kinds[path.suffix]
     section = {"kind": kind, "path": os.path.abspath(path), "image_size": base.size, "color_mode": color_mode}
     return section | ({} if kind == "npz" else {"on_bad_image": "skip"})
@@ -225,7 +233,7 @@ def digits_section(base: Base) -> dict[str, Any]:
 
 
 def has_class_folders(folder: Path) -> bool:
-    """Whether a folder has at least two folders with images directly in them, or a folder train that has."""
+    """Whether a folder, or its folder ``train``, has at least two folders with images directly in them."""
     folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
     train = [entry for entry in folders if entry.name.lower() == "train"]
     if train and all(entry.name.lower() in SPLITS or not _has_images(entry) for entry in folders):
@@ -239,7 +247,7 @@ def _has_images(folder: Path) -> bool:
 
 
 def _has_few_gifs(folder: Path) -> bool:
-    """Whether a few of the images are GIFs: among photos these are no photos, but buttons and "not found" notices."""
+    """Whether a few of the images are GIFs: among photos, these are buttons and "not found" notices, not photos."""
     names = [name.lower() for _, _, files in os.walk(folder) for name in files]
     images = [name for name in names if name.endswith(IMAGE_SUFFIXES)]
     num_gifs = sum(name.endswith(".gif") for name in images)

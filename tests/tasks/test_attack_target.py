@@ -1,4 +1,4 @@
-"""The logits of any classifier: under a softmax wherever it stands, recovered, or refused."""
+"""The logits of classifiers: taken from below the softmax, recovered from probabilities, or refused."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ PIXELS = (0.0, 255.0)
 
 
 @pytest.mark.parametrize("head", ["logits", "softmax", "activation", "layer", "buried"])
-def test_logits_are_found(head: str, tmp_path: Path) -> None:
+def test_logits_are_taken_from_any_head(head: str, tmp_path: Path) -> None:
     x, _ = held_out()
     expected = np.asarray(trained()(x))
     with_head(trained(), head).save(tmp_path / "x.keras")
@@ -29,7 +29,7 @@ def test_logits_are_recovered_from_probabilities() -> None:
     model = with_head(trained(), "softmax")
     halves = keras.Model(model.input, keras.layers.Average()([model.output, model.output]))
     target = of_model(halves, input_range=PIXELS)
-    assert "the softmax could not be taken off" in target.note
+    assert "the softmax could not be removed" in target.note
     probabilities = np.asarray(keras.ops.softmax(target.logits(x)))
     np.testing.assert_allclose(probabilities, model(x), atol=1e-5)
 
@@ -48,7 +48,7 @@ def test_one_unit_with_a_sigmoid_is_two_classes() -> None:
         np.testing.assert_allclose(np.asarray(keras.ops.softmax(target.logits(x)))[:, 1], expected, rtol=1e-5)
 
 
-def test_the_range_of_the_inputs_is_taken_into_account() -> None:
+def test_the_input_range_is_respected() -> None:
     inputs = keras.Input((2, 2, 1))
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs)))
     x = np.array([0, 255, 127.5, 51], np.float32).reshape(1, 2, 2, 1)
@@ -93,13 +93,13 @@ def of_vectors() -> keras.Model:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: dense(1), "gives one number, which is no probability"),
-        (lambda: dense(3, "sigmoid"), "gives a probability for each class by itself"),
-        (lambda: dense(3, "relu"), "neither its logits nor probabilities that add up to 1 can be found"),
-        (maps, "is no classifier: it must take one input and give one vector"),
-        (of_vectors, "must take images of a known size"),
+        (lambda: dense(1), "outputs one number that is not a probability"),
+        (lambda: dense(3, "sigmoid"), "outputs an independent probability for each class"),
+        (lambda: dense(3, "relu"), "its outputs are neither logits nor probabilities that sum to 1"),
+        (maps, "is not a classifier: it must have one input"),
+        (of_vectors, "must take images of a fixed size"),
     ],
 )
-def test_what_is_no_classifier_is_refused(make: Any, message: str) -> None:
+def test_a_model_that_is_not_a_classifier_is_refused(make: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         of_model(make(), input_range=PIXELS)

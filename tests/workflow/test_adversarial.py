@@ -107,5 +107,5 @@ def test_robust_accuracy_needs_a_validation_split(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(text)
     refused = processes.run("train", "x.yaml", folder=tmp_path).expect(2)
     assert refused.stderr.splitlines()[-1] == (
-        "x.yaml:4:54: train.adversarial.validate_robustness: there is no validation split; set data.validation above 0"
+        "x.yaml:4:54: train.adversarial.validate_robustness: needs a validation split; set data.validation above 0"
     )

@@ -271,7 +271,7 @@ def test_logits_by_another_last_layer_and_inside_of_another_model(theirs: Path) 
     assert (nested["rows"], nested["note"]) == (rows, "")
     assert json.loads(run("attack", "sequential.keras", *options, folder=theirs).stdout)["rows"] == rows
     refused = run("attack", "scaled.keras", *options, folder=theirs, status=2)
-    assert "If its outputs are logits, say so with --logits." in refused.stderr
+    assert "If its outputs are logits, use --logits." in refused.stderr
     said = json.loads(run("attack", "scaled.keras", *options, "--logits", folder=theirs).stdout)
     assert said["rows"][0]["robust_accuracy"] == pytest.approx(rows[0]["robust_accuracy"], abs=0.02)
 

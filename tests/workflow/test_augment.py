@@ -64,20 +64,20 @@ def test_what_makes_the_input_is_fitted_on_the_training_split(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("augment", "message"),
     [
-        ("color_jitter: {hue: 0.1}", "r.yaml:5:31: augment.color_jitter.hue: gray images have no hue"),
+        ("color_jitter: {hue: 0.1}", "r.yaml:5:31: augment.color_jitter.hue: grayscale images have no hue"),
         (
             "color_jitter: {saturation: 0.1}",
-            "r.yaml:5:38: augment.color_jitter.saturation: gray images have no saturation",
+            "r.yaml:5:38: augment.color_jitter.saturation: grayscale images have no saturation",
         ),
         (
             "width_shift_range: 80",
-            "r.yaml:5:30: augment.width_shift_range: moves images of 80 pixels by 80; at most 79",
+            "r.yaml:5:30: augment.width_shift_range: shifts 80 pixels by 80; at most 79",
         ),
         (
             "height_shift_range: [-81, 2]",
-            "r.yaml:5:31: augment.height_shift_range: moves images of 80 pixels by 81; at most 79",
+            "r.yaml:5:31: augment.height_shift_range: shifts 80 pixels by 81; at most 79",
         ),
-        ("zca_whitening: true", "r.yaml:5:26: augment.zca_whitening: at most 4,096 values an image can be whitened"),
+        ("zca_whitening: true", "r.yaml:5:26: augment.zca_whitening: images of at most 4,096 values can be whitened"),
     ],
 )
 def test_what_the_data_do_not_allow(tmp_path: Path, augment: str, message: str) -> None:

@@ -57,7 +57,7 @@ def test_sound_data_have_no_problem(photos: Path) -> None:
 def test_everything_that_is_wrong_is_found(photos: Path) -> None:
     folder = photos / "photos"
     shutil.copy(folder / "cat/00.png", folder / "cat/again.png")  # a copy
-    shutil.copy(folder / "cat/02.png", folder / "dog/cat.png")  # under two labels
+    shutil.copy(folder / "cat/02.png", folder / "dog/cat.png")  # with different labels
     with Image.open(folder / "dog/01.png") as image:
         image.save(folder / "dog/small.jpg", quality=85)  # nearly a copy
         image.resize((80, 60)).save(folder / "dog/large.png", format="JPEG")  # and named as what it is not
@@ -71,12 +71,12 @@ def test_everything_that_is_wrong_is_found(photos: Path) -> None:
     found = kinds(done.stdout)
     assert {
         "unreadable": True,
-        "suffix": True,
-        "copies under two labels": True,
-        "left out": False,
+        "wrong suffix": True,
+        "duplicates with different labels": True,
+        "skipped": False,
     }.items() <= found.items()
-    assert found.get("copies in one split") is False
-    near = [kind for kind in found if kind.startswith("near copies")]
+    assert found.get("duplicates within a split") is False
+    near = [kind for kind in found if kind.startswith("near duplicates")]
     assert near
     report = json.loads(done.stdout)
     assert report["problems"] == sum(finding["is_problem"] for finding in report["findings"])
@@ -98,7 +98,7 @@ def test_copies_across_given_splits(photos: Path) -> None:
     shutil.rmtree(folder / "dog")
     shutil.copy(folder / "train/cat/00.png", folder / "test/cat/00.png")
     found = processes.run("data", "check", "photos", folder=photos).expect(1)
-    assert "problem: 1 pair of images byte for byte the same in two splits: " in found.stdout
+    assert "problem: 1 pair of byte-identical images across splits: " in found.stdout
     (photos / "r.yaml").write_text(RECIPE.replace(", validation: 0.25, test: 0.25", ""))
     refused = processes.run("train", "r.yaml", folder=photos).expect(2)
     assert "1 sample is both in test and in train: test/cat/00.png equals train/cat/00.png." in refused.stderr
@@ -124,7 +124,7 @@ def test_classes_that_a_split_lacks_are_findings_among_others(photos: Path) -> N
     texts = [finding["text"] for finding in json.loads(found.stdout)["findings"]]
     assert "train has no sample of yak, zebra" in texts
     assert "test has no sample of yak" in texts
-    assert {"class absent", "unreadable"} <= kinds(found.stdout).keys()
+    assert {"missing class", "unreadable"} <= kinds(found.stdout).keys()
 
 
 def test_a_table_cannot_hold_a_name_that_is_no_utf_8(photos: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_table_cannot_hold_a_name_that_is_no_utf_8(photos: Path) -> None:
     shutil.copy(photos / "photos/cat/00.png", odd)
     processes.run("data", "split", "r.yaml", folder=photos).expect(0)
     done = processes.run("data", "split", "r.yaml", "-o", "split.csv", folder=photos).expect(2)
-    assert "odd\\udcff.png: its name is not valid UTF-8, so that no table can hold it. Rename it." in done.stderr
+    assert "odd\\udcff.png: its name is not valid UTF-8, so a table cannot hold it. Rename it." in done.stderr
     assert not (photos / "split.csv").exists()
 
 
@@ -142,7 +142,7 @@ def test_what_a_preview_cannot_show_is_said(photos: Path) -> None:
     assert "mixup and cutmix are not shown" in done.stderr
     whitening = ("-s", "augment.zca_whitening=true", "-s", "data.image_size=[80, 80]", "-o", "white.png")
     refused = processes.run("data", "preview", "r.yaml", *whitening, folder=photos).expect(2)
-    assert "at most 4,096 values an image can be whitened" in refused.stderr
+    assert "images of at most 4,096 values can be whitened" in refused.stderr
     assert not (photos / "white.png").exists()
 
 

@@ -116,7 +116,7 @@ class DecodingEachEpoch:
 
 
 @pytest.mark.parametrize(
-    ("cache", "said"), [("none", "decoded anew in each epoch"), ("auto", "kept in a file on disk while training")]
+    ("cache", "said"), [("none", "decoded again in every epoch"), ("auto", "cached on disk during training")]
 )
 def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path, cache: str, said: str) -> None:
     command = ("train", "photos.yaml", "-s", f"data.cache={cache}", "--name")
@@ -126,7 +126,7 @@ def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path, cach
     last = json.loads((photos / "runs" / "files" / "checkpoints.json").read_text())["last"]
     assert int(last.partition("-")[2]) % 5 != 0  # in the middle of an epoch of five steps
     resumed = processes.run("train", "--resume", "files", folder=photos, prepare=DecodingEachEpoch()).expect(0)
-    assert f"of decoded images for train: {said}" in resumed.stderr
+    assert f"of decoded images, {said}" in resumed.stderr
     assert leftovers(photos / "runs" / "files") == []
     one, other = outcome(photos / "runs" / "memory"), outcome(photos / "runs" / "files")
     for different in ("config", "config.yaml"):  # they bear the run's name
@@ -169,7 +169,7 @@ def test_bad_images_among_good_ones(photos: Path) -> None:
     assert not (photos / "runs").exists()
     skip = ("train", "photos.yaml", "-s", "data.on_bad_image=skip", "--epochs", "1")
     done = processes.run(*skip, folder=photos, prepare=processes.without_plots).expect(0)
-    assert "left out: 2" in done.stderr
+    assert "skipped 2: " in done.stderr
     info = json.loads((photos / "runs" / "photos" / "run.json").read_text())
     assert sorted(name for name, _ in info["data"]["left_out"]) == ["cat/cut.png", "dog/text.jpg"]
     assert sum(info["data"]["samples"].values()) == 40

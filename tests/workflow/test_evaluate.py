@@ -128,7 +128,7 @@ def test_data_that_cannot_be_used(folder: Path) -> None:
         assert expected in done.stderr, done
         assert done.stdout == ""
     done = run("evaluate", "--data", "photos", "--split", "validation", folder=folder, status=2)
-    assert "photos: has no validation split; it has train." in done.stderr
+    assert "photos: has no validation split. Available: train." in done.stderr
     assert not (folder / "runs" / "tiny" / "evaluation" / "cats-all").exists()
 
 
@@ -152,7 +152,7 @@ def test_without_a_test_split_validation_is_evaluated(tmp_path: Path) -> None:
     info = read_json(tmp_path / "runs" / "tiny" / "run.json")
     assert info["final"]["validation_loss"] == pytest.approx(info["final"]["val_loss"], rel=1e-5)
     done = run("evaluate", "--split", "test", folder=tmp_path, status=2)
-    assert done.stderr == "runs/tiny: its data have no test split; they have train, validation.\n"
+    assert done.stderr == "runs/tiny: its data have no test split. Available: train, validation.\n"
 
 
 # predict --------------------------------------------------------------------------------------------------------------

@@ -127,14 +127,14 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
         (("train", "waves.yaml", "-s", "window.history=400"), "train must have a window of 400 + 7 steps."),
         (("train", "waves.yaml", "-s", "data.time=[load]"), "data.target: must not be one of the time columns; "),
         (("train", "waves.yaml", "-s", "window={history: 209, horizon: 1}"), "it holds one window of 209 + 1 steps;"),
-        (("train", "flat.yaml"), "flat.yaml:2:56: data.target: what is to be learned is the same at every step"),
+        (("train", "flat.yaml"), "flat.yaml:2:56: data.target: the values to learn must vary"),
         (("train", "waves.yaml", "-s", "data.path=none.csv"), "data.path: no such file or folder"),
         (("train", "waves.yaml", "-s", "data.features=[word]"), "there must be a column 'word'."),
-        (("predict", "waves", "short.csv"), "short.csv: a forecast sees 14 rows. Received 3: give more of the past."),
+        (("predict", "waves", "short.csv"), "short.csv: a forecast needs 14 rows. Received 3: add earlier rows."),
         (("predict", "waves", "--text", "a"), "--text: runs/waves takes tables: its task is forecasting."),
         (("evaluate", "waves", "--data", "waves.yaml"), "waves.yaml: expected a .csv with the columns of the training"),
         (("evaluate", "waves", "--data", "short.csv"), "train must have a window of 14 + 7 steps. Received 3 rows:"),
-        (("attack", "waves", "--fgsm"), "must take images of a known size"),
+        (("attack", "waves", "--fgsm"), "dlcli attack does not support task: "),
     ],
 )  # fmt: skip
 def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:

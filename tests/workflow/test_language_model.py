@@ -18,7 +18,7 @@ from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
-from dlcli.tasks.language_model.generator import Speaker, draw, load_speaker
+from dlcli.tasks.language_model.generator import Generator, load_generator, sample
 
 PROSE = """\
 task: language_model
@@ -70,10 +70,10 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def speaker(folder: Path, name: str) -> Speaker:
+def generator_of(folder: Path, name: str) -> Generator:
     run_dir = RunDir(folder / "runs" / name)
     recipe = load(run_dir.config).recipe
-    return load_speaker(run_dir, recipe)  # type: ignore[arg-type]
+    return load_generator(run_dir, recipe)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["prose", "names", "words"])
@@ -129,16 +129,16 @@ def test_the_saved_model_takes_raw_text_and_says_what_follows(made: Path) -> Non
 def test_going_on_follows_the_models_own_probabilities(made: Path) -> None:
     """The state that is kept gives what the whole text from its beginning gives."""
     for name in ("prose", "words"):
-        own = speaker(made, name)
-        beginning = own.read("the cat ")
-        said = own.go_on([beginning], length=5, temperature=0, top_k=None, seed=0)[0]
-        numbers = list(beginning)
-        network = own.network()
-        for number in said:
-            logits = np.array(network(np.array([numbers], np.int32)))[0, -1]
+        generator = generator_of(made, name)
+        prompt = generator.encode("the cat ")
+        generated = generator.generate([prompt], length=5, temperature=0, top_k=None, seed=0)[0]
+        ids = list(prompt)
+        network = generator.network()
+        for id_ in generated:
+            logits = np.array(network(np.array([ids], np.int32)))[0, -1]
             logits[[0, UNKNOWN]] = -np.inf
-            assert number == int(logits.argmax())
-            numbers.append(number)
+            assert id_ == int(logits.argmax())
+            ids.append(id_)
 
 
 def test_the_same_seed_says_the_same_and_samples_do_not_depend_on_each_other(made: Path) -> None:
@@ -156,10 +156,10 @@ def test_the_same_seed_says_the_same_and_samples_do_not_depend_on_each_other(mad
 
 def test_a_draw_goes_by_temperature_and_top_k() -> None:
     logits = np.log(np.array([0.1, 0.2, 0.3, 0.4]))
-    generator = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
 
     def shares(**keys: Any) -> np.ndarray:
-        drawn = [draw(logits, generator, **({"temperature": 1.0, "top_k": None} | keys)) for _ in range(4000)]
+        drawn = [sample(logits, rng, **({"temperature": 1.0, "top_k": None} | keys)) for _ in range(4000)]
         return np.bincount(drawn, minlength=4) / 4000
 
     np.testing.assert_allclose(shares(), [0.1, 0.2, 0.3, 0.4], atol=0.03)
@@ -175,7 +175,7 @@ def test_other_text_is_measured_too(folder: Path) -> None:
     assert metrics["tokens"] == 13 * 20 - 1
     (folder / "new.txt").write_text("猫犬" * 20)
     outcome = run("evaluate", "prose", "--data", "new.txt", folder=folder)
-    assert "100.0% of all characters are unknown: each counts as one and the same" in outcome.stderr
+    assert "100.0% of the characters are unknown: all count as the same token" in outcome.stderr
     metrics = json.loads(run("evaluate", "names", "--data", "names", "--json", folder=folder).stdout)
     rows = read_csv(folder / "runs" / "names" / "evaluation" / "names-all" / "predictions.csv")
     nats = sum(float(row["loss"]) * int(row["tokens"]) for row in rows)
@@ -186,21 +186,21 @@ def test_other_text_is_measured_too(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["generate", "names"], "--class: runs/names learned texts of classes: give one of North, South"),
+        (["generate", "names"], "--class: the texts of runs/names have classes: choose one of North, South"),
         (["generate", "names", "--class", "Nort"], "Received 'Nort'."),
-        (["generate", "prose", "--class", "North"], "have no classes; leave it out."),
+        (["generate", "prose", "--class", "North"], "have no classes. Omit --class."),
         (["predict", "prose", "--text", "a"], "dlcli predict does not support task: language_model"),
         (["evaluate", "prose", "--data", "names"], "expected a file with a text"),
         (["evaluate", "names", "--data", "prose.txt"], "expected a folder with a file for each class"),
         (["evaluate", "prose", "--data", "absent.txt"], "absent.txt: no such file or folder."),
         (["train", "prose.yaml", "--data", "absent.txt"], "data.path: no such file or folder"),
-        (["train", "prose.yaml", "--set", "train.batch_size=200"], "there must be more than 200 characters"),
+        (["train", "prose.yaml", "--set", "train.batch_size=200"], "must have more than 200 characters"),
         (["train", "prose.yaml", "--set", "data.validation_path=names"], "names: a folder, not a file"),
         (["train", "names.yaml", "--set", "model.stateful=true"], "model.stateful: is for one long text"),
         (["train", "words.yaml", "--set", "model.causal=false"], "model.causal: must be true"),
         (["train", "prose.yaml", "--set", "model.bidirectional=true"], "model.bidirectional: must be false"),
         (["train", "prose.yaml", "--set", "train.gradient_accumulation=2"], "train.gradient_accumulation: must be 1"),
-        (["train", "prose.yaml", "--set", "text.min_count=100000"], "there must be at least two known characters"),
+        (["train", "prose.yaml", "--set", "text.min_count=100000"], "the vocabulary must have at least two characters"),
         (["generate", "prose", "--prompt", "a\udcff"], "'--prompt': must be UTF-8 text. Received byte 0xff."),
         (["predict", "prose", "--text", "\udcfeb"], "'--text': must be UTF-8 text. Received byte 0xfe."),
     ],
@@ -224,14 +224,14 @@ def test_a_corrupt_vocabulary_is_refused(folder: Path) -> None:
 
 def test_an_unknown_part_of_a_prompt_is_said(made: Path) -> None:
     outcome = run("generate", "prose", "--prompt", "the é", "--length", 5, folder=made)
-    assert "the model does not know 1 character of the prompt" in outcome.stderr
+    assert "1 character of the prompt not in the model's vocabulary" in outcome.stderr
 
 
 def test_summary_and_trials(made: Path) -> None:
     assert "gru1" in run("summary", "names", folder=made).stdout
     assert "lstm2" in run("summary", "prose.yaml", folder=made).stdout
     cut = run("train", "names.yaml", "--dry-run", "--set", "text.max_length=3", folder=made).stderr
-    assert re.search(r"train: \d+ of \d+ texts are longer than text\.max_length, 3 characters: the rest is cut", cut)
+    assert re.search(r"train: \d+ of \d+ texts are longer than text\.max_length, 3 characters, and truncated", cut)
     assert "x.is_first [8]" in run("train", "prose.yaml", "--dry-run", folder=made).stdout
     small = ("--set", "model.dropout=0", "--set", "train.batch_size=4")
     assert "overfitted: loss" in run("train", "prose.yaml", "--overfit", 1, *small, folder=made).stdout

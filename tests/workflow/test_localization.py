@@ -182,10 +182,13 @@ def test_boxes_are_shown_and_other_commands_know_them(folder: Path) -> None:
     assert (folder / "preview.png").exists()
     assert "box_outputs" in run("summary", "shapes", folder=folder).stdout
     refused = run("attack", "shapes", "--fgsm", folder=folder, status=2)
-    assert "has a box head: attacks are for classifiers" in refused.stderr
+    assert "has a box head: attacks need a classifier" in refused.stderr
     write_photos(folder)
     refused = run("predict", "shapes", "photos/images", "--draw", "photos", folder=folder, status=2)
-    assert refused.stderr.splitlines()[-1] == "--draw photos: is there already, and is no empty folder. Name another."
+    assert (
+        refused.stderr.splitlines()[-1]
+        == "--draw photos: already exists, and is not an empty folder. Choose another name."
+    )
 
 
 def test_a_box_that_changed_is_told_of(folder: Path) -> None:
@@ -235,15 +238,15 @@ def test_data_without_a_box_to_learn_are_refused(folder: Path) -> None:
     )
     refused = run("train", "none.yaml", folder=folder, status=2)
     assert refused.stderr.splitlines()[-1] == (
-        "none.yaml:2:7: data: no image to train on has a box that the network can see; this is for task: classification"
+        "none.yaml:2:7: data: no training image has a box; without boxes use task: classification"
     )
     table.write_text("\n".join([*lines[:-1], ",".join([*lines[-1].split(",")[:2], "", "", "", ""])]))
     told = run("train", "none.yaml", "--dry-run", folder=folder).stderr
-    assert "1 image has no box: its class alone is learned" in told
+    assert "1 image has no box; only its class will be learned" in told
     table.write_text("\n".join([lines[0], *(",".join([*line.split(",")[:2], "", "", "", ""]) for line in lines[1:])]))
     found = json.loads(run("data", "check", "none.yaml", "--json", folder=folder, status=1).stdout)
     texts = [finding["text"] for finding in found["findings"] if finding["kind"] == "no box"]
-    assert texts == [f"no image of {split} has a box" for split in ("train", "validation", "test")]
+    assert texts == [f"no image in {split} has a box" for split in ("train", "validation", "test")]
 
 
 def test_a_head_that_is_not_trained_is_named(folder: Path) -> None:
@@ -255,7 +258,7 @@ def test_a_head_that_is_not_trained_is_named(folder: Path) -> None:
         "--dry-run",
         folder=folder,
     )
-    assert "no stage lowers the loss of the box: that head stays as it was drawn" in told.stderr
+    assert "no stage trains the box head: it keeps its random weights" in told.stderr
 
 
 def test_a_split_without_a_box_to_compare_with_is_refused(folder: Path) -> None:
@@ -269,7 +272,7 @@ def test_a_split_without_a_box_to_compare_with_is_refused(folder: Path) -> None:
     )
     refused = run("train", "none.yaml", folder=folder, status=2)
     assert refused.stderr.splitlines()[-1] == (
-        "none.yaml:2:7: data: no image of validation has a box to compare with; give it some, or leave it out"
+        "none.yaml:2:7: data: no image in validation has a box to evaluate on; add boxes, or remove the split"
     )
 
 
@@ -289,8 +292,8 @@ def test_copies_whose_boxes_are_apart_are_a_problem(folder: Path) -> None:
         found = json.loads(run("data", "check", "copies.yaml", "--json", folder=folder, status=status).stdout)
         return [finding["kind"] for finding in found["findings"] if finding["kind"].startswith("copies")]
 
-    assert kinds(f"images/near.png,{label},{int(x1) + 1},{y1},{x2},{y2}", 0) == ["copies in one split"]
-    both = ["copies in one split", "copies with other boxes"]
+    assert kinds(f"images/near.png,{label},{int(x1) + 1},{y1},{x2},{y2}", 0) == ["duplicates within a split"]
+    both = ["duplicates within a split", "duplicates with different boxes"]
     assert kinds(f"images/apart.png,{label},0,0,2,2", 1) == both
     assert kinds(f"images/without.png,{label},,,,", 1) == both
 
@@ -305,5 +308,5 @@ def test_images_of_one_name_are_all_drawn(folder: Path) -> None:
     run("predict", "shapes", "alike", "--draw", "drawn", folder=folder)
     assert len(list((folder / "drawn").iterdir())) == 3
     refused = run("predict", "shapes", "alike", "--draw", "x.csv", "--output", "x.csv", folder=folder, status=2)
-    assert refused.stderr.splitlines()[-1] == "--draw x.csv: is the file of --output. Name a folder."
+    assert refused.stderr.splitlines()[-1] == "--draw x.csv: is the same path as --output. Choose a folder."
     assert not (folder / "x.csv").exists()

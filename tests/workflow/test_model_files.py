@@ -139,10 +139,10 @@ def test_a_run_without_its_model_and_with_another(original: Path, tmp_path: Path
     with pytest.raises(InputError, match=r"has no model\.keras yet"):
         load_model(run)
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="other")]).save(run.model)
-    with pytest.raises(InputError, match="no layer 'logits'"):
+    with pytest.raises(InputError, match="no layer named 'logits'"):
         load_model(run)
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="logits")]).save(run.model)
-    with pytest.raises(InputError, match=r"takes samples of \(3,\) to 2 classes"):
+    with pytest.raises(InputError, match=r"Received \(3,\) and 2\."):
         load_model(run)
     shutil.copy(original, run.model)
     assert load_model(run).output_shape == (None, 2)

@@ -109,8 +109,8 @@ def test_a_corrupt_model_of_a_finished_run_is_said_to_be_that(never_stopped: Pat
     shutil.copytree(never_stopped.parents[1], tmp_path / "copy")
     (corrupt / "model.keras").write_bytes(b"corrupt")
     assert refused(corrupt, "train", "--resume", "everything") == (
-        "runs/everything/model.keras: is not the model that this run saved: its SHA-256 is not the one in run.json. "
-        "Restore it; or delete it, and then write it again with: dlcli train --resume runs/everything"
+        "runs/everything/model.keras: is not the model that this run saved: its SHA-256 differs from the one in "
+        "run.json. Restore it from a copy, or delete it and write it again with: dlcli train --resume runs/everything"
     )
 
 
@@ -204,7 +204,7 @@ def test_changed_data_are_refused_with_the_difference(tmp_path: Path) -> None:
     def difference(**changed: np.ndarray) -> str:
         np.savez(data, **{**arrays, **changed})
         line = refused(run, "train", "--resume", "npz", "-q")
-        before, after = "the data are not those that the run began with: ", ". Put them back"
+        before, after = "the data have changed since the run was started: ", ". Restore them"
         assert line.startswith(f"runs/npz: {before}")
         return line.partition(before)[2].partition(after)[0]
 

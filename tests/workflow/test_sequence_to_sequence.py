@@ -18,7 +18,7 @@ from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
 from dlcli.runtime.console import Console
-from dlcli.tasks.sequence_to_sequence.decoding import Answerer, beam_search, load_answerer
+from dlcli.tasks.sequence_to_sequence.decoding import TextDecoder, beam_search, load_text_decoder
 
 SUMS = """\
 task: sequence_to_sequence
@@ -61,9 +61,9 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def answerer(folder: Path, name: str) -> Answerer:
+def decoder_of(folder: Path, name: str) -> TextDecoder:
     run_dir = RunDir(folder / "runs" / name)
-    return load_answerer(run_dir, load(run_dir.config).recipe)  # type: ignore[arg-type]
+    return load_text_decoder(run_dir, load(run_dir.config).recipe)  # type: ignore[arg-type]
 
 
 def test_it_learns_and_shows_where_it_looked(made: Path) -> None:
@@ -78,56 +78,56 @@ def test_it_learns_and_shows_where_it_looked(made: Path) -> None:
 
 
 def test_attention_lies_where_the_word_is(made: Path) -> None:
-    own = answerer(made, "phrases")
-    (answer,) = own.answer(["big red dog"], beam=1, batch_size=4, console=Console(quiet=True))
-    assert own.write(answer.tokens) == "chien rouge grand"
-    assert own.pieces("Big RED, dog zebra") == ["big", "red", "dog", "?"]
-    assert answer.attention is not None
-    assert answer.attention.shape == (4, 3)
-    np.testing.assert_allclose(answer.attention.sum(axis=1), 1, atol=1e-5)
+    decoder = decoder_of(made, "phrases")
+    (hypothesis,) = decoder.decode(["big red dog"], beam=1, batch_size=4, console=Console(quiet=True))
+    assert decoder.text_of(hypothesis.ids) == "chien rouge grand"
+    assert decoder.source_tokens("Big RED, dog zebra") == ["big", "red", "dog", "?"]
+    assert hypothesis.attention is not None
+    assert hypothesis.attention.shape == (4, 3)
+    np.testing.assert_allclose(hypothesis.attention.sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["sums", "phrases"])
 def test_a_beam_of_one_is_what_the_saved_model_says(made: Path, name: str) -> None:
-    own = answerer(made, name)
+    decoder = decoder_of(made, name)
     texts = ["1+2", "7+7", "3", ""] if name == "sums" else ["red cat", "house", "big big big", "", "what"]
-    said = own.answer(texts, beam=1, batch_size=2, console=Console(quiet=True))
+    hypotheses = decoder.decode(texts, beam=1, batch_size=2, console=Console(quiet=True))
     model = keras.saving.load_model(made / "runs" / name / "model.keras", safe_mode=True)
     spelled = np.asarray(model(tf.constant(texts))).astype(str)
-    for answer, row in zip(said, spelled, strict=True):
-        assert [own.wanted[token - 2] for token in answer.tokens] == [word for word in row if word]
+    for hypothesis, row in zip(hypotheses, spelled, strict=True):
+        assert [decoder.target[id_ - 2] for id_ in hypothesis.ids] == [word for word in row if word]
 
 
 def test_a_beam_as_wide_as_can_be_finds_the_best_of_all() -> None:
     """A table of probabilities for what follows each token: every answer can be tried."""
     rng = np.random.default_rng(0)
-    num_tokens, max_length, begin = 4, 4, 4
+    num_tokens, max_length, start = 4, 4, 4
     for _ in range(20):
         table = np.log(rng.dirichlet(np.ones(num_tokens) * 0.5, size=num_tokens + 1))
 
         def follow(tokens: np.ndarray, parents: Any, table: np.ndarray = table) -> tuple[np.ndarray, None]:
             return table[tokens], None
 
-        found = beam_search(follow, np.array([1]), beam=200, begin=begin, max_length=max_length)[0]
+        found = beam_search(follow, np.array([1]), beam=200, start=start, max_length=max_length)[0]
         scores: dict[tuple[int, ...], float] = {}
         for length in range(max_length + 1):
             for said in itertools.product(range(1, num_tokens), repeat=length):
                 whole = (*said, 0) if length < max_length else said
-                parts = [table[a][b] for a, b in itertools.pairwise((begin, *whole))]
+                parts = [table[a][b] for a, b in itertools.pairwise((start, *whole))]
                 scores[said] = sum(parts) / len(parts)
         best = max(scores, key=scores.__getitem__)
-        assert found.tokens == best
+        assert found.ids == best
         length = len(best) + (len(best) < max_length)
         assert found.log_probability / length == pytest.approx(scores[best])
 
 
 def test_a_wider_beam_says_nothing_less_likely(made: Path) -> None:
-    own = answerer(made, "sums")
+    decoder = decoder_of(made, "sums")
     texts = [f"{a}+{b}" for a in range(10) for b in range(10)]
     means = []
     for beam in (1, 8):
-        said = own.answer(texts, beam=beam, batch_size=32, console=Console(quiet=True))
-        means.append(np.mean([a.log_probability / min(6, len(a.tokens) + 1) for a in said]))
+        hypotheses = decoder.decode(texts, beam=beam, batch_size=32, console=Console(quiet=True))
+        means.append(np.mean([found.log_probability / min(6, len(found.ids) + 1) for found in hypotheses]))
     assert means[1] >= means[0] - 1e-6
 
 
@@ -174,8 +174,11 @@ def test_other_pairs_and_a_beam_are_measured(folder: Path) -> None:
         (["train", "sums.yaml", "--set", "data.num_samples=28"], "data.num_samples: must be at most 27, half of"),
         (["train", "sums.yaml", "--set", "train.teacher_forcing.first=1.5"], "a number in [0, 1]"),
         (["train", "sums.yaml", "--set", "model.attention=all"], "model.attention: "),
-        (["train", "phrases.yaml", "--set", "text.min_count=1000"], "there must be at least two known words"),
-        (["evaluate", "phrases", "--data", "absent.tsv"], "absent.tsv: no such recipe or file of pairs."),
+        (["train", "phrases.yaml", "--set", "text.min_count=1000"], "the vocabulary must have at least two words"),
+        (
+            ["evaluate", "phrases", "--data", "absent.tsv"],
+            "absent.tsv: expected a recipe or a file of pairs.",
+        ),
         (["evaluate", "phrases", "--data", "sums.yaml", "--split", "train", "--beam", "0"], "--beam"),
         (["generate", "phrases"], "dlcli generate does not support task: sequence_to_sequence, only language_model."),
         (["predict", "phrases", "absent.txt"], "absent.txt: no such file"),
@@ -191,7 +194,7 @@ def test_a_corrupt_vocabulary_is_refused(folder: Path) -> None:
     path = folder / "runs" / "phrases" / "target_vocabulary.txt"
     path.write_text(path.read_text() + '"more"\n')
     finished = run("predict", "phrases", "--text", "cat", folder=folder, status=2)
-    assert "target_vocabulary.txt: must have the 6 tokens that the model knows. Received 7." in finished.stderr
+    assert "target_vocabulary.txt: must have the 6 tokens of the model's vocabulary. Received 7." in finished.stderr
     path.write_text("\n".join(reversed(path.read_text().splitlines()[:6])) + "\n")
     finished = run("predict", "phrases", "--text", "cat", folder=folder, status=2)
     assert "target_vocabulary.txt:1: is not what this run saved" in finished.stderr
@@ -200,8 +203,8 @@ def test_a_corrupt_vocabulary_is_refused(folder: Path) -> None:
 def test_what_is_cut_off_or_unknown_is_said_and_pairs_can_be_given(folder: Path) -> None:
     long = "big red cat " * 50
     outcome = run("predict", "phrases", "--text", long, "--text", "zebra", "--text", "cat", folder=folder)
-    assert "1 of 3 texts are longer than 100 words: the rest is cut off" in outcome.stderr
-    assert "in 1 of 3 texts are words that the model does not know" in outcome.stderr
+    assert "1 of 3 texts are longer than text.max_length, 100 words, and truncated" in outcome.stderr
+    assert "1 of 3 texts have words that are not in the model's vocabulary" in outcome.stderr
     (folder / "given.tsv").write_text("red cat\tchat rouge\ncar\tauto\n")
     found = json.loads(run("predict", "phrases", "given.tsv", "--json", folder=folder).stdout)["predictions"]
     assert [(row["text"], row["predicted"]) for row in found] == [("red cat", "chat rouge"), ("car", "auto")]
@@ -213,7 +216,7 @@ def test_summary_and_trials(made: Path) -> None:
     assert "CLONE" not in table
     assert "x.given [4, " in run("train", "sums.yaml", "--dry-run", folder=made).stdout
     cut = run("train", "phrases.yaml", "--dry-run", "--set", "text.max_length=1", folder=made).stderr
-    assert "texts are longer than text.max_length, 1 words: the rest is cut off" in cut
-    assert "answers are longer than" in cut
+    assert "source texts are longer than text.max_length, 1 words, and truncated" in cut
+    assert "target texts are longer than" in cut
     small = ("--set", "model.dropout=0")
     assert "overfitted: loss" in run("train", "sums.yaml", "--overfit", 1, *small, folder=made).stdout

@@ -51,11 +51,15 @@ def kinds(report: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "problems", "notes"),
     [
-        ("reviews", {"copies in two splits", "copies under two labels", "class absent"}, {"imbalance", "left out"}),
-        ("waves", set(), {"missing", "constant"}),
-        ("load", set(), {"missing", "constant"}),
-        ("prose", set(), {"unknown"}),
-        ("phrases", set(), {"copies in one split", "several answers"}),
+        (
+            "reviews",
+            {"duplicates across splits", "duplicates with different labels", "missing class"},
+            {"imbalance", "skipped"},
+        ),
+        ("waves", set(), {"missing values", "constant"}),
+        ("load", set(), {"missing values", "constant"}),
+        ("prose", set(), {"unknown characters"}),
+        ("phrases", set(), {"duplicates within a split", "several targets"}),
         ("tags", set(), set()),
     ],
 )
@@ -66,7 +70,7 @@ def test_what_is_wrong_is_found(folder: Path, name: str, problems: set[str], not
     assert {kind for kind, finding in found.items() if finding["is_problem"]} == problems
     assert {kind for kind, finding in found.items() if not finding["is_problem"]} == notes
     if name == "load":
-        assert found["missing"]["text"] == "y: 4.0% of the values are missing, at most 4 in a row"
+        assert found["missing values"]["text"] == "y: 4.0% of the values are missing, at most 4 in a row"
     after = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
     assert after == before
 
@@ -88,7 +92,7 @@ def test_statistics(folder: Path) -> None:
     assert found["lengths"]["train"]["steps"] == [6, 6, 6]
     assert found["features"][1]["mean"] == 5
     table = processes.run("data", "stats", "phrases.yaml", folder=folder).expect(0).stdout
-    assert "characters wanted" in table
+    assert "characters (target)" in table
     assert "feature" in processes.run("data", "stats", "load.yaml", folder=folder).expect(0).stdout
     found = json.loads(processes.run("data", "stats", "prose.yaml", "--json", folder=folder).expect(0).stdout)
     assert found["texts"]["train"]["characters"] == [found["samples"]["train"], len(set("a plain text."))]

@@ -51,7 +51,7 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
     assert [(found["name"], found["status"]) for found in json.loads(listed.stdout)] == [("everything", "running")]
     unfinished = processes.run("evaluate", folder=folder).expect(2)
     assert unfinished.stderr == (
-        "runs/everything: has no model.keras yet: another process is training it. Wait for it.\n"
+        "runs/everything: has no model.keras yet: another process is training this run. Wait until it finishes.\n"
     )
 
     process.send(number)

@@ -134,9 +134,9 @@ def test_long_sentences_are_cut(folder: Path) -> None:
     [
         (("train", "tagger.yaml", "-s", "model.pooling=max"), "model.pooling: is for tasks with one output for each"),
         (("train", "tagger.yaml", "-s", "train.class_weights=balanced"), "train.class_weights: this key is for task: "),
-        (("train", "tagger.yaml", "-s", "text.min_count=10000"), "there must be at least two known words to tell "),
+        (("train", "tagger.yaml", "-s", "text.min_count=10000"), "the vocabulary must have at least two words"),
         (("train", "tagger.yaml", "-s", "data.path=none"), "data.path: no such file or folder"),
-        (("predict", "tagger", "--text", "  "), "nothing to predict: there is no word in what was named."),
+        (("predict", "tagger", "--text", "  "), "nothing to predict: the inputs contain no words."),
         (("evaluate", "tagger", "--data", "tagger.yaml", "--split", "train"), ""),
     ],
 )

@@ -184,7 +184,7 @@ def test_other_data_are_evaluated_in_every_form(folder: Path) -> None:
     config = folder / "runs" / "films" / "config.yaml"
     config.write_text(config.read_text().replace("films.csv", "gone.csv"))
     done = run("evaluate", "films", "--data", "new.tsv", "--json", folder=folder)
-    assert "no baseline: " in done.stderr
+    assert "the baseline is not available: " in done.stderr
     assert "baseline_accuracy" not in json.loads(done.stdout)
 
 
@@ -219,14 +219,14 @@ def test_predictions_of_lines_tables_stdin_and_single_texts(folder: Path) -> Non
         (("predict", "films", "--text", "a", "--draw", "x"), "--draw: runs/films predicts no boxes: its task is "),
         (("evaluate", "films", "--data", "none.csv"), "none.csv: no such recipe, file or folder."),
         (("evaluate", "films", "--split", "dev"), "'dev' is not one of 'train', 'validation', 'test'."),
-        (("evaluate", "films", "--data", "digits.yaml"), "digits.yaml:1:7: task: the run's task is text_"),
+        (("evaluate", "films", "--data", "digits.yaml"), "digits.yaml:1:7: task: expected text_classification"),
         (("evaluate", "films", "--data", "strange.csv"), "must be one of the trained model's. Received 'mixed':"),
-        (("attack", "films", "--fgsm"), "must take images of a known size"),
-        (("data", "preview", "films.yaml"), "films.yaml:1:7: task: this is for images"),
+        (("attack", "films", "--fgsm"), "dlcli attack does not support task: "),
+        (("data", "preview", "films.yaml"), "films.yaml:1:7: dlcli data preview does not support task: "),
         (("transfer", "--base", "run:films", "--data", "images"), "run:films"),
         (("train", "films.yaml", "-s", "data.path=none.csv"), "--set data.path=none.csv: data.path: no such file"),
         (("train", "films.yaml", "-s", "data.text=body"), "there must be a column 'body'. Received 'text', 'label'."),
-        (("train", "films.yaml", "-s", "text.min_count=1000"), "there must be at least two known words to tell any"),
+        (("train", "films.yaml", "-s", "text.min_count=1000"), "the vocabulary must have at least two words"),
         (("train", "films.yaml", "-s", "train.best_metric=val_iou"), "value 'val_iou' is for task: localization; here"),
         (("train", "films.yaml", "-s", "augment={horizontal_flip: true}"), "augment: this key is for task: "),
         (("train", "films.yaml", "-s", "model.kind=vgg"), "kind 'vgg' is for task: classification or localization"),

@@ -300,11 +300,11 @@ def test_a_wrong_precision_is_an_error_of_the_option(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (["data.validation=0", "train.best_metric=val_loss"], "there is no validation split to take val_loss from"),
-        (["train.class_weights={cat: 1}"], "expected a weight for each class; lacks 0, 1"),
+        (["data.validation=0", "train.best_metric=val_loss"], "val_loss needs a validation split"),
+        (["train.class_weights={cat: 1}"], "expected a weight for each class; missing: 0, 1"),
         (
             ["train.stages=[{name: a, epochs: 1, trainable: stage7}]"],
-            "expected all, head, a number of layers or one of stage1",
+            "expected all, head, a number of layers, or one of stage1",
         ),
         (["train.stages=[{name: a, epochs: 1, trainable: 99}]"], "the network has 4 layers with weights"),
         (["model={kind: lenet5}"], "lenet5 needs grayscale images of 32x32 or 28x28 pixels"),

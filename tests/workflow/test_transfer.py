@@ -280,12 +280,12 @@ def test_the_whole_thing_on_photos(folder: Path) -> None:
     lines = done.stderr.splitlines()
     assert lines[0] == "data: photos"
     assert any(line.startswith("train: ") and "dark" in line and "light" in line for line in lines)
-    left_out = next(line for line in lines if line.startswith("left out: "))
-    assert "dark/not_found.gif (excluded by '*.gif')" in left_out
-    assert "light/broken.jpg" in left_out
-    assert any(line.startswith("base: mobilenetv2, 410,208 parameters, weights of ") for line in lines)
-    assert "trained: 2,562 parameters; 410,208 are frozen" in lines
-    assert any(line.startswith("trained: 299,186 parameters; 113,584 are frozen") for line in lines)
+    skipped = next(line for line in lines if line.startswith("skipped "))
+    assert "dark/not_found.gif (excluded by '*.gif')" in skipped
+    assert "light/broken.jpg" in skipped
+    assert any(line.startswith("base: mobilenetv2, 410,208 parameters, pretrained weights: ") for line in lines)
+    assert "trainable parameters: 2,562; frozen: 410,208" in lines
+    assert any(line.startswith("trainable parameters: 299,186; frozen: 113,584") for line in lines)
     assert "confusion matrix of test (rows: the label; columns: predicted)" in done.stdout
     assert "mistakes: runs/transfer_mobilenetv2/plots/mistakes.png" in done.stdout
     made = folder / "runs" / "transfer_mobilenetv2"
@@ -323,7 +323,7 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--base", "resnet5"), "--base resnet5: no network of keras.applications; did you mean 'resnet50'?"),
+        (("--base", "resnet5"), "--base resnet5: no such network in keras.applications; did you mean 'resnet50'?"),
         (("--base", "ResNet-50", "--weights", "no.h5", "--data", "photos"), "--weights no.h5: model.weights: "),
         (("--base", "vgg16", "--base-option", "alpha=1"), "--base-option alpha=1: model.alpha: vgg16 has no such"),
         (("--base", "vgg16", "--base-option", "alpha"), "--base-option alpha: expected KEY=VALUE, such as alpha=0.35."),
@@ -344,7 +344,7 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
         (("--base", "vgg16", "--top", "imagenet", "--head", "9"), "--head is for training; with --top imagenet"),
         (("--base", "run:x", "--top", "imagenet"), "--top is for networks of keras.applications."),
         (("--base", "run:runs/x"), "--base run:runs/x: expected run: and the name of a run in runs."),
-        (("--base", ""), "--base : no network of keras.applications. See which there are with: dlcli models."),
+        (("--base", ""), "--base : no such network in keras.applications. List the available ones with: dlcli models."),
         (("--base", "vgg16", "--weights", "run:x"), "model.weights: x: no such run in runs."),
         (("--base", "vgg16", "--top", "imagenet", "--weights", "none"), "--weights none: a network with its ImageNet"),
         ((), "Missing option '--base'"),
@@ -362,7 +362,7 @@ def test_a_stage_that_the_network_has_not(folder: Path) -> None:
     refused = run(*VERB, *options, folder=folder, status=2)
     assert refused.stderr.splitlines()[-1] == (
         "dlcli transfer: train.stages.1.trainable: this network has no such stage: expected all, head, a number of "
-        "layers or one of stage1, stage2, stage3, stage4, stage5. Received stage9."
+        "layers, or one of stage1, stage2, stage3, stage4, stage5. Received stage9."
     )
 
 
@@ -435,7 +435,7 @@ def test_resnet50_from_end_to_end(tmp_path: Path, way: str) -> None:
         done = run("transfer", "--base", "resnet50", "--weights", file, *options, folder=tmp_path)
     else:
         done = run("transfer", "--base", "resnet50", *options, folder=tmp_path, prepare=Download(file))
-    assert "base: resnet50, 23,587,712 parameters, weights of " in done.stderr
+    assert "base: resnet50, 23,587,712 parameters, pretrained weights: " in done.stderr
     model = keras.saving.load_model(tmp_path / "runs" / "transfer_resnet50" / "model.keras")
     pixels = np.random.default_rng(0).uniform(0, 255, (2, SIDE, SIDE, 3)).astype(np.float32)
     features = keras.Model(model.input, model.get_layer("head_average").output)(pixels)
@@ -558,10 +558,10 @@ def test_a_base_is_needed_until_the_first_checkpoint_and_must_be_the_same(tmp_pa
     keras.utils.set_random_seed(99)
     sequential(tmp_path / "theirs.keras")
     refused = run("train", "--resume", "t", folder=tmp_path, status=2)
-    assert "theirs.keras: has changed since the run began, and runs/t has no checkpoint yet." in refused.stderr
+    assert "theirs.keras: has changed since the run was started, and runs/t has no checkpoint yet." in refused.stderr
     (tmp_path / "theirs.keras").unlink()
     refused = run("train", "--resume", "t", folder=tmp_path, status=2)
-    assert "theirs.keras: is not there, and runs/t has no checkpoint yet." in refused.stderr
+    assert "theirs.keras: no longer exists, and runs/t has no checkpoint yet." in refused.stderr
 
 
 def test_a_run_with_checkpoints_needs_no_base(tmp_path: Path) -> None:
@@ -668,7 +668,7 @@ def test_a_network_with_its_own_classes_is_a_run(with_top: Path) -> None:
     evaluated = json.loads(run("evaluate", "--data", "photos", "--json", folder=with_top).stdout)
     assert evaluated["samples"] == 9
     refused = run("evaluate", folder=with_top, status=2)
-    assert "there are no samples. Name some" in refused.stderr
+    assert "there are no samples. Give some" in refused.stderr
     assert "mobilenet_imagenet" in run("runs", "list", folder=with_top).stdout
     run("runs", "show", folder=with_top)
     refused = run("train", made / "config.yaml", folder=with_top, status=2)

@@ -1,4 +1,4 @@
-"""Evaluates a forecaster on a split or on another table, beside the naive forecasts."""
+"""Evaluates a forecaster on a split or on another table, next to the naive forecasts."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.evaluation_files import write_evaluation
-from dlcli.tasks.forecasting.sources import AT_A_TIME, open_series, read_time_table
+from dlcli.tasks.forecasting.sources import FORECAST_BATCH, open_series, read_time_table
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.split_choice import OWN_DATA, own_split
 from dlcli.tasks.task import EvaluationRequest
@@ -28,7 +28,7 @@ NUM_SHOWN = 4  # forecasts in forecasts.png
 
 
 def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, console: Console) -> dict[str, Any]:
-    """As :meth:`dlcli.tasks.task.Task.evaluate`; other data are another table with the same columns.
+    """As :meth:`dlcli.tasks.task.Task.evaluate`; other data are a table with the same columns.
 
     Raises:
         InputError: there is no model yet, or the data cannot be used.
@@ -45,7 +45,7 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
         if data.suffix != ".csv":
             raise InputError(f"{data}: expected a .csv with the columns of the training data.")
         if split is not None:
-            raise InputError(f"--split: {data} is measured as a whole; leave it out.")
+            raise InputError(f"--split: {data} is not divided into splits and is evaluated as a whole. Omit --split.")
         window = recipe.window
         series = divide_by_time(
             read_time_table(recipe.data, data),
@@ -59,7 +59,9 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
         name, windows = f"{data.stem}-all", series.splits["train"]
         features = run.read_data_info("features")["features"]
         if list(series.table.features) != features:
-            raise InputError(f"{data}: must have the columns {', '.join(features)}.")
+            raise InputError(
+                f"{data}: must have the columns {', '.join(features)}. Received {', '.join(series.table.features)}."
+            )
     name = run.free_evaluation(name, source)
     console.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
     folder = run.evaluation(name)
@@ -77,12 +79,19 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
 
 
 def load_forecaster(run: RunDir, recipe: Forecasting) -> keras.Model:
+    """Load the best model of a run: float32 ``[b, history, features]`` -> ``[b, horizon]``.
+
+    Raises:
+        InputError: there is no model yet, or it is corrupt.
+    """
     model = load_keras_file(model_file(run))
     window, features = recipe.window, run.read_data_info("features")["features"]
-    found = (list(model.inputs[0].shape[1:]), list(model.output.shape[1:]))
-    if found != ([window.history, len(features)], [window.horizon]):
+    expected = ([window.history, len(features)], [window.horizon])
+    received = (list(model.inputs[0].shape[1:]), list(model.output.shape[1:]))
+    if received != expected:
         raise InputError(
-            f"{run.model}: is not the model that this run saved: it takes {found[0]} and gives {found[1]}."
+            f"{run.model}: is not the model that this run saved: it must have the input shape {expected[0]} and the "
+            f"output shape {expected[1]}. Received {received[0]} and {received[1]}."
         )
     return model
 
@@ -98,17 +107,17 @@ def evaluate_windows(
     source: str,
     console: Console,
 ) -> dict[str, Any]:
-    """Writes metrics.json, by_horizon.csv, predictions.csv and two plots."""
+    """Evaluate a model on windows of a series; write metrics.json, by_horizon.csv, predictions.csv and two plots."""
     parts, naive, seasonal, true_parts = [], [], [], []
     mean, window = info["scale"]["mean"][0], recipe.window
     compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
-    for start in range(0, len(windows), AT_A_TIME):
-        past, future = series.windows(windows.origins[start : start + AT_A_TIME])
+    for start in range(0, len(windows), FORECAST_BATCH):
+        past, future = series.windows(windows.origins[start : start + FORECAST_BATCH])
         parts.append(compiled(tf.constant(past)).numpy())
         true_parts.append(future)
         naive.append(forecast.naive(past[..., 0], window.horizon, mean=mean))
         seasonal.append(forecast.seasonal_naive(past[..., 0], window.horizon, season=window.season, mean=mean))
-        console.evaluating(min(start + AT_A_TIME, len(windows)), len(windows))
+        console.evaluating(min(start + FORECAST_BATCH, len(windows)), len(windows))
     predicted, true = np.concatenate(parts), np.concatenate(true_parts)
     metrics, rows = forecast.metrics(
         true,
@@ -116,8 +125,8 @@ def evaluate_windows(
         scale=info["mase_scale"],
         variance=info["target"]["variance"],
     )
-    best = min(metrics["naive_mae"], metrics["seasonal_naive_mae"])
-    if metrics["mae"] >= best:
+    best_naive_mae = min(metrics["naive_mae"], metrics["seasonal_naive_mae"])
+    if metrics["mae"] >= best_naive_mae:
         console.say("no better than a naive forecast (naive_mae, seasonal_naive_mae)")
     times = series.table.times
     predictions = [
@@ -128,8 +137,8 @@ def evaluate_windows(
             "true": "" if np.isnan(t) else f"{t:.9g}",
             "predicted": f"{p:.9g}",
         }
-        for origin, own, found in zip(windows.origins, true, predicted, strict=True)
-        for step, (t, p) in enumerate(zip(own, found, strict=True))
+        for origin, true_steps, predicted_steps in zip(windows.origins, true, predicted, strict=True)
+        for step, (t, p) in enumerate(zip(true_steps, predicted_steps, strict=True))
     ]
     chosen = evenly_spaced(len(windows), NUM_SHOWN)
     past, _ = series.windows(windows.origins[chosen])

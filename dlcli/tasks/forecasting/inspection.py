@@ -1,4 +1,4 @@
-"""What ``dlcli data`` reports about a table to be forecast."""
+"""What ``dlcli data`` reports about the table of a forecasting recipe."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,22 +6,22 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.series.windows import Series
-from dlcli.tasks.inspection import Finding, about_warnings, report
+from dlcli.tasks.inspection import Finding, report, warning_findings
 from dlcli.tasks.sequences.inspection import feature_statistics
 
 
 def check(dataset: Series) -> dict[str, Any]:
-    """What ``dlcli data check`` writes about a table to be forecast."""
-    return report(counts(dataset), [*about_warnings(dataset), *_about_features(dataset)])
+    """The report of ``dlcli data check`` on the table of a forecasting recipe."""
+    return report(counts(dataset), [*warning_findings(dataset), *_feature_findings(dataset)])
 
 
 def counts(dataset: Series) -> dict[str, dict[str, int]]:
-    """The forecasts of each split."""
+    """The number of forecasts in each split."""
     return {name: {"forecasts": len(split)} for name, split in dataset.splits.items()}
 
 
 def stats(dataset: Series) -> dict[str, Any]:
-    """The forecasts of each split, and statistics of the features in the training split."""
+    """The number of forecasts in each split, and statistics of the features in the training split."""
     return {
         "samples": {name: len(split) for name, split in dataset.splits.items()},
         "lengths": {},
@@ -30,14 +30,14 @@ def stats(dataset: Series) -> dict[str, Any]:
     }
 
 
-def _about_features(dataset: Series) -> Iterator[Finding]:
-    table, last = dataset.table, dataset.ends["train"]
+def _feature_findings(dataset: Series) -> Iterator[Finding]:
+    table, train_end = dataset.table, dataset.ends["train"]
     for position, name in enumerate(table.features):
         column = table.values[:, position]
         is_missing = np.isnan(column)
         if is_missing.any():
             longest = max(map(len, "".join(".x"[int(m)] for m in is_missing).split(".")))
             text = f"{name}: {is_missing.mean():.1%} of the values are missing, at most {longest:,} in a row"
-            yield Finding("missing", bool(is_missing[:last].all()), text, ())
-        if not is_missing[:last].all() and np.nanmin(column[:last]) == np.nanmax(column[:last]):
-            yield Finding("constant", position == 0, f"{name} has one value throughout the training split", ())
+            yield Finding("missing values", bool(is_missing[:train_end].all()), text, ())
+        if not is_missing[:train_end].all() and np.nanmin(column[:train_end]) == np.nanmax(column[:train_end]):
+            yield Finding("constant", position == 0, f"{name} is constant in the training split", ())

@@ -1,4 +1,4 @@
-"""The training job of forecasts, their evaluation, and the next steps of a series."""
+"""The training job of forecasting."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.forecasting.evaluation import evaluate_windows
 from dlcli.tasks.forecasting.network import build_forecaster
-from dlcli.tasks.forecasting.sources import open_series, windows_in_parts
+from dlcli.tasks.forecasting.sources import open_series, targets_in_parts
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
 from dlcli.tasks.sequences.network_job import NetworkJob
@@ -32,7 +32,7 @@ from dlcli.training.objectives.objective import Objective
 
 @dataclass(frozen=True)
 class ForecastJob(NetworkJob):
-    """A series, and a network that forecasts its next steps."""
+    """A job that trains a network to forecast the next steps of a series."""
 
     recipe: Forecasting
     dataset: Series
@@ -50,9 +50,9 @@ class ForecastJob(NetworkJob):
 
     def data_summary(self) -> str:
         window, features = self.recipe.window, self.dataset.table.features
-        others = f" and {', '.join(features[1:])}" if features[1:] else ""
+        others = f"; features: {', '.join(features[1:])}" if features[1:] else ""
         steps = "step" if window.horizon == 1 else "steps"
-        return f"{window.horizon} {steps} of {features[0]} from the last {window.history}{others}"
+        return f"forecasts {window.horizon} {steps} of {features[0]} from the last {window.history}{others}"
 
     def data_notes(self) -> list[str]:
         times, start, lines = self.dataset.table.times, 0, []
@@ -100,7 +100,7 @@ class ForecastJob(NetworkJob):
 
 
 def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, console: Console) -> ForecastJob:
-    """Reads the series, checks the recipe against it, and builds the model.
+    """Read the series, check the recipe against it, and build the model.
 
     Raises:
         InputError: the series or the recipe cannot be used.
@@ -134,26 +134,26 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, console: 
 
 
 def _fit(loaded: LoadedRecipe, recipe: Forecasting, series: Series) -> Scale:
-    """Of the training rows alone: each feature's scale, and that of what is learned."""
+    """Fit the scale of each feature, and of the values to learn, on the training rows alone."""
     rows, window = series.of_train(), recipe.window
     empty = [name for name, column in zip(series.table.features, rows.T, strict=True) if np.isnan(column).all()]
     if empty:
-        raise loaded.error("data", f"column '{empty[0]}' has no value in the training split; leave it out")
+        raise loaded.error("data", f"column '{empty[0]}' has no values in the training split; remove it")
     mean = np.asarray(np.nanmean(rows, axis=0, dtype=np.float64))
     variance = np.asarray(np.nanvar(rows, axis=0, dtype=np.float64))
     variance = usable_variance(loaded, series.table.features, rows, variance)
     parts = []
-    for past, future in windows_in_parts(series, series.splits["train"]):
+    for past, future in targets_in_parts(series, series.splits["train"]):
         base: Any = 0.0
         if window.difference == "last":
             base = forecast.naive(past, window.horizon, mean=mean[0])
         elif window.difference == "season":
             base = forecast.seasonal_naive(past, window.horizon, season=window.season, mean=mean[0])
         parts.append(future.astype(np.float64) - base)
-    learned = np.concatenate(parts)
-    if np.nanmin(learned) == np.nanmax(learned):
-        only = f": it holds one window of {window.history} + {window.horizon} steps; lower window.history"
-        what = "what is to be learned is the same at every step of the training split"
-        raise loaded.error("data.target", f"{what}{only if len(series.splits['train']) == 1 else ''}")
-    target_variance = float(np.nanvar(learned))
-    return Scale(mean, variance, float(np.nanmean(learned)), target_variance)
+    targets = np.concatenate(parts)
+    if np.nanmin(targets) == np.nanmax(targets):
+        rule = "the values to learn must vary, but are the same throughout the training split"
+        reason = f": it holds one window of {window.history} + {window.horizon} steps; lower window.history"
+        raise loaded.error("data.target", f"{rule}{reason if len(series.splits['train']) == 1 else ''}")
+    target_variance = float(np.nanvar(targets))
+    return Scale(mean, variance, float(np.nanmean(targets)), target_variance)

@@ -9,22 +9,22 @@ from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector
 
 
 def build_forecaster(section: StepModel, scale: Scale, window: Window) -> SequenceNetwork:
-    """The network that forecasts the first feature, of a history of known length."""
+    """Build the network that forecasts the first feature from a history of fixed length."""
     values = keras.Input(shape=(window.history, len(scale.mean)), dtype="float32", name="values")
     x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
-    start = forecasting.base(
+    base = forecasting.base(
         values[..., 0],
         horizon=window.horizon,
         season=window.season,
         difference=window.difference,
         mean=float(scale.mean[0]),
     )
-    answer = forecasting.forecast(
+    predicted = forecasting.forecast(
         pooled_vector(section, x, mask),
-        start,
+        base,
         horizon=window.horizon,
         mean=scale.target_mean,
         deviation=scale.target_variance**0.5,
     )
-    model = keras.Model(values, answer, name=section.kind)
+    model = keras.Model(values, predicted, name=section.kind)
     return SequenceNetwork(model, model)

@@ -15,10 +15,10 @@ from dlcli.tasks.task import PredictionRequest
 
 
 def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, console: Console) -> dict[str, Any]:
-    """The steps after the last row of each table.
+    """As :meth:`dlcli.tasks.task.Task.predict`: forecast the steps after the last row of each table.
 
     Raises:
-        InputError: a table cannot be used, or is shorter than what a forecast sees.
+        InputError: a table cannot be used, or has fewer rows than ``window.history``.
     """
     paths, output = request.paths, request.output
     model, window = load_forecaster(run, recipe), recipe.window
@@ -28,7 +28,7 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
         table = read_time_table(recipe.data.model_copy(update={"features": tuple(features[1:])}), path)
         if len(table.values) < window.history:
             raise InputError(
-                f"{path}: a forecast sees {window.history} rows. Received {len(table.values)}: give more of the past."
+                f"{path}: a forecast needs {window.history} rows. Received {len(table.values)}: add earlier rows."
             )
         values = model(tf.constant(table.values[None, -window.history :]), training=False).numpy()[0]
         predictions += [
@@ -37,5 +37,5 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
         ]
     if output is not None:
         write_rows(output, list(predictions[0]), [list(row.values()) for row in predictions])
-        console.say(f"{len(predictions):,} rows in {output}")
+        console.say(f"{len(predictions):,} rows written to {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}

@@ -10,10 +10,15 @@ from dlcli.data.series.windows import Series, Windows, divide_by_time
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting, TimeTable
 
-AT_A_TIME = 1024  # windows that are forecast at once
+FORECAST_BATCH = 1024  # windows forecast at a time
 
 
 def open_series(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
+    """Read the recipe's table and divide it by time.
+
+    Raises:
+        InputError: the table cannot be used; a missing path is located in the recipe.
+    """
     section, window = recipe.data, recipe.window
     loaded.check_data_path()
     return divide_by_time(
@@ -28,6 +33,11 @@ def open_series(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
 
 
 def read_time_table(section: TimeTable, path: Path | None = None) -> Table:
+    """Read the table of a ``data`` section, or another table in the same way.
+
+    Raises:
+        InputError: the table cannot be used.
+    """
     return read_table(
         path=section.path if path is None else path,
         time=section.time,
@@ -37,8 +47,8 @@ def read_time_table(section: TimeTable, path: Path | None = None) -> Table:
     )
 
 
-def windows_in_parts(series: Series, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of some windows at a time the target's history ``[n, history]`` and what is to be forecast ``[n, horizon]``."""
-    for start in range(0, len(windows), AT_A_TIME):
-        past, future = series.windows(windows.origins[start : start + AT_A_TIME])
+def targets_in_parts(series: Series, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The target's past ``[n, history]`` and future ``[n, horizon]`` in each window, a batch of windows at a time."""
+    for start in range(0, len(windows), FORECAST_BATCH):
+        past, future = series.windows(windows.origins[start : start + FORECAST_BATCH])
         yield past[..., 0], future

@@ -1,4 +1,4 @@
-"""Forecasting, as the verbs see it."""
+"""Forecasting: what it offers to the verbs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from dlcli.tasks.task import EvaluationRequest, PredictionRequest, Task
 
 @dataclass(frozen=True)
 class ForecastingTask(Task):
-    """A recipe of a table with one row for each time step, whose next steps are forecast."""
+    """Forecasting of the next steps of a table with one row per time step."""
 
     recipe: Forecasting
 

@@ -12,7 +12,7 @@ from dlcli.training.step import Adversary
 
 
 def make_adversary(section: Adversarial, classifier: Classifier, seed: int) -> Adversary:
-    """What attacks the network in training, by the recipe's ``train.adversarial``."""
+    """The attack on each training batch, as the recipe's ``train.adversarial`` describes it."""
 
     def logits(pixels: Any) -> Any:
         return tf.cast(classifier.logits(pixels, training=False), tf.float32)

@@ -9,9 +9,9 @@ from dlcli.tasks.images.standardization import MAX_WHITENED
 
 
 def make_augmentation(section: Augment) -> Augmentation:
-    """The random changes to each image that the recipe's ``augment`` section asks for."""
+    """The random transformations of each image that the recipe's ``augment`` section describes."""
     zoom = section.zoom_range
-    jitter, erasing, crop, some = (
+    jitter, erasing, crop, rand_augment = (
         section.color_jitter,
         section.random_erasing,
         section.random_crop,
@@ -32,12 +32,12 @@ def make_augmentation(section: Augment) -> Augmentation:
         random_crop=None if crop is None else RandomCrop(**crop.model_dump()),
         color_jitter=None if jitter is None else ColorJitter(**jitter.model_dump()),
         random_erasing=None if erasing is None else RandomErasing(**erasing.model_dump()),
-        rand_augment=None if some is None else RandAugment(**some.model_dump()),
+        rand_augment=None if rand_augment is None else RandAugment(**rand_augment.model_dump()),
     )
 
 
 def check_augment(loaded: LoadedRecipe, shape: tuple[int, ...]) -> None:
-    """What of the ``augment`` section only the samples' shape can tell.
+    """Check the keys of the ``augment`` section whose validity depends on the shape of the samples.
 
     Raises:
         InputError: located at the key.
@@ -49,16 +49,16 @@ def check_augment(loaded: LoadedRecipe, shape: tuple[int, ...]) -> None:
     if augment.zca_whitening and num_features > MAX_WHITENED:
         raise loaded.error(
             "augment.zca_whitening",
-            f"at most {MAX_WHITENED:,} values an image can be whitened; these have {num_features:,}. "
+            f"images of at most {MAX_WHITENED:,} values can be whitened. These have {num_features:,}. "
             "Make data.image_size smaller, or use featurewise_std_normalization",
         )
     for key in ("hue", "saturation"):
         if augment.color_jitter is not None and getattr(augment.color_jitter, key) and shape[-1] != 3:
             raise loaded.error(
-                f"augment.color_jitter.{key}", f"gray images have no {key}; remove it, or set data.color_mode: rgb"
+                f"augment.color_jitter.{key}", f"grayscale images have no {key}; remove it, or set data.color_mode: rgb"
             )
     for key, side in (("height_shift_range", shape[0]), ("width_shift_range", shape[1])):
         value = getattr(augment, key)
-        furthest = max(map(abs, value)) if isinstance(value, tuple) else value
-        if furthest >= side:
-            raise loaded.error(f"augment.{key}", f"moves images of {side} pixels by {furthest:g}; at most {side - 1}")
+        largest = max(map(abs, value)) if isinstance(value, tuple) else value
+        if largest >= side:
+            raise loaded.error(f"augment.{key}", f"shifts {side} pixels by {largest:g}; at most {side - 1}")

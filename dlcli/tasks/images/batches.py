@@ -1,4 +1,4 @@
-"""Batches of images: kept in memory, kept on disk, or decoded in each epoch."""
+"""Batches of images: cached in memory, cached on disk, or decoded in every epoch."""
 
 import os
 import shutil
@@ -17,44 +17,42 @@ from dlcli.recipe.sections.augment import Augment
 from dlcli.tasks.images.augmentation import make_augmentation
 from dlcli.tasks.images.sources import AnyData
 
-MEMORY_BYTES = 64 * 2**20  # of a split's decoded images that are kept in memory
-
-
-DISK_SHARE = 4  # decoded images are kept on disk if they take at most the 4th part of what is free
+MEMORY_BYTES = 64 * 2**20  # a split's decoded images are cached in memory up to this size
+DISK_SHARE = 4  # decoded images are cached on disk if they take at most a quarter of the free space
 
 
 def is_kept_in_memory(section: AnyData, samples: Samples) -> bool:
-    """Whether the decoded images of a split are kept in memory, by the recipe or by how many bytes they are.
+    """Whether to cache the decoded images of a split in memory, by the recipe's ``data.cache`` or by their size.
 
     Raises:
-        InputError: the recipe wants it, and they are more than half of the memory.
+        InputError: the recipe asks for it, but they take more than half of this machine's memory.
     """
     if samples.pixels is not None:
         return True
     num_bytes = decoded_bytes(samples)
     if section.cache == "memory" and num_bytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2:
         raise InputError(
-            f"data.cache: memory: {num_bytes / 2**30:,.1f} GiB of decoded images are more than half of this "
+            f"data.cache: memory: the decoded images take {num_bytes / 2**30:,.1f} GiB, more than half of this "
             "machine's memory. Set data.cache to disk or none."
         )
     return section.cache == "memory" or (section.cache == "auto" and num_bytes <= MEMORY_BYTES)
 
 
 def is_kept_on_disk(section: AnyData, samples: Samples, *, num_epochs: int, folder: Path) -> bool:
-    """Whether decoded images that are not in memory are kept on the disk that a folder is on."""
+    """Whether to cache decoded images that are not in memory on the disk that holds ``folder``."""
     if section.cache != "auto":
         return section.cache == "disk"
-    has_use = num_epochs > 1  # of one epoch nothing would be read back
-    return has_use and decoded_bytes(samples) <= shutil.disk_usage(folder).free // DISK_SHARE
+    is_read_again = num_epochs > 1  # a single epoch would never read the cache
+    return is_read_again and decoded_bytes(samples) <= shutil.disk_usage(folder).free // DISK_SHARE
 
 
 def decoded_bytes(samples: Samples) -> int:
-    """Bytes of all the samples as they come to the network's input."""
+    """Number of bytes of all the samples, decoded and resized."""
     return len(samples) * int(np.prod(samples.shape))
 
 
 def in_memory(samples: Samples) -> Samples:
-    """The samples, decoded once and kept."""
+    """Decode all samples once and keep them in memory."""
     if samples.pixels is not None:
         return samples
     return replace(samples, pixels=samples.load(np.arange(len(samples))), files=None, unsized=None)
@@ -69,7 +67,14 @@ def batches(
     augment: Augment | None = None,
     num_classes: int = 0,
 ) -> Batches:
-    """The batches of a split, or of the ``chosen`` samples of it; with ``augment`` as the training split's are."""
+    """Make the batches of a split.
+
+    Args:
+        seed: of the order and the augmentation; None for the order of the split.
+        chosen: indices of the samples to use; None for all.
+        augment: the section by which training samples are augmented; None for no augmentation.
+        num_classes: needed for mixing samples (mixup, cutmix).
+    """
     index = np.arange(len(samples)) if chosen is None else chosen
     boxes = relative_boxes(samples)
     mixes = augment is not None and (augment.mixup is not None or augment.cutmix is not None)

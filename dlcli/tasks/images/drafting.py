@@ -1,4 +1,4 @@
-"""Drafts a recipe for data that it looks at: a folder of images, an .npz file or a .csv file, texts and series."""
+"""Drafts a recipe for images: for a folder of class folders, an .npz or a .csv."""
 
 import csv
 import io
@@ -34,98 +34,100 @@ from dlcli.tasks.drafting import (
 
 ORDER = ("train", "validation", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-NUM_HEADERS = 60  # images whose size is read
+NUM_HEADERS = 60  # images whose headers are read for their size
 MAX_CSV_BYTES = 2**26
 MAX_ARRAY_BYTES = 2**31
-MAX_SIDE = 224  # of the images that a drafted network takes
+MAX_SIDE = 224  # of the images in a drafted recipe
 IMAGE = ("path", "file", "filename", "file_name", "image", "image_path")
 LAYOUTS = {"image": "images", "signal": "signals", "volume": "volumes"}
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What a source of data showed."""
+class _Summary:
+    """What a draft needs to know about the data."""
 
     seen: tuple[str, ...]
+    """Lines that tell the user about the data."""
     source: tuple[Line, ...]
     """The keys of the ``data`` section that name and describe the source."""
     size: tuple[int, int] | None
-    """Height and width of the images; None for other samples."""
+    """Height and width of the images; None for signals and volumes."""
     num_samples: int
-    """In the training split."""
+    """Number of samples in the training split."""
     splits: frozenset[str]
-    """The splits that the source has of its own."""
+    """The splits besides training that the source has."""
     rank: int = 2
-    """Dimensions of a sample without its channels."""
+    """Number of dimensions of a sample, without channels."""
 
 
 def draft_images(data: Path, path: str) -> Draft:
-    """A recipe for a folder of class folders, an .npz or a .csv of images.
+    """Draft a recipe for a folder of class folders, an .npz or a .csv of images.
 
     Args:
-        path: of the data, as the recipe is to name it.
+        data: a folder or a file.
+        path: its path as it will stand in the recipe.
 
     Raises:
         OSError: the data cannot be read.
-        InputError: there are no images that a recipe could be drafted for.
+        InputError: no recipe can be drafted for these data.
     """
     if data.is_dir():
-        look = _look_at_folder(data, path)
+        summary = _summarize_folder(data, path)
     elif data.suffix.lower() == ".npz":
-        look = _look_at_npz(data, path)
+        summary = _summarize_npz(data, path)
     elif data.suffix.lower() == ".csv":
-        look = _look_at_csv(data, path)
+        summary = _summarize_csv(data, path)
     else:
         raise InputError(
-            f"{data}: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), or .conllu or .ts"
+            f"{data}: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), a .conllu or a .ts"
         )
-    return Draft(look.seen, _write(look))
+    return Draft(summary.seen, _write(summary))
 
 
-# Looking ------------------------------------------------------------------------------------------------------------
+# Reading the data -----------------------------------------------------------------------------------------------------
 
 
-def _look_at_folder(root: Path, path: str) -> _Look:
-    """A folder for each class, in the root or in a folder for each split."""
+def _summarize_folder(root: Path, path: str) -> _Summary:
+    """Summarize a folder that has a folder for each class, directly or within a folder for each split."""
     folders = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
     splits = {SPLITS[entry.name.lower()]: entry for entry in folders if entry.name.lower() in SPLITS}
     if "train" not in splits or (len(splits) == 1 and len(folders) > 1):
-        splits = {"train": root}  # the folders are classes, one of which may be called train
+        splits = {"train": root}  # the folders are classes, one of which may be named train
     images = {split: _images_by_class(splits[split]) for split in ORDER if split in splits}
     classes = images["train"]
     if not classes:
         raise InputError(
-            f"{root}: no images in folders named after their classes, such as {root / 'cats' / '1.jpg'} (the "
-            f"suffixes are {', '.join(SUFFIXES)}), nor texts in files or folders named after theirs, such as "
+            f"{root}: expected images in folders named after their classes, such as {root / 'cats' / '1.jpg'} "
+            f"(suffixes: {', '.join(SUFFIXES)}), or texts in files or folders named after their classes, such as "
             f"{root / 'praise.txt'} or {root / 'praise' / '1.txt'}"
         )
     if len(classes) < 2:
         only = shortened(next(iter(classes)))
         annotated = any((root / name).is_dir() for name in ("Annotations", "annotations"))
-        boxes = "; where annotations of boxes lie beside it, write task: localization and data.kind: voc"
+        boxes = ". For images with annotated boxes, write task: localization and data.kind: voc"
         raise InputError(
-            f"{root}: the only folder with images is {only}; a classifier needs one for each of two classes"
+            f"{root}: the only folder with images is {only}; a classifier needs at least two class folders"
             f"{boxes if annotated else ''}"
         )
     seen = [
-        f"{split}: {in_classes(Counter({name: len(files) for name, files in found.items()}), 'images')}"
-        for split, found in images.items()
+        f"{split}: {in_classes(Counter({name: len(files) for name, files in by_class.items()}), 'images')}"
+        for split, by_class in images.items()
     ]
-    files = [file for found in classes.values() for file in found]
+    files = [file for in_class in classes.values() for file in in_class]
     sizes = _sizes(files)
     if not sizes:
-        raise InputError(f"{root}: none of the images can be read, {files[0]} among them")
+        raise InputError(f"{root}: none of the images can be read. The first is {files[0]}")
     seen.append(f"sizes: {_size_range(sizes)}")
     source = (
         ("kind", "folder", "a folder for each class" + (", in a folder for each split" if len(splits) > 1 else "")),
         ("path", path, "relative to this file"),
     )
-    return _Look(tuple(seen), source, _common_size(sizes), len(files), frozenset(splits) - {"train"})
+    return _Summary(tuple(seen), source, _common_size(sizes), len(files), frozenset(splits) - {"train"})
 
 
 def _images_by_class(folder: Path) -> dict[str, list[Path]]:
-    """The image files of each class, whose folder may have folders of its own."""
-    found: dict[str, list[Path]] = {}
+    """The image files of each class, those in subfolders of its folder included."""
+    by_class: dict[str, list[Path]] = {}
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.name.startswith("."):
             files = [
@@ -135,12 +137,12 @@ def _images_by_class(folder: Path) -> dict[str, list[Path]]:
                 if name.lower().endswith(SUFFIXES) and not name.startswith(".")
             ]
             if files:
-                found[entry.name] = files
-    return found
+                by_class[entry.name] = files
+    return by_class
 
 
 def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
-    """Height and width by the headers of some files, taken evenly; files that are no images are passed over."""
+    """Heights and widths in the headers of evenly spaced files; files that are not images are skipped."""
     from PIL import Image
 
     sizes: Counter[tuple[int, int]] = Counter()
@@ -148,7 +150,7 @@ def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for file in files[::step]:
-            if not file.is_file():  # a pipe would keep us waiting
+            if not file.is_file():  # opening a pipe would block
                 continue
             try:
                 with Image.open(file) as image:
@@ -158,8 +160,8 @@ def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
     return sizes
 
 
-def _look_at_npz(file: Path, path: str) -> _Look:
-    """Arrays x_train and y_train in an .npz file."""
+def _summarize_npz(file: Path, path: str) -> _Summary:
+    """Summarize an .npz file with the arrays x_train and y_train."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -181,27 +183,27 @@ def _look_at_npz(file: Path, path: str) -> _Look:
     is_one_hot = y.ndim == 2 and y.shape[1] > 1
     counts = Counter((y.argmax(axis=1) if is_one_hot else y.ravel()).tolist())
     if len(counts) < 2:
-        raise InputError(f"{file}: y_train holds one class only; a classifier needs two")
+        raise InputError(f"{file}: y_train has only one class; a classifier needs at least two")
     splits = {split for split, key in (("validation", "x_val"), ("test", "x_test")) if key in names}
     seen = (
         f"train: {in_classes(counts, LAYOUTS[layout])}",
         f"x_train: shape {list(shape)}, {dtype}",
-        f"own splits: {', '.join(split for split in ORDER if split in {'train', *splits})}",
+        f"splits: {', '.join(split for split in ORDER if split in {'train', *splits})}",
     )
     source: list[Line] = [("kind", "npz", "arrays in a NumPy file"), ("path", path, "relative to this file")]
     if layout != "image":
-        source.append(("layout", layout, "what a sample is"))
+        source.append(("layout", layout, "what a sample is: image, signal or volume"))
     elif (low, high) != (0, 255):
-        source.append(("value_range", (low, high), "smallest and largest value that a pixel can have"))
+        source.append(("value_range", (low, high), "smallest and largest possible value of a pixel"))
     rank = {"signal": 1, "image": 2, "volume": 3}[layout]
-    return _Look(seen, tuple(source), size, shape[0], frozenset(splits), rank)
+    return _Summary(seen, tuple(source), size, shape[0], frozenset(splits), rank)
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], Any]:
-    """Shape and type of an array in an .npz file.
+    """The shape and dtype of an array in an .npz file.
 
     Raises:
-        ValueError: the header promises what the file cannot hold.
+        ValueError: the header does not match the size of the file.
     """
     import numpy as np
 
@@ -210,25 +212,25 @@ def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], Any]:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size:
-        raise ValueError(f"{name} has less data than its header says")
+        raise ValueError(f"{name} has less data than its header states")
     if 0 in shape:
         raise ValueError(f"{name} is empty: its shape is {list(shape)}")
     return shape, dtype
 
 
 def _array(file: Path, archive: zipfile.ZipFile, name: str) -> Any:
-    """An array of an .npz file, if it is of a size that can be looked at. Nothing is unpickled."""
+    """An array of an .npz file, unless it is too large to be read. Nothing is unpickled."""
     import numpy as np
 
     shape, dtype = _header(archive, name)
     if math.prod(shape) * dtype.itemsize > MAX_ARRAY_BYTES:
-        raise InputError(f"{file}: {name} has more than 2 GiB; write the recipe by hand")
+        raise InputError(f"{file}: {name} is larger than 2 GiB; write the recipe by hand")
     with archive.open(f"{name}.npy") as opened:
         return np.lib.format.read_array(opened, allow_pickle=False)
 
 
 def _layout(file: Path, shape: tuple[int, ...]) -> tuple[str, tuple[int, int] | None]:
-    """What the samples are, and the size of images, by the shape of all of them together."""
+    """The layout of the samples, and the size of images, as the shape of the array suggests."""
     match shape:
         case (_, height, width) if min(height, width) >= 8:
             return "image", (height, width)
@@ -245,7 +247,7 @@ def _layout(file: Path, shape: tuple[int, ...]) -> tuple[str, tuple[int, int] | 
 
 
 def _value_range(x: Any) -> tuple[float, float]:
-    """The usual range that holds all the values, else the smallest and the largest."""
+    """The smallest of the usual ranges that holds all values; if none does, the smallest and the largest value."""
     low, high = float(x.min()), float(x.max())
     for usual in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
         if usual[0] <= low and high <= usual[1]:
@@ -253,8 +255,8 @@ def _value_range(x: Any) -> tuple[float, float]:
     return low, high
 
 
-def _look_at_csv(file: Path, path: str) -> _Look:
-    """A table with a row for each image; its columns are known by their names."""
+def _summarize_csv(file: Path, path: str) -> _Summary:
+    """Summarize a table with a row for each image, whose columns are recognized by their names."""
     with file.open("rb") as opened:
         data = opened.read(MAX_CSV_BYTES)
     text = data.decode("utf-8-sig", "replace")
@@ -267,25 +269,27 @@ def _look_at_csv(file: Path, path: str) -> _Look:
     image, label = named(columns, IMAGE), named(columns, LABEL)
     if image is None or label is None:
         raise InputError(
-            f"{file}: expected columns by whose names it can be told what is to be learned: of images path and "
-            "label, of texts text and label, of pairs source and target, of sequences sequence and label, of a series "
-            f"date and numbers. Received {', '.join(map(shortened, columns)) or 'no rows'}. Name them so, or write "
-            "the recipe by hand."
+            f"{file}: expected columns whose names tell the task: path and label for images, text and label for texts, "
+            "source and target for pairs of texts, sequence and label for sequences, date and numbers for a series. "
+            f"Received {', '.join(map(shortened, columns)) or 'no rows'}. Rename the columns, or write the recipe by "
+            "hand."
         )
     split = named(columns, SPLIT)
-    own = own_splits(file, rows)
+    splits = own_splits(file, rows)
     train = [row for row in rows if split is None or SPLITS.get((row[split] or "").strip().lower()) == "train"]
     counts = Counter(row[label] or "" for row in train)
     if len(counts) < 2:
-        rows_of = "" if split is None else f" in the rows of {split} train"
-        raise InputError(f"{file}: the column {label} holds one class only{rows_of}; a classifier needs two")
+        where = "" if split is None else f" in the rows with {split} train"
+        raise InputError(f"{file}: the column {label} has only one class{where}; a classifier needs at least two")
     sizes = _sizes([file.parent / (row[image] or "") for row in train])
     if not sizes:
-        raise InputError(f"{file}: none of the images in the column {image} can be read, {train[0][image]} among them")
+        raise InputError(
+            f"{file}: none of the images in the column {image} can be read. The first is {train[0][image]}"
+        )
     source = (
         ("kind", "csv", "a row for each image"),
         ("path", path, "relative to this file"),
-        ("image", image, "the column with each image's path"),
+        ("image", image, "the column with the path of the image"),
         ("label", label, "the column with its class"),
         *columns_of_splits(columns),
     )
@@ -293,57 +297,57 @@ def _look_at_csv(file: Path, path: str) -> _Look:
         f"train: {in_classes(counts, 'images')}",
         f"sizes: {_size_range(sizes)}",
     )
-    return _Look(seen, source, _common_size(sizes), len(train), frozenset(own))
+    return _Summary(seen, source, _common_size(sizes), len(train), frozenset(splits))
 
 
-# Writing ------------------------------------------------------------------------------------------------------------
+# Writing the recipe ---------------------------------------------------------------------------------------------------
 
 
-def _write(look: _Look) -> str:
-    """The recipe's text; a comment follows each key."""
-    data = list(look.source)
-    if look.size is not None:
-        data.append(("image_size", look.size, "height and width that every image is brought to"))
-    data += shares(look.splits)
-    num_blocks = 3 if look.size is None else _num_blocks(look.size)
+def _write(summary: _Summary) -> str:
+    """The recipe's text, with a comment after each key."""
+    data = list(summary.source)
+    if summary.size is not None:
+        data.append(("image_size", summary.size, "height and width to which images are resized"))
+    data += shares(summary.splits)
+    num_blocks = 3 if summary.size is None else _num_blocks(summary.size)
     lines = [
         HEADING,
         "",
-        line("task", "classification", "one of several classes for each sample"),
+        line("task", "classification", "predicts one of several classes for each sample"),
         *section("data", data),
         "model:",
-        *(f"  {line(*each)}" for each in _model(look)),
-        "  blocks:  # each: convolution, normalization, activation, pooling by 2",
+        *(f"  {line(*each)}" for each in _model(summary)),
+        "  blocks:  # each: convolution, batch normalization, activation, pooling by 2",
         *(f"    - {{filters: {min(32 * 2**i, 256)}, batch_norm: true}}" for i in range(num_blocks)),
-        "  pooling: flatten  # keeps where things are; average or max of each feature map do not",
-        "  dense: [128]  # units between the features and the classes",
-        "  dropout: 0.3  # proportion of units left out in training",
+        "  pooling: flatten  # keeps positions; average and max pool each feature map to one value",
+        "  dense: [128]  # units of the layers between the features and the classes",
+        "  dropout: 0.3  # proportion of units dropped in training",
         *section(
             "train",
             [
                 ("epochs", 20, "passes over the training samples"),
-                ("batch_size", 32 if look.num_samples < 20_000 else 128, "samples for each update"),
+                ("batch_size", 32 if summary.num_samples < 20_000 else 128, "samples per update of the weights"),
             ],
         ),
         "  optimizer: {kind: adam, learning_rate: 0.001}  # how the weights are updated",
-        "  schedule: {kind: cosine}  # of the learning rate, down to 0",
+        "  schedule: {kind: cosine}  # lowers the learning rate to 0",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _model(look: _Look) -> Iterator[Line]:
+def _model(summary: _Summary) -> Iterator[Line]:
     yield "kind", "convnet", "convolutional stages, then dense layers"
-    if look.rank != 2:
-        yield "rank", look.rank, "dimensions of the convolution"
+    if summary.rank != 2:
+        yield "rank", summary.rank, "dimensions of the convolutions"
 
 
 def _num_blocks(size: tuple[int, int]) -> int:
-    """How often the shorter side can be halved until fewer than 8 pixels are left, 1 to 5 times."""
+    """The number of blocks, 1 to 5: how often the shorter side can be halved before it has fewer than 8 pixels."""
     return min(5, max(1, min(size).bit_length() - 3))
 
 
 def _common_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
-    """The size that all the images have, if it is small; else a square near the middle of their shorter sides."""
+    """The size of all the images if it is the same and small; else a square near the median of their shorter sides."""
     if len(sizes) == 1:
         (size,) = sizes
         if max(size) <= MAX_SIDE:
@@ -354,7 +358,7 @@ def _common_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
 
 
 def _size_range(sizes: Counter[tuple[int, int]]) -> str:
-    """The sizes in words, as height x width."""
+    """The range of sizes, as height x width."""
     if len(sizes) == 1:
         (size,) = sizes
         return f"{size[0]}x{size[1]}"

@@ -1,4 +1,4 @@
-"""Evaluation of a model of images: its results on a split or on other data with the same labels."""
+"""Evaluates an image model on a split, or on other data with the same classes."""
 
 from pathlib import Path
 from typing import Any
@@ -30,26 +30,16 @@ NUM_MISTAKES = 25  # shown in plots/mistakes.png
 
 
 def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, console: Console) -> dict[str, Any]:
-    """Evaluates a run's best model and writes ``evaluation/<split>/``.
-
-    Args:
-        split: train, validation or test; None for test, or validation where there is none.
-        data: a recipe, folder, .npz or .csv to evaluate on instead of the run's own data.
-
-    Returns the metrics, with ``run``, ``split`` and ``folder``.
-
-    Raises:
-        InputError: the run has no model, the data cannot be used, or there is no such split.
-    """
+    """As :meth:`dlcli.tasks.task.Task.evaluate`; other data are a recipe, a folder, an .npz or a .csv."""
     split, data = request.split, request.data
     classes = run.read_classes()
     model = load_model(run)
     name, samples = samples_of_run(run, split=split, data=data, console=console)
     source = OWN_DATA if data is None else str(data.absolute())
     name = run.free_evaluation(name, source)
-    wanted = tuple(model.inputs[0].shape[1:])
-    if samples.shape != wanted:
-        raise InputError(f"{data}: samples have shape {samples.shape}; the model takes {wanted}.")
+    expected = tuple(model.inputs[0].shape[1:])
+    if samples.shape != expected:
+        raise InputError(f"{data}: the model takes samples of shape {expected}. Received {samples.shape}.")
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     metrics = evaluate_split(
         run.evaluation(name),
@@ -65,7 +55,7 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
 
 
 def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, console: Console) -> tuple[str, Samples]:
-    """A split of a run's own data, or other data read as they were, and what it is called.
+    """Read a split of a run's own data, or other data in the same way; returns its name and the samples.
 
     Raises:
         InputError: the data cannot be used, or there is no such split.
@@ -84,24 +74,24 @@ def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, S
 
 
 def split_of_other(data: Path, dataset: Dataset, split: str | None) -> str:
-    """The split that is asked for of other data than a run's own, or the first of test, validation and train.
+    """The requested split of data other than a run's own; for None, the first of test, validation and train.
 
     Raises:
-        InputError: they have none of that name.
+        InputError: the data have no such split.
     """
     name = split or first_split(dataset.splits)
     if name not in dataset.splits:
-        raise InputError(f"{data}: has no {name} split; it has {', '.join(dataset.splits)}.")
+        raise InputError(f"{data}: has no {name} split. Available: {', '.join(dataset.splits)}.")
     return name
 
 
 def samples_for_shape(
     data: Path, shape: tuple[int, ...], classes: tuple[str, ...], *, split: str | None, console: Console
 ) -> tuple[str, Samples]:
-    """Images brought to the shape (height, width, channels) that a model file takes, and what to call them.
+    """Read images, resized to the shape (height, width, channels) that a model file takes; returns their name too.
 
     Raises:
-        InputError: they cannot be used, or there is no such split.
+        InputError: the images cannot be used, or there is no such split.
     """
     if not data.exists():
         raise InputError(f"{data}: no such file or folder.")
@@ -114,7 +104,7 @@ def samples_for_shape(
 def _other_data(
     data: Path, loaded: LoadedRecipe, run: RunDir, classes: tuple[str, ...], split: str | None, console: Console
 ) -> tuple[str, Samples]:
-    """The samples to evaluate on, and the name of the evaluation's folder: the data's own name, and the split's."""
+    """The name of the evaluation's folder, made of the data's name and the split's, and the samples to evaluate on."""
     images = run.read_image_policy() or {}
     images = images and {**images, "image_size": tuple(images["image_size"])}
     if not data.exists():
@@ -141,12 +131,12 @@ def evaluate_split(
     baseline: dict[str, Any] | None,
     console: Console,
 ) -> dict[str, Any]:
-    """Evaluates a model on samples; writes metrics.json, per_class.csv, predictions.csv and plots.
+    """Evaluate a model on samples; write metrics.json, per_class.csv, predictions.csv and plots.
 
     Args:
-        source: says in metrics.json which data they are.
-        recipe: that it was trained by.
-        baseline: of localization.
+        source: what metrics.json names as the data.
+        recipe: the recipe that the model was trained with.
+        baseline: for localization, the prediction without a network (`localization.baseline_of`); else None.
     """
     objective = make_objective(recipe, num_classes=len(classes))
     batch_size = recipe.train.batch_size
@@ -180,7 +170,7 @@ def evaluate_split(
 def predict_logits(
     model: keras.Model, samples: Samples, *, batch_size: int, console: Console
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Logits float32 ``[n, classes]`` and probabilities float32 ``[n, classes]`` of all samples, in inference mode."""
+    """Predict logits and probabilities, both float32 ``[n, classes]``, of all samples, in inference mode."""
     both = keras.Model(model.input, [model.get_layer("logits").output, model.output])
     logits, probabilities = predict(both, batches(samples, batch_size=batch_size), progress=console.evaluating)
     return logits, probabilities

@@ -1,7 +1,8 @@
-"""What a frozen part of a network makes of the samples: computed once, kept on disk, used by later epochs and runs.
+"""The features of frozen layers: computed once per sample, cached on disk, and used by later epochs and runs.
 
-A file of features is found by a key: a hash over the frozen layers and their weights, the samples' contents and how
-they are brought to size, and the versions that the numbers may depend on. Whatever changes, the key does.
+A file of features is named by a key: a hash of the frozen layers and their weights, the contents of the samples and how
+they are resized, and the versions of the libraries that the values may depend on. If any of these changes, so does the
+key.
 """
 
 import hashlib
@@ -27,44 +28,50 @@ from dlcli.rundir import file_digest, read_json, replace_by, replace_json
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.batches import batches
 
-FOLDER = ".features"  # among the runs
-COMPUTED_AT_A_TIME = 32  # samples; fixed, for a result may differ in its last bits by how many are computed at once
-MEMORY_BYTES = 512 * 2**20  # of a split's features that are kept in memory
-DISK_BYTES = 4 * 2**30  # of all files of features: the ones that were not used for longest are removed
+FOLDER = ".features"  # in the folder of the runs
+FEATURE_BATCH = 32  # samples; fixed, because the batch size may change the last bits of a result
+MEMORY_BYTES = 512 * 2**20  # a split's features are held in memory up to this size
+DISK_BYTES = 4 * 2**30  # of all cached features; beyond it the least recently used files are deleted
 
 
 class FeatureCache:
-    """The files of features among the runs of one folder."""
+    """The cached features of all runs in one folder."""
 
     def __init__(self, runs: Path, console: Console) -> None:
         self._folder = runs / FOLDER
         self._console = console
 
     def features(self, front: keras.Model, samples: Samples, *, split: str) -> NDArray[np.float32]:
-        """What a front makes of each sample, float32 ``[n, ...]``: in memory, or where large mapped from its file.
+        """The outputs of the frozen layers for each sample, float32 ``[n, ...]``: in memory, or memory-mapped if large.
+
+        Args:
+            front: the frozen layers at the network's input.
+            samples: the samples of a split.
+            split: its name, for messages.
 
         Raises:
-            InputError: a sample cannot be read any more.
+            InputError: a sample can no longer be read.
+            CheckFailed: the features are not finite.
             OSError: the disk is full.
         """
         path = self._folder / f"{key_of(front, samples)}.npy"
         if self._is_sound(path):
-            self._console.say(f"features of {split}: {len(samples):,}, from {path}")
-            os.utime(path)  # it was used
+            self._console.say(f"features of {split}: {len(samples):,} read from {path}")
+            os.utime(path)  # marks it as recently used
         else:
-            began = time.monotonic()
+            started = time.monotonic()
             self._folder.mkdir(parents=True, exist_ok=True)
             replace_by(path, lambda temporary: self._compute(front, samples, temporary))
             replace_json(path.with_suffix(".json"), {"sha256": file_digest(path), "split": split, "num": len(samples)})
             self._console.say(
-                f"features of {split}: {len(samples):,} computed in {time.monotonic() - began:.1f} s, kept in {path}"
+                f"features of {split}: {len(samples):,} computed in {time.monotonic() - started:.1f} s, saved to {path}"
             )
             self._make_room(path)
         mapped: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
         return np.array(mapped) if mapped.nbytes <= MEMORY_BYTES else mapped
 
     def _compute(self, front: keras.Model, samples: Samples, path: Path) -> None:
-        data = batches(samples, batch_size=COMPUTED_AT_A_TIME)
+        data = batches(samples, batch_size=FEATURE_BATCH)
 
         def one_step(source: Any, step: Any) -> Any:
             return tf.cast(front(data.assemble(data.element(source, step))["x"], training=False), tf.float32)
@@ -75,11 +82,11 @@ class FeatureCache:
         try:
             source = data.source(0)
             for step in range(data.num_steps):
-                first = step * COMPUTED_AT_A_TIME
+                first = step * FEATURE_BATCH
                 values = compiled(source, tf.constant(step, tf.int64)).numpy()
                 if not np.isfinite(values).all():
-                    raise CheckFailed("the features of the frozen layers are not finite: look at their weights.")
-                file[first : first + COMPUTED_AT_A_TIME] = values
+                    raise CheckFailed("the features of the frozen layers are not finite: check their weights.")
+                file[first : first + FEATURE_BATCH] = values
                 self._console.computing_features(step + 1, data.num_steps)
         except Exception:
             if data.failure is not None:
@@ -90,7 +97,7 @@ class FeatureCache:
         file.flush()
 
     def _is_sound(self, path: Path) -> bool:
-        """Whether the file is there, and what was written."""
+        """Whether the file exists and is what was written."""
         try:
             return bool(file_digest(path) == read_json(path.with_suffix(".json")).get("sha256"))
         except (OSError, InputError):
@@ -107,7 +114,7 @@ class FeatureCache:
 
 
 def key_of(front: keras.Model, samples: Samples) -> str:
-    """The name under which the features of these samples are kept."""
+    """The name of the file that caches the features of these samples."""
     digest = hashlib.sha256(front.to_json().encode())
     for variable in front.variables:
         digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
@@ -119,7 +126,7 @@ def key_of(front: keras.Model, samples: Samples) -> str:
 
 
 def feature_batches(features: NDArray[np.float32], samples: Samples, *, batch_size: int, seed: int | None) -> Batches:
-    """The batches of features, in the order in which the samples' own would come."""
+    """Batches of features, in the order in which the samples' own batches would come."""
     is_small = features.nbytes <= MEMORY_BYTES
     boxes = relative_boxes(samples)
     return Batches(

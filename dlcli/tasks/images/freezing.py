@@ -1,4 +1,4 @@
-"""How deep training goes: which layers a stage changes, at which rates, and what before them stays still."""
+"""Freezes layers: which ones a stage trains, at which learning rates, and where the frozen ones end."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,18 +16,20 @@ from dlcli.tasks.images.network import Classifier
 def set_trainable(
     classifier: Classifier, trainable: str | int, *, freeze_batch_norm: bool = False, losses: str = "all"
 ) -> None:
-    """Makes the layers from some depth on trainable and freezes those before it.
+    """Make the layers from a given depth on trainable, and freeze those before it.
 
     Args:
-        trainable: ``all``; ``head``, the layers after the features; the name of a stage, or ``last_stage``, for it and
-            all that follows; or the number of deepest layers, counting those that have weights.
-        freeze_batch_norm: keep batch normalization before the head as it is, wherever it stands.
-        losses: of a network with a box head: class or box freezes what the other head alone needs.
+        trainable: ``all``; ``head``, the layers after the features; the name of a stage, or ``last_stage``, for that
+            stage and all layers after it; or the number of layers to train, counted from the output and counting only
+            layers with weights.
+        freeze_batch_norm: freeze all batch normalization before the head.
+        losses: for a network with a box head; ``class`` or ``box`` freezes the layers that only the other head needs.
 
     Raises:
-        ValueError: there is no such stage, or nothing would be trained; the text says what there is.
+        ValueError: there is no such stage, or nothing would be trained; the text names the available stages.
     """
-    layers = [layer for layer in classifier.model.layers if layer.name != preprocessing.WHITENING]  # it is fitted
+    # whitening is fitted, not trained
+    layers = [layer for layer in classifier.model.layers if layer.name != preprocessing.WHITENING]
     needed = layers
     if losses != "all":
         output = classifier.logits.outputs[0 if losses == "class" else 1]
@@ -41,23 +43,23 @@ def set_trainable(
         for norm in _batch_norms(layer) if freeze_batch_norm and layer.name not in classifier.head else ():
             norm.trainable = False
     if not classifier.model.trainable_variables:
-        raise ValueError(f"nothing would be trained with {trainable}")
+        raise ValueError(f"at least one layer must be trained. Received {trainable}.")
 
 
 def _batch_norms(layer: Any) -> list[Any]:
-    """The layer itself, or those in a model that is a layer of another."""
+    """The batch normalization layers that a layer is or, if it is a nested model, contains."""
     if isinstance(layer, keras.Model):
         return [norm for inner in layer.layers for norm in _batch_norms(inner)]
     return [layer] if isinstance(layer, keras.layers.BatchNormalization) else []
 
 
 def _first_trained(classifier: Classifier, trainable: str | int, layers: Sequence[Any]) -> int:
-    """The position of the first layer that is trained."""
+    """The position of the first trainable layer."""
     if isinstance(trainable, int):
         with_weights = [position for position, layer in enumerate(layers) if layer.weights]
         if trainable > len(with_weights):
             raise ValueError(
-                f"the network has {len(with_weights)} layers with weights, the head's included. Received {trainable}."
+                f"the network has {len(with_weights)} layers with weights, including the head. Received {trainable}."
             )
         return with_weights[-trainable]
     if trainable in ("all", "head"):
@@ -68,48 +70,48 @@ def _first_trained(classifier: Classifier, trainable: str | int, layers: Sequenc
     if trainable not in stages:
         known = ", ".join(stages)
         raise ValueError(
-            f"this network has no such stage: expected all, head, a number of layers or one of {known}. "
+            f"this network has no such stage: expected all, head, a number of layers, or one of {known}. "
             f"Received {trainable}."
         )
     return next(position for position, layer in enumerate(layers) if layer.name == stages[trainable])
 
 
 def network_stages(classifier: Classifier) -> dict[str, str]:
-    """The names of the network's stages, each with that of its first layer.
+    """The names of the network's stages, each with the name of its first layer.
 
-    A network of ours has its own: ``stage2`` is the name of a stage's last layer. In any other, ``stage3`` is what
-    works at an eighth of the image's resolution: 2 to the power of 3 pixels from one place of its maps to the next. A
-    network of one resolution is one stage.
+    dlcli's own networks define their stages: ``stage2`` is the name of a stage's last layer. In any other network
+    ``stage3`` consists of the layers at an eighth of the image's resolution, that is, with a stride of 2**3 pixels. A
+    network with a single resolution has one stage.
     """
     names = [layer.name for layer in classifier.model.layers]
     ends = [name for name in names if name.startswith("stage") and name.removeprefix("stage").isdigit()]
     if ends:
         starts = [names[0], *(names[names.index(end) + 1] for end in ends[:-1])]
         return dict(zip(ends, starts, strict=True))
-    steps = _steps(classifier.model)
+    strides = _output_strides(classifier.model)
     stages: dict[str, str] = {}
     first_of_stage = names[0]
-    furthest = 0
+    deepest = 0
     for layer in classifier.model.layers:
         if layer.name in classifier.head:
             break
-        power = steps[layer.name].bit_length() - 1
-        if power > furthest:
-            first_of_stage, furthest = layer.name, power
-        if layer.weights and furthest > 0:  # a stage has something to train: the last pooling makes none
-            stages.setdefault(f"stage{furthest}", first_of_stage)
+        power = strides[layer.name].bit_length() - 1
+        if power > deepest:
+            first_of_stage, deepest = layer.name, power
+        if layer.weights and deepest > 0:  # pooling alone is not a stage: it has nothing to train
+            stages.setdefault(f"stage{deepest}", first_of_stage)
     return stages or {"stage1": names[0]}
 
 
-def _steps(model: keras.Model) -> dict[str, int]:
-    """Pixels of the input from one place of each layer's output to the next: the strides up to it, multiplied."""
-    steps = {id(tensor): 1 for tensor in model.inputs}
+def _output_strides(model: keras.Model) -> dict[str, int]:
+    """The stride of each layer's output in pixels of the input: the product of all strides up to it."""
+    strides = {id(tensor): 1 for tensor in model.inputs}
     by_name: dict[str, int] = {}
     for operation in model.operations:
         if not isinstance(operation, keras.layers.InputLayer):
-            before = max((steps.get(id(tensor), 1) for tensor in _tensors(operation.input)), default=1)
-            steps |= {id(tensor): before * _stride(operation) for tensor in _tensors(operation.output)}
-        by_name[operation.name] = max(steps[id(tensor)] for tensor in _tensors(operation.output))
+            before = max((strides.get(id(tensor), 1) for tensor in _tensors(operation.input)), default=1)
+            strides |= {id(tensor): before * _stride(operation) for tensor in _tensors(operation.output)}
+        by_name[operation.name] = max(strides[id(tensor)] for tensor in _tensors(operation.output))
     return by_name
 
 
@@ -124,17 +126,17 @@ def _tensors(structure: Any) -> list[Any]:
     return [tensor for tensor in keras.tree.flatten(structure) if isinstance(tensor, keras.KerasTensor)]
 
 
-# What stays still -----------------------------------------------------------------------------------------------------
+# Frozen layers --------------------------------------------------------------------------------------------------------
 
 
 def split_front(classifier: Classifier) -> tuple[keras.Model, keras.Model] | None:
-    """The network in two: what comes before all that is trained, and the rest up to the logits.
+    """Split the network in two: the front, before all trainable layers, and the rest, up to the logits.
 
-    They are cut where one tensor alone goes from one to the other. What the head draws at random stands in the rest; a
-    front is to be called in inference mode, so that what the network draws at random there is not drawn at all.
+    The cut is where a single tensor connects the two. Random layers of the head belong to the rest; the front is meant
+    to be called in inference mode, in which its random layers, such as dropout, do nothing.
 
     Returns:
-        None where the front would have no weights.
+        The front and the rest; None if the front would have no weights.
     """
     model = classifier.logits
     operations = list(model.operations)
@@ -154,12 +156,12 @@ def split_front(classifier: Classifier) -> tuple[keras.Model, keras.Model] | Non
 
 
 def _is_random(operation: Any) -> bool:
-    """Whether a layer has a generator of random numbers: its state is no weight."""
+    """Whether a layer has a random generator, whose state is a variable but not a weight."""
     return len(getattr(operation, "variables", ())) > len(getattr(operation, "weights", ()))
 
 
 def _last_cut(model: keras.Model, operations: Sequence[Any], first: int) -> Any:
-    """The last tensor before a position through which all of the network goes; None if there is none."""
+    """The last tensor before a position that all paths of the network pass through; None if there is none."""
     last_use = {id(tensor): position for position, op in enumerate(operations) for tensor in _tensors(op.input)}
     last_use |= {id(tensor): len(operations) for tensor in model.outputs}
     open_tensors: dict[int, Any] = {}
@@ -173,9 +175,9 @@ def _last_cut(model: keras.Model, operations: Sequence[Any], first: int) -> Any:
 
 
 def rate_factors(classifier: Classifier, decay: float) -> Callable[[Any], float]:
-    """The factor on the learning rate of each variable: 1 in the head, and ``decay`` times the next stage's before it.
+    """The learning-rate factor of each variable: 1 in the head; in each stage, ``decay`` times that of the next one.
 
-    Discriminative fine-tuning: Howard and Ruder 2018, section 3.2, by the network's stages in place of its layers.
+    Discriminative fine-tuning: Howard and Ruder 2018, section 3.2, with a rate for each stage instead of each layer.
     """
     names = [layer.name for layer in classifier.model.layers]
     starts = sorted(names.index(first) for first in network_stages(classifier).values())
@@ -187,15 +189,15 @@ def rate_factors(classifier: Classifier, decay: float) -> Callable[[Any], float]
 
 
 def as_image_stage(section: CommonStage) -> Stage:
-    """A stage with the keys that networks of images have; their defaults where a recipe has no stages."""
+    """A stage with the keys of image networks, which have their defaults if the recipe has no stages."""
     return section if isinstance(section, Stage) else Stage(**section.model_dump())
 
 
 def set_depth(model: ImageClassifier, classifier: Classifier, section: CommonStage) -> None:
-    """Makes the layers of a network trainable or not for a stage.
+    """Freeze and unfreeze the layers of a network for a stage.
 
     Raises:
-        ValueError: there is no such depth in the network; the text says what there is.
+        ValueError: as for :func:`set_trainable`.
     """
     stage = as_image_stage(section)
     freezes = model.origin != "none" if stage.batch_norm is None else stage.batch_norm == "freeze"
@@ -203,5 +205,5 @@ def set_depth(model: ImageClassifier, classifier: Classifier, section: CommonSta
 
 
 def losses_of(section: CommonStage) -> str:
-    """What a stage lowers: all, class or box."""
+    """The losses that a stage minimizes: all, class or box."""
     return section.losses if isinstance(section, LocalizationStage) else "all"

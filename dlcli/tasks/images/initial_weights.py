@@ -1,4 +1,4 @@
-"""Finds and loads the weights that an image recipe starts from."""
+"""Finds and loads the pretrained weights that an image recipe starts from."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from dlcli.tasks.images.network import Classifier, build_classifier, has_paper_h
 
 
 def find_weights(section: ImageClassifier) -> keras.Model | None:
-    """The network with the initial weights that a recipe names; None where it names none, or a bare file of weights.
+    """Load the network whose weights a recipe starts from; None if it names none, or a file of weights alone.
 
     Raises:
-        InputError: they cannot be had.
+        InputError: the weights are not available, or their file is corrupt.
     """
     source = section.origin
     if source == "none":
@@ -37,34 +37,36 @@ def find_weights(section: ImageClassifier) -> keras.Model | None:
 
 
 def load_weights(
-    section: ImageClassifier, classifier: Classifier, found: keras.Model | None, *, with_classes: bool = False
+    section: ImageClassifier, classifier: Classifier, pretrained: keras.Model | None, *, with_classes: bool = False
 ) -> None:
-    """Gives a network its initial weights; nothing where the recipe names none.
+    """Load the pretrained weights into a network; do nothing if the recipe names none.
 
     Args:
-        found: what `find_weights` gave.
-        with_classes: the last layer too, with ImageNet's 1,000 classes; for a network with the paper's own head.
+        pretrained: the result of `find_weights`.
+        with_classes: load the last layer too, with ImageNet's 1,000 classes, for a network with its original head.
 
     Raises:
-        InputError: they do not fit.
+        InputError: the weights do not fit the network.
     """
     source = section.origin
     try:
-        if source.endswith(".keras") and found is not None:
-            copy_weights(classifier.features, found)
+        if source.endswith(".keras") and pretrained is not None:
+            copy_weights(classifier.features, pretrained)
             if with_classes:
-                keras_application.give_classifier(classifier.model.get_layer("logits"), found)
-        elif found is not None:
+                keras_application.give_classifier(classifier.model.get_layer("logits"), pretrained)
+        elif pretrained is not None:
             logits = classifier.model.get_layer("logits") if with_classes else None
-            keras_application.give_weights(classifier.features, found, with_top=has_paper_head(section), logits=logits)
+            keras_application.give_weights(
+                classifier.features, pretrained, with_top=has_paper_head(section), logits=logits
+            )
         elif source != "none":
             read_weights(classifier.features, source)
     except DoNotFit as reason:
-        raise InputError(f"{source}: its weights do not fit this network: {reason}.") from None
+        raise InputError(f"{source}: the weights do not fit this network: {reason}.") from None
 
 
 def pretrained_classifier(loaded: LoadedRecipe, *, num_classes: int) -> keras.Model:
-    """As :func:`dlcli.tasks.dispatch.pretrained_classifier`: samples of ``data.image_size`` in RGB to probabilities."""
+    """As :func:`dlcli.tasks.dispatch.pretrained_classifier`, for RGB images of ``data.image_size``."""
     recipe = loaded.of_images
     assert recipe.data.image_size is not None
     try:

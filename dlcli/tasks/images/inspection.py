@@ -1,4 +1,4 @@
-"""What ``dlcli data`` reports about images, and draws of them. The user's data are never changed."""
+"""What ``dlcli data`` reports about images, and its previews. The user's data are never changed."""
 
 import os
 from collections import Counter
@@ -27,42 +27,48 @@ from dlcli.rundir import replace_file, rows_text
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import check_augment, make_augmentation
 from dlcli.tasks.images.sources import AnyData, open_dataset, read_dataset
-from dlcli.tasks.inspection import Finding, Named, about_alike, about_counts, alike, count, report, some
+from dlcli.tasks.inspection import (
+    Finding,
+    NamedSamples,
+    class_findings,
+    count,
+    duplicate_findings,
+    group_finding,
+    report,
+    some,
+)
 
-AT_A_TIME = 256  # samples in memory
+NUM_LOADED = 256  # samples in memory at a time
 
 
 # Check ----------------------------------------------------------------------------------------------------------------
 
 
 def check(section: AnyData, console: Console) -> dict[str, Any]:
-    """Looks at all the data of a recipe's ``data`` section.
-
-    Returns ``splits`` (samples of each class), ``sizes`` and ``modes`` of the files, ``findings`` and ``problems``,
-    their number.
+    """Look for problems in all the data of a recipe's ``data`` section, as :meth:`dlcli.tasks.task.Task.check`.
 
     Raises:
-        InputError: there is nothing that could be trained on.
+        InputError: there is nothing to train on.
     """
-    # thumbnails are all that is looked at, and what would stop training is to be reported here
+    # thumbnails are enough, and what would stop training is to be reported here
     changes: dict[str, Any] = {"image_size": (SIDE, SIDE), "allow_leakage": True}
     if isinstance(section, (Folder, Csv)):
         changes["on_bad_image"] = "skip"
     if getattr(section, "layout", "image") != "image":
         del changes["image_size"]
-    # as for a trained model, which needs no image of every class: classes that lack some are a finding
+    # the classes are given, as for a trained model, so that a class without images is a finding, not an error
     classes = class_folders(section.path) if isinstance(section, Folder) else ()
     dataset = read_dataset(section.model_copy(update=changes), console, classes=classes if len(classes) > 1 else None)
     samples = _all(dataset)
     headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
-        *_about_files(dataset, headers),
+        *_file_findings(dataset, headers),
         *(Finding("boxes", False, warning.text, ()) for warning in dataset.warnings if warning.kind == "boxes"),
-        *_about_boxes(dataset),
-        *_about_copies(dataset, samples, console),
-        *about_counts(counts(dataset)),
+        *_box_findings(dataset),
+        *_duplicate_findings(dataset, samples, console),
+        *class_findings(counts(dataset)),
     ]
-    known = [header for found in headers.values() for header in found if header is not None]
+    known = [header for in_split in headers.values() for header in in_split if header is not None]
     sizes, modes = Counter((header.height, header.width) for header in known), Counter(header.mode for header in known)
     return report(
         counts(dataset),
@@ -73,7 +79,7 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
 
 
 def folder_section(folder: Path) -> Folder:
-    """The ``data`` section for a folder of class folders."""
+    """The ``data`` section for a folder with a folder for each class."""
     return Folder(kind="folder", path=str(folder.absolute()))
 
 
@@ -81,7 +87,7 @@ def folder_section(folder: Path) -> Folder:
 class _All:
     """The samples of all splits, one after another."""
 
-    named: Named
+    named: NamedSamples
     boxes: NDArray[np.float64]  # corners [n, 4]; NaN where a sample has none
     digests: list[str]
 
@@ -100,73 +106,74 @@ def _all(dataset: Dataset) -> _All:
         splits.extend([name] * len(split))
         labels.extend(dataset.classes[label] for label in split.labels)
         digests.extend(split.digests)
-    return _All(Named(names, splits, labels), np.concatenate(corners), digests)
+    return _All(NamedSamples(names, splits, labels), np.concatenate(corners), digests)
 
 
-def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -> Iterator[Finding]:
-    bad = [item for item in dataset.left_out if item.kind == "unreadable"]
-    for item in bad:
+def _file_findings(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -> Iterator[Finding]:
+    unreadable = [item for item in dataset.left_out if item.kind == "unreadable"]
+    for item in unreadable:
         yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
-    left_out = [item.name for item in dataset.left_out if item.kind != "unreadable"]
-    if left_out:
-        yield Finding("left out", False, f"{len(left_out):,} left out: {some(left_out)}", tuple(left_out))
+    skipped = [item.name for item in dataset.left_out if item.kind != "unreadable"]
+    if skipped:
+        yield Finding("skipped", False, f"{len(skipped):,} skipped: {some(skipped)}", tuple(skipped))
     wrong = [
         name
-        for split, samples in dataset.splits.items()
-        for name, path, header in zip(samples.names, samples.files or (), headers[split], strict=False)  # or no files
+        for split, samples in dataset.splits.items()  # samples in arrays have no files
+        for name, path, header in zip(samples.names, samples.files or (), headers[split], strict=False)
         if header is not None and has_wrong_suffix(path, header)
     ]
     if wrong:
-        text = f"{count(wrong, 'file')} named as another format than the content is: {some(wrong)}"
-        yield Finding("suffix", True, text, tuple(wrong))
+        verb = "has a suffix" if len(wrong) == 1 else "have suffixes"
+        text = f"{count(wrong, 'file')} {verb} that the content contradicts: {some(wrong)}"
+        yield Finding("wrong suffix", True, text, tuple(wrong))
 
 
-def _about_boxes(dataset: Dataset) -> Iterator[Finding]:
+def _box_findings(dataset: Dataset) -> Iterator[Finding]:
     for name, split in dataset.splits.items():
         boxes = boxes_of(split)
         if boxes is None:
             continue
         without = tuple(split.names[i] for i in np.flatnonzero(np.isnan(boxes.corners).any(axis=1)))
         if len(without) == len(split):
-            yield Finding("no box", True, f"no image of {name} has a box", without)
+            yield Finding("no box", True, f"no image in {name} has a box", without)
         elif without:
             noun = "image has" if len(without) == 1 else "images have"
-            yield Finding("no box", False, f"{len(without):,} {noun} no box in {name}: {some(without)}", without)
+            yield Finding("no box", False, f"{name}: {len(without):,} {noun} no box: {some(without)}", without)
 
 
-def _about_copies(dataset: Dataset, samples: _All, console: Console) -> Iterator[Finding]:
+def _duplicate_findings(dataset: Dataset, samples: _All, console: Console) -> Iterator[Finding]:
     groups = copies(samples.digests)
-    yield from about_alike("copies", groups, samples.named, "images", "byte for byte the same")
-    apart = [group for group in groups if _are_apart(samples.boxes[list(group)])]
-    if apart:
-        words = "byte for byte the same with other boxes"
-        yield alike("copies with other boxes", True, apart, samples.named.names, "images", words)
+    yield from duplicate_findings("duplicates", groups, samples.named, "byte-identical images")
+    conflicts = [group for group in groups if _have_different_boxes(samples.boxes[list(group)])]
+    if conflicts:
+        kind, description = "duplicates with different boxes", "byte-identical images with different boxes"
+        yield group_finding(kind, True, conflicts, samples.named.names, description)
     if dataset.policy is None:
         return
     thumbnails = np.concatenate([_thumbnails(split, console) for split in dataset.splits.values()])
     pairs = near_copies(thumbnails, samples.digests)
     groups = [list(pair) for pair in pairs]
-    yield from about_alike("near copies", groups, samples.named, "images", "nearly the same")
+    yield from duplicate_findings("near duplicates", groups, samples.named, "nearly identical images")
 
 
-def _are_apart(boxes: NDArray[np.float64]) -> bool:
-    """Whether boxes of one image are not of one object: some are missing, or overlap the first too little."""
+def _have_different_boxes(boxes: NDArray[np.float64]) -> bool:
+    """Whether the boxes of identical images disagree: some are missing, or overlap too little with the first one."""
     overlaps = intersection_over_union(np.broadcast_to(boxes[0], boxes.shape), boxes)
     return not np.isnan(boxes).all() and not (overlaps >= LOCALIZED).all()
 
 
 def _thumbnails(samples: Samples, console: Console) -> np.ndarray:
-    """Gray, uint8 ``[n, SIDE, SIDE]``."""
+    """Grayscale thumbnails, uint8 ``[n, SIDE, SIDE]``."""
     result = np.empty((len(samples), SIDE, SIDE), np.uint8)
-    for start in range(0, len(samples), AT_A_TIME):
-        index = np.arange(start, min(start + AT_A_TIME, len(samples)))
+    for start in range(0, len(samples), NUM_LOADED):
+        index = np.arange(start, min(start + NUM_LOADED, len(samples)))
         result[index] = samples.load(index).mean(axis=-1)
         console.reading(int(index[-1]) + 1, len(samples))
     return result
 
 
 def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
-    """The samples of each class by split."""
+    """The number of samples of each class, by split."""
     return {
         name: dict(
             zip(dataset.classes, np.bincount(split.labels, minlength=len(dataset.classes)).tolist(), strict=True)
@@ -179,10 +186,10 @@ def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
 
 
 def stats(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
-    """Mean and standard deviation of each channel over the training split, as the network's first layer gets them."""
+    """Mean and standard deviation of each channel over the training split, of decoded and resized samples."""
     dataset = open_dataset(loaded, console)
     train = dataset.splits["train"]
-    mean, std = channel_statistics(_loaded(train, console))
+    mean, std = channel_statistics(_loaded_in_parts(train, console))
     return {
         "samples": {name: len(split) for name, split in dataset.splits.items()},
         "classes": len(dataset.classes),
@@ -192,17 +199,17 @@ def stats(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
     }
 
 
-def _loaded(samples: Samples, console: Console) -> Iterator[np.ndarray]:
-    for start in range(0, len(samples), AT_A_TIME):
-        stop = min(start + AT_A_TIME, len(samples))
+def _loaded_in_parts(samples: Samples, console: Console) -> Iterator[np.ndarray]:
+    for start in range(0, len(samples), NUM_LOADED):
+        stop = min(start + NUM_LOADED, len(samples))
         yield samples.load(np.arange(start, stop))
         console.reading(stop, len(samples))
 
 
 def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
-    """How a recipe's data are divided: the samples of each class by split; as a table of all samples where wanted.
+    """As :meth:`dlcli.tasks.task.Task.divide`.
 
-    With images from files the table has paths relative to its own folder, so that ``data.kind: csv`` reads it.
+    For images in files the table has paths relative to its own folder, so that ``data.kind: csv`` can read it.
     """
     dataset = open_dataset(loaded, console)
     if output is not None:
@@ -210,10 +217,10 @@ def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[
         rows = dataset.split_rows()
         if paths:
             folder = output.absolute().parent
-            unfit = next((path for path in paths if not _is_utf8(path)), None)
-            if unfit is not None:
+            invalid = next((path for path in paths if not _is_utf8(path)), None)
+            if invalid is not None:
                 raise InputError(
-                    f"{printable(str(unfit))}: its name is not valid UTF-8, so that no table can hold it. Rename it."
+                    f"{printable(str(invalid))}: its name is not valid UTF-8, so a table cannot hold it. Rename it."
                 )
             rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
         replace_file(output, rows_text(rows))
@@ -232,10 +239,10 @@ def _is_utf8(path: Path) -> bool:
 
 
 def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console) -> None:
-    """Draws training samples beside what the first epochs make of them, with the drawn parameters.
+    """Draw training samples next to their augmented versions in the first epochs, with the random parameters.
 
     Raises:
-        InputError: the samples are no images, or the recipe changes nothing.
+        InputError: the samples are not images, or the data cannot be used.
     """
     recipe = loaded.of_images
     dataset = open_dataset(loaded, console)
@@ -243,12 +250,12 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
         raise InputError(f"{loaded.path}: only images can be previewed; the samples have shape {dataset.shape}.")
     check_augment(loaded, dataset.shape)
     if recipe.augment is not None and (recipe.augment.mixup or recipe.augment.cutmix):
-        console.say("mixup and cutmix are not shown: they mix the samples of a batch. See plots/batch.png of a run")
+        console.say("mixup and cutmix are not shown: they mix samples of a batch; see plots/batch.png of a run")
     train = dataset.splits["train"]
     chosen = evenly_spaced(len(train), num_samples)
     pixels = train.load(chosen)
     names = [f"{dataset.classes[train.labels[i]]}\n{train.names[i]}" for i in chosen]
-    columns = [("as it is", pixels.astype(np.float32), names)]
+    columns = [("original", pixels.astype(np.float32), names)]
     boxes = relative_boxes(train)
     outlines = [] if boxes is None else [boxes[chosen]]
     if recipe.augment is not None:
@@ -258,9 +265,9 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
         for epoch in range(num_epochs):
             drawn = augmentation.draw(seed=recipe.train.seed, epoch=epoch, num=len(train), height=height, width=width)
             rows = {name: values[chosen] for name, values in drawn.items()}
-            made = compiled(tf.constant(pixels), augmentation.to_tensors(rows, height=height, width=width)).numpy()
+            augmented = compiled(tf.constant(pixels), augmentation.to_tensors(rows, height=height, width=width)).numpy()
             captions = [augmentation.describe(rows, i) for i in range(len(chosen))]
-            columns.append((f"epoch {epoch + 1}", made, captions))
+            columns.append((f"epoch {epoch + 1}", augmented, captions))
             if boxes is not None:
                 outlines.append(augmentation.move_boxes(boxes[chosen], rows, height=height, width=width))
     replace_file(output, image_plots.preview(columns, outlines))

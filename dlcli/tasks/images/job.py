@@ -1,4 +1,4 @@
-"""A training job: recipe, data and network, checked against each other and built, before anything is written."""
+"""The training job of image classification and localization."""
 
 import contextlib
 import functools
@@ -47,12 +47,12 @@ from dlcli.training.grouped_convolution import speed_up_kernel_gradients
 from dlcli.training.loop import Parts
 from dlcli.training.objectives.objective import Objective
 
-SAMPLE_BATCH = 16  # images of plots/batch.png
+SAMPLE_BATCH = 16  # images in plots/batch.png
 
 
 @dataclass(frozen=True)
 class ImageJob(Job):
-    """Images, and a network that classifies them or says where something is in them."""
+    """A job that trains a network to classify images, or to localize an object in them."""
 
     recipe: ImageRecipe
     dataset: Dataset
@@ -100,10 +100,10 @@ class ImageJob(Job):
         return functools.partial(self._prepare_stage, cache)
 
     def _prepare_stage(self, cache: FeatureCache, section: CommonStage) -> Parts:
-        """Makes layers trainable or not, and says what the stage computes with.
+        """Freeze and unfreeze layers, and return the parts that the stage runs with.
 
-        What stands before all that is trained is computed in inference mode: once for each sample where samples are not
-        changed at random, else in every step.
+        The frozen layers before all trainable ones run in inference mode: once for each sample if samples are not
+        augmented, else in every step.
         """
         self.set_depth(section)
         stage = as_image_stage(section)
@@ -135,9 +135,9 @@ class ImageJob(Job):
                 validation_objective=self.objective(in_training=False, losses=losses),
             )
         trained = sum(math.prod(variable.shape) for variable in model.trainable_variables)
-        kept = model.count_params() - trained
+        frozen = model.count_params() - trained
         if len(self.recipe.train.stages) > 1 or stage.trainable != "all":
-            self.console.say(f"trained: {trained:,} parameters; {kept:,} are frozen")
+            self.console.say(f"trainable parameters: {trained:,}; frozen: {frozen:,}")
         return parts
 
     def set_depth(self, section: CommonStage) -> None:
@@ -158,7 +158,7 @@ class ImageJob(Job):
         )
 
     def _images(self, section: Stage) -> Batches:
-        """The training split as a stage has it: with the random changes, or without them in the same order."""
+        """The batches of the training split for a stage: augmented, or not augmented in the same order."""
         if section.augment or not self.train_data.is_random:
             return self.train_data
         train = self.recipe.train
@@ -166,7 +166,7 @@ class ImageJob(Job):
 
     @property
     def _reads_images(self) -> bool:
-        """Whether a stage needs the images in every epoch."""
+        """Whether any stage reads the images in every epoch, not cached features."""
         is_random = self.train_data.is_random
         stages = [as_image_stage(section) for section in stage_sections(self.recipe.train)]
         if self.recipe.train.adversarial is not None:
@@ -183,12 +183,12 @@ class ImageJob(Job):
         chosen = evenly_spaced(len(samples), num_batches * train.batch_size)
         return batches(samples, batch_size=train.batch_size, seed=train.seed, chosen=chosen)
 
-    # What it says and writes ------------------------------------------------------------------------------------------
+    # What it prints and writes ----------------------------------------------------------------------------------------
 
     def data_summary(self) -> str:
         classes = self.dataset.classes
         shape = "x".join(str(side) for side in self.dataset.shape)
-        return f"{len(classes)} {'class' if len(classes) == 1 else 'classes'}; samples of {shape}"
+        return f"{len(classes)} {'class' if len(classes) == 1 else 'classes'}; sample shape {shape}"
 
     def data_notes(self) -> list[str]:
         return class_counts(self.dataset.splits["train"].labels, self.dataset.classes)
@@ -199,7 +199,7 @@ class ImageJob(Job):
         if section.origin != "none":
             base = section.network if isinstance(section, Application) else section.kind
             num_parameters = self.classifier.features.count_params()
-            lines.append(f"base: {base}, {num_parameters:,} parameters, weights of {section.origin}")
+            lines.append(f"base: {base}, {num_parameters:,} parameters, pretrained weights: {section.origin}")
         return lines
 
     def data_info(self) -> dict[str, Any]:
@@ -224,7 +224,7 @@ class ImageJob(Job):
         replace_file(run.plots / "batch.png", self._plot_first_batch())
 
     def _plot_first_batch(self) -> bytes:
-        """The first images of the first epoch, as the model sees them: augmented, and mixed where that is wanted."""
+        """The first images of the first epoch as the model sees them: augmented and mixed, if the recipe does so."""
         data = self.train_data
         batch = data.assemble(data.element(data.source(0), tf.constant(0, tf.int64)))
         images, labels = (values[:SAMPLE_BATCH].numpy() for values in (batch["x"], batch["y"]["class"]))
@@ -243,14 +243,14 @@ class ImageJob(Job):
             samples = self.dataset.splits.get(split)
             if samples is None or data is None or samples.pixels is not None:
                 continue
-            size = f"{decoded_bytes(samples) / 2**20:,.0f} MiB of decoded images for {split}"
+            size = f"{split}: {decoded_bytes(samples) / 2**20:,.0f} MiB of decoded images"
             if data.is_in_memory:
-                self.console.say(f"{size}: kept in memory")
+                self.console.say(f"{size}, cached in memory")
             elif is_kept_on_disk(section, samples, num_epochs=num_epochs, folder=run.path):
                 data.load_by(DecodedFile(samples, folder=run.path, warn=self.console.warn).load)
-                self.console.say(f"{size}: kept in a file on disk while training")
+                self.console.say(f"{size}, cached on disk during training")
             else:
-                self.console.say(f"{size}: decoded anew in each epoch")
+                self.console.say(f"{size}, decoded again in every epoch")
 
     # After training ---------------------------------------------------------------------------------------------------
 
@@ -276,7 +276,7 @@ class ImageJob(Job):
 
 
 def _title(label: np.ndarray, classes: tuple[str, ...]) -> str:
-    """The class of a sample, or those of a mixed one with their shares."""
+    """The class of a sample; for a mixed sample, its two main classes with their proportions."""
     if label.ndim == 0:
         return classes[int(label)]
     first, second = (int(i) for i in np.argsort(-label, kind="stable")[:2])
@@ -286,16 +286,9 @@ def _title(label: np.ndarray, classes: tuple[str, ...]) -> str:
 
 
 def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True) -> ImageJob:
-    """Reads the data, checks the recipe against them, and builds the model.
-
-    Args:
-        is_new: start from the weights that the recipe names; False where a checkpoint replaces them.
-
-    Raises:
-        InputError: the data or the recipe cannot be used.
-    """
+    """As :meth:`dlcli.tasks.task.Task.prepare`."""
     recipe = loaded.of_images
-    with _located_at_weights(loaded):  # first, because reading the data may take long
+    with _located_at_weights(loaded):  # first, because reading the data may take a long time
         pretrained = find_weights(recipe.model) if is_new else None
     dataset = open_dataset(loaded, console)
     check_augment(loaded, dataset.shape)
@@ -309,7 +302,7 @@ def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: b
     adversarial = recipe.train.adversarial
     if adversarial is not None and adversarial.validate_robustness and validation is None:
         raise loaded.error(
-            "train.adversarial.validate_robustness", "there is no validation split; set data.validation above 0"
+            "train.adversarial.validate_robustness", "needs a validation split; set data.validation above 0"
         )
     standardization = fit_standardization(loaded, train)
     shape, num_classes = dataset.shape, len(dataset.classes)
@@ -322,9 +315,9 @@ def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: b
     if is_new:
         with _located_at_weights(loaded):
             load_weights(recipe.model, classifier, pretrained)
-        del pretrained  # as large as the network
+        del pretrained  # frees as much memory as the network takes
     _warn_of_untrained_head(recipe, console)
-    set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # what layer tables are to show
+    set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # the layer table shows the last stage
     batch_size = recipe.train.batch_size
     return ImageJob(
         loaded=loaded,
@@ -349,7 +342,7 @@ def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: b
 
 @contextlib.contextmanager
 def _located_at_weights(loaded: LoadedRecipe) -> Iterator[None]:
-    """Locates errors of the initial weights at the recipe's key that names them."""
+    """Locate errors of the pretrained weights at the recipe's key that names them."""
     try:
         yield
     except InputError as error:
@@ -358,7 +351,7 @@ def _located_at_weights(loaded: LoadedRecipe) -> Iterator[None]:
 
 
 def _warn_of_untrained_head(recipe: ImageRecipe, console: Console) -> None:
-    lowered = {losses_of(section) for section in stage_sections(recipe.train)}
-    if isinstance(recipe, Localization) and len(lowered) == 1 and lowered != {"all"}:
-        other = "box" if lowered == {"class"} else "class"
-        console.warn(f"no stage lowers the loss of the {other}: that head stays as it was drawn (train.stages.losses)")
+    trained = {losses_of(section) for section in stage_sections(recipe.train)}
+    if isinstance(recipe, Localization) and len(trained) == 1 and trained != {"all"}:
+        other = "box" if trained == {"class"} else "class"
+        console.warn(f"no stage trains the {other} head: it keeps its random weights (train.stages.losses)")

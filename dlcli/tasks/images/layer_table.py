@@ -1,4 +1,4 @@
-"""The layer table of the network of an image recipe or run, built without its weights."""
+"""The layer table of an image network, built without its weights."""
 
 import math
 from typing import Any
@@ -23,7 +23,7 @@ from dlcli.tasks.task import SampleShape
 def table_of_recipe(
     loaded: LoadedRecipe, assumed: SampleShape | None, console: Console
 ) -> tuple[LayerTable, int | None]:
-    """As :meth:`dlcli.tasks.task.Task.table_of_recipe`; the data are read only where no samples are assumed."""
+    """As :meth:`dlcli.tasks.task.Task.table_of_recipe`; the data are read only if no samples are assumed."""
     if assumed is not None:
         _check_shape(loaded.of_images.model, assumed.shape)
         return _table(loaded, assumed.shape, assumed.num_classes), None
@@ -40,9 +40,9 @@ def _table(loaded: LoadedRecipe, shape: tuple[int, ...], num_classes: int) -> La
     recipe = loaded.of_images
     try:
         with without_weights():
-            standardization = _unfitted(loaded, shape)
+            standardization = _placeholder(loaded, shape)
             classifier = build_network(recipe, shape=shape, num_classes=num_classes, standardization=standardization)
-            if recipe.train.stages:  # what the last one does not change is not trained
+            if recipe.train.stages:  # the table counts what the last stage trains as trainable
                 set_depth(recipe.model, classifier, recipe.train.stages[-1])
             return layer_table(classifier.model)
     except InputError as error:
@@ -50,22 +50,22 @@ def _table(loaded: LoadedRecipe, shape: tuple[int, ...], num_classes: int) -> La
 
 
 def _check_shape(section: ImageClassifier, shape: tuple[int, ...]) -> None:
-    """Raises InputError for a shape that no data for this network have."""
+    """Raise InputError for a shape that the samples of this network cannot have."""
     if isinstance(section, Mlp):
         return
     rank = section.rank if isinstance(section, Convnet) else 2
-    words, example = {
+    layout, example = {
         1: ("signals, time x channels", "100x2"),
         2: ("images, height x width x 1 or 3 channels", "32x32x3"),
         3: ("volumes, depth x height x width x channels", "16x32x32x1"),
     }[rank]
     if len(shape) != rank + 1 or (rank == 2 and shape[-1] not in (1, 3)):
         received = "x".join(map(str, shape))
-        raise InputError(f"--input: {section.kind} takes {words}, such as {example}. Received {received}.")
+        raise InputError(f"--input: {section.kind} takes {layout}, such as {example}. Received {received}.")
 
 
-def _unfitted(loaded: LoadedRecipe, shape: tuple[int, ...]) -> Standardization:
-    """Stands for what training would fit: the layers are there, their numbers do not matter."""
+def _placeholder(loaded: LoadedRecipe, shape: tuple[int, ...]) -> Standardization:
+    """A placeholder for what training would fit: the table needs the layers, not their values."""
     augment = loaded.of_images.augment
     if augment is None or not augment.centers_features:
         return Standardization()

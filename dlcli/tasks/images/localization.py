@@ -1,4 +1,4 @@
-"""What localization adds to evaluation: boxes in the pixels of the images, and the mean box beside the network's."""
+"""The evaluation of localization: boxes in pixels of the original images, and the mean box as a baseline."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,11 +19,11 @@ from dlcli.tasks.images.batches import batches
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import predict
 
-NUM_SHOWN = 8  # images each of the best, the median and the worst
+NUM_SHOWN = 8  # images shown of each: the best, the median and the worst
 
 
 def baseline_of(dataset: Dataset) -> dict[str, Any]:
-    """The answer that needs no network: the mean box of the training split, rel_xyxy, and its most frequent class."""
+    """The prediction without a network: the mean box of the training split, rel_xyxy, and its most frequent class."""
     train = dataset.splits["train"]
     boxes = relative_boxes(train)
     assert boxes is not None
@@ -35,12 +35,11 @@ def baseline_of(dataset: Dataset) -> dict[str, Any]:
 def predict_boxes(
     model: keras.Model, samples: Samples, *, batch_size: int, console: Console
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of all samples: logits, boxes as training sees them, probabilities, and the final boxes, rel_xyxy ``[n, 4]``."""
-    inside = [model.get_layer(name).output for name in ("logits", "boxes", "probabilities", "box")]
-    outputs = predict(
-        keras.Model(model.inputs[0], inside), batches(samples, batch_size=batch_size), progress=console.evaluating
+    """Predict for all samples: logits, the box head's outputs, probabilities, and final boxes, rel_xyxy ``[n, 4]``."""
+    outputs = [model.get_layer(name).output for name in ("logits", "boxes", "probabilities", "box")]
+    logits, raw, probabilities, boxes = predict(
+        keras.Model(model.inputs[0], outputs), batches(samples, batch_size=batch_size), progress=console.evaluating
     )
-    logits, raw, probabilities, boxes = outputs
     return logits, raw, probabilities, boxes
 
 
@@ -56,26 +55,26 @@ def evaluate_split(
     batch_size: int,
     console: Console,
 ) -> dict[str, Any]:
-    """Evaluates on samples with boxes; writes metrics.json, per_class.csv, predictions.csv and three plots.
+    """Evaluate on samples with boxes; write metrics.json, per_class.csv, predictions.csv and three plots.
 
     Args:
-        objective: of training, without class weights.
-        baseline: what :func:`baseline_of` gave of the training split; its results stand beside the network's.
+        objective: the training objective, without class weights.
+        baseline: the result of :func:`baseline_of`, whose metrics are reported next to the network's.
     """
     logits, raw, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, console=console)
     truth = boxes_of(samples)
     policy = samples.policy
-    own = relative_boxes(samples)
+    relative_truth = relative_boxes(samples)
     assert truth is not None
     assert policy is not None
-    assert own is not None
+    assert relative_truth is not None
     metrics = classification.metrics(
-        samples.labels, probabilities, classes, loss=_loss(objective, logits, raw, samples.labels, own)
+        samples.labels, probabilities, classes, loss=_loss(objective, logits, raw, samples.labels, relative_truth)
     )
     sizes = np.array([[frame.width, frame.height] for frame in truth.frames])
     boxes = in_frames(relative, truth.frames, policy)
     metrics |= localization.metrics(samples.labels, probabilities, truth.corners, boxes, sizes)
-    metrics |= _of_baseline(baseline, samples, sizes, len(classes))
+    metrics |= _baseline_metrics(baseline, samples, sizes, len(classes))
     per_class = [
         row | more
         for row, more in zip(
@@ -93,7 +92,7 @@ def evaluate_split(
         )
     ]
     iou = localization.intersection_over_union(truth.corners, boxes)
-    plots = {"boxes.png": _plot_boxes(samples, own, relative, iou, probabilities, classes)}
+    plots = {"boxes.png": _plot_boxes(samples, relative_truth, relative, iou, probabilities, classes)}
     if metrics.get("mean_iou", 1.0) <= metrics.get("baseline_mean_iou", 0.0):
         console.warn("the boxes are no better than the mean box of the training split (baseline_mean_iou)")
     if "localization_curve" in metrics:
@@ -120,16 +119,18 @@ def _loss(objective: Objective, logits: np.ndarray, raw: np.ndarray, labels: np.
     return float(np.mean(losses, dtype=np.float64))
 
 
-def _of_baseline(baseline: dict[str, Any], samples: Samples, sizes: np.ndarray, num_classes: int) -> dict[str, Any]:
+def _baseline_metrics(
+    baseline: dict[str, Any], samples: Samples, sizes: np.ndarray, num_classes: int
+) -> dict[str, Any]:
     truth, policy = boxes_of(samples), samples.policy
     assert truth is not None
     assert policy is not None
-    always = np.tile(np.array(baseline["box"]), (len(samples), 1))
-    certain = np.tile(np.eye(num_classes)[baseline["class"]], (len(samples), 1))
-    boxes = in_frames(always, truth.frames, policy)
-    found = localization.metrics(samples.labels, certain, truth.corners, boxes, sizes)
-    shown = {f"baseline_{name}": found[name] for name in ("mean_iou", "localization_accuracy") if name in found}
-    return shown | {"baseline": found}
+    mean_boxes = np.tile(np.array(baseline["box"]), (len(samples), 1))
+    probabilities = np.tile(np.eye(num_classes)[baseline["class"]], (len(samples), 1))
+    boxes = in_frames(mean_boxes, truth.frames, policy)
+    metrics = localization.metrics(samples.labels, probabilities, truth.corners, boxes, sizes)
+    shown = {f"baseline_{name}": metrics[name] for name in ("mean_iou", "localization_accuracy") if name in metrics}
+    return shown | {"baseline": metrics}
 
 
 def _plot_boxes(
@@ -155,31 +156,29 @@ def _plot_boxes(
 
 
 def check_boxes(loaded: LoadedRecipe, dataset: Dataset, console: Console) -> None:
-    """Says how many samples have no box, or none that the network sees.
+    """Report the samples that have no box, or whose box lies outside the part of the image that the network sees.
 
     Raises:
-        InputError: there is none to train on, or to compare with.
+        InputError: the training split has no visible box, or another split has no box to evaluate on.
     """
     for split, samples in dataset.splits.items():
         boxes, visible = boxes_of(samples), relative_boxes(samples)
         if boxes is None or visible is None:
             continue
-        is_seen, is_there = (~np.isnan(values).any(axis=1) for values in (visible, boxes.corners))
-        if split == "train" and not is_seen.any():
+        is_visible, has_box = (~np.isnan(values).any(axis=1) for values in (visible, boxes.corners))
+        if split == "train" and not is_visible.any():
             raise loaded.error(
                 "data",
-                "no image to train on has a box that the network can see; this is for task: classification"
-                if not is_there.any()
-                else "data.resize: crop cuts every box away; use stretch or pad",
+                "no training image has a box; without boxes use task: classification"
+                if not has_box.any()
+                else "data.resize: crop removes every box; use stretch or pad",
             )
-        if split != "train" and not is_there.any():
-            raise loaded.error("data", f"no image of {split} has a box to compare with; give it some, or leave it out")
-        missing, lost = int((~is_there).sum()), int((is_there & ~is_seen).sum())
+        if split != "train" and not has_box.any():
+            raise loaded.error("data", f"no image in {split} has a box to evaluate on; add boxes, or remove the split")
+        missing, lost = int((~has_box).sum()), int((has_box & ~is_visible).sum())
         if missing:
-            noun, its = ("image has", "its class") if missing == 1 else ("images have", "their class")
-            console.say(f"{split}: {missing:,} {noun} no box: {its} alone is learned")
+            noun, goal = ("image has", "its class") if missing == 1 else ("images have", "their classes")
+            console.say(f"{split}: {missing:,} {noun} no box; only {goal} will be learned")
         if lost:
             noun = "box is" if lost == 1 else "boxes are"
-            console.warn(
-                f"{split}: {lost:,} {noun} cut away by data.resize: crop, and cannot be found; use stretch or pad"
-            )
+            console.warn(f"{split}: {lost:,} {noun} outside the crop of data.resize: crop; use stretch or pad")

@@ -1,4 +1,4 @@
-"""The memory that training the stages of an image recipe takes."""
+"""Estimates the memory that training the stages of an image recipe takes."""
 
 from dlcli.data.images.samples import Dataset
 from dlcli.recipe.load import LoadedRecipe
@@ -11,18 +11,18 @@ from dlcli.tasks.optimization import stage_sections
 
 
 def memory_of_stages(loaded: LoadedRecipe, dataset: Dataset) -> TrainingMemory:
-    """The memory that the largest stage takes; builds the network.
+    """The memory of the stage that takes the most; builds the network.
 
     Raises:
         InputError: a stage names layers that the network lacks.
     """
     recipe, num_samples = loaded.of_images, len(dataset.splits["train"])
     classifier = build_network(recipe, shape=dataset.shape, num_classes=len(dataset.classes))
-    found = []
+    by_stage = []
     for position, section in enumerate(stage_sections(recipe.train)):
         try:
             set_depth(recipe.model, classifier, section)
         except ValueError as error:
             raise loaded.error(f"train.stages.{position}.trainable", str(error)) from None
-        found.append(training_memory_of(layer_table(classifier.model), recipe.train, num_samples)[0])
-    return max(found, key=lambda memory: memory.total)
+        by_stage.append(training_memory_of(layer_table(classifier.model), recipe.train, num_samples)[0])
+    return max(by_stage, key=lambda memory: memory.total)

@@ -1,4 +1,4 @@
-"""From the recipe's ``model`` section to a Keras model: preprocessing, the family's features, and the task's head."""
+"""Builds a Keras model from the recipe's ``model`` section: preprocessing, the family's features, the task's head."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,15 +48,15 @@ from dlcli.tasks.images.standardization import Standardization, scale_input
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier and its parts, which share their layers.
+    """A classifier as several models that share their layers.
 
     Attributes:
         model: raw values float32 ``[b, *shape]`` (pixels in [0, 255]) -> probabilities float32 ``[b, classes]``; with a
             box head a dictionary of ``probabilities`` and ``box``, rel_xyxy float32 ``[b, 4]``.
-        logits: the same up to the logits: what training and attacks differentiate; with a box head a list of these and
-            the boxes, which then need not be clipped, or are one for each class.
+        logits: the same network up to the logits, which training and attacks differentiate; with a box head a list of
+            the logits and the box head's raw outputs, which may lie outside [0, 1] or hold a box for each class.
         head: names of the layers after the features.
-        ends: the scaled values, and what of the network weights trained elsewhere belong to.
+        ends: the tensors between which pretrained weights are loaded: the scaled input, and the features.
     """
 
     model: keras.Model
@@ -66,7 +66,7 @@ class Classifier:
 
     @property
     def features(self) -> keras.Model:
-        """From scaled values to what weights trained elsewhere belong to; built anew, which few networks need."""
+        """The part that pretrained weights are loaded into: from scaled input to features. Built on each access."""
         return keras.Model(*self.ends)
 
 
@@ -79,15 +79,15 @@ def build_classifier(
     standardization: Standardization | None = None,
     box_head: BoxHead | None = None,
 ) -> Classifier:
-    """Builds the network under the current dtype policy and seed.
+    """Build the network under the current dtype policy and seed.
 
     Args:
-        box_head: for localization.
-        augment: for those of its keys that make the network's input.
-        standardization: what was fitted for them.
+        box_head: the box head's section, for localization.
+        augment: the section whose standardization keys become layers at the network's input.
+        standardization: the statistics fitted for these keys.
 
     Raises:
-        InputError: the samples' shape does not suit the network.
+        InputError: the network cannot take samples of this shape.
     """
     if isinstance(section, Saved):
         inputs, features = _saved_features(section, shape)
@@ -132,7 +132,7 @@ def build_classifier(
 def build_network(
     recipe: ImageRecipe, *, shape: tuple[int, ...], num_classes: int, standardization: Standardization | None = None
 ) -> Classifier:
-    """The network of a recipe, with a box head for localization.
+    """Build the network of a recipe, with a box head for localization.
 
     Raises:
         InputError: as for :func:`build_classifier`.
@@ -148,10 +148,10 @@ def build_network(
 
 
 def shape_of_saved(path: Path) -> tuple[int, ...]:
-    """Of the images that a saved classifier takes: height, width, channels; a side that it leaves open is None.
+    """The shape of the images that a saved classifier takes: height, width, channels; None for a side of any size.
 
     Raises:
-        InputError: it is no classifier of images.
+        InputError: it is not an image classifier.
     """
     return tuple(_saved_ends(path)[0].shape[1:])
 
@@ -165,18 +165,18 @@ def _saved_ends(path: Path) -> tuple[Any, Any]:
 
 def _saved_features(section: Saved, shape: tuple[int, ...]) -> tuple[Any, Any]:
     inputs, features = _saved_ends(Path(section.file))
-    wanted = tuple(inputs.shape[1:])
-    if any(side not in (None, own) for side, own in zip(wanted, shape, strict=True)):
-        color = "grayscale" if wanted[-1] == 1 else "rgb"
+    expected = tuple(inputs.shape[1:])
+    if any(side not in (None, given) for side, given in zip(expected, shape, strict=True)):
+        color = "grayscale" if expected[-1] == 1 else "rgb"
         raise InputError(
-            f"{section.file}: takes images of {wanted[0]}x{wanted[1]}x{wanted[2]}. Set data.image_size: "
-            f"[{wanted[0]}, {wanted[1]}] and data.color_mode: {color}. Received {'x'.join(map(str, shape))}."
+            f"{section.file}: takes images of shape {expected[0]}x{expected[1]}x{expected[2]}. Set data.image_size: "
+            f"[{expected[0]}, {expected[1]}] and data.color_mode: {color}. Received {'x'.join(map(str, shape))}."
         )
     return inputs, features
 
 
 def _features(section: BuiltModel, x: Any) -> tuple[Any, Any]:
-    """The features, and the vector that the head makes of them; the same for networks that have no feature maps."""
+    """The features and the vector that the head computes from them; for networks without feature maps, one tensor."""
     if isinstance(section, Backbone):
         return _maps_and_vector(section, x)
     match section:
@@ -241,5 +241,5 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
 
 
 def has_paper_head(section: ImageClassifier) -> bool:
-    """Whether Keras builds the layers between maps and classifier too."""
+    """Whether Keras builds the layers between feature maps and classifier as well."""
     return isinstance(section, Application) and section.head == "paper"

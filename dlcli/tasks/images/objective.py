@@ -10,10 +10,10 @@ from dlcli.training.objectives import objective
 def make_objective(
     recipe: ImageRecipe, *, num_classes: int, class_weights: tuple[float, ...] | None = None, losses: str = "all"
 ) -> objective.Objective:
-    """What training lowers; evaluation has no class weights.
+    """The loss and metrics of a recipe; for evaluation without class weights.
 
     Args:
-        losses: of localization: all, class or box.
+        losses: for localization, the losses to minimize: all, class or box.
     """
     classes = classification_objectives.classification(
         num_classes=num_classes, label_smoothing=recipe.train.label_smoothing, class_weights=class_weights

@@ -1,4 +1,4 @@
-"""Prediction for images: the classes (and boxes) of files, or of the samples in an .npz."""
+"""Predicts the classes (and boxes) of image files, or of the samples in an .npz."""
 
 import itertools
 import os
@@ -26,11 +26,11 @@ from dlcli.tasks.predictions import ranked, write_probabilities
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.task import PredictionRequest
 
-MAX_LEFT_OUT = 5  # files that are named
+MAX_LEFT_OUT = 5  # skipped files that are named
 
 
 def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, console: Console) -> dict[str, Any]:
-    """As :meth:`dlcli.tasks.task.Task.predict`, for images, which are brought to size as they were in training."""
+    """As :meth:`dlcli.tasks.task.Task.predict`, for images, which are resized as in training."""
     paths, top, output, draw = request.paths, request.top, request.output, request.draw
     has_boxes = isinstance(recipe, Localization)
     if draw is not None:
@@ -46,11 +46,11 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
         value_range=getattr(recipe.data, "value_range", (0.0, 255.0)),
     )
     for left in left_out[:MAX_LEFT_OUT]:
-        console.warn(f"{left.name}: {left.reason}: left out")
+        console.warn(f"{left.name}: {left.reason}; skipped")
     if len(left_out) > MAX_LEFT_OUT:
-        console.warn(f"{len(left_out) - MAX_LEFT_OUT} more left out (--json names all)")
+        console.warn(f"{len(left_out) - MAX_LEFT_OUT} more skipped (--json lists all)")
     if len(samples) == 0:
-        raise InputError("nothing to predict: none of the files can be read.")
+        raise InputError("nothing to predict: none of the files is a readable image.")
     console.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
     batch_size = recipe.train.batch_size
     boxes: list[list[float]] | None = None
@@ -63,7 +63,7 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
     if output is not None:
         corners = {} if boxes is None else dict(zip(CORNERS, zip(*boxes, strict=True), strict=True))
         write_probabilities(output, {"file": samples.names}, probabilities, classes, corners)
-        console.say(f"{len(samples):,} rows in {output}")
+        console.say(f"{len(samples):,} rows written to {output}")
     predictions = [
         {"file": name, **ranked(row, classes, min(top, len(classes)))}
         for name, row in zip(samples.names, probabilities, strict=True)
@@ -72,7 +72,7 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
         row["box"] = box
     if draw is not None:
         _draw(draw, samples, predictions)
-        console.say(f"{len(samples):,} images in {draw}")
+        console.say(f"{len(samples):,} images written to {draw}")
     return {
         "run": str(run.path),
         "predictions": predictions,
@@ -82,15 +82,15 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
 
 def _check_drawing(draw: Path, output: Path | None) -> None:
     if draw.exists() and (not draw.is_dir() or any(draw.iterdir())):
-        raise InputError(f"--draw {draw}: is there already, and is no empty folder. Name another.")
+        raise InputError(f"--draw {draw}: already exists, and is not an empty folder. Choose another name.")
     if not os.access(draw.parent, os.W_OK) or not draw.parent.is_dir():
-        raise InputError(f"--draw {draw}: no folder can be made in {draw.parent}. Name another.")
+        raise InputError(f"--draw {draw}: cannot create a folder in {draw.parent}. Choose another name.")
     if output is not None and draw.absolute() == output.absolute():
-        raise InputError(f"--draw {draw}: is the file of --output. Name a folder.")
+        raise InputError(f"--draw {draw}: is the same path as --output. Choose a folder.")
 
 
 def _frames(samples: Samples) -> tuple[Frame, ...]:
-    """The upright images' sizes."""
+    """The size of each image, upright."""
     if samples.files is None:
         pixels = samples.unsized if samples.unsized is not None else samples.pixels
         assert pixels is not None
@@ -99,7 +99,7 @@ def _frames(samples: Samples) -> tuple[Frame, ...]:
 
 
 def _draw(folder: Path, samples: Samples, predictions: Sequence[dict[str, Any]]) -> None:
-    """Writes each image with its box, upright, under its own name, or its number where two have one name."""
+    """Write each image, upright, with its box; a name that occurs again gets a number."""
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     for position, row in enumerate(predictions):

@@ -1,4 +1,4 @@
-"""From the recipe's ``data`` section to samples and batches."""
+"""Reads the samples that the recipe's ``data`` section names."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,10 +27,10 @@ AnyData = ImageData | LocalizationData
 
 
 def open_dataset(loaded: LoadedRecipe, console: Console) -> Dataset:
-    """Reads the recipe's data, every image once to find corruption before training starts.
+    """Read the recipe's data; every image is read once, so that corrupt ones are found before training starts.
 
     Raises:
-        InputError: they cannot be used; a missing path is located in the recipe.
+        InputError: the data cannot be used; a missing path is located in the recipe.
     """
     section = loaded.of_images.data
     loaded.check_data_path()
@@ -44,14 +44,14 @@ def read_dataset(
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
 ) -> Dataset:
-    """Reads the data of a ``data`` section.
+    """Read the data of a ``data`` section.
 
     Args:
-        classes: of a trained model, in the order of its outputs, whose labels are to be used.
-        aliases: other names of these classes, which folders and tables may have.
+        classes: of a trained model, in the order of its outputs, by which labels are numbered; None to find them.
+        aliases: other names of these classes that folders and tables may use.
 
     Raises:
-        InputError: they cannot be used.
+        InputError: the data cannot be used.
     """
     common = CommonKeys(
         image_size=section.image_size,
@@ -109,7 +109,7 @@ def read_dataset(
                 validation_list=section.validation_list,
                 test_list=section.test_list,
                 **listed,
-                **_of_annotations(section),
+                **_annotation_keys(section),
                 **common,
             )
         case Coco():
@@ -119,7 +119,7 @@ def read_dataset(
                 validation_path=section.validation_path,
                 test_path=section.test_path,
                 **listed,
-                **_of_annotations(section),
+                **_annotation_keys(section),
                 **common,
             )
         case BoxCsv():
@@ -132,18 +132,18 @@ def read_dataset(
                 split=section.split,
                 group=section.group,
                 **listed,
-                **_of_annotations(section),
+                **_annotation_keys(section),
                 **common,
             )
         case BoxNpz():
             return read_box_npz(path=section.path, value_range=section.value_range, classes=classes, **common)
         case NoData():
             raise InputError(
-                "data.kind: none: there are no samples. Name some: with --data, or in the recipe's data section."
+                "data.kind: none: there are no samples. Give some with --data, or in the recipe's data section."
             )
 
 
-def _of_annotations(section: Annotations) -> dict[str, Any]:
+def _annotation_keys(section: Annotations) -> dict[str, Any]:
     return {
         "several": section.several,
         "on_bad_box": section.on_bad_box,
@@ -152,22 +152,23 @@ def _of_annotations(section: Annotations) -> dict[str, Any]:
 
 
 def _with_classes(dataset: Dataset, classes: tuple[str, ...] | None) -> Dataset:
-    """The data set, if its fixed classes are those of the trained model."""
+    """The data set, whose fixed classes must be those of the trained model."""
     if classes is not None and classes != dataset.classes:
         raise InputError(
-            f"the data's classes are not those of the model: {', '.join(dataset.classes[:5])}, … "
-            f"where the model knows {', '.join(classes[:5])}, …"
+            f"the classes of the data must be those of the model: {', '.join(classes[:5])}, … "
+            f"Received {', '.join(dataset.classes[:5])}, …"
         )
     return dataset
 
 
 def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyData:
-    """A ``data`` section that reads a folder, an .npz or a .csv as a trained model's data were read, undivided.
+    """A ``data`` section that reads a folder, an .npz or a .csv like a trained model's data, without dividing them.
 
-    With boxes a folder is Pascal VOC's, and a .json file COCO's.
+    With boxes, a folder is read as Pascal VOC and a .json file as COCO.
 
     Args:
-        images: how the model's images are brought to size, from its run.json.
+        trained_on: the ``data`` section that the model was trained on.
+        images: how the model's images are resized, from its run.json.
 
     Raises:
         InputError: the path is none of these.
@@ -209,11 +210,11 @@ def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any])
         ".npz": ("npz", BoxNpz),
     }
     if not path.is_dir() and path.suffix not in kinds:
-        raise InputError(f"{path}: expected a recipe, a folder of Pascal VOC, a .json of COCO, a .csv or an .npz.")
+        raise InputError(f"{path}: expected a recipe, a Pascal VOC folder, a COCO .json, a .csv or an .npz.")
     name, kind = ("voc", Voc) if path.is_dir() else kinds[path.suffix]
     if isinstance(trained_on, Annotations) and kind is not BoxNpz:
-        common |= _of_annotations(trained_on)
-    if isinstance(trained_on, kind):  # what its columns and folders are called
+        common |= _annotation_keys(trained_on)
+    if isinstance(trained_on, kind):  # the same names of columns and folders
         keys = ("images", "annotations", "image", "label", "box", "size", "split", "value_range")
         common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
         if isinstance(trained_on, Coco):

@@ -18,11 +18,11 @@ from dlcli.recipe.sections.image_model import Application, BuiltModel, Preproces
 
 @dataclass(frozen=True)
 class Standardization:
-    """What was fitted on the training split for the network's input; None for what is not wanted.
+    """Statistics of the training split for the network's input; None for those the recipe does not ask for.
 
     Attributes:
-        mean, std: of each channel ``[channels]``.
-        whitening: ``[d, d]`` for samples of d values.
+        mean, std: of each channel, ``[channels]``.
+        whitening: the ZCA matrix, ``[d, d]`` for samples of d values.
     """
 
     mean: NDArray[Any] | None = None
@@ -30,14 +30,12 @@ class Standardization:
     whitening: NDArray[Any] | None = None
 
 
-MAX_WHITENED = 4096  # values of a sample that is whitened: the matrix has the square of that
-
-
-FITTED_AT_A_TIME = 256  # samples
+MAX_WHITENED = 4096  # values per sample up to which whitening is allowed: the matrix has the square of that
+FIT_BATCH = 256  # samples
 
 
 def scale_input(inputs: Any, section: BuiltModel, augment: Augment | None) -> Any:
-    """The part of the preprocessing that nothing has to be fitted for: the scale, and each sample's own mean."""
+    """The preprocessing that needs no fitting: scaling the pixels, and standardizing each sample by itself."""
     x = preprocessing.pixels(
         inputs,
         preprocessing=section.preprocessing or _default_preprocessing(section, tuple(inputs.shape)),
@@ -53,14 +51,15 @@ def _default_preprocessing(section: BuiltModel, shape: tuple[int | None, ...]) -
         return "none"
     if not isinstance(section, Application):
         return "unit"
-    wanted = keras_application.NETWORKS[section.network].preprocessing
-    if wanted == "inside":
+    published = keras_application.NETWORKS[section.network].preprocessing
+    if published == "inside":
         return "none"
-    return "unit" if wanted in ("caffe", "torch") and shape[-1] != 3 else wanted  # those two are for colors
+    needs_colors = published in ("caffe", "torch")
+    return "unit" if needs_colors and shape[-1] != 3 else published
 
 
 def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardization:
-    """Fits on the training split what of the network's input the ``augment`` section wants fitted."""
+    """Fit the statistics on the training split that the ``augment`` section asks for."""
     recipe = loaded.of_images
     augment = recipe.augment
     if augment is None or not augment.centers_features or not isinstance(recipe.model, BuiltModel):
@@ -69,8 +68,8 @@ def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardizati
     scaled = keras.Model(inputs, scale_input(inputs, recipe.model, augment))
 
     def values() -> Iterator[np.ndarray]:
-        for start in range(0, len(samples), FITTED_AT_A_TIME):
-            index = np.arange(start, min(start + FITTED_AT_A_TIME, len(samples)))
+        for start in range(0, len(samples), FIT_BATCH):
+            index = np.arange(start, min(start + FIT_BATCH, len(samples)))
             yield np.asarray(scaled(samples.load(index).astype(np.float32)))
 
     mean, std = channel_statistics(values())

@@ -1,4 +1,4 @@
-"""Image classification and localization, as the verbs see them."""
+"""Image classification and localization: what they offer to the verbs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from dlcli.tasks.task import AttackedModel, EvaluationRequest, PredictionRequest
 
 @dataclass(frozen=True)
 class ImageTask(Task):
-    """A recipe of images, signals or volumes with a class, or with a class and a box."""
+    """Classification of images, signals or volumes, or localization of objects in images."""
 
     recipe: ImageRecipe
 

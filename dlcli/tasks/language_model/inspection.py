@@ -4,21 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from dlcli.data.text.corpus import LongTexts
-from dlcli.tasks.inspection import Finding, about_warnings, report, some
+from dlcli.tasks.inspection import Finding, report, some, warning_findings
 
 
 def check(dataset: LongTexts) -> dict[str, Any]:
-    """What ``dlcli data check`` writes about one long text."""
-    return report(counts(dataset), [*about_warnings(dataset), *_about_characters(dataset)])
+    """The report of ``dlcli data check`` on one long text."""
+    return report(counts(dataset), [*warning_findings(dataset), *_character_findings(dataset)])
 
 
 def counts(dataset: LongTexts) -> dict[str, dict[str, int]]:
-    """The characters of each split."""
+    """The number of characters in each split."""
     return {name: {"characters": len(split)} for name, split in dataset.splits.items()}
 
 
 def stats(dataset: LongTexts) -> dict[str, Any]:
-    """The characters, words and lines of each split: how many there are, and how many different ones."""
+    """Characters, words and lines of each split: the total number, and the number of distinct ones."""
     texts = {}
     for name, passage in dataset.splits.items():
         parts = {"characters": passage.text, "words": passage.text.split(), "lines": passage.text.splitlines()}
@@ -31,10 +31,15 @@ def stats(dataset: LongTexts) -> dict[str, Any]:
     }
 
 
-def _about_characters(dataset: LongTexts) -> Iterator[Finding]:
+def _character_findings(dataset: LongTexts) -> Iterator[Finding]:
     known = set(dataset.splits["train"].text)
     for name, passage in dataset.splits.items():
-        strangers = sorted(set(passage.text) - known)
-        if strangers:
-            shown = some([repr(character) for character in strangers])
-            yield Finding("unknown", False, f"{name} has characters that train lacks: {shown}", tuple(strangers))
+        unknown = sorted(set(passage.text) - known)
+        if unknown:
+            shown = some([repr(character) for character in unknown])
+            yield Finding(
+                "unknown characters",
+                False,
+                f"{name} has characters that do not occur in train: {shown}",
+                tuple(unknown),
+            )

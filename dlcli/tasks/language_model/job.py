@@ -1,4 +1,4 @@
-"""The training job of language models, and their evaluation."""
+"""The training job of language models."""
 
 import math
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.job import OVERFIT_LOSS, training_memory_of
 from dlcli.tasks.language_model.evaluation import evaluate_texts
-from dlcli.tasks.language_model.generator import speaker_of
+from dlcli.tasks.language_model.generator import generator_of
 from dlcli.tasks.language_model.network import build_language_model
 from dlcli.tasks.language_model.sources import (
     Batches,
     Texts,
-    beginnings_of,
     line_batches,
     open_texts,
     passage_ids,
+    start_tokens_of,
     text_batches,
     window_batches,
 )
@@ -44,7 +44,7 @@ from dlcli.training.objectives.objective import Objective
 
 @dataclass(frozen=True)
 class LanguageJob(NetworkJob):
-    """Texts, and a network that says what follows each token."""
+    """A job that trains a network to predict the next token of texts."""
 
     recipe: LanguageModel
     dataset: Texts
@@ -53,7 +53,7 @@ class LanguageJob(NetworkJob):
     validation_data: Batches | None
 
     def table(self) -> LayerTable:
-        return _table(self.recipe, self.vocabulary, beginnings_of(self.dataset), self.recipe.text.max_length)
+        return _table(self.recipe, self.vocabulary, start_tokens_of(self.dataset), self.recipe.text.max_length)
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
         return sequence_objectives.tagging(label_smoothing=0.0 if exact else self.recipe.train.label_smoothing)
@@ -69,8 +69,8 @@ class LanguageJob(NetworkJob):
         )
 
     def overfit_loss(self, data: Any) -> float:
-        # which of the texts it is must show in each before it can be known by heart: that takes the logarithm of their
-        # number in nats, over all the tokens of a text
+        # a memorized text can be predicted only after its first tokens have told which text it is: that takes at least
+        # the logarithm of the number of texts in nats per text
         num_tokens = data.num_tokens if isinstance(data, TextWindows) else int(data.lengths.sum())
         return OVERFIT_LOSS + math.log(int(data.num_samples)) * int(data.num_samples) / int(num_tokens)
 
@@ -78,17 +78,20 @@ class LanguageJob(NetworkJob):
         assert isinstance(self.dataset, LongTexts)
         return passage_ids(self.recipe, self.vocabulary, self.dataset.splits[split])
 
-    # What it says and writes ------------------------------------------------------------------------------------------
+    # What it prints and writes ----------------------------------------------------------------------------------------
 
     def data_summary(self) -> str:
         unit = self.recipe.text.unit
-        known = f"{len(self.vocabulary.tokens):,} known {unit}"
+        vocabulary = f"vocabulary of {len(self.vocabulary.tokens):,} {unit}"
         if isinstance(self.dataset, LongTexts):
-            return f"one text, {self.train_data.num_tokens:,} {unit} to train on; {known}"  # type: ignore[union-attr]
+            return f"{self.train_data.num_tokens:,} training {unit} in one text; {vocabulary}"  # type: ignore[union-attr]
         lengths = self.train_data.lengths - 1  # type: ignore[union-attr]
-        number = len(self.dataset.classes)
-        classes = "" if self.dataset.classes == ("",) else f"{number} {'class' if number == 1 else 'classes'}; "
-        return f"{classes}{int(np.median(lengths))} {unit} (median), {lengths.max()} at most; {known}"
+        num_classes = len(self.dataset.classes)
+        classes = (
+            "" if self.dataset.classes == ("",) else f"{num_classes} {'class' if num_classes == 1 else 'classes'}; "
+        )
+        length = f"length {int(np.median(lengths))} {unit} (median), {lengths.max()} (maximum)"
+        return f"{classes}{length}; {vocabulary}"
 
     def data_notes(self) -> list[str]:
         if isinstance(self.dataset, SequenceDataset):
@@ -110,20 +113,20 @@ class LanguageJob(NetworkJob):
     # After training ---------------------------------------------------------------------------------------------------
 
     def build_model(self) -> keras.Model:
-        beginnings = beginnings_of(self.dataset)
-        return build_language_model(self.recipe, self.vocabulary, beginnings=beginnings).model
+        start_tokens = start_tokens_of(self.dataset)
+        return build_language_model(self.recipe, self.vocabulary, start_tokens=start_tokens).model
 
     def float32_model(self) -> keras.Model:
-        own, trained = self.model.trainable_variables, self.trained.trainable_variables
-        for variable, learned in zip(own, trained, strict=True):  # one and the same but with carried states
-            if variable is not learned:
-                variable.assign(learned)
+        saved, trained = self.model.trainable_variables, self.trained.trainable_variables
+        for variable, source in zip(saved, trained, strict=True):  # the same variables unless training is stateful
+            if variable is not source:
+                variable.assign(source)
         return super().float32_model()
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_texts(
             run.evaluation(split),
-            speaker_of(run, self.recipe, model),
+            generator_of(run, self.recipe, model),
             self.dataset,
             split,
             source=OWN_DATA,
@@ -133,7 +136,7 @@ class LanguageJob(NetworkJob):
 
 
 def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, console: Console) -> LanguageJob:
-    """Reads the texts, checks the recipe against them, and builds the model.
+    """Read the texts, check the recipe against them, and build the model.
 
     Raises:
         InputError: the texts or the recipe cannot be used.
@@ -143,18 +146,18 @@ def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, console
     texts = [train.text] if isinstance(train, Passage) else train.texts
     assert texts is not None
     vocabulary = fit_tokens(loaded, recipe.text, texts)
-    beginnings = beginnings_of(dataset)
+    start_tokens = start_tokens_of(dataset)
     train_data = text_batches(loaded, recipe, vocabulary, train, in_training=True)
 
     def memory() -> TrainingMemory:
-        table = _table(recipe, vocabulary, beginnings, recipe.text.max_length)
+        table = _table(recipe, vocabulary, start_tokens, recipe.text.max_length)
         return training_memory_of(table, recipe.train, train_data.num_samples)[0]
 
     network = build_checked(
         loaded,
         has_validation=validation is not None,
         memory_of=memory,
-        build=lambda: build_language_model(recipe, vocabulary, beginnings=beginnings),
+        build=lambda: build_language_model(recipe, vocabulary, start_tokens=start_tokens),
     )
     return LanguageJob(
         loaded=loaded,
@@ -172,17 +175,17 @@ def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, console
 
 
 def table_of_run(recipe: LanguageModel, data: dict[str, Any]) -> LayerTable:
-    """The layers of a run's network, by what its run.json says of the data.
+    """The layer table of a run's network, built without weights from what run.json records about the data.
 
     Raises:
-        KeyError: it does not say enough.
+        KeyError: it records too little.
     """
     vocabulary = Vocabulary.plain([str(number) for number in range(data["vocabulary"])])
-    beginnings = () if isinstance(recipe.data, LongText) else tuple(data.get("classes", ("",)))
-    return _table(recipe, vocabulary, beginnings, recipe.text.max_length)
+    start_tokens = () if isinstance(recipe.data, LongText) else tuple(data.get("classes", ("",)))
+    return _table(recipe, vocabulary, start_tokens, recipe.text.max_length)
 
 
-def _table(recipe: LanguageModel, vocabulary: Vocabulary, beginnings: Sequence[str], steps: int) -> LayerTable:
+def _table(recipe: LanguageModel, vocabulary: Vocabulary, start_tokens: Sequence[str], steps: int) -> LayerTable:
     with without_weights():
-        network = build_language_model(recipe, vocabulary, beginnings=beginnings, is_carried=False)
+        network = build_language_model(recipe, vocabulary, start_tokens=start_tokens, is_stateful=False)
         return layer_table(network.trained, steps=steps)

@@ -13,45 +13,47 @@ from dlcli.tasks.sequences.encoders import SequenceNetwork, steps_of, token_ids
 
 
 def build_language_model(
-    recipe: LanguageModel, vocabulary: Vocabulary, *, beginnings: Sequence[str], is_carried: bool = True
+    recipe: LanguageModel, vocabulary: Vocabulary, *, start_tokens: Sequence[str], is_stateful: bool = True
 ) -> SequenceNetwork:
-    """The network that says what follows each token.
+    """Build the network that predicts the next token at each position.
 
     Args:
-        beginnings: names of the classes of texts, each of which has a token of its own that stands before a text; one
-            without a name where there are no classes; none for parts of one long text.
-        is_carried: where the recipe's model is stateful, the network that is trained carries its states from batch to
-            batch, as training wants it; False for its layer table.
+        start_tokens: the classes of texts, each of which has a token of its own that precedes its texts; a single empty
+            name if texts have no classes; none for one long text.
+        is_stateful: whether the trained network of a stateful model carries its states from batch to batch, as training
+            needs; False for the layer table.
     """
     section, tokens = recipe.model, recipe.text
     text = keras.Input(shape=(), dtype="string", name="text")
     ids = token_ids(text, tokens, vocabulary, max_length=None)
     inputs: Any = text
-    if len(beginnings) > 1:
+    if len(start_tokens) > 1:
         inputs = {"text": text, "class": keras.Input(shape=(), dtype="string", name="class")}
-    if beginnings:
-        ids = text_input.begun(ids, inputs["class"] if len(beginnings) > 1 else None, beginnings, first=vocabulary.size)
+    if start_tokens:
+        ids = text_input.begun(
+            ids, inputs["class"] if len(start_tokens) > 1 else None, start_tokens, first=vocabulary.size
+        )
     else:
         ids = text_input.one_at_least(ids)
-    num_ids = vocabulary.size + len(beginnings)
+    num_ids = vocabulary.size + len(start_tokens)
     logits = _next_token(section, tokens, ids, num_ids=num_ids, num_tokens=vocabulary.size)
     probabilities = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
     model = keras.Model(inputs, probabilities, name=section.kind)
     trained = keras.Model(ids, logits, name=f"{section.kind}_logits")
-    if not (is_carried and isinstance(section, LanguageRecurrent) and section.stateful):
+    if not (is_stateful and isinstance(section, LanguageRecurrent) and section.stateful):
         return SequenceNetwork(model, trained)
     return SequenceNetwork(
         model,
-        carried_language_model(
+        stateful_language_model(
             section, tokens, num_ids=num_ids, num_tokens=vocabulary.size, num_samples=recipe.train.batch_size
         ),
     )
 
 
-def carried_language_model(
+def stateful_language_model(
     section: LanguageNetwork, tokens: LanguageTokens, *, num_ids: int, num_tokens: int, num_samples: int
 ) -> keras.Model:
-    """The network of numbers that goes on from the state in which the last batch ended.
+    """Build the network on token ids that continues from the states in which the last batch ended.
 
     ``{ids: int32 [num_samples, steps], is_first: bool [num_samples]}`` -> logits ``[num_samples, steps, num_tokens]``.
     """
@@ -64,7 +66,7 @@ def carried_language_model(
 def _next_token(
     section: LanguageNetwork, tokens: LanguageTokens, ids: Any, *, num_ids: int, num_tokens: int, is_first: Any = None
 ) -> Any:
-    """Logits of what follows each token: ``[batch, steps]`` -> float32 ``[batch, steps, num_tokens]``."""
+    """Logits of the next token at each position: ``[batch, steps]`` -> float32 ``[batch, steps, num_tokens]``."""
     x = keras.layers.Embedding(num_ids, tokens.embedding, name="embedding")(ids)
     x = steps_of(section, x, keras.ops.not_equal(ids, text_input.PADDING), is_first=is_first)
     x = heads.dense_layers(x, dense=(), dropout=section.dropout)

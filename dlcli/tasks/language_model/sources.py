@@ -1,4 +1,4 @@
-"""Reads the text of a language-model recipe and makes batches of it."""
+"""Reads the texts of a language-model recipe and makes batches of them."""
 
 from pathlib import Path
 
@@ -17,22 +17,28 @@ from dlcli.tasks.sequences.sources import split_keys
 from dlcli.tasks.sequences.tokens import encode_texts
 
 Texts = LongTexts | SequenceDataset
-
-
 Batches = TextWindows | SequenceBatches
 
 
 def open_texts(loaded: LoadedRecipe, section: LongText | ManyLines) -> Texts:
-    """Reads a recipe's data.
+    """Read a recipe's data.
 
     Raises:
-        InputError: they cannot be used; a missing path is located in the recipe.
+        InputError: the data cannot be used; a missing path is located in the recipe.
     """
     loaded.check_data_path()
     return read_texts(section)
 
 
 def read_texts(section: LongText | ManyLines, classes: tuple[str, ...] | None = None) -> Texts:
+    """Read the data of a ``data`` section.
+
+    Args:
+        classes: of a trained model, in the order of its start tokens; None to find them.
+
+    Raises:
+        InputError: the data cannot be used.
+    """
     if isinstance(section, LongText):
         return read_long_text(
             path=section.path,
@@ -48,38 +54,45 @@ def read_texts(section: LongText | ManyLines, classes: tuple[str, ...] | None = 
     return read_line_file(path=section.path, encoding=section.encoding, **common)
 
 
-def beginnings_of(dataset: Texts) -> tuple[str, ...]:
-    """By what a text can begin: its class, or that it begins; none for a part of a long text."""
+def start_tokens_of(dataset: Texts) -> tuple[str, ...]:
+    """The names of the start tokens: one for each class, a single empty one without classes, none for one long text."""
     return () if isinstance(dataset, LongTexts) else dataset.classes
 
 
 def text_batches(
     loaded: LoadedRecipe, recipe: LanguageModel, vocabulary: Vocabulary, part: Passage | Sequences, *, in_training: bool
 ) -> Batches:
+    """Make the batches of a split.
+
+    Raises:
+        RecipeError: one long text is too short; located at ``data``.
+    """
     if isinstance(part, Sequences):
         return line_batches(recipe, vocabulary, part, in_training=in_training)
     ids = passage_ids(recipe, vocabulary, part)
     least = recipe.train.batch_size if is_stateful(recipe) else 1
     if len(ids) <= least:
-        why = "model.stateful reads as many places as train.batch_size" if least > 1 else "each is to be foreseen"
+        why = ", because model.stateful reads it at train.batch_size positions at once" if least > 1 else ""
         raise loaded.error(
             "data",
-            f"{part.place}: there must be more than {least:,} {recipe.text.unit}: {why}. Received {len(ids):,}; give a "
-            "longer text, or another data.validation or data.test",
+            f"{part.place}: must have more than {least:,} {recipe.text.unit}{why}. Received {len(ids):,}; use a longer "
+            "text, or another data.validation or data.test",
         )
     return window_batches(recipe, ids, in_training=in_training)
 
 
 def is_stateful(recipe: LanguageModel) -> bool:
+    """Whether training carries states from batch to batch."""
     return isinstance(recipe.model, LanguageRecurrent) and recipe.model.stateful
 
 
 def passage_ids(recipe: LanguageModel, vocabulary: Vocabulary, passage: Passage) -> np.ndarray:
+    """The token ids of a passage, int32 ``[n]``."""
     return encode_texts([passage.text], recipe.text, vocabulary, is_cut=False).flat
 
 
 def window_batches(recipe: LanguageModel, ids: np.ndarray, *, in_training: bool) -> TextWindows:
-    """The windows of a text: drawn in training, overlapping for measuring; with carried states side by side."""
+    """The windows of a text: shuffled in training, overlapping in evaluation; for stateful models, parallel streams."""
     window, size = recipe.text.max_length, recipe.train.batch_size
     if is_stateful(recipe):
         places = side_by_side(len(ids), window=window, streams=size)
@@ -98,16 +111,16 @@ def line_batches(
     chosen: np.ndarray | None = None,
     in_training: bool,
 ) -> SequenceBatches:
-    """Each text after the number of its beginning, and as what follows, the text and its end."""
+    """Batches of texts: as inputs, each text after its start token; as targets, the text followed by the end token."""
     index = np.arange(len(samples)) if chosen is None else chosen
     assert samples.texts is not None
     ids = encode_texts([samples.texts[i] for i in index], recipe.text, vocabulary)
-    longest = recipe.text.max_length
-    before = [np.array([vocabulary.size + samples.labels[i], *ids[row]], np.int32) for row, i in enumerate(index)]
-    after = [np.array([*ids[row], END], np.int32) for row in range(len(index))]
+    max_length = recipe.text.max_length
+    inputs = [np.array([vocabulary.size + samples.labels[i], *ids[row]], np.int32) for row, i in enumerate(index)]
+    targets = [np.array([*ids[row], END], np.int32) for row in range(len(index))]
     return SequenceBatches(
-        inputs=Ragged.join(before).cut(longest),
-        targets={"tags": Ragged.join(after).cut(longest)},
+        inputs=Ragged.join(inputs).cut(max_length),
+        targets={"tags": Ragged.join(targets).cut(max_length)},
         batch_size=recipe.train.batch_size,
         seed=recipe.train.seed if in_training else None,
     )

@@ -1,4 +1,4 @@
-"""Language modeling, as the verbs see it."""
+"""Language modeling: what it offers to the verbs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from dlcli.tasks.task import EvaluationRequest, GenerationRequest, Task
 
 @dataclass(frozen=True)
 class LanguageModelTask(Task):
-    """A recipe of one long text, or of many lines, whose next token is predicted."""
+    """Prediction of the next token of one long text, or of many lines."""
 
     recipe: LanguageModel
 

@@ -1,4 +1,4 @@
-"""A trained encoder and decoder at work: the likeliest answers to texts, by beam search, and where attention lay."""
+"""Applies a trained encoder-decoder: finds the most likely target texts by beam search, with their attention."""
 
 import functools
 from collections.abc import Sequence
@@ -20,33 +20,35 @@ from dlcli.tasks.sequences.tokens import check_tokens, encodable, read_vocabular
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is said of a text.
+class Hypothesis:
+    """A decoded target text.
 
     Attributes:
-        tokens: their numbers, without the end.
-        log_probability: of all tokens and, where there is one, the end, in nats.
-        attention: of each token said, the end too, to each one given ``[said, given]``; None without attention.
+        ids: of its tokens, without the end token.
+        log_probability: of all tokens, the end token included if there is one, in nats.
+        attention: from each target token, the end token included, to each source token, ``[target, source]``; None
+            for a model without attention.
     """
 
-    tokens: tuple[int, ...]
+    ids: tuple[int, ...]
     log_probability: float
     attention: np.ndarray | None
 
 
 @dataclass(frozen=True)
-class Answerer:
-    """A saved model that answers texts, and what its numbers mean.
+class TextDecoder:
+    """A saved encoder-decoder with its vocabularies.
 
     Attributes:
-        model: text -> the words or characters of its answer.
-        given, wanted: tokens of both vocabularies; the number of the i-th is ``FIRST + i``.
+        recipe: the recipe that the model was trained with.
+        model: source text -> the words or characters of the target text.
+        source, target: the tokens of the two vocabularies; the id of the i-th is ``FIRST + i``.
     """
 
     recipe: SequenceToSequence
     model: keras.Model
-    given: tuple[str, ...]
-    wanted: tuple[str, ...]
+    source: tuple[str, ...]
+    target: tuple[str, ...]
 
     @property
     def decoder(self) -> Any:
@@ -55,158 +57,164 @@ class Answerer:
 
     @functools.cached_property
     def front(self) -> keras.Model:
-        """From raw text to the numbers of its tokens, 0 after each text's end: the model's own first layers."""
+        """The model's own first layers: raw text -> token ids, padded with 0."""
         return keras.Model(self.model.input, self.model.get_layer("embedding").input)
 
-    def write(self, tokens: Sequence[int]) -> str:
-        """The text of an answer's tokens."""
-        joint = " " if self.recipe.text.unit == "words" else ""
-        return joint.join(self.wanted[number - FIRST] if number >= FIRST else "[UNK]" for number in tokens)
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text of target token ids."""
+        separator = " " if self.recipe.text.unit == "words" else ""
+        return separator.join(self.target[id_ - FIRST] if id_ >= FIRST else "[UNK]" for id_ in ids)
 
     def network(self) -> keras.Model:
-        """What is trained: ``{given, before, forced}`` -> logits."""
+        """The network as it was trained: ``{given, before, forced}`` -> logits."""
         before = keras.Input(shape=(None,), dtype="int32", name="before")
         forced = keras.Input(shape=(None,), dtype="float32", name="forced")
         logits = self.decoder(*self.model.get_layer("answers").input, before, forced)
         given = self.model.get_layer("embedding").input
-        given.name = "given"  # Keras tells several inputs by their names
+        given.name = "given"  # Keras distinguishes several inputs by their names
         return keras.Model({"given": given, "before": before, "forced": forced}, logits)
 
-    def pieces(self, text: str) -> list[str]:
-        """The tokens that are seen of a text, as they are known."""
-        numbers = self._numbers([text])[0]
-        return [self.given[number - FIRST] if number >= FIRST else "?" for number in numbers if number != PADDING]
+    def source_tokens(self, text: str) -> list[str]:
+        """The tokens of a source text as the model sees them; "?" for unknown ones."""
+        ids = self._source_ids([text])[0]
+        return [self.source[id_ - FIRST] if id_ >= FIRST else "?" for id_ in ids if id_ != PADDING]
 
     def count_unknown(self, texts: Sequence[str]) -> int:
-        """Texts with tokens that are not known, the empty ones too."""
-        parts = (self._numbers(texts[start : start + 1024]) for start in range(0, len(texts), 1024))
-        return sum(int((numbers == UNKNOWN).any(axis=1).sum()) for numbers in parts)
+        """The number of source texts that are empty or have unknown tokens."""
+        parts = (self._source_ids(texts[start : start + 1024]) for start in range(0, len(texts), 1024))
+        return sum(int((ids == UNKNOWN).any(axis=1).sum()) for ids in parts)
 
-    def _numbers(self, texts: Sequence[str]) -> np.ndarray:
+    def _source_ids(self, texts: Sequence[str]) -> np.ndarray:
         return np.asarray(self.front(tf.constant([encodable(text) for text in texts])))
 
-    def answer(self, texts: Sequence[str], *, beam: int, batch_size: int, console: Console) -> list[Answer]:
-        """The likeliest answer to each text, by the mean logarithm of its tokens' probabilities.
+    def decode(self, texts: Sequence[str], *, beam: int, batch_size: int, console: Console) -> list[Hypothesis]:
+        """Decode the target text of each source text: the one with the largest mean log probability of its tokens.
 
         Args:
-            beam: beginnings of answers that are kept at each step; 1 is to take the likeliest token always.
+            beam: hypotheses kept at each step; 1 for greedy decoding.
+            batch_size: source texts decoded at a time.
         """
         usable = [encodable(text) for text in texts]
         order = np.argsort([len(text) for text in usable], kind="stable")
         search = self._search()
-        found: list[Answer | None] = [None] * len(texts)
+        hypotheses: list[Hypothesis | None] = [None] * len(texts)
         for start in range(0, len(order), batch_size):
             index = order[start : start + batch_size]
-            for i, answer in zip(index, search(tf.constant([usable[i] for i in index]), beam), strict=True):
-                found[i] = answer
+            for i, hypothesis in zip(index, search(tf.constant([usable[i] for i in index]), beam), strict=True):
+                hypotheses[i] = hypothesis
             console.evaluating(min(start + batch_size, len(order)), len(order))
-        return [answer for answer in found if answer is not None]
+        return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
 
     def _search(self) -> Any:
         decoder, cell = self.decoder, self.decoder.cell
         encoder = keras.Model(self.model.input, self.model.get_layer("answers").input)
         has_attention = cell.attention != "none"
 
-        def begin(texts: Any, beam: Any) -> Any:
-            memory, is_there, last = encoder(texts, training=False)
-            return [
-                tf.repeat(x, beam, axis=0) for x in (memory, is_there, cell.keys(memory), *decoder.first_states(last))
-            ]
+        def encode(texts: Any, beam: Any) -> Any:
+            memory, mask, last = encoder(texts, training=False)
+            return [tf.repeat(x, beam, axis=0) for x in (memory, mask, cell.keys(memory), *decoder.first_states(last))]
 
-        def step(tokens: Any, memory: Any, is_there: Any, keys: Any, *states: Any) -> Any:
-            cell.attend_to(memory, is_there, keys)
-            vector, new, weights = cell.step(cell.embedding(tokens), list(states))
+        def step(tokens: Any, memory: Any, mask: Any, keys: Any, *states: Any) -> Any:
+            cell.attend_to(memory, mask, keys)
+            vector, new_states, weights = cell.step(cell.embedding(tokens), list(states))
             logits = cell.logits(vector)
             logits = tf.where(tf.range(cell.num_tokens) == UNKNOWN, -np.inf, logits)
-            return tf.nn.log_softmax(logits), weights if has_attention else (), new
+            return tf.nn.log_softmax(logits), weights if has_attention else (), new_states
 
-        compiled_begin = tf.function(begin, reduce_retracing=True, autograph=False)
+        compiled_encode = tf.function(encode, reduce_retracing=True, autograph=False)
         compiled_step = tf.function(step, reduce_retracing=True, autograph=False)
 
-        def search(texts: Any, beam: int) -> list[Answer]:
-            memory, is_there, keys, *states = compiled_begin(texts, tf.constant(beam))
+        def search(texts: Any, beam: int) -> list[Hypothesis]:
+            memory, mask, keys, *states = compiled_encode(texts, tf.constant(beam))
 
-            def follow(tokens: np.ndarray, parents: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+            def next_scores(tokens: np.ndarray, parents: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
                 nonlocal states
                 if parents is not None:
                     states = [tf.gather(state, parents) for state in states]
-                scores, weights, states = compiled_step(tf.constant(tokens), memory, is_there, keys, *states)
+                scores, weights, states = compiled_step(tf.constant(tokens), memory, mask, keys, *states)
                 return scores.numpy(), weights.numpy() if has_attention else None
 
-            lengths = np.asarray(is_there).reshape(len(texts), beam, -1)[:, 0].sum(axis=1)
+            lengths = np.asarray(mask).reshape(len(texts), beam, -1)[:, 0].sum(axis=1)
             return beam_search(
-                follow, lengths, beam=beam, begin=cell.num_tokens, max_length=self.recipe.text.max_length
+                next_scores, lengths, beam=beam, start=cell.num_tokens, max_length=self.recipe.text.max_length
             )
 
         return search
 
 
-def beam_search(follow: Any, lengths: np.ndarray, *, beam: int, begin: int, max_length: int) -> list[Answer]:
-    """For each text the answer whose tokens have the largest mean logarithm of their probabilities, among those found.
+def beam_search(next_scores: Any, lengths: np.ndarray, *, beam: int, start: int, max_length: int) -> list[Hypothesis]:
+    """Find a target text for each source text by beam search, normalized by length.
 
     Args:
-        follow: (the last token of each beginning of an answer ``[texts * beam]``, of which earlier beginning each one
-            is a continuation, or None at first) -> the logarithms of what may follow ``[texts * beam, tokens]``, and
-            attention ``[texts * beam, given]`` or None.
-        lengths: tokens given in each text.
-        beam: beginnings that are kept of each text's answers.
-        begin: the number before every answer.
-        max_length: tokens said at most.
+        next_scores: (the last token of each hypothesis, ``[texts * beam]``; the index of the hypothesis that each one
+            extends, or None in the first step) -> the log probabilities of the next token, ``[texts * beam, tokens]``,
+            and the attention, ``[texts * beam, source]``, or None.
+        lengths: number of tokens in each source text.
+        beam: hypotheses kept for each text.
+        start: the id of the start token.
+        max_length: the most tokens of a target text, its end token included.
+
+    Returns:
+        For each text the hypothesis with the largest mean log probability of its tokens, among those in the last beam.
     """
     num = len(lengths)
     sums = np.full((num, beam), -np.inf)
     sums[:, 0] = 0.0
     counts = np.zeros((num, beam), np.int64)
     has_ended = np.zeros((num, beam), bool)
-    said = np.zeros((num, beam, 0), np.int32)
+    ids = np.zeros((num, beam, 0), np.int32)
     attention: list[np.ndarray] = []
-    tokens, parents = np.full(num * beam, begin, np.int32), None
+    tokens, parents = np.full(num * beam, start, np.int32), None
     for _ in range(max_length):
-        scores, weights = follow(tokens, parents)
+        scores, weights = next_scores(tokens, parents)
         scores = scores.reshape(num, beam, -1).astype(np.float64)
         num_tokens = scores.shape[-1]
         scores[has_ended] = -np.inf
-        scores[has_ended, END] = 0.0  # what has ended stays as it is
+        scores[has_ended, END] = 0.0  # a hypothesis that has ended stays unchanged
         total = sums[:, :, None] + scores
-        number = (counts + ~has_ended)[:, :, None]
-        order = np.argsort(-(total / number).reshape(num, -1), axis=1, kind="stable")[:, :beam]
-        of, token = order // num_tokens, (order % num_tokens).astype(np.int32)
+        new_counts = counts + ~has_ended
+        order = np.argsort(-(total / new_counts[:, :, None]).reshape(num, -1), axis=1, kind="stable")[:, :beam]
+        parent, token = order // num_tokens, (order % num_tokens).astype(np.int32)
         rows = np.arange(num)[:, None]
         sums = total.reshape(num, -1)[rows, order]
-        counts = (counts + ~has_ended)[rows, of]
-        has_ended = has_ended[rows, of] | (token == END)
-        said = np.concatenate([said[rows, of], token[:, :, None]], axis=2)
+        counts = new_counts[rows, parent]
+        has_ended = has_ended[rows, parent] | (token == END)
+        ids = np.concatenate([ids[rows, parent], token[:, :, None]], axis=2)
         if weights is not None:
-            attention = [past[rows, of] for past in (*attention, weights.reshape(num, beam, -1))]
-        parents = (rows * beam + of).reshape(-1)
-        # what has ended is fed something that changes nothing of the others
-        tokens = np.where(token == END, begin, token).reshape(-1)
+            attention = [past[rows, parent] for past in (*attention, weights.reshape(num, beam, -1))]
+        parents = (rows * beam + parent).reshape(-1)
+        # hypotheses that have ended are fed an arbitrary token, which does not affect the others
+        tokens = np.where(token == END, start, token).reshape(-1)
         if has_ended.all():
             break
     best = np.argmax(sums / np.maximum(counts, 1), axis=1)
-    answers = []
+    hypotheses = []
     for row, column in enumerate(best):
         steps = int(counts[row, column])
-        own = tuple(int(token) for token in said[row, column, :steps] if token != END)
-        seen = np.stack([past[row, column, : lengths[row]] for past in attention[:steps]]) if attention else None
-        answers.append(Answer(own, float(sums[row, column]), seen))
-    return answers
+        target_ids = tuple(int(id_) for id_ in ids[row, column, :steps] if id_ != END)
+        weights = np.stack([past[row, column, : lengths[row]] for past in attention[:steps]]) if attention else None
+        hypotheses.append(Hypothesis(target_ids, float(sums[row, column]), weights))
+    return hypotheses
 
 
-def load_answerer(run: RunDir, recipe: SequenceToSequence) -> Answerer:
-    """The best model of a run.
+def load_text_decoder(run: RunDir, recipe: SequenceToSequence) -> TextDecoder:
+    """Load the best model of a run.
 
     Raises:
-        InputError: there is none yet, or it or a vocabulary is corrupt.
+        InputError: there is no model yet, or it or a vocabulary is corrupt.
     """
-    return answerer_of(run, recipe, load_keras_file(model_file(run)))
+    return text_decoder_of(run, recipe, load_keras_file(model_file(run)))
 
 
-def answerer_of(run: RunDir, recipe: SequenceToSequence, model: keras.Model) -> Answerer:
-    """The same for a model that is loaded already."""
+def text_decoder_of(run: RunDir, recipe: SequenceToSequence, model: keras.Model) -> TextDecoder:
+    """The decoder for a model of a run that is loaded already.
+
+    Raises:
+        InputError: it is not an encoder-decoder of this run, or a vocabulary is corrupt.
+    """
     layers = {layer.name: layer for layer in model.layers}
     if not {"embedding", "answers", "tokens", "spelled"} <= layers.keys():
-        raise InputError(f"{run.model}: is not the model that this run saved: it must take text and give text.")
+        raise InputError(f"{run.model}: is not the model that this run saved: it must take text and output text.")
     sizes = (layers["embedding"].input_dim, layers["answers"].decoder.cell.num_tokens)
     tokens = []
     for path, size in zip((run.vocabulary, run.target_vocabulary), sizes, strict=True):
@@ -214,8 +222,8 @@ def answerer_of(run: RunDir, recipe: SequenceToSequence, model: keras.Model) -> 
         layer = layers["tokens" if path == run.vocabulary else "spelled"]
         if FIRST + len(tokens[-1]) != size:
             raise InputError(
-                f"{path}: must have the {size - FIRST:,} tokens that the model knows. Received {len(tokens[-1]):,}. "
-                "Restore it from a copy."
+                f"{path}: must have the {size - FIRST:,} tokens of the model's vocabulary. "
+                f"Received {len(tokens[-1]):,}. Restore it from a copy."
             )
         check_tokens(path, tokens[-1], layer)
-    return Answerer(recipe, model, *tokens)
+    return TextDecoder(recipe, model, *tokens)

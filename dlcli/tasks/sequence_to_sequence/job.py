@@ -1,4 +1,4 @@
-"""The training job of texts that are answered by texts, their evaluation, and answers to new ones."""
+"""The training job of sequence-to-sequence learning."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.job import training_memory_of
-from dlcli.tasks.sequence_to_sequence.decoding import answerer_of
+from dlcli.tasks.sequence_to_sequence.decoding import text_decoder_of
 from dlcli.tasks.sequence_to_sequence.evaluation import evaluate_pairs
 from dlcli.tasks.sequence_to_sequence.network import build_encoder_decoder
 from dlcli.tasks.sequence_to_sequence.sources import Vocabularies, open_pairs, pair_batches, teacher_forcing
@@ -32,7 +32,7 @@ from dlcli.training.objectives.objective import Objective
 
 @dataclass(frozen=True)
 class PairJob(NetworkJob):
-    """Pairs of texts, and a network that says the second of the first."""
+    """A job that trains an encoder-decoder to generate the second text of each pair from the first."""
 
     recipe: SequenceToSequence
     dataset: SequenceDataset
@@ -57,47 +57,49 @@ class PairJob(NetworkJob):
 
     def data_summary(self) -> str:
         unit, data = self.recipe.text.unit, self.train_data
-        wanted = [int((own != END).sum()) for own in np.split(data.answers, np.cumsum(data.answer_lengths)[:-1])]
+        targets = np.split(data.answers, np.cumsum(data.answer_lengths)[:-1])
+        lengths = [int((ids != END).sum()) for ids in targets]
+        source, target = self.vocabularies.source, self.vocabularies.target
         return (
-            f"{int(np.median(data.lengths))} {unit} given (median), {data.lengths.max()} at most; "
-            f"{int(np.median(wanted))} wanted, {max(wanted)} at most; known "
-            f"{unit}: {len(self.vocabularies.given.tokens):,} and {len(self.vocabularies.wanted.tokens):,}"
+            f"source length {int(np.median(data.lengths))} {unit} (median), {data.lengths.max()} (maximum); "
+            f"target length {int(np.median(lengths))} (median), {max(lengths)} (maximum); "
+            f"vocabularies of {len(source.tokens):,} and {len(target.tokens):,} {unit}"
         )
 
     def data_notes(self) -> list[str]:
         lines = []
-        for what in ("texts", "answers"):
-            splits = {name: getattr(part, what) for name, part in self.dataset.splits.items()}
+        for field, what in (("texts", "source texts"), ("answers", "target texts")):
+            splits = {name: getattr(part, field) for name, part in self.dataset.splits.items()}
             lines += cut_lines(splits, self.recipe.text, what=what)
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             if data is None:
                 continue
-            for what, numbers in (("given", data.steps), ("wanted", data.answers)):
-                lines += unknown_lines(split, numbers, f"{self.recipe.text.unit} {what}")
+            for what, ids in (("source", data.steps), ("target", data.answers)):
+                lines += unknown_lines(split, ids, f"{what} {self.recipe.text.unit}")
         return lines
 
     def data_info(self) -> dict[str, Any]:
         return {
             "steps": self.train_data.longest,
-            "vocabulary": len(self.vocabularies.given.tokens),
-            "target_vocabulary": len(self.vocabularies.wanted.tokens),
+            "vocabulary": len(self.vocabularies.source.tokens),
+            "target_vocabulary": len(self.vocabularies.target.tokens),
         }
 
     def write_initial_files(self, run: RunDir) -> None:
-        write_vocabulary(run.vocabulary, self.vocabularies.given)
-        write_vocabulary(run.target_vocabulary, self.vocabularies.wanted)
+        write_vocabulary(run.vocabulary, self.vocabularies.source)
+        write_vocabulary(run.target_vocabulary, self.vocabularies.target)
 
     def build_model(self) -> keras.Model:
         return build_encoder_decoder(self.recipe, self.vocabularies).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
-        answerer = answerer_of(run, self.recipe, model)
+        decoder = text_decoder_of(run, self.recipe, model)
         samples = self.dataset.splits[split]
-        return evaluate_pairs(run.evaluation(split), answerer, samples, source=OWN_DATA, beam=1, console=self.console)
+        return evaluate_pairs(run.evaluation(split), decoder, samples, source=OWN_DATA, beam=1, console=self.console)
 
 
 def prepare(loaded: LoadedRecipe, recipe: SequenceToSequence, device: Device, console: Console) -> PairJob:
-    """Reads the pairs, checks the recipe against them, and builds the model.
+    """Read the pairs, check the recipe against them, and build the model.
 
     Raises:
         InputError: the pairs or the recipe cannot be used.
@@ -134,10 +136,10 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceToSequence, device: Device, co
 
 
 def table_of_run(recipe: SequenceToSequence, data: dict[str, Any]) -> LayerTable:
-    """The layers of a run's network, by what its run.json says of the data.
+    """The layer table of a run's network, built without weights from what run.json records about the data.
 
     Raises:
-        KeyError: it does not say enough.
+        KeyError: it records too little.
     """
     sizes = (data["vocabulary"], data["target_vocabulary"])
     return _table(

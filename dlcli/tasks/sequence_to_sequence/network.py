@@ -9,18 +9,19 @@ from dlcli.tasks.sequences.encoders import SequenceNetwork, token_ids
 
 
 def build_encoder_decoder(recipe: SequenceToSequence, vocabularies: Vocabularies) -> SequenceNetwork:
-    """The network that generates a target text for each source text, under the current dtype policy and seed.
+    """Build the network that generates a target text for each source text, under the current dtype policy and seed.
 
-    The model gives the words or characters of each answer ``[batch, max_length]``, empty after its end; what is trained
-    takes ``{given, before, forced}`` as :class:`dlcli.data.text.pair_batches.PairBatches` has them, and gives logits.
+    The model outputs the words or characters of each target text, ``[batch, max_length]``, empty after its end. The
+    trained network takes ``{given, before, forced}`` from :class:`dlcli.data.text.pair_batches.PairBatches` and outputs
+    logits.
     """
     section, tokens = recipe.model, recipe.text
-    given, wanted = vocabularies.given, vocabularies.wanted
+    source, target = vocabularies.source, vocabularies.target
     text = keras.Input(shape=(), dtype="string", name="text")
-    ids = token_ids(text, tokens, given, max_length=tokens.max_length)
+    ids = token_ids(text, tokens, source, max_length=tokens.max_length)
     ids = text_input.one_at_least(ids)
     mask = keras.ops.not_equal(ids, text_input.PADDING)
-    x = keras.layers.Embedding(given.size, tokens.embedding, name="embedding")(ids)
+    x = keras.layers.Embedding(source.size, tokens.embedding, name="embedding")(ids)
     memory = recurrent.steps(
         x,
         mask,
@@ -44,21 +45,22 @@ def build_encoder_decoder(recipe: SequenceToSequence, vocabularies: Vocabularies
             "units": section.units,
             "layers": section.layers,
             "embedding": tokens.embedding,
-            "num_tokens": wanted.size,
+            "num_tokens": target.size,
             "attention": section.attention,
             "recurrent_initializer": section.recurrent_initializer,
             "forget_bias": section.forget_bias,
-            "guesses": teacher_forcing(recipe.train) is not None,  # it may have to continue from its own tokens
+            # without full teacher forcing, training continues from its own predictions
+            "guesses": teacher_forcing(recipe.train) is not None,
         },
         name="decoder",
     )
     before = keras.Input(shape=(None,), dtype="int32", name="before")
     forced = keras.Input(shape=(None,), dtype="float32", name="forced")
     logits = decoder(memory, mask, last, before, forced)
-    answers = encoder_decoder.Answers(decoder, max_length=tokens.max_length, name="answers")(memory, mask, last)
+    target_ids = encoder_decoder.Answers(decoder, max_length=tokens.max_length, name="answers")(memory, mask, last)
     spelled = keras.layers.StringLookup(
-        vocabulary=list(wanted.tokens), mask_token="", oov_token="[UNK]", invert=True, name="spelled"
-    )(answers)
-    ids.name = "given"  # Keras tells several inputs by their names
+        vocabulary=list(target.tokens), mask_token="", oov_token="[UNK]", invert=True, name="spelled"
+    )(target_ids)
+    ids.name = "given"  # Keras distinguishes several inputs by their names
     trained = keras.Model({"given": ids, "before": before, "forced": forced}, logits, name=f"{section.kind}_logits")
     return SequenceNetwork(keras.Model(text, spelled, name=section.kind), trained)

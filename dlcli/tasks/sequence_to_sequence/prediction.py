@@ -6,44 +6,51 @@ from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, Sequence
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.predictions import write_rows
-from dlcli.tasks.sequence_to_sequence.decoding import load_answerer
+from dlcli.tasks.sequence_to_sequence.decoding import load_text_decoder
 from dlcli.tasks.sequences.prediction import named_texts
 from dlcli.tasks.sequences.tokens import count_longer
 from dlcli.tasks.task import PredictionRequest
 
 
 def _before_tab(line: str) -> str:
-    """What is given in a line like those of training."""
+    """The source text of a line of a training file."""
     return line.partition("\t")[0]
 
 
 def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest, console: Console) -> dict[str, Any]:
-    """As :meth:`dlcli.tasks.task.Task.predict`: lines of files and of stdin, rows of tables, texts by themselves.
+    """As :meth:`dlcli.tasks.task.Task.predict`: the source texts are lines, rows of tables, or given directly.
 
     Raises:
-        InputError: there is nothing to answer, or no model yet.
+        InputError: there is nothing to predict, or no model yet.
     """
     paths, texts, beam, output = request.paths, request.texts, request.beam, request.output
-    names, given = named_texts(
+    names, sources = named_texts(
         paths,
         texts,
         column=recipe.data.source if isinstance(recipe.data, PairsCsv) else "source",
         encoding=recipe.data.encoding if isinstance(recipe.data, PairsTsv | PairsCsv) else "utf-8",
         of_line=_before_tab if isinstance(recipe.data, PairsTsv) else None,
     )
-    answerer = load_answerer(run, recipe)
-    if longer := count_longer(given, recipe.text):
-        most = f"{recipe.text.max_length} {recipe.text.unit}"
-        console.warn(f"{longer:,} of {len(given):,} texts are longer than {most}: the rest is cut off")
-    if strange := answerer.count_unknown(given):
-        console.warn(f"in {strange:,} of {len(given):,} texts are {recipe.text.unit} that the model does not know")
-    console.say(f"run {run.path}: answering {len(given):,} {'text' if len(given) == 1 else 'texts'}")
-    said = answerer.answer(given, beam=beam, batch_size=recipe.train.batch_size, console=console)
+    decoder = load_text_decoder(run, recipe)
+    if longer := count_longer(sources, recipe.text):
+        limit = f"text.max_length, {recipe.text.max_length} {recipe.text.unit}"
+        console.warn(f"{longer:,} of {len(sources):,} texts are longer than {limit}, and truncated")
+    if num_unknown := decoder.count_unknown(sources):
+        console.warn(
+            f"{num_unknown:,} of {len(sources):,} texts have {recipe.text.unit} that are not in the model's vocabulary"
+        )
+    console.say(f"run {run.path}: predicting {len(sources):,} {'text' if len(sources) == 1 else 'texts'}")
+    hypotheses = decoder.decode(sources, beam=beam, batch_size=recipe.train.batch_size, console=console)
     predictions = [
-        {"file": name, "text": text, "predicted": answerer.write(own.tokens), "log_probability": own.log_probability}
-        for name, text, own in zip(names, given, said, strict=True)
+        {
+            "file": name,
+            "text": text,
+            "predicted": decoder.text_of(hypothesis.ids),
+            "log_probability": hypothesis.log_probability,
+        }
+        for name, text, hypothesis in zip(names, sources, hypotheses, strict=True)
     ]
     if output is not None:
         write_rows(output, list(predictions[0]), [list(row.values()) for row in predictions])
-        console.say(f"{len(predictions):,} rows in {output}")
+        console.say(f"{len(predictions):,} rows written to {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}

@@ -22,23 +22,28 @@ AnyPairs = PairsTsv | PairsCsv | Addition
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """The tokens of what is given and of what is wanted."""
+    """The vocabularies of the source texts and of the target texts."""
 
-    given: Vocabulary
-    wanted: Vocabulary
+    source: Vocabulary
+    target: Vocabulary
 
 
 def open_pairs(loaded: LoadedRecipe, section: AnyPairs) -> SequenceDataset:
-    """Reads a recipe's data.
+    """Read a recipe's data.
 
     Raises:
-        InputError: they cannot be used; a missing path is located in the recipe.
+        InputError: the data cannot be used; a missing path is located in the recipe.
     """
     loaded.check_data_path()
     return read_pairs(section)
 
 
 def read_pairs(section: AnyPairs) -> SequenceDataset:
+    """Read the data of a ``data`` section.
+
+    Raises:
+        InputError: the data cannot be used.
+    """
     common = split_keys(section)
     match section:
         case Addition():
@@ -58,7 +63,7 @@ def read_pairs(section: AnyPairs) -> SequenceDataset:
 
 
 def teacher_forcing(train: PairTrain) -> Callable[[int], float] | None:
-    """By the epoch, counted from 0 over all stages, how likely the true token is told; None for always."""
+    """The probability of feeding the true token, by epoch, counted from 0 over all stages; None if it is always 1."""
     first, last = train.teacher_forcing.first, train.teacher_forcing.last
     if first == last == 1.0:
         return None
@@ -79,16 +84,23 @@ def pair_batches(
     seed: int | None = None,
     forcing: Callable[[int], float] | None = None,
 ) -> PairBatches:
+    """Make the batches of a split.
+
+    Args:
+        chosen: indices of the samples to use; None for all.
+        seed: of the order; None for the order of the split.
+        forcing: the probability of teacher forcing by epoch; None for always.
+    """
     index = np.arange(len(samples)) if chosen is None else chosen
     assert samples.texts is not None
     assert samples.answers is not None
-    given = encode_texts([samples.texts[i] for i in index], recipe.text, vocabularies.given)
-    wanted = encode_texts([samples.answers[i] for i in index], recipe.text, vocabularies.wanted)
-    with_end = [np.array([*wanted[row], END], np.int32) for row in range(len(index))]
+    source = encode_texts([samples.texts[i] for i in index], recipe.text, vocabularies.source)
+    target = encode_texts([samples.answers[i] for i in index], recipe.text, vocabularies.target)
+    with_end = [np.array([*target[row], END], np.int32) for row in range(len(index))]
     return PairBatches(
-        given=given,
+        given=source,
         wanted=Ragged.join(with_end).cut(recipe.text.max_length),
-        begin=vocabularies.wanted.size,
+        begin=vocabularies.target.size,
         batch_size=recipe.train.batch_size,
         seed=seed,
         forcing=forcing,

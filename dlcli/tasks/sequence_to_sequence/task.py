@@ -1,4 +1,4 @@
-"""Sequence-to-sequence learning, as the verbs see it."""
+"""Sequence-to-sequence learning: what it offers to the verbs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from dlcli.tasks.task import EvaluationRequest, PredictionRequest, Task
 
 @dataclass(frozen=True)
 class SequenceToSequenceTask(Task):
-    """A recipe of pairs of texts, whose second is generated from the first."""
+    """Generation of a target text from each source text."""
 
     recipe: SequenceToSequence
 

@@ -1,4 +1,4 @@
-"""Drafts a recipe for texts and series that it looks at: a folder of texts, a table, a tagged or a plain text."""
+"""Drafts a recipe for texts and series: for a folder of texts, a table, a tagged text or a plain text."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ from dlcli.tasks.drafting import (
     shares,
 )
 
-MAX_BYTES = 2**26  # of a file that is looked at
+MAX_BYTES = 2**26  # of a file that are read
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TEXT = ("text", "review", "sentence", "comment", "message", "content", "body", "tweet", "title")
 TIME = ("date", "time", "datetime", "timestamp", "year", "month", "day", "hour", "minute", "second", "ds")
@@ -36,18 +36,22 @@ MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells that hold no value
 Part = tuple[str, list[Line]]
 """A section of a recipe: its name and its lines."""
 
-RECURRENT: Part = ("model", [("kind", "recurrent", "recurrent layers"), ("cell", "lstm", "or gru, or simple")])
+RECURRENT: Part = ("model", [("kind", "recurrent", "recurrent layers"), ("cell", "lstm", "lstm, gru or simple")])
 
 
 def draft_sequences(data: Path, path: str) -> tuple[tuple[str, ...], str] | None:
-    """What is seen, a line each, and the recipe's text; None where these are no texts or series that it knows.
+    """Draft a recipe for texts or series.
 
     Args:
-        path: of the data, as the recipe is to name it.
+        data: a folder or a file.
+        path: its path as it will stand in the recipe.
+
+    Returns:
+        A summary of the data, one line per item, and the recipe's text; None if the data are not texts or series.
 
     Raises:
         OSError: the data cannot be read.
-        InputError: a file has no text, or a table no rows below its header.
+        InputError: a file has no text, a table has no rows, or there is only one class.
     """
     if data.is_dir():
         return _of_folder(data, path)
@@ -55,24 +59,26 @@ def draft_sequences(data: Path, path: str) -> tuple[tuple[str, ...], str] | None
         case ".conllu":
             sentences = _text(data).count("\n1\t") + _text(data).startswith("1\t")
             source = [("kind", "conllu", "words and their tags in columns"), _path(path)]
-            return (f"about {sentences:,} sentences",), _recipe("tagging", "a tag for each word", source, _both_ways())
+            return (f"about {sentences:,} sentences",), _recipe(
+                "tagging", "a tag for each word", source, _bidirectional()
+            )
         case ".ts":
-            source = [("kind", "ts", "the archives of UCR and UEA"), _path(path)]
-            return (), _recipe("sequence_classification", "a class for each sequence", source, _both_ways())
+            source = [("kind", "ts", "format of the UCR and UEA archives"), _path(path)]
+            return (), _recipe("sequence_classification", "a class for each sequence", source, _bidirectional())
         case ".txt":
             text = _text(data)
             if not text.strip():
-                raise InputError(f"{data}: there must be text. The file has none.")
+                raise InputError(f"{data}: must contain text. The file is empty.")
             if _is_pairs(text):
                 return _of_pairs(text, path)
-            source = [("kind", "text", "one long text, divided by place"), _path(path)]
-            seen = (f"{len(text):,} characters, {len(set(text)):,} different ones",)
+            source = [("kind", "text", "one long text, whose splits follow each other"), _path(path)]
+            seen = (f"{len(text):,} characters, {len(set(text)):,} distinct",)
             return seen, _recipe(
-                "language_model", "what follows in a text", source, _language(), _characters(), own=None
+                "language_model", "predicts the next token of a text", source, _language(), _characters(), splits=None
             )
         case ".jsonl" | ".ndjson":
             source = [("kind", "jsonl", "a JSON object on each line"), _path(path)]
-            return (), _recipe("text_classification", "a class for each text", source, _both_ways())
+            return (), _recipe("text_classification", "a class for each text", source, _bidirectional())
         case ".csv" | ".tsv":
             return _of_table(data, path)
     return None
@@ -84,45 +90,46 @@ def _of_folder(folder: Path, path: str) -> tuple[tuple[str, ...], str] | None:
     if files and all(map(_is_text, files)):
         if len(files) == 1:
             raise InputError(
-                f"{folder}: must have a file for each of two classes. Received {shortened(files[0].name)} alone: for "
-                "a language model of its lines write task: language_model and data.kind: lines; for one of a long "
-                "text, draft for the file itself."
+                f"{folder}: must have a file for each of at least two classes. Received only "
+                f"{shortened(files[0].name)}: for a language model of its lines, write task: language_model and "
+                "data.kind: lines; for a language model of one long text, draft a recipe for the file itself."
             )
         texts = {file.stem: [row for row in _text(file).splitlines() if row.strip()] for file in files}
         source = [("kind", "lines", "a file for each class, a text on each line"), _path(path)]
         unit = _unit_of(itertools.chain.from_iterable(texts.values()))
         return _of_texts(Counter({name: len(rows) for name, rows in texts.items()}), source, unit)
-    inside = {
+    files_of_class = {
         entry.name: [file for file in entry.iterdir() if file.is_file() and not file.name.startswith(".")]
         for entry in entries
         if entry.is_dir()
     }
-    inside = {name: found for name, found in inside.items() if found}
-    if inside and all(_is_text(found[0]) for found in inside.values()):
-        if len(inside) == 1:
-            (only,) = inside
+    files_of_class = {name: paths for name, paths in files_of_class.items() if paths}
+    if files_of_class and all(_is_text(paths[0]) for paths in files_of_class.values()):
+        if len(files_of_class) == 1:
+            (only,) = files_of_class
             raise InputError(
-                f"{folder}: must have a folder of texts for each of two classes. Received {shortened(only)} alone."
+                f"{folder}: must have a folder of texts for each of at least two classes. Received only "
+                f"{shortened(only)}."
             )
-        counts = Counter({name: len(found) for name, found in inside.items()})
+        counts = Counter({name: len(paths) for name, paths in files_of_class.items()})
         source = [("kind", "files", "a folder for each class, a file for each text"), _path(path)]
         return _of_texts(counts, source, [])
     return None
 
 
 def _of_texts(
-    counts: Counter[str], source: list[Line], unit: list[Part], own: Collection[str] = ()
+    counts: Counter[str], source: list[Line], unit: list[Part], splits: Collection[str] = ()
 ) -> tuple[tuple[str, ...], str]:
-    recipe = _recipe("text_classification", "a class for each text", source, *unit, _both_ways(), own=own)
+    recipe = _recipe("text_classification", "a class for each text", source, *unit, _bidirectional(), splits=splits)
     return (in_classes(counts, "texts"),), recipe
 
 
 def _unit_of(texts: Iterable[str]) -> list[Part]:
-    """The ``text`` section: characters tell texts of a word or two apart; of others no key is needed."""
+    """The ``text`` section: characters as tokens for texts of one or two words; for others no key is needed."""
     numbers = [len(text.split()) for text in texts]
     if not numbers or median(numbers) > 2:
         return []
-    return [("text", [("unit", "characters", "the texts have hardly more than a word")])]
+    return [("text", [("unit", "characters", "tokens; most of the texts have only a word or two")])]
 
 
 def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
@@ -134,7 +141,7 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
-        raise InputError(f"{table}: not a readable CSV file: {error}. Correct its quotes and line ends.") from None
+        raise InputError(f"{table}: not a readable CSV file: {error}. Correct its quotes and line endings.") from None
     names = [name for name in (rows[0] if rows else {}) if name]
     by_split = columns_of_splits(names)
     label, words = named(names, LABEL), named(names, TEXT)
@@ -148,16 +155,17 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             *by_split,
         ]
         return _of_texts(counts, source, _unit_of(row[words] or "" for row in rows), own_splits(table, rows))
-    given, wanted = named(names, SOURCE), named(names, TARGET)
-    if given and wanted:
+    source_column, target_column = named(names, SOURCE), named(names, TARGET)
+    if source_column and target_column:
         source = [
             ("kind", "csv", "a row for each pair"),
             _path(path),
-            ("source", given, "the column with what is given"),
-            ("target", wanted, "the column with what is wanted"),
+            ("source", source_column, "the column with the source text"),
+            ("target", target_column, "the column with the target text"),
             *by_split,
         ]
-        recipe = _recipe("sequence_to_sequence", "a text for each text", source, _pairs(), own=own_splits(table, rows))
+        goal, splits = "generates a target text for each source text", own_splits(table, rows)
+        recipe = _recipe("sequence_to_sequence", goal, source, _pairs(), splits=splits)
         return (f"{len(rows):,} pairs",), recipe
     if is_tsv and _is_pairs(text):
         return _of_pairs(text, path)
@@ -169,11 +177,11 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
         source = [
             ("kind", "csv", "a row for each step of each sequence"),
             _path(path),
-            ("sequence", sequence, "the column that says which sequence a row is of"),
+            ("sequence", sequence, "the column that names the sequence of a row"),
             ("target" if is_number else "label", label, f"the column with {goal}"),
             *by_split,
         ]
-        recipe = _recipe(task, goal, source, _both_ways(), own=own_splits(table, rows))
+        recipe = _recipe(task, goal, source, _bidirectional(), splits=own_splits(table, rows))
         return (f"{len({row[sequence] for row in rows}):,} sequences",), recipe
     times = [name for name in names if name.strip().lower() in TIME]
     numbers = [
@@ -185,32 +193,41 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
     ]
     if times and numbers:
         source = [
-            ("kind", "csv", "a row for each step of time"),
+            ("kind", "csv", "a row for each time step"),
             _path(path),
-            ("time", tuple(times[:1] if times[0].lower() == "date" else times), "the columns that say when, in order"),
+            (
+                "time",
+                tuple(times[:1] if times[0].lower() == "date" else times),
+                "the columns with the date and time, in order",
+            ),
             ("target", numbers[0], "the column to forecast"),
-            ("features", tuple(numbers[1:]), "columns whose past the forecast may use"),
-            ("on_missing", "keep", "what to do about cells without a value"),
+            ("features", tuple(numbers[1:]), "further columns whose past values the forecast uses"),
+            ("on_missing", "keep", "keep rows with missing values, or error"),
         ]
         history = min(24, max(1, len(rows) // 6))
         window = (
             "window",
-            [("history", history, "steps that a forecast sees"), ("horizon", 1, "steps that it forecasts")],
+            [("history", history, "past steps that a forecast uses"), ("horizon", 1, "steps to forecast")],
         )
-        seen = (f"{len(rows):,} rows; numbers in {', '.join(map(shortened, numbers))}",)
-        return seen, _recipe("forecasting", "the next steps of a series", source, RECURRENT, window, own=None)
+        seen = (f"{len(rows):,} rows; numeric columns: {', '.join(map(shortened, numbers))}",)
+        return seen, _recipe(
+            "forecasting", "predicts the next steps of a series", source, RECURRENT, window, splits=None
+        )
     if not names:
-        raise InputError(f"{table}: there must be a header and rows below it.{'' if text.strip() else ' It is empty.'}")
+        raise InputError(
+            f"{table}: must have a header and rows below it.{'' if text.strip() else ' The file is empty.'}"
+        )
     return None
 
 
 def _of_pairs(text: str, path: str) -> tuple[tuple[str, ...], str]:
-    source = [("kind", "tsv", "a pair on each line, with a tab between"), _path(path)]
-    number = sum(1 for line in text.splitlines() if line.strip())
-    return (f"{number:,} pairs",), _recipe("sequence_to_sequence", "a text for each text", source, _pairs())
+    source = [("kind", "tsv", "a pair on each line, separated by a tab"), _path(path)]
+    num_pairs = sum(1 for line in text.splitlines() if line.strip())
+    goal = "generates a target text for each source text"
+    return (f"{num_pairs:,} pairs",), _recipe("sequence_to_sequence", goal, source, _pairs())
 
 
-# What is there --------------------------------------------------------------------------------------------------------
+# Reading the files ----------------------------------------------------------------------------------------------------
 
 
 def _text(file: Path) -> str:
@@ -218,7 +235,7 @@ def _text(file: Path) -> str:
         data = opened.read(MAX_BYTES)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
         raise InputError(
-            f"{file}: must be UTF-8 text. It may be UTF-16: save it as UTF-8, or say data.encoding by hand."
+            f"{file}: must be UTF-8 text. It may be UTF-16: save it as UTF-8, or write the recipe with data.encoding."
         )
     try:
         return data.decode("utf-8-sig", "strict" if len(data) < MAX_BYTES else "replace")
@@ -226,7 +243,7 @@ def _text(file: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(
             f"{file}:{line}: must be UTF-8 text. Received byte 0x{data[error.start]:02x}: save it as UTF-8, or write "
-            "the recipe by hand with data.encoding."
+            "the recipe with data.encoding."
         ) from None
 
 
@@ -252,9 +269,9 @@ def _is_number(cell: str | None) -> bool:
 
 
 def _counts_rows(cells: Iterable[str | None]) -> bool:
-    """Whether a column of numbers says nothing but which row it is."""
-    found = [float(cell) if cell not in MISSING else math.nan for cell in cells if cell is not None]
-    return len(found) > 2 and all(later - earlier == 1 for earlier, later in itertools.pairwise(found))
+    """Whether a column of numbers only counts the rows."""
+    values = [float(cell) if cell not in MISSING else math.nan for cell in cells if cell is not None]
+    return len(values) > 2 and all(later - earlier == 1 for earlier, later in itertools.pairwise(values))
 
 
 # Writing --------------------------------------------------------------------------------------------------------------
@@ -264,51 +281,59 @@ def _path(path: str) -> Line:
     return ("path", path, "relative to this file")
 
 
-def _both_ways() -> Part:
+def _bidirectional() -> Part:
     name, lines = RECURRENT
-    more = [("bidirectional", True, "reads from both ends"), ("dropout", 0.3, "proportion left out in training")]
+    more = [
+        ("bidirectional", True, "reads in both directions"),
+        ("dropout", 0.3, "proportion of units dropped in training"),
+    ]
     return name, [*lines, ("units", 64, "of each layer, in each direction"), *more]
 
 
 def _language() -> Part:
     name, lines = RECURRENT
-    more = [("stateful", True, "each window goes on where the one before ended")]
-    return name, [*lines, ("units", 256, "of each layer"), ("dropout", 0.2, "proportion left out in training"), *more]
+    more = [("stateful", True, "each window continues from the state of the previous one")]
+    return name, [
+        *lines,
+        ("units", 256, "of each layer"),
+        ("dropout", 0.2, "proportion of units dropped in training"),
+        *more,
+    ]
 
 
 def _characters() -> Part:
     return "text", [
-        ("unit", "characters", "or words"),
-        ("max_length", 100, "characters that training sees at once"),
+        ("unit", "characters", "tokens: characters or words"),
+        ("max_length", 100, "tokens in a training window"),
     ]
 
 
 def _pairs() -> Part:
     return "model", [
-        ("kind", "encoder_decoder", "recurrent layers that read, and others that answer"),
+        ("kind", "encoder_decoder", "recurrent layers that read the source and generate the target"),
         ("units", 128, "of each layer"),
-        ("attention", "bahdanau", "how the decoder looks back: or luong, or none"),
-        ("dropout", 0.2, "proportion left out in training"),
+        ("attention", "bahdanau", "of the decoder to the source: bahdanau, luong or none"),
+        ("dropout", 0.2, "proportion of units dropped in training"),
     ]
 
 
-def _recipe(task: str, goal: str, source: list[Line], *parts: Part, own: Collection[str] | None = ()) -> str:
-    """The recipe's text; a comment follows each key.
+def _recipe(task: str, goal: str, source: list[Line], *parts: Part, splits: Collection[str] | None = ()) -> str:
+    """The recipe's text, with a comment after each key.
 
     Args:
-        own: the splits beside training that the data have; None where they are not drawn by proportions.
+        splits: the splits besides training that the data have; None if the task holds out no random proportions.
     """
     train: list[Line] = [
         ("epochs", 10, "passes over the training samples"),
-        ("batch_size", 32, "samples for each update"),
-        ("schedule", {"kind": "cosine"}, "of the learning rate, down to 0"),
-        ("gradient_clipping", {"kind": "global_norm", "value": 1.0}, "a bound on the gradient"),
+        ("batch_size", 32, "samples per update of the weights"),
+        ("schedule", {"kind": "cosine"}, "lowers the learning rate to 0"),
+        ("gradient_clipping", {"kind": "global_norm", "value": 1.0}, "limits the norm of the gradient"),
     ]
     lines = [
         HEADING,
         "",
         line("task", task, goal),
-        *section("data", [*source, *([] if own is None else shares(own))]),
+        *section("data", [*source, *([] if splits is None else shares(splits))]),
     ]
     for name, part in parts:
         lines += section(name, part)

@@ -1,4 +1,4 @@
-"""Builds the encoder of a sequence network: from raw text or series to steps or one vector."""
+"""Builds the encoder of a sequence network: from raw text or series to a vector per step or per sequence."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +20,12 @@ DEFAULT_POOLING: dict[str, Pooling] = {"recurrent": "last", "convolutional": "ma
 
 @dataclass(frozen=True)
 class SequenceNetwork:
-    """A network of sequences.
+    """A sequence network as two models that share their layers.
 
     Attributes:
-        model: raw values (text, numbers) -> final answers (probabilities, numbers).
-        trained: what training sees -> logits or numbers: of text the numbers of tokens, int32 ``[b, steps]``, 0 after
-            each end; of sequences of numbers these. It shares its layers with the model.
+        model: raw values (text, numbers) -> final predictions (probabilities, numbers).
+        trained: the inputs of training -> logits or numbers. For text the inputs are token ids, int32 ``[b, steps]``,
+            padded with 0; for series the values themselves.
     """
 
     model: keras.Model
@@ -34,7 +34,7 @@ class SequenceNetwork:
 
 @dataclass(frozen=True)
 class Scale:
-    """Of each feature in the training split ``[features]``, and of the numbers to predict."""
+    """Mean and variance of each feature in the training split, ``[features]``, and of the numbers to predict."""
 
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -43,7 +43,7 @@ class Scale:
 
 
 def token_ids(text: Any, tokens: Tokens, vocabulary: Vocabulary, *, max_length: int | None) -> Any:
-    """The numbers of raw texts' tokens, as :func:`dlcli.models.sequences.text_input.token_ids` has them."""
+    """The token ids of raw texts, as :func:`dlcli.models.sequences.text_input.token_ids` computes them."""
     return text_input.token_ids(
         text,
         unit=tokens.unit,
@@ -55,13 +55,14 @@ def token_ids(text: Any, tokens: Tokens, vocabulary: Vocabulary, *, max_length: 
 
 
 def series_vector(section: StepModel, scale: Scale) -> tuple[Any, Any]:
+    """The input for series, ``[batch, steps, features]``, and one vector for each, ``[batch, units]``."""
     values = keras.Input(shape=(None, len(scale.mean)), dtype="float32", name="values")
     x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
     return values, pooled_vector(section, x, mask)
 
 
 def pooled_vector(section: StepModel, x: Any, mask: Any) -> Any:
-    """One vector for each sequence, ``[batch, units]``, with dropout before the answer."""
+    """One vector for each sequence, ``[batch, units]``, with dropout before the head."""
     pooling = section.pooling or DEFAULT_POOLING[section.kind]
     if isinstance(section, Recurrent) and pooling == "last":
         vector = _recurrent(section, x, mask, last_only=True)
@@ -71,10 +72,10 @@ def pooled_vector(section: StepModel, x: Any, mask: Any) -> Any:
 
 
 def steps_of(section: AnyStepModel, x: Any, mask: Any, *, is_first: Any = None) -> Any:
-    """An output for each step: ``[batch, steps, features]`` -> ``[batch, steps, units]``.
+    """The outputs of each step: ``[batch, steps, features]`` -> ``[batch, steps, units]``.
 
     Args:
-        is_first: for recurrent layers that carry their states, as in :func:`dlcli.models.sequences.recurrent.steps`.
+        is_first: for stateful recurrent layers, as in :func:`dlcli.models.sequences.recurrent.steps`.
     """
     match section:
         case Recurrent():
@@ -116,17 +117,17 @@ def steps_of(section: AnyStepModel, x: Any, mask: Any, *, is_first: Any = None) 
 
 
 def slow_on_gpu(section: AnyStepModel | EncoderDecoder) -> str:
-    """Why recurrent layers do not run on cuDNN's kernel on a GPU; empty where they do, or there are none."""
+    """Why recurrent layers cannot use the cuDNN kernel on a GPU; empty if they can, or if there are none."""
     if isinstance(section, Ntm):
         return "the Neural Turing Machine has no cuDNN kernel"
     if isinstance(section, EncoderDecoder):
-        return "the decoder goes step by step, which cuDNN has no kernel for"
+        return "the decoder runs step by step, for which cuDNN has no kernel"
     if not isinstance(section, Recurrent):
         return ""
     if section.cell == "simple":
-        return "cell: simple has no cuDNN kernel (lstm and gru have)"
+        return "cell: simple has no cuDNN kernel (lstm and gru do)"
     if section.recurrent_dropout > 0:
-        return "recurrent_dropout keeps the layers from cuDNN's kernel"
+        return "recurrent_dropout disables the cuDNN kernel"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Evaluation of a model of sequences: its results on a split or on other data with the same labels."""
+"""Evaluates a sequence model on a split, or on other data with the same classes."""
 
 import functools
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from dlcli.tasks.task import EvaluationRequest
 from dlcli.training.objectives.classification import classification as class_objective
 from dlcli.training.objectives.sequences import tagging as tagging_objective
 
-NUM_MISTAKES = 100  # shown in mistakes.txt
+NUM_MISTAKES = 100  # listed in mistakes.txt
 MAX_SHOWN = 300  # characters of each
 
 
@@ -41,13 +41,13 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
     split, data = request.split, request.data
     model = load_sequence_model(run, recipe)
     info = run.read_data_info("target" if isinstance(recipe, SequenceRegression) else "classes")
-    own = _own_data(run, recipe, is_needed=data is None, console=console)
+    dataset = _own_data(run, recipe, is_needed=data is None, console=console)
     if data is None:
-        assert own is not None
-        name = own_split(run, own.splits, split)
-        samples, source = own.splits[name], OWN_DATA
+        assert dataset is not None
+        name = own_split(run, dataset.splits, split)
+        samples, source = dataset.splits[name], OWN_DATA
     else:
-        samples, name, source = _of_other(data, recipe, run, split)
+        samples, name, source = _other_samples(data, recipe, run, split)
     name = run.free_evaluation(name, source)
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     metrics = evaluate_split(
@@ -57,28 +57,28 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
         source=source,
         info=info,
         recipe=recipe,
-        train=None if own is None else own.splits["train"],
+        train=None if dataset is None else dataset.splits["train"],
         console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
 
 
 def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
-    """The run's own data; None where they are needed for a baseline alone, and cannot be had."""
+    """The run's own data; None if only the baseline could use them, and it needs none or they are not available."""
     if not is_needed and not isinstance(recipe, TextClassification):
         return None
     try:
-        own = open_sequences(load(run.config), recipe.data)
-        check_same_data(run, own)
+        dataset = open_sequences(load(run.config), recipe.data)
+        check_same_data(run, dataset)
     except InputError as error:
         if is_needed:
             raise
-        console.warn(f"no baseline: {error}")
+        console.warn(f"the baseline is not available: {error}")
         return None
-    return own
+    return dataset
 
 
-def _of_other(data: Path, recipe: SequenceRecipe, run: RunDir, split: str | None) -> tuple[Sequences, str, str]:
+def _other_samples(data: Path, recipe: SequenceRecipe, run: RunDir, split: str | None) -> tuple[Sequences, str, str]:
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
     dataset = other_data(data, recipe.data, run, functools.partial(_section_in, recipe), goal=_goal(recipe))
@@ -95,7 +95,7 @@ def _section_in(recipe: SequenceRecipe, path: Path) -> Any:
     """The ``data`` section of another recipe, which must be of the same task."""
     loaded = load(path)
     if not isinstance(loaded.recipe, type(recipe)):
-        raise loaded.error("task", f"the run's task is {recipe.task}; give a recipe of that")
+        raise loaded.error("task", f"expected {recipe.task}, the task of the run")
     return loaded.recipe.data
 
 
@@ -110,18 +110,18 @@ def evaluate_split(
     train: Sequences | None,
     console: Console,
 ) -> dict[str, Any]:
-    """Evaluates the saved model on raw samples; writes metrics.json, predictions.csv, and what else the task has.
+    """Evaluate the saved model on raw samples; write metrics.json, predictions.csv and the task's other files.
 
     Args:
-        source: says in metrics.json which data they are.
-        info: what run.json says of the data.
-        train: the training split, for the baseline of texts; None where it cannot be had.
+        source: what metrics.json names as the data.
+        info: what run.json records about the data.
+        train: the training split, for the baseline of texts; None if it is not available.
     """
     if isinstance(recipe, Tagging):
-        return _of_tags(folder, model, samples, recipe, source=source, classes=info["classes"], console=console)
+        return _evaluate_tags(folder, model, samples, recipe, source=source, classes=info["classes"], console=console)
     outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
     if isinstance(recipe, SequenceRegression):
-        return _of_numbers(folder, samples, outputs[0], source=source, target=info["target"], console=console)
+        return _evaluate_numbers(folder, samples, outputs[0], source=source, target=info["target"], console=console)
     logits, probabilities = outputs
     classes = info["classes"]
     objective = class_objective(
@@ -153,13 +153,13 @@ def evaluate_split(
     return metrics
 
 
-def _of_numbers(
+def _evaluate_numbers(
     folder: Path, samples: Sequences, predicted: np.ndarray, *, source: str, target: dict[str, float], console: Console
 ) -> dict[str, Any]:
     assert samples.targets is not None
     metrics = regression.metrics(samples.targets, predicted, **target)
     if metrics["mse"] >= metrics["baseline_mse"]:
-        console.say("no better than to answer the training split's mean always (baseline_mse)")
+        console.say("no better than always predicting the training split's mean (baseline_mse)")
     write_evaluation(
         folder,
         metrics,
@@ -170,7 +170,7 @@ def _of_numbers(
     return metrics
 
 
-def _of_tags(
+def _evaluate_tags(
     folder: Path,
     model: keras.Model,
     samples: Sequences,
@@ -212,7 +212,7 @@ def _of_tags(
 def predict_words(
     model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, console: Console
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and probabilities of all words of sentences, one after another ``[n, classes]``, in inference mode."""
+    """Predict logits and probabilities of the words of all sentences in a row, ``[n, classes]``, in inference mode."""
     inner = keras.Model(model.input, [model.get_layer("logits").output, model.output])
     compiled = tf.function(
         lambda batch: inner(batch, training=False),
@@ -221,35 +221,36 @@ def predict_words(
     )
     lengths = np.array([len(sentence) for sentence in sentences], np.int64)
     batches = by_length(lengths, batch_size)
-    none = np.empty((0, model.output.shape[-1]), np.float32)
-    found = [(none, none)] * len(sentences)
+    empty = np.empty((0, model.output.shape[-1]), np.float32)
+    outputs = [(empty, empty)] * len(sentences)
     for done, index in enumerate(batches, start=1):
         width = max(1, int(lengths[index].max()))
         batch = [[encodable(word) for word in sentences[i]] + [""] * (width - len(sentences[i])) for i in index]
-        logits, probabilities = (output.numpy() for output in compiled(tf.constant(batch)))
+        logits, probabilities = (tensor.numpy() for tensor in compiled(tf.constant(batch)))
         for row, i in enumerate(index):
-            found[i] = (logits[row, : lengths[i]], probabilities[row, : lengths[i]])
+            outputs[i] = (logits[row, : lengths[i]], probabilities[row, : lengths[i]])
         console.evaluating(done, len(batches))
-    return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
+    return np.concatenate([pair[0] for pair in outputs]), np.concatenate([pair[1] for pair in outputs])
 
 
 def predict_samples(
     model: keras.Model, samples: Sequences, *, batch_size: int, console: Console
 ) -> tuple[np.ndarray, ...]:
-    """What a saved model gives of raw samples, float32 ``[n, …]``, in inference mode, those of one length together.
+    """Predict raw samples with a saved model, in inference mode, with samples of similar length in one batch.
 
-    Logits and probabilities of a classifier; else the numbers.
+    Returns:
+        Logits and probabilities of a classifier, else the predicted numbers; each float32 ``[n, …]``.
     """
     names = [layer.name for layer in model.layers]
-    wanted = [model.get_layer("logits").output, model.output] if "logits" in names else [model.output]
-    inner = keras.Model(model.input, wanted)
+    tensors = [model.get_layer("logits").output, model.output] if "logits" in names else [model.output]
+    inner = keras.Model(model.input, tensors)
     shape = model.inputs[0].shape
     signature = tf.TensorSpec(shape, tf.string if samples.values is None else tf.float32)
     compiled = tf.function(
         lambda batch: tf.nest.flatten(inner(batch, training=False)), input_signature=[signature], autograph=False
     )
     batches = by_length(_lengths(samples), batch_size)
-    results = [np.empty((len(samples), *tensor.shape[1:]), np.float32) for tensor in wanted]
+    results = [np.empty((len(samples), *tensor.shape[1:]), np.float32) for tensor in tensors]
     for done, index in enumerate(batches, start=1):
         for result, output in zip(results, compiled(tf.constant(_raw(samples, index))), strict=True):
             result[index] = output.numpy()
@@ -265,7 +266,7 @@ def _lengths(samples: Sequences) -> np.ndarray:
 
 
 def _raw(samples: Sequences, index: np.ndarray) -> Any:
-    """Some samples as the saved model takes them: texts, or float32 ``[b, steps, features]`` padded with NaN."""
+    """Samples as the saved model takes them: texts, or float32 ``[b, steps, features]`` padded with NaN."""
     if samples.values is None:
         assert samples.texts is not None
         return [encodable(samples.texts[i]) for i in index]
@@ -276,7 +277,7 @@ def _raw(samples: Sequences, index: np.ndarray) -> Any:
 
 
 def _mistakes(samples: Sequences, probabilities: np.ndarray, classes: Sequence[str]) -> str:
-    """The most confident mistakes, one on a line."""
+    """The most confident mistakes, one per line."""
     texts = samples.texts or ("",) * len(samples)
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != samples.labels)

@@ -7,37 +7,45 @@ import numpy as np
 
 from dlcli.data.images.duplicates import copies
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
-from dlcli.tasks.inspection import Finding, Named, about_alike, about_counts, about_warnings, report, some
+from dlcli.tasks.inspection import (
+    Finding,
+    NamedSamples,
+    class_findings,
+    duplicate_findings,
+    report,
+    some,
+    warning_findings,
+)
 
 
 def check(dataset: SequenceDataset, *, classes_are_predicted: bool = True) -> dict[str, Any]:
-    """What ``dlcli data check`` writes about a data set of sequences.
+    """The report of ``dlcli data check`` on a data set of sequences.
 
     Args:
-        classes_are_predicted: False where a class is an input, as of a language model: then a text may have several.
+        classes_are_predicted: False if the class is an input, as in a language model: then a text may have several.
     """
     findings = [
-        *about_warnings(dataset),
-        *_about_samples(dataset, classes_are_predicted=classes_are_predicted),
-        *_about_values(dataset),
+        *warning_findings(dataset),
+        *_sample_findings(dataset, classes_are_predicted=classes_are_predicted),
+        *_value_findings(dataset),
     ]
     return report(counts(dataset), findings)
 
 
 def counts(dataset: SequenceDataset) -> dict[str, dict[str, int]]:
-    """The samples of each class by split (words of each tag); all samples where there are no classes."""
+    """The number of samples of each class (words of each tag), by split; of all samples if there are no classes."""
     if dataset.classes == ("",):
         return {name: {"samples": len(split)} for name, split in dataset.splits.items()}
-    found = {}
+    by_split = {}
     for name, split in dataset.splits.items():
         labels = split.labels if split.tags is None else split.tags.flat
         numbers = np.bincount(labels, minlength=len(dataset.classes)).tolist()
-        found[name] = dict(zip(dataset.classes, numbers, strict=True))
-    return found
+        by_split[name] = dict(zip(dataset.classes, numbers, strict=True))
+    return by_split
 
 
-def _about_samples(dataset: SequenceDataset, *, classes_are_predicted: bool) -> Iterator[Finding]:
-    """Copies, contradicting labels, and classes."""
+def _sample_findings(dataset: SequenceDataset, *, classes_are_predicted: bool) -> Iterator[Finding]:
+    """Findings about duplicates, conflicting labels, and classes."""
     names: list[str] = []
     splits: list[str] = []
     digests: list[str] = []
@@ -50,44 +58,46 @@ def _about_samples(dataset: SequenceDataset, *, classes_are_predicted: bool) -> 
     groups = copies(digests)
     is_number = any(samples.targets is not None for samples in dataset.splits.values())
     is_pair = any(samples.answers is not None for samples in dataset.splits.values())
-    # a text may well be translated, and a measurement turn out, in more than one way
+    # a text can have several translations, and a measurement several results: those are no conflicts
     labels = goals if classes_are_predicted and not (is_number or is_pair) else [""] * len(goals)
-    yield from about_alike("copies", groups, Named(names, splits, labels), "samples", "the same")
+    yield from duplicate_findings("duplicates", groups, NamedSamples(names, splits, labels), "identical samples")
     several = [group for group in groups if len({goals[i] for i in group}) > 1] if is_pair else []
     if several:
         examples = some([f"{names[group[0]]} and {names[group[1]]}" for group in several])
-        text = f"{len(several):,} of the texts given have several answers: {examples}"
-        yield Finding("several answers", False, text, tuple(tuple(names[i] for i in group) for group in several))
+        verb = "source text has" if len(several) == 1 else "source texts have"
+        text = f"{len(several):,} {verb} several targets: {examples}"
+        yield Finding("several targets", False, text, tuple(tuple(names[i] for i in group) for group in several))
     if dataset.classes != ("",):
         is_tagged = any(samples.tags is not None for samples in dataset.splits.values())
-        yield from about_counts(counts(dataset), absent_is_problem=not is_tagged, has_weights=not is_tagged)
+        yield from class_findings(counts(dataset), absent_is_problem=not is_tagged, has_weights=not is_tagged)
 
 
-def _about_values(dataset: SequenceDataset) -> Iterator[Finding]:
+def _value_findings(dataset: SequenceDataset) -> Iterator[Finding]:
     train = dataset.splits["train"].values
     if train is None:
         return
     for name, column in zip(dataset.feature_names, train.flat.T, strict=True):
         missing = float(np.isnan(column).mean())
         if missing > 0:
-            yield Finding("missing", missing == 1, f"{name}: {missing:.1%} of the values are missing", ())
+            yield Finding("missing values", missing == 1, f"{name}: {missing:.1%} of the values are missing", ())
         if missing < 1 and np.nanmin(column) == np.nanmax(column):
-            yield Finding("constant", False, f"{name} has one value throughout the training split", ())
+            yield Finding("constant", False, f"{name} is constant in the training split", ())
 
 
 # Statistics -----------------------------------------------------------------------------------------------------------
 
 
 def stats(dataset: SequenceDataset) -> dict[str, Any]:
-    """Lengths of the samples of each split, and statistics of the features in the training split.
+    """Compute the lengths of the samples of each split, and statistics of the features in the training split.
 
-    Returns ``samples``, ``lengths`` (minimum, median, maximum by split and unit), ``features`` (name, mean, std,
-    missing) and ``texts``, which is empty here.
+    Returns:
+        ``samples``, ``lengths`` (minimum, median, maximum by split and unit), ``features`` (name, mean, std, missing)
+        and ``texts``, which is empty here.
     """
     lengths = {
-        name: {unit: [int(measure(numbers)) for measure in (np.min, np.median, np.max)] for unit, numbers in found}
+        name: {unit: [int(measure(numbers)) for measure in (np.min, np.median, np.max)] for unit, numbers in by_unit}
         for name, split in dataset.splits.items()
-        if (found := list(_lengths(split)))
+        if (by_unit := list(_lengths(split)))
     }
     train = dataset.splits["train"].values
     return {
@@ -103,13 +113,14 @@ def _lengths(split: Sequences) -> Iterator[tuple[str, np.ndarray]]:
         yield "steps", split.values.lengths
     if split.words is not None:
         yield "words", np.array([len(words) for words in split.words])
-    for noun, texts in (("", split.texts), (" wanted", split.answers)):
+    for suffix, texts in (("", split.texts), (" (target)", split.answers)):
         if texts is not None:
-            yield f"words{noun}", np.array([len(text.split()) for text in texts])
-            yield f"characters{noun}", np.array([len(text) for text in texts])
+            yield f"words{suffix}", np.array([len(text.split()) for text in texts])
+            yield f"characters{suffix}", np.array([len(text) for text in texts])
 
 
 def feature_statistics(names: Sequence[str], rows: np.ndarray) -> list[dict[str, Any]]:
+    """Name, mean, std and proportion of missing values of each column that has any values."""
     measures: tuple[tuple[str, Callable[..., Any]], ...] = (("mean", np.nanmean), ("std", np.nanstd))
     return [
         {

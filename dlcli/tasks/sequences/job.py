@@ -1,4 +1,4 @@
-"""The training job of sequences: text or numbers, with a class or a number for each."""
+"""The training job of sequences: texts or series, with a class or a number for each, or a tag for each word."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ from dlcli.training.objectives.objective import Objective
 
 @dataclass(frozen=True)
 class SequenceJob(NetworkJob):
-    """Sequences, and a network that gives each a class or a number."""
+    """A job that trains a network to predict a class or a number for each sequence, or a tag for each word."""
 
     recipe: SequenceRecipe
     dataset: SequenceDataset
@@ -76,14 +76,14 @@ class SequenceJob(NetworkJob):
         chosen = evenly_spaced(len(samples), num_batches * train.batch_size)
         return _batches(self.recipe, samples, self.front, chosen=chosen, seed=train.seed)
 
-    # What it says and writes ------------------------------------------------------------------------------------------
+    # What it prints and writes ----------------------------------------------------------------------------------------
 
     def data_summary(self) -> str:
         lengths, unit = self.train_data.lengths, self._unit
-        goal = "a number each" if self.dataset.classes == ("",) else f"{len(self.dataset.classes)} classes"
-        line = f"{goal}; {int(np.median(lengths))} {unit} (median), {lengths.max()} at most"
+        goal = "one number each" if self.dataset.classes == ("",) else f"{len(self.dataset.classes)} classes"
+        line = f"{goal}; length {int(np.median(lengths))} {unit} (median), {lengths.max()} (maximum)"
         if isinstance(self.front, Vocabulary):
-            return f"{line}; {len(self.front.tokens):,} known {unit}"
+            return f"{line}; vocabulary of {len(self.front.tokens):,} {unit}"
         noun = "feature" if len(self.front.mean) == 1 else "features"
         return f"{line}; {len(self.front.mean)} {noun}"
 
@@ -106,7 +106,8 @@ class SequenceJob(NetworkJob):
                 lines += unknown_lines(split, data.steps, self._unit)
             elif data is not None and np.isnan(data.steps).any():
                 lines.append(
-                    f"{split}: {np.isnan(data.steps).mean():.1%} of all values are missing: each feature's mean"
+                    f"{split}: {np.isnan(data.steps).mean():.1%} of the values are missing; the network uses the "
+                    "feature's mean"
                 )
         return lines
 
@@ -150,7 +151,7 @@ class SequenceJob(NetworkJob):
 
 
 def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, console: Console) -> SequenceJob:
-    """Reads the data, checks the recipe against them, and builds the model.
+    """Read the data, check the recipe against them, and build the model.
 
     Raises:
         InputError: the data or the recipe cannot be used.
@@ -185,10 +186,10 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, consol
 
 
 def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
-    """The layers of a run's network, by what its run.json says of the data, without their weights.
+    """The layer table of a run's network, built without weights from what run.json records about the data.
 
     Raises:
-        KeyError: it does not say enough.
+        KeyError: it records too little.
     """
     front: Front
     if isinstance(recipe, TextClassification | Tagging):
@@ -200,7 +201,7 @@ def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
         return layer_table(build_network(recipe, front, num_classes).trained, steps=data["steps"])
 
 
-# What is fitted on the training split -------------------------------------------------------------------------------
+# Fitting on the training split ----------------------------------------------------------------------------------------
 
 
 def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, dataset: SequenceDataset) -> Front:
@@ -215,14 +216,16 @@ def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, dataset: SequenceDataset)
     num_known = (~np.isnan(steps)).sum(axis=0)
     if not num_known.all():
         position = int(np.flatnonzero(num_known == 0)[0])
-        raise loaded.error("data", f"feature {position + 1} has no value in the training split; leave it out")
+        raise loaded.error("data", f"feature {position + 1} has no values in the training split; remove it")
     mean = np.asarray(np.nanmean(steps, axis=0, dtype=np.float64))
     variance = np.asarray(np.nanvar(steps, axis=0, dtype=np.float64))
     variance = usable_variance(loaded, dataset.feature_names, steps, variance)
     if train.targets is None:
         return Scale(mean, variance)
     if train.targets.min() == train.targets.max():
-        raise loaded.error("data", f"the numbers to predict are all {train.targets[0]:g} in the training split")
+        raise loaded.error(
+            "data", f"the numbers to predict must vary, but are all {train.targets[0]:g} in the training split"
+        )
     target_variance = float(train.targets.var(dtype=np.float64))
     return Scale(mean, variance, float(train.targets.mean(dtype=np.float64)), target_variance)
 

@@ -1,4 +1,4 @@
-"""From the recipe of a sequence task to a Keras model: what stands before the network, its steps, and the head."""
+"""Builds the Keras model of a sequence task: tokenization or standardization, the encoder, and the head."""
 
 import keras
 
@@ -15,11 +15,11 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector, series_vector, steps_of, token_ids
 
 Front = Vocabulary | Scale
-"""What is fitted on the training split and stands before the network."""
+"""What is fitted on the training split and used at the network's input."""
 
 
 def build_network(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNetwork:
-    """The network of a recipe, under the current dtype policy and seed."""
+    """Build the network of a recipe, under the current dtype policy and seed."""
     match recipe, front:
         case TextClassification(), Vocabulary():
             return build_text_classifier(recipe.model, recipe.text, front, num_classes=num_classes)
@@ -35,7 +35,7 @@ def build_network(recipe: SequenceRecipe, front: Front, num_classes: int) -> Seq
 def build_text_classifier(
     section: StepModel, tokens: Tokens, vocabulary: Vocabulary, *, num_classes: int
 ) -> SequenceNetwork:
-    """The network that gives each text a class, under the current dtype policy and seed."""
+    """Build the network that predicts a class for each text."""
     text = keras.Input(shape=(), dtype="string", name="text")
     ids = token_ids(text, tokens, vocabulary, max_length=tokens.max_length)
     ids = text_input.one_at_least(ids)
@@ -46,7 +46,7 @@ def build_text_classifier(
 
 
 def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, num_classes: int) -> SequenceNetwork:
-    """The network that gives each word of a sentence a class."""
+    """Build the network that predicts a tag for each word of a sentence."""
     text = keras.Input(shape=(None,), dtype="string", name="text")
     ids = text_input.word_ids(
         text, forms=vocabulary.forms, token_of_form=vocabulary.token_of_form, max_length=words.max_length
@@ -60,14 +60,14 @@ def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, nu
 
 
 def build_series_classifier(section: StepModel, scale: Scale, *, num_classes: int) -> SequenceNetwork:
-    """The network that gives each sequence of numbers a class."""
+    """Build the network that predicts a class for each series."""
     values, vector = series_vector(section, scale)
     model = keras.Model(values, heads.classification(vector, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(values, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
 
 def build_series_regressor(section: StepModel, scale: Scale) -> SequenceNetwork:
-    """The network that gives each sequence of numbers a number."""
+    """Build the network that predicts a number for each series."""
     values, vector = series_vector(section, scale)
     value = heads.regression(vector, mean=scale.target_mean, deviation=scale.target_variance**0.5)
     model = keras.Model(values, value, name=section.kind)

@@ -1,4 +1,4 @@
-"""What the training jobs of all sequence tasks have: a network with a side for raw values and one for training."""
+"""The base of the training jobs of all sequence tasks."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from dlcli.tasks.sequences.encoders import SequenceNetwork
 
 @dataclass(frozen=True)
 class NetworkJob(Job):
-    """A job whose model and what is trained are those of a :class:`SequenceNetwork`."""
+    """A job whose saved model and trained network are the two models of a :class:`SequenceNetwork`."""
 
     network: SequenceNetwork
 

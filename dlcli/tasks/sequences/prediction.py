@@ -1,4 +1,4 @@
-"""Prediction for sequences: files of lines, tables, arrays, stdin, or texts given by themselves."""
+"""Predicts sequences: from files of lines, tables, arrays, stdin, or texts on the command line."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -29,14 +29,14 @@ from dlcli.tasks.task import PredictionRequest
 
 
 def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, console: Console) -> dict[str, Any]:
-    """As :meth:`dlcli.tasks.task.Task.predict`, for sequences; of text an empty line is a sample too."""
+    """As :meth:`dlcli.tasks.task.Task.predict`, for sequences; in text, an empty line is a sample, too."""
     paths, texts, top, output = request.paths, request.texts, request.top, request.output
     if isinstance(recipe, Tagging):
         return _predict_tags(run, recipe, paths, texts=texts, output=output, console=console)
     if isinstance(recipe, TextClassification):
         column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
-        names, found = named_texts(paths, texts, column=column, encoding=recipe.data.encoding)
-        samples = Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(found))
+        names, all_texts = named_texts(paths, texts, column=column, encoding=recipe.data.encoding)
+        samples = Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(all_texts))
     else:
         samples = _collect_series(paths, recipe, run.read_data_info("scale"))
     model = load_sequence_model(run, recipe)
@@ -49,15 +49,15 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
     if isinstance(recipe, SequenceRegression):
         if output is not None:
             write_values(output, columns, outputs[0])
-        answers = [{"predicted": float(value)} for value in outputs[0]]
+        results = [{"predicted": float(value)} for value in outputs[0]]
     else:
         classes = run.read_classes()
         if output is not None:
             write_probabilities(output, columns, outputs[1], classes, {})
-        answers = [ranked(row, classes, min(top, len(classes))) for row in outputs[1]]
+        results = [ranked(row, classes, min(top, len(classes))) for row in outputs[1]]
     if output is not None:
-        console.say(f"{len(samples):,} rows in {output}")
-    predictions = [{name: values[i] for name, values in columns.items()} | answer for i, answer in enumerate(answers)]
+        console.say(f"{len(samples):,} rows written to {output}")
+    predictions = [{name: values[i] for name, values in columns.items()} | result for i, result in enumerate(results)]
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
 
@@ -78,7 +78,7 @@ def _predict_tags(
         names += more_names
         sentences += more
     if not any(sentences):
-        raise InputError("nothing to predict: there is no word in what was named.")
+        raise InputError("nothing to predict: the inputs contain no words.")
     model, classes = load_sequence_model(run, recipe), run.read_classes()
     noun = "sentence" if len(sentences) == 1 else "sentences"
     console.say(f"run {run.path}: predicting {len(sentences):,} {noun}")
@@ -93,17 +93,17 @@ def _predict_tags(
     rows = [[*row, classes[k], float(p[k])] for row, k, p in zip(rows, best, probabilities, strict=True)]
     if output is not None:
         write_rows(output, ["file", "word", "text", "predicted", "confidence"], rows)
-        console.say(f"{len(rows):,} rows in {output}")
-    predictions, at = [], 0
+        console.say(f"{len(rows):,} rows written to {output}")
+    predictions, start = [], 0
     for name, sentence in zip(names, used, strict=True):
-        tags = [classes[k] for k in best[at : at + len(sentence)]]
-        at += len(sentence)
+        tags = [classes[k] for k in best[start : start + len(sentence)]]
+        start += len(sentence)
         predictions.append({"file": name, "words": list(sentence), "tags": tags})
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
 
 def lines_of_stdin(encoding: str) -> list[str]:
-    """What stdin holds, without the ends of lines.
+    """Read the lines of stdin, without line endings.
 
     Raises:
         InputError: it is not text in the encoding.
@@ -119,17 +119,21 @@ def named_texts(
     encoding: str,
     of_line: Callable[[str], str] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """What each text is called, and the texts: those given by themselves, lines of stdin and of files, rows of tables.
+    """Read the texts to predict: those on the command line, the lines of stdin and files, and the rows of tables.
 
     Args:
-        column: of tables, which holds the text.
-        of_line: what counts of a line, where files are lines but for .csv and .jsonl; by default the whole line.
+        column: the column of tables that holds the text.
+        of_line: takes the text from a line; all files but .csv and .jsonl are then read as lines. None for the whole
+            line, and files as in training.
+
+    Returns:
+        The names of the texts, and the texts.
 
     Raises:
-        InputError: something cannot be read, or there is no text.
+        InputError: a file cannot be read, or there are no texts.
     """
     names = [f"--text {position}" for position in range(1, len(texts) + 1)]
-    found = list(texts)
+    collected = list(texts)
     for path in paths:
         if str(path) == "-":
             lines = lines_of_stdin(encoding)
@@ -138,17 +142,17 @@ def named_texts(
         else:
             more_names, more = read_unlabeled(path, column=column, encoding=encoding)
             names += more_names
-            found += more
+            collected += more
             continue
         names += [f"{path}:{line}" for line in range(1, len(lines) + 1)]
-        found += lines if of_line is None else map(of_line, lines)
-    if not found:
-        raise InputError("nothing to predict: there is no text in what was named.")
-    return names, found
+        collected += lines if of_line is None else map(of_line, lines)
+    if not collected:
+        raise InputError("nothing to predict: the inputs contain no texts.")
+    return names, collected
 
 
 def _collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[str, Any]) -> Sequences:
-    """The sequences of files; ``info`` is what run.json says of the data."""
+    """Read the series in files; ``info`` is what run.json records about the data."""
     section = recipe.data
     keys = ("split", "group", "label", "target")
     is_table = isinstance(section, SequenceTable)

@@ -1,4 +1,4 @@
-"""From the ``data`` section of a sequence task to samples."""
+"""Reads the samples that the ``data`` section of a sequence task names."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,17 +34,17 @@ TEXTS = (TextCsv, TextJsonl, TextLines, TextFiles)
 
 
 def open_sequences(loaded: LoadedRecipe, section: AnySequences) -> SequenceDataset:
-    """Reads a recipe's data.
+    """Read a recipe's data.
 
     Raises:
-        InputError: they cannot be used; a missing path is located in the recipe.
+        InputError: the data cannot be used; a missing path is located in the recipe.
     """
     loaded.check_data_path()
     return read_sequences(section, goal=goal_of(loaded))
 
 
 def split_keys(section: DividedSource) -> SplitKeys:
-    """The keys by which a source's samples are divided."""
+    """The keys by which the samples of a source are divided into splits."""
     return SplitKeys(
         validation=section.validation,
         test=section.test,
@@ -55,7 +55,7 @@ def split_keys(section: DividedSource) -> SplitKeys:
 
 
 def goal_of(loaded: LoadedRecipe) -> Any:
-    """What is predicted of each sample: a class or a value."""
+    """What is predicted for each sample: a class or a value."""
     return "value" if loaded.recipe.task == "sequence_regression" else "class"
 
 
@@ -67,16 +67,16 @@ def read_sequences(
     aliases: Mapping[str, str] = NO_ALIASES,
     num_features: int | None = None,
 ) -> SequenceDataset:
-    """Reads the data of a ``data`` section.
+    """Read the data of a ``data`` section.
 
     Args:
         goal: class or value.
-        classes: of a trained model, in the order of its outputs, whose labels are to be used.
+        classes: of a trained model, in the order of its outputs, by which labels are numbered; None to find them.
         aliases: other names of these classes.
-        num_features: of each step, of a trained model.
+        num_features: of each step, for a trained model.
 
     Raises:
-        InputError: they cannot be used.
+        InputError: the data cannot be used.
     """
     common = split_keys(section)
     trained: dict[str, Any] = {"classes": classes, "aliases": aliases}
@@ -135,17 +135,18 @@ def _steps(section: SequenceTable) -> dict[str, Any]:
 def other_data(
     data: Path, own: AnySequences, run: RunDir, section_of: Callable[[Path], AnySequences], *, goal: Any
 ) -> SequenceDataset:
-    """Other data than a run's own, read with the classes of its model.
+    """Read data other than a run's own, with the classes of its model.
 
     Args:
-        section_of: the ``data`` section of a recipe.
+        own: the ``data`` section of the run.
+        section_of: reads the ``data`` section of a recipe.
         goal: class or value.
     """
     section = section_of(data) if data.suffix in (".yaml", ".yml") else section_for(data, own, goal=goal)
     info = run.read_info()["data"]
     scale, features = info.get("scale"), info.get("features")
     if isinstance(section, SequenceTable) and section.features is None and features:
-        section = section.model_copy(update={"features": tuple(features)})  # numbers go by their names
+        section = section.model_copy(update={"features": tuple(features)})  # columns are matched by name
     return read_sequences(
         section,
         goal=goal,
@@ -156,7 +157,7 @@ def other_data(
 
 
 def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequences:
-    """A ``data`` section that reads a file or folder as a trained model's data were read, undivided.
+    """A ``data`` section that reads a file or folder like a trained model's data, without dividing them.
 
     Raises:
         InputError: the path is none of these.

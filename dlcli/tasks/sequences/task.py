@@ -1,4 +1,4 @@
-"""Text classification, sequence classification and regression, and tagging, as the verbs see them."""
+"""Text classification, sequence classification and regression, and tagging: what they offer to the verbs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from dlcli.tasks.task import EvaluationRequest, PredictionRequest, Task
 
 @dataclass(frozen=True)
 class SequenceTask(Task):
-    """A recipe of texts or series with a class or a number for each, or a tag for each word."""
+    """Prediction of a class or a number for each text or series, or of a tag for each word."""
 
     recipe: SequenceRecipe
 

@@ -1,6 +1,4 @@
-"""From the ``text`` section of a recipe to a vocabulary, from texts to the numbers of their tokens; how well these are
-foreseen.
-"""
+"""Vocabularies by the ``text`` section of a recipe, token ids of texts, and how well the tokens are predicted."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,14 +20,14 @@ from dlcli.runtime.console import Console
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.step import Data
 
-UNKNOWN_SAID = 0.0005  # share of unknown tokens from which on it is said
+REPORTED_UNKNOWN = 0.0005  # proportion of unknown tokens from which on it is reported
 
 
 def fit_tokens(loaded: LoadedRecipe, tokens: Tokens, texts: Sequence[str]) -> Vocabulary:
-    """The vocabulary of the training split's texts.
+    """Fit the vocabulary to the texts of the training split.
 
     Raises:
-        RecipeError: there are fewer than two known tokens.
+        RecipeError: it would have fewer than two tokens.
     """
     vocabulary = fit_vocabulary(
         [encodable(text) for text in texts],
@@ -43,38 +41,38 @@ def fit_tokens(loaded: LoadedRecipe, tokens: Tokens, texts: Sequence[str]) -> Vo
 
 
 def too_rare(min_count: int) -> list[str]:
-    """What can be done where tokens are unknown that come less than ``min_count`` times."""
+    """The remedy if a vocabulary is too small because it lacks tokens that occur fewer than ``min_count`` times."""
     return [f"lower text.min_count, which is {min_count}"] if min_count > 1 else []
 
 
 def large_enough(
     loaded: LoadedRecipe, vocabulary: Vocabulary, unit: str, *, num_texts: int, remedies: Sequence[str]
 ) -> Vocabulary:
-    """The vocabulary, if it has at least two tokens.
+    """Return a vocabulary if it has at least two tokens.
 
     Args:
-        num_texts: of which it was learned.
-        remedies: what can be done where it has not.
+        num_texts: the number of texts it was fitted to.
+        remedies: for the error message.
 
     Raises:
-        RecipeError: it has not.
+        RecipeError: it has fewer.
     """
     if len(vocabulary.tokens) < 2:
-        of_texts = "one text" if num_texts == 1 else f"the {num_texts:,} texts"
-        look = "look at what the texts are, and what text.standardize leaves of them"
+        source = "one training text" if num_texts == 1 else f"the {num_texts:,} training texts"
+        check = "check the texts, and what text.standardize leaves of them"
         raise loaded.error(
             "text",
-            f"there must be at least two known {unit} to tell anything apart. Received {len(vocabulary.tokens)} in "
-            f"{of_texts} to train on; {', or '.join([*remedies, look])}",
+            f"the vocabulary must have at least two {unit}. Received {len(vocabulary.tokens)} in {source}; "
+            f"{', or '.join([*remedies, check])}",
         )
     return vocabulary
 
 
 def encode_texts(texts: Sequence[str], tokens: Tokens, vocabulary: Vocabulary, *, is_cut: bool = True) -> Ragged:
-    """Each text as the numbers of its tokens, int32; one without any has a single one, UNKNOWN.
+    """The token ids of each text, int32; a text without tokens has the single id UNKNOWN.
 
     Args:
-        is_cut: whether what is longer than ``max_length`` is cut off.
+        is_cut: whether to truncate texts to ``max_length`` tokens.
     """
     usable = [encodable(text) for text in texts]
     max_length = tokens.max_length if is_cut else None
@@ -89,20 +87,20 @@ def _splitter(tokens: Tokens) -> Callable[[Sequence[str] | None], Any]:
 
 
 def encodable(text: str) -> str:
-    """Text as UTF-8 can have it: half of a pair of surrogates becomes the sign for what cannot be read."""
+    """Text that UTF-8 can encode: a lone surrogate is replaced by a question mark."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
-    """A token on each line, as JSON has text, the most frequent first."""
+    """Write one token per line as a JSON string, the most frequent first."""
     replace_file(path, "".join(json.dumps(token, ensure_ascii=False) + "\n" for token in vocabulary.tokens))
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
-    """What :func:`write_vocabulary` wrote.
+    """Read what :func:`write_vocabulary` wrote.
 
     Raises:
-        InputError: it is not there, or is corrupt.
+        InputError: the file is missing or corrupt.
     """
     try:
         tokens = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -111,15 +109,15 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         tokens = [None]
     if not tokens or not all(isinstance(token, str) for token in tokens):
-        raise InputError(f"{path}: must have a token on each line, as text in JSON. Restore it from a copy.")
+        raise InputError(f"{path}: must have a token on each line, as a JSON string. Restore it from a copy.")
     return tuple(tokens)
 
 
 def check_tokens(path: Path, tokens: Sequence[str], layer: Any) -> None:
-    """Refuses a vocabulary that is not the one that a model's layer has, in its order.
+    """Refuse a vocabulary that differs from that of a model's layer, in its tokens or their order.
 
     Raises:
-        InputError: it is another.
+        InputError: it differs; located at the first line that does.
     """
     known = [str(form) for form in layer.get_vocabulary()[FIRST:]][: len(tokens)]
     if known != list(tokens):
@@ -130,41 +128,41 @@ def check_tokens(path: Path, tokens: Sequence[str], layer: Any) -> None:
 
 
 def count_longer(texts: Sequence[str], tokens: Tokens) -> int:
-    """Texts of which some tokens are cut off."""
+    """The number of texts longer than ``max_length`` tokens."""
     lengths = (len(text) if tokens.unit == "characters" else len(text.split()) for text in texts)
     return sum(length > tokens.max_length for length in lengths)
 
 
 def cut_lines(splits: Mapping[str, Sequence[str]], tokens: Tokens, *, what: str = "texts") -> list[str]:
-    """A line for each split of which some texts are cut off."""
+    """A line for each split that has texts longer than ``max_length``."""
     most = f"text.max_length, {tokens.max_length} {tokens.unit}"
     numbers = {name: count_longer(texts, tokens) for name, texts in splits.items()}
     return [
-        f"{name}: {number:,} of {len(splits[name]):,} {what} are longer than {most}: the rest is cut off"
+        f"{name}: {number:,} of {len(splits[name]):,} {what} are longer than {most}, and truncated"
         for name, number in numbers.items()
         if number
     ]
 
 
-def unknown_lines(split: str, numbers: np.ndarray, what: str) -> list[str]:
-    """A line where some of a split's tokens, of which these are the numbers, are not known."""
-    share = float(np.mean(numbers == UNKNOWN))
-    return [f"{split}: {share:.1%} of all {what} are unknown"] if share >= UNKNOWN_SAID else []
+def unknown_lines(split: str, ids: np.ndarray, what: str) -> list[str]:
+    """A line if at least `REPORTED_UNKNOWN` of a split's token ids are unknown; else none."""
+    share = float(np.mean(ids == UNKNOWN))
+    return [f"{split}: {share:.1%} of the {what} are unknown"] if share >= REPORTED_UNKNOWN else []
 
 
 def token_sums(network: keras.Model, data: Data, *, console: Console) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each sample of the data, in their order: nats, tokens foreseen rightly, and all tokens that count ``[n]``.
+    """The loss in nats, the correctly predicted tokens and all counted tokens of each sample, in order; each ``[n]``.
 
     Args:
-        network: gives logits of each token.
+        network: the inputs of a batch -> the logits of each token.
     """
-    goal = sequence_objectives.tagging(label_smoothing=0.0)
+    objective = sequence_objectives.tagging(label_smoothing=0.0)
 
     def one_step(source: Any, step: Any) -> Any:
         batch = data.assemble(data.element(source, step))
         logits = network(batch["x"], training=False)
         mask = batch["y"]["mask"]
-        values = (goal.loss(logits, batch), goal.metrics["accuracy"](logits, batch), tf.ones_like(mask))
+        values = (objective.loss(logits, batch), objective.metrics["accuracy"](logits, batch), tf.ones_like(mask))
         return tf.stack([tf.reduce_sum(value * mask, axis=1) for value in values])
 
     compiled = tf.function(one_step, autograph=False)

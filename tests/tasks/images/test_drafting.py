@@ -1,4 +1,4 @@
-"""Drafting recipes: what is seen in a folder, an .npz and a .csv file, and that the draft is a valid recipe."""
+"""Drafting image recipes: the summary of a folder, an .npz or a .csv, and that the draft is a valid recipe."""
 
 import io
 import os
@@ -30,7 +30,7 @@ def image(path: str, size: tuple[int, int] = (40, 30)) -> None:
 
 
 def drafted(data: str) -> tuple[tuple[str, ...], Classification]:
-    """What was seen, and the recipe as it is read back from a folder of its own."""
+    """The summary of the data, and the recipe as loaded from another folder."""
     folder = Path("recipes")
     folder.mkdir(exist_ok=True)
     draft = draft_recipe(Path(data), folder)
@@ -78,21 +78,21 @@ def test_split_folders_and_mixed_sizes() -> None:
     assert len(recipe.model.blocks) == 5
 
 
-def test_a_class_may_be_called_train() -> None:
+def test_a_class_may_be_named_train() -> None:
     image("vehicles/train/1.png")
     image("vehicles/tram/1.png")
     seen, _ = drafted("vehicles")
     assert seen[0] == "train: 2 images in 2 classes: train (1), tram (1)"
 
 
-def test_many_classes_are_cut_short() -> None:
+def test_only_the_first_classes_are_listed() -> None:
     for i in range(13):
         image(f"photos/c{i:02}/1.png")
     seen, _ = drafted("photos")
     assert seen[0].endswith("c08 (1), c09 (1) and 3 more")
 
 
-def test_corrupt_images_are_passed_over() -> None:
+def test_corrupt_images_are_skipped() -> None:
     image("photos/a/1.png")
     Path("photos/a/2.png").write_text("no image")
     image("photos/b/1.png")
@@ -103,11 +103,11 @@ def test_corrupt_images_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "photos: no images in folders named after their classes, such as photos/cats/1.jpg (the suffixes are"),
-        (["photos/1.png"], "photos: no images in folders named after their classes"),
+        ([], "photos: expected images in folders named after their classes, such as photos/cats/1.jpg (suffixes: "),
+        (["photos/1.png"], "photos: expected images in folders named after their classes"),
         (
             ["photos/cats/1.png"],
-            "photos: the only folder with images is cats; a classifier needs one for each of two",
+            "photos: the only folder with images is cats; a classifier needs at least two class folders",
         ),
     ],
 )
@@ -118,11 +118,11 @@ def test_folders_without_classes(files: list[str], message: str) -> None:
     assert refusal("photos").startswith(message)
 
 
-def test_images_that_are_none() -> None:
+def test_folders_without_readable_images() -> None:
     for name in ("a", "b"):
         Path("photos", name).mkdir(parents=True)
         Path("photos", name, "1.png").touch()
-    assert refusal("photos") == "photos: none of the images can be read, photos/a/1.png among them"
+    assert refusal("photos") == "photos: none of the images can be read. The first is photos/a/1.png"
 
 
 def save_npz(**arrays: Any) -> None:
@@ -143,7 +143,7 @@ def test_npz_of_images(x: Any, value_range: tuple[float, float]) -> None:
     save_npz(x_train=x, y_train=[0, 1, 2, 0, 1, 2], x_test=x, y_test=[0, 1, 2, 0, 1, 2])
     seen, recipe = drafted("x.npz")
     assert seen[0] == "train: 6 images in 3 classes: 0 (2), 1 (2), 2 (2)"
-    assert seen[2] == "own splits: train, test"
+    assert seen[2] == "splits: train, test"
     assert isinstance(recipe.data, Npz)
     assert recipe.data.image_size == (12, 10)
     assert recipe.data.value_range == value_range
@@ -166,7 +166,7 @@ def test_npz_that_cannot_be_used() -> None:
     save_npz(x_train=np.zeros((2, 5)), y_train=[0, 1])
     assert refusal("x.npz").endswith("Received [2, 5].")
     save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=[1, 1])
-    assert refusal("x.npz") == "x.npz: y_train holds one class only; a classifier needs two"
+    assert refusal("x.npz") == "x.npz: y_train has only one class; a classifier needs at least two"
     save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=np.array([None, {}]))
     assert refusal("x.npz").startswith("x.npz: not a readable .npz file: Object arrays cannot be loaded")
     save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=[0, 1, 2])
@@ -178,13 +178,13 @@ def test_npz_that_cannot_be_used() -> None:
 
 
 @pytest.mark.parametrize("count", [-2, 10**6, 10**25])
-def test_npz_whose_header_promises_too_much(count: int) -> None:
+def test_npz_with_a_header_that_does_not_match_its_size(count: int) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (count, 9, 9)})
     with zipfile.ZipFile("x.npz", "w") as archive:
         archive.writestr("x_train.npy", header.getvalue() + bytes(2 * 9 * 9))
         archive.writestr("y_train.npy", b"")
-    assert refusal("x.npz") == "x.npz: not a readable .npz file: x_train has less data than its header says"
+    assert refusal("x.npz") == "x.npz: not a readable .npz file: x_train has less data than its header states"
 
 
 def test_csv() -> None:
@@ -204,17 +204,17 @@ def test_csv() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "x.csv: there must be a header and rows below it. It is empty."),
+        ("", "x.csv: must have a header and rows below it. The file is empty."),
         (
             "a,b\n1,2\n",
-            "x.csv: expected columns by whose names it can be told what is to be learned: of images path and label, "
-            "of texts text and label, of pairs source and target, of sequences sequence and label, of a series date "
-            "and numbers. Received a, b. Name them so, or write the recipe by hand.",
+            "x.csv: expected columns whose names tell the task: path and label for images, text and label for texts, "
+            "source and target for pairs of texts, sequence and label for sequences, date and numbers for a series. "
+            "Received a, b. Rename the columns, or write the recipe by hand.",
         ),
-        ("path,label\n1.png,a\n", "x.csv: the column label holds one class only; a classifier needs two"),
+        ("path,label\n1.png,a\n", "x.csv: the column label has only one class; a classifier needs at least two"),
         (
             "path,label\n1.png,a\n2.png,b\n",
-            "x.csv: none of the images in the column path can be read, 1.png among them",
+            "x.csv: none of the images in the column path can be read. The first is 1.png",
         ),
     ],
 )
@@ -223,32 +223,32 @@ def test_csv_that_cannot_be_used(text: str, message: str) -> None:
     assert refusal("x.csv") == message
 
 
-def test_a_pipe_is_not_waited_for() -> None:
+def test_a_pipe_does_not_block() -> None:
     for name in ("p.csv", "p.npz"):
         os.mkfifo(name)
-        assert refusal(name) == f"{name}: a pipe or device, not a file"
+        assert refusal(name) == f"{name}: expected a file or folder. Received a pipe or device"
     image("data/a/1.png")
     image("data/b/2.png")
     os.mkfifo("data/a/0.png")
     assert drafted("data")[0][1] == "sizes: 30x40"
 
 
-def test_a_column_of_splits_that_says_something_else() -> None:
+def test_a_split_column_with_other_values() -> None:
     Path("x.csv").write_text("path,label,split\n1.png,a,train\n2.png,b,Trainn\n")
     assert refusal("x.csv") == (
-        "x.csv: the column split must say train, validation (or val) or test. Received 'Trainn'."
+        "x.csv: the column split must hold train, validation (or val) or test. Received 'Trainn'."
     )
     Path("x.csv").write_text("path,label,split\n1.png,a,train\n2.png,b,test\n")
     assert refusal("x.csv") == (
-        "x.csv: the column label holds one class only in the rows of split train; a classifier needs two"
+        "x.csv: the column label has only one class in the rows with split train; a classifier needs at least two"
     )
 
 
 def test_neither_folder_nor_table() -> None:
     Path("x.pdf").touch()
     assert refusal("x.pdf") == (
-        "x.pdf: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), or .conllu or .ts"
+        "x.pdf: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), a .conllu or a .ts"
     )
     Path("x.txt").touch()
-    assert refusal("x.txt") == "x.txt: there must be text. The file has none."
+    assert refusal("x.txt") == "x.txt: must contain text. The file is empty."
     assert refusal("y") == "y: no such file or folder"

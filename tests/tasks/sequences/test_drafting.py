@@ -1,4 +1,4 @@
-"""``dlcli recipe init`` on texts and series: what is drafted loads, and reads the very data."""
+"""``dlcli recipe init`` on texts and series: the drafted recipe loads, and reads the same data."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def drafted(data: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_file_is_known_by_what_it_holds(name: str, tmp_path: Path) -> None:
+def test_the_task_is_recognized_by_the_content(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(TABLES[name])
     path = drafted(tmp_path / name, tmp_path)
     loaded = load(path)
@@ -65,7 +65,7 @@ def test_a_file_is_known_by_what_it_holds(name: str, tmp_path: Path) -> None:
     assert all(len(part) for part in dataset.splits.values())
 
 
-def test_columns_are_told(tmp_path: Path) -> None:
+def test_columns_of_a_series_are_recognized(tmp_path: Path) -> None:
     (tmp_path / "load.csv").write_text(TABLES["load.csv"])
     data = load(drafted(tmp_path / "load.csv", tmp_path)).recipe.data
     assert (data.time, data.target, data.features) == (("date",), "load", ("temperature",))  # type: ignore[union-attr]
@@ -87,18 +87,18 @@ def test_folders_of_lines_and_of_files(tmp_path: Path) -> None:
     assert load(drafted(tmp_path / "files", tmp_path)).recipe.data.kind == "files"
 
 
-def test_a_column_of_splits_is_used(tmp_path: Path) -> None:
+def test_a_split_column_is_used(tmp_path: Path) -> None:
     rows = [f"text {i},{'good' if i % 2 else 'bad'},{('train', 'train', 'Test')[i % 3]},{i // 4}" for i in range(24)]
     (tmp_path / "a.csv").write_text("\n".join(["text,label,split,author", *rows]))
     data = load(drafted(tmp_path / "a.csv", tmp_path)).recipe.data
     assert (data.split, data.group, data.validation) == ("split", "author", 0.1)  # type: ignore[union-attr]
     assert "  test:" not in (tmp_path / "drafted.yaml").read_text()
     (tmp_path / "b.csv").write_text("source,target,set\na,b,train\nc,d,first\n")
-    with pytest.raises(InputError, match=r"the column set must say train, .*Received 'first'"):
+    with pytest.raises(InputError, match=r"the column set must hold train, .*Received 'first'"):
         draft_recipe(tmp_path / "b.csv", tmp_path)
 
 
-def test_names_are_read_by_their_characters_and_short_series_in_short_windows(tmp_path: Path) -> None:
+def test_short_texts_get_characters_and_short_series_get_short_windows(tmp_path: Path) -> None:
     (tmp_path / "names").mkdir()
     for label, name in (("Italian", "Rossi"), ("Russian", "Abakov")):
         (tmp_path / "names" / f"{label}.txt").write_text(f"{name}\n" * 9)
@@ -109,19 +109,19 @@ def test_names_are_read_by_their_characters_and_short_series_in_short_windows(tm
     assert load(drafted(tmp_path / "sales.csv", tmp_path)).recipe.window.history == 6  # type: ignore[union-attr]
 
 
-def test_one_class_of_texts_is_told_from_images(tmp_path: Path) -> None:
+def test_a_single_class_of_texts_is_not_mistaken_for_images(tmp_path: Path) -> None:
     for name in ("lines/North.txt", "files/North/1.txt"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("a text\n")
-    with pytest.raises(InputError, match=r"a file for each of two classes\. Received North\.txt alone"):
+    with pytest.raises(InputError, match=r"a file for each of at least two classes\. Received only North\.txt"):
         draft_recipe(tmp_path / "lines", tmp_path)
-    with pytest.raises(InputError, match=r"a folder of texts for each of two classes\. Received North alone"):
+    with pytest.raises(InputError, match=r"a folder of texts for each of at least two classes\. Received only North\."):
         draft_recipe(tmp_path / "files", tmp_path)
 
 
-def test_what_is_none_of_these_goes_on_to_the_images(tmp_path: Path) -> None:
+def test_other_data_are_drafted_as_images(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("a,b\n")
-    with pytest.raises(InputError, match="there must be a header"):
+    with pytest.raises(InputError, match="must have a header"):
         draft_recipe(tmp_path / "empty.csv", tmp_path)
     (tmp_path / "strange.bin").write_bytes(b"\0\1")
     with pytest.raises(InputError, match="expected a folder, a table"):
@@ -137,14 +137,14 @@ def test_what_is_none_of_these_goes_on_to_the_images(tmp_path: Path) -> None:
         ("latin.txt", "caf\xe9 au lait".encode("latin-1"), "latin.txt:1: must be UTF-8 text. Received byte 0xe9"),
     ],
 )
-def test_what_cannot_be_read_is_not_drafted_for(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as caught:
         draft_recipe(tmp_path / name, tmp_path)
     assert message in str(caught.value)
 
 
-def test_a_long_cell_semicolons_hours_and_numbers_of_rows(tmp_path: Path) -> None:
+def test_long_cells_semicolons_hours_and_row_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text;label\n" + "a" * 200_000 + ";x\nb;y\n")
     assert load(drafted(tmp_path / "a.csv", tmp_path)).recipe.task == "text_classification"
     rows = [f"{i + 1},2020,1,{1 + i // 24},{i % 24},{i % 5}" for i in range(100)]
