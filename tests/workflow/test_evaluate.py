@@ -138,7 +138,7 @@ def test_splits_and_runs_that_are_not_there(folder: Path) -> None:
     done = run("evaluate", "tony", folder=folder, status=2)
     assert done.stderr == "tony: no such run in runs. Newest runs: tiny.\n"
     done = run("evaluate", "--runs", "nowhere", folder=folder, status=2)
-    assert done.stderr.startswith("nowhere: no run here.")
+    assert done.stderr.startswith("nowhere: no runs found.")
     done = run("evaluate", "--device", "gpu:9", folder=folder, status=2)
     assert "no such GPU" in done.stderr
 
@@ -230,7 +230,7 @@ def test_what_predict_refuses(folder: Path) -> None:
     for arguments, expected in [
         (("photos", "--output", "x.txt"), "x.txt: expected a name that ends in .csv or .json."),
         (("photos", "--output", "nowhere/x.csv"), "nowhere: no such folder to write x.csv to."),
-        (("photos", "--output", "there.csv"), "there.csv: is there already."),
+        (("photos", "--output", "there.csv"), "there.csv: already exists."),
         (("nothing.png",), "nothing.png: no such file or folder. Name what to predict."),
         (("empty",), "empty"),
         (("unknown.npz", "photos"), "unknown.npz: an .npz file must be predicted alone."),
