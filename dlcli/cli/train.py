@@ -217,7 +217,7 @@ def _extend(recipe: Path | None, extend: str, options: dict[str, Any]) -> None:
         )
     total = options["epochs"] or ""
     if not (total.isascii() and total.isdigit()):
-        raise click.UsageError("--extend requires --epochs N, the new total number of epochs.")
+        raise click.UsageError("--extend requires --epochs N, the new total of epochs, a whole number.")
     from dlcli.rundir import find_run
     from dlcli.runtime.startup import start_tensorflow
 

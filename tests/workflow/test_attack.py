@@ -242,10 +242,10 @@ def test_a_network_without_a_gradient_is_refused_in_a_line(theirs: Path, kind: s
 def test_a_network_whose_numbers_are_not_finite_is_refused(theirs: Path) -> None:
     classifier(weights=np.nan).save(theirs / "nan.keras")
     refused = run("attack", "nan.keras", "--fgsm", *OF_DIGITS, folder=theirs, status=2)
-    assert "nan.keras: its outputs must be finite numbers, and are not for 60 of 60 samples." in refused.stderr
+    assert "nan.keras: its outputs must be finite, but are not for 60 of 60 samples." in refused.stderr
     classifier(lambda x: keras.ops.sqrt(keras.ops.relu(x - 0.5))).save(theirs / "steep.keras")
     refused = run("attack", "steep.keras", "--fgsm", *OF_DIGITS, folder=theirs, status=2)
-    assert "steep.keras: its gradients must be finite numbers, and are not for " in refused.stderr
+    assert "steep.keras: its gradients must be finite, but are not for " in refused.stderr
 
 
 def test_the_checks_fail_where_a_network_hides_its_gradient(theirs: Path) -> None:

@@ -138,12 +138,12 @@ def test_a_finished_run(never_stopped: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "--extend needs --epochs N, the new total, a whole number."),
-        (["--epochs", "many"], "--extend needs --epochs N, the new total, a whole number."),
-        (["--epochs", "-3"], "--extend needs --epochs N, the new total, a whole number."),
-        (["--epochs", "90", "--seed", "1"], "--seed cannot change it"),
-        (["--epochs", "90", "-s", "train.ema=0.9"], "--set cannot change it"),
-        (["everything.yaml", "--epochs", "90"], "a recipe cannot change it"),
+        ([], "--extend requires --epochs N, the new total of epochs, a whole number."),
+        (["--epochs", "many"], "--extend requires --epochs N, the new total of epochs, a whole number."),
+        (["--epochs", "-3"], "--extend requires --epochs N, the new total of epochs, a whole number."),
+        (["--epochs", "90", "--seed", "1"], "which --seed cannot change"),
+        (["--epochs", "90", "-s", "train.ema=0.9"], "which --set cannot change"),
+        (["everything.yaml", "--epochs", "90"], "which a recipe cannot change"),
     ],
 )
 def test_extending_takes_the_new_total_alone(never_stopped: Path, arguments: list[str], expected: str) -> None:
