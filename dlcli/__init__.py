@@ -1,3 +1,3 @@
-"""dlcli: from a YAML recipe to a trained, evaluated and explained Keras model in one run directory."""
+"""dlcli: turn a YAML recipe into a trained, evaluated and explained Keras model in one run directory."""
 
 __version__ = "0.1.0"

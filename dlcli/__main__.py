@@ -1,12 +1,12 @@
-"""``dlcli``, the console script, is ``python -m dlcli``."""
+"""Entry point of the console script ``dlcli`` and of ``python -m dlcli``."""
 
 import signal
 from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits."""
-    # until click is loaded, a signal ends the process as it ends any program: without a traceback
+    """Run the command line and exit."""
+    # until click is loaded, a signal ends the process without a traceback, like any other program
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)

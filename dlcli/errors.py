@@ -1,26 +1,25 @@
-"""The errors that reach the user as lines on stderr and an exit status, never as a traceback."""
+"""The errors that the user sees as lines on stderr and an exit status, never as a traceback."""
 
 
 class InputError(Exception):
-    """Bad input: a recipe, file, option or run that the user can put right.
+    """Bad input: a recipe, file, option or run that the user can fix.
 
-    The message is what the user reads: one line for each error, naming the file (and line) and the remedy.
-    Exit status 2.
+    The message is shown to the user: one line per error, with the file (and line) and the remedy. Exit status 2.
     """
 
 
 class CheckFailed(Exception):
-    """The work was done and did not pass: a loss that is not finite, a check with findings. Exit status 1."""
+    """A check failed: the loss is not finite, or a check has findings. Exit status 1."""
 
 
 class Terminated(BaseException):
-    """SIGTERM came, as KeyboardInterrupt says that Ctrl-C did; the training loop heeds both in its own way."""
+    """Raised on SIGTERM, as KeyboardInterrupt is on Ctrl-C; the training loop installs its own handlers for both."""
 
 
 class Interrupted(Exception):
-    """Training was stopped by a signal, after its checkpoint was saved.
+    """Training was stopped by a signal, after a checkpoint was saved.
 
-    ``signal_number`` is 2 (Ctrl-C) or 15 (SIGTERM); the exit status is 128 more.
+    ``signal_number`` is 2 (Ctrl-C) or 15 (SIGTERM); the exit status is 128 + ``signal_number``.
     """
 
     def __init__(self, message: str, signal_number: int) -> None:

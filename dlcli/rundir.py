@@ -1,7 +1,7 @@
-"""The run directory: the names of its files, writing them so that nothing is lost, and reading them back.
+"""The run directory: the names of its files, crash-safe writing, and reading.
 
-Every file that is replaced is written under a temporary name, flushed to the disk and renamed, so that a kill, a crash
-or a full disk leaves either the old file or the new one, whole. Files that grow are appended to in whole lines.
+A file is replaced by writing a temporary file, flushing it to disk and renaming it, so that a kill, a crash or a full
+disk leaves either the complete old file or the complete new one. Files that grow are appended to in whole lines.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from dlcli.errors import InputError
 
 MAX_NAME = 80  # characters
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")
-TEMPORARY = ".writing-"  # prefix of what a killed process may leave behind
+TEMPORARY = ".writing-"  # prefix of files that a killed process may leave behind
 
 STATUSES = ("running", "completed", "interrupted", "failed")
 
@@ -56,7 +56,7 @@ def _with_current_names(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flushes a folder's entries to the disk, so that a rename in it survives a power cut."""
+    """Flush a folder's entries to disk, so that a rename in it survives a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -65,30 +65,32 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a new file and flushes it to the disk; for files inside a folder that is itself renamed when complete."""
+    """Write a new file and flush it to disk; for files in a folder that is itself renamed when complete."""
     try:
         with open(path, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        error.filename = error.filename or str(path)  # writing does not name it
+        error.filename = error.filename or str(path)  # errors while writing do not name the file
         raise
 
 
 def replace_file(path: Path, content: bytes | str) -> None:
-    """Replaces ``path``, or creates it, in one step: a reader sees the old content or the new, never a part."""
+    """Create or replace a file atomically: a reader sees the old content or the new, never a part."""
     data = content.encode() if isinstance(content, str) else content
     replace_by(path, lambda temporary: write_file(temporary, data))
 
 
 def replace_by(path: Path, write: Callable[[Path], None]) -> None:
-    """As :func:`replace_file`, for a library that must be given a file name: ``write`` gets a temporary one.
+    """Replace a file as :func:`replace_file` does, for libraries that need a file name: ``write`` gets a temporary one.
 
     Raises:
-        OSError: it could not be written; it names ``path``.
+        OSError: the file could not be written; its ``filename`` is ``path``.
     """
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")  # the suffix stays: Keras goes by it
+    temporary = path.with_name(
+        f"{TEMPORARY}{os.getpid()}-{path.name}"
+    )  # keep the suffix, from which Keras infers the format
     try:
         write(temporary)
         with open(temporary, "rb+") as file:
@@ -104,13 +106,13 @@ def replace_by(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path], None]]) -> None:
-    """Makes a folder with just these files, whole or not at all, in place of one of the same name.
+    """Create or replace a folder atomically, so that it contains exactly these files.
 
     Args:
-        files: the content of each by its name, or what writes it.
+        files: the content of each file by its name, or a function that writes it.
 
     Raises:
-        OSError: it could not be written; what was there still is.
+        OSError: the folder could not be written; the old one is unchanged.
     """
     new, old = (path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}{suffix}") for suffix in (".new", ".old"))
     try:
@@ -122,7 +124,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
             else:
                 replace_file(new / name, content)
         if path.exists():
-            os.rename(path, old)  # no folder takes the place of one that holds files
+            os.rename(path, old)  # a rename cannot replace a folder that is not empty
         os.rename(new, path)
         sync_folder(path.parent)
     except OSError as error:
@@ -137,20 +139,20 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
 
 
 def replace_json(path: Path, value: Any) -> None:
-    """Replaces a JSON file; NaN and infinities are refused, for no other program could read them."""
+    """Replace a JSON file; NaN and infinities raise ValueError because other programs could not read them."""
     replace_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def append_line(path: Path, line: str) -> None:
-    """Appends one line, flushed to the disk; what a killed process left of an unfinished line is cut off first."""
+    """Append one line and flush it to disk, after removing an incomplete line that a killed process left."""
     with open(path, "ab+") as file:
-        _cut_unfinished_line(file)
+        _remove_incomplete_line(file)
         file.write(line.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def _cut_unfinished_line(file: Any) -> None:
+def _remove_incomplete_line(file: Any) -> None:
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         return
@@ -162,7 +164,7 @@ def _cut_unfinished_line(file: Any) -> None:
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Comma-separated text with a header line."""
+    """Format rows as CSV with a header line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -171,14 +173,12 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The same for rows by column; there must be at least one, and all must have the columns of the first."""
+    """Format rows given by column as CSV; there must be at least one, and all must have the columns of the first."""
     return csv_text(list(rows[0]), (list(row.values()) for row in rows))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file that this program wrote, by the current names of its columns.
-
-    An unfinished last line is left out.
+    """Read a CSV file that this program wrote, with the current names of its columns, without an incomplete last line.
 
     Raises:
         InputError: it is missing or corrupt.
@@ -187,12 +187,14 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         text = path.read_bytes().decode()
         rows = list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file. A run's folder must hold it: restore it from a copy.") from None
+        raise InputError(f"{path}: no such file. A run directory must contain it. Restore it from a copy.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: is corrupt ({error}). Restore it from a copy.") from None
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
-            raise InputError(f"{path}:{number}: is corrupt: has not one value for each column. Restore it from a copy.")
+            raise InputError(
+                f"{path}:{number}: is corrupt: must have one value for each column. Restore it from a copy."
+            )
     return [{current_name(column): value for column, value in row.items()} for row in rows]
 
 
@@ -200,7 +202,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 class RunDir:
-    """One run's folder. The properties are the fixed names that scripts rely on."""
+    """A run directory. The properties are the fixed file names that scripts rely on."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -232,7 +234,7 @@ class RunDir:
 
     @property
     def architecture(self) -> Path:
-        """Of the saved network that a run began with."""
+        """The configuration of the saved network that a run started from."""
         return self.path / "architecture.json"
 
     @property
@@ -265,28 +267,28 @@ class RunDir:
 
     @property
     def vocabulary(self) -> Path:
-        """The known tokens of a run of text, the most frequent first, one on a line, as JSON would write them."""
+        """The vocabulary of a text run: one token per line as a JSON string, most frequent first."""
         return self.path / "vocabulary.txt"
 
     @property
     def target_vocabulary(self) -> Path:
-        """The same of what is wanted, where a text is answered by a text."""
+        """The vocabulary of the target texts of a sequence-to-sequence run."""
         return self.path / "target_vocabulary.txt"
 
     def evaluation(self, split: str) -> Path:
-        """Folder of the evaluation of one split (or of other data under that name)."""
+        """The folder of the evaluation of a split, or of other data under that name."""
         return self.path / "evaluation" / split
 
     def free_evaluation(self, name: str, source: str) -> str:
-        """The name of an evaluation's folder, with a number where one of other data has it already."""
+        """The name of an evaluation folder, with a number if an evaluation of different data already has the name."""
         for candidate in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
             path = self.evaluation(candidate) / "metrics.json"
             if not path.exists() or read_json(path).get("data") == source:
                 return candidate
-        raise AssertionError("the numbers do not end")
+        raise AssertionError("unreachable")
 
     def read_info(self) -> dict[str, Any]:
-        """The content of run.json.
+        """Read run.json.
 
         Raises:
             InputError: it is missing or corrupt.
@@ -297,7 +299,7 @@ class RunDir:
         return info
 
     def read_data_info(self, *keys: str) -> dict[str, Any]:
-        """What run.json says of the data, these keys among it.
+        """Read the ``data`` section of run.json, which must contain these keys.
 
         Raises:
             InputError: run.json is corrupt.
@@ -305,14 +307,14 @@ class RunDir:
         data: dict[str, Any] = self.read_info()["data"]
         missing = [key for key in keys if key not in data]
         if missing:
-            raise InputError(f"{self.info}: does not say data.{missing[0]} of this run. Restore it from a copy.")
+            raise InputError(f"{self.info}: is corrupt: data.{missing[0]} is missing. Restore it from a copy.")
         return data
 
     def read_image_policy(self) -> dict[str, Any] | None:
-        """How the run's images are brought to one form; None where its samples are not images."""
+        """How the run's images are decoded and resized; None if its samples are not images."""
         data: dict[str, Any] = self.read_info()["data"]
-        found: dict[str, Any] | None = data.get("images", data.get("pictures"))  # the key of runs before 0.2
-        return found
+        policy: dict[str, Any] | None = data.get("images", data.get("pictures"))  # the key of runs before 0.2
+        return policy
 
     def read_classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the model's outputs.
@@ -324,40 +326,42 @@ class RunDir:
         _check_keys(self.labels, labels, classes=list)
         classes = tuple(str(name) for name in labels["classes"])
         if classes != tuple(self.read_info()["data"].get("classes", classes)):
-            raise InputError(f"{self.labels}: is not what this run saved: run.json has other classes. Restore it.")
+            raise InputError(f"{self.labels}: was changed: run.json has other classes. Restore it from a copy.")
         return classes
 
     def read_aliases(self) -> dict[str, str]:
-        """Other names of the classes, such as ImageNet's numbers."""
+        """Read aliases of the classes, such as the WordNet ids of ImageNet, with the class names."""
         aliases = read_json(self.labels).get("aliases", {})
         return {str(alias): str(name) for alias, name in aliases.items()} if isinstance(aliases, dict) else {}
 
     def update_info(self, **changes: Any) -> None:
-        """Changes keys of run.json."""
+        """Change keys of run.json."""
         replace_json(self.info, {**read_json(self.info), **changes})
 
     def lock(self) -> None:
-        """Claims the run for this process until it ends, however it ends.
+        """Lock the run for this process until the process ends, however it ends.
 
         Raises:
-            InputError: another process has it.
+            InputError: another process has locked it.
         """
         file = open(self.path / "run.lock", "ab")  # noqa: SIM115 - open for as long as the lock is held
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.close()
-            raise InputError(f"{self.path}: another process is working on this run. Wait for it or stop it.") from None
+            raise InputError(
+                f"{self.path}: another process is using this run. Wait for it to finish, or stop it."
+            ) from None
         self._lock = file
 
     def unlock(self) -> None:
-        """Gives the run back."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def is_locked(self) -> bool:
-        """Whether a process, this one included, is working on the run."""
+        """Whether a process, including this one, has locked the run."""
         try:
             with open(self.path / "run.lock", "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -368,12 +372,12 @@ class RunDir:
         return False
 
     def status(self) -> str:
-        """The status in run.json, where "running" without a process at work means interrupted."""
+        """The status in run.json, where "running" without a process that has the lock means interrupted."""
         status = str(read_json(self.info).get("status", "failed"))
         return "interrupted" if status == "running" and not self.is_locked() else status
 
     def remove_leftovers(self) -> None:
-        """Removes what a killed process left unfinished; the caller holds the lock."""
+        """Remove temporary files and folders of a killed process; the caller holds the lock."""
         for leftover in list(self.path.rglob(f"{TEMPORARY}*")):
             if leftover.is_dir():
                 shutil.rmtree(leftover)
@@ -382,39 +386,39 @@ class RunDir:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal digits."""
+    """The SHA-256 of a file's content, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run, with the current names of metrics and tasks.
+    """Read a JSON file of a run, with the current names of metrics and tasks.
 
     Raises:
-        InputError: it is missing, unreadable or holds no JSON object.
+        InputError: it is missing, unreadable or not a JSON object.
     """
     try:
         value = json.loads(path.read_bytes(), object_pairs_hook=_with_current_names)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file. A run's folder must hold it.") from None
+        raise InputError(f"{path}: no such file. A run directory must contain it. Restore it from a copy.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}). The file is corrupt: restore it from a copy.") from None
     if not isinstance(value, dict):
-        raise InputError(f"{path}: must hold a JSON object. The file is corrupt: restore it from a copy.")
+        raise InputError(f"{path}: must contain a JSON object. The file is corrupt: restore it from a copy.")
     return value
 
 
 def _check_keys(path: Path, value: dict[str, Any], **kinds: type | tuple[type, ...]) -> None:
     for key, kind in kinds.items():
         if not isinstance(value.get(key), kind):
-            raise InputError(f"{path}: is corrupt: '{key}' is missing or not what it was. Restore it from a copy.")
+            raise InputError(f"{path}: is corrupt: '{key}' is missing or has the wrong type. Restore it from a copy.")
 
 
 def create_run(runs: Path, name: str) -> RunDir:
-    """Makes the folder ``runs/name``, or ``name-2``, ``name-3`` … where that is taken, and locks it.
+    """Create the folder ``runs/name``, or ``name-2``, ``name-3`` … if the name is taken, and lock the run.
 
     Raises:
-        InputError: ``name`` is no file name, or the folder cannot be made.
+        InputError: ``name`` is not a valid run name, or the folder cannot be created.
     """
     check_name(name)
     try:
@@ -429,26 +433,26 @@ def create_run(runs: Path, name: str) -> RunDir:
             return run
     except OSError as error:
         raise InputError(
-            f"{runs}: cannot make a run's folder here ({error.strerror}). Choose another with --runs DIR."
+            f"{runs}: cannot create a run directory here ({error.strerror}). Choose another folder with --runs DIR."
         ) from None
-    raise AssertionError("the numbers do not end")
+    raise AssertionError("unreachable")
 
 
 def check_name(name: str) -> None:
-    """Refuses what cannot name a run's folder.
+    """Reject an invalid run name.
 
     Raises:
-        InputError: it is no plain file name, or too long.
+        InputError: the name has other characters than a run name may have, or is too long.
     """
     if not NAME.fullmatch(name):
         raise InputError(
-            f"a run's name must be at most {MAX_NAME} letters, digits, '.', '_' and '-', a letter or digit first. "
-            f"Received '{name}'."
+            f"a run name must be at most {MAX_NAME} letters, digits, '.', '_' and '-', and start with a letter or "
+            f"digit. Received '{name}'."
         )
 
 
 def suffixed(name: str, suffix: str) -> str:
-    """A run's name with something behind it, shortened where it would become too long."""
+    """A run name with a suffix, shortened if it would become too long."""
     return f"{name[: MAX_NAME - len(suffix)]}{suffix}"
 
 
@@ -459,32 +463,32 @@ def _numbered(name: str) -> Iterator[str]:
 
 
 def find_run(runs: Path, reference: str | None) -> RunDir:
-    """The run that the user means: a name under ``runs``, a path of a run's folder, or None for the newest run.
+    """Find a run by its name under ``runs``, by the path of its directory, or, for None, the newest run.
 
     Raises:
-        InputError: there is none; near names are listed.
+        InputError: there is no such run; the newest runs are listed.
     """
     if reference is None:
         newest = list_runs(runs)
         if not newest:
             raise InputError(
-                f"{runs}: no run here. Train one with: dlcli train RECIPE, or name its folder's place with --runs DIR."
+                f"{runs}: no runs found. Train one with: dlcli train RECIPE, or choose another folder with --runs DIR."
             )
         return newest[0]
     if not reference:
-        raise InputError("which run? Give its name or its folder.")
+        raise InputError("the name of a run must not be empty. Give the name or the directory of a run.")
     for path in (Path(reference), runs / reference) if NAME.fullmatch(reference) else (Path(reference),):
         if (path / "run.json").is_file():
             return RunDir(path if path.name not in ("", "..") else path.resolve())
     for path in (Path(reference), runs / reference) if reference not in ("", ".", "..") else ():
         if path.is_dir():
-            raise InputError(f"{path}: this folder is no run: it holds no run.json.")
+            raise InputError(f"{path}: is not a run directory: it has no run.json.")
     known = ", ".join(run.name for run in list_runs(runs)[:5]) or "none"
     raise InputError(f"{reference}: no such run in {runs}. Newest runs: {known}.")
 
 
 def list_runs(runs: Path) -> list[RunDir]:
-    """The runs under a folder, newest first; folders without a run.json are passed over."""
+    """List the runs in a folder, newest first; folders without a run.json are skipped."""
     if not runs.is_dir():
         return []
     found = [RunDir(path) for path in runs.iterdir() if (path / "run.json").is_file()]
@@ -499,11 +503,11 @@ def _started(run: RunDir) -> str:
 
 
 def now() -> str:
-    """The time in UTC, to the microsecond so that runs sort by it, as ISO 8601."""
+    """The current UTC time in ISO 8601, to the microsecond so that runs can be sorted by it."""
     seconds = time.time()
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e6):06d}Z"
 
 
 def metrics_row(columns: Sequence[str], values: Mapping[str, Any]) -> str:
-    """One line of metrics.csv; floats to nine significant digits, which is what a float32 holds."""
+    """Format one line of metrics.csv; floats have nine significant digits, enough for an exact float32."""
     return ",".join(format(values[c], ".9g") if isinstance(values[c], float) else str(values[c]) for c in columns)

@@ -77,7 +77,7 @@ def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "-x", "a/b", "../a", "a b", "a\n", "ä", "a" * 81, "a\0b"])
 def test_invalid_names_are_refused_and_make_nothing(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="a run's name must be at most 80 letters, digits"):
+    with pytest.raises(InputError, match="a run name must be at most 80 letters, digits"):
         create_run(tmp_path / "runs", name)
     assert list(tmp_path.iterdir()) == []
 
@@ -86,7 +86,7 @@ def test_a_place_where_no_folder_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError) as error:
         create_run(tmp_path / "file" / "runs", "digits")
-    assert message(error).startswith(f"{tmp_path}/file/runs: cannot make a run's folder here (")
+    assert message(error).startswith(f"{tmp_path}/file/runs: cannot create a run directory here (")
     assert "--runs DIR" in message(error)
 
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_found_is_said_with_what_there_is(tmp_path: Path, monkeyp
     with pytest.raises(InputError) as error:
         find_run(Path("runs"), None)
     assert message(error) == (
-        "runs: no run here. Train one with: dlcli train RECIPE, or name its folder's place with --runs DIR."
+        "runs: no runs found. Train one with: dlcli train RECIPE, or choose another folder with --runs DIR."
     )
     make_run(Path("runs"), "digits")
     with pytest.raises(InputError) as error:
@@ -124,7 +124,7 @@ def test_what_cannot_be_found_is_said_with_what_there_is(tmp_path: Path, monkeyp
     Path("photos").mkdir()
     with pytest.raises(InputError) as error:
         find_run(Path("runs"), "photos")
-    assert message(error).startswith("photos: this folder is no run: it holds no run.json.")
+    assert message(error).startswith("photos: is not a run directory: it has no run.json.")
     for reference in ("../runs/none", "", "a\nb"):
         with pytest.raises(InputError):
             find_run(Path("runs"), reference)
@@ -272,9 +272,9 @@ def test_json_that_is_no_object_and_none_at_all(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     with pytest.raises(InputError) as error:
         read_json(path)
-    assert message(error) == f"{path}: no such file. A run's folder must hold it."
+    assert message(error) == f"{path}: no such file. A run directory must contain it. Restore it from a copy."
     path.write_text("[1]")
-    with pytest.raises(InputError, match="must hold a JSON object"):
+    with pytest.raises(InputError, match="must contain a JSON object"):
         read_json(path)
 
 
@@ -321,7 +321,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     run.lock()
     assert run.is_locked()
     assert run.status() == "running"
-    with pytest.raises(InputError, match="another process is working on this run"):
+    with pytest.raises(InputError, match="another process is using this run"):
         RunDir(run.path).lock()
     run.unlock()
     other = RunDir(run.path)

@@ -1,7 +1,7 @@
-"""The command line: finds the verb, runs it, and turns errors into lines on stderr and an exit status.
+"""The command line: find the verb, run it, and turn errors into lines on stderr and an exit status.
 
-A verb's module is imported only when it is asked for, and imports click alone at its top: help and errors come back
-before TensorFlow would have been loaded.
+A verb's module is imported only when the verb is used, and imports only click at its top, so that help and errors come
+back without loading TensorFlow.
 """
 
 import atexit
@@ -22,11 +22,11 @@ from dlcli import __version__
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 
 REMEDIES = {
-    errno.ENOSPC: ". Make room on that disk, or choose another place.",
-    errno.EACCES: ". Fix its permissions, or choose another place.",
-    errno.EROFS: ". Choose another place.",
+    errno.ENOSPC: ". Free some space on that disk, or choose another location.",
+    errno.EACCES: ". Fix its permissions, or choose another location.",
+    errno.EROFS: ". Choose another location.",
 }
-"""What to do about an error of the operating system, by its number."""
+"""Remedies for errors of the operating system, by errno."""
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -48,7 +48,7 @@ VERBS = (
 
 
 class VerbGroup(click.Group):
-    """A group whose commands live in the modules of this package that bear their names."""
+    """A group that imports each command from the module of the same name in this package."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -62,7 +62,7 @@ class VerbGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:  # the reader of stdout has gone, as in `dlcli runs list | head -1`
+        except BrokenPipeError:  # the reader of stdout is gone, as in `dlcli runs list | head -1`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
 
@@ -73,18 +73,18 @@ def cli() -> None:
     """Train, evaluate and use Keras models from YAML recipes.
 
     \b
-    A first run, on handwritten digits that need no download:
+    Get started with handwritten digits, no download needed:
       dlcli recipe show recipes/digits_convnet.yaml
       dlcli train recipes/digits_convnet.yaml
       dlcli evaluate
       dlcli predict RUN image.png
 
     \b
-    On photos of your own, a folder for each class, with a network trained on ImageNet:
+    Fine-tune an ImageNet network on your own photos, one folder per class:
       dlcli transfer --base resnet50 --data photos/
 
-    Results go to stdout, everything else to stderr. Exit status: 0 done, 1 a check failed or the loss is not finite,
-    2 bad input, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+    Results go to stdout, everything else to stderr. Exit status: 0 success, 1 a check failed or the loss is not finite,
+    2 bad input, 130 interrupted by Ctrl-C, 143 terminated by SIGTERM.
     """
 
 
@@ -93,42 +93,41 @@ def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits."""
+    """Run the command line and exit."""
     handlers: tuple[tuple[int, Handler], ...] = (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGTERM, _raise_terminated),
     )
     for number, handler in handlers:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and the background of a script have it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup and in a script's background
             signal.signal(number, handler)
     _open_missing_streams()
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # of libraries: nothing that a user of the command line can act on
+        warnings.simplefilter("ignore")  # of libraries; a user of the command line cannot act on them
     status = _run()
-    for number in (signal.SIGINT, signal.SIGTERM):  # all is said and done: the end is not to be cut short
+    for number in (signal.SIGINT, signal.SIGTERM):  # the work is done; do not interrupt the shutdown
         signal.signal(number, signal.SIG_IGN)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # a full disk, a reader that has gone: _run has said so
+        with contextlib.suppress(OSError, ValueError):  # a full disk or a closed pipe, which _run has reported
             stream.flush()
-    # without the interpreter's end, which can wait for ever for a thread of TensorFlow's that reads ahead, and that
-    # thread for the interpreter
+    # skip the interpreter's shutdown: it can deadlock with a TensorFlow thread that prefetches data
     os._exit(status)
 
 
 def _open_missing_streams() -> None:
-    """Gives a process that was started without stdin, stdout or stderr (``2>&-``) empty ones, where files would go."""
+    """Open /dev/null as stdin, stdout or stderr where one is closed (``2>&-``), lest a file get its descriptor."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor: this one
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
-def _say(text: object) -> None:
-    """A line on stderr, where that can be written to."""
+def _print_error(text: object) -> None:
+    """Print a line on stderr, if it can be written to."""
     with contextlib.suppress(OSError):
         click.echo(str(text), err=True)
 
@@ -142,21 +141,21 @@ def _run() -> int:
         error.show()
         return error.exit_code
     except InputError as error:
-        _say(error)
+        _print_error(error)
         return 2
     except CheckFailed as error:
-        _say(error)
+        _print_error(error)
         return 1
     except Interrupted as error:
-        _say(error)
+        _print_error(error)
         return 128 + error.signal_number
     except (KeyboardInterrupt, click.Abort):
-        _say("Interrupted.")
+        _print_error("Interrupted.")
         return 130
     except Terminated:
-        _say("Terminated.")
+        _print_error("Terminated.")
         return 143
     except OSError as error:  # a full disk, a folder without permission
         remedy = REMEDIES.get(error.errno or 0, "")
-        _say(f"{error.filename or 'input or output'}: {error.strerror or error}{remedy}")
+        _print_error(f"{error.filename or 'input or output'}: {error.strerror or error}{remedy}")
         return 2

@@ -19,16 +19,16 @@ from dlcli.cli.options import (
 from dlcli.cli.output import write_json, write_table
 
 KINDS = {
-    "fgsm": "One step along the signs of the gradient (Goodfellow et al. 2015).",
-    "bim": "Small steps from the image on (Kurakin et al. 2017).",
-    "pgd": "Small steps from random points (Madry et al. 2018).",
-    "mi-fgsm": "Steps along gathered gradients (Dong et al. 2018).",
-    "deepfool": "The smallest change that is found, in l2 (Moosavi-Dezfooli et al. 2016).",
-    "apgd": "Steps that choose their size, on cross-entropy (Croce and Hein 2020).",
-    "apgd-dlr": "The same on the difference of logits ratio.",
+    "fgsm": "One step along the sign of the gradient (Goodfellow et al. 2015).",
+    "bim": "Iterated small steps from the clean image (Kurakin et al. 2017).",
+    "pgd": "Iterated small steps from random starts (Madry et al. 2018).",
+    "mi-fgsm": "Iterated steps with momentum (Dong et al. 2018).",
+    "deepfool": "Approximately smallest perturbation, in l2 (Moosavi-Dezfooli et al. 2016).",
+    "apgd": "Iterated steps of adaptive size, on cross-entropy (Croce and Hein 2020).",
+    "apgd-dlr": "Same as --apgd, on the difference of logits ratio.",
     "square": "Random squares, without gradients, in linf (Andriushchenko et al. 2020).",
-    "noise": "Random changes of the same size: the baseline.",
-    "suite": "The worst for each sample of apgd, apgd-dlr and square (in l2 deepfool): a part of AutoAttack.",
+    "noise": "Random noise of the same size, as a baseline.",
+    "suite": "For each sample, the worst of apgd, apgd-dlr and square (in l2: deepfool); a part of AutoAttack.",
 }
 DEFAULT_EPS = {
     ("linf", 1): "0,0.05,0.1,0.15,0.2,0.25,0.3",
@@ -52,60 +52,64 @@ def _kinds(command: Any) -> Any:
 @click.option(
     "--eps",
     metavar="E,E…",
-    help="Budgets as fractions of the pixels' range: 8/255, 0.03. Default: by the kind of images.",
+    help="Budgets as fractions of the pixel range, such as 8/255 or 0.03. Default: by norm, for gray or color images.",
 )
 @click.option(
-    "--norm", type=click.Choice(["linf", "l2"]), help="How a change is measured. Default: linf; l2 with --deepfool."
+    "--norm", type=click.Choice(["linf", "l2"]), help="Norm of the perturbation. Default: linf; l2 with --deepfool."
 )
 @click.option(
-    "--steps", type=click.IntRange(1, 100_000), metavar="N", help="Steps of an iterated attack, queries of --square."
+    "--steps", type=click.IntRange(1, 100_000), metavar="N", help="Steps of an iterated attack; queries of --square."
 )
 @click.option(
     "--step-size",
     metavar="F",
-    help="Size of a step, as a proportion of eps. Default: 2.5 / steps; 1 / steps with --mi-fgsm.",
+    help="Step size as a fraction of eps. Default: 2.5 / steps; 1 / steps with --mi-fgsm.",
 )
 @click.option(
     "--restarts",
     type=click.IntRange(1, 1000),
     metavar="N",
-    help="Random starts of --pgd and --apgd, of which the worst counts. Default: 1.",
+    help="Random starts of --pgd, --apgd, --apgd-dlr and --suite; the worst result counts. Default: 1.",
 )
 @click.option(
     "--loss",
     type=click.Choice(["cross-entropy", "margin"]),
-    help="What is raised; margin where a network is too sure of itself for cross-entropy, the default.",
+    help="Loss to maximize; use margin if the network is too confident for cross-entropy. Default: cross-entropy.",
 )
 @click.option(
-    "--target", metavar="CLASS", help="Lead to this class, by its name or number, instead of away from the label."
+    "--target", metavar="CLASS", help="Target class, by name or index. Default: untargeted, away from the label."
 )
-@click.option("--transfer-to", metavar="RUN|MODEL.keras", help="Score the examples on this network.")
+@click.option("--transfer-to", metavar="RUN|MODEL.keras", help="Score the adversarial examples on this other network.")
 @click.option(
     "--transfer-input-range",
     metavar="LOW,HIGH",
-    help="What the MODEL.keras of --transfer-to takes for black and white.",
+    help="Values of black and white that the MODEL.keras of --transfer-to expects.",
 )
 @split_option
 @other_data_option
 @click.option(
     "--input-range",
     metavar="LOW,HIGH",
-    help="For a MODEL.keras: what it takes for black and white, such as 0,1 or 0,255.",
+    help="For a MODEL.keras: the values of black and white that it expects, such as 0,1 or 0,255.",
 )
 @click.option(
     "--logits",
     is_flag=True,
-    help="For a MODEL.keras: its outputs are logits, whatever its last layer is. Default: found by its layers.",
+    help="For a MODEL.keras: treat its outputs as logits whatever its last layer. Default: detected from its layers.",
 )
-@click.option("--classes", metavar="NAME,NAME…", help="For a MODEL.keras: its classes, in the order of its outputs.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Attack N samples, taken evenly over the split.")
+@click.option(
+    "--classes", metavar="NAME,NAME…", help="For a MODEL.keras: its class names, in the order of its outputs."
+)
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="Attack only N samples, evenly spaced over the split."
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 100_000),
     default=128,
     show_default=True,
     metavar="N",
-    help="Samples attacked at once.",
+    help="Number of samples to attack at once.",
 )
 @click.option(
     "--seed",
@@ -113,19 +117,23 @@ def _kinds(command: Any) -> Any:
     default=0,
     show_default=True,
     metavar="N",
-    help="Of random starts, noise and squares.",
+    help="Seed of random starts, noise and squares.",
 )
 @click.option(
-    "--save-samples", metavar="N|all", default="16", show_default=True, help="Samples kept in adversarial.npz."
+    "--save-samples",
+    metavar="N|all",
+    default="16",
+    show_default=True,
+    help="Number of samples to save in adversarial.npz.",
 )
-@click.option("--name", metavar="NAME", help="Of the results' folder. Default: the attack's, norm and target.")
-@click.option("--no-checks", is_flag=True, help="Leave out the checks that an attack must pass, which take their time.")
+@click.option("--name", metavar="NAME", help="Name of the results folder. Default: attack, norm and target.")
+@click.option("--no-checks", is_flag=True, help="Skip the sanity checks of the attack, which take extra time.")
 @runs_option
 @device_option
 @json_option
 @quiet_option
 def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Attack the best model of RUN (default: the newest), or the classifier in MODEL.keras.
+    """Attack the best model of RUN (default: the newest run) or the classifier in MODEL.keras.
 
     \b
     Examples:
@@ -135,21 +143,21 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
       dlcli attack digits_convnet --pgd --target 3 --transfer-to digits_mlp
       dlcli attack model.keras --data photos/ --input-range 0,255 --classes ants,bees --fgsm
 
-    An epsilon is a fraction of the pixels' range, whatever the network makes of pixels inside. Writes attacks/NAME/ in
-    the run (attacks/MODEL-NAME/ in this folder for a file): robustness.csv, samples.csv, adversarial.npz, examples.png,
-    curve.png, attack.json; results of another attack stay, and NAME gets a number. The checks that an attack must pass
-    run by themselves and are said where they fail.
+    Epsilon is a fraction of the pixel range, whatever preprocessing the network contains. Results are written to
+    attacks/NAME/ in the run (for a model file, to attacks/MODEL-NAME/ in the current folder): robustness.csv,
+    samples.csv, adversarial.npz, examples.png, curve.png and attack.json. Results of a different attack are never
+    replaced; NAME gets a number instead. Sanity checks of the attack run automatically, and failures are reported.
     """
     from dlcli.errors import InputError
 
     kinds = [kind for kind in KINDS if options[kind.replace("-", "_")]]
     if not kinds:
-        raise click.UsageError(f"which attack? One or more of {', '.join(f'--{kind}' for kind in KINDS)}.")
+        raise click.UsageError(f"no attack given. Choose one or more of {', '.join(f'--{kind}' for kind in KINDS)}.")
     if options["name"] is not None:
         from dlcli.rundir import check_name
 
         if len(kinds) > 1:
-            raise click.UsageError("--name is for one attack.")
+            raise click.UsageError("--name is for a single attack.")
         try:
             check_name(options["name"])
         except InputError as error:
@@ -181,16 +189,17 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
 
     start_tensorflow(device)
     from dlcli.runtime.console import Console
-    from dlcli.workflow.attack.attack import attack as work
+    from dlcli.workflow.attack.attack import attack as run_attack
+    from dlcli.workflow.attack.inputs import load_inputs
     from dlcli.workflow.attack.plan import Plan
-    from dlcli.workflow.attack.sources import find
 
     console = Console(quiet=quiet)
-    found = find(request, console)
+    inputs = load_inputs(request, console)
     if eps is None:
-        text = DEFAULT_EPS[norm, 1 if found.target.shape[-1] == 1 else 3]
+        is_gray = inputs.target.shape[-1] == 1
+        text = DEFAULT_EPS[norm, 1 if is_gray else 3]
         eps = _eps(text, norm)
-        console.say(f"eps: {text}, the default for {'gray' if found.target.shape[-1] == 1 else 'colored'} images")
+        console.say(f"eps: {text}, the default for {'gray' if is_gray else 'color'} images")
     results = []
     for kind in kinds:
         plan = Plan(
@@ -201,23 +210,23 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
             step_size=step_size,
             restarts=options["restarts"] or 1,
             loss=options["loss"] or "cross-entropy",
-            target=found.target_class,
+            target=inputs.target_class,
             seed=options["seed"],
             batch_size=options["batch_size"],
             num_saved=num_saved,
         )
-        console.say(f"{kind}, {norm}: attacking {len(found.samples):,} samples of {found.name}")
-        result = work(
+        console.say(f"{kind}, {norm}: attacking {len(inputs.samples):,} samples of {inputs.name}")
+        result = run_attack(
             plan,
-            found.target,
-            found.samples,
-            classes=found.classes,
-            parent=found.parent,
-            name=found.folder_name(kind, norm, options["target"], options["transfer_to"])
+            inputs.target,
+            inputs.samples,
+            classes=inputs.classes,
+            parent=inputs.parent,
+            name=inputs.folder_name(kind, norm, options["target"], options["transfer_to"])
             if options["name"] is None
-            else f"{found.prefix}{options['name']}",
-            source=found.source,
-            scored_by=found.scored_by,
+            else f"{inputs.prefix}{options['name']}",
+            source=inputs.source,
+            scored_by=inputs.scored_by,
             with_checks=not options["no_checks"],
             console=console,
         )
@@ -229,23 +238,23 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
 
 
 def _check_kinds(kinds: list[str], norm: str, options: dict[str, Any]) -> None:
-    """Refuses what cannot go together, before anything is done."""
+    """Reject options that cannot be combined, before any work starts."""
     from dlcli.errors import InputError
-    from dlcli.workflow.attack.request import USERS
+    from dlcli.workflow.attack.request import ATTACKS_BY_OPTION
 
-    for kind, wanted in (("deepfool", "l2"), ("square", "linf")):
-        if kind in kinds and norm != wanted:
-            alone = " in a command of its own" if len(kinds) > 1 and options["norm"] is None else ""
-            raise InputError(f"--{kind} measures changes in {wanted}: use --norm {wanted}{alone}. Received {norm}.")
-    for option, users in USERS.items():
+    for kind, required in (("deepfool", "l2"), ("square", "linf")):
+        if kind in kinds and norm != required:
+            separately = " in a separate command" if len(kinds) > 1 and options["norm"] is None else ""
+            raise InputError(f"--{kind} is an {required} attack: use --norm {required}{separately}. Received {norm}.")
+    for option, attacks in ATTACKS_BY_OPTION.items():
         if options[option] is None:
             continue
         if option == "target":
             for kind in kinds:
-                if kind not in users:
-                    raise InputError(f"--{kind} leads away from the label, not to a target; remove --target.")
-        elif not any(kind in users for kind in kinds):
-            listed = ", ".join(f"--{kind}" for kind in users)
+                if kind not in attacks:
+                    raise InputError(f"--{kind} cannot be targeted. Remove --target.")
+        elif not any(kind in attacks for kind in kinds):
+            listed = ", ".join(f"--{kind}" for kind in attacks)
             raise InputError(f"--{option.replace('_', '-')} is for {listed}. Received --{' --'.join(kinds)}.")
 
 
@@ -262,14 +271,14 @@ def _show(result: dict[str, Any], kind: str, norm: str) -> None:
         for row in result["rows"]
     ]
     other = result["transfer_to"]
-    scored = "" if other is None else f", made on {result['model']}, scored on {other}"
+    scored = "" if other is None else f", crafted on {result['model']}, scored on {other}"
     click.echo(f"{kind}, {norm}{scored}: clean accuracy {result['rows'][0]['clean_accuracy']:.4f}")
     write_table(["eps", "pixels", "robust accuracy", "success rate", f"mean {norm}", "8-bit robust accuracy"], rows)
-    found = result["distances"]
-    if found and found["broken"]:
+    distances = result["distances"]
+    if distances and distances["broken"]:
         click.echo(
-            f"smallest changes found for {found['broken']:,} samples that were right: median {norm} "
-            f"{found['median']:.4f}, mean {found['mean']:.4f}"
+            f"smallest perturbations found for {distances['broken']:,} correctly classified samples: median {norm} "
+            f"{distances['median']:.4f}, mean {distances['mean']:.4f}"
         )
     failed = [check["name"] for check in result["checks"] if not check["passed"]]
     if result["checks"]:
@@ -287,11 +296,11 @@ def _eps(text: str, norm: str) -> tuple[float, ...]:
     if not math.isfinite(values[-1]) or values[-1] > LARGEST_EPS:
         raise InputError(f"--eps must be at most {LARGEST_EPS:,}. Received {values[-1]:g}.")
     if len(values) > MAX_EPS:
-        raise InputError(f"--eps must name at most {MAX_EPS} budgets. Received {len(values)}.")
+        raise InputError(f"--eps takes at most {MAX_EPS} budgets. Received {len(values)}.")
     if norm == "linf" and values[-1] > 1:
         raise InputError(
-            f"--eps: a linf epsilon must be in [0, 1], as a fraction of the pixels' range. Received {values[-1]:g}. "
-            f"In pixels it is {values[-1]:g}/255."
+            f"--eps: a linf epsilon must be in [0, 1], as a fraction of the pixel range. Received {values[-1]:g}. "
+            f"Write {values[-1]:g}/255 for {values[-1]:g} gray levels."
         )
     return tuple(values)
 

@@ -4,10 +4,10 @@ import click
 from click.shell_completion import get_completion_class
 
 
-@click.command(short_help="Print a shell's completion script.")
+@click.command(short_help="Print a shell completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the script that makes a shell complete dlcli's verbs, options and runs with Tab.
+    """Print the script that enables Tab completion of verbs, options and runs.
 
     \b
     Examples:
@@ -17,6 +17,6 @@ def completion(shell: str) -> None:
     """
     from dlcli.cli import cli
 
-    found = get_completion_class(shell)
-    assert found is not None  # the choices above are click's own
-    click.echo(found(cli, {}, "dlcli", "_DLCLI_COMPLETE").source())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None  # click supports all the choices above
+    click.echo(completion_class(cli, {}, "dlcli", "_DLCLI_COMPLETE").source())

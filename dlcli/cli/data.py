@@ -12,35 +12,35 @@ from dlcli.errors import CheckFailed, InputError
 PATH = click.Path(path_type=Path)
 
 path_option: Decorator = click.option(
-    "--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to this folder."
+    "--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to the current folder."
 )
 
 
-@click.group(short_help="Check, describe, divide and preview data.")
+@click.group(short_help="Check, describe, split and preview data.")
 def data() -> None:
-    """Check, describe, divide and preview data. Nothing of yours is changed.
+    """Check, describe, split and preview data. Your files are never changed.
 
     \b
     Examples:
-      dlcli data check photos/          # corrupt files, copies, contradicting labels
+      dlcli data check photos/          # corrupt files, duplicates, conflicting labels
       dlcli data preview recipe.yaml    # before and after augmentation, as preview.png
-      dlcli data stats recipe.yaml      # mean and deviation of each channel
-      dlcli data split recipe.yaml      # samples of each class in each split
+      dlcli data stats recipe.yaml      # mean and standard deviation of each channel
+      dlcli data split recipe.yaml      # samples per class and split
     """
 
 
-@data.command(short_help="Look for what is wrong with the data.")
+@data.command(short_help="Find problems in the data.")
 @click.argument("source", metavar="RECIPE|FOLDER", type=PATH)
 @sets_option
 @path_option
 @json_option
 @quiet_option
 def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, quiet: bool) -> None:
-    """Look for what is wrong with the data of a recipe, or of a folder with a folder for each class.
+    """Find problems in the data of a recipe, or of a folder with one subfolder per class.
 
-    Files that cannot be read or are named as another format; copies and near copies, within a split and across splits;
-    one image or text under two labels; classes that a split lacks; missing values. Exit status 1 when there is a
-    problem; notes are no problems.
+    Reports files that cannot be read or have the wrong extension, duplicates and near duplicates within and across
+    splits, the same image or text under two labels, classes missing from a split, and missing values. Exit status 1 if
+    there is a problem; notes are not problems.
 
     \b
     Examples:
@@ -62,21 +62,21 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     console = _start(quiet)
     from dlcli.workflow import inspect
 
-    found = inspect.check_folder(source, console) if loaded is None else inspect.check(loaded, console)
+    report = inspect.check_folder(source, console) if loaded is None else inspect.check(loaded, console)
     if as_json:
-        write_json(found)
+        write_json(report)
     else:
-        _write_counts(found["splits"])
-        for title, words in (("sizes", "sizes (height x width)"), ("modes", "modes")):
-            if found[title]:
-                shown = [f"{name} ({count:,})" for name, count in list(found[title].items())[:8]]
-                more = f", … ({len(found[title])} in all)" if len(found[title]) > 8 else ""
-                click.echo(f"{words}: {', '.join(shown)}{more}")
-        for finding in found["findings"]:
+        _write_counts(report["splits"])
+        for key, title in (("sizes", "sizes (height x width)"), ("modes", "modes")):
+            if report[key]:
+                shown = [f"{name} ({count:,})" for name, count in list(report[key].items())[:8]]
+                more = f", … ({len(report[key])} in all)" if len(report[key]) > 8 else ""
+                click.echo(f"{title}: {', '.join(shown)}{more}")
+        for finding in report["findings"]:
             click.echo(f"{'problem' if finding['is_problem'] else 'note'}: {finding['text']}")
-    if found["problems"]:
-        raise CheckFailed(f"{source}: {found['problems']} problem{'' if found['problems'] == 1 else 's'} found")
-    click.echo(f"{source}: no problem found", err=True)
+    if report["problems"]:
+        raise CheckFailed(f"{source}: {report['problems']} problem{'' if report['problems'] == 1 else 's'} found")
+    click.echo(f"{source}: no problems found", err=True)
 
 
 @data.command(short_help="Draw samples before and after augmentation.")
@@ -84,11 +84,26 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
 @sets_option
 @path_option
 @click.option(
-    "-o", "--output", type=PATH, default=Path("preview.png"), show_default=True, metavar="FILE.png", help="The image."
+    "-o",
+    "--output",
+    type=PATH,
+    default=Path("preview.png"),
+    show_default=True,
+    metavar="FILE.png",
+    help="Image file to write.",
 )
-@click.option("--samples", type=click.IntRange(1, 50), default=6, show_default=True, help="How many samples.")
-@click.option("--epochs", type=click.IntRange(1, 10), default=4, show_default=True, help="How many epochs of each.")
-@click.option("--force", is_flag=True, help="Replace a file that is already there.")
+@click.option(
+    "--samples", type=click.IntRange(1, 50), default=6, show_default=True, metavar="N", help="Number of samples."
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1, 10),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Number of epochs shown for each sample.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
 @quiet_option
 def preview(
     recipe: Path,
@@ -100,7 +115,7 @@ def preview(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Draw training samples as they are and as the first epochs will have them, with the drawn parameters.
+    """Draw training samples before augmentation and as augmented in the first epochs, with the sampled parameters.
 
     \b
     Examples:
@@ -110,22 +125,23 @@ def preview(
     loaded = _load("preview", recipe, sets, path)
     check_output(output, (".png",), force=force)
     console = _start(quiet)
-    from dlcli.workflow.inspect import preview as work
+    from dlcli.workflow.inspect import preview as draw_preview
 
-    if not work(loaded, output, num_samples=samples, num_epochs=epochs, console=console):
-        click.echo(f"{recipe}: has no augment section: the samples are shown as they are", err=True)
+    if not draw_preview(loaded, output, num_samples=samples, num_epochs=epochs, console=console):
+        click.echo(f"{recipe}: no augment section; the samples are shown unchanged", err=True)
     click.echo(output)
 
 
-@data.command(short_help="Mean and standard deviation of channels and features, lengths of sequences.")
+@data.command(short_help="Show statistics of channels, features and lengths.")
 @click.argument("recipe", type=PATH)
 @sets_option
 @path_option
 @json_option
 @quiet_option
 def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, quiet: bool) -> None:
-    """Mean and standard deviation of each channel over the training split, pixels in [0, 255]; of sequences their
-    lengths, and the mean and standard deviation of each feature.
+    """Show the mean and standard deviation of each channel over the training split, with pixels in [0, 255].
+
+    For sequences, show their lengths and the mean and standard deviation of each feature.
 
     \b
     Examples:
@@ -135,35 +151,37 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     """
     loaded = _load("stats", recipe, sets, path)
     console = _start(quiet)
-    from dlcli.workflow.inspect import stats as work
+    from dlcli.workflow.inspect import stats as compute_stats
 
-    found = work(loaded, console)
+    results = compute_stats(loaded, console)
     if as_json:
-        write_json(found)
+        write_json(results)
         return
-    counts = ", ".join(f"{count:,} {split}" for split, count in found["samples"].items())
-    if "shape" in found:
-        shape = "x".join(map(str, found["shape"]))
-        click.echo(f"{counts}; {found['classes']} classes; samples of {shape}")
-        channels = enumerate(zip(found["mean"], found["std"], strict=True))
+    counts = ", ".join(f"{count:,} {split}" for split, count in results["samples"].items())
+    if "shape" in results:
+        shape = "x".join(map(str, results["shape"]))
+        click.echo(f"{counts}; {results['classes']} classes; samples of {shape}")
+        channels = enumerate(zip(results["mean"], results["std"], strict=True))
         write_table(
             ["channel", "mean", "standard deviation"], [[channel, mean, std] for channel, (mean, std) in channels]
         )
         return
     click.echo(counts)
-    _write_by_split(["minimum", "median", "maximum"], found["lengths"])
-    _write_by_split(["number", "distinct"], found["texts"])
-    if found["features"]:
-        features = [[of["name"], of["mean"], of["std"], f"{of['missing']:.1%}"] for of in found["features"]]
+    _write_by_split(["minimum", "median", "maximum"], results["lengths"])
+    _write_by_split(["number", "distinct"], results["texts"])
+    if results["features"]:
+        features = [[row["name"], row["mean"], row["std"], f"{row['missing']:.1%}"] for row in results["features"]]
         write_table(["feature", "mean", "standard deviation", "missing"], features)
 
 
-@data.command(short_help="Show how the data are divided.")
+@data.command(short_help="Show how the data is split.")
 @click.argument("recipe", type=PATH)
 @sets_option
 @path_option
-@click.option("-o", "--output", type=PATH, metavar="FILE.csv", help="Write a row for each sample, for data.kind: csv.")
-@click.option("--force", is_flag=True, help="Replace a file that is already there.")
+@click.option(
+    "-o", "--output", type=PATH, metavar="FILE.csv", help="Write the split of each sample, for data.kind: csv."
+)
+@click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
 @json_option
 @quiet_option
 def split(
@@ -175,10 +193,10 @@ def split(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Show how a recipe's data are divided into train, validation and test; no file is moved.
+    """Show how a recipe's data is divided into train, validation and test splits. No file is moved.
 
-    With --output, a table names the split of every sample. Where samples are files, a recipe with data.kind: csv,
-    image: file and split: split trains on the very same division.
+    With --output, write a table with the split of every sample. If the samples are files, a recipe with data.kind: csv,
+    image: file and split: split trains on exactly the same splits.
 
     \b
     Examples:
@@ -200,8 +218,8 @@ def split(
         click.echo(f"written to {output}", err=True)
 
 
-def _write_by_split(columns: list[str], found: dict[str, dict[str, list[int]]]) -> None:
-    rows = [[split, unit, *numbers] for split, units in found.items() for unit, numbers in units.items()]
+def _write_by_split(columns: list[str], splits: dict[str, dict[str, list[int]]]) -> None:
+    rows = [[split, unit, *numbers] for split, units in splits.items() for unit, numbers in units.items()]
     if rows:
         write_table(["split", "unit", *columns], rows)
 

@@ -6,10 +6,10 @@ from dlcli.cli.options import json_option
 from dlcli.cli.output import write_json
 
 
-@click.command(short_help="Show versions and devices, and what is missing.")
+@click.command(short_help="Check versions, devices and dependencies.")
 @json_option
 def doctor(as_json: bool) -> None:
-    """Show versions, devices and memory, and say what is missing. Exit status 1 when training cannot work.
+    """Show versions, devices and memory, and report what is missing. Exit status 1 if training cannot work.
 
     \b
     Examples:

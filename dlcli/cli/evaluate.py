@@ -37,7 +37,7 @@ def evaluate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Evaluate the best model of RUN (default: the newest run).
+    """Evaluate the best model of RUN (default: the newest run) on a split or on other data.
 
     \b
     Examples:
@@ -45,21 +45,21 @@ def evaluate(
       dlcli evaluate digits_convnet --split validation
       dlcli evaluate runs/flowers --data new_photos/ --json
 
-    Writes evaluation/<split>/ in the run: metrics.json, per_class.csv, predictions.csv and plots.
+    Results are written to evaluation/<split>/ in the run: metrics.json, per_class.csv, predictions.csv and plots.
     """
     from dlcli.rundir import find_run
     from dlcli.runtime.startup import start_tensorflow
 
-    found = find_run(runs, run)
+    run_dir = find_run(runs, run)
     # where there is one split alone, it is the test
     given = {"--beam": beam != 1, "--data": data is not None, "--split": split not in (None, "test")}
-    check_run(found, "evaluate", given)
+    check_run(run_dir, "evaluate", given)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.evaluate import EvaluationRequest
-    from dlcli.workflow.evaluate import evaluate as work
+    from dlcli.workflow.evaluate import evaluate as evaluate_run
 
-    results = work(found, EvaluationRequest(split, data, beam), console=Console(quiet=quiet))
+    results = evaluate_run(run_dir, EvaluationRequest(split, data, beam), console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

@@ -8,28 +8,51 @@ from dlcli.cli.options import Utf8, check_run, device_option, json_option, quiet
 from dlcli.cli.output import write_json
 
 
-@click.command(short_help="Let a language model go on with a text.")
+@click.command(short_help="Generate text with a language model.")
 @run_argument(required=False)
 @click.option(
-    "--prompt", type=Utf8(), default="", metavar="TEXT", help="Where the text begins. Default: as the model begins it."
+    "--prompt",
+    type=Utf8(),
+    default="",
+    metavar="TEXT",
+    help="Text to continue. Default: none; the model starts by itself.",
 )
-@click.option("--class", "label", metavar="NAME", help="What kind of text, of a model that learned several.")
 @click.option(
-    "--length", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Tokens to add at most."
+    "--class", "label", metavar="NAME", help="Class of the text, for a model trained on texts of several classes."
+)
+@click.option(
+    "--length",
+    type=click.IntRange(1, 100_000),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of tokens to generate.",
 )
 @click.option(
     "--temperature",
     type=click.FloatRange(0, 100),
     default=1.0,
     show_default=True,
-    help="Below 1 likelier tokens, above 1 less likely ones; 0: the likeliest always.",
+    metavar="T",
+    help="Sampling temperature: below 1 favors likely tokens, above 1 unlikely ones; 0 always takes the likeliest.",
 )
-@click.option("--top-k", type=click.IntRange(min=1), help="Draw among as many likeliest tokens only.")
+@click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="Sample from the K likeliest tokens only.")
 @click.option(
-    "--samples", "num_samples", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many texts."
+    "--samples",
+    "num_samples",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Number of texts to generate.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Another one, another text."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed; a different seed gives a different text.",
 )
 @runs_option
 @device_option
@@ -49,7 +72,7 @@ def generate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Let the language model of RUN (default: the newest run) go on with a text, token by token.
+    """Generate text, token by token, with the language model of RUN (default: the newest run).
 
     \b
     Examples:
@@ -65,15 +88,15 @@ def generate(
 
     if temperature != temperature:
         raise click.UsageError("--temperature must be a number.")
-    found = find_run(runs, run)
-    check_run(found, "generate")
+    run_dir = find_run(runs, run)
+    check_run(run_dir, "generate")
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.generate import GenerationRequest
-    from dlcli.workflow.generate import generate as work
+    from dlcli.workflow.generate import generate as generate_from_run
 
     request = GenerationRequest(prompt, label, length, temperature, top_k, num_samples, seed)
-    results = work(found, request, console=Console(quiet=quiet))
+    results = generate_from_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

@@ -15,15 +15,19 @@ def _complete_families(ctx: click.Context, param: click.Parameter, incomplete: s
     return [family for family in FAMILIES if family.startswith(incomplete)]
 
 
-@click.command(short_help="List the image networks, what they cost, and what was published of them.")
-@click.option("--family", metavar="KIND", shell_complete=_complete_families, help="Only networks of this model.kind.")
-@click.option("--quoted", is_flag=True, help="The table that papers and lectures quote, beside what is counted here.")
+@click.command(short_help="List image networks with their cost and published errors.")
+@click.option(
+    "--family", metavar="KIND", shell_complete=_complete_families, help="List only networks of this model.kind."
+)
+@click.option(
+    "--quoted", is_flag=True, help="Show the figures that papers and lectures quote beside this program's counts."
+)
 @json_option
 def models(family: str | None, quoted: bool, as_json: bool) -> None:
-    """List the image networks: parameters, multiply-adds and activations for one image; errors on ImageNet.
+    """List the image networks: parameters, multiply-adds and activations for one image, and errors on ImageNet.
 
-    The counts are those of the networks as this program builds them, at the size of their publication. The errors are
-    published ones, in percent; --json says where. convnet and mlp are not among them: their size is the recipe's.
+    Counts are for the networks as built by this program, at their published input size. Errors are the published ones,
+    in percent; --json gives their sources. convnet and mlp are not listed because the recipe sets their size.
 
     \b
     Examples:
@@ -35,9 +39,9 @@ def models(family: str | None, quoted: bool, as_json: bool) -> None:
     from dlcli.workflow.network_costs import FAMILIES, list_networks, list_quoted
 
     if family is not None and quoted:
-        raise click.UsageError("--family and --quoted cannot stand together.")
+        raise click.UsageError("--family and --quoted cannot be combined.")
     if family is not None and family not in FAMILIES:
-        raise InputError(f"--family {family}: the families are {', '.join(FAMILIES)}.")
+        raise InputError(f"--family {family}: unknown family. Choose from {', '.join(FAMILIES)}.")
     rows = list_quoted() if quoted else list_networks(family)
     if as_json:
         write_json(rows)

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options shared by several verbs."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ Decorator = Callable[[Any], Any]
 
 
 class Utf8(click.ParamType[str]):
-    """Text of the command line; bytes that are no UTF-8, which Python carries as lone surrogates, are refused."""
+    """Text from the command line; rejects bytes that are not UTF-8, which Python carries as lone surrogates."""
 
     name = "text"
 
@@ -32,27 +32,27 @@ runs_option: Decorator = click.option(
     default=Path("runs"),
     show_default=True,
     metavar="DIR",
-    help="Folder that holds the runs.",
+    help="Folder that contains the runs.",
 )
 
-json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Write the results to stdout as JSON.")
+json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 
 sets_option: Decorator = click.option(
-    "-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe."
+    "-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a recipe key; repeatable."
 )
 
 split_option: Decorator = click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
-    help="Part of the data. Default: test, or validation where there is none.",
+    help="Split to use. Default: test, or validation if there is no test split.",
 )
 
 other_data_option: Decorator = click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Other data with the same labels: a recipe's, a folder of class folders, a .csv or an .npz; with boxes a "
-    "folder of Pascal VOC, a .json of COCO, a .csv or an .npz; of texts and series a file like that of training.",
+    help="Other data with the same labels: a recipe, a folder of class folders, a .csv or .npz file; for boxes, a "
+    "Pascal VOC folder, a COCO .json, a .csv or .npz file; for text and series, a file like the training data.",
 )
 
 beam_option: Decorator = click.option(
@@ -60,19 +60,18 @@ beam_option: Decorator = click.option(
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="Beginnings of answers kept at each step (models that answer texts by texts).",
+    metavar="N",
+    help="Beam width of decoding; 1 is greedy (sequence-to-sequence models).",
 )
 
-quiet_option: Decorator = click.option(
-    "-q", "--quiet", is_flag=True, help="Say nothing on stderr but warnings and errors."
-)
+quiet_option: Decorator = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors on stderr.")
 
 device_option: Decorator = click.option(
     "--device",
     default="auto",
     show_default=True,
     metavar="auto|cpu|gpu|gpu:N",
-    help="What to compute on; auto takes a GPU where there is one, a demanded GPU that is not there is an error.",
+    help="Device to compute on. auto uses a GPU if there is one; gpu and gpu:N fail if it is not available.",
     callback=lambda ctx, param, value: _check_device(value),
     shell_complete=lambda ctx, param, incomplete: [d for d in ("auto", "cpu", "gpu") if d.startswith(incomplete)],
 )
@@ -86,14 +85,14 @@ def _check_device(value: str) -> str:
 
 
 def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) -> None:
-    """Refuses a verb or an option that the task of a run does not support, before TensorFlow is imported.
+    """Reject a verb or an option that the run's task does not support, before TensorFlow is imported.
 
     Args:
-        run: the run's directory.
-        options: for each option, such as ``--beam``, whether it is given.
+        run: the run directory.
+        options: whether each option, such as ``--beam``, is given.
 
     Raises:
-        InputError: says why, and what to do instead.
+        InputError: gives the reason and what to do instead.
     """
     from dlcli.recipe.load import load
     from dlcli.recipe.support import check_options, check_verb
@@ -104,13 +103,13 @@ def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) ->
 
 
 def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> None:
-    """Refuses a file to write that has another suffix, exists already, or has no folder.
+    """Reject an output file that has another suffix, already exists, or has no parent folder.
 
     Raises:
         InputError: names the file and the remedy.
     """
     if output.suffix.lower() not in suffixes:
-        raise InputError(f"{output}: expected a name that ends in {' or '.join(suffixes)}.")
+        raise InputError(f"{output}: expected a file name ending in {' or '.join(suffixes)}.")
     if output.exists() and not force:
         raise InputError(f"{output}: already exists. Choose another name, or use --force to replace it.")
     if not output.parent.is_dir():
@@ -118,12 +117,12 @@ def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> Non
 
 
 def run_argument(*, required: bool) -> Decorator:
-    """The argument RUN: a name under --runs or a path of a run's folder, completed by the shell."""
+    """The argument RUN: a name under --runs or the path of a run directory, with shell completion."""
     return click.argument("run", required=required, shell_complete=complete_runs)
 
 
 def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The runs whose names begin so."""
+    """The names of the runs that start with ``incomplete``."""
     runs = Path(ctx.params.get("runs") or "runs")
     if not runs.is_dir():
         return []

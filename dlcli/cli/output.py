@@ -1,4 +1,4 @@
-"""Writing results to stdout: JSON for scripts, short tables for people."""
+"""Print results on stdout: JSON for scripts, short tables for people."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -8,12 +8,12 @@ import click
 
 
 def write_json(value: Any) -> None:
-    """One JSON document."""
+    """Print a value as one JSON document."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def write_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[int] = ()) -> None:
-    """Columns aligned to the left but for those given by their numbers; numbers to four decimals."""
+    """Print a table; columns are left-aligned except those in ``right`` (indices), floats have four decimals."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(header, *cells, strict=True)]
     for line in (header, *cells):
@@ -22,14 +22,14 @@ def write_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, right: 
 
 
 def write_markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_text_columns: int) -> None:
-    """A Markdown table; the first columns are text, the others numbers, which stand to the right."""
+    """Print a Markdown table; the first columns are text, the others right-aligned numbers."""
     rule = ["---" if i < num_text_columns else "---:" for i in range(len(header))]
     for line in (header, rule, *rows):
         click.echo(f"| {' | '.join(line)} |")
 
 
 def write_metrics(metrics: Mapping[str, Any]) -> None:
-    """One metric a line."""
+    """Print one metric per line."""
     numbers = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
     width = max((len(name) for name in numbers), default=0)
     for name, value in numbers.items():
@@ -37,14 +37,14 @@ def write_metrics(metrics: Mapping[str, Any]) -> None:
 
 
 def write_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> None:
-    """A matrix of counts with a name for each row and column."""
+    """Print a matrix of counts with a name for each row and column."""
     write_table(
         ["", *names], [[name, *row] for name, row in zip(names, matrix, strict=True)], right=range(1, len(names) + 1)
     )
 
 
 def as_recipe(value: Any) -> str:
-    """A value as it would stand in a recipe: ``null``, ``true``, ``[28, 28]``, ``0.001``."""
+    """Format a value as in a recipe: ``null``, ``true``, ``[28, 28]``, ``0.001``."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -27,23 +27,30 @@ from dlcli.cli.output import write_json, write_table
     type=Utf8(),
     multiple=True,
     metavar="TEXT",
-    help="A sample by itself (models of text; repeatable).",
+    help="Text to predict; repeatable (text models).",
 )
-@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes shown for each sample.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Number of classes to show for each sample.",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write every probability to a .csv or .json file.",
+    help="Write all probabilities to this .csv or .json file.",
 )
 @click.option(
     "--draw",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write the images with their boxes into this new folder (localization).",
+    help="Write the images with their boxes to this new folder (localization).",
 )
 @beam_option
-@click.option("--force", is_flag=True, help="Replace the file of --output where it is there.")
+@click.option("--force", is_flag=True, help="Overwrite the --output file if it exists.")
 @runs_option
 @device_option
 @json_option
@@ -62,8 +69,10 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Predict with the best model of RUN: images, folders of them and .npz files; or the lines of text files, the
-    rows of tables (.csv, .tsv, .jsonl) and, for -, the lines of stdin.
+    """Predict with the best model of RUN.
+
+    Each PATH is an image, a folder of images or an .npz file; for text and series models, a text file with one sample
+    per line, a table (.csv, .tsv, .jsonl) with one sample per row, or - for the lines of stdin.
 
     \b
     Examples:
@@ -76,27 +85,27 @@ def predict(
       dlcli predict translator --text "good morning" --beam 5
       cut -f2 mails.tsv | dlcli predict spam - --json
 
-    Images are brought to size as they were in training; a box is in pixels of the upright image. An image that
-    cannot be read is named and left out.
+    Images are resized as in training; boxes are in pixels of the upright image. Images that cannot be read are named
+    and skipped.
     """
     from dlcli.rundir import find_run
     from dlcli.runtime.startup import start_tensorflow
 
     if not paths and not texts:
-        raise click.UsageError("Name what to predict: a PATH, or --text for a model of text.")
+        raise click.UsageError("Specify what to predict: a PATH, or --text for a text model.")
     if "" in paths:
-        raise click.UsageError("A PATH must not be empty. Write . for this folder.")
+        raise click.UsageError("A PATH must not be empty. Use . for the current folder.")
     if output is not None:
         check_output(output, (".csv", ".json"), force=force)
-    found = find_run(runs, run)
-    check_run(found, "predict", {"--beam": beam != 1, "--draw": draw is not None, "--text": bool(texts)})
+    run_dir = find_run(runs, run)
+    check_run(run_dir, "predict", {"--beam": beam != 1, "--draw": draw is not None, "--text": bool(texts)})
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.predict import PredictionRequest
-    from dlcli.workflow.predict import predict as work
+    from dlcli.workflow.predict import predict as predict_with_run
 
     request = PredictionRequest([Path(path) for path in paths], texts, top, output, draw, beam)
-    results = work(found, request, console=Console(quiet=quiet))
+    results = predict_with_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

@@ -1,4 +1,4 @@
-"""``dlcli recipe``: checks recipes, shows them with their defaults, drafts them, and prints their JSON Schema."""
+"""``dlcli recipe``: check recipes, show them with their defaults, draft them, and print their JSON Schema."""
 
 import json
 from pathlib import Path
@@ -17,19 +17,19 @@ def recipe() -> None:
 
     \b
     Examples:
-      dlcli recipe init photos                 # look at a folder, write photos.yaml
-      dlcli recipe check photos.yaml           # all the errors at once, with line and column
+      dlcli recipe init photos                 # inspect a folder, write photos.yaml
+      dlcli recipe check photos.yaml           # all errors at once, with line and column
       dlcli recipe show photos.yaml            # every key, defaults filled in
       dlcli recipe schema > schema.json        # for editors
     """
 
 
-@recipe.command(short_help="Find the errors of recipes.")
+@recipe.command(short_help="Check recipes for errors.")
 @click.argument("recipes", metavar="RECIPE...", nargs=-1, required=True, type=RECIPE)
-@click.option("--json", "as_json", is_flag=True, help="Write a list of files and errors to stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of files and errors as JSON.")
 @click.pass_context
 def check(ctx: click.Context, recipes: tuple[Path, ...], as_json: bool) -> None:
-    """Check recipes without looking at their data. Exit status 2 where one is not valid.
+    """Check recipes without reading their data. Exit status 2 if one is invalid.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ def check(ctx: click.Context, recipes: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _report(path: Path, error: InputError | None) -> dict[str, Any]:
-    """What ``check --json`` says of one file. A file that cannot be read has one error without a place."""
+    """The report of ``check --json`` on one file. A file that cannot be read has one error without a location."""
     from dlcli.recipe.language.errors import RecipeError
 
     diagnostics: list[dict[str, Any]] = []
@@ -67,12 +67,12 @@ def _report(path: Path, error: InputError | None) -> dict[str, Any]:
     return {"recipe": str(path), "ok": error is None, "errors": diagnostics}
 
 
-@recipe.command(short_help="Fill in every default.")
+@recipe.command(short_help="Show a recipe with all defaults.")
 @click.argument("path", metavar="RECIPE", type=RECIPE)
-@click.option("-s", "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Override a key. Repeatable.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of YAML.")
+@click.option("-s", "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Override a recipe key; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
 def show(path: Path, settings: tuple[str, ...], as_json: bool) -> None:
-    """Show a recipe with every default filled in and paths absolute, as a run keeps it.
+    """Show a recipe with every default filled in and absolute paths, as a run saves it.
 
     \b
     Examples:
@@ -91,12 +91,12 @@ def show(path: Path, settings: tuple[str, ...], as_json: bool) -> None:
         click.echo(to_yaml(values), nl=False)
 
 
-@recipe.command(short_help="Print the JSON Schema, for editors.")
+@recipe.command(short_help="Print the JSON Schema for editors.")
 def schema() -> None:
-    """Print the JSON Schema of recipes (draft 2020-12), by which editors complete and check them.
+    """Print the JSON Schema of recipes (draft 2020-12), which editors use to complete and check them.
 
     \b
-    Example, for editors with the YAML language server; the first line of a recipe names the file:
+    Example for the YAML language server; the comment goes in a recipe's first line:
       dlcli recipe schema > schema.json
       # yaml-language-server: $schema=schema.json
     """
@@ -108,16 +108,20 @@ def schema() -> None:
 @recipe.command(short_help="Draft a recipe for a folder or file of data.")
 @click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", type=RECIPE, metavar="FILE", help="Where to write it. Default: DATA's name with .yaml, here."
+    "-o",
+    "--output",
+    type=RECIPE,
+    metavar="FILE",
+    help="File to write. Default: DATA's name with .yaml, in the current folder.",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is already there.")
+@click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
 def init(data: Path, output: Path | None, force: bool) -> None:
-    """Look at DATA and write a recipe for it, with a comment on each line.
+    """Inspect DATA and write a recipe for it, with a comment on each line.
 
-    DATA is a folder with a folder of images for each class (or with train, validation and test folders of these), an
-    .npz file with arrays x_train and y_train, or a .csv file with a row for each image. For texts and series: a
-    folder with a file for each class, or a folder of files; a table with a text and a class, a pair of texts, or the
-    time and numbers in each row; a .txt file, a .conllu, a .ts or a .jsonl file.
+    For images, DATA is a folder with one subfolder per class (or with train, validation and test folders of these), an
+    .npz file with arrays x_train and y_train, or a .csv file with one row per image. For text and series, it is a
+    folder with one file per class, or a folder of files; a table with a text and a class, a pair of texts, or a time
+    and numbers in each row; or a .txt, .conllu, .ts or .jsonl file.
 
     \b
     Examples:
@@ -126,9 +130,9 @@ def init(data: Path, output: Path | None, force: bool) -> None:
       dlcli recipe init reviews.csv
       dlcli recipe init shakespeare.txt
     """
-    from dlcli.workflow.init import init as work
+    from dlcli.workflow.init import init as draft
 
-    target, seen = work(data, output, force=force)
-    for line in seen:
+    target, description = draft(data, output, force=force)
+    for line in description:
         click.echo(line, err=True)
     click.echo(target)

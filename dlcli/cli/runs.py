@@ -23,11 +23,11 @@ def runs() -> None:
     """
 
 
-@runs.command("list")
+@runs.command("list", short_help="List runs.")
 @runs_option
 @json_option
 def list_(runs: Path, as_json: bool) -> None:
-    """List the runs, newest first.
+    """List runs, newest first.
 
     \b
     Examples:
@@ -36,25 +36,28 @@ def list_(runs: Path, as_json: bool) -> None:
     """
     from dlcli.workflow.runs import list_all
 
-    found = list_all(runs)
+    summaries = list_all(runs)
     if as_json:
-        write_json(found)
-    elif not found:
-        click.echo(f"{runs}: no run here", err=True)
+        write_json(summaries)
+    elif not summaries:
+        click.echo(f"{runs}: no runs found", err=True)
     else:
         columns = ("name", "status", "started", "seed", "epochs", "metric", "best")
         write_table(
             columns,
-            [[str(run.get("started") or "-")[:16] if c == "started" else run.get(c) for c in columns] for run in found],
+            [
+                [str(run.get("started") or "-")[:16] if c == "started" else run.get(c) for c in columns]
+                for run in summaries
+            ],
         )
 
 
-@runs.command("show")
+@runs.command("show", short_help="Show one run.")
 @run_argument(required=False)
 @runs_option
 @json_option
 def show(run: str | None, runs: Path, as_json: bool) -> None:
-    """Show one run (default: the newest): status, data, best epoch, final metrics.
+    """Show one run (default: the newest): status, data, best epoch and final metrics.
 
     \b
     Examples:
@@ -62,9 +65,9 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
       dlcli runs show runs/digits_convnet --json
     """
     from dlcli.rundir import find_run
-    from dlcli.workflow.runs import show as work
+    from dlcli.workflow.runs import show as show_run
 
-    info = work(find_run(runs, run))
+    info = show_run(find_run(runs, run))
     if as_json:
         write_json(info)
         return
@@ -85,13 +88,13 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
     click.echo(f"recipe: {info['run']}/config.yaml")
 
 
-@runs.command("diff")
+@runs.command("diff", short_help="Compare two runs.")
 @click.argument("one", shell_complete=complete_runs)
 @click.argument("other", shell_complete=complete_runs)
 @runs_option
 @json_option
 def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
-    """Show what two runs have differently: keys of their recipes; metrics and robust accuracies side by side.
+    """Compare two runs: recipe keys that differ, and metrics and robust accuracies side by side.
 
     \b
     Examples:
@@ -99,9 +102,9 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
       dlcli runs diff digits_convnet digits_mlp --json
     """
     from dlcli.rundir import find_run
-    from dlcli.workflow.runs import diff as work
+    from dlcli.workflow.runs import diff as diff_runs
 
-    result = work(find_run(runs, one), find_run(runs, other))
+    result = diff_runs(find_run(runs, one), find_run(runs, other))
     if as_json:
         write_json(result)
         return
@@ -121,12 +124,12 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
         write_table(["robust accuracy", *result["runs"]], [[key, *pair] for key, pair in result["attacks"].items()])
 
 
-@runs.command("remove")
+@runs.command("remove", short_help="Delete a run.")
 @run_argument(required=True)
 @runs_option
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 def remove(run: str, runs: Path, yes: bool) -> None:
-    """Delete a run's folder and all that is in it.
+    """Delete a run directory and everything in it.
 
     \b
     Examples:
@@ -134,14 +137,14 @@ def remove(run: str, runs: Path, yes: bool) -> None:
       dlcli runs remove digits_convnet-2 --yes
     """
     from dlcli.rundir import find_run
-    from dlcli.workflow.runs import remove as work
+    from dlcli.workflow.runs import remove as remove_run
 
-    found = find_run(runs, run)
-    if not yes and not _confirmed(f"Delete {found.path} for good?"):
-        click.echo(f"kept {found.path}", err=True)
+    run_dir = find_run(runs, run)
+    if not yes and not _confirmed(f"Permanently delete {run_dir.path}?"):
+        click.echo(f"kept {run_dir.path}", err=True)
         return
-    work(found)
-    click.echo(f"removed {found.path}", err=True)
+    remove_run(run_dir)
+    click.echo(f"removed {run_dir.path}", err=True)
 
 
 def _confirmed(question: str) -> bool:
@@ -150,4 +153,6 @@ def _confirmed(question: str) -> bool:
     except click.Abort:
         if sys.stdin.isatty():  # Ctrl-C
             raise
-        raise InputError("nobody is there to answer: say --yes to delete without a question") from None
+        raise InputError(
+            "cannot ask for confirmation without a terminal. Use --yes to delete without asking."
+        ) from None

@@ -11,30 +11,30 @@ from dlcli.cli.output import write_json, write_markdown
 from dlcli.errors import InputError
 
 
-@click.command(short_help="Show what each layer of a network holds and costs.")
+@click.command(short_help="Show the layers, parameters and cost of a network.")
 @click.argument("source", metavar="RECIPE|RUN|MODEL.keras", required=False, shell_complete=complete_runs)
 @sets_option
 @click.option(
-    "--input", "shape", metavar="HxWxC", help="Take samples of this shape, and do not read the recipe's data."
+    "--input", "shape", metavar="HxWxC", help="Assume samples of this shape instead of reading the recipe's data."
 )
 @click.option(
-    "--classes", type=click.IntRange(min=2, max=10**7), metavar="N", help="Number of classes, beside --input."
+    "--classes", type=click.IntRange(min=2, max=10**7), metavar="N", help="Number of classes; required with --input."
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1, max=10**7),
     metavar="N",
-    help="Batch for the memory to train. Default: the recipe's; 32 for a model file.",
+    help="Batch size for the training memory. Default: the recipe's; 32 for a model file.",
 )
 @runs_option
-@click.option("--csv", "as_csv", is_flag=True, help="Write a row for each layer to stdout as CSV.")
-@click.option("--json", "as_json", is_flag=True, help="Write all of it to stdout as JSON.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="Write the table to stdout as Markdown.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a row for each layer as CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")
 @quiet_option
 def summary(source: str | None, runs: Path, **options: Any) -> None:
-    """Show what each layer puts out, holds and costs, how much of the input it sees, and the memory to train.
+    """Show the output shape, parameters, cost and receptive field of each layer, and the memory that training takes.
 
-    For a recipe, a run (default: the newest) or any Keras model file. Nothing is trained or written.
+    Works for a recipe, a run (default: the newest run) or any Keras model file. Nothing is trained or written.
 
     \b
     Examples:
@@ -45,17 +45,17 @@ def summary(source: str | None, runs: Path, **options: Any) -> None:
     """
     formats = [name for name in ("csv", "json", "markdown") if options[f"as_{name}"]]
     if len(formats) > 1:
-        raise click.UsageError(f"{' and '.join(f'--{name}' for name in formats)} cannot stand together.")
-    found = _summarize(source, runs, options)
+        raise click.UsageError(f"{' and '.join(f'--{name}' for name in formats)} cannot be combined.")
+    result = _summarize(source, runs, options)
     if options["as_json"]:
-        write_json(found.as_dict())
+        write_json(result.as_dict())
     elif options["as_csv"]:
-        click.echo(found.csv(), nl=False)
+        click.echo(result.csv(), nl=False)
     elif options["as_markdown"]:
-        header, *rows = found.rows()
+        header, *rows = result.rows()
         write_markdown(header, rows, num_text_columns=3)
     else:
-        click.echo(found.text(), nl=False)
+        click.echo(result.text(), nl=False)
 
 
 def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
@@ -65,9 +65,11 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
     is_recipe = suffix in (".yaml", ".yml")
     for name, option in (("sets", "--set"), ("shape", "--input"), ("classes", "--classes")):
         if options[name] and not is_recipe:
-            raise click.UsageError(f"{option} is for a recipe; a trained network is what it is.")
+            raise click.UsageError(f"{option} is for a recipe; a trained network cannot be changed.")
     if (options["shape"] is None) != (options["classes"] is None):
-        raise click.UsageError("--input and --classes go together: both are read from the data otherwise.")
+        raise click.UsageError(
+            "--input and --classes must be given together; without them, both are read from the data."
+        )
     batch_size = options["batch_size"]
     if source is not None and is_recipe:
         from dlcli.recipe.language.overrides import parse_setting
@@ -92,7 +94,7 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
         )
     if source is not None and suffix in (".keras", ".h5", ".hdf5"):
         if suffix != ".keras":
-            raise InputError(f"{source}: whole models are read from .keras files only, which cannot hold code.")
+            raise InputError(f"{source}: whole models are loaded only from .keras files, which cannot contain code.")
         if not Path(source).exists():
             raise InputError(f"{source}: no such file.")
         start_tensorflow("cpu")
@@ -102,7 +104,7 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
     from dlcli.rundir import find_run
 
     if source is not None and Path(source).is_file():
-        raise InputError(f"{source}: expected a recipe (.yaml), the folder of a run, or a model (.keras).")
+        raise InputError(f"{source}: expected a recipe (.yaml), a run directory or a model (.keras).")
     run = find_run(runs, source)
     start_tensorflow("cpu")
     from dlcli.workflow.summary import of_run

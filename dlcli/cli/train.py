@@ -14,23 +14,28 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 _TRAINING_OPTIONS = (
     sets_option,
-    click.option("--name", help="Name of the run's folder. Default: the recipe's name."),
+    click.option("--name", metavar="NAME", help="Name of the run directory. Default: the recipe's name."),
     runs_option,
     click.option("--seed", metavar="N", help="Same as --set train.seed=N."),
     click.option("--batch-size", metavar="N", help="Same as --set train.batch_size=N."),
-    click.option("--limit", metavar="N", help="Same as --set data.limit=N: at most N samples of each split."),
+    click.option("--limit", metavar="N", help="Same as --set data.limit=N: at most N samples per split."),
     click.option(
         "--precision",
         metavar="P",
-        help="Same as --set train.precision=P: float32, mixed_float16, mixed_bfloat16.",
+        help="Same as --set train.precision=P: float32, mixed_float16 or mixed_bfloat16.",
         shell_complete=lambda ctx, param, incomplete: [p for p in PRECISIONS if p.startswith(incomplete)],
     ),
     click.option("--deterministic", is_flag=True, help="Same as --set train.deterministic=true."),
     click.option(
-        "--seeds", type=click.IntRange(min=2), metavar="N", help="Train N runs with N seeds; give mean and spread."
+        "--seeds",
+        type=click.IntRange(min=2),
+        metavar="N",
+        help="Train N runs with different seeds; report the mean and standard deviation.",
     ),
     click.option(
-        "--dry-run", is_flag=True, help="Check recipe and data, build, show what would be trained; train nothing."
+        "--dry-run",
+        is_flag=True,
+        help="Check recipe and data, build the model, show what would be trained; train nothing.",
     ),
     device_option,
     json_option,
@@ -39,7 +44,7 @@ _TRAINING_OPTIONS = (
 
 
 def training_options(command: Any) -> Any:
-    """The options of a verb that trains a new run."""
+    """Add the options shared by the verbs that train a new run."""
     for option in reversed(_TRAINING_OPTIONS):
         command = option(command)
     return command
@@ -54,41 +59,41 @@ def training_options(command: Any) -> Any:
     "--overfit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Train on N batches only, until their loss is near zero: a network that cannot do this has an error.",
+    help="Train on N batches only, until the loss is near zero; a network that cannot overfit them has an error.",
 )
 @click.option(
     "--resume",
     metavar="RUN",
     shell_complete=complete_runs,
-    help="Go on with an interrupted run, exactly as if it had never stopped.",
+    help="Resume an interrupted run, exactly as if it had never stopped.",
 )
 @click.option(
     "--extend",
     metavar="RUN",
     shell_complete=complete_runs,
-    help="Go on with a finished run to the new total of --epochs.",
+    help="Continue a finished run to the new total of --epochs.",
 )
 def train(recipe: Path | None, resume: str | None, extend: str | None, **options: Any) -> None:
-    """Train the model that RECIPE describes, evaluate it, and leave all of it in a run directory.
+    """Train the model that RECIPE describes, evaluate it, and save everything in a run directory.
 
     \b
     Examples:
       dlcli train recipes/digits_convnet.yaml
-      dlcli train recipe.yaml --epochs 5 -s train.optimizer.learning_rate=1e-4 --name slow
+      dlcli train recipe.yaml --epochs 5 -s data.validation=0.2 --name short
       dlcli train recipe.yaml --data ~/photos --dry-run
       dlcli train recipe.yaml --seeds 3 --json
       dlcli train --resume runs/digits_convnet
       dlcli train --extend runs/digits_convnet --epochs 60
 
-    Ctrl-C and SIGTERM save a checkpoint first; the run then goes on with --resume.
+    Ctrl-C and SIGTERM save a checkpoint before exiting; continue the run with --resume.
     """
     if resume is not None and extend is not None:
         raise click.UsageError(
-            "--resume and --extend cannot stand together: one is for interrupted runs, one for finished."
+            "--resume and --extend cannot be combined: --resume is for interrupted runs, --extend for finished ones."
         )
     trial = next((f"--{o.replace('_', '-')}" for o in ("dry_run", "overfit", "seeds", "name") if options[o]), None)
     if trial is not None and (resume is not None or extend is not None):
-        raise click.UsageError(f"{trial} is for a new run; it cannot stand beside --resume or --extend.")
+        raise click.UsageError(f"{trial} is for a new run; it cannot be combined with --resume or --extend.")
     if extend is not None:
         _extend(recipe, extend, options)
     elif resume is not None:
@@ -110,7 +115,7 @@ def _overrides(options: dict[str, Any]) -> list[Any]:
 
 
 def training_overrides(options: dict[str, Any]) -> list[Any]:
-    """The keys of the recipe that the options of `training_options` set."""
+    """The overrides of recipe keys that the options of `training_options` ask for."""
     from dlcli.recipe.language.overrides import Override, parse_setting
 
     overrides = [parse_setting(text) for text in options["sets"]]
@@ -131,7 +136,7 @@ def training_overrides(options: dict[str, Any]) -> list[Any]:
 
 def _train(recipe: Path | None, options: dict[str, Any]) -> None:
     if recipe is None:
-        raise click.UsageError("which recipe? For example: dlcli train recipes/digits_convnet.yaml")
+        raise click.UsageError("no recipe given. For example: dlcli train recipes/digits_convnet.yaml")
     from dlcli.recipe.load import load
 
     overrides = _overrides(options)
@@ -141,15 +146,15 @@ def _train(recipe: Path | None, options: dict[str, Any]) -> None:
 
 
 def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> dict[str, Any] | None:
-    """Trains one new run and gives its result, or does and shows what --dry-run, --overfit or --seeds ask for.
+    """Train one new run and return its result, or do what --dry-run, --overfit or --seeds ask for and print it.
 
     Args:
-        load: gives the recipe, with more overrides than the command line's own.
-        options: those of `training_options`, and ``overfit``.
+        load: loads the recipe, with overrides in addition to those of the command line.
+        options: the values of `training_options`, and ``overfit``.
     """
     exclusive = [f"--{name.replace('_', '-')}" for name in ("seeds", "dry_run", "overfit") if options.get(name)]
     if len(exclusive) > 1:
-        raise click.UsageError(f"{' and '.join(exclusive)} cannot stand together.")
+        raise click.UsageError(f"{' and '.join(exclusive)} cannot be combined.")
     from dlcli.recipe.language.overrides import Override
     from dlcli.rundir import check_name
     from dlcli.runtime.startup import start_tensorflow
@@ -194,12 +199,12 @@ def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:
 
     run = find_run(options["runs"], resume)
     overrides = _overrides(options)
-    asked = load(recipe or run.config, overrides) if recipe is not None or overrides else None
+    given = load(recipe or run.config, overrides) if recipe is not None or overrides else None
     device = start_tensorflow(options["device"])
     from dlcli.runtime.console import Console
     from dlcli.workflow import train as workflow
 
-    result = workflow.resume(run, device=device, console=Console(quiet=options["quiet"]), asked=asked)
+    result = workflow.resume(run, device=device, console=Console(quiet=options["quiet"]), given=given)
     _show_run(result, options["as_json"])
 
 
@@ -208,11 +213,11 @@ def _extend(recipe: Path | None, extend: str, options: dict[str, Any]) -> None:
     if recipe is not None or given:
         what = "a recipe" if recipe is not None else f"--{given[0].replace('_', '-').replace('sets', 'set')}"
         raise click.UsageError(
-            f"--extend takes the run's own recipe; {what} cannot change it. Train a new run instead."
+            f"--extend uses the run's own recipe, which {what} cannot change. Train a new run instead."
         )
     total = options["epochs"] or ""
     if not (total.isascii() and total.isdigit()):
-        raise click.UsageError("--extend needs --epochs N, the new total, a whole number.")
+        raise click.UsageError("--extend requires --epochs N, the new total of epochs, a whole number.")
     from dlcli.rundir import find_run
     from dlcli.runtime.startup import start_tensorflow
 

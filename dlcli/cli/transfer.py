@@ -13,7 +13,7 @@ from dlcli.cli.output import write_json, write_matrix, write_metrics
 from dlcli.cli.train import train_new, training_options, training_overrides
 
 AUGMENTS = ("none", "flip", "light", "strong")
-MAX_MATRIX = 12  # classes of a confusion matrix that is printed
+MAX_MATRIX = 12  # maximum number of classes of a confusion matrix that is printed
 
 
 def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -25,12 +25,12 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [base for base in bases if base.startswith(incomplete)]
 
 
-@click.command(short_help="Train a new head on a network trained elsewhere, then fine-tune.")
+@click.command(short_help="Train a new head on a pretrained network, then fine-tune.")
 @click.option(
     "--base",
     required=True,
     metavar="NETWORK|run:NAME|FILE.keras",
-    help="A network of keras.applications, such as resnet50; a run of yours; a saved classifier.",
+    help="Pretrained network: one of keras.applications, such as resnet50; a run of yours; or a saved classifier.",
     shell_complete=_complete_base,
 )
 @click.option(
@@ -38,95 +38,112 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     "base_options",
     multiple=True,
     metavar="KEY=VALUE",
-    help="An argument of the network: alpha, depth_multiplier, minimalistic.",
+    help="Argument of the network: alpha, depth_multiplier or minimalistic; repeatable.",
 )
 @click.option(
     "--task",
     type=click.Choice(["classification", "localization"]),
     default="classification",
     show_default=True,
-    help="What the new head is for: classes, or classes and a box.",
+    help="Task of the new head: classes, or classes and a box.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="A folder for each class, a .csv or an .npz. Default: this folder, if it holds class folders, else the "
-    "bundled digits. With boxes: a folder of Pascal VOC, a .json of COCO, a .csv or an .npz; default: drawn shapes.",
+    help="Folder of class folders, a .csv or .npz file. Default: the current folder if it holds class folders, else "
+    "the bundled digits. For localization: a Pascal VOC folder, a COCO .json, a .csv or .npz file; default: synthetic "
+    "shapes.",
 )
 @click.option(
     "--weights",
     metavar="imagenet|none|PATH",
-    help="Weights of the base: imagenet (the default; downloaded), a file (.weights.h5, .h5 or .keras), or none: at "
-    "random.",
+    help="Weights of the base: imagenet (downloaded), a file (.weights.h5, .h5 or .keras), or none for random "
+    "initialization. Default: imagenet.",
 )
 @click.option(
-    "--head", metavar="linear|N,N…", default="linear", show_default=True, help="linear, or units of dense layers."
+    "--head",
+    metavar="linear|N,N…",
+    default="linear",
+    show_default=True,
+    help="New head: linear, or the units of dense layers.",
 )
-@click.option("--dropout", metavar="P", help="Dropout before the classes and after each dense layer.")
-@click.option("--pooling", type=click.Choice(["average", "max"]), help="Of the base's last maps. Default: average.")
+@click.option("--dropout", metavar="P", help="Dropout rate before the output layer and after each dense layer.")
 @click.option(
-    "--image-size", metavar="N|HxW", help="Size of the images. Default: the one that the base was trained on."
+    "--pooling",
+    type=click.Choice(["average", "max"]),
+    help="Global pooling of the base's last feature maps. Default: average.",
 )
-@click.option("--epochs", metavar="N", help="Epochs of the head, the base frozen. Default: 40; with boxes 15.")
-@click.option("--learning-rate", metavar="R", help="First rate of the head's stage. Default: 0.003; with boxes 0.001.")
+@click.option("--image-size", metavar="N|HxW", help="Image size. Default: the size that the base was trained on.")
+@click.option(
+    "--epochs", metavar="N", help="Epochs of training the head with the base frozen. Default: 40; 15 for localization."
+)
+@click.option(
+    "--learning-rate", metavar="R", help="Initial learning rate of the head. Default: 0.003; 0.001 for localization."
+)
 @click.option(
     "--unfreeze",
     metavar="N|STAGE|all|none",
-    help="What of the base is fine-tuned then: its deepest N layers that have weights, a stage such as stage4 and what "
-    "follows, all, or none. Default: last_stage; with boxes all.",
-)
-@click.option("--fine-tune-epochs", metavar="N", help="Epochs of fine-tuning; 0 for none. Default: 5; with boxes 30.")
-@click.option(
-    "--fine-tune-learning-rate", metavar="R", help="First rate of fine-tuning. Default: 0.00001; with boxes 0.0003."
+    help="Part of the base to fine-tune: the deepest N layers with weights, a stage such as stage4 and everything "
+    "after it, all, or none. Default: last_stage; all for localization.",
 )
 @click.option(
-    "--rate-decay", metavar="F", help="In fine-tuning, each stage of the base has F times the next one's rate."
+    "--fine-tune-epochs", metavar="N", help="Epochs of fine-tuning; 0 for none. Default: 5; 30 for localization."
+)
+@click.option(
+    "--fine-tune-learning-rate",
+    metavar="R",
+    help="Initial learning rate of fine-tuning. Default: 0.00001; 0.0003 for localization.",
+)
+@click.option(
+    "--rate-decay",
+    metavar="F",
+    help="In fine-tuning, train each stage of the base at F times the learning rate of the next stage.",
 )
 @click.option(
     "--augment",
     type=click.Choice(AUGMENTS),
-    help="Random changes to the images in fine-tuning, with boxes in both stages. Default: light; for the bundled "
-    "digits none.",
+    help="Random augmentation of the images in fine-tuning; for localization, in both stages. Default: light; none for "
+    "the bundled digits.",
 )
 @click.option(
     "--top",
     type=click.Choice(["imagenet"]),
-    help="Train nothing: make a run of the network as it is, with its 1,000 classes.",
+    help="Train nothing; make a run of the pretrained network with its 1,000 classes.",
 )
 @click.option(
     "--class-index",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="With --top: the classes' names, as in keras's imagenet_class_index.json. Default: that file, downloaded.",
+    help="With --top: class names, in the format of Keras's imagenet_class_index.json. Default: that file, downloaded.",
 )
 @training_options
 def transfer(base: str, **options: Any) -> None:
-    """Put a new head on a network that was trained elsewhere, train it, then fine-tune the deepest layers.
+    """Put a new head on a pretrained network, train the head, then fine-tune the deepest layers.
 
     \b
     Examples:
       dlcli transfer --base resnet50 --data photos/
-      dlcli transfer --base mobilenetv2 --base-option alpha=0.35 --data photos/ --unfreeze none
-      dlcli transfer --base vgg16 --weights vgg16_notop.h5 --data photos/ --head 256 --dropout 0.5
+      dlcli transfer --base mobilenetv2 --base-option alpha=0.35 --unfreeze none
+      dlcli transfer --base vgg16 --weights vgg16.h5 --head 256 --dropout 0.5
       dlcli transfer --base run:flowers --data other_flowers/
       dlcli transfer --base resnet50 --top imagenet
       dlcli transfer --base mobilenetv2 --task localization --data voc/
 
-    Stage 1 trains the head on the frozen base, whose features are computed once and kept in RUNS/.features. Stage 2
-    trains the deepest layers too, at a low rate; batch normalization stays as it is. The run's config.yaml is a recipe
-    of all that: change it and train it with `dlcli train`. Interrupted, the run goes on with `dlcli train --resume`.
+    Stage 1 trains the head on the frozen base, whose features are computed once and cached in RUNS/.features. Stage 2
+    also trains the deepest layers, at a low learning rate; batch normalization stays frozen. The run's config.yaml is
+    the complete recipe: edit it and train it with `dlcli train`. Resume an interrupted run with `dlcli train --resume`.
     """
     if options["top"] is not None:
-        _keep_top(base, options)
+        _make_pretrained_run(base, options)
         return
     if options["class_index"] is not None:
         raise click.UsageError("--class-index is for --top imagenet.")
     from dlcli.workflow.transfer import find_base, find_data, make_plan, transfer_recipe
 
     _check_base_options(base, options)
-    found = find_base(base, runs=options["runs"], device=options["device"])
-    data, where = find_data(options["data"], found, task=options["task"])
+    base_network = find_base(base, runs=options["runs"], device=options["device"])
+    data, data_line = find_data(options["data"], base_network, task=options["task"])
     plan = make_plan(
         task=options["task"],
         head=options["head"],
@@ -137,10 +154,10 @@ def transfer(base: str, **options: Any) -> None:
     )
     overrides = _overrides(options, is_tuned=plan.unfreeze != "none" and plan.fine_tune_epochs > 0)
     if not options["quiet"]:
-        click.echo(where, err=True)
+        click.echo(data_line, err=True)
 
     def load(more: Any) -> Any:
-        return transfer_recipe(found, data, plan, [*overrides, *more], command=_command())
+        return transfer_recipe(base_network, data, plan, [*overrides, *more], command=_command())
 
     result = train_new(load, options)
     if result is None:
@@ -162,7 +179,7 @@ def _check_base_options(base: str, options: dict[str, Any]) -> None:
 
 
 def _overrides(options: dict[str, Any], *, is_tuned: bool) -> list[Any]:
-    """The keys of the recipe that options set."""
+    """The overrides of recipe keys that the options ask for."""
     from dlcli.errors import InputError
     from dlcli.recipe.language.overrides import Override
 
@@ -197,13 +214,13 @@ def _overrides(options: dict[str, Any], *, is_tuned: bool) -> list[Any]:
             continue
         flag = f"--{option.replace('_', '-')}"
         if key.startswith("train.stages.1") and not is_tuned:
-            raise click.UsageError(f"{flag} is for fine-tuning, and nothing is fine-tuned.")
+            raise click.UsageError(f"{flag} is for fine-tuning, but nothing is fine-tuned.")
         overrides.append(Override(key, options[option], f"{flag} {options[option]}"))
     return [*overrides, *training_overrides(options)]
 
 
 def _command() -> str:
-    """The command line as it was given."""
+    """The command line of this process."""
     return shlex.join(["dlcli", *sys.argv[1:]])
 
 
@@ -220,45 +237,45 @@ def _show(result: dict[str, Any]) -> None:
     split = result["evaluated"]
     classes = run.read_classes()
     if len(classes) <= MAX_MATRIX:
-        click.echo(f"confusion matrix of {split} (rows: the label; columns: predicted)")
+        click.echo(f"confusion matrix of {split} (rows: label; columns: prediction)")
         write_matrix(read_json(run.evaluation(split) / "metrics.json")["confusion_matrix"], classes)
     name = "mistakes.png" if (run.plots / "mistakes.png").exists() else "boxes.png"
     click.echo(f"{name.removesuffix('.png')}: {run.plots / name}")
 
 
-_OF_TOP = (
+_TOP_OPTIONS = (
     *("base", "base_options", "weights", "top", "class_index"),
     *("sets", "name", "runs", "device", "as_json", "quiet"),
 )
 
 
-def _keep_top(base: str, options: dict[str, Any]) -> None:
+def _make_pretrained_run(base: str, options: dict[str, Any]) -> None:
     from dlcli.errors import InputError
 
     context = click.get_current_context()
     for parameter in context.command.params:
         name = str(parameter.name)
         is_given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-        if is_given and name not in _OF_TOP:
+        if is_given and name not in _TOP_OPTIONS:
             raise click.UsageError(f"{parameter.opts[-1]} is for training; with --top imagenet nothing is trained.")
     if base.startswith("run:") or base.endswith(".keras"):
         raise click.UsageError("--top is for networks of keras.applications.")
     from dlcli.workflow.transfer import find_base, top_recipe
 
-    found = find_base(base, runs=options["runs"], device=options["device"])
+    base_network = find_base(base, runs=options["runs"], device=options["device"])
     if options["weights"] == "none":
-        raise InputError("--weights none: a network with its ImageNet classes needs its weights.")
+        raise InputError("--weights none: --top imagenet requires the pretrained weights.")
     from dlcli.rundir import check_name
     from dlcli.runtime.startup import start_tensorflow
 
     if options["name"] is not None:
         check_name(options["name"])
-    loaded = top_recipe(found, _overrides(options, is_tuned=False), command=_command())
+    loaded = top_recipe(base_network, _overrides(options, is_tuned=False), command=_command())
     device = start_tensorflow(options["device"])
     from dlcli.runtime.console import Console
-    from dlcli.workflow.pretrained_classifier import keep_top
+    from dlcli.workflow.pretrained_classifier import make_pretrained_run
 
-    result = keep_top(
+    result = make_pretrained_run(
         loaded,
         class_index=options["class_index"],
         runs=options["runs"],
@@ -270,4 +287,6 @@ def _keep_top(base: str, options: dict[str, Any]) -> None:
         write_json(result)
         return
     num_classes = len(result["data"]["classes"])
-    click.echo(f"{result['run']}: {found.name} with {num_classes:,} classes, {result['parameters']:,} parameters")
+    click.echo(
+        f"{result['run']}: {base_network.name} with {num_classes:,} classes, {result['parameters']:,} parameters"
+    )

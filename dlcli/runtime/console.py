@@ -1,6 +1,7 @@
-"""What a command says while it works: on stderr, and in the run's train.log once there is a run.
+"""Messages and progress of a command, on stderr and, once there is a run, in the run's train.log.
 
-In a terminal, a bar with rate and time left; elsewhere one line an epoch. Results are not console: they go to stdout.
+A terminal shows a progress bar with rate and time left; other outputs get one line per epoch. Results go to stdout, not
+through the console.
 """
 
 import contextlib
@@ -16,14 +17,14 @@ from dlcli.rundir import append_line, now
 
 
 class _Terminal(rich_console.Console):
-    """A console that falls silent where nobody listens any more, as behind ``| head``: no reason to stop working."""
+    """A console that stops printing, instead of exiting, when its pipe is closed, as by ``| head``."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
 
 
 class Console:
-    """Says things, shows progress, and observes the training loop."""
+    """Prints messages, shows progress, and observes the training loop."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -31,16 +32,16 @@ class Console:
         self._bars = self._console.is_terminal and not quiet
         self._bar: Progress | None = None
         self._label = ""
-        self._epoch_began = time.monotonic()
+        self._epoch_start = time.monotonic()
         self.log: Path | None = None
 
     def say(self, text: str) -> None:
-        """A line of information."""
+        """Print and log a line of information."""
         self._print(text)
         self.note(text)
 
     def warn(self, text: str) -> None:
-        """A line that the user should not miss: it is said even when quiet."""
+        """Print and log a warning, even when quiet."""
         if self._quiet:
             with contextlib.suppress(OSError):
                 print(f"warning: {text}", file=sys.stderr)
@@ -53,7 +54,7 @@ class Console:
             self._console.print(text, markup=False, style=style)
 
     def note(self, text: str) -> None:
-        """A line for the run's train.log alone."""
+        """Write a line to the run's train.log only."""
         if self.log is not None:
             for line in text.splitlines():
                 append_line(self.log, f"{now()} {line}")
@@ -61,21 +62,21 @@ class Console:
     # Progress ---------------------------------------------------------------------------------------------------------
 
     def reading(self, done: int, total: int) -> None:
-        """Images read of all that are to be."""
+        """Show the number of images read, out of the total."""
         self._show("reading images", done, total, "")
         if done == total:
             self.close()
 
     def evaluating(self, done: int, total: int) -> None:
-        """Batches evaluated of all that are to be."""
+        """Show the number of batches evaluated, out of the total."""
         self._show("evaluating", done, total, "")
         if done == total:
             self.close()
 
     def computing_features(self, done: int, total: int) -> None:
-        """Batches of which features are computed of all that are to be."""
+        """Show the number of batches whose features are computed, out of the total."""
         self._show("computing features", done, total, "")
-        self._epoch_began = time.monotonic()  # an epoch's time is that of its steps
+        self._epoch_start = time.monotonic()  # the time of an epoch covers its steps only
 
     def _show(self, label: str, done: int, total: int, details: str) -> None:
         if not self._bars:
@@ -97,7 +98,7 @@ class Console:
         self._bar.update(self._bar.task_ids[0], completed=done, total=total, details=details)
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Remove the progress bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -105,11 +106,11 @@ class Console:
     # The training loop's observer -------------------------------------------------------------------------------------
 
     def stage(self, name: str, num_epochs: int) -> None:
-        self._epoch_began = time.monotonic()
+        self._epoch_start = time.monotonic()
         self.say(f"stage {name}: {num_epochs} epochs" if num_epochs != 1 else f"stage {name}: 1 epoch")
 
     def stopping(self) -> None:
-        self._print("stopping after this step; Ctrl-C again stops at once")
+        self._print("stopping after this step; press Ctrl-C again to stop immediately")
 
     def progress(
         self, epoch: int, num_epochs: int, step: int, num_steps: int, samples_per_second: float, loss: float
@@ -120,7 +121,7 @@ class Console:
     def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
         self.close()
         metrics = "  ".join(f"{key} {value:.4f}" for key, value in row.items() if key.startswith(("train_", "val_")))
-        seconds = time.monotonic() - self._epoch_began
-        self._epoch_began = time.monotonic()
+        seconds = time.monotonic() - self._epoch_start
+        self._epoch_start = time.monotonic()
         best = "  best" if is_best else ""
         self.say(f"epoch {row['epoch']}/{num_epochs}  {metrics}  {seconds:.1f} s{best}")

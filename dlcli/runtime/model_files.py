@@ -1,4 +1,4 @@
-"""Loading a model file, safely: no code from the file, and no more memory than its size accounts for."""
+"""Safe loading of model files: no code from the file, and no more memory than its size justifies."""
 
 import copy
 import io
@@ -20,40 +20,39 @@ from dlcli.runtime.startup import without_weights
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 MAX_CONFIG_BYTES = 64 * 2**20  # of config.json and metadata.json, unpacked
 
-
 FOREIGN_CLASS = re.compile(r"Could not locate (?:class|function|object) '([^']+)'")
-"""What Keras says of a layer that it does not have."""
+"""The message of Keras for a layer that is not its own."""
 
 
 class _Refused(Exception):
-    """Why a file is not loaded, in words that follow "FILE: "."""
+    """The reason for not loading a file, worded to follow "FILE: "."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The configuration of the network in a .keras file.
+    """Read the configuration of the network in a .keras file.
 
     Raises:
-        InputError: as for :func:`load_keras_file`.
+        InputError: see :func:`load_keras_file`.
     """
     config: dict[str, Any] = _checked(path, lambda config: config)
     return config
 
 
 def load_keras_file(path: Path) -> keras.Model:
-    """Loads a .keras file without running anything that it brings.
+    """Load a .keras file without running any code from it.
 
     Raises:
-        InputError: it is corrupt, holds code, needs layers that Keras does not have, or would take more memory than
-            its size accounts for.
+        InputError: it is corrupt, contains code, needs layers that are not part of Keras, or would take more memory
+            than its size justifies.
     """
     return _checked(path, lambda config: keras.saving.load_model(path, compile=False, safe_mode=True))
 
 
 def load_architecture(path: Path) -> keras.Model:
-    """The network in a .keras file, or in a run's architecture.json, with new weights, drawn at random.
+    """Load the network in a .keras file, or in a run's architecture.json, with randomly initialized weights.
 
     Raises:
-        InputError: as for :func:`load_keras_file`.
+        InputError: see :func:`load_keras_file`.
     """
     if path.suffix == ".json":
         try:
@@ -64,7 +63,7 @@ def load_architecture(path: Path) -> keras.Model:
 
 
 def load_float32(path: Path) -> keras.Model:
-    """As :func:`load_keras_file`, with layers that compute in float32 whatever they were saved with."""
+    """Load as :func:`load_keras_file` does, with layers that compute in float32 whatever the saved precision."""
 
     def load(config: dict[str, Any]) -> keras.Model:
         model = keras.saving.deserialize_keras_object(_in_float32(config), safe_mode=True)
@@ -75,7 +74,7 @@ def load_float32(path: Path) -> keras.Model:
 
 
 def _in_float32(part: Any) -> Any:
-    """A configuration with float32 in place of every dtype policy."""
+    """Replace every dtype policy in a configuration by float32."""
     if isinstance(part, list):
         return [_in_float32(item) for item in part]
     if not isinstance(part, dict):
@@ -92,7 +91,7 @@ def _is_policy(value: Any) -> bool:
 
 
 def _checked(path: Path, load: Callable[[dict[str, Any]], Any]) -> Any:
-    """What is made of a file's configuration, once the file has been checked."""
+    """Check a file, then return what ``load`` makes of its configuration."""
     try:
         return load(_check_archive(path))
     except _Refused as refusal:
@@ -100,47 +99,51 @@ def _checked(path: Path, load: Callable[[dict[str, Any]], Any]) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: no such model file (.keras).") from None
     except (PermissionError, IsADirectoryError) as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Fix it, or restore it from a copy.") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Fix its permissions, or restore it from a copy."
+        ) from None
     except (OSError, zipfile.BadZipFile, RecursionError) as error:
-        raise InputError(f"{path}: is no Keras model file, or is corrupt ({error}).") from None
-    except Exception as error:  # Keras raises many kinds for what may be wrong in a file
+        raise InputError(f"{path}: is not a Keras model file, or is corrupt ({error}).") from None
+    except Exception as error:  # Keras raises many kinds of errors for a bad file
         text = str(error).strip() or type(error).__name__
         if foreign := FOREIGN_CLASS.search(text):
             raise InputError(
-                f"{path}: needs '{foreign[1]}', which is none of Keras's: code is never loaded from a file or with it. "
-                "Build the network of Keras's own layers and save it again."
+                f"{path}: needs '{foreign[1]}', which is not part of Keras. Custom code is never loaded. "
+                "Build the network from Keras's own layers and save it again."
             ) from None
         reason = text.splitlines()[0].split(". ")[0]
         raise InputError(f"{path}: cannot be loaded as a Keras model ({reason[:300]}).") from None
 
 
 def check_weights_file(path: Path) -> None:
-    """Checks a file of weights, ``.weights.h5`` or ``.h5``, before Keras reads it.
+    """Check a weights file, ``.weights.h5`` or ``.h5``, before Keras reads it.
 
     Raises:
-        InputError: there is none, it is corrupt, or its weights lie elsewhere than in it.
+        InputError: it does not exist, it is corrupt, or its weights are stored outside it.
     """
     if path.is_dir():
-        raise InputError(f"{path}: is a folder, not a file of weights (.weights.h5 or .h5).")
+        raise InputError(f"{path}: is a folder, not a weights file (.weights.h5 or .h5).")
     try:
         with h5py.File(path, "r") as file:
             _check_weights(file, path.stat().st_size)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file of weights (.weights.h5 or .h5).") from None
+        raise InputError(f"{path}: no such weights file (.weights.h5 or .h5).") from None
     except _Refused as refusal:
         raise InputError(f"{path}: {refusal}") from None
     except PermissionError:
         raise InputError(f"{path}: no permission to read it.") from None
     except (OSError, RuntimeError, KeyError, RecursionError):
-        raise InputError(f"{path}: is no file of weights (.weights.h5 or .h5), or is corrupt.") from None
+        raise InputError(f"{path}: is not a weights file (.weights.h5 or .h5), or is corrupt.") from None
 
 
 def _check_archive(path: Path) -> dict[str, Any]:
-    """Checks what the file would unpack to before anything of that size is made; gives its configuration."""
+    """Check the unpacked sizes of a file before allocating memory for them; return its configuration."""
     with zipfile.ZipFile(path) as archive:
         members = {member.filename: member for member in archive.infolist()}
         if sorted(members) != sorted(MEMBERS):
-            raise _Refused(f"is no Keras model file: it must hold {', '.join(MEMBERS)}. Received {', '.join(members)}.")
+            raise _Refused(
+                f"is not a Keras model file: it must contain {', '.join(MEMBERS)}. Received {', '.join(members)}."
+            )
         sizes = {name: member.file_size for name, member in members.items()}
         if sizes["config.json"] + sizes["metadata.json"] > MAX_CONFIG_BYTES:
             raise _Refused(f"its configuration would unpack to more than {MAX_CONFIG_BYTES >> 20} MiB: refused.")
@@ -148,46 +151,46 @@ def _check_archive(path: Path) -> dict[str, Any]:
             raise _Refused(f"its weights would unpack to {sizes['model.weights.h5']:,} bytes: refused.")
         corrupt = archive.testzip()
         if corrupt is not None:
-            raise _Refused(f"is corrupt: {corrupt} does not have the checksum that it was written with.")
+            raise _Refused(f"is corrupt: {corrupt} does not match its checksum. Restore it from a copy.")
         config: dict[str, Any] = json.loads(archive.read("config.json"), object_hook=_without_compiling)
         weights = archive.read("model.weights.h5")
     with h5py.File(io.BytesIO(weights), "r") as file:
         _check_weights(file, len(weights))
     num_bytes = _num_bytes(config)
     if num_bytes > len(weights):
-        raise _Refused(f"its layers would take {num_bytes:,} bytes where its weights have {len(weights):,}: refused.")
+        raise _Refused(f"its layers would take {num_bytes:,} bytes, but its weights have {len(weights):,}: refused.")
     return config
 
 
 def _without_compiling(part: dict[str, Any]) -> dict[str, Any]:
-    """A part of a configuration without losses and optimizers, whose variables would be made at once."""
+    """Drop losses and optimizers, whose variables would be created at once, from a configuration."""
     return {key: value for key, value in part.items() if key != "compile_config"}
 
 
 def _check_weights(file: h5py.File, size: int) -> None:
-    """Every array lies in the file itself, as large as it says."""
+    """Check that every array is stored in the file itself, at its full size."""
 
     def check(group: h5py.Group) -> int:
         num_bytes = 0
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise _Refused(f"its weights have a link at {group.name}/{name}: refused.")
+                raise _Refused(f"its weights contain a link at {group.name}/{name}: refused.")
             item = group[name]
             if isinstance(item, h5py.Group):
                 num_bytes += check(item)
             elif item.external or item.is_virtual:
-                raise _Refused(f"its weights lie in another file at {item.name}: refused.")
+                raise _Refused(f"its weights are stored in another file at {item.name}: refused.")
             else:
                 num_bytes += item.nbytes
         return num_bytes
 
     num_bytes = check(file)
     if num_bytes > size:
-        raise _Refused(f"its weights would take {num_bytes:,} bytes, more than it holds: refused.")
+        raise _Refused(f"its weights would take {num_bytes:,} bytes, more than the file holds: refused.")
 
 
 def _num_bytes(config: dict[str, Any]) -> int:
-    """Bytes of the weights that a model of this configuration has, found without making them."""
+    """The size of the weights of a configuration in bytes, computed without creating them."""
     with without_weights():
         model = keras.saving.deserialize_keras_object(copy.deepcopy(config), safe_mode=True)  # Keras changes it
         return sum(4 * math.prod(variable.shape) for variable in model.weights)

@@ -1,6 +1,6 @@
-"""Starting TensorFlow: without its chatter, on the device that was asked for.
+"""Start TensorFlow on the requested device, without its log output.
 
-This module imports TensorFlow only inside its functions, so that whoever calls it decides when those seconds are spent.
+This module imports TensorFlow only inside its functions, so that the caller decides when to spend those seconds.
 """
 
 import contextlib
@@ -17,50 +17,52 @@ from dlcli.errors import InputError
 
 @dataclass(frozen=True)
 class Device:
-    """What the run computes on: ``cpu`` or ``gpu``, and its name for people."""
+    """The device of a run: ``cpu`` or ``gpu``, and its name for people."""
 
     kind: str
     name: str
 
 
-_started: dict[str, Device] = {}  # by what was asked for
+_started: dict[str, Device] = {}  # by requested device
 
 
 def start_tensorflow(device: str = "auto") -> Device:
-    """Imports TensorFlow and Keras and chooses the device; call it before any module that imports them.
+    """Import TensorFlow and Keras and choose the device; call it before importing any module that imports them.
 
-    What TensorFlow's libraries write to file descriptor 2 while they load is held back: no setting silences all of
-    it. It is shown when loading fails.
+    While they load, TensorFlow's libraries write to file descriptor 2, which no setting silences completely. That
+    output is captured, and shown only if loading fails.
 
     Args:
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``gpu`` or ``gpu:N``.
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``gpu`` or ``gpu:N``.
 
     Raises:
-        InputError: the device was demanded and is not there, or TensorFlow cannot be loaded.
+        InputError: the requested GPU is not available, or TensorFlow cannot be loaded.
     """
-    if device in _started:  # TensorFlow takes no second choice
+    if device in _started:  # TensorFlow cannot change its devices later
         return _started[device]
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # level 2 has errors that are none, of kernels passed over
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # level 2 prints errors that are harmless, about skipped kernels
     sys.stderr.flush()
-    own_stderr = os.dup(2)
-    with tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), 2)
+    saved_stderr = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
-            _started[device] = _choose(importlib.import_module("tensorflow"), device)
+            _started[device] = _choose_device(importlib.import_module("tensorflow"), device)
             return _started[device]
         except ImportError as error:
-            caught.seek(0)
-            os.write(own_stderr, caught.read())
-            raise InputError(f"TensorFlow cannot be loaded ({error}). See what is missing with: dlcli doctor") from None
+            captured.seek(0)
+            os.write(saved_stderr, captured.read())
+            raise InputError(
+                f"TensorFlow cannot be loaded ({error}). To see what is missing, run: dlcli doctor"
+            ) from None
         finally:
-            os.dup2(own_stderr, 2)
-            os.close(own_stderr)
+            os.dup2(saved_stderr, 2)
+            os.close(saved_stderr)
 
 
-def _choose(tf: Any, device: str) -> Device:
+def _choose_device(tf: Any, device: str) -> Device:
     importlib.import_module("keras")
-    tf.get_logger().setLevel("ERROR")  # its warnings are for programmers: of functions that are traced anew
+    tf.get_logger().setLevel("ERROR")  # its warnings are for programmers, such as about retraced functions
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cpu" or (device == "auto" and not gpus):
         tf.config.set_visible_devices([], "GPU")
@@ -68,26 +70,26 @@ def _choose(tf: Any, device: str) -> Device:
     else:
         number = int(device.removeprefix("gpu:")) if device.startswith("gpu:") else 0
         if number >= len(gpus):
-            found = f"TensorFlow sees {len(gpus)}" if gpus else "TensorFlow sees none"
-            raise InputError(f"--device {device}: no such GPU; {found}. Use --device cpu, or see: dlcli doctor")
+            available = f"TensorFlow sees {len(gpus)}" if gpus else "TensorFlow sees none"
+            raise InputError(f"--device {device}: no such GPU; {available}. Use --device cpu, or run: dlcli doctor")
         tf.config.set_visible_devices(gpus[number], "GPU")
         tf.config.experimental.set_memory_growth(gpus[number], True)
         details = tf.config.experimental.get_device_details(gpus[number])
         chosen = Device("gpu", str(details.get("device_name", f"GPU {number}")))
-    tf.zeros(1) + 1  # the first operation starts the device, and has its own lines to say
+    tf.zeros(1) + 1  # the first operation starts the device, which also writes to stderr
     return chosen
 
 
 def set_precision(precision: str) -> None:
-    """Sets the numbers that new layers compute with: float32, mixed_float16 or mixed_bfloat16."""
+    """Set the precision of new layers: float32, mixed_float16 or mixed_bfloat16."""
     importlib.import_module("keras").mixed_precision.set_dtype_policy(precision)
 
 
 def set_seed(seed: int, *, deterministic: bool) -> None:
-    """Seeds Python, NumPy, TensorFlow and Keras, and forgets the layers made so far.
+    """Seed Python, NumPy, TensorFlow and Keras, and clear the Keras session.
 
     Args:
-        deterministic: make operations that may differ from run to run on a GPU an error or choose slower ones.
+        deterministic: replace GPU operations that are not deterministic by slower ones, or raise an error.
     """
     keras = importlib.import_module("keras")
     keras.backend.clear_session()
@@ -98,10 +100,10 @@ def set_seed(seed: int, *, deterministic: bool) -> None:
 
 @contextlib.contextmanager
 def without_weights() -> Iterator[None]:
-    """Networks that are built in here have the shapes of their weights and no memory for them."""
+    """Context in which networks are built with the shapes of their weights but without allocating them."""
     keras = importlib.import_module("keras")
     try:
         with keras.StatelessScope(initialize_variables=False):
             yield
     finally:
-        keras.backend.clear_session()  # Keras would make the weights at the next occasion
+        keras.backend.clear_session()  # otherwise Keras creates the weights later

@@ -1,4 +1,4 @@
-"""Two configurations or two runs side by side."""
+"""Comparison of two configurations or runs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,9 +7,9 @@ ABSENT = "(absent)"
 
 
 def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one by dotted key, such as ``model.blocks.0.filters``.
+    """Flatten nested mappings to one mapping by dotted key, such as ``model.blocks.0.filters``.
 
-    Lists of mappings are entered, other lists are values.
+    Lists of mappings are flattened too; other lists are values.
     """
     if isinstance(values, (list, tuple)):
         if not any(isinstance(item, Mapping) for item in values):
@@ -24,8 +24,8 @@ def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The dotted keys whose values differ, with both values."""
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Map each dotted key whose values differ to both values."""
     first, second = flatten(one), flatten(other)
     keys = [*first, *(key for key in second if key not in first)]
     pairs = {key: (first.get(key, ABSENT), second.get(key, ABSENT)) for key in keys}

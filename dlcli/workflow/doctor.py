@@ -1,4 +1,4 @@
-"""``dlcli doctor``: what is installed, what it can use, and what is missing."""
+"""``dlcli doctor``: installed versions, available devices, and what is missing."""
 
 import os
 import platform
@@ -11,28 +11,29 @@ from dlcli.runtime.startup import start_tensorflow
 
 
 def examine() -> dict[str, Any]:
-    """Versions by package, devices, memory in GiB, notes, and errors that keep training from working."""
+    """Report package versions, devices, memory in GiB, notes, and errors that prevent training."""
     from packaging.requirements import Requirement
 
     versions = {"dlcli": __version__, "python": platform.python_version()}
     errors = []
-    bounds = [Requirement(text) for text in requires("dlcli") or [] if "extra ==" not in text]
-    for bound in bounds:
+    requirements = [Requirement(text) for text in requires("dlcli") or [] if "extra ==" not in text]
+    for required in requirements:
+        name = required.name
         try:
-            versions[bound.name] = version(bound.name)
-            if not bound.specifier.contains(versions[bound.name], prereleases=True):
+            versions[name] = version(name)
+            if not required.specifier.contains(versions[name], prereleases=True):
                 errors.append(
-                    f"{bound.name} {versions[bound.name]}: dlcli needs {bound}. Install it: pip install '{bound}'"
+                    f"{name} {versions[name]}: dlcli needs {required}. Install it with: pip install '{required}'"
                 )
         except PackageNotFoundError:
-            versions[bound.name] = "missing"
-            errors.append(f"{bound.name}: missing. Install it: pip install '{bound}'")
+            versions[name] = "missing"
+            errors.append(f"{name}: missing. Install it with: pip install '{required}'")
     devices, notes = [], []
     try:
         chosen = start_tensorflow("auto")
         devices.append(chosen.name)
         if chosen.kind == "cpu":
-            notes.append("no GPU is in use; on Linux with an NVIDIA GPU: pip install 'tensorflow[and-cuda]'")
+            notes.append("no GPU in use; on Linux with an NVIDIA GPU: pip install 'tensorflow[and-cuda]'")
     except InputError as error:
         errors.append(str(error))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

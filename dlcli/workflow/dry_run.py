@@ -1,4 +1,4 @@
-"""Trials around training: a dry run, overfitting a few batches, and the same training with several seeds."""
+"""``dlcli train --dry-run``: check and build everything, and report what would be trained."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def dry_run(loaded: LoadedRecipe, *, runs: Path, device: Device, console: Console) -> dict[str, Any]:
-    """Checks and builds everything that training would use, and says what it would do."""
+    """Check and build everything that training would use, and report what it would do."""
     job = prepare(with_run_files(loaded, runs), device, console)
     describe(job, None)
     train = loaded.recipe.train
@@ -56,12 +56,12 @@ def dry_run(loaded: LoadedRecipe, *, runs: Path, device: Device, console: Consol
             **{f"y.{name}": [*values.shape] for name, values in batch["y"].items()},
             "weight": [*batch["weight"].shape],
         },
-        "values": [float(np.nanmin(x)), float(np.nanmax(x))],  # of series NaN stands for what is missing
+        "values": [float(np.nanmin(x)), float(np.nanmax(x))],  # in series, NaN marks missing values
     }
 
 
 def _shapes(name: str, x: Any) -> dict[str, list[int]]:
-    """Of what the network takes, by its name, or by the names of its parts."""
+    """The shapes of the inputs by name: of one tensor, or of each tensor in a dict."""
     if isinstance(x, dict):
         return {f"{name}.{key}": [*values.shape] for key, values in x.items()}
     return {name: [*x.shape]}

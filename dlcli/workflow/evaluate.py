@@ -12,11 +12,11 @@ __all__ = ["EvaluationRequest", "evaluate"]
 
 
 def evaluate(run: RunDir, request: EvaluationRequest, *, console: Console) -> dict[str, Any]:
-    """Evaluates a run's best model and writes ``evaluation/<split>/``.
+    """Evaluate a run's best model and write ``evaluation/<split>/``.
 
-    Returns the metrics, with ``run``, ``split`` and ``folder``.
+    Returns the metrics, plus ``run``, ``split`` and ``folder``.
 
     Raises:
-        InputError: the run has no model, the data cannot be used, or there is no such split.
+        InputError: the run has no model, the data cannot be used, or the split does not exist.
     """
     return task_of(load(run.config).recipe).evaluate(run, request, console)

@@ -12,11 +12,11 @@ __all__ = ["GenerationRequest", "generate"]
 
 
 def generate(run: RunDir, request: GenerationRequest, *, console: Console) -> dict[str, Any]:
-    """Generates text with a run's best model.
+    """Generate text with a run's best model.
 
-    Returns ``run`` and ``samples``: for each its ``text``, prompt included, and what was ``added``.
+    Returns ``run`` and ``samples``, each with its ``text``, prompt included, and the ``added`` part.
 
     Raises:
-        InputError: the run's task is not language modeling, it has no model, or there is no such class.
+        InputError: the run's task is not language modeling, it has no model, or the class does not exist.
     """
     return task_of(load(run.config).recipe).generate(run, request, console)

@@ -8,24 +8,24 @@ from dlcli.tasks.draft import draft_recipe
 
 
 def init(data: Path, output: Path | None, *, force: bool) -> tuple[Path, tuple[str, ...]]:
-    """Drafts a recipe and writes it.
+    """Draft a recipe for data and write it.
 
     Args:
-        output: where to write it; None for the data's name with .yaml, in the current folder.
-        force: replace a file that exists.
+        output: the file to write; None for the data's name with .yaml, in the current folder.
+        force: replace an existing file.
 
     Returns:
-        The recipe's file, and what is in the data, a line each.
+        The recipe's file, and a description of the data, line by line.
 
     Raises:
-        InputError: nothing is there that a recipe could be drafted for, or the file exists or has no folder.
+        InputError: no recipe can be drafted for the data, or the file already exists or its folder does not.
     """
     resolved = data.resolve()
     target = output or Path(f"{resolved.name if resolved.is_dir() else resolved.stem}.yaml")
     if target.exists() and not force:
         raise InputError(f"{target}: already exists. Choose another name with --output, or use --force to replace it.")
     if not target.parent.is_dir():
-        raise InputError(f"{target}: there is no folder {target.parent}")
+        raise InputError(f"{target}: no such folder {target.parent}. Create it, or choose another name with --output.")
     draft = draft_recipe(data, target.parent)
     replace_file(target, draft.text)
     return target, draft.seen

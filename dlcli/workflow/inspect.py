@@ -1,4 +1,4 @@
-"""``dlcli data``: checking, describing, dividing and previewing data. The user's data are never changed."""
+"""``dlcli data``: checking, describing, splitting and previewing data. The user's data is never changed."""
 
 from pathlib import Path
 from typing import Any
@@ -10,26 +10,26 @@ from dlcli.tasks.dispatch import task_of
 
 
 def check(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
-    """Looks for problems in all the data of a recipe; as :meth:`dlcli.tasks.task.Task.check`."""
+    """Look for problems in all the data of a recipe; see :meth:`dlcli.tasks.task.Task.check`."""
     return task_of(loaded.recipe).check(loaded, console)
 
 
 def check_folder(folder: Path, console: Console) -> dict[str, Any]:
-    """The same for a folder with a folder of images for each class."""
+    """Look for problems in a folder that has one subfolder of images per class."""
     return dispatch.check_folder(folder, console)
 
 
 def stats(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
-    """Statistics of a recipe's data; as :meth:`dlcli.tasks.task.Task.stats`."""
+    """Compute statistics of a recipe's data; see :meth:`dlcli.tasks.task.Task.stats`."""
     return task_of(loaded.recipe).stats(loaded, console)
 
 
 def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
-    """The samples of each class by split; as :meth:`dlcli.tasks.task.Task.divide`."""
+    """Count the samples of each class by split; see :meth:`dlcli.tasks.task.Task.divide`."""
     return task_of(loaded.recipe).divide(loaded, output, console)
 
 
 def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console) -> bool:
-    """Draws augmented samples, and returns whether the recipe augments; as :meth:`dlcli.tasks.task.Task.preview`."""
+    """Draw augmented samples and return whether the recipe augments; see :meth:`dlcli.tasks.task.Task.preview`."""
     task_of(loaded.recipe).preview(loaded, output, num_samples=num_samples, num_epochs=num_epochs, console=console)
     return getattr(loaded.recipe, "augment", None) is not None

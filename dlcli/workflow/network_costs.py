@@ -8,7 +8,7 @@ FAMILIES = tuple(dict.fromkeys(network.family for network in NETWORKS))
 
 
 def list_networks(family: str | None) -> list[dict[str, Any]]:
-    """Each network with its recipe, costs and published errors; of one family or of all."""
+    """List each network, of one family or all, with its recipe, costs and published errors."""
     costs = read_costs()
     rows = []
     for network in NETWORKS:
@@ -35,12 +35,12 @@ def list_networks(family: str | None) -> list[dict[str, Any]]:
 
 
 def side_of_application(name: str) -> int:
-    """The side of the images that a network of keras.applications was published for."""
+    """The published input size, in pixels, of a network of keras.applications."""
     return next(network.side for network in NETWORKS if network.model.get("network") == name)
 
 
 def list_quoted() -> list[dict[str, Any]]:
-    """The numbers that papers and lectures quote, each beside what this program counts at the same size."""
+    """List the figures that papers and lectures quote, each beside this program's count at the same input size."""
     costs = read_costs()
     rows = []
     for quoted in QUOTED:

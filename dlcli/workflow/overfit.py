@@ -1,4 +1,4 @@
-"""``dlcli train --overfit``: trains on a few batches until they are memorized."""
+"""``dlcli train --overfit``: train on a few batches until they are memorized."""
 
 import time
 from pathlib import Path
@@ -16,16 +16,16 @@ from dlcli.tasks.run_models import with_run_files
 from dlcli.training.step import EvaluationStep, TrainStep
 from dlcli.workflow.dry_run import SECONDS_BETWEEN_LINES
 
-OVERFIT_STEPS = 2000  # tried at most
+OVERFIT_STEPS = 2000  # maximum
 
 
 def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Device, console: Console) -> dict[str, Any]:
-    """Trains on a few batches until the network knows them by heart. Nothing is written.
+    """Train on a few batches until the network has memorized them. Nothing is written.
 
-    The rate is the optimizer's, without a schedule; the loss is measured without dropout or label smoothing.
+    The learning rate is the optimizer's, without a schedule; the loss is measured without dropout or label smoothing.
 
     Raises:
-        CheckFailed: the loss does not come near zero: network, rate or data have an error.
+        CheckFailed: the loss does not approach zero, so the network, learning rate or data has an error.
     """
     job = prepare(with_run_files(loaded, runs), device, console)
     describe(job, None)
@@ -48,7 +48,7 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
         loss_scaling=train.precision == "mixed_float16",
     )
     evaluation = EvaluationStep(model=job.trained, objective=plain, data=data)
-    said, goal = time.monotonic(), job.overfit_loss(data)
+    last_line, goal = time.monotonic(), job.overfit_loss(data)
     for epoch in range(-(-OVERFIT_STEPS // data.num_steps)):
         if not step.run(data.source(epoch), 0, data.num_steps):
             raise CheckFailed(f"the loss is not finite in pass {epoch + 1}. Try a lower train.optimizer.learning_rate.")
@@ -56,8 +56,8 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
         evaluation.reset()
         evaluation.run(data.source(epoch), 0, data.num_steps)
         results = evaluation.results()
-        if time.monotonic() - said > SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
+        if time.monotonic() - last_line > SECONDS_BETWEEN_LINES:
+            last_line = time.monotonic()
             console.say(
                 f"step {(epoch + 1) * data.num_steps:,} of at most {OVERFIT_STEPS:,}: loss {results['loss']:.4g}"
             )
@@ -68,7 +68,7 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
         others = "".join(f", {name} {value:.4g}" for name, value in results.items() if name != "loss")
         raise CheckFailed(
             f"not overfitted: after {facts['steps']} steps on {facts['samples']} samples the loss is "
-            f"{results['loss']:.4g} (it must come below {goal:.2g}){others}. "
-            "Look at the learning rate, at samples with two labels, and at the network's size."
+            f"{results['loss']:.4g} (it must fall below {goal:.2g}){others}. "
+            "Check the learning rate, samples with two labels, and the network's size."
         )
     return facts

@@ -12,7 +12,7 @@ __all__ = ["PredictionRequest", "predict"]
 
 
 def predict(run: RunDir, request: PredictionRequest, *, console: Console) -> dict[str, Any]:
-    """Predicts with a run's best model.
+    """Predict with a run's best model.
 
     Returns ``run``, ``predictions`` (file and text, predicted, confidence, the ``top`` most probable classes and, with
     a box head, the box: xmin, ymin, xmax, ymax in pixels of the upright image) and ``left_out`` (file, reason).

@@ -1,4 +1,4 @@
-"""``dlcli transfer --top imagenet``: a network as it was trained, with its 1,000 classes, as a run by itself."""
+"""``dlcli transfer --top imagenet``: a run of a pretrained network with its 1,000 classes, without training."""
 
 import json
 import shutil
@@ -23,19 +23,19 @@ from dlcli.workflow.train import command, versions
 MAX_INDEX_BYTES = 2**20
 
 
-def keep_top(
+def make_pretrained_run(
     loaded: LoadedRecipe, *, class_index: Path | None, runs: Path, name: str | None, device: Device, console: Console
 ) -> dict[str, Any]:
-    """Makes a completed run of a network with the weights and classes of ImageNet.
+    """Make a completed run of a network with the weights and classes of ImageNet.
 
     Args:
-        class_index: the classes as in Keras's imagenet_class_index.json; None for that file, from Keras's cache or
-            downloaded.
+        class_index: a file of classes in the format of Keras's imagenet_class_index.json; None for that file itself,
+            from Keras's cache or downloaded.
 
-    Returns what run.json holds, and ``run``, its folder.
+    Returns the content of run.json, and ``run``, its directory.
 
     Raises:
-        InputError: weights or names cannot be had, or do not fit.
+        InputError: the weights or class names are not available or do not match the network.
     """
     recipe = loaded.of_images
     data = recipe.data
@@ -105,27 +105,27 @@ def _write(
 def _read_index(path: Path) -> dict[str, list[str]]:
     try:
         if path.stat().st_size > MAX_INDEX_BYTES:
-            raise InputError(f"{path}: is too large for the names of {IMAGENET_CLASSES:,} classes.")
+            raise InputError(f"{path}: is too large to hold the names of {IMAGENET_CLASSES:,} classes.")
         index = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     except (ValueError, RecursionError):
         index = None
-    wanted = {str(i) for i in range(IMAGENET_CLASSES)}
-    is_sound = isinstance(index, dict) and set(index) == wanted
-    if not is_sound or not all(
+    expected = {str(i) for i in range(IMAGENET_CLASSES)}
+    has_all_classes = isinstance(index, dict) and set(index) == expected
+    if not has_all_classes or not all(
         isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) and part for part in pair)
         for pair in index.values()
     ):
         raise InputError(
-            f'{path}: expected the classes as keras has them: {{"0": ["n01440764", "tench"], …, "999": […]}}.'
+            f'{path}: expected classes in the format of Keras: {{"0": ["n01440764", "tench"], …, "999": […]}}.'
         )
     return dict(index)
 
 
 def _names(index: dict[str, list[str]]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Each class's name, with its number where two have the same, and the name by the number."""
+    """The name of each class, with its WordNet id if two share a name, and the names by WordNet id."""
     pairs = [index[str(i)] for i in range(IMAGENET_CLASSES)]
     counts = Counter(name for _, name in pairs)
-    names = tuple(name if counts[name] == 1 else f"{name} ({number})" for number, name in pairs)
-    return names, {number: name for (number, _), name in zip(pairs, names, strict=True)}
+    names = tuple(name if counts[name] == 1 else f"{name} ({wordnet_id})" for wordnet_id, name in pairs)
+    return names, {wordnet_id: name for (wordnet_id, _), name in zip(pairs, names, strict=True)}

@@ -8,11 +8,11 @@ from typing import Any
 from dlcli.errors import InputError
 from dlcli.recipe.yaml_writer import completed
 from dlcli.rundir import RunDir, list_runs, read_csv, read_json
-from dlcli.workflow.compare import ABSENT, differing
+from dlcli.workflow.compare import ABSENT, differences
 
 
 def summary(run: RunDir) -> dict[str, Any]:
-    """One run in a few values; what cannot be read is said in ``status``."""
+    """Summarize a run in a few values; the ``status`` of a run that cannot be read is ``corrupt``."""
     try:
         info = run.read_info()
         best = info.get("best") or {}
@@ -32,12 +32,12 @@ def summary(run: RunDir) -> dict[str, Any]:
 
 
 def list_all(runs: Path) -> list[dict[str, Any]]:
-    """All runs of a folder, newest first."""
+    """Summarize all runs of a folder, newest first."""
     return [summary(run) for run in list_runs(runs)]
 
 
 def show(run: RunDir) -> dict[str, Any]:
-    """All that run.json says, the status as it is now, and the last row of metrics.csv."""
+    """The content of run.json, the current status, and the last row of metrics.csv."""
     rows = read_csv(run.metrics) if run.metrics.exists() else []
     return {
         "run": str(run.path),
@@ -49,21 +49,21 @@ def show(run: RunDir) -> dict[str, Any]:
 
 
 def attacks(run: RunDir) -> dict[str, float]:
-    """Robust accuracy by attack and epsilon, such as ``pgd 0.1``, of the run's model as it is now."""
-    found: dict[str, float] = {}
+    """Robust accuracy of the run's current model by attack and epsilon, such as ``pgd 0.1``."""
+    accuracies: dict[str, float] = {}
     for folder in sorted((run.path / "attacks").glob("*")):
         with contextlib.suppress(InputError, OSError, KeyError, TypeError, ValueError):
             if read_json(folder / "attack.json")["sha256"] == run.read_info().get("model"):
                 for row in read_csv(folder / "robustness.csv"):
                     if float(row["eps"]) > 0:
-                        found[f"{folder.name} {float(row['eps']):.4g}"] = float(row["robust_accuracy"])
-    return found
+                        accuracies[f"{folder.name} {float(row['eps']):.4g}"] = float(row["robust_accuracy"])
+    return accuracies
 
 
 def diff(one: RunDir, other: RunDir) -> dict[str, Any]:
-    """Recipe keys that differ but the run's name, and final metrics and robust accuracies side by side, as pairs."""
+    """Compare two runs: differing recipe keys except the name, final metrics and robust accuracies, as pairs."""
     first, second = one.read_info(), other.read_info()
-    recipe = differing(completed(first.get("config", {})), completed(second.get("config", {})))
+    recipe = differences(completed(first.get("config", {})), completed(second.get("config", {})))
     recipe.pop("name", None)
     metrics_one, metrics_two = first.get("final") or {}, second.get("final") or {}
     names = [*metrics_one, *(name for name in metrics_two if name not in metrics_one)]
@@ -79,20 +79,20 @@ def diff(one: RunDir, other: RunDir) -> dict[str, Any]:
 
 
 def remove(run: RunDir) -> None:
-    """Deletes a run's folder.
+    """Delete a run directory.
 
-    It is renamed first, so that a half-deleted folder is never taken for a run.
+    It is renamed first, so that a half-deleted directory is never mistaken for a run.
 
     Raises:
-        InputError: a process is working on it, or it is a link to a folder elsewhere.
+        InputError: a process is using it, or it is a link to a directory elsewhere.
     """
     if run.path.is_symlink():
-        raise InputError(f"{run.path}: is a link; remove what it points to by its own path.")
+        raise InputError(f"{run.path}: is a link. Give the path of the run directory itself.")
     run.lock()
     try:
-        grave = run.path.with_name(f".removing-{run.path.name}")
-        run.path.rename(grave)
-        shutil.rmtree(grave)
+        renamed = run.path.with_name(f".removing-{run.path.name}")
+        run.path.rename(renamed)
+        shutil.rmtree(renamed)
     finally:
         with contextlib.suppress(OSError):
             run.unlock()

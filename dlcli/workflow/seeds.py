@@ -1,4 +1,4 @@
-"""``dlcli train --seeds``: the same recipe under several seeds."""
+"""``dlcli train --seeds``: the same recipe trained with several seeds."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def train_seeds(
     device: Device,
     console: Console,
 ) -> dict[str, Any]:
-    """Trains a run for each seed; gives each final metric's mean and standard deviation (n - 1) over them."""
+    """Train a run for each seed; return the mean and standard deviation (n - 1) of each final metric over the seeds."""
     results = []
     for seed in seeds:
         loaded = load_with_seed(seed)
@@ -34,9 +34,9 @@ def train_seeds(
                 train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, console=console)
             )
         except Interrupted as stop:
-            left = ", ".join(str(other) for other in seeds if other > seed)
-            then = f"\nThen train the seeds {left} with --seed." if left else ""
-            raise Interrupted(f"{stop}{then}", stop.signal_number) from None
+            remaining = ", ".join(str(other) for other in seeds if other > seed)
+            hint = f"\nThen train the remaining seeds, {remaining}, with --seed." if remaining else ""
+            raise Interrupted(f"{stop}{hint}", stop.signal_number) from None
     finals = [result["final"] for result in results]
     return {
         "runs": [result["run"] for result in results],

@@ -16,7 +16,7 @@ from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.run_models import with_run_files
 from dlcli.tasks.task import SampleShape, Task
 
-DEFAULT_BATCH_SIZE = 32  # for a model file, which does not say with what it was trained
+DEFAULT_BATCH_SIZE = 32  # for a model file, which does not record its training
 ADAM_SLOTS = 2  # the mean and the mean square of each gradient
 
 __all__ = ["SampleShape", "of_file", "of_recipe", "of_run"]
@@ -24,12 +24,12 @@ __all__ = ["SampleShape", "of_file", "of_recipe", "of_run"]
 
 @dataclass(frozen=True)
 class Summary:
-    """The layer table of a network, and the memory that training it takes.
+    """The layer table of a network and the memory that training takes.
 
     Attributes:
         source: the recipe, run or file.
-        batch_size: samples computed at once, which the memory is for.
-        remark: what is assumed about training, or what makes it slow; empty otherwise.
+        batch_size: samples computed at once, on which the memory depends.
+        remark: an assumption about training, or what makes it slow; empty if there is none.
     """
 
     source: str
@@ -39,19 +39,19 @@ class Summary:
     remark: str = ""
 
     def text(self) -> str:
-        """All of it for people."""
+        """The table and the memory as text for people."""
         return f"{table_text(self.table)}\n{memory_text(self.memory, self.batch_size)}{self.remark}\n"
 
     def csv(self) -> str:
-        """The rows as CSV with plain numbers."""
+        """The rows as CSV with unformatted numbers."""
         return table_csv(self.table)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A header, the rows, and the sums, as text."""
+        """The header, the rows and the totals, as text."""
         return [COLUMNS, *table_cells(self.table)]
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in plain values, for JSON."""
+        """The table and the memory in plain values, for JSON."""
         memory = {"batch_size": self.batch_size, **self.memory.as_dict()}
         return {"source": self.source, "training_memory": memory, **self.table.as_dict()}
 
@@ -59,10 +59,10 @@ class Summary:
 def of_recipe(
     loaded: LoadedRecipe, *, runs: Path, assumed: SampleShape | None, batch_size: int | None, console: Console
 ) -> Summary:
-    """The network of a recipe on its data, or on samples that are assumed.
+    """Summarize the network of a recipe on its data or on samples of an assumed shape.
 
     Raises:
-        InputError: the data cannot be used, or the network does not suit them.
+        InputError: the data cannot be used, or the network does not fit it.
     """
     loaded = with_run_files(loaded, runs)
     task = task_of(loaded.recipe)
@@ -71,7 +71,7 @@ def of_recipe(
 
 
 def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
-    """The network of a run.
+    """Summarize the network of a run.
 
     Raises:
         InputError: the run's files are corrupt.
@@ -81,7 +81,9 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
         data = run.read_info()["data"]
         table, num_samples = task.table_of_run(run, data), data["samples"].get("train")
     except (KeyError, TypeError, AttributeError):
-        raise InputError(f"{run.info}: does not say what the run's samples are. Restore it from a copy.") from None
+        raise InputError(
+            f"{run.info}: is corrupt: the description of the data is incomplete. Restore it from a copy."
+        ) from None
     return _summary(str(run.path), task, table, num_samples, batch_size)
 
 
@@ -91,10 +93,10 @@ def _summary(source: str, task: Task, table: LayerTable, num_samples: int | None
 
 
 def of_file(path: Path, *, batch_size: int | None) -> Summary:
-    """The network in a .keras file.
+    """Summarize the network in a .keras file.
 
     Raises:
-        InputError: it cannot be loaded, or its layers are joined by Python code.
+        InputError: it cannot be loaded, or Python code connects its layers.
     """
     try:
         table = layer_table(load_keras_file(path))

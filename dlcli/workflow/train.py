@@ -1,4 +1,4 @@
-"""``dlcli train``: from a recipe to a trained and evaluated model in a run directory, and back to it after a stop."""
+"""``dlcli train``: train and evaluate a model in a run directory; resume or extend a run."""
 
 import contextlib
 import platform
@@ -41,53 +41,53 @@ from dlcli.tasks.run_models import check_base, model_file, with_architecture, wi
 from dlcli.tasks.split_choice import first_split
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
-from dlcli.workflow.compare import differing
+from dlcli.workflow.compare import differences
 
-STOPPED_AT_ONCE = "stopped between two checkpoints"
+STOPPED_BETWEEN_CHECKPOINTS = "stopped between two checkpoints"
 
 
 def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device, console: Console) -> dict[str, Any]:
-    """Trains a new run to its end and evaluates it.
+    """Train a new run to the end and evaluate it.
 
-    Returns what run.json holds at the end, and ``run``, its folder.
+    Returns the final content of run.json, and ``run``, the run directory.
 
     Raises:
-        InputError: the recipe or its data cannot be used; no run was made.
+        InputError: the recipe or its data cannot be used; no run was created.
         CheckFailed: the loss is not finite.
-        Interrupted: a signal came; the run can be resumed.
+        Interrupted: a signal was received; the run can be resumed.
     """
     loaded = with_run_files(loaded, runs)
     job = prepare(loaded, device, console)
     run = create_run(runs, name or loaded.recipe.name or run_name(loaded.path))
     try:
-        _write_beginning(run, job)
+        _write_initial_files(run, job)
     except BaseException:  # nothing half-written
         shutil.rmtree(run.path)
         raise
     return _train_and_finish(run, job)
 
 
-def resume(run: RunDir, *, device: Device, console: Console, asked: LoadedRecipe | None) -> dict[str, Any]:
-    """Goes on with an interrupted run, to the weights and metrics of a run that was never stopped.
+def resume(run: RunDir, *, device: Device, console: Console, given: LoadedRecipe | None) -> dict[str, Any]:
+    """Resume an interrupted run; the final weights and metrics equal those of an uninterrupted run.
 
     Args:
-        asked: a recipe that the user gave beside the run; it must say the same.
+        given: a recipe that the user gave along with the run; it must equal the run's.
 
     Raises:
-        InputError: the run is complete, in use or corrupt, or its recipe or data have changed.
+        InputError: the run is complete, in use or corrupt, or its recipe or data has changed.
     """
     run.lock()
     info = run.read_info()
     _refuse_untrained(run, info)
-    if info.get("status") == "completed" and run.model.exists():  # without it, the best checkpoint gives it back
-        model_file(run)  # a corrupt one is said to be that
+    if info.get("status") == "completed" and run.model.exists():  # if missing, it is rebuilt from the best checkpoint
+        model_file(run)  # reports a corrupt one
         raise InputError(
             f"{run.path}: this run is complete. Train it further with: dlcli train --extend {run.path} --epochs N"
         )
     loaded = load(run.config)
     _check_same_recipe(run, info, loaded)
-    if asked is not None:
-        _check_same_recipe(run, info, with_run_files(asked, run.path.parent))
+    if given is not None:
+        _check_same_recipe(run, info, with_run_files(given, run.path.parent))
     is_new = not (run.path / "checkpoints.json").exists()
     if is_new:
         check_base(run)
@@ -101,20 +101,20 @@ def resume(run: RunDir, *, device: Device, console: Console, asked: LoadedRecipe
 
 
 def extend(run: RunDir, total: int, *, device: Device, console: Console) -> dict[str, Any]:
-    """Goes on with a finished run to a new total of epochs; with stages, the last one becomes longer.
+    """Continue a finished run to a new total of epochs; with stages, the last stage becomes longer.
 
     Raises:
-        InputError: the run is not complete, or the total is not more than the epochs it has.
+        InputError: the run is not complete, or the total does not exceed its epochs.
     """
     run.lock()
     info = run.read_info()
     _refuse_untrained(run, info)
     if info.get("status") != "completed":
-        raise InputError(f"{run.path}: this run is not complete. Go on with it with: dlcli train --resume {run.path}")
+        raise InputError(f"{run.path}: this run is not complete. Resume it with: dlcli train --resume {run.path}")
     rows = read_csv(run.metrics)
     done = len(rows)
     if total <= done:
-        raise InputError(f"--epochs must be more than the {done} that {run.path} has. Received {total}.")
+        raise InputError(f"--epochs must be more than the {done} epochs of {run.path}. Received {total}.")
     longer = _new_total(load(run.config).recipe.train, rows, total)
     loaded = load(run.config, [longer])
     _check_same_recipe(run, info, loaded, but_for=longer.key)
@@ -135,7 +135,7 @@ def extend(run: RunDir, total: int, *, device: Device, console: Console) -> dict
 
 def _refuse_untrained(run: RunDir, info: dict[str, Any]) -> None:
     if info.get("status") == "completed" and info["best"] is None:
-        raise InputError(f"{run.path}: was not trained here, but made as it is: there is nothing to go on with.")
+        raise InputError(f"{run.path}: was created without training (--top), so there is nothing to continue.")
 
 
 def _new_total(train: CommonTrain, rows: list[dict[str, str]], total: int) -> Override:
@@ -146,7 +146,7 @@ def _new_total(train: CommonTrain, rows: list[dict[str, str]], total: int) -> Ov
 
 
 def run_name(recipe: Path) -> str:
-    """The name of a run: the recipe's file name without its suffix, characters that a name cannot have replaced."""
+    """The name of a run: the recipe's file name without its suffix, with invalid characters replaced."""
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in recipe.stem)
     return suffixed(stem.lstrip("._-") or "run", "")
 
@@ -154,8 +154,8 @@ def run_name(recipe: Path) -> str:
 # Parts of a run -------------------------------------------------------------------------------------------------------
 
 
-def _write_beginning(run: RunDir, job: Job) -> None:
-    """What a run directory says before the first step; run.json last, for it makes the folder a run."""
+def _write_initial_files(run: RunDir, job: Job) -> None:
+    """Write the files of a run before the first step; run.json comes last because it makes the folder a run."""
     loaded, dataset = job.loaded, job.dataset
     recipe = loaded.recipe
     config = resolved(recipe.model_copy(update={"name": run.name}))
@@ -193,47 +193,47 @@ def _write_beginning(run: RunDir, job: Job) -> None:
 
 
 def command() -> list[str]:
-    """The command line that this process was started with."""
+    """The command line of this process."""
     return ["dlcli", *sys.argv[1:]]
 
 
 def versions() -> dict[str, str]:
-    """The versions that a result may depend on."""
+    """The versions of the packages that a result may depend on."""
     packages = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
     return {"dlcli": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _go_back(run: RunDir, loop: Loop, console: Console) -> None:
-    """Takes a loop to where the run stands: the last checkpoint, or the start where there is none yet."""
+def _restore(run: RunDir, loop: Loop, console: Console) -> None:
+    """Restore a loop from the run's last checkpoint; without one, training starts over."""
     if not (run.path / "checkpoints.json").exists():
         if run.metrics.exists():
-            console.say("no checkpoint yet: from the start")
+            console.say("no checkpoint yet: starting over")
         loop.cut_metrics()
         return
     saved, corruption = checkpoint.load_last(run)
     if corruption is not None:
         console.warn(corruption)
     loop.resume(saved)
-    console.say(f"going on after epoch {loop.state.epoch}, step {loop.state.step}")
+    console.say(f"resuming after epoch {loop.state.epoch}, step {loop.state.step}")
     extended = run.read_info().get("extended", [])
-    if extended and extended[-1]["from"] == loop.state.epoch:  # its checkpoint is still that of the shorter run
+    if extended and extended[-1]["from"] == loop.state.epoch:  # the checkpoint is from before the extension
         loop.extend()
 
 
 def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, *, but_for: str = "name") -> None:
-    """Refuses a recipe that is not the one that the run was trained with; one key may differ."""
-    changes = differing(completed(info["config"]), resolved(loaded.recipe))
+    """Reject a recipe other than the one that the run was trained with; one key may differ."""
+    changes = differences(completed(info["config"]), resolved(loaded.recipe))
     changes.pop(but_for, None)
     if changes:
         described = "; ".join(f"{key} was {old} and is {new}" for key, (old, new) in changes.items())
         raise InputError(
-            f"{loaded.path}: is not what {run.path} was trained with: {described}. "
-            "Put it back to go on with the run, or train it as a new one."
+            f"{loaded.path}: differs from the recipe that {run.path} was trained with: {described}. "
+            "Undo the change to continue the run, or train a new one."
         )
 
 
 class _Observer:
-    """Hands the loop's events to the console, TensorBoard's files and run.json."""
+    """Forwards the loop's events to the console, the TensorBoard files and run.json."""
 
     def __init__(self, run: RunDir, metric: str, console: Console, tensorboard: TensorBoard) -> None:
         self.stage = console.stage
@@ -258,44 +258,44 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
         describe(job, run)
         job.set_up_cache(run)
         loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard))
-        _go_back(run, loop, job.console)
+        _restore(run, loop, job.console)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
         loop.train()
         return _finish(run, job, loop)
     except (Interrupted, KeyboardInterrupt, Terminated) as stop:
-        if not isinstance(stop, Interrupted):  # it came outside of the loop
+        if not isinstance(stop, Interrupted):  # raised outside the loop
             number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
-            stop = Interrupted(STOPPED_AT_ONCE, number)
-        _note_end(run, job.console, "interrupted", str(stop))
-        raise Interrupted(f"{stop}. Go on with: dlcli train --resume {run.path}", stop.signal_number) from None
+            stop = Interrupted(STOPPED_BETWEEN_CHECKPOINTS, number)
+        _record_end(run, job.console, "interrupted", str(stop))
+        raise Interrupted(f"{stop}. Resume with: dlcli train --resume {run.path}", stop.signal_number) from None
     except Exception as error:
         if loop is not None and loop.is_forced_to_stop:
-            _note_end(run, job.console, "interrupted", STOPPED_AT_ONCE)
+            _record_end(run, job.console, "interrupted", STOPPED_BETWEEN_CHECKPOINTS)
             raise Interrupted(
-                f"{STOPPED_AT_ONCE}. Go on with: dlcli train --resume {run.path}", signal.SIGINT
+                f"{STOPPED_BETWEEN_CHECKPOINTS}. Resume with: dlcli train --resume {run.path}", signal.SIGINT
             ) from None
-        plain = _in_plain_words(run, job, error)
-        _note_end(run, job.console, "failed", str(plain))
-        raise plain from error
+        user_error = _user_error(run, job, error)
+        _record_end(run, job.console, "failed", str(user_error))
+        raise user_error from error
     finally:
         job.console.close()
         tensorboard.close()
         run.unlock()
 
 
-def _note_end(run: RunDir, console: Console, status: str, reason: str) -> None:
-    """Says in run.json and train.log why training ended before its end."""
-    with contextlib.suppress(OSError):  # a full disk has no room for this either
+def _record_end(run: RunDir, console: Console, status: str, reason: str) -> None:
+    """Record in run.json and train.log why training ended early."""
+    with contextlib.suppress(OSError):  # a full disk has no space for this either
         run.update_info(status=status, reason=reason)
         console.note(f"{status}: {reason}")
 
 
-def _in_plain_words(run: RunDir, job: Job, error: Exception) -> Exception:
-    """What can go wrong around training in words for the user: a full disk, an image gone, memory that ran out."""
+def _user_error(run: RunDir, job: Job, error: Exception) -> Exception:
+    """Translate an error for the user: a full disk, data that could not be read, or memory that ran out."""
     if isinstance(error, OSError) or "No space left" in str(error):
         place = getattr(error, "filename", None) or run.path
         reason = getattr(error, "strerror", None) or "No space left on device"
-        return InputError(f"{place}: {reason}. When that is fixed, go on with: dlcli train --resume {run.path}")
+        return InputError(f"{place}: {reason}. Fix that, then resume with: dlcli train --resume {run.path}")
     for data in (job.train_data, job.validation_data):
         failure: Exception | None = getattr(data, "failure", None)
         if failure is not None:
@@ -306,9 +306,9 @@ def _in_plain_words(run: RunDir, job: Job, error: Exception) -> Exception:
 
 
 def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
-    """Writes the best model, evaluates it, draws the plots, and completes run.json."""
+    """Save the best model, evaluate it, draw the plots, and complete run.json."""
     rows = [_numbers(row) for row in read_csv(run.metrics)]
-    _say_if_stopped_early(rows, job, loop)
+    _report_early_stop(rows, job, loop)
     loop.load_best()
     model = job.float32_model()
     replace_by(run.model, lambda path: model.save(path))
@@ -321,7 +321,7 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
         replace_file(run.plots / plot.name, plot.read_bytes())
     final = {key: value for key, value in best.items() if key.startswith(("train_", "val_"))}
     stages = _best_of_stages(rows, job.best_metric)
-    _say_if_an_earlier_stage_was_better(stages, job)
+    _report_better_stage(stages, job)
     final = {f"{split}_{key}": value for key, value in metrics.items() if isinstance(value, float)} | final
     run.update_info(
         status="completed",
@@ -337,7 +337,7 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
     return {"run": str(run.path), **run.read_info()}
 
 
-def _say_if_stopped_early(rows: list[dict[str, Any]], job: Job, loop: Loop) -> None:
+def _report_early_stop(rows: list[dict[str, Any]], job: Job, loop: Loop) -> None:
     train = job.loaded.recipe.train
     last = stage_sections(train)[-1]
     done = sum(row["stage"] == last.name for row in rows)
@@ -347,27 +347,30 @@ def _say_if_stopped_early(rows: list[dict[str, Any]], job: Job, loop: Loop) -> N
 
 
 def _best_of_stages(rows: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """Each stage's best epoch by the metric, as the loop takes it: the first of equal ones."""
-    found: dict[str, Tracker] = {}
+    """Each stage's best epoch by the metric; as in the loop, the first one wins a tie."""
+    trackers: dict[str, Tracker] = {}
     for row in rows:
-        found.setdefault(row["stage"], Tracker()).update(metric, row[metric], row["epoch"])
-    return [{"name": name, "epoch": best.epoch, "metric": metric, "value": best.best} for name, best in found.items()]
+        trackers.setdefault(row["stage"], Tracker()).update(metric, row[metric], row["epoch"])
+    return [
+        {"name": name, "epoch": tracker.epoch, "metric": metric, "value": tracker.best}
+        for name, tracker in trackers.items()
+    ]
 
 
-def _say_if_an_earlier_stage_was_better(stages: list[dict[str, Any]], job: Job) -> None:
-    lowered = {job.losses_of(section) for section in stage_sections(job.loaded.recipe.train)}
-    if len(lowered) > 1 and job.best_metric.endswith("loss"):  # then the stages' losses are not the same thing
+def _report_better_stage(stages: list[dict[str, Any]], job: Job) -> None:
+    losses = {job.losses_of(section) for section in stage_sections(job.loaded.recipe.train)}
+    if len(losses) > 1 and job.best_metric.endswith("loss"):  # the stages' losses are not comparable
         return
     for stage in stages[:-1]:
         tracker = Tracker(best=stages[-1]["value"])
         if tracker.update(stage["metric"], stage["value"], stage["epoch"]):
             job.console.say(
                 f"stage {stage['name']} had a better {stage['metric']}, {stage['value']:.4f} in epoch "
-                f"{stage['epoch']}; the model is the last stage's, with {stages[-1]['value']:.4f}"
+                f"{stage['epoch']}; the saved model is from the last stage, with {stages[-1]['value']:.4f}"
             )
 
 
 def _numbers(row: dict[str, str]) -> dict[str, Any]:
-    """A row of metrics.csv with its numbers as numbers."""
+    """Convert the numbers in a row of metrics.csv from text."""
     whole = ("epoch", "step")
     return {k: v if k == "stage" else int(v) if k in whole else float(v) for k, v in row.items()}

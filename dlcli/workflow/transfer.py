@@ -1,4 +1,4 @@
-"""``dlcli transfer``: the base, the data and the plan that its options name. Only a .keras base needs TensorFlow."""
+"""``dlcli transfer``: the base, data and plan that its options ask for. Only a .keras base needs TensorFlow."""
 
 import re
 from pathlib import Path
@@ -25,22 +25,22 @@ from dlcli.workflow.network_costs import side_of_application
 
 __all__ = ["find_base", "find_data", "make_plan", "top_recipe", "transfer_recipe"]
 
-DEFAULT_SIDE = 224  # of images, for a saved base that takes any size
+DEFAULT_SIDE = 224  # of images in pixels, for a saved base that accepts any size
 
 
 def find_base(base: str, *, runs: Path, device: str) -> Base:
-    """The network that ``--base`` names: run:NAME, a .keras file, or a network of keras.applications.
+    """Find the network that ``--base`` names: run:NAME, a .keras file, or a network of keras.applications.
 
     Raises:
-        InputError: there is none of that name, or it is not a classifier of images.
+        InputError: it does not exist, or it is not an image classifier.
     """
     if base.startswith("run:"):
         if RUN_NAME.fullmatch(base.removeprefix("run:")) is None:
-            raise InputError(f"--base {base}: expected run: and the name of a run in {runs}.")
+            raise InputError(f"--base {base}: expected run: followed by the name of a run in {runs}.")
         run = find_run(runs, base.removeprefix("run:"))
         shape = tuple(run.read_info()["data"].get("shape") or ())
         if len(shape) != 3:
-            raise InputError(f"--base {base}: not a classifier of images: its samples have shape {list(shape)}.")
+            raise InputError(f"--base {base}: not an image classifier: its samples have shape {list(shape)}.")
         return Base(run.name, {"kind": "saved", "file": base}, (shape[0], shape[1]), shape[2])
     if base.endswith(".keras"):
         path = Path(base).expanduser()
@@ -56,26 +56,26 @@ def find_base(base: str, *, runs: Path, device: str) -> Base:
 
 
 def find_data(path: Path | None, base: Base, *, task: str) -> tuple[dict[str, Any], str]:
-    """The ``data`` section, and a line that says which data they are.
+    """The ``data`` section, and a line that tells the user which data is used.
 
     Args:
-        path: of ``--data``; None for the class folders of the current folder, or what ships with dlcli.
+        path: the value of ``--data``; None for the class folders of the current folder or data that ships with dlcli.
 
     Raises:
-        InputError: there is nothing at the path, or something else.
+        InputError: the path does not exist, or its content is not supported.
     """
     path = None if path is None else path.expanduser()
     if task == "localization":
-        where = "synthetic shapes (choose others with --data PATH)" if path is None else str(path)
-        return boxes_section(path, base), f"data: {where}"
+        source = "synthetic shapes (use --data PATH for other data)" if path is None else str(path)
+        return boxes_section(path, base), f"data: {source}"
     if path is not None:
         return data_section(path, base), f"data: {path}"
-    here = Path()
-    if has_class_folders(here):
-        where = f"the class folders of this folder, {here.absolute()} (choose others with --data PATH)"
-        return data_section(here, base), f"data: {where}"
-    where = "the bundled digits, because this folder holds no class folders (choose others with --data PATH)"
-    return digits_section(base), f"data: {where}"
+    current = Path()
+    if has_class_folders(current):
+        source = f"the class folders in the current folder, {current.absolute()} (use --data PATH for other data)"
+        return data_section(current, base), f"data: {source}"
+    source = "the bundled digits, because the current folder has no class folders (use --data PATH for other data)"
+    return digits_section(base), f"data: {source}"
 
 
 def make_plan(
@@ -87,16 +87,16 @@ def make_plan(
     augment: str | None,
     is_digits: bool,
 ) -> Plan:
-    """What the options come to, with the defaults of the task.
+    """The plan that the options ask for, with the defaults of the task.
 
     Raises:
-        InputError: names the option that cannot be read.
+        InputError: an option has an invalid value.
     """
     has_boxes = task == "localization"
     unfreeze = unfreeze or ("all" if has_boxes else "last_stage")
     epochs = fine_tune_epochs or (str(BOX_FINE_TUNE_EPOCHS) if has_boxes else "5")
     if head != "linear" and re.fullmatch(r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*", head) is None:
-        raise InputError(f"--head {head}: expected linear, or the units of dense layers, such as 256 or 512,128.")
+        raise InputError(f"--head {head}: expected linear or the units of dense layers, such as 256 or 512,128.")
     if re.fullmatch(r"[1-9][0-9]{0,5}|last_stage|stage[1-9][0-9]?|all|none", unfreeze) is None:
         raise InputError(f"--unfreeze {unfreeze}: expected a number of layers, a stage such as stage4, all or none.")
     if re.fullmatch(r"[0-9]{1,6}", epochs) is None:

@@ -37,8 +37,8 @@ def without_h5py_and_with_an_old_keras() -> None:
 
 def test_what_is_missing_or_too_old_is_a_failed_check(tmp_path: Path) -> None:
     done = processes.run("doctor", folder=tmp_path, prepare=without_h5py_and_with_an_old_keras).expect(1)
-    assert "h5py: missing. Install it: pip install 'h5py" in done.stderr
-    assert "keras 3.10.0: dlcli needs keras>=3.15.1. Install it: pip install 'keras>=3.15.1'" in done.stderr
+    assert "h5py: missing. Install it with: pip install 'h5py" in done.stderr
+    assert "keras 3.10.0: dlcli needs keras>=3.15.1. Install it with: pip install 'keras>=3.15.1'" in done.stderr
     assert len(done.stderr.splitlines()) == 2
     report = json.loads(
         processes.run("doctor", "--json", folder=tmp_path, prepare=without_h5py_and_with_an_old_keras).expect(1).stdout

@@ -75,7 +75,7 @@ def test_the_whole_help_and_the_version() -> None:
     [
         (["trian"], "No such command 'trian'"),
         (["train", "--epoch-count", "3"], "No such option"),
-        (["train"], "which recipe?"),
+        (["train"], "no recipe given"),
         (["train", "r.yaml", "--seeds", "1"], "'--seeds'"),
         (["train", "r.yaml", "--overfit", "0"], "'--overfit'"),
         (["train", "r.yaml", "--device", "cuda"], "expected auto, cpu, gpu or gpu:N"),

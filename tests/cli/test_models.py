@@ -53,9 +53,9 @@ def test_what_is_quoted_stands_beside_what_is_counted() -> None:
     [
         (
             ("--family", "resnets"),
-            "--family resnets: the families are lenet5, vgg, resnet, resnext, senet, dpn, polynet",
+            "--family resnets: unknown family. Choose from lenet5, vgg, resnet, resnext, senet, dpn, polynet",
         ),
-        (("--family", "vgg", "--quoted"), "--family and --quoted cannot stand together"),
+        (("--family", "vgg", "--quoted"), "--family and --quoted cannot be combined"),
     ],
 )
 def test_what_is_refused(arguments: tuple[str, ...], message: str) -> None:

@@ -121,7 +121,7 @@ def test_init_overwrites_only_by_force() -> None:
 def test_init_elsewhere() -> None:
     error = run("init", "photos", "--output", "recipes/p.yaml").exception
     assert isinstance(error, InputError)
-    assert str(error) == "recipes/p.yaml: there is no folder recipes"
+    assert str(error) == "recipes/p.yaml: no such folder recipes. Create it, or choose another name with --output."
     Path("recipes").mkdir()
     assert run("init", "photos", "--output", "recipes/p.yaml").exit_code == 0
     assert yaml.safe_load(Path("recipes/p.yaml").read_text())["data"]["path"] == "../photos"

@@ -80,7 +80,7 @@ def test_list(dlcli: Callable[..., Called]) -> None:
 
 
 def test_list_of_nothing(dlcli: Callable[..., Called]) -> None:
-    assert dlcli("runs", "list", "--runs", "none") == (0, "", "none: no run here\n")
+    assert dlcli("runs", "list", "--runs", "none") == (0, "", "none: no runs found\n")
     assert json.loads(dlcli("runs", "list", "--runs", "none", "--json")[1]) == []
 
 
@@ -133,7 +133,7 @@ def test_remove(dlcli: Callable[..., Called]) -> None:
     for answer, expected, last in [
         ("n\n", 0, "kept runs/one\n"),
         ("\n", 0, "kept runs/one\n"),
-        ("", 2, "nobody is there to answer: say --yes to delete without a question\n"),
+        ("", 2, "cannot ask for confirmation without a terminal. Use --yes to delete without asking.\n"),
     ]:
         status, out, err = dlcli("runs", "remove", "one", answer=answer)
         assert (status, out) == (expected, "")
@@ -153,7 +153,7 @@ def test_remove_leaves_other_things_alone(dlcli: Callable[..., Called]) -> None:
     Path("photos", "a.png").write_text("mine")
     status, _, err = dlcli("runs", "remove", "photos", "--yes")
     assert status == 2
-    assert err.startswith("photos: this folder is no run")
+    assert err.startswith("photos: is not a run directory")
     Path("runs", "link").symlink_to(Path("one"), target_is_directory=True)
     status, _, err = dlcli("runs", "remove", "link", "--yes")
     assert status == 2
@@ -163,7 +163,7 @@ def test_remove_leaves_other_things_alone(dlcli: Callable[..., Called]) -> None:
     status, _, err = dlcli("runs", "remove", "one", "--yes")
     run.unlock()
     assert status == 2
-    assert "another process is working on this run" in err
+    assert "another process is using this run" in err
     assert Path("runs", "one", "run.json").exists()
     assert Path("photos", "a.png").read_text() == "mine"
 

@@ -100,9 +100,9 @@ def test_samples_without_a_gradient_are_counted_for_the_loss_that_is_climbed(fol
     of_entropy = run("attack", "sure.keras", "--fgsm", *options, "--json", folder=folder)
     [row] = json.loads(of_entropy.stdout)["rows"]
     assert row["zero_gradients"] > 60
-    failed = f"check failed: every sample that is right has a gradient: {row['zero_gradients']} have none"
+    failed = f"check failed: correctly classified samples have gradients: {row['zero_gradients']} have none"
     assert failed in of_entropy.stderr
-    assert "--loss margin has slopes where a network is sure of itself" in of_entropy.stderr
+    assert "try --loss margin, which has gradients where a network is very confident" in of_entropy.stderr
     of_margin = run("attack", "sure.keras", "--fgsm", *options, "--loss", "margin", "--json", folder=folder)
     assert json.loads(of_margin.stdout)["rows"][0]["zero_gradients"] == 0
     assert "has a gradient" not in of_margin.stderr
@@ -125,7 +125,7 @@ def test_deepfool_is_in_l2(folder: Path) -> None:
     assert robust == sorted(robust, reverse=True)
     assert robust[-1] < 0.2
     refused = run("attack", "--deepfool", "--norm", "linf", folder=folder, status=2)
-    assert refused.stderr.splitlines()[-1] == ("--deepfool measures changes in l2: use --norm l2. Received linf.")
+    assert refused.stderr.splitlines()[-1] == ("--deepfool is an l2 attack: use --norm l2. Received linf.")
 
 
 def test_a_targeted_attack_leads_to_its_class(folder: Path) -> None:
@@ -163,35 +163,38 @@ def test_a_model_file_with_its_data_range_and_classes(folder: Path) -> None:
         position = options.index(left_out)
         fewer = options[:position] + options[position + 2 :]
         refused = run("attack", "theirs.keras", "--fgsm", *fewer, folder=folder, status=2)
-        assert f"theirs.keras: a model file does not say what it was trained on: {left_out} must" in refused.stderr
+        assert (
+            f"theirs.keras: a model file does not record how it was trained. Specify {left_out}, such as"
+            in refused.stderr
+        )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "which attack? One or more of --fgsm, --bim"),
-        (("--fgsm", "--eps", "8"), "a linf epsilon must be in [0, 1], as a fraction of the pixels' range. Received 8."),
+        ((), "no attack given. Choose one or more of --fgsm, --bim"),
+        (("--fgsm", "--eps", "8"), "a linf epsilon must be in [0, 1], as a fraction of the pixel range. Received 8."),
         (("--fgsm", "--eps", "x"), "--eps: expected a number such as 0.03 or 8/255. Received 'x'."),
         (("--fgsm", "--eps", "1/0"), "--eps: expected a number such as 0.03 or 8/255. Received '1/0'."),
         (("--pgd", "--step-size", "0"), "--step-size must be above 0 and at most 10. Received 0."),
         (("--fgsm", "--save-samples", "some"), "--save-samples: expected a number of samples or all. Received 'some'."),
-        (("--fgsm", "--target", "eleven"), "--target eleven: no class of the network"),
-        (("--fgsm", "--classes", "a,b"), "--classes is for a MODEL.keras; a run says it itself."),
-        (("--fgsm", "--name", "../x"), "a run's name must be"),
-        (("--fgsm", "--bim", "--name", "x"), "--name is for one attack."),
+        (("--fgsm", "--target", "eleven"), "--target eleven: not a class of the network"),
+        (("--fgsm", "--classes", "a,b"), "--classes is for a MODEL.keras; a run records it."),
+        (("--fgsm", "--name", "../x"), "a run name must be"),
+        (("--fgsm", "--bim", "--name", "x"), "--name is for a single attack."),
         (("--fgsm", "--transfer-to", "nothing"), "nothing: no such run in runs."),
         (("--pgd", "--eps", "1e999", "--norm", "l2"), "--eps must be at most 1,000,000. Received inf."),
         (("--fgsm", "--step-size", "0.1"), "--step-size is for --bim, --pgd, --mi-fgsm. Received --fgsm."),
         (("--square", "--loss", "margin"), "--loss is for --fgsm, --bim, --pgd, --mi-fgsm, --apgd, --suite. Received"),
-        (("--fgsm", "--transfer-to", "x.keras"), "--transfer-input-range must, such as --transfer-input-range 0,255."),
+        (("--fgsm", "--transfer-to", "x.keras"), "such as --transfer-input-range 0,255."),
         (("--fgsm", "--transfer-input-range", "0,1"), "--transfer-input-range is for --transfer-to MODEL.keras."),
-        (("--fgsm", "--logits"), "--logits is for a MODEL.keras; a run says it itself."),
-        (("--fgsm", "--deepfool"), "--deepfool measures changes in l2: use --norm l2 in a command of its own."),
-        (("--square", "--norm", "l2"), "--square measures changes in linf: use --norm linf. Received l2."),
-        (("--suite", "--target", "1"), "--suite leads away from the label, not to a target; remove --target."),
+        (("--fgsm", "--logits"), "--logits is for a MODEL.keras; a run records it."),
+        (("--fgsm", "--deepfool"), "--deepfool is an l2 attack: use --norm l2 in a separate command."),
+        (("--square", "--norm", "l2"), "--square is an linf attack: use --norm linf. Received l2."),
+        (("--suite", "--target", "1"), "--suite cannot be targeted. Remove --target."),
         (("nothing", "--fgsm"), "nothing: no such run in runs."),
         (("x.keras", "--fgsm"), "x.keras: no such file."),
-        (("x.h5", "--fgsm"), "x.h5: whole models are read from .keras files only, which cannot hold code."),
+        (("x.h5", "--fgsm"), "x.h5: whole models are loaded only from .keras files, which cannot contain code."),
     ],
 )
 def test_what_is_refused(folder: Path, options: tuple[str, ...], message: str) -> None:
@@ -239,10 +242,10 @@ def test_a_network_without_a_gradient_is_refused_in_a_line(theirs: Path, kind: s
 def test_a_network_whose_numbers_are_not_finite_is_refused(theirs: Path) -> None:
     classifier(weights=np.nan).save(theirs / "nan.keras")
     refused = run("attack", "nan.keras", "--fgsm", *OF_DIGITS, folder=theirs, status=2)
-    assert "nan.keras: its outputs must be finite numbers, and are not for 60 of 60 samples." in refused.stderr
+    assert "nan.keras: its outputs must be finite, but are not for 60 of 60 samples." in refused.stderr
     classifier(lambda x: keras.ops.sqrt(keras.ops.relu(x - 0.5))).save(theirs / "steep.keras")
     refused = run("attack", "steep.keras", "--fgsm", *OF_DIGITS, folder=theirs, status=2)
-    assert "steep.keras: its gradients must be finite numbers, and are not for " in refused.stderr
+    assert "steep.keras: its gradients must be finite, but are not for " in refused.stderr
 
 
 def test_the_checks_fail_where_a_network_hides_its_gradient(theirs: Path) -> None:
@@ -250,7 +253,7 @@ def test_the_checks_fail_where_a_network_hides_its_gradient(theirs: Path) -> Non
     options = ("--eps", "0.5,2", "--norm", "l2", "--steps", 5, "--json")
     done = run("attack", "masked.keras", "--pgd", *OF_DIGITS, *options, folder=theirs)
     failed = {check["name"] for check in json.loads(done.stdout)["checks"] if not check["passed"]}
-    assert {"every sample that is right has a gradient", "stronger than noise of the same size"} <= failed
+    assert {"correctly classified samples have gradients", "stronger than noise of the same size"} <= failed
     assert "check failed: stronger than noise of the same size: accuracy " in done.stderr
 
 

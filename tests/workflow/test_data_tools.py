@@ -50,7 +50,7 @@ def test_sound_data_have_no_problem(photos: Path) -> None:
         assert "cat" in done.stdout
         assert "sizes (height x width): 30x40 (40)" in done.stdout
         assert "modes: RGB (40)" in done.stdout
-        assert done.stderr.endswith(f"{source}: no problem found\n")
+        assert done.stderr.endswith(f"{source}: no problems found\n")
     assert contents(photos / "photos") == before
 
 

@@ -55,7 +55,7 @@ def fill_disk_and_resume(folder: Path, never_stopped: Path, call: int) -> None:
     assert "No space left on device" in last_line
     if not run.exists():  # before it was a run; nothing is left of it
         return
-    assert last_line.endswith("go on with: dlcli train --resume runs/everything")
+    assert last_line.endswith("then resume with: dlcli train --resume runs/everything")
     assert leftovers(run) == []
     processes.run("train", "--resume", "everything", folder=folder, prepare=processes.without_plots).expect(0)
     assert_same(outcome(never_stopped), outcome(run))

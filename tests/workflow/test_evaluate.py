@@ -138,7 +138,7 @@ def test_splits_and_runs_that_are_not_there(folder: Path) -> None:
     done = run("evaluate", "tony", folder=folder, status=2)
     assert done.stderr == "tony: no such run in runs. Newest runs: tiny.\n"
     done = run("evaluate", "--runs", "nowhere", folder=folder, status=2)
-    assert done.stderr.startswith("nowhere: no run here.")
+    assert done.stderr.startswith("nowhere: no runs found.")
     done = run("evaluate", "--device", "gpu:9", folder=folder, status=2)
     assert "no such GPU" in done.stderr
 

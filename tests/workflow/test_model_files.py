@@ -105,9 +105,9 @@ def test_code_is_refused(tmp_path: Path) -> None:
     [
         (lambda n, c: b"{}" if n == "config.json" else c, {}, "cannot be loaded"),
         (lambda n, c: b"[" * 100_000 if n == "config.json" else c, {}, "corrupt"),
-        (lambda n, c: None if n == "config.json" else c, {}, "is no Keras model file"),
+        (lambda n, c: None if n == "config.json" else c, {}, "is not a Keras model file"),
         (lambda n, c: c[:1000] if n.endswith(".h5") else c, {}, "corrupt"),
-        (lambda n, c: c, {"../outside.txt": b""}, "is no Keras model file"),
+        (lambda n, c: c, {"../outside.txt": b""}, "is not a Keras model file"),
     ],
     ids=["empty config", "nested config", "no config", "cut weights", "foreign member"],
 )
@@ -159,7 +159,7 @@ def test_what_a_run_saved_is_what_it_uses(trained: Path, tmp_path: Path) -> None
     labels.write_text(right.replace('"1"', '"?"').replace('"2"', '"1"').replace('"?"', '"2"'))
     for command in (("evaluate", "tiny"), ("train", "--extend", "tiny", "--epochs", "3")):
         refused = processes.run(*command, folder=tmp_path, prepare=processes.without_plots).expect(2)
-        assert "runs/tiny/labels.json: is not what this run saved" in refused.stderr
+        assert "runs/tiny/labels.json: was changed: run.json has other classes" in refused.stderr
     labels.write_text(right)
 
     written = (run / "model.keras").read_bytes()
@@ -182,4 +182,4 @@ def test_a_run_folder_without_its_record(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "tiny")
     (tmp_path / "runs" / "tiny" / "run.json").unlink()
     refused = processes.run("runs", "show", "tiny", folder=tmp_path).expect(2)
-    assert refused.stderr == "runs/tiny: this folder is no run: it holds no run.json.\n"
+    assert refused.stderr == "runs/tiny: is not a run directory: it has no run.json.\n"

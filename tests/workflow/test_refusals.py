@@ -65,8 +65,9 @@ def test_a_changed_config(run: Path) -> None:
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("patience: 8", "patience: 7").replace("ema: 0.7", "ema: null"))
     assert refused(run, *RESUME) == (
-        "runs/everything/config.yaml: is not what runs/everything was trained with: train.ema was 0.7 and is None; "
-        "train.early_stopping.patience was 8 and is 7. Put it back to go on with the run, or train it as a new one."
+        "runs/everything/config.yaml: differs from the recipe that runs/everything was trained with: "
+        "train.ema was 0.7 and is None; train.early_stopping.patience was 8 and is 7. "
+        "Undo the change to continue the run, or train a new one."
     )
 
 
@@ -74,7 +75,8 @@ def test_another_recipe_and_other_options(run: Path) -> None:
     recipe = run.parents[1] / "other.yaml"
     recipe.write_text(EVERYTHING.replace("filters: 4", "filters: 5"))
     assert refused(run, *RESUME, "other.yaml").startswith(
-        "other.yaml: is not what runs/everything was trained with: model.blocks.0.filters was 4 and is 5. "
+        "other.yaml: differs from the recipe that runs/everything was trained with: "
+        "model.blocks.0.filters was 4 and is 5. "
     )
     assert "train.seed was 0 and is 1" in refused(run, *RESUME, "--seed", "1")
     assert "train.label_smoothing was 0.1 and is 0.2" in refused(run, *RESUME, "-s", "train.label_smoothing=0.2")
@@ -99,9 +101,9 @@ def test_options_of_new_runs(run: Path, verb: str, option: list[str]) -> None:
 def test_options_that_exclude_each_other(run: Path) -> None:
     folder = run.parents[1]
     both = processes.run("train", "--resume", "everything", "--extend", "everything", folder=folder).expect(2)
-    assert "--resume and --extend cannot stand together" in both.stderr
+    assert "--resume and --extend cannot be combined" in both.stderr
     trials = processes.run("train", "everything.yaml", "--dry-run", "--overfit", "2", folder=folder).expect(2)
-    assert "--dry-run and --overfit cannot stand together" in trials.stderr
+    assert "--dry-run and --overfit cannot be combined" in trials.stderr
 
 
 def test_a_corrupt_model_of_a_finished_run_is_said_to_be_that(never_stopped: Path, tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ def test_a_corrupt_model_of_a_finished_run_is_said_to_be_that(never_stopped: Pat
 
 def test_an_unfinished_run_is_not_extended(run: Path) -> None:
     assert refused(run, "train", "--extend", "everything", "--epochs", "30") == (
-        "runs/everything: this run is not complete. Go on with it with: dlcli train --resume runs/everything"
+        "runs/everything: this run is not complete. Resume it with: dlcli train --resume runs/everything"
     )
 
 
@@ -129,19 +131,19 @@ def test_a_finished_run(never_stopped: Path) -> None:
     )
     for total in (1, EVERYTHING_EPOCHS):
         assert refused(never_stopped, "train", "--extend", "everything", "--epochs", str(total)) == (
-            f"--epochs must be more than the {EVERYTHING_EPOCHS} that runs/everything has. Received {total}."
+            f"--epochs must be more than the {EVERYTHING_EPOCHS} epochs of runs/everything. Received {total}."
         )
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "--extend needs --epochs N, the new total, a whole number."),
-        (["--epochs", "many"], "--extend needs --epochs N, the new total, a whole number."),
-        (["--epochs", "-3"], "--extend needs --epochs N, the new total, a whole number."),
-        (["--epochs", "90", "--seed", "1"], "--seed cannot change it"),
-        (["--epochs", "90", "-s", "train.ema=0.9"], "--set cannot change it"),
-        (["everything.yaml", "--epochs", "90"], "a recipe cannot change it"),
+        ([], "--extend requires --epochs N, the new total of epochs, a whole number."),
+        (["--epochs", "many"], "--extend requires --epochs N, the new total of epochs, a whole number."),
+        (["--epochs", "-3"], "--extend requires --epochs N, the new total of epochs, a whole number."),
+        (["--epochs", "90", "--seed", "1"], "which --seed cannot change"),
+        (["--epochs", "90", "-s", "train.ema=0.9"], "which --set cannot change"),
+        (["everything.yaml", "--epochs", "90"], "which a recipe cannot change"),
     ],
 )
 def test_extending_takes_the_new_total_alone(never_stopped: Path, arguments: list[str], expected: str) -> None:

@@ -45,7 +45,9 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
     assert status(run) == "running"
     for arguments in (("train", "--resume", "everything"), ("runs", "remove", "everything", "--yes")):
         refused = processes.run(*arguments, folder=folder).expect(2)
-        assert refused.stderr == "runs/everything: another process is working on this run. Wait for it or stop it.\n"
+        assert (
+            refused.stderr == "runs/everything: another process is using this run. Wait for it to finish, or stop it.\n"
+        )
         assert refused.stdout == ""
     listed = processes.run("runs", "list", "--json", folder=folder).expect(0)
     assert [(found["name"], found["status"]) for found in json.loads(listed.stdout)] == [("everything", "running")]
@@ -59,13 +61,13 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
     done = process.finish().expect(exit_status)
     last_line = done.stderr.splitlines()[-1]
     assert last_line.startswith("stopped in epoch ")
-    assert "stopping after this step; Ctrl-C again stops at once" in done.stderr.splitlines()
-    assert last_line.endswith(". Go on with: dlcli train --resume runs/everything")
+    assert "stopping after this step; press Ctrl-C again to stop immediately" in done.stderr.splitlines()
+    assert last_line.endswith(". Resume with: dlcli train --resume runs/everything")
     assert done.stdout == ""
     assert status(run) == "interrupted"
     assert leftovers(run) == []
 
-    command = last_line.partition("Go on with: dlcli ")[2].split()
+    command = last_line.partition("Resume with: dlcli ")[2].split()
     processes.run(*command, folder=folder, prepare=processes.without_plots).expect(0)
     assert_same(outcome(never_stopped), outcome(run))
 
@@ -78,7 +80,7 @@ def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status:
     process.wait_for(held)
     process.send(number)
     done = process.finish().expect(exit_status)
-    assert done.stderr.splitlines()[-1].endswith("Go on with: dlcli train --resume runs/tiny")
+    assert done.stderr.splitlines()[-1].endswith("Resume with: dlcli train --resume runs/tiny")
     assert status(run) == "interrupted"
     before = read_csv(run / "metrics.csv")
     processes.run("train", "--resume", "tiny", folder=folder, prepare=processes.without_plots).expect(0)
@@ -123,7 +125,7 @@ def interrupt_twice() -> None:
 def test_a_second_signal_while_a_step_is_compiled(folder: Path) -> None:
     done = processes.run("train", "tiny.yaml", folder=folder, prepare=interrupt_twice).expect(130)
     assert done.stderr.splitlines()[-1] == (
-        "stopped between two checkpoints. Go on with: dlcli train --resume runs/tiny"
+        "stopped between two checkpoints. Resume with: dlcli train --resume runs/tiny"
     )
     assert status(folder / "runs" / "tiny") == "interrupted"
     processes.run("train", "--resume", "tiny", folder=folder, prepare=processes.without_plots).expect(0)

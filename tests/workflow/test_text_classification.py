@@ -212,8 +212,8 @@ def test_predictions_of_lines_tables_stdin_and_single_texts(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("predict", "films"), "Name what to predict: a PATH, or --text for a model of text."),
-        (("predict", "films", ""), "A PATH must not be empty. Write . for this folder."),
+        (("predict", "films"), "Specify what to predict: a PATH, or --text for a text model."),
+        (("predict", "films", ""), "A PATH must not be empty. Use . for the current folder."),
         (("predict", "films", "none.txt"), "none.txt: no such file. Give the file that contains the texts."),
         (("predict", "films", "runs"), "runs: a folder, not a file. Give the file that contains the texts."),
         (("predict", "films", "--text", "a", "--draw", "x"), "--draw: runs/films predicts no boxes: its task is "),

@@ -189,7 +189,7 @@ def test_two_at_once_get_two_folders(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["../up", "a b", ".hidden", "a" * 81])
 def test_bad_names_are_refused_first(folder: Path, name: str) -> None:
     done = run("train", "tiny.yaml", "--name", name, folder=folder, status=2)
-    assert done.stderr.startswith("a run's name must be at most 80 letters, digits")
+    assert done.stderr.startswith("a run name must be at most 80 letters, digits")
     assert not (folder / "runs").exists()
 
 

@@ -286,7 +286,7 @@ def test_the_whole_thing_on_photos(folder: Path) -> None:
     assert any(line.startswith("base: mobilenetv2, 410,208 parameters, pretrained weights: ") for line in lines)
     assert "trainable parameters: 2,562; frozen: 410,208" in lines
     assert any(line.startswith("trainable parameters: 299,186; frozen: 113,584") for line in lines)
-    assert "confusion matrix of test (rows: the label; columns: predicted)" in done.stdout
+    assert "confusion matrix of test (rows: label; columns: prediction)" in done.stdout
     assert "mistakes: runs/transfer_mobilenetv2/plots/mistakes.png" in done.stdout
     made = folder / "runs" / "transfer_mobilenetv2"
     assert (made / "recipe.yaml").read_text().startswith("# Written by: dlcli transfer --base mobilenetv2")
@@ -300,7 +300,7 @@ def test_the_class_folders_of_this_folder_are_the_default(folder: Path) -> None:
     options = ("--weights", weights, "--unfreeze", "none", "--epochs", 1)
     for name in ("transfer_mobilenetv2", "transfer_mobilenetv2-2"):  # the second time beside a folder of runs
         done = run(*VERB, *options, folder=photos)
-        assert done.stderr.startswith(f"data: the class folders of this folder, {photos}")
+        assert done.stderr.startswith(f"data: the class folders in the current folder, {photos}")
         info = json.loads((photos / "runs" / name / "run.json").read_text())
         assert info["data"]["classes"] == ["dark", "light"]
 
@@ -312,7 +312,7 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
         folder=tmp_path,
     )
     assert done.stderr.splitlines()[0] == (
-        "data: the bundled digits, for this folder holds no class folders (--data PATH for others)"
+        "data: the bundled digits, because the current folder has no class folders (use --data PATH for other data)"
     )
     config = (tmp_path / "runs" / "transfer_mobilenetv2" / "config.yaml").read_text()
     assert "kind: digits" in config
@@ -327,7 +327,7 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
         (("--base", "ResNet-50", "--weights", "no.h5", "--data", "photos"), "--weights no.h5: model.weights: "),
         (("--base", "vgg16", "--base-option", "alpha=1"), "--base-option alpha=1: model.alpha: vgg16 has no such"),
         (("--base", "vgg16", "--base-option", "alpha"), "--base-option alpha: expected KEY=VALUE, such as alpha=0.35."),
-        (("--base", "vgg16", "--head", "big"), "--head big: expected linear, or the units of dense layers"),
+        (("--base", "vgg16", "--head", "big"), "--head big: expected linear or the units of dense layers"),
         (("--base", "vgg16", "--unfreeze", "some"), "--unfreeze some: expected a number of layers, a stage"),
         (("--base", "vgg16", "--epochs", "none"), "--epochs none: train.stages.0.epochs: expected a whole number > 0"),
         (("--base", "vgg16", "--fine-tune-epochs", "-1"), "--fine-tune-epochs -1: expected a whole number."),
@@ -600,7 +600,7 @@ def of_vectors(path: Path) -> None:
         (regression, "is not a classifier: its last layer with weights must be a Dense layer. Found a Conv2D"),
         (two_inputs, "is not a functional or sequential model with one input and one output."),
         (of_vectors, "does not take images [batch, height, width, channels]: its input has shape [None, 8]."),
-        (lambda path: path.write_bytes(b"x" * 100), "is no Keras model file, or is corrupt"),
+        (lambda path: path.write_bytes(b"x" * 100), "is not a Keras model file, or is corrupt"),
     ],
 )
 def test_a_file_that_is_no_base(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
@@ -685,7 +685,7 @@ def test_a_saved_network_gives_its_classifier_too(with_top: Path) -> None:
     mine = keras.saving.load_model(with_top / "runs" / "k" / "model.keras")(x)
     np.testing.assert_allclose(mine, model(x / 127.5 - 1), rtol=1e-4, atol=1e-7)
     refused = run("train", "--resume", "k", folder=with_top, status=2)
-    assert "runs/k: was not trained here, but made as it is: there is nothing to go on with." in refused.stderr
+    assert "runs/k: was created without training (--top), so there is nothing to continue." in refused.stderr
     shutil.rmtree(with_top / "runs" / "k")
 
 
@@ -693,8 +693,8 @@ def test_a_saved_network_gives_its_classifier_too(with_top: Path) -> None:
     ("content", "message"),
     [
         (None, "nowhere.json: cannot be read (No such file or directory)."),
-        ("{", 'nowhere.json: expected the classes as keras has them: {"0": ["n01440764", "tench"]'),
-        ('{"0": ["n1", "x"]}', "nowhere.json: expected the classes as keras has them"),
+        ("{", 'nowhere.json: expected classes in the format of Keras: {"0": ["n01440764", "tench"]'),
+        ('{"0": ["n1", "x"]}', "nowhere.json: expected classes in the format of Keras"),
     ],
 )
 def test_a_class_index_that_is_none(with_top: Path, tmp_path: Path, content: str | None, message: str) -> None:

@@ -1,4 +1,4 @@
-"""``dlcli attack``: adversarial examples for a classifier, what they do to its accuracy, and whether to believe it."""
+"""``dlcli attack``: adversarial examples for a classifier, its robust accuracy, and sanity checks of the attack."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -14,11 +14,9 @@ from dlcli.tasks.attack_target import AttackTarget
 from dlcli.workflow.attack.checks import Check, checks
 from dlcli.workflow.attack.files import describe_distances, free_folder, write_files
 from dlcli.workflow.attack.plan import Plan
-from dlcli.workflow.attack.request import USERS
-from dlcli.workflow.attack.run import Found, run_attack
+from dlcli.workflow.attack.request import ATTACKS_BY_OPTION
+from dlcli.workflow.attack.run import AttackOutcome, run_attack
 from dlcli.workflow.train import command, versions
-
-# Results --------------------------------------------------------------------------------------------------------------
 
 
 def attack(
@@ -34,28 +32,28 @@ def attack(
     with_checks: bool,
     console: Console,
 ) -> dict[str, Any]:
-    """Attacks, checks, and writes robustness.csv, samples.csv, adversarial.npz, examples.png, curve.png, attack.json.
+    """Attack, check, and write robustness.csv, samples.csv, adversarial.npz, examples.png, curve.png and attack.json.
 
     Args:
-        parent: of the results' folder, where those of the same network's other attacks are.
-        name: of the folder; with a number where it has the results of another attack.
-        source: what is attacked and on which samples, for attack.json.
+        parent: the folder of the results folders of all attacks on the same network.
+        name: the name of the results folder; it gets a number if it has the results of a different attack.
+        source: the attacked network and samples, for attack.json.
 
-    Returns what attack.json holds, and ``rows`` and ``folder``.
+    Returns the content of attack.json, and ``rows`` and ``folder``.
 
     Raises:
-        InputError: the network cannot be attacked like that.
+        InputError: the network cannot be attacked this way.
     """
     try:
-        found, noisy, results = _run_and_check(plan, target, samples, scored_by, with_checks, console)
+        result, noisy, check_results = _run_and_check(plan, target, samples, scored_by, with_checks, console)
     except (InputError, gradient.NoGradient) as reason:
         raise InputError(f"{source['model']}: {reason}") from None
-    for check in results:
+    for check in check_results:
         if not check.passed:
             console.warn(f"check failed: {check.name}: {check.details}")
-    num_flat = found.rows[0]["zero_gradients"]
-    if num_flat and plan.loss != "margin" and plan.kind in USERS["loss"]:
-        console.say("--loss margin has slopes where a network is sure of itself")
+    num_flat = result.rows[0]["zero_gradients"]
+    if num_flat and plan.loss != "margin" and plan.kind in ATTACKS_BY_OPTION["loss"]:
+        console.say("try --loss margin, which has gradients where a network is very confident")
     info = {
         "attacked": now(),
         "command": command(),
@@ -64,14 +62,14 @@ def attack(
         "samples": len(samples),
         "settings": plan.settings(),
         "note": target.note,
-        "checks": [asdict(check) for check in results],
+        "checks": [asdict(check) for check in check_results],
         "noise": None if noisy is None else [row["robust_accuracy"] for row in noisy.rows],
-        "distances": None if found.distances is None else describe_distances(found.distances),
+        "distances": None if result.distances is None else describe_distances(result.distances),
     }
     folder = free_folder(parent, name, info)
-    files = write_files(plan, found, noisy, samples, classes, info, folder)
+    files = write_files(plan, result, noisy, samples, classes, info, folder)
     replace_folder(folder, files)
-    return {"folder": str(folder), "rows": found.rows, **info}
+    return {"folder": str(folder), "rows": result.rows, **info}
 
 
 def _run_and_check(
@@ -81,12 +79,12 @@ def _run_and_check(
     scored_by: AttackTarget | None,
     with_checks: bool,
     console: Console,
-) -> tuple[Found, Found | None, list[Check]]:
+) -> tuple[AttackOutcome, AttackOutcome | None, list[Check]]:
     if target.note:
         console.warn(target.note)
-    found = run_attack(plan, target, samples, scored_by=scored_by, progress=console.evaluating)
-    if not with_checks or scored_by is not None or plan.target is not None:  # which the checks are not made for
-        return found, None, []
+    result = run_attack(plan, target, samples, scored_by=scored_by, progress=console.evaluating)
+    if not with_checks or scored_by is not None or plan.target is not None:  # the checks do not apply
+        return result, None, []
     console.say("checking the attack")
     noisy = None if plan.kind == "noise" else run_attack(replace(plan, kind="noise", num_saved=0), target, samples)
-    return found, noisy, checks(plan, target, samples, found, noisy)
+    return result, noisy, checks(plan, target, samples, result, noisy)

@@ -7,17 +7,13 @@ import numpy as np
 
 from dlcli.data.images.samples import Samples
 from dlcli.tasks.attack_target import AttackTarget
+from dlcli.workflow.attack.inputs import take_evenly
 from dlcli.workflow.attack.plan import ITERATED, Plan
-from dlcli.workflow.attack.run import TOLERANCE, Found, run_attack
-from dlcli.workflow.attack.sources import take_evenly
+from dlcli.workflow.attack.run import TOLERANCE, AttackOutcome, run_attack
 
-CHECKED = 100  # samples that the dearer checks take
-
-
-LARGE_EPS = 0.5  # at which nothing can be told from an image any more
-
-
-STEPS_TOLERANCE = 0.05
+NUM_CHECKED = 100  # samples that the more expensive checks use
+LARGE_EPS = 0.5  # destroys all information in an image
+STEPS_TOLERANCE = 0.05  # of accuracy, when the steps are doubled
 
 
 @dataclass(frozen=True)
@@ -29,13 +25,15 @@ class Check:
     details: str
 
 
-def checks(plan: Plan, target: AttackTarget, samples: Samples, found: Found, noisy: Found | None) -> list[Check]:
-    """What must hold of any attack that finds what there is to be found."""
-    robust = [row["robust_accuracy"] for row in found.rows]
+def checks(
+    plan: Plan, target: AttackTarget, samples: Samples, result: AttackOutcome, noisy: AttackOutcome | None
+) -> list[Check]:
+    """Check properties that hold for every attack that is strong enough."""
+    robust = [row["robust_accuracy"] for row in result.rows]
     results: list[Check] = []
     if plan.kind not in ("noise", "square"):
-        num_flat = found.rows[0]["zero_gradients"]
-        results.append(Check("every sample that is right has a gradient", num_flat == 0, f"{num_flat} have none"))
+        num_flat = result.rows[0]["zero_gradients"]
+        results.append(Check("correctly classified samples have gradients", num_flat == 0, f"{num_flat} have none"))
     if noisy is not None:
         under_noise = [row["robust_accuracy"] for row in noisy.rows]
         is_no_weaker = all(a <= b + TOLERANCE for a, b in zip(robust, under_noise, strict=True))
@@ -43,18 +41,22 @@ def checks(plan: Plan, target: AttackTarget, samples: Samples, found: Found, noi
         details = f"accuracy {robust[-1]:.3f} at the largest eps, under noise {under_noise[-1]:.3f}"
         results.append(Check("stronger than noise of the same size", is_no_weaker and is_stronger, details))
     if plan.kind in (*ITERATED, "suite") and plan.target is None:
-        few = take_evenly(samples, CHECKED)
+        few = take_evenly(samples, NUM_CHECKED)
         largest = max(plan.eps)
         rises = max((b - a for a, b in itertools.pairwise(robust)), default=0.0)
         details = f"accuracy rises by {rises:.3f}" if rises > 0 else "accuracy never rises"
         results.append(Check("monotone in epsilon", rises <= TOLERANCE, details))
-        own = _accuracy(replace(plan, eps=(largest,)), target, few)
+        accuracy = _accuracy(replace(plan, eps=(largest,)), target, few)
         single = _accuracy(replace(plan, kind="fgsm", eps=(largest,)), target, few)
         results.append(
-            Check("not weaker than one step", own <= single + TOLERANCE, f"accuracy {own:.3f}, of FGSM {single:.3f}")
+            Check(
+                "not weaker than one step",
+                accuracy <= single + TOLERANCE,
+                f"accuracy {accuracy:.3f}, with FGSM {single:.3f}",
+            )
         )
         chance = 1 / target.num_classes
-        # in l2 as long as the change that moves every pixel by so much
+        # in l2, the length of a perturbation that changes every pixel by this much
         large = LARGE_EPS if plan.norm == "linf" else LARGE_EPS * float(np.prod(target.shape)) ** 0.5
         at_large = _accuracy(replace(plan, eps=(large,)), target, few)
         results.append(
@@ -63,12 +65,12 @@ def checks(plan: Plan, target: AttackTarget, samples: Samples, found: Found, noi
         if plan.kind != "suite":
             steps = 2 * plan.num_steps
             twice = _accuracy(replace(plan, eps=(largest,), steps=steps), target, few)
-            gain = own - twice
+            gain = accuracy - twice
             results.append(
                 Check(
-                    "twice the steps change little",
+                    "little gain from twice the steps",
                     gain <= STEPS_TOLERANCE,
-                    f"accuracy {own:.3f}, with {steps} {twice:.3f}",
+                    f"accuracy {accuracy:.3f}, with {steps} steps {twice:.3f}",
                 )
             )
     return results

@@ -17,110 +17,112 @@ from dlcli.report.plots import images as image_plots
 from dlcli.report.plots import robustness as robustness_plots
 from dlcli.rundir import read_csv, read_json, rows_text
 from dlcli.workflow.attack.plan import Plan
-from dlcli.workflow.attack.run import Found
+from dlcli.workflow.attack.run import AttackOutcome
 
 NUM_EXAMPLES = 6
 
 
 def describe_distances(distances: NDArray[np.float64]) -> dict[str, Any]:
-    found = {"broken": len(distances)}
-    return found | ({"mean": float(distances.mean()), "median": float(np.median(distances))} if len(distances) else {})
+    """The number, mean and median of the perturbation lengths of an attack without a budget."""
+    counts = {"broken": len(distances)}
+    return counts | ({"mean": float(distances.mean()), "median": float(np.median(distances))} if len(distances) else {})
 
 
-def _what_was_done(info: dict[str, Any]) -> dict[str, Any]:
+def _identity(info: dict[str, Any]) -> dict[str, Any]:
+    """The values of attack.json by which two attacks are the same."""
     return {key: info.get(key) for key in ("sha256", "split", "samples", "settings", "transfer_to", "other_sha256")}
 
 
 def free_folder(parent: Path, name: str, info: dict[str, Any]) -> Path:
-    """The folder of that name, with a number where it has the results of an attack that was not the same."""
-    done = json.loads(json.dumps(_what_was_done(info)))
+    """The folder of that name, with a number if it already has the results of a different attack."""
+    identity = json.loads(json.dumps(_identity(info)))
     for candidate in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
         folder = parent / candidate
         if not folder.exists():
             return folder
         with contextlib.suppress(InputError, OSError):
-            if _what_was_done(read_json(folder / "attack.json")) == done:
+            if _identity(read_json(folder / "attack.json")) == identity:
                 return folder
-    raise AssertionError("the numbers do not end")
+    raise AssertionError("unreachable")
 
 
 def write_files(
     plan: Plan,
-    found: Found,
-    noisy: Found | None,
+    result: AttackOutcome,
+    noisy: AttackOutcome | None,
     samples: Samples,
     classes: Sequence[str],
     info: dict[str, Any],
     folder: Path,
 ) -> dict[str, bytes | str | Callable[[Path], None]]:
-    """The content of each file by its name, or what writes it."""
+    """The content of each file by its name, or a function that writes it."""
     by_sample = list(
         itertools.chain.from_iterable(
-            robustness.per_sample(samples.names, samples.labels, found.clean, outcome, classes, eps=eps)
-            for eps, outcome in zip(plan.eps, found.outcomes, strict=True)
+            robustness.per_sample(samples.names, samples.labels, result.clean, outcome, classes, eps=eps)
+            for eps, outcome in zip(plan.eps, result.outcomes, strict=True)
         )
     )
     arrays: dict[str, Any] = {
-        "x": found.x,
-        "x_adv": found.adversarial,
-        "y": samples.labels[found.kept],
+        "x": result.x,
+        "x_adv": result.adversarial,
+        "y": samples.labels[result.saved],
         "eps": np.array(plan.eps) * 255,
-        "index": found.kept,
+        "index": result.saved,
     }
     files: dict[str, bytes | str | Callable[[Path], None]] = {
-        "robustness.csv": rows_text(found.rows),
+        "robustness.csv": rows_text(result.rows),
         "samples.csv": rows_text(by_sample),
         "adversarial.npz": lambda path: np.savez(path, allow_pickle=False, **arrays),
-        "curve.png": robustness_plots.robustness_curves(_curves(folder, info, found, noisy), norm=plan.norm),
+        "curve.png": robustness_plots.robustness_curves(_curves(folder, info, result, noisy), norm=plan.norm),
         "attack.json": json.dumps(info, indent=2, ensure_ascii=False) + "\n",
     }
-    if len(found.kept):
-        files["examples.png"] = _examples(plan, found, samples, classes)
+    if len(result.saved):
+        files["examples.png"] = _examples(plan, result, samples, classes)
     return files
 
 
-def _examples(plan: Plan, found: Found, samples: Samples, classes: Sequence[str]) -> bytes:
-    """Clean, change and adversarial images side by side, at the largest budget; those that were right come first."""
-    before, after = found.clean, found.outcomes[-1].probabilities
+def _examples(plan: Plan, result: AttackOutcome, samples: Samples, classes: Sequence[str]) -> bytes:
+    """Clean and adversarial images and perturbations at the largest budget; correctly classified images come first."""
+    before, after = result.clean, result.outcomes[-1].probabilities
     is_right = before.argmax(axis=1) == samples.labels
-    order = np.argsort(~is_right[found.kept], kind="stable")
+    order = np.argsort(~is_right[result.saved], kind="stable")
     rows = np.sort(order[:NUM_EXAMPLES])
-    shown = found.kept[rows]
+    shown = result.saved[rows]
 
     def caption(probabilities: NDArray[np.float32], i: int) -> str:
         best = int(probabilities[i].argmax())
         return f"{classes[best]} {probabilities[i, best]:.2f}"
 
-    x, adversarial = found.x[rows], found.adversarial[-1, rows]
+    x, adversarial = result.x[rows], result.adversarial[-1, rows]
     change = adversarial - x
     factor = 127.5 / max(float(np.abs(change).max(initial=0.0)), 1e-6)
     return image_plots.preview(
         [
-            ("clean", x, [f"is {classes[samples.labels[i]]}\ntaken for {caption(before, i)}" for i in shown]),
-            (f"change x {factor:.3g}", 127.5 + factor * change, ["" for _ in shown]),
-            (f"{plan.kind}, eps {plan.eps[-1]:.3g}", adversarial, [f"taken for {caption(after, i)}" for i in shown]),
+            ("clean", x, [f"label {classes[samples.labels[i]]}\npredicted {caption(before, i)}" for i in shown]),
+            (f"perturbation x {factor:.3g}", 127.5 + factor * change, ["" for _ in shown]),
+            (f"{plan.kind}, eps {plan.eps[-1]:.3g}", adversarial, [f"predicted {caption(after, i)}" for i in shown]),
         ]
     )
 
 
 def _curves(
-    folder: Path, info: dict[str, Any], found: Found, noisy: Found | None
+    folder: Path, info: dict[str, Any], result: AttackOutcome, noisy: AttackOutcome | None
 ) -> dict[str, list[tuple[float, float]]]:
-    """Accuracy by epsilon of this attack, of noise, and of those beside it that can be compared: the same network,
-    samples, norm and target."""
+    """Accuracy by epsilon of this attack, of noise, and of other attacks in the run on the same network, samples, norm
+    and target."""
 
-    def compared(of: dict[str, Any]) -> list[Any]:
+    def comparable(info: dict[str, Any]) -> list[Any]:
         keys = ("sha256", "split", "samples", "transfer_to", "other_sha256")
-        return [*(of.get(key) for key in keys), *(of["settings"].get(key) for key in ("norm", "target"))]
+        return [*(info.get(key) for key in keys), *(info["settings"].get(key) for key in ("norm", "target"))]
 
-    curves = {folder.name: [(row["eps"], row["robust_accuracy"]) for row in found.rows]}
+    curves = {folder.name: [(row["eps"], row["robust_accuracy"]) for row in result.rows]}
     if noisy is not None:
         curves["noise"] = [(row["eps"], row["robust_accuracy"]) for row in noisy.rows]
     for other in sorted(folder.parent.glob("*/robustness.csv")):
         if other.parent.name in curves:
             continue
         with contextlib.suppress(InputError, OSError, KeyError, TypeError, ValueError):
-            rows, of_other = read_csv(other), read_json(other.parent / "attack.json")
-            if compared(of_other) == compared(info):
+            rows, other_info = read_csv(other), read_json(other.parent / "attack.json")
+            if comparable(other_info) == comparable(info):
                 curves[other.parent.name] = [(float(row["eps"]), float(row["robust_accuracy"])) for row in rows]
     return curves

@@ -1,4 +1,4 @@
-"""What the options of ``dlcli attack`` come to: which attack, with which settings."""
+"""The attack and its settings that the options of ``dlcli attack`` ask for."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from dlcli.attacks.noise import noise
 from dlcli.attacks.pgd import iterated
 from dlcli.attacks.square import square
 from dlcli.tasks.attack_target import AttackTarget
-from dlcli.workflow.attack.request import USERS
+from dlcli.workflow.attack.request import ATTACKS_BY_OPTION
 
 Kind = Literal["fgsm", "bim", "pgd", "mi-fgsm", "deepfool", "apgd", "apgd-dlr", "square", "noise", "suite"]
 
@@ -38,23 +38,24 @@ NUM_STEPS: dict[Kind, int] = {
 }
 
 
-PIXELS = (0.0, 255.0)  # bounds of what attacks change
+PIXELS = (0.0, 255.0)  # bounds of adversarial images
 
 
-ROUNDED_UP = 1e-4  # of a pixel's 255: what float32 adds to a budget at most
+ROUNDING_ERROR = 1e-4  # of pixels in [0, 255]: how far float32 rounding can exceed a budget
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done to the samples.
+    """An attack and its settings.
 
     Attributes:
-        kind: of attack.
-        eps: budgets as fractions of the pixels' range, rising.
-        steps, step_size, restarts: of iterated attacks; None for what the kind has. The size of a step is a proportion
+        kind: the attack.
+        eps: budgets as fractions of the pixel range, ascending.
+        steps, step_size, restarts: of iterated attacks; None for the defaults of the kind. The step size is a fraction
             of eps.
-        loss: what is raised: cross-entropy or margin.
-        target: the class that is led to; None for any but the label.
+        loss: the loss to maximize: cross-entropy or margin.
+        target: the target class; None for an untargeted attack.
+        num_saved: number of samples to save in adversarial.npz; None for all.
     """
 
     kind: Kind
@@ -71,24 +72,28 @@ class Plan:
 
     @property
     def num_steps(self) -> int:
-        """Of one run; queries of square."""
+        """The steps of one restart; the queries of square."""
         return self.steps or NUM_STEPS.get(self.kind, 1)
 
     @property
     def size_of_step(self) -> float:
-        """As a proportion of eps."""
+        """The step size as a fraction of eps."""
         if self.step_size is not None:
             return self.step_size
         return (1.0 if self.kind == "mi-fgsm" else 2.5) / self.num_steps
 
     def settings(self) -> dict[str, Any]:
-        """What of it the attack makes use of, for attack.json."""
+        """The settings that the attack uses, for attack.json."""
         values = {**asdict(self), "eps": list(self.eps), "steps": self.num_steps, "step_size": self.size_of_step}
-        return {key: value for key, value in values.items() if key not in USERS or self.kind in USERS[key]}
+        return {
+            key: value
+            for key, value in values.items()
+            if key not in ATTACKS_BY_OPTION or self.kind in ATTACKS_BY_OPTION[key]
+        }
 
 
 def make_attack(plan: Plan, target: AttackTarget) -> Attack:
-    """The attack of a plan; a minimal one is kept where it fits into the budget."""
+    """Make the attack of a plan; a minimal attack counts only where it stays within the budget."""
     loss = attack_loss(plan, target)
     steps, size = plan.num_steps, plan.size_of_step
     common: dict[str, Any] = {"norm": plan.norm, "bounds": PIXELS}
@@ -120,7 +125,7 @@ def make_attack(plan: Plan, target: AttackTarget) -> Attack:
 
 
 def attack_loss(plan: Plan, target: AttackTarget) -> gradient.Loss:
-    """What an attack raises; for a targeted one with the target in place of the label."""
+    """The loss that an attack maximizes; a targeted attack lowers the loss of the target instead."""
     by_margin = plan.loss == "margin" or plan.kind in ("deepfool", "square")
     loss: gradient.Loss = gradient.margin if by_margin else gradient.cross_entropy
     if plan.kind == "apgd-dlr":
@@ -129,23 +134,24 @@ def attack_loss(plan: Plan, target: AttackTarget) -> gradient.Loss:
 
 
 def _within_budget(find: gradient.MinimalAttack) -> Attack:
-    found: dict[tuple[int, ...], NDArray[np.float32]] = {}
+    """Turn a minimal attack into one with a budget: a sample whose perturbation is too large stays unchanged."""
+    cache: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
     def attack(
         x: NDArray[np.float32], label: NDArray[np.int32], eps: float, index: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         key = tuple(index.tolist())
-        if key not in found:  # the same for every epsilon
-            found.clear()
-            found[key] = find(x, label)
-        near = np.linalg.norm((found[key] - x).reshape(len(x), -1), axis=1) <= eps
-        return np.where(near.reshape(-1, *[1] * (x.ndim - 1)), found[key], x)
+        if key not in cache:  # the same for every epsilon
+            cache.clear()
+            cache[key] = find(x, label)
+        is_within = np.linalg.norm((cache[key] - x).reshape(len(x), -1), axis=1) <= eps
+        return np.where(is_within.reshape(-1, *[1] * (x.ndim - 1)), cache[key], x)
 
     return attack
 
 
 def _worst_of(plan: Plan, target: AttackTarget) -> Attack:
-    """For each sample the first of several attacks that succeeds, as AutoAttack has it (Croce and Hein 2020)."""
+    """For each sample, the first of several attacks to succeed, as in AutoAttack (Croce and Hein 2020)."""
     kinds = [kind for kind in SUITE if kind != ("square" if plan.norm == "l2" else "deepfool")]
     attacks = [make_attack(replace(plan, kind=kind, steps=None, step_size=None), target) for kind in kinds]
     predict = gradient.compiled(lambda x: tf.argmax(target.logits(x), axis=1))
@@ -155,10 +161,10 @@ def _worst_of(plan: Plan, target: AttackTarget) -> Attack:
     ) -> NDArray[np.float32]:
         worst = x.copy()
         for one in attacks:
-            left = np.flatnonzero(predict(worst).numpy() == label)
-            if not len(left):
+            robust = np.flatnonzero(predict(worst).numpy() == label)
+            if not len(robust):
                 break
-            worst[left] = one(x[left], label[left], eps, index[left])
+            worst[robust] = one(x[robust], label[robust], eps, index[robust])
         return worst
 
     return attack

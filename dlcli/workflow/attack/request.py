@@ -1,4 +1,4 @@
-"""The options of ``dlcli attack`` that name the model and the samples."""
+"""The options of ``dlcli attack`` that select the model and the samples."""
 
 import re
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from dlcli.recipe.load import load
 from dlcli.recipe.support import check_verb
 from dlcli.rundir import find_run
 
-USERS: dict[str, tuple[str, ...]] = {
+ATTACKS_BY_OPTION: dict[str, tuple[str, ...]] = {
     "steps": ("bim", "pgd", "mi-fgsm", "deepfool", "apgd", "apgd-dlr", "square"),
     "step_size": ("bim", "pgd", "mi-fgsm"),
     "restarts": ("pgd", "apgd", "apgd-dlr", "suite"),
     "loss": ("fgsm", "bim", "pgd", "mi-fgsm", "apgd", "suite"),
     "target": ("fgsm", "bim", "pgd", "mi-fgsm", "apgd", "apgd-dlr"),
 }
-"""The attacks that an option is for."""
+"""The attacks that each option applies to."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """The options that say what is attacked."""
+    """The options that select what to attack."""
 
     run: str | None
     runs: Path
@@ -40,16 +40,16 @@ class Request:
         return self.run is not None and self.run.endswith((".keras", ".h5", ".hdf5"))
 
     def check(self) -> None:
-        """What can be said without TensorFlow.
+        """Check the options, as far as possible without TensorFlow.
 
         Raises:
-            InputError: the options do not go together.
+            InputError: the options cannot be combined, or a run or file does not exist.
         """
         to_file = self.transfer_to is not None and self.transfer_to.endswith(".keras")
         if to_file and self.transfer_input_range is None:
             raise InputError(
-                f"{self.transfer_to}: a model file does not say what it takes for black and white: "
-                "--transfer-input-range must, such as --transfer-input-range 0,255."
+                f"{self.transfer_to}: a model file does not record its input range. Specify the values of black and "
+                "white, such as --transfer-input-range 0,255."
             )
         if not to_file and self.transfer_input_range is not None:
             raise InputError("--transfer-input-range is for --transfer-to MODEL.keras.")
@@ -65,10 +65,10 @@ class Request:
             )
             for option, given in given_options:
                 if given is not None:
-                    raise InputError(f"{option} is for a MODEL.keras; a run says it itself.")
+                    raise InputError(f"{option} is for a MODEL.keras; a run records it.")
             return
         if not str(self.run).endswith(".keras"):
-            raise InputError(f"{self.run}: whole models are read from .keras files only, which cannot hold code.")
+            raise InputError(f"{self.run}: whole models are loaded only from .keras files, which cannot contain code.")
         if not Path(str(self.run)).exists():
             raise InputError(f"{self.run}: no such file.")
         for option, value, example in (
@@ -78,13 +78,17 @@ class Request:
         ):
             if value is None:
                 raise InputError(
-                    f"{self.run}: a model file does not say what it was trained on: {option} must, such as {example}."
+                    f"{self.run}: a model file does not record how it was trained. Specify {option}, such as {example}."
                 )
         read_range(str(self.input_range))
 
 
 def read_range(text: str, option: str = "--input-range") -> tuple[float, float]:
-    """Two numbers with a comma between them."""
+    """Parse two numbers separated by a comma, the lower first.
+
+    Raises:
+        InputError: the text has another form.
+    """
     number = r"\s*(-?[0-9]*\.?[0-9]+)\s*"
     match = re.fullmatch(f"{number},{number}", text)
     if match is None or float(match[1]) >= float(match[2]):

@@ -1,4 +1,4 @@
-"""Runs an attack on samples, batch by batch."""
+"""Run an attack on samples, batch by batch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import robustness
 from dlcli.tasks.attack_target import AttackTarget
-from dlcli.workflow.attack.plan import PIXELS, ROUNDED_UP, Plan, attack_loss, make_attack
+from dlcli.workflow.attack.plan import PIXELS, ROUNDING_ERROR, Plan, attack_loss, make_attack
 
-TOLERANCE = 0.02  # of accuracy, within which a check passes: a sample or two
+TOLERANCE = 0.02  # of accuracy, for checks to pass: a sample or two
 
 
 @dataclass(frozen=True)
-class Found:
-    """What an attack came to.
+class AttackOutcome:
+    """The outcome of an attack.
 
     Attributes:
-        rows: of robustness.csv.
-        clean: probabilities of the images as they are.
-        outcomes: by epsilon.
-        kept: positions of the samples whose pixels are kept: ``x`` and ``adversarial``.
-        distances: of deepfool, for each sample that it broke the length of its change, as a multiple of the pixels'
-            range, whatever the budget.
+        rows: the rows of robustness.csv.
+        clean: probabilities of the clean images.
+        outcomes: results for each epsilon.
+        saved: positions of the samples whose pixels are saved in ``x`` and ``adversarial``.
+        distances: for deepfool, the length of the perturbation of each sample that it broke, regardless of the budget,
+            as a multiple of the pixel range.
     """
 
     rows: list[dict[str, Any]]
     clean: NDArray[np.float32]
     outcomes: list[robustness.Outcome]
-    kept: NDArray[np.int64]
+    saved: NDArray[np.int64]
     x: NDArray[np.float32]
     adversarial: NDArray[np.float32]
     distances: NDArray[np.float64] | None
@@ -49,24 +49,24 @@ def run_attack(
     *,
     scored_by: AttackTarget | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Found:
-    """Attacks samples batch by batch; memory is bounded by a batch and by the samples that are kept.
+) -> AttackOutcome:
+    """Attack samples batch by batch; memory is bounded by a batch and the saved samples.
 
     Args:
-        scored_by: the network whose answers count, where it is not the one that is attacked.
-        progress: is told how many attacks of a sample are done, of how many.
+        scored_by: the network whose predictions count, if it is not the attacked one.
+        progress: called with the number of attacks on a sample that are done, and the total.
 
     Raises:
         InputError: the network's outputs or gradients cannot be used.
     """
     attack = make_attack(plan, target)
-    judge = scored_by or target
-    probabilities = gradient.compiled(lambda x: tf.nn.softmax(judge.logits(x)))
+    scorer = scored_by or target
+    probabilities = gradient.compiled(lambda x: tf.nn.softmax(scorer.logits(x)))
     loss = attack_loss(plan, target)
-    slopes = gradient.compiled(lambda x, y: gradient.gradient(target.logits, loss, x, y)[1])
+    gradients = gradient.compiled(lambda x, y: gradient.gradient(target.logits, loss, x, y)[1])
     saved = np.arange(len(samples)) if plan.num_saved is None else evenly_spaced(len(samples), plan.num_saved)
-    clean, kept_x, parts = [], [], [[] for _ in plan.eps]  # type: ignore[var-annotated]
-    kept: list[list[NDArray[np.float32]]] = [[] for _ in plan.eps]
+    clean, saved_x, parts = [], [], [[] for _ in plan.eps]  # type: ignore[var-annotated]
+    saved_adversarial: list[list[NDArray[np.float32]]] = [[] for _ in plan.eps]
     distances: list[NDArray[np.float64]] = []
     num_flat = num_done = 0
     for start in range(0, len(samples), plan.batch_size):
@@ -78,19 +78,19 @@ def run_attack(
         _check_finite(before, "outputs")
         clean.append(before)
         if plan.kind not in ("noise", "square"):
-            slope = slopes(x, toward).numpy()
+            slope = gradients(x, toward).numpy()
             _check_finite(slope, "gradients")
             is_flat = (slope == 0).reshape(len(x), -1).all(axis=1)
             num_flat += int((is_flat & (before.argmax(axis=1) == labels)).sum())
-        wanted = saved[np.isin(saved, index)] - start
-        kept_x.append(x[wanted])
+        in_batch = saved[np.isin(saved, index)] - start
+        saved_x.append(x[in_batch])
         for number, eps in enumerate(plan.eps):
             adversarial = x if eps == 0 else attack(x, toward, eps * 255, index)
             _check_budget(adversarial, x, eps, plan.norm)
             after = probabilities(adversarial).numpy()
             rounded = probabilities(np.rint(adversarial)).numpy()
             parts[number].append(robustness.outcome(x, adversarial, after, rounded, pixel_range=255.0))
-            kept[number].append(adversarial[wanted])
+            saved_adversarial[number].append(adversarial[in_batch])
             num_done += len(index)
             if progress is not None:
                 progress(num_done, len(samples) * len(plan.eps))
@@ -102,12 +102,12 @@ def run_attack(
     before = np.concatenate(clean)
     outcomes = [robustness.joined(part) for part in parts]
     rows = [
-        robustness.summary(samples.labels, before, found, eps=eps, num_zero_gradients=num_flat, target=plan.target)
-        for eps, found in zip(plan.eps, outcomes, strict=True)
+        robustness.summary(samples.labels, before, outcome, eps=eps, num_zero_gradients=num_flat, target=plan.target)
+        for eps, outcome in zip(plan.eps, outcomes, strict=True)
     ]
-    return Found(
-        *(rows, before, outcomes, saved, np.concatenate(kept_x)),
-        np.stack([np.concatenate(part) for part in kept]),
+    return AttackOutcome(
+        *(rows, before, outcomes, saved, np.concatenate(saved_x)),
+        np.stack([np.concatenate(part) for part in saved_adversarial]),
         np.concatenate(distances) if distances else None,
     )
 
@@ -116,15 +116,13 @@ def _check_finite(values: NDArray[np.float32], what: str) -> None:
     is_bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if is_bad.any():
         hint = " Attack it without gradients, with --square." if what == "gradients" else ""
-        raise InputError(
-            f"its {what} must be finite numbers, and are not for {is_bad.sum()} of {len(values)} samples.{hint}"
-        )
+        raise InputError(f"its {what} must be finite, but are not for {is_bad.sum()} of {len(values)} samples.{hint}")
 
 
 def _check_budget(adversarial: NDArray[np.float32], x: NDArray[np.float32], eps: float, norm: Norm) -> None:
-    """The one place that holds every attack to its budget, whoever made it."""
+    """Check that an attack stayed within its budget and the pixel range; every attack passes through here."""
     change = (adversarial.astype(np.float64) - x).reshape(len(x), -1)
     size = np.abs(change).max(initial=0.0) if norm == "linf" else np.linalg.norm(change, axis=1).max(initial=0.0)
-    assert size <= eps * 255 * (1 + 1e-5) + ROUNDED_UP, f"an attack left its budget: {size} of {eps * 255}"
+    assert size <= eps * 255 * (1 + 1e-5) + ROUNDING_ERROR, f"an attack exceeded its budget: {size} of {eps * 255}"
     low, high = float(adversarial.min()), float(adversarial.max())
-    assert PIXELS[0] <= low <= high <= PIXELS[1], f"an attack left the pixels' range: {low} to {high}"
+    assert PIXELS[0] <= low <= high <= PIXELS[1], f"an attack left the pixel range: {low} to {high}"

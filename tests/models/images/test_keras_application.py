@@ -100,9 +100,9 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "no such file of weights"),
+        (lambda path: None, "no such weights file"),
         (Path.mkdir, "is a folder, not a file of weights"),
-        (lambda path: path.write_bytes(b"random" * 100), "is no file of weights (.weights.h5 or .h5), or is corrupt"),
+        (lambda path: path.write_bytes(b"random" * 100), "is not a weights file (.weights.h5 or .h5), or is corrupt"),
     ],
 )
 def test_files_that_are_not_weights_are_refused(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:

@@ -1,4 +1,4 @@
-"""What ``dlcli attack`` attacks: the network, the samples, the classes, and where the results go."""
+"""The inputs of ``dlcli attack``: network, samples and classes, and where the results are written."""
 
 import re
 from dataclasses import dataclass, replace
@@ -20,14 +20,16 @@ from dlcli.workflow.attack.request import Request, read_range
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is attacked.
+class AttackInputs:
+    """The network and samples of an attack.
 
     Attributes:
-        name: of the samples.
-        source: for attack.json.
-        parent: of the results' folders; of a file, with its name before theirs.
-        scored_by: the other network that examples are scored on.
+        name: the name of the samples.
+        source: model and samples, for attack.json.
+        parent: the folder of the results folders.
+        prefix: starts the name of a results folder; for a model file, it contains the file's name.
+        target_class: the index of the target class; None for an untargeted attack.
+        scored_by: another network that the adversarial examples are scored on; None for the attacked one.
     """
 
     target: AttackTarget
@@ -41,18 +43,18 @@ class Found:
     scored_by: AttackTarget | None
 
     def folder_name(self, kind: str, norm: str, target: str | None, transfer_to: str | None) -> str:
-        """Of the results of an attack: what it is, where it is not the usual one."""
+        """The name of a results folder: the attack, and every setting that is not the default."""
         words = [kind, *([norm] if norm != "linf" and kind != "deepfool" else [])]
         words += [f"to-{target}"] if target is not None else []
         words += [f"on-{Path(transfer_to).stem}"] if transfer_to is not None else []
         return self.prefix + re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(words))[:80]
 
 
-def find(request: Request, console: Console) -> Found:
-    """Loads network and samples; TensorFlow must have been started.
+def load_inputs(request: Request, console: Console) -> AttackInputs:
+    """Load network and samples; TensorFlow must have been started.
 
     Raises:
-        InputError: they cannot be used, or do not go together.
+        InputError: they cannot be used, or do not match.
     """
     if request.is_file:
         attacked = _attacked_file(request, console)
@@ -66,14 +68,14 @@ def find(request: Request, console: Console) -> Found:
     path, target, classes, samples = attacked.file, attacked.target, attacked.classes, attacked.samples
     if len(classes) != target.num_classes:
         raise InputError(
-            f"{path}: tells {target.num_classes} classes apart; {len(classes)} are named: {', '.join(classes[:5])}."
+            f"{path}: has {target.num_classes} classes. Received {len(classes)} class names: {', '.join(classes[:5])}."
         )
     if samples.shape != target.shape:
-        raise InputError(f"{path}: takes images of {target.shape}; the samples have shape {samples.shape}.")
+        raise InputError(f"{path}: expects images of shape {target.shape}; the samples have shape {samples.shape}.")
     if request.limit is not None:
         samples = take_evenly(samples, request.limit)
-    other_path, scored_by = (None, None) if request.transfer_to is None else _other(request, target, classes)
-    return Found(
+    other_path, scored_by = (None, None) if request.transfer_to is None else _other_network(request, target, classes)
+    return AttackInputs(
         target=target,
         samples=samples,
         classes=classes,
@@ -87,7 +89,7 @@ def find(request: Request, console: Console) -> Found:
         | ({} if other_path is None else {"other_sha256": file_digest(other_path)}),
         parent=parent,
         prefix=prefix,
-        target_class=None if request.target is None else _class(request.target, classes),
+        target_class=None if request.target is None else _class_index(request.target, classes),
         scored_by=scored_by,
     )
 
@@ -102,8 +104,8 @@ def _attacked_file(request: Request, console: Console) -> AttackedModel:
     return AttackedModel(path, target, classes, samples, name)
 
 
-def _other(request: Request, target: AttackTarget, classes: tuple[str, ...]) -> tuple[Path, AttackTarget]:
-    """The other network and its file."""
+def _other_network(request: Request, target: AttackTarget, classes: tuple[str, ...]) -> tuple[Path, AttackTarget]:
+    """Load the network of --transfer-to; return its file and the network."""
     reference = str(request.transfer_to)
     if reference.endswith(".keras"):
         path = Path(reference)
@@ -115,27 +117,27 @@ def _other(request: Request, target: AttackTarget, classes: tuple[str, ...]) -> 
         if run.read_classes() != classes:
             raise InputError(
                 f"--transfer-to {reference}: its classes, in the order of its outputs, are "
-                f"{', '.join(run.read_classes()[:5])}; those of what is attacked are {', '.join(classes[:5])}."
+                f"{', '.join(run.read_classes()[:5])}; those of the attacked network are {', '.join(classes[:5])}."
             )
     if (other.shape, other.num_classes) != (target.shape, target.num_classes):
         raise InputError(
-            f"--transfer-to {reference}: takes images of {other.shape} to {other.num_classes} classes; what is "
-            f"attacked takes {target.shape} to {target.num_classes}."
+            f"--transfer-to {reference}: maps images of shape {other.shape} to {other.num_classes} classes; the "
+            f"attacked network maps {target.shape} to {target.num_classes}."
         )
     return path, other
 
 
-def _class(text: str, classes: tuple[str, ...]) -> int:
+def _class_index(text: str, classes: tuple[str, ...]) -> int:
     if text in classes:
         return classes.index(text)
     if text.isascii() and text.isdigit() and int(text) < len(classes):
         return int(text)
     hint = did_you_mean(text, classes) or f"; the classes are {', '.join(classes[:10])}"
-    raise InputError(f"--target {text}: no class of the network{hint}.")
+    raise InputError(f"--target {text}: not a class of the network{hint}.")
 
 
 def take_evenly(samples: Samples, number: int) -> Samples:
-    """Some samples, taken evenly over the split."""
+    """Take a number of samples, evenly spaced over the split."""
     index = evenly_spaced(len(samples), number)
     return replace(
         samples,
