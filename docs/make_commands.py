@@ -45,7 +45,7 @@ def _section(command: click.Command, name: str) -> str:
 
 
 def _description(text: str) -> str:
-    """Paragraphs; those that click is told to leave as they are (``\\b``) become a block of console lines."""
+    """Paragraphs; those that click must not wrap (marked by a backspace) become a block of command lines."""
     return "\n\n".join(_paragraph(part) for part in inspect.cleandoc(text).split("\n\n"))
 
 
