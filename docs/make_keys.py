@@ -15,7 +15,7 @@ HEAD = """\
 
 A section's table says what each key takes, what it is when you leave it out, and what it means. Where a key takes "a
 number", a fraction such as `1/3` may stand; a whole number is written without a point. How a recipe is written:
-[recipes.md](recipes.md). The same as a JSON Schema: `dlcli recipe schema`.
+[recipes](reference/recipes.md). The same as a JSON Schema: `dlcli recipe schema`.
 """
 
 

@@ -1,4 +1,4 @@
-"""The words of the program: no expression that CONTRIBUTING.md's table rules out, in messages, help, docs and recipes."""
+"""Messages, help, documentation and recipes use no expression that the word list of CONTRIBUTING.md rules out."""
 
 import ast
 import re
@@ -53,8 +53,10 @@ def rules() -> list[Rule]:
     for row in table[1].splitlines():
         say, banned = (cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:3])
         for code in CODE.findall(banned):
-            expression = code.replace("\\|", "|").replace("(?<!there )", "(?<!there\0)").replace(" ", r"\s+")
-            found.append(Rule(say, re.compile(rf"(?<!\w)(?:{expression.replace(chr(0), ' ')})(?!\w)", re.IGNORECASE)))
+            # a look-behind has a fixed width: its spaces stay
+            parts = re.split(r"(\(\?<!.*?\))", code.replace("\\|", "|"))
+            expression = "".join(part if part.startswith("(?<!") else part.replace(" ", r"\s+") for part in parts)
+            found.append(Rule(say, re.compile(rf"(?<!\w)(?:{expression})(?!\w)", re.IGNORECASE)))
     return found
 
 
@@ -110,7 +112,9 @@ def test_an_expression_is_noticed(content: str, say: str) -> None:
     assert [hit.partition("; say: ")[2] for hit in hits(Text("x.md", 1, content))] == [say]
 
 
-@pytest.mark.parametrize("content", ["the default", "there is no model", "amended", "a localized color", "gray centers"])
+@pytest.mark.parametrize(
+    "content", ["the default", "there is no model", "amended", "a localized color", "nobody to answer"]
+)
 def test_other_words_are_left_alone(content: str) -> None:
     assert not list(hits(Text("x.md", 1, content)))
 
