@@ -24,8 +24,7 @@ check: $(VENV)/installed-dev
 schema: $(VENV)/installed
 	$(RUN) recipe schema > recipes/schema.json.new
 	mv recipes/schema.json.new recipes/schema.json
-	$(BIN)/python docs/make_keys.py > docs/recipe-keys.md.new
-	mv docs/recipe-keys.md.new docs/recipe-keys.md
+	$(BIN)/python docs/make_keys.py docs/reference/keys
 
 networks: $(VENV)/installed
 	$(BIN)/python docs/make_networks.py > dlcli/report/cost/network_costs.json.new

@@ -1,9 +1,10 @@
-"""Attacks against foolbox and ART: images a second, on LeNet-5 with 28x28 images at batch 128.
+"""Attacks compared with foolbox and ART: images per second on LeNet-5 with 28x28 images, in batches of 128.
 
     python benchmarks/attack.py [--batches 8] [--rounds 5]
 
-The same network, samples, budgets and numbers of steps; every library is warmed up by one batch; libraries alternate.
-Prints each one's images a second and the ratio of dlcli's to it, pair by pair. Weights are random: they cost the same.
+All libraries use the same network, samples, budgets and numbers of steps; each is warmed up by one batch, and they
+alternate. Prints the images per second of each, and the ratio of dlcli's to it, pair by pair. Weights are random, which
+costs the same.
 """
 
 import argparse
@@ -39,7 +40,7 @@ Run = Callable[[np.ndarray, np.ndarray], Any]
 
 
 def runners(model: keras.Model) -> dict[str, dict[str, Run]]:
-    """By attack and library: a function of a batch of pixels float32 and labels."""
+    """For each attack and library, a function of a batch of float32 pixels and labels."""
     index = np.arange(BATCH)
 
     def logits(x: Any) -> Any:
@@ -87,7 +88,7 @@ def runners(model: keras.Model) -> dict[str, dict[str, Run]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batches", type=int, default=8, help="of FGSM in a round; PGD takes one")
+    parser.add_argument("--batches", type=int, default=8, help="batches of FGSM per round; PGD takes one")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     print(machine())
@@ -107,7 +108,7 @@ def main() -> None:
         for library, values in rates.items():
             pairs = [own / other for own, other in zip(rates["dlcli"], values, strict=True)]
             print(
-                f"  {name:7} {library:8} {statistics.median(values):8,.0f} images a second   dlcli / {library} = "
+                f"  {name:7} {library:8} {statistics.median(values):8,.0f} images per second   dlcli / {library} = "
                 f"{statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
             )
 

@@ -1,11 +1,11 @@
-"""Augmented images a second: dlcli against ImageDataGenerator and Keras's Random* layers, alternating in one run.
+"""Augmented images per second: dlcli compared with ImageDataGenerator and Keras's Random* layers, in one run.
 
     python benchmarks/augmentation.py [--rounds 5] [--engines]
 
-Three cases, each with the eight arguments of the recipe below: arrays of 224x224 and of 32x32, and a folder of JPEGs of
-500x375 brought to 224x224, the first epoch (decoding) and a later one (decoded images kept). dlcli's side is the
-batches of ``dlcli train``: order, drawing, decoding, augmentation. ``--engines`` compares what could do the warp alone;
-OpenCV and numba take part where they are installed.
+Three cases, each with the eight augmentations below: arrays of 224x224 and of 32x32, and a folder of 500x375 JPEGs
+resized to 224x224, for the first epoch (with decoding) and a later one (decoded images cached). For dlcli, the batches
+of ``dlcli train`` are timed: shuffling, random parameters, decoding, augmentation. ``--engines`` compares
+implementations of the warp alone; OpenCV and numba are included if they are installed.
 """
 
 import argparse
@@ -45,11 +45,11 @@ AUGMENT = Augment(
     fill_mode="nearest",
 )
 BATCH_SIZE = 32
-Epoch = Callable[[int], int]  # number of the epoch -> images made
+Epoch = Callable[[int], int]  # index of the epoch -> number of images
 
 
 def smooth_noise(num: int, height: int, width: int) -> np.ndarray:
-    """Images uint8 that compress like photographs rather than like noise."""
+    """uint8 images that compress like photographs, not like noise."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (num, height // 8 + 1, width // 8 + 1, 3), np.uint8)
     return np.stack([np.asarray(Image.fromarray(x).resize((width, height), Image.Resampling.BICUBIC)) for x in small])
@@ -62,7 +62,7 @@ def dlcli(samples: Samples) -> Epoch:
         return step + 1, tf.reduce_max(data.assemble(data.element(source, step))["x"])
 
     @tf.function(autograph=False)
-    def all_steps(source: Any) -> Any:  # the training step makes its images in such a loop
+    def all_steps(source: Any) -> Any:  # as in the training step
         start = (tf.constant(0, tf.int64), tf.constant(0.0))
         return tf.while_loop(
             lambda step, last: step < data.num_steps, lambda step, last: one_step(source, step, last), start
@@ -106,7 +106,7 @@ def generator_on_folder(folder: Path) -> Epoch:
 
 
 def keras_layers(pixels: np.ndarray) -> Epoch:
-    """The nearest that Keras's layers come to: no shift of the channels."""
+    """The closest equivalent in Keras's layers, without channel shifts."""
     layers = [
         keras.layers.RandomRotation(40 / 360, fill_mode="nearest"),
         keras.layers.RandomTranslation(0.2, 0.2, fill_mode="nearest"),
@@ -136,23 +136,23 @@ def decode_only(files: list[Path], policy: ImagePolicy) -> Epoch:
 
 
 def measure(title: str, runners: dict[str, Epoch], *, rounds: int, of: str) -> None:
-    """Prints the median images a second of each, and how many times faster than ``of`` it is, pair by pair."""
+    """Prints the median images per second of each, and how many times faster than ``of`` it is, pair by pair."""
     rates: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(rounds + 1):
         for name, run in runners.items():
             start = time.perf_counter()
             made = run(number)
-            if number:  # the first compiles
+            if number:  # the first round compiles
                 rates[name].append(made / (time.perf_counter() - start))
     print(f"\n{title}")
     for name, values in rates.items():
         pairs = [a / b for a, b in zip(values, rates[of], strict=True)]
         spread = f"({min(pairs):.1f} to {max(pairs):.1f})"
-        print(f"  {name:34} {statistics.median(values):9,.0f} a second  {statistics.median(pairs):5.1f} {spread}")
+        print(f"  {name:34} {statistics.median(values):9,.0f} per second  {statistics.median(pairs):5.1f} {spread}")
 
 
 def engines(height: int, width: int, num: int) -> dict[str, Epoch]:
-    """What could do the warp: the same maps on the same pixels."""
+    """Implementations of the warp, with the same transformations and pixels."""
     pixels = smooth_noise(num, height, width)
     augmentation = make_augmentation(AUGMENT)
     parameters = augmentation.draw(seed=0, epoch=0, num=num, height=height, width=width)
@@ -183,11 +183,11 @@ def engines(height: int, width: int, num: int) -> dict[str, Epoch]:
     try:
         runners["OpenCV warpAffine, 2 threads"] = opencv(pixels, six)
     except ImportError:
-        print("OpenCV is not installed: left out")
+        print("OpenCV is not installed, skipped")
     try:
         runners["numba loop, 2 threads"] = numba_loop(pixels, six)
     except ImportError:
-        print("numba is not installed: left out")
+        print("numba is not installed, skipped")
     return runners
 
 
@@ -240,7 +240,7 @@ def numba_loop(pixels: np.ndarray, maps: np.ndarray) -> Epoch:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--engines", action="store_true", help="compare only what could do the warp")
+    parser.add_argument("--engines", action="store_true", help="compare only implementations of the warp")
     arguments = parser.parse_args()
     rounds = arguments.rounds
     print(f"{machine()}; TensorFlow {tf.__version__}, Keras {keras.__version__}; batch {BATCH_SIZE}")

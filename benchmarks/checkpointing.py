@@ -1,4 +1,4 @@
-"""What checkpoints cost: seconds spent in saving them against seconds of training, in one run of the MNIST recipe.
+"""The cost of checkpoints: time spent saving them as a share of training time, in one run of the MNIST recipe.
 
     python benchmarks/checkpointing.py [--epochs 3] [--data mnist.npz]
 
@@ -46,7 +46,7 @@ def main() -> None:
         info = train(loaded, runs=Path(runs), name="mnist", device=device, console=Console(quiet=False))
     print(machine())
     print(f"  {len(seconds)} checkpoints in {sum(seconds):.2f} s, training {info['seconds']:.1f} s")
-    print(f"  share: {sum(seconds) / info['seconds']:.2%} (to reach: under 3%)")
+    print(f"  share: {sum(seconds) / info['seconds']:.2%} (target: under 3%)")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ train: {epochs: 1, batch_size: 32}
 
 
 def write_images(folder: Path, number: int) -> None:
-    """Noise of a class's own brightness; every image is another one."""
+    """Noise whose brightness depends on the class; all images are different."""
     rng = np.random.default_rng(0)
     for label, brightness in (("dark", 60), ("bright", 180)):
         (folder / label).mkdir(parents=True)
@@ -64,7 +64,7 @@ def main() -> None:
             write_images(folder, number)
             peaks[number] = peak_mib(folder)
             print(f"  {number:6,} images of {SIDE}x{SIDE}: peak {peaks[number]:,.0f} MiB")
-    print(f"  difference: {peaks[arguments.large] - peaks[arguments.small]:,.0f} MiB (to reach: at most 150)")
+    print(f"  difference: {peaks[arguments.large] - peaks[arguments.small]:,.0f} MiB (target: at most 150)")
 
 
 if __name__ == "__main__":

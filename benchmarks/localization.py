@@ -1,10 +1,10 @@
-"""Training with boxes against training without: whole epochs of one network on the same images, alternating.
+"""Training with boxes compared with training without: whole epochs of one network on the same images, alternating.
 
     python benchmarks/localization.py [--epochs 7] [--size 64]
 
 The convnet of recipes/localize_shapes.yaml at full size, with augmentation: `task: localization` (both heads, GIoU) and
-`task: classification` of the same scenes from an .npz. Prints the images a second with boxes by
-those without.
+`task: classification` of the same scenes from an .npz. Prints the ratio of images per second with boxes to those
+without.
 """
 
 import argparse
@@ -39,7 +39,7 @@ train: {epochs: 1000, batch_size: 32}
 
 
 def epochs(text: str, folder: Path) -> tuple[Callable[[int], None], int]:
-    """A function that trains an epoch, and the epoch's steps."""
+    """A function that trains an epoch, and the number of steps of an epoch."""
     job = prepare(load_text(text.encode(), folder / "recipe.yaml"), device, Console(quiet=True))
     training = job.loop(RunDir(folder / "run"), Silence())
 
@@ -64,7 +64,7 @@ def main() -> None:
         classes, _ = epochs(without, folder)
         seconds = alternate({"without boxes": classes, "with boxes": boxes}, rounds=options.epochs, warmups=2)
         ratios = report("training, batches of 32", seconds, of="without boxes", num_steps=num_steps)
-    print(f"\nimages a second with boxes by those without: {ratios['with boxes']:.3f}")
+    print(f"\nratio of images per second with boxes to those without: {ratios['with boxes']:.3f}")
 
 
 if __name__ == "__main__":

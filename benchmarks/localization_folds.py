@@ -1,10 +1,11 @@
-"""Localization by five folds: the recipe of photos on a folder of Pascal VOC, beside the mean box of each fold.
+"""Five-fold cross-validation of localization on a Pascal VOC folder, compared with the mean box of each fold.
 
     python benchmarks/localization_folds.py DIR [--weights FILE] [--seeds 1] [--work FOLDER]
 
-Photos with one object are divided into five parts, identical ones into the same; each part is the test once, an eighth
-of the rest is for validation. Prints mean IoU and accuracy at IoU 0.5 of every fold, of the network and of the mean box
-of its training photos, and their means. Each fold is a run of `dlcli train` by a CSV with a column for the split.
+Photos with one object are divided into five folds, with identical photos in the same fold. Each fold is the test split
+once, and an eighth of the rest the validation split. Prints mean IoU and accuracy at IoU 0.5 of the network and of the
+mean box of its training photos, for each fold and on average. Each fold is a run of `dlcli train` on a CSV file with a
+split column.
 """
 
 import argparse
@@ -27,7 +28,7 @@ RECIPE = ROOT / "recipes" / "localize_photos.yaml"
 
 
 def photos(folder: Path) -> list[dict[str, str]]:
-    """The rows of split.csv of all photos with one object, and their places in a shuffled order of contents."""
+    """Rows of split.csv for all photos with one object, with their positions in a shuffled order of contents."""
     dataset = read_voc(
         path=folder,
         images=None,
@@ -56,7 +57,7 @@ def photos(folder: Path) -> list[dict[str, str]]:
 
 
 def write_fold(rows: list[dict[str, str]], folder: Path, fold: int, path: Path) -> None:
-    """A CSV in which a fold is the test; of the rest every eighth content is for validation."""
+    """Writes a CSV file with the fold as test split, and every eighth of the other contents as validation split."""
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "xmin", "ymin", "xmax", "ymax", "split"])

@@ -1,4 +1,4 @@
-"""What the benchmarks share: alternating runs, medians, and a line about the machine."""
+"""Shared by the benchmarks: alternating runs, medians, and a description of the machine."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ def machine() -> str:
 
 
 def alternate(runners: dict[str, Callable[[int], None]], *, rounds: int, warmups: int = 1) -> dict[str, list[float]]:
-    """Calls every runner in turn, ``rounds`` times after the warm-ups; returns the seconds of each call by name."""
+    """Calls all runners in turn, ``rounds`` times after the warm-ups; returns the seconds of each call by name."""
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(warmups + rounds):
         for name, run in runners.items():
@@ -34,7 +34,7 @@ def alternate(runners: dict[str, Callable[[int], None]], *, rounds: int, warmups
 
 
 def report(title: str, seconds: dict[str, list[float]], *, of: str, num_steps: int) -> dict[str, float]:
-    """Prints medians and the ratio of ``of``'s time to each, pair by pair; returns the ratios."""
+    """Prints medians, and the median ratio of the time of ``of`` to that of each runner; returns these ratios."""
     print(f"\n{title}")
     ratios = {}
     for name, values in seconds.items():
@@ -42,12 +42,12 @@ def report(title: str, seconds: dict[str, list[float]], *, of: str, num_steps: i
         ratios[name] = statistics.median(pairs)
         spread = f"{min(pairs):.2f} to {max(pairs):.2f}"
         each = statistics.median(values) / num_steps * 1e3
-        print(f"  {name:26} {each:8.3f} ms a step   {of} / {name} = {ratios[name]:.2f} ({spread})")
+        print(f"  {name:26} {each:8.3f} ms/step   {of} / {name} = {ratios[name]:.2f} ({spread})")
     return ratios
 
 
 def mnist_like(num_samples: int = 60_000) -> tuple[Any, Any]:
-    """MNIST's training images uint8 ``[n, 28, 28, 1]`` and labels int32 ``[n]``; random where it is absent."""
+    """MNIST's training images uint8 ``[n, 28, 28, 1]`` and labels int32 ``[n]``; random data if it is not available."""
     import numpy as np
 
     if MNIST.is_file():
@@ -58,7 +58,7 @@ def mnist_like(num_samples: int = 60_000) -> tuple[Any, Any]:
 
 
 class Silence:
-    """Hears the loop and says nothing."""
+    """An observer of the loop that does nothing."""
 
     def stage(self, *args: Any) -> None: ...
     def progress(self, *args: Any) -> None: ...
@@ -66,7 +66,7 @@ class Silence:
 
 
 def dlcli_epochs(model: Any, goal: Any, data: Any, *, rate: float, folder: Path) -> Callable[[int], None]:
-    """What trains an epoch as `dlcli train` does, with Adam: a model by an objective on batches."""
+    """A function that trains an epoch as `dlcli train` does, with Adam."""
     import keras
 
     from dlcli.rundir import RunDir
@@ -96,7 +96,7 @@ def dlcli_epochs(model: Any, goal: Any, data: Any, *, rate: float, folder: Path)
 
 
 def epochs_of(training: Any) -> Callable[[int], None]:
-    """What trains an epoch of a loop."""
+    """A function that trains an epoch of a loop."""
 
     def epoch(number: int) -> None:
         training.state.epoch, training.state.epoch_step = number, 0

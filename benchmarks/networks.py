@@ -1,10 +1,10 @@
-"""The networks of papers against keras.applications and torchvision: forward and training step at 224x224, batch 4.
+"""Networks of papers compared with keras.applications and torchvision: forward pass and training step at 224x224.
 
     python benchmarks/networks.py [--rounds 5] [--only resnet50,vgg16]
 
-Each network runs forward; those of up to 5 G multiply-adds also take a training step (forward, gradients, plain
-gradient descent). A peer is timed in turn with the network, in the same process: keras.applications where it has the
-network, torchvision where it is installed. The grouped convolutions' gradients are those of ``dlcli train``.
+The forward pass of each network is timed in batches of 4, and for those of up to 5 G multiply-adds also a training step
+(forward, gradients, plain gradient descent). Peers alternate with the network in the same process: keras.applications
+if it has the network, torchvision if it is installed. Gradients of grouped convolutions are those of ``dlcli train``.
 """
 
 import argparse
@@ -45,7 +45,7 @@ Run = Callable[[int], None]
 
 
 def own(network: Network) -> keras.Model:
-    """The network as ``dlcli train`` has it, up to the logits."""
+    """The network as ``dlcli train`` builds it, up to the logits."""
     section = TypeAdapter(ImageClassifier).validate_python({**network.model, "preprocessing": "none"})
     shape = (network.side, network.side, network.channels)
     model = build_classifier(section, shape=shape, num_classes=network.num_classes).logits
@@ -54,7 +54,7 @@ def own(network: Network) -> keras.Model:
 
 
 def with_keras(model: keras.Model) -> tuple[Run, Run]:
-    """Forward and training step of a Keras model."""
+    """Forward pass and training step of a Keras model."""
     rng = np.random.default_rng(0)
     x = tf.constant(rng.normal(size=(BATCH, *model.input_shape[1:])), tf.float32)
     y = tf.constant(rng.integers(0, model.output_shape[-1], BATCH))
@@ -78,7 +78,7 @@ def with_keras(model: keras.Model) -> tuple[Run, Run]:
 
 
 def with_torch(name: str) -> tuple[Run, Run]:
-    """Forward and training step of a model of torchvision."""
+    """Forward pass and training step of a torchvision model."""
     model = getattr(torchvision.models, name)(weights=None)
     x, y = torch.randn(BATCH, 3, 224, 224), torch.randint(0, 1000, (BATCH,))
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
@@ -100,7 +100,7 @@ def with_torch(name: str) -> tuple[Run, Run]:
 
 
 def measure(network: Network, rounds: int) -> None:
-    """One line for forward, and one for the training step."""
+    """Prints a line for the forward pass and one for the training step."""
     cost = read_costs()[network.name, network.side].multiply_adds
     peers: dict[str, Any] = {"dlcli": with_keras(own(network))}
     if network.name in KERAS:
@@ -116,14 +116,14 @@ def measure(network: Network, rounds: int) -> None:
         for name, values in seconds.items():
             if name != "dlcli":
                 pairs = [a / b for a, b in zip(seconds["dlcli"], values, strict=True)]
-                line += f"   of {name}'s: {statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
+                line += f"   relative to {name}: {statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
         print(line, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="names of networks, joined by commas")
+    parser.add_argument("--only", default="", help="names of networks, separated by commas")
     options = parser.parse_args()
     chosen = [n for n in NETWORKS if n.family not in ("application", "lenet5") and n.name in options.only.split(",")]
     if not options.only:

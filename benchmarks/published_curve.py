@@ -1,11 +1,11 @@
-"""FGSM's accuracy by epsilon on MNIST: dlcli, foolbox, and what the PyTorch tutorial published for the same network.
+"""Accuracy under FGSM by epsilon on MNIST: dlcli, foolbox, and the published results of the PyTorch tutorial.
 
     python benchmarks/published_curve.py [--epochs 14] [--seed 0]
 
 Builds and trains the tutorial's network with Keras alone, as the tutorial does (two 3x3 convolutions of 32 and 64, max
 pooling, dropout, 128 units, dropout; Adadelta from 1.0, times 0.7 after each epoch, batches of 64), saves it, and runs
-``dlcli attack`` on the file as one would on anybody's. Exits with 1 where dlcli and foolbox differ. A published figure
-is the accuracy of one training: the band spans two editions of the tutorial
+``dlcli attack`` on the file, as on any other. Exits with 1 if dlcli and foolbox differ. The published accuracies are
+each of a single training run: the range spans two editions of the tutorial
 (https://docs.pytorch.org/tutorials/beginner/fgsm_tutorial.html).
 """
 
@@ -39,7 +39,7 @@ PUBLISHED = {
 
 
 def network() -> keras.Model:
-    """The tutorial's, for pixels in [0, 1], which are not normalized here."""
+    """The tutorial's network, for pixels in [0, 1], which are not normalized here."""
     layers = keras.layers
     return keras.Sequential(
         [
@@ -57,7 +57,7 @@ def network() -> keras.Model:
 
 
 def of_foolbox(model: keras.Model, x: np.ndarray, y: np.ndarray) -> list[float]:
-    """Robust accuracies by epsilon, on the network without its softmax."""
+    """Robust accuracy by epsilon, of the network without its softmax."""
     model.layers[-1].activation = keras.activations.linear
     wrapped = foolbox.TensorFlowModel(model, bounds=(0, 1))
     attack = foolbox.attacks.LinfFastGradientAttack()
@@ -97,7 +97,9 @@ def main() -> int:
     for (eps, (low, high)), mine, yours in zip(PUBLISHED.items(), own, theirs, strict=True):
         inside = "" if low <= mine <= high else "  outside"
         print(f"{eps:<6}  {mine:.4f}  {yours:.4f}   {low:.3f} to {high:.3f}{inside}")
-    return int(not np.allclose(own, theirs, rtol=0, atol=1e-4))  # a sample of 10,000 whose gradient is nearly 0
+    return int(
+        not np.allclose(own, theirs, rtol=0, atol=1e-4)
+    )  # one sample of 10,000 may differ: its gradient is almost 0
 
 
 if __name__ == "__main__":

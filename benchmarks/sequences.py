@@ -1,16 +1,16 @@
-"""dlcli's training of sequences against a hand-written loop, Keras's fit, and PyTorch; and buckets against padding.
+"""Training of sequences compared with a hand-written loop, Keras's fit and PyTorch; and bucketing with padding.
 
     python benchmarks/sequences.py [--epochs 5] [--steps 40]
 
 The same networks from the same initial weights on texts of 100 tokens (embedding 64, two classes) with Adam at batch
-64: an LSTM of 128 units, and a bidirectional GRU of 128 units a direction. dlcli's side is the loop of `dlcli train`:
-data, shuffling, lengths, gradient norm and metrics included; the hand-written loop is one tf.function for an epoch that
-gathers batches from memory, knows nothing of lengths, and keeps nothing but the loss. "Hand-written, with lengths" is
-the same loop with dlcli's network, which keeps the outputs of all steps and takes each text's last one. PyTorch takes
-part where it is installed; it knows nothing of lengths either.
+64: an LSTM of 128 units, and a bidirectional GRU of 128 units per direction. For dlcli, the loop of `dlcli train` is
+timed, with data, shuffling, lengths, gradient norm and metrics. The hand-written loop is one tf.function per epoch that
+gathers batches from memory, ignores lengths, and computes nothing but the loss. "Hand-written, with lengths" is the
+same loop with dlcli's network, which computes the outputs of all steps and takes each text's last one. PyTorch is
+included if it is installed; it ignores lengths too.
 
-Then texts of 1 to 200 tokens, most of them short: batches of about one length, against every batch as long as the
-longest text.
+Then texts of 1 to 200 tokens, most of them short: batches of similar length, compared with batches that are all padded
+to the longest text.
 """
 
 import argparse
@@ -39,7 +39,7 @@ RATE = 1e-3
 
 
 def make_model(cell: str, *, bidirectional: bool, masks: bool) -> keras.Model:
-    """Numbers of tokens -> logits of two classes."""
+    """A model: token ids -> logits of two classes."""
     keras.utils.set_random_seed(0)
     ids = keras.Input((None,), dtype="int32")
     x = keras.layers.Embedding(VOCABULARY, EMBEDDING)(ids)
@@ -119,7 +119,7 @@ def pytorch(cell: str, *, bidirectional: bool, x: np.ndarray, y: np.ndarray) -> 
         for start in range(0, len(order), BATCH_SIZE):
             index = order[start : start + BATCH_SIZE]
             outputs, _ = layer(embedding(tokens[index]))
-            if bidirectional:  # forward at the end, backward at the start
+            if bidirectional:  # forward: last step; backward: first step
                 vector = torch.cat([outputs[:, -1, :UNITS], outputs[:, 0, UNITS:]], dim=1)
             else:
                 vector = outputs[:, -1]
@@ -133,8 +133,8 @@ def pytorch(cell: str, *, bidirectional: bool, x: np.ndarray, y: np.ndarray) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=5, help="epochs counted, after one that is not")
-    parser.add_argument("--steps", type=int, default=40, help="of an epoch")
+    parser.add_argument("--epochs", type=int, default=5, help="number of timed epochs, after a warm-up epoch")
+    parser.add_argument("--steps", type=int, default=40, help="steps per epoch")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     num = arguments.steps * BATCH_SIZE
@@ -158,7 +158,7 @@ def main() -> None:
             try:
                 runners["PyTorch"] = pytorch(cell, bidirectional=bidirectional, x=x, y=y)
             except ImportError:
-                print("PyTorch is not installed: left out")
+                print("PyTorch is not installed, skipped")
             report(title, alternate(runners, rounds=arguments.epochs), of="dlcli", num_steps=arguments.steps)
     lengths = np.minimum(1 + rng.exponential(25, num).astype(np.int64), 200)
     lengths[0] = 200

@@ -1,8 +1,8 @@
-"""How long the command line takes to answer where no model is needed, and what it holds in memory.
+"""Time and memory of commands that need no model.
 
     python benchmarks/startup.py [--runs 15]
 
-Whole processes: ``dlcli --help`` and ``dlcli recipe check`` on an errory recipe, against an empty Python program.
+Whole processes: ``dlcli --help``, and ``dlcli train`` on a recipe with errors, compared with an empty Python program.
 """
 
 import argparse
@@ -21,7 +21,7 @@ FAULTY = "task: classification\ndata: {kind: digits}\nmodel: {kind: convet}\ntra
 
 
 def measure(command: list[str], runs: int) -> tuple[float, float]:
-    """Median seconds and peak resident MiB of a command, after one run that is not counted."""
+    """Median seconds and peak resident MiB of a command, after a warm-up run."""
     seconds, peaks = [], []
     for number in range(runs + 1):
         start = time.perf_counter()
@@ -46,8 +46,8 @@ def main() -> None:
         recipe.write_text(FAULTY)
         commands = {
             "python -c pass": [sys.executable, "-c", "pass"],
-            "dlcli --help (to reach: 0.1 s, 40 MiB)": [dlcli, "--help"],
-            "a recipe's errors (to reach: 0.6 s)": [dlcli, "train", str(recipe)],
+            "dlcli --help (target: 0.1 s, 40 MiB)": [dlcli, "--help"],
+            "a recipe's errors (target: 0.6 s)": [dlcli, "train", str(recipe)],
         }
         for title, command in commands.items():
             seconds, peak = measure(command, arguments.runs)

@@ -1,11 +1,11 @@
-"""dlcli's training loop against a hand-written one, Keras's fit, and PyTorch: whole epochs, alternating.
+"""The training loop compared with a hand-written one, Keras's fit and PyTorch: whole epochs, alternating.
 
     python benchmarks/training_loop.py [--epochs 5] [--samples 60000]
 
-All train the same networks from the same initial weights on 28x28x1 images with Adam at batch 128, shuffled anew in
-each epoch. dlcli's side is the loop of ``dlcli train``: data, shuffling, gradient norm and metrics included. The
-hand-written loop is one tf.function for an epoch that gathers batches from memory and keeps nothing but the loss.
-PyTorch takes part where it is installed.
+All train the same networks from the same initial weights on 28x28x1 images with Adam in batches of 128, reshuffled
+every epoch. For dlcli, the loop of ``dlcli train`` is timed, with data, shuffling, gradient norm and metrics. The
+hand-written loop is one tf.function per epoch that gathers batches from memory and computes nothing but the loss.
+PyTorch is included if it is installed.
 """
 
 import argparse
@@ -47,7 +47,7 @@ BLOCKS = [
 
 
 def make_model(kind: str) -> keras.Model:
-    """Pixels in [0, 255] -> logits: the convnet of recipes/digits_convnet.yaml, or a dense net with 16 hidden units."""
+    """Pixels in [0, 255] -> logits: the convnet of recipes/digits_convnet.yaml, or an MLP with 16 hidden units."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((28, 28, 1))
     x = preprocessing.pixels(inputs, preprocessing="unit")
@@ -137,7 +137,7 @@ def pytorch(kind: str, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=5, help="epochs counted, after one that is not")
+    parser.add_argument("--epochs", type=int, default=5, help="number of timed epochs, after a warm-up epoch")
     parser.add_argument("--samples", type=int, default=60_000)
     arguments = parser.parse_args()
     x, y = mnist_like(arguments.samples)
@@ -153,7 +153,7 @@ def main() -> None:
             try:
                 runners["PyTorch"] = pytorch(kind, x, y)
             except ImportError:
-                print("PyTorch is not installed: left out")
+                print("PyTorch is not installed, skipped")
             seconds = alternate(runners, rounds=arguments.epochs)
         title = "convnet 32@5, 64@3, 256, 10" if kind == "convnet" else "dense net 16, 10"
         report(title, seconds, of="dlcli", num_steps=-(-len(x) // BATCH_SIZE))

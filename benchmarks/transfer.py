@@ -1,14 +1,14 @@
-"""A head on a frozen ResNet50: features computed once, the base run in every epoch, and the tutorials' way with fit.
+"""A head on a frozen ResNet50: features computed once, the base run in every epoch, and Keras's fit as in tutorials.
 
     python benchmarks/transfer.py [--photos 200] [--epochs 5] [--rounds 3]
 
-Each way trains in a process of its own on the same 224x224 images at batch 32; what is timed begins when they are
-decoded and the network is built, and ends when the last epoch is over. Weights are random: they cost the same. Prints
-the time of each way by that of dlcli's, and the processes' peak resident memory.
+Each variant trains in its own process on the same 224x224 images in batches of 32. Timing starts once images are
+decoded and the network is built, and ends with the last epoch. Weights are random, which costs the same. Prints the
+time of each variant relative to dlcli's, and the processes' peak resident memory.
 
     kept        dlcli: features computed once, then the head alone
     kept, again the same with the features of an earlier run
-    every epoch dlcli with horizontal flips, so that every epoch's features are others
+    every epoch dlcli with horizontal flips, so that features change every epoch
     fit         Keras: base.trainable = False, base(x, training=False), pooling, Dense, model.fit
 """
 

@@ -28,6 +28,29 @@ TEMPORARY = ".writing-"  # prefix of what a killed process may leave behind
 
 STATUSES = ("running", "completed", "interrupted", "failed")
 
+OLD_METRIC = re.compile(r"((?:\w+_)?)localisation(_(?:accuracy|error|curve)(?:_\w+)?)")
+"""Names of metrics in the files of runs made before 0.2, when the spelling was British."""
+
+
+# Reading runs of earlier versions -----------------------------------------------------------------------------------
+
+
+def current_name(metric: str) -> str:
+    """The current name of a metric, such as a column of metrics.csv; a name that has not changed stays as it is."""
+    match = OLD_METRIC.fullmatch(metric)
+    return f"{match[1]}localization{match[2]}" if match else metric
+
+
+def _with_current_names(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object with the current names of metrics, as keys and where a key names one, and of the task."""
+    values = {current_name(key): value for key, value in pairs}
+    for key in ("metric", "best_metric"):
+        if isinstance(values.get(key), str):
+            values[key] = current_name(values[key])
+    if values.get("task") == "localisation":
+        values["task"] = "localization"
+    return values
+
 
 # Writing ------------------------------------------------------------------------------------------------------------
 
@@ -147,8 +170,15 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
+def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The same for rows by column; there must be at least one, and all must have the columns of the first."""
+    return csv_text(list(rows[0]), (list(row.values()) for row in rows))
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file that this program wrote; an unfinished last line is left out.
+    """The rows of a CSV file that this program wrote, by the current names of its columns.
+
+    An unfinished last line is left out.
 
     Raises:
         InputError: it is missing or corrupt.
@@ -163,7 +193,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise InputError(f"{path}:{number}: is corrupt: has not one value for each column. Restore it from a copy.")
-    return rows
+    return [{current_name(column): value for column, value in row.items()} for row in rows]
 
 
 # The directory ------------------------------------------------------------------------------------------------------
@@ -358,13 +388,13 @@ def file_digest(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run.
+    """A JSON file of a run, with the current names of metrics and tasks.
 
     Raises:
         InputError: it is missing, unreadable or holds no JSON object.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes(), object_pairs_hook=_with_current_names)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. A run's folder must hold it.") from None
     except (OSError, ValueError, RecursionError) as error:

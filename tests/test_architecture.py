@@ -1,13 +1,46 @@
-"""The layers of the program: who may import whom. Reads the imports of every module; imports none of them."""
+"""The layers of the program: who may import whom. Reads the imports of every module, those inside functions included,
+and imports none of them.
+"""
 
 import ast
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dlcli"
-LEAVES = ("data", "models", "training", "evaluation", "attacks", "explain", "search", "report")
 FOUNDATIONS = ("dlcli", "dlcli.errors")  # what everything may import
+
+LEAVES = ("data", "models", "training", "evaluation", "attacks", "report")
+"""Arrays and models in, numbers and arrays out; they know no recipe."""
+
+MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
+    "errors": (),
+    "rundir": (),
+    **{leaf: (leaf,) for leaf in LEAVES},
+    "training": ("training", "rundir"),
+    "recipe": ("recipe",),
+    "runtime": ("runtime", "models", "rundir"),
+    "tasks": ("tasks", "recipe", "runtime", "rundir", *LEAVES),
+    "workflow": ("workflow", "tasks", "recipe", "runtime", "rundir", *LEAVES),
+    "cli": ("cli", "recipe"),
+    "__main__": ("cli",),
+}
+"""For each part of the program the parts that its modules may import."""
+
+INSIDE_FUNCTIONS: Mapping[str, tuple[str, ...]] = {"cli": ("workflow", "runtime", "rundir")}
+"""What may be imported besides, but only while a verb runs."""
+
+OTHER_TASKS: Mapping[str, tuple[str, ...]] = {
+    "forecasting": ("sequences",),
+    "language_model": ("sequences",),
+    "sequence_to_sequence": ("sequences",),
+}
+"""The folders of other tasks that a task's folder may use."""
+
+KNOWS_EVERY_TASK = ("dlcli.tasks.dispatch", "dlcli.tasks.draft")
+"""The modules of tasks/ that import the tasks' folders; step_prediction is a task in one file and uses sequences."""
 
 
 def module_name(path: Path) -> str:
@@ -15,21 +48,23 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, *, everywhere: bool) -> set[str]:
-    """The modules that a file imports; only while it is itself imported, unless ``everywhere``."""
+def imports(path: Path, *, inside_functions: bool) -> set[str]:
+    """The modules that a file imports: all, or only those it imports while it is itself imported."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    inside = set() if everywhere else _nodes_in_functions(tree)
+    passed_over = set() if inside_functions else _nodes_in_functions(tree)
     found: set[str] = set()
     for node in ast.walk(tree):
-        if node in inside:
+        if node in passed_over:
             continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports must be absolute"
             assert node.module is not None
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names if is_module(f"{node.module}.{alias.name}")}
+            modules = {
+                f"{node.module}.{alias.name}" for alias in node.names if is_module(f"{node.module}.{alias.name}")
+            }
+            found |= modules if len(modules) == len(node.names) else modules | {node.module}
     return found
 
 
@@ -45,11 +80,16 @@ def is_module(name: str) -> bool:
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 IDS = [module_name(path) for path in MODULES]
+every_module = pytest.mark.parametrize("path", MODULES, ids=IDS)
 
 
 def part(module: str) -> str:
-    """``dlcli.data.images.decoding`` -> ``data``."""
-    return module.split(".")[1] if module.count(".") else ""
+    """``dlcli.data.images`` -> ``data``."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def of_ours(names: set[str]) -> set[str]:
+    return {name for name in names if name.startswith("dlcli.") and name not in FOUNDATIONS}
 
 
 def modules_of(*parts: str) -> pytest.MarkDecorator:
@@ -58,31 +98,62 @@ def modules_of(*parts: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", chosen, ids=[module_name(path) for path in chosen])
 
 
-def test_there_is_something_to_check() -> None:
-    assert len(MODULES) > 30
-    assert {"cli", "recipe", "workflow", "rundir", "data", "models", "training"} <= {part(name) for name in IDS}
+def test_the_table_names_every_part() -> None:
+    assert {part(name) for name in IDS} - {""} == set(MAY_IMPORT)
+    assert len(MODULES) > 200
 
 
-@modules_of(*LEAVES)
-def test_a_leaf_imports_no_other_leaf_and_nothing_above_it(path: Path) -> None:
+@every_module
+def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
     own = part(module_name(path))
-    allowed = {own, "errors", *(["rundir"] if own == "training" else [])}
-    others = {
-        name for name in imports(path, everywhere=True) if name.startswith("dlcli.") and part(name) not in allowed
-    }
-    assert not others
+    allowed = MAY_IMPORT.get(own, ())
+    at_the_top = {name for name in of_ours(imports(path, inside_functions=False)) if part(name) not in allowed}
+    assert not at_the_top
+    allowed += INSIDE_FUNCTIONS.get(own, ())
+    anywhere = {name for name in of_ours(imports(path, inside_functions=True)) if part(name) not in allowed}
+    assert not anywhere
 
 
-@modules_of("cli", "recipe", "rundir", "errors")
-def test_modules_import_only_what_lies_below(path: Path) -> None:
-    below = {
-        "cli": ("cli", "recipe", "errors"),
-        "recipe": ("recipe", "errors"),
-        "rundir": ("errors",),
-        "errors": (),
-    }[part(module_name(path))]
-    found = {other for other in imports(path, everywhere=False) if other.startswith("dlcli.")}
-    assert not {other for other in found if part(other) not in below}
+@modules_of("workflow", "cli")
+def test_verbs_know_no_task(path: Path) -> None:
+    for name in of_ours(imports(path, inside_functions=True)):
+        assert not (name.startswith("dlcli.tasks.") and is_folder_of_a_task(name.split(".")[2])), name
+        assert not name.startswith("dlcli.recipe.tasks"), name
+        assert name != "dlcli.tasks.step_prediction"
+
+
+def is_folder_of_a_task(name: str) -> bool:
+    return (PACKAGE / "tasks" / name).is_dir()
+
+
+@modules_of("tasks")
+def test_a_task_uses_no_other_task(path: Path) -> None:
+    own = module_name(path)
+    folder = own.split(".")[2] if own.count(".") > 1 and is_folder_of_a_task(own.split(".")[2]) else None
+    allowed = OTHER_TASKS.get(folder or "", ())
+    if own == "dlcli.tasks.step_prediction":
+        allowed = ("sequences",)
+    for name in of_ours(imports(path, inside_functions=True)):
+        other = name.split(".")[2] if name.startswith("dlcli.tasks.") else ""
+        if is_folder_of_a_task(other) and other and other != folder and own not in KNOWS_EVERY_TASK:
+            assert other in allowed, f"{own} imports {name}"
+
+
+@modules_of("recipe")
+def test_the_language_of_recipes_knows_no_key(path: Path) -> None:
+    if ".recipe.language" in module_name(path):
+        others = {name for name in of_ours(imports(path, inside_functions=True)) if ".recipe.language" not in name}
+        assert not others
+    if ".recipe.sections" in module_name(path):
+        assert not {name for name in imports(path, inside_functions=True) if name.startswith("dlcli.recipe.tasks")}
+
+
+@modules_of("data")
+def test_base_files_of_data_know_no_kind_of_sample(path: Path) -> None:
+    if path.parent == PACKAGE / "data":
+        folders = {entry.name for entry in path.parent.iterdir() if entry.is_dir()}
+        found = {name for name in of_ours(imports(path, inside_functions=True)) if name.startswith("dlcli.data.")}
+        assert not {name for name in found if name.split(".")[2] in folders}
 
 
 @modules_of("cli", "recipe", "rundir", "errors", "")
@@ -90,43 +161,69 @@ def test_cli_and_recipe_come_without_heavy_imports(path: Path) -> None:
     heavy = ("tensorflow", "keras", "numpy", "sklearn", "matplotlib", "scipy", "PIL")
     if part(module_name(path)) in ("cli", ""):
         heavy += ("pydantic", "yaml", "rich")
-    assert not {name for name in imports(path, everywhere=False) if name.split(".")[0] in heavy}
+    assert not {name for name in imports(path, inside_functions=False) if name.split(".")[0] in heavy}
 
 
 def test_the_run_directory_needs_the_standard_library_alone() -> None:
-    found = {name.split(".")[0] for name in imports(PACKAGE / "rundir.py", everywhere=True)}
-    import sys
-
+    found = {name.split(".")[0] for name in imports(PACKAGE / "rundir.py", inside_functions=True)}
     assert found - set(sys.stdlib_module_names) == {"dlcli"}
 
 
-def test_only_workflow_sees_both_the_recipe_and_the_parts() -> None:
-    for path in MODULES:
-        found = {part(name) for name in imports(path, everywhere=True) if name.startswith("dlcli.")}
-        if "recipe" in found and found & set(LEAVES):
-            assert part(module_name(path)) == "workflow", module_name(path)
-
-
-def test_no_cycles() -> None:
-    graph = {
+def graph_of_modules() -> dict[str, set[str]]:
+    return {
         module_name(path): {
-            name for name in imports(path, everywhere=False) if name in IDS and name != module_name(path)
+            name for name in imports(path, inside_functions=True) if name in IDS and name != module_name(path)
         }
         for path in MODULES
     }
+
+
+def test_no_cycles_between_files() -> None:
+    assert not cycle(
+        {
+            name: {other for other in others if not name.startswith(f"{other}.")}  # its own package's __init__
+            for name, others in graph_of_modules().items()
+        }
+    )
+
+
+def test_no_cycles_between_folders() -> None:
+    """Folders below one part may use each other one way only; a folder's own base files belong to none of them."""
+    graph: dict[str, set[str]] = {}
+    for name, others in graph_of_modules().items():
+        for other in others:
+            one, two = folder_of(name), folder_of(other)
+            if one != two and not (one.startswith(f"{two}.") or two.startswith(f"{one}.")):
+                graph.setdefault(one, set()).add(two)
+    assert not cycle(graph)
+
+
+def folder_of(module: str) -> str:
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return module if path.is_dir() else module.rpartition(".")[0]
+
+
+def cycle(graph: Mapping[str, set[str]]) -> str:
+    """A way from a node back to itself, or nothing."""
     done: set[str] = set()
 
-    def visit(name: str, way: tuple[str, ...]) -> None:
-        assert name not in way, " -> ".join((*way, name))
+    def visit(name: str, way: tuple[str, ...]) -> str:
+        if name in way:
+            return " -> ".join((*way[way.index(name) :], name))
         if name in done:
-            return
-        for other in graph[name]:
-            if not name.startswith(f"{other}."):  # a package's own __init__ is imported before its modules
-                visit(other, (*way, name))
+            return ""
+        for other in sorted(graph.get(name, ())):
+            if found := visit(other, (*way, name)):
+                return found
         done.add(name)
+        return ""
 
-    for name in graph:
-        visit(name, ())
+    return next((found for name in graph if (found := visit(name, ()))), "")
+
+
+def test_a_cycle_is_found() -> None:
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == "b -> c -> b"
+    assert not cycle({"a": {"b", "c"}, "b": {"c"}})
 
 
 def test_there_is_no_utils() -> None:

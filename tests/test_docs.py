@@ -4,9 +4,11 @@ import importlib.util
 import re
 import runpy
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote
 
 import click
@@ -17,7 +19,7 @@ from dlcli.cli import cli
 from dlcli.recipe.language.diagnosis import known_keys
 from dlcli.recipe.language.errors import dotted
 from dlcli.recipe.language.overrides import parse_setting
-from dlcli.recipe.load import load
+from dlcli.recipe.load import TASKS, load
 from dlcli.recipe.tasks.classification import Classification
 from dlcli.rundir import RunDir
 
@@ -25,6 +27,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 PAGES += [*sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / ".github").rglob("*.md"))]
 IDS = [path.relative_to(ROOT).as_posix() for path in PAGES]
+
+KEYS = ROOT / "docs" / "reference" / "keys"
+ONE_VALUE = ("task", "name")  # keys at the top level of a recipe that are not sections
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -136,21 +141,41 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_page_of_keys_is_not_stale() -> None:
+def make_keys() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_keys", ROOT / "docs" / "make_keys.py")
     assert spec is not None
     assert spec.loader is not None
-    make_keys = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_keys)
-    written = (ROOT / "docs" / "recipe-keys.md").read_text("utf-8")
-    assert written == make_keys.page(), "run: python docs/make_keys.py > docs/recipe-keys.md"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["make_keys"] = module  # dataclasses look it up there
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_every_key_is_on_the_page() -> None:
-    page = (ROOT / "docs" / "recipe-keys.md").read_text("utf-8")
-    keys = {path[-1] for path in known_keys(Classification, None, ())} - {"kind"}
-    assert len(keys) > 50
-    assert not {key for key in keys if f"| `{key}` |" not in page}
+def test_the_pages_of_keys_are_not_stale(tmp_path: Path) -> None:
+    written = {file.name: file.read_text("utf-8") for file in KEYS.iterdir()}
+    assert written == make_keys().pages(), "run: make schema"
+    (tmp_path / "old.md").touch()
+    make_keys().write(tmp_path)
+    assert {file.name: file.read_text("utf-8") for file in tmp_path.iterdir()} == written
+
+
+def test_every_section_is_on_one_page_of_keys() -> None:
+    described = [(task, page.key) for page in make_keys().PAGES for task in page.tasks]
+    sections = {(task, key) for task, schema in TASKS.items() for key in schema.model_fields if key not in ONE_VALUE}
+    assert len(described) == len(sections)
+    assert set(described) == sections
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_key_of_a_task_is_on_its_page(task: str) -> None:
+    index = (KEYS / "README.md").read_text("utf-8")
+    assert f"## task: {task}\n" in index
+    texts = {
+        page.key: (KEYS / f"{page.name}.md").read_text("utf-8") for page in make_keys().PAGES if task in page.tasks
+    }
+    paths = [path for path in known_keys(TASKS[task], None, ()) if len(path) > 1 and path[-1] not in (0, "kind")]
+    assert len(paths) > 20
+    assert not [dotted(path) for path in paths if f"| `{path[-1]}` |" not in texts[str(path[0])]]
 
 
 def test_the_page_of_commands_is_not_stale() -> None:

@@ -388,3 +388,65 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     replace_folder(folder, {"a": "new", "c": lambda path: path.write_text("new")})
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "new", "c": "new"}
     assert list(tmp_path.iterdir()) == [folder]
+
+
+# Runs of earlier versions -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "current"),
+    [
+        ("val_localisation_accuracy", "val_localization_accuracy"),
+        ("top_5_localisation_accuracy", "top_5_localization_accuracy"),
+        ("baseline_localisation_accuracy_50_95", "baseline_localization_accuracy_50_95"),
+        ("localisation_error", "localization_error"),
+        ("localisation_curve", "localization_curve"),
+        ("val_localization_accuracy", "val_localization_accuracy"),
+        ("val_loss", "val_loss"),
+        ("localisation", "localisation"),  # may be a class
+        ("p_my localisation", "p_my localisation"),
+    ],
+)
+def test_only_names_of_metrics_change(old: str, current: str) -> None:
+    assert rundir.current_name(old) == current
+
+
+def test_metrics_csv_of_an_earlier_version_is_read_under_the_current_names(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text(
+        "stage,epoch,train_loss,train_localisation_accuracy,val_localisation_accuracy\n"
+        "localisation_accuracy,1,0.5,0.25,0.75\n"
+    )
+    assert read_csv(path) == [
+        {
+            "stage": "localisation_accuracy",  # a value, not a column
+            "epoch": "1",
+            "train_loss": "0.5",
+            "train_localization_accuracy": "0.25",
+            "val_localization_accuracy": "0.75",
+        }
+    ]
+
+
+def test_run_json_of_an_earlier_version_is_read_under_the_current_names(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path,
+        "old",
+        task="localisation",
+        config={"task": "localisation", "train": {"best_metric": "val_localisation_accuracy"}},
+        best={"epoch": 2, "metric": "val_localisation_accuracy", "value": 0.75},
+        final={"test_localisation_error": 0.25, "test_loss": 1.0},
+    )
+    info = run.read_info()
+    assert info["task"] == "localization"
+    assert info["config"] == {"task": "localization", "train": {"best_metric": "val_localization_accuracy"}}
+    assert info["best"]["metric"] == "val_localization_accuracy"
+    assert info["final"] == {"test_localization_error": 0.25, "test_loss": 1.0}
+    run.update_info(status="running")
+    assert "localisation" not in run.info.read_text()
+
+
+def test_names_of_classes_are_not_changed(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "run", data={**DATA, "classes": ["localisation", "localisation_accuracy"]})
+    replace_json(run.labels, {"classes": ["localisation", "localisation_accuracy"]})
+    assert run.read_classes() == ("localisation", "localisation_accuracy")

@@ -1,4 +1,4 @@
-"""Auto-PGD: steps that halve themselves where the loss no longer rises (Croce and Hein 2020, algorithm 1)."""
+"""Auto-PGD: projected gradient ascent with an adaptive step size (Croce and Hein 2020, algorithm 1)."""
 
 import itertools
 
@@ -24,11 +24,11 @@ from dlcli.attacks.gradient import (
 )
 
 MOMENTUM = 0.75  # alpha of the paper
-RISING = 0.75  # rho: proportion of the steps since the last checkpoint that must raise the loss
+RISING = 0.75  # rho: proportion of the steps since the last checkpoint that must increase the loss
 
 
 def checkpoints(steps: int) -> list[int]:
-    """The steps at which it is decided whether to halve, of section 3.1: 0.22 of all, then ever nearer together."""
+    """The steps at which the step size may be halved (section 3.1): after 22% of them, then more and more often."""
     positions = [0.0, 0.22]
     while positions[-1] < 1.0:
         positions.append(positions[-1] + max(positions[-1] - positions[-2] - 0.03, 0.06))
@@ -47,13 +47,13 @@ def apgd(
     seed: int,
     succeeds: Success = is_missed,
 ) -> Attack:
-    """The pixels of the highest loss that was met.
+    """Auto-PGD. The result is the point with the highest loss on the path.
 
     Args:
-        steps: of each run.
-        restarts: runs from random points, of which the worst counts for each sample.
-        seed: of these points, which depend on it and on the sample's number alone.
-        succeeds: what a run is to come to; one that does is worse than one that does not.
+        steps: number of steps per run.
+        restarts: number of runs from random starting points; the worst case counts for each sample.
+        seed: seed of the starting points, which depend only on it and on the sample's index.
+        succeeds: success criterion; a successful run is preferred to any other.
     """
     halving = checkpoints(steps)
 
@@ -89,7 +89,7 @@ def apgd(
                 size: Tensor = size,
             ) -> tuple[Tensor, ...]:
                 moved = project(now + per_sample(size, x) * direction(slope, norm), x, eps, norm, bounds)
-                alpha = tf.where(number == 0, 1.0, MOMENTUM)  # the first step has nothing to go on with
+                alpha = tf.where(number == 0, 1.0, MOMENTUM)  # the first step has no momentum
                 moved = now + alpha * (moved - now) + (1 - alpha) * (now - before)
                 moved = project(moved, x, eps, norm, bounds)
                 new_losses, new_slope = gradient(logits, loss, moved, label)
@@ -106,7 +106,7 @@ def apgd(
             no_gain = tf.logical_and(tf.logical_not(was_halved), highest <= highest_before)  # condition 2
             is_halved = tf.logical_or(too_few, no_gain)
             size = tf.where(is_halved, size / 2, size)
-            adversarial = tf.where(per_sample(is_halved, x), best, adversarial)  # and goes on from the best point
+            adversarial = tf.where(per_sample(is_halved, x), best, adversarial)  # continue from the best point
             slope = tf.where(per_sample(is_halved, x), best_slope, slope)
             losses = tf.where(is_halved, highest, losses)
             highest_before, was_halved = highest, is_halved

@@ -1,4 +1,4 @@
-"""DeepFool: the shortest way, step by step, over the nearest boundary of a network taken as linear.
+"""DeepFool: repeated steps to the nearest decision boundary of the linearized network.
 
 Moosavi-Dezfooli, Fawzi and Frossard 2016, algorithm 2, in l2.
 """
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from dlcli.attacks.gradient import TINY, Bounds, Logits, MinimalAttack, Tensor, compiled, per_sample
 
-ENLARGED = 1e-4  # added to each step, so that one that ends just before a boundary crosses it
-BEYOND = 0.005  # by which the final change is enlarged: on the boundary itself another program's rounding decides
+ENLARGED = 1e-4  # added to the length of each step, so that a step that would end just before a boundary crosses it
+BEYOND = 0.005  # relative enlargement of the final perturbation: on the boundary itself, rounding decides the class
 
 
 def deepfool(
     logits: Logits, *, bounds: Bounds, steps: int = 50, candidates: int = 10, overshoot: float = 0.02
 ) -> MinimalAttack:
-    """The smallest change that is found, whatever its size.
+    """DeepFool. The perturbation is as small as the attack can make it, and has no bound.
 
     Args:
-        steps: at most.
-        candidates: classes that are looked at: those with the highest logits of the image.
-        overshoot: eta of the paper: by which the whole change is enlarged.
+        steps: maximum number of steps.
+        candidates: number of classes considered: those with the highest logits on the original image.
+        overshoot: eta of the paper: the relative enlargement of the perturbation.
     """
 
     def run(x: Tensor, label: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dlcli.attacks.gradient import Attack, Bounds, Logits, Loss, Norm, Tensor, c
 
 
 def fgsm(logits: Logits, *, loss: Loss, norm: Norm, bounds: Bounds) -> Attack:
-    """``x + eps * sign(gradient)``; for l2 ``x + eps * gradient / |gradient|``."""
+    """FGSM: ``x + eps * sign(gradient)``; for l2 ``x + eps * gradient / |gradient|``."""
 
     def step(x: Tensor, label: Tensor, eps: Tensor) -> Tensor:
         slope = gradient(logits, loss, x, label)[1]

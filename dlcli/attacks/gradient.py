@@ -1,7 +1,7 @@
-"""What an attack climbs: losses of the logits, their gradient with respect to the pixels, and steps within a budget.
+"""What gradient-based attacks share: losses of the logits, gradients with respect to the pixels, steps in a budget.
 
 A classifier is ``logits``: pixels float32 ``[b, height, width, channels]`` -> float32 ``[b, classes]``, in inference
-mode. A budget ``eps`` is in units of the pixels, and so are ``bounds``, the smallest and largest value of a pixel.
+mode. The budget ``eps`` and ``bounds``, the smallest and largest pixel value, are in the units of the pixels.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ Tensor = Any
 Logits = Callable[[Tensor], Tensor]
 Norm = Literal["linf", "l2"]
 Bounds = tuple[float, float]
-Loss = Callable[[Tensor, Tensor], Tensor]  # logits [b, k], labels int32 [b] -> [b], higher the better the attack does
+Loss = Callable[[Tensor, Tensor], Tensor]  # logits [b, k], labels int32 [b] -> [b], which the attack maximizes
 Attack = Callable[[NDArray[np.float32], NDArray[np.int32], float, NDArray[np.int64]], NDArray[np.float32]]
-"""(pixels ``[b, ...]``, labels or targets ``[b]``, eps, the samples' numbers ``[b]``) -> adversarial pixels."""
+"""(pixels ``[b, ...]``, labels or targets ``[b]``, eps, indices of the samples ``[b]``) -> adversarial pixels."""
 MinimalAttack = Callable[[NDArray[np.float32], NDArray[np.int32]], NDArray[np.float32]]
-"""(pixels, labels) -> the nearest adversarial pixels that are found, however far."""
+"""(pixels, labels) -> the nearest adversarial pixels found, at any distance."""
 
 Success = Callable[[Tensor, Tensor], Tensor]  # logits [b, k], labels int32 [b] -> bool [b]
 
@@ -27,25 +27,25 @@ TINY = 1e-12
 
 
 class NoGradient(Exception):
-    """Why a network cannot be attacked along its gradient, in words that follow "FILE: "."""
+    """Why a network cannot be attacked by its gradient; the message is written to follow "FILE: "."""
 
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
-    """-log p of the label."""
+    """Cross-entropy: -log p(label)."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
 
 
 def margin(logits: Tensor, label: Tensor) -> Tensor:
-    """By how much the best other class is ahead of the label: above 0 where the label is not predicted.
+    """The highest logit of another class minus the logit of the label: above 0 if the label is not predicted.
 
-    Its gradient does not vanish on a network that is sure of itself (Carlini and Wagner 2017, f6).
+    Its gradient does not vanish where the network is confident (Carlini and Wagner 2017, f6).
     """
     own = tf.gather(logits, label, batch_dims=1)
     return _best_other(logits, label) - own
 
 
 def logits_ratio(logits: Tensor, label: Tensor) -> Tensor:
-    """The difference of logits ratio, for three classes or more (Croce and Hein 2020, equation 6)."""
+    """The difference of logits ratio (DLR), for three classes or more (Croce and Hein 2020, equation 6)."""
     ranked = tf.sort(logits, direction="DESCENDING")
     return margin(logits, label) / (ranked[:, 0] - ranked[:, 2] + TINY)
 
@@ -56,43 +56,43 @@ def _best_other(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def is_missed(logits: Tensor, label: Tensor) -> Tensor:
-    """Whether another class than the label is predicted."""
+    """Whether a class other than the label is predicted: success of an untargeted attack."""
     return tf.argmax(logits, axis=1, output_type=tf.int32) != label
 
 
 def is_reached(logits: Tensor, target: Tensor) -> Tensor:
-    """Whether the target of a targeted attack is predicted."""
+    """Whether the target class is predicted: success of a targeted attack."""
     return tf.argmax(logits, axis=1, output_type=tf.int32) == target
 
 
 def toward(loss: Loss) -> Loss:
-    """The loss of a targeted attack: the labels are those that the network is to be led to."""
+    """The loss of a targeted attack, whose labels are the target classes."""
     return lambda logits, target: -loss(logits, target)
 
 
 def gradient(logits: Logits, loss: Loss, x: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-    """The losses ``[b]``, and the gradient of their sum ``[b, ...]``: of each sample's own loss, whatever the batch.
+    """The losses ``[b]`` and their gradient ``[b, ...]``: for each sample that of its own loss, whatever the batch.
 
     Raises:
-        NoGradient: the loss does not depend on the pixels through anything that has a gradient.
+        NoGradient: the loss has no gradient with respect to the pixels.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         losses = loss(logits(x), label)
-        total = tf.reduce_sum(losses)  # of a mean, a part of the batch would vanish in float32
+        total = tf.reduce_sum(losses)  # the gradient of a mean could underflow in float32
     slope = tape.gradient(total, x)
     if slope is None:
         raise NoGradient(
-            "its outputs have no gradient with respect to the pixels: an operation such as rounding or argmax lies "
-            "between. Attack it without gradients, with --square."
+            "its outputs have no gradient with respect to the pixels, because of an operation such as rounding or "
+            "argmax. Attack it without gradients, with --square."
         )
     return losses, slope
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of batches as one TensorFlow graph, traced once however many samples a batch has.
+    """Compiles a function of batches to a TensorFlow graph, traced once for all batch sizes.
 
-    The result takes arrays or tensors: those with dimensions have the samples as their first.
+    The result takes scalars, and arrays or tensors whose first dimension is the samples.
     """
     traced: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
@@ -110,24 +110,24 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """``[b]`` as ``[b, 1, 1, …]``, to go with what has the rank of ``like``."""
+    """Reshapes ``[b]`` to ``[b, 1, 1, …]`` with the rank of ``like``, for broadcasting."""
     return tf.reshape(values, tf.concat([tf.shape(values), tf.ones(like.shape.rank - 1, tf.int32)], 0))
 
 
 def l2_norm(x: Tensor) -> Tensor:
-    """Of each sample, ``[b]``."""
+    """The l2 norm of each sample, ``[b]``."""
     return tf.sqrt(tf.reduce_sum(tf.reshape(x * x, [tf.shape(x)[0], -1]), axis=1))
 
 
 def direction(slope: Tensor, norm: Norm) -> Tensor:
-    """The step of length 1 that raises the loss fastest: the signs for linf, the normalized gradient for l2."""
+    """The direction of steepest ascent, of norm 1: the gradient's signs for linf, the normalized gradient for l2."""
     if norm == "linf":
         return tf.sign(slope)
     return slope / per_sample(tf.maximum(l2_norm(slope), TINY), slope)
 
 
 def project(adversarial: Tensor, x: Tensor, eps: Tensor, norm: Norm, bounds: Bounds) -> Tensor:
-    """The nearest pixels within the budget around ``x``, and then within the bounds, which hold last."""
+    """Projects onto the ball of radius ``eps`` around ``x``, then clips to the bounds."""
     change = adversarial - x
     if norm == "linf":
         change = tf.clip_by_value(change, -eps, eps)
@@ -147,17 +147,17 @@ def worst_of_starts(
     restarts: int,
     seed: int,
 ) -> NDArray[np.float32]:
-    """Each sample's worst pixels over runs from random points: the first success, else where the loss is highest.
+    """The worst case of each sample over runs from random starts: the first success, else the highest loss.
 
     Args:
         run: (pixels, labels, eps, start) -> adversarial pixels, their losses ``[b]``, and whether it succeeds ``[b]``.
-        restarts: number of runs, at least 1; none is made once all samples are broken.
+        restarts: maximum number of runs, at least 1; no further run is made once all samples are misclassified.
     """
     best, highest, is_broken = x, np.full(len(x), -np.inf), np.zeros(len(x), bool)
     for draw in range(restarts):
         start = random_changes(x.shape[1:], index, norm, seed=seed, draw=draw)
         found, losses, succeeds = (values.numpy() for values in run(x, label, np.float32(eps), start))
-        is_better = ~is_broken & (succeeds | (losses > highest))  # the first success stands, whatever the batch
+        is_better = ~is_broken & (succeeds | (losses > highest))  # a first success is kept, whatever the batch
         best = np.where(is_better.reshape(-1, *[1] * (x.ndim - 1)), found, best)
         highest = np.where(is_better, losses, highest)
         is_broken |= succeeds
@@ -169,9 +169,9 @@ def worst_of_starts(
 def random_changes(
     shape: tuple[int, ...], index: NDArray[np.int64], norm: Norm, *, seed: int, draw: int = 0, on_surface: bool = False
 ) -> NDArray[np.float32]:
-    """For each sample a change of a budget of 1, drawn by (seed, draw, the sample's number) alone.
+    """A random perturbation of norm at most 1 for each sample; depends only on (seed, draw, sample's index).
 
-    Uniform in the ball, or on its surface: for linf every pixel uniform in [-1, 1] either way.
+    It is uniform in the ball or, with ``on_surface``, on its surface; for linf each value is uniform in [-1, 1].
 
     Returns:
         float32 ``[b, *shape]``.

@@ -1,4 +1,4 @@
-"""Noise of the same size as an attack: what every attack must be stronger than."""
+"""Random noise within the budget of an attack: the baseline that every attack must beat."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from dlcli.attacks.gradient import Attack, Bounds, Norm, random_changes
 
 
 def noise(*, norm: Norm, bounds: Bounds, seed: int) -> Attack:
-    """Uniform in [-eps, eps] for linf; in a direction drawn uniformly, of length eps, for l2."""
+    """Noise that is uniform in [-eps, eps] for linf, and of norm eps in a uniformly random direction for l2."""
 
     def attack(
         x: NDArray[np.float32], label: NDArray[np.int32], eps: float, index: NDArray[np.int64]

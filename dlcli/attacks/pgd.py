@@ -1,7 +1,7 @@
-"""Iterated attacks: many small steps, each brought back into the budget.
+"""Iterative attacks: many small steps, each projected back into the budget.
 
-BIM (Kurakin, Goodfellow and Bengio 2017) begins at the image, PGD (Madry et al. 2018) at random points of the ball;
-MI-FGSM (Dong et al. 2018) gathers the gradients of all steps.
+BIM (Kurakin, Goodfellow and Bengio 2017) starts from the image, PGD (Madry et al. 2018) from random points of the ball;
+MI-FGSM (Dong et al. 2018) accumulates gradients with momentum.
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ def climb(
     step_size: float,
     momentum: float | None = None,
 ) -> Tensor:
-    """Traced: the adversarial pixels of a batch, from ``x + eps * start`` on; the rest as for :func:`iterated`."""
+    """Traced: the adversarial pixels of a batch, starting from ``x + eps * start``; see :func:`iterated`."""
 
     def one_step(number: Tensor, adversarial: Tensor, gathered: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         slope = gradient(logits, loss, adversarial, label)[1]
@@ -73,17 +73,17 @@ def iterated(
     seed: int = 0,
     succeeds: Success = is_missed,
 ) -> Attack:
-    """An attack of many steps.
+    """An iterative attack: BIM, PGD or MI-FGSM.
 
     Args:
-        steps: of each run.
-        step_size: of one step, as a proportion of eps.
-        momentum: of the gathered gradient, each divided by its mean absolute value (MI-FGSM, equation 6); None: steps
-            go by the last gradient alone.
-        restarts: runs from random points of the ball, of which the worst counts for each sample; 0 for one run that
-            begins at the image itself.
-        seed: of these points, which depend on it and on the sample's number alone.
-        succeeds: what a run is to come to; one that does is worse than one that does not.
+        steps: number of steps per run.
+        step_size: size of a step, as a proportion of eps.
+        momentum: decay factor of the accumulated gradient, to which each gradient is added divided by its mean absolute
+            value (MI-FGSM, equation 6); None to follow the current gradient alone.
+        restarts: number of runs from random points of the ball, of which the worst case counts for each sample; 0 for
+            one run that starts from the image itself.
+        seed: seed of the starting points, which depend only on it and on the sample's index.
+        succeeds: success criterion; a successful run is preferred to any other.
     """
 
     def one_run(x: Tensor, label: Tensor, eps: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:

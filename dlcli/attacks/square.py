@@ -1,4 +1,4 @@
-"""The Square attack: random squares, without gradients (Andriushchenko et al. 2020, algorithms 1 and 2, for linf)."""
+"""The Square attack: random search without gradients (Andriushchenko et al. 2020, algorithms 1 and 2, for linf)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,23 +6,23 @@ from numpy.typing import NDArray
 from dlcli.attacks.gradient import Attack, Bounds, Logits, Loss, Tensor, compiled
 
 SIGNS = np.array([-1, 1], np.float32)
-STARTS_AT = 0.8  # p of the paper: proportion of the pixels in the first squares
-HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 queries: where p is halved
+STARTS_AT = 0.8  # initial p of the paper: proportion of the pixels that a square covers
+HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # queries, of 10,000, after which p is halved
 
 
 def proportion(query: int, num_queries: int) -> float:
-    """Of the image that a square covers, as it falls over the queries (section 4.2)."""
+    """The proportion of the image that a square covers, which shrinks with the queries (section 4.2)."""
     scaled = int(query / num_queries * 10_000)
     return float(STARTS_AT / 2 ** sum(scaled > bound for bound in HALVED_AT))
 
 
 def square(logits: Logits, *, loss: Loss, bounds: Bounds, queries: int, seed: int) -> Attack:
-    """Changes squares of all channels to -eps or eps, and keeps what raises the loss; stripes to begin with.
+    """The Square attack: from vertical stripes on, sets random squares to -eps or eps, and keeps what raises the loss.
 
     Args:
-        loss: above 0 where the attack has succeeded, such as the margin: a sample is then left as it is.
-        queries: of the network for each sample, at most.
-        seed: of all that is drawn, which depends on it and on the sample's number alone.
+        loss: above 0 if the attack has succeeded, such as the margin; the sample is then not changed any more.
+        queries: maximum number of queries of the network per sample.
+        seed: seed of the random search, which depends only on it and on the sample's index.
     """
 
     def values(x: Tensor, label: Tensor) -> Tensor:

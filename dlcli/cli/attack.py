@@ -162,7 +162,6 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
         raise InputError(f"--step-size must be above 0 and at most 10. Received {options['step_size']}.")
     num_saved = _num_saved(options["save_samples"])
     from dlcli.workflow.attack.request import Request
-    from dlcli.workflow.attack.sources import find
 
     request = Request(
         run=run,
@@ -184,6 +183,7 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
     from dlcli.runtime.console import Console
     from dlcli.workflow.attack.attack import attack as work
     from dlcli.workflow.attack.plan import Plan
+    from dlcli.workflow.attack.sources import find
 
     console = Console(quiet=quiet)
     found = find(request, console)

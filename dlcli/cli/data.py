@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import Decorator, json_option, quiet_option, sets_option
+from dlcli.cli.options import Decorator, check_output, json_option, quiet_option, sets_option
 from dlcli.cli.output import write_json, write_table
 from dlcli.errors import CheckFailed, InputError
 
@@ -56,19 +56,13 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
             raise click.UsageError("--set and --data are for a recipe; a folder has no keys.")
         loaded = None
     elif source.suffix in (".yaml", ".yml"):
-        loaded = _load(source, sets, path)
+        loaded = _load("check", source, sets, path)
     else:
         raise InputError(f"{source}: expected a recipe or a folder of class folders.")
     console = _start(quiet)
-    from dlcli.tasks.images import inspection as data_tools
-    from dlcli.tasks.sequences import inspection as sequence_tools
+    from dlcli.workflow import inspect
 
-    if loaded is None:
-        found = data_tools.check(data_tools.folder_section(source), console)
-    elif _is_of_images(loaded):
-        found = data_tools.check(loaded.of_images.data, console)
-    else:
-        found = sequence_tools.check(loaded)
+    found = inspect.check_folder(source, console) if loaded is None else inspect.check(loaded, console)
     if as_json:
         write_json(found)
     else:
@@ -113,15 +107,12 @@ def preview(
       dlcli data preview recipe.yaml
       dlcli data preview recipe.yaml --set augment.rotation_range=90 --samples 3 -o turned.png
     """
-    loaded = _load(recipe, sets, path)
-    if output.suffix.lower() != ".png":
-        raise InputError(f"{output}: expected a name that ends in .png.")
-    _check_output(output, force)
+    loaded = _load("preview", recipe, sets, path)
+    check_output(output, (".png",), force=force)
     console = _start(quiet)
-    from dlcli.tasks.images.inspection import preview as work
+    from dlcli.workflow.inspect import preview as work
 
-    work(loaded, output, num_samples=samples, num_epochs=epochs, console=console)
-    if loaded.of_images.augment is None:
+    if not work(loaded, output, num_samples=samples, num_epochs=epochs, console=console):
         click.echo(f"{recipe}: has no augment section: the samples are shown as they are", err=True)
     click.echo(output)
 
@@ -142,21 +133,29 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
       dlcli data stats recipe.yaml --data photos/ --json
       dlcli data stats recipes/beijing_pm25.yaml --data pm25.csv
     """
-    loaded = _load(recipe, sets, path)
+    loaded = _load("stats", recipe, sets, path)
     console = _start(quiet)
-    if not _is_of_images(loaded):
-        _stats_of_sequences(loaded, as_json)
-        return
-    from dlcli.tasks.images.inspection import stats as work
+    from dlcli.workflow.inspect import stats as work
 
     found = work(loaded, console)
     if as_json:
         write_json(found)
         return
     counts = ", ".join(f"{count:,} {split}" for split, count in found["samples"].items())
-    click.echo(f"{counts}; {found['classes']} classes; samples of {'x'.join(map(str, found['shape']))}")
-    rows = [[channel, mean, std] for channel, (mean, std) in enumerate(zip(found["mean"], found["std"], strict=True))]
-    write_table(["channel", "mean", "standard deviation"], rows)
+    if "shape" in found:
+        shape = "x".join(map(str, found["shape"]))
+        click.echo(f"{counts}; {found['classes']} classes; samples of {shape}")
+        channels = enumerate(zip(found["mean"], found["std"], strict=True))
+        write_table(
+            ["channel", "mean", "standard deviation"], [[channel, mean, std] for channel, (mean, std) in channels]
+        )
+        return
+    click.echo(counts)
+    _write_by_split(["minimum", "median", "maximum"], found["lengths"])
+    _write_by_split(["number", "distinct"], found["texts"])
+    if found["features"]:
+        features = [[of["name"], of["mean"], of["std"], f"{of['missing']:.1%}"] for of in found["features"]]
+        write_table(["feature", "mean", "standard deviation", "missing"], features)
 
 
 @data.command(short_help="Show how the data are divided.")
@@ -186,13 +185,11 @@ def split(
       dlcli data split recipe.yaml
       dlcli data split recipe.yaml --set data.test=0.3 -o split.csv
     """
-    loaded = _load(recipe, sets, path)
+    loaded = _load("split", recipe, sets, path)
     if output is not None:
-        if output.suffix.lower() != ".csv":
-            raise InputError(f"{output}: expected a name that ends in .csv.")
-        _check_output(output, force)
+        check_output(output, (".csv",), force=force)
     console = _start(quiet)
-    from dlcli.tasks.images.inspection import divide
+    from dlcli.workflow.inspect import divide
 
     counts = divide(loaded, output, console)
     if as_json:
@@ -203,46 +200,23 @@ def split(
         click.echo(f"written to {output}", err=True)
 
 
-def _is_of_images(loaded: Any) -> bool:
-    from dlcli.recipe.load import ImageRecipe
-
-    return isinstance(loaded.recipe, ImageRecipe)
-
-
-def _stats_of_sequences(loaded: Any, as_json: bool) -> None:
-    from dlcli.tasks.sequences.inspection import stats as work
-
-    found = work(loaded)
-    if as_json:
-        write_json(found)
-        return
-    click.echo(", ".join(f"{count:,} {split}" for split, count in found["samples"].items()))
-    rows = [[split, unit, *of] for split, units in found["lengths"].items() for unit, of in units.items()]
+def _write_by_split(columns: list[str], found: dict[str, dict[str, list[int]]]) -> None:
+    rows = [[split, unit, *numbers] for split, units in found.items() for unit, numbers in units.items()]
     if rows:
-        write_table(["split", "unit", "least", "median", "most"], rows)
-    if found["texts"]:
-        counted = [[split, unit, *of] for split, units in found["texts"].items() for unit, of in units.items()]
-        write_table(["split", "unit", "number", "different"], counted)
-    if found["features"]:
-        features = [[of["name"], of["mean"], of["std"], f"{of['missing']:.1%}"] for of in found["features"]]
-        write_table(["feature", "mean", "standard deviation", "missing"], features)
+        write_table(["split", "unit", *columns], rows)
 
 
-def _load(recipe: Path, sets: tuple[str, ...], path: str | None) -> Any:
+def _load(verb: str, recipe: Path, sets: tuple[str, ...], path: str | None) -> Any:
     from dlcli.recipe.language.overrides import Override, parse_setting
     from dlcli.recipe.load import load
+    from dlcli.recipe.support import check_verb
 
     overrides = [parse_setting(text) for text in sets]
     if path is not None:
         overrides.append(Override.of_value("data.path", str(Path(path).expanduser().absolute()), f"--data {path}"))
-    return load(recipe, overrides)
-
-
-def _check_output(output: Path, force: bool) -> None:
-    if output.exists() and not force:
-        raise InputError(f"{output}: is there already. Give another name, or --force to replace it.")
-    if not output.parent.is_dir():
-        raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
+    loaded = load(recipe, overrides)
+    check_verb(loaded.recipe, loaded.locate("task"), f"data {verb}")
+    return loaded
 
 
 def _start(quiet: bool) -> Any:

@@ -6,6 +6,7 @@ import click
 
 from dlcli.cli.options import (
     beam_option,
+    check_run,
     device_option,
     json_option,
     other_data_option,
@@ -50,11 +51,15 @@ def evaluate(
     from dlcli.runtime.startup import start_tensorflow
 
     found = find_run(runs, run)
+    # where there is one split alone, it is the test
+    given = {"--beam": beam != 1, "--data": data is not None, "--split": split not in (None, "test")}
+    check_run(found, "evaluate", given)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
+    from dlcli.workflow.evaluate import EvaluationRequest
     from dlcli.workflow.evaluate import evaluate as work
 
-    results = work(found, split=split, data=data, beam=beam, console=Console(quiet=quiet))
+    results = work(found, EvaluationRequest(split, data, beam), console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import Utf8, device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.options import Utf8, check_run, device_option, json_option, quiet_option, run_argument, runs_option
 from dlcli.cli.output import write_json
 
 
@@ -66,21 +66,14 @@ def generate(
     if temperature != temperature:
         raise click.UsageError("--temperature must be a number.")
     found = find_run(runs, run)
+    check_run(found, "generate")
     start_tensorflow(device)
     from dlcli.runtime.console import Console
+    from dlcli.workflow.generate import GenerationRequest
     from dlcli.workflow.generate import generate as work
 
-    results = work(
-        found,
-        prompt=prompt,
-        label=label,
-        length=length,
-        temperature=temperature,
-        top_k=top_k,
-        num_samples=num_samples,
-        seed=seed,
-        console=Console(quiet=quiet),
-    )
+    request = GenerationRequest(prompt, label, length, temperature, top_k, num_samples, seed)
+    results = work(found, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

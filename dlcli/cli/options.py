@@ -1,11 +1,13 @@
 """Options that several verbs share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+
+from dlcli.errors import InputError
 
 Decorator = Callable[[Any], Any]
 
@@ -81,6 +83,38 @@ def _check_device(value: str) -> str:
     if value in ("auto", "cpu", "gpu") or (number != value and number.isascii() and number.isdigit()):
         return value
     raise click.BadParameter(f"expected auto, cpu, gpu or gpu:N. Received '{value}'.")
+
+
+def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) -> None:
+    """Refuses a verb or an option that the task of a run does not support, before TensorFlow is imported.
+
+    Args:
+        run: the run's directory.
+        options: for each option, such as ``--beam``, whether it is given.
+
+    Raises:
+        InputError: says why, and what to do instead.
+    """
+    from dlcli.recipe.load import load
+    from dlcli.recipe.support import check_options, check_verb
+
+    recipe = load(run.config).recipe
+    check_verb(recipe, str(run.path), verb)
+    check_options(recipe, str(run.path), {option for option, is_given in (options or {}).items() if is_given})
+
+
+def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> None:
+    """Refuses a file to write that has another suffix, exists already, or has no folder.
+
+    Raises:
+        InputError: names the file and the remedy.
+    """
+    if output.suffix.lower() not in suffixes:
+        raise InputError(f"{output}: expected a name that ends in {' or '.join(suffixes)}.")
+    if output.exists() and not force:
+        raise InputError(f"{output}: already exists. Choose another name, or use --force to replace it.")
+    if not output.parent.is_dir():
+        raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
 
 
 def run_argument(*, required: bool) -> Decorator:

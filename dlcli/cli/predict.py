@@ -4,7 +4,17 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import Utf8, beam_option, device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.options import (
+    Utf8,
+    beam_option,
+    check_output,
+    check_run,
+    device_option,
+    json_option,
+    quiet_option,
+    run_argument,
+    runs_option,
+)
 from dlcli.cli.output import write_json, write_table
 
 
@@ -76,22 +86,17 @@ def predict(
         raise click.UsageError("Name what to predict: a PATH, or --text for a model of text.")
     if "" in paths:
         raise click.UsageError("A PATH must not be empty. Write . for this folder.")
+    if output is not None:
+        check_output(output, (".csv", ".json"), force=force)
     found = find_run(runs, run)
+    check_run(found, "predict", {"--beam": beam != 1, "--draw": draw is not None, "--text": bool(texts)})
     start_tensorflow(device)
     from dlcli.runtime.console import Console
+    from dlcli.workflow.predict import PredictionRequest
     from dlcli.workflow.predict import predict as work
 
-    results = work(
-        found,
-        [Path(path) for path in paths],
-        texts=texts,
-        top=top,
-        output=output,
-        force=force,
-        draw=draw,
-        beam=beam,
-        console=Console(quiet=quiet),
-    )
+    request = PredictionRequest([Path(path) for path in paths], texts, top, output, draw, beam)
+    results = work(found, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

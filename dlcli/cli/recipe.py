@@ -126,17 +126,9 @@ def init(data: Path, output: Path | None, force: bool) -> None:
       dlcli recipe init reviews.csv
       dlcli recipe init shakespeare.txt
     """
-    from dlcli.rundir import replace_file
-    from dlcli.tasks.images.drafting import draft_recipe
+    from dlcli.workflow.init import init as work
 
-    resolved = data.resolve()
-    target = output or Path(f"{resolved.name if resolved.is_dir() else resolved.stem}.yaml")
-    if target.exists() and not force:
-        raise InputError(f"{target}: is there already. Give another name with --output, or --force to replace it.")
-    if not target.parent.is_dir():
-        raise InputError(f"{target}: there is no folder {target.parent}")
-    draft = draft_recipe(data, target.parent)
-    replace_file(target, draft.text)
-    for line in draft.seen:
+    target, seen = work(data, output, force=force)
+    for line in seen:
         click.echo(line, err=True)
     click.echo(target)

@@ -72,19 +72,21 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
     if source is not None and is_recipe:
         from dlcli.recipe.language.overrides import parse_setting
         from dlcli.recipe.load import load
+        from dlcli.recipe.support import check_options
 
         shape = None if options["shape"] is None else _shape(options["shape"])
         loaded = load(Path(source), [parse_setting(text) for text in options["sets"]])
+        if shape is not None:
+            check_options(loaded.recipe, str(loaded.path), ["--input"])
         start_tensorflow("cpu")
         from dlcli.runtime.console import Console
-        from dlcli.workflow.summary import of_recipe
+        from dlcli.workflow.summary import SampleShape, of_recipe
 
         console = Console(quiet=options["quiet"])
         return of_recipe(
             loaded,
             runs=runs,
-            shape=shape,
-            num_classes=options["classes"],
+            assumed=None if shape is None else SampleShape(shape, options["classes"]),
             batch_size=batch_size,
             console=console,
         )

@@ -122,11 +122,19 @@ def transfer(base: str, **options: Any) -> None:
         return
     if options["class_index"] is not None:
         raise click.UsageError("--class-index is for --top imagenet.")
-    from dlcli.tasks.images.transfer import transfer_recipe
+    from dlcli.workflow.transfer import find_base, find_data, make_plan, transfer_recipe
 
-    found = _find_base(base, options)
-    data, where = _find_data(options, found)
-    plan = _plan(options, is_digits=data["kind"] == "digits")
+    _check_base_options(base, options)
+    found = find_base(base, runs=options["runs"], device=options["device"])
+    data, where = find_data(options["data"], found, task=options["task"])
+    plan = make_plan(
+        task=options["task"],
+        head=options["head"],
+        unfreeze=options["unfreeze"],
+        fine_tune_epochs=options["fine_tune_epochs"],
+        augment=options["augment"],
+        is_digits=data["kind"] == "digits",
+    )
     overrides = _overrides(options, is_tuned=plan.unfreeze != "none" and plan.fine_tune_epochs > 0)
     if not options["quiet"]:
         click.echo(where, err=True)
@@ -146,85 +154,11 @@ def transfer(base: str, **options: Any) -> None:
 # Options --------------------------------------------------------------------------------------------------------------
 
 
-def _find_base(base: str, options: dict[str, Any]) -> Any:
-    """What the network is, and the size of its images."""
-    from dlcli.errors import InputError
-    from dlcli.tasks.images.transfer import Base, application_base, application_name
-
-    is_own = base.startswith("run:") or base.endswith(".keras")
-    if is_own:
+def _check_base_options(base: str, options: dict[str, Any]) -> None:
+    if base.startswith("run:") or base.endswith(".keras"):
         for option, flag in (("weights", "weights"), ("base_options", "base-option"), ("pooling", "pooling")):
             if options[option]:
                 raise click.UsageError(f"--{flag} is for networks of keras.applications.")
-    if base.startswith("run:"):
-        from dlcli.recipe.language.fields import RUN_NAME
-        from dlcli.rundir import find_run
-
-        if RUN_NAME.fullmatch(base.removeprefix("run:")) is None:
-            raise InputError(f"--base {base}: expected run: and the name of a run in {options['runs']}.")
-
-        run = find_run(options["runs"], base.removeprefix("run:"))
-        shape = tuple(run.read_info()["data"].get("shape") or ())
-        if len(shape) != 3:
-            raise InputError(f"--base {base}: is no classifier of images: its samples have shape {list(shape)}.")
-        return Base(run.name, {"kind": "saved", "file": base}, (shape[0], shape[1]), shape[2])
-    if is_own:
-        from dlcli.runtime.startup import start_tensorflow
-
-        path = Path(base).expanduser()
-        start_tensorflow(options["device"])
-        from dlcli.tasks.images.network import shape_of_saved
-
-        shape = shape_of_saved(path)
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
-        return Base(name, {"kind": "saved", "file": str(path.absolute())}, (shape[0] or 224, shape[1] or 224), shape[2])
-    name = application_name(base)
-    from dlcli.workflow.network_costs import side_of_application
-
-    return application_base(name, side_of_application(name))
-
-
-def _find_data(options: dict[str, Any], base: Any) -> tuple[dict[str, Any], str]:
-    """The ``data`` section, and what to say about it first."""
-    from dlcli.tasks.images.transfer import boxes_section, data_section, digits_section, has_class_folders
-
-    path = None if options["data"] is None else options["data"].expanduser()
-    if options["task"] == "localization":
-        where = "drawn shapes (--data PATH for others)" if path is None else str(path)
-        return boxes_section(path, base), f"data: {where}"
-    if path is not None:
-        return data_section(path, base), f"data: {path}"
-    here = Path()
-    if has_class_folders(here):
-        return data_section(
-            here, base
-        ), f"data: the class folders of this folder, {here.absolute()} (--data PATH for others)"
-    return digits_section(
-        base
-    ), "data: the bundled digits, for this folder holds no class folders (--data PATH for others)"
-
-
-def _plan(options: dict[str, Any], *, is_digits: bool) -> Any:
-    from dlcli.errors import InputError
-    from dlcli.tasks.images.transfer import BOX_FINE_TUNE_EPOCHS, Plan
-
-    has_boxes = options["task"] == "localization"
-    head = options["head"]
-    unfreeze = options["unfreeze"] or ("all" if has_boxes else "last_stage")
-    epochs = options["fine_tune_epochs"] or (str(BOX_FINE_TUNE_EPOCHS) if has_boxes else "5")
-    if head != "linear" and re.fullmatch(r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*", head) is None:
-        raise InputError(f"--head {head}: expected linear, or the units of dense layers, such as 256 or 512,128.")
-    if re.fullmatch(r"[1-9][0-9]{0,5}|last_stage|stage[1-9][0-9]?|all|none", unfreeze) is None:
-        raise InputError(f"--unfreeze {unfreeze}: expected a number of layers, a stage such as stage4, all or none.")
-    if re.fullmatch(r"[0-9]{1,6}", epochs) is None:
-        raise InputError(f"--fine-tune-epochs {epochs}: expected a whole number.")
-    return Plan(
-        dense=() if head == "linear" else tuple(map(int, head.split(","))),
-        augment=options["augment"] or ("none" if is_digits else "light"),
-        unfreeze=int(unfreeze) if unfreeze.isdigit() else unfreeze,
-        fine_tune_epochs=int(epochs),
-        has_boxes=has_boxes,
-    )
 
 
 def _overrides(options: dict[str, Any], *, is_tuned: bool) -> list[Any]:
@@ -309,12 +243,13 @@ def _keep_top(base: str, options: dict[str, Any]) -> None:
             raise click.UsageError(f"{parameter.opts[-1]} is for training; with --top imagenet nothing is trained.")
     if base.startswith("run:") or base.endswith(".keras"):
         raise click.UsageError("--top is for networks of keras.applications.")
-    found = _find_base(base, options)
+    from dlcli.workflow.transfer import find_base, top_recipe
+
+    found = find_base(base, runs=options["runs"], device=options["device"])
     if options["weights"] == "none":
         raise InputError("--weights none: a network with its ImageNet classes needs its weights.")
     from dlcli.rundir import check_name
     from dlcli.runtime.startup import start_tensorflow
-    from dlcli.tasks.images.transfer import top_recipe
 
     if options["name"] is not None:
         check_name(options["name"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from dlcli.data.listing import name_some
-from dlcli.data.splits import Labels
+from dlcli.data.splits import DataWarning, Labels
 from dlcli.errors import InputError
 
 
@@ -19,23 +19,23 @@ class Labeled(Protocol):
     def digests(self) -> tuple[str, ...]: ...
 
 
-def warn_of_absent_classes(splits: Mapping[str, Labeled], classes: tuple[str, ...]) -> list[str]:
-    """Which classes a split has no sample of, in words."""
+def warn_of_absent_classes(splits: Mapping[str, Labeled], classes: tuple[str, ...]) -> list[DataWarning]:
+    """A warning for each split that has no sample of some class."""
     warnings = []
     for split, samples in splits.items():
         present = set(samples.labels.tolist())
         absent = [name for label, name in enumerate(classes) if label not in present]
         if absent:
             noun = "class" if len(absent) == 1 else f"{len(absent)} of the {len(classes)} classes:"
-            warnings.append(f"{split} has no sample of {noun} {name_some(absent)}.")
+            warnings.append(DataWarning("classes", f"{split} has no sample of {noun} {name_some(absent)}."))
     return warnings
 
 
-def refuse_copies(splits: Mapping[str, Labeled], *, source: str, allow_leakage: bool) -> list[str]:
-    """Samples of validation or test that train holds too, in words, where they are allowed.
+def refuse_copies(splits: Mapping[str, Labeled], *, source: str, allow_leakage: bool) -> list[DataWarning]:
+    """A warning for each split that shares samples with train.
 
     Raises:
-        InputError: there are some, and they are not.
+        InputError: a split shares samples with train, and leakage is not allowed.
     """
     copies = _find_copies(splits)
     if copies and not allow_leakage:
@@ -43,11 +43,11 @@ def refuse_copies(splits: Mapping[str, Labeled], *, source: str, allow_leakage: 
             f"{source}: {' '.join(copies)} A score on them says nothing about new data: remove them from one of the "
             "splits, or set data.allow_leakage: true."
         )
-    return copies
+    return [DataWarning("leakage", text) for text in copies]
 
 
 def _find_copies(splits: Mapping[str, Labeled]) -> list[str]:
-    """Samples of validation or test that train holds too, in words."""
+    """For each split that shares samples with train, how many and an example."""
     found = []
     train = dict(zip(splits["train"].digests, splits["train"].names, strict=True))
     for split, samples in splits.items():

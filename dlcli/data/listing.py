@@ -1,26 +1,26 @@
-"""What a source lists before anything is decoded: names, labels, and files or arrays; their classes and splits."""
+"""What a source lists before anything is decoded: samples with names, labels and annotations, by split."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.boxes.boxes import Boxes
-from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.splits import SPLITS, TEST, TRAIN, VALIDATION, Index, Labels, draw_splits, limit_evenly
+from dlcli.data.annotations import Annotation
+from dlcli.data.splits import SPLITS, TEST, TRAIN, VALIDATION, DataWarning, Index, Labels, draw_splits, limit_evenly
 from dlcli.errors import InputError
 
-DEFAULT_VALIDATION = 0.1  # where the source has no validation split of its own
-DEFAULT_TEST = 0.2  # where the source comes without any split
+DEFAULT_VALIDATION = 0.1  # if the source has no validation split
+DEFAULT_TEST = 0.2  # if the source has no splits at all
 NO_ALIASES: Mapping[str, str] = {}
-NUM_NAMED = 10  # things named in one message; the rest is counted
+NO_CLASSES = ("",)  # of samples that have no class
+NUM_NAMED = 10  # names listed in one message; the rest are counted
 
 
 class SplitKeys(TypedDict):
-    """The keys of a recipe's ``data`` section by which samples are divided, with the same spelling."""
+    """The keys of a recipe's ``data`` section that control the splits, spelled as there."""
 
     validation: float | None
     test: float | None
@@ -31,20 +31,14 @@ class SplitKeys(TypedDict):
 
 @dataclass(frozen=True)
 class Listing:
-    """The samples of one split as their source lists them, with files, arrays or text, before anything is decoded."""
+    """The samples of one split as their source lists them, before anything is decoded."""
 
     names: tuple[str, ...]
     labels: Labels
     groups: tuple[str, ...] | None = None
     files: tuple[Path, ...] | None = None
     arrays: NDArray[Any] | None = None  # [n, ...]
-    boxes: Boxes | None = None  # for localization
-    texts: tuple[str, ...] | None = None
-    answers: tuple[str, ...] | None = None  # the text to give for each text
-    values: Ragged | None = None  # steps float32 [features]
-    targets: NDArray[np.float32] | None = None  # numbers to predict [n]
-    words: tuple[tuple[str, ...], ...] | None = None  # of sentences
-    tags: Ragged | None = None  # a class for each word, int32
+    annotations: Mapping[str, Annotation] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -57,14 +51,106 @@ class Listing:
             groups=None if self.groups is None else tuple(self.groups[i] for i in index),
             files=None if self.files is None else tuple(self.files[i] for i in index),
             arrays=None if self.arrays is None else self.arrays[index],
-            boxes=None if self.boxes is None else self.boxes.take(index),
-            texts=None if self.texts is None else tuple(self.texts[i] for i in index),
-            answers=None if self.answers is None else tuple(self.answers[i] for i in index),
-            values=None if self.values is None else self.values.take(index),
-            targets=None if self.targets is None else self.targets[index],
-            words=None if self.words is None else tuple(self.words[i] for i in index),
-            tags=None if self.tags is None else self.tags.take(index),
+            annotations={name: annotation.take(index) for name, annotation in self.annotations.items()},
         )
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+
+
+class Grouped(Protocol):
+    """A row that belongs to a group."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+
+
+class Row(Grouped, Protocol):
+    """A sample as its source lists it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def sort_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The distinct names, sorted as strings."""
+    return tuple(sorted(set(names)))
+
+
+def list_rows(
+    rows: Sequence[AnyRow],
+    *,
+    source: str,
+    rule: str,
+    has_groups: bool,
+    complete: Callable[[Listing, Sequence[AnyRow]], Listing],
+    has_classes: bool = True,
+    in_order: Callable[[Sequence[str]], tuple[str, ...]] = sort_names,
+    trained: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    least: int = 2,
+) -> tuple[tuple[str, ...], dict[str, Listing]]:
+    """The classes and the listing of each split that has rows.
+
+    Args:
+        rule: reported if no row is in train, such as "there must be texts to train on."
+        complete: adds files or annotations to the listing of some rows.
+        has_classes: whether a row's label is its class; else the classes are NO_CLASSES.
+        in_order: the distinct classes of train in the order of the outputs.
+        trained, aliases, least: as for :func:`index_labels`.
+
+    Raises:
+        InputError: train has no row, a group is in two splits, or the classes are not as :func:`index_labels` requires.
+    """
+    by_split = {split: [row for row in rows if row.split == split] for split in SPLITS}
+    by_split = {split: part for split, part in by_split.items() if part}
+    if "train" not in by_split:
+        raise InputError(f"{source}: {rule} Received none.")
+    if has_groups:
+        check_groups(source, rows)
+    if has_classes:
+        names = {split: [row.label for row in part] for split, part in by_split.items()}
+        own = in_order(names["train"])
+        known, labels = index_labels(names, own, source=source, trained=trained, aliases=aliases, least=least)
+    else:
+        known, labels = NO_CLASSES, {split: np.zeros(len(part), np.int32) for split, part in by_split.items()}
+    listings = {}
+    for split, part in by_split.items():
+        listing = Listing(
+            names=tuple(row.name for row in part),
+            labels=labels[split],
+            groups=tuple(row.group for row in part) if has_groups else None,
+        )
+        listings[split] = complete(listing, part)
+    return known, listings
+
+
+def check_groups(source: object, rows: Sequence[Grouped]) -> None:
+    """Refuses a group that is in two splits.
+
+    Args:
+        source: the file of the rows, for the message.
+
+    Raises:
+        InputError: there is one.
+    """
+    first: dict[str, Grouped] = {}
+    for row in rows:
+        earlier = first.setdefault(row.group, row)
+        if earlier.split != row.split:
+            raise InputError(
+                f"{source}:{row.line}: a group must be in one split. Group '{row.group}' is in {row.split} here "
+                f"and in {earlier.split} on line {earlier.line}."
+            )
 
 
 def index_labels(
@@ -76,30 +162,37 @@ def index_labels(
     aliases: Mapping[str, str] = NO_ALIASES,
     least: int = 2,
 ) -> tuple[tuple[str, ...], dict[str, Labels]]:
-    """Turns class names, given by split, into the classes in the order of the outputs and each sample's index.
+    """The classes in the order of the outputs, and each sample's index among them.
 
-    ``classes`` are those that train holds, in order; ``trained`` those of a trained model, which then count instead,
-    also under the other names that ``aliases`` has for them. There must be at ``least`` so many.
+    Args:
+        labels: class names by split.
+        classes: those of train, in order.
+        trained: the classes of a trained model, which then replace ``classes``.
+        aliases: other names of these.
+        least: the smallest number of classes allowed.
 
     Raises:
-        InputError: there are too few classes, or a split holds a class that is not among them.
+        InputError: there are too few classes, or a split has a class that is not among them.
     """
     if trained is None and len(classes) < least:
         only = f" Received one: '{classes[0]}'." if classes else ""
-        must = "two classes to tell apart" if least > 1 else "one class"
-        raise InputError(f"{source}: there must be at least {must}.{only}")
+        must = "at least two classes" if least > 1 else "at least one class"
+        raise InputError(f"{source}: there must be {must}.{only}")
     known = classes if trained is None else trained
     position = {name: index for index, name in enumerate(known)}
     labels = {split: [aliases.get(name, name) for name in names] for split, names in labels.items()}
     for split, names in labels.items():
-        strangers = sorted(set(names) - set(known))
-        if strangers:
-            where = f"in {split} must be in train" if trained is None else "of the data must be in the trained model"
+        unknown = sorted(set(names) - set(known))
+        if unknown:
+            where = f"in {split} must also be in train" if trained is None else "must be one of the trained model's"
             raise InputError(
-                f"{source}: every class {where} too, which lacks {name_some(strangers)}. "
-                f"Correct the name or remove the samples. Classes: {name_some(list(known))}."
+                f"{source}: every class {where}. Received {name_some(unknown)}: "
+                f"correct the name or remove the samples. Classes: {name_some(list(known))}."
             )
     return known, {split: np.array([position[name] for name in names], np.int32) for split, names in labels.items()}
+
+
+# Splits ---------------------------------------------------------------------------------------------------------------
 
 
 def divide(
@@ -109,10 +202,11 @@ def divide(
     num_classes: int,
     source: str,
     common: SplitKeys,
-) -> tuple[dict[str, Listing], list[str]]:
-    """Draws the splits that the source does not have of its own, and applies the limit to each. Warnings come with it.
+) -> tuple[dict[str, Listing], list[DataWarning]]:
+    """Draws the splits that the source lacks, and applies the limit to each. Returns warnings as well.
 
-    Samples of one content stay in one split: ``digests`` tells contents apart, and is asked only if a split is drawn.
+    Samples with the same content stay in one split: ``digests`` identifies contents. It is called only if a split is
+    drawn.
 
     Raises:
         InputError: a proportion is given for a split that the source has, or nothing is left to train on.
@@ -147,7 +241,8 @@ def divide(
             result[split] = train if len(index) == len(train) else train.take(index)
         elif proportion:
             noun = "1 sample is" if len(train) == 1 else f"{len(train)} samples are"
-            warnings.append(f"{noun} too few for {split}: {proportion:g}. There is no {split} split.")
+            text = f"{noun} too few for {split}: {proportion:g}. There is no {split} split."
+            warnings.append(DataWarning("splits", text))
     limit = common["limit"]
     if limit is not None:
         for split, listing in result.items():
@@ -162,13 +257,13 @@ def _proportion(given: float | None, default: float, split: str, own: set[str], 
         return default if given is None else given
     if given:
         raise InputError(
-            f"{source}: data.{split} must be left out or null, for the data has a {split} split of its own. "
+            f"{source}: data.{split} must be left out or null, because the data has its own {split} split. "
             f"Received {given:g}."
         )
     return 0.0
 
 
 def name_some(names: Sequence[str]) -> str:
-    """The names in quotes, the first ten of them."""
+    """The names in quotes, at most the first NUM_NAMED of them."""
     shown = ", ".join(f"'{name}'" for name in names[:NUM_NAMED])
     return f"{shown}, … ({len(names)} in all)" if len(names) > NUM_NAMED else shown

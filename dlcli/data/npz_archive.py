@@ -1,4 +1,4 @@
-"""Arrays in .npz files: headers, bounds and splits."""
+"""Arrays in .npz files: headers, bounds, splits and labels."""
 
 import math
 import os
@@ -13,28 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.files import open_input
-from dlcli.data.listing import name_some
+from dlcli.data.listing import name_some, sort_names
 from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
 
-
 SUFFIXES = {"train": "train", "validation": "val", "test": "test"}  # x_train, x_val, x_test
-
-
-NUM_AXES = {"image": (3, 4), "signal": (3,), "volume": (5,)}  # of x, the samples' own included
-
-
-BLOCK = 1024  # samples scaled at a time
-
-
 CORRUPT = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an array's header says, read before anything is loaded."""
+    """The header of an array, read before any data is loaded."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -45,25 +36,55 @@ class Header:
 
 
 def read_splits(file: Path, axes: Sequence[str] = ("x", "y")) -> tuple[Arrays, list[LeftOut]]:
-    """The arrays x_… and y_…, or those of other ``axes``, of every split, and the names of the file's other arrays.
+    """The arrays of every split, and the other arrays in the file, which are left out.
+
+    Args:
+        axes: what the arrays of a split are called before its suffix: x_train, y_train.
 
     Raises:
-        InputError: an array lacks its partner, or partners differ in length.
+        InputError: a split lacks one of its arrays, or they differ in length.
     """
     keys = [f"{axis}_{suffix}" for suffix in SUFFIXES.values() for axis in axes]
     arrays, others = read_arrays(file, keys)
     for suffix in SUFFIXES.values():
-        wanted = [f"{axis}_{suffix}" for axis in axes]
-        there = [key for key in wanted if key in arrays]
-        if there and there != wanted:
-            present = name_some([*arrays, *others]) or "none"
-            raise InputError(f"{file}: there must be arrays {_join(wanted)}. Received {present}.")
-        if len({_length(arrays[key]) for key in there}) > 1:
-            shapes = [str(arrays[key].shape) for key in there]
+        expected = [f"{axis}_{suffix}" for axis in axes]
+        present = [key for key in expected if key in arrays]
+        if present and present != expected:
+            raise missing_arrays(file, expected, [*arrays, *others])
+        if len({_length(arrays[key]) for key in present}) > 1:
+            shapes = [str(arrays[key].shape) for key in present]
             raise InputError(
-                f"{file}: {_join(wanted)} must have one entry for each sample. Received shapes {_join(shapes)}."
+                f"{file}: {_join(expected)} must have one entry for each sample. Received shapes {_join(shapes)}."
             )
-    return arrays, [LeftOut(name, f"not one of {', '.join(keys)}") for name in others]
+    return arrays, unused_arrays(keys, others)
+
+
+def splits_of(
+    file: Path, arrays: Arrays, left_out: Sequence[LeftOut], *, axes: Sequence[str], is_trained: bool
+) -> dict[str, str]:
+    """The suffix of each split that the file has, in order.
+
+    Args:
+        is_trained: whether the samples are for a trained model; the file may then have a single split, whichever it is.
+
+    Raises:
+        InputError: the file has no training split.
+    """
+    splits = {split: suffix for split, suffix in SUFFIXES.items() if any(f"{axis}_{suffix}" in arrays for axis in axes)}
+    if "train" not in splits and not (is_trained and len(splits) == 1):
+        names = [*arrays, *(item.name for item in left_out)]
+        raise missing_arrays(file, [f"{axis}_train" for axis in axes], names)
+    return splits
+
+
+def missing_arrays(file: Path, expected: Sequence[str], present: Sequence[str]) -> InputError:
+    """The error for a file that lacks arrays."""
+    return InputError(f"{file}: there must be arrays {_join(expected)}. Received {name_some(present) or 'none'}.")
+
+
+def unused_arrays(keys: Sequence[str], others: Sequence[str]) -> list[LeftOut]:
+    """The arrays that are left out because they are not among ``keys``."""
+    return [LeftOut(name, f"not one of {', '.join(keys)}") for name in others]
 
 
 def _join(words: Sequence[str]) -> str:
@@ -75,49 +96,47 @@ def _length(array: NDArray[Any]) -> int:
 
 
 def read_arrays(file: Path, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
-    """Those of the wanted arrays that an .npz file holds, and the names of the other arrays in it.
+    """Those of the arrays ``keys`` that an .npz file has, and the names of its other arrays.
 
-    Headers are read first: no array is loaded unless all together fit into half of the machine's memory.
+    Headers are read first: no array is loaded unless all of them fit into half of the machine's memory.
 
     Raises:
-        InputError: it is no .npz file, corrupt, too large, or a wanted array holds pickled objects.
+        InputError: it is not an .npz file, is corrupt or too large, or one of these arrays holds pickled objects.
     """
     with open_input(file, "Give an .npz file with arrays x_train and y_train.") as opened:
         start = opened.read(8)
         if not start.startswith(b"PK"):
-            what = "a single array (.npy)" if start.startswith(b"\x93NUMPY") else "something else"
-            raise InputError(f"{file}: the file must be an .npz archive, as numpy.savez writes it. Received {what}.")
+            what = "a single array (.npy)" if start.startswith(b"\x93NUMPY") else "another kind of file"
+            raise InputError(f"{file}: must be an .npz archive, as written by numpy.savez. Received {what}.")
         opened.seek(0)
         try:
             return _read_archive(file, opened, keys)
         except CORRUPT:
-            raise InputError(
-                f"{file}: the .npz archive is corrupt or incomplete. Write or download it again."
-            ) from None
+            raise InputError(f"{file}: the .npz archive is corrupt or truncated. Write or download it again.") from None
 
 
 def _read_archive(file: Path, opened: BinaryIO, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
     with zipfile.ZipFile(opened) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}
-        wanted = [key for key in keys if key in members]
+        present = [key for key in keys if key in members]
         total = 0
-        for key in wanted:
+        for key in present:
             header = _read_header(archive, members[key])
             if header.dtype.hasobject:
                 raise InputError(f"{file}: {key} must hold plain numbers or text. Received pickled Python objects.")
             if min(header.shape, default=0) < 0 or archive.getinfo(members[key]).file_size < header.num_bytes:
-                raise ValueError("less data than the header says")
+                raise ValueError("less data than the header declares")
             total += header.num_bytes
         if total > half_of_memory():
             raise InputError(
                 f"{file}: the arrays must fit into half of this machine's memory ({half_of_memory():,} bytes). "
-                f"Received {total:,} bytes: give a part of them, or image files."
+                f"Received {total:,} bytes: give fewer samples, or image files."
             )
         arrays = {}
-        for key in wanted:
+        for key in present:
             with archive.open(members[key]) as member:
                 arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
-        return arrays, sorted(members.keys() - set(wanted))
+        return arrays, sorted(members.keys() - set(present))
 
 
 def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
@@ -134,10 +153,10 @@ def half_of_memory() -> int:
 
 
 def label_names(y: NDArray[Any], source: str) -> list[str]:
-    """The class name of each sample, from whole numbers, strings or one-hot rows.
+    """The class name of each sample, from integers, strings or one-hot rows.
 
     Raises:
-        InputError: the labels are neither.
+        InputError: the labels are none of these.
     """
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -163,14 +182,13 @@ def label_names(y: NDArray[Any], source: str) -> list[str]:
         raise InputError(f"{source} must be whole numbers or strings. Received {y.dtype}.")
     names = [str(value) for value in y.tolist()]
     if "" in names:
-        raise InputError(f"{source} must not hold empty strings. Received one at position {names.index('')}.")
+        raise InputError(f"{source} must not contain empty strings. Received one at position {names.index('')}.")
     return names
 
 
 def sort_labels(names: Sequence[str]) -> tuple[str, ...]:
-    """The different labels: as numbers where all are whole numbers, else as strings."""
-    different = set(names)
+    """The distinct labels: sorted as numbers if all are whole numbers, else as strings."""
     try:
-        return tuple(sorted(different, key=lambda name: (int(name), name)))
+        return tuple(sorted(set(names), key=lambda name: (int(name), name)))
     except ValueError:
-        return tuple(sorted(different))
+        return sort_names(names)

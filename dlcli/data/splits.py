@@ -1,12 +1,13 @@
-"""Drawing the splits: stratified by class, disjoint, whole groups on one side, the same on every machine.
+"""Drawing the splits: stratified by class, disjoint, each group in one split, the same on every machine.
 
-A sample's place depends on a hash of the seed and its name, not on a random generator's stream: it is the same in every
-version of NumPy, whatever order the files come in, and most samples stay where they are when some are added.
+A sample's split depends on a hash of the seed and its name, not on a random generator's stream: it is the same in every
+version of NumPy and in every order of the files, and most samples keep their split when others are added.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,34 +15,48 @@ from numpy.typing import NDArray
 from dlcli.errors import InputError
 
 SPLITS = ("train", "validation", "test")
-
-
-SPLIT_COLUMNS = ("file", "split", "label", "group", "digest")  # of split.csv
-
-
-BOX_COLUMNS = ("xmin", "ymin", "xmax", "ymax")  # and these, where samples have boxes
-
-
-NO_LABEL = -1  # of a sample that is only to be predicted
-
+SPLIT_OF = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}  # by lowercase name
+SPLIT_NAMES = "train, validation (or val) or test"  # for messages
+SPLIT_COLUMNS = ("file", "split", "label", "group", "digest")  # of split.csv; annotations may add more
+NO_LABEL = -1  # of a sample without ground truth
+TRAIN, VALIDATION, TEST = 0, 1, 2
 
 Index = NDArray[np.int64]
-
-
 Labels = NDArray[np.int32]
+Counts = NDArray[np.int64]
+
+LeftOutKind = Literal["unused", "unreadable"]
+WarningKind = Literal["folders", "splits", "classes", "tags", "leakage", "boxes", "times"]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file, row or array of the source that is not used, and why."""
+    """A file, row or array of the source that is left out, and why.
+
+    Attributes:
+        kind: ``unreadable`` if it should be a sample and cannot be read.
+    """
 
     name: str
     reason: str
+    kind: LeftOutKind = "unused"
 
 
-TRAIN, VALIDATION, TEST = 0, 1, 2
+@dataclass(frozen=True)
+class DataWarning:
+    """What the user should know about the data, in one line.
 
-Counts = NDArray[np.int64]
+    Attributes:
+        kind: what it is about: ``folders`` that are not read, ``splits`` that are missing, ``classes`` that a split
+            lacks, ``tags`` that train lacks, ``leakage`` between splits, ``boxes`` that were repaired or left out, or
+            ``times`` with gaps.
+    """
+
+    kind: WarningKind
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def draw_splits(
@@ -55,10 +70,10 @@ def draw_splits(
     test: float,
     seed: int,
 ) -> NDArray[np.int8]:
-    """The split of each sample [n]: TRAIN, VALIDATION or TEST; the last two as proportions of all the samples.
+    """The split of each sample [n]: TRAIN, VALIDATION or TEST; the last two as proportions of all samples.
 
-    Each class keeps at least one sample in train, unless groups stand against it. Samples of one content go together:
-    a copy follows the first of them, and groups that share a content count as one group.
+    Each class keeps at least one sample in train, unless groups prevent it. Samples with the same content stay
+    together: a copy follows the first of them, and groups that share a content count as one group.
 
     Raises:
         InputError: the proportions leave nothing to train on, or there are fewer groups than splits.
@@ -99,9 +114,9 @@ def draw_splits(
 
 
 def limit_evenly(names: Sequence[str], labels: Labels, *, num_classes: int, limit: int, seed: int) -> Index:
-    """The positions, ascending, of at most ``limit`` samples, as many of each class as can be.
+    """The positions, ascending, of at most ``limit`` samples, with classes as balanced as possible.
 
-    A smaller limit's samples are among a greater one's.
+    The samples of a smaller limit are a subset of those of a larger one.
     """
     members = _members_by_class(names, labels, num_classes, seed)
     rank = np.empty(len(labels), np.int64)  # of a sample within its class
@@ -124,7 +139,7 @@ def _hashes(names: Sequence[str], seed: int) -> NDArray[np.uint64]:
 
 
 def _quotas(counts: Counts, proportion: float, room: Counts) -> Counts:
-    """How many samples of each class a split gets: by largest remainders, within each class's room."""
+    """How many samples of each class a split gets: by largest remainders, at most ``room`` of each class."""
     exact = counts * proportion
     room = np.maximum(room, 0)
     quotas: Counts = np.minimum(np.floor(exact).astype(np.int64), room)
@@ -136,7 +151,7 @@ def _quotas(counts: Counts, proportion: float, room: Counts) -> Counts:
 
 
 def _join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
-    """The groups, those that share a content under one name."""
+    """The name of each sample's group; groups that share a content have one name."""
     joined = {group: group for group in groups}
 
     def name(group: str) -> str:
@@ -144,7 +159,7 @@ def _join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
             group = joined[group]
         return group
 
-    first: dict[str, str] = {}  # the group in which a content came first
+    first: dict[str, str] = {}  # the first group with each content
     for group, content in zip(groups, contents, strict=True):
         joined[name(group)] = name(first.setdefault(content, group))
     return [name(group) for group in groups]
@@ -153,26 +168,26 @@ def _join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
 def _draw_groups(
     labels: Labels, groups: Sequence[str], *, num_classes: int, validation: float, test: float, seed: int
 ) -> NDArray[np.int8]:
-    """Gives whole groups, large ones first, to the split that lacks most of their classes."""
+    """Assigns whole groups, large ones first, to the split that lacks most of their classes."""
     group_names, group_of = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     proportions = np.array([1 - validation - test, validation, test])
-    wanted = [split for split in (TRAIN, VALIDATION, TEST) if proportions[split] > 0]
-    if len(group_names) < len(wanted):
+    used = [split for split in (TRAIN, VALIDATION, TEST) if proportions[split] > 0]
+    if len(group_names) < len(used):
         raise InputError(
-            f"data.group: there must be at least as many groups as splits ({len(wanted)}). "
+            f"data.group: there must be at least as many groups as splits ({len(used)}). "
             f"Received {len(group_names)}: set data.validation or data.test to 0."
         )
     contents = np.zeros((len(group_names), num_classes), np.int64)  # samples of each class in each group
     np.add.at(contents, (group_of, labels), 1)
     class_sizes = np.maximum(contents.sum(axis=0), 1)
-    lacking = proportions[:, None] * class_sizes  # samples of each class that each split still wants
+    lacking = proportions[:, None] * class_sizes  # samples of each class that each split still needs
     splits = np.empty(len(group_names), np.int8)
-    empty = set(wanted)
-    # Sizes are compared by their power of two, so that the seed has a say among groups of about one size.
+    empty = set(used)
+    # Sizes are compared by their power of two, so that the seed decides between groups of similar size.
     size = np.floor(np.log2(contents.sum(axis=1)))
     for turn, group in enumerate(np.lexsort((_hashes(list(group_names), seed), -size))):
         num_left = len(group_names) - turn
-        candidates = sorted(empty) if num_left == len(empty) else wanted
+        candidates = sorted(empty) if num_left == len(empty) else used
         need = lacking[candidates] @ (contents[group] / class_sizes)
         chosen = candidates[int(np.argmax(need))]
         splits[group] = chosen
@@ -182,18 +197,18 @@ def _draw_groups(
 
 
 def evenly_spaced(total: int, number: int) -> Index:
-    """At most so many of the positions from 0 to ``total - 1``, from the first to the last: a split may be sorted."""
+    """At most ``number`` of the positions from 0 to ``total - 1``, evenly spaced because a split may be sorted."""
     return np.unique(np.linspace(0, total - 1, min(number, total)).round().astype(np.int64))
 
 
-def _box(row: Mapping[str, str]) -> list[str]:
-    return [row.get(name, "") for name in BOX_COLUMNS]
+def _annotations(row: Mapping[str, str]) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if name not in SPLIT_COLUMNS and cell}
 
 
 def describe_difference(old_rows: Iterable[Mapping[str, str]], new_rows: Iterable[Mapping[str, str]]) -> str:
-    """How the rows of split.csv have changed, in words: "3 samples added (cats/9.jpg, …), 1 changed (dogs/2.jpg)".
+    """How the rows of split.csv have changed, such as "3 samples added (cats/9.jpg, …), 1 changed (dogs/2.jpg)".
 
-    "no sample differs" where only the classes or the shape of the samples can have changed.
+    "no sample differs" if only the classes or the shape of the samples can have changed.
     """
     old = {row["file"]: row for row in old_rows}
     new = {row["file"]: row for row in new_rows}
@@ -203,7 +218,7 @@ def describe_difference(old_rows: Iterable[Mapping[str, str]], new_rows: Iterabl
         "removed": [name for name in old if name not in new],
         "changed": [name for name in common if old[name]["digest"] != new[name]["digest"]],
         "with another label": [name for name in common if old[name]["label"] != new[name]["label"]],
-        "with another box": [name for name in common if _box(old[name]) != _box(new[name])],
+        "with other annotations": [name for name in common if _annotations(old[name]) != _annotations(new[name])],
         "moved to another split": [name for name in common if old[name]["split"] != new[name]["split"]],
     }
     parts: list[str] = []

@@ -1,4 +1,4 @@
-"""Reading a table of images: a CSV file with a header, whose columns are found by their names."""
+"""Reading tables: CSV files with a header, whose columns are found by name."""
 
 import csv
 import difflib
@@ -7,23 +7,25 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from dlcli.data.files import printable, read_text
 from dlcli.data.listing import NUM_NAMED, name_some
-from dlcli.data.split_folders import SPLIT_OF
+from dlcli.data.splits import SPLIT_NAMES, SPLIT_OF
 from dlcli.errors import InputError
 
 DELIMITERS = ",;\t"
-MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells that hold no value
-LARGEST = 1e18  # a number's size at most: its square is to be one in float32 too
-MAX_BYTES = 2**30  # of a table: some ten million rows
-csv.field_size_limit(MAX_BYTES)  # a text may be longer than the 131,072 characters that are allowed otherwise
+MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells without a value
+LARGEST = 1e18  # the largest magnitude of a number: its square must be finite in float32
+MAX_BYTES = 2**30  # of a table: about ten million rows
+csv.field_size_limit(MAX_BYTES)  # a text may be longer than the default limit of 131,072 characters
+
+Cells = dict[str, str]  # by role
 
 
 @dataclass(frozen=True)
-class Row:
-    """One image of the table."""
+class ImageRow:
+    """A row of a table of images."""
 
     line: int
     name: str
@@ -34,7 +36,12 @@ class Row:
     more: tuple[str, ...] = ()  # cells of further columns
 
 
-def read_rows(
+def role_columns(**names: str | None) -> dict[str, str]:
+    """The name of each role's column, without the roles that have none."""
+    return {role: name for role, name in names.items() if name is not None}
+
+
+def read_image_rows(
     table: Path,
     *,
     image: str,
@@ -43,20 +50,19 @@ def read_rows(
     group: str | None,
     more: Sequence[str] = (),
     error_of: Callable[[tuple[str, ...]], str | None] = lambda _: None,
-) -> list[Row]:
-    """The rows of the table, without empty lines.
+) -> list[ImageRow]:
+    """The rows of a table of images, without empty lines.
 
     Args:
         image, label, split, group: names of columns.
         more: names of further columns, whose cells may be empty.
-        error_of: what is wrong with the cells of these; None where nothing is.
+        error_of: the error in the cells of these columns, or None.
 
     Raises:
-        InputError: it is no such table; errors of rows are reported together, and with them files that are not there.
+        InputError: it is not such a table; the errors of all rows, missing files included, are reported together.
     """
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a CSV file that lists the images.")
-    roles = {"image": image, "label": label, "split": split, "group": group}
-    columns = {role: name for role, name in roles.items() if name is not None}
+    columns = role_columns(image=image, label=label, split=split, group=group)
     records, errors = read_cells(
         table,
         text,
@@ -69,7 +75,7 @@ def read_rows(
         file = os.path.normpath(cells["image"])
         further = tuple(cells[name] for name in more)
         group_of = cells.get("group", "")
-        rows.append(Row(line, printable(file), table.parent / file, cells["label"], own_split, group_of, further))
+        rows.append(ImageRow(line, printable(file), table.parent / file, cells["label"], own_split, group_of, further))
     if errors:
         errors += [(row.line, f"{row.name}: no such file.") for row in rows if not os.path.lexists(row.file)]
     refuse_errors(table, errors)
@@ -78,14 +84,11 @@ def read_rows(
     return rows
 
 
-Cells = dict[str, str]
-
-
 def column_names(table: Path, text: str) -> list[str]:
     """The names in the header of a table.
 
     Raises:
-        InputError: there is none.
+        InputError: the header cannot be read.
     """
     header_line = text.split("\n", 1)[0]
     _, header = next(_parse(table, text, max(DELIMITERS, key=header_line.count)), (1, []))
@@ -93,27 +96,27 @@ def column_names(table: Path, text: str) -> list[str]:
 
 
 def parse_number(text: str) -> float | None:
-    """A decimal number, or None where the text is none."""
+    """A decimal number, or None if the text is not one."""
     try:
-        return None if "_" in text else float(text)  # 1_000 is a number in Python alone
+        return None if "_" in text else float(text)  # only Python reads 1_000 as a number
     except ValueError:
         return None
 
 
 def is_usable(number: float | None) -> bool:
-    """Whether a number can be computed with: finite, and at most LARGEST in size."""
+    """Whether a number can be computed with: finite, and at most LARGEST in magnitude."""
     return number is not None and abs(number) <= LARGEST
 
 
 def number_error(name: str, cell: str) -> str | None:
-    """What is wrong with the cell of a column of numbers; None where nothing is."""
+    """The error in a cell of a column of numbers, or None."""
     number = parse_number(cell)
     if is_usable(number):
         return None
     shown = printable(cell[:50])
     if number is None or number != number or number in (float("inf"), float("-inf")):
         return f"column '{printable(name)}' must be a number. Received '{shown}'."
-    return f"column '{printable(name)}' must be at most {LARGEST:g} in size. Received {shown}: divide the column."
+    return f"column '{printable(name)}' must be at most {LARGEST:g} in magnitude. Received {shown}: rescale the column."
 
 
 def read_cells(
@@ -124,30 +127,30 @@ def read_cells(
     required: Sequence[str],
     error_of: Callable[[Cells], str | None] = lambda _: None,
 ) -> tuple[list[tuple[int, str, Cells]], list[tuple[int, str]]]:
-    """The cells of a table, without spaces around them, row by row; empty lines are passed over.
+    """The cells of a table, stripped of white space, row by row; empty lines are skipped.
 
     Args:
-        text: the content of the table. In a file whose name ends in .tsv quotes have no meaning.
-        columns: the name of each column by its role; that of ``split`` must say what a split is called.
+        text: the content of the table. In a file whose name ends in .tsv, quotes have no meaning.
+        columns: the name of each column by its role; the cells of ``split`` must be names of splits.
         required: roles whose cells must not be empty.
-        error_of: what else is wrong with cells; None where nothing is.
+        error_of: any other error in a row's cells, or None.
 
     Returns:
-        For each sound row its line, its split and its cells by role; and for each other one its line and its error.
+        The line, split and cells by role of each valid row; and the line and error of each invalid row.
 
     Raises:
-        InputError: it is no table, or lacks a column.
+        InputError: it is not a table, or lacks a column.
     """
     header_line = text.split("\n", 1)[0]
     records = _parse(table, text, max(DELIMITERS, key=header_line.count))
     _, header = next(records, (1, []))
-    wanted = set(columns.values())
-    positions = {role: _find_column(table, header, name, wanted) for role, name in columns.items()}
-    sound: list[tuple[int, str, Cells]] = []
+    names = set(columns.values())
+    positions = {role: _find_column(table, header, name, names) for role, name in columns.items()}
+    valid: list[tuple[int, str, Cells]] = []
     errors: list[tuple[int, str]] = []
     for line, values in records:
         if len(values) != len(header):
-            errors.append((line, f"a row must have {len(header)} values as the header. Received {len(values)}."))
+            errors.append((line, f"a row must have {len(header)} values, like the header. Received {len(values)}."))
             continue
         cells = {role: values[position].strip() for role, position in positions.items()}
         empty = [role for role in required if not cells[role]]
@@ -156,22 +159,22 @@ def read_cells(
             continue
         own_split = SPLIT_OF.get(cells.get("split", "train").lower())
         if own_split is None:
-            must = f"column '{columns['split']}' must be train, validation (or val) or test."
+            must = f"column '{columns['split']}' must be {SPLIT_NAMES}."
             errors.append((line, f"{must} Received '{cells['split']}'."))
             continue
         error = error_of(cells)
         if error is not None:
             errors.append((line, error))
             continue
-        sound.append((line, own_split, cells))
-    return sound, errors
+        valid.append((line, own_split, cells))
+    return valid, errors
 
 
 def refuse_errors(file: Path, errors: Sequence[tuple[int, str]]) -> None:
-    """Refuses a file for what is wrong with its lines.
+    """Refuses a file that has errors, given with their lines; the first NUM_NAMED are reported.
 
     Raises:
-        InputError: something is.
+        InputError: there are errors.
     """
     if errors:
         lines = [f"{file}:{line}: {text}" for line, text in sorted(errors)[:NUM_NAMED]]
@@ -180,7 +183,7 @@ def refuse_errors(file: Path, errors: Sequence[tuple[int, str]]) -> None:
 
 
 def _parse(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record, the header first, with the line on which it begins."""
+    """Each record, the header first, with the line on which it starts."""
     quoting: Literal[0, 3] = csv.QUOTE_NONE if table.suffix == ".tsv" else csv.QUOTE_MINIMAL
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     while True:
@@ -190,45 +193,18 @@ def _parse(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[s
         except StopIteration:
             return
         except csv.Error as error:
-            raise InputError(f"{table}:{line}: this row is no CSV ({error}). Correct its quotes.") from None
+            raise InputError(f"{table}:{line}: this row is not valid CSV ({error}). Correct its quotes.") from None
         if values:
             yield line, values
 
 
-def _find_column(table: Path, header: list[str], name: str, wanted: set[str]) -> int:
+def _find_column(table: Path, header: list[str], name: str, names: set[str]) -> int:
     columns = [column.strip() for column in header]
     if columns.count(name) == 1:
         return columns.index(name)
     if name in columns:
         raise InputError(f"{table}:1: there must be one column '{name}'. Received {columns.count(name)}.")
     shown = name_some([printable(column) for column in columns])
-    near = difflib.get_close_matches(name, [column for column in columns if column not in wanted], n=1)
+    near = difflib.get_close_matches(name, [column for column in columns if column not in names], n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     raise InputError(f"{table}:1: there must be a column '{name}'. Received {shown or 'no header'}.{hint}")
-
-
-class Grouped(Protocol):
-    """A row that belongs to a group."""
-
-    @property
-    def line(self) -> int: ...
-    @property
-    def split(self) -> str: ...
-    @property
-    def group(self) -> str: ...
-
-
-def check_groups(table: Path, rows: Sequence[Grouped]) -> None:
-    """Refuses a group that is in two splits.
-
-    Raises:
-        InputError: there is one.
-    """
-    first: dict[str, Grouped] = {}
-    for row in rows:
-        earlier = first.setdefault(row.group, row)
-        if earlier.split != row.split:
-            raise InputError(
-                f"{table}:{row.line}: a group must be in one split. Group '{row.group}' is in {row.split} here "
-                f"and in {earlier.split} on line {earlier.line}."
-            )

@@ -1,4 +1,4 @@
-"""How good a classifier is: the numbers of ``evaluation/<split>/`` from labels and probabilities."""
+"""Metrics of classifiers for ``evaluation/<split>/``, from labels and probabilities."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,27 +20,27 @@ def metrics(labels: Labels, probabilities: Probabilities, classes: Sequence[str]
 
     Args:
         labels: int32 ``[n]``, at least one, in [0, k).
-        probabilities: ``[n, k]`` in [0, 1], rows summing to 1; means are taken in float64.
-        classes: k names in the order of the columns.
-        loss: the mean loss of these samples, as training computes it.
+        probabilities: ``[n, k]`` in [0, 1], rows summing to 1; means are computed in float64.
+        classes: k class names in the order of the columns.
+        loss: the mean loss of these samples, as computed in training.
 
     Returns:
         Plain ints, floats and lists, ready for JSON:
 
-        - ``samples``, ``loss`` (as given) and ``accuracy``; a tie goes to the class that comes first;
-        - ``top_5_accuracy``, where there are more than five classes;
-        - ``macro_precision``, ``macro_recall``, ``macro_f1``: plain means over the classes that have samples here (an
-          absent class has no recall, and would drag the mean down as a 0); a class that is never predicted has
-          precision 0;
+        - ``samples``, ``loss`` (as given) and ``accuracy``; ties go to the first class;
+        - ``top_5_accuracy``, if there are more than five classes;
+        - ``macro_precision``, ``macro_recall``, ``macro_f1``: unweighted means over the classes that have samples here
+          (an absent class has no recall, and counting it as 0 would lower the mean); a class that is never predicted
+          has precision 0;
         - ``weighted_precision``, ``weighted_recall``, ``weighted_f1``: means weighted by the number of samples;
-        - ``log_loss``: mean of -log p(label) in nats, p bounded from below by 2.2e-16;
+        - ``log_loss``: mean of -log p(label) in nats, with p clipped to at least 2.2e-16;
         - ``calibration_error``: see :func:`calibration_error`;
-        - ``confusion_matrix``: counts, a row for each true class, a column for each predicted one;
+        - ``confusion_matrix``: counts, with a row for each true class and a column for each predicted class;
         - ``classes``.
 
     Raises:
         CheckFailed: a probability is not a finite number.
-        ValueError: the arrays do not fit together.
+        ValueError: the shapes do not match, or a label is out of range.
     """
     _check(labels, probabilities, classes)
     probabilities = probabilities.astype(np.float64)
@@ -52,7 +52,7 @@ def metrics(labels: Labels, probabilities: Probabilities, classes: Sequence[str]
         "accuracy": float(np.mean(predicted == labels)),
     }
     if len(classes) > 5:
-        # not scikit-learn's: among equal probabilities it takes the last classes, where argmax takes the first
+        # not scikit-learn's, which resolves ties in favor of the last classes, whereas argmax favors the first
         top_5 = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
         result["top_5_accuracy"] = float(np.mean((top_5 == labels[:, None]).any(axis=1)))
     scores = _scores(labels, predicted, len(classes))
@@ -70,10 +70,10 @@ def metrics(labels: Labels, probabilities: Probabilities, classes: Sequence[str]
 
 
 def calibration_error(labels: Labels, probabilities: Probabilities) -> float:
-    """The expected calibration error: how far confidence is from accuracy, in [0, 1].
+    """The expected calibration error, the mean gap between confidence and accuracy, in [0, 1].
 
-    Samples are put into 15 bins of equal width, ``((m - 1) / 15, m / 15]``, by the probability of the class that is
-    predicted; the gaps between a bin's mean confidence and its accuracy are averaged, weighted by its samples
+    Samples are sorted into 15 bins of equal width, ``((m - 1) / 15, m / 15]``, by the probability of the predicted
+    class; the gap between mean confidence and accuracy is averaged over the bins, weighted by their numbers of samples
     (Guo et al. 2017, "On calibration of modern neural networks", eq. 3).
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
@@ -88,9 +88,9 @@ def calibration_error(labels: Labels, probabilities: Probabilities) -> float:
 def per_class(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of ``per_class.csv``: class, support, precision, recall, f1, mean_confidence.
 
-    ``support`` is the number of the class's samples, ``mean_confidence`` the mean over them of the highest probability:
-    where it is above ``recall``, the model is surer of this class's samples than it should be. A class without samples
-    has None in place of numbers. Arguments and errors are those of :func:`metrics`.
+    ``support`` is the number of samples of the class, ``mean_confidence`` the mean of their highest probabilities: if
+    it exceeds ``recall``, the model is overconfident on this class. A class without samples has None for all other
+    values. Arguments and errors are those of :func:`metrics`.
     """
     _check(labels, probabilities, classes)
     confidence = probabilities.max(axis=1).astype(np.float64)
@@ -117,11 +117,11 @@ def predictions(
     """The rows of ``predictions.csv``: file (or index), label, predicted, confidence, correct, p_<class>….
 
     Args:
-        names: what each sample is called: paths, for a column ``file``; or whole numbers, for a column ``index``.
-        labels: as for :func:`metrics`, and so the others.
+        names: the samples' paths, for a column ``file``; or their positions, for a column ``index``.
+        labels, probabilities, classes: as in :func:`metrics`.
 
     Returns:
-        A row for each sample. Probabilities have six significant digits.
+        One row per sample. Probabilities are rounded to six significant digits.
     """
     _check(labels, probabilities, classes)
     column = "file" if isinstance(names[0], str) else "index"
@@ -144,7 +144,7 @@ def predictions(
 
 
 def _scores(labels: Labels, predicted: npt.NDArray[np.int64], num_classes: int) -> tuple[npt.NDArray[Any], ...]:
-    """Precision, recall, F1 and support of each class; 0 where a quotient is 0/0."""
+    """Precision, recall, F1 and support of each class; 0 in place of 0/0."""
     result: tuple[npt.NDArray[Any], ...] = precision_recall_fscore_support(
         labels, predicted, labels=np.arange(num_classes), average=None, zero_division=0.0
     )
@@ -153,7 +153,7 @@ def _scores(labels: Labels, predicted: npt.NDArray[np.int64], num_classes: int) 
 
 def _check(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> None:
     if len(labels) == 0:
-        raise ValueError("an evaluation must have at least one sample. Received none.")
+        raise ValueError("an evaluation needs at least one sample. Received none.")
     if probabilities.shape != (len(labels), len(classes)):
         raise ValueError(
             f"probabilities must have the shape [samples, classes], [{len(labels)}, {len(classes)}]. "
@@ -163,8 +163,6 @@ def _check(labels: Labels, probabilities: Probabilities, classes: Sequence[str])
         raise ValueError(
             f"labels must be in [0, {len(classes)}). Received labels from {labels.min()} to {labels.max()}."
         )
-    errory = int((~np.isfinite(probabilities).all(axis=1)).sum())
-    if errory:
-        raise CheckFailed(
-            f"the model's outputs must be finite numbers, and are not for {errory} of {len(labels)} samples"
-        )
+    num_bad = int((~np.isfinite(probabilities).all(axis=1)).sum())
+    if num_bad:
+        raise CheckFailed(f"the model's outputs must be finite, and are not for {num_bad} of {len(labels)} samples")

@@ -1,4 +1,4 @@
-"""How good forecasts are, beside those that need no network."""
+"""Errors of forecasts, beside those of the naive forecasts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,10 @@ Array = npt.NDArray[Any]
 
 
 def naive(past: Array, horizon: int, *, mean: float) -> Array:
-    """The last value that is known, for every step ahead: ``[n, horizon]``; the mean where none is.
+    """The last known value for every step ahead, ``[n, horizon]``; the mean where no value is known.
 
     Args:
-        past: of the target ``[n, history]``, NaN where a value is missing.
+        past: past values of the target ``[n, history]``, NaN where missing.
     """
     is_known = ~np.isnan(past)
     latest = past.shape[1] - 1 - is_known[:, ::-1].argmax(axis=1)
@@ -24,15 +24,15 @@ def naive(past: Array, horizon: int, *, mean: float) -> Array:
 
 
 def seasonal_naive(past: Array, horizon: int, *, season: int, mean: float) -> Array:
-    """The value one season before, for every step ahead; the last one that is known where it is missing."""
+    """The value one season earlier for every step ahead, ``[n, horizon]``; the last known value where it is missing."""
     before = past.shape[1] - season + np.arange(horizon) % season
     seasonal = past[:, before]
     return np.where(np.isnan(seasonal), naive(past, horizon, mean=mean), seasonal)
 
 
 def scale_of(train: Array, season: int) -> float:
-    """The mean absolute error of the seasonal naive forecast one step ahead in the training split, by which MASE
-    divides (Hyndman and Koehler 2006, section 3); NaN where no two values are a season apart."""
+    """The scale of MASE: the mean absolute error of the one-step seasonal naive forecast on the training split
+    (Hyndman and Koehler 2006, section 3); NaN if no two known values are one season apart."""
     changes = np.abs(train[season:] - train[:-season])
     return float(np.nanmean(changes)) if (~np.isnan(changes)).any() else float("nan")
 
@@ -43,14 +43,14 @@ def metrics(
     """The content of ``metrics.json``, and the rows of ``by_horizon.csv``.
 
     Args:
-        true: ``[n, horizon]``; NaN where a value is missing, which then does not count.
-        forecasts: ``[n, horizon]`` each, by what stands before the names of their errors: the network's by nothing.
-        scale: of MASE, see :func:`scale_of`.
-        variance: by which the loss divides.
+        true: ``[n, horizon]``; NaN where a value is missing, which is left out.
+        forecasts: ``[n, horizon]`` each, by the prefix of the names of their errors, which is empty for the network's.
+        scale: scale of MASE, see :func:`scale_of`.
+        variance: divisor of the squared error in the loss.
 
     Returns:
-        ``samples``, ``loss``, ``mae``, ``rmse``, ``mase``; the same errors of the other forecasts; and for each step
-        ahead its errors.
+        ``samples``, ``loss``, ``mae``, ``rmse``, ``mase`` and the same errors of the other forecasts, without those
+        that are NaN; and a row of errors for each step ahead.
 
     Raises:
         CheckFailed: a forecast is not finite.

@@ -1,4 +1,4 @@
-"""How well a language model foresees a text, and how well the frequencies of its tokens alone would."""
+"""Metrics of language models, and the loss of a unigram model as a baseline."""
 
 import math
 from typing import Any
@@ -8,16 +8,18 @@ from numpy.typing import NDArray
 
 
 def metrics(*, nats: float, correct: float, num_tokens: int, num_characters: int, by_words: bool) -> dict[str, Any]:
-    """Of all tokens that were to be foreseen.
+    """Metrics over all predicted tokens.
 
     Args:
         nats: sum of -log p over the tokens.
-        correct: how many were the likeliest.
-        num_characters: of the text that they stand for.
-        by_words: tokens are words; of these there are nats and bits a character besides.
+        correct: number of tokens that the model found most likely.
+        num_tokens: number of predicted tokens, at least 1.
+        num_characters: number of characters of the text that the tokens represent.
+        by_words: whether tokens are words; nats and bits per character are then reported too.
 
     Returns:
-        ``loss`` in nats a token, ``bits`` a token, ``perplexity``, ``accuracy``; and the number of ``tokens``.
+        ``loss`` in nats per token, ``bits`` per token, ``perplexity``, ``accuracy``, and the number of ``tokens``; for
+        words also ``nats_per_character`` and ``bits_per_character``.
     """
     loss = nats / num_tokens
     found: dict[str, Any] = {
@@ -33,12 +35,13 @@ def metrics(*, nats: float, correct: float, num_tokens: int, num_characters: int
     return found
 
 
-def unigram_loss(train: NDArray[np.int32], foreseen: NDArray[np.int32], *, num_tokens: int) -> float:
-    """Nats a token of a model that knows how often each token comes in training, with one added to each.
+def unigram_loss(train: NDArray[np.int32], predicted: NDArray[np.int32], *, num_tokens: int) -> float:
+    """Loss in nats per token of a unigram model with add-one smoothing.
 
     Args:
-        train, foreseen: numbers of tokens.
-        num_tokens: that there are.
+        train: ids of the tokens that are counted.
+        predicted: ids of the tokens to predict.
+        num_tokens: size of the vocabulary.
     """
     counts = np.bincount(train, minlength=num_tokens) + 1.0
-    return float(-np.log(counts / counts.sum())[foreseen].mean())
+    return float(-np.log(counts / counts.sum())[predicted].mean())

@@ -1,7 +1,7 @@
-"""How well the object in an image is found: the numbers of ``evaluation/<split>/`` that boxes add to those of classes.
+"""Metrics of localization for ``evaluation/<split>/``, in addition to those of classification.
 
-Boxes are xmin, ymin, xmax, ymax in the pixels of each image, ``[n, 4]``; NaN where a sample has none, which then does
-not count.
+Boxes are xmin, ymin, xmax, ymax in the pixels of each image, ``[n, 4]``; a sample without a box has NaN and is left
+out.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-LOCALIZED = 0.5  # intersection over union from which a box counts as right (ILSVRC, Russakovsky et al. 2015)
+LOCALIZED = 0.5  # smallest intersection over union of a correct box (ILSVRC, Russakovsky et al. 2015)
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))  # COCO's, from 0.5 to 0.95
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def intersection_over_union(a: Array, b: Array) -> npt.NDArray[np.float64]:
-    """Of boxes with their corners in order, ``[n]`` in [0, 1]: 0 for two without an area, NaN where one is missing."""
+    """Intersection over union of pairs of boxes, ``[n]`` in [0, 1]: 0 if neither has an area, NaN if one is missing."""
     sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0.0)
     common = sides.prod(axis=1)
     union = _areas(a) + _areas(b) - common
@@ -31,24 +31,24 @@ def _areas(boxes: Array) -> Array:
 
 
 def metrics(labels: Array, probabilities: Array, true: Array, predicted: Array, sizes: Array) -> dict[str, Any]:
-    """What boxes add to ``metrics.json``.
+    """The metrics of boxes in ``metrics.json``.
 
     Args:
         labels: int ``[n]``.
         probabilities: ``[n, k]``.
-        true, predicted: boxes.
+        true, predicted: boxes ``[n, 4]``.
         sizes: width and height of each image ``[n, 2]``.
 
     Returns:
-        - ``mean_iou``, ``median_iou``: intersection over union with the true box;
-        - ``localization_accuracy``: proportion with the right class and an IoU of at least 0.5, and
-          ``localization_error``, 1 minus it (ILSVRC);
-        - ``top_5_localization_accuracy``: the same with the class among the five likeliest, where there are more;
+        - ``mean_iou``, ``median_iou``: intersection over union of the true and the predicted box;
+        - ``localization_accuracy``: proportion with the correct class and an IoU of at least 0.5, and
+          ``localization_error``, 1 minus that (ILSVRC);
+        - ``top_5_localization_accuracy``: the same with the class among the top five, if there are more classes;
         - ``box_accuracy``: proportion with an IoU of at least 0.5, whatever the class;
-        - ``localization_accuracy_50_95``: the mean of the localization accuracy over IoU thresholds from 0.5 to 0.95,
-          which are in ``localization_curve`` as pairs of threshold and accuracy;
-        - ``center_error``: mean distance between the boxes' centers, by the image's diagonal;
-        - ``boxes``: samples that have one. Without any there is nothing else.
+        - ``localization_accuracy_50_95``: the mean localization accuracy over the IoU thresholds from 0.5 to 0.95, and
+          ``localization_curve``, the pairs of threshold and accuracy;
+        - ``center_error``: mean distance between the boxes' centers, relative to the image's diagonal;
+        - ``boxes``: number of samples with a box; if there are none, it is the only key.
     """
     has_box = ~np.isnan(true).any(axis=1)
     result: dict[str, Any] = {"boxes": int(has_box.sum())}
@@ -78,7 +78,7 @@ def metrics(labels: Array, probabilities: Array, true: Array, predicted: Array, 
 
 
 def center_distances(true: Array, predicted: Array, sizes: Array) -> npt.NDArray[np.float64]:
-    """Between the centers of boxes, as proportions of the images' diagonals ``[n]``."""
+    """Distances between the boxes' centers, relative to the images' diagonals ``[n]``."""
     between = (true[:, :2] + true[:, 2:] - predicted[:, :2] - predicted[:, 2:]) / 2
     distances: npt.NDArray[np.float64] = np.linalg.norm(between, axis=1) / np.linalg.norm(sizes, axis=1)
     return distances
@@ -87,7 +87,7 @@ def center_distances(true: Array, predicted: Array, sizes: Array) -> npt.NDArray
 def per_class(
     labels: Array, probabilities: Array, true: Array, predicted: Array, num_classes: int
 ) -> list[dict[str, Any]]:
-    """For each class what boxes add to its row of ``per_class.csv``; None where it has no box here."""
+    """The columns of boxes in ``per_class.csv``, a row for each class; None for a class without boxes."""
     iou = intersection_over_union(true, predicted)
     is_right = probabilities.argmax(axis=1) == labels
     rows: list[dict[str, Any]] = []
@@ -103,7 +103,7 @@ def per_class(
 
 
 def predictions(true: Array, predicted: Array) -> list[dict[str, Any]]:
-    """For each sample what boxes add to its row of ``predictions.csv``: both, and their IoU; None where none is."""
+    """The columns of boxes in ``predictions.csv``, one row per sample: IoU, true and predicted box; None if missing."""
     iou = intersection_over_union(true, predicted)
     return [
         {
@@ -119,7 +119,7 @@ def predictions(true: Array, predicted: Array) -> list[dict[str, Any]]:
 
 
 def best_median_worst(iou: Array, number: int) -> dict[str, Sequence[int]]:
-    """Positions of the samples with the highest, middle and lowest IoU, at most so many each; none twice."""
+    """Positions of the samples with the highest, median and lowest IoU, at most ``number`` of each; none twice."""
     order = [int(i) for i in np.argsort(-iou, kind="stable") if not np.isnan(iou[i])]
     number = min(number, len(order) // 3) or min(1, len(order))
     middle = max(0, (len(order) - number) // 2)

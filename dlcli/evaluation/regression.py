@@ -1,4 +1,4 @@
-"""How good predicted numbers are."""
+"""Metrics of regression."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,13 +15,13 @@ def metrics(true: Array, predicted: Array, *, mean: float, variance: float) -> d
     """The content of ``metrics.json``.
 
     Args:
-        true, predicted: ``[n]``.
-        mean, variance: of the training split's numbers.
+        true, predicted: targets and predictions ``[n]``.
+        mean, variance: mean and variance of the training split's targets.
 
     Returns:
-        ``samples``; ``loss``, the mean squared error by the variance, as training has it; ``mse``, ``rmse`` (its root)
-        and ``mae`` (mean absolute error); ``r2``, 1 - mse / the variance of these samples, where they differ; and
-        ``baseline_mse`` and ``baseline_mae``, the errors of the training split's mean, which needs no network.
+        ``samples``; ``loss``, the mean squared error divided by the variance, as in training; ``mse``, ``rmse`` (its
+        root) and ``mae`` (mean absolute error); ``r2``, 1 - mse / variance of ``true``, unless that variance is 0; and
+        ``baseline_mse`` and ``baseline_mae``, the errors of always predicting the training split's mean.
 
     Raises:
         CheckFailed: a prediction is not finite.

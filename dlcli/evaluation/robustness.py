@@ -1,7 +1,7 @@
-"""How well a classifier stands up to an attack: the rows of ``robustness.csv`` and ``samples.csv``.
+"""Robustness of classifiers to attacks: the rows of ``robustness.csv`` and ``samples.csv``.
 
-A sample that the network gets wrong to begin with counts as broken: robust accuracy is never above the clean one. The
-success rate is over the samples that it gets right.
+A sample that is misclassified without an attack counts as an error under attack too, so that robust accuracy never
+exceeds clean accuracy. The success rate is over the samples that are classified correctly without an attack.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attack of one size did to some samples.
+    """The result of an attack with one budget.
 
     Attributes:
-        probabilities: of the attacked pixels ``[n, k]``.
-        rounded: of these, rounded to whole pixel values.
-        l0, l2, linf: size of each change ``[n]``: changed numbers of all, the Euclidean length, the largest; the last
-            two as fractions of the pixels' range.
+        probabilities: probabilities of the adversarial images ``[n, k]``.
+        rounded: probabilities of the adversarial images rounded to integer pixel values ``[n, k]``.
+        l0, l2, linf: norms of each perturbation ``[n]``: the proportion of values changed, the Euclidean norm, and the
+            largest absolute change; the last two as fractions of the pixel range.
     """
 
     probabilities: Array
@@ -33,7 +33,7 @@ class Outcome:
 
 
 def outcome(x: Array, adversarial: Array, probabilities: Array, rounded: Array, *, pixel_range: float) -> Outcome:
-    """Measures the changes ``[n, ...]``."""
+    """The outcome of an attack that changed the images ``x`` to ``adversarial``, both ``[n, ...]``."""
     change = (adversarial.astype(np.float64) - x).reshape(len(x), -1)
     return Outcome(
         probabilities,
@@ -45,7 +45,7 @@ def outcome(x: Array, adversarial: Array, probabilities: Array, rounded: Array, 
 
 
 def joined(parts: Sequence[Outcome]) -> Outcome:
-    """The outcomes of several batches as one."""
+    """Concatenates the outcomes of several batches."""
     names = ("probabilities", "rounded", "l0", "l2", "linf")
     return Outcome(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
@@ -57,11 +57,11 @@ def summary(
 
     Args:
         labels: int ``[n]``.
-        clean: probabilities of the images as they are ``[n, k]``.
-        eps: the budget, as a fraction of the pixels' range.
-        num_zero_gradients: samples whose loss has no slope at all.
-        target: the class that a targeted attack leads to; its success is then to be predicted, over the samples of
-            other classes.
+        clean: probabilities of the original images ``[n, k]``.
+        eps: the budget, as a fraction of the pixel range.
+        num_zero_gradients: number of samples whose loss has a zero gradient.
+        target: the target class of a targeted attack, which succeeds if that class is predicted; the success rate is
+            then over the samples of other classes.
     """
     right = clean.argmax(axis=1) == labels
     predicted = found.probabilities.argmax(axis=1)

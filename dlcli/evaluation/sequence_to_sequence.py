@@ -1,39 +1,42 @@
-"""How well texts are answered: by tokens, as a whole, and by the phrases that answers share with what was wanted."""
+"""Metrics of sequence-to-sequence models: token accuracy, exact matches, BLEU."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
-def metrics(wanted: Sequence[Sequence[int]], said: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Of answers as numbers of tokens, without their ends.
-
-    Returns:
-        ``token_accuracy``, the proportion of what was wanted that stands at its place in the answer, the end too; and
-        ``exact``, the proportion of answers that are as wanted throughout.
-    """
-    num_tokens = num_right = num_exact = 0
-    for right, own in zip(wanted, said, strict=True):
-        with_end, own_with_end = [*right, None], [*own, None]
-        num_tokens += len(with_end)
-        num_right += sum(a == b for a, b in zip(with_end, own_with_end, strict=False))
-        num_exact += list(right) == list(own)
-    return {"token_accuracy": num_right / num_tokens, "exact": num_exact / len(wanted)}
-
-
-def bleu(wanted: Sequence[str], said: Sequence[str], *, by_words: bool) -> float | None:
-    """BLEU in [0, 100] (Papineni et al. 2002) of all answers together, by sacrebleu (Post 2018).
-
-    None where nothing that is wanted has four tokens, of which there then are no phrases to find.
+def metrics(references: Sequence[Sequence[int]], predictions: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Token accuracy and exact matches.
 
     Args:
-        by_words: tokens are what stands between white space; else characters are.
+        references, predictions: token ids of each output sequence, without end tokens.
+
+    Returns:
+        ``token_accuracy``, the proportion of reference tokens, end token included, that the prediction has at the same
+        position; and ``exact``, the proportion of predictions that equal their reference.
+    """
+    num_tokens = num_correct = num_exact = 0
+    for reference, prediction in zip(references, predictions, strict=True):
+        with_end, predicted_with_end = [*reference, None], [*prediction, None]
+        num_tokens += len(with_end)
+        num_correct += sum(a == b for a, b in zip(with_end, predicted_with_end, strict=False))
+        num_exact += list(reference) == list(prediction)
+    return {"token_accuracy": num_correct / num_tokens, "exact": num_exact / len(references)}
+
+
+def bleu(references: Sequence[str], predictions: Sequence[str], *, by_words: bool) -> float | None:
+    """Corpus BLEU in [0, 100] (Papineni et al. 2002), computed by sacrebleu (Post 2018).
+
+    None if no reference has four tokens: there are then no 4-grams to match.
+
+    Args:
+        by_words: whether tokens are words, separated by white space; otherwise they are characters.
 
     Raises:
         ImportError: sacrebleu is not installed.
     """
     import sacrebleu
 
-    if max(len(text.split() if by_words else text) for text in wanted) < 4:
+    if max(len(text.split() if by_words else text) for text in references) < 4:
         return None
     tokenizer = "none" if by_words else "char"
-    return float(sacrebleu.corpus_bleu(list(said), [list(wanted)], tokenize=tokenizer, force=True).score)
+    return float(sacrebleu.corpus_bleu(list(predictions), [list(references)], tokenize=tokenizer, force=True).score)

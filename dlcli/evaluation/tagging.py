@@ -1,4 +1,4 @@
-"""How good the tags of words are."""
+"""Metrics of tagging."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,16 +14,20 @@ Array = npt.NDArray[Any]
 def metrics(
     tags: Array, probabilities: Array, classes: Sequence[str], *, lengths: Array, is_known: Array, loss: float
 ) -> dict[str, Any]:
-    """The content of ``metrics.json``: as :func:`dlcli.evaluation.classification.metrics` has it for the words, and
-    ``sentences``, their number; ``sentence_accuracy``, the proportion with every tag right; ``unknown_words``, the
-    proportion that was not known to the network, and ``unknown_accuracy``, the accuracy on those, where there are.
+    """The content of ``metrics.json``.
 
     Args:
-        tags: of all words, one sentence after another, int32 ``[n]``.
+        tags: tags of all words, sentence by sentence, int32 ``[n]``.
         probabilities: ``[n, k]``.
-        lengths: of the sentences.
-        is_known: whether each word is known ``[n]``.
+        classes: names of the k tags.
+        lengths: number of words of each sentence.
+        is_known: whether each word is in the vocabulary ``[n]``.
         loss: the mean loss over the words.
+
+    Returns:
+        The metrics of :func:`dlcli.evaluation.classification.metrics`, with words as samples; the number of
+        ``sentences``; ``sentence_accuracy``, the proportion of sentences with every tag correct; ``unknown_words``, the
+        proportion of words that are not in the vocabulary, and, if there are any, the ``unknown_accuracy`` on them.
     """
     result = classification.metrics(tags, probabilities, classes, loss)
     is_right = probabilities.argmax(axis=1) == tags
@@ -47,7 +51,7 @@ def predictions(
     *,
     is_known: Array,
 ) -> list[dict[str, Any]]:
-    """The rows of ``predictions.csv``: a row for each word, with its sentence and place in it."""
+    """The rows of ``predictions.csv``: one per word, with its sentence and its position there, from 1."""
     rows = []
     at = 0
     for name, sentence in zip(names, words, strict=True):

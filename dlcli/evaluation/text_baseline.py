@@ -1,4 +1,4 @@
-"""What a classifier of texts has to be compared with: words that are counted and weighed, and a linear model."""
+"""The baseline of text classification: a linear model of TF-IDF features."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -18,13 +18,15 @@ def tf_idf_predictions(
     *,
     unit: Literal["words", "characters"],
 ) -> Array:
-    """The classes of texts by logistic regression on TF-IDF (Sparck Jones 1972): int ``[n]``.
-
-    Counted are words and pairs of neighbors, or one to four neighboring characters within words.
+    """Predicts the classes of texts by logistic regression on TF-IDF features (Sparck Jones 1972).
 
     Args:
-        train_texts, train_labels: what it is fitted on; at least two classes.
-        texts: what it then sees.
+        train_texts, train_labels: the training samples, of at least two classes.
+        texts: the texts to classify.
+        unit: count single words and pairs of neighboring words, or character n-grams within words with n from 1 to 4.
+
+    Returns:
+        int ``[n]``.
     """
     vectorizer = (
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\S+")

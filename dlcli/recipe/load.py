@@ -1,9 +1,10 @@
-"""Loads a recipe: reads its file, puts the command line's values in, checks it all against the schema of its task."""
+"""Loads a recipe: reads its file, applies the values of the command line, and checks it against its task's schema."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -25,9 +26,9 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
 ImageRecipe = Classification | Localization
-"""A recipe of a task that has images (signals, volumes)."""
+"""A recipe of a task on images, signals or volumes."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
-"""A recipe of a task that has sequences."""
+"""A recipe of a task with a class or a number for a sequence, or for each of its steps."""
 Recipe = ImageRecipe | SequenceRecipe | StepPrediction | Forecasting | LanguageModel | SequenceToSequence
 """A recipe of any task."""
 
@@ -45,26 +46,36 @@ TASKS: Mapping[str, type[Recipe]] = {
 }
 """The schema of each task."""
 
+OTHER_SPELLINGS: Mapping[str, str] = {
+    "localisation": "localization",
+    "train_localisation_accuracy": "train_localization_accuracy",
+    "val_localisation_accuracy": "val_localization_accuracy",
+}
+"""Values that are read as others. Recipes and the config.yaml of runs from before American spelling have them."""
+
+SPELLED_KEYS = ("task", "train.best_metric", "train.early_stopping.metric", "train.schedule.metric")
+"""The keys whose values may be spelled so."""
+
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A valid recipe, its file as it was read, and the places of its keys for checks that need more than the recipe."""
+    """A valid recipe, its file, and the places of its keys for later checks, which need the data."""
 
     path: Path
-    """The file as the user named it."""
+    """The file, as the user named it."""
     text: bytes
     """Its content, byte for byte."""
     recipe: Recipe
-    """What it says, with the command line's values, defaults filled in and paths absolute."""
+    """The recipe, with the values of the command line and all defaults, and with absolute paths."""
     tree: Tree
-    """The values as they were written, and where."""
+    """The values as they were written, and their places."""
 
     @property
     def of_images(self) -> ImageRecipe:
-        """The recipe, where it is one of images.
+        """The recipe of a task on images.
 
         Raises:
-            RecipeError: it is of another task.
+            RecipeError: it is a recipe of another task.
         """
         if not isinstance(self.recipe, ImageRecipe):
             tasks = [task for task, schema in TASKS.items() if issubclass(schema, ImageRecipe)]
@@ -72,26 +83,26 @@ class LoadedRecipe:
         return self.recipe
 
     def locate(self, key: str) -> str:
-        """Where a dotted key's value stands, as ``recipe.yaml:7:3`` or ``--set train.epochs=5``.
+        """The place of a dotted key's value, as ``recipe.yaml:7:3`` or ``--set train.epochs=5``.
 
-        A key that is not written is located at the section that would hold it.
+        The place of a key that is not written is that of the section above it.
         """
         return str(self.tree.place(self.tree.path(key)))
 
     def check_data_path(self) -> None:
-        """Refuses data that are not where the recipe says.
+        """Checks that the path of the data exists.
 
         Raises:
-            RecipeError: there is nothing; located at the key.
+            RecipeError: it does not; located at the key.
         """
         path = getattr(self.recipe.data, "path", None)
         if path is not None and not Path(path).exists():
             raise self.error(
-                "data.path", f"no such file or folder: {path}. Correct it, or name the place with --data PATH"
+                "data.path", f"no such file or folder: {path}. Correct it, or give another path with --data PATH"
             )
 
     def error(self, key: str, message: str) -> RecipeError:
-        """The error for a value that is valid by itself and cannot be used, such as the path of a missing file."""
+        """The error for a valid value that cannot be used, such as the path of a missing file."""
         return RecipeError([Diagnostic(self.tree.place(self.tree.path(key)), key, message)])
 
 
@@ -100,17 +111,17 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> LoadedRecipe:
 
     Args:
         path: the file; paths in the recipe are relative to its folder.
-        overrides: values that replace the file's, in this order.
+        overrides: values that replace those of the file, in this order.
 
     Raises:
         InputError: the file cannot be read.
-        RecipeError: the recipe is not valid; all its errors at once.
+        RecipeError: the recipe is invalid; it has all errors at once.
     """
     return load_text(read_bytes(path), path, overrides)
 
 
 def load_text(text: bytes, path: Path, overrides: Sequence[Override] = ()) -> LoadedRecipe:
-    """Loads a recipe that is not in a file; ``path`` is where it would lie, for messages and for paths in it.
+    """Loads a recipe that is not in a file; ``path`` is where it would be, for messages and for paths in it.
 
     Raises:
         RecipeError: as for :func:`load`.
@@ -119,16 +130,32 @@ def load_text(text: bytes, path: Path, overrides: Sequence[Override] = ()) -> Lo
     if not tree.complete:
         raise RecipeError(tree.diagnostics)
     apply_overrides(tree, overrides)
+    tree.values = respelled(tree.values)
     recipe = None if tree.diagnostics else _validated(tree, path)
     if recipe is None:
         diagnostics = [*tree.diagnostics, *explain(TASKS, tree)]
-        assert diagnostics, "a recipe was refused for no reason that can be told"
+        assert diagnostics, "a recipe was refused without a diagnosis"
         raise RecipeError(diagnostics)
     return LoadedRecipe(path, text, recipe, tree)
 
 
+def respelled(values: Any) -> Any:
+    """A recipe's values, checked or not, with the spelling of this program in place of other ones."""
+    for key in SPELLED_KEYS:
+        values = _respelled(values, key.split("."))
+    return values
+
+
+def _respelled(value: Any, path: Sequence[str]) -> Any:
+    if not path:
+        return OTHER_SPELLINGS.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    return {**value, path[0]: _respelled(value[path[0]], path[1:])}
+
+
 def _validated(tree: Tree, path: Path) -> Recipe | None:
-    """The values as the schema of their task has them; None where it refuses them."""
+    """The recipe of the values by the schema of their task; None where that refuses them."""
     task = tree.values.get("task") if isinstance(tree.values, dict) else None
     if not isinstance(task, str) or task not in TASKS:
         return None

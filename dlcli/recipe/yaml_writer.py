@@ -1,28 +1,52 @@
-"""Writes recipes: with every default filled in, and so that any YAML reader reads the same values."""
+"""Writes recipes with every default filled in, so that any YAML reader reads the same values."""
 
 import re
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from dlcli.recipe.language.fields import Section
 from dlcli.recipe.language.yaml_reader import BOOLEAN, FLOAT, INTEGER, NULL, SPECIAL_FLOAT
-from dlcli.recipe.load import Recipe
+from dlcli.recipe.load import TASKS, Recipe, respelled
 
-WIDTH = 2**31  # nothing is folded: a key, its value and a comment stay on one line
+WIDTH = 2**31  # lines are never folded: a key, its value and a comment stay on one line
 MAX_FLOW_ITEMS = 16  # a longer list has an item on each line
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:
-    """The recipe with every default filled in, in the schema's order, ``kind`` first; loading it gives an equal one."""
+    """The recipe with every default filled in, in the order of the schema, ``kind`` first; loading it gives an equal
+    one."""
     values: dict[str, Any] = _plain(recipe)
     if recipe.train.stages:
-        del values["train"]["epochs"]  # the stages' epochs count instead, and both together are refused
+        del values["train"]["epochs"]  # the stages have their own epochs, and both together are refused
     return values
 
 
+def completed(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration that run.json holds as this version would write it: spelling, defaults and keys that are new.
+
+    One that is no valid recipe, because the file was changed by hand, is returned as it is.
+    """
+    values = respelled(_with_tuples(config))
+    task = values.get("task")
+    if not isinstance(task, str) or task not in TASKS:
+        return config
+    try:
+        return resolved(TASKS[task].model_validate(values))
+    except ValidationError:
+        return config
+
+
+def _with_tuples(value: Any) -> Any:
+    """Values read from JSON with tuples for lists, as the schema has them."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
+
+
 def to_yaml(values: dict[str, Any]) -> str:
-    """YAML that this program and any reader of YAML 1.1 or 1.2 read alike: ``0.001`` and ``1.0e-05``, not ``1e-05``."""
+    """YAML that dlcli and every reader of YAML 1.1 or 1.2 read alike: ``0.001`` and ``1.0e-05``, not ``1e-05``."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
 
 
@@ -38,7 +62,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Short lists on one line, no aliases, quotes for text that looks like a number to any reader."""
+    """Writes short lists on one line, no aliases, and quotes around text that looks like a number to some reader."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -50,6 +74,6 @@ def _represent_tuple(dumper: yaml.SafeDumper, items: tuple[Any, ...]) -> yaml.No
 
 
 _Dumper.add_representer(tuple, _represent_tuple)
-# PyYAML quotes text that YAML 1.1 would not read as text; this is for the scalars of 1.2, such as 1e-3.
+# PyYAML quotes what YAML 1.1 does not read as text; this is for the scalars of YAML 1.2, such as 1e-3.
 for _scalar in (NULL, BOOLEAN, INTEGER, FLOAT, SPECIAL_FLOAT):
     _Dumper.add_implicit_resolver("tag:dlcli,2026:scalar", re.compile(rf"(?:{_scalar.pattern})\Z"), None)

@@ -1,4 +1,4 @@
-"""The run's metrics as TensorBoard event files; metrics.csv stays the record, these files can be made from it again."""
+"""Metrics as TensorBoard event files, which can always be rebuilt from metrics.csv."""
 
 import shutil
 from collections.abc import Iterable, Mapping
@@ -9,12 +9,12 @@ import tensorflow as tf
 
 
 class TensorBoard:
-    """Writes the rows of metrics.csv as scalars: curves of train and validation by their names, at the row's step."""
+    """Writes the rows of metrics.csv as scalars: a curve for each column but stage and step, by the row's step."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writer: Any = None
-        # what TensorBoard's scalars plugin looks for; its own package is not needed to write it
+        # metadata for TensorBoard's scalars plugin; TensorBoard itself is not needed to write it
         self._metadata = tf.compat.v1.SummaryMetadata(
             plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
             data_class=tf.compat.v1.SummaryMetadata.DESCRIPTOR.fields_by_name["data_class"]
@@ -23,14 +23,14 @@ class TensorBoard:
         )
 
     def rewrite(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Starts the files again with these rows, so that a resumed run shows every epoch once."""
+        """Replaces the files by ones with these rows, so that a resumed run shows every epoch once."""
         self.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         for row in rows:
             self.write(row)
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Adds one epoch."""
+        """Adds the row of an epoch."""
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self._folder))
         step = tf.constant(int(row["step"]), tf.int64)
@@ -41,7 +41,7 @@ class TensorBoard:
         self._writer.flush()
 
     def close(self) -> None:
-        """Closes the file that is being written."""
+        """Closes the open file, if there is one."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -13,8 +14,35 @@ from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.train import ClassTrain
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir, read_csv
-from dlcli.runtime.startup import without_weights
+from dlcli.runtime.startup import set_precision, set_seed, without_weights
 from dlcli.tasks.job import MAX_LISTED, AnyDataset
+
+Network = TypeVar("Network")
+
+
+def build_checked(
+    loaded: LoadedRecipe,
+    *,
+    has_validation: bool,
+    memory_of: Callable[[], TrainingMemory],
+    build: Callable[[], Network],
+) -> Network:
+    """Builds the network that will be trained, after the checks that need no weights, from the recipe's seed.
+
+    Args:
+        memory_of: builds the network without its weights and returns the memory that training it takes.
+        build: builds it with its weights.
+
+    Raises:
+        InputError: a metric needs a validation split that is absent, or the network does not suit the samples or is too
+            large for this machine.
+    """
+    check_metrics(loaded, has_validation=has_validation)
+    check_memory(loaded, memory_of)
+    train = loaded.recipe.train
+    set_seed(train.seed, deterministic=train.deterministic)
+    set_precision(train.precision)
+    return build()
 
 
 def check_same_data(run: RunDir, dataset: AnyDataset) -> None:

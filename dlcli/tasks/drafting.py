@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ LABEL = ("label", "class", "category", "sentiment", "target", "y")
 SPLIT = ("split", "set", "subset", "partition")
 GROUP = ("group", "patient", "patient_id", "subject", "speaker", "author", "scene")
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recipe and what it was drafted from."""
+
+    seen: tuple[str, ...]
+    """What is in the data, a line each."""
+    text: str
+    """The recipe, with a comment on each line."""
 
 
 def named(columns: Iterable[str], names: Sequence[str]) -> str | None:

@@ -1,6 +1,6 @@
 """A training job: recipe, data and network, checked against each other and built, before anything is written.
 
-What every task has is here; ``image_job`` and ``sequence_job`` have what is theirs, and ``prepare`` chooses.
+Each task has a job of its own in its folder; ``dispatch`` chooses.
 """
 
 import functools
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import keras
 
-from dlcli.data.splits import LeftOut
+from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.train import CommonStage, CommonTrain
 from dlcli.report.cost.layer_table import LayerTable, layer_table, table_text
@@ -41,7 +41,7 @@ class AnyDataset(Protocol):
         """What the source holds besides."""
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[DataWarning, ...]:
         """What the user should know, one line each."""
 
     def fingerprint(self) -> str:
@@ -59,9 +59,14 @@ class Job(ABC):
     dataset: AnyDataset
     train_data: Data
     validation_data: Data | None
-    best_metric: str
     device: Device
     console: Console
+
+    @property
+    def best_metric(self) -> str:
+        """The column of metrics.csv that picks the model to keep."""
+        default = "train_loss" if self.validation_data is None else "val_loss"
+        return self.loaded.recipe.train.best_metric or default
 
     @property
     @abstractmethod
@@ -89,14 +94,14 @@ class Job(ABC):
         return []
 
     @abstractmethod
-    def data_line(self) -> str:
+    def data_summary(self) -> str:
         """What the samples are: ``10 classes; samples of 28x28x1``."""
 
-    def more_lines(self) -> list[str]:
+    def data_notes(self) -> list[str]:
         """What else of the data is worth a line before training."""
         return []
 
-    def model_lines(self) -> list[str]:
+    def model_summary(self) -> list[str]:
         """The network, in a line or two."""
         return [f"model: {self.loaded.recipe.model.kind}, {self.model.count_params():,} parameters"]
 
@@ -109,10 +114,10 @@ class Job(ABC):
         return None
 
     @abstractmethod
-    def write_beginning(self, run: RunDir) -> None:
+    def write_initial_files(self, run: RunDir) -> None:
         """Writes what the task's run directory holds before the first step; ``plots/`` is there."""
 
-    def keep_near(self, run: RunDir) -> None:  # noqa: B027 - most have nothing to do
+    def set_up_cache(self, run: RunDir) -> None:  # noqa: B027 - most have nothing to do
         """Says where samples are kept between epochs, and makes place for them."""
 
     # Training and after -----------------------------------------------------------------------------------------------
@@ -192,11 +197,6 @@ class Job(ABC):
         )
 
 
-def best_metric_of(train: CommonTrain, *, has_validation: bool) -> str:
-    """The column of metrics.csv that picks the model to keep."""
-    return train.best_metric or ("val_loss" if has_validation else "train_loss")
-
-
 # What is said ---------------------------------------------------------------------------------------------------------
 
 
@@ -207,16 +207,16 @@ def describe(job: Job, run: RunDir | None) -> None:
         console.log = run.log
         console.say(f"run {run.path} on {job.device.name}")
     counts = ", ".join(f"{len(samples):,} {split}" for split, samples in dataset.splits.items())
-    console.say(f"data: {counts}; {job.data_line()}")
-    for line in job.more_lines():
+    console.say(f"data: {counts}; {job.data_summary()}")
+    for line in job.data_notes():
         console.say(line)
     if dataset.left_out:
         shown = ", ".join(f"{left.name} ({left.reason})" for left in dataset.left_out[:MAX_LEFT_OUT])
         more = ", … (all are in run.json)" if len(dataset.left_out) > MAX_LEFT_OUT else ""
         console.say(f"left out: {len(dataset.left_out):,}: {shown}{more}")
     for warning in dataset.warnings:
-        console.warn(warning)
-    for line in job.model_lines():
+        console.warn(warning.text)
+    for line in job.model_summary():
         console.say(line)
 
 

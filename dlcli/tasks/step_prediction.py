@@ -21,21 +21,23 @@ from dlcli.errors import CheckFailed, InputError
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import series_input
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.sections.sequence_model import AnyStepModel, Ntm
+from dlcli.recipe.sections.sequence_model import Ntm
 from dlcli.recipe.tasks.step_prediction import RepeatCopy, StepPrediction
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.report.plots import sequences as sequence_plots
-from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.rundir import RunDir, replace_file
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
-from dlcli.runtime.startup import Device, set_precision, set_seed
-from dlcli.tasks.checks import check_memory
-from dlcli.tasks.job import best_metric_of, training_memory_of
+from dlcli.runtime.startup import Device
+from dlcli.tasks.checks import build_checked
+from dlcli.tasks.evaluation_files import write_evaluation
+from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.run_models import model_file
-from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, steps_of
+from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, slow_on_gpu, steps_of
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.split_choice import OWN_DATA
+from dlcli.tasks.task import EvaluationRequest, Task
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
@@ -66,7 +68,7 @@ class MadeJob(NetworkJob):
         size = self.recipe.train.batch_size
         return MadeBatches(self.dataset.task, part=VALIDATION, num_samples=num_batches * size, batch_size=size)
 
-    def data_line(self) -> str:
+    def data_summary(self) -> str:
         low, high = self.dataset.task.lengths
         tests = ", ".join(str(length) for length, _ in self.dataset.test)
         return (
@@ -74,14 +76,14 @@ class MadeJob(NetworkJob):
         )
 
     def data_info(self) -> dict[str, Any]:
-        return {"images": None, "steps": _longest(self.dataset)}
+        return {"steps": _longest(self.dataset)}
 
-    def write_beginning(self, run: RunDir) -> None:
+    def write_initial_files(self, run: RunDir) -> None:
         x, bits, asked = self.train_data.make(0, 0)
         replace_file(run.plots / "batch.png", sequence_plots.bit_sequences(x, bits * asked[..., None]))
 
     def build_model(self) -> keras.Model:
-        return _build(self.recipe, self.dataset.task).model
+        return build_step_predictor(self.recipe, self.dataset.task).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return _evaluate(run, model, self.dataset, console=self.console)
@@ -95,24 +97,24 @@ def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, consol
     """
     train, dataset = recipe.train, dataset_of(recipe)
 
+    def build() -> SequenceNetwork:
+        return build_step_predictor(recipe, dataset.task)
+
     def memory() -> TrainingMemory:
-        table = layer_table(_build(recipe, dataset.task).trained, steps=_longest(dataset))
+        table = layer_table(build().trained, steps=_longest(dataset))
         memory, batch_size = training_memory_of(table, train, recipe.data.num_samples)
         more = BYTES_A_NUMBER * batch_size * _longest(dataset) * _numbers_a_step(recipe)
         return replace(memory, activations=memory.activations + more)
 
-    check_memory(loaded, memory)
-    set_seed(train.seed, deterministic=train.deterministic)
-    set_precision(train.precision)
+    network = build_checked(loaded, has_validation=True, memory_of=memory, build=build)
     size = train.batch_size
     return MadeJob(
         loaded=loaded,
         recipe=recipe,
         dataset=dataset,
-        network=_build(recipe, dataset.task),
+        network=network,
         train_data=MadeBatches(dataset.task, part=TRAIN, num_samples=recipe.data.num_samples, batch_size=size),
         validation_data=MadeBatches(dataset.task, part=VALIDATION, num_samples=NUM_VALIDATION, batch_size=size),
-        best_metric=best_metric_of(train, has_validation=True),
         device=device,
         console=console,
     )
@@ -148,13 +150,7 @@ def dataset_of(recipe: StepPrediction) -> MadeDataset:
     )
 
 
-def table_of_run(recipe: StepPrediction) -> LayerTable:
-    """The layers of a run's network."""
-    dataset = dataset_of(recipe)
-    return layer_table(_build(recipe, dataset.task).trained, steps=_longest(dataset))
-
-
-def evaluate(run: RunDir, recipe: StepPrediction, *, console: Console) -> dict[str, Any]:
+def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, console: Console) -> dict[str, Any]:
     """Measures a run's best model on the test, which is the same for every run of a recipe.
 
     Raises:
@@ -172,7 +168,6 @@ def evaluate(run: RunDir, recipe: StepPrediction, *, console: Console) -> dict[s
 
 def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, console: Console) -> dict[str, Any]:
     """Writes metrics.json, a row for each length in by_length.csv, and an image of answers."""
-    folder = run.evaluation("test")
     compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
     rows, shown = [], None
     for done, (length, times) in enumerate(dataset.test, start=1):
@@ -197,11 +192,14 @@ def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, console:
     for name in ("bits_wrong", "exact"):
         metrics[name] = float(np.mean([row[name] for row in rows]))
         metrics |= {f"{name}_at_{row['length']}": row[name] for row in rows}
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_json(folder / "metrics.json", {"data": OWN_DATA, "evaluated": now(), **metrics})
-    replace_file(folder / "by_length.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
     assert shown is not None
-    replace_file(folder / "answers.png", sequence_plots.bit_sequences(*shown))
+    write_evaluation(
+        run.evaluation("test"),
+        metrics,
+        source=OWN_DATA,
+        tables={"by_length.csv": rows},
+        others={"answers.png": sequence_plots.bit_sequences(*shown)},
+    )
     return metrics
 
 
@@ -211,17 +209,38 @@ def _longest(dataset: MadeDataset) -> int:
     return dataset.task.lengths[1] * (1 + times) + 1
 
 
-def _build(recipe: StepPrediction, task: CopyTask) -> SequenceNetwork:
-    return build_step_predictor(recipe.model, num_features=task.num_features, num_bits=task.bits)
-
-
-def build_step_predictor(section: AnyStepModel, *, num_features: int, num_bits: int) -> SequenceNetwork:
-    """The network that gives bits at each step, of numbers that are taken as they are."""
+def build_step_predictor(recipe: StepPrediction, task: CopyTask) -> SequenceNetwork:
+    """The network that predicts bits at each step, from inputs that are not scaled."""
+    section, num_features = recipe.model, task.num_features
     scale = Scale(np.zeros(num_features), np.ones(num_features))
     values = keras.Input(shape=(None, num_features), dtype="float32", name="values")
     x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
     x = heads.dense_layers(steps_of(section, x, mask), dense=(), dropout=section.dropout)
-    logits = keras.layers.Dense(num_bits, dtype="float32", name="logits")(x)
+    logits = keras.layers.Dense(task.bits, dtype="float32", name="logits")(x)
     probabilities = keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
     model = keras.Model(values, probabilities, name=section.kind)
     return SequenceNetwork(model, keras.Model(values, logits, name=f"{section.kind}_logits"))
+
+
+@dataclass(frozen=True)
+class StepPredictionTask(Task):
+    """A recipe of a synthetic problem, such as the copy task, with bits to predict at each step."""
+
+    recipe: StepPrediction
+
+    def open_data(self, loaded: LoadedRecipe, console: Console) -> MadeDataset:
+        return dataset_of(self.recipe)
+
+    def prepare(self, loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True) -> MadeJob:
+        return prepare(loaded, self.recipe, device, console)
+
+    def evaluate(self, run: RunDir, request: EvaluationRequest, console: Console) -> dict[str, Any]:
+        return evaluate(run, self.recipe, request, console)
+
+    def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
+        dataset = dataset_of(self.recipe)
+        return layer_table(build_step_predictor(self.recipe, dataset.task).trained, steps=_longest(dataset))
+
+    @property
+    def remark(self) -> str:
+        return slow_on_gpu(self.recipe.model)

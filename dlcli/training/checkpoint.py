@@ -1,13 +1,14 @@
-"""Checkpoints: complete states of a training run, each in a folder of its own that is never rewritten.
+"""Checkpoints: complete states of a training run, each in its own folder, which is never rewritten.
 
     checkpoints/<epochs done>-<step>/variables.npz   every variable: model, optimizer, averages, seed generators, sums
-                                     state.json      where training stands: stage, epoch, step, best score, patience
-                                     manifest.json   sizes and SHA-256 of the two, and the name of the next:
-    checkpoints/frozen-<stage>/      variables.npz   variables that no step of a stage changes, written once
-    checkpoints.json                                 names the last one and the best one
+                                     state.json      progress of training: stage, epoch, step, best score, patience
+                                     manifest.json   sizes and SHA-256 of these two files, and the name of the folder
+    checkpoints/frozen-<stage>/      variables.npz   with the variables that the stage does not change, written once
+    checkpoints.json                                 names the last checkpoint and the best one
 
-A folder is written under another name and renamed when it is complete; then ``checkpoints.json`` is replaced; then
-folders that it no longer names are removed. A kill between any two of these leaves a complete checkpoint that is named.
+A folder is written under a temporary name and renamed when it is complete; then ``checkpoints.json`` is replaced; then
+folders that it no longer names are removed. A kill between any two of these steps leaves a complete checkpoint that
+``checkpoints.json`` names.
 """
 
 import hashlib
@@ -28,12 +29,12 @@ from dlcli.rundir import TEMPORARY, RunDir, read_json, replace_json, sync_folder
 
 FILES = ("variables.npz", "state.json")
 
-Variables = Mapping[str, Sequence[Any]]  # by group ("model", "optimizer", …): tf or Keras variables in a fixed order
+Variables = Mapping[str, Sequence[Any]]  # group ("model", "optimizer", …) -> tf or Keras variables in a fixed order
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint that was read and verified: arrays by ``<group>/<position>``, and the state of the run."""
+    """A checkpoint that has been read and verified: arrays by ``<group>/<position>``, and the state of the run."""
 
     name: str
     arrays: dict[str, np.ndarray]
@@ -41,7 +42,7 @@ class Saved:
 
 
 class Corrupt(Exception):
-    """A checkpoint is incomplete or its bytes are not those that were written; the text says which file and how."""
+    """A checkpoint is incomplete or its content has changed; the message names the file and the reason."""
 
 
 def save(
@@ -54,31 +55,31 @@ def save(
     frozen: Sequence[Any] = (),
     frozen_name: str = "",
 ) -> None:
-    """Saves a checkpoint and makes it the last one, and the best one if it is.
+    """Saves a checkpoint and names it as the last one and, with ``best``, as the best one.
 
     Args:
-        frozen: those of the variables that do not change; they are saved once under ``frozen_name``.
+        frozen: those of the variables that do not change, which are saved once, under ``frozen_name``.
 
     Raises:
-        OSError: it could not be written; the earlier ones stand.
+        OSError: it could not be written; earlier checkpoints are kept.
         FloatingPointError: a variable is not finite; nothing was written.
     """
-    still = {id(variable) for variable in frozen}
+    frozen_ids = {id(variable) for variable in frozen}
     by_key = _by_key(variables)
     arrays = {}
     for key, variable in by_key.items():
-        if id(variable) in still:
+        if id(variable) in frozen_ids:
             continue
         array = np.asarray(variable)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise FloatingPointError(f"{key.split('/')[0]} variable '{getattr(variable, 'path', variable.name)}'")
         arrays[key] = array
-    if still and not (run.checkpoints / frozen_name).exists():
-        kept = {key: np.asarray(variable) for key, variable in by_key.items() if id(variable) in still}
-        _write(run.checkpoints / frozen_name, kept, {})
+    if frozen_ids and not (run.checkpoints / frozen_name).exists():
+        frozen_arrays = {key: np.asarray(variable) for key, variable in by_key.items() if id(variable) in frozen_ids}
+        _write(run.checkpoints / frozen_name, frozen_arrays, {})
     folder = run.checkpoints / name
-    if not folder.exists():  # the same point may be reached again after a resume; the content is then the same
-        _write(folder, arrays, state, frozen_name=frozen_name if still else None)
+    if not folder.exists():  # a resumed run may reach the same point again, with the same content
+        _write(folder, arrays, state, frozen_name=frozen_name if frozen_ids else None)
     names = {**_names(run), "last": name}
     if best:
         names["best"] = name
@@ -126,7 +127,7 @@ def _names(run: RunDir) -> dict[str, str]:
 
 
 def remove_unnamed(run: RunDir) -> None:
-    """Removes checkpoints that checkpoints.json no longer names: older ones, and what a kill left of that."""
+    """Removes checkpoints that checkpoints.json does not name: older ones, also those that a killed process left."""
     named = set(_names(run).values())
     named |= {frozen for frozen in (_frozen_of(run.checkpoints / name) for name in named) if frozen}
     for folder in run.checkpoints.iterdir():
@@ -135,7 +136,7 @@ def remove_unnamed(run: RunDir) -> None:
 
 
 def _frozen_of(folder: Path) -> str | None:
-    """The name of the folder with a checkpoint's frozen variables; None where it has none, or cannot be read."""
+    """The name of the folder with a checkpoint's frozen variables; None if it has none or cannot be read."""
     try:
         return str(json.loads((folder / "manifest.json").read_bytes())["frozen"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -143,15 +144,15 @@ def _frozen_of(folder: Path) -> str | None:
 
 
 def load(run: RunDir, which: str) -> Saved:
-    """Reads and verifies the checkpoint that is named ``last`` or ``best``.
+    """Reads and verifies the ``last`` or the ``best`` checkpoint.
 
     Raises:
-        Corrupt: it is not as it was written.
+        Corrupt: it is incomplete or has changed.
         InputError: the run has no such checkpoint.
     """
     names = _names(run)
     if which not in names:
-        raise InputError(f"{run.path}: holds no checkpoint yet. Train it anew: dlcli train {run.config}")
+        raise InputError(f"{run.path}: has no checkpoint yet. Train it from the start: dlcli train {run.config}")
     folder = run.checkpoints / names[which]
     try:
         arrays, state = _read(run, folder)
@@ -165,7 +166,7 @@ def load(run: RunDir, which: str) -> Saved:
 
 def _read(run: RunDir, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if folder.parent != run.checkpoints:
-        raise Corrupt(f"{run.path}/checkpoints.json: '{folder.name}' is no checkpoint's name")
+        raise Corrupt(f"{run.path}/checkpoints.json: '{folder.name}' is not the name of a checkpoint")
     contents = {}
     manifest = json.loads((folder / "manifest.json").read_bytes())
     for file_name in FILES:
@@ -179,18 +180,18 @@ def _read(run: RunDir, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, A
 def _read_arrays(content: bytes) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("variables.npz must not be compressed")  # so its size bounds what it unpacks to
+            raise ValueError("variables.npz must not be compressed")  # so that its size bounds the memory it needs
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return {key: file[key] for key in file.files}
 
 
 def load_last(run: RunDir) -> tuple[Saved, str | None]:
-    """The last checkpoint; if it is corrupt, the best one, and what to say about it.
+    """The last checkpoint; or, if it is corrupt, the best one and a warning.
 
-    Resuming from an earlier checkpoint costs time and changes nothing else: training from it is exact.
+    Resuming from an earlier checkpoint takes longer and gives the same result, since training from it is exact.
 
     Raises:
-        InputError: there is no intact one.
+        InputError: there is no intact checkpoint.
     """
     try:
         return load(run, "last"), None
@@ -199,17 +200,17 @@ def load_last(run: RunDir) -> tuple[Saved, str | None]:
             saved = load(run, "best")
         except (Corrupt, InputError):
             raise InputError(
-                f"{corruption}. No intact checkpoint is left: train anew with: dlcli train {run.config}"
+                f"{corruption}. No intact checkpoint is left: train from the start with: dlcli train {run.config}"
             ) from None
         _set_aside(run, saved.name)
         return (
             saved,
-            f"{corruption}. Going on from {saved.name} instead, the best so far; the result is the same.",
+            f"{corruption}. Resuming from {saved.name} instead, the best so far; the result will be the same.",
         )
 
 
 def _set_aside(run: RunDir, intact: str) -> None:
-    """Takes the corrupt last checkpoint out of the way of the one that will be written in its place."""
+    """Renames the corrupt last checkpoint, because a new one will be written under its name."""
     names = _names(run)
     corrupt = run.checkpoints / names["last"]
     if corrupt.exists():
@@ -218,19 +219,19 @@ def _set_aside(run: RunDir, intact: str) -> None:
 
 
 def restore(saved: Saved, variables: Variables) -> None:
-    """Gives variables the values of a checkpoint.
+    """Assigns the values of a checkpoint to variables.
 
     Raises:
-        InputError: it does not hold what these variables need, all of it and no more.
+        InputError: its arrays are not those of these variables, in number and shape.
     """
     _assign(saved, saved.arrays, _by_key(variables))
 
 
 def restore_group(saved: Saved, group: str, variables: Sequence[Any]) -> None:
-    """Gives the variables of one group the values of a checkpoint.
+    """Assigns the values of a checkpoint to the variables of one group.
 
     Raises:
-        InputError: it does not hold what they need, all of it and no more.
+        InputError: its arrays are not those of these variables, in number and shape.
     """
     of_group = {key: array for key, array in saved.arrays.items() if key.startswith(f"{group}/")}
     _assign(saved, of_group, _by_key({group: variables}))
@@ -240,7 +241,7 @@ def _assign(saved: Saved, arrays: Mapping[str, np.ndarray], variables: Mapping[s
     if variables.keys() != arrays.keys():
         raise InputError(
             f"checkpoint {saved.name}: holds {len(arrays)} variables where the run's recipe "
-            f"has {len(variables)}. It was made by another version of dlcli or Keras: see run.json for which."
+            f"has {len(variables)}. It was made by another version of dlcli or Keras: see the versions in run.json."
         )
     for key, variable in variables.items():
         if arrays[key].shape != tuple(variable.shape):

@@ -1,8 +1,8 @@
-"""Grouped convolutions at a bearable speed on a CPU.
+"""Faster training of grouped convolutions on a CPU.
 
-TensorFlow 2.21 computes a grouped convolution, and its gradient by the inputs, as fast as one would hope. The gradient
-by the kernel, however, takes far longer on a CPU. Here it is the gradient of one small convolution for
-each group, with the same sums.
+TensorFlow 2.21 is fast at a grouped convolution and at its gradient with respect to the inputs. The gradient with
+respect to the kernel, however, takes far longer on a CPU. Here it is computed group by group, as the gradient of one
+small convolution each, with the same sums.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,10 @@ Tensor = Any
 
 
 def speed_up_kernel_gradients(model: keras.Model) -> None:
-    """Makes the layers of a model compute the gradients of grouped kernels group by group.
+    """Makes the layers of a model, and of models nested in it, compute the gradients of grouped kernels group by group.
 
-    The layers stay what they are, and are saved as Keras's own. A layer for 2D convolutions in groups has the method
-    that computes it replaced, which Keras provides for.
+    The layers remain Keras's own, and are saved as such: only the method ``convolution_op`` of grouped Conv2D layers is
+    replaced, which Keras provides for that purpose.
     """
     for layer in model.layers:
         if isinstance(layer, keras.Model):

@@ -1,7 +1,7 @@
-"""The training loop: stages of epochs, validation, checkpoints, and the exact way back after any interruption.
+"""The training loop: stages of epochs, validation, checkpoints, and exact resumption after any interruption.
 
-The loop knows nothing of recipes or tasks. Whoever calls it gives, for each stage, a model with an objective and the
-data; it gives back metrics.csv and checkpoints in the run directory.
+The loop knows nothing of recipes or tasks. The caller provides, for each stage, a model with an objective and the data;
+the loop writes metrics.csv and checkpoints to the run directory.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ from dlcli.training.objectives.objective import Objective
 from dlcli.training.schedule import Rate
 from dlcli.training.step import Adversary, Clipping, Data, EvaluationStep, TrainStep
 
-FALLING = ("loss", "mse", "mae", "bits_wrong")  # how the names of metrics end that are the better the lower
-CALL_SECONDS = 0.5  # a compiled call takes about this long: the bar moves, and a signal is heeded within it
+FALLING = ("loss", "mse", "mae", "bits_wrong")  # endings of the names of metrics for which lower is better
+CALL_SECONDS = 0.5  # approximate duration of a compiled call, between which progress is shown and signals are handled
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,17 @@ class EarlyStopping:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a stage computes with, where that is not simply the model on the data.
+    """The model and data of a stage, unless they are simply the whole model and its data.
 
     Attributes:
-        model: called with ``training=True``: the whole model, or what comes after a front that stays as it is.
-        train_data: of the inputs of ``model``, or of ``front`` where there is one.
-        evaluated: what is evaluated on ``validation_data``: the model, or what comes after the front.
+        model: the part that is trained, called with ``training=True``: the whole model, or what follows a frozen front.
+        train_data: inputs of ``front`` if there is one, otherwise of ``model``.
+        evaluated: the part that is evaluated on ``validation_data``: the whole model, or what follows the front.
         validation_data: None without validation.
-        front: what comes before ``model``, where each step computes it.
+        front: the frozen part before ``model``, if every step computes it.
         frozen: variables that the stage does not change.
-        rate_factor: gives the factor on the learning rate of each trainable variable.
-        train_objective, validation_objective: in place of the loop's own.
+        rate_factor: variable -> the factor on its learning rate, for trainable variables.
+        train_objective, validation_objective: replace the loop's own.
     """
 
     model: keras.Model
@@ -81,10 +81,12 @@ class Stage:
     """A part of training with its own optimizer, schedule and patience.
 
     Attributes:
-        prepare: makes the model's layers trainable or not for this stage, and gives what it computes with (None: the
-            model on the data); called before the optimizer is made.
+        num_epochs: maximum number of epochs.
+        rate: the learning-rate schedule.
+        learning_rate: the initial learning rate of the schedule, for the plateau's minimum.
         optimizer: makes a new, unbuilt Keras optimizer for the given trainable variables.
-        learning_rate: the rate that the schedule starts from, for the plateau's minimum.
+        prepare: freezes and unfreezes the model's layers for this stage, and returns its parts (None: the whole model
+            and its data); called before the optimizer is made.
     """
 
     name: str
@@ -97,7 +99,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Settings:
-    """How every stage is trained; the names are those of the recipe's ``train`` section."""
+    """Settings of all stages, named as in the recipe's ``train`` section."""
 
     best_metric: str
     num_parts: int = 1
@@ -112,14 +114,17 @@ class Settings:
 
 @dataclass
 class Tracker:
-    """The best value of a metric so far, and how many epochs ago it was reached. Errors fall, other metrics rise."""
+    """The best value of a metric so far, its epoch, and the number of epochs since without improvement."""
 
     best: float | None = None
     epoch: int = 0
     waited: int = 0
 
     def update(self, metric: str, value: float, epoch: int, min_delta: float = 0.0) -> bool:
-        """Takes an epoch's value; says whether it is an improvement by more than ``min_delta``."""
+        """Records an epoch's value and returns whether it improves on the best one by more than ``min_delta``.
+
+        Lower is better for losses and errors (:data:`FALLING`), higher for all other metrics.
+        """
         sign = -1.0 if metric.endswith(FALLING) else 1.0
         if self.best is None or sign * (value - self.best) > min_delta:
             self.best, self.epoch, self.waited = value, epoch, 0
@@ -130,11 +135,11 @@ class Tracker:
 
 @dataclass
 class State:
-    """Where training stands. With the variables of a checkpoint it is all that the rest of training depends on."""
+    """The progress of training. Together with a checkpoint's variables it determines the rest of training."""
 
-    stage: int = 0  # index; the number of stages when training is over
+    stage: int = 0  # index of the current stage; the number of stages once training is finished
     epoch: int = 0  # epochs done, over all stages
-    stage_epoch: int = 0  # epochs done in this stage
+    stage_epoch: int = 0  # epochs done in the current stage
     step: int = 0  # steps done, over all stages
     epoch_step: int = 0  # steps done in the current epoch
     seconds: float = 0.0  # of training
@@ -144,7 +149,7 @@ class State:
 
     @property
     def name(self) -> str:
-        """Name of a checkpoint of this state."""
+        """Name of the checkpoint of this state."""
         return f"{self.epoch:04d}-{self.step:08d}"
 
     @classmethod
@@ -152,12 +157,12 @@ class State:
         """The inverse of ``dataclasses.asdict``.
 
         Raises:
-            TypeError, KeyError, AttributeError: these are not the values of a state.
+            TypeError, KeyError, AttributeError: the values are not those of a state.
         """
         trackers = {key: Tracker(**values[key]) for key in ("best", "early_stopping", "plateau")}
         state = cls(**{**values, **trackers})
         if not all(type(n) is int for n in (state.stage, state.epoch, state.stage_epoch, state.step, state.epoch_step)):
-            raise TypeError("counts must be whole numbers")
+            raise TypeError("counts must be integers")
         return state
 
     def start_stage(self, stage: int) -> None:
@@ -166,21 +171,21 @@ class State:
 
 
 class Observer(Protocol):
-    """What is told of training while it goes on."""
+    """Receives the events of training."""
 
     def stage(self, name: str, num_epochs: int) -> None:
-        """A stage begins or goes on."""
+        """A stage starts or is resumed."""
 
     def progress(
         self, epoch: int, num_epochs: int, step: int, num_steps: int, samples_per_second: float, loss: float
     ) -> None:
-        """Some steps of an epoch (counted from 1) were taken; the loss is the epoch's mean so far."""
+        """Some steps of an epoch (counted from 1) are done; ``loss`` is the epoch's mean so far."""
 
     def stopping(self) -> None:
-        """A signal came, which is heeded after the step; called from another thread."""
+        """A signal has been received and will be handled after the current call; called from another thread."""
 
     def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
-        """An epoch is over; ``row`` is its line of metrics.csv."""
+        """An epoch is finished; ``row`` is its row of metrics.csv."""
 
 
 class Loop:
@@ -212,7 +217,7 @@ class Loop:
         self._settings = settings
         self._observer = observer
         self._signal: int | None = None
-        self.is_forced_to_stop = False  # by a second signal: what was interrupted may then raise anything
+        self.is_forced_to_stop = False  # by a second signal: the interrupted code may then raise any exception
         self._steps_a_call = 1
         self._checkpointed_at = time.monotonic()
         self.state = State()
@@ -239,7 +244,7 @@ class Loop:
     # Variables and checkpoints ----------------------------------------------------------------------------------------
 
     def _ensure_begun(self) -> None:
-        if not self._has_begun:  # what a stage computes with may take long to make: only when it is wanted
+        if not self._has_begun:  # preparing a stage may take long: not before it is needed
             self._begin_stage()
 
     def _begin_stage(self) -> None:
@@ -285,10 +290,10 @@ class Loop:
         }
 
     def save_checkpoint(self, *, best: bool = False) -> None:
-        """Saves where training stands.
+        """Saves a checkpoint of the current state.
 
         Raises:
-            CheckFailed: a weight is not finite; the last checkpoint stands.
+            CheckFailed: a weight is not finite; the last checkpoint is kept.
         """
         self._ensure_begun()
         try:
@@ -306,16 +311,16 @@ class Loop:
         self._checkpointed_at = time.monotonic()
 
     def resume(self, saved: checkpoint.Saved) -> None:
-        """Goes back to a checkpoint: variables, state, and metrics.csv cut to it."""
+        """Restores a checkpoint: variables, state, and metrics.csv, which is cut back to it."""
         self._restore(saved)
         checkpoint.remove_unnamed(self._run)
         self.cut_metrics()
 
     def cut_metrics(self) -> None:
-        """Takes the rows of epochs after the current state out of metrics.csv.
+        """Rewrites metrics.csv without the rows of epochs after the current state.
 
         Raises:
-            InputError: it lacks rows of the epochs before, or has other columns.
+            InputError: rows of earlier epochs are missing, or the columns are not those of this run.
         """
         path, done = self._run.metrics, self.state.epoch
         rows = read_csv(path) if path.exists() else []
@@ -323,24 +328,21 @@ class Loop:
             raise InputError(f"{path}: must have the columns {', '.join(self.columns)}. Restore it from a copy.")
         kept = rows[:done]
         if [row["epoch"] for row in kept] != [str(epoch) for epoch in range(1, done + 1)]:
-            raise InputError(
-                f"{path}: must hold the epochs 1 to {done}, which the checkpoint has. Restore it from a copy."
-            )
+            raise InputError(f"{path}: must hold epochs 1 to {done}, as the checkpoint does. Restore it from a copy.")
         replace_file(path, csv_text(self.columns, ([row[c] for c in self.columns] for row in kept)))
 
     def _restore(self, saved: checkpoint.Saved) -> None:
         try:
             self.state = State.from_dict(saved.state)
         except (TypeError, KeyError, AttributeError):
-            raise InputError(f"checkpoint {saved.name}: its state.json is none that dlcli wrote.") from None
-        checkpoint.restore_group(
-            saved, "model", self._model.variables
-        )  # what the stage computes with may depend on them
+            raise InputError(f"checkpoint {saved.name}: its state.json was not written by dlcli.") from None
+        # the model's variables come first: the parts of a stage may depend on them, such as features of a frozen base
+        checkpoint.restore_group(saved, "model", self._model.variables)
         self._begin_stage()
         checkpoint.restore(saved, self._variables())
 
     def load_best(self) -> None:
-        """Gives the model the weights of the best epoch: the averaged ones where an average is kept."""
+        """Restores the weights of the best epoch: their moving average, if one is kept."""
         try:
             saved = checkpoint.load(self._run, "best")
         except checkpoint.Corrupt as corruption:
@@ -350,7 +352,7 @@ class Loop:
             self._optimizer.finalize_variable_values(self._parts.model.trainable_variables)
 
     def extend(self) -> None:
-        """Opens the last stage of a finished run again, with patience anew. To do it twice is to do it once."""
+        """Reopens the last stage of a finished run, with its patience reset. Idempotent."""
         self.state.stage = len(self._stages) - 1
         self.state.early_stopping.waited = 0
         self.state.plateau.waited = 0
@@ -361,8 +363,8 @@ class Loop:
         """Trains to the end of the last stage.
 
         Raises:
-            CheckFailed: the loss is not finite; the last checkpoint stands.
-            Interrupted: Ctrl-C or SIGTERM came; a checkpoint was saved.
+            CheckFailed: the loss is not finite; the last checkpoint is kept.
+            Interrupted: Ctrl-C or SIGTERM was received; a checkpoint has been saved.
         """
         if not self._run.metrics.exists():
             replace_file(self._run.metrics, csv_text(self.columns, []))
@@ -385,7 +387,7 @@ class Loop:
         return self.state.stage_epoch >= stage.num_epochs or self.state.early_stopping.waited >= patience
 
     def train_epoch(self) -> None:
-        """Takes the steps of the current epoch that are still to take; without validation or checkpoint at its end."""
+        """Takes the remaining steps of the current epoch; without the validation and checkpoint at its end."""
         self._ensure_begun()
         state, data = self.state, self._parts.train_data
         source = data.source(state.epoch, state.epoch_step)
@@ -403,7 +405,7 @@ class Loop:
             rate = num_steps * data.batch_size / seconds
             loss = self._step.results()["loss"]
             self._observer.progress(state.epoch + 1, self.num_epochs, state.epoch_step, data.num_steps, rate, loss)
-            if state.epoch_step < data.num_steps:  # the epoch's end has its own checkpoint
+            if state.epoch_step < data.num_steps:  # the end of the epoch has its own checkpoint
                 self._stop_if_asked(saved=False)
                 if self._is_checkpoint_due():
                     self.save_checkpoint()
@@ -425,7 +427,7 @@ class Loop:
         return (seconds is not None and waited >= seconds) or (steps is not None and self.state.step % steps == 0)
 
     def _end_epoch(self, stage: Stage) -> None:
-        """Validates, writes the epoch's row, decides on best, plateau and patience, and saves."""
+        """Validates, updates best score, plateau and patience, writes the epoch's row, and saves a checkpoint."""
         state, settings = self.state, self._settings
         start = time.perf_counter()
         results = self._step.results()
@@ -483,7 +485,7 @@ class Loop:
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
-        """Within it, the model has the moving average of its weights, if one is kept."""
+        """A context in which the model has the moving average of its weights, if one is kept."""
         if not self._settings.ema:
             yield
             return
@@ -500,7 +502,7 @@ class Loop:
 
     def _not_finite(self, what: str) -> CheckFailed:
         state = self.state
-        kept = f"The last checkpoint, of epoch {state.epoch}, stands." if self._run.checkpoints.exists() else ""
+        kept = f"The last checkpoint, of epoch {state.epoch}, is kept." if self._run.checkpoints.exists() else ""
         return CheckFailed(
             f"the {what} is not finite in epoch {state.epoch + 1}, near step {state.step}; training stopped. {kept} "
             "Try a lower train.optimizer.learning_rate, or train.gradient_clipping.".replace("  ", " ")
@@ -508,7 +510,7 @@ class Loop:
 
     @contextlib.contextmanager
     def _heeding_signals(self) -> Iterator[None]:
-        """Within it, the first Ctrl-C or SIGTERM is noted and heeded between two calls; a second one ends at once."""
+        """A context in which a first Ctrl-C or SIGTERM stops training after the current call, a second one at once."""
 
         def note(number: int, frame: FrameType | None) -> None:
             if self._signal is not None:
@@ -527,7 +529,7 @@ class Loop:
 
     @contextlib.contextmanager
     def _announcing_signals(self) -> Iterator[None]:
-        """Within it, the observer is told of a signal at once, even while the main thread compiles a step."""
+        """A context in which the observer learns of a signal at once, even while the main thread compiles a step."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         earlier = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

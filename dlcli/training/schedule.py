@@ -15,7 +15,7 @@ def constant(*, learning_rate: float) -> Rate:
 
 
 def step_decay(*, learning_rate: float, every: float, factor: float, steps_per_epoch: int) -> Rate:
-    """``learning_rate * factor ** floor(epoch / every)``, with the epoch counted in fractions."""
+    """``learning_rate * factor ** floor(epoch / every)``, with fractional epochs."""
     interval = max(1, round(every * steps_per_epoch))
 
     def rate(step: Any) -> Any:
@@ -25,7 +25,7 @@ def step_decay(*, learning_rate: float, every: float, factor: float, steps_per_e
 
 
 def exponential(*, learning_rate: float, factor: float, steps_per_epoch: int) -> Rate:
-    """``learning_rate * factor ** epoch``, with the epoch counted in fractions."""
+    """``learning_rate * factor ** epoch``, with fractional epochs."""
 
     def rate(step: Any) -> Any:
         return learning_rate * tf.pow(tf.constant(factor, tf.float32), tf.cast(step, tf.float32) / steps_per_epoch)
@@ -47,9 +47,9 @@ def cosine(*, learning_rate: float, final: float, num_steps: int) -> Rate:
 
 
 def with_warmup(rate: Rate, *, warmup_steps: int) -> Rate:
-    """A linear rise to the rate's first value over ``warmup_steps`` steps; after it, ``rate`` from its own step 0.
+    """Linear warm-up to the schedule's first value over ``warmup_steps`` steps, followed by the schedule itself.
 
-    Step k of the warm-up has ``(k + 1) / (warmup_steps + 1)`` of the full rate, so that no step is taken with rate 0.
+    Step k of the warm-up has ``(k + 1) / (warmup_steps + 1)`` of the full rate, so that no step has rate 0.
     """
     if warmup_steps == 0:
         return rate

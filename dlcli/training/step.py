@@ -1,7 +1,7 @@
 """The training step and its evaluation counterpart: many steps in one compiled call, under a tf.distribute strategy.
 
-Gradients are summed over the parts of a batch and over the replicas before anything is decided on them: whether they
-are finite, how they are clipped, the update. So a result does not depend on how a batch is divided.
+Gradients are summed over the parts of a batch and over the replicas before they are checked, clipped and applied, so
+that results do not depend on how a batch is divided.
 """
 
 import math
@@ -27,23 +27,22 @@ class Data(Protocol):
     num_steps: int  # of an epoch
 
     def source(self, epoch: int, first_step: int = 0) -> Source:
-        """The data of an epoch from a step on."""
+        """The data of an epoch, from ``first_step`` on."""
 
     @property
     def mixes(self) -> bool:
-        """Whether the samples of a batch depend on each other, so that it must be assembled as a whole."""
+        """Whether the samples of a batch depend on each other, so that a batch must be assembled as a whole."""
 
     def element(self, source: Source, step: Tensor) -> dict[str, Tensor]:
-        """Traced: the element of a step of the epoch; every tensor in it has the samples as its first dimension."""
+        """Traced: the data of one step of the epoch; the first dimension of each tensor is the samples."""
 
     def assemble(self, element: dict[str, Tensor]) -> Batch:
-        """Traced: completes an element, or a part of one, to a batch."""
+        """Traced: turns an element, or a part of one, into a batch."""
 
 
 INITIAL_LOSS_SCALE = 2.0**15
-LOSS_SCALE_GROWTH_STEPS = (
-    2000  # finite steps after which the loss scale is doubled (Micikevicius et al. 2018, section 3.2)
-)
+LOSS_SCALE_GROWTH_STEPS = 2000
+"""Finite steps after which the loss scale is doubled (Micikevicius et al. 2018, section 3.2)."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,13 @@ class Clipping:
 
 @dataclass(frozen=True)
 class Adversary:
-    """Changes the pixels of samples for the worse.
+    """Attacks samples of each batch, for adversarial training and robust accuracy.
 
     Attributes:
-        perturb: traced: (x, label, start) -> x of the same shape; ``start`` has numbers of [-1, 1] in the shape of x.
-        ratio: proportion of each batch's samples that it changes: the first ones, which the order of an epoch draws.
-        seed: of the starts.
+        perturb: traced: (x, label, start) -> adversarial x of the same shape; ``start`` is uniform in [-1, 1], with the
+            shape of x.
+        ratio: proportion of the samples of each batch that are attacked: the first ones, in the epoch's random order.
+        seed: seed of the starts.
     """
 
     perturb: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -76,12 +76,12 @@ class Adversary:
     seed: int
 
     def start(self, x: Tensor, step: Tensor, salt: int) -> Tensor:
-        """Drawn by (seed, step, salt)."""
+        """Random starts, which depend only on (seed, step, salt)."""
         seeds = tf.stack([tf.constant(self.seed, tf.int64) * 65_537 + salt, tf.cast(step, tf.int64)])
         return tf.random.stateless_uniform(tf.shape(x), seeds, -1.0, 1.0)
 
     def change(self, batch: Batch) -> Tensor:
-        """The pixels of a batch, or of a part of one: those of the ``attacked`` samples, which come first, changed."""
+        """The pixels of a batch or a part of one with the ``attacked`` samples at its start perturbed."""
         x, number = batch["x"], tf.reduce_sum(tf.cast(batch["attacked"], tf.int32))
 
         def some() -> Tensor:
@@ -94,19 +94,21 @@ class Adversary:
 class TrainStep:
     """Many training steps in one compiled call.
 
-    Beside the model's and the optimizer's variables, its state is in ``variables``: all of it is saved in a checkpoint.
+    Besides the model's and the optimizer's variables, checkpoints need the step's own, which are in ``variables``.
 
     Args:
-        model: inputs -> what ``objective`` takes; called with ``training=True``.
-        optimizer: built on the model's trainable variables; holds no clipping or accumulation of its own.
+        model: inputs -> outputs that ``objective`` takes; called with ``training=True``.
+        optimizer: built on the model's trainable variables, without clipping or accumulation of its own.
+        objective: the loss and metrics.
         data: the batches.
-        rate: learning rate by the step within the stage.
-        num_parts: parts in which a batch is computed, one after another.
-        part_size: samples of a part (the last may be smaller).
-        loss_scaling: float16 only: scales the loss so that gradients do not underflow, and skips a step that overflows.
-        front: what stands before ``model`` and stays as it is: called in inference mode.
-        rate_factor: gives the factor on the learning rate of each trainable variable.
-        adversary: changes a part of each batch before the step.
+        rate: learning rate as a function of the step within the stage.
+        clipping: bound on the gradient of a batch; None for none.
+        num_parts: number of parts into which a batch is divided for gradient accumulation.
+        part_size: number of samples in a part (the last may be smaller).
+        loss_scaling: float16 only: scales the loss so that gradients do not underflow, and skips steps that overflow.
+        front: the frozen part before ``model``, called in inference mode.
+        rate_factor: variable -> the factor on its learning rate, for trainable variables.
+        adversary: attacks a part of each batch before the step.
     """
 
     def __init__(
@@ -144,7 +146,7 @@ class TrainStep:
         self._totals = tf.Variable(tf.zeros(self._num_sums, tf.float64), trainable=False)
         self._loss_scale = tf.Variable(INITIAL_LOSS_SCALE if loss_scaling else 1.0, dtype=tf.float32, trainable=False)
         self._finite_steps = tf.Variable(0, dtype=tf.int64, trainable=False)  # since the loss scale last changed
-        self._run = tf.function(self._many_steps, autograph=False)  # which would take a second to rewrite the loops
+        self._run = tf.function(self._many_steps, autograph=False)  # autograph would take a second to rewrite the loops
 
     @property
     def _num_sums(self) -> int:
@@ -157,30 +159,30 @@ class TrainStep:
         return [self._step, self._rate_factor, self._totals, self._loss_scale, self._finite_steps]
 
     def run(self, source: Source, first_step: int, num_steps: int) -> bool:
-        """Takes ``num_steps`` steps of the epoch from ``first_step`` on; False when one is not finite, which ends it.
+        """Takes ``num_steps`` steps of the epoch from ``first_step`` on; stops and returns False if one is not finite.
 
-        No update is made from a loss or gradient that is not finite.
+        A loss or gradient that is not finite leads to no update.
         """
         return bool(self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64)))
 
     def results(self) -> dict[str, float]:
-        """Weighted means since the last :meth:`reset` by the objective's names, and the mean ``gradient_norm``: NaN
-        where no step was finite."""
+        """Weighted means since the last :meth:`reset`, by the objective's names, and the mean ``gradient_norm``, which
+        is NaN if no step was finite."""
         *sums, norm, steps = self._totals.numpy().tolist()
         return {**_means(self._objective.names, sums), "gradient_norm": norm / steps if steps else math.nan}
 
     def reset(self) -> None:
-        """Starts the means of a new epoch."""
+        """Resets the means for a new epoch."""
         self._totals.assign(tf.zeros_like(self._totals))
 
     def learning_rate(self) -> float:
-        """The rate of the last step taken."""
+        """The learning rate of the last step."""
         step = tf.maximum(self._step - 1, 0)
         return float(str((self._rate(step) * self._rate_factor).numpy()))  # 0.001, not the float32's 0.00100000005
 
     @property
     def rate_factor(self) -> float:
-        """What the schedule's rate is multiplied by."""
+        """The factor on the schedule's rate, set by reduce-on-plateau."""
         return float(self._rate_factor)
 
     @rate_factor.setter
@@ -203,7 +205,7 @@ class TrainStep:
                 return totals + tf.cast(sums, tf.float64)
 
             finite = tf.reduce_all(tf.math.is_finite(sums))
-            # decided outside of the replicas: inside, they could not wait for each other
+            # outside of the replicas, which could not wait for each other inside of a branch
             totals = tf.cond(finite, update, lambda: totals)
             going_well = self._adapt_loss_scale(finite) if self._loss_scaling else finite
             return done + 1, going_well, totals
@@ -218,7 +220,7 @@ class TrainStep:
         return going_well
 
     def _one_gradient(self, element: dict[str, Tensor], step: Tensor) -> tuple[list[Tensor], Tensor]:
-        """On one replica: the clipped gradient of the whole batch, and the batch's sums for :meth:`results`."""
+        """Run on each replica: the clipped gradient of the whole batch, and the batch's sums for :meth:`results`."""
         batch = _replica_batch(self._strategy, self._data, element)
         if self._adversary is not None:
             batch = self._with_attacked(batch, self._adversary, step)
@@ -236,7 +238,7 @@ class TrainStep:
         return gradients, tf.concat([sums, [norm, 1.0]], axis=0)
 
     def _with_attacked(self, batch: Batch, adversary: Adversary, step: Tensor) -> Batch:
-        """The batch and which of its samples are attacked: decided for all of it, before it is divided into parts."""
+        """Marks the samples that are attacked and draws their starts, for the batch before it is divided into parts."""
         size = tf.shape(batch["x"])[0]
         number = tf.cast(tf.math.ceil(adversary.ratio * tf.cast(size, tf.float32)), tf.int32)
         replica = 0
@@ -247,7 +249,7 @@ class TrainStep:
         return {**batch, "attacked": tf.range(size) < number, "start": start}
 
     def _update(self, gradients: list[Tensor]) -> None:
-        # the optimizer sums over the replicas by itself: hand it its share of what is summed already
+        # the optimizer sums over the replicas itself, so that each replica passes its share of the sum
         num_replicas = self._strategy.num_replicas_in_sync
         shares = gradients if num_replicas == 1 else [gradient / num_replicas for gradient in gradients]
         if self._rate_factors is None:
@@ -255,7 +257,7 @@ class TrainStep:
             return
         before = [tf.identity(value) for value in self._trainable]
         self._optimizer.apply(shares, self._model.trainable_variables)
-        # every optimizer's step is proportional to the rate: a part of the step is the step at that part of the rate
+        # the update of every optimizer is proportional to the learning rate: scaling one scales the other
         for variable, old, factor in zip(self._trainable, before, self._rate_factors, strict=True):
             if factor != 1.0:
                 variable.assign(old + factor * (variable - old))
@@ -266,7 +268,7 @@ class TrainStep:
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
     def _gradients(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Sums of a part of a batch, and its part of the gradient of the batch's loss, times the loss scale."""
+        """The sums of a part of a batch, and its share of the gradient of the batch's loss, times the loss scale."""
         objective = self._objective
         x = batch["x"] if self._adversary is None else self._adversary.change(batch)
         if self._front is not None:
@@ -276,7 +278,7 @@ class TrainStep:
             outputs = self._model(x, training=True)
             weights = objective.training_weight(batch)
             loss_sum = tf.reduce_sum(weights * objective.loss(outputs, batch))
-            # regularization has its full weight once in a batch, however it is divided
+            # the regularization of a batch counts once, however the batch is divided
             share = tf.math.divide_no_nan(tf.reduce_sum(weights), loss_weight)
             loss = (
                 tf.math.divide_no_nan(loss_sum, loss_weight) + sum(self._model.losses, start=tf.constant(0.0)) * share
@@ -303,7 +305,7 @@ class TrainStep:
         return sums, gradients
 
     def _adapt_loss_scale(self, finite: Tensor) -> Tensor:
-        """Doubles the scale after many finite steps, halves it after an overflow; False if it is at its least."""
+        """Doubles the scale after many finite steps, halves it after an overflow; False if it overflows at scale 1."""
         can_go_on = tf.logical_or(finite, self._loss_scale > 1.0)
         finite_steps = tf.where(finite, self._finite_steps + 1, 0)
         grow = finite_steps >= LOSS_SCALE_GROWTH_STEPS
@@ -325,14 +327,14 @@ def _part(batch: Batch, start: Any, size: int) -> Batch:
 
 
 def _replica_batch(strategy: tf.distribute.Strategy, data: Data, element: dict[str, Tensor]) -> Batch:
-    """This replica's part of the batch that an element stands for."""
+    """This replica's part of a batch."""
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas == 1:
         return data.assemble(element)
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     num_samples = tf.shape(next(iter(element.values())))[0]
     size = -(-num_samples // num_replicas)
-    # where the last batch has no sample left for a replica, it takes one with weight 0: an empty batch has no gradient
+    # a replica without samples in the last batch gets one with weight 0, because an empty batch has no gradient
     start = tf.minimum(replica * size, num_samples - 1)
     if data.mixes:
         batch = _part(data.assemble(element), start, size)
@@ -342,7 +344,7 @@ def _replica_batch(strategy: tf.distribute.Strategy, data: Data, element: dict[s
 
 
 def _first(strategy: tf.distribute.Strategy, values: Any) -> Any:
-    """One replica's values, where all have the same because they were reduced inside."""
+    """The values of one replica, which are those of all replicas because they have been reduced."""
     return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], values)
 
 
@@ -362,7 +364,7 @@ class EvaluationStep:
         self._run = tf.function(self._many_steps, autograph=False)
 
     def run(self, source: Source, first_step: int, num_steps: int) -> None:
-        """Adds ``num_steps`` batches from ``first_step`` on to the means."""
+        """Adds ``num_steps`` batches, from ``first_step`` on, to the means."""
         self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64))
 
     def results(self) -> dict[str, float]:
@@ -370,7 +372,7 @@ class EvaluationStep:
         return _means(self._names, self._totals.numpy().tolist())
 
     def reset(self) -> None:
-        """Starts new means."""
+        """Resets the means."""
         self._totals.assign(tf.zeros_like(self._totals))
 
     def _many_steps(self, source: Source, first_step: Tensor, num_steps: Tensor) -> None:
@@ -402,9 +404,10 @@ class EvaluationStep:
 def predict(
     model: keras.Model, data: Data, *, progress: Callable[[int, int], None] | None = None
 ) -> tuple[np.ndarray, ...]:
-    """Each of the model's outputs for every sample of a split, float32 ``[n, ...]``, in inference mode.
+    """The model's outputs for every sample of a split, float32 ``[n, ...]`` each, in inference mode.
 
-    ``progress`` is told how many batches are done, of how many.
+    Args:
+        progress: called after each batch with the number of batches done and their total.
     """
 
     def one_step(source: Source, step: Tensor) -> Tensor:

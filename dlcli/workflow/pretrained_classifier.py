@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.errors import InputError
 from dlcli.models.images.keras_application import IMAGENET_CLASSES, read_class_index
@@ -15,8 +17,7 @@ from dlcli.report.cost.layer_table import layer_table, table_text
 from dlcli.rundir import RunDir, create_run, file_digest, now, replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_seed
-from dlcli.tasks.images.initial_weights import find_weights, load_weights
-from dlcli.tasks.images.network import Classifier, build_classifier
+from dlcli.tasks.dispatch import pretrained_classifier
 from dlcli.workflow.train import command, versions
 
 MAX_INDEX_BYTES = 2**20
@@ -42,16 +43,11 @@ def keep_top(
     classes, aliases = _names(read_class_index() if class_index is None else _read_index(class_index))
     policy = ImagePolicy(data.image_size, "rgb", data.resize, data.interpolation, data.antialias)
     set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
-    try:
-        found = find_weights(recipe.model)
-        classifier = build_classifier(recipe.model, shape=policy.shape, num_classes=IMAGENET_CLASSES)
-        load_weights(recipe.model, classifier, found, with_classes=True)
-    except InputError as error:
-        raise loaded.error("model", str(error)) from None
+    model = pretrained_classifier(loaded, num_classes=IMAGENET_CLASSES)
     run = create_run(runs, name or recipe.name or "imagenet")
     try:
         console.log = run.log
-        _write(run, loaded, classifier, classes=classes, aliases=aliases, policy=policy, device=device)
+        _write(run, loaded, model, classes=classes, aliases=aliases, policy=policy, device=device)
     except BaseException:  # nothing half-written
         shutil.rmtree(run.path)
         raise
@@ -63,7 +59,7 @@ def keep_top(
 def _write(
     run: RunDir,
     loaded: LoadedRecipe,
-    classifier: Classifier,
+    model: keras.Model,
     *,
     classes: tuple[str, ...],
     aliases: dict[str, str],
@@ -75,8 +71,8 @@ def _write(
     replace_file(run.recipe, loaded.text)
     replace_file(run.config, to_yaml(config))
     replace_json(run.labels, {"classes": list(classes), "aliases": aliases})
-    replace_file(run.layers, table_text(layer_table(classifier.model)) + "\n")
-    replace_by(run.model, lambda path: classifier.model.save(path))
+    replace_file(run.layers, table_text(layer_table(model)) + "\n")
+    replace_by(run.model, lambda path: model.save(path))
     replace_json(
         run.info,
         {
@@ -96,7 +92,7 @@ def _write(
                 "left_out": [],
                 "images": policy.to_dict(),
             },
-            "parameters": classifier.model.count_params(),
+            "parameters": model.count_params(),
             "custom_layers": [],
             "config": config,
             "best": None,

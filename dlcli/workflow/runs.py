@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
+from dlcli.recipe.yaml_writer import completed
 from dlcli.rundir import RunDir, list_runs, read_csv, read_json
 from dlcli.workflow.compare import ABSENT, differing
 
@@ -62,7 +63,7 @@ def attacks(run: RunDir) -> dict[str, float]:
 def diff(one: RunDir, other: RunDir) -> dict[str, Any]:
     """Recipe keys that differ but the run's name, and final metrics and robust accuracies side by side, as pairs."""
     first, second = one.read_info(), other.read_info()
-    recipe = differing(first.get("config", {}), second.get("config", {}))
+    recipe = differing(completed(first.get("config", {})), completed(second.get("config", {})))
     recipe.pop("name", None)
     metrics_one, metrics_two = first.get("final") or {}, second.get("final") or {}
     names = [*metrics_one, *(name for name in metrics_two if name not in metrics_one)]

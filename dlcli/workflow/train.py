@@ -16,19 +16,19 @@ from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.train import CommonTrain
-from dlcli.recipe.yaml_writer import resolved, to_yaml
+from dlcli.recipe.yaml_writer import completed, resolved, to_yaml
 from dlcli.report.plots import curves
 from dlcli.report.tensorboard import TensorBoard
 from dlcli.rundir import (
     RunDir,
     create_run,
-    csv_text,
     file_digest,
     now,
     read_csv,
     replace_by,
     replace_file,
     replace_json,
+    rows_text,
     suffixed,
 )
 from dlcli.runtime.console import Console
@@ -161,11 +161,10 @@ def _write_beginning(run: RunDir, job: Job) -> None:
     config = resolved(recipe.model_copy(update={"name": run.name}))
     replace_file(run.recipe, loaded.text)
     replace_file(run.config, to_yaml(config))
-    rows = dataset.split_rows()
-    replace_file(run.split, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
+    replace_file(run.split, rows_text(dataset.split_rows()))
     replace_file(run.layers, layers_text(job))
     run.plots.mkdir()
-    job.write_beginning(run)
+    job.write_initial_files(run)
     replace_json(
         run.info,
         {
@@ -180,6 +179,7 @@ def _write_beginning(run: RunDir, job: Job) -> None:
                 "fingerprint": dataset.fingerprint(),
                 "samples": {split: len(samples) for split, samples in dataset.splits.items()},
                 "left_out": [[left.name, left.reason] for left in dataset.left_out],
+                "images": None,
                 **job.data_info(),
             },
             "base": job.base(),
@@ -222,7 +222,7 @@ def _go_back(run: RunDir, loop: Loop, console: Console) -> None:
 
 def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, *, but_for: str = "name") -> None:
     """Refuses a recipe that is not the one that the run was trained with; one key may differ."""
-    changes = differing(info["config"], resolved(loaded.recipe))
+    changes = differing(completed(info["config"]), resolved(loaded.recipe))
     changes.pop(but_for, None)
     if changes:
         described = "; ".join(f"{key} was {old} and is {new}" for key, (old, new) in changes.items())
@@ -256,7 +256,7 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     loop: Loop | None = None
     try:
         describe(job, run)
-        job.keep_near(run)
+        job.set_up_cache(run)
         loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard))
         _go_back(run, loop, job.console)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])

@@ -14,7 +14,7 @@ from dlcli.attacks.deepfool import deepfool
 from dlcli.attacks.fgsm import fgsm
 from dlcli.attacks.gradient import Attack
 from dlcli.attacks.pgd import iterated
-from dlcli.tasks.images.attack_target import load_target, of_model
+from dlcli.tasks.attack_target import load_target, of_model
 
 BOUNDS = (0.0, 255.0)
 EPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3]

@@ -13,7 +13,7 @@ from dlcli.attacks.fgsm import fgsm
 from dlcli.attacks.gradient import Attack
 from dlcli.attacks.pgd import iterated
 from dlcli.recipe.sections.image_model import Lenet5
-from dlcli.tasks.images.attack_target import of_model
+from dlcli.tasks.attack_target import of_model
 from dlcli.tasks.images.network import build_classifier
 
 EPS = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]

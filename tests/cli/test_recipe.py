@@ -111,7 +111,7 @@ def test_init_overwrites_only_by_force() -> None:
     Path("photos.yaml").write_text("mine")
     error = run("init", "photos").exception
     assert isinstance(error, InputError)
-    assert str(error) == "photos.yaml: is there already. Give another name with --output, or --force to replace it."
+    assert str(error) == "photos.yaml: already exists. Choose another name with --output, or use --force to replace it."
     assert Path("photos.yaml").read_text() == "mine"
     assert run("init", "photos", "--force").exit_code == 0
     assert Path("photos.yaml").read_text().startswith("# Drafted by dlcli recipe init.")

@@ -1,4 +1,4 @@
-"""What tests of the data sources share: the recipe's defaults, and small images that differ from each other."""
+"""Fixtures of the data tests: the recipe's defaults, and small distinct images."""
 
 import zlib
 from collections.abc import Callable
@@ -16,7 +16,7 @@ SaveImage = Callable[..., Path]
 
 @pytest.fixture
 def common() -> dict[str, Any]:
-    """The keys that every source has, with the schema's defaults."""
+    """The keys of every source, with the schema's defaults."""
     return {
         "image_size": None,
         "color_mode": None,
@@ -33,7 +33,7 @@ def common() -> dict[str, Any]:
 
 @pytest.fixture
 def save_image(tmp_path: Path) -> SaveImage:
-    """Writes an image below tmp_path; its pixels follow from its name, so that no two are alike."""
+    """Writes an image below tmp_path; its pixels are derived from its name, so that all differ."""
 
     def save(name: str, *, size: tuple[int, int] = (8, 6), mode: str = "RGB") -> Path:
         path = tmp_path / name
@@ -47,7 +47,7 @@ def save_image(tmp_path: Path) -> SaveImage:
 
 @pytest.fixture
 def save_classes(save_image: SaveImage, tmp_path: Path) -> Callable[..., Path]:
-    """Writes folders of images below tmp_path/data: the number of images by folder."""
+    """Writes folders of images below tmp_path/data, with the given number of images in each."""
 
     def save(**numbers: int) -> Path:
         for folder, number in numbers.items():
@@ -60,7 +60,7 @@ def save_classes(save_image: SaveImage, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def everything() -> Augmentation:
-    """All that can be done to an image at random."""
+    """An augmentation with every transform."""
     return Augmentation(
         rotation_range=20.0,
         width_shift_range=0.2,

@@ -39,7 +39,7 @@ def test_a_class_keeps_a_sample_to_train_on() -> None:
     assert set(labels[splits == TRAIN]) == {0, 1, 2}
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_split() -> None:
     labels = labels_of(50, 50)
     assert np.array_equal(draw(labels, seed=3), draw(labels, seed=3))
     assert not np.array_equal(draw(labels, seed=3), draw(labels, seed=4))
@@ -80,13 +80,13 @@ def test_the_order_of_the_files_does_not_matter() -> None:
     assert np.array_equal(straight[shuffled], mixed)
 
 
-def test_most_samples_stay_where_they_are_when_some_are_added() -> None:
+def test_most_samples_keep_their_split_when_others_are_added() -> None:
     before = draw(labels_of(200))
     after = draw(labels_of(210))[:200]
     assert np.mean(before == after) > 0.9
 
 
-def test_another_validation_proportion_leaves_test_as_it_is() -> None:
+def test_test_does_not_depend_on_the_validation_proportion() -> None:
     labels = labels_of(40, 60)
     assert np.array_equal(draw(labels, validation=0.0) == TEST, draw(labels, validation=0.3) == TEST)
 
@@ -104,7 +104,7 @@ def test_proportions_must_leave_something() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_group_stands_on_two_sides(seed: int) -> None:
+def test_every_group_is_in_one_split(seed: int) -> None:
     rng = np.random.default_rng(seed)
     labels = labels_of(150, 100, 50)
     groups = [f"patient{i}" for i in rng.integers(0, 60, 300)]
@@ -120,14 +120,14 @@ def test_no_group_stands_on_two_sides(seed: int) -> None:
 
 def test_groups_of_one_class_each_are_stratified() -> None:
     labels = np.repeat(np.arange(2), 100).astype(np.int32)
-    groups = [f"scene{i // 5}" for i in range(200)]  # twenty scenes of five images for each class
+    groups = [f"scene{i // 5}" for i in range(200)]  # twenty scenes with five images each, for each class
     splits = draw(labels, groups)
     for label in (0, 1):
         assert np.sum((splits == TEST) & (labels == label)) == 20
         assert np.sum((splits == VALIDATION) & (labels == label)) == 10
 
 
-def test_the_seed_decides_among_groups() -> None:
+def test_the_seed_determines_the_split_of_groups() -> None:
     labels = labels_of(60, 60)
     groups = [f"scene{i // 4}" for i in range(120)]
     assert np.array_equal(draw(labels, groups, seed=1), draw(labels, groups, seed=1))
@@ -174,7 +174,7 @@ def test_limits_are_nested_and_follow_the_seed() -> None:
 # Copies -------------------------------------------------------------------------------------------------------------
 
 
-def test_samples_of_one_content_stay_together() -> None:
+def test_samples_with_the_same_content_stay_together() -> None:
     labels = labels_of(60, 60)
     contents = [str(i // 3) for i in range(120)]
     splits = draw(labels, contents=contents)
@@ -185,7 +185,7 @@ def test_samples_of_one_content_stay_together() -> None:
     assert {label for label, split in zip(labels, splits, strict=True) if split == TEST} == {0, 1}
 
 
-def test_different_contents_change_nothing() -> None:
+def test_distinct_contents_do_not_change_the_split() -> None:
     labels = labels_of(30, 40)
     assert np.array_equal(draw(labels), draw(labels, contents=[str(i) for i in range(70)]))
 

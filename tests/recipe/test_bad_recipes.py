@@ -1,4 +1,4 @@
-"""Golden messages: each file in tests/bad_recipes begins with the complete message it must lead to, as comments."""
+"""Golden messages: each file in tests/bad_recipes starts with the complete error message that it must give."""
 
 from pathlib import Path
 

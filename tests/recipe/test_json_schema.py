@@ -1,4 +1,4 @@
-"""The JSON Schema: up to date, well-formed, and of one mind with the loader."""
+"""The JSON Schema: up to date, well-formed, and consistent with the loader."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ RECIPE: dict[str, Any] = {"task": "classification", "data": {"kind": "digits"}, 
 
 
 def values_in(file: Path) -> Any:
-    """What another YAML reader would make of a file: lists instead of tuples."""
+    """The values as another YAML reader returns them: lists instead of tuples."""
     return json.loads(json.dumps(read_yaml(file.read_text(encoding="utf-8"), file.name).values))
 
 
@@ -31,7 +31,7 @@ def test_it_is_a_schema_of_draft_2020_12() -> None:
     assert VALIDATOR.schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-def test_every_key_has_its_help() -> None:
+def test_every_key_has_a_description() -> None:
     sections = VALIDATOR.schema["$defs"].values()
     keys = [(section["title"], key, value) for section in sections for key, value in section["properties"].items()]
     assert len(keys) > 100
@@ -39,7 +39,7 @@ def test_every_key_has_its_help() -> None:
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda file: file.name)
-def test_recipes_that_ship_are_accepted(file: Path) -> None:
+def test_shipped_recipes_are_accepted(file: Path) -> None:
     VALIDATOR.validate(values_in(file))
 
 

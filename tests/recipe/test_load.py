@@ -46,7 +46,7 @@ def error_with(*settings: str) -> str:
     return str(caught.value)
 
 
-def test_what_a_loaded_recipe_holds() -> None:
+def test_the_parts_of_a_loaded_recipe() -> None:
     loaded = load_with()
     assert loaded.path == Path("recipe.yaml")
     assert loaded.text == RECIPE.encode()
@@ -57,7 +57,7 @@ def test_what_a_loaded_recipe_holds() -> None:
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda file: file.name)
-def test_recipes_that_ship_are_valid(file: Path) -> None:
+def test_shipped_recipes_are_valid(file: Path) -> None:
     assert load(file).recipe.task
 
 
@@ -127,7 +127,7 @@ def test_overrides_replace_values() -> None:
     assert [(block.filters, block.kernel_size) for block in recipe.model.blocks] == [(8, 3), (64, 5)]
 
 
-def test_overrides_make_missing_sections() -> None:
+def test_overrides_create_missing_sections() -> None:
     stopping = load_with("train.early_stopping.patience=3").recipe.train.early_stopping
     assert stopping is not None
     assert stopping.patience == 3
@@ -178,7 +178,8 @@ def test_override_of_text() -> None:
         ("train.epochs=[1", "--set train.epochs=[1: train.epochs: expected ',' or a closing bracket"),
         (
             "train.epochs=#5",
-            "--set train.epochs=#5: train.epochs: a comment instead of a value; quote text that starts with '#'",
+            "--set train.epochs=#5: train.epochs: expected a value, received a comment; quote text "
+            "that starts with '#'",
         ),
         (
             "train.optimizer={kind: sgd, kind: adam}",
@@ -186,13 +187,13 @@ def test_override_of_text() -> None:
         ),
         (
             "train.optimizer={kind: sgd, momentum: !!float 0.5}",
-            "--set train.optimizer={kind: sgd, momentum: !!float 0.5}: train.optimizer.momentum: tags are not read; "
-            "remove it, or quote text that starts with '!'",
+            "--set train.optimizer={kind: sgd, momentum: !!float 0.5}: train.optimizer.momentum: tags are not "
+            "supported; remove it, or quote text that starts with '!'",
         ),
         (
             "model.kind=mlp",
-            "--set model.kind=mlp: model.kind: the file's blocks cannot go with kind 'mlp'; replace the whole section: "
-            "--set 'model={kind: mlp, …}'",
+            "--set model.kind=mlp: model.kind: the file's blocks cannot be combined with kind 'mlp'; replace the whole "
+            "section: --set 'model={kind: mlp, …}'",
         ),
         (
             "model={kind: mlp, blocks: []}",
@@ -220,7 +221,7 @@ def test_override_of_text_with_control_characters() -> None:
     assert str(caught.value) == "--data: data.path: text must not contain control characters. Received U+DCE9."
 
 
-def test_errors_of_file_and_overrides_come_in_order() -> None:
+def test_errors_of_file_and_overrides_are_in_order() -> None:
     Path("recipe.yaml").write_text(RECIPE.replace("path: photos", "pth: photos").replace("64", "many"))
     assert error_with("train.seed=-1", "train.epochs=0", "model.blocks.0.filters=8").split("\n") == [
         "recipe.yaml:4:3: data.pth: unknown key; did you mean 'path'?",
@@ -230,16 +231,17 @@ def test_errors_of_file_and_overrides_come_in_order() -> None:
     ]
 
 
-def test_an_override_can_mend_the_file() -> None:
+def test_an_override_can_fix_the_file() -> None:
     Path("recipe.yaml").write_text(RECIPE.replace("learning_rate: 1e-3", "learning_rate: fast"))
     assert load_with("train.optimizer.learning_rate=1e-2").recipe.train.optimizer.learning_rate == 0.01
 
 
-def test_epochs_beside_stages() -> None:
+def test_epochs_with_stages() -> None:
     stages = "train.stages=[{name: head, epochs: 2}]"
     assert load_with(stages).recipe.train.stages[0].epochs == 2
     assert error_with(stages, "train.epochs=3") == (
-        "--set train.epochs=3: train.epochs: has no meaning beside stages, whose own epochs count; remove it"
+        "--set train.epochs=3: train.epochs: cannot be combined with stages, each of which has its own "
+        "epochs; remove it"
     )
 
 
@@ -257,7 +259,7 @@ def test_settings_may_contain_equals_signs() -> None:
 # Hostile sizes ------------------------------------------------------------------------------------------------------
 
 
-def test_thousands_of_errors_are_cut_short() -> None:
+def test_thousands_of_errors_are_truncated() -> None:
     lines = "".join(f"learning_rte{i}: 1\n" for i in range(MAX_VALUES // 2 - 50))
     Path("recipe.yaml").write_text(RECIPE + lines)
     error = error_with().split("\n")

@@ -230,8 +230,8 @@ def test_a_network_without_a_gradient_is_refused_in_a_line(theirs: Path, kind: s
     classifier(keras.ops.round).save(theirs / "rounds.keras")
     refused = run("attack", "rounds.keras", kind, *OF_DIGITS, "--eps", "0.5", folder=theirs, status=2)
     assert refused.stderr.splitlines()[-1] == (
-        "rounds.keras: its outputs have no gradient with respect to the pixels: an operation such as rounding or "
-        "argmax lies between. Attack it without gradients, with --square."
+        "rounds.keras: its outputs have no gradient with respect to the pixels, because of an operation such as "
+        "rounding or argmax. Attack it without gradients, with --square."
     )
     assert not (theirs / "attacks").exists()
 

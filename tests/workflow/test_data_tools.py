@@ -153,7 +153,7 @@ def test_preview_stats_and_split(photos: Path) -> None:
     with Image.open(photos / "preview.png") as image:
         assert min(image.size) > 300
     again = processes.run("data", "preview", "r.yaml", folder=photos).expect(2)
-    assert again.stderr == "preview.png: is there already. Give another name, or --force to replace it.\n"
+    assert again.stderr == "preview.png: already exists. Choose another name, or use --force to replace it.\n"
 
     found = json.loads(processes.run("data", "stats", "r.yaml", "--json", folder=photos).expect(0).stdout)
     assert found["samples"] == {"train": 20, "validation": 10, "test": 10}

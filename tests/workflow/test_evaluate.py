@@ -230,7 +230,7 @@ def test_what_predict_refuses(folder: Path) -> None:
     for arguments, expected in [
         (("photos", "--output", "x.txt"), "x.txt: expected a name that ends in .csv or .json."),
         (("photos", "--output", "nowhere/x.csv"), "nowhere: no such folder to write x.csv to."),
-        (("photos", "--output", "there.csv"), "there.csv: is there already."),
+        (("photos", "--output", "there.csv"), "there.csv: already exists."),
         (("nothing.png",), "nothing.png: no such file or folder. Name what to predict."),
         (("empty",), "empty"),
         (("unknown.npz", "photos"), "unknown.npz: an .npz file must be predicted alone."),

@@ -189,7 +189,7 @@ def test_other_text_is_measured_too(folder: Path) -> None:
         (["generate", "names"], "--class: runs/names learned texts of classes: give one of North, South"),
         (["generate", "names", "--class", "Nort"], "Received 'Nort'."),
         (["generate", "prose", "--class", "North"], "have no classes; leave it out."),
-        (["predict", "prose", "--text", "a"], "is a language model: let it go on with a text by dlcli generate"),
+        (["predict", "prose", "--text", "a"], "dlcli predict does not support task: language_model"),
         (["evaluate", "prose", "--data", "names"], "expected a file with a text"),
         (["evaluate", "names", "--data", "prose.txt"], "expected a folder with a file for each class"),
         (["evaluate", "prose", "--data", "absent.txt"], "absent.txt: no such file or folder."),

@@ -262,7 +262,7 @@ def test_a_corrupt_last_checkpoint_costs_time_only(
     done = processes.run(*RESUME, folder=run.parents[1], prepare=processes.without_plots).expect(0)
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"warning: runs/everything/checkpoints/{last.name}")
-    assert f"Going on from {best.name} instead" in line
+    assert f"Resuming from {best.name} instead" in line
     assert_same(outcome(never_stopped), outcome(run))
 
 
@@ -273,7 +273,9 @@ def test_no_intact_checkpoint(run: Path, corruption: Callable[[Path], None]) -> 
     done = processes.run(*RESUME, folder=run.parents[1], prepare=processes.without_plots).expect(2)
     (line,) = done.stderr.splitlines()
     assert line.startswith("runs/everything/checkpoints/")
-    assert line.endswith("No intact checkpoint is left: train anew with: dlcli train runs/everything/config.yaml")
+    assert line.endswith(
+        "No intact checkpoint is left: train from the start with: dlcli train runs/everything/config.yaml"
+    )
 
 
 def test_a_corrupt_best_checkpoint_is_not_made_a_model(run: Path) -> None:

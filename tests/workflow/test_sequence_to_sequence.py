@@ -177,7 +177,7 @@ def test_other_pairs_and_a_beam_are_measured(folder: Path) -> None:
         (["train", "phrases.yaml", "--set", "text.min_count=1000"], "there must be at least two known words"),
         (["evaluate", "phrases", "--data", "absent.tsv"], "absent.tsv: no such recipe or file of pairs."),
         (["evaluate", "phrases", "--data", "sums.yaml", "--split", "train", "--beam", "0"], "--beam"),
-        (["generate", "phrases"], "its task is sequence_to_sequence; only a language_model generates text."),
+        (["generate", "phrases"], "dlcli generate does not support task: sequence_to_sequence, only language_model."),
         (["predict", "phrases", "absent.txt"], "absent.txt: no such file"),
     ],
 )

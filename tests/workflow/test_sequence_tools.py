@@ -98,8 +98,11 @@ def test_statistics(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["check", "copy.yaml"], "its samples are made for the purpose: there is nothing to look at."),
-        (["preview", "prose.yaml"], "this is for images"),
+        (["check", "copy.yaml"], "dlcli data check does not support task: step_prediction"),
+        (
+            ["preview", "prose.yaml"],
+            "dlcli data preview does not support task: language_model, only classification and localization.",
+        ),
         (["stats", "prose.yaml", "--data", "absent.txt"], "data.path: no such file or folder"),
     ],
 )

@@ -195,7 +195,7 @@ def test_summaries_of_recipes_and_runs_agree(folder: Path) -> None:
         (("train", "waves.yaml", "-s", "data.path=none.npz"), "data.path: no such file or folder"),
         (("train", "waves.yaml", "-s", "data={kind: adding}"), "kind 'adding' is for task: sequence_regression"),
         (("train", "adding.yaml", "-s", "train.class_weights=balanced"), "train.class_weights: this key is for task: "),
-        (("train", "adding.yaml", "-s", "train.best_metric=val_accuracy"), "sequence_regression has no val_accuracy"),
+        (("train", "adding.yaml", "-s", "train.best_metric=val_accuracy"), "value 'val_accuracy' is for task: "),
         (("train", "adding.yaml", "-s", "model={kind: transformer, units: 9}"), "model.heads: must divide units, 9."),
         (("train", "waves.yaml", "-s", "model.units=10000000"), "training this network takes at least"),
         (("train", "empty.yaml"), "empty.yaml:2:7: data: feature 2 has no value in the training split; leave it out"),

@@ -91,7 +91,7 @@ def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status:
     "function",
     [
         "dlcli.data.images.sources.digits.read_digits",
-        "dlcli.tasks.images.job.build_for",
+        "dlcli.tasks.images.network.build_network",
         "dlcli.report.plots.images.sample_batch",
     ],
 )
@@ -183,7 +183,7 @@ def test_the_last_finite_checkpoint_stays(folder: Path) -> None:
     (folder / "diverging.yaml").write_text(recipe)
     done = processes.run("train", "diverging.yaml", folder=folder, prepare=processes.without_plots).expect(1)
     assert "not finite in epoch 3" in done.stderr
-    assert "The last checkpoint, of epoch 2, stands." in done.stderr
+    assert "The last checkpoint, of epoch 2, is kept." in done.stderr
     run = folder / "runs" / "diverging"
     assert status(run) == "failed"
     assert [row["epoch"] for row in read_csv(run / "metrics.csv")] == ["1", "2"]

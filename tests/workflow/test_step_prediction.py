@@ -135,16 +135,19 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("predict", "copy", "x.npz"), "runs/copy: its samples are made, task: step_prediction; measure it with "),
-        (("evaluate", "copy", "--split", "train"), "runs/copy: its samples are made: the test alone is measured"),
-        (("evaluate", "copy", "--data", "copy.yaml"), "runs/copy: its samples are made: the test alone is measured"),
+        (("predict", "copy", "x.npz"), "runs/copy: dlcli predict does not support task: step_prediction"),
+        (("evaluate", "copy", "--split", "train"), "--split: runs/copy has one split to be evaluated on"),
+        (("evaluate", "copy", "--data", "copy.yaml"), "--data: runs/copy has no other data to be evaluated on"),
         (("train", "copy.yaml", "-s", "data.lengths=[5, 2]"), "data.lengths: the first must be at most the second."),
-        (("train", "copy.yaml", "-s", "model.memory=[2, 4]"), "model.shift: must leave each shift its own row"),
+        (("train", "copy.yaml", "-s", "model.memory=[2, 4]"), "model.shift: 2 * shift + 1 must be at most the 2"),
         (("train", "copy.yaml", "-s", "data={kind: repeat_copy, repeats: [3, 1]}"), "data.repeats: the first must be"),
         (("train", "copy.yaml", "-s", "data={kind: adding}"), "kind 'adding' is for task: sequence_regression"),
-        (("train", "copy.yaml", "-s", "train.best_metric=val_mse"), "step_prediction has no val_mse; it has val_loss"),
+        (
+            ("train", "copy.yaml", "-s", "train.best_metric=val_mse"),
+            "value 'val_mse' is for task: sequence_",
+        ),
         (("train", "adding.yaml"), "model.kind: kind 'ntm' is for task: step_prediction; here the kinds are"),
-        (("summary", "copy.yaml", "--input", "3x3x1", "--classes", "2"), "--input: is for images"),
+        (("summary", "copy.yaml", "--input", "3x3x1", "--classes", "2"), "--input: copy.yaml takes "),
     ],
 )
 def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -132,7 +132,7 @@ def test_long_sentences_are_cut(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "tagger.yaml", "-s", "model.pooling=max"), "model.pooling: is for tasks with one answer a sequence"),
+        (("train", "tagger.yaml", "-s", "model.pooling=max"), "model.pooling: is for tasks with one output for each"),
         (("train", "tagger.yaml", "-s", "train.class_weights=balanced"), "train.class_weights: this key is for task: "),
         (("train", "tagger.yaml", "-s", "text.min_count=10000"), "there must be at least two known words to tell "),
         (("train", "tagger.yaml", "-s", "data.path=none"), "data.path: no such file or folder"),

@@ -307,7 +307,7 @@ def test_a_wrong_precision_is_an_error_of_the_option(folder: Path) -> None:
             "expected all, head, a number of layers or one of stage1",
         ),
         (["train.stages=[{name: a, epochs: 1, trainable: 99}]"], "the network has 4 layers with weights"),
-        (["model={kind: lenet5}"], "lenet5 takes images of 32x32 or 28x28 pixels"),
+        (["model={kind: lenet5}"], "lenet5 needs grayscale images of 32x32 or 28x28 pixels"),
         (["data={kind: folder, path: nowhere}"], "no such file or folder"),
     ],
 )

@@ -372,9 +372,7 @@ def test_weights_that_do_not_fit_say_which_layer_and_which_shapes(folder: Path) 
         folder=folder,
         status=2,
     )
-    told = (
-        r"base\.weights\.h5: its weights do not fit mobilenetv2: layer '\w+' has weights of [0-9x]+ here and of [0-9x]+"
-    )
+    told = r"base\.weights\.h5: its weights do not fit mobilenetv2: layer '\w+' has weights of shape [0-9x]+ here and"
     assert re.search(told, refused.stderr)
     assert not (folder / "runs").exists()
 
@@ -449,7 +447,7 @@ def test_resnet50_as_typed_without_a_network(tmp_path: Path) -> None:
     refused = run("transfer", "--base", "resnet50", folder=tmp_path, status=2, prepare=Download(None))
     first, last = refused.stderr.splitlines()
     assert first.startswith("data: the bundled digits")
-    assert "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 cannot be reached. Fetch that file" in last
+    assert "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 cannot be reached. Download that file" in last
     assert not (tmp_path / "runs").exists()
 
 
@@ -599,9 +597,9 @@ def of_vectors(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (regression, "is no classifier: its last layer with weights must be a Dense layer. Found a Conv2D"),
-        (two_inputs, "is no functional or sequential model with one input and one output."),
-        (of_vectors, "takes no images [batch, height, width, channels]: its input has the shape [None, 8]."),
+        (regression, "is not a classifier: its last layer with weights must be a Dense layer. Found a Conv2D"),
+        (two_inputs, "is not a functional or sequential model with one input and one output."),
+        (of_vectors, "does not take images [batch, height, width, channels]: its input has shape [None, 8]."),
         (lambda path: path.write_bytes(b"x" * 100), "is no Keras model file, or is corrupt"),
     ],
 )
@@ -626,7 +624,7 @@ def test_a_recipe_that_begins_with_the_weights_of_a_run(digits: Path, tmp_path: 
     assert f"weights: {tmp_path / 'runs' / 'digits' / 'model.keras'}" in config
     (tmp_path / "warm.yaml").write_text(recipe.replace("filters: 4", "filters: 5"))
     refused = run("train", "warm.yaml", folder=tmp_path, status=2)
-    assert "has weights of 3x3x1x5, 5, 5, 5, 5" in refused.stderr or "has weights of 3x3x1x5" in refused.stderr
+    assert "has weights of shape 3x3x1x5" in refused.stderr
     (tmp_path / "warm.yaml").write_text(recipe.replace("run:digits", "run:other"))
     refused = run("train", "warm.yaml", folder=tmp_path, status=2)
     assert "warm.yaml:3:" in refused.stderr

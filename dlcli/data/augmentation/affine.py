@@ -1,12 +1,12 @@
-"""Moving the pixels of a batch of images by affine maps, and boxes with them.
+"""Affine warps of batches of images, and of their boxes.
 
-A map goes from a pixel of the result to the place in the source where its value is taken, in coordinates (x, y) of
-pixel centers: x counts columns, y rows, the first center is (0, 0). It is written as its two upper rows
+A map takes a pixel of the result to the position in the source where its value is sampled, in coordinates (x, y) of
+pixel centers: x counts columns, y rows, and the first center is (0, 0). It is given by its two upper rows
 ``[a, b, c, d, e, f]``: ``(x, y) -> (a x + b y + c, d x + e y + f)``.
 
-The warp is ordinary TensorFlow, compiled by XLA into one loop over the pixels: on a CPU that is as fast as OpenCV's
+The warp is plain TensorFlow, compiled by XLA into one loop over the pixels. On a CPU it is as fast as OpenCV's
 warpAffine and four times faster than TensorFlow's ImageProjectiveTransformV3 (benchmarks/augmentation.py), it needs no
-other package, every fill mode is a line of index arithmetic, and a GPU runs the same code.
+further package, every fill mode is one line of index arithmetic, and a GPU runs the same code.
 """
 
 from typing import Any, Literal
@@ -24,7 +24,7 @@ Tensor = Any
 
 
 def identity(num: int) -> Maps:
-    """Maps that change nothing."""
+    """Identity maps."""
     return np.tile(np.eye(3), (num, 1, 1))
 
 
@@ -36,14 +36,14 @@ def linear(a: Any, b: Any, c: Any, d: Any, *, num: int) -> Maps:
 
 
 def shift(x: Any, y: Any, *, num: int) -> Maps:
-    """Maps that take values ``x`` columns further right and ``y`` rows further down: the image moves left and up."""
+    """Maps that sample ``x`` columns further right and ``y`` rows further down: the image moves left and up."""
     maps = identity(num)
     maps[:, 0, 2], maps[:, 1, 2] = x, y
     return maps
 
 
 def about_center(maps: Maps, *, height: int, width: int) -> Maps:
-    """The same maps with the image's center where the origin was."""
+    """The same maps about the image's center instead of the origin."""
     to_center = shift((width - 1) / 2, (height - 1) / 2, num=1)
     back = shift(-(width - 1) / 2, -(height - 1) / 2, num=1)
     moved: Maps = to_center @ maps @ back
@@ -54,12 +54,12 @@ def about_center(maps: Maps, *, height: int, width: int) -> Maps:
 
 
 def warp(pixels: Tensor, maps: Tensor, *, fill_mode: FillMode, cval: float) -> Tensor:
-    """Traced, meant for XLA: images under their maps, with bilinear interpolation.
+    """Traced, for XLA: images warped by their maps, with bilinear interpolation.
 
     Args:
         pixels: uint8 or float32 ``[b, height, width, channels]``.
         maps: float32 ``[b, 6]``.
-        fill_mode: what lies outside of the image: ``nearest`` aaa|abcd|ddd, ``constant`` kkk|abcd|kkk with
+        fill_mode: the values outside of the image: ``nearest`` aaa|abcd|ddd, ``constant`` kkk|abcd|kkk with
             k = ``cval``, ``reflect`` cba|abcd|dcb, ``wrap`` bcd|abcd|abc.
 
     Returns:
@@ -76,12 +76,12 @@ def warp(pixels: Tensor, maps: Tensor, *, fill_mode: FillMode, cval: float) -> T
 
     def value(row: Tensor, column: Tensor) -> Tensor:
         index = _inside(row, height, fill_mode) * width + _inside(column, width, fill_mode)
-        taken = tf.gather(flat, tf.reshape(index, [num, height * width]), batch_dims=1)
-        found = tf.reshape(tf.cast(taken, tf.float32), [num, height, width, channels])
+        gathered = tf.gather(flat, tf.reshape(index, [num, height * width]), batch_dims=1)
+        values = tf.reshape(tf.cast(gathered, tf.float32), [num, height, width, channels])
         if fill_mode != "constant":
-            return found
+            return values
         is_inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        return tf.where(is_inside[..., None], found, cval)
+        return tf.where(is_inside[..., None], values, cval)
 
     upper = value(rows[0], columns[0]) * (1 - right_part) + value(rows[0], columns[1]) * right_part
     lower = value(rows[1], columns[0]) * (1 - right_part) + value(rows[1], columns[1]) * right_part
@@ -89,7 +89,7 @@ def warp(pixels: Tensor, maps: Tensor, *, fill_mode: FillMode, cval: float) -> T
 
 
 def _places(maps: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Where each pixel's value is taken: x and y, ``[b, height, width]``."""
+    """Where each pixel's value is sampled: x and y, ``[b, height, width]``."""
     column = tf.range(width, dtype=tf.float32)[None, None, :]
     row = tf.range(height, dtype=tf.float32)[None, :, None]
     a, b, c, d, e, f = (maps[:, i][:, None, None] for i in range(6))
@@ -97,7 +97,7 @@ def _places(maps: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def _inside(index: Tensor, size: int, fill_mode: FillMode) -> Tensor:
-    """The row or column that stands for one outside of the image."""
+    """The row or column inside of the image that replaces each one outside."""
     match fill_mode:
         case "nearest" | "constant":
             return tf.clip_by_value(index, 0, size - 1)
@@ -112,13 +112,13 @@ def _inside(index: Tensor, size: int, fill_mode: FillMode) -> Tensor:
 
 
 def move_boxes(boxes: NDArray[Any], maps: Maps, *, height: int, width: int) -> tuple[NDArray[np.float32], Any]:
-    """The boxes of images that are warped: around the moved corners, clipped to the image.
+    """The boxes of warped images: the bounding boxes of the warped corners, clipped to the image.
 
     Args:
         boxes: ``[n, 4]`` rel_xyxy in [0, 1], one for each map.
 
     Returns:
-        The boxes, float32 ``[n, 4]``, and for each whether some of it is still in the image, bool ``[n]``.
+        The boxes, float32 ``[n, 4]``, and for each whether a part of it is still in the image, bool ``[n]``.
     """
     left, top, right, bottom = np.asarray(boxes, np.float64).T
     # edges, not centers: the image's left edge is half a pixel left of the first pixel's center

@@ -1,7 +1,7 @@
-"""Random changes to the images of the training split: drawn for each sample of an epoch, applied batch by batch.
+"""Augmentation of training images: parameters are drawn for each sample of an epoch and applied batch by batch.
 
-What is drawn is a function of (seed, epoch, sample) alone, so that a run can be repeated and resumed to the bit. Each
-parameter has a stream of random numbers of its own: to turn one transform on leaves what the others draw as it was.
+Parameters are a function of (seed, epoch, sample) alone, so that a run can be repeated and resumed exactly. Each
+parameter has its own stream of random numbers: enabling a transform does not change the parameters of the others.
 """
 
 import zlib
@@ -28,20 +28,20 @@ SHADES = {
     "jitter_saturation": color.adjust_saturation,
     "jitter_hue": color.adjust_hue,
 }
-"""What a parameter of each image does to its colors, in this order."""
+"""The color transforms by the name of their parameter, in the order in which they are applied."""
 
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """A part of the image, enlarged to the whole size."""
+    """A random part of the image, resized to the size of the image."""
 
-    area: Range  # of the part, as a proportion of the image's
-    aspect: Range  # width of the part by its height, in units of the image's own
+    area: Range  # of the part, as a proportion of the image
+    aspect: Range  # of the part, width by height, relative to the image's aspect ratio
 
 
 @dataclass(frozen=True)
 class ColorJitter:
-    """Factors drawn from [1 - value, 1 + value], and a turn of the hue from [-hue, hue]; in this order."""
+    """Factors drawn from [1 - value, 1 + value], and a shift of the hue from [-hue, hue]; applied in this order."""
 
     brightness: float
     contrast: float
@@ -51,7 +51,7 @@ class ColorJitter:
 
 @dataclass(frozen=True)
 class RandomErasing:
-    """A rectangle of one value over a part of the image (Zhong et al. 2020)."""
+    """A random rectangle of the image set to one value (Zhong et al. 2020)."""
 
     probability: float
     area: Range
@@ -61,7 +61,7 @@ class RandomErasing:
 
 @dataclass(frozen=True)
 class RandAugment:
-    """``num_ops`` of the transforms of :mod:`dlcli.data.augmentation.rand_augment`, all of one magnitude."""
+    """``num_ops`` transforms of :mod:`dlcli.data.augmentation.rand_augment`, all with the same magnitude."""
 
     num_ops: int
     magnitude: float
@@ -69,12 +69,12 @@ class RandAugment:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to each image. The names down to ``vertical_flip`` are those of Keras's ImageDataGenerator.
+    """The transforms of each image. The names up to ``vertical_flip`` are those of Keras's ImageDataGenerator.
 
     Attributes:
         rotation_range: degrees; the angle is drawn from [-range, range].
-        width_shift_range: below 1 a proportion of the width, else pixels, drawn from [-range, range]; as an int n,
-            whole pixels from -n + 1 to n - 1; as a tuple, one of its values.
+        width_shift_range: drawn from [-range, range], as a proportion of the width if below 1, else in pixels; for an
+            int n, whole pixels from -n + 1 to n - 1; for a tuple, one of its values.
         height_shift_range: the same for the height.
         brightness_range: of the factor.
         shear_range: degrees.
@@ -101,7 +101,7 @@ class Augmentation:
     # Drawing ----------------------------------------------------------------------------------------------------------
 
     def draw(self, *, seed: int, epoch: int, num: int, height: int, width: int) -> Parameters:
-        """The parameters of ``num`` samples in an epoch: only those of transforms that are on."""
+        """The parameters of ``num`` samples in an epoch, for the enabled transforms."""
         drawing = _Drawing(seed, epoch, num)
         found: Parameters = {}
         if self.rotation_range:
@@ -152,9 +152,9 @@ class Augmentation:
         return found
 
     def maps(self, parameters: Parameters, *, height: int, width: int) -> Maps | None:
-        """The map of each sample, from pixels of the result to places in its image; None if nothing is moved.
+        """The map of each sample, from pixels of the result to positions in its image; None if no pixel is moved.
 
-        Rotation, shift, shear and zoom are multiplied in ImageDataGenerator's order, about the image's center.
+        Rotation, shift, shear and zoom are composed in ImageDataGenerator's order, about the image's center.
         """
         moving = ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vertical", "crop", "transforms")
         if not any(name in parameters for name in moving):
@@ -185,7 +185,7 @@ class Augmentation:
     def move_boxes(
         self, boxes: NDArray[np.float32], parameters: Parameters, *, height: int, width: int
     ) -> NDArray[np.float32]:
-        """The boxes of the changed images, rel_xyxy ``[n, 4]``; NaN where there is none, or none is left."""
+        """The boxes of the augmented images, rel_xyxy ``[n, 4]``; NaN if there is none, or nothing of it is left."""
         maps = self.maps(parameters, height=height, width=width)
         if maps is None:
             return boxes
@@ -193,7 +193,7 @@ class Augmentation:
         return np.where(is_left[:, None], moved, np.float32(np.nan))
 
     def describe(self, parameters: Parameters, position: int) -> str:
-        """One sample's parameters in words, such as ``theta 12.1, tx -3.4, flipped left to right``."""
+        """One sample's parameters as text, such as ``theta 12.1, tx -3.4, flipped left to right``."""
         words = []
         for name, values in parameters.items():
             value = values[position]
@@ -213,7 +213,7 @@ class Augmentation:
     # Applying ---------------------------------------------------------------------------------------------------------
 
     def to_tensors(self, parameters: Parameters, *, height: int, width: int) -> dict[str, Tensor]:
-        """What :meth:`apply` takes, for all the samples of an epoch: maps in place of what makes them."""
+        """The arguments of :meth:`apply` for all samples of an epoch, with maps instead of the parameters of motion."""
         names = (*SHADES, "erased", "signs")
         tensors = {name: tf.constant(parameters[name], tf.float32) for name in names if name in parameters}
         maps = self.maps(parameters, height=height, width=width)
@@ -224,11 +224,11 @@ class Augmentation:
         return tensors
 
     def apply(self, pixels: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Traced: the changed images of a batch.
+        """Traced: the augmented images of a batch.
 
         Args:
             pixels: uint8 or float32 ``[b, height, width, channels]`` in [0, 255].
-            tensors: the batch's rows of what :meth:`to_tensors` gives.
+            tensors: the batch's rows of the result of :meth:`to_tensors`.
 
         Returns:
             float32 of the same shape, in [0, 255]; values are not rounded.
@@ -246,7 +246,7 @@ class Augmentation:
 
 
 def _move_and_shade(pixels: Tensor, tensors: Mapping[str, Tensor], fill_mode: FillMode, cval: float) -> Tensor:
-    """The changes that XLA compiles into one loop over the pixels: those whose parameters are there."""
+    """The warp and the color transforms whose parameters are given; XLA compiles them into one loop over the pixels."""
     images = tf.cast(pixels, tf.float32)
     if "maps" in tensors:
         images = warp(pixels, tensors["maps"], fill_mode=fill_mode, cval=cval)
@@ -274,7 +274,7 @@ def _crop_maps(boxes: NDArray[Any], height: int, width: int) -> Maps:
 
 
 class _Drawing:
-    """Random numbers for every sample of an epoch, by the name of what they are for."""
+    """Random numbers for every sample of an epoch, by the name of their parameter."""
 
     def __init__(self, seed: int, epoch: int, num: int) -> None:
         self._seed = seed
@@ -282,7 +282,7 @@ class _Drawing:
         self._num = num
 
     def random(self, name: str, shape: Sequence[int] | None = None) -> NDArray[np.float64]:
-        """From [0, 1); the rows of the first samples do not depend on how many there are."""
+        """Uniform in [0, 1); the rows of the first samples do not depend on the number of samples."""
         entropy = [self._seed, self._epoch, zlib.crc32(name.encode())]
         generator = np.random.Generator(np.random.PCG64(entropy))
         return generator.random(shape or (self._num,))
@@ -292,7 +292,7 @@ class _Drawing:
         return drawn
 
     def shift(self, name: str, shift_range: float | tuple[float, ...], side: int) -> NDArray[np.float64]:
-        """Pixels that values are taken further right or down."""
+        """How many pixels further right, or down, values are sampled."""
         if isinstance(shift_range, tuple):
             choices = np.array(shift_range)
         elif isinstance(shift_range, int):
@@ -303,7 +303,7 @@ class _Drawing:
         return drawn * (side if np.abs(choices).max() < 1 else 1.0)
 
     def boxes(self, name: str, area: Range, aspect: Range, height: int, width: int) -> NDArray[np.float64]:
-        """Boxes [n, 4] inside the image: left, top, right, bottom in pixels; the aspect is drawn in logarithms."""
+        """Boxes [n, 4] in the image: left, top, right, bottom in pixels; the aspect's logarithm is uniform."""
         size = self.uniform(f"{name}.area", *area)
         ratio = np.exp(self.uniform(f"{name}.aspect", *np.log(aspect)))
         wide, high = np.minimum(np.sqrt(size * ratio), 1.0) * width, np.minimum(np.sqrt(size / ratio), 1.0) * height

@@ -1,4 +1,4 @@
-"""Changing the colors of a batch of images: traced, float32 ``[b, height, width, channels]`` in [0, 255]."""
+"""Color transforms of batches of images: traced, float32 ``[b, height, width, channels]`` in [0, 255]."""
 
 from typing import Any
 
@@ -6,39 +6,39 @@ import tensorflow as tf
 
 Tensor = Any
 
-GRAY_WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in ITU-R BT.601, as Pillow has them
+GRAY_WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in ITU-R BT.601, as in Pillow
 
 
 def shift_channels(images: Tensor, shift: Tensor) -> Tensor:
-    """Adds ``shift`` ``[b]`` to all channels; values stay between each image's own smallest and largest."""
+    """Adds ``shift`` ``[b]`` to all channels, clipped to each image's smallest and largest value."""
     low = tf.reduce_min(images, axis=[1, 2, 3], keepdims=True)
     high = tf.reduce_max(images, axis=[1, 2, 3], keepdims=True)
     return tf.clip_by_value(images + _each(shift), low, high)
 
 
 def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Multiplies by ``factor`` ``[b]``: 0 is black, 1 changes nothing."""
+    """Multiplies values by ``factor`` ``[b]``: 0 is black, 1 changes nothing."""
     return tf.clip_by_value(images * _each(factor), 0.0, 255.0)
 
 
 def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Moves values from the image's mean gray by ``factor`` ``[b]``: 0 is all gray, 1 changes nothing."""
+    """Scales the distance from the image's mean gray by ``factor`` ``[b]``: 0 is plain gray, 1 changes nothing."""
     mean = tf.reduce_mean(to_gray(images), axis=[1, 2, 3], keepdims=True)
     return _blend(mean, images, factor)
 
 
 def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Moves colors from their gray by ``factor`` ``[b]``: 0 is black and white, 1 changes nothing."""
+    """Scales the distance of colors from their gray by ``factor`` ``[b]``: 0 is grayscale, 1 changes nothing."""
     return _blend(to_gray(images), images, factor)
 
 
 def adjust_hue(images: Tensor, turn: Tensor) -> Tensor:
-    """Turns the hue of ``[b, height, width, 3]`` by ``turn`` ``[b]`` of the color circle, in [-0.5, 0.5]."""
+    """Shifts the hue of ``[b, height, width, 3]`` by ``turn`` ``[b]`` of the color circle, in [-0.5, 0.5]."""
     red, green, blue = tf.unstack(images, axis=-1)
     high = tf.maximum(tf.maximum(red, green), blue)
     chroma = high - tf.minimum(tf.minimum(red, green), blue)
-    # Which channel is highest is found by comparing channels, never by `red == high`: XLA may compute red a second time
-    # and round it otherwise. Where two are nearly equal, either branch gives the same hue.
+    # The highest channel is found by comparing channels, not by `red == high`: XLA may compute red a second time and
+    # round it differently. If two are nearly equal, both branches give the same hue.
     hue = tf.where(
         (red >= green) & (red >= blue),
         tf.math.divide_no_nan(green - blue, chroma),
@@ -58,14 +58,14 @@ def adjust_hue(images: Tensor, turn: Tensor) -> Tensor:
 
 
 def to_gray(images: Tensor) -> Tensor:
-    """``[b, height, width, 1]``."""
+    """Grayscale images ``[b, height, width, 1]``."""
     if images.shape[-1] == 1:
         return images
     return tf.reduce_sum(images * tf.constant(GRAY_WEIGHTS), axis=-1, keepdims=True)
 
 
 def erase(images: Tensor, boxes: Tensor, value: float) -> Tensor:
-    """Sets what lies inside of each image's box ``[b, 4]`` to ``value``."""
+    """Sets the pixels in each image's box ``[b, 4]`` to ``value``."""
     height, width = images.shape[1:3]
     return tf.where(is_in_box(boxes, height, width), value, images)
 

@@ -1,7 +1,7 @@
-"""MixUp and CutMix: each sample of a batch is mixed with another one of it, and so are their labels.
+"""MixUp and CutMix: each sample of a batch is mixed with another sample of it, and so are their labels.
 
-What is drawn is a function of (seed, epoch, batch). A sample's partner is its mirror image in the batch's order, which
-is itself drawn anew in each epoch.
+Parameters are a function of (seed, epoch, batch). A sample's partner is the one at the mirrored position of the batch,
+whose order differs in each epoch.
 """
 
 import zlib
@@ -19,11 +19,11 @@ Tensor = Any
 
 @dataclass(frozen=True)
 class Mixing:
-    """Which mixing is done, each with the parameter of the beta distribution that proportions are drawn from.
+    """MixUp, CutMix or both, each with the parameter of the beta distribution of its proportions.
 
     Attributes:
         mixup: alpha of MixUp (Zhang et al. 2018): images are averaged.
-        cutmix: alpha of CutMix (Yun et al. 2019): a rectangle is taken from the partner. With both, each batch has
+        cutmix: alpha of CutMix (Yun et al. 2019): a rectangle is copied from the partner. With both, each batch uses
             one of them, with probability 1/2.
     """
 
@@ -31,7 +31,7 @@ class Mixing:
     cutmix: float | None
 
     def draw(self, *, seed: int, epoch: int, num_batches: int, height: int, width: int) -> dict[str, NDArray[Any]]:
-        """For each batch: ``blend``, the weight of a sample's own pixels, and ``cut``, the box taken from its partner.
+        """For each batch: ``blend``, the weight of a sample's own pixels, and ``cut``, the box copied from its partner.
 
         Boxes are ``[left, top, right, bottom]`` in pixels, clipped to the image as in the paper.
         """
@@ -55,7 +55,7 @@ class Mixing:
         Args:
             images: float32 ``[b, height, width, channels]``.
             labels: float32 ``[b, classes]``.
-            blend, cut: the batch's values, for each sample again: ``[b]`` and ``[b, 4]``.
+            blend, cut: the batch's values, repeated for each sample: ``[b]`` and ``[b, 4]``.
         """
         height, width = images.shape[1:3]
         partner = tf.reverse(images, [0])

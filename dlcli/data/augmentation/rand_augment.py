@@ -1,8 +1,8 @@
-"""RandAugment (Cubuk, Zoph, Shlens and Le 2020): some of fourteen transforms for each image, all of one magnitude.
+"""RandAugment (Cubuk, Zoph, Shlens and Le 2020): random transforms out of fourteen, all with the same magnitude.
 
-The ranges are those of AutoAugment (Cubuk et al. 2019, table 6), as the paper takes them over; a transform with two
-directions goes either way with probability 1/2. Transforms that move pixels become part of the image's one warp,
-before those that change its colors.
+The ranges are those of AutoAugment (Cubuk et al. 2019, table 6), which the paper adopts; a transform with two
+directions uses each with probability 1/2. Transforms that move pixels become part of the image's single warp, which
+precedes those that change its colors.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ MIN_BITS = 4  # that posterize leaves
 def moves(
     transforms: NDArray[np.int32], signs: NDArray[np.float32], *, magnitude: float, height: int, width: int
 ) -> Maps:
-    """The maps of the transforms that move pixels, one after another.
+    """The maps of the transforms that move pixels, composed in order.
 
     Args:
         transforms: index in TRANSFORMS ``[n, k]``.
@@ -59,9 +59,9 @@ def moves(
 
 
 def change_colors(images: Tensor, transforms: Tensor, signs: Tensor, *, magnitude: float) -> Tensor:
-    """Traced: the transforms that change colors, one after another; float32 ``[b, height, width, channels]``.
+    """Traced: applies the transforms that change colors, in order; float32 ``[b, height, width, channels]``.
 
-    Each image goes through its own transforms alone, which costs less than all of them for the whole batch.
+    Each image goes only through its own transforms, which costs less than applying all of them to the whole batch.
     """
     shape = images.shape[1:]
 
@@ -76,12 +76,12 @@ def change_colors(images: Tensor, transforms: Tensor, signs: Tensor, *, magnitud
         return image
 
     signature = tf.TensorSpec(shape, tf.float32)
-    change = tf.autograph.experimental.do_not_convert(change)  # it has no Python to convert, and says so aloud
+    change = tf.autograph.experimental.do_not_convert(change)  # AutoGraph would warn that it has nothing to convert
     return tf.map_fn(change, (images, transforms, signs), fn_output_signature=signature)
 
 
 def _branch(name: str, image: Tensor, strength: Tensor) -> Callable[[], Tensor]:
-    """What a transform makes of one image ``[height, width, channels]``; ``strength`` is in [-1, 1]."""
+    """A function that applies a transform to one image ``[height, width, channels]``; ``strength`` is in [-1, 1]."""
     batch, factor = image[None], (1.0 + MAX_CHANGE * strength)[None]
     match name:
         case "brightness":
@@ -100,7 +100,7 @@ def _branch(name: str, image: Tensor, strength: Tensor) -> Callable[[], Tensor]:
             return lambda: auto_contrast(image)
         case "equalize":
             return lambda: equalize(image)
-        case "identity":  # or one that moved pixels
+        case "identity":  # or a transform that moves pixels
             return lambda: image
     raise ValueError(f"the transforms are {', '.join(COLORS)}. Received {name}.")
 
@@ -109,7 +109,7 @@ def _branch(name: str, image: Tensor, strength: Tensor) -> Callable[[], Tensor]:
 
 
 def sharpen(image: Tensor, factor: Tensor) -> Tensor:
-    """Moves values from the smoothed image's by ``factor``: 0 is smooth, 1 changes nothing. Edges stay."""
+    """Scales the difference from the smoothed image by ``factor``: 0 is smooth, 1 changes nothing. Borders are kept."""
     kernel = tf.constant([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]]) / 13.0
     num_channels = image.shape[-1]
     filters = tf.tile(kernel[:, :, None, None], [1, 1, num_channels, 1])
@@ -126,13 +126,13 @@ def posterize(image: Tensor, strength: Tensor) -> Tensor:
 
 
 def solarize(image: Tensor, strength: Tensor) -> Tensor:
-    """Inverts the values from a threshold on: none at strength 0, all at strength 1."""
+    """Inverts the values above a threshold: none at strength 0, all at strength 1."""
     threshold = 256.0 * (1.0 - strength)
     return tf.where(image >= threshold, 255.0 - image, image)
 
 
 def auto_contrast(image: Tensor) -> Tensor:
-    """Stretches each channel's values to [0, 255]; a channel of one value stays."""
+    """Stretches each channel's values to [0, 255]; a constant channel is unchanged."""
     low = tf.reduce_min(image, axis=[0, 1], keepdims=True)
     high = tf.reduce_max(image, axis=[0, 1], keepdims=True)
     stretched = tf.math.divide_no_nan(image - low, high - low) * 255.0
@@ -140,7 +140,7 @@ def auto_contrast(image: Tensor) -> Tensor:
 
 
 def equalize(image: Tensor) -> Tensor:
-    """Spreads each channel's values so that all are about equally frequent, by Pillow's rule (ImageOps.equalize)."""
+    """Equalizes each channel's histogram by Pillow's rule (ImageOps.equalize)."""
     channels = [_equalize_channel(channel) for channel in tf.unstack(image, axis=-1)]
     return tf.stack(channels, axis=-1)
 

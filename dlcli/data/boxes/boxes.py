@@ -1,16 +1,18 @@
 """The box of an object in each image: from the annotation's pixels to the network's input, and back.
 
-A box is annotated in a *frame*: the pixels of the file as an annotation program saw it, before or after the turn that
-its EXIF data ask for. What the network sees is that image turned upright, resized, cropped or padded. Both ways
-between them are one affine map of each axis, so that nothing is lost on the way back.
+A box is annotated in a *frame*: the pixels of the file as the annotation program displayed it, before or after the
+rotation given by its EXIF data. The network's input is that image turned upright, resized, cropped or padded. One
+affine map of each axis converts between the two, so that the conversion back is exact.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.annotations import Annotation
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.resizing import placement
 from dlcli.errors import InputError
@@ -19,10 +21,11 @@ OnBadBox = Literal["error", "repair", "skip"]
 Several = Literal["largest", "first", "leave_out"]
 Corners = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax: edges, so that a whole image is 0, 0, w, h
 
-UPRIGHT = 1  # EXIF's orientation of an image that needs no turn
-TOLERATED = 1.0  # pixels outside of the image: some annotation programs count from 1
+BOX_COLUMNS = ("xmin", "ymin", "xmax", "ymax")  # of split.csv
+UPRIGHT = 1  # the EXIF orientation of an upright image
+TOLERANCE = 1.0  # pixels outside of the image: some annotation programs count from 1
 
-# By orientation, the rows of ``(x, y) -> (a x + b y + c w + d h, e x + f y + g w + h h)`` that turns a frame of w x h
+# By orientation, the rows of ``(x, y) -> (a x + b y + c w + d h, e x + f y + g w + h h)`` that turn a frame of w x h
 # upright (Exif 2.32, tag 0x0112).
 TURNS = {
     1: ((1, 0, 0, 0), (0, 1, 0, 0)),
@@ -38,11 +41,11 @@ TURNS = {
 
 @dataclass(frozen=True)
 class Frame:
-    """What boxes of an image are measured in.
+    """The coordinate frame of an image's boxes.
 
     Attributes:
         width, height: in pixels.
-        orientation: EXIF's, of the turn from this frame to the upright image.
+        orientation: EXIF's, 1 to 8: how this frame is turned to the upright image.
     """
 
     width: int
@@ -56,12 +59,12 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Boxes:
+class Boxes(Annotation):
     """A box for each sample, in the pixels of its frame.
 
     Attributes:
-        corners: xmin, ymin, xmax, ymax, float64 ``[n, 4]``; NaN where a sample has none.
-        frames: of each sample.
+        corners: xmin, ymin, xmax, ymax, float64 ``[n, 4]``; NaN for a sample without a box.
+        frames: one for each sample.
     """
 
     corners: NDArray[np.float64]
@@ -74,19 +77,22 @@ class Boxes:
         """The boxes at these positions."""
         return Boxes(self.corners[index], tuple(self.frames[i] for i in index))
 
-    def texts(self) -> list[tuple[str, ...]]:
-        """The corners of each in as few digits as tell them apart; empty where there is no box."""
-        return [("",) * 4 if np.isnan(row[0]) else tuple(f"{value:.10g}" for value in row) for row in self.corners]
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """The corners as BOX_COLUMNS, with 10 significant digits; empty for a sample without a box."""
+        return {
+            name: ["" if np.isnan(value) else f"{value:.10g}" for value in values]
+            for name, values in zip(BOX_COLUMNS, self.corners.T, strict=True)
+        }
 
     def relative(self, policy: ImagePolicy) -> NDArray[np.float32]:
-        """The boxes in the network's input, rel_xyxy float32 ``[n, 4]``; NaN where nothing of one is in it."""
+        """The boxes in the network's input, rel_xyxy float32 ``[n, 4]``; NaN if no part of a box is in it."""
         moved = _moved(self.corners, _maps(self.frames, policy)).clip(0, 1).astype(np.float32)
-        is_there = (moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])
-        return np.where(is_there[:, None], moved, np.float32(np.nan))
+        is_visible = (moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])
+        return np.where(is_visible[:, None], moved, np.float32(np.nan))
 
 
 def in_frames(relative: NDArray[Any], frames: tuple[Frame, ...], policy: ImagePolicy) -> NDArray[np.float64]:
-    """Boxes of the network's input, rel_xyxy ``[n, 4]``, in the pixels of their frames; clipped to these."""
+    """Boxes in the network's input, rel_xyxy ``[n, 4]``, in the pixels of their frames and clipped to these."""
     inverse = np.linalg.inv(_maps(frames, policy)).astype(np.float64)
     sizes = np.array([[frame.width, frame.height] * 2 for frame in frames], np.float64).reshape(-1, 4)
     return np.clip(_moved(np.asarray(relative, np.float64), inverse), 0, sizes)
@@ -113,7 +119,7 @@ def _map(frame: Frame, policy: ImagePolicy) -> NDArray[np.float64]:
 
 
 def _moved(corners: NDArray[np.float64], maps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The boxes under maps that keep them parallel to the axes."""
+    """The boxes under maps that keep their sides parallel to the axes."""
     opposite = corners.reshape(-1, 2, 2) @ maps[:, :2, :2].transpose(0, 2, 1) + maps[:, None, :2, 2]
     return np.concatenate([opposite.min(axis=1), opposite.max(axis=1)], axis=1)
 
@@ -128,7 +134,7 @@ class Object:
     Attributes:
         place: where it is listed, for messages: ``raccoon-7.xml: object 2``.
         label: its class.
-        corners: xmin, ymin, xmax, ymax in pixels, not yet checked; None for an image whose class alone is known.
+        corners: xmin, ymin, xmax, ymax in pixels, not yet checked; None if only the image's class is known.
     """
 
     place: str
@@ -137,15 +143,15 @@ class Object:
 
 
 class BadBox(Exception):
-    """A box that cannot be used; the message is the reason, in words that follow "PLACE: "."""
+    """A box that cannot be used; the message is the reason, to be written after "PLACE: "."""
 
 
 def frame_of(image: Frame, annotated: tuple[int, int] | None) -> Frame:
-    """The frame that an image's boxes are measured in.
+    """The frame of an image's boxes.
 
     Args:
-        image: the file as it is stored, with its turn.
-        annotated: width and height that the annotation gives for it; without them boxes are of the upright image.
+        image: the file as it is stored, with its orientation.
+        annotated: the width and height in the annotation; without them boxes refer to the upright image.
 
     Raises:
         BadBox: the annotation is for an image of another size.
@@ -156,31 +162,31 @@ def frame_of(image: Frame, annotated: tuple[int, int] | None) -> Frame:
     if annotated == (image.width, image.height):
         return image
     raise BadBox(
-        f"the annotation is for an image of {annotated[0]}x{annotated[1]}; "
-        f"this one has {upright.width}x{upright.height}"
+        f"the annotation is for an image of {annotated[0]}x{annotated[1]}, "
+        f"but the image has {upright.width}x{upright.height}"
     )
 
 
 def checked(corners: Corners, frame: Frame) -> Corners:
-    """The box, clipped to the image where it is outside by a pixel at most.
+    """The box, clipped to the image if it extends outside by at most TOLERANCE.
 
     Raises:
-        BadBox: it is swapped, empty or outside.
+        BadBox: its corners are swapped, or it is empty or outside.
     """
     _refuse_swapped(corners)
     inside = clipped(corners, frame)
     for name, value, nearest in zip(("xmin", "ymin", "xmax", "ymax"), corners, inside, strict=True):
-        if abs(value - nearest) > TOLERATED:
+        if abs(value - nearest) > TOLERANCE:
             raise BadBox(f"its box is outside of the image of {frame.width}x{frame.height}: {name} is {value:g}")
     _refuse_empty(inside)
     return inside
 
 
 def repaired(corners: Corners, frame: Frame, annotated: tuple[int, int] | None) -> Corners:
-    """The box with its corners in order, scaled to the image's size and clipped to it.
+    """The box with its corners in order, scaled to the image's size and clipped to the image.
 
     Raises:
-        BadBox: nothing is left of it.
+        BadBox: nothing is left of the box.
     """
     x1, y1, x2, y2 = corners
     if annotated is not None and annotated not in ((frame.width, frame.height), frame.upright_size) and all(annotated):
@@ -202,7 +208,10 @@ def _refuse_swapped(corners: Corners) -> None:
     for axis in (0, 1):
         if corners[axis] > corners[axis + 2]:
             names = ("xmin", "xmax") if axis == 0 else ("ymin", "ymax")
-            raise BadBox(f"its box is swapped: {names[0]} {corners[axis]:g} is above {names[1]} {corners[axis + 2]:g}")
+            raise BadBox(
+                f"its corners are swapped: {names[0]} {corners[axis]:g} is greater than {names[1]} "
+                f"{corners[axis + 2]:g}"
+            )
 
 
 def _refuse_empty(corners: Corners) -> None:
@@ -212,29 +221,29 @@ def _refuse_empty(corners: Corners) -> None:
 
 
 def refuse_proportions(boxes: Boxes, source: str) -> None:
-    """Refuses boxes that lie in the first pixel, one and all: somebody has divided them by the images' sides.
+    """Refuses boxes that all lie in the first pixel: they are proportions of the images' sides, not pixels.
 
     Raises:
-        InputError: they do.
+        InputError: the boxes are proportions.
     """
     found = boxes.corners[~np.isnan(boxes.corners).any(axis=1)]
     is_small = all(max(frame.width, frame.height) <= 2 for frame in boxes.frames)
     if len(found) and found.max() <= 1 and not is_small:
         raise InputError(
-            f"{source}: boxes must be in pixels of their images, and all {len(found):,} of these lie in the first "
-            "pixel, between 0 and 1. Multiply them by the images' width and height."
+            f"{source}: boxes must be in pixels of their images. Received {len(found):,} boxes, all between 0 and 1: "
+            "multiply them by the images' width and height."
         )
 
 
 def choose(objects: list[Object], several: Several) -> Object | None:
-    """The one object of an image that is learned; None where it is to be left out."""
+    """The object of an image to learn; None if the image is left out."""
     if len(objects) == 1:
         return objects[0]
     if not objects or several == "leave_out":
         return None
     if several == "first":
         return objects[0]
-    return max(objects, key=_area)  # the first of equal ones
+    return max(objects, key=_area)  # the first of the largest
 
 
 def _area(found: Object) -> float:

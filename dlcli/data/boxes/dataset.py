@@ -1,6 +1,6 @@
-"""From images with annotated objects to a data set with one box for each: check, choose, assemble.
+"""From images with annotated objects to a data set with one box for each image: check, choose, assemble.
 
-Every source of boxes in image files ends here, so that boxes are treated alike whatever they come from.
+Every source of boxes in image files ends here, so that boxes are treated alike whatever the source.
 """
 
 import math
@@ -28,12 +28,12 @@ from dlcli.data.files import Progress, workers
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.decoding import BadImage, read_header
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NUM_NAMED, Listing, index_labels
-from dlcli.data.splits import SPLITS, LeftOut
+from dlcli.data.listing import NUM_NAMED
+from dlcli.data.splits import SPLITS, DataWarning, LeftOut
 from dlcli.errors import InputError
 
-LARGEST = 1e9  # pixels: more than any image has along a side
-UNREAD = Frame(1, 1)  # stands for an image that cannot be read, which is refused or left out later
+LARGEST = 1e9  # pixels: more than any image's side
+UNREADABLE = Frame(1, 1)  # of an image that cannot be read, which is refused or left out later
 NUM_SHOWN = 3  # boxes named in a warning
 
 
@@ -42,13 +42,13 @@ class Annotated:
     """An image and its objects as a source lists them.
 
     Attributes:
-        name: what tables call it.
+        name: of the image in tables.
         place: where it is listed, below the source's folder: ``annotations/raccoon-7.xml``.
         file: the image.
-        split: train, validation or test; train where splits are to be drawn.
+        split: train, validation or test; train if splits are to be drawn.
         objects: in the order of the source, their boxes not yet checked.
-        size: width and height that the annotation gives.
-        group: what must not be divided between splits.
+        size: the width and height in the annotation.
+        group: which must be in one split.
     """
 
     name: str
@@ -62,13 +62,26 @@ class Annotated:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The images with one object each, ordered by their names."""
+    """The images with one object each, sorted by name."""
 
     images: tuple[Annotated, ...]
     labels: tuple[str, ...]
     boxes: Boxes
     left_out: tuple[LeftOut, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[DataWarning, ...]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """One of the images of :class:`Chosen`, at this position."""
+
+    position: int
+    name: str
+    file: Path
+    label: str
+    split: str
+    group: str
+    line: int = 0
 
 
 def assemble_objects(
@@ -84,61 +97,53 @@ def assemble_objects(
     progress: Progress | None,
     common: CommonKeys,
 ) -> Dataset:
-    """A data set of images with a class and a box each, ordered by their names whatever the source's order.
+    """A data set of images with a class and a box each, sorted by name.
 
     Args:
-        source: the folder or file that lists the images, for messages; their places are below it or beside it.
+        source: the folder or file that lists the images, for messages; places are relative to it or its folder.
 
     Raises:
-        InputError: an image is listed twice, boxes or images are bad, or there is nothing to learn in a split.
+        InputError: an image is listed twice, boxes or images are bad, or a split has no object to learn.
     """
     folder = source if source.is_dir() else source.parent
     _refuse_repeated(images, folder)
     chosen = choose_objects(images, folder=folder, several=several, on_bad_box=on_bad_box)
-    index = {
-        split: np.array([i for i, image in enumerate(chosen.images) if image.split == split], np.int64)
-        for split in SPLITS
-    }
+    remaining = {image.split for image in chosen.images}
     for split in SPLITS:
-        if not len(index[split]) and (split == "train" or any(image.split == split for image in images)):
-            raise InputError(f"{source}: {split} must hold an image with an object to learn. Received none.")
-    index = {split: positions for split, positions in index.items() if len(positions)}
-    labels = {split: [chosen.labels[i] for i in positions] for split, positions in index.items()}
-    known, indices = index_labels(
-        labels, tuple(sorted(set(labels["train"]))), source=str(source), trained=classes, aliases=aliases, least=1
-    )
-    parts = {split: [chosen.images[i] for i in positions] for split, positions in index.items()}
-    listings = {
-        split: Listing(
-            names=tuple(image.name for image in part),
-            labels=indices[split],
-            groups=None if part[0].group is None else tuple(image.group or "" for image in part),
-            files=tuple(image.file for image in part),
-            boxes=chosen.boxes.take(index[split]),
-        )
-        for split, part in parts.items()
-    }
+        if split not in remaining and (split == "train" or any(image.split == split for image in images)):
+            raise InputError(f"{source}: {_nothing_to_learn(split)} Received none.")
+
     place_of = {image.name: image.place for image in images}
     return assemble_files(
-        listings,
-        known,
+        [
+            _Chosen(i, image.name, image.file, label, image.split, image.group or "")
+            for i, (image, label) in enumerate(zip(chosen.images, chosen.labels, strict=True))
+        ],
         source=str(source),
+        rule=_nothing_to_learn("train"),
         place=lambda name: f"{folder / place_of[name]}: {name}",
         on_bad_image=on_bad_image,
-        left_out=[*left_out, *chosen.left_out],
-        warnings=chosen.warnings,
-        by_suffix=False,
-        needs_all=classes is None,
+        trained=classes,
+        aliases=aliases,
         progress=progress,
         common=common,
+        annotate=lambda part: {"boxes": chosen.boxes.take(np.array([row.position for row in part], np.int64))},
+        has_groups=any(image.group is not None for image in images),
+        least=1,
+        left_out=[*left_out, *chosen.left_out],
+        warnings=chosen.warnings,
     )
+
+
+def _nothing_to_learn(split: str) -> str:
+    return f"{split} must contain an image with an object to learn."
 
 
 def choose_objects(images: Sequence[Annotated], *, folder: Path, several: Several, on_bad_box: OnBadBox) -> Chosen:
-    """Checks the boxes against the images' headers and takes one object of each image.
+    """Checks the boxes against the images' headers and chooses one object of each image.
 
     Raises:
-        InputError: boxes are bad, and ``on_bad_box`` is ``error``; or all of them are proportions, not pixels.
+        InputError: boxes are bad and ``on_bad_box`` is ``error``, or all of them are proportions instead of pixels.
     """
     kept: list[tuple[Annotated, Object, Frame]] = []
     left_out: list[LeftOut] = []
@@ -149,28 +154,30 @@ def choose_objects(images: Sequence[Annotated], *, folder: Path, several: Severa
         objects, again = _listed_once(image)
         left_out += again
         num_boxes += sum(found.corners is not None for found in objects)
-        frame, sound, wrong = (UNREAD, objects, []) if stored is None else _check(image, objects, stored, on_bad_box)
+        frame, valid, wrong = (
+            (UNREADABLE, objects, []) if stored is None else _check(image, objects, stored, on_bad_box)
+        )
         bad += wrong
-        taken = choose(sound, several)
-        if taken is None:
-            reason = f"several objects: {len(sound)}" if sound else "no sound box" if objects else "no object"
+        learned = choose(valid, several)
+        if learned is None:
+            reason = f"several objects: {len(valid)}" if valid else "no valid box" if objects else "no object"
             left_out.append(LeftOut(image.name, reason))
             continue
-        num_several += len(sound) > 1
-        kept.append((image, taken, frame))
+        num_several += len(valid) > 1
+        kept.append((image, learned, frame))
     if on_bad_box == "error":
         summary = f"{len(bad)} of {num_boxes} boxes cannot be used."
         refuse(
-            dict.fromkeys(f"{folder / item.line}" for item in bad),  # what is wrong with an image is said once
+            dict.fromkeys(f"{folder / item.line}" for item in bad),  # an image's error is reported once
             f"{summary} Correct them, or set data.on_bad_box in a recipe: repair or skip.",
         )
     kept.sort(key=lambda item: item[0].name)
-    corners = np.array([taken.corners or (math.nan,) * 4 for _, taken, _ in kept], np.float64).reshape(-1, 4)
+    corners = np.array([learned.corners or (math.nan,) * 4 for _, learned, _ in kept], np.float64).reshape(-1, 4)
     boxes = Boxes(corners, tuple(frame for _, _, frame in kept))
     refuse_proportions(boxes, str(folder))
     return Chosen(
         images=tuple(image for image, _, _ in kept),
-        labels=tuple(taken.label for _, taken, _ in kept),
+        labels=tuple(learned.label for _, learned, _ in kept),
         boxes=boxes,
         left_out=tuple(left_out),
         warnings=(*_warn_of_several(num_several, several), *_warn_of_bad(bad)),
@@ -178,10 +185,10 @@ def choose_objects(images: Sequence[Annotated], *, folder: Path, several: Severa
 
 
 def refuse(lines: Iterable[str], remedy: str) -> None:
-    """Refuses a source for its errors, a line each, of which the first are named and the rest counted.
+    """Refuses a source that has errors, given one per line; the first NUM_NAMED are reported and the rest counted.
 
     Raises:
-        InputError: there are any.
+        InputError: there are errors.
     """
     lines = list(lines)
     if lines:
@@ -193,7 +200,7 @@ def refuse(lines: Iterable[str], remedy: str) -> None:
 
 
 def whole(number: float | None) -> int | None:
-    """A number as a width or height; None where it cannot be one."""
+    """A number as a width or height; None if it cannot be one."""
     return int(number) if number is not None and number.is_integer() and 0 <= number <= LARGEST else None
 
 
@@ -202,18 +209,18 @@ def whole(number: float | None) -> int | None:
 
 @dataclass(frozen=True)
 class _Bad:
-    """A bad box: where it is, the line that says what is wrong, and whether it could be repaired."""
+    """A bad box: where it is listed, the line that reports it, and whether it was repaired."""
 
     place: str
     line: str
     is_repaired: bool
 
 
-def sound_corners(corners: Corners, frame: Frame) -> Corners:
-    """The box, clipped to the image where it is outside by a pixel at most.
+def valid_corners(corners: Corners, frame: Frame) -> Corners:
+    """The box, clipped to the image if it extends outside by at most a pixel.
 
     Raises:
-        BadBox: it is absurd, swapped, empty or outside.
+        BadBox: its corners are absurd or swapped, or it is empty or outside.
     """
     _refuse_absurd(corners)
     return checked(corners, frame)
@@ -221,37 +228,37 @@ def sound_corners(corners: Corners, frame: Frame) -> Corners:
 
 def _refuse_absurd(corners: Corners) -> None:
     for name, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
-        if not abs(value) <= LARGEST:  # NaN is not either
+        if not abs(value) <= LARGEST:  # also true for NaN
             raise BadBox(f"its box must be in pixels of the image: {name} is {value:g}")
 
 
 def _check(
     image: Annotated, objects: Sequence[Object], stored: Frame, on_bad_box: OnBadBox
 ) -> tuple[Frame, list[Object], list[_Bad]]:
-    """The frame of an image's boxes, the objects whose boxes are sound or have been repaired, and the bad boxes."""
-    unfit = None
+    """The frame of an image's boxes, the objects whose boxes are valid or were repaired, and the bad boxes."""
+    mismatch = None
     try:
         frame = frame_of(stored, image.size)
     except BadBox as reason:
-        frame, unfit = Frame(*stored.upright_size), str(reason)
-    sound: list[Object] = []
+        frame, mismatch = Frame(*stored.upright_size), str(reason)
+    valid: list[Object] = []
     bad: list[_Bad] = []
     for found in objects:
         if found.corners is None:
-            sound.append(found)
+            valid.append(found)
             continue
-        line = f"{image.place}: {unfit}"
-        if unfit is None:
+        line = f"{image.place}: {mismatch}"
+        if mismatch is None:
             try:
-                sound.append(replace(found, corners=sound_corners(found.corners, frame)))
+                valid.append(replace(found, corners=valid_corners(found.corners, frame)))
                 continue
             except BadBox as reason:
                 line = f"{found.place} ({found.label}): {reason}"
         corners = _repair(found.corners, frame, image.size) if on_bad_box == "repair" else None
         if corners is not None:
-            sound.append(replace(found, corners=corners))
+            valid.append(replace(found, corners=corners))
         bad.append(_Bad(found.place, line, is_repaired=corners is not None))
-    return frame, sound, bad
+    return frame, valid, bad
 
 
 def _repair(corners: Corners, frame: Frame, annotated: tuple[int, int] | None) -> Corners | None:
@@ -263,7 +270,7 @@ def _repair(corners: Corners, frame: Frame, annotated: tuple[int, int] | None) -
 
 
 def _read_frame(file: Path) -> Frame | None:
-    """The frame of a stored image; None where its header cannot be read."""
+    """The frame of a stored image; None if its header cannot be read."""
     try:
         return Frame(*read_header(file))
     except BadImage:
@@ -280,12 +287,12 @@ def _refuse_repeated(images: Sequence[Annotated], folder: Path) -> None:
         earlier = first.setdefault(image.name, image)
         if earlier is not image:
             must = "an image must be listed once."
-            lines.append(f"{folder / image.place}: {must} '{image.name}' is in {earlier.place} too.")
-    refuse(lines, "Remove what is too much, or correct the names of the images.")
+            lines.append(f"{folder / image.place}: {must} '{image.name}' is also in {earlier.place}.")
+    refuse(lines, "Remove the repeated entries, or correct the names of the images.")
 
 
 def _listed_once(image: Annotated) -> tuple[list[Object], list[LeftOut]]:
-    """The objects of an image without those that say the same as one before: that is one object, not several."""
+    """The distinct objects of an image; an object with the same class and box as an earlier one is left out."""
     different: dict[tuple[str, Corners | None], Object] = {}
     again = []
     for found in image.objects:
@@ -294,19 +301,19 @@ def _listed_once(image: Annotated) -> tuple[list[Object], list[LeftOut]]:
     return list(different.values()), again
 
 
-def _warn_of_several(number: int, several: Several) -> list[str]:
+def _warn_of_several(number: int, several: Several) -> list[DataWarning]:
     if not number:
         return []
     noun = "image has" if number == 1 else "images have"
-    return [f"{number:,} {noun} several objects; the {several} is learned (data.several)."]
+    return [DataWarning("boxes", f"{number:,} {noun} several objects; the {several} is learned (data.several).")]
 
 
-def _warn_of_bad(bad: Sequence[_Bad]) -> list[str]:
+def _warn_of_bad(bad: Sequence[_Bad]) -> list[DataWarning]:
     warnings = []
     for is_repaired, verb in ((True, "repaired"), (False, "left out")):
         places = [item.place for item in bad if item.is_repaired == is_repaired]
         if places:
             noun = "bad box was" if len(places) == 1 else "bad boxes were"
             shown = ", ".join(places[:NUM_SHOWN]) + (", …" if len(places) > NUM_SHOWN else "")
-            warnings.append(f"{len(places):,} {noun} {verb} (data.on_bad_box): {shown}.")
+            warnings.append(DataWarning("boxes", f"{len(places):,} {noun} {verb} (data.on_bad_box): {shown}."))
     return warnings

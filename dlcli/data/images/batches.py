@@ -1,23 +1,24 @@
 """Batches of one split for training and evaluation, as a function of (seed, epoch, position) alone.
 
-An epoch's data is a *source*: what is drawn at random, and for samples in memory the order of their indices, for files
-an iterator that decodes batches beside the training step. Two functions are traced into the step:
-:meth:`Batches.element` takes the element of a step from the source, and :meth:`Batches.assemble` completes it to a
-batch: it gathers what is in memory, augments and mixes. So samples in memory never pass through a pipeline, which would
+An epoch's data is a *source*: the random parameters, and the order of the samples (in memory) or an iterator that
+decodes batches in parallel with the training step (files). Two functions are traced into the step:
+:meth:`Batches.element` takes the element of a step from the source, and :meth:`Batches.assemble` turns it into a batch:
+it gathers what is in memory, augments and mixes. So samples in memory never pass through an input pipeline, which would
 cost more than the step of a small network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.annotations import Target
 from dlcli.data.augmentation.augmentation import Augmentation
 from dlcli.data.augmentation.mixup import Mixing
 from dlcli.errors import InputError
 
-PREFETCH = 2  # batches decoded ahead of the step: memory is bounded by them, whatever the size of the data set
+PREFETCH = 2  # batches decoded ahead of the step: they bound the memory, whatever the size of the data set
 
 Load = Callable[[np.ndarray], np.ndarray]  # index int64 [b] -> pixels [b, ...]
 
@@ -26,20 +27,20 @@ class Batches:
     """The batches of one split.
 
     The last, smaller batch is kept. With a ``seed``, the order of epoch e is a permutation drawn from (seed, e): the
-    data of any epoch can be built again from any step on, which is what exact resume rests on.
+    data of any epoch can be rebuilt from any step, which makes exact resume possible.
 
     Args:
         labels: int32 ``[n]``.
-        pixels: the samples in memory, ``[n, ...]``, uint8 or float32; None where ``load`` gives them.
-        load: loads a batch of samples by their index; used where ``pixels`` is None.
+        pixels: the samples in memory, ``[n, ...]``, uint8 or float32; None if ``load`` returns them.
+        load: loads a batch of samples by their index; used if ``pixels`` is None.
         shape: of one sample.
-        batch_size: samples of a batch.
-        seed: of the order and of what is drawn at random; None for the order of the split.
-        augmentation: what is done at random to each image; needs a seed.
-        mixing: what is done to pairs of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``.
+        batch_size: samples in a batch.
+        seed: of the order and all random parameters; None for the order of the split.
+        augmentation: random changes to each image; needs a seed.
+        mixing: mixes pairs of samples of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``.
         num_classes: only for mixing.
-        dtype: of what ``load`` gives.
-        boxes: rel_xyxy float32 ``[n, 4]``, NaN where a sample has none; they follow what augmentation does.
+        dtype: of what ``load`` returns.
+        targets: what is predicted besides the class; they follow the augmentation.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Batches:
         mixing: Mixing | None = None,
         num_classes: int = 0,
         dtype: tf.DType = tf.uint8,
-        boxes: np.ndarray | None = None,
+        targets: Sequence[Target] = (),
     ) -> None:
         if seed is None and (augmentation is not None or mixing is not None):
             raise ValueError("augmentation and mixing need a seed. Received none.")
@@ -69,13 +70,13 @@ class Batches:
         self._augmentation = augmentation
         self._mixing = mixing
         self._num_classes = num_classes
-        self.failure: InputError | None = None  # why a sample could not be loaded, where one could not
+        self.failure: InputError | None = None  # why a sample could not be loaded
         self._labels = tf.constant(labels, tf.int32)
-        self._boxes = boxes
+        self._targets = targets
         self._pixels = None if pixels is None else tf.constant(pixels)
 
     def load_by(self, load: Load) -> None:
-        """Loads samples that are not in memory by another function, such as one that keeps what it has decoded."""
+        """Replaces the function that loads samples that are not in memory, for example by one with a cache."""
         self._load = load
 
     def order(self, epoch: int) -> np.ndarray:
@@ -92,16 +93,16 @@ class Batches:
 
     @property
     def is_random(self) -> bool:
-        """Whether samples are changed at random."""
+        """Whether samples are augmented or mixed."""
         return self._augmentation is not None or self._mixing is not None
 
     @property
     def mixes(self) -> bool:
-        """Whether the samples of a batch depend on each other: it must then be assembled as a whole."""
+        """Whether the samples of a batch depend on each other; a batch must then be assembled as a whole."""
         return self._mixing is not None
 
     def source(self, epoch: int, first_step: int = 0) -> dict[str, Any]:
-        """What :meth:`element` takes the steps of an epoch from, ``first_step`` and those after it, in order."""
+        """The source of :meth:`element` for an epoch, from ``first_step`` on; steps are taken in order."""
         order = self.order(epoch)
         drawn = self._draw(epoch)
         if self._pixels is not None:
@@ -111,25 +112,26 @@ class Batches:
         return {**drawn, "decoded": iter(batches.map(decode, num_parallel_calls=1).prefetch(PREFETCH))}
 
     def _draw(self, epoch: int) -> dict[str, Any]:
-        """What is random in an epoch: ``samples``, a row for each sample, and ``batches``, one for each batch."""
+        """The tables of an epoch: ``samples``, with a row for each sample, and ``batches``, with one for each batch."""
         drawn: dict[str, Any] = {"samples": {}, "batches": {}}
-        boxes = self._boxes
+        targets = self._targets
         if self._seed is not None and self.is_random:
             size = {"height": self._shape[0], "width": self._shape[1]}
         if self._seed is not None and self._augmentation is not None:
             parameters = self._augmentation.draw(seed=self._seed, epoch=epoch, num=self.num_samples, **size)
             drawn["samples"] = self._augmentation.to_tensors(parameters, **size)
-            if boxes is not None:
-                boxes = self._augmentation.move_boxes(boxes, parameters, **size)
-        if boxes is not None:
-            drawn["samples"] |= _with_weights(boxes)
+            maps = self._augmentation.maps(parameters, **size)
+            if maps is not None:
+                targets = [target.warped(maps, **size) for target in targets]
+        for target in targets:
+            drawn["samples"] |= target.rows()
         if self._seed is not None and self._mixing is not None:
             values = self._mixing.draw(seed=self._seed, epoch=epoch, num_batches=self.num_steps, **size)
             drawn["batches"] = {name: tf.constant(value, tf.float32) for name, value in values.items()}
         return drawn
 
     def element(self, source: dict[str, Any], step: Any) -> dict[str, Any]:
-        """Traced: the element of a step: ``index``, int64 ``[b]``, what is drawn, and for files ``pixels``."""
+        """Traced: the element of a step: ``index`` int64 ``[b]``, the rows of its tables, and for files ``pixels``."""
         if self._pixels is None:
             element = dict(source["decoded"].get_next())
         else:
@@ -140,23 +142,26 @@ class Batches:
         return element | {name: tf.gather(values, repeated) for name, values in source["batches"].items()}
 
     def _decode(self, index: Any) -> dict[str, Any]:
-        # one call a batch: the images of a batch are decoded in parallel inside
+        # one call for each batch, which decodes its images in parallel
         pixels = tf.numpy_function(self._load_or_note, [index], self._dtype, stateful=False)
         pixels.set_shape([None, *self._shape])
-        return {"index": index, "pixels": pixels}
+        decoded = {"index": index, "pixels": pixels}
+        for target in self._targets:
+            decoded |= target.decode(index)
+        return decoded
 
     def _load_or_note(self, index: np.ndarray) -> np.ndarray:
         try:
             return self._load(index)
-        except InputError as failure:  # TensorFlow passes on the text of an error, in a traceback
+        except InputError as failure:  # TensorFlow would report it with a traceback
             self.failure = failure
             raise
 
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
-        """Traced: completes an element, or a part of one, to a batch.
+        """Traced: turns an element, or a part of one, into a batch.
 
-        Returns ``{x: float32 [b, ...], y: {class: int32 [b], or float32 [b, num_classes] where samples are mixed; with
-        boxes box: float32 [b, 4] and box_weight: float32 [b]}, weight: float32 [b], index: int64 [b]}``.
+        Returns ``{x: float32 [b, ...], y: {class: int32 [b], or float32 [b, num_classes] if samples are mixed, and the
+        entries of the targets}, weight: float32 [b], index: int64 [b]}``.
         """
         index = element["index"]
         pixels = element["pixels"] if self._pixels is None else tf.gather(self._pixels, index)
@@ -165,14 +170,7 @@ class Batches:
         if self._mixing is not None:
             one_hot = tf.one_hot(labels, self._num_classes)
             x, labels = self._mixing.apply(x, one_hot, element["blend"], element["cut"])
-        y = {"class": labels} | {name: element[name] for name in ("box", "box_weight") if name in element}
+        y = {"class": labels}
+        for target in self._targets:
+            y |= target.batch(element)
         return {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
-
-
-def _with_weights(boxes: np.ndarray) -> dict[str, Any]:
-    """Boxes and their weights: 0 for a sample without one, whose box is any."""
-    is_there = ~np.isnan(boxes).any(axis=1)
-    return {
-        "box": tf.constant(np.where(is_there[:, None], boxes, 0.0), tf.float32),
-        "box_weight": tf.constant(is_there, tf.float32),
-    }

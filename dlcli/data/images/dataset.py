@@ -1,29 +1,31 @@
-"""From what a source lists to a data set: check the images, settle their size and color mode, warn.
+"""From a source's listings to a data set: check the images, choose their size and color mode, warn.
 
-Every source ends here, so that splits, limits and images are treated alike whatever they come from.
+Every source ends here, so that splits, limits and images are treated alike whatever the source.
 """
 
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
+from dlcli.data.annotations import Annotation
 from dlcli.data.files import Progress, hash_content
 from dlcli.data.images.decoding import ColorMode, ImagePolicy, resize_images
 from dlcli.data.images.discovery import Checked, check_images, hash_files
 from dlcli.data.images.resizing import Interpolation, Resize
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
-from dlcli.data.listing import NUM_NAMED, Listing, SplitKeys, divide, name_some
-from dlcli.data.splits import LeftOut
+from dlcli.data.listing import NUM_NAMED, Listing, Row, SplitKeys, divide, list_rows, name_some
+from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.errors import InputError
 
 
 class CommonKeys(SplitKeys):
-    """The keys that every source of images has."""
+    """The keys common to all sources of images."""
 
     image_size: tuple[int, int] | None
     color_mode: ColorMode | None
@@ -34,34 +36,65 @@ class CommonKeys(SplitKeys):
 
 OnBadImage = Literal["error", "skip"]
 
-RESIZED_BYTES = 2**30  # arrays of images that would need more than this once resized are resized batch by batch
+RESIZED_BYTES = 2**30  # arrays of images that would need more memory than this when resized are resized batch by batch
 
 
 # Files --------------------------------------------------------------------------------------------------------------
 
 
+class FileRow(Row, Protocol):
+    """An image file as its source lists it."""
+
+    @property
+    def file(self) -> Path: ...
+
+
+AnyFileRow = TypeVar("AnyFileRow", bound=FileRow)
+
+
 def assemble_files(
-    listings: Mapping[str, Listing],
-    classes: tuple[str, ...],
+    rows: Sequence[AnyFileRow],
     *,
     source: str,
+    rule: str,
     place: Callable[[str], str],
     on_bad_image: OnBadImage,
-    left_out: Sequence[LeftOut],
-    warnings: Sequence[str],
-    by_suffix: bool,
-    needs_all: bool,
+    trained: tuple[str, ...] | None,
+    aliases: Mapping[str, str],
     progress: Progress | None,
     common: CommonKeys,
+    annotate: Callable[[Sequence[AnyFileRow]], Mapping[str, Annotation]] = lambda part: {},
+    has_groups: bool = False,
+    least: int = 2,
+    by_suffix: bool = False,
+    left_out: Sequence[LeftOut] = (),
+    warnings: Sequence[DataWarning] = (),
 ) -> Dataset:
-    """A data set of image files; each that is used is decoded once, to find corruption and to learn the sizes.
+    """A data set of image files; each one used is decoded once, to find corrupt files and the sizes.
 
-    ``place`` says where a sample comes from, for messages: its path, or the line of a table. ``needs_all``: each class
-    must have an image to train on.
+    Args:
+        rule, has_groups, trained, aliases, least: as for :func:`dlcli.data.listing.list_rows`.
+        place: where a sample with this name comes from, for messages: its path, or the line of a table.
+        progress: called with the number of images checked and their total.
+        annotate: the annotations of some rows besides the class.
+        by_suffix: refuse files with the suffix of a format that is not supported.
 
     Raises:
-        InputError: images are bad, or differ in size while none is asked for, or the splits cannot be drawn.
+        InputError: the rows are not as :func:`dlcli.data.listing.list_rows` requires, images are corrupt, they differ
+            in size and no size is given, a new model would have no image of a class, or the splits cannot be drawn.
     """
+    classes, listings = list_rows(
+        rows,
+        source=source,
+        rule=rule,
+        has_groups=has_groups,
+        complete=lambda listing, part: replace(
+            listing, files=tuple(row.file for row in part), annotations=annotate(part)
+        ),
+        trained=trained,
+        aliases=aliases,
+        least=least,
+    )
     divided, more_warnings = divide(
         listings,
         digests=lambda listing: hash_files(listing.files or ()),
@@ -72,12 +105,12 @@ def assemble_files(
     files = [path for listing in divided.values() for path in listing.files or ()]
     checked = check_images(files, by_suffix=by_suffix, progress=progress)
     names = [name for listing in divided.values() for name in listing.names]
-    bad = [LeftOut(name, result) for name, result in zip(names, checked, strict=True) if isinstance(result, str)]
+    bad = left_out_of(names, checked)
     bad.sort(key=lambda item: item.name)
     if bad and on_bad_image == "error":
         raise InputError(_describe_bad(bad, len(files), place))
     good = [result for result in checked if isinstance(result, Checked)]
-    policy = settle_policy(good, source=source, common=common)
+    policy = choose_policy(good, source=source, common=common)
     splits: dict[str, Samples] = {}
     start = 0
     for split, listing in divided.items():
@@ -91,25 +124,29 @@ def assemble_files(
             groups=kept.groups,
             policy=policy,
             files=kept.files,
-            boxes=kept.boxes,
+            annotations=kept.annotations,
         )
     emptied = sorted(set(divided["train"].labels.tolist()) - set(splits["train"].labels.tolist()))
-    if emptied and needs_all:
+    if emptied and trained is None:
         raise InputError(
-            f"{source}: no image to train on can be read of class {name_some([classes[i] for i in emptied])}. "
-            "Repair its images or remove the class."
+            f"{source}: train must have a readable image of each class. Received none of class "
+            f"{name_some([classes[i] for i in emptied])}: repair its images or remove the class."
         )
     return _finish(
         splits,
         classes,
-        policy.shape,
-        "uint8",
-        policy,
+        policy=policy,
         source=source,
-        allow_leakage=common["allow_leakage"],
         left_out=[*left_out, *bad],
         warnings=[*warnings, *more_warnings],
+        common=common,
     )
+
+
+def left_out_of(names: Sequence[str], checked: Sequence[Checked | str]) -> list[LeftOut]:
+    """The images that cannot be read, as :func:`check_images` reports them."""
+    results = zip(names, checked, strict=True)
+    return [LeftOut(name, result, "unreadable") for name, result in results if isinstance(result, str)]
 
 
 def _describe_bad(bad: Sequence[LeftOut], num_files: int, place: Callable[[str], str]) -> str:
@@ -117,20 +154,20 @@ def _describe_bad(bad: Sequence[LeftOut], num_files: int, place: Callable[[str],
     if len(bad) > NUM_NAMED:
         lines.append(f"… and {len(bad) - NUM_NAMED} more")
     lines.append(
-        f"{len(bad)} of {num_files} images cannot be read. Repair or remove what is named above, "
-        "or leave it out with `data.on_bad_image: skip`."
+        f"{len(bad)} of {num_files} images cannot be read. Repair or remove the files above, "
+        "or leave them out with `data.on_bad_image: skip`."
     )
     return "\n".join(lines)
 
 
-def settle_policy(images: Sequence[Checked], *, source: str, common: CommonKeys) -> ImagePolicy:
-    """The size and color mode: as asked for, else what the images have.
+def choose_policy(images: Sequence[Checked], *, source: str, common: CommonKeys) -> ImagePolicy:
+    """How images are resized and converted: the given size and color mode, by default those of the images.
 
     Raises:
-        InputError: there is no image, or sizes differ while none is asked for.
+        InputError: there is no image, or the sizes differ and no size is given.
     """
     if not images:
-        raise InputError(f"{source}: no image here can be read. Give JPEG, PNG, BMP or GIF files.")
+        raise InputError(f"{source}: none of the images can be read. Give JPEG, PNG, BMP or GIF files.")
     image_size = common["image_size"]
     if image_size is None:
         sizes = Counter((image.height, image.width) for image in images)
@@ -139,8 +176,8 @@ def settle_policy(images: Sequence[Checked], *, source: str, common: CommonKeys)
             by_area = sorted(map(list, sizes.elements()), key=lambda size: (size[0] * size[1], size))
             median = by_area[(len(by_area) - 1) // 2]
             raise InputError(
-                f"{source}: the images must have one size, or data.image_size must say which to bring them to, "
-                f"such as {median}. Received {len(sizes)} sizes [height, width]: smallest {by_area[0]}, "
+                f"{source}: the images must have the same size, or data.image_size must be set to resize them, "
+                f"for example to {median}. Received {len(sizes)} sizes [height, width]: smallest {by_area[0]}, "
                 f"median {median}, largest {by_area[-1]}."
             )
     color_mode = common["color_mode"]
@@ -163,7 +200,7 @@ def assemble_images(
     """A data set of images in memory, uint8 [n, height, width, channels] with 1 or 3 channels."""
     height, width, channels = _common_shape(listings, source)
     divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
-    policy = settle_policy([Checked(height, width, channels == 1, "")], source=source, common=common)
+    policy = choose_policy([Checked(height, width, channels == 1, "")], source=source, common=common)
     splits = {split: as_samples(listing, policy) for split, listing in divided.items()}
     if policy.shape != (height, width, channels):
         num_bytes = sum(map(len, splits.values())) * math.prod(policy.shape)
@@ -171,17 +208,7 @@ def assemble_images(
             split: leave_unsized(samples) if num_bytes > RESIZED_BYTES else _resize_now(samples)
             for split, samples in splits.items()
         }
-    return _finish(
-        splits,
-        classes,
-        policy.shape,
-        "uint8",
-        policy,
-        source=source,
-        allow_leakage=common["allow_leakage"],
-        left_out=left_out,
-        warnings=warnings,
-    )
+    return _finish(splits, classes, policy=policy, source=source, left_out=left_out, warnings=warnings, common=common)
 
 
 def assemble_values(
@@ -192,21 +219,11 @@ def assemble_values(
     left_out: Sequence[LeftOut] = (),
     common: CommonKeys,
 ) -> Dataset:
-    """A data set of signals or volumes in memory, float32 [n, ...], which are taken as they are."""
-    shape = _common_shape(listings, source)
+    """A data set of signals or volumes in memory, float32 [n, ...], used unchanged."""
+    _common_shape(listings, source)
     divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
     splits = {split: as_samples(listing, None) for split, listing in divided.items()}
-    return _finish(
-        splits,
-        classes,
-        shape,
-        "float32",
-        None,
-        source=source,
-        allow_leakage=common["allow_leakage"],
-        left_out=left_out,
-        warnings=warnings,
-    )
+    return _finish(splits, classes, policy=None, source=source, left_out=left_out, warnings=warnings, common=common)
 
 
 def _common_shape(listings: Mapping[str, Listing], source: str) -> tuple[int, ...]:
@@ -219,7 +236,8 @@ def _common_shape(listings: Mapping[str, Listing], source: str) -> tuple[int, ..
     for split, shape in shapes.items():
         if shape != shapes["train"]:
             raise InputError(
-                f"{source}: samples must have one shape. Received {shapes['train']} in train and {shape} in {split}."
+                f"{source}: samples must have the same shape. Received {shapes['train']} in train and {shape} in "
+                f"{split}."
             )
     return shapes["train"]
 
@@ -239,12 +257,12 @@ def as_samples(listing: Listing, policy: ImagePolicy | None) -> Samples:
         groups=listing.groups,
         policy=policy,
         pixels=listing.arrays,
-        boxes=listing.boxes,
+        annotations=listing.annotations,
     )
 
 
 def leave_unsized(samples: Samples) -> Samples:
-    """The same images, to be resized when they are loaded."""
+    """The same samples, whose images are resized when they are loaded."""
     return replace(samples, pixels=None, unsized=samples.pixels)
 
 
@@ -254,27 +272,25 @@ def _resize_now(samples: Samples) -> Samples:
     return replace(samples, pixels=resize_images(samples.pixels, policy=samples.policy))
 
 
-# Either -------------------------------------------------------------------------------------------------------------
+# Both ---------------------------------------------------------------------------------------------------------------
 
 
 def _finish(
     splits: dict[str, Samples],
     classes: tuple[str, ...],
-    shape: tuple[int, ...],
-    dtype: str,
-    policy: ImagePolicy | None,
     *,
+    policy: ImagePolicy | None,
     source: str,
-    allow_leakage: bool,
     left_out: Sequence[LeftOut],
-    warnings: Sequence[str],
+    warnings: Sequence[DataWarning],
+    common: CommonKeys,
 ) -> Dataset:
-    copies = refuse_copies(splits, source=source, allow_leakage=allow_leakage)
+    copies = refuse_copies(splits, source=source, allow_leakage=common["allow_leakage"])
     splits = {split: samples for split, samples in splits.items() if len(samples)}
     return Dataset(
         classes=classes,
-        shape=shape,
-        dtype=dtype,
+        shape=splits["train"].shape if policy is None else policy.shape,
+        dtype="float32" if policy is None else "uint8",
         splits=splits,
         policy=policy,
         left_out=tuple(left_out),

@@ -1,7 +1,7 @@
-"""Decoded images in a file: each is decoded once, when it is first wanted, and read back afterwards.
+"""Decoded images in a file: each is decoded once, when it is first loaded, and read back afterwards.
 
-The file belongs to this process alone: it has no name from the start on, so that nothing is left of it however the
-process ends, and no other process can take its content for its own.
+The file belongs to this process alone: it is unlinked at once, so that it disappears however the process ends, and no
+other process can use it.
 """
 
 import os
@@ -22,32 +22,32 @@ class DecodedFile:
     """The decoded images of one split.
 
     Args:
-        folder: on the disk that is to hold them.
-        warn: is told when the disk is full. The file then gives its room back, for a run must be able to write its
-            checkpoints, and images are decoded anew as if there were no file.
+        folder: on the disk to use.
+        warn: called if the disk is full. The file is then emptied, because a run must be able to write its checkpoints,
+            and images are decoded again as if there were no file.
     """
 
     def __init__(self, samples: Samples, *, folder: Path, warn: Callable[[str], None]) -> None:
         path = folder / f".writing-{os.getpid()}-decoded"
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         path.unlink()
-        # closed when nothing can load from it any more: a thread that reads ahead must never meet another file's number
+        # closed only when nothing can load from it: a thread that prefetches must never see a reused descriptor
         weakref.finalize(self, os.close, self._descriptor).atexit = False
         self._samples = samples
         self._warn = warn
         self._is_full = False
         self._num_bytes = int(np.prod(samples.shape))
-        self._is_there = np.zeros(len(samples), bool)
+        self._is_stored = np.zeros(len(samples), bool)
 
     def load(self, index: Index) -> NDArray[Any]:
-        """The images at ``index`` ``[b]``: uint8 ``[b, height, width, channels]``, as ``Samples.load`` gives them."""
-        missing = ~self._is_there[index]
+        """The images at ``index`` ``[b]``: uint8 ``[b, height, width, channels]``, as from ``Samples.load``."""
+        missing = ~self._is_stored[index]
         result = np.empty((len(index), *self._samples.shape), np.uint8)
         if missing.any():
             result[missing] = self._samples.load(index[missing])
             self._keep(index[missing], result[missing])
-        there = np.flatnonzero(~missing)
-        list(workers().map(lambda i: self._read(int(index[i]), result[i]), there))
+        stored = np.flatnonzero(~missing)
+        list(workers().map(lambda i: self._read(int(index[i]), result[i]), stored))
         return result
 
     def _read(self, position: int, image: NDArray[np.uint8]) -> None:
@@ -61,9 +61,9 @@ class DecodedFile:
         try:
             for position, image in zip(index.tolist(), images, strict=True):
                 written = os.pwrite(self._descriptor, memoryview(image.data).cast("B"), position * self._num_bytes)
-                self._is_there[position] = written == self._num_bytes
+                self._is_stored[position] = written == self._num_bytes
         except OSError as error:
             self._is_full = True
-            self._is_there[:] = False
+            self._is_stored[:] = False
             os.ftruncate(self._descriptor, 0)
-            self._warn(f"decoded images are not kept ({error.strerror}): they are decoded in each epoch")
+            self._warn(f"decoded images cannot be cached ({error.strerror}): they are decoded in each epoch")

@@ -1,6 +1,6 @@
-"""Reading images: from the bytes of a file to uint8 pixels [height, width, channels] of the wanted size.
+"""Reading images: from the bytes of a file to uint8 pixels [height, width, channels] of the given size.
 
-Training, evaluation and prediction read images here and nowhere else, so that they see the same pixels to the bit.
+Training, evaluation and prediction all read images here, so that they see exactly the same pixels.
 """
 
 import contextlib
@@ -24,14 +24,16 @@ from dlcli.errors import InputError
 
 ColorMode = Literal["grayscale", "rgb"]
 
-MAX_PIXELS = 178_956_970  # of one image; Pillow's own limit against decompression bombs
+MAX_PIXELS = 178_956_970  # of one image; Pillow's limit against decompression bombs
 MAX_FILE_BYTES = 2**30  # of one image
 
 SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"GIF87a": "GIF", b"GIF89a": "GIF"}
-SIGNATURE_BYTES = 16  # that `find_format` looks at
+SIGNATURE_BYTES = 16  # that `find_format` needs
+END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b";"}  # EOI, the last chunk, the trailer
+END_BYTES = 64  # at the end of a file, in which its end marker must be: some programs append padding
 CONVERT = "convert it to PNG or JPEG"
 
-# How a camera was held (Exif 2.32, tag 0x0112) -> what turns the image upright.
+# EXIF orientation (Exif 2.32, tag 0x0112) -> the transposition that turns the image upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,12 +47,12 @@ ORIENTATION_TAG = 0x0112
 
 
 class BadImage(Exception):
-    """A file that cannot be read as an image; the message is the reason, in words that follow "file: "."""
+    """A file that cannot be read as an image; the message is the reason, to be written after "file: "."""
 
 
 @dataclass(frozen=True)
 class ImagePolicy:
-    """How every image of a data set is brought to one form; what prediction needs to know about training."""
+    """How every image of a data set is resized and converted, in training and prediction alike."""
 
     image_size: tuple[int, int]  # height, width
     color_mode: ColorMode
@@ -64,7 +66,7 @@ class ImagePolicy:
         return (*self.image_size, 1 if self.color_mode == "grayscale" else 3)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; the keys are those of a recipe's ``data`` section."""
+        """For JSON, with the keys of a recipe's ``data`` section."""
         return {**asdict(self), "image_size": list(self.image_size)}
 
     @classmethod
@@ -72,7 +74,7 @@ class ImagePolicy:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            InputError: a key is missing or has no such value.
+            InputError: a key is missing or has an invalid value.
         """
         try:
             height, width = value["image_size"]
@@ -89,7 +91,7 @@ class ImagePolicy:
         except (KeyError, TypeError, ValueError):
             valid = False
         if not valid:
-            raise InputError(f"the image settings of a run must be as training wrote them. Received {dict(value)}.")
+            raise InputError(f"the image settings of a run must be those of its training. Received {dict(value)}.")
         return policy
 
 
@@ -99,8 +101,8 @@ class ImagePolicy:
 def read_image(source: Path | bytes, *, policy: ImagePolicy) -> NDArray[np.uint8]:
     """An image file, or its bytes, as pixels [height, width, channels] in [0, 255].
 
-    JPEG, PNG, BMP and GIF (first frame), told apart by content. An image is turned upright as its EXIF says,
-    laid on white where it is transparent, converted to the color mode (gray as in ITU-R 601), then resized.
+    JPEG, PNG, BMP and GIF (first frame), recognized by content. An image is turned upright by its EXIF orientation,
+    composited on white, converted to the color mode (grayscale by ITU-R 601), then resized.
 
     Raises:
         BadImage: it cannot be read.
@@ -113,7 +115,7 @@ def read_file(path: Path) -> bytes:
     """The bytes of an image file.
 
     Raises:
-        BadImage: there is no such file, or it cannot be read.
+        BadImage: the file does not exist, cannot be read, or is too large.
     """
     try:
         with open_file(path) as file:
@@ -123,15 +125,15 @@ def read_file(path: Path) -> bytes:
     except OSError as error:
         raise BadImage(f"cannot be read ({error.strerror})") from None
     if len(data) > MAX_FILE_BYTES:
-        raise BadImage(f"too large: an image's file may have at most {MAX_FILE_BYTES:,} bytes")
+        raise BadImage(f"too large: an image file may have at most {MAX_FILE_BYTES:,} bytes")
     return data
 
 
 def decode(data: bytes) -> Image.Image:
-    """The image in a file's bytes: upright, without transparency, of mode "L" where it is gray, else "RGB".
+    """The image in a file's bytes: upright, without transparency, of mode "L" if it is grayscale, else "RGB".
 
     Raises:
-        BadImage: it is no image, too large (found before it is decoded), truncated or corrupt.
+        BadImage: it is not an image, too large (checked before decoding), truncated or corrupt.
     """
     image = _open(io.BytesIO(data))
     try:
@@ -141,17 +143,25 @@ def decode(data: bytes) -> Image.Image:
         return upright if turn is None else upright.transpose(turn)
     except MemoryError:
         raise BadImage(f"too large for this machine's memory ({image.width}x{image.height} pixels)") from None
-    except Exception as error:
-        if "truncated" in str(error) or isinstance(error, EOFError):
+    except Exception:
+        if _is_truncated(data):
             raise BadImage("truncated: the end of the file is missing") from None
         raise BadImage(f"its {find_format(data)} data is corrupt") from None
 
 
+def _is_truncated(data: bytes) -> bool:
+    """Whether the end of a file that cannot be decoded is missing, by the end marker or the declared size."""
+    image_format = find_format(data)
+    if image_format == "BMP":
+        return len(data) < int.from_bytes(data[2:6], "little")
+    return END_MARKERS[image_format] not in data[-END_BYTES:]
+
+
 def read_header(source: Path | bytes) -> tuple[int, int, int]:
-    """Width and height of an image as it is stored, and the EXIF orientation (1 to 8) of the turn that `decode` makes.
+    """Width and height of an image as it is stored, and the EXIF orientation (1 to 8) that `decode` applies.
 
     Raises:
-        BadImage: it is no image, too large, or its header is corrupt. Damage further on is not noticed.
+        BadImage: it is not an image, too large, or its header is corrupt. The pixels are not checked.
     """
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
@@ -159,7 +169,7 @@ def read_header(source: Path | bytes) -> tuple[int, int, int]:
             if image.format == "PNG" and "exif" not in image.info:  # it may follow the pixels
                 file.seek(0)
                 if b"eXIf" in file.read(MAX_FILE_BYTES):
-                    with contextlib.suppress(Exception):  # `decode` tells of corruption
+                    with contextlib.suppress(Exception):  # `decode` reports corrupt images
                         image.load()
             orientation = _read_orientation(image.info.get("exif", b""))
             return image.width, image.height, orientation if orientation in TURNS else 1
@@ -170,7 +180,7 @@ def read_header(source: Path | bytes) -> tuple[int, int, int]:
 
 
 def _open(file: BinaryIO) -> Image.Image:
-    """An image of which the header alone has been read."""
+    """An image of which only the header has been read."""
     image_format = find_format(file.read(SIGNATURE_BYTES))
     file.seek(0)
     _silence_pillow()
@@ -179,30 +189,34 @@ def _open(file: BinaryIO) -> Image.Image:
     except Image.DecompressionBombError:
         raise BadImage(f"too large: an image may have at most {MAX_PIXELS:,} pixels") from None
     except Exception:  # on corrupt bytes Pillow raises nearly anything
-        raise BadImage(f"its {image_format} header is corrupt or incomplete") from None
+        raise BadImage(f"its {image_format} header is corrupt or truncated") from None
     if image.width * image.height > MAX_PIXELS:
         raise BadImage(f"too large: an image may have at most {MAX_PIXELS:,} pixels")
     return image
 
 
 def find_format(data: bytes) -> str:
-    """The name of the format by the first bytes of a file."""
+    """The name of the format, by the first bytes of a file.
+
+    Raises:
+        BadImage: the format is unknown or not supported.
+    """
     if not data:
         raise BadImage("the file is empty")
     for signature, image_format in SIGNATURES.items():
         if data.startswith(signature):
             return image_format
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        raise BadImage(f"its content is WebP, which is not read: {CONVERT}")
+        raise BadImage(f"its content is WebP, which is not supported: {CONVERT}")
     if data.startswith((b"II*\0", b"MM\0*")):
-        raise BadImage(f"its content is TIFF, which is not read: {CONVERT}")
+        raise BadImage(f"its content is TIFF, which is not supported: {CONVERT}")
     if data[4:8] == b"ftyp":
-        raise BadImage(f"its content is HEIC or AVIF, which are not read: {CONVERT}")
-    raise BadImage("not an image: its content is neither JPEG, PNG, BMP nor GIF")
+        raise BadImage(f"its content is HEIC or AVIF, which are not supported: {CONVERT}")
+    raise BadImage("not an image: its content is not JPEG, PNG, BMP or GIF")
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """An image of any mode as "L" or "RGB"; transparent parts become white."""
+    """An image of any mode as "L" or "RGB", composited on white."""
     if image.mode.startswith("I;16"):
         return _flatten_16_bit(image)
     gray = image.mode in ("1", "L", "LA") or (image.mode == "P" and _has_gray_palette(image))
@@ -214,10 +228,10 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def _flatten_16_bit(image: Image.Image) -> Image.Image:
-    """16-bit gray scaled to 8 bits and rounded: 0 to 0, 65535 to 255."""
+    """16-bit grayscale scaled to 8 bits and rounded: 0 to 0, 65535 to 255."""
     values = np.asarray(image)
     gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if "transparency" in image.info:  # one gray value that stands for transparent
+    if "transparency" in image.info:  # the one gray value that means transparent
         gray[values == image.info["transparency"]] = 255
     return Image.fromarray(gray)
 
@@ -228,9 +242,9 @@ def _has_gray_palette(image: Image.Image) -> bool:
 
 
 def _read_orientation(exif: bytes) -> int:
-    """The orientation tag of EXIF data; 1 (upright) where it is absent or corrupt.
+    """The orientation tag of EXIF data; 1 (upright) if it is absent or corrupt.
 
-    Read here and not by Pillow, which warns about, or fails on, corruption anywhere in the EXIF data.
+    Not read with Pillow, which warns about, or fails on, corruption anywhere in the EXIF data.
     """
     tiff = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
@@ -243,7 +257,7 @@ def _read_orientation(exif: bytes) -> int:
             tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, directory + 2 + 12 * entry)
             if tag == ORIENTATION_TAG:
                 return int(value)
-    except struct.error:  # it points past the end
+    except struct.error:  # an offset past the end
         pass
     return 1
 
@@ -254,9 +268,9 @@ _filter_lock = threading.Lock()
 
 
 def _silence_pillow() -> None:
-    """Keeps Pillow's warnings (odd EXIF data, palettes, sizes) from the user, who can do nothing about them.
+    """Silences Pillow's warnings (unusual EXIF data, palettes, sizes), about which the user can do nothing.
 
-    For the whole process: ``warnings.catch_warnings`` is not safe where several threads decode.
+    For the whole process, because ``warnings.catch_warnings`` is not thread-safe.
     """
     with _filter_lock:
         if _PILLOW_FILTER not in warnings.filters:
@@ -264,7 +278,7 @@ def _silence_pillow() -> None:
 
 
 def _bring_to(image: Image.Image, policy: ImagePolicy) -> NDArray[np.uint8]:
-    """An image of mode "L" or "RGB" as the policy wants it: [height, width, channels]."""
+    """An image of mode "L" or "RGB" as pixels in the policy's form: [height, width, channels]."""
     mode = "L" if policy.color_mode == "grayscale" else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
@@ -283,28 +297,29 @@ def read_images(
 ) -> NDArray[np.uint8]:
     """Image files as pixels [batch, height, width, channels], decoded in several threads.
 
-    ``digests`` are those of the contents that the files must have.
+    Args:
+        digests: of the contents that the files must have.
 
     Raises:
-        InputError: one cannot be read, though it could when the data was checked, or holds something else.
+        InputError: a file can no longer be read, or its content has changed since the data was checked.
     """
 
     def read(position: int) -> NDArray[np.uint8]:
         try:
             data = read_file(files[position])
             if digests is not None and hash_content(data) != digests[position]:
-                raise BadImage("its content is another")
+                raise BadImage("its content has changed")
             return read_image(data, policy=policy)
         except BadImage as reason:
             raise InputError(
-                f"{files[position]}: {reason}. It was changed or removed since the data was checked: put it back."
+                f"{files[position]}: {reason}. It was modified or removed after the data was checked: restore it."
             ) from None
 
     return _fill(len(files), policy, read)
 
 
 def resize_images(pixels: NDArray[np.uint8], *, policy: ImagePolicy) -> NDArray[np.uint8]:
-    """Images [batch, height, width, channels] brought to the policy's size and color mode."""
+    """Images [batch, height, width, channels] resized and converted by the policy."""
     if pixels.shape[1:] == policy.shape:
         return pixels
 
@@ -316,9 +331,9 @@ def resize_images(pixels: NDArray[np.uint8], *, policy: ImagePolicy) -> NDArray[
 
 
 def _fill(num: int, policy: ImagePolicy, make: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Makes ``num`` images in the worker threads; where several fail, the first one's error is raised."""
+    """Makes ``num`` images in the worker threads; if several fail, the error of the first is raised."""
     result = np.empty((num, *policy.shape), np.uint8)
-    step = max(1, min(16, num // (2 * num_threads())))  # images a thread takes at a time
+    step = max(1, min(16, num // (2 * num_threads())))  # images that a thread makes in one call
 
     def fill(start: int) -> None:
         for position in range(start, min(start + step, num)):

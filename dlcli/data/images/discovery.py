@@ -1,4 +1,4 @@
-"""Finding image files, and decoding each of them once so that corruption is known before any work is done."""
+"""Finding image files, and decoding each of them once so that corrupt files are reported before any work is done."""
 
 import fnmatch
 import os
@@ -11,16 +11,16 @@ from dlcli.data.images.decoding import CONVERT, BadImage, decode, read_file
 from dlcli.data.splits import LeftOut
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"}
-UNREAD_SUFFIXES = (  # images all the same: to pass over them in silence would lose samples
+UNSUPPORTED_SUFFIXES = (  # of images too: ignoring them silently would lose samples
     {".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".jp2", ".jxl", ".tga", ".ppm", ".pgm", ".pbm"}
     | {".psd", ".ico", ".exr", ".dng", ".nef", ".cr2", ".arw", ".dcm"}
 )
-CHUNK = 64  # files between two calls of `progress`; bounds what is in memory at a time
+CHUNK = 64  # files between two calls of `progress`; bounds the memory
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What is known of an image that was decoded once."""
+    """The properties of an image that was decoded once."""
 
     height: int
     width: int
@@ -29,20 +29,20 @@ class Checked:
 
 
 def check_images(files: Sequence[Path], *, by_suffix: bool, progress: Progress | None = None) -> list[Checked | str]:
-    """Decodes every file in several threads and keeps its size, kind and digest, or the reason why it cannot be read.
+    """Decodes every file in several threads. Returns its properties, or the reason why it cannot be read.
 
-    With ``by_suffix`` a file named as a format that is not read is refused for its name alone.
+    With ``by_suffix`` a file with the suffix of an unsupported format is refused without being opened.
     """
 
     def check(path: Path) -> Checked | str:
         try:
-            if by_suffix and path.suffix.lower() in UNREAD_SUFFIXES:
-                raise BadImage(f"{path.suffix} files are not read: {CONVERT}")
+            if by_suffix and path.suffix.lower() in UNSUPPORTED_SUFFIXES:
+                raise BadImage(f"{path.suffix} files are not supported: {CONVERT}")
             data = read_file(path)
             image = decode(data)
             return Checked(image.height, image.width, image.mode == "L", hash_content(data))
         except BadImage as reason:
-            return str(reason)  # the exception itself would keep the image's bytes
+            return str(reason)  # the exception itself would keep the image's bytes in memory
 
     results: list[Checked | str] = []
     for start in range(0, len(files), CHUNK):
@@ -53,7 +53,7 @@ def check_images(files: Sequence[Path], *, by_suffix: bool, progress: Progress |
 
 
 def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
-    """The digest of each file's content; of a file that cannot be read, its path."""
+    """The digest of each file's content, or the path of a file that cannot be read."""
 
     def digest(path: Path) -> str:
         try:
@@ -65,11 +65,11 @@ def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tuple[list[Path], list[LeftOut]]:
-    """All the image files below a folder, sorted by their path, and what else is there, named from ``root``.
+    """All image files below a folder, sorted by path, and what is left out, with names relative to ``root``.
 
-    Links to folders are followed, unless they lead back up. Hidden files and folders are left out, files whose suffix
-    is no image's, folders of this program's runs, which hold plots, and what ``exclude`` names: patterns such as
-    ``*.gif`` of a file's name or of its path below the root.
+    Links to folders are followed, except to a folder above them. Left out are hidden files and folders, files without
+    an image's suffix, folders of this program's runs, which contain plots, and files that match ``exclude``: patterns
+    such as ``*.gif`` of a file's name or of its path below the root.
 
     Raises:
         InputError: a folder cannot be listed.
@@ -88,16 +88,16 @@ def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tup
 
 
 def classify_file(path: Path) -> str | None:
-    """None where a file counts as an image, else why it does not."""
+    """None if a file counts as an image, else the reason why not."""
     if path.name.startswith("."):
         return "hidden"
-    if path.suffix.lower() in IMAGE_SUFFIXES | UNREAD_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES | UNSUPPORTED_SUFFIXES:
         return None
-    return "no image by its suffix"
+    return "not an image by its suffix"
 
 
 def _walk(folder: Path, parents: tuple[str, ...]) -> Iterator[tuple[Path, str | None]]:
-    """What lies below a folder: each image with None, all else with the reason why it is left out."""
+    """The entries below a folder: each image with None, others with the reason why they are left out."""
     folders, files = list_folder(folder)
     if len(parents) > 2 and hold_runs(folders):
         yield folder, "a folder of runs"
@@ -111,7 +111,7 @@ def _walk(folder: Path, parents: tuple[str, ...]) -> Iterator[tuple[Path, str | 
         elif any(os.path.commonpath([real, parent]) == real for parent in parents):
             yield path, "a link back to a folder above it"
         elif path.suffix.lower() in IMAGE_SUFFIXES:
-            yield path, None  # named like an image, so it is refused like a bad one, by name
+            yield path, None  # it has an image's name, so it is reported like a corrupt image
         else:
             yield from _walk(path, (*parents, real))
 

@@ -1,4 +1,4 @@
-"""Looking for what is wrong with images as data: copies, near copies, and files that are not what their name says."""
+"""Finding problems in image data: copies, near copies, and files whose suffix does not match their content."""
 
 import io
 import itertools
@@ -13,13 +13,13 @@ from PIL import Image
 from dlcli.data.files import workers
 from dlcli.data.images.decoding import SIGNATURES, BadImage, find_format, read_file
 
-SIDE = 32  # of the thumbnails that near copies are compared by
+SIDE = 32  # of the thumbnails used to compare images
 HASH_SIDE = 8  # of the grid of a perceptual hash: 64 bits
-MAX_BITS = 5  # in which the hashes of near copies differ at most
-MIN_CORRELATION = 0.995  # of the thumbnails of near copies: JPEG again or another size leaves it above 0.996, while no
-# two of 20,000 digits of MNIST have it
-MAX_PAIRS = 100_000  # of near copies that are looked for
-PAIRS_AT_A_TIME = 2**20  # of hashes: what a processor's cache holds
+MAX_BITS = 5  # by which the hashes of near copies may differ
+MIN_CORRELATION = 0.995  # of the thumbnails of near copies: above 0.996 after resizing or another JPEG compression, and
+# below 0.995 for any two of 20,000 MNIST digits
+MAX_PAIRS = 100_000  # of near copies
+PAIRS_AT_A_TIME = 2**20  # of hashes: they fit into a processor's cache
 
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
@@ -34,7 +34,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of an image's file say."""
+    """The header of an image file."""
 
     image_format: str
     height: int
@@ -43,7 +43,7 @@ class Header:
 
 
 def read_headers(files: Sequence[Path]) -> list[Header | None]:
-    """The header of each file; None where it cannot be read."""
+    """The header of each file, or None if it cannot be read."""
 
     def read(path: Path) -> Header | None:
         try:
@@ -57,12 +57,12 @@ def read_headers(files: Sequence[Path]) -> list[Header | None]:
 
 
 def has_wrong_suffix(path: Path, header: Header) -> bool:
-    """Whether a file is named as another format than its content is."""
+    """Whether a file's suffix is that of another format than its content."""
     return path.suffix.lower() not in SUFFIXES[header.image_format]
 
 
 def copies(digests: Sequence[str]) -> list[list[int]]:
-    """The positions of samples that have one content, for each content that more than one has."""
+    """The positions of the samples with the same content, for each content that occurs more than once."""
     positions: dict[str, list[int]] = {}
     for position, digest in enumerate(digests):
         positions.setdefault(digest, []).append(position)
@@ -70,19 +70,19 @@ def copies(digests: Sequence[str]) -> list[list[int]]:
 
 
 def near_copies(thumbnails: NDArray[np.uint8], digests: Sequence[str]) -> list[Pair]:
-    """Pairs of images that look alike though their contents differ; at most MAX_PAIRS.
+    """Pairs of images that look alike but have different contents; at most MAX_PAIRS.
 
     Images are compared by a difference hash (whether each cell of an 8x8 grid is brighter than its right neighbor),
-    then by their thumbnails, since the hash alone takes plain images for each other.
+    then by their thumbnails, because the hash alone matches any two plain images.
 
     Args:
-        thumbnails: ``[n, SIDE, SIDE]``, gray.
-        digests: of the contents; pairs that have one are left out.
+        thumbnails: grayscale ``[n, SIDE, SIDE]``.
+        digests: of the contents; pairs with the same digest are left out.
     """
     hashes = _difference_hashes(thumbnails)
     flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)  # a plain image is like no other
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)  # a plain image has no near copies
     found: list[Pair] = []
     step = max(1, PAIRS_AT_A_TIME // max(1, len(hashes)))
     for start in range(0, len(hashes), step):

@@ -1,4 +1,4 @@
-"""Bringing an image to a size: stretch, crop or pad, by Pillow, or by plain sampling where averaging is not wanted."""
+"""Resizing images: stretch, crop or pad, with Pillow, or by plain sampling without antialiasing."""
 
 from typing import Literal
 
@@ -27,10 +27,10 @@ def resize_image(
     interpolation: Interpolation,
     antialias: bool,
 ) -> Image.Image:
-    """Brings an image ("L" or "RGB") to ``image_size``, given as (height, width).
+    """Resizes an image ("L" or "RGB") to ``image_size``, given as (height, width).
 
-    ``stretch`` scales each side by itself. ``crop`` scales until the image covers the size and cuts out the center.
-    ``pad`` scales until the image fits inside and centers it on black.
+    ``stretch`` scales the sides independently. ``crop`` scales the image to cover the size and cuts out the center.
+    ``pad`` scales the image to fit inside and centers it on black.
     """
     height, width = image_size
     whole: Box = (0, 0, image.width, image.height)
@@ -48,11 +48,11 @@ def resize_image(
 def placement(
     width: int, height: int, image_size: tuple[int, int], resize: Resize
 ) -> tuple[float, float, float, float]:
-    """Where `resize_image` puts an image: ``(x, y)`` of it is at ``(x * x_scale + left, y * y_scale + top)``.
+    """Where `resize_image` places an image: its point ``(x, y)`` is at ``(x * x_scale + left, y * y_scale + top)``.
 
     Args:
         width, height: of the image.
-        image_size: height and width that it is brought to.
+        image_size: the height and width of the result.
 
     Returns:
         x_scale, y_scale, left, top.
@@ -72,7 +72,7 @@ def placement(
 
 
 def _center(width: int, height: int, image_size: tuple[int, int]) -> Box:
-    """The part of an image that covers the size once scaled."""
+    """The part of an image that covers the size when scaled."""
     scale = max(image_size[0] / height, image_size[1] / width)
     left = max(0.0, (width - image_size[1] / scale) / 2)
     top = max(0.0, (height - image_size[0] / scale) / 2)
@@ -92,13 +92,13 @@ def _scale(
     height, width = size
     left, top, right, bottom = box
     shrinks = right - left > width or bottom - top > height
-    if shrinks and not antialias and interpolation != "nearest":  # Pillow averages whenever it shrinks
+    if shrinks and not antialias and interpolation != "nearest":  # Pillow always antialiases when it shrinks
         return _sample(image, box, size, interpolation)
     return image.resize((width, height), FILTERS[interpolation], box=box)
 
 
 def _sample(image: Image.Image, box: Box, size: tuple[int, int], interpolation: Interpolation) -> Image.Image:
-    """Interpolates between the pixels around each sampling point, however far apart those points are."""
+    """Interpolates between the pixels around each sampling point, however far apart the points are."""
     left, top, right, bottom = box
     pixels = np.asarray(image)
     if pixels.ndim == 2:
@@ -118,9 +118,9 @@ def _sample(image: Image.Image, box: Box, size: tuple[int, int], interpolation: 
 def _taps(
     start: float, stop: float, size: int, num_out: int, interpolation: Interpolation
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The pixels [num_out, taps] that make up each output pixel along one side, and their weights, which sum to 1.
+    """The pixels [num_out, taps] that contribute to each output pixel along one side, and their weights, with sum 1.
 
-    Pixel i covers [i, i + 1). Weights outside the image are 0 and the others scaled up, as Pillow does.
+    Pixel i covers [i, i + 1). As in Pillow, weights outside of the image are 0, and the others are scaled up.
     """
     radius = RADIUS[interpolation]
     center = start + (np.arange(num_out) + 0.5) * (stop - start) / num_out

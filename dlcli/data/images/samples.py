@@ -1,44 +1,51 @@
-"""What a source of data comes to: samples in train, validation and test, and what tells two data sets apart."""
+"""Image data sets: the samples of train, validation and test, their rows of split.csv and their fingerprint."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.annotations import Annotation, find
 from dlcli.data.boxes.boxes import Boxes
 from dlcli.data.images.decoding import ImagePolicy, read_images, resize_images
-from dlcli.data.splits import BOX_COLUMNS, SPLIT_COLUMNS, Index, Labels, LeftOut
+from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, Index, Labels, LeftOut
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of one split, in a fixed order. Just one of `pixels`, `files` and `unsized` is there."""
+    """The samples of one split, in a fixed order. Exactly one of `pixels`, `files` and `unsized` is given."""
 
     names: tuple[str, ...]
-    """What tables and messages call each sample: its path below the data's root, or like "train/17" its position."""
+    """The name of each sample in tables and messages: its path below the data's root, or its position ("train/17")."""
     labels: Labels
     """Index of each sample's class [n], or NO_LABEL."""
     digests: tuple[str, ...]
     """The first 16 hexadecimal digits of the SHA-256 of each file's, or each array's, bytes."""
     groups: tuple[str, ...] | None
-    """What must not be divided between splits, where the source says."""
+    """The group of each sample, if the source has groups; each group is in one split."""
     policy: ImagePolicy | None
-    """How images are brought to one form; None for signals and volumes."""
+    """How images are resized and converted; None for signals and volumes."""
     pixels: NDArray[Any] | None = None
     """In memory and ready: uint8 [n, height, width, channels], or float32 [n, ...] for signals and volumes."""
     files: tuple[Path, ...] | None = None
     """Images that `load` reads."""
     unsized: NDArray[np.uint8] | None = None
-    """Images [n, height, width, channels] that `load` resizes, since all of them resized would fill the memory."""
-    boxes: Boxes | None = None
-    """Where in its image each sample's object is, for localization."""
+    """Images [n, height, width, channels] that `load` resizes, because all of them resized need too much memory."""
+    annotations: Mapping[str, Annotation] = field(default_factory=dict)
+    """By name, what is annotated besides the class."""
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def boxes(self) -> Boxes | None:
+        """The box of each sample's object, for localization."""
+        return find(self.annotations, "boxes", Boxes)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,7 +56,7 @@ class Samples:
         return self.policy.shape
 
     def relative_boxes(self) -> NDArray[np.float32] | None:
-        """The boxes as the network sees them, rel_xyxy float32 [n, 4], NaN where a sample has none."""
+        """The boxes in the network's input, rel_xyxy float32 [n, 4]; NaN for a sample without a box."""
         if self.boxes is None:
             return None
         assert self.policy is not None
@@ -58,10 +65,10 @@ class Samples:
     def load(self, index: Index) -> NDArray[Any]:
         """The samples at `index` [b]: uint8 [b, height, width, channels], or float32 [b, ...].
 
-        Files are decoded in several threads. What comes back is a new array.
+        Files are decoded in several threads. The result is a new array.
 
         Raises:
-            InputError: a file cannot be read any more, or has other content than when it was checked.
+            InputError: a file can no longer be read, or has changed since it was checked.
         """
         if self.pixels is not None:
             return np.asarray(self.pixels[index])
@@ -89,29 +96,31 @@ class Dataset:
     splits: dict[str, Samples]
     """By name: train, validation, test; a split without samples is absent."""
     policy: ImagePolicy | None
-    """How images are brought to one form, nothing left open; None for signals and volumes."""
+    """How images are resized and converted, with every setting decided; None for signals and volumes."""
     left_out: tuple[LeftOut, ...]
-    """What the source holds besides: files that are no images, bad images that were skipped."""
-    warnings: tuple[str, ...]
-    """What the user should know, one line each."""
+    """The rest of the source: files that are not images, unreadable images that were skipped."""
+    warnings: tuple[DataWarning, ...]
 
     def fingerprint(self) -> str:
-        """SHA-256 over the classes, the shape, and each sample's split, name, label, content and box."""
+        """SHA-256 over the classes, the shape, and each sample's split, name, label, content and annotations."""
         digest = hashlib.sha256(json.dumps([self.classes, self.shape]).encode())
         for row in self.split_rows():
-            boxes = [row[name] for name in BOX_COLUMNS if name in row]
-            digest.update(json.dumps([row["split"], row["file"], row["label"], row["digest"], *boxes]).encode())
+            more = [cell for name, cell in row.items() if name not in SPLIT_COLUMNS]
+            digest.update(json.dumps([row["split"], row["file"], row["label"], row["digest"], *more]).encode())
         return digest.hexdigest()
 
     def split_rows(self) -> list[dict[str, str]]:
-        """The rows of split.csv, one for each sample, with the columns SPLIT_COLUMNS and, with boxes, BOX_COLUMNS."""
+        """The rows of split.csv, one for each sample: the columns SPLIT_COLUMNS and those of the annotations."""
         rows = []
         for split, samples in self.splits.items():
-            groups = samples.groups or ("",) * len(samples)
-            boxes = [()] * len(samples) if samples.boxes is None else samples.boxes.texts()
-            columns = SPLIT_COLUMNS if samples.boxes is None else (*SPLIT_COLUMNS, *BOX_COLUMNS)
-            values = zip(samples.names, samples.labels, groups, samples.digests, boxes, strict=True)
-            for name, label, group, digest, box in values:
-                row = (name, split, self.classes[label], group, digest, *box)
-                rows.append(dict(zip(columns, row, strict=True)))
+            columns = {
+                "file": samples.names,
+                "split": (split,) * len(samples),
+                "label": [self.classes[label] for label in samples.labels],
+                "group": samples.groups or ("",) * len(samples),
+                "digest": samples.digests,
+            }
+            for annotation in samples.annotations.values():
+                columns |= annotation.columns()
+            rows += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         return rows

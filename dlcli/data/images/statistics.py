@@ -1,4 +1,4 @@
-"""Statistics of many samples, batch by batch: channel means and deviations, and the matrix that whitens pixels."""
+"""Statistics of many samples, batch by batch: mean and standard deviation of the channels, and ZCA whitening."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RESOLUTION = 1e-6  # of a singular value against the largest one: what the sums of products resolve in float64
+RESOLUTION = 1e-6  # of singular values, relative to the largest: the precision of the sums of products in float64
 
 Values = NDArray[Any]  # [b, ..., channels]
 
 
 def channel_statistics(batches: Iterable[Values]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each channel over all samples and places, both ``[channels]``.
+    """Mean and standard deviation of each channel over all samples and positions, both ``[channels]``.
 
-    Each batch's own mean and squared deviations are merged (Chan, Golub and LeVeque 1983, equations 1.5), so that no
-    digits are lost where the mean is large against the deviation.
+    The mean and squared deviations of each batch are merged (Chan, Golub and LeVeque 1983, equations 1.5), so that no
+    precision is lost if the mean is much larger than the standard deviation.
     """
     count, mean, squares = 0, np.zeros(1), np.zeros(1)
     for batch in batches:
@@ -32,10 +32,10 @@ def channel_statistics(batches: Iterable[Values]) -> tuple[NDArray[np.float64], 
 def whitening_matrix(batches: Iterable[Values], *, epsilon: float) -> NDArray[np.float32]:
     """The matrix ``[d, d]`` of ZCA whitening for samples of mean 0, each of d values.
 
-    After it the pixels are uncorrelated and have variance 1, and it changes samples as little as can be. With singular
-    values s of the n samples the scale of a direction is ``sqrt(n) / (s + epsilon)``, as in Keras's ImageDataGenerator.
-    There a direction in which these samples do not vary, such as a corner that is always black, gets a scale of many
-    millions, which other samples do not survive; here it is dropped.
+    Whitened pixels are uncorrelated and have variance 1, and of all such transforms this one changes samples least.
+    With singular values s of the n samples, the scale of a direction is ``sqrt(n) / (s + epsilon)``, as in Keras's
+    ImageDataGenerator. There, a direction in which these samples do not vary, such as a corner that is always black,
+    gets a scale of many millions, which makes other samples useless; here it is dropped.
     """
     count, products = 0, np.zeros((1, 1))
     for batch in batches:

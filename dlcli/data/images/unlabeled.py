@@ -1,4 +1,4 @@
-"""Samples without labels, to predict: image files, folders of them, or an .npz file."""
+"""Images, signals and volumes without ground truth, for prediction: files, folders of images, or an .npz file."""
 
 import os
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.data.files import Progress, printable
-from dlcli.data.images.dataset import as_samples, leave_unsized
+from dlcli.data.images.dataset import as_samples, leave_unsized, left_out_of
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.discovery import Checked, check_images, find_images
 from dlcli.data.images.samples import Samples
@@ -17,7 +17,7 @@ from dlcli.data.npz_archive import read_arrays
 from dlcli.data.splits import NO_LABEL, LeftOut
 from dlcli.errors import InputError
 
-ARRAY_KEYS = ("x", "x_test")  # the first that is there counts
+ARRAY_KEYS = ("x", "x_test")  # the first that exists is used
 
 
 def collect(
@@ -28,14 +28,18 @@ def collect(
     value_range: tuple[float, float],
     progress: Progress | None = None,
 ) -> tuple[Samples, tuple[LeftOut, ...]]:
-    """What the paths name, in their order: files, all the images below a folder, or an .npz with x or x_test.
+    """The samples of paths, in their order: files, all images below a folder, or an .npz with x or x_test.
 
-    ``policy``, ``shape`` (of one sample) and ``value_range`` (only for .npz) are those of training; ``policy`` is None
-    for signals and volumes, which come as .npz only. A sample is called by its path as given, or "FILE.npz/17" by its
-    position. Images that cannot be read are left out. Labels are all NO_LABEL.
+    A sample is named by its path as given, or by its position in an .npz: "FILE.npz/17". Images that cannot be read are
+    left out. Labels are all NO_LABEL.
+
+    Args:
+        policy: that of training; None for signals and volumes, which must be in an .npz file.
+        shape: of one sample in training.
+        value_range: of the pixels of an .npz file.
 
     Raises:
-        InputError: a path is not there, nothing can be read, or an .npz file stands among other paths.
+        InputError: a path does not exist, nothing can be read, or an .npz file is among other paths.
     """
     archives = [path for path in paths if path.suffix.lower() == ".npz"]
     if archives and len(paths) > 1:
@@ -46,7 +50,7 @@ def collect(
     if archives:
         return _collect_arrays(archives[0], policy, shape, value_range), ()
     if policy is None:
-        raise InputError(f"{paths[0]}: this model's samples are no images: give an .npz file with an array x.")
+        raise InputError(f"{paths[0]}: samples of this model are not images. Give an .npz file with an array x.")
     files: list[Path] = []
     left_out: list[LeftOut] = []
     for path in paths:
@@ -58,7 +62,9 @@ def collect(
             files.append(path)
     files = list(dict.fromkeys(files))
     if not files:
-        raise InputError(f"{name_some([str(path) for path in paths])}: holds no image to predict.")
+        raise InputError(
+            f"{name_some([str(path) for path in paths])}: there must be an image to predict. Received none."
+        )
     return _collect_files(files, left_out, policy, progress)
 
 
@@ -67,7 +73,7 @@ def _collect_files(
 ) -> tuple[Samples, tuple[LeftOut, ...]]:
     names = [printable(path.as_posix()) for path in files]
     checked = check_images(files, by_suffix=False, progress=progress)
-    bad = [LeftOut(name, result) for name, result in zip(names, checked, strict=True) if isinstance(result, str)]
+    bad = left_out_of(names, checked)
     good = [i for i, result in enumerate(checked) if isinstance(result, Checked)]
     if not good:
         lines = [f"{item.name}: {item.reason}." for item in bad[:NUM_NAMED]]
@@ -95,7 +101,9 @@ def _collect_arrays(
     layout: Layout = "image" if policy is not None else "signal" if len(shape) == 2 else "volume"
     x = to_samples(arrays[key], f"{file}: {key}", layout=layout, value_range=value_range, remedy=BRING_TO_RANGE)
     if policy is None and x.shape[1:] != shape:
-        raise InputError(f"{file}: {key} must hold samples of shape {shape}, as in training. Received {x.shape[1:]}.")
+        raise InputError(
+            f"{file}: {key} must contain samples of shape {shape}, as in training. Received {x.shape[1:]}."
+        )
     listing = list_arrays(file.name, x, np.full(len(x), NO_LABEL, np.int32), f"{file}: {key}")
     samples = as_samples(listing, policy)
     return samples if policy is None else leave_unsized(samples)

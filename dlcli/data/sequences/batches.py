@@ -14,16 +14,17 @@ from dlcli.data.splits import Index
 class SequenceBatches:
     """The batches of one split, as a function of (seed, epoch, position) alone; all in memory.
 
-    Each batch is as long as its longest sequence. With a seed, samples of about one length stand together: an epoch's
-    permutation, drawn from (seed, epoch), is sorted by length within pools of many batches, whose order is then drawn.
+    Each batch is as long as its longest sequence. With a seed, samples of similar length are batched together: an
+    epoch's permutation, drawn from (seed, epoch), is sorted by length within pools of many batches, and the batches are
+    then shuffled.
 
     Args:
-        inputs: int32 numbers of tokens, padded with 0, or float32 ``[features]`` for each step, padded with NaN.
+        inputs: int32 token ids, padded with 0, or float32 ``[features]`` for each step, padded with NaN.
         targets: by name, what is to be predicted: ``class`` int32 or ``value`` float32 ``[n]``, or for each step
             ``tags``.
-        batch_size: samples of a batch; the last one may have fewer.
+        batch_size: samples in a batch; the last one may have fewer.
         seed: of the order; None for the order of the split.
-        buckets: sort by length as above; without it, batches are as the permutation has them.
+        buckets: sort by length as described; otherwise batches follow the permutation.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class SequenceBatches:
         return drawn_order(self.lengths, self.batch_size, seed=self._seed, epoch=epoch, buckets=self._buckets)
 
     def source(self, epoch: int, first_step: int = 0) -> Any:
-        """What :meth:`element` takes the steps of an epoch from."""
+        """The source of :meth:`element` for an epoch."""
         return {"order": tf.constant(self.order(epoch))}
 
     def element(self, source: Any, step: Any) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class SequenceBatches:
         return {"index": source["order"][step * self.batch_size : (step + 1) * self.batch_size]}
 
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
-        """Traced: the batch of some samples.
+        """Traced: the batch of an element's samples.
 
         Returns ``{x: [b, steps(, features)], y: {class: int32 [b]}, {value: float32 [b]} or {tags: int32 [b, steps],
         mask: float32 [b, steps]}, weight: float32 [b], index: int64 [b]}``.
@@ -79,14 +80,14 @@ class SequenceBatches:
         index = element["index"]
         starts, lengths = tf.gather(self._starts, index), tf.gather(self._lengths, index)
         positions = tf.range(tf.reduce_max(lengths))
-        is_there = positions < lengths[:, None]
-        at = tf.where(is_there, starts[:, None] + positions, 0)
-        x = padded(self._flat, at, is_there, self._padding)
+        is_step = positions < lengths[:, None]
+        at = tf.where(is_step, starts[:, None] + positions, 0)
+        x = padded(self._flat, at, is_step, self._padding)
         y = {}
         for name, values in self._targets.items():
-            y[name] = padded(values, at, is_there, 0) if name in self._by_step else tf.gather(values, index)
+            y[name] = padded(values, at, is_step, 0) if name in self._by_step else tf.gather(values, index)
         if self._by_step:
-            y["mask"] = tf.cast(is_there, tf.float32)
+            y["mask"] = tf.cast(is_step, tf.float32)
         return {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
 
 
@@ -94,27 +95,32 @@ POOL = 64  # batches whose samples are sorted by length together
 
 
 def drawn_order(lengths: Index, batch_size: int, *, seed: int, epoch: int, buckets: bool) -> Index:
-    """A permutation drawn from (seed, epoch), int64 ``[n]``; with buckets samples of about one length are batched."""
+    """A permutation drawn from (seed, epoch), int64 ``[n]``; with buckets, samples of similar length are batched."""
     generator = np.random.Generator(np.random.PCG64([seed, epoch]))
     order: Index = generator.permutation(len(lengths)).astype(np.int64)
     if not buckets:
         return order
-    whole = len(lengths) // batch_size * batch_size  # those beyond stay as the last, smaller batch
+    whole = len(lengths) // batch_size * batch_size  # the rest stays the last, smaller batch
     pools = [order[start : min(start + POOL * batch_size, whole)] for start in range(0, whole, POOL * batch_size)]
     pools = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
     batches = np.concatenate([*pools, order[:0]]).reshape(-1, batch_size)
     return np.concatenate([batches[generator.permutation(len(batches))].ravel(), order[whole:]])
 
 
-def padded(flat: Any, at: Any, is_there: Any, padding: float) -> Any:
-    """Steps at some places of the flat array ``[b, steps, ...]``, with the padding where there is none."""
+def padded(flat: Any, at: Any, is_step: Any, padding: float) -> Any:
+    """Traced: the steps of a flat array at some positions ``[b, steps, ...]``, with padding elsewhere.
+
+    Args:
+        at: positions in ``flat``, ``[b, steps]``.
+        is_step: bool ``[b, steps]``, False for padding.
+    """
     steps = tf.gather(flat, at)
     for _ in range(flat.shape.rank - 1):
-        is_there = is_there[..., None]
-    return tf.where(is_there, steps, tf.cast(padding, steps.dtype))
+        is_step = is_step[..., None]
+    return tf.where(is_step, steps, tf.cast(padding, steps.dtype))
 
 
 def by_length(lengths: NDArray[np.int64], batch_size: int) -> list[Index]:
-    """Positions of samples in batches of about one length each, for what needs no order."""
+    """Positions of samples in batches of similar length, for purposes that need no order."""
     order = np.argsort(lengths, kind="stable").astype(np.int64)
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

@@ -1,40 +1,43 @@
-"""Samples that are sequences, as text or as numbers, in train, validation and test."""
+"""Sequence data sets: the samples of train, validation and test are texts, sentences or series of numbers."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.annotations import Array, Items, find
+from dlcli.data.files import hash_content
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
 from dlcli.data.listing import Listing, SplitKeys, divide
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.splits import SPLIT_COLUMNS, Labels, LeftOut
+from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, Labels, LeftOut
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """The samples of one split, in a fixed order, each of its own length: `texts`, `values` or `words` is there."""
+    """The samples of one split, in a fixed order and of any length. One of `texts`, `values` and `words` is given."""
 
     names: tuple[str, ...]
-    """What tables and messages call each sample, such as "reviews.csv:17"."""
+    """The name of each sample in tables and messages, such as "reviews.csv:17"."""
     labels: Labels
     """Index of each sample's class [n]."""
     digests: tuple[str, ...]
     """The first 16 hexadecimal digits of the SHA-256 of each sample's text or numbers."""
     groups: tuple[str, ...] | None = None
-    """What must not be divided between splits, where the source says."""
+    """The group of each sample, if the source has groups; each group is in one split."""
     texts: tuple[str, ...] | None = None
     answers: tuple[str, ...] | None = None
-    """The text to give for each text, in place of a class."""
+    """The target text of each text, instead of a class."""
     values: Ragged | None = None
-    """Steps float32 [features], NaN where one is missing."""
+    """Steps float32 [features], NaN for a missing value."""
     targets: NDArray[np.float32] | None = None
-    """The number to predict for each sample [n], in place of a class."""
+    """The number to predict for each sample [n], instead of a class."""
     words: tuple[tuple[str, ...], ...] | None = None
-    """Of sentences, each of which has a class for each word, in place of one."""
+    """The words of sentences, which have a class for each word."""
     tags: Ragged | None = None
     """Index of each word's class, int32."""
 
@@ -51,15 +54,14 @@ class SequenceDataset:
     splits: dict[str, Sequences]
     """By name: train, validation, test; a split without samples is absent."""
     left_out: tuple[LeftOut, ...]
-    """What the source holds besides."""
-    warnings: tuple[str, ...]
-    """What the user should know, one line each."""
+    """The rest of the source."""
+    warnings: tuple[DataWarning, ...]
     features: tuple[str, ...] = ()
-    """Names of the numbers of a step, where the source has names."""
+    """Names of a step's features, if the source has names."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """What the numbers of a step are called: by the source, or by their position."""
+        """Names of a step's features: from the source, or by position."""
         values = self.splits["train"].values
         assert values is not None
         return self.features or tuple(f"feature {i + 1}" for i in range(values.flat.shape[1]))
@@ -82,7 +84,7 @@ class SequenceDataset:
         return rows
 
     def goals(self, samples: Sequences) -> list[str]:
-        """What is to be predicted for each sample, in words."""
+        """What is to be predicted for each sample, as text."""
         if samples.targets is not None:
             return [f"{value:.9g}" for value in samples.targets]
         if samples.answers is not None:
@@ -99,33 +101,18 @@ def assemble_sequences(
     *,
     source: str,
     left_out: Sequence[LeftOut],
-    warnings: Sequence[str],
+    warnings: Sequence[DataWarning],
     common: SplitKeys,
     features: tuple[str, ...] = (),
 ) -> SequenceDataset:
-    """A data set of what a source lists: splits that it lacks are drawn, samples of one content stay together.
+    """The data set of a source's listings: missing splits are drawn, and samples with the same content stay together.
 
     Raises:
         InputError: splits cannot be drawn, or share a sample.
     """
     divided, more_warnings = divide(listings, digests=_digests, num_classes=len(classes), source=source, common=common)
-    splits = {
-        split: Sequences(
-            names=listing.names,
-            labels=listing.labels,
-            digests=_digests(listing),
-            groups=listing.groups,
-            texts=listing.texts,
-            answers=listing.answers,
-            values=listing.values,
-            targets=listing.targets,
-            words=listing.words,
-            tags=listing.tags,
-        )
-        for split, listing in divided.items()
-        if len(listing)
-    }
-    # not every tag is in every split
+    splits = {split: _as_sequences(listing) for split, listing in divided.items() if len(listing)}
+    # of tags, not every split needs all
     absent = [] if any(part.tags is not None for part in splits.values()) else warn_of_absent_classes(splits, classes)
     copies = refuse_copies(splits, source=source, allow_leakage=common["allow_leakage"])
     return SequenceDataset(
@@ -137,12 +124,35 @@ def assemble_sequences(
     )
 
 
+def _as_sequences(listing: Listing) -> Sequences:
+    targets = find(listing.annotations, "targets", Array)
+    return Sequences(
+        names=listing.names,
+        labels=listing.labels,
+        digests=_digests(listing),
+        groups=listing.groups,
+        texts=_items(listing, "texts"),
+        answers=_items(listing, "answers"),
+        values=find(listing.annotations, "values", Ragged),
+        targets=None if targets is None else targets.values,
+        words=_items(listing, "words"),
+        tags=find(listing.annotations, "tags", Ragged),
+    )
+
+
+def _items(listing: Listing, name: str) -> tuple[Any, ...] | None:
+    items = find(listing.annotations, name, Items)
+    return None if items is None else items.values
+
+
 def _digests(listing: Listing) -> tuple[str, ...]:
-    if listing.texts is not None or listing.words is not None:
-        texts = listing.texts or tuple("\t".join(words) for words in listing.words or ())
+    texts, words = _items(listing, "texts"), _items(listing, "words")
+    values = find(listing.annotations, "values", Ragged)
+    if texts is None and words is not None:
+        texts = tuple("\t".join(sentence) for sentence in words)
+    if texts is not None:
         contents = (text.encode("utf-8", "surrogatepass") for text in texts)
     else:
-        values = listing.values
         assert values is not None
         contents = (values[i].tobytes() for i in range(len(values)))
-    return tuple(hashlib.sha256(content).hexdigest()[:16] for content in contents)
+    return tuple(hash_content(content) for content in contents)

@@ -1,4 +1,4 @@
-"""Sequences of different lengths in one array, one after another."""
+"""Sequences of different lengths, concatenated in one array."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.annotations import Annotation
 from dlcli.data.splits import Index
 
 
 @dataclass(frozen=True)
-class Ragged:
+class Ragged(Annotation):
     """Sequences of steps, each a number or an array.
 
     Attributes:
@@ -27,7 +28,7 @@ class Ragged:
 
     @property
     def starts(self) -> Index:
-        """Where each sequence begins in ``flat``."""
+        """Where each sequence starts in ``flat``."""
         return np.cumsum(self.lengths) - self.lengths
 
     def __getitem__(self, position: int) -> NDArray[Any]:
@@ -41,7 +42,7 @@ class Ragged:
         return Ragged(self.flat[np.repeat(starts, lengths) + within], lengths)
 
     def cut(self, max_length: int) -> "Ragged":
-        """The same without what comes after so many steps."""
+        """The sequences truncated to at most ``max_length`` steps."""
         if not (self.lengths > max_length).any():
             return self
         within = np.arange(len(self.flat)) - np.repeat(self.starts, self.lengths)
@@ -49,5 +50,5 @@ class Ragged:
 
     @classmethod
     def join(cls, sequences: Sequence[NDArray[Any]]) -> "Ragged":
-        """One after another; there must be at least one."""
+        """Concatenates sequences, at least one."""
         return cls(np.concatenate(sequences), np.array([len(sequence) for sequence in sequences], np.int64))

@@ -1,4 +1,4 @@
-"""Series in tables in long form: one row for each step of each series."""
+"""Series in tables in long format: a row for each step of each series."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from dlcli.data.files import printable, read_text
 from dlcli.data.listing import NO_ALIASES, SplitKeys, name_some
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import MAX_BYTES, Goal, Series, assemble_series
-from dlcli.data.table import MISSING, Cells, check_groups, column_names, number_error, read_cells, refuse_errors
+from dlcli.data.table import MISSING, Cells, column_names, number_error, read_cells, refuse_errors, role_columns
 from dlcli.errors import InputError
 
 
@@ -30,11 +30,11 @@ def read_sequence_csv(
     num_features: int | None = None,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
-    """A table in long form: a row for each step, with the sequence that it belongs to and that one's class or number.
+    """A table in long format: a row for each step, with the name of its sequence and the sequence's class or number.
 
     Args:
-        sequence, goal_column, time, split, group: names of columns; steps are in the order of the rows, along which
-            ``time`` must rise within a sequence.
+        sequence, goal_column, time, split, group: names of columns; steps are in the order of the rows, and ``time``
+            must increase within a sequence.
         features: names of the columns of numbers. Default: all other columns.
 
     Raises:
@@ -43,8 +43,7 @@ def read_sequence_csv(
     table = Path(path)
     remedy = "Give a CSV file with a row for each step."
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy=remedy)
-    roles = {"sequence": sequence, "goal": goal_column, "time": time, "split": split, "group": group}
-    columns = {role: name for role, name in roles.items() if name is not None}
+    columns = role_columns(sequence=sequence, goal=goal_column, time=time, split=split, group=group)
     if features is None:
         features = tuple(name for name in column_names(table, text) if name not in columns.values())
         if not features:
@@ -52,10 +51,10 @@ def read_sequence_csv(
                 f"{table}:1: there must be columns of numbers besides {name_some(list(columns.values()))}."
             )
 
-    told = [*([("goal", goal_column)] if goal == "value" else []), *([("time", time)] if time is not None else [])]
+    numbers = [role for role in ("goal", "time") if role in columns and (role != "goal" or goal == "value")]
 
     def error_of(cells: Cells) -> str | None:
-        errors = (number_error(name, cells[role]) for role, name in told if cells[role])
+        errors = (number_error(columns[role], cells[role]) for role in numbers if cells[role])
         return next((error for error in errors if error is not None), None) or feature_error(features, cells)
 
     records, errors = read_cells(
@@ -72,15 +71,12 @@ def read_sequence_csv(
             first_line, first_split, first = earlier[0]
             for role in ("goal", "group"):
                 if role in cells and cells[role] != first[role]:
-                    errors.append(
-                        (line, f"a sequence must have one {columns[role]}. Line {first_line} says otherwise.")
-                    )
+                    errors.append((line, f"a sequence must have one {columns[role]}. Line {first_line} has another."))
             if own_split != first_split:
-                errors.append((line, f"a sequence must be in one split. Line {first_line} says otherwise."))
+                errors.append((line, f"a sequence must be in one split. Line {first_line} has another."))
             if time is not None and float(cells["time"]) <= float(earlier[-1][2]["time"]):
-                errors.append(
-                    (line, f"column '{time}' must rise within a sequence. Sort the rows of '{cells['sequence']}'.")
-                )
+                must = f"column '{time}' must increase within a sequence."
+                errors.append((line, f"{must} Sort the rows of '{cells['sequence']}'."))
         earlier.append((line, own_split, cells))
     refuse_errors(table, errors)
     samples: list[Series] = []
@@ -88,29 +84,25 @@ def read_sequence_csv(
         values = np.array([step_of_row(features, cells) for _, _, cells in steps], np.float32)
         line, own_split, cells = steps[0]
         samples.append(Series(printable(name), own_split, cells["goal"], values, cells.get("group", ""), line))
-    if split is not None and group is not None:
-        check_groups(table, samples)
     return assemble_series(
         str(table),
         samples,
         goal=goal,
-        in_order=lambda names: tuple(sorted(set(names))),
         classes=classes,
         aliases=aliases,
         num_features=num_features,
         has_groups=group is not None,
         features=features,
-        left_out=(),
         common=common,
     )
 
 
 def feature_error(features: Sequence[str], cells: Cells) -> str | None:
-    """What is wrong with a row's numbers."""
+    """The first error in a row's features, or None."""
     errors = (number_error(name, cell) for name in features if (cell := cells[f"feature {name}"]) not in MISSING)
     return next((error for error in errors if error is not None), None)
 
 
 def step_of_row(features: Sequence[str], cells: Cells) -> list[float]:
-    """A row's numbers, NaN where one is missing."""
+    """A row's features, NaN for a missing value."""
     return [math.nan if (cell := cells[f"feature {name}"]) in MISSING else float(cell) for name in features]

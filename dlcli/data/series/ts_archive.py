@@ -25,7 +25,7 @@ def read_ts(
     num_features: int | None = None,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
-    """The .ts files of the UCR and UEA archives (Bagnall et al. 2018): a line for each sample, with its class last.
+    """The .ts files of the UCR and UEA archives (Bagnall et al. 2018): a line for each sample, ending in its class.
 
     Features are separated by colons, steps by commas; ``?`` is a missing value.
 
@@ -44,29 +44,32 @@ def read_ts(
         str(path),
         samples,
         goal="class",
-        in_order=lambda names: tuple(sorted(set(names))),
         classes=classes,
         aliases=aliases,
         num_features=num_features,
-        left_out=(),
         common=common,
     )
 
 
 def read_ts_file(file: Path, split: str) -> list[Series]:
+    """The samples of one .ts file.
+
+    Raises:
+        InputError: the file is not as described; errors of lines are reported together.
+    """
     remedy = "Give a .ts file of the UCR or UEA archive."
     lines = read_text(file, noun=".ts file", max_bytes=MAX_BYTES, remedy=remedy).split("\n")
     start = next((number for number, line in enumerate(lines) if line.strip().lower() == "@data"), None)
     if start is None:
-        raise InputError(f"{file}: there must be a line @data, below which the samples stand. {remedy}")
+        raise InputError(f"{file}: there must be a line @data above the samples. {remedy}")
     header = [line.strip().lower().split() for line in lines[:start] if line.strip().startswith("@")]
-    told = {words[0]: words[1:] for words in header}
-    if told.get("@timestamps") == ["true"]:
-        raise InputError(f"{file}: steps with time stamps are not read. Resample the file to steps without.")
-    if told.get("@classlabel", ["true"])[:1] != ["true"]:
-        raise InputError(f"{file}: its samples have no class (@classLabel false).")
-    if told.get("@targetlabel", ["false"])[:1] == ["true"]:
-        raise InputError(f"{file}: its samples have numbers to predict (@targetLabel true); .ts files are for classes.")
+    settings = {words[0]: words[1:] for words in header}
+    if settings.get("@timestamps") == ["true"]:
+        raise InputError(f"{file}: time stamps are not supported. Resample the series to steps without them.")
+    if settings.get("@classlabel", ["true"])[:1] != ["true"]:
+        raise InputError(f"{file}: samples must have a class. Received @classLabel false.")
+    if settings.get("@targetlabel", ["false"])[:1] == ["true"]:
+        raise InputError(f"{file}: samples must have a class. Received numbers to predict (@targetLabel true).")
     listed = [
         word for line in lines[:start] if line.strip().lower().startswith("@classlabel") for word in line.split()[2:]
     ]
@@ -80,15 +83,16 @@ def read_ts_file(file: Path, split: str) -> list[Series]:
         columns: list[list[float]] = []
         for position, feature in enumerate(features, start=1):
             numbers = [math.nan if cell.strip() == "?" else parse_number(cell.strip()) for cell in feature.split(",")]
-            wrong = [i for i, value in enumerate(numbers) if not (is_usable(value) or value != value)]
-            if wrong and error is None:
-                cell = printable(feature.split(",")[wrong[0]][:50])
-                error = f"feature {position}, step {wrong[0] + 1} must be a number or '?'. Received '{cell}'."
+            invalid = [i for i, value in enumerate(numbers) if not (is_usable(value) or value != value)]
+            if invalid and error is None:
+                cell = printable(feature.split(",")[invalid[0]][:50])
+                error = f"feature {position}, step {invalid[0] + 1} must be a number or '?'. Received '{cell}'."
             columns.append([value for value in numbers if value is not None])
         if error is None and listed and label.strip() not in listed:
             error = f"the class must be one that @classLabel lists. Received '{printable(label.strip()[:50])}'."
         if error is None and len({len(column) for column in columns}) > 1:
-            error = f"all features must have as many steps. Received {', '.join(str(len(c)) for c in columns)}."
+            lengths = ", ".join(str(len(column)) for column in columns)
+            error = f"all features must have the same number of steps. Received {lengths}."
         if error is not None:
             errors.append((number, error))
             continue

@@ -1,4 +1,4 @@
-"""Series without labels, for prediction."""
+"""Series without ground truth, for prediction."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.series.long_table import feature_error, step_of_row
 from dlcli.data.series.sequence import MAX_BYTES, Series, as_steps
 from dlcli.data.series.ts_archive import read_ts_file
-from dlcli.data.table import Cells, column_names, number_error, read_cells, refuse_errors
+from dlcli.data.table import Cells, column_names, number_error, read_cells, refuse_errors, role_columns
 from dlcli.errors import InputError
 
 
@@ -24,11 +24,11 @@ def read_unlabeled_series(
     others: Sequence[str],
     num_features: int,
 ) -> tuple[list[str], Ragged]:
-    """Sequences to predict and what each is called: x or x_test of an .npz, a .csv in long form, or a .ts file.
+    """The names and steps of sequences to predict: x or x_test of an .npz, a .csv in long format, or a .ts file.
 
     Args:
-        sequence, time, features: columns of the .csv; time must rise within a sequence.
-        others: columns of the training data that are no features, where they are there.
+        sequence, time, features: columns of the .csv; time must increase within a sequence.
+        others: columns of the training data that are not features; they may be absent.
         num_features: of the trained model.
 
     Raises:
@@ -39,7 +39,10 @@ def read_unlabeled_series(
         key = next((key for key in ("x", "x_test") if key in arrays), None)
         if key is None:
             raise InputError(f"{path}: there must be an array x or x_test. Received none.")
-        found = as_steps(arrays[key], arrays.get(key.replace("x", "lengths")), f"{path}: {key}")
+        lengths_key = "lengths" + key.removeprefix("x")
+        found = as_steps(
+            arrays[key], arrays.get(lengths_key), f"{path}: {key}", lengths_source=f"{path}: {lengths_key}"
+        )
         samples = [Series(f"{path}/{i}", "", "", values) for i, values in enumerate(found)]
     elif path.suffix == ".ts":
         samples = read_ts_file(path, "")
@@ -63,10 +66,10 @@ def _read_unlabeled_table(
     known = features or [name for name in column_names(table, text) if name not in (sequence, time, *others)]
 
     def error_of(cells: Cells) -> str | None:
-        wrong = None if time is None else number_error(time, cells["time"])
-        return wrong or feature_error(known, cells)
+        error = None if time is None else number_error(time, cells["time"])
+        return error or feature_error(known, cells)
 
-    columns = {"sequence": sequence} | ({} if time is None else {"time": time})
+    columns = role_columns(sequence=sequence, time=time)
     of_features = {f"feature {name}": name for name in known}
     records, errors = read_cells(table, text, columns | of_features, required=list(columns), error_of=error_of)
     rows: dict[str, list[list[float]]] = {}
@@ -76,7 +79,7 @@ def _read_unlabeled_table(
         if time is not None:
             moment = float(cells["time"])
             if name in latest and moment <= latest[name]:
-                errors.append((line, f"column '{time}' must rise within a sequence. Sort the rows of '{name}'."))
+                errors.append((line, f"column '{time}' must increase within a sequence. Sort the rows of '{name}'."))
             latest[name] = moment
         rows.setdefault(name, []).append(step_of_row(known, cells))
     refuse_errors(table, errors)

@@ -1,4 +1,4 @@
-"""One long series, divided by time, and the windows of it that a forecast is learned from."""
+"""One long series, split by time, and its windows for forecasting."""
 
 import hashlib
 import json
@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from dlcli.data.listing import DEFAULT_TEST, DEFAULT_VALIDATION
 from dlcli.data.series.time_table import Table
-from dlcli.data.splits import SPLIT_COLUMNS, Index, LeftOut
+from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, Index, LeftOut
 from dlcli.errors import InputError
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of one split: where each one's forecast begins in the table."""
+    """The windows of one split.
+
+    Attributes:
+        origins: the row of the table at which each window's forecast starts, int64 ``[n]``.
+    """
 
     origins: Index
 
@@ -27,10 +31,9 @@ class Windows:
 
 @dataclass(frozen=True)
 class Series:
-    """A table that is divided by time into windows of ``history`` steps, from which ``horizon`` are forecast.
+    """A table split by time, with windows of ``history`` steps from which the next ``horizon`` steps are forecast.
 
-    A window belongs to the split that all the steps lie in which it forecasts; its history may reach back into the
-    split before.
+    A window belongs to the split that contains all steps it forecasts; its history may extend into the previous split.
 
     Attributes:
         ends: the row after each split's last one.
@@ -42,16 +45,16 @@ class Series:
     ends: dict[str, int]
     splits: dict[str, Windows]
     left_out: tuple[LeftOut, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[DataWarning, ...] = ()
 
     def fingerprint(self) -> str:
-        """SHA-256 over the numbers, their names, and how they are divided."""
+        """SHA-256 over the values, the names of the features, and the splits."""
         digest = hashlib.sha256(json.dumps([self.table.features, self.history, self.horizon, self.ends]).encode())
         digest.update(self.table.values.tobytes())
         return digest.hexdigest()
 
     def split_rows(self) -> list[dict[str, str]]:
-        """A row for each split, named by its first and last time."""
+        """A row for each split, named after its first and last time."""
         rows, start = [], 0
         for split, end in self.ends.items():
             part = self.table.values[start:end]
@@ -66,7 +69,7 @@ class Series:
         return self.table.values[: self.ends["train"]]
 
     def windows(self, origins: Index) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The histories ``[n, history, features]`` and what is to be forecast ``[n, horizon]`` of some windows."""
+        """The histories ``[n, history, features]`` and the targets ``[n, horizon]`` of some windows."""
         past = self.table.values[origins[:, None] + np.arange(-self.history, 0)]
         future = self.table.values[origins[:, None] + np.arange(self.horizon), 0]
         return past, future
@@ -82,15 +85,14 @@ def divide_by_time(
     test: float | None,
     stride: int,
 ) -> Series:
-    """The windows of a table: the last part of the rows is the test, the part before it validation.
+    """The windows of a table: the last part of the rows is test, the part before it validation.
 
     Args:
         validation, test: proportions of the rows.
-        stride: steps between the beginnings of two training windows; those of validation and test follow each other by
-            one step.
+        stride: steps between two training windows; windows of validation and test are one step apart.
 
     Raises:
-        InputError: a split has no row, or train no whole window.
+        InputError: train has no whole window.
     """
     num_rows = len(table.values)
     num_test = round(num_rows * (DEFAULT_TEST if test is None else test))
@@ -106,7 +108,7 @@ def divide_by_time(
     for split, end in ends.items():
         first = max(start, history)
         origins = np.arange(first, end - horizon + 1, stride if split == "train" else 1, dtype=np.int64)
-        # a window needs a value to start from, and one to be measured by
+        # metrics need at least one known value in each window
         values = table.values[:, 0]
         future = values[origins[:, None] + np.arange(horizon)] if len(origins) else np.zeros((0, horizon))
         origins = origins[~np.isnan(future).all(axis=1)]
@@ -114,13 +116,12 @@ def divide_by_time(
             splits[split] = Windows(origins)
         elif split == "train":
             raise InputError(
-                f"{source}: {ends['train']} rows to train on hold no window of {history} + {horizon} steps. Lower "
-                "window.history or window.horizon, or give more rows."
+                f"{source}: train must have a window of {history} + {horizon} steps. Received {ends['train']} rows: "
+                "lower window.history or window.horizon, or give more rows."
             )
         else:
-            warnings.append(
-                f"{split} has {end - start} rows, which hold no forecast of {horizon} steps: there is none."
-            )
+            text = f"{split} has {end - start} rows, too few for a forecast of {horizon} steps: it is left out."
+            warnings.append(DataWarning("splits", text))
         start = end
     return Series(table, history, horizon, ends, splits, warnings=(*table.warnings, *warnings))
 
@@ -144,7 +145,7 @@ class WindowBatches:
         return False
 
     def source(self, epoch: int, first_step: int = 0) -> Any:
-        """What :meth:`element` takes the steps of an epoch from."""
+        """The source of :meth:`element` for an epoch."""
         order = np.arange(self.num_samples, dtype=np.int64)
         if self._seed is not None:
             order = np.random.Generator(np.random.PCG64([self._seed, epoch])).permutation(self.num_samples)

@@ -4,26 +4,28 @@ from typing import Unpack
 
 import numpy as np
 
-from dlcli.data.listing import NO_ALIASES, SplitKeys
+from dlcli.data.listing import SplitKeys
 from dlcli.data.npz_archive import half_of_memory
 from dlcli.data.sequences.dataset import SequenceDataset
-from dlcli.data.series.sequence import BYTES_A_STEP, Series, assemble_series
+from dlcli.data.series.sequence import Series, assemble_series
 from dlcli.errors import InputError
+
+BYTES_A_STEP = 64  # of memory, while the problem is generated
 
 
 def make_adding(*, length: int, num_samples: int, seed: int, **common: Unpack[SplitKeys]) -> SequenceDataset:
-    """The adding problem (Hochreiter and Schmidhuber 1997, section 5.4, as Le et al. 2015, section 4.1, have it).
+    """The adding problem (Hochreiter and Schmidhuber 1997, section 5.4, in the form of Le et al. 2015, section 4.1).
 
-    A step has a number drawn evenly from [0, 1] and a mark, which is 1 at two steps, one in each half of the sequence,
-    and 0 at the others; the answer is the sum of the two marked numbers. To answer always 1 is wrong by 1/6 on average
-    (squared).
+    Each step has a number drawn uniformly from [0, 1] and a mark, which is 1 at two steps, one in each half of the
+    sequence, and 0 elsewhere; the target is the sum of the two marked numbers. Always predicting 1 has a mean squared
+    error of 1/6.
 
     Raises:
-        InputError: so many numbers would not fit into the machine's memory.
+        InputError: the sequences do not fit into half of the machine's memory.
     """
     if length * num_samples * BYTES_A_STEP > half_of_memory():
         raise InputError(
-            f"adding: {num_samples:,} sequences of {length:,} steps would take more than half of this machine's "
+            f"adding: {num_samples:,} sequences of {length:,} steps need more than half of this machine's "
             "memory. Lower data.num_samples or data.length."
         )
     generator = np.random.Generator(np.random.PCG64([seed, length]))
@@ -38,14 +40,4 @@ def make_adding(*, length: int, num_samples: int, seed: int, **common: Unpack[Sp
         Series(f"adding/{i}", "train", repr(float(sums[i])), np.stack([values[i], marks[i]], axis=1))
         for i in range(num_samples)
     ]
-    return assemble_series(
-        "adding",
-        samples,
-        goal="value",
-        in_order=lambda names: (),
-        classes=None,
-        aliases=NO_ALIASES,
-        num_features=None,
-        left_out=(),
-        common=common,
-    )
+    return assemble_series("adding", samples, goal="value", common=common)

@@ -1,4 +1,4 @@
-"""Sums of numbers, written out digit by digit."""
+"""Sums of two numbers as text."""
 
 from pathlib import Path
 from typing import Unpack
@@ -12,11 +12,11 @@ from dlcli.data.text.pairs import assemble_pairs
 
 
 def make_addition(*, digits: int, num_samples: int, seed: int, **common: Unpack[SplitKeys]) -> SequenceDataset:
-    """Sums of two numbers as text, "52+7" and "59", each of which there is once, in whichever order.
+    """Pairs of a sum of two numbers and its result as text, "52+7" and "59". Each sum occurs once, in one order.
 
     Args:
-        digits: of a number at most; how many it has is drawn first, so that short ones are not rare.
-        num_samples: at most as many as there are different sums.
+        digits: the largest number of digits of a summand; the number is drawn first, so that short ones are not rare.
+        num_samples: at most the number of distinct sums.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     found: dict[tuple[int, int], str] = {}

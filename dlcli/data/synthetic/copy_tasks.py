@@ -1,4 +1,4 @@
-"""The copy tasks of Graves et al. 2014, sections 4.1 and 4.2: bit vectors to give back, made anew for each epoch."""
+"""The copy tasks of Graves et al. 2014, sections 4.1 and 4.2: bit vectors to reproduce, generated for each epoch."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.splits import SPLIT_COLUMNS, LeftOut
+from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, LeftOut
 
 NUM_VALIDATION = 500
 NUM_TEST = 200  # at each length
@@ -20,13 +20,13 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CopyTask:
-    """What sequences are made of.
+    """The parameters of the sequences.
 
     Attributes:
-        lengths: least and most vectors.
+        lengths: the smallest and largest number of vectors.
         bits: of a vector.
-        repeats: least and most times that they are to be given back; None for once, without a number.
-        seed: of what is made.
+        repeats: the smallest and largest number of repetitions; None for the copy task, which has one.
+        seed: of the sequences.
     """
 
     lengths: tuple[int, int]
@@ -36,19 +36,19 @@ class CopyTask:
 
     @property
     def num_features(self) -> int:
-        """Of a step: the bits, and a channel for the mark, or the number of times."""
+        """Of a step: the bits, and a channel for the mark or the number of repetitions."""
         return self.bits + 1
 
     def make(self, num: int, length: int, times: int, generator: np.random.Generator) -> tuple[Array, Array, Array]:
-        """Sequences of one length.
+        """Generates sequences of one length.
 
         Args:
-            times: that the vectors are to be given back.
+            times: how often the vectors are repeated.
 
         Returns:
-            The inputs ``[num, steps, bits + 1]``: the vectors; a step with a mark in the last channel (for the repeated
-            task the number of times by the most); zeros while the answer is awaited. The bits to give ``[num, steps,
-            bits]``, and the steps that are asked for, ``[num, steps]``.
+            The inputs ``[num, steps, bits + 1]``: the vectors, a step with a mark in the last channel (for the repeat
+            copy task, the number of repetitions divided by the largest), and zeros during the output. The target bits
+            ``[num, steps, bits]``, and the mask of the output's steps, ``[num, steps]``.
         """
         vectors = generator.integers(0, 2, (num, length, self.bits)).astype(np.float32)
         steps = length + 1 + times * length
@@ -63,13 +63,13 @@ class CopyTask:
 
 
 class MadeBatches:
-    """Batches that are made for each epoch, each of one length, as a function of (seed, epoch) alone.
+    """Batches generated for each epoch, each with sequences of one length, as a function of (seed, epoch, step) alone.
 
     Args:
-        task: what is made.
+        task: the parameters of the sequences.
         part: TRAIN, whose epochs differ, or VALIDATION.
-        num_samples: sequences of an epoch.
-        batch_size: sequences of a batch.
+        num_samples: sequences in an epoch.
+        batch_size: sequences in a batch.
     """
 
     def __init__(self, task: CopyTask, *, part: int, num_samples: int, batch_size: int) -> None:
@@ -96,11 +96,11 @@ class MadeBatches:
         return task.make(num, length, times, generator)
 
     def source(self, epoch: int, first_step: int = 0) -> Any:
-        """What :meth:`element` takes the steps of an epoch from."""
+        """The source of :meth:`element` for an epoch."""
         return {"epoch": tf.constant(epoch, tf.int64)}
 
     def element(self, source: Any, step: Any) -> dict[str, Any]:
-        """Traced: the batch of a step, made in NumPy."""
+        """Traced: the batch of a step, generated with NumPy."""
 
         def make(epoch: Any, step: Any) -> tuple[Array, Array, Array]:
             return self.make(int(epoch), int(step))
@@ -119,7 +119,7 @@ class MadeBatches:
 
 @dataclass(frozen=True)
 class Made:
-    """Sequences that are made when they are wanted."""
+    """A split whose sequences are generated when they are needed."""
 
     number: int
 
@@ -129,21 +129,21 @@ class Made:
 
 @dataclass(frozen=True)
 class MadeDataset:
-    """What stands for the data of a task whose samples are made."""
+    """The data set of a task whose samples are generated."""
 
     task: CopyTask
     splits: dict[str, Made]
     test: tuple[tuple[int, int], ...]
-    """Length and times of each part of the test."""
+    """Length and number of repetitions of each part of the test split."""
     left_out: tuple[LeftOut, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[DataWarning, ...] = ()
 
     def fingerprint(self) -> str:
-        """SHA-256 over what the samples are made of."""
+        """SHA-256 over the parameters of the samples."""
         return hashlib.sha256(json.dumps(self._parameters()).encode()).hexdigest()
 
     def split_rows(self) -> list[dict[str, str]]:
-        """A row for each split, for there are no samples to name."""
+        """A row for each split, because there are no samples to name."""
         digest = self.fingerprint()[:16]
         return [
             dict(zip(SPLIT_COLUMNS, (f"made/{split}", split, f"{len(part)} sequences", "", digest), strict=True))
@@ -156,6 +156,6 @@ class MadeDataset:
         return [task.lengths, task.bits, task.repeats, task.seed, sizes, self.test]
 
     def test_part(self, length: int, times: int) -> tuple[Array, Array, Array]:
-        """The test's sequences of a length."""
+        """The test sequences of one length and number of repetitions."""
         generator = np.random.Generator(np.random.PCG64([self.task.seed, TEST, length, times]))
         return self.task.make(NUM_TEST, length, times, generator)

@@ -1,4 +1,4 @@
-"""Scenes drawn by this program: one shape of one color on a textured ground, with its class and its exact box."""
+"""Synthetic scenes: one shape of one color on a textured background, with its class and its exact box."""
 
 import functools
 import math
@@ -18,7 +18,7 @@ from dlcli.errors import InputError
 Values = NDArray[np.float32]
 Inside = Callable[[Values, Values], NDArray[np.bool_]]
 
-# Whether a point is in the shape that fills the square from -1 to 1; x to the right, y down.
+# Whether a point is in the shape, which fills the square from -1 to 1; x to the right, y down.
 SHAPES: dict[str, Inside] = {
     "circle": lambda x, y: x * x + y * y <= 1,
     "cross": lambda x, y: (abs(x) <= 1 / 3) | (abs(y) <= 1 / 3),
@@ -27,12 +27,12 @@ SHAPES: dict[str, Inside] = {
 }
 DEFAULT_SIZE = (64, 64)  # height, width
 SMALLEST_SIDE = 16  # of a scene, in pixels
-SIDES = (0.2, 0.6)  # of a shape, as parts of the scene's shorter side
+SIDES = (0.2, 0.6)  # of a shape, as proportions of the scene's shorter side
 SUBPIXELS = 4  # along each side of a pixel
-GRID = 5  # random values along each side of the ground, between which it is interpolated
-SMOOTH, FINE = 30.0, 6.0  # amplitude of the ground, standard deviation of the noise on all
-CONTRAST = 80.0  # of the shape's luminance against the mean of the ground
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as gray images have it
+GRID = 5  # random values along each side of the background, between which it is interpolated
+SMOOTH, FINE = 30.0, 6.0  # amplitude of the background, standard deviation of the pixels' noise
+CONTRAST = 80.0  # between the shape's luminance and that of the background's color
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as for grayscale images
 
 
 def read_shapes(
@@ -42,13 +42,15 @@ def read_shapes(
     classes: tuple[str, ...] | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """So many scenes with a circle, a cross, a square or a triangle each, in turn; drawn at the size that is wanted.
+    """Scenes that show a circle, a cross, a square or a triangle, in turn, drawn at the size of the recipe.
 
-    A scene depends on the seed, its number and its size alone. ``classes`` are those of a trained model, where its
-    labels are to be used.
+    A scene depends only on the seed, its number and its size.
+
+    Args:
+        classes: those of a trained model, to use its labels.
 
     Raises:
-        InputError: scenes are too small or do not fit into memory, or the splits cannot be drawn as asked.
+        InputError: scenes are too small or do not fit into memory, or the splits cannot be drawn.
     """
     height, width = common["image_size"] or DEFAULT_SIZE
     if min(height, width) < SMALLEST_SIDE:
@@ -73,7 +75,7 @@ def read_shapes(
         names=tuple(f"shapes/{number}" for number in range(num_samples)),
         labels=indices["train"],
         arrays=pixels,
-        boxes=Boxes(corners, (Frame(width, height),) * num_samples),
+        annotations={"boxes": Boxes(corners, (Frame(width, height),) * num_samples)},
     )
     return assemble_images({"train": listing}, known, source="shapes", common=common)
 
@@ -81,12 +83,12 @@ def read_shapes(
 def draw_scene(
     shape: str, height: int, width: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int]]:
-    """A scene [height, width, 3] and the corners xmin, ymin, xmax, ymax of the shape in it."""
+    """A scene [height, width, 3] and the corners xmin, ymin, xmax, ymax of its shape."""
     shorter = min(height, width)
     side = int(rng.integers(math.ceil(SIDES[0] * shorter), math.floor(SIDES[1] * shorter) + 1))
     left, top = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
-    color = rng.uniform(SMOOTH, 255 - SMOOTH, 3).astype(np.float32)  # of the ground
-    scene = _draw_ground(color, height, width, rng)
+    color = rng.uniform(SMOOTH, 255 - SMOOTH, 3).astype(np.float32)  # of the background
+    scene = _draw_background(color, height, width, rng)
     _draw_line(scene, rng)
     cover = _coverage(shape, side)
     part = scene[top : top + side, left : left + side]
@@ -95,7 +97,7 @@ def draw_scene(
     return np.rint(scene).clip(0, 255).astype(np.uint8), (left, top, left + side, top + side)
 
 
-def _draw_ground(color: Values, height: int, width: int, rng: np.random.Generator) -> Values:
+def _draw_background(color: Values, height: int, width: int, rng: np.random.Generator) -> Values:
     """A color with smooth noise: float32 [height, width, 3]."""
     grid = rng.uniform(-SMOOTH, SMOOTH, (GRID, GRID, 3)).astype(np.float32)
     lines = _interpolate(grid, height).swapaxes(0, 1)  # [GRID, height, 3]
@@ -104,9 +106,9 @@ def _draw_ground(color: Values, height: int, width: int, rng: np.random.Generato
 
 
 def _interpolate(values: Values, size: int) -> Values:
-    """So many values between the first and the last along the first axis.
+    """Linear interpolation to ``size`` values along the first axis.
 
-    No matrix product: those round differently from machine to machine.
+    Not a matrix product, because its rounding differs between machines.
     """
     position = np.linspace(0, len(values) - 1, size, dtype=np.float32)
     lower = np.minimum(position.astype(np.int64), len(values) - 2)
@@ -116,27 +118,27 @@ def _interpolate(values: Values, size: int) -> Values:
 
 
 def _draw_line(scene: Values, rng: np.random.Generator) -> None:
-    """Something that is no shape, in every other scene: a thin line right across."""
-    angle, there = rng.uniform(0, np.pi), rng.uniform() < 0.5
+    """A distractor with probability 1/2: a thin line across the scene."""
+    angle, is_drawn = rng.uniform(0, np.pi), rng.uniform() < 0.5
     height, width = scene.shape[:2]
     through, color = rng.uniform(0, (width, height)), rng.uniform(0, 255, 3).astype(np.float32)
-    if there:
+    if is_drawn:
         y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
         distance = abs((x - through[0]) * math.sin(angle) - (y - through[1]) * math.cos(angle))
         scene += np.clip(1 - distance, 0, 1)[..., None] * (color - scene)
 
 
-def _contrasting(ground: Values, rng: np.random.Generator) -> Values:
-    """A random color that is much lighter or darker than the ground; of 32, the first, or else the best."""
+def _contrasting(background: Values, rng: np.random.Generator) -> Values:
+    """The first of 32 random colors that is much lighter or darker than the background, or else the best of them."""
     candidates = rng.uniform(0, 255, (32, 3)).astype(np.float32)
-    contrast = abs(((candidates - ground) * LUMINANCE).sum(axis=1))
+    contrast = abs(((candidates - background) * LUMINANCE).sum(axis=1))
     chosen: Values = candidates[np.argmax(np.minimum(contrast, CONTRAST))]
     return chosen
 
 
 @functools.cache
 def _coverage(shape: str, side: int) -> Values:
-    """How much of each pixel of its box a shape covers: float32 [side, side, 1] in [0, 1]."""
+    """The part of each pixel in its box that a shape covers: float32 [side, side, 1] in [0, 1]."""
     num = side * SUBPIXELS
     y, x = (2 * np.mgrid[:num, :num].astype(np.float32) + 1) / num - 1
     inside = SHAPES[shape](x, y).reshape(side, SUBPIXELS, side, SUBPIXELS)

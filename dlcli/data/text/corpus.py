@@ -1,20 +1,20 @@
-"""Text to learn to go on with: one long text divided by place, and the windows of it that are learned from."""
+"""One long text for a language model, split by position."""
 
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.data.splits import SPLIT_COLUMNS, SPLITS, LeftOut
+from dlcli.data.splits import SPLIT_COLUMNS, SPLITS, DataWarning, LeftOut
 from dlcli.data.text.files import read_whole
 from dlcli.errors import InputError
 
-DEFAULT_VALIDATION, DEFAULT_TEST = 0.05, 0.1  # of a text that comes without other files
+DEFAULT_VALIDATION, DEFAULT_TEST = 0.05, 0.1  # without files of their own
 
 
 @dataclass(frozen=True)
 class Passage:
-    """The text of a split, and where it stands: "shakespeare.txt, characters 1 to 948,084"."""
+    """The text of a split, and its place: "shakespeare.txt, characters 1 to 948,084"."""
 
     text: str
     place: str
@@ -29,7 +29,7 @@ class LongTexts:
 
     splits: dict[str, Passage]
     left_out: tuple[LeftOut, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[DataWarning, ...] = ()
 
     def fingerprint(self) -> str:
         """SHA-256 over each split's name and content."""
@@ -37,7 +37,7 @@ class LongTexts:
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
     def split_rows(self) -> list[dict[str, str]]:
-        """A row for each split, for there are no samples to name."""
+        """A row for each split, because there are no samples to name."""
         rows = []
         for split, passage in self.splits.items():
             digest = hashlib.sha256(passage.text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -54,13 +54,13 @@ def read_long_text(
     test: float | None,
     encoding: str,
 ) -> LongTexts:
-    """The text of a file, divided where there are no other files for validation and test.
+    """The text of a file, split unless there are further files for validation and test.
 
     Args:
-        validation, test: proportions of the characters; the test is the end of the text, validation what stands before.
+        validation, test: proportions of the characters; test is the end of the text, validation the part before it.
 
     Raises:
-        InputError: a file cannot be read or has no text, or a split would have none.
+        InputError: a file cannot be read or has no text, or train would have none.
     """
     whole = read_whole(Path(path), encoding)
     if validation is None:
@@ -80,13 +80,13 @@ def read_long_text(
     for split, other in (("validation", validation_path), ("test", test_path)):
         if other is not None:
             parts[split] = (other, read_whole(Path(other), encoding), 0)
-    lost = [
-        f"the text is too short for a {split} split of {share:g}: there is none."
+    missing = [
+        DataWarning("splits", f"the text is too short for a {split} split of {share:g}: there is none.")
         for split, share, number in (("validation", validation, num_validation), ("test", test, num_test))
         if share > 0 and number == 0
     ]
     return LongTexts(
-        warnings=tuple(lost),
+        warnings=tuple(missing),
         splits={
             split: Passage(text, f"{Path(file).name}, characters {start + 1:,} to {start + len(text):,}")
             for split in SPLITS

@@ -1,4 +1,4 @@
-"""Text files: encodings, lines and bounds."""
+"""Text files: encodings, lines and size limits."""
 
 from pathlib import Path
 
@@ -6,30 +6,28 @@ from dlcli.data.files import decoded, read_text
 from dlcli.errors import InputError
 
 MAX_BYTES = 2**30  # of a file of texts
-
-
-OTHER_ENCODING = ", or say in data.encoding what it is"
+OTHER_ENCODING = ", or set data.encoding to its encoding"
 
 
 def read_whole(path: Path, encoding: str) -> str:
-    """All the text of a file, its ends of lines as line feeds.
+    """The whole text of a file, with line feeds as line ends.
 
     Raises:
-        InputError: it cannot be read, is not in the encoding, or has nothing but white space.
+        InputError: it cannot be read, is not in the encoding, or contains only white space.
     """
     text = read_content(path, "text", encoding).replace("\r\n", "\n")
     if not text.strip():
-        raise InputError(f"{path}: there must be text. The file has none.")
+        raise InputError(f"{path}: there must be text. Received an empty file.")
     return text
 
 
 def read_content(path: Path, noun: str, encoding: str) -> str:
-    """The text of a file that holds texts; ``noun`` is what it is called in messages.
+    """The text of a file; ``noun`` is its name in messages, such as "file of texts".
 
     Raises:
         InputError: it cannot be read, or is not text in the encoding.
     """
-    remedy = "Give the file that holds the texts."
+    remedy = "Give the file that contains the texts."
     text = read_text(
         path, noun=noun, max_bytes=MAX_BYTES, remedy=remedy, encoding=encoding, other_encoding=OTHER_ENCODING
     )
@@ -37,18 +35,18 @@ def read_content(path: Path, noun: str, encoding: str) -> str:
 
 
 def lines_of(data: bytes, name: str, encoding: str) -> list[str]:
-    """The lines of a stream of bytes, without their ends.
+    """The lines of a stream of bytes, without line ends.
 
     Raises:
         InputError: they are not text in the encoding.
     """
     noun = "text"
-    text = decoded(data, name, noun=noun, encoding=encoding, other_encoding=", as the training data are")
+    text = decoded(data, name, noun=noun, encoding=encoding, other_encoding=", the encoding of the training data")
     return split_lines(without_nulls(text, name, noun))
 
 
 def lines_of_file(path: Path, encoding: str) -> list[str]:
-    """The lines of a file, without their ends.
+    """The lines of a file, without line ends.
 
     Raises:
         InputError: it cannot be read, or is not text in the encoding.
@@ -57,10 +55,16 @@ def lines_of_file(path: Path, encoding: str) -> list[str]:
 
 
 def split_lines(text: str) -> list[str]:
+    """The lines of a text, without line ends; a line feed at its end starts no further line."""
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def without_nulls(text: str, name: str, noun: str) -> str:
+    """Returns the text.
+
+    Raises:
+        InputError: it contains a null character.
+    """
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(f"{name}:{line}: the {noun} must be text. Received a null character: it may be UTF-16.")

@@ -1,24 +1,25 @@
-"""Texts with a class each: in a table, in JSON lines, in a file for each class, or in a folder for each class."""
+"""Labeled texts: in a table, in JSON lines, in a file for each class, or in a folder for each class."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from dlcli.data.annotations import Items
 from dlcli.data.files import list_folder, name_below, printable
-from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, name_some
+from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, list_rows, name_some
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
-from dlcli.data.split_folders import SPLIT_OF, find_splits
-from dlcli.data.splits import SPLITS, LeftOut
-from dlcli.data.table import check_groups, read_cells, refuse_errors
+from dlcli.data.split_folders import find_splits
+from dlcli.data.splits import SPLIT_NAMES, SPLIT_OF, DataWarning, LeftOut
+from dlcli.data.table import read_cells, refuse_errors, role_columns
 from dlcli.data.text.files import read_content, split_lines
 from dlcli.errors import InputError
 
 
 @dataclass(frozen=True)
 class TextRow:
-    """A text and what is known of it."""
+    """A text with its label: a class, or the target text of a pair."""
 
     line: int
     name: str
@@ -44,23 +45,35 @@ def read_text_csv(
 
     Args:
         text, label, split, group: names of columns.
-        classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
+        classes: those of a trained model, to use its labels. Default: those of train, sorted.
         aliases: other names of these.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.
     """
     table = Path(path)
+    columns = role_columns(text=text, label=label, split=split, group=group)
+    rows = read_text_rows(table, columns, optional=("text",), encoding=encoding)
+    return _assemble(table, rows, has_groups=group is not None, classes=classes, aliases=aliases, common=common)
+
+
+def read_text_rows(table: Path, columns: Mapping[str, str], *, optional: Sequence[str], encoding: str) -> list[TextRow]:
+    """The rows of a table of texts.
+
+    Args:
+        columns: names of the columns by the roles text, label, split and group; the last two may be absent.
+        optional: roles whose cells may be empty.
+
+    Raises:
+        InputError: the table is not as described; errors of rows are reported together.
+    """
     content = read_content(table, "table", encoding)
-    roles = {"text": text, "label": label, "split": split, "group": group}
-    columns = {role: name for role, name in roles.items() if name is not None}
-    records, errors = read_cells(table, content, columns, required=[role for role in columns if role != "text"])
+    records, errors = read_cells(table, content, columns, required=[role for role in columns if role not in optional])
     refuse_errors(table, errors)
-    rows = [
+    return [
         TextRow(line, f"{table.name}:{line}", cells["text"], cells["label"], own_split, cells.get("group", ""))
         for line, own_split, cells in records
     ]
-    return _assemble(table, rows, has_groups=group is not None, classes=classes, aliases=aliases, common=common)
 
 
 def read_text_jsonl(
@@ -102,7 +115,7 @@ def read_text_jsonl(
 
 
 class _BadLine(Exception):
-    """A line that is not as it must be; the message is the reason."""
+    """An invalid line; the message is the reason."""
 
 
 def _object(content: str) -> dict[str, Any]:
@@ -110,7 +123,7 @@ def _object(content: str) -> dict[str, Any]:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, json.JSONDecodeError) else "too deep or too long"
-        raise _BadLine(f"this is no JSON ({reason}).") from None
+        raise _BadLine(f"this is not valid JSON ({reason}).") from None
     if not isinstance(values, dict):
         raise _BadLine('a line must be a JSON object, such as {"text": …, "label": …}.')
     return values
@@ -119,7 +132,7 @@ def _object(content: str) -> dict[str, Any]:
 def _split(values: dict[str, Any], key: str) -> str:
     found = SPLIT_OF.get(_value(values, key, str).lower())
     if found is None:
-        raise _BadLine(f"'{key}' must be train, validation (or val) or test. Received '{values[key]}'.")
+        raise _BadLine(f"'{key}' must be {SPLIT_NAMES}. Received '{values[key]}'.")
     return found
 
 
@@ -142,10 +155,12 @@ def read_text_lines(
     least: int = 2,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
-    """A folder with a file for each class, called like it, and a text on each line; or such folders train, test ….
+    """A folder with a file for each class and a text on each line; or such folders for each split.
 
-    A class is called like its file without the suffix; with it, where two would otherwise have one name. There must be
-    at ``least`` so many.
+    A class is named after its file without the suffix, or with it if two classes would otherwise have the same name.
+
+    Args:
+        least: the smallest number of classes allowed.
 
     Raises:
         InputError: there are no such files, or they are not in the encoding.
@@ -161,10 +176,10 @@ def read_text_lines(
             label = printable(file.stem if stems.count(file.stem) == 1 else file.name)
             texts = read_content(file, "file of texts", encoding).replace("\r\n", "\n").replace("\r", "\n")
             if not texts.strip():
-                left_out.append(LeftOut(name_below(root, file), "no text in it"))
+                left_out.append(LeftOut(name_below(root, file), "no text"))
             for line, text in enumerate(texts.split("\n"), start=1):
                 rows.append(TextRow(line, f"{name_below(root, file)}:{line}", text.strip(), label, split))
-    rows = [row for row in rows if row.text]  # empty lines are none of the texts
+    rows = [row for row in rows if row.text]  # empty lines are not texts
     if not rows:
         raise InputError(f"{root}: there must be a file for each class with a text on each line. Received none.")
     return _assemble(
@@ -181,7 +196,7 @@ def read_text_lines(
 
 
 def read_line_file(*, path: str | Path, encoding: str, **common: Unpack[SplitKeys]) -> SequenceDataset:
-    """A file with a text on each line, all of one class without a name.
+    """A file with a text on each line, all of one unnamed class.
 
     Raises:
         InputError: it has no text, or is not in the encoding.
@@ -202,7 +217,7 @@ def read_text_files(
     aliases: Mapping[str, str] = NO_ALIASES,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
-    """A folder for each class with a file for each text, directly under the root or under train, test ….
+    """A folder for each class with a file for each text, directly in the root or in a folder for each split.
 
     Raises:
         InputError: there are no such folders, or files are not in the encoding.
@@ -227,7 +242,7 @@ def read_text_files(
                     TextRow(1, name_below(root, file), read_content(file, "text", encoding).strip(), label, split)
                 )
     if not rows:
-        raise InputError(f"{root}: there must be a folder for each class with texts in it. Received none.")
+        raise InputError(f"{root}: there must be a folder of texts for each class. Received none.")
     return _assemble(
         root,
         rows,
@@ -241,7 +256,7 @@ def read_text_files(
 
 
 def read_unlabeled(path: Path, *, column: str, encoding: str) -> tuple[list[str], list[str]]:
-    """Texts to predict, and what each is called: the rows of a table (.csv, .tsv, .jsonl), or the lines of a file.
+    """The names and texts to predict: the rows of a table (.csv, .tsv, .jsonl), or the lines of a file.
 
     Raises:
         InputError: the file cannot be read, or has no such column.
@@ -255,22 +270,22 @@ def read_unlabeled(path: Path, *, column: str, encoding: str) -> tuple[list[str]
     if path.suffix not in (".jsonl", ".ndjson"):
         names = [f"{path}:{line}" for line in range(1, len(lines) + 1)]
         return names, lines
-    names, texts, wrong = [], [], []
+    names, texts, invalid = [], [], []
     for line, text in enumerate(lines, start=1):
         try:
             if text.strip():
                 texts.append(_value(_object(text), column, str))
                 names.append(f"{path}:{line}")
         except _BadLine as reason:
-            wrong.append((line, str(reason)))
-    refuse_errors(path, wrong)
+            invalid.append((line, str(reason)))
+    refuse_errors(path, invalid)
     return names, texts
 
 
 def _text_files(folder: Path, root: Path) -> tuple[list[Path], list[LeftOut]]:
-    """The files directly in a folder, and what else is there."""
+    """The files directly in a folder, and what is left out."""
     folders, files = list_folder(folder)
-    left_out = [LeftOut(name_below(root, path), "a folder, where files of texts are looked for") for path in folders]
+    left_out = [LeftOut(name_below(root, path), "a folder among the files of texts") for path in folders]
     left_out += [LeftOut(name_below(root, path), "hidden") for path in files if path.name.startswith(".")]
     return [path for path in files if not path.name.startswith(".")], left_out
 
@@ -285,33 +300,23 @@ def _assemble(
     common: SplitKeys,
     least: int = 2,
     left_out: Sequence[LeftOut] = (),
-    warnings: Sequence[str] = (),
+    warnings: Sequence[DataWarning] = (),
 ) -> SequenceDataset:
     empty = [LeftOut(row.name, "an empty text") for row in rows if not row.text]
-    rows = [row for row in rows if row.text]
-    by_split = {split: [row for row in rows if row.split == split] for split in SPLITS}
-    by_split = {split: part for split, part in by_split.items() if part}
-    if "train" not in by_split:
-        raise InputError(f"{source}: there must be texts to train on. Received none.")
-    if has_groups and len(by_split) > 1:
-        check_groups(source, rows)
-    known, labels = index_labels(
-        {split: [row.label for row in part] for split, part in by_split.items()},
-        tuple(sorted({row.label for row in by_split["train"]})),
+
+    def complete(listing: Listing, part: Sequence[TextRow]) -> Listing:
+        return replace(listing, annotations={"texts": Items(tuple(row.text for row in part))})
+
+    known, listings = list_rows(
+        [row for row in rows if row.text],
         source=str(source),
+        rule="there must be texts to train on.",
+        has_groups=has_groups,
+        complete=complete,
         trained=classes,
         aliases=aliases,
         least=least,
     )
-    listings = {
-        split: Listing(
-            names=tuple(row.name for row in part),
-            labels=labels[split],
-            groups=tuple(row.group for row in part) if has_groups else None,
-            texts=tuple(row.text for row in part),
-        )
-        for split, part in by_split.items()
-    }
     return assemble_sequences(
         listings, known, source=str(source), left_out=[*left_out, *empty], warnings=warnings, common=common
     )

@@ -9,19 +9,20 @@ import tensorflow as tf
 from dlcli.data.sequences.batches import drawn_order, padded
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import Index
-from dlcli.data.text.pairs import SALT
+
+SALT = 7919  # makes the tokens drawn for teacher forcing independent of the order of the samples
 
 
 class PairBatches:
-    """Batches of pairs as a function of (seed, epoch, position) alone; samples of about one length stand together.
+    """Batches of pairs as a function of (seed, epoch, position) alone; pairs of similar length are batched together.
 
     Args:
-        given: numbers of the tokens of what is given, int32.
-        wanted: those of what is wanted, with the end's, 0.
-        begin: number that stands before each answer.
-        batch_size: samples of a batch.
+        given: token ids of the source texts, int32.
+        wanted: token ids of the target texts, each followed by the end's id, 0.
+        begin: id that precedes each target text in the decoder's input.
+        batch_size: samples in a batch.
         seed: of the order; None for the order of the split.
-        forcing: by the epoch, how likely the decoder is to be told the true token before each; None for always.
+        forcing: the probability, in an epoch, that the decoder receives the true previous token; None for always.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class PairBatches:
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest text of either side, the end among them."""
+        """Tokens of the longest source or target, including the end."""
         return max(int(self.lengths.max()), int(self.answer_lengths.max()))
 
     @property
@@ -63,15 +64,15 @@ class PairBatches:
         return drawn_order(lengths, self.batch_size, seed=self._seed, epoch=epoch, buckets=True)
 
     def source(self, epoch: int, first_step: int = 0) -> Any:
-        """What :meth:`element` takes the steps of an epoch from."""
+        """The source of :meth:`element` for an epoch."""
         source = {"order": tf.constant(self.order(epoch)), "epoch": tf.constant(epoch, tf.int64)}
         if self._forcing is not None:
             source["forcing"] = tf.constant(self._forcing(epoch), tf.float32)
         return source
 
     def element(self, source: Any, step: Any) -> dict[str, Any]:
-        """Traced: the indices of a step's samples, int64 ``[b]``; and for which tokens the true one before is told,
-        float32 ``[b, longest answer]``."""
+        """Traced: ``index`` int64 ``[b]``, and ``forced`` float32 ``[b, longest target]``: 1 where the decoder receives
+        the true previous token."""
         index = source["order"][step * self.batch_size : (step + 1) * self.batch_size]
         shape = [tf.shape(index)[0], int(self.answer_lengths.max())]
         if self._forcing is None:
@@ -81,14 +82,14 @@ class PairBatches:
         return {"index": index, "forced": tf.cast(drawn < source["forcing"], tf.float32)}
 
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
-        """Traced: the batch of some samples.
+        """Traced: the batch of an element's samples.
 
         Returns ``{x: {given: int32 [b, s], before: int32 [b, t], forced: float32 [b, t]}, y: {tags: int32 [b, t], mask:
         float32 [b, t]}, weight: float32 [b], index: int64 [b]}``.
         """
         index = element["index"]
         given, _ = _rows(self._given, index)
-        wanted, is_there = _rows(self._wanted, index)
+        wanted, is_token = _rows(self._wanted, index)
         begin = tf.fill([tf.shape(index)[0], 1], self._begin)
         return {
             "x": {
@@ -96,15 +97,15 @@ class PairBatches:
                 "before": tf.concat([begin, wanted[:, :-1]], axis=1),
                 "forced": element["forced"][:, : tf.shape(wanted)[1]],
             },
-            "y": {"tags": wanted, "mask": tf.cast(is_there, tf.float32)},
+            "y": {"tags": wanted, "mask": tf.cast(is_token, tf.float32)},
             "weight": tf.ones(tf.shape(index), tf.float32),
             "index": index,
         }
 
 
 def _rows(sequences: dict[str, Any], index: Any) -> tuple[Any, Any]:
-    """Some sequences, padded with 0 ``[b, steps]``, and where they are."""
+    """Some sequences ``[b, steps]``, padded with 0, and where they have tokens, bool ``[b, steps]``."""
     starts, lengths = tf.gather(sequences["starts"], index), tf.gather(sequences["lengths"], index)
     positions = tf.range(tf.reduce_max(lengths))
-    is_there = positions < lengths[:, None]
-    return padded(sequences["flat"], tf.where(is_there, starts[:, None] + positions, 0), is_there, 0), is_there
+    is_token = positions < lengths[:, None]
+    return padded(sequences["flat"], tf.where(is_token, starts[:, None] + positions, 0), is_token, 0), is_token

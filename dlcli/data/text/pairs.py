@@ -1,24 +1,21 @@
-"""Pairs of texts, what is given and what is wanted: from tables, or sums that are made; and their batches."""
+"""Pairs of texts, a source and its target: from files and tables."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-import numpy as np
-
-from dlcli.data.listing import Listing, SplitKeys
+from dlcli.data.annotations import Items
+from dlcli.data.listing import Listing, SplitKeys, list_rows
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
-from dlcli.data.splits import SPLITS, LeftOut
-from dlcli.data.table import check_groups, read_cells, refuse_errors
+from dlcli.data.splits import LeftOut
+from dlcli.data.table import refuse_errors, role_columns
 from dlcli.data.text.files import read_content
-from dlcli.data.text.labeled import TextRow
-from dlcli.errors import InputError
-
-SALT = 7919  # keeps what is drawn for the decoder's own tokens apart from the order of the samples
+from dlcli.data.text.labeled import TextRow, read_text_rows
 
 
 def read_pairs_tsv(*, path: str | Path, encoding: str, **common: Unpack[SplitKeys]) -> SequenceDataset:
-    """A file with a pair on each line: what is given, a tab, what is wanted; further columns are passed over.
+    """A file with a pair on each line: the source, a tab, the target; further columns are ignored.
 
     Raises:
         InputError: it has no pairs, or lines without a tab, which are reported together.
@@ -29,12 +26,10 @@ def read_pairs_tsv(*, path: str | Path, encoding: str, **common: Unpack[SplitKey
         content = content.rstrip("\r")
         if not content.strip(" "):
             continue
-        given, tab, rest = content.partition("\t")
+        source, tab, rest = content.partition("\t")
         if not tab:
-            errors.append(
-                (line, f"there must be a tab between what is given and what is wanted. Received '{given[:50]}'.")
-            )
-        rows.append(TextRow(line, f"{file.name}:{line}", given.strip(), rest.partition("\t")[0].strip(), "train"))
+            errors.append((line, f"there must be a tab between source and target. Received '{source[:50]}'."))
+        rows.append(TextRow(line, f"{file.name}:{line}", source.strip(), rest.partition("\t")[0].strip(), "train"))
     refuse_errors(file, errors)
     return assemble_pairs(file, rows, has_groups=False, common=common)
 
@@ -58,39 +53,33 @@ def read_pairs_csv(
         InputError: the table is not as described; errors of rows are reported together.
     """
     table = Path(path)
-    roles = {"source": source, "target": target, "split": split, "group": group}
-    columns = {role: name for role, name in roles.items() if name is not None}
-    required = [role for role in columns if role not in ("source", "target")]
-    records, errors = read_cells(table, read_content(table, "table", encoding), columns, required=required)
-    refuse_errors(table, errors)
-    rows = [
-        TextRow(line, f"{table.name}:{line}", cells["source"], cells["target"], own_split, cells.get("group", ""))
-        for line, own_split, cells in records
-    ]
+    columns = role_columns(text=source, label=target, split=split, group=group)
+    rows = read_text_rows(table, columns, optional=("text", "label"), encoding=encoding)
     return assemble_pairs(table, rows, has_groups=group is not None, common=common)
 
 
 def assemble_pairs(source: Path, rows: Sequence[TextRow], *, has_groups: bool, common: SplitKeys) -> SequenceDataset:
+    """The data set of pairs, each row's label being the target; pairs with an empty text are left out.
+
+    Raises:
+        InputError: there is no pair to train on, a group is in two splits, or the splits cannot be drawn.
+    """
     empty = [
-        LeftOut(row.name, "an empty text" if not row.text else "nothing to give for it")
+        LeftOut(row.name, "an empty text" if not row.text else "an empty target")
         for row in rows
         if not (row.text and row.label)
     ]
-    rows = [row for row in rows if row.text and row.label]
-    by_split = {split: [row for row in rows if row.split == split] for split in SPLITS}
-    by_split = {split: part for split, part in by_split.items() if part}
-    if "train" not in by_split:
-        raise InputError(f"{source}: there must be pairs to train on. Received none.")
-    if has_groups and len(by_split) > 1:
-        check_groups(source, rows)
-    listings = {
-        split: Listing(
-            names=tuple(row.name for row in part),
-            labels=np.zeros(len(part), np.int32),
-            groups=tuple(row.group for row in part) if has_groups else None,
-            texts=tuple(row.text for row in part),
-            answers=tuple(row.label for row in part),
-        )
-        for split, part in by_split.items()
-    }
-    return assemble_sequences(listings, ("",), source=str(source), left_out=empty, warnings=(), common=common)
+
+    def complete(listing: Listing, part: Sequence[TextRow]) -> Listing:
+        texts, answers = Items(tuple(row.text for row in part)), Items(tuple(row.label for row in part))
+        return replace(listing, annotations={"texts": texts, "answers": answers})
+
+    classes, listings = list_rows(
+        [row for row in rows if row.text and row.label],
+        source=str(source),
+        rule="there must be pairs to train on.",
+        has_groups=has_groups,
+        complete=complete,
+        has_classes=False,
+    )
+    return assemble_sequences(listings, classes, source=str(source), left_out=empty, warnings=(), common=common)

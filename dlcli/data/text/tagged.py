@@ -1,4 +1,4 @@
-"""Sentences with a tag for each word: the CoNLL-U format of Universal Dependencies, or a word and its tag a line."""
+"""Sentences with a tag for each word: in CoNLL-U (Universal Dependencies), or with a word and its tag on each line."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,19 @@ from typing import Literal, Unpack
 
 import numpy as np
 
+from dlcli.data.annotations import Items
 from dlcli.data.files import printable
 from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, name_some
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.splits import SPLITS
+from dlcli.data.splits import SPLITS, DataWarning
 from dlcli.data.table import refuse_errors
 from dlcli.data.text.files import read_content
 from dlcli.errors import InputError
 
 WordOf = Callable[[list[str]], tuple[str, str] | str | None]
 NUM_COLUMNS = 10  # of CoNLL-U: a word's number, form, lemma, UPOS, XPOS, features, head, relation, …
-COLUMNS = {"upos": 3, "xpos": 4, "deprel": 7}  # of CoNLL-U's that can be tags
+COLUMNS = {"upos": 3, "xpos": 4, "deprel": 7}  # of CoNLL-U, those that can be tags
 Column = Literal["upos", "xpos", "deprel"]
 
 
@@ -42,13 +43,13 @@ def read_conllu(
     aliases: Mapping[str, str] = NO_ALIASES,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
-    """The words of CoNLL-U files and one of their columns; ranges and empty nodes (1-2, 1.1) are passed over.
+    """The words of CoNLL-U files, tagged with one of the columns; ranges and empty nodes (1-2, 1.1) are skipped.
 
     Args:
         path: of the training sentences, or of all.
         validation_path, test_path: further files. Without them splits are drawn.
-        column: what is the tag.
-        classes: the tags of a trained model. Default: all that are found, sorted.
+        column: the one that contains the tags.
+        classes: the tags of a trained model. Default: all tags found, sorted.
 
     Raises:
         InputError: a file is not as described; errors of lines are reported together.
@@ -62,7 +63,7 @@ def read_conllu(
         if not cells[0].isdigit():
             return f"the first column must be the word's number. Received '{printable(cells[0][:50])}'."
         if not cells[1] or not cells[COLUMNS[column]]:
-            return "neither the word nor its tag may be empty."
+            return "the word and its tag must not be empty."
         return cells[1], cells[COLUMNS[column]]
 
     files = {"train": path, "validation": validation_path, "test": test_path}
@@ -84,8 +85,9 @@ def read_columns(
     aliases: Mapping[str, str] = NO_ALIASES,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
-    """A word and its tag on each line, an empty line after each sentence: the first and the last of columns that are
-    separated by tabs or, where there is no tab, by spaces. Arguments and errors are those of :func:`read_conllu`.
+    """A word and its tag on each line, and an empty line after each sentence. They are the first and last of columns
+    that are separated by tabs or, in a line without tabs, by spaces. Arguments and errors are those of
+    :func:`read_conllu`.
     """
 
     def word_of(cells: list[str]) -> tuple[str, str] | str | None:
@@ -103,7 +105,7 @@ def read_columns(
 
 
 def read_words(path: Path, *, encoding: str) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Sentences to tag, and what each is called: of CoNLL-U where the file's name ends so, else one on each line.
+    """The names and words of sentences to tag: from CoNLL-U (.conllu), else from a file with a sentence on each line.
 
     Raises:
         InputError: the file cannot be read.
@@ -134,9 +136,12 @@ def _sentences(
     """The sentences of a file.
 
     Args:
-        word_of: of a line's columns the word and its tag, what is wrong with them, or None to pass over the line.
-        separator: of columns; None for tabs or, in a line without any, white space.
-        comment: how lines begin that are passed over.
+        word_of: returns the word and tag in a line's columns, an error, or None to skip the line.
+        separator: of columns; None for tabs or, in a line without tabs, white space.
+        comment: the start of lines to skip.
+
+    Raises:
+        InputError: the file cannot be read, or lines are invalid.
     """
     errors: list[tuple[int, str]] = []
     words: list[tuple[int, str, str]] = []
@@ -156,10 +161,10 @@ def _sentences(
         if isinstance(word, str):
             errors.append((number, word))
         elif word is not None and (not word[0] or not word[1]) and separator is None:
-            errors.append((number, "neither word nor tag may be empty."))
+            errors.append((number, "the word and its tag must not be empty."))
         elif word is not None and separator is not None and not line.startswith(f"{len(words) + 1}\t"):
-            must = f"the words of a sentence are numbered from 1 on: here {len(words) + 1} must stand"
-            errors.append((number, f"{must}, or an empty line before. Received {printable(line.split()[0][:20])}."))
+            must = f"the words of a sentence must be numbered from 1: {len(words) + 1} is next"
+            errors.append((number, f"{must}, or an empty line. Received {printable(line.split()[0][:20])}."))
             words.append((number, *word))
         elif word is not None:
             words.append((number, *word))
@@ -180,19 +185,23 @@ def _assemble(
     if "train" not in by_split:
         raise InputError(f"{source}: there must be sentences to train on. Received none.")
     found = {split: [tag for sentence in part for tag in sentence.tags] for split, part in by_split.items()}
-    # a rare tag may be in other splits alone: it cannot be learned, and counts as an error there
+    # a rare tag may be only in other splits: it cannot be learned, and is always a wrong prediction there
     unlearned = sorted({tag for tags in found.values() for tag in tags} - set(found["train"]))
-    warnings = [f"train has no {name_some(unlearned)}, which cannot be learned."] if unlearned and not classes else []
+    warnings = []
+    if unlearned and not classes:
+        warnings.append(DataWarning("tags", f"train has no {name_some(unlearned)}, which cannot be learned."))
     every = classes or tuple(sorted({tag for tags in found.values() for tag in tags}))
     known, tags = index_labels(found, every, source=source, trained=every, aliases=aliases)
     if classes is None and len(set(found["train"])) < 2:
-        raise InputError(f"{source}: there must be at least two tags to tell apart. Received '{found['train'][0]}'.")
+        raise InputError(f"{source}: there must be at least two tags. Received '{found['train'][0]}'.")
     listings = {
         split: Listing(
             names=tuple(f"{Path(str(files[split])).name}:{sentence.line}" for sentence in part),
             labels=np.zeros(len(part), np.int32),
-            words=tuple(sentence.words for sentence in part),
-            tags=Ragged(tags[split], np.array([len(sentence.words) for sentence in part], np.int64)),
+            annotations={
+                "words": Items(tuple(sentence.words for sentence in part)),
+                "tags": Ragged(tags[split], np.array([len(sentence.words) for sentence in part], np.int64)),
+            },
         )
         for split, part in by_split.items()
     }

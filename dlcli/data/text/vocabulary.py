@@ -1,4 +1,4 @@
-"""The tokens of text: which there are, fitted on the training split, and each text as their numbers."""
+"""The vocabulary of tokens, fitted on the training split, and texts as token ids."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -10,23 +10,23 @@ import numpy as np
 from dlcli.data.sequences.ragged import Ragged
 
 Split = Callable[[Sequence[str] | None], Any]
-"""Makes a layer that divides text into forms and numbers them from 2 on: the given ones, or those it is adapted to."""
+"""Makes a layer that splits text into forms and numbers them from 2: the given ones, or those it is adapted to."""
 
-PADDING, UNKNOWN = 0, 1  # numbers that are no token's
-END = PADDING  # as what follows: the end of a text, which no text has as an input
-FIRST = 2  # number of the first token
-RESERVED = {"", "[UNK]"}  # Keras's words for padding and for what is unknown
-AT_A_TIME = 1024  # texts that are divided in one call
+PADDING, UNKNOWN = 0, 1  # ids without a token
+END = PADDING  # as a target: the end of a text; inputs do not contain it
+FIRST = 2  # id of the first token
+RESERVED = {"", "[UNK]"}  # Keras's words for padding and unknown tokens
+AT_A_TIME = 1024  # texts split in one call
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens, and the spellings by which they are found.
+    """The tokens, and their spellings in text.
 
     Attributes:
-        tokens: the most frequent first; the number of the i-th is ``FIRST + i``.
-        forms: spellings as they stand in text.
-        token_of_form: the number of each form's token.
+        tokens: the most frequent first; the id of the i-th is ``FIRST + i``.
+        forms: spellings as they occur in text.
+        token_of_form: the id of each form's token.
     """
 
     tokens: tuple[str, ...]
@@ -35,25 +35,25 @@ class Vocabulary:
 
     @classmethod
     def plain(cls, tokens: Sequence[str]) -> "Vocabulary":
-        """One whose tokens are spelled as they are."""
+        """A vocabulary whose tokens have only their own spelling."""
         return cls(tuple(tokens), tuple(tokens), tuple(range(FIRST, FIRST + len(tokens))))
 
     @property
     def size(self) -> int:
-        """Numbers that there are, with those of padding and of what is unknown."""
+        """The number of ids, including padding and unknown."""
         return FIRST + len(self.tokens)
 
 
 def fit_vocabulary(
     texts: Sequence[str], *, split: Split, lower: bool, max_vocabulary: int, min_count: int
 ) -> Vocabulary:
-    """The tokens of the training texts, by how often they come, then by their characters.
+    """The tokens of the training texts, sorted by frequency, then by their characters.
 
     Args:
         split: see :data:`Split`.
-        lower: whether capital letters of every script count as small ones.
-        max_vocabulary: tokens at most.
-        min_count: a token that comes less often is unknown.
+        lower: whether to lowercase tokens, in every script.
+        max_vocabulary: the largest number of tokens.
+        min_count: tokens that occur less often are unknown.
     """
     layer = split(None)
     layer.adapt(list(texts))
@@ -71,10 +71,10 @@ def fit_vocabulary(
 
 
 def fit_words(sentences: Sequence[Sequence[str]], *, lower: bool, max_vocabulary: int, min_count: int) -> Vocabulary:
-    """The same for sentences that are divided already; a word is a token as it stands.
+    """The vocabulary of sentences that are already split into words, each of which is a token.
 
     Args:
-        lower: whether capital letters count as small ones.
+        lower, max_vocabulary, min_count: as for :func:`fit_vocabulary`.
     """
     count_of: dict[str, int] = defaultdict(int)
     found = {word for sentence in sentences for word in sentence} - RESERVED
@@ -104,33 +104,33 @@ def _ranked(
     """The most frequent tokens, and all their spellings.
 
     Args:
-        count_of: how often each token comes.
-        found: forms of the training split.
-        spellings: others that a token may have.
+        count_of: how often each token occurs.
+        found: the forms in the training split.
+        spellings: further spellings of a token.
     """
     ranked = sorted(count_of.keys() - RESERVED, key=lambda token: (-count_of[token], token))
     tokens = [token for token in ranked if count_of[token] >= min_count][:max_vocabulary]
-    number_of = {token: FIRST + i for i, token in enumerate(tokens)}
+    id_of = {token: FIRST + i for i, token in enumerate(tokens)}
     forms = dict.fromkeys(tokens)
-    if lower:  # other spellings than those of the training split too
+    if lower:  # also spellings that the training split does not contain
         spelled = {spelling for token in tokens for spelling in spellings(token)} | found
-        forms |= dict.fromkeys(sorted(form for form in spelled if form.lower() in number_of))
-    return Vocabulary(tuple(tokens), tuple(forms), tuple(number_of[form.lower() if lower else form] for form in forms))
+        forms |= dict.fromkeys(sorted(form for form in spelled if form.lower() in id_of))
+    return Vocabulary(tuple(tokens), tuple(forms), tuple(id_of[form.lower() if lower else form] for form in forms))
 
 
 def encode_words(sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, *, max_length: int) -> Ragged:
-    """Each sentence as the numbers of its words, int32; one without any has a single one, UNKNOWN."""
-    number_of = dict(zip(vocabulary.forms, vocabulary.token_of_form, strict=True))
+    """Each sentence as the ids of its words, int32; an empty sentence becomes one UNKNOWN."""
+    id_of = dict(zip(vocabulary.forms, vocabulary.token_of_form, strict=True))
     return Ragged.join(
         [
-            np.array([number_of.get(word, UNKNOWN) for word in sentence[:max_length]] or [UNKNOWN], np.int32)
+            np.array([id_of.get(word, UNKNOWN) for word in sentence[:max_length]] or [UNKNOWN], np.int32)
             for sentence in sentences
         ]
     )
 
 
 def _spellings(token: str) -> list[str]:
-    """A token in capitals where the letters are not ASCII, whose lower case the layer that divides text knows."""
+    """The token with its non-ASCII letters in upper and title case; the splitting layer lowercases ASCII itself."""
     return [
         "".join(c if c.isascii() else d for c, d in zip(token, spelled, strict=True))
         for spelled in (token.upper(), token.capitalize())
@@ -139,7 +139,7 @@ def _spellings(token: str) -> list[str]:
 
 
 def encode(texts: Sequence[str], vocabulary: Vocabulary, *, split: Split, max_length: int | None) -> Ragged:
-    """Each text as the numbers of its tokens, int32; one without any has a single one, UNKNOWN."""
+    """Each text as the ids of its tokens, int32; a text without tokens becomes one UNKNOWN."""
     layer = split(vocabulary.forms)
     table = np.array([PADDING, UNKNOWN, *vocabulary.token_of_form], np.int32)
     sequences = []

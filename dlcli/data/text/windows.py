@@ -13,15 +13,15 @@ Ids = NDArray[np.int32]
 
 
 class TextWindows:
-    """Batches of windows of one text: what stands there, and what follows each token.
+    """Batches of windows of one text: the tokens of each window, and the token that follows each of them.
 
     Args:
-        ids: the text's tokens, int32 ``[n]``, n at least 2.
-        window: tokens of a window at most.
-        batch_size: windows of a batch.
-        places: as :func:`one_after_another`, :func:`side_by_side` and :func:`overlapping` give them.
-        seed: of drawn places; None where they are fixed.
-        is_carried: whether batches begin in the state in which the last one ended, but for an epoch's first.
+        ids: the text's token ids, int32 ``[n]``, n at least 2.
+        window: the largest number of tokens in a window.
+        batch_size: windows in a batch.
+        places: from :func:`one_after_another`, :func:`side_by_side` or :func:`overlapping`.
+        seed: of random places; None for the places as they are.
+        is_carried: whether each batch, except an epoch's first, starts from the state in which the last one ended.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class TextWindows:
         return False
 
     def source(self, epoch: int, first_step: int = 0) -> Any:
-        """What :meth:`element` takes the steps of an epoch from."""
+        """The source of :meth:`element` for an epoch."""
         places = self._places if self._seed is None else self._places.drawn(self._seed, epoch)
         return {name: tf.constant(getattr(places, name)) for name in ("starts", "counted", "ends")}
 
     def element(self, source: Any, step: Any) -> dict[str, Any]:
-        """Traced: where a step's windows begin, from where on they count, and where they end, int64 ``[b]``."""
+        """Traced: ``starts``, ``counted`` and ``ends`` of a step's windows, int64 ``[b]`` each; see :class:`Places`."""
         part = {name: values[step * self.batch_size : (step + 1) * self.batch_size] for name, values in source.items()}
         if self._is_carried:
             part["is_first"] = tf.fill(tf.shape(part["starts"]), tf.equal(step, 0))
@@ -64,17 +64,16 @@ class TextWindows:
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
         """Traced: ``{x: int32 [b, t], y: {tags: int32 [b, t], mask: float32 [b, t]}, weight: float32 [b]}``.
 
-        With carried states x is ``{ids: int32 [b, t], is_first: bool [b]}``. Where a window ends before the others x is
-        padded with 0.
+        With carried states x is ``{ids: int32 [b, t], is_first: bool [b]}``. Shorter windows are padded with 0.
         """
         starts, ends = element["starts"][:, None], element["ends"][:, None]
         width = tf.reduce_max(element["ends"] - element["starts"])
         at = starts + self._within[: tf.maximum(width, 1)]
-        is_there = at < ends
-        at = tf.where(is_there, at, 0)
-        x = tf.where(is_there, tf.gather(self._ids, at), 0)
-        counts = tf.logical_and(is_there, at >= element["counted"][:, None])
-        tags = tf.where(is_there, tf.gather(self._ids, tf.where(is_there, at + 1, 0)), 0)
+        is_token = at < ends
+        at = tf.where(is_token, at, 0)
+        x = tf.where(is_token, tf.gather(self._ids, at), 0)
+        counts = tf.logical_and(is_token, at >= element["counted"][:, None])
+        tags = tf.where(is_token, tf.gather(self._ids, tf.where(is_token, at + 1, 0)), 0)
         return {
             "x": {"ids": x, "is_first": element["is_first"]} if self._is_carried else x,
             "y": {"tags": tags, "mask": tf.cast(counts, tf.float32)},
@@ -87,10 +86,10 @@ class Places:
     """Windows of a text, int64 ``[windows]`` each.
 
     Attributes:
-        starts: where they begin.
-        counted: from where on their tokens count.
-        ends: where they end; what follows their last token stands there.
-        last: the last token that can be of a window.
+        starts: the position of the first token.
+        counted: the position of the first token that enters the loss.
+        ends: the position after the last token, which is that token's target.
+        last: the last position that can be in a window.
     """
 
     starts: Index
@@ -99,7 +98,7 @@ class Places:
     last: int
 
     def drawn(self, seed: int, epoch: int) -> "Places":
-        """The same windows, all moved forward by one draw of (seed, epoch), in an order drawn of it."""
+        """The same windows, shifted forward by one random offset and shuffled, both drawn from (seed, epoch)."""
         generator = np.random.Generator(np.random.PCG64([seed, epoch]))
         room = min(self.last + 1 - int(self.ends.max()), int((self.ends - self.starts).max()) - 1)
         shift = int(generator.integers(0, room + 1))
@@ -108,9 +107,9 @@ class Places:
 
 
 def one_after_another(num_tokens: int, *, window: int) -> Places:
-    """Whole windows, and room to move them by up to one window; one that is shorter where there is no more text.
+    """Consecutive full windows, with room to shift them by up to one window; one shorter window if the text is short.
 
-    A text of n tokens has n - 1 that another one follows.
+    A text of n tokens has n - 1 with a next token.
     """
     number = max(1, (num_tokens - window) // window)
     starts = np.arange(number, dtype=np.int64) * window
@@ -118,8 +117,8 @@ def one_after_another(num_tokens: int, *, window: int) -> Places:
 
 
 def side_by_side(num_tokens: int, *, window: int, streams: int) -> Places:
-    """The text in as many streams of one length, whose windows are taken in turn: those of a batch stand at the same
-    place of each, and the next batch goes on behind them. The last stream may end earlier.
+    """The text in ``streams`` parts of equal length: a batch has the window at the same position of each part, and the
+    next batch continues after it. The last part may be shorter.
     """
     length = -(-(num_tokens - 1) // streams)
     steps = -(-length // window)
@@ -130,8 +129,8 @@ def side_by_side(num_tokens: int, *, window: int, streams: int) -> Places:
 
 
 def overlapping(num_tokens: int, *, window: int) -> Places:
-    """Windows that begin half a window apart, of which the second half counts: each token has half a window before it,
-    or all that stands before it.
+    """Windows that start half a window apart, and of which the second half counts: each token has half a window of
+    context, or all the text before it.
     """
     stride = max(1, window // 2)
     number = 1 + max(0, -(-(num_tokens - 1 - window) // stride))

@@ -1,4 +1,4 @@
-"""The box head: four numbers from the last feature maps."""
+"""The box head: boxes by regression from the last feature maps."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,7 +9,7 @@ from dlcli.models.heads.vector import Tensor
 from dlcli.models.images.layers import BATCH_NORM_MOMENTUM, kernel_initializer
 
 FIRST_BOX = {"corners": [-1.1, -1.1, 1.1, 1.1], "center_size": [0.0] * 4}
-"""Biases under the sigmoids by which training begins with the middle half of the image."""
+"""Initial biases of the sigmoid outputs, so that training starts from the middle half of the image."""
 
 
 def boxes(
@@ -21,18 +21,18 @@ def boxes(
     form: Literal["corners", "center_size"],
     num_boxes: int,
 ) -> Tensor:
-    """Boxes by regression, their corners in order.
+    """Boxes by regression, with their corners in order.
 
-    Feature maps are flattened, not averaged: where something is would be lost in the mean.
+    Feature maps are flattened, not averaged, because the mean would lose the position of objects.
 
     Args:
         features: feature maps ``[batch, height, width, channels]`` or a vector ``[batch, units]``.
-        channels: maps that a 1x1 convolution makes of them first; None for none.
-        dense: units of dense layers, each with batch normalization and ReLU.
-        dropout: proportion set to 0 in training after each of them.
-        form: what four sigmoid outputs are: left, top, right and bottom, or the center, width and height; these may
-            reach out of the image.
-        num_boxes: 1, or one for each class.
+        channels: number of channels to which a 1x1 convolution first reduces feature maps; None for no convolution.
+        dense: number of units of each dense layer, which is followed by batch normalization and ReLU.
+        dropout: dropout rate after each dense layer.
+        form: meaning of the four sigmoid outputs: left, top, right and bottom, or center, width and height, with which
+            boxes may extend beyond the image.
+        num_boxes: 1, or the number of classes for a box per class.
 
     Returns:
         float32 rel_xyxy ``[batch, 4]``, or ``[batch, num_boxes, 4]`` for several; the output of the layer ``boxes``.
@@ -71,18 +71,18 @@ def boxes(
 def _normalized(x: Tensor, name: str) -> Tensor:
     """Batch normalization and ReLU.
 
-    Thousands of flattened maps meet in one unit: without normalization a few of an optimizer's steps carry the sigmoids
-    to where they have no slope, and every image gets the same box.
+    A unit has thousands of flattened features as its inputs: without normalization, a few steps of an optimizer
+    saturate the sigmoids, and every image gets the same box.
     """
     x = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_norm")(x)
     return keras.layers.Activation("relu", name=f"{name}_activation")(x)
 
 
 def final_box(boxes: Tensor, probabilities: Tensor) -> Tensor:
-    """The box that is predicted: the likeliest class's where each has one, clipped to the image.
+    """The predicted box, clipped to the image; with a box per class, that of the most probable class.
 
     Args:
-        boxes: as `boxes` gives them.
+        boxes: outputs of `boxes`.
         probabilities: float32 ``[batch, classes]``.
 
     Returns:
@@ -95,9 +95,9 @@ def final_box(boxes: Tensor, probabilities: Tensor) -> Tensor:
 
 
 def last_maps(vector: Tensor) -> Tensor:
-    """The feature maps ``[batch, height, width, channels]`` that a vector was made of, by layers of one input each.
+    """The last feature maps ``[batch, height, width, channels]`` before a vector, through layers of one input each.
 
-    The vector itself where there are none, as for a multilayer perceptron.
+    The vector itself if there are none, as in a multilayer perceptron.
     """
     tensor = vector
     while len(tensor.shape) != 4:

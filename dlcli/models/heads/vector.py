@@ -1,4 +1,4 @@
-"""What a network ends in: the layers that turn features into the outputs of a task."""
+"""Heads: the layers that turn features into the outputs of a task."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,12 +13,12 @@ Tensor = Any  # a symbolic keras.KerasTensor
 def vector(
     maps: Tensor, *, pooling: Literal["flatten", "average", "max"], dense: Sequence[int], dropout: float
 ) -> Tensor:
-    """From feature maps to the vector that `classification` takes.
+    """Turns feature maps into the vector that `classification` takes.
 
     Args:
-        maps: ``[batch, height, width, channels]``; for ``flatten`` of known sides.
-        pooling: keep all of them, or the mean or maximum of each.
-        dense, dropout: as `dense_layers` has them.
+        maps: ``[batch, height, width, channels]``; with known sides for ``flatten``.
+        pooling: flatten the maps, or take the mean or maximum of each.
+        dense, dropout: as in `dense_layers`.
 
     Returns:
         ``[batch, units]``.
@@ -37,10 +37,13 @@ def dense_layers(x: Tensor, *, dense: Sequence[int], dropout: float, name: str =
     """Dense layers with ReLU.
 
     Args:
-        x: ``[batch, units]``, or ``[batch, steps, units]``, of which each step is taken alike.
-        dense: units of each.
-        dropout: proportion set to 0 in training after each dense layer, or at once where there is none.
-        name: before the names of the layers.
+        x: ``[batch, units]``, or ``[batch, steps, units]``, with the same layers for each step.
+        dense: number of units of each layer.
+        dropout: dropout rate after each dense layer, or of ``x`` itself if there are no dense layers.
+        name: prefix of the names of the layers.
+
+    Returns:
+        ``x`` with the units of the last layer.
     """
     for number, units in enumerate(dense, start=1):
         x = keras.layers.Dense(
@@ -56,12 +59,13 @@ def dense_layers(x: Tensor, *, dense: Sequence[int], dropout: float, name: str =
 def classification(features: Tensor, *, num_classes: int, l2: float = 0.0, least: int = 2) -> Tensor:
     """A dense layer ``logits`` and its softmax ``probabilities``.
 
-    Both compute in float32 whatever the dtype policy, so that a loss and an attack can take the logits as they are.
+    Both compute in float32 whatever the dtype policy, so that losses and attacks can use the logits directly.
 
     Args:
         features: a vector for each sample, ``[batch, units]``.
-        num_classes: at least ``least``, which may be 1 beside a box.
-        l2: the loss gets so many times the sum of the kernel's squares.
+        num_classes: number of classes, at least ``least``.
+        l2: factor of the L2 penalty on the kernel.
+        least: smallest number of classes, which may be 1 beside a box head.
 
     Returns:
         float32 probabilities ``[batch, num_classes]``; the logits are the output of the layer ``logits``.
@@ -78,7 +82,7 @@ def classification(features: Tensor, *, num_classes: int, l2: float = 0.0, least
         raise ValueError(f"a classification head must have at least {least} classes. Received {num_classes}.")
     penalty = keras.regularizers.L2(l2) if l2 else None
     logits = keras.layers.Dense(num_classes, kernel_regularizer=penalty, dtype="float32", name="logits")(features)
-    if num_classes == 1:  # a softmax of one number, which Keras warns of
+    if num_classes == 1:  # Keras warns of a softmax over a single logit
         return keras.layers.Identity(dtype="float32", name="probabilities")(keras.ops.exp(logits - logits))
     return keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
 
@@ -88,6 +92,7 @@ def classification_by_step(features: Tensor, *, num_classes: int) -> Tensor:
 
     Args:
         features: ``[batch, steps, units]``.
+        num_classes: number of classes.
 
     Returns:
         float32 probabilities ``[batch, steps, num_classes]``.
@@ -97,11 +102,11 @@ def classification_by_step(features: Tensor, *, num_classes: int) -> Tensor:
 
 
 def regression(features: Tensor, *, mean: float, deviation: float) -> Tensor:
-    """A dense layer with one output, on the scale of the numbers to predict; float32 whatever the dtype policy.
+    """A dense layer with one output, rescaled to the range of the targets; float32 whatever the dtype policy.
 
     Args:
         features: a vector for each sample, ``[batch, units]``.
-        mean, deviation: of the training split's numbers.
+        mean, deviation: mean and standard deviation of the training split's targets.
 
     Returns:
         float32 ``[batch]``, the output of the layer ``value``.

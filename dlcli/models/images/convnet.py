@@ -1,6 +1,7 @@
-"""A plain convolutional network: stages of convolution, detector and pooling, then dense layers.
+"""A plain convolutional network: stages of convolution, activation and pooling, followed by dense layers.
 
-The stages are those of Goodfellow, Bengio and Courville 2016, figure 9.7 ("complex layer terminology").
+The stages are those of Goodfellow, Bengio and Courville 2016, figure 9.7 ("complex layer terminology"), where the
+activation is called the detector stage.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ GLOBAL_AVERAGE = {
     2: keras.layers.GlobalAveragePooling2D,
     3: keras.layers.GlobalAveragePooling3D,
 }
-"""Keras's layers by the dimensions of the convolution."""
+"""Keras's layers by the number of dimensions of the convolution."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +40,16 @@ class Block:
     """One stage.
 
     Attributes:
-        filters: feature maps of the convolution.
-        kernel_size: side of its kernel.
-        strides: its step.
-        padding: ``same`` (zeros around, so that the size stays) or ``valid`` (whole kernels only).
-        activation: the detector, by Keras's name.
-        batch_norm: normalize between convolution and detector; the convolution then has no bias.
-        repeat: convolutions, each with its detector, before the pooling. The strides are the first one's.
+        filters: number of feature maps of each convolution.
+        kernel_size: side of the kernel.
+        strides: stride of the first convolution.
+        padding: ``same`` (zeros on all sides, so that the size is kept) or ``valid`` (no padding).
+        activation: Keras's name of the activation.
+        batch_norm: normalize between convolution and activation; the convolution then has no bias.
+        repeat: number of convolutions, each with its activation, before the pooling.
         pool: ``max``, ``average`` or ``none``.
-        pool_size: side and step of the pooling window.
-        dropout: proportion of the stage's outputs set to 0 in training, in [0, 1).
+        pool_size: side and stride of the pooling window.
+        dropout: dropout rate at the end of the stage, in [0, 1).
     """
 
     filters: int
@@ -73,16 +74,16 @@ def features(
     activation: str,
     dropout: float,
 ) -> Tensor:
-    """The network up to the vector that a head takes.
+    """The network up to the vector that is passed to a head.
 
     Args:
         inputs: ``[batch, *sides, channels]`` with ``rank`` sides.
-        rank: dimensions of the convolution.
+        rank: number of dimensions of the convolution.
         blocks: the stages. The last layer of the i-th is named ``stage{i}``.
-        pooling: how the last feature maps become a vector.
-        dense: units of the dense layers after it.
-        activation: of the dense layers.
-        dropout: proportion of the units set to 0 in training before each dense layer and before the head.
+        pooling: how the last feature maps are turned into a vector.
+        dense: number of units of each dense layer that follows.
+        activation: activation of the dense layers.
+        dropout: dropout rate before each dense layer and before the head.
 
     Returns:
         ``[batch, units]``.
@@ -121,7 +122,7 @@ def features(
 
 
 def _stage(x: Tensor, block: Block, *, rank: int, stage: str) -> Tensor:
-    """Convolution, normalization and detector, ``repeat`` times; then pooling; then dropout."""
+    """Convolution, normalization and activation, ``repeat`` times; then pooling; then dropout."""
     last = "dropout" if block.dropout > 0 else "pool" if block.pool != "none" else f"activation{block.repeat}"
 
     def name(part: str) -> str:
@@ -152,14 +153,14 @@ def _stage(x: Tensor, block: Block, *, rank: int, stage: str) -> Tensor:
 
 @dataclass(frozen=True)
 class _Window:
-    """A convolution without padding or a pooling, and the size that it leaves along one side."""
+    """An unpadded convolution or a pooling along one side."""
 
     name: str
     size: int
     step: int
 
     def output_side(self, side: int) -> int:
-        """0 when the window does not fit."""
+        """Length of the output; 0 if the window does not fit."""
         return max(0, (side - self.size) // self.step + 1)
 
     def smallest_input_side(self, output_side: int) -> int:
@@ -167,12 +168,12 @@ class _Window:
 
 
 def _windows(blocks: Sequence[Block]) -> list[_Window]:
-    """Everything that changes a side's length, in order."""
+    """All operations that change the length of a side, in order."""
     windows = []
     for stage, block in enumerate(blocks, start=1):
         for i in range(block.repeat):
             step = block.strides if i == 0 else 1
-            # padding "same" gives ceil(side / step): as a window of 1
+            # padding "same" gives ceil(side / step), as does a window of 1
             size = block.kernel_size if block.padding == "valid" else 1
             windows.append(_Window(f"the convolution of stage {stage}", size, step))
         if block.pool != "none":
@@ -181,7 +182,7 @@ def _windows(blocks: Sequence[Block]) -> list[_Window]:
 
 
 def _check_size(sides: Sequence[int | None], blocks: Sequence[Block]) -> None:
-    """Raises InputError when nothing would be left of a side (None: a side of any length)."""
+    """Raises InputError if nothing would be left of a side (None: a side of variable length)."""
     windows = _windows(blocks)
     left = list(sides)
     for window in windows:

@@ -15,12 +15,12 @@ class Variant:
     """A column of table 1.
 
     Attributes:
-        stem: filters and side of conv1's kernel.
-        cardinality: groups of the 3x3 convolutions (G).
-        grouped: filters of the first two convolutions of a block in conv2; each stage after it has twice as many.
-        residual: width of the residual path in conv2; each stage after it has twice as many.
-        increments: by how many maps each block of a stage widens the densely connected path (+k).
-        num_blocks: in each stage.
+        stem: number of filters and kernel size of conv1.
+        cardinality: number of groups of the 3x3 convolutions (G).
+        grouped: number of filters of the first two convolutions of a block in conv2, doubled in each later stage.
+        residual: width of the residual path in conv2, doubled in each later stage.
+        increments: number of maps by which each block of a stage widens the densely connected path (+k).
+        num_blocks: number of blocks in each stage.
     """
 
     stem: tuple[int, int]
@@ -37,20 +37,20 @@ VARIANTS = {
     98: Variant((96, 7), 40, 160, 256, (16, 32, 32, 128), (3, 6, 20, 3)),
     131: Variant((128, 7), 40, 160, 256, (16, 32, 32, 128), (4, 8, 28, 3)),
 }
-"""DPN-92 and -98 (table 1), DPN-131 (section 4.1), and DPN-68, which the authors released beside them."""
+"""DPN-92 and -98 (table 1), DPN-131 (section 4.1), and DPN-68, which the authors released with them."""
 
 
 def features(inputs: Tensor, *, depth: int, width: float) -> Tensor:
-    """The network up to its last maps, normalized and after ReLU.
+    """A dual path network without its head, up to the last normalization and ReLU.
 
     Args:
         inputs: ``[batch, height, width, channels]``, of any size.
         depth: 68, 92, 98 or 131.
-        width: factor on the numbers of filters; the cardinality stays.
+        width: factor on the numbers of filters; the cardinality is unchanged.
 
     Returns:
-        ``[batch, ceil(height / 32), ceil(width / 32), channels]``; the last layer of the i-th stage is ``stage{i}``,
-        both paths side by side.
+        ``[batch, ceil(height / 32), ceil(width / 32), channels]``; the last layer of the i-th stage, which concatenates
+        both paths, is ``stage{i}``.
     """
     net = VARIANTS[depth]
     filters, kernel_size = net.stem
@@ -80,7 +80,7 @@ def features(inputs: Tensor, *, depth: int, width: float) -> Tensor:
 
 
 def _new_paths(x: Tensor, residual: int, dense: int, *, strides: int, name: str) -> tuple[Tensor, Tensor]:
-    """A stage starts both of its paths from all that came before: 1x1 convolutions of the activated maps."""
+    """Both paths of a new stage, from all preceding maps: 1x1 convolutions after normalization and ReLU."""
     activated = relu(norm(x, name=f"{name}_paths_norm"), name=f"{name}_paths_relu")
     return (
         conv(activated, residual, 1, strides=strides, name=f"{name}_residual_conv"),
@@ -94,8 +94,8 @@ def _block(
     """1x1, grouped 3x3 and 1x1 convolutions (figure 2(d)), the last one in two parts.
 
     Returns:
-        What is added to the residual path, and what is joined to the densely connected one. Together they are the one
-        1x1 convolution of the paper, whose output it then splits.
+        The maps to add to the residual path, and those to concatenate to the densely connected one. Together they are
+        the last 1x1 convolution of the paper, which splits its output.
     """
     y = _norm_relu(x, name=f"{name}_1")
     y = _norm_relu(conv(y, grouped, 1, name=f"{name}_1_conv"), name=f"{name}_2")

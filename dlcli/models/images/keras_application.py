@@ -1,4 +1,4 @@
-"""The networks of keras.applications, by their names: as Keras builds them, without its classifier."""
+"""The networks of keras.applications by name, as Keras builds them, without their classifiers."""
 
 import contextlib
 import io
@@ -29,9 +29,9 @@ class Network:
 
     Attributes:
         function: its name.
-        side: of the images that its ImageNet weights were made for.
-        smallest_side: that it takes.
-        preprocessing: what its ImageNet weights expect of pixels; ``inside``: the network scales raw ones itself.
+        side: side of the images for which its ImageNet weights were trained.
+        preprocessing: scaling of pixels that its ImageNet weights expect; ``inside``: the network scales raw pixels.
+        smallest_side: smallest side of images that it accepts.
     """
 
     function: str
@@ -73,7 +73,7 @@ class Parts:
 
     Attributes:
         maps: the last feature maps ``[batch, height, width, channels]``.
-        vector: what the paper's classifier sees ``[batch, units]``; None where only the maps were built.
+        vector: the input of the paper's classifier ``[batch, units]``; None if only the maps were built.
     """
 
     maps: Tensor
@@ -81,21 +81,21 @@ class Parts:
 
 
 def features(inputs: Tensor, *, network: str, with_top: bool, options: Mapping[str, Any] = NO_OPTIONS) -> Parts:
-    """Builds a network with initial weights drawn at random, its layers named as Keras names them.
+    """Builds a network with random initial weights. Its layers are named as in Keras.
 
     Args:
-        inputs: ``[batch, height, width, channels]``, scaled as the network wants them.
+        inputs: ``[batch, height, width, channels]``, scaled as the network expects.
         network: a key of NETWORKS.
-        with_top: build also what the paper has between maps and classifier: pooling, and whatever comes after it.
-        options: the function's own arguments: ``alpha``, ``depth_multiplier``, ``minimalistic``.
+        with_top: also build the layers that the paper has between feature maps and classifier, such as pooling.
+        options: further arguments of the function: ``alpha``, ``depth_multiplier``, ``minimalistic``.
 
     Raises:
-        InputError: the images are smaller than the network takes.
+        InputError: the images are smaller than the network accepts.
     """
     net = NETWORKS[network]
     check_sides(inputs, smallest=net.smallest_side, network=network)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Keras, about images that its ImageNet weights were not made for
+        warnings.simplefilter("ignore")  # Keras warns of image sizes other than those of its ImageNet weights
         model = _function(net)(
             weights=None,
             include_top=with_top,
@@ -105,15 +105,13 @@ def features(inputs: Tensor, *, network: str, with_top: bool, options: Mapping[s
             **options,
         )
     for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):  # up to 0.999 there: hundreds of epochs of a small set
+        if isinstance(layer, keras.layers.BatchNormalization):  # up to 0.999 in Keras: too slow for small data sets
             layer.momentum = BATCH_NORM_MOMENTUM
     return _parts(model, with_top=with_top)
 
 
-def with_dropout(parts: Parts, dropout: float | None) -> Tensor:
-    """The vector with another proportion set to 0 in training; None leaves what the paper has."""
-    if dropout is None:
-        return parts.vector
+def with_dropout(parts: Parts, dropout: float) -> Tensor:
+    """The vector with another dropout rate."""
     own = [layer for layer in keras.Model(parts.maps, parts.vector).layers if isinstance(layer, keras.layers.Dropout)]
     for layer in own:
         layer.rate = dropout
@@ -129,7 +127,7 @@ def _keys(with_top: bool) -> dict[str, Any]:
 
 
 def _parts(model: keras.Model, *, with_top: bool) -> Parts:
-    """Cuts the classifier off: the last layer with weights."""
+    """Removes the classifier, which is the last layer with weights."""
     if not with_top:
         return Parts(model.output, None)
     last = max(i for i, layer in enumerate(model.layers) if layer.weights)
@@ -147,12 +145,12 @@ def _parts(model: keras.Model, *, with_top: bool) -> Parts:
 def give_weights(
     target: keras.Model, source: keras.Model, *, with_top: bool, logits: keras.layers.Dense | None = None
 ) -> None:
-    """Gives a network the weights of another of the same kind.
+    """Copies the weights of a network to another of the same kind.
 
     Args:
-        target: the built network, from its scaled inputs to its maps, or to its vector with ``with_top``.
-        source: the network with weights, as `trained_model` gives it.
-        with_top: whether they were built so.
+        target: the built network, from its scaled inputs to its maps or, with ``with_top``, to its vector.
+        source: the network with weights, as returned by `trained_model`.
+        with_top: whether both were built with it.
         logits: a layer of 1,000 units that gets the classifier's weights; only with ``with_top``.
 
     Raises:
@@ -162,7 +160,7 @@ def give_weights(
     trained = keras.Model(source.input, parts.vector if with_top else parts.maps).weights
     if [weight.shape for weight in trained] != [weight.shape for weight in target.weights]:
         raise InputError(
-            "the weights are for images in color. Set data.color_mode: rgb, or remove model.weights to train anew."
+            "the weights are for color images. Set data.color_mode: rgb, or remove model.weights to train from scratch."
         )
     for own, weight in zip(target.weights, trained, strict=True):
         own.assign(weight)
@@ -171,15 +169,15 @@ def give_weights(
 
 
 def give_classifier(logits: keras.layers.Dense, source: keras.Model) -> None:
-    """Gives a layer of 1,000 units the weights of a network's classifier: of its last layer that has any.
+    """Copies the weights of a network's classifier, its last layer with weights, to ``logits``.
 
     Raises:
-        InputError: that is no classifier of 1,000 classes.
+        InputError: that layer is not a classifier of 1,000 classes.
     """
     last = [layer for layer in source.layers if layer.weights][-1]
     shapes = [tuple(weight.shape) for weight in last.weights]
     if len(shapes) != 2 or shapes[1] != (IMAGENET_CLASSES,) or math.prod(shapes[0]) != math.prod(logits.kernel.shape):
-        raise InputError(f"the weights have no classifier of {IMAGENET_CLASSES:,} classes: '{last.name}' is none.")
+        raise InputError(f"the weights have no classifier of {IMAGENET_CLASSES:,} classes; they end in '{last.name}'.")
     logits.kernel.assign(keras.ops.reshape(last.weights[0], logits.kernel.shape))  # a 1x1 convolution in some networks
     logits.bias.assign(last.weights[1])
 
@@ -187,17 +185,17 @@ def give_classifier(logits: keras.layers.Dense, source: keras.Model) -> None:
 def trained_model(
     network: str, *, with_top: bool, file: str | None, options: Mapping[str, Any] = NO_OPTIONS
 ) -> keras.Model:
-    """A network of keras.applications with the weights that it has been trained to.
+    """A network of keras.applications with pretrained weights.
 
     Args:
         network: a key of NETWORKS.
-        with_top: with its classifier.
-        file: weights that Keras has saved for this network, with or without a classifier of 1,000 classes
-            (``.weights.h5`` or ``.h5``); None for those trained on ImageNet, which Keras downloads and checks.
-        options: the function's own arguments.
+        with_top: include the classifier.
+        file: weights of this network saved by Keras, with or without a classifier of 1,000 classes (``.weights.h5`` or
+            ``.h5``); None for the ImageNet weights, which Keras downloads and verifies.
+        options: further arguments of the function.
 
     Raises:
-        InputError: the weights cannot be had, or are not those of this network.
+        InputError: the weights are not available, or are not those of this network.
     """
     if file is None:
         return imagenet_model(network, with_top=with_top, options=options)
@@ -205,10 +203,10 @@ def trained_model(
 
 
 def imagenet_model(network: str, *, with_top: bool, options: Mapping[str, Any] = NO_OPTIONS) -> keras.Model:
-    """The network with its weights of ImageNet, from Keras's cache or downloaded into it.
+    """The network with its ImageNet weights, from Keras's cache or downloaded into it.
 
     Raises:
-        InputError: they cannot be had.
+        InputError: they are not available.
     """
     net = NETWORKS[network]
     try:
@@ -217,12 +215,12 @@ def imagenet_model(network: str, *, with_top: bool, options: Mapping[str, Any] =
                 weights="imagenet", include_top=with_top, input_shape=(net.side, net.side, 3), **options
             )
     except Exception as error:  # Keras raises a bare Exception for a network that fails
-        raise InputError(_not_to_be_had(network, " ".join(str(error).split()))) from None
+        raise InputError(_not_available(network, " ".join(str(error).split()))) from None
 
 
 @contextlib.contextmanager
 def _showing_downloads() -> Iterator[None]:
-    """Shows on stderr how Keras's downloads go, once one goes: what it says on stdout before is held back."""
+    """Shows the progress of Keras's downloads on stderr, in place of stdout, once a download has started."""
     with contextlib.redirect_stdout(_Held()):
         yield
 
@@ -238,10 +236,10 @@ class _Held(io.StringIO):
 
 
 def read_class_index() -> dict[str, list[str]]:
-    """ImageNet's classes as Keras has them: ``{"0": ["n01440764", "tench"], …}``, from its cache or downloaded.
+    """Keras's index of the ImageNet classes, ``{"0": ["n01440764", "tench"], …}``, from its cache or downloaded.
 
     Raises:
-        InputError: they cannot be had.
+        InputError: it is not available.
     """
     try:
         with _showing_downloads():
@@ -255,24 +253,24 @@ def read_class_index() -> dict[str, list[str]]:
 
 
 def _cache() -> Path:
-    """Where Keras keeps what it downloads for its networks."""
+    """The folder in which Keras caches the weights of its networks."""
     return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
 
 
-def _not_to_be_had(network: str, reason: str) -> str:
-    """What to do without a network, or where there are no such weights."""
+def _not_available(network: str, reason: str) -> str:
+    """Why ImageNet weights are not available, and what to do."""
     address = next((word.rstrip(":,") for word in reason.split() if word.startswith("https://")), None)
-    if address is None:  # as for an alpha that was never trained
-        return f"there are no ImageNet weights of this {network}: {reason[:300]}"
+    if address is None:  # such as an alpha without pretrained weights
+        return f"there are no ImageNet weights for this {network}: {reason[:300]}"
     return (
-        f"the ImageNet weights of {network} are not in {_cache()}, and {address} cannot be reached. Fetch that file "
-        "where there is a network and put it there, name another with model.weights (--weights PATH), or train from "
-        "random weights with none."
+        f"the ImageNet weights of {network} are not in {_cache()}, and {address} cannot be reached. Download that file "
+        "on a machine with a network connection and copy it there, name another file with model.weights "
+        "(--weights PATH), or train from random weights with none."
     )
 
 
 def _from_file(network: str, file: str, *, with_top: bool, options: Mapping[str, Any]) -> keras.Model:
-    """The network with the weights in a file, with its classifier where ``with_top`` or else the file has one."""
+    """The network with the weights in a file. Without ``with_top``, the file may have a classifier or not."""
     net = NETWORKS[network]
     reasons = []
     for has_classifier in (True,) if with_top else (False, True):

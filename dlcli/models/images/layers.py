@@ -1,4 +1,4 @@
-"""Layers that several families share: choices without a paper of their own, and the pieces of residual networks."""
+"""Building blocks that several families share, such as those of residual networks, and common choices."""
 
 from typing import Any
 
@@ -9,19 +9,20 @@ from dlcli.errors import InputError
 Tensor = Any  # a symbolic keras.KerasTensor
 
 BATCH_NORM_MOMENTUM = 0.9
-"""Of the moving averages that take the batch's place after training. Keras's default, 0.99, needs hundreds of steps to
-catch up with the weights, more than a small data set has in several epochs."""
+"""Momentum of the moving averages used at inference. Keras's default, 0.99, takes hundreds of steps to catch up with
+the weights, which is more than a small data set has in several epochs."""
 
 BATCH_NORM_EPSILON = 1e-5
-"""Added to the variance; what the released ResNets and the families after them have (Keras's default is 1e-3)."""
+"""Added to the variance, as in the released ResNets and the families based on them (Keras's default is 1e-3)."""
 
 
 def kernel_initializer(activation: str) -> str:
-    """Keras's name of the initializer for the layer before an activation.
+    """Keras's name of the initializer for a layer that is followed by this activation.
 
-    Each keeps the variance of the signal from layer to layer at the start: He et al. 2015 ("Delving deep into
-    rectifiers", eq. 10) for ReLU and its kin, which pass about half of it; Klambauer et al. 2017 ("Self-normalizing
-    neural networks", section 2) for SELU; Glorot and Bengio 2010 (eq. 16) for what is symmetric around 0 or linear.
+    Each keeps the variance of the signal constant across layers at initialization: He et al. 2015 ("Delving deep into
+    rectifiers", eq. 10) for ReLU and its variants, which pass about half of it; Klambauer et al. 2017
+    ("Self-normalizing neural networks", section 2) for SELU; Glorot and Bengio 2010 (eq. 16) for activations that are
+    linear or symmetric around 0.
     """
     match activation:
         case "relu" | "leaky_relu" | "elu" | "gelu" | "silu":
@@ -33,7 +34,7 @@ def kernel_initializer(activation: str) -> str:
 
 
 def scaled(filters: int, width: float, *, groups: int = 1) -> int:
-    """A number of filters times a network's width, rounded to a multiple of the groups; at least one for each."""
+    """The number of filters times the width factor, rounded to a multiple of ``groups``; at least one per group."""
     return groups * max(1, round(filters * width / groups))
 
 
@@ -47,10 +48,10 @@ def conv(
     padding: str = "same",
     name: str,
 ) -> Tensor:
-    """A convolution without bias, for a normalization follows it.
+    """A convolution without bias, to be followed by normalization.
 
-    With strides, ``same`` puts equal margins of zeros on both sides, as the papers' code does. Keras's own ``same``
-    puts the odd one last, which shifts the map by a pixel.
+    With strides, ``same`` pads both sides equally with zeros, as the papers' code does. Keras's own ``same`` pads the
+    end more when the padding is odd, which shifts the feature map by a pixel.
     """
     if strides > 1 and padding == "same" and isinstance(kernel_size, int) and kernel_size > 1:
         x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_padding")(x)
@@ -73,7 +74,7 @@ def norm(x: Tensor, *, name: str) -> Tensor:
 
 
 def relu(x: Tensor, *, name: str) -> Tensor:
-    """max(x, 0)."""
+    """ReLU: max(x, 0)."""
     return keras.layers.Activation("relu", name=name)(x)
 
 
@@ -84,18 +85,20 @@ def conv_norm_relu(x: Tensor, filters: int, kernel_size: int | tuple[int, int], 
 
 
 def max_pool(x: Tensor, *, name: str) -> Tensor:
-    """3x3 max pooling in steps of 2 with a margin of 1, of maps that ReLU made: none is below the margin's zeros."""
+    """3x3 max pooling with stride 2 and padding of 1, for maps after ReLU, which are not below the padding's zeros."""
     x = keras.layers.ZeroPadding2D(1, name=f"{name}_padding")(x)
     return keras.layers.MaxPooling2D(3, strides=2, name=name)(x)
 
 
 def squeeze_excite(x: Tensor, *, reduction: int, name: str) -> Tensor:
-    """Weighs each map by what all maps hold on average: Hu, Shen and Sun 2018, section 3 and figure 3.
+    """Squeeze-and-excitation, which weights each channel by a function of all channel means (Hu, Shen and Sun 2018).
+
+    Section 3 and figure 3 of "Squeeze-and-excitation networks".
 
     Args:
         x: ``[batch, height, width, channels]``.
-        reduction: r of the paper, by which the inner layer is smaller than the number of maps.
-        name: before the names of its layers.
+        reduction: r of the paper: the ratio of the number of channels to the units of the hidden layer.
+        name: prefix of the names of the layers.
     """
     channels = x.shape[-1]
     z = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)  # eq. 2
@@ -110,10 +113,10 @@ def squeeze_excite(x: Tensor, *, reduction: int, name: str) -> Tensor:
 
 
 def check_sides(inputs: Tensor, *, smallest: int, network: str) -> None:
-    """Raises InputError when a side of ``[batch, height, width, channels]`` is below the smallest."""
+    """Raises InputError if a side of ``[batch, height, width, channels]`` is smaller than ``smallest``."""
     sides = inputs.shape[1:-1]
     if any(side is not None and side < smallest for side in sides):
         size = "x".join("?" if side is None else str(side) for side in sides)
         raise InputError(
-            f"{network} takes images of at least {smallest}x{smallest}: set data.image_size. Received {size}."
+            f"{network} needs images of at least {smallest}x{smallest}: set data.image_size. Received {size}."
         )

@@ -11,7 +11,7 @@ Tensor = Any  # a symbolic keras.KerasTensor
 
 
 def features(inputs: Tensor, *, activation: str, pool: Literal["max", "average"]) -> Tensor:
-    """LeNet-5 up to layer F6, as it is built today (figure 2): 61,706 parameters with a head of 10 classes.
+    """LeNet-5 up to layer F6, in its modern form (figure 2): 61,706 parameters with a head of 10 classes.
 
     | layer  | output   | parameters |                                                          |
     |--------|----------|------------|----------------------------------------------------------|
@@ -19,20 +19,20 @@ def features(inputs: Tensor, *, activation: str, pool: Literal["max", "average"]
     | S2     | 14x14x6  |            | 2x2 pooling; named stage1                                |
     | C3     | 10x10x16 |      2,416 | 5x5 convolution                                          |
     | S4     | 5x5x16   |            | 2x2 pooling; named stage2                                |
-    | C5     | 120      |     48,120 | dense (a 5x5 convolution of a 5x5 map comes to the same) |
+    | C5     | 120      |     48,120 | dense (equal to a 5x5 convolution of a 5x5 map)          |
     | F6     | 84       |     10,164 | dense                                                    |
     | output | 10       |        850 | the head                                                 |
 
-    The original of 1998 has 60,000 parameters. Each map of its C3 is joined to a part of S2's maps only (table I; 1,516
-    parameters instead of 2,416). Its S2 and S4 add up their window, multiply by a trainable coefficient, add a
-    trainable bias and squash (12 and 32 parameters, none here). Its activation is 1.7159 tanh(2x/3). Its outputs are
-    distances to fixed bitmaps of 7x12 (radial basis functions, not trained) instead of logits.
+    The original of 1998 has 60,000 parameters. Each map of its C3 is connected to only some of S2's maps (table I;
+    1,516 parameters instead of 2,416). Its S2 and S4 sum over their window, multiply by a trainable coefficient, add a
+    trainable bias and apply a sigmoid (12 and 32 parameters, none here). Its activation is 1.7159 tanh(2x/3). Its
+    outputs are distances to fixed 7x12 bitmaps (radial basis functions, not trained) instead of logits.
 
     Args:
         inputs: ``[batch, 32, 32, 1]``; or ``[batch, 28, 28, 1]``, which is padded by two zeros on each side (black,
-            unless preprocessing has moved black away from 0).
-        activation: of the convolutional and dense layers.
-        pool: of S2 and S4.
+            unless preprocessing maps black to another value).
+        activation: activation of the convolutional and dense layers.
+        pool: kind of pooling in S2 and S4.
 
     Returns:
         ``[batch, 84]``.
@@ -43,7 +43,7 @@ def features(inputs: Tensor, *, activation: str, pool: Literal["max", "average"]
     shape = tuple(inputs.shape[1:])
     if shape not in {(32, 32, 1), (28, 28, 1)}:
         raise InputError(
-            "lenet5 takes images of 32x32 or 28x28 pixels in gray: set data.image_size to [32, 32] and "
+            "lenet5 needs grayscale images of 32x32 or 28x28 pixels: set data.image_size to [32, 32] and "
             f"data.color_mode to grayscale. Received {'x'.join(str(side) for side in shape)}."
         )
     kernel = kernel_initializer(activation)

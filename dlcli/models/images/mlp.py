@@ -14,11 +14,11 @@ def features(inputs: Tensor, *, units: Sequence[int], activation: str, batch_nor
     """Flattens the inputs and applies the hidden layers.
 
     Args:
-        inputs: ``[batch, ...]`` of known sides.
-        units: of each hidden layer. The last layer of the i-th is named ``stage{i}``.
-        activation: of the hidden layers.
-        batch_norm: normalize before each activation; the dense layer then has no bias.
-        dropout: proportion of the units set to 0 in training after each hidden layer, in [0, 1).
+        inputs: ``[batch, ...]`` with known sides.
+        units: number of units of each hidden layer. The last Keras layer of the i-th is named ``stage{i}``.
+        activation: activation of the hidden layers.
+        batch_norm: normalize before each activation; the dense layers then have no bias.
+        dropout: dropout rate after each hidden layer, in [0, 1).
 
     Returns:
         ``[batch, units]``.

@@ -1,7 +1,7 @@
 """PolyNet: Zhang, Li, Loy and Lin 2017, "PolyNet: a pursuit of structural diversity in very deep networks".
 
-The Very Deep PolyNet of section 5. What is around its PolyInception modules is that of Inception-ResNet-v2 (Szegedy,
-Ioffe, Vanhoucke and Alemi 2017, figures 3 and 16 to 19).
+The Very Deep PolyNet of section 5. Everything but its PolyInception modules is taken from Inception-ResNet-v2
+(Szegedy, Ioffe, Vanhoucke and Alemi 2017, figures 3 and 16 to 19).
 """
 
 from typing import Any
@@ -12,34 +12,34 @@ from dlcli.models.images.layers import check_sides, conv, conv_norm_relu, kernel
 
 Tensor = Any  # a symbolic keras.KerasTensor
 Convolution = tuple[int, int | tuple[int, int]]  # filters, kernel
-Paths = tuple[tuple[Convolution, ...], ...]  # side by side, each a sequence of convolutions
+Paths = tuple[tuple[Convolution, ...], ...]  # parallel paths, each a sequence of convolutions
 
 INCEPTION: dict[str, Paths] = {
     "a": (((32, 1), (48, 3), (64, 3)), ((32, 1), (32, 3)), ((32, 1),)),
     "b": (((128, 1), (160, (1, 7)), (192, (7, 1))), ((192, 1),)),
     "c": (((192, 1), (224, (1, 3)), (256, (3, 1))), ((192, 1),)),
 }
-"""The paths of an Inception block F in each stage, before the 1x1 convolution that puts them together."""
+"""The paths of an Inception block F in each stage, before the 1x1 convolution that combines them."""
 
 REDUCTION: dict[str, Paths] = {
     "a": (((256, 1), (256, 3), (384, 3)), ((384, 3),)),
     "b": (((256, 1), (256, 3), (256, 3)), ((256, 1), (256, 3)), ((256, 1), (384, 3))),
 }
-"""The paths after a stage, beside a max pooling; the last convolution of each takes steps of 2."""
+"""The paths of the reduction after a stage, parallel to max pooling; the last convolution of each has stride 2."""
 
 NUM_MODULES = (10, 20, 10)
-"""Modules in each stage: 10 of 2-way; then 20 and 10 that alternate poly-3 and 2-way ("10-20-10 mix")."""
+"""Number of modules in each stage: 10 2-way modules; then 20 and 10, alternating poly-3 and 2-way ("10-20-10 mix")."""
 
 SMALLEST_SIDE = 75
 
 
 def features(inputs: Tensor, *, width: float, num_modules: tuple[int, int, int]) -> Tensor:
-    """The network up to its last maps.
+    """PolyNet without its head: the stem, and three stages of modules with reductions between them.
 
     Args:
         inputs: ``[batch, height, width, channels]``, sides of 75 or more; the paper's are 331.
         width: factor on all numbers of filters.
-        num_modules: in each stage; the paper's are NUM_MODULES.
+        num_modules: number of modules in each stage; the paper's are NUM_MODULES.
 
     Returns:
         ``[batch, 9, 9, 2048 * width]`` for images of 331x331; the last layers of stages A, B and C are ``stage1``,
@@ -72,7 +72,7 @@ def features(inputs: Tensor, *, width: float, num_modules: tuple[int, int, int])
 def _module(x: Tensor, letter: str, *, is_poly: bool, scale: float, width: float, name: str, last: str) -> Tensor:
     """A PolyInception module (figure 4).
 
-    poly-3: I + F + F² + F³, where the Fs share the convolutions of their paths, and nothing else. 2-way: I + F + G.
+    poly-3: I + F + F² + F³, where the Fs share only the convolutions of their paths. 2-way: I + F + G.
     """
     paths, outputs = INCEPTION[letter], x.shape[-1]  # 384, 1152 and 2048 maps in the three stages
     terms = []
@@ -111,7 +111,7 @@ def _convolutions(paths: Paths, *, width: float, name: str) -> list[list[keras.l
 
 
 def _inception(x: Tensor, convolutions: list[list[keras.layers.Layer]], outputs: int, *, name: str) -> Tensor:
-    """F: its paths, with normalizations of their own, and a 1x1 convolution without ReLU."""
+    """F: the paths, each with its own normalizations, and a 1x1 convolution without ReLU."""
     ends = []
     for p, path in enumerate(convolutions, start=1):
         y = x
@@ -148,7 +148,7 @@ def _stem(x: Tensor, width: float) -> Tensor:
 
 
 def _reduction(x: Tensor, paths: Paths, *, width: float, name: str) -> Tensor:
-    """Halves the sides: the paths beside a max pooling, all without margins at their steps of 2."""
+    """Halves height and width: the paths and a max pooling in parallel, with unpadded strides of 2."""
     ends = []
     for p, path in enumerate(paths, start=1):
         y = x

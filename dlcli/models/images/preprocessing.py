@@ -1,7 +1,7 @@
-"""What is done to pixels before a network sees them: a part of the model, so that a saved one takes raw pixels.
+"""Preprocessing of pixels as part of the model, so that saved models take raw pixels.
 
-All of it is computed in float32 whatever the dtype policy: bfloat16 has 8 significant bits, so that a value up to 255
-would lose its last bits.
+It is computed in float32 whatever the dtype policy: bfloat16 has 8 significant bits, so that values up to 255 would
+lose precision.
 """
 
 import math
@@ -16,9 +16,9 @@ from dlcli.errors import InputError
 Tensor = Any  # a symbolic keras.KerasTensor
 
 EPSILON = 1e-6  # added to a standard deviation before it divides, as Keras's ImageDataGenerator does
-CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red over ImageNet, in [0, 255]
-TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue, in [0, 1]
-WHITENING = "zca_whitening"  # the layer that is fitted, not trained
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # means of blue, green and red over ImageNet, in [0, 255]
+TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # red, green and blue, in [0, 1]
+WHITENING = "zca_whitening"  # name of the layer, which is fitted to data, not trained
 
 
 def pixels(
@@ -31,10 +31,10 @@ def pixels(
 
     Args:
         inputs: float32 pixels in [0, 255], of any shape.
-        preprocessing: ``unit`` to [0, 1]; ``symmetric`` to [-1, 1]; ``none`` leaves the inputs as they are. As Keras's
-            ``imagenet_utils.preprocess_input`` has them: ``caffe``, blue first, and the mean pixel of ImageNet taken
-            off; ``torch``, each channel with mean 0 and deviation 1 over ImageNet.
-        rescale: a factor that takes the place of ``preprocessing``.
+        preprocessing: ``unit`` scales to [0, 1] and ``symmetric`` to [-1, 1]; ``none`` leaves the inputs unchanged. As
+            in Keras's ``imagenet_utils.preprocess_input``, ``caffe`` converts to BGR and subtracts the mean pixel of
+            ImageNet, and ``torch`` standardizes each channel by its mean and standard deviation over ImageNet.
+        rescale: a factor that replaces ``preprocessing``.
 
     Returns:
         float32 of the same shape.
@@ -52,7 +52,7 @@ def pixels(
         case "caffe" | "torch":
             if inputs.shape[-1] != 3:
                 raise InputError(
-                    f"preprocessing '{preprocessing}' is for images in color: set data.color_mode: rgb, or "
+                    f"preprocessing '{preprocessing}' needs color images: set data.color_mode: rgb, or "
                     f"model.preprocessing: unit. Received {inputs.shape[-1]} channels."
                 )
             if preprocessing == "caffe":
@@ -67,14 +67,14 @@ def pixels(
 
 
 def samplewise(x: Tensor, *, std_normalization: bool) -> Tensor:
-    """Takes each sample's own mean off, and divides by its own standard deviation where that is wanted."""
+    """Subtracts each sample's mean and, with ``std_normalization``, divides by its standard deviation."""
     axes = list(range(1, len(x.shape)))
     x = x - keras.ops.mean(x, axis=axes, keepdims=True)
     return x / (keras.ops.std(x, axis=axes, keepdims=True) + EPSILON) if std_normalization else x
 
 
 def featurewise(x: Tensor, *, mean: NDArray[Any], std: NDArray[Any] | None) -> Tensor:
-    """Takes a mean off each channel, and divides by a standard deviation where there is one; both ``[channels]``."""
+    """Subtracts a mean from each channel and, if given, divides by a standard deviation; both are ``[channels]``."""
     variance = np.ones_like(mean) if std is None else np.square(std + EPSILON)
     layer = keras.layers.Normalization(
         axis=-1, mean=mean.tolist(), variance=variance.tolist(), dtype="float32", name="featurewise"
@@ -83,7 +83,7 @@ def featurewise(x: Tensor, *, mean: NDArray[Any], std: NDArray[Any] | None) -> T
 
 
 def whitened(x: Tensor, *, matrix: NDArray[Any]) -> Tensor:
-    """Multiplies each sample, laid out as one row, by a matrix ``[d, d]``."""
+    """Multiplies each sample, flattened to ``[d]``, by a whitening matrix ``[d, d]``."""
     shape = tuple(x.shape[1:])
     num_features = math.prod(shape)
     rows = keras.layers.Reshape((num_features,), dtype="float32", name="to_rows")(x)
@@ -96,5 +96,5 @@ def whitened(x: Tensor, *, matrix: NDArray[Any]) -> Tensor:
         name=WHITENING,
     )
     rows = layer(rows)
-    layer.kernel_initializer = keras.initializers.Zeros()  # what a saved model names: its weights come from the file
+    layer.kernel_initializer = keras.initializers.Zeros()  # for the saved config, which must not hold the matrix
     return keras.layers.Reshape(shape, dtype="float32", name="from_rows")(rows)

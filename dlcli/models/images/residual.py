@@ -1,4 +1,4 @@
-"""The bottleneck of residual networks, which ResNet, ResNeXt and SENet share, and the layers before the first one."""
+"""The stem and the bottleneck block that ResNet, ResNeXt and SENet share."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ Tensor = Any  # a symbolic keras.KerasTensor
 
 
 def first_layers(inputs: Tensor, filters: int, *, small: bool) -> Tensor:
-    """conv1 of He et al. 2015, table 1: 7x7 in steps of 2, then 3x3 max pooling in steps of 2.
+    """The stem of He et al. 2015, table 1: conv1, 7x7 with stride 2, then 3x3 max pooling with stride 2.
 
     Args:
-        inputs: images.
-        filters: of the convolution.
-        small: one 3x3 convolution in steps of 1 instead, for small images (section 4.2).
+        inputs: images ``[batch, height, width, channels]``.
+        filters: number of filters of the convolution.
+        small: a single 3x3 convolution with stride 1 instead, for small images (section 4.2).
     """
     if small:
         return conv_norm_relu(inputs, filters, 3, name="stem")
@@ -33,16 +33,16 @@ def bottleneck(
     name: str,
     last: str,
 ) -> Tensor:
-    """1x1, 3x3 and 1x1 convolutions, added to the shortcut: He et al. 2015, figure 5, right.
+    """A bottleneck block: 1x1, 3x3 and 1x1 convolutions added to a shortcut (He et al. 2015, figure 5, right).
 
     Args:
         x: ``[batch, height, width, channels]``.
-        filters: of the three convolutions.
-        strides: of the first two. ResNet takes its step in the first 1x1, ResNeXt in the 3x3.
-        groups: of the 3x3 convolution: the cardinality of Xie et al. 2017, figure 3(c).
-        reduction: of a squeeze-and-excitation before the addition (Hu et al. 2018, figure 3), or None for none.
-        projection: side of the shortcut's convolution; None for an identity.
-        name: before the names of the layers.
+        filters: numbers of filters of the three convolutions.
+        strides: strides of the first two. ResNet downsamples in the first 1x1, ResNeXt in the 3x3.
+        groups: number of groups of the 3x3 convolution: the cardinality of Xie et al. 2017, figure 3(c).
+        reduction: reduction of squeeze-and-excitation before the addition (Hu et al. 2018, figure 3); None for none.
+        projection: kernel size of the shortcut's convolution; None for an identity shortcut.
+        name: prefix of the names of the layers.
         last: name of the last layer.
     """
     residual = conv_norm_relu(x, filters[0], 1, strides=strides[0], name=f"{name}_1")

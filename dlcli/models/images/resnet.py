@@ -23,24 +23,24 @@ IMAGENET: dict[int, tuple[Block, tuple[int, ...]]] = {
     101: ("bottleneck", (3, 4, 23, 3)),
     152: ("bottleneck", (3, 8, 36, 3)),
 }
-"""Kind of block, and blocks in conv2_x to conv5_x (2015, table 1), whose 3x3 convolutions have 64, 128, 256, 512
-filters."""
+"""Kind of block, and numbers of blocks in conv2_x to conv5_x (2015, table 1), whose 3x3 convolutions have 64, 128, 256
+and 512 filters."""
 
 CIFAR_DEPTHS = (20, 32, 44, 56, 110)
-"""6n + 2 layers: three stages of n basic blocks with 16, 32, 64 filters (2015, section 4.2 and table 6)."""
+"""6n + 2 layers: three stages of n basic blocks with 16, 32 and 64 filters (2015, section 4.2 and table 6)."""
 
 
 def features(
     inputs: Tensor, *, depth: int, version: Literal[1, 2], stem: Literal["imagenet", "small"] | None, width: float
 ) -> Tensor:
-    """The network up to its last maps; fully convolutional, for images of any size.
+    """A residual network without its head; fully convolutional, for images of any size.
 
     Args:
         inputs: ``[batch, height, width, channels]``.
         depth: 18, 34, 50, 101 or 152; or 20, 32, 44, 56 or 110 for small images such as CIFAR's, with shortcuts of
-            option A: no weights, zeros in the new maps.
+            option A: no weights, zeros in the additional maps.
         version: 1 (2015) or 2 (2016).
-        stem: ``imagenet``: 7x7 in steps of 2 and pooling; ``small``: 3x3, and no pooling; None for what the paper has.
+        stem: ``imagenet``: 7x7 with stride 2, and pooling; ``small``: 3x3 without pooling; None for that of the paper.
         width: factor on all numbers of filters.
 
     Returns:
@@ -81,7 +81,7 @@ def _basic(x: Tensor, filters: int, strides: int, option: Option, *, name: str, 
 
 
 def _bottleneck(x: Tensor, filters: int, strides: int, *, name: str, last: str) -> Tensor:
-    """The step is in the first 1x1 convolution (2015, section 4.1: "performed by conv3_1, conv4_1 and conv5_1")."""
+    """The first 1x1 convolution has the stride (2015, section 4.1: "performed by conv3_1, conv4_1 and conv5_1")."""
     return bottleneck(
         x,
         (filters, filters, 4 * filters),
@@ -106,9 +106,9 @@ def _pre_activated(
     """A unit of version 2: x + F(ReLU(BN(x))), with nothing after the addition (2016, figure 1(b), and appendix).
 
     Args:
-        is_activated: the stem has normalized x already, before the two paths part (2016, section 3.2): the first unit.
+        is_activated: whether x is normalized and activated already, as after the stem (2016, section 3.2).
 
-    The shortcut of a unit that changes the shape starts from the activated x, as in the authors' code.
+    The shortcut of a unit that changes the shape takes the activated x, as in the authors' code.
     """
     activated = x if is_activated else relu(norm(x, name=f"{name}_1_norm"), name=f"{name}_1_relu")
     if block == "basic":
@@ -132,14 +132,14 @@ def _norm_relu_conv(x: Tensor, filters: int, kernel_size: int, *, name: str) -> 
 
 
 def _shortcut(x: Tensor, filters: int, *, strides: int, option: Option, name: str) -> Tensor:
-    """Where the shape changes: a 1x1 convolution (option B), or every second pixel and maps of zeros (option A)."""
+    """The shortcut if the shape changes: a 1x1 convolution (B), or every second pixel padded with zero maps (A)."""
     if option == "B":
         return conv(x, filters, 1, strides=strides, name=f"{name}_conv")
     if strides > 1:
         x = keras.layers.MaxPooling2D(1, strides=strides, name=f"{name}_subsample")(x)
     if filters == x.shape[-1]:
         return x
-    # Keras pads sides, not maps: [h, w, c] to [h, c, w] and back
+    # Keras pads height and width, not channels: [h, w, c] to [h, c, w] and back
     x = keras.layers.Permute((1, 3, 2), name=f"{name}_maps_to_side")(x)
     x = keras.layers.ZeroPadding2D(((0, 0), (0, filters - x.shape[2])), name=f"{name}_zeros")(x)
     return keras.layers.Permute((1, 3, 2), name=f"{name}_side_to_maps")(x)

@@ -12,16 +12,16 @@ VARIANTS = {
     "101_32x8d": ((3, 4, 23, 3), 32, 8),
     "101_64x4d": ((3, 4, 23, 3), 64, 4),
 }
-"""Blocks in conv2_x to conv5_x (table 1), cardinality C, and width d of each group in conv2_x."""
+"""Numbers of blocks in conv2_x to conv5_x (table 1), cardinality C, and group width d in conv2_x."""
 
 
 def features(inputs: Tensor, *, variant: str, width: float) -> Tensor:
-    """The network up to its last maps.
+    """ResNeXt without its head: conv1 and four stages of grouped bottleneck blocks (table 1).
 
     Args:
         inputs: ``[batch, height, width, channels]``, of any size.
-        variant: depth, cardinality and width of a group: ``50_32x4d`` is the network of table 1.
-        width: factor on the width d of the groups and on the other filters; the cardinality stays.
+        variant: depth, cardinality and group width: ``50_32x4d`` is the network of table 1.
+        width: factor on the group width d and on the other numbers of filters; the cardinality is unchanged.
 
     Returns:
         ``[batch, ceil(height / 32), ceil(width / 32), 2048 * width]``; the last layer of the i-th stage (conv2_x to

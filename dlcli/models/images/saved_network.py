@@ -1,4 +1,4 @@
-"""A classifier that was saved, without its last layer: what it has learned, as the features of another."""
+"""The features of a saved classifier: the network without its last layer, for transfer learning."""
 
 import math
 from collections.abc import Callable
@@ -12,24 +12,24 @@ Tensor = Any  # a symbolic keras.KerasTensor
 
 
 def features(model: keras.Model) -> tuple[Tensor, Tensor]:
-    """The inputs of a classifier, and the vector ``[batch, units]`` that its last layer takes.
+    """The inputs of a classifier, and the vector ``[batch, units]`` that is the input of its last layer.
 
-    That layer is dense, or a 1x1 convolution of a single place, which is the same.
+    That layer is dense, or a 1x1 convolution of a single pixel, which is equivalent.
 
     Raises:
-        InputError: it is no classifier of images that ends in such a layer.
+        InputError: the model is not an image classifier that ends in such a layer.
     """
     is_graph = isinstance(model, (keras.Function, keras.Sequential)) and model.built
     if is_graph and len(model.outputs) > 1:
         raise InputError(
-            "has several outputs, such as a class and a box: a new head is put on classifiers. To begin with its "
-            "weights, name it in model.weights of the network that it is."
+            "has several outputs, such as a class and a box: only classifiers can get a new head. To start from its "
+            "weights, name it in model.weights of a recipe for the same network."
         )
     if not is_graph or len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InputError("is no functional or sequential model with one input and one output.")
+        raise InputError("is not a functional or sequential model with one input and one output.")
     shape = tuple(model.inputs[0].shape)
     if len(shape) != 4 or shape[-1] not in (1, 3):
-        raise InputError(f"takes no images [batch, height, width, channels]: its input has the shape {list(shape)}.")
+        raise InputError(f"does not take images [batch, height, width, channels]: its input has shape {list(shape)}.")
     flat = flattened(model)
     with_weights = [layer for layer in flat.layers if layer.weights]
     last = with_weights[-1] if with_weights else None
@@ -37,21 +37,21 @@ def features(model: keras.Model) -> tuple[Tensor, Tensor]:
         return flat.inputs[0], keras.layers.Flatten(name="new_head_flatten")(last.input)
     if not isinstance(last, keras.layers.Dense) or len(last.output.shape) != 2:
         found = "no layer with weights" if last is None else f"a {type(last).__name__} '{last.name}'"
-        raise InputError(f"is no classifier: its last layer with weights must be a Dense layer. Found {found}.")
+        raise InputError(f"is not a classifier: its last layer with weights must be a Dense layer. Found {found}.")
     return flat.inputs[0], last.input
 
 
 def flattened(model: keras.Model) -> keras.Model:
-    """The same network with the layers of models inside in their place, and new weights.
+    """The same network with nested models replaced by their layers, and with new weights.
 
-    Where two layers would then have one name, the models inside stay as they are.
+    If two layers would then have the same name, nested models are kept.
     """
     inputs = keras.Input(model.inputs[0].shape[1:], dtype=model.inputs[0].dtype, name="pixels")
     try:
         flat = keras.Model(inputs, _outputs(model, inputs))
     except ValueError:
         flat = keras.Model(model.inputs[0], model.outputs[0])
-    return keras.models.clone_model(flat)  # each layer is then called once, and knows what it takes and gives
+    return keras.models.clone_model(flat)  # each layer is then called once, so that its input and output are defined
 
 
 def _outputs(model: keras.Model, inputs: Any) -> Any:
@@ -60,7 +60,7 @@ def _outputs(model: keras.Model, inputs: Any) -> Any:
         for layer in model.layers:
             outputs = _opened(layer)(outputs)
         return outputs
-    # Keras's own way to run a model's graph on other tensors
+    # Keras's own way of running a model's graph on other tensors
     return model._run_through_graph(inputs, operation_fn=_opened)
 
 

@@ -16,12 +16,12 @@ class Variant:
     """A network with squeeze-and-excitation in each block.
 
     Attributes:
-        num_blocks: in each of the four stages.
-        cardinality: groups of the 3x3 convolutions.
-        filters: of the first stage's three convolutions; each stage after it has twice as many.
-        stride_in: the convolution that takes a stage's step, ``1x1`` or ``3x3``.
+        num_blocks: number of blocks in each of the four stages.
+        cardinality: number of groups of the 3x3 convolutions.
+        filters: numbers of filters of a block's three convolutions in the first stage, doubled in each later stage.
+        stride_in: the convolution with the stride of a stage's first block, ``1x1`` or ``3x3``.
         has_deep_stem: three 3x3 convolutions in place of the 7x7.
-        projection: side of the shortcut's convolution in the stages that halve the maps.
+        projection: kernel size of the shortcut's convolution in the stages that halve the maps.
     """
 
     num_blocks: tuple[int, int, int, int]
@@ -39,16 +39,16 @@ VARIANTS = {
     "senet154": Variant((3, 8, 36, 3), 64, (128, 256, 256), "3x3", has_deep_stem=True, projection=3),
 }
 """SE-ResNet-50 and SE-ResNeXt-50 (table 1), SE-ResNeXt-101 (table 2), and SENet-154 (appendix): an SE-ResNeXt-152 of
-64x4d, the first 1x1 convolutions halved, a stem of three 3x3 convolutions, 3x3 shortcuts, and dropout of 0.2."""
+64x4d with half the filters in the first 1x1 convolutions, a stem of three 3x3 convolutions, and 3x3 shortcuts."""
 
 
 def features(inputs: Tensor, *, variant: str, width: float) -> Tensor:
-    """The network up to its last maps.
+    """A squeeze-and-excitation network without its head: the stem and four stages.
 
     Args:
         inputs: ``[batch, height, width, channels]``, of any size.
         variant: a key of VARIANTS.
-        width: factor on the numbers of filters; the cardinality stays.
+        width: factor on the numbers of filters; the cardinality is unchanged.
 
     Returns:
         ``[batch, ceil(height / 32), ceil(width / 32), 2048 * width]``; the last layer of the i-th stage is

@@ -9,7 +9,7 @@ from dlcli.models.images.layers import check_sides, kernel_initializer, norm, re
 Tensor = Any  # a symbolic keras.KerasTensor
 
 FILTERS = (64, 128, 256, 512, 512)
-"""Of the convolutions of each stage (table 1)."""
+"""Number of filters of the convolutions of each stage (table 1)."""
 
 CONVOLUTIONS = {
     11: (1, 1, 2, 2, 2),  # A
@@ -17,19 +17,19 @@ CONVOLUTIONS = {
     16: (2, 2, 3, 3, 3),  # D
     19: (2, 2, 4, 4, 4),  # E
 }
-"""3x3 convolutions of each stage by the number of layers with weights, three dense ones among them (table 1)."""
+"""Number of 3x3 convolutions in each stage, by the number of weight layers including three dense ones (table 1)."""
 
 SMALLEST_SIDE = 32  # five halvings
 
 
 def features(inputs: Tensor, *, depth: Literal[11, 13, 16, 19], batch_norm: bool, width: float) -> Tensor:
-    """The five stages of 3x3 convolutions, each ending in 2x2 max pooling.
+    """VGG without its head: five stages of 3x3 convolutions, each followed by 2x2 max pooling.
 
     Args:
         inputs: ``[batch, height, width, channels]``, sides of 32 or more.
         depth: 11, 13, 16 or 19: configurations A, B, D and E.
-        batch_norm: normalize between each convolution and its ReLU; the convolution then has no bias. The paper is
-            older than batch normalization.
+        batch_norm: normalize between each convolution and its ReLU; the convolutions then have no bias. The paper
+            predates batch normalization.
         width: factor on all numbers of filters.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Weights from files into networks: by names where the file has them, and never a weight left out in silence."""
+"""Loading weights from files: by layer name where the file has names, and never silently leaving a weight out."""
 
 import re
 import warnings
@@ -8,27 +8,27 @@ import h5py
 import keras
 import numpy as np
 
-UNREAD = 3e38  # stands in every weight until it is read from a file
+UNREAD = 3e38  # value of every weight until it is read from a file
 
 
 MISFIT = re.compile(
     r"object <\w+ name=(?P<layer>[^,>]+).*?variable\.shape=(?P<here>\([^)]*\)), Received: "
     r"value\.shape=(?P<there>\([^)]*\))"
 )
-"""What Keras says of a weight of another shape."""
+"""Keras's message about a weight of another shape."""
 UNLOADED = re.compile(r"objects could not be loaded\. Example error message for object <\w+ name=(?P<layer>[^,>]+)")
-"""What it says of a layer that a file has nothing for."""
+"""Keras's message about a layer for which the file has no weights."""
 
 
 class DoNotFit(Exception):
-    """Why weights are not those of a network; the text names a layer and its shapes."""
+    """The weights are not those of the network; the message says why, with layer and shapes."""
 
 
 def read_weights(model: keras.Model, file: str) -> None:
-    """Reads all of a model's weights from a file, ``.weights.h5`` or a legacy ``.h5`` of weights or of a whole model.
+    """Reads all weights of a model from a file: ``.weights.h5``, or a legacy ``.h5`` of weights or of a whole model.
 
     Raises:
-        DoNotFit: the file lacks one, has it in another shape, or holds numbers that are not finite.
+        DoNotFit: a weight is missing from the file, has another shape, or is not finite.
     """
     floats = [weight for weight in model.weights if weight.dtype == "float32"]
     for weight in floats:
@@ -43,16 +43,16 @@ def read_weights(model: keras.Model, file: str) -> None:
     for weight in floats:
         values = weight.numpy()
         if (values == np.float32(UNREAD)).all():
-            raise DoNotFit(f"the file lacks {weight.path}")
+            raise DoNotFit(f"the file has no {weight.path}")
         if not np.isfinite(values).all():
             raise DoNotFit(f"{weight.path} holds values that are not finite")
 
 
 def copy_weights(target: keras.Model, source: keras.Model) -> None:
-    """Gives each layer of a network the weights of the layer with the same name in another, or in a model inside of it.
+    """Copies weights from one network to another by layer name, also from layers of models nested in the source.
 
     Raises:
-        DoNotFit: there is none, its weights have other shapes, or hold numbers that are not finite.
+        DoNotFit: the source lacks a layer, or its weights have other shapes or values that are not finite.
     """
     theirs = {layer.name: layer for layer in _all_layers(source)}
     for layer in _with_weights(target):
@@ -67,16 +67,16 @@ def copy_weights(target: keras.Model, source: keras.Model) -> None:
 
 
 def _refuse_others_between(model: keras.Model, names: list[str]) -> None:
-    """Refuses weights of a network that has more layers than a model, but for those after the last of its own.
+    """Refuses the weights of a network with additional layers, unless these come after the model's last layer.
 
     Raises:
-        DoNotFit: names one of them.
+        DoNotFit: there is such a layer, which it names.
     """
     own = {layer.name for layer in _with_weights(model)}
     last = max(position for position, name in enumerate(names) if name in own)
     for name in names[:last]:
         if name not in own:
-            raise DoNotFit(f"they are of a network with a layer '{name}', which this one has not")
+            raise DoNotFit(f"they are of a network with a layer '{name}', which this one does not have")
 
 
 def _with_weights(model: keras.Model) -> list[Any]:
@@ -84,16 +84,18 @@ def _with_weights(model: keras.Model) -> list[Any]:
 
 
 def _all_layers(model: keras.Model) -> list[Any]:
-    """The layers of a model, those of models inside in their place."""
+    """The layers of a model, with nested models replaced by their layers."""
     return [
         inner for layer in model.layers for inner in (_all_layers(layer) if isinstance(layer, keras.Model) else [layer])
     ]
 
 
 def _assign(layer: Any, arrays: list[np.ndarray]) -> None:
-    wanted, found = [list(weight.shape) for weight in layer.weights], [list(array.shape) for array in arrays]
-    if wanted != found:
-        raise DoNotFit(f"layer '{layer.name}' has weights of {_shapes(wanted)} here and of {_shapes(found)} there")
+    expected, received = [list(weight.shape) for weight in layer.weights], [list(array.shape) for array in arrays]
+    if expected != received:
+        raise DoNotFit(
+            f"layer '{layer.name}' has weights of shape {_shapes(expected)} here and of {_shapes(received)} there"
+        )
     for weight, array in zip(layer.weights, arrays, strict=True):
         weight.assign(array)
 
@@ -103,9 +105,9 @@ def _shapes(shapes: list[list[int]]) -> str:
 
 
 def _by_name(file: str) -> dict[str, list[np.ndarray]] | None:
-    """The arrays of each layer in a legacy .h5, whose names end in ``layer/weight:0``; None for other files.
+    """The arrays of each layer in a legacy .h5, where their names end in ``layer/weight:0``; None for other files.
 
-    Layers of models inside models are found too. Arrays come in the order in which Keras saved them.
+    Layers of nested models are included. Arrays are in the order in which Keras saved them.
     """
     with h5py.File(file, "r") as opened:
         root = opened.get("model_weights", opened)
@@ -129,7 +131,7 @@ def _let_keras_read(model: keras.Model, file: str) -> None:
         text = " ".join(str(error).split())
         if match := MISFIT.search(text):
             here, there = (re.sub(r", *", "x", match[shape].strip("(),")) for shape in ("here", "there"))
-            text = f"layer '{match['layer']}' has weights of {here} here and of {there} there"
+            text = f"layer '{match['layer']}' has weights of shape {here} here and of {there} there"
         elif match := UNLOADED.search(text):
-            text = f"the file has no weights for layer '{match['layer']}' where they would have to be"
+            text = f"the file has no weights for layer '{match['layer']}' in the expected place"
         raise DoNotFit(text[:400]) from None

@@ -1,4 +1,4 @@
-"""Convolution over sequences: the lecture's one-dimensional convolution, causal and dilated where wanted."""
+"""One-dimensional convolutions over sequences, optionally causal and dilated."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,21 +23,21 @@ def steps(
     layer_norm: bool,
     dropout: float,
 ) -> Tensor:
-    """Convolutions one above the other, each with ReLU (van den Oord et al. 2016, figure 3; Bai et al. 2018).
+    """Stacked convolutions, each with ReLU (van den Oord et al. 2016, figure 3; Bai et al. 2018).
 
-    A step of the last one sees ``1 + (kernel_size - 1) * sum(dilations)`` steps of the input. Beyond both ends of a
-    sequence there are zeros, wherever it ends in the batch.
+    A step of the output has a receptive field of ``1 + (kernel_size - 1) * sum(dilations)`` steps of the input. A
+    sequence is padded with zeros at both of its own ends, whatever its length in the batch.
 
     Args:
         x: ``[batch, steps, features]``.
         mask: bool ``[batch, steps]``, true up to each sequence's end.
-        filters: outputs of each convolution.
-        kernel_size: steps that a convolution sees.
-        dilations: for each convolution the distance between these steps.
-        causal: see a step and those before it; else as many on both sides.
-        residual: add each convolution's inputs to its outputs, where both are as many.
+        filters: number of filters of each convolution.
+        kernel_size: kernel size of each convolution.
+        dilations: dilation of each convolution.
+        causal: use only the current and earlier steps; otherwise kernels are centered.
+        residual: add each convolution's inputs to its outputs, if they have the same size.
         layer_norm: normalize each convolution's outputs over the filters, before ReLU.
-        dropout: proportion of each convolution's inputs set to 0 in training.
+        dropout: dropout rate of each convolution's inputs.
 
     Returns:
         ``[batch, steps, filters]``.

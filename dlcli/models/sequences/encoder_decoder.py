@@ -1,17 +1,17 @@
 """Encoder and decoder (Sutskever et al. 2014) with attention (Bahdanau et al. 2015; Luong et al. 2015).
 
-The encoder's recurrent layers make an output of each token given; the decoder's say the answer token by token, each
-from the one before. With ``h(j)`` the encoder's outputs and ``s(i)`` the state of the decoder's last layer, attention
-of step i is a distribution ``a(j)`` over the tokens given, and ``c = sum_j a(j) h(j)`` what is read there.
+The encoder's recurrent layers compute an output for each input token; the decoder's generate the output sequence token
+by token, each from the previous one. With ``h(j)`` the encoder's outputs and ``s(i)`` the state of the decoder's last
+layer, the attention of step i is a distribution ``a(j)`` over the input tokens, and ``c = sum_j a(j) h(j)`` is the
+context vector.
 
-Bahdanau's (equations 5 and 6): ``a = softmax_j v . tanh(W s(i-1) + U h(j))``. The first layer takes the embedding and
-c, and the token is said from s(i) and c (the paper has a layer of maxima there, of the embedding too).
+Bahdanau (equations 5 and 6): ``a = softmax_j v . tanh(W s(i-1) + U h(j))``. The first layer takes the embedding and c,
+and the next token is predicted from s(i) and c (the paper has a maxout layer there, which takes the embedding too).
 
-Luong's, the one called general (sections 3.1 and 3.3): ``a = softmax_j s(i) . W h(j)``. The token is said from ``t(i) =
-tanh(Wc [c, s(i)])``, which the first layer takes with the next embedding ("input feeding").
+Luong, "general" score (sections 3.1 and 3.3): ``a = softmax_j s(i) . W h(j)``. The next token is predicted from
+``t(i) = tanh(Wc [c, s(i)])``, which the first layer takes together with the next embedding ("input feeding").
 
-Without attention a token is said from s(i), and all that is known of what was given is the state that the decoder
-begins with.
+Without attention the next token is predicted from s(i), and the decoder knows the input only through its initial state.
 """
 
 from typing import Any, Literal
@@ -25,24 +25,24 @@ Attention = Literal["none", "bahdanau", "luong"]
 Cell = Literal["simple", "lstm", "gru"]
 
 CELLS = {"simple": keras.layers.SimpleRNNCell, "lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}
-END, UNKNOWN = 0, 1  # numbers of the token that ends an answer, and of the one that none says
+END, UNKNOWN = 0, 1  # ids of the end token, and of the unknown token, which is never generated
 PACKAGE = "dlcli"
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class DecoderCell(keras.layers.Layer):  # type: ignore[misc]
-    """One step of the decoder: from the token before to the vector that the next one is said from.
+    """One step of the decoder: from the previous token to the vector from which the next one is predicted.
 
-    Its states are those of the layers, then ``t`` (luong) and, where it is to go on from its own answers, the embedding
-    of the likeliest token so far.
+    Its states are those of the layers, then ``t`` (luong) and, with ``guesses``, the embedding of the token predicted
+    last.
 
     Args:
-        cell, units, layers: of the recurrent layers.
-        embedding: numbers that stand for a token.
-        num_tokens: that can be said: 0 for the end, 1 for an unknown one. Number ``num_tokens`` begins every answer.
-        attention: to what the encoder makes of each token given.
-        recurrent_initializer, forget_bias: as :func:`dlcli.models.sequences.recurrent.steps` has them.
-        guesses: keep the embedding of the likeliest token as a state.
+        cell, units, layers: kind, units and number of the recurrent layers.
+        embedding: size of the token embeddings.
+        num_tokens: number of output tokens; 0 is the end, 1 is unknown. Id ``num_tokens`` is the start token.
+        attention: kind of attention to the encoder's outputs.
+        recurrent_initializer, forget_bias: as in :func:`dlcli.models.sequences.recurrent.steps`.
+        guesses: keep the embedding of the most probable token as a state, for training without teacher forcing.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class DecoderCell(keras.layers.Layer):  # type: ignore[misc]
         self.output_size = 2 * units if attention == "bahdanau" else units
 
     def build_parts(self, memory_width: int) -> None:
-        """Makes the weights, by the width of the encoder's outputs."""
+        """Creates the weights, given the width of the encoder's outputs."""
         read = {"none": 0, "bahdanau": memory_width, "luong": self.units}[self.attention]
         self.embedding.build((None, None))
         for number, cell in enumerate(self.cells):
@@ -100,13 +100,13 @@ class DecoderCell(keras.layers.Layer):  # type: ignore[misc]
         self.built = True
 
     def keys(self, memory: Tensor) -> Tensor:
-        """What the decoder's state is compared with, of the encoder's outputs: ``[batch, steps, units]``."""
+        """The keys of attention, computed from the encoder's outputs: ``[batch, steps, units]``."""
         return memory if self.attention == "none" else self.key(memory)
 
     def attend_to(self, memory: Tensor, mask: Tensor, keys: Tensor) -> None:
-        """What the next steps attend to: the encoder's outputs ``[batch, steps, width]``, where the mask is true.
+        """Sets what the next steps attend to: the encoder's outputs ``[batch, steps, width]``, where the mask is true.
 
-        They are the same at every step, so that they are no state: a loop would carry them along.
+        They are the same at every step, and are not part of the state, which a loop would copy.
         """
         self._memory = (memory, mask, keys)
 
@@ -114,8 +114,9 @@ class DecoderCell(keras.layers.Layer):  # type: ignore[misc]
         """One step.
 
         Args:
-            inputs: the embedding of the token before, and whether it is to be taken in place of the own guess (1 or 0),
+            inputs: the embedding of the previous token, and 1 to use it or 0 to use the decoder's own prediction,
                 ``[batch, embedding + 1]``.
+            states: all states of the cell.
         """
         ops = keras.ops
         x = inputs[:, : self.width]
@@ -123,16 +124,16 @@ class DecoderCell(keras.layers.Layer):  # type: ignore[misc]
             x = ops.where(inputs[:, self.width :] > 0.5, x, states[-1])
         vector, states, _ = self.step(x, states[:-1] if self.guesses else states)
         if self.guesses:
-            # what is said is not learned by way of what was said before: there is no gradient through a choice
+            # no gradient flows through the choice of a token
             states = [*states, ops.stop_gradient(self.embedding(ops.argmax(self.logits(vector), axis=-1)))]
         return vector, [ops.cast(state, self.compute_dtype) for state in states]
 
     def step(self, x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
-        """The vector that the next token is said from, the new states, and the attention ``[batch, steps]``.
+        """The vector from which the next token is predicted, the new states, and the attention ``[batch, steps]``.
 
         Args:
-            x: embedding of the token before, ``[batch, embedding]``.
-            states: without that of guesses.
+            x: embedding of the previous token, ``[batch, embedding]``.
+            states: all states but that of ``guesses``.
         """
         ops = keras.ops
         memory, mask, keys = self._memory
@@ -175,7 +176,7 @@ class DecoderCell(keras.layers.Layer):  # type: ignore[misc]
 
 
 def _read(scores: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean of the memory's steps by the softmax of scores ``[batch, steps]``, and that softmax."""
+    """The mean of the memory's steps weighted by the softmax of scores ``[batch, steps]``, and that softmax."""
     ops = keras.ops
     scores = ops.cast(scores, "float32")
     weights = ops.softmax(ops.where(mask, scores, ops.full_like(scores, FAR_BELOW)), axis=-1)
@@ -184,11 +185,11 @@ def _read(scores: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Decoder(keras.layers.Layer):  # type: ignore[misc]
-    """Says answers: in training with the true token before each step, or with its own where it is told so.
+    """The decoder in training: each step takes the true previous token, or the decoder's own prediction if so asked.
 
     Args:
-        dropout: proportion set to 0 in training of the embeddings and of the vectors that tokens are said from.
-        options: of the cell, see :class:`DecoderCell`.
+        dropout: dropout rate of the embeddings and of the vectors from which tokens are predicted.
+        options: arguments of the cell, see :class:`DecoderCell`.
     """
 
     def __init__(self, *, dropout: float, options: dict[str, Any], **kwargs: Any) -> None:
@@ -196,7 +197,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.dropout, self.options = dropout, dict(options)
         self.cell = DecoderCell(name="cell", **options)
         num_states = self.cell.num_layers * self.cell.states_a_layer
-        # the state of a cell lies in [-1, 1]; the inner state of an LSTM does not
+        # the output of a cell lies in [-1, 1]; the cell state of an LSTM does not
         self.bridges = [
             keras.layers.Dense(
                 self.cell.units,
@@ -224,7 +225,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.built = True
 
     def first_states(self, last: Tensor) -> list[Tensor]:
-        """The states before the first step, of what the encoder ends in ``[batch, width]``; that of guesses apart."""
+        """The initial states but that of ``guesses``, from the encoder's final state ``[batch, width]``."""
         states = [bridge(last) for bridge in self.bridges]
         if self.cell.attention == "luong":
             states.append(keras.ops.zeros_like(states[0]))
@@ -233,17 +234,18 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
     def call(
         self, memory: Tensor, is_there: Tensor, last: Tensor, before: Tensor, forced: Tensor, training: bool = False
     ) -> Tensor:
-        """Logits of each token of answers.
+        """Logits of each output token.
 
         Args:
             memory: the encoder's outputs ``[batch, steps, width]``.
-            is_there: bool ``[batch, steps]``, true up to each sequence's end (Keras keeps the name mask for its own).
-            last: what the encoder ends in, ``[batch, width]``.
-            before: the token before each one that is to be said, int32 ``[batch, answers]``.
-            forced: float32 ``[batch, answers]``: 1 to take it, 0 to take what the decoder itself would have said.
+            is_there: bool ``[batch, steps]``, true up to each sequence's end (Keras reserves the name ``mask``).
+            last: the encoder's final state, ``[batch, width]``.
+            before: the token before each output token, int32 ``[batch, outputs]``.
+            forced: float32 ``[batch, outputs]``: 1 for teacher forcing with ``before``, 0 for the decoder's own
+                prediction.
 
         Returns:
-            float32 ``[batch, answers, num_tokens]``.
+            float32 ``[batch, outputs, num_tokens]``.
         """
         ops = keras.ops
         self.cell.attend_to(memory, is_there, self.cell.keys(memory))
@@ -267,11 +269,11 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Answers(keras.layers.Layer):  # type: ignore[misc]
-    """What a decoder says where it goes on from its own tokens, the likeliest at each step.
+    """Greedy decoding: each step takes the most probable token of the previous one.
 
     Args:
-        decoder: whose weights it shares.
-        max_length: tokens that are said at most.
+        decoder: the decoder, whose weights it shares.
+        max_length: maximum number of output tokens.
     """
 
     def __init__(self, decoder: Any, *, max_length: int, **kwargs: Any) -> None:
@@ -286,30 +288,28 @@ class Answers(keras.layers.Layer):  # type: ignore[misc]
         self.built = True
 
     def call(self, memory: Tensor, is_there: Tensor, last: Tensor) -> Tensor:
-        """Numbers of tokens, int32 ``[batch, max_length]``, 0 from each answer's end on; arguments as `Decoder` has
-        them.
-        """
+        """Token ids, int32 ``[batch, max_length]``, 0 from the end of each output on; arguments as in `Decoder`."""
         ops, cell = keras.ops, self.decoder.cell
         cell.attend_to(memory, is_there, cell.keys(memory))
         states = self.decoder.first_states(last)
         zeros = ops.zeros_like(ops.cast(is_there[:, 0], "int32"))
-        said = ops.repeat(zeros[:, None], self.max_length, axis=1)
+        ids = ops.repeat(zeros[:, None], self.max_length, axis=1)
         positions = ops.arange(self.max_length)
 
-        def is_going_on(step: Tensor, going_on: Tensor, *_: Tensor) -> Tensor:
-            return ops.logical_and(step < self.max_length, ops.any(going_on))
+        def is_unfinished(step: Tensor, unfinished: Tensor, *_: Tensor) -> Tensor:
+            return ops.logical_and(step < self.max_length, ops.any(unfinished))
 
-        def say(step: Tensor, going_on: Tensor, before: Tensor, said: Tensor, *states: Tensor) -> Any:
+        def generate(step: Tensor, unfinished: Tensor, before: Tensor, ids: Tensor, *states: Tensor) -> Any:
             vector, new, _ = cell.step(cell.embedding(before), list(states))
             logits = ops.where(ops.equal(ops.arange(cell.num_tokens), UNKNOWN), FAR_BELOW, cell.logits(vector))
             token = ops.cast(ops.argmax(logits, axis=-1), "int32")
-            token = ops.where(going_on, token, ops.full_like(token, END))
-            said = ops.where(ops.equal(positions, step)[None, :], token[:, None], said)
-            going_on = ops.logical_and(going_on, ops.not_equal(token, END))
-            return (step + 1, going_on, token, said, *(ops.cast(s, o.dtype) for s, o in zip(new, states, strict=True)))
+            token = ops.where(unfinished, token, ops.full_like(token, END))
+            ids = ops.where(ops.equal(positions, step)[None, :], token[:, None], ids)
+            unfinished = ops.logical_and(unfinished, ops.not_equal(token, END))
+            return (step + 1, unfinished, token, ids, *(ops.cast(s, o.dtype) for s, o in zip(new, states, strict=True)))
 
-        start = (ops.convert_to_tensor(0), ops.equal(zeros, 0), zeros + cell.num_tokens, said, *states)
-        return ops.while_loop(is_going_on, say, start)[3]
+        start = (ops.convert_to_tensor(0), ops.equal(zeros, 0), zeros + cell.num_tokens, ids, *states)
+        return ops.while_loop(is_unfinished, generate, start)[3]
 
     def compute_output_spec(self, memory: Any, is_there: Any, last: Any) -> Any:
         return keras.KerasTensor((memory.shape[0], self.max_length), dtype="int32")

@@ -1,4 +1,4 @@
-"""What a forecast starts from, and how it ends: values on the scale of the series for each step ahead."""
+"""The forecasting head: values on the scale of the series for each step ahead, relative to a past value if asked."""
 
 from typing import Any, Literal
 
@@ -9,15 +9,15 @@ Difference = Literal["none", "last", "season"]
 
 
 def base(past: Tensor, *, horizon: int, season: int, difference: Difference, mean: float) -> Tensor | None:
-    """What a forecast is added to: float32 ``[batch, horizon]``; None where it stands by itself.
+    """The past values to which the network's output is added: float32 ``[batch, horizon]``; None for ``none``.
 
     Args:
-        past: of the target, float32 ``[batch, history]``, NaN where a value is missing.
-        horizon: steps ahead.
-        season: steps after which the series comes again; at most the history.
-        difference: from what the network learns to differ: the last value that is known, or that one season before
-            (where it is missing, the last one).
-        mean: stands for a value where none is known.
+        past: past values of the target, float32 ``[batch, history]``, NaN where missing.
+        horizon: number of steps ahead.
+        season: period of the series in steps; at most the history.
+        difference: the reference of the differences that the network learns: the last known value, or the value one
+            season earlier (the last known value where it is missing).
+        mean: replaces the last known value if none is known.
     """
     if difference == "none":
         return None
@@ -41,8 +41,9 @@ def forecast(features: Tensor, start: Tensor | None, *, horizon: int, mean: floa
 
     Args:
         features: ``[batch, units]``.
-        start: what :func:`base` gives.
-        mean, deviation: of what is learned, in the training split.
+        start: output of :func:`base`.
+        horizon: number of steps ahead.
+        mean, deviation: mean and standard deviation in the training split of the values that the network learns.
 
     Returns:
         float32 ``[batch, horizon]``, the output of the layer ``forecast``.

@@ -1,4 +1,4 @@
-"""The Neural Turing Machine (Graves et al. 2014): a controller with a memory that it reads and writes by attention."""
+"""The Neural Turing Machine (Graves et al. 2014): a controller that reads and writes a memory by attention."""
 
 from typing import Any, Literal
 
@@ -8,9 +8,9 @@ from dlcli.models.sequences.pooling import masked
 
 Tensor = Any  # a keras tensor
 
-FIRST_MEMORY = 1e-6  # what every cell of the memory begins with (Collier and Beel 2018, section 4.1: constant)
-CLIP = 20.0  # of the controller's outputs that become addresses and contents
-TINY = 1e-8  # against division by 0, and the logarithm of 0
+FIRST_MEMORY = 1e-6  # initial value of the memory (Collier and Beel 2018, section 4.1: constant initialization)
+CLIP = 20.0  # bound on the parameters of heads, which the controller emits
+TINY = 1e-8  # avoids division by 0 and the logarithm of 0
 
 
 def steps(
@@ -29,16 +29,16 @@ def steps(
     Args:
         x: ``[batch, steps, features]``.
         mask: bool ``[batch, steps]``, true up to each sequence's end.
-        controller: a recurrent one, or one that sees only the step and what was read last.
-        units: of the controller.
-        memory: rows and numbers in each: N and M of the paper.
-        read_heads, write_heads: how many.
-        shift: rows that an address can be moved by in one step, forward and backward; at least 1.
+        controller: recurrent, or feedforward, with only the step and the previous read vectors as inputs.
+        units: number of units of the controller.
+        memory: number of rows and their size: N and M of the paper.
+        read_heads, write_heads: numbers of heads.
+        shift: largest shift of an address in one step, forward and backward; at least 1.
 
     Returns:
-        ``[batch, steps, units + read_heads * M]``: the controller's outputs and what was read.
+        ``[batch, steps, units + read_heads * M]``: the controller's outputs and the read vectors.
     """
-    # a cosine of small numbers is none in fewer digits
+    # the cosine similarity of small vectors needs full precision
     dtype = "float32" if keras.config.dtype_policy().name.startswith("mixed") else None
     cell = NtmCell(
         controller=controller,
@@ -58,23 +58,23 @@ def steps(
 class NtmCell(keras.layers.Layer):  # type: ignore[misc]
     """One step of the machine: the controller, then reading, then writing.
 
-    With the memory ``M`` of N rows, the address ``w`` of a head is a distribution over the rows. From what the
-    controller gives it, a key k, a strength b > 0, a gate g in (0, 1), a distribution s of shifts and an exponent
-    y >= 1, it is
+    With the memory ``M`` of N rows, the address ``w`` of a head is a distribution over the rows. The controller emits,
+    for each head, a key k, a key strength b > 0, an interpolation gate g in (0, 1), a distribution s of shifts and a
+    sharpening exponent y >= 1, from which the address is
 
         content    c(i) = exp(b K(k, M(i))) / sum_j exp(b K(k, M(j))),  K the cosine         (equations 5 and 6)
         gated      d = g c + (1 - g) w_before                                                (7)
-        shifted    e(i) = sum_j d(j) s(i - j), around the ends                               (8)
+        shifted    e(i) = sum_j d(j) s(i - j), circular                                      (8)
         sharpened  w(i) = e(i)^y / sum_j e(j)^y                                              (9)
 
-    A read head gives ``r = sum_i w(i) M(i)`` (2); a write head with an erase vector v in (0, 1) and an added one a
-    makes ``M(i) (1 - w(i) v) + w(i) a`` of each row (3 and 4). Reading comes before writing.
+    A read head returns ``r = sum_i w(i) M(i)`` (2); a write head, with an erase vector v in (0, 1) and an add vector a,
+    updates each row to ``M(i) (1 - w(i) v) + w(i) a`` (3 and 4). Reading comes before writing.
 
-    The cell's state is a list: the memory ``[batch, N, M]``; what each read head read ``[batch, read_heads * M]``; the
-    addresses of all heads ``[batch, heads, N]``, read heads first; and the controller's own.
+    The cell's state is a list: the memory ``[batch, N, M]``; the read vectors ``[batch, read_heads * M]``; the
+    addresses of all heads ``[batch, heads, N]``, read heads first; and the state of the controller.
 
-    Stable by construction: the memory begins with a small constant, so that the cosine's denominator is never 0; what
-    becomes addresses is clipped; exponents are at least 1.
+    Numerical stability: the memory is initialized to a small constant, so that the cosine's denominator is never 0; the
+    parameters of heads are clipped; exponents are at least 1.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
             if controller == "lstm"
             else keras.layers.Dense(units, activation="tanh", dtype=self.dtype_policy, name="controller")
         )
-        # a head: key, strength, gate, shifts, exponent; a write head erases and adds too
+        # each head: key, strength, gate, shifts, exponent; write heads also an erase and an add vector
         self.num_address = width + 1 + 1 + self.num_shifts + 1
         num_outputs = self.num_heads * self.num_address + 2 * write_heads * width
         self.to_heads = keras.layers.Dense(num_outputs, dtype=self.dtype_policy, name="to_heads")
@@ -116,7 +116,7 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
         super().build(input_shape)
 
     def get_initial_state(self, batch_size: Any = None) -> list[Tensor]:
-        """The state before the first step: a constant memory, and addresses and readings that are learned."""
+        """The initial state: a constant memory, and learned addresses and read vectors."""
         ops = keras.ops
         memory = ops.full((batch_size, self.rows, self.width), FIRST_MEMORY, dtype=self.compute_dtype)
         read = ops.tanh(ops.convert_to_tensor(self.first_read))
@@ -138,34 +138,34 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
             hidden, own = self.inner(x, own)
         else:
             hidden = self.inner(x)
-        told = ops.clip(self.to_heads(hidden), -CLIP, CLIP)
+        emitted = ops.clip(self.to_heads(hidden), -CLIP, CLIP)
         num_addresses = self.num_heads * self.num_address
-        told_addresses = ops.reshape(told[:, :num_addresses], (-1, self.num_heads, self.num_address))
-        address = self.address(told_addresses, memory, before)  # [batch, heads, rows]
+        parameters = ops.reshape(emitted[:, :num_addresses], (-1, self.num_heads, self.num_address))
+        address = self.address(parameters, memory, before)  # [batch, heads, rows]
         read = ops.matmul(address[:, : self.read_heads], memory)  # [batch, read heads, width]
         read = ops.reshape(read, (-1, self.read_heads * self.width))
-        changes = ops.reshape(told[:, num_addresses:], (-1, self.write_heads, 2, self.width))
+        changes = ops.reshape(emitted[:, num_addresses:], (-1, self.write_heads, 2, self.width))
         memory = self.write(memory, address[:, self.read_heads :], changes)
         return ops.concatenate([hidden, read], axis=-1), [memory, read, address, *own]
 
-    def address(self, told: Tensor, memory: Tensor, before: Tensor) -> Tensor:
+    def address(self, parameters: Tensor, memory: Tensor, before: Tensor) -> Tensor:
         """The addresses of all heads.
 
         Args:
-            told: what the controller gives each head ``[batch, heads, numbers]``.
+            parameters: what the controller emits for each head ``[batch, heads, parameters]``.
             memory: ``[batch, rows, width]``.
-            before: the addresses of the last step ``[batch, heads, rows]``.
+            before: the addresses of the previous step ``[batch, heads, rows]``.
 
         Returns:
             ``[batch, heads, rows]``, each a distribution.
         """
         ops = keras.ops
         width, shifts = self.width, self.num_shifts
-        key = ops.tanh(told[..., :width])
-        strength = ops.softplus(told[..., width : width + 1])
-        gate = ops.sigmoid(told[..., width + 1 : width + 2])
-        shift = ops.softmax(told[..., width + 2 : width + 2 + shifts], axis=-1)
-        exponent = 1.0 + ops.softplus(told[..., width + 2 + shifts :])
+        key = ops.tanh(parameters[..., :width])
+        strength = ops.softplus(parameters[..., width : width + 1])
+        gate = ops.sigmoid(parameters[..., width + 1 : width + 2])
+        shift = ops.softmax(parameters[..., width + 2 : width + 2 + shifts], axis=-1)
+        exponent = 1.0 + ops.softplus(parameters[..., width + 2 + shifts :])
         products = ops.matmul(key, ops.swapaxes(memory, 1, 2))  # [batch, heads, rows]
         lengths = _length(key) * ops.swapaxes(_length(memory), 1, 2)
         content = ops.softmax(strength * products / (lengths + TINY), axis=-1)
@@ -175,12 +175,12 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
         return powers / ops.sum(powers, axis=-1, keepdims=True)
 
     def write(self, memory: Tensor, address: Tensor, changes: Tensor) -> Tensor:
-        """The memory after all write heads, one after another.
+        """The memory after all write heads, applied in order.
 
         Args:
             memory: ``[batch, rows, width]``.
-            address: of the write heads ``[batch, heads, rows]``.
-            changes: what each erases and adds ``[batch, heads, 2, width]``, before their sigmoid and tanh.
+            address: addresses of the write heads ``[batch, heads, rows]``.
+            changes: erase and add vector of each ``[batch, heads, 2, width]``, before their sigmoid and tanh.
         """
         ops = keras.ops
         for head in range(self.write_heads):
@@ -197,5 +197,5 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
 
 
 def _length(vectors: Tensor) -> Tensor:
-    """Euclidean length, with a gradient at 0 too: ``[..., 1]``."""
+    """Euclidean norm with a finite gradient at 0: ``[..., 1]``."""
     return keras.ops.sqrt(keras.ops.sum(keras.ops.square(vectors), axis=-1, keepdims=True) + TINY**2)

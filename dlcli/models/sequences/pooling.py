@@ -1,4 +1,4 @@
-"""From the steps of sequences of any length to one vector each; what comes after a sequence's end never counts."""
+"""Pooling the steps of each sequence to one vector; steps after a sequence's end never count."""
 
 from typing import Any, Literal
 
@@ -7,7 +7,7 @@ import keras
 Tensor = Any  # a symbolic keras.KerasTensor
 Pooling = Literal["last", "mean", "max", "attention"]
 
-FAR_BELOW = -1e9  # of a softmax's inputs that are to have no weight; finite, in float16 too once it is clipped
+FAR_BELOW = -1e9  # a softmax input that gets no weight; finite, so that a row of them gives no NaN
 
 
 def masked(x: Tensor, mask: Tensor) -> Tensor:
@@ -16,14 +16,13 @@ def masked(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def pooled(x: Tensor, mask: Tensor, *, pooling: Pooling) -> Tensor:
-    """One vector for each sequence.
+    """One vector per sequence.
 
     Args:
         x: ``[batch, steps, features]``.
-        mask: bool ``[batch, steps]``, true for at least the first step, up to each sequence's end.
-        pooling: the last step's features; their mean or maximum over the steps; or their mean by weights that a small
-            network gives each step (Bahdanau et al. 2015, equation 6, with a learned question; Yang et al. 2016,
-            equations 5 to 7).
+        mask: bool ``[batch, steps]``, true up to each sequence's end, and at least for the first step.
+        pooling: the features of the last step; their mean or maximum over the steps; or their mean weighted by learned
+            attention (Bahdanau et al. 2015, equation 6, with a learned query; Yang et al. 2016, equations 5 to 7).
 
     Returns:
         ``[batch, features]``.
@@ -51,14 +50,14 @@ def last_step(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def lengths(mask: Tensor) -> Tensor:
-    """Of the sequences: int32 ``[batch, 1]``."""
+    """Lengths of the sequences: int32 ``[batch, 1]``."""
     return keras.ops.sum(keras.ops.cast(mask, "int32"), axis=1, keepdims=True)
 
 
 def rows(x: Tensor, mask: Tensor, steps: Tensor) -> Tensor:
-    """Some steps of each sequence: ``[batch, steps, features]`` at ``[batch, n]`` -> ``[batch, n, features]``.
+    """Selects steps of each sequence: ``[batch, steps, features]`` at ``[batch, n]`` -> ``[batch, n, features]``.
 
-    Whole rows of the batch laid out flat: ``take_along_axis`` would fetch each number by itself.
+    It takes whole rows of the flattened batch, because ``take_along_axis`` would gather each feature separately.
     """
     ops = keras.ops
     width = ops.sum(ops.cast(ops.ones_like(mask), "int32"), axis=1, keepdims=True)

@@ -1,17 +1,17 @@
 """Recurrent layers: the simple recurrent network, LSTM (Hochreiter and Schmidhuber 1997) and GRU (Cho et al. 2014).
 
-The equations are Keras's. With ``s`` the logistic sigmoid, ``*`` elementwise, ``x`` the step's input and ``h`` the last
-output, a simple cell is ``h' = tanh(W x + U h + b)``; an LSTM
+The equations are Keras's. With ``s`` the logistic sigmoid, ``*`` elementwise, ``x`` the input of the step and ``h`` the
+previous output, a simple cell is ``h' = tanh(W x + U h + b)``; an LSTM is
 
     i = s(Wi x + Ui h + bi)    f = s(Wf x + Uf h + bf)    o = s(Wo x + Uo h + bo)
     g = tanh(Wg x + Ug h + bg)    c' = f * c + i * g    h' = o * tanh(c')
 
-and a GRU, whose reset gate acts after the product with U, so that it has two biases,
+and a GRU, whose reset gate is applied after the product with U, so that it has two biases, is
 
     z = s(Wz x + bz + Uz h + dz)    r = s(Wr x + br + Ur h + dr)
     g = tanh(Wg x + bg + r * (Ug h + dg))    h' = z * h + (1 - z) * g
 
-The LSTM of Goodfellow et al. 2016, equation 10.41, has a sigmoid for its candidate ``g``; that of 1997 and Keras
+The LSTM of Goodfellow et al. 2016, equation 10.41, has a sigmoid for its candidate ``g``; those of 1997 and of Keras
 have tanh.
 """
 
@@ -44,26 +44,29 @@ def steps(
     last_only: bool,
     is_first: Tensor | None = None,
 ) -> Tensor:
-    """Layers one above the other, over all the steps (Graves et al. 2013; bidirectional: Schuster 1997).
+    """Stacked recurrent layers over all steps (Graves et al. 2013; bidirectional: Schuster 1997).
 
     Args:
         x: ``[batch, steps, features]``.
-        mask: bool ``[batch, steps]``, true up to each sequence's end: what comes after changes nothing.
-        units: of each layer, in each direction.
-        bidirectional: a second layer beside each that goes backward from the sequence's end, their outputs joined.
-        dropout: proportion of each layer's inputs set to 0 in training, the same at every step of a sequence (Gal and
-            Ghahramani 2016).
-        recurrent_dropout: proportion of the state set to 0 in training, the same at every step of a sequence.
-        residual: add each layer's inputs to its outputs, where both are as many.
+        mask: bool ``[batch, steps]``, true up to each sequence's end; later steps have no effect.
+        cell: kind of recurrent cell.
+        units: number of units of each layer, in each direction.
+        layers: number of layers.
+        bidirectional: add a second layer to each that runs backward from the sequence's end; outputs are concatenated.
+        dropout: dropout rate of each layer's inputs, with one mask for all steps of a sequence (Gal and Ghahramani
+            2016).
+        recurrent_dropout: dropout rate of the state, with one mask for all steps of a sequence.
+        residual: add each layer's inputs to its outputs, if they have the same size.
         layer_norm: normalize each layer's outputs over the units (Ba et al. 2016), after the sum.
-        recurrent_initializer: of U.
-        forget_bias: the LSTM's ``bf`` begins at 1 (Jozefowicz et al. 2015).
-        last_only: give the state after each sequence's last step (and backward, after its first) in place of all steps.
-        is_first: bool ``[batch]``, for layers that go on from the state in which the last batch ended: true where a
-            sequence begins anew. The batch's size must then be fixed, and there is one direction.
+        recurrent_initializer: initializer of U.
+        forget_bias: initialize the LSTM's ``bf`` to 1 (Jozefowicz et al. 2015).
+        last_only: return the state after each sequence's last step (backward: after its first) instead of all steps.
+        is_first: bool ``[batch]``, for layers that continue from the final state of the previous batch: true where a
+            new sequence starts. The batch size must then be fixed, and ``bidirectional`` false.
 
     Returns:
-        ``[batch, steps, outputs]``, or ``[batch, outputs]``; as many outputs as units, twice that with two directions.
+        ``[batch, steps, outputs]``, or ``[batch, outputs]`` with ``last_only``; there are as many outputs as units, or
+        twice as many if bidirectional.
     """
     for number in range(1, layers + 1):
         options: dict[str, Any] = {
@@ -74,7 +77,7 @@ def steps(
         }
         if cell == "lstm":
             options["unit_forget_bias"] = forget_bias
-        # a sequence is followed by padding alone: it needs no mask, which would keep every step's state from changing
+        # no mask, which would have to hold the state at each padded step: only padding follows a sequence
         if is_first is None:
             y = LAYERS[cell](units, name=f"{cell}{number}", **options)(x)
         else:
@@ -96,9 +99,9 @@ def steps(
 
 
 def summary(x: Tensor, mask: Tensor, *, bidirectional: bool) -> Tensor:
-    """What the last layer ends in: ``[batch, steps, outputs]`` -> ``[batch, outputs]``.
+    """The final state of the last layer: ``[batch, steps, outputs]`` -> ``[batch, outputs]``.
 
-    Of two directions the last step of the first half of the outputs, which goes forward, and the first of the second.
+    If bidirectional: the last step of the first half of the outputs, which is forward, and the first of the second.
     """
     if not bidirectional:
         return last_step(x, mask)
@@ -107,8 +110,8 @@ def summary(x: Tensor, mask: Tensor, *, bidirectional: bool) -> Tensor:
 
 
 class Carried(keras.layers.Layer):  # type: ignore[misc]
-    """A recurrent layer that begins each batch in the state in which it ended the last one, where its gradient ends:
-    backpropagation through time, truncated (Williams and Peng 1990). The states are variables beside the weights.
+    """A recurrent layer that starts each batch from the final state of the previous one, for truncated backpropagation
+    through time (Williams and Peng 1990): no gradient flows back to earlier batches. The states are variables.
     """
 
     def __init__(self, layer: Any, **kwargs: Any) -> None:
@@ -133,7 +136,7 @@ class Carried(keras.layers.Layer):  # type: ignore[misc]
 
 
 def reversed_each(x: Tensor, mask: Tensor) -> Tensor:
-    """The steps ``[batch, steps, features]`` of each sequence in the opposite order; what comes after its end stays."""
+    """Reverses the steps ``[batch, steps, features]`` of each sequence; padding after its end stays in place."""
     ops = keras.ops
     position = ops.cumsum(ops.cast(ops.ones_like(mask), "int32"), axis=1) - 1
     return rows(x, mask, ops.where(mask, lengths(mask) - 1 - position, position))

@@ -1,4 +1,4 @@
-"""What stands before a network of numbers: where each sequence ends, the scale of its features, what is missing."""
+"""The input layers of models of series: scaling of features, missing values, and the mask of each sequence."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ Tensor = Any  # a symbolic keras.KerasTensor
 def standardized(
     values: Tensor, *, mean: NDArray[np.floating[Any]], variance: NDArray[np.floating[Any]]
 ) -> tuple[Tensor, Tensor]:
-    """Features of mean 0 and variance 1, missing ones 0, and the mask of the steps.
+    """Standardizes features, sets missing ones to 0, and computes the mask of the steps.
 
-    A sequence ends at its last step that has a value: what comes after is padding, NaN throughout.
+    A sequence ends with the last step that has a value; later steps are padding, in which all features are NaN.
 
     Args:
-        values: float32 ``[batch, steps, features]``; NaN where there is none.
-        mean, variance: of each feature in the training split ``[features]``.
+        values: float32 ``[batch, steps, features]``; NaN for missing values.
+        mean, variance: mean and variance of each feature in the training split ``[features]``.
 
     Returns:
         ``[batch, steps, features]``, and bool ``[batch, steps]``, true from the first step to each sequence's end.

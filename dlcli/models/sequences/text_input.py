@@ -1,4 +1,4 @@
-"""What stands before a network of text in the saved model: from raw text to the numbers of its tokens."""
+"""The input layers of text models: from raw text to token ids, inside the saved model."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -10,18 +10,18 @@ Tensor = Any  # a symbolic keras.KerasTensor
 Standardize = Literal["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"]
 Unit = Literal["words", "characters"]
 
-PADDING, UNKNOWN = 0, 1  # the first numbers; those of the tokens follow
+PADDING, UNKNOWN = 0, 1  # ids; those of the tokens start from 2
 
 
 def splitter(*, unit: Unit, standardize: Standardize, forms: Sequence[str] | None = None) -> Any:
-    """Keras's layer that brings text to a standard form and divides it: text ``[batch]`` -> int64 ``[batch, forms]``.
+    """Keras's layer that standardizes text and splits it into tokens: text ``[batch]`` -> int64 ``[batch, tokens]``.
 
-    Its lower case is that of ASCII letters; other letters stay as they are.
+    Only ASCII letters are lowercased; other letters are unchanged.
 
     Args:
-        unit: divide by white space, or into single characters.
-        standardize: what is done before: lower case, taking out ASCII punctuation.
-        forms: what is numbered, from 2 on; None to adapt the layer to text.
+        unit: split at white space, or into single characters.
+        standardize: lowercase the text, remove ASCII punctuation, both or neither.
+        forms: the vocabulary of spellings, with ids from 2 on; None to adapt the layer to text later.
     """
     return keras.layers.TextVectorization(
         standardize=None if standardize == "none" else standardize,
@@ -40,13 +40,14 @@ def token_ids(
     token_of_form: Sequence[int],
     max_length: int | None,
 ) -> Tensor:
-    """The tokens' numbers: int32 ``[batch, tokens]``, 0 after each text's end.
+    """Token ids: int32 ``[batch, tokens]``, 0 after each text's end.
 
     Args:
         text: ``[batch]``.
+        unit, standardize: as in `splitter`.
         forms: spellings of tokens.
-        token_of_form: the token of each, from 2 on: several spellings may be one token.
-        max_length: tokens that are used of a text; the rest is cut off. None for all.
+        token_of_form: the token id of each spelling, from 2 on; several spellings may be one token.
+        max_length: maximum number of tokens, to which texts are truncated; None for all.
     """
     ids = splitter(unit=unit, standardize=standardize, forms=forms)(text)
     if max_length is not None:
@@ -60,11 +61,11 @@ def token_ids(
 
 
 def word_ids(words: Tensor, *, forms: Sequence[str], token_of_form: Sequence[int], max_length: int) -> Tensor:
-    """The numbers of words: int32 ``[batch, words]``, 0 after each sentence's end.
+    """Token ids of words: int32 ``[batch, words]``, 0 after each sentence's end.
 
     Args:
         words: text ``[batch, words]``, empty after the end.
-        forms, token_of_form, max_length: as `token_ids` has them.
+        forms, token_of_form, max_length: as in `token_ids`.
     """
     lookup = keras.layers.StringLookup(vocabulary=list(forms), mask_token="", oov_token="[UNK]", name="words")
     ids = lookup(words)[:, :max_length]
@@ -74,13 +75,13 @@ def word_ids(words: Tensor, *, forms: Sequence[str], token_of_form: Sequence[int
 
 
 def begun(ids: Tensor, label: Tensor | None, names: Sequence[str], *, first: int) -> Tensor:
-    """The numbers with one before them that stands for where a text begins: ``[batch, 1 + tokens]``.
+    """Prepends the start token to token ids: ``[batch, 1 + tokens]``.
 
     Args:
         ids: int32 ``[batch, tokens]``.
-        label: text ``[batch]``, the name of each text's class; another than the names is an error. None where there is
-            one class.
-        names: of the classes, whose numbers are ``first``, ``first + 1`` ….
+        label: text ``[batch]``, the name of each text's class, which must be in ``names``; None if there is one class.
+        names: names of the classes, whose start tokens have the ids ``first``, ``first + 1`` ….
+        first: id of the first class's start token.
     """
     if label is None:
         sums = keras.ops.sum(ids, axis=1, keepdims=True)
@@ -91,7 +92,7 @@ def begun(ids: Tensor, label: Tensor | None, names: Sequence[str], *, first: int
 
 
 def one_at_least(ids: Tensor) -> Tensor:
-    """The numbers with an unknown token where there is none: a text or sentence without any has an answer too."""
+    """Gives empty texts one unknown token, so that they have a prediction too: int32 ``[batch, tokens + 1]``."""
     ids = keras.ops.pad(ids, [[0, 0], [0, 1]])
     is_first = keras.ops.equal(keras.ops.cumsum(keras.ops.ones_like(ids), axis=1), 1)
     is_empty = keras.ops.logical_and(is_first, keras.ops.equal(ids, PADDING))

@@ -1,4 +1,4 @@
-"""The encoder of the transformer (Vaswani et al. 2017): attention of every step to every other."""
+"""The transformer encoder (Vaswani et al. 2017)."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from dlcli.models.sequences.pooling import masked
 
 Tensor = Any  # a symbolic keras.KerasTensor
 
-LONGEST_WAVE = 10_000.0  # of the positions' sines, in steps by 2 pi (section 3.5)
+LONGEST_WAVE = 10_000.0  # longest wavelength of the positional encoding, in units of 2 pi steps (section 3.5)
 
 
 def steps(
@@ -24,20 +24,20 @@ def steps(
     causal: bool,
     dropout: float,
 ) -> Tensor:
-    """Blocks of self-attention and a dense network for each step, each with a shortcut around it.
+    """Blocks of self-attention and a position-wise feed-forward network, each with a residual connection.
 
-    Normalization comes before each part, not after the sum as in the paper's figure 1: it then trains without warming
-    up (Xiong et al. 2020).
+    Layer normalization comes before each sublayer (pre-norm), not after the sum as in figure 1 of the paper: training
+    then needs no warm-up (Xiong et al. 2020).
 
     Args:
-        x: ``[batch, steps, features]``; another number than ``units`` is brought to that by a dense layer.
-        mask: bool ``[batch, steps]``, true up to each sequence's end: no attention goes to what comes after.
-        units: of each step throughout.
-        heads: of each attention, which divide the units.
-        layers: blocks.
-        feed_forward: units of the hidden layer of each step's network.
-        causal: a step attends to itself and those before it.
-        dropout: proportion set to 0 in training of the inputs, and of what each part adds.
+        x: ``[batch, steps, features]``; projected by a dense layer if there are not ``units`` features.
+        mask: bool ``[batch, steps]``, true up to each sequence's end; later steps are not attended to.
+        units: model dimension.
+        heads: number of attention heads, which must divide ``units``.
+        layers: number of blocks.
+        feed_forward: number of hidden units of the feed-forward networks.
+        causal: let each step attend only to itself and earlier steps.
+        dropout: dropout rate of the inputs and of each sublayer's output.
 
     Returns:
         ``[batch, steps, units]``.
@@ -70,7 +70,7 @@ def _dropped(x: Tensor, dropout: float, name: str) -> Tensor:
 
 
 def positions(x: Tensor) -> Tensor:
-    """Sines and cosines of each step's position: ``[batch, steps, units]`` (section 3.5, with the sines first)."""
+    """Sinusoidal positional encoding: ``[batch, steps, units]`` (section 3.5, with all sines before the cosines)."""
     units = x.shape[-1]
     waves = np.exp(-math.log(LONGEST_WAVE) * np.arange((units + 1) // 2) / max(1, (units + 1) // 2)).astype("float32")
     ones = keras.ops.ones_like(x[..., :1], dtype="float32")

@@ -1,7 +1,7 @@
-"""Says what is wrong with a recipe that the schema refuses: every error, where it stands, and what to write instead.
+"""Diagnoses a recipe that the schema refuses: every error, its place, and what to write instead.
 
-Pydantic decides whether a recipe is valid. Its own errors name the members of unions and give no places, so that this
-module goes through the values and the schema side by side and asks pydantic about one value at a time.
+Pydantic decides whether a recipe is valid. Its own errors name the members of unions and have no places, so this module
+walks through the values and the schema side by side and validates one value at a time.
 """
 
 import functools
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from dlcli.recipe.language.errors import MAX_SHOWN, Diagnostic, KeyPath, Place, dotted
-from dlcli.recipe.language.fields import BROKEN_RULES, Section
+from dlcli.recipe.language.fields import BROKEN_RULES, NotInRules, Section
 from dlcli.recipe.language.suggestions import did_you_mean, nearest
 from dlcli.recipe.language.wording import (
     expected,
@@ -30,21 +30,23 @@ STRICT = ConfigDict(strict=True, allow_inf_nan=False)  # as `Section` has it
 
 
 def explain(schemas: Mapping[str, type[Section]], tree: Tree) -> list[Diagnostic]:
-    """The errors of what was read, measured by the schema that its ``task`` names.
+    """The errors of a recipe against the schema of its ``task``.
 
     Args:
         schemas: the schema of each task.
         tree: a recipe that was read to its end.
 
     Returns:
-        Nothing for a valid recipe. Values that are errory as YAML are passed over: `tree.errors` has them.
+        An empty list for a valid recipe. Values that are invalid YAML are skipped: `tree.diagnostics` has their errors.
     """
     if tree.values is UNREADABLE:
         return []
     root = tree.marks[()].value
     if not isinstance(tree.values, dict):
         got = received(tree.values)
-        return [Diagnostic(root, "", f"a recipe is keys and values, such as 'task: classification'. Received {got}.")]
+        return [
+            Diagnostic(root, "", f"a recipe must have keys and values, such as 'task: classification'. Received {got}.")
+        ]
     if "task" not in tree.values:
         for key in tree.values:
             if nearest(key, ["task"]):
@@ -66,7 +68,7 @@ def choices(noun: str, names: Sequence[object] | Mapping[str, Any]) -> str:
 
 
 def unknown_choice(noun: str, value: object, names: Sequence[object] | Mapping[str, Any]) -> str:
-    """``unknown kind 'rsenet'; did you mean 'resnet'?``, or all the names where none is near."""
+    """``unknown kind 'rsenet'; did you mean 'resnet'?``, or all names where none is similar."""
     if not isinstance(value, str):
         return f"{choices(noun, names)}. Received {received(value)}."
     hint = did_you_mean(value, [str(name) for name in names])
@@ -74,13 +76,14 @@ def unknown_choice(noun: str, value: object, names: Sequence[object] | Mapping[s
 
 
 def is_kind(key: str) -> str:
-    return f"it is a kind: write 'kind: {key}' and its keys beside it"
+    return f"it is a kind; write 'kind: {key}', with its keys next to it"
 
 
 class _Explainer:
-    """Goes through values and schema together and collects the errors.
+    """Walks through the values and the schema together and collects the errors.
 
-    The methods that check return whether all is well, so that rules between keys are tried only on keys that are.
+    The methods that check return whether the values are valid, so that rules between keys are only applied to valid
+    keys.
     """
 
     def __init__(self, schema: type[Section], tree: Tree, others: Mapping[str, type[Section]]) -> None:
@@ -88,7 +91,8 @@ class _Explainer:
         self.tree = tree
         self.others = others  # the schemas of other tasks, by the task
         self.diagnostics: list[Diagnostic] = []
-        self.listed: set[type[Section]] = set()  # those whose keys an error has listed
+        self.passed_over: set[KeyPath] = set()  # invalid values that no rule between keys needs
+        self.listed: set[type[Section]] = set()  # sections whose keys an error has listed
         self.adapters: dict[int, TypeAdapter[Any]] = {}  # by the id of a type, which the schema keeps alive
 
     def error(self, place: Place, path: KeyPath, message: str) -> bool:
@@ -96,7 +100,7 @@ class _Explainer:
         return False
 
     def check(self, annotation: Any, value: Any, path: KeyPath) -> bool:
-        """Checks any value against its type in the schema."""
+        """Checks a value of any type against its type in the schema."""
         if value is UNREADABLE:
             return False
         members = [split_annotated(member)[0] for member in union_members(annotation)]
@@ -115,21 +119,21 @@ class _Explainer:
             types_of_items = get_args(lists[0])
             if types_of_items[-1] is Ellipsis:
                 types_of_items = types_of_items[:1] * len(value)
-            # A list of the wrong length has its items checked as far as they go, then is refused as a whole.
+            # In a list of the wrong length, the items with a type are checked; then the list is refused as a whole.
             items = zip(range(len(value)), types_of_items, value, strict=False)
             if not self.check_items(items, path):
                 return False
         return self.check_whole(annotation, value, path)
 
     def check_items(self, items: Iterable[tuple[str | int, Any, Any]], path: KeyPath) -> bool:
-        """Checks the values of a list or of a mapping: tuples of index or name, type and value."""
+        """Checks the values of a list or a mapping, given as tuples of index or name, type and value."""
         sound = True
         for part, item_type, item in items:
             sound = self.check(item_type, item, (*path, part)) and sound
         return sound
 
     def check_kind(self, sections: Sequence[type[Section]], values: dict[str, Any], path: KeyPath) -> bool:
-        """Checks a section whose ``kind`` picks one of several schemas."""
+        """Checks a section whose ``kind`` selects one of several schemas."""
         by_kind = {kind: section for section in sections for kind in kinds_of(section)}
         kind = values.get("kind")
         if kind is UNREADABLE:
@@ -170,9 +174,9 @@ class _Explainer:
 
         Args:
             section: the schema.
-            values: what stands in the recipe.
-            path: the way to it.
-            owners: the kinds of this section that have a key.
+            values: the values in the recipe.
+            path: the path of the section.
+            owners: the kinds of this section that have a key, by the key.
         """
         sound = True
         fields = section.model_fields
@@ -181,8 +185,8 @@ class _Explainer:
             sound = self.error(
                 self.tree.place((*path, "kind")),
                 (*path, "kind"),
-                f"the file's {listed(misplaced, 'and')} cannot go with kind {values['kind']!r}; replace the whole "
-                f"section: --set '{dotted(path)}={{kind: {values['kind']}, …}}'",
+                f"the file's {listed(misplaced, 'and')} cannot be combined with kind {values['kind']!r}; replace the "
+                f"whole section: --set '{dotted(path)}={{kind: {values['kind']}, …}}'",
             )
         meant: set[str] = set()
         for key in unknown:
@@ -197,14 +201,18 @@ class _Explainer:
                 message = f"this key is for task: {listed(tasks)}; remove it"
             else:
                 message = "unknown key"
-                if len(self.diagnostics) < MAX_SHOWN:  # suggestions take time, and the rest is not shown
+                if len(self.diagnostics) < MAX_SHOWN:  # suggestions take time, and later errors are not shown
                     near = nearest(key, fields)
                     meant.update(near)
                     message += self.hint(key, near, section, path)
             sound = self.error(self.key_place(path, key), (*path, key), message)
         for key, field in fields.items():
             if key in values:
-                sound = self.check(field_type(section, key), values[key], (*path, key)) and sound
+                is_sound = self.check(field_type(section, key), values[key], (*path, key))
+                if not is_sound and any(isinstance(item, NotInRules) for item in field.metadata):
+                    self.passed_over.add((*path, key))
+                    is_sound = True
+                sound = is_sound and sound
             elif field.is_required() and key not in meant:
                 sound = self.error(
                     self.tree.place((*path, key)),
@@ -214,9 +222,9 @@ class _Explainer:
         return sound and self.check_rules(section, values, path)
 
     def check_rules(self, section: type[Section], values: dict[str, Any], path: KeyPath) -> bool:
-        """Checks a section whose keys are all sound by themselves."""
+        """Applies the rules of a section whose keys are all valid by themselves."""
         try:
-            section.model_validate(values)
+            section.model_validate(self.without_passed_over(values, path))
         except ValidationError as error:
             broken = [item["ctx"]["broken"] for item in error.errors() if item["type"] == BROKEN_RULES]
             for key, message in (rule for rules in broken for rule in rules):
@@ -225,28 +233,42 @@ class _Explainer:
             return False
         return True
 
+    def without_passed_over(self, value: Any, path: KeyPath) -> Any:
+        """A value without the invalid keys below it that no rule needs."""
+        if isinstance(value, dict):
+            items = [(key, item, (*path, key)) for key, item in value.items()]
+            return {key: self.without_passed_over(item, at) for key, item, at in items if at not in self.passed_over}
+        if isinstance(value, tuple):
+            return tuple(self.without_passed_over(item, (*path, i)) for i, item in enumerate(value))
+        return value
+
     def check_whole(self, annotation: Any, value: Any, path: KeyPath) -> bool:
-        """Checks a value that has no parts, or whose parts are sound."""
+        """Checks a value that has no parts, or whose parts are valid."""
         if id(annotation) not in self.adapters:
             self.adapters[id(annotation)] = TypeAdapter(annotation, config=None if is_section(annotation) else STRICT)
         adapter = self.adapters[id(annotation)]
         try:
             adapter.validate_python(value)
         except ValidationError as error:
-            message = refusal(annotation, value, path, error) + remedy(adapter, value)
+            choices_here = words_of(annotation)
+            if choices_here and isinstance(value, str) and (tasks := self.tasks_with_value(path, value)):
+                noun = "kind" if path[-1] == "kind" else "value"
+                message = f"{noun} {received(value)} is for task: {listed(tasks)}; here {choices(noun, choices_here)}"
+            else:
+                message = refusal(annotation, value, path, error) + remedy(adapter, value)
             return self.error(self.tree.place(path), path, message)
         return True
 
     def left_by_other_kind(
         self, unknown: Sequence[str], owners: Mapping[str, Sequence[str]], path: KeyPath
     ) -> list[str]:
-        """The keys that an option which changed the kind has left without a meaning."""
+        """The keys of the file that have no meaning for the kind that an option has set."""
         if not owners or self.tree.place((*path, "kind")).order == 0:
             return []
         return [key for key in unknown if key in owners and self.key_place(path, key).order == 0]
 
     def hint(self, key: str, near: Sequence[str], section: type[Section], path: KeyPath) -> str:
-        """What an unknown key may have meant: a key of this section, or one of another section."""
+        """Keys that an unknown key may stand for, in this section or in another one."""
         if ":" in key:
             return f"; {NO_SPACE}"
         known = [known for known in known_keys(self.schema, self.tree.values, ()) if known[:-1] != path]
@@ -263,8 +285,20 @@ class _Explainer:
         return f"; {choices('key', section.model_fields)}"
 
     def tasks_with(self, path: KeyPath, fits: Callable[[type[Section]], bool]) -> list[str]:
-        """Other tasks that have a fitting section in this place."""
-        return [task for task, schema in self.others.items() if any(map(fits, sections_at(schema, path)))]
+        """Other tasks that have a matching section at this path."""
+        return [
+            task
+            for task, schema in self.others.items()
+            if any(is_section(member) and fits(member) for member in types_at(schema, path))
+        ]
+
+    def tasks_with_value(self, path: KeyPath, value: object) -> list[str]:
+        """Other tasks that have a value among the choices at this path."""
+        return [
+            task
+            for task, schema in self.others.items()
+            if any(get_origin(member) is Literal and value in get_args(member) for member in types_at(schema, path))
+        ]
 
     def key_place(self, path: KeyPath, key: str) -> Place:
         return self.tree.marks[*path, key].key
@@ -272,15 +306,15 @@ class _Explainer:
 
 @functools.cache
 def field_type(section: type[Section], key: str) -> Any:
-    """The type of a key with its bounds, which pydantic keeps apart; always the same object."""
+    """The type of a key with its bounds, which pydantic stores separately; always the same object."""
     field = section.model_fields[key]
     return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 def known_keys(section: type[Section], values: Any, path: KeyPath) -> Iterator[KeyPath]:
-    """Every key that the schema has below a section, for the kinds that the recipe chose, else for all kinds.
+    """Every key that the schema has below a section, for the kinds that the recipe selects, else for all kinds.
 
-    A key of the sections in a list is given with the index 0.
+    A key of the sections in a list has the index 0.
     """
     for key, field in section.model_fields.items():
         yield (*path, key)
@@ -299,38 +333,44 @@ def has_key(section: type[Section], key: str) -> bool:
     return key in section.model_fields
 
 
-def sections_at(annotation: Any, path: KeyPath) -> list[type[Section]]:
-    """The sections that a schema may have at the end of a way, of any kind."""
-    sections = [split_annotated(member)[0] for member in union_members(annotation) if is_section(member)]
+def types_at(annotation: Any, path: KeyPath) -> list[Any]:
+    """The types, members of a union each by itself, that a schema may have at the end of a path, of any kind."""
+    members = [split_annotated(member)[0] for member in union_members(annotation)]
     if not path:
-        return sections
+        return members
     first, *rest = path
     if isinstance(first, int):
-        lists = [split_annotated(member)[0] for member in union_members(annotation)]
-        items = [get_args(member)[0] for member in lists if get_origin(member) is tuple]
+        items = [get_args(member)[0] for member in members if get_origin(member) is tuple]
     else:
+        sections = [member for member in members if is_section(member)]
         items = [section.model_fields[first].annotation for section in sections if first in section.model_fields]
-    return [found for item in items for found in sections_at(item, tuple(rest))]
+    return [found for item in items for found in types_at(item, tuple(rest))]
+
+
+def words_of(annotation: Any) -> list[str]:
+    """The words among the choices of a type."""
+    members = [split_annotated(member)[0] for member in union_members(annotation)]
+    names = [name for member in members if get_origin(member) is Literal for name in get_args(member)]
+    return [name for name in names if isinstance(name, str)]
 
 
 def refusal(annotation: Any, value: Any, path: KeyPath, error: ValidationError) -> str:
-    """Why a value is refused: what its key takes, and what stands there."""
+    """Why a value is refused: what was expected, and what was received."""
     members = [split_annotated(member)[0] for member in union_members(annotation)]
-    choices_of = [name for member in members if get_origin(member) is Literal for name in get_args(member)]
-    names = [name for name in choices_of if isinstance(name, str)]
+    names = words_of(annotation)
     if isinstance(value, str) and names:
         noun = "kind" if path[-1] == "kind" else "value"
         if did_you_mean(value, names) or all(m is types.NoneType or get_origin(m) is Literal for m in members):
             return unknown_choice(noun, value, names)
     wanted = expected(annotation)
     for item in error.errors():
-        if item["type"] == "value_error":  # a validator of the schema, which has its own words
+        if item["type"] == "value_error":  # from a validator of the schema, which has its own message
             wanted += f"; {item['ctx']['error']}"
     return f"expected {wanted}. Received {received(value)}."
 
 
 def remedy(adapter: TypeAdapter[Any], value: Any) -> str:
-    """What to write instead of a value that was meant well; nothing for others."""
+    """What to write instead of a value whose meaning is clear; an empty string for others."""
     attempts: list[tuple[str, Any]] = []
     if isinstance(value, dict):
         attempts.append((" Make it a list: '- ' before it, or [] around it.", (value,)))

@@ -1,4 +1,4 @@
-"""Where a key or value was written, what is wrong with it, and the error that tells the user all of it at once."""
+"""The place of a key or value, what is wrong with it, and the exception that reports all errors of a recipe at once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ MAX_SHOWN = 50  # lines of errors in one error
 MAX_SHOWN_CHARACTERS = 60  # of a key or a value
 
 KeyPath = tuple[str | int, ...]
-"""The way from the top of a recipe to a value: keys of sections and indices of lists."""
+"""The path from the top of a recipe to a value: keys of sections and indices of lists."""
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A place in the recipe's file, or an option of the command line. Places sort in the order of reading."""
+    """A place in the recipe's file, or an option of the command line. Places sort in reading order."""
 
     order: int
-    """0 for the file; 1, 2, … for the options, as they were given."""
+    """0 for the file; 1, 2, … for the options, in the order given."""
     line: int
     """Line and column count from 1."""
     column: int
@@ -30,11 +30,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One thing that is wrong in a recipe."""
+    """One error in a recipe."""
 
     place: Place
     key: str
-    """The dotted key; empty where the YAML itself is at error."""
+    """The dotted key; empty for an error in the YAML itself."""
     message: str
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class Diagnostic:
 
 
 class RecipeError(InputError):
-    """All the errors of one recipe, in the order in which they stand in it."""
+    """All errors of a recipe, in the order of their places."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(sorted(diagnostics, key=lambda diagnostic: diagnostic.place))
@@ -53,11 +53,11 @@ class RecipeError(InputError):
 
 
 def dotted(path: KeyPath) -> str:
-    """``("model", "blocks", 0)`` as ``model.blocks.0``, on one line whatever the keys contain."""
+    """``("model", "blocks", 0)`` as ``model.blocks.0``, always on one line."""
     return ".".join(shortened(str(part)) for part in path)
 
 
 def shortened(text: str) -> str:
-    """The text on one line of bounded length, unprintable characters written as escapes."""
+    """The text on one line of bounded length, with escapes for unprintable characters."""
     printable = text if text.isprintable() else repr(text)[1:-1]
     return printable if len(printable) <= MAX_SHOWN_CHARACTERS else printable[: MAX_SHOWN_CHARACTERS - 1] + "…"

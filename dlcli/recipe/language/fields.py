@@ -1,8 +1,8 @@
-"""What every section of a recipe is made of: the base class, and the types that many keys share."""
+"""The base class of every section of a recipe, and the types that many keys share."""
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -18,24 +18,49 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
+from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function, nullable_schema
 
 FRACTION = r"[-+]?[0-9]+(\.[0-9]+)? */ *[0-9]+(\.[0-9]+)?"
-"""A number written as a quotient, such as 8/255."""
+"""A number written as a fraction, such as 8/255."""
 
 BROKEN_RULES = "broken_rules"
-"""Type of the pydantic error that carries what `Section.rules` found."""
+"""Type of the pydantic error that carries the broken `Section.rules`."""
 
 
 class Section(BaseModel):
-    """A mapping of a recipe: unknown keys refused, types strict (``"30"`` is no number), immutable once read."""
+    """A section of a recipe: unknown keys are refused, types are strict (``"30"`` is not a number), and it is
+    immutable."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The defaults of keys that depend on other keys of the section.
+
+        Args:
+            values: what is written in the recipe, not checked yet.
+        """
+        return {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_defaults(cls, values: Any) -> Any:
+        """Replaces ``null`` by the default where a key allows that, and fills in the defaults that depend on others."""
+        if not isinstance(values, dict):
+            return values
+        nulls = {key for key, value in values.items() if value is None and key in cls.model_fields}
+        defaults = {
+            key: cls.model_fields[key].default
+            for key in nulls
+            if any(isinstance(item, NullForDefault) for item in cls.model_fields[key].metadata)
+        }
+        defaults |= {key: value for key, value in cls.dependent_defaults(values).items() if values.get(key) is None}
+        return values | defaults
+
     def rules(self) -> Iterator[tuple[str, str]]:
-        """Yields a key (dotted where it stands deeper) and what is wrong, for each broken rule between keys."""
+        """Yields the key (dotted where it is in a section below) and a message for each broken rule between keys."""
         yield from ()
 
     @model_validator(mode="after")
@@ -49,13 +74,28 @@ class Section(BaseModel):
 
 @dataclass(frozen=True)
 class Expected:
-    """What a value must be, in the words of an error message, where its type alone does not say it well."""
+    """What a value must be, in the words of an error message, where its type alone does not describe it well."""
 
     words: str
 
 
+@dataclass(frozen=True)
+class NullForDefault:
+    """Allows ``null`` for the default of a key. Older recipes have it, where the schema's own default was ``null``."""
+
+    words: str = ""
+    """The default in words, where it depends on other keys: see `Section.dependent_defaults`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return nullable_schema(handler(source))
+
+
+class NotInRules:
+    """For a key that no rule between keys needs: where its value is invalid, the rules are applied without it."""
+
+
 class WholeNumber:
-    """For a choice of whole numbers: ``50.0`` and ``true``, which equal some of them in Python, are none of them."""
+    """For a choice of whole numbers: refuses ``50.0`` and ``true``, which equal some of them in Python."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_before_validator_function(_refuse_other_types, handler(source))
@@ -71,7 +111,7 @@ def _refuse_other_types(value: Any) -> Any:
 
 
 class WordForTrue:
-    """For a choice of words among which is ``true``: YAML reads that as a boolean, unless it stands in quotes."""
+    """For a choice of words that includes ``true``, which YAML reads as a boolean unless it is quoted."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_before_validator_function(lambda value: "true" if value is True else value, handler(source))
@@ -81,7 +121,7 @@ class WordForTrue:
 
 
 class FractionsAllowed:
-    """Lets a number be written as a quotient: ``8/255`` is read as 0.03137…"""
+    """Allows a number to be written as a fraction: ``8/255`` is read as 0.03137…"""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_before_validator_function(_read_fraction, handler(source))
@@ -91,7 +131,7 @@ class FractionsAllowed:
 
 
 def _read_fraction(value: Any) -> Any:
-    """Turns ``"8/255"`` into its quotient; anything else is left to the type check.
+    """Evaluates ``"8/255"``; any other value is left to the type check.
 
     Raises:
         ValueError: the denominator is 0.
@@ -105,14 +145,15 @@ def _read_fraction(value: Any) -> Any:
 
 
 def _make_absolute(value: str, info: ValidationInfo) -> str:
-    """The path from the folder of the recipe's file, which the loader hands over; ``~`` is the user's home."""
-    if info.context is None:  # a section built in Python, not read from a recipe
+    """The absolute path. Paths are relative to the folder of the recipe's file, which the loader passes as the
+    context."""
+    if info.context is None:  # a section that was built in Python, not loaded from a recipe
         return value
     return os.path.abspath(os.path.join(info.context["folder"], os.path.expanduser(value)))
 
 
 def _make_path_absolute(value: str, info: ValidationInfo) -> str:
-    """The same but for run:NAME, which is looked for among the runs."""
+    """The same, except for run:NAME, which is looked up among the runs."""
     return value if value.startswith("run:") else _make_absolute(value, info)
 
 

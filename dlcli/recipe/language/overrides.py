@@ -1,4 +1,4 @@
-"""Values given on the command line, which replace those of a recipe's file before anything is checked."""
+"""Values from the command line, which replace those of the recipe's file before it is checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ class Override:
     """One value for one key."""
 
     key: str
-    """Dotted, items of lists by their index: ``model.blocks.0.filters``."""
+    """Dotted key, with an index for items of lists: ``model.blocks.0.filters``."""
     value_text: str
     """The value, in YAML."""
     origin: str
-    """The option as the user gave it, for messages: ``--set train.epochs=5``, ``--epochs``."""
+    """The option as the user wrote it, for messages: ``--set train.epochs=5``, ``--epochs``."""
     is_yaml: bool = True
-    """Whether the value is read as YAML; else it is text as it stands."""
+    """Whether the value is parsed as YAML; otherwise it is plain text."""
 
     @classmethod
     def of_value(cls, key: str, value: str, origin: str) -> Self:
-        """An override whose value is text whatever it looks like: a path, a name."""
+        """An override whose value is plain text, such as a path or a name, whatever it looks like."""
         return cls(key, value, origin, is_yaml=False)
 
 
@@ -43,9 +43,9 @@ def parse_setting(setting: str) -> Override:
 
 
 def apply_overrides(tree: Tree, overrides: Sequence[Override]) -> None:
-    """Puts the values into what was read, one after another; sections that are missing are made.
+    """Puts the values into the tree, one after another; missing sections are created.
 
-    Errors of the values, and keys that lead nowhere, are added to the tree's errors.
+    Errors in the values, and keys that do not exist, are added to the diagnostics of the tree.
     """
     for order, override in enumerate(overrides, start=1):
         place = Place(order, 1, 1, override.origin)
@@ -86,7 +86,7 @@ def _key_path(values: Any, key: str) -> KeyPath:
     """The dotted key as a path, whose parts are indices where the values have lists.
 
     Raises:
-        ValueError: the key goes through a value that has no parts, or names an item that is not there.
+        ValueError: the key leads through a value that has no parts, or to an item that does not exist.
     """
     path: KeyPath = ()
     for part in key.split("."):
@@ -105,7 +105,7 @@ def _key_path(values: Any, key: str) -> KeyPath:
 
 
 def _replaced(values: Any, path: KeyPath, new: Any) -> Any:
-    """A copy of the values with another one at the path."""
+    """A copy of the values with a new one at the path."""
     if not path:
         return new
     part, rest = path[0], path[1:]
@@ -117,7 +117,7 @@ def _replaced(values: Any, path: KeyPath, new: Any) -> Any:
 
 
 def _replace_marks(marks: dict[KeyPath, Mark], path: KeyPath, new: dict[KeyPath, Mark], place: Place) -> None:
-    """Takes over the marks of a new value; the sections that were made for it stand where the option does."""
+    """Adds the marks of a new value; sections that were created for it get the place of the option."""
     for old in [old for old in marks if old[: len(path)] == path]:
         del marks[old]
     for length in range(len(path)):

@@ -1,21 +1,21 @@
-"""Finds the names that a misspelt one may have meant."""
+"""Finds the names that a misspelled one may stand for."""
 
 from collections.abc import Iterable, Sequence
 
-MAX_LENGTH = 60  # longer words are no slips of the pen
+MAX_LENGTH = 60  # longer words are not typing errors
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """``; did you mean 'resnet'?``, or nothing where no choice is near."""
+    """``; did you mean 'resnet'?``, or an empty string where no choice is similar."""
     names = nearest(word, choices)
     return f"; did you mean {' or '.join(repr(name) for name in names)}?" if names else ""
 
 
 def nearest(word: str, choices: Iterable[str]) -> tuple[str, ...]:
-    """The one or two choices that are nearest to a word; none if all are far.
+    """The one or two choices that are most similar to a word; none if all are too different.
 
-    Near is a choice within one edit for every three characters. Where there is none, near is a choice that the word
-    begins, or one that has the word between underscores, as ``size`` in ``image_size``.
+    A choice is similar within one edit for every three characters. Where there is none, a choice that starts with the
+    word is similar, or one that contains it between underscores, as ``size`` in ``image_size``.
     """
     if not word or len(word) > MAX_LENGTH:
         return ()
@@ -33,7 +33,7 @@ def nearest(word: str, choices: Iterable[str]) -> tuple[str, ...]:
 
 
 def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
-    """How many characters must be inserted, left out, replaced or swapped with their neighbor to turn a into b.
+    """How many characters must be inserted, deleted, replaced or swapped with their neighbor to turn a into b.
 
     The restricted Damerau-Levenshtein distance, by dynamic programming over the prefixes of both.
     """

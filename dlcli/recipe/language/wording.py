@@ -1,4 +1,4 @@
-"""Puts types and values of a recipe into the words of an error message."""
+"""Describes the types and values of a recipe in the words of an error message."""
 
 import math
 import types
@@ -8,16 +8,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from dlcli.recipe.language.errors import shortened
-from dlcli.recipe.language.fields import Expected, Section
+from dlcli.recipe.language.fields import Expected, NullForDefault, Section
 
 
 def expected(annotation: Any) -> str:
-    """What a type of the schema takes: ``a whole number > 0``, ``a list of 2 numbers``, ``true or false``."""
+    """What a type of the schema accepts: ``a whole number > 0``, ``a list of 2 numbers``, ``true or false``."""
     return _words(annotation, plural=False)
 
 
 def received(value: Any) -> str:
-    """What stands in the recipe instead: ``'thirty'``, ``30.5``, ``a section``, ``a list of 3``."""
+    """The value in the recipe: ``'thirty'``, ``30.5``, ``a section``, ``a list of 3``."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -42,7 +42,7 @@ def split_annotated(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def union_members(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union; another type is its own only member."""
+    """The members of a union; any other type is its own only member."""
     base, _ = split_annotated(annotation)
     return get_args(base) if get_origin(base) in (Union, types.UnionType) else (annotation,)
 
@@ -53,7 +53,7 @@ def is_section(annotation: Any) -> bool:
 
 
 def kinds_of(section: type[Section]) -> tuple[str, ...]:
-    """The values that a section's ``kind`` takes."""
+    """The values of a section's ``kind``."""
     return get_args(section.model_fields["kind"].annotation)
 
 
@@ -65,6 +65,9 @@ def listed(names: Iterable[object], conjunction: str = "or") -> str:
 
 def _words(annotation: Any, plural: bool) -> str:
     base, metadata = split_annotated(annotation)
+    others = tuple(item for item in metadata if not isinstance(item, NullForDefault))
+    if len(others) < len(metadata):
+        return f"{_words(Annotated[base, *others] if others else base, plural)}, or null"
     for item in metadata:
         if isinstance(item, Expected):
             return item.words
@@ -82,7 +85,7 @@ def _words(annotation: Any, plural: bool) -> str:
         return f"one of {', '.join(map(str, arguments))}" if len(arguments) > 1 else str(arguments[0])
     if origin is tuple:
         number = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
-        least = next((f", {item.min_length} at least" for item in metadata if isinstance(item, MinLen)), "")
+        least = next((f", at least {item.min_length}" for item in metadata if isinstance(item, MinLen)), "")
         return f"{'lists' if plural else 'a list'} of {number}{_words(arguments[0], plural=True)}{least}"
     if origin is dict:
         return f"{'mappings' if plural else 'a mapping'} of names to {_words(arguments[1], plural=True)}"
@@ -95,7 +98,7 @@ def _words(annotation: Any, plural: bool) -> str:
 
 
 def _section_words(sections: Sequence[type[Section]], plural: bool) -> str:
-    """Sections that are told apart by their kind are one section to the reader."""
+    """Sections that differ by their kind are one section to the reader."""
     words = "sections" if plural else "a section"
     if len(sections) == 1:
         return words

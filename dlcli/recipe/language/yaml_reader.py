@@ -1,6 +1,6 @@
-"""Reads YAML into plain values, and remembers where each key and value stands.
+"""Reads YAML into plain values, and records the place of each key and value.
 
-The language is the part of YAML 1.2 that has no surprises. Plain scalars follow its core schema: ``1e-3`` and ``.5``
+The language is a subset of YAML 1.2 without surprises. Plain scalars follow its core schema: ``1e-3`` and ``.5``
 are floats, only ``true`` and ``false`` are booleans (``no`` and ``on`` are text), ``010`` is ten, ``1_000`` is text.
 Sections are dicts with text for keys, sequences are tuples. Duplicate keys, anchors, aliases, merge keys, tags,
 several documents and control characters are refused; size, depth and number of values are bounded.
@@ -34,12 +34,12 @@ SPECIAL_FLOAT = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 UNREADABLE = object()
-"""Stands in the values for one whose error is already reported."""
+"""Placeholder for a value whose error has been reported."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a key and its value stand; for an item of a list both are the item's place."""
+    """The places of a key and its value; for an item of a list both are the place of the item."""
 
     key: Place
     value: Place
@@ -47,13 +47,13 @@ class Mark:
 
 @dataclass
 class Tree:
-    """What was read: plain values, the mark of each, and the errors of the YAML itself."""
+    """The content of a recipe: plain values, the mark of each, and the errors in the YAML itself."""
 
     values: Any = UNREADABLE
     marks: dict[KeyPath, Mark] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     complete: bool = False
-    """Whether the text was read to its end. Where it was not, missing keys mean nothing."""
+    """Whether the text was read to its end. Otherwise, missing keys are not errors."""
 
     def path(self, key: str) -> KeyPath:
         """A dotted key as a path: numbers are indices of a list, unless a section has such a key."""
@@ -64,7 +64,7 @@ class Tree:
         return path
 
     def place(self, path: KeyPath) -> Place:
-        """Where a value stands; for one that is not there, the key of the nearest section that should hold it."""
+        """The place of a value; for a missing one, the key of the nearest section above it."""
         if path in self.marks:
             return self.marks[path].value
         while path not in self.marks:
@@ -73,7 +73,7 @@ class Tree:
 
 
 class _Unreadable(Exception):
-    """An error after which reading cannot go on."""
+    """An error after which reading cannot continue."""
 
     def __init__(self, place: Place, message: str) -> None:
         super().__init__(message)
@@ -84,7 +84,7 @@ def read_bytes(path: Path) -> bytes:
     """The content of a recipe's file.
 
     Raises:
-        InputError: there is no such file, it cannot be read, is larger than 1 MiB, or is no text.
+        InputError: the file does not exist, cannot be read, is larger than 1 MiB, or is not text.
     """
     try:
         with path.open("rb") as file:
@@ -92,7 +92,7 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         folder = path.parent
         if not folder.is_dir():
-            raise InputError(f"{path}: no such file; there is no folder {folder}") from None
+            raise InputError(f"{path}: no such file; the folder {folder} does not exist") from None
         by_stem = {Path(name).stem: name for name in _recipes_in(folder)}
         near = [repr(by_stem[stem]) for stem in nearest(path.stem, by_stem)]
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
@@ -100,20 +100,22 @@ def read_bytes(path: Path) -> bytes:
     except IsADirectoryError:
         recipes = _recipes_in(path)
         such_as = f", such as {path / recipes[0]}" if recipes else ""
-        raise InputError(f"{path}: a folder; name a recipe's file{such_as}") from None
+        raise InputError(f"{path}: is a folder; name the file of a recipe{such_as}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if len(data) > MAX_BYTES:
-        raise InputError(f"{path}: a recipe has at most 1 MiB; this file is larger")
+        raise InputError(f"{path}: a recipe must be at most 1 MiB. This file is larger.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{path}: a recipe is UTF-8 text; this file is UTF-16, save it as UTF-8")
+        raise InputError(f"{path}: a recipe must be UTF-8 text. This file is UTF-16; save it as UTF-8.")
     if b"\0" in data:
-        raise InputError(f"{path}: a recipe is UTF-8 text; byte {data.index(0)} of this file is 0, as in binary files")
+        raise InputError(
+            f"{path}: a recipe must be UTF-8 text. Byte {data.index(0)} of this file is 0, as in binary files."
+        )
     return data
 
 
 def _recipes_in(folder: Path) -> list[str]:
-    """The names of a folder's YAML files, the first thousand at most; none where the folder cannot be read."""
+    """The names of the YAML files in a folder, at most a thousand; none where the folder cannot be read."""
     try:
         return sorted(islice((name for name in os.listdir(folder) if name.endswith((".yaml", ".yml"))), 1000))
     except OSError:
@@ -133,16 +135,18 @@ def decode(data: bytes, source: str) -> str:
         before = error.object[: error.start].decode("utf-8")
         place = f"{source}:{before.count(chr(10)) + 1}:{len(before.rpartition(chr(10))[2]) + 1}"
         byte = error.object[error.start]
-        raise InputError(f"{place}: a recipe is UTF-8 text, and byte 0x{byte:02X} is none; save it as UTF-8") from None
+        raise InputError(
+            f"{place}: a recipe must be UTF-8 text; save it as UTF-8. Received byte 0x{byte:02X}."
+        ) from None
 
 
 def read_yaml(text: str, source: str, order: int = 0) -> Tree:
-    """Reads one YAML document. Never raises: what is wrong stands in the tree's errors.
+    """Reads one YAML document. It never raises: errors are in the diagnostics of the tree.
 
     Args:
         text: the document.
-        source: the file's path, or the option the text came from, as the user wrote it.
-        order: 0 for a file, the option's number for an option; see `Place`.
+        source: the path of the file, or the option that has the text, as the user wrote it.
+        order: 0 for a file, the number of the option otherwise; see `Place`.
     """
     return _Reader(text, source, order).read()
 
@@ -171,7 +175,7 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
 
 
 class _Reader:
-    """Builds a `Tree` from PyYAML's events, which come one after another and expand nothing."""
+    """Builds a `Tree` from PyYAML's events, which expand no aliases."""
 
     def __init__(self, text: str, source: str, order: int) -> None:
         self.text = text
@@ -179,7 +183,7 @@ class _Reader:
         self.order = order
         self.tree = Tree()
         self.num_values = 0
-        self.events: Any = None  # types-PyYAML leaves what reads events untyped
+        self.events: Any = None  # types-PyYAML does not type the methods that read events
 
     def read(self) -> Tree:
         try:
@@ -192,7 +196,7 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             self.tree.diagnostics.append(Diagnostic(self.error_place(error), "", self.syntax_message(error)))
         except (ValueError, OverflowError):
-            # PyYAML passes on what Python says about "\UFFFFFFFF" and about a version of thousands of digits.
+            # PyYAML does not catch Python's errors on "\UFFFFFFFF" and on a version of thousands of digits.
             self.error(self.events.get_mark(), "not valid YAML: a number in an escape or a directive is too large")
         return self.tree
 
@@ -208,9 +212,9 @@ class _Reader:
         self.events.get_event()  # the stream's start
         if self.events.check_event(yaml.StreamEndEvent):
             message = (
-                "an empty recipe; begin with its task, as in 'task: classification'"
+                "the recipe is empty; start with its task, as in 'task: classification'"
                 if self.order == 0
-                else "a comment instead of a value; quote text that starts with '#'"
+                else "expected a value, received a comment; quote text that starts with '#'"
             )
             raise _Unreadable(self.place(self.events.get_event().start_mark), message)
         start = self.events.get_event()
@@ -221,14 +225,15 @@ class _Reader:
         self.events.get_event()  # the document's end
         if self.events.check_event(yaml.DocumentStartEvent):
             raise _Unreadable(
-                self.place(self.events.get_event().start_mark), "a recipe is one document; remove all from here on"
+                self.place(self.events.get_event().start_mark),
+                "a recipe is a single document; remove everything from here on",
             )
 
     def read_node(self, path: KeyPath, key: Place | None) -> Any:
         """Reads the next value.
 
         Args:
-            path: the way to it.
+            path: the path of the value.
             key: the place of its key; None for an item of a list and for the whole document.
         """
         event = self.events.get_event()
@@ -240,12 +245,18 @@ class _Reader:
             raise _Unreadable(place, f"a recipe is at most {MAX_DEPTH} levels deep")
         self.tree.marks.setdefault(path, Mark(key or place, place))
         if isinstance(event, yaml.AliasEvent):
-            self.error(event.start_mark, "aliases are not read; write it out, or quote text that starts with '*'", path)
+            self.error(
+                event.start_mark,
+                "aliases are not supported; write the value out, or quote text that starts with '*'",
+                path,
+            )
             return UNREADABLE
         if event.anchor is not None:
-            self.error(event.start_mark, "anchors are not read; remove it, or quote text that starts with '&'", path)
+            self.error(
+                event.start_mark, "anchors are not supported; remove it, or quote text that starts with '&'", path
+            )
         if event.tag is not None:
-            self.error(event.start_mark, "tags are not read; remove it, or quote text that starts with '!'", path)
+            self.error(event.start_mark, "tags are not supported; remove it, or quote text that starts with '!'", path)
         value: Any
         if isinstance(event, yaml.SequenceStartEvent):
             value = self.read_sequence(path)
@@ -281,18 +292,18 @@ class _Reader:
         return section
 
     def read_key(self, path: KeyPath) -> str | None:
-        """Reads a key; None for one that is refused."""
+        """Reads a key; returns None for an invalid one."""
         event = self.events.peek_event()
         plain = isinstance(event, yaml.ScalarEvent) and event.style is None
         num_errors = len(self.tree.diagnostics)
         marks = self.tree.marks
-        self.tree.marks = {}  # what stands in a key is no part of the recipe's tree
+        self.tree.marks = {}  # the parts of a key are not part of the recipe
         key = self.read_node((*path, ""), None)
         self.tree.marks = marks
         if len(self.tree.diagnostics) > num_errors:
             return None
         if plain and key == "<<":
-            self.error(event.start_mark, "merge keys are not read; write the keys out")
+            self.error(event.start_mark, "merge keys are not supported; write the keys out")
         elif isinstance(key, str) and key:
             return key
         elif isinstance(key, (dict, tuple)):
@@ -300,7 +311,7 @@ class _Reader:
         elif event.value:
             self.error(event.start_mark, f'a key must be text; write "{shortened(event.value)}"')
         else:
-            self.error(event.start_mark, "a key must be text, and there is none")
+            self.error(event.start_mark, "a key must be text. Received nothing.")
         return None
 
     def scalar(self, event: yaml.ScalarEvent, path: KeyPath) -> Any:
@@ -329,35 +340,35 @@ class _Reader:
         return self.place(mark) if mark is not None else Place(self.order, 1, 1, self.source)
 
     def syntax_message(self, error: yaml.MarkedYAMLError) -> str:
-        """What PyYAML says about a text that is no YAML, in words that name the remedy."""
+        """PyYAML's error about invalid YAML, in words that name the remedy."""
         problem = error.problem or ""
         mark = error.problem_mark
         character = self.text[mark.index : mark.index + 1] if mark is not None else ""
         context = error.context_mark
         since = f" (since line {context.line + 1})" if context and mark and context.line < mark.line else ""
         if "cannot start any token" in problem and character == "\t":
-            return "a tab; indent and separate with spaces"
+            return "tabs are not allowed here; indent and separate with spaces"
         if "cannot start any token" in problem:
-            return f"text that starts with {character!r} must stand in quotes"
+            return f"text that starts with {character!r} must be quoted"
         if "expected alphabetic or numeric character" in problem:
-            return "text that starts with '*', '&' or '!' must stand in quotes"
+            return "text that starts with '*', '&' or '!' must be quoted"
         if "mapping values are not allowed" in problem:
             return (
-                "a ':' cannot stand here; see that the line above has a ':' and a space after it, "
+                "a ':' is not allowed here; check that the line above has a ':' and a space after it, "
                 "or quote text that contains ': '"
             )
         if "could not find expected ':'" in problem:
             return f"a key needs a ':' and a space after it{since}"
         if "expected <block end>" in problem or "sequence entries are not allowed" in problem:
-            return "the line does not fit the lines above; indent it like its neighbors"
+            return "the indentation does not match the lines above; indent the line like its neighbors"
         if "expected ',' or" in problem:
             return f"expected ',' or a closing bracket{since}"
         if "expected '<document start>'" in problem:
-            return "the recipe has ended above; remove what follows"
+            return "the recipe ends above this line; remove everything that follows"
         if "expected the node content" in problem:
             return "a value is missing here"
         if "unexpected end of stream" in problem:
             return f"a quotation mark is not closed{since}"
         if "unknown escape character" in problem:
-            return f"'\\{character}' is no escape; write '\\\\', or use single quotes"
+            return f"'\\{character}' is not an escape sequence; write '\\\\', or use single quotes"
         return f"not valid YAML: {shortened(problem)}{since}"

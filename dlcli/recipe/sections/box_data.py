@@ -13,38 +13,39 @@ class Annotations(ImageSource):
     """The keys of sources that list objects, of which an image may have several."""
 
     several: Literal["largest", "first", "leave_out"] = "largest"
-    """What is learned of an image with several objects: the largest, the first, or nothing: it is left out."""
+    """What to do about an image with several objects: use the largest, use the first, or leave the image out."""
     on_bad_box: Literal["error", "repair", "skip"] = "error"
-    """What to do about a box that is swapped, empty, outside of its image, or of an image of another size: stop
-    before training starts; put corners in order, clip and scale; or pass over the object."""
+    """What to do about a box that is inverted, empty, outside its image, or given for another image size: stop before
+    training starts (error); reorder its corners, clip and scale it (repair); or ignore the object (skip)."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
 
 class Shapes(ImageSource):
-    """Scenes that are drawn for the purpose: a colored shape on textured ground. Nothing is read."""
+    """Synthetic scenes: a colored shape on a textured background. The images are generated; no file is read."""
 
     kind: Literal["shapes"]
     """Source of the samples."""
     num_samples: Count = 2000
-    """Scenes that are drawn, for all splits together."""
+    """Number of scenes to generate, over all splits."""
     seed: Seed = 0
-    """Of what is drawn."""
+    """Seed of the generated scenes."""
 
 
 class Voc(Annotations):
-    """Pascal VOC: a folder of images, and one of XML files with their objects."""
+    """Pascal VOC: a folder of images, and a folder of XML files with their objects."""
 
     kind: Literal["voc"]
     """Source of the samples."""
     path: LocalPath
-    """The folder above both, relative to the recipe's folder."""
+    """The folder that contains both, relative to the recipe's folder."""
     images: Text | None = None
-    """The folder of images below `path`. Default: JPEGImages or images, whichever is there."""
+    """The folder of images below `path`. Default: JPEGImages or images, whichever exists."""
     annotations: Text | None = None
-    """The folder of XML files below `path`. Default: Annotations or annotations, whichever is there."""
+    """The folder of XML files below `path`. Default: Annotations or annotations, whichever exists."""
     train_list: Text | None = None
-    """A file that names the training images, one a line, as in ImageSets/Main. Default: all; splits are drawn."""
+    """A file with the name of a training image on each line, as in ImageSets/Main. Default: all images, split at
+    random."""
     validation_list: Text | None = None
     """The same for validation."""
     test_list: Text | None = None
@@ -55,7 +56,7 @@ class Voc(Annotations):
         if self.train_list is None:
             for key in ("validation_list", "test_list"):
                 if getattr(self, key) is not None:
-                    yield key, "needs train_list beside it"
+                    yield key, "needs train_list too"
 
 
 class Coco(Annotations):
@@ -66,11 +67,11 @@ class Coco(Annotations):
     path: LocalPath
     """The .json file, relative to the recipe's folder."""
     images: LocalPath | None = None
-    """The folder of the images. Default: the .json file's folder, or `images` in it."""
+    """The folder of images. Default: the folder of the .json file, or `images` in it."""
     validation_path: LocalPath | None = None
-    """A .json file for validation. Default: the split is drawn."""
+    """A .json file for validation. Default: a random split."""
     test_path: LocalPath | None = None
-    """A .json file for the test. Default: the split is drawn."""
+    """A .json file for the test. Default: a random split."""
 
 
 class BoxCsv(Annotations):
@@ -90,11 +91,11 @@ class BoxCsv(Annotations):
         "xmax",
         "ymax",
     )
-    """Names of the columns that hold the box, in pixels; all four cells empty: the image has none."""
+    """Names of the columns that hold the box, in pixels. A row whose four cells are empty is an image without a box."""
     size: Annotated[tuple[Text, Text], Expected("a list of 2 names of columns")] | None = None
-    """Names of the columns that hold the width and height of the image that boxes were made for, to be checked."""
+    """Names of the columns that hold the image's width and height when it was annotated, which are then checked."""
     split: Text | None = None
-    """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
+    """Name of a column that holds train, validation (or val) or test. Default: a random split."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the patient, the scene, the photographer."""
 
@@ -110,14 +111,14 @@ class BoxCsv(Annotations):
 
 
 class BoxNpz(ImageSource):
-    """Arrays x_train, y_train and box_train and, where there are, x_val, …, box_test from a NumPy .npz file."""
+    """Arrays x_train, y_train, box_train and optionally x_val, …, box_test in a NumPy .npz file."""
 
     kind: Literal["npz"]
     """Source of the samples."""
     path: LocalPath
     """The .npz file, relative to the recipe's folder."""
     value_range: tuple[Number, Number] = (0.0, 255.0)
-    """Smallest and largest value that a pixel can have in the file; they become 0 and 255."""
+    """Minimum and maximum value of a pixel in the file, which are mapped to 0 and 255."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()

@@ -1,4 +1,4 @@
-"""The ``data`` section for images: where samples come from, how images get one size, how samples are split."""
+"""The ``data`` section for images: where the samples come from, how they are resized and split."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -9,18 +9,18 @@ from dlcli.recipe.language.fields import Count, LocalPath, Number, Proportion, S
 
 
 class DividedSource(Section):
-    """The keys by which samples are divided into train, validation and test."""
+    """The keys that split samples into train, validation and test."""
 
     validation: Proportion | None = None
-    """Proportion of the samples held out to follow training. Default: 0.1 where the source has no validation split."""
+    """Proportion of the samples held out for validation. Default: 0.1 where the source has no validation split."""
     test: Proportion | None = None
-    """Proportion of the samples held out for the final test. Default: 0.2 where the source has no splits, else 0."""
+    """Proportion of the samples held out for the test. Default: 0.2 where the source has no splits, else 0."""
     split_seed: Seed = 0
-    """Seed of the split. It is apart from `train.seed`, so that runs with several seeds share one test split."""
+    """Seed of the split. It is separate from `train.seed`, so that runs with different seeds share one test split."""
     limit: Count | None = None
-    """Use at most this many samples of each split (drawn evenly over the classes), to try things out."""
+    """Maximum number of samples of each split (evenly over the classes), for quick trials."""
     allow_leakage: bool = False
-    """Go on, with a warning, where samples of validation or test are in train too, byte for byte."""
+    """Only warn where samples of the validation or test split are also in the training split, byte for byte."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
@@ -31,48 +31,51 @@ class ImageSource(DividedSource):
     """The keys that every source of images has."""
 
     image_size: tuple[Count, Count] | None = None
-    """Height and width in pixels that every image is brought to. Default: their own, where they all have one size."""
+    """Height and width in pixels to which every image is resized. Default: their own, where all have the same size."""
     color_mode: Literal["grayscale", "rgb"] | None = None
-    """One channel or three. Default: what the images have; rgb where they are mixed."""
+    """One channel or three. Default: as the images are; rgb where they are mixed."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
-    """How images of another shape get `image_size`: stretch them, crop to the center, or pad with black."""
+    """How images of another aspect ratio are brought to `image_size`: stretched, center-cropped, or padded with
+    black."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
-    """How pixels are interpolated when an image is scaled."""
+    """Interpolation when an image is resized."""
     antialias: bool = True
-    """Average over all the pixels that a smaller image's pixel covers (no effect on `nearest` or when enlarging)."""
+    """Antialias when an image is reduced (no effect with `nearest` or when it is enlarged)."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
-    """Where decoded images are kept between epochs; auto: in memory up to 64 MiB a split, else on disk."""
+    """Where decoded images are cached between epochs; auto: in memory up to 64 MiB for each split, else on disk."""
 
 
 class Digits(ImageSource):
-    """1,797 real handwritten digits, 8x8 gray, that ship with scikit-learn."""
+    """1,797 handwritten digits, 8x8 grayscale, which ship with scikit-learn."""
 
     kind: Literal["digits"]
     """Source of the samples."""
 
 
 class KerasDataset(ImageSource):
-    """A data set that Keras downloads (and checks by its hash), or a copy of it."""
+    """A data set that Keras downloads (and verifies by its hash), or a local copy of it."""
 
     kind: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"]
     """Source of the samples."""
     allow_leakage: bool = True
-    """Go on, with a warning, where samples of test are in train too: results on these data sets count them."""
+    """Only warn where test samples are also in the training split: published results on these data sets include
+    them."""
     path: LocalPath | None = None
-    """A local copy: an .npz with x_train, y_train, x_test and y_test. Default: Keras's own cache, else a download."""
+    """A local copy: an .npz with x_train, y_train, x_test and y_test. Default: Keras's cache, else a download."""
 
 
 class Npz(ImageSource):
-    """Arrays x_train, y_train and, where there are, x_val, y_val, x_test, y_test from a NumPy .npz file."""
+    """Arrays x_train, y_train and optionally x_val, y_val, x_test, y_test in a NumPy .npz file."""
 
     kind: Literal["npz"]
     """Source of the samples."""
     path: LocalPath
     """The .npz file, relative to the recipe's folder."""
     value_range: tuple[Number, Number] = (0.0, 255.0)
-    """Smallest and largest value that a pixel can have in the file; they become 0 and 255. Only for `layout: image`."""
+    """Minimum and maximum value of a pixel in the file, which are mapped to 0 and 255. Only for `layout: image`."""
     layout: Literal["image", "signal", "volume"] = "image"
-    """A sample: image [height, width(, channels)], signal [time, channels], volume [depth, height, width, channels]."""
+    """Axes of a sample: image [height, width(, channels)], signal [time, channels], volume [depth, height, width,
+    channels]."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
@@ -88,7 +91,7 @@ class Npz(ImageSource):
                 if is_set:
                     yield (
                         key,
-                        f"belongs to images only; remove it, or set layout to image. The layout is {self.layout}.",
+                        f"is for images; remove it, or set layout to image. Received layout: {self.layout}.",
                     )
 
 
@@ -100,7 +103,7 @@ class Folder(ImageSource):
     path: LocalPath
     """The folder, relative to the recipe's folder."""
     exclude: tuple[Text, ...] = ()
-    """Patterns of files to leave out, by their names or their paths below `path`: `*.gif`, `train/ants/12*`."""
+    """Patterns of files to leave out, by name or by path below `path`: `*.gif`, `train/ants/12*`."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
@@ -117,7 +120,7 @@ class Csv(ImageSource):
     label: Text = "label"
     """Name of the column that holds the class."""
     split: Text | None = None
-    """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
+    """Name of a column that holds train, validation (or val) or test. Default: a random split."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the patient, the scene, the photographer."""
     on_bad_image: Literal["error", "skip"] = "error"
@@ -125,7 +128,7 @@ class Csv(ImageSource):
 
 
 class NoData(ImageSource):
-    """None: for a network that was trained elsewhere and is evaluated with `dlcli evaluate --data`."""
+    """No data: for a network that was trained elsewhere and is evaluated with `dlcli evaluate --data`."""
 
     kind: Literal["none"]
     """Source of the samples."""

@@ -1,7 +1,7 @@
 """The ``model`` section for image classifiers: a class for each family of networks."""
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 from pydantic import Field
@@ -11,6 +11,7 @@ from dlcli.recipe.language.fields import (
     Count,
     FractionsAllowed,
     NonNegativeNumber,
+    NullForDefault,
     PathOrRun,
     Proportion,
     Section,
@@ -31,30 +32,44 @@ ApplicationName = Literal[
 Preprocessing = Literal["unit", "symmetric", "caffe", "torch", "none"]
 
 
+CIFAR_DEPTHS = (20, 32, 44, 56, 110)
+"""Depths of the residual networks that He et al. 2015 made for CIFAR-10."""
+
+KERAS_DROPOUT = {
+    "efficientnetb0": 0.2, "efficientnetb1": 0.2, "efficientnetb2": 0.3, "efficientnetb3": 0.3, "efficientnetb4": 0.4,
+    "efficientnetb5": 0.4, "efficientnetb6": 0.5, "efficientnetb7": 0.5, "efficientnetv2b0": 0.2,
+    "efficientnetv2b1": 0.2, "efficientnetv2b2": 0.2, "efficientnetv2b3": 0.2, "efficientnetv2l": 0.2,
+    "efficientnetv2m": 0.2, "efficientnetv2s": 0.2, "mobilenet": 0.001, "mobilenetv3large": 0.2,
+    "mobilenetv3small": 0.2,
+}  # fmt: skip
+"""The dropout before the classes of those networks of keras.applications that have it."""
+
+
 class ImageModel(Section):
     """The keys that every image model has."""
 
     l2: NonNegativeNumber = 0.0
-    """The loss gets l2 times the sum of the squared weights of the last layer: with few samples, such as 0.01."""
+    """L2 regularization of the last layer: this times the sum of its squared weights is added to the loss. Useful with
+    few samples, such as 0.01."""
 
 
 class BuiltModel(ImageModel):
-    """The keys of the networks that are built from the recipe alone."""
+    """The keys of networks that are built from the recipe alone."""
 
     preprocessing: Preprocessing | None = None
-    """What the network does first with pixels in [0, 255]: scale to [0, 1] (unit), [-1, 1] (symmetric) or not; as the
-    weights of keras.applications want it: caffe (BGR, ImageNet's mean pixel taken off), torch (ImageNet's mean 0 and
-    deviation 1 in each channel).
+    """How the network scales pixels in [0, 255] first: to [0, 1] (unit), to [-1, 1] (symmetric), or not at all (none);
+    or as pretrained weights expect it: caffe (BGR minus ImageNet's mean pixel), torch (standardized by ImageNet's mean
+    and standard deviation of each channel).
 
-    Default: unit for images, none for signals and volumes; for `kind: application` what its weights want.
+    Default: unit for images, none for signals and volumes; for `kind: application` what its weights expect.
     """
     weights: Literal["none", "imagenet"] | PathOrRun = "none"
-    """Initial weights of the layers before the head: drawn at random (none); trained on ImageNet (imagenet, which Keras
-    downloads for `kind: application`); those of a run (run:NAME); a file (.keras, .weights.h5 or .h5)."""
+    """Initial weights of the layers before the head: random (none), pretrained on ImageNet (imagenet; Keras downloads
+    them for `kind: application`), of a run (run:NAME), or from a file (.keras, .weights.h5 or .h5)."""
 
     @property
     def origin(self) -> str:
-        """Where the initial weights come from: none, imagenet, or a file."""
+        """Where the initial weights come from: none, imagenet, a run or a file."""
         return self.weights
 
     def rules(self) -> Iterator[tuple[str, str]]:
@@ -65,7 +80,7 @@ class BuiltModel(ImageModel):
 
 
 def rules_of_source(key: str, source: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """What a file or run:NAME to take weights from must be called."""
+    """The form of the name of a file or run (run:NAME) to load weights from."""
     if source.startswith("run:"):
         if RUN_NAME.fullmatch(source.removeprefix("run:")) is None:
             yield key, f"expected run: and the name of a run, such as run:flowers. Received '{source}'."
@@ -75,28 +90,28 @@ def rules_of_source(key: str, source: str, suffixes: tuple[str, ...]) -> Iterato
 
 
 class ConvBlock(Section):
-    """One stage of a convnet: convolution, detector and pooling (Goodfellow et al. 2016, figure 9.7)."""
+    """One stage of a convnet: convolution, nonlinearity and pooling (Goodfellow et al. 2016, figure 9.7)."""
 
     filters: Count
-    """Number of feature maps of the convolution."""
+    """Number of output feature maps."""
     kernel_size: Count = 3
     """Side of the convolution's kernel."""
     strides: Count = 1
-    """Step of the convolution; with `repeat`, of the first."""
+    """Stride of the convolution; with `repeat`, of the first one."""
     padding: Literal["same", "valid"] = "same"
-    """Pad with zeros so that the size stays (same), or use whole kernels only (valid)."""
+    """Zero padding that keeps the size (same), or no padding (valid)."""
     activation: Activation = "relu"
-    """The detector: what is applied to the convolution's output."""
+    """Activation after each convolution."""
     batch_norm: bool = False
-    """Normalize over the batch between convolution and detector; the convolution then has no bias."""
+    """Batch normalization between convolution and activation; the convolution then has no bias."""
     repeat: Annotated[int, Ge(1), Le(100)] = 1
-    """How many convolutions (each with its detector) come before the pooling."""
+    """Number of convolutions, each with its activation, before the pooling."""
     pool: Literal["max", "average", "none"] = "max"
-    """Pooling at the stage's end."""
+    """Pooling at the end of the stage."""
     pool_size: Annotated[int, Field(ge=2)] = 2
-    """Side and step of the pooling window."""
+    """Side and stride of the pooling window."""
     dropout: Proportion = 0.0
-    """Proportion of the stage's outputs set to 0 in training."""
+    """Dropout rate for the outputs of the stage."""
 
 
 class Convnet(BuiltModel):
@@ -105,21 +120,21 @@ class Convnet(BuiltModel):
     kind: Literal["convnet"]
     """Family of networks."""
     rank: Annotated[int, Ge(1), Le(3)] = 2
-    """Dimensions of the convolution: 1 for signals, 2 for images, 3 for volumes."""
+    """Spatial dimensions of the convolutions: 1 for signals, 2 for images, 3 for volumes."""
     blocks: Annotated[tuple[ConvBlock, ...], Field(min_length=1, max_length=100)]
     """The stages, in order."""
     pooling: Literal["flatten", "average", "max"] = "flatten"
-    """How the last feature maps become a vector: all of them, or the mean or maximum of each."""
+    """How the last feature maps become a vector: flattened, or by global average or max pooling."""
     dense: tuple[Count, ...] = ()
-    """Units of the dense layers between the feature vector and the classes."""
+    """Units of the dense layers between the feature vector and the output layer."""
     activation: Activation = "relu"
     """Activation of the dense layers."""
     dropout: Proportion = 0.0
-    """Proportion of the units set to 0 in training before each dense layer, the last one included."""
+    """Dropout rate before each dense layer, including the output layer."""
 
 
 class Lenet5(BuiltModel):
-    """LeNet-5 (LeCun et al. 1998) as it is built today: 61,706 parameters on 10 classes."""
+    """LeNet-5 (LeCun et al. 1998) in its modern form: 61,706 parameters with 10 classes."""
 
     kind: Literal["lenet5"]
     """Family of networks."""
@@ -139,28 +154,27 @@ class Mlp(BuiltModel):
     activation: Activation = "relu"
     """Activation of the hidden layers."""
     batch_norm: bool = False
-    """Normalize over the batch before each activation; the layer then has no bias."""
+    """Batch normalization before each activation; the layer then has no bias."""
     dropout: Proportion = 0.0
-    """Proportion of the units set to 0 in training after each hidden layer."""
+    """Dropout rate after each hidden layer."""
 
 
 class Backbone(BuiltModel):
-    """The keys of the networks that have been published for ImageNet: feature maps, and a head that makes a vector."""
+    """The keys of networks that were published for ImageNet: a backbone that computes feature maps, and a head."""
 
     head: Literal["paper", "average", "max"] = "paper"
-    """From the last feature maps to the classes: as in the paper, or by each map's mean or maximum."""
+    """How the last feature maps become a vector: as in the paper, or by global average or max pooling."""
     dense: tuple[Count, ...] = ()
-    """Units of dense layers with ReLU before the classes."""
-    dropout: Proportion | None = None
-    """Proportion set to 0 in training before the classes, and after each dense layer. Default: the paper's (0.5 in VGG;
-    0.2 in SENet-154, PolyNet and some of keras.applications; else 0)."""
+    """Units of dense layers with ReLU before the output layer."""
+    dropout: Annotated[Proportion, NullForDefault()] = 0.0
+    """Dropout rate before the output layer, or after each of the dense layers."""
 
 
 class Scalable(Backbone):
-    """A backbone that this program builds itself."""
+    """The keys of backbones that dlcli builds itself."""
 
     width: Annotated[float, Ge(0.01), Le(16), FractionsAllowed()] = 1.0
-    """Factor on all numbers of filters: 0.25 has a quarter of them, and about a sixteenth of the weights."""
+    """Factor on all numbers of filters: 0.25 keeps a quarter of them, and about a sixteenth of the weights."""
 
 
 class Vgg(Scalable):
@@ -171,9 +185,15 @@ class Vgg(Scalable):
     depth: Annotated[Literal[11, 13, 16, 19], WholeNumber()] = 16
     """Layers with weights: configurations A, B, D and E."""
     batch_norm: bool = False
-    """Normalize over the batch between each convolution and its ReLU; the convolution then has no bias."""
-    dense: tuple[Count, ...] | None = None  # type: ignore[assignment]
-    """Units of dense layers with ReLU before the classes. Default: 4096 and 4096 in the paper's head, else none."""
+    """Batch normalization between each convolution and its ReLU; the convolution then has no bias."""
+    dense: Annotated[tuple[Count, ...], NullForDefault("[4096, 4096] with `head: paper`, else []")] = (4096, 4096)
+    """Units of dense layers with ReLU before the output layer."""
+    dropout: Annotated[Proportion, NullForDefault()] = 0.5
+    """Dropout rate before the output layer, or after each of the dense layers (section 3.1)."""
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"dense": ()} if values.get("head") in ("average", "max") else {}
 
 
 class Resnet(Scalable):
@@ -182,21 +202,24 @@ class Resnet(Scalable):
     kind: Literal["resnet"]
     """Family of networks."""
     depth: Annotated[Literal[18, 34, 50, 101, 152, 20, 32, 44, 56, 110], WholeNumber()] = 50
-    """Layers: 18 to 152 as for ImageNet; 20, 32, 44, 56 and 110 as for CIFAR-10, narrow and for small images."""
+    """Number of layers: 18 to 152 for ImageNet; 20, 32, 44, 56 and 110 for CIFAR-10, which are narrow."""
     version: Annotated[Literal[1, 2], WholeNumber()] = 1
-    """Normalize and activate after each convolution (1) or before it (2)."""
-    stem: Literal["imagenet", "small"] | None = None
-    """The first layers: a 7x7 convolution and pooling, or one 3x3 convolution for small images.
+    """Whether normalization and ReLU come after each convolution (1) or before it (2)."""
+    stem: Annotated[Literal["imagenet", "small"], NullForDefault("small for the CIFAR depths, else imagenet")] = (
+        "imagenet"
+    )
+    """The first layers: a 7x7 convolution and pooling, or one 3x3 convolution for small images."""
 
-    Default: small for the CIFAR depths, imagenet for the others.
-    """
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"stem": "small"} if values.get("depth") in CIFAR_DEPTHS else {}
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
-        if self.stem == "imagenet" and self.depth in (20, 32, 44, 56, 110):
+        if self.stem == "imagenet" and self.depth in CIFAR_DEPTHS:
             yield (
                 "stem",
-                f"depth {self.depth} is one for CIFAR-10, whose stem is small; remove the key, or set depth to 18, 34, "
+                f"depth {self.depth} is for CIFAR-10, whose stem is small; remove the key, or set depth to 18, 34, "
                 "50, 101 or 152",
             )
 
@@ -207,7 +230,7 @@ class Resnext(Scalable):
     kind: Literal["resnext"]
     """Family of networks."""
     variant: Literal["50_32x4d", "101_32x8d", "101_64x4d"] = "50_32x4d"
-    """Layers, number of groups, and filters of each group in the first stage."""
+    """Number of layers, cardinality, and filters of each group in the first stage."""
 
 
 class Senet(Scalable):
@@ -216,7 +239,13 @@ class Senet(Scalable):
     kind: Literal["senet"]
     """Family of networks."""
     variant: Literal["se_resnet50", "se_resnext50_32x4d", "se_resnext101_32x4d", "senet154"] = "se_resnet50"
-    """The network that has squeeze-and-excitation in each of its blocks."""
+    """The network whose blocks have squeeze-and-excitation."""
+    dropout: Annotated[Proportion, NullForDefault("0.2 with `variant: senet154`, else 0")] = 0.0
+    """Dropout rate before the output layer, or after each of the dense layers (appendix)."""
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"dropout": 0.2} if values.get("variant") == "senet154" else {}
 
 
 class Dpn(Scalable):
@@ -225,14 +254,16 @@ class Dpn(Scalable):
     kind: Literal["dpn"]
     """Family of networks."""
     depth: Annotated[Literal[68, 92, 98, 131], WholeNumber()] = 92
-    """Layers."""
+    """Number of layers."""
 
 
 class Polynet(Scalable):
-    """Very Deep PolyNet (Zhang et al. 2017), for images of 75x75 and more."""
+    """Very Deep PolyNet (Zhang et al. 2017), for images of at least 75x75."""
 
     kind: Literal["polynet"]
     """Family of networks."""
+    dropout: Annotated[Proportion, NullForDefault()] = 0.2
+    """Dropout rate before the output layer, or after each of the dense layers."""
 
 
 NETWORKS_WITH = {
@@ -240,11 +271,11 @@ NETWORKS_WITH = {
     "depth_multiplier": ("mobilenet",),
     "minimalistic": ("mobilenetv3large", "mobilenetv3small"),
 }
-"""The networks of keras.applications whose functions have an argument of that name."""
+"""The networks of keras.applications that have an argument, by its name."""
 
 
 def listed_with(key: str) -> str:
-    """Which networks have an argument, in words."""
+    """The networks that have an argument, in words."""
     names = NETWORKS_WITH[key]
     return f"only {', '.join(names)} {'have' if len(names) > 1 else 'has'} it"
 
@@ -255,22 +286,29 @@ class Application(Backbone):
     kind: Literal["application"]
     """Family of networks."""
     network: ApplicationName
-    """Name of the function in keras.applications, in small letters."""
+    """Name of the function in keras.applications, in lowercase."""
+    dropout: Annotated[Proportion, NullForDefault("that of the network with `head: paper`, else 0")] = 0.0
+    """Dropout rate before the output layer, or after each of the dense layers."""
     alpha: Annotated[float, Gt(0), Le(8), FractionsAllowed()] | None = None
-    """Factor on the numbers of filters of MobileNet, V2 and V3, such as 0.35. Default: 1."""
+    """Width multiplier of MobileNet, V2 and V3, such as 0.35. Default: 1."""
     depth_multiplier: Annotated[int, Ge(1), Le(64)] | None = None
-    """Maps that MobileNet's depthwise convolutions make of each. Default: 1."""
+    """Output maps for each input map of MobileNet's depthwise convolutions. Default: 1."""
     minimalistic: bool | None = None
-    """MobileNetV3 without squeeze-and-excitation, hard swish and 5x5 convolutions. Default: false."""
+    """Whether to build MobileNetV3 without squeeze-and-excitation, hard swish and 5x5 convolutions. Default: false."""
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        has_paper_head = values.get("head", "paper") == "paper"
+        return {"dropout": KERAS_DROPOUT.get(str(values.get("network")), 0.0)} if has_paper_head else {}
 
     @property
     def scales_pixels_itself(self) -> bool:
-        """Whether the network has its own scaling of raw pixels inside."""
+        """Whether the network scales raw pixels itself."""
         return self.network.startswith(("convnext", "efficientnet", "mobilenetv3"))
 
     @property
     def options(self) -> dict[str, float | int | bool]:
-        """Those of the function's own arguments that are given."""
+        """The arguments of the Keras function that are given."""
         given = {"alpha": self.alpha, "depth_multiplier": self.depth_multiplier, "minimalistic": self.minimalistic}
         return {key: value for key, value in given.items() if value is not None}
 
@@ -280,22 +318,22 @@ class Application(Backbone):
             if self.network not in NETWORKS_WITH[key]:
                 yield key, f"{self.network} has no such argument; {listed_with(key)}"
         if self.dense and self.head == "paper":
-            yield "dense", "stands in place of the paper's own layers: set head to average or max"
+            yield "dense", "replaces the paper's own layers; set head to average or max"
         if self.scales_pixels_itself and self.preprocessing not in (None, "none"):
             yield "preprocessing", f"{self.network} scales raw pixels itself; remove the key"
 
 
 class Saved(ImageModel):
-    """A saved classifier without its last layer, and new layers in its place; its own scaling of pixels stays."""
+    """A saved classifier whose last layer is replaced by new layers; it keeps its own scaling of pixels."""
 
     kind: Literal["saved"]
     """Family of networks."""
     file: PathOrRun
     """The model: run:NAME, or a .keras file."""
     dense: tuple[Count, ...] = ()
-    """Units of dense layers with ReLU before the classes."""
+    """Units of dense layers with ReLU before the output layer."""
     dropout: Proportion = 0.0
-    """Proportion set to 0 in training before the classes, and after each dense layer."""
+    """Dropout rate before the output layer, or after each of the dense layers."""
 
     @property
     def origin(self) -> str:
@@ -313,7 +351,7 @@ ImageClassifier = Annotated[
 
 
 def rules_of_input(model: ImageClassifier, augment: Augment | None, *, precision: str) -> Iterator[tuple[str, str]]:
-    """What of ``augment`` and ``train.precision`` goes with how a network takes its pixels."""
+    """Rules on ``augment`` and ``train.precision`` that depend on how a network scales its pixels."""
     match model:
         case Application(network=network, scales_pixels_itself=True):
             scales_itself: str | None = network
@@ -325,6 +363,9 @@ def rules_of_input(model: ImageClassifier, augment: Augment | None, *, precision
         for key in augment.input_keys:
             yield f"augment.{key}", f"{scales_itself} scales raw pixels itself; remove the key"
     if augment is not None and augment.rescale is not None and getattr(model, "preprocessing", None) is not None:
-        yield "augment.rescale", "model.preprocessing sets the scale already; remove one of them"
+        yield (
+            "augment.rescale",
+            "cannot be combined with model.preprocessing, which scales pixels too; remove one of them",
+        )
     if isinstance(model, Saved) and precision != "float32":
-        yield "train.precision", "must be float32: a saved model's layers compute in that"
+        yield "train.precision", "must be float32, in which the layers of a saved model compute"

@@ -12,61 +12,63 @@ class Optimizer(Section):
     """The keys that every optimizer has."""
 
     learning_rate: PositiveNumber = 1e-3
-    """The rate that the schedule starts from."""
+    """Learning rate at which the schedule starts."""
     weight_decay: NonNegativeNumber = 0.0
-    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalization's."""
+    """Decoupled weight decay: each step subtracts learning_rate * weight_decay * weight from every weight except biases
+    and those of normalization."""
 
 
 class Sgd(Optimizer):
     """Stochastic gradient descent."""
 
     kind: Literal["sgd"]
-    """Algorithm."""
+    """Optimization algorithm."""
     learning_rate: PositiveNumber = 1e-2
-    """The rate that the schedule starts from."""
+    """Learning rate at which the schedule starts."""
     momentum: Proportion = 0.0
-    """Proportion of the last step that is carried into the next."""
+    """Momentum."""
     nesterov: bool = False
-    """Nesterov's momentum: the gradient is taken one step ahead."""
+    """Nesterov momentum."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.nesterov and self.momentum == 0:
-            yield "nesterov", "Nesterov's momentum needs momentum > 0, such as 0.9"
+            yield "nesterov", "Nesterov momentum needs momentum > 0, such as 0.9"
 
 
 class Rmsprop(Optimizer):
     """RMSprop (Hinton 2012)."""
 
     kind: Literal["rmsprop"]
-    """Algorithm."""
+    """Optimization algorithm."""
     rho: Proportion = 0.9
-    """Decay of the mean of squared gradients."""
+    """Decay rate of the moving average of squared gradients."""
     momentum: Proportion = 0.0
-    """Proportion of the last step that is carried into the next."""
+    """Momentum."""
     epsilon: PositiveNumber = 1e-7
-    """Added to the denominator, against division by 0."""
+    """Added to the denominator for numerical stability."""
 
 
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015)."""
 
     kind: Literal["adam"]
-    """Algorithm."""
+    """Optimization algorithm."""
     beta_1: Proportion = 0.9
-    """Decay of the mean of gradients."""
+    """Decay rate of the moving average of gradients."""
     beta_2: Proportion = 0.999
-    """Decay of the mean of squared gradients."""
+    """Decay rate of the moving average of squared gradients."""
     epsilon: PositiveNumber = 1e-7
-    """Added to the denominator, against division by 0."""
+    """Added to the denominator for numerical stability."""
 
 
 class Adamw(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
     kind: Literal["adamw"]  # type: ignore[assignment]
-    """Algorithm."""
+    """Optimization algorithm."""
     weight_decay: NonNegativeNumber = 0.004
-    """Decoupled: a step takes learning_rate * weight_decay * weight off each weight but biases and normalization's."""
+    """Decoupled weight decay: each step subtracts learning_rate * weight_decay * weight from every weight except biases
+    and those of normalization."""
 
 
 AnyOptimizer = Annotated[Sgd | Rmsprop | Adam | Adamw, Field(discriminator="kind")]

@@ -1,93 +1,93 @@
-"""The learning-rate schedules of ``train.schedule``, and the metrics and stages that ``train`` names."""
+"""The learning-rate schedules of ``train.schedule``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Generic, Literal, get_args
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
+from typing_extensions import TypeVar
 
 from dlcli.recipe.language.fields import (
     Count,
-    Expected,
     NonNegativeNumber,
+    NotInRules,
     PositiveNumber,
     PositiveProportion,
     Proportion,
     Section,
 )
 
-Metric = Literal[
-    "train_loss", "train_accuracy", "train_iou", "train_localization_accuracy", "train_mse", "train_mae",
-    "train_bits_wrong", "train_exact",
-    "val_loss", "val_accuracy", "val_robust_accuracy", "val_iou", "val_localization_accuracy", "val_mse", "val_mae",
-    "val_bits_wrong", "val_exact",
-]  # fmt: skip
-"""The columns of metrics.csv that can steer training."""
+MetricT = TypeVar("MetricT", bound=str, default=str, covariant=True)
+"""The columns of metrics.csv that can steer training: each task's schema has its own ``Literal`` of them."""
 
 
-FeatureStage = Annotated[
-    str,
-    StringConstraints(pattern=r"^(all|head|last_stage|stage[1-9][0-9]*)$"),
-    Expected("all, head, last_stage, a stage such as stage3"),
-]
+class SteeredSection(Section, Generic[MetricT]):
+    """The base of sections that name a column of metrics.csv."""
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """``Plateau[loss, accuracy]``: what the columns of the training and of the validation split measure."""
+        measures = dict.fromkeys(str(column).partition("_")[2] for column in get_args(params[0]))
+        return f"{cls.__name__}[{', '.join(measures)}]"
 
 
 class Schedule(Section):
     """The keys that every learning-rate schedule has."""
 
     warmup_epochs: NonNegativeNumber = 0.0
-    """Epochs over which the rate rises linearly to its first value before the schedule starts."""
+    """Epochs of linear warmup to the initial learning rate, before the schedule starts."""
 
 
 class Constant(Schedule):
-    """The same rate throughout."""
+    """A constant learning rate."""
 
     kind: Literal["constant"]
-    """Form of the schedule."""
+    """Type of schedule."""
 
 
 class StepSchedule(Schedule):
-    """The rate is multiplied by `factor` every `every` epochs."""
+    """The learning rate is multiplied by `factor` every `every` epochs."""
 
     kind: Literal["step"]
-    """Form of the schedule."""
+    """Type of schedule."""
     every: PositiveNumber = 10.0
-    """Epochs between two steps."""
+    """Number of epochs between two steps."""
     factor: PositiveProportion = 0.1
-    """What the rate is multiplied by at each."""
+    """Factor on the learning rate at each step."""
 
 
 class Exponential(Schedule):
-    """The rate is multiplied by `factor` over each epoch, smoothly."""
+    """The learning rate decays smoothly, by `factor` over each epoch."""
 
     kind: Literal["exponential"]
-    """Form of the schedule."""
+    """Type of schedule."""
     factor: PositiveProportion = 0.95
-    """What the rate is multiplied by over one epoch."""
+    """Factor on the learning rate over one epoch."""
 
 
 class Cosine(Schedule):
-    """Half a cosine from the full rate to `final` times it at the last step (Loshchilov and Hutter 2017)."""
+    """Cosine decay from the initial learning rate to `final` times it at the last step (Loshchilov and Hutter 2017)."""
 
     kind: Literal["cosine"]
-    """Form of the schedule."""
+    """Type of schedule."""
     final: Proportion = 0.0
-    """Rate at the end, as a proportion of the rate at the start."""
+    """Final learning rate, as a proportion of the initial one."""
 
 
-class Plateau(Schedule):
-    """The rate is multiplied by `factor` when the metric has not improved for `patience` epochs."""
+class Plateau(Schedule, SteeredSection[MetricT], Generic[MetricT]):
+    """The learning rate is multiplied by `factor` when a metric has not improved for `patience` epochs."""
 
     kind: Literal["plateau"]
-    """Form of the schedule."""
-    metric: Metric | None = None
+    """Type of schedule."""
+    metric: Annotated[MetricT | None, NotInRules()] = None
     """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
     patience: Count = 5
-    """Epochs without improvement before the rate falls."""
+    """Number of epochs without improvement after which the learning rate is reduced."""
     factor: PositiveProportion = 0.5
-    """What the rate is multiplied by."""
+    """Factor on the learning rate."""
     min_delta: NonNegativeNumber = 1e-4
-    """A smaller change is no improvement."""
+    """Minimum change that counts as an improvement."""
     minimum: NonNegativeNumber = 0.0
-    """The rate does not fall below this."""
+    """Lower bound of the learning rate."""
 
 
-AnySchedule = Annotated[Constant | StepSchedule | Exponential | Cosine | Plateau, Field(discriminator="kind")]
+# Where a section names this type, its own MetricT takes the place of this one.
+AnySchedule = Annotated[Constant | StepSchedule | Exponential | Cosine | Plateau[MetricT], Field(discriminator="kind")]

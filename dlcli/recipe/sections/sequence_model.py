@@ -1,90 +1,96 @@
-"""The ``model`` section of sequence tasks: what makes of the steps of a sequence what the task's last layer takes."""
+"""The ``model`` section of sequence tasks: the encoder between a sequence's steps and the task's output layer."""
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, Proportion, Section
+from dlcli.recipe.language.fields import Count, NullForDefault, Proportion, Section
 
 NumLayers = Annotated[int, Ge(1), Le(100)]
 
 
 class Recurrent(Section):
-    """Recurrent layers: simple, LSTM or GRU, deep and in both directions where wanted."""
+    """One or more recurrent layers: simple, LSTM or GRU, in one direction or both."""
 
     kind: Literal["recurrent"]
     """Family of networks."""
     cell: Literal["simple", "lstm", "gru"] = "lstm"
-    """What a layer does at each step."""
+    """Type of recurrent cell."""
     units: Count = 128
-    """Of each layer, in each direction."""
+    """Units of each layer, for each direction."""
     layers: NumLayers = 1
-    """Layers one above the other."""
+    """Number of stacked layers."""
     bidirectional: bool = False
-    """A second layer beside each, which goes backward from the sequence's end."""
+    """Whether each layer also reads the sequence backward."""
     pooling: Literal["last", "mean", "max", "attention"] | None = None
-    """How all steps become one answer: the state at the end (backward: at the start); the mean, the maximum, or a mean
-    by learned weights of the last layer's outputs. Default: last."""
+    """How the outputs of all steps become one vector: the state after the last step (backward: the first), their mean
+    or maximum, or a mean with learned weights (attention). Default: last."""
     dropout: Proportion = 0.0
-    """Proportion set to 0 in training of each layer's inputs, the same at every step, and before the answer."""
+    """Dropout rate for the inputs of each layer, with one mask for all steps, and before the output layer."""
     recurrent_dropout: Proportion = 0.0
-    """Proportion of the state set to 0 in training, the same at every step. On a GPU it loses the fast cuDNN kernel."""
+    """Dropout rate for the recurrent state, with one mask for all steps. On a GPU it disables the fast cuDNN kernel."""
     residual: bool = False
-    """Add each layer's inputs to its outputs, where both are as many."""
+    """Whether to add the inputs of each layer to its outputs, where both have the same size."""
     layer_norm: bool = False
-    """Normalize each layer's outputs over its units."""
+    """Layer normalization of the outputs of each layer."""
     recurrent_initializer: Literal["orthogonal", "glorot_uniform"] = "orthogonal"
-    """Initial weights from state to state."""
+    """Initializer of the recurrent weights."""
     forget_bias: bool = True
-    """Begin with LSTM's forget gates open: their bias is 1."""
+    """Whether the biases of LSTM's forget gates are initialized to 1."""
 
 
 class Convolutional(Section):
-    """One-dimensional convolutions over the steps, dilated and causal where wanted."""
+    """One-dimensional convolutions over the steps, which may be dilated and causal."""
 
     kind: Literal["convolutional"]
     """Family of networks."""
     filters: Count = 128
-    """Outputs of each convolution."""
+    """Number of filters of each convolution."""
     kernel_size: Annotated[int, Ge(1), Le(1000)] = 3
-    """Steps that a convolution sees."""
+    """Number of steps in a kernel."""
     dilations: Annotated[tuple[Count, ...], Field(min_length=1, max_length=100)] = (1, 2, 4)
-    """A convolution for each, and the distance between the steps that it sees."""
+    """Dilation of each convolution: the distance between the steps that its kernel covers. One for each convolution."""
     causal: bool = False
-    """See only a step and those before it."""
+    """Whether a step's output depends only on that step and earlier ones."""
     pooling: Literal["last", "mean", "max", "attention"] | None = None
-    """How all steps become one answer: the last, the mean, the maximum, or a mean by learned weights. Default:
-    max."""
+    """How the outputs of all steps become one vector: the last one, their mean or maximum, or a mean with learned
+    weights (attention). Default: max."""
     dropout: Proportion = 0.0
-    """Proportion set to 0 in training of each convolution's inputs, and before the answer."""
+    """Dropout rate for the inputs of each convolution, and before the output layer."""
     residual: bool = True
-    """Add each convolution's inputs to its outputs, where both are as many."""
+    """Whether to add the inputs of each convolution to its outputs, where both have the same size."""
     layer_norm: bool = False
-    """Normalize each convolution's outputs over its filters, before ReLU."""
+    """Layer normalization of the outputs of each convolution, before ReLU."""
 
 
 class Transformer(Section):
-    """Blocks of self-attention and a dense network for each step (Vaswani et al. 2017)."""
+    """Blocks of self-attention and a feed-forward network (Vaswani et al. 2017)."""
 
     kind: Literal["transformer"]
     """Family of networks."""
     units: Count = 128
-    """Numbers for each step throughout."""
+    """Size of the representation of each step."""
     heads: Count = 4
-    """Of each attention; they divide the units."""
+    """Number of attention heads, which must divide `units`."""
     layers: NumLayers = 2
-    """Blocks."""
-    feed_forward: Count | None = None
-    """Units of the hidden layer of each step's network. Default: four times `units`."""
+    """Number of blocks."""
+    feed_forward: Annotated[Count, NullForDefault("4 times `units`")] = 512
+    """Units of the hidden layer of the feed-forward networks (section 3.3)."""
     causal: bool = False
-    """Attend only to a step and those before it."""
+    """Whether a step attends only to itself and earlier ones."""
     pooling: Literal["last", "mean", "max", "attention"] | None = None
-    """How all steps become one answer: the last, the mean, the maximum, or a mean by learned weights. Default:
-    mean."""
+    """How the outputs of all steps become one vector: the last one, their mean or maximum, or a mean with learned
+    weights (attention). Default: mean."""
     dropout: Proportion = 0.1
-    """Proportion set to 0 in training of the inputs, of what each part adds, and before the answer."""
+    """Dropout rate for the inputs, for the output of each attention and feed-forward network, and before the output
+    layer."""
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        units = values.get("units")
+        return {"feed_forward": 4 * units} if type(units) is int and units > 0 else {}
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.units % self.heads:
@@ -92,28 +98,31 @@ class Transformer(Section):
 
 
 class Ntm(Section):
-    """Neural Turing Machine (Graves et al. 2014): a controller with a memory that it reads and writes by attention."""
+    """Neural Turing Machine (Graves et al. 2014): a controller that reads and writes a memory by attention."""
 
     kind: Literal["ntm"]
     """Family of networks."""
     controller: Literal["lstm", "dense"] = "lstm"
-    """A recurrent controller, or one that sees only the step and what was read last."""
+    """A recurrent controller (lstm), or one that sees only the current step and the last reads (dense)."""
     units: Count = 100
-    """Of the controller."""
+    """Units of the controller."""
     memory: tuple[Annotated[int, Ge(2), Le(10_000)], Annotated[int, Ge(1), Le(1_000)]] = (128, 20)
-    """Rows of the memory, and numbers in each."""
+    """Number of memory rows, and size of each."""
     read_heads: Annotated[int, Ge(1), Le(16)] = 1
-    """Heads that read."""
+    """Number of read heads."""
     write_heads: Annotated[int, Ge(1), Le(16)] = 1
-    """Heads that write."""
+    """Number of write heads."""
     shift: Annotated[int, Ge(1), Le(8)] = 1
-    """Rows that an address can be moved by in one step, forward and backward."""
+    """Maximum shift of an address in one step, in rows, forward and backward."""
     dropout: Proportion = 0.0
-    """Proportion set to 0 in training before the answer."""
+    """Dropout rate before the output layer."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if 2 * self.shift + 1 > self.memory[0]:
-            yield "shift", f"must leave each shift its own row, of which there are {self.memory[0]}"
+            yield (
+                "shift",
+                f"2 * shift + 1 must be at most the {self.memory[0]} rows of the memory. Received {self.shift}.",
+            )
 
 
 StepModel = Annotated[Recurrent | Convolutional | Transformer, Field(discriminator="kind")]
@@ -121,6 +130,9 @@ AnyStepModel = Annotated[Recurrent | Convolutional | Transformer | Ntm, Field(di
 
 
 def rules_of_steps(model: AnyStepModel) -> Iterator[tuple[str, str]]:
-    """What does not go with an answer for each step."""
+    """Rules of a network with an output for each step."""
     if not isinstance(model, Ntm) and model.pooling is not None:
-        yield "model.pooling", "is for tasks with one answer a sequence; here each step has its own; remove it"
+        yield (
+            "model.pooling",
+            "is for tasks with one output for each sequence; this task has one for each step; remove it",
+        )

@@ -1,4 +1,4 @@
-"""The ``data`` section of tasks whose samples are sequences of numbers, with a class or a number each."""
+"""The ``data`` section of tasks whose samples are sequences of numbers, each with a class or a target value."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -11,8 +11,8 @@ from dlcli.recipe.sections.image_data import DividedSource
 
 
 class SequenceNpz(DividedSource):
-    """Arrays x_train [n, steps, features], y_train [n] and, where wanted, lengths_train [n] from a NumPy .npz file; the
-    same with _val and _test where there are."""
+    """Arrays x_train [n, steps, features], y_train [n] and optionally lengths_train [n] in a NumPy .npz file; the same
+    with _val and _test, which are optional."""
 
     kind: Literal["npz"]
     """Source of the samples."""
@@ -26,13 +26,13 @@ class SequenceTable(DividedSource):
     path: LocalPath
     """The .csv file, relative to the recipe's folder."""
     sequence: Text = "sequence"
-    """Name of the column that says which sequence a row is a step of."""
+    """Name of the column that identifies the sequence of a row."""
     time: Text | None = None
-    """Name of a column of numbers that must rise within a sequence. Default: rows are taken to be in order."""
+    """Name of a numeric column that must increase within a sequence. Default: rows are assumed to be in order."""
     features: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
-    """Names of the columns that hold the numbers of a step. Default: all other columns."""
+    """Names of the columns that hold the features of a step. Default: all other columns."""
     split: Text | None = None
-    """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
+    """Name of a column that holds train, validation (or val) or test. Default: a random split."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the person, the machine, the day."""
 
@@ -43,9 +43,9 @@ class SequenceTable(DividedSource):
         for i, name in enumerate(names):
             taken = next((key for key, other in others.items() if other == name), None)
             if taken is not None:
-                yield f"features.{i}", f"is the column of {taken} too; name another"
+                yield f"features.{i}", f"is already the column of {taken}; name another column"
             elif name in names[:i]:
-                yield f"features.{i}", f"a column counts once. Received '{name}' twice."
+                yield f"features.{i}", f"each column can be named once. Received '{name}' twice."
 
 
 class SequenceCsv(SequenceTable):
@@ -65,9 +65,9 @@ class SequenceTs(DividedSource):
     path: LocalPath
     """The .ts file of the training samples, relative to the recipe's folder."""
     validation_path: LocalPath | None = None
-    """A .ts file for validation. Default: the split is drawn."""
+    """A .ts file for validation. Default: a random split."""
     test_path: LocalPath | None = None
-    """A .ts file for the test. Default: the split is drawn."""
+    """A .ts file for the test. Default: a random split."""
 
 
 class RegressionCsv(SequenceTable):
@@ -76,20 +76,21 @@ class RegressionCsv(SequenceTable):
     kind: Literal["csv"]
     """Source of the samples."""
     target: Text = "target"
-    """Name of the column that holds the number to predict for the sequence."""
+    """Name of the column that holds the target value of the sequence."""
 
 
 class Adding(DividedSource):
-    """The adding problem: sequences of numbers of which two are marked; the answer is their sum. Nothing is read."""
+    """The adding problem: the target of a sequence is the sum of its two marked numbers. The samples are generated; no
+    file is read."""
 
     kind: Literal["adding"]
     """Source of the samples."""
     length: Annotated[int, Ge(2), Le(10_000)] = 100
-    """Steps of a sequence."""
+    """Number of steps of a sequence."""
     num_samples: Annotated[int, Ge(1), Le(1_000_000)] = 10_000
-    """Sequences that are made, for all splits together."""
+    """Number of sequences to generate, over all splits."""
     seed: Seed = 0
-    """Of what is made."""
+    """Seed of the generated samples."""
 
 
 ClassifiedSequences = Annotated[SequenceNpz | SequenceCsv | SequenceTs, Field(discriminator="kind")]

@@ -1,4 +1,4 @@
-"""The ``data`` and ``text`` sections of tasks whose samples are texts with a class each."""
+"""The ``data`` and ``text`` sections of tasks whose samples are texts, each with a class."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -16,11 +16,11 @@ class TextSource(DividedSource):
     """The keys that every source of texts has."""
 
     encoding: Encoding = "utf-8"
-    """What the files' bytes mean."""
+    """Character encoding of the files."""
 
 
 class TextTable(TextSource):
-    """The keys of sources that name what belongs to a text."""
+    """The keys of sources with named columns."""
 
     path: LocalPath
     """The file, relative to the recipe's folder."""
@@ -29,7 +29,7 @@ class TextTable(TextSource):
     label: Text = "label"
     """Name of the column that holds the class."""
     split: Text | None = None
-    """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
+    """Name of a column that holds train, validation (or val) or test. Default: a random split."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the author, the patient, the conversation."""
 
@@ -40,7 +40,7 @@ class TextTable(TextSource):
 
 
 class TextCsv(TextTable):
-    """A CSV file with a row for each text; in a .tsv file columns are separated by tabs, and quotes mean nothing."""
+    """A CSV file with a row for each text; in a .tsv file columns are separated by tabs, and quotes have no meaning."""
 
     kind: Literal["csv"]
     """Source of the samples."""
@@ -54,7 +54,8 @@ class TextJsonl(TextTable):
 
 
 class TextLines(TextSource):
-    """A folder with a file for each class, called like it, and a text on each line; or such folders train, test, …"""
+    """A folder with a file for each class, named after it, with a text on each line; or subfolders train, test, … of
+    such files."""
 
     kind: Literal["lines"]
     """Source of the samples."""
@@ -77,30 +78,31 @@ Standardize = Literal["lower_and_strip_punctuation", "lower", "strip_punctuation
 
 
 class Tokens(Section):
-    """How text becomes tokens; which there are is learned of the training split."""
+    """Tokenization. The vocabulary is built from the training split."""
 
     unit: Literal["words", "characters"] = "words"
-    """What a token is: what stands between white space, or a single character."""
+    """What a token is: a word between white space, or a single character."""
     standardize: Standardize | None = None
-    """What is done to text first: small letters, no punctuation, both or nothing. Default: both for words, nothing for
-    characters."""
+    """Standardization of the text before it is split into tokens: lowercase it, strip punctuation, both, or none.
+    Default: both for words, none for characters."""
     max_vocabulary: Annotated[int, Field(ge=1), Le(10**6)] = 20_000
-    """Tokens that are known at most, the most frequent ones; the others are all one unknown token."""
+    """Maximum size of the vocabulary: the most frequent tokens. All others become one unknown token."""
     min_count: Count | None = None
-    """How often a token must come in the training split to be known. Default: 2 for words, 1 for characters."""
+    """How often a token must occur in the training split to be in the vocabulary. Default: 2 for words, 1 for
+    characters."""
     max_length: Count = 400
-    """Tokens of a text that are used; the rest is cut off."""
+    """Maximum length of a text in tokens; the rest is truncated."""
     embedding: Count = 64
-    """Numbers that stand for a token inside the network, learned with it."""
+    """Size of the embedding of a token, which is trained with the network."""
 
     @property
     def final_standardize(self) -> Standardize:
-        """What is done to text, its default filled in."""
+        """The standardization of the text, or its default."""
         if self.standardize is not None:
             return self.standardize
         return "lower_and_strip_punctuation" if self.unit == "words" else "none"
 
     @property
     def final_min_count(self) -> int:
-        """Its default filled in."""
+        """The value, or its default."""
         return self.min_count or (2 if self.unit == "words" else 1)

@@ -1,7 +1,7 @@
-"""The ``train`` section: how long, with which optimizer and schedule, what is kept."""
+"""The ``train`` section: length of training, optimizer and schedule, and which model is kept."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal
 
 from annotated_types import Gt, Le
 from pydantic import StringConstraints
@@ -11,6 +11,7 @@ from dlcli.recipe.language.fields import (
     Expected,
     FractionsAllowed,
     NonNegativeNumber,
+    NotInRules,
     PositiveNumber,
     PositiveProportion,
     Proportion,
@@ -19,57 +20,65 @@ from dlcli.recipe.language.fields import (
     WordForTrue,
 )
 from dlcli.recipe.sections.optimizer import Adam, AnyOptimizer
-from dlcli.recipe.sections.schedule import AnySchedule, Constant, FeatureStage, Metric, Plateau
+from dlcli.recipe.sections.schedule import AnySchedule, Constant, MetricT, Plateau, SteeredSection
+
+FeatureStage = Annotated[
+    str,
+    StringConstraints(pattern=r"^(all|head|last_stage|stage[1-9][0-9]*)$"),
+    Expected("all, head, last_stage, a stage such as stage3"),
+]
+"""The part of the network from which on a stage trains its layers."""
 
 
-class EarlyStopping(Section):
-    """Stop when the metric no longer improves; the best model is kept whether or not training stops early."""
+class EarlyStopping(SteeredSection[MetricT], Generic[MetricT]):
+    """Stop when a metric no longer improves. The best model is kept whether or not training stops early."""
 
-    metric: Metric | None = None
+    metric: Annotated[MetricT | None, NotInRules()] = None
     """A column of metrics.csv, such as val_loss. Default: `train.best_metric`."""
     patience: Count = 5
-    """Epochs without improvement after which training stops."""
+    """Number of epochs without improvement after which training stops."""
     min_delta: NonNegativeNumber = 0.0
-    """A smaller change is no improvement."""
+    """Minimum change that counts as an improvement."""
 
 
 class GradientClipping(Section):
-    """A bound on the gradient over the whole batch, before the optimizer sees it."""
+    """Clipping of the gradient of the whole batch, before the optimizer step."""
 
     kind: Literal["norm", "global_norm", "value"]
-    """norm: each variable's L2 norm; global_norm: the L2 norm over all variables; value: each element's size."""
+    """What is clipped: the L2 norm of each variable's gradient (norm), the L2 norm over all variables (global_norm), or
+    each element's absolute value (value)."""
     value: PositiveNumber
-    """The bound."""
+    """Upper bound."""
 
 
 class Checkpoint(Section):
-    """When to save, besides each epoch's end, Ctrl-C and SIGTERM."""
+    """When to save a checkpoint, besides the end of each epoch, Ctrl-C and SIGTERM."""
 
     minutes: PositiveNumber | None = 10.0
-    """Save when this many minutes have passed since the last checkpoint; null: never for time's sake."""
+    """Save this many minutes after the last checkpoint; null: no limit on the time."""
     steps: Count | None = None
-    """Save every this many steps."""
+    """Save after this many steps."""
 
 
 class Adversarial(Section):
-    """Adversarial training: a part of each batch is attacked by the network as it is (Madry et al. 2018)."""
+    """Adversarial training: some samples of each batch are replaced by adversarial examples (Madry et al. 2018)."""
 
     attack: Literal["fgsm", "pgd"] = "pgd"
-    """One step along the signs of the gradient, or several from random points; both in linf."""
+    """One step along the sign of the gradient (fgsm), or several from a random start (pgd); both in linf."""
     eps: Annotated[float, Gt(0), Le(1), FractionsAllowed()]
-    """How far a pixel is moved, as a fraction of the pixels' range, such as 8/255."""
+    """Maximum change of a pixel, as a fraction of the pixel range, such as 8/255."""
     steps: Count = 7
-    """Of pgd."""
+    """Number of steps of pgd."""
     ratio: Annotated[float, Gt(0), Le(1), FractionsAllowed()] = 0.5
-    """Proportion of each batch's samples that are attacked; the others stay clean."""
+    """Proportion of the samples of each batch that are attacked; the others stay clean."""
     label: Annotated[Literal["true", "predicted"], WordForTrue()] = "true"
-    """What the attack leads away from; predicted keeps the label from showing through (Kurakin et al. 2017)."""
+    """Label whose loss the attack maximizes; predicted prevents label leaking (Kurakin et al. 2017)."""
     validate_robustness: bool = False
-    """Whether metrics.csv has val_robust_accuracy: the accuracy on the validation split under the same attack."""
+    """Whether to add val_robust_accuracy to metrics.csv: the accuracy on the validation split under the same attack."""
 
 
 class CommonStage(Section):
-    """A part of training with its own optimizer state, schedule and patience."""
+    """A stage of training with its own optimizer state, schedule and patience."""
 
     name: Annotated[
         str,
@@ -78,64 +87,67 @@ class CommonStage(Section):
     ]
     """Name of the stage, as in the column `stage` of metrics.csv."""
     epochs: Count
-    """Epochs of this stage."""
+    """Number of epochs of the stage."""
     learning_rate: PositiveNumber | None = None
-    """The rate that this stage's schedule starts from. Default: the optimizer's."""
+    """Learning rate at which the schedule of the stage starts. Default: the optimizer's."""
 
 
 class Stage(CommonStage):
-    """A part of training with its own optimizer state, schedule and patience."""
+    """A stage of training with its own optimizer state, schedule and patience."""
 
     trainable: FeatureStage | Count = "all"
-    """What is trained: all, head (after the features), last_stage (of the network, and the head), a stage such as
-    stage3 and what follows, the last N layers that have weights.
+    """Layers to train: all; the head; last_stage, the network's last stage and the head; a stage such as stage3 and
+    everything after it; or a number: the last N layers with weights.
 
-    What comes before is as in inference: without dropout, batch normalization by its own statistics.
+    Frozen layers compute as in inference: without dropout, and with the moving averages of batch normalization.
     """
     batch_norm: Literal["train", "freeze"] | None = None
-    """Batch normalization before the head: trained, or kept as it is with its statistics. Default: freeze where the
-    model begins with weights from elsewhere, else train."""
+    """Whether batch normalization before the head is trained, or frozen with its statistics. Default: freeze where the
+    model starts from pretrained weights, else train."""
     rate_decay: PositiveProportion | None = None
-    """Discriminative rates: the head has the full rate, each stage of the network before it this times the next's."""
+    """Discriminative learning rates: the head has the full rate, and each stage of the network this times the rate of
+    the stage after it."""
     augment: bool = True
-    """Whether the `augment` section's random changes are made. Without them, what a frozen part of the network makes of
-    each image is computed once."""
+    """Whether the `augment` section is applied. Without augmentation, the features that a frozen part of the network
+    computes are cached."""
 
 
-class CommonTrain(Section):
-    """The keys of training that every task has."""
+class CommonTrain(SteeredSection[MetricT], Generic[MetricT]):
+    """The keys of training that all tasks share."""
 
     epochs: Count = 10
-    """Passes over the training split. With `stages`, theirs count instead."""
+    """Number of passes over the training split. With `stages`, each has its own."""
     batch_size: Count = 32
-    """Samples for each update of the weights."""
+    """Number of samples in each update of the weights."""
     gradient_accumulation: Count = 1
-    """Parts in which a batch is computed in turn, to save memory; the update is the same but with batch_norm."""
+    """Number of parts in which a batch is computed, to save memory. The update is the same, except with batch_norm."""
     optimizer: AnyOptimizer = Adam(kind="adam")
-    """Algorithm that updates the weights."""
+    """Optimizer."""
     schedule: AnySchedule = Constant(kind="constant")
-    """How the learning rate goes over the epochs."""
+    """Learning-rate schedule."""
     gradient_clipping: GradientClipping | None = None
-    """A bound on the gradient."""
+    """Gradient clipping."""
     ema: PositiveProportion | None = None
-    """Momentum of a moving average of the weights, such as 0.999; validation and the saved model use the average."""
-    early_stopping: EarlyStopping | None = None
-    """When to stop before `epochs` are over."""
-    best_metric: Metric | None = None
-    """The column of metrics.csv that picks the model to keep. Default: val_loss; without validation, train_loss."""
+    """Momentum of an exponential moving average of the weights, such as 0.999, which validation and the saved model
+    use."""
+    early_stopping: EarlyStopping[MetricT] | None = None
+    """Early stopping."""
+    best_metric: Annotated[MetricT | None, NotInRules()] = None
+    """The column of metrics.csv by which the best model is chosen. Default: val_loss; without validation,
+    train_loss."""
     checkpoint: Checkpoint = Checkpoint()
-    """When to save, besides each epoch's end."""
+    """When to save checkpoints, besides the end of each epoch."""
     stages: tuple[CommonStage, ...] = ()
-    """Parts of training, one after another, each with its own epochs and rate. Default: one."""
+    """Stages of training in sequence, each with its own epochs and learning rate. Default: one stage."""
     seed: Seed = 0
-    """Seed of everything random in training: initial weights, order of the samples, dropout."""
+    """Seed of all randomness in training: initial weights, order of the samples, augmentation, dropout."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
-    """Numbers that the network computes with; the weights and the saved model are float32 always."""
+    """Precision of the computation; weights and the saved model are always float32."""
     deterministic: bool = False
-    """Refuse operations whose result may vary on a GPU (slower there; a CPU is deterministic without it)."""
+    """Use deterministic operations only, which are slower on a GPU. A CPU is deterministic without it."""
 
     @property
-    def steering_metrics(self) -> dict[str, Metric | None]:
+    def steering_metrics(self) -> dict[str, str | None]:
         """The columns of metrics.csv that are named, by the key below ``train`` that names them."""
         return {
             "best_metric": self.best_metric,
@@ -145,7 +157,7 @@ class CommonTrain(Section):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.stages and "epochs" in self.model_fields_set:
-            yield "epochs", "has no meaning beside stages, whose own epochs count; remove it"
+            yield "epochs", "cannot be combined with stages, each of which has its own epochs; remove it"
         if self.gradient_accumulation > self.batch_size:
             yield (
                 "gradient_accumulation",
@@ -154,46 +166,45 @@ class CommonTrain(Section):
         names = [stage.name for stage in self.stages]
         for i, name in enumerate(names):
             if name in names[:i]:
-                yield f"stages.{i}.name", f"stages must have different names; {name!r} is stage {names.index(name)}'s"
+                yield (
+                    f"stages.{i}.name",
+                    f"each stage must have its own name. Received {name!r}, the name of stages.{names.index(name)}.",
+                )
 
 
-class SmoothTrain(CommonTrain):
-    """The keys of training by cross-entropy."""
+class SmoothTrain(CommonTrain[MetricT], Generic[MetricT]):
+    """The keys of training with cross-entropy."""
 
     label_smoothing: Proportion = 0.0
-    """Proportion of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
+    """Label smoothing: the proportion of the target that is spread evenly over all classes (Szegedy et al. 2016)."""
 
 
-class ClassTrain(SmoothTrain):
-    """How a network that chooses among classes is trained."""
+class ClassTrain(SmoothTrain[MetricT], Generic[MetricT]):
+    """How a classifier is trained."""
 
     class_weights: Literal["balanced"] | dict[str, NonNegativeNumber] | None = None
-    """Weight of each class in the loss: balanced (n / (classes * n of the class)), or every class with its weight."""
+    """Weight of each class in the loss: balanced (samples / (classes * samples of the class)), or a weight for every
+    class."""
 
 
-class Train(ClassTrain):
+class Train(ClassTrain[MetricT], Generic[MetricT]):
     """How the model is trained."""
 
     adversarial: Adversarial | None = None
-    """Train on adversarial examples, made anew in every step."""
+    """Adversarial training, with new adversarial examples in every step."""
     stages: tuple[Stage, ...] = ()
-    """Parts of training, one after another, each with its own epochs and rate. Default: one."""
+    """Stages of training in sequence, each with its own epochs and learning rate. Default: one stage."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
         if self.ema is not None:
             for i, stage in enumerate(self.stages):
                 if stage.rate_decay is not None:
-                    yield f"stages.{i}.rate_decay", "cannot stand beside ema, which averages steps of the full rate"
+                    yield (
+                        f"stages.{i}.rate_decay",
+                        "cannot be combined with ema, which averages steps at the full learning rate",
+                    )
         if not (self.adversarial is not None and self.adversarial.validate_robustness):
             for key, metric in self.steering_metrics.items():
                 if metric == "val_robust_accuracy":
                     yield key, "val_robust_accuracy needs adversarial.validate_robustness: true"
-
-
-def rules_of_metrics(train: CommonTrain, names: tuple[str, ...], *, task: str) -> Iterator[tuple[str, str]]:
-    """Which columns of metrics.csv a task has: those of the names, with train_ and val_ before them."""
-    for key, metric in train.steering_metrics.items():
-        if metric is not None and metric.partition("_")[2] not in names:
-            there = ", ".join(f"val_{name}" for name in names)
-            yield f"train.{key}", f"task: {task} has no {metric}; it has {there}, and the same with train_"

@@ -1,60 +1,64 @@
-"""The recipe of ``task: language_model``: what follows in a text, one token at a time."""
+"""The recipe of ``task: language_model``: the next token of a text."""
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, Proportion, RunName, Section
+from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens
-from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.sections.train import SmoothTrain
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
 class LongText(Section):
-    """A file with one long text, divided by place: training first, then validation, the test last."""
+    """A file with one long text, split by position: training, then validation, then test."""
 
     kind: Literal["text"]
     """Source of the samples."""
     path: LocalPath
     """The file, relative to the recipe's folder."""
     validation_path: LocalPath | None = None
-    """A file for validation. Default: a part of `path`."""
+    """A separate file for validation. Default: a part of `path`."""
     test_path: LocalPath | None = None
-    """A file for the test. Default: a part of `path`."""
+    """A separate file for the test. Default: a part of `path`."""
     validation: Proportion | None = None
-    """Proportion of the text held out to follow training. Default: 0.05; 0 beside `validation_path`."""
+    """Proportion of the text held out for validation. Default: 0.05; 0 with `validation_path`."""
     test: Proportion | None = None
-    """Proportion of the text held out for the final test: its end. Default: 0.1; 0 beside `test_path`."""
+    """Proportion of the text held out for the test: its end. Default: 0.1; 0 with `test_path`."""
     encoding: Encoding = "utf-8"
-    """What the files' bytes mean."""
+    """Character encoding of the files."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
             yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
         for name in ("validation", "test"):
             if getattr(self, f"{name}_path") is not None and getattr(self, name):
-                yield name, f"cannot stand beside {name}_path: the text is either divided or a file of its own"
+                yield name, f"cannot be combined with {name}_path; remove one of them"
 
 
 class ManyLines(TextSource):
-    """A text on each line of a file; or of the files of a folder, where the model is told which file a text is of."""
+    """A text on each line of a file, or of the files in a folder, whose names are classes that the model is conditioned
+    on."""
 
     kind: Literal["lines"]
     """Source of the samples."""
     path: LocalPath
-    """The file or folder, relative to the recipe's folder. A folder's files give the classes their names."""
+    """The file or folder, relative to the recipe's folder. The classes are named after the files in the folder."""
 
 
 class LanguageTokens(Tokens):
-    """How text becomes tokens; which there are is learned of the training split."""
+    """Tokenization. The vocabulary is built from the training split."""
 
     unit: Literal["words", "characters"] = "characters"
-    """What a token is: what stands between white space, or a single character."""
+    """What a token is: a word between white space, or a single character."""
     standardize: Literal["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"] | None = None
-    """What is done to text first: small letters, no punctuation, both or nothing. Default: nothing."""
+    """Standardization of the text before it is split into tokens: lowercase it, strip punctuation, both, or none.
+    Default: none."""
     max_length: Count = 100
-    """Tokens that training sees at once: of a long text, windows of so many; of a line what is longer is cut off."""
+    """Length in tokens of the windows that a long text is trained in; lines that are longer are truncated."""
 
     @property
     def final_standardize(self) -> Literal["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"]:
@@ -62,44 +66,60 @@ class LanguageTokens(Tokens):
 
 
 class LanguageRecurrent(Recurrent):
-    """Recurrent layers: simple, LSTM or GRU, deep where wanted."""
+    """One or more recurrent layers: simple, LSTM or GRU."""
 
     stateful: bool = False
-    """Begin each window of a long text in the state in which the one before ended: truncated backpropagation through
-    time. A batch is then as many places of the text, read on side by side, and all begin anew with each epoch."""
+    """Start each window of a long text from the final state of the window before it (truncated backpropagation through
+    time). A batch then reads `batch_size` parts of the text in parallel; states are reset at the start of each
+    epoch."""
 
 
 LanguageNetwork = Annotated[LanguageRecurrent | Convolutional | Transformer, Field(discriminator="kind")]
 
 
-class LanguageModel(Section):
-    """The next token at every step."""
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
+
+
+class LanguageModel(TaskRecipe):
+    """Prediction of the next token at every step."""
+
+    samples = "texts"
+    verbs = frozenset(("train", "evaluate", "generate", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split"))
+    instead = MappingProxyType({"predict": "Use dlcli generate."})
 
     task: Literal["language_model"]
-    """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    """The task, which selects the schema of the recipe."""
     data: Annotated[LongText | ManyLines, Field(discriminator="kind")]
-    """Where the texts come from."""
+    """Source of the texts, and how they are split."""
     text: LanguageTokens = LanguageTokens()
-    """How text becomes tokens."""
+    """Tokenization of the texts."""
     model: LanguageNetwork
     """The network."""
-    train: SmoothTrain = SmoothTrain()
-    """How it is trained."""
+    train: SmoothTrain[Metric] = SmoothTrain[Metric]()
+    """Length of training, optimizer, schedule, and which model is kept."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_steps(self.model)
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)
         if not isinstance(self.model, LanguageRecurrent):
             if not self.model.causal:
-                yield "model.causal", "must be true for a language model, which is not to see what it is to say"
+                yield (
+                    "model.causal",
+                    "must be true for a language model, which must not see the tokens that it predicts",
+                )
             return
         if self.model.bidirectional:
-            yield "model.bidirectional", "must be false for a language model, which is not to see what it is to say"
+            yield (
+                "model.bidirectional",
+                "must be false for a language model, which must not see the tokens that it predicts",
+            )
         if not self.model.stateful:
             return
         if not isinstance(self.data, LongText):
-            yield "model.stateful", "is for one long text, data.kind: text; lines have nothing to do with each other"
+            yield "model.stateful", "is for one long text (data.kind: text); lines do not continue each other"
         if self.train.gradient_accumulation > 1:
-            yield "train.gradient_accumulation", "must be 1 beside model.stateful, whose states belong to a whole batch"
+            yield (
+                "train.gradient_accumulation",
+                "must be 1 with model.stateful, which carries the states of a whole batch",
+            )

@@ -1,47 +1,62 @@
-"""The recipe of ``task: localization``: what is in an image, and the box around it."""
+"""The recipe of ``task: localization``: a class and a bounding box for each image."""
 
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, RunName, Section
+from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, Section
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.box_data import LocalizationData
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
-from dlcli.recipe.sections.train import Stage, Train, rules_of_metrics
+from dlcli.recipe.sections.train import Stage, Train
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
 class BoxHead(Section):
-    """The layers that say where the object is, on the network's last feature maps."""
+    """The head that predicts the bounding box from the network's last feature maps."""
 
     channels: Count | None = 128
-    """Maps that a 1x1 convolution makes of the network's last ones before they are flattened; null: they are taken as
-    they are."""
+    """Number of feature maps to which a 1x1 convolution reduces the last ones before they are flattened; null: no such
+    convolution."""
     dense: tuple[Count, ...] = (128,)
-    """Units of the dense layers between the maps and the box."""
+    """Units of the dense layers between the feature maps and the box."""
     dropout: Proportion = 0.0
     """Proportion set to 0 in training after each dense layer."""
     form: Literal["corners", "center_size"] = "corners"
-    """What the four outputs in [0, 1] are: left, top, right and bottom, or the center, width and height."""
+    """Parametrization of the four outputs in [0, 1]: left, top, right and bottom; or the center, width and height."""
     per_class: bool = False
-    """Whether each class has outputs of its own; the class that is predicted then gives the box."""
+    """Whether each class has its own four outputs; the predicted class then selects the box."""
     loss: Literal["smooth_l1", "l2", "giou", "ciou"] = "smooth_l1"
-    """How a box's distance from the true one is measured: by its corners (smooth_l1, l2), or by their overlap."""
+    """Loss between the predicted box and the ground truth: on their corners (smooth_l1, l2) or their overlap (giou,
+    ciou)."""
     weight: PositiveNumber = 1.0
-    """Weight of the box's loss beside that of the class."""
+    """Weight of the box loss relative to the class loss."""
 
 
 class LocalizationStage(Stage):
-    """A part of training with its own losses, optimizer state, schedule and patience."""
+    """A stage of training with its own losses, optimizer state, schedule and patience."""
 
     losses: Literal["all", "class", "box"] = "all"
-    """What is lowered; what only the other head needs is then frozen."""
+    """Losses that the stage minimizes; with one of them, the layers that only the other head uses are frozen."""
 
 
-class LocalizationTrain(Train):
+Metric = Literal[
+    "train_loss",
+    "train_accuracy",
+    "train_iou",
+    "train_localization_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_iou",
+    "val_localization_accuracy",
+]
+"""The columns of metrics.csv that can steer training."""
+
+
+class LocalizationTrain(Train[Metric]):
     """How the model is trained."""
 
     stages: tuple[LocalizationStage, ...] = ()
-    """Parts of training, one after another, each with its own epochs, rate and losses. Default: one."""
+    """Stages of training in sequence, each with its own epochs, learning rate and losses. Default: one stage."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
@@ -49,23 +64,27 @@ class LocalizationTrain(Train):
             yield "adversarial", "is for task: classification; remove it"
 
 
-class Localization(Section):
-    """One label and one box for each image."""
+class Localization(TaskRecipe):
+    """One label and one bounding box for each image."""
+
+    samples = "images or arrays"
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+    )
+    options = frozenset(("--data", "--draw", "--input", "--split"))
 
     task: Literal["localization"]
-    """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    """The task, which selects the schema of the recipe."""
     data: LocalizationData
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     augment: Augment | None = None
-    """Random changes to training images, which boxes follow."""
+    """Random augmentation of the training images; boxes move with the pixels."""
     model: ImageClassifier
-    """The network, which both heads share."""
+    """The network below both heads."""
     box_head: BoxHead = BoxHead()
-    """The layers that say where the object is."""
+    """The head that predicts the bounding box."""
     train: LocalizationTrain = LocalizationTrain()
-    """How it is trained."""
+    """Length of training, optimizer, schedule, and which model is kept."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if isinstance(self.model, Convnet) and self.model.rank != 2:
@@ -73,6 +92,5 @@ class Localization(Section):
         if self.augment is not None:
             for key in ("mixup", "cutmix"):
                 if getattr(self.augment, key) is not None:
-                    yield f"augment.{key}", "mixes two images, which have two boxes; remove it"
+                    yield f"augment.{key}", "mixes two images and so their two boxes; remove it"
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
-        yield from rules_of_metrics(self.train, ("loss", "accuracy", "iou", "localization_accuracy"), task=self.task)

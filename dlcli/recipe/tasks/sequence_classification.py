@@ -1,27 +1,28 @@
 """The recipe of ``task: sequence_classification``: a class for each sequence of numbers."""
 
-from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.language.fields import RunName, Section
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import ClassifiedSequences
-from dlcli.recipe.sections.train import ClassTrain, rules_of_metrics
+from dlcli.recipe.sections.train import ClassTrain
+from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
 
 
-class SequenceClassification(Section):
+class SequenceClassification(TaskRecipe):
     """One label for each sequence."""
 
+    samples = "sequences of numbers"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split"))
+
     task: Literal["sequence_classification"]
-    """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    """The task, which selects the schema of the recipe."""
     data: ClassifiedSequences
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     model: StepModel
     """The network."""
-    train: ClassTrain = ClassTrain()
-    """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)
+    train: ClassTrain[Metric] = ClassTrain[Metric]()
+    """Length of training, optimizer, schedule, and which model is kept."""

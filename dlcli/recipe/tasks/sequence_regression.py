@@ -1,27 +1,28 @@
 """The recipe of ``task: sequence_regression``: a number for each sequence of numbers."""
 
-from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.language.fields import RunName, Section
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import MeasuredSequences
-from dlcli.recipe.sections.train import CommonTrain, rules_of_metrics
+from dlcli.recipe.sections.train import CommonTrain
+from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal["train_loss", "train_mse", "train_mae", "val_loss", "val_mse", "val_mae"]
+"""The columns of metrics.csv that can steer training."""
 
 
-class SequenceRegression(Section):
+class SequenceRegression(TaskRecipe):
     """One number for each sequence."""
 
+    samples = "sequences of numbers"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split"))
+
     task: Literal["sequence_regression"]
-    """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    """The task, which selects the schema of the recipe."""
     data: MeasuredSequences
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     model: StepModel
     """The network."""
-    train: CommonTrain = CommonTrain()
-    """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "mse", "mae"), task=self.task)
+    train: CommonTrain[Metric] = CommonTrain[Metric]()
+    """Length of training, optimizer, schedule, and which model is kept."""

@@ -1,4 +1,4 @@
-"""The recipe of ``task: sequence_to_sequence``: a text for each text."""
+"""The recipe of ``task: sequence_to_sequence``: a target text for each source text."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -6,15 +6,16 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, FractionsAllowed, LocalPath, Proportion, RunName, Section, Seed, Text
+from dlcli.recipe.language.fields import Count, FractionsAllowed, LocalPath, Proportion, Section, Seed, Text
 from dlcli.recipe.sections.image_data import DividedSource
 from dlcli.recipe.sections.sequence_model import NumLayers
 from dlcli.recipe.sections.text_data import TextSource, Tokens
-from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.sections.train import SmoothTrain
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
 class PairsTsv(TextSource):
-    """A pair on each line: what is given, a tab, what is wanted; further columns are passed over."""
+    """A pair on each line: the source text, a tab, the target text; further columns are ignored."""
 
     kind: Literal["tsv"]
     """Source of the samples."""
@@ -23,18 +24,18 @@ class PairsTsv(TextSource):
 
 
 class PairsCsv(TextSource):
-    """A CSV file with a row for each pair, and names of its columns; in a .tsv file columns are separated by tabs."""
+    """A CSV file with a header and a row for each pair; in a .tsv file columns are separated by tabs."""
 
     kind: Literal["csv"]
     """Source of the samples."""
     path: LocalPath
     """The file, relative to the recipe's folder."""
     source: Text = "source"
-    """Name of the column that holds what is given."""
+    """Name of the column that holds the source text."""
     target: Text = "target"
-    """Name of the column that holds what is wanted."""
+    """Name of the column that holds the target text."""
     split: Text | None = None
-    """Name of a column that holds train, validation (or val) or test. Default: the split is drawn."""
+    """Name of a column that holds train, validation (or val) or test. Default: a random split."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the book, the speaker, the day."""
 
@@ -45,91 +46,95 @@ class PairsCsv(TextSource):
 
 
 class Addition(DividedSource):
-    """Sums of two numbers as text: "52+7" is given, "59" wanted. Nothing is read."""
+    """Sums of two numbers as text: the source "52+7" has the target "59". The samples are generated; no file is
+    read."""
 
     kind: Literal["addition"]
     """Source of the samples."""
     digits: Annotated[int, Ge(1), Le(9)] = 3
-    """Of a number at most."""
+    """Maximum number of digits of each of the two numbers."""
     num_samples: Annotated[int, Ge(1), Le(1_000_000)] = 50_000
-    """Different sums that are made, for all splits together: at most half of those that there are."""
+    """Number of different sums to generate, over all splits: at most half of the possible ones."""
     seed: Seed = 0
-    """Of what is made."""
+    """Seed of the generated samples."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
         most = 10**self.digits * (10**self.digits + 1) // 4
         if self.num_samples > most:
-            there_are = f"half of the sums that there are with digits: {self.digits}"
-            yield "num_samples", f"must be at most {most:,}, {there_are}. Received {self.num_samples:,}."
+            possible = f"half of the possible sums with digits: {self.digits}"
+            yield "num_samples", f"must be at most {most:,}, {possible}. Received {self.num_samples:,}."
 
 
 class PairTokens(Tokens):
-    """How both texts become tokens; which there are is learned of the training split, for each side by itself."""
+    """Tokenization of source and target texts, whose two vocabularies are built from the training split."""
 
     max_length: Count = 100
-    """Tokens that are used of a text, and said of an answer, at most; the rest is cut off."""
+    """Maximum length in tokens of source and target texts, which are truncated, and of generated ones."""
 
 
 class EncoderDecoder(Section):
-    """Recurrent layers that read what is given, and others that say what is wanted, token by token."""
+    """A recurrent encoder of the source text, and a recurrent decoder that generates the target text token by token."""
 
     kind: Literal["encoder_decoder"]
     """Family of networks."""
     cell: Literal["simple", "lstm", "gru"] = "lstm"
-    """What a layer does at each step."""
+    """Type of recurrent cell."""
     units: Count = 128
-    """Of each layer; of the encoder's in each direction."""
+    """Units of each layer; in the encoder, for each direction."""
     layers: NumLayers = 1
-    """Layers one above the other, of the encoder and of the decoder."""
+    """Number of stacked layers in the encoder and in the decoder."""
     bidirectional: bool = True
-    """The encoder reads from both ends."""
+    """Whether the encoder reads the source text in both directions."""
     attention: Literal["none", "bahdanau", "luong"] = "bahdanau"
-    """How the decoder looks back at what is given before each token (Bahdanau et al. 2015, Luong et al. 2015). Without,
-    it knows only the state that the encoder ends in."""
+    """Attention of the decoder to the encoder's outputs (Bahdanau et al. 2015, Luong et al. 2015). With none, the
+    decoder only has the encoder's final state."""
     dropout: Proportion = 0.0
-    """Proportion set to 0 in training of the inputs of encoder and decoder, and before each answer."""
+    """Dropout rate for the inputs of encoder and decoder, and before the output layer."""
     recurrent_initializer: Literal["orthogonal", "glorot_uniform"] = "orthogonal"
-    """Initial weights from state to state."""
+    """Initializer of the recurrent weights."""
     forget_bias: bool = True
-    """Begin with LSTM's forget gates open: their bias is 1."""
+    """Whether the biases of LSTM's forget gates are initialized to 1."""
 
 
 Probability = Annotated[float, Ge(0), Le(1), FractionsAllowed()]
 
 
 class TeacherForcing(Section):
-    """How likely the decoder is told the true token before each one in training, in place of what it would have said
-    itself (Bengio et al. 2015: scheduled sampling)."""
+    """Probability that the decoder's input at a training step is the true previous token and not its own prediction
+    (scheduled sampling, Bengio et al. 2015)."""
 
     first: Probability = 1.0
-    """In the first epoch."""
+    """Probability in the first epoch."""
     last: Probability = 1.0
-    """In the last one; in between it goes there evenly."""
+    """Probability in the last epoch; it changes linearly in between."""
 
 
-class PairTrain(SmoothTrain):
-    """How a network that says a text is trained."""
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
+
+
+class PairTrain(SmoothTrain[Metric]):
+    """How an encoder-decoder is trained."""
 
     teacher_forcing: TeacherForcing = TeacherForcing()
-    """The true token before, or the own one."""
+    """Whether the decoder is fed the true previous token or its own prediction."""
 
 
-class SequenceToSequence(Section):
-    """A text for each text."""
+class SequenceToSequence(TaskRecipe):
+    """One target text for each source text."""
+
+    samples = "texts"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--beam", "--data", "--split", "--text"))
 
     task: Literal["sequence_to_sequence"]
-    """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    """The task, which selects the schema of the recipe."""
     data: Annotated[PairsTsv | PairsCsv | Addition, Field(discriminator="kind")]
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     text: PairTokens = PairTokens()
-    """How the texts become tokens."""
+    """Tokenization of both texts."""
     model: EncoderDecoder
     """The network."""
     train: PairTrain = PairTrain()
-    """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)
+    """Length of training, optimizer, schedule, and which model is kept."""

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from annotated_types import Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, RunName, Section
+from dlcli.recipe.language.fields import Count, LocalPath, Section
 from dlcli.recipe.sections.sequence_model import StepModel, rules_of_steps
 from dlcli.recipe.sections.text_data import TextSource
-from dlcli.recipe.sections.train import SmoothTrain, rules_of_metrics
+from dlcli.recipe.sections.train import SmoothTrain
+from dlcli.recipe.tasks.base import TaskRecipe
 
 
 class TaggedFiles(TextSource):
@@ -18,9 +19,9 @@ class TaggedFiles(TextSource):
     path: LocalPath
     """The file of the training sentences, relative to the recipe's folder."""
     validation_path: LocalPath | None = None
-    """A file for validation. Default: the split is drawn."""
+    """A file for validation. Default: a random split."""
     test_path: LocalPath | None = None
-    """A file for the test. Default: the split is drawn."""
+    """A file for the test. Default: a random split."""
 
 
 class Conllu(TaggedFiles):
@@ -29,47 +30,53 @@ class Conllu(TaggedFiles):
     kind: Literal["conllu"]
     """Source of the samples."""
     column: Literal["upos", "xpos", "deprel"] = "upos"
-    """What the tag is: the universal or the language's own part of speech, or the relation to the head."""
+    """Column to predict: the universal (upos) or language-specific (xpos) part of speech, or the relation to the
+    head."""
 
 
 class Columns(TaggedFiles):
-    """A word and its tag on each line, the first and the last of its columns; an empty line after each sentence."""
+    """A word and its tag on each line, in its first and last columns; an empty line ends a sentence."""
 
     kind: Literal["columns"]
     """Source of the samples."""
 
 
 class Words(Section):
-    """How words become numbers; which there are is learned of the training split."""
+    """The vocabulary of words, which is built from the training split."""
 
     lowercase: bool = False
-    """Whether a word in capitals, or with a capital first, counts as the one in small letters."""
+    """Whether words are lowercased before they are looked up."""
     max_vocabulary: Annotated[int, Field(ge=1), Le(10**6)] = 20_000
-    """Words that are known at most, the most frequent ones; the others are all one unknown word."""
+    """Maximum size of the vocabulary: the most frequent words. All others become one unknown word."""
     min_count: Count = 2
-    """How often a word must come in the training split to be known."""
+    """How often a word must occur in the training split to be in the vocabulary."""
     max_length: Count = 400
-    """Words of a sentence that are used; the rest is cut off, and has no tags."""
+    """Maximum length of a sentence in words; the rest is truncated and gets no tags."""
     embedding: Count = 64
-    """Numbers that stand for a word inside the network, learned with it."""
+    """Size of the embedding of a word, which is trained with the network."""
 
 
-class Tagging(Section):
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
+
+
+class Tagging(TaskRecipe):
     """One label for each word."""
 
+    samples = "sentences"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split", "--text"))
+
     task: Literal["tagging"]
-    """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    """The task, which selects the schema of the recipe."""
     data: Annotated[Conllu | Columns, Field(discriminator="kind")]
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     text: Words = Words()
-    """How words become numbers."""
+    """Vocabulary of the words."""
     model: StepModel
     """The network."""
-    train: SmoothTrain = SmoothTrain()
-    """How it is trained."""
+    train: SmoothTrain[Metric] = SmoothTrain[Metric]()
+    """Length of training, optimizer, schedule, and which model is kept."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_steps(self.model)
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)

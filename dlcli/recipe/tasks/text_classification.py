@@ -1,29 +1,30 @@
 """The recipe of ``task: text_classification``: a class for each text."""
 
-from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.language.fields import RunName, Section
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.text_data import LabeledTexts, Tokens
-from dlcli.recipe.sections.train import ClassTrain, rules_of_metrics
+from dlcli.recipe.sections.train import ClassTrain
+from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+"""The columns of metrics.csv that can steer training."""
 
 
-class TextClassification(Section):
+class TextClassification(TaskRecipe):
     """One label for each text."""
 
+    samples = "texts"
+    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    options = frozenset(("--data", "--split", "--text"))
+
     task: Literal["text_classification"]
-    """What is learned."""
-    name: RunName | None = None
-    """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    """The task, which selects the schema of the recipe."""
     data: LabeledTexts
-    """Where the samples come from."""
+    """Source of the samples, and how they are split."""
     text: Tokens = Tokens()
-    """How text becomes tokens."""
+    """Tokenization of the texts."""
     model: StepModel
     """The network."""
-    train: ClassTrain = ClassTrain()
-    """How it is trained."""
-
-    def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_metrics(self.train, ("loss", "accuracy"), task=self.task)
+    train: ClassTrain[Metric] = ClassTrain[Metric]()
+    """Length of training, optimizer, schedule, and which model is kept."""

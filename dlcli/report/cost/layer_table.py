@@ -1,4 +1,4 @@
-"""The layer table of a model: what each layer puts out, holds and costs; and the memory that training takes."""
+"""The layer table of a model: output shape, parameters, activations and cost of each layer."""
 
 import csv
 import inspect
@@ -17,9 +17,9 @@ IN_PLACE = (
     *ACTIVATIONS,
     *(keras.layers.Flatten, keras.layers.Reshape, keras.layers.Identity, keras.layers.Rescaling),
 )
-"""Layers whose outputs take the place of their inputs."""
+"""Layers whose outputs can replace their inputs in memory."""
 
-BYTES_PER_NUMBER = 4  # float32, in which weights are kept whatever the layers compute in
+BYTES_PER_NUMBER = 4  # float32, the type of weights whatever the dtype of computations
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,19 @@ class LayerRow:
     """One call of a layer, for one sample.
 
     Attributes:
-        name: the layer's; in a nested model after the model's name and a slash.
+        name: the layer's name; in a nested model preceded by the model's name and a slash.
         kind: name of its class.
-        output_shapes: of each output, without the batch's dimension; None where a side has any length.
-        trainable: parameters that training changes.
-        non_trainable: parameters that it does not: frozen ones, moving averages.
-        shared: the parameters stand in an earlier row, and are 0 here.
-        activations: numbers that it puts out; None where that depends on the input's length. A layer that is only an
-            activation function, and Flatten, Reshape, Identity and Rescaling, add none: their numbers are those of the
-            layer before, so that ``Dense(activation="relu")`` counts as ``Dense`` with a ``ReLU`` behind it.
-        operations: None where they are not known.
-        is_bare: whether it is no layer, but a single operation between layers, which holds no weights.
-        receptive_field: sides of the part of the input that one output depends on; "all" where that is all of it; None
-            where it is not known.
+        output_shapes: shape of each output without the batch dimension; None for a side of variable length.
+        trainable: number of parameters that training changes.
+        non_trainable: number of other parameters: frozen ones, moving averages.
+        shared: whether the parameters are counted in an earlier row, and are 0 here.
+        activations: number of output values; None if it depends on the input's length. Layers that are only activation
+            functions, and Flatten, Reshape, Identity and Rescaling, add none: they can work in place, so that
+            ``Dense(activation="relu")`` counts the same as ``Dense`` followed by ``ReLU``.
+        operations: cost of the layer; None if it is not known.
+        is_bare: whether it is not a layer, but a single operation between layers, without weights.
+        receptive_field: sides of the part of the input on which one output depends; "all" for the whole input; None if
+            it is not known.
     """
 
     name: str
@@ -59,18 +59,18 @@ class LayerRow:
 
     @property
     def is_listed(self) -> bool:
-        """Whether people want to see it: single operations that multiply nothing are only counted."""
+        """Whether the table shows the row: single operations without multiplications are only counted."""
         return not self.is_bare or self.operations != Operations()
 
     @property
     def mebibytes(self) -> float | None:
-        """Of its outputs for one sample in float32."""
+        """Size of its outputs for one sample in float32."""
         return None if self.activations is None else self.activations * BYTES_PER_NUMBER / 2**20
 
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The rows of a model, in the order in which they are computed, and their sums."""
+    """The rows of a model in order of computation, and their totals."""
 
     input_shapes: tuple[Shape, ...]
     rows: tuple[LayerRow, ...]
@@ -85,42 +85,42 @@ class LayerTable:
 
     @property
     def parameters(self) -> int:
-        """Shared ones counted once."""
+        """Number of parameters; shared ones are counted once."""
         return self.trainable + self.non_trainable
 
     @property
     def activations(self) -> int:
-        """Numbers for one sample, the inputs included; rows that have None are left out."""
+        """Number of values for one sample, including the inputs, without rows whose number is not known."""
         return sum(row.activations or 0 for row in self.rows)
 
     @property
     def kept_activations(self) -> int:
-        """Those that training needs again: from the inputs of the first layer on that has something to train."""
+        """Activations that training must keep for backpropagation: from the inputs of the first trainable layer on."""
         trained = [position for position, row in enumerate(self.rows) if row.trainable]
         if not trained:
             return 0
         first = trained[0] - 1
-        while first > 0 and self.rows[first].activations == 0:  # what stands there is the row's before it
+        while first > 0 and self.rows[first].activations == 0:  # in place: its values are those of the row before it
             first -= 1
         return sum(row.activations or 0 for row in self.rows[max(first, 0) :])
 
     @property
     def mebibytes(self) -> float:
-        """Of the activations in float32."""
+        """Size of the activations for one sample in float32."""
         return self.activations * BYTES_PER_NUMBER / 2**20
 
     @property
     def operations(self) -> Operations:
-        """For one sample; rows that have None are left out."""
+        """Cost for one sample, without rows whose cost is not known."""
         return sum((row.operations for row in self.rows if row.operations is not None), start=Operations())
 
     @property
     def not_counted(self) -> tuple[LayerRow, ...]:
-        """The rows that the sums leave out."""
+        """The rows that the totals leave out."""
         return tuple(row for row in self.rows if row.operations is None or row.activations is None)
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in plain values, for JSON."""
+        """Plain values for JSON."""
         return {
             "input_shapes": self.input_shapes,
             "parameters": self.parameters,
@@ -137,18 +137,18 @@ class LayerTable:
 
 
 def layer_table(model: keras.Model, *, steps: int | None = None) -> LayerTable:
-    """The table of a functional or sequential model that is built.
+    """The layer table of a built functional or sequential model.
 
-    Nested models are opened. A layer that is called several times has a row for each call.
+    Nested models are expanded. A layer that is called several times has a row for each call.
 
     Args:
-        steps: of the sequence for which it is computed, where the model's input may have any length.
+        steps: length of the sequence for which costs are computed, if the model's inputs have variable length.
 
     Raises:
-        ValueError: the model's layers are joined by Python code alone (a subclass of ``keras.Model``).
+        ValueError: the model is neither (a subclass of ``keras.Model``), is not built, or a layer rejects the shapes.
     """
     if isinstance(model, keras.Sequential) and not model.built:
-        raise ValueError("a layer table needs a model that has been built: its layers do not know their shapes yet.")
+        raise ValueError("a layer table needs a built model: the shapes of its layers are not known yet.")
     if not _can_be_opened(model):
         raise ValueError(f"a layer table needs a functional or sequential model. Received a {type(model).__name__}.")
     table = _Reader()
@@ -171,25 +171,27 @@ def _can_be_opened(model: Any) -> bool:
 
 
 class _Reader:
-    """Sends shapes through a model and writes a row for each layer that they come to."""
+    """Propagates shapes through a model and adds a row for each layer call."""
 
     def __init__(self) -> None:
         self.rows: list[LayerRow] = []
-        self.seen: set[int] = set()  # ids of the weights in the rows so far
-        self.windows: dict[int, tuple[Any, tuple[Window, ...] | None]] = {}  # by the id of a tensor, which is kept
+        self.seen: set[int] = set()  # ids of the weights in earlier rows
+        self.windows: dict[
+            int, tuple[Any, tuple[Window, ...] | None]
+        ] = {}  # by the id of a tensor, which is kept alive
 
     def read(self, model: Any, inputs: Any, prefix: str) -> Any:
-        """Returns the model's outputs on these inputs (symbolic tensors, as are all here)."""
+        """Returns the model's outputs for these inputs; all tensors are symbolic."""
         if isinstance(model, keras.Sequential):
-            (inputs,) = _tensors(inputs)  # a list of one where the model is the whole
+            (inputs,) = _tensors(inputs)  # a list of one for the outermost model
             for layer in model.layers:
                 inputs = self.call(layer, prefix)(inputs)
             return inputs
-        # Keras's own way to run a model's graph on other shapes than it was built on
+        # Keras's own way of running a model's graph on shapes other than those it was built for
         return model._run_through_graph(inputs, operation_fn=lambda layer: self.call(layer, prefix))
 
     def call(self, layer: Any, prefix: str) -> Callable[..., Any]:
-        """What takes the layer's place in the graph."""
+        """The function that replaces a layer in the graph."""
 
         def called(*args: Any, **kwargs: Any) -> Any:
             name = prefix + layer.name
@@ -197,7 +199,7 @@ class _Reader:
                 return self.read(layer, args[0], prefix=f"{name}/")
             try:
                 outputs = layer.compute_output_spec(*args, **kwargs)
-            except Exception as error:  # a layer may raise anything on shapes that it was not made for
+            except Exception as error:  # a layer may raise any exception for shapes that it does not support
                 reason = " ".join(str(error).split())[:200]
                 raise ValueError(f"the layer '{name}' ({type(layer).__name__}) cannot be read: {reason}") from None
             arguments = inspect.signature(layer.call).bind(*args, **kwargs).arguments
@@ -211,7 +213,7 @@ class _Reader:
             self.add_row(
                 name,
                 kind=type(layer).__name__,
-                weights=getattr(layer, "weights", []),  # a bare operation such as keras.ops.add has none
+                weights=getattr(layer, "weights", []),  # operations such as keras.ops.add have none
                 outputs=output_shapes,
                 cost=operations(layer, input_shapes, output_shapes),
                 field=field_of(windows),
@@ -227,7 +229,7 @@ class _Reader:
         windows = input_windows(shape)
         self.windows[id(tensor)] = (tensor, windows)
         field = field_of(windows)
-        # Keras names an input so that it makes of a tensor inside another model
+        # Keras's default names of inputs, and its suffix for inputs of cloned models
         name = "input" if tensor.name.startswith("keras_tensor") else tensor.name.removesuffix("CLONE")
         self.add_row(name, kind="InputLayer", weights=[], outputs=[shape], cost=Operations(), field=field)
 
@@ -262,12 +264,12 @@ class _Reader:
 
 
 def _tensors(nested: Any) -> list[Any]:
-    """All the tensors in nested lists, tuples and mappings."""
+    """All tensors in nested lists, tuples and mappings."""
     return [leaf for leaf in keras.tree.flatten(nested) if isinstance(leaf, keras.KerasTensor)]
 
 
 def _sample_shapes(nested: Any) -> list[Shape]:
-    """Their shapes without the batch's dimension."""
+    """Shapes of all tensors without the batch dimension."""
     return [tuple(tensor.shape[1:]) for tensor in _tensors(nested)]
 
 
@@ -288,7 +290,7 @@ COLUMNS = ("layer", "kind", "output", "parameters", "not trained", "activations"
 
 
 def table_cells(table: LayerTable) -> list[tuple[str, ...]]:
-    """The rows under COLUMNS as text, and a last one with the sums."""
+    """The cells of the listed rows as text, in the order of COLUMNS, and a last row with the totals."""
     rows = [
         (
             row.name,
@@ -313,7 +315,7 @@ def table_cells(table: LayerTable) -> list[tuple[str, ...]]:
 
 
 def table_csv(table: LayerTable) -> str:
-    """The rows as CSV with plain numbers; empty where a number is not known."""
+    """All rows as CSV with plain numbers; unknown numbers are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     counts = [field.name for field in fields(Operations)]
@@ -330,14 +332,14 @@ def table_csv(table: LayerTable) -> str:
 
 
 def field_text(field: ReceptiveField) -> str:
-    """``43x43``, ``all``, or ``?`` where it is not known."""
+    """``43x43``, ``all``, or ``?`` if it is not known."""
     if isinstance(field, str):
         return field
     return "?" if field is None else "x".join(str(side) for side in field)
 
 
 def table_text(table: LayerTable) -> str:
-    """The table as aligned plain text, with the totals first and what the counts leave out last."""
+    """The table as aligned plain text, with the totals first and notes on what is not counted last."""
     cost = table.operations
     inputs = ", ".join(shape_text(shape) for shape in table.input_shapes)
     least = "at least " if table.not_counted else ""
@@ -348,16 +350,16 @@ def table_text(table: LayerTable) -> str:
         *_aligned([COLUMNS, *table_cells(table)]),
         "",
         "Multiply-adds are the products of convolution, dense, recurrent and attention layers for one input.",
-        f"Not among them: {cost.bias_additions:,} additions of biases, {cost.normalization:,} numbers normalized, "
-        f"{cost.pooling:,} numbers pooled,",
-        "activation functions, and what else works on one number at a time.",
-        "Field: the part of the input that one number of the output depends on.",
+        f"Not included: {cost.bias_additions:,} bias additions, {cost.normalization:,} values normalized, "
+        f"{cost.pooling:,} values pooled,",
+        "activation functions and other elementwise operations.",
+        "Field: the receptive field, the part of the input on which one output value depends.",
     ]
     hidden = sum(not row.is_listed for row in table.rows)
     if hidden:
         noun = "operation" if hidden == 1 else "operations"
         lines.append(
-            f"Not listed: {hidden} {noun} between layers that multiply nothing; their activations are counted."
+            f"Not listed: {hidden} {noun} between layers without multiplications; their activations are counted."
         )
     if table.not_counted:
         lines.append(f"Not counted: {', '.join(f'{row.name} ({row.kind})' for row in table.not_counted)}.")
@@ -365,7 +367,7 @@ def table_text(table: LayerTable) -> str:
 
 
 def shape_text(shape: Shape) -> str:
-    """``28x28x1``; ``?`` for a side of any length."""
+    """``28x28x1``; ``?`` for a side of variable length."""
     return "x".join("?" if side is None else str(side) for side in shape) or "1"
 
 
@@ -376,7 +378,7 @@ def _activations_text(number: int | None) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns as wide as their widest cell: the first three to the left, numbers to the right."""
+    """Lines with aligned columns: the first three to the left, numbers to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

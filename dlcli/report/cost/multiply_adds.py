@@ -1,9 +1,9 @@
 """Multiply-adds of a Keras layer, counted from its shapes as papers count them.
 
-One multiply-add is one product and its addition to a sum. Counted are the products of convolutions, dense layers,
-recurrent layers and attention: numbers with weights, queries with keys, scores with values. Products with the zeros
-around an image count, for the layer computes them. Biases, normalization and pooling are counted apart; activation
-functions, gates and all else that works on one number at a time are not counted.
+One multiply-add is one product and its addition to a sum. The products of convolutions, dense layers, recurrent layers
+and attention are counted: values with weights, queries with keys, scores with values. Products with zero padding count,
+because layers compute them. Biases, normalization and pooling are counted separately; activation functions, gates and
+other elementwise operations are not counted.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Any
 
 from keras import layers
 
-Shape = tuple[int | None, ...]  # of one sample, without the batch's dimension; None: any length
+Shape = tuple[int | None, ...]  # of one sample, without the batch dimension; None: variable length
 FixedShape = tuple[int, ...]
 
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -38,7 +38,7 @@ GLOBAL_POOLINGS = (
     *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D),
 )
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.Softmax)
-"""Layers that are nothing but an activation function."""
+"""Layers that only apply an activation function."""
 REARRANGEMENTS = (
     *(layers.InputLayer, layers.Identity, layers.Flatten, layers.Reshape, layers.Permute, layers.RepeatVector),
     *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
@@ -46,14 +46,14 @@ REARRANGEMENTS = (
     *(layers.UpSampling1D, layers.UpSampling3D),
     *(layers.Concatenate, layers.Masking, layers.Embedding),
 )
-"""Layers that move numbers and compute none."""
+"""Layers that move values and compute nothing."""
 ELEMENTWISE = (
     *(layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum, layers.Minimum),
     *(layers.Rescaling, layers.Normalization),
     *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D, layers.AlphaDropout),
     *(layers.GaussianNoise, layers.GaussianDropout, layers.ActivityRegularization),
 )
-"""Layers that work on one number, or one from each input, at a time."""
+"""Layers that work elementwise, on one value or one of each input at a time."""
 ELEMENTWISE_BY_NAME = {
     "keras.src.ops.numpy": (
         *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "GetItem", "Pad", "Sin", "Cos", "Where"),
@@ -74,18 +74,18 @@ ELEMENTWISE_BY_NAME = {
     "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
     "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
 }
-"""The same without a public name: what ``x + y`` and ``x[..., ::-1]`` make, and layers of keras.applications."""
+"""The same without a public name: operations such as ``x + y`` and ``x[..., ::-1]``, layers of keras.applications."""
 
 
 @dataclass(frozen=True)
 class Operations:
-    """What one sample costs in a layer.
+    """The cost of a layer for one sample.
 
     Attributes:
         multiply_adds: products and their addition to a sum.
-        bias_additions: one for each number that a bias is added to.
-        normalization: numbers that a normalization scales and shifts.
-        pooling: numbers that pooling windows look at.
+        bias_additions: values to which a bias is added.
+        normalization: values that a normalization scales and shifts.
+        pooling: values in all pooling windows.
     """
 
     multiply_adds: int = 0
@@ -103,16 +103,16 @@ class Operations:
 
 
 def operations(layer: Any, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Operations | None:
-    """What one sample costs in one call of a layer.
+    """The cost of one call of a layer for one sample.
 
     Args:
         layer: a built Keras layer, or another operation of a model.
-        inputs: the shapes of what it is called on, in the order of its ``call``.
-        outputs: the shapes of what it gives.
+        inputs: shapes of its inputs, in the order of the arguments of its ``call``.
+        outputs: shapes of its outputs.
 
     Returns:
-        None when the layer is not known here, or when a side that the count depends on has no fixed length. A subclass
-        of a known layer is not known: it may compute something else.
+        The cost, or None if the kind of layer is not known here or a side has variable length. Subclasses of known
+        layers are not known, because they may compute something else.
     """
     if any(side is None for shape in (*inputs, *outputs) for side in shape):
         return None
@@ -164,13 +164,13 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
 
 
 def is_elementwise(layer: Any) -> bool:
-    """Whether a layer works on one number, or one from each input, at a time."""
+    """Whether a layer works elementwise, on one value or one of each input at a time."""
     kind = type(layer)
     return kind in ELEMENTWISE or kind.__name__ in ELEMENTWISE_BY_NAME.get(kind.__module__, ())
 
 
 def _is_sum_or_move(operation: Any) -> bool:
-    """Whether it adds numbers, takes the largest of them, or puts them elsewhere, without a product."""
+    """Whether an operation only adds, compares or moves values, without products."""
     kind = type(operation)
     names = ("Sum", "Max", "Any", "Cumsum", "Concatenate", "Reshape", "Take", "Flip", "Repeat", "Isnan")
     return kind.__module__ == "keras.src.ops.numpy" and kind.__name__ in names
@@ -184,7 +184,7 @@ def _products(layer: Any, positions: int, *kernels: Any) -> Operations:
 
 
 def _positions(shape: FixedShape, layer: Any) -> int:
-    """Places in a map, without its channels."""
+    """Number of positions in a feature map, without its channels."""
     return math.prod(shape[1:] if layer.data_format == "channels_first" else shape[:-1])
 
 
@@ -198,7 +198,7 @@ def _einsum(layer: Any, inputs: FixedShape, outputs: FixedShape) -> Operations |
 
 
 def _multi_head_attention(layer: Any, query: FixedShape, value: FixedShape) -> Operations | None:
-    """Vaswani et al. 2017, section 3.2.2: the projections, the scores, and the means of the values."""
+    """Vaswani et al. 2017, section 3.2.2: the projections, the scores, and the weighted sums of the values."""
     if len(query) != 2 or len(value) != 2 or layer.get_config()["use_gate"]:
         return None
     num_queries, num_values = query[0], value[0]
@@ -217,7 +217,7 @@ def _projection(layer: Any, positions: int) -> Operations:
 
 
 def _sum(parts: Sequence[Operations | None]) -> Operations | None:
-    """None where a part is not known."""
+    """The sum of the parts; None if one is not known."""
     total = Operations()
     for part in parts:
         if part is None:

@@ -1,6 +1,6 @@
-"""The image networks of the recipes: what their papers say of them, and what they cost as they are built here.
+"""The image networks of recipes: errors published in their papers, and their costs as built here.
 
-Needs no TensorFlow: the costs were counted by ``docs/make_networks.py`` and are kept beside this file.
+This needs no TensorFlow: the costs are counted by ``docs/make_networks.py`` and stored next to this file.
 """
 
 import json
@@ -19,12 +19,12 @@ class Network:
     Attributes:
         name: unique.
         model: the recipe's ``model`` section.
-        side: of its square images.
-        top1, top5: error in percent of a single model on a single crop of the validation images of ImageNet, unless
-            the source says otherwise; None where it is not published.
-        source: where these errors stand.
-        channels, num_classes: of the data that the network was published for.
-        weights: where trained weights come from; None where there are none.
+        side: side of its square images.
+        top1, top5: error in percent of a single model on a single crop of ImageNet's validation images, unless the
+            source says otherwise; None if it is not published.
+        source: source of these errors.
+        channels, num_classes: channels and classes of the data for which the network was published.
+        weights: source of pretrained weights; None if there are none.
     """
 
     name: str
@@ -158,14 +158,14 @@ NETWORKS = (
 
 @dataclass(frozen=True)
 class Quoted:
-    """A row of the table that papers and lectures quote.
+    """Published costs of a network, as quoted in papers and lectures.
 
     Attributes:
-        label: the network's name there.
-        network: ours.
-        side: of the images that the quoted numbers are for.
-        parameters, multiply_adds, activations: as quoted; None where the table has none.
-        source: where they come from.
+        label: name of the network in the source.
+        network: name of the network here.
+        side: side of the images for which the numbers are quoted.
+        parameters, multiply_adds, activations: as quoted; None if the source has no such number.
+        source: source of the numbers.
     """
 
     label: str
@@ -194,7 +194,7 @@ QUOTED = (
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network of this program holds and costs for one image, which is among the activations."""
+    """The cost of a network of this program for one image; the activations include the image."""
 
     parameters: int
     multiply_adds: int
@@ -202,7 +202,7 @@ class Cost:
 
 
 def read_costs() -> dict[tuple[str, int], Cost]:
-    """The costs by name of the network and side of the images."""
+    """The costs, by name of the network and side of the images."""
     rows = json.loads(files("dlcli.report.cost").joinpath(COSTS).read_text(encoding="utf-8"))
     return {
         (row["network"], row["side"]): Cost(row["parameters"], row["multiply_adds"], row["activations"]) for row in rows
@@ -210,7 +210,7 @@ def read_costs() -> dict[tuple[str, int], Cost]:
 
 
 def sizes() -> list[tuple[Network, int]]:
-    """Every network at its own size, and at the sizes of the quoted table."""
+    """All networks with the image sizes for which costs are needed: their own, and those of the quoted numbers."""
     by_name = {network.name: network for network in NETWORKS}
     own = [(network, network.side) for network in NETWORKS]
     quoted = [(by_name[row.network], row.side) for row in QUOTED if row.side != by_name[row.network].side]

@@ -1,7 +1,8 @@
-"""Receptive fields: how much of the input one number of a layer's output depends on.
+"""Receptive fields: the part of the input on which one value of a layer's output depends.
 
 Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill), equations 1 and 2:
-a window of k in steps of s widens the field by (k - 1) times the steps of all windows before it, and multiplies them.
+a window of size k enlarges the field by (k - 1) times the product of all earlier strides, which its own stride s then
+multiplies.
 """
 
 from collections.abc import Sequence
@@ -18,11 +19,11 @@ ReceptiveField = tuple[int, ...] | Literal["all"] | None
 
 @dataclass(frozen=True)
 class Window:
-    """Along one axis of a layer's output, channels included.
+    """The receptive field along one axis of a layer's output, channels included.
 
     Attributes:
-        size: places of the input that one place depends on; None for all of them.
-        step: places of the input from one place to the next.
+        size: number of input positions on which one output position depends; None for all of them.
+        step: distance in the input between adjacent output positions.
     """
 
     size: int | None = 1
@@ -37,7 +38,7 @@ POINTWISE = (
     *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D),
     *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
 )
-"""Layers whose outputs depend on one place of their inputs, whatever they do to its channels."""
+"""Layers whose outputs depend on one position of their inputs, with any of its channels."""
 SLIDING = (*known.CONVOLUTIONS, *known.SEPARABLE_CONVOLUTIONS)
 WHOLE = (
     *(*known.GLOBAL_POOLINGS, *known.RECURRENT_LAYERS, layers.Bidirectional, layers.GroupNormalization),
@@ -47,7 +48,7 @@ WHOLE = (
 
 
 def input_windows(shape: Shape) -> tuple[Window, ...]:
-    """Of an input without the batch's dimension: each place is itself."""
+    """The windows of an input without the batch dimension: each position depends on itself."""
     return tuple(Window() for _ in shape)
 
 
@@ -61,11 +62,11 @@ def windows_after(
 
     Args:
         layer: a built Keras layer, or another operation of a model.
-        inputs: the windows of what it is called on; None where they are not known.
-        input_shapes, output_shapes: without the batch's dimension.
+        inputs: the windows of its inputs; None for those that are not known.
+        input_shapes, output_shapes: shapes without the batch dimension.
 
     Returns:
-        None where they are not known.
+        The windows, or None if they are not known.
     """
     kind = type(layer)
     rank = len(output_shapes[0])
@@ -87,7 +88,7 @@ def windows_after(
 
 
 def _widest(axis: Sequence[Window]) -> Window:
-    """Of several inputs along one axis."""
+    """The window of several inputs together along one axis."""
     sizes = [window.size for window in axis]
     return Window(None if None in sizes else max(size or 0 for size in sizes), max(window.step for window in axis))
 
@@ -95,7 +96,7 @@ def _widest(axis: Sequence[Window]) -> Window:
 def _slide(
     windows: tuple[Window, ...], sizes: Sequence[int], steps: Sequence[int], dilations: Sequence[int]
 ) -> tuple[Window, ...]:
-    """Lets a window slide over all axes but the channels."""
+    """Slides a window over all axes but the channels."""
     slid = [
         Window(None if window.size is None else window.size + (size - 1) * dilation * window.step, window.step * step)
         for window, size, step, dilation in zip(windows[:-1], sizes, steps, dilations, strict=True)
@@ -104,7 +105,7 @@ def _slide(
 
 
 def field_of(windows: tuple[Window, ...] | None) -> ReceptiveField:
-    """The sides of the field, without the channels."""
+    """The sides of the receptive field, without the channels."""
     if windows is None:
         return None
     sizes = [window.size for window in windows[:-1]]

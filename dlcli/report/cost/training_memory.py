@@ -1,4 +1,4 @@
-"""The memory that training a network takes: weights, gradients, optimizer, activations."""
+"""The memory needed to train a network: weights, gradients, optimizer, activations."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,9 +7,9 @@ from dlcli.report.cost.layer_table import BYTES_PER_NUMBER, LayerTable
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """Bytes that training holds at the same time, at least.
+    """A lower bound on the bytes that training needs at the same time.
 
-    The gradients of the activations, the library's work space and the data are not in it.
+    It does not include the gradients of activations, the workspace of libraries, or data.
     """
 
     weights: int
@@ -22,7 +22,7 @@ class TrainingMemory:
         return self.weights + self.gradients + self.optimizer + self.activations
 
     def as_dict(self) -> dict[str, int]:
-        """All of it in plain values, for JSON."""
+        """Plain values for JSON."""
         return {**asdict(self), "total": self.total}
 
 
@@ -32,10 +32,10 @@ def training_memory(
     """The memory of training a model.
 
     Args:
-        table: the model's.
-        batch_size: samples that are computed at once.
-        slots_per_weight: numbers that the optimizer holds for each trainable weight: 0 for plain gradient descent, 1
-            with momentum, 2 for Adam; one more for a moving average of the weights.
+        table: the model's layer table.
+        batch_size: number of samples that are computed at once.
+        slots_per_weight: number of values that the optimizer keeps per trainable weight: 0 for plain gradient descent,
+            1 with momentum, 2 for Adam; one more for a moving average of the weights.
         bytes_per_activation: 4 in float32, 2 in mixed precision.
     """
     return TrainingMemory(

@@ -1,4 +1,4 @@
-"""Images of full size with a box and a label drawn into them."""
+"""Full-size images with a box and its label drawn on them."""
 
 import io
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from dlcli.report.plots.figure import VERMILION, printable
 
 
 def with_box(image: Image.Image, box: Sequence[float], label: str) -> bytes:
-    """The image with a box (xmin, ymin, xmax, ymax in its pixels) and a label at its upper edge, as a PNG file."""
+    """The image with a box (xmin, ymin, xmax, ymax in pixels) and a label at its top, as the bytes of a PNG file."""
     drawn = image.convert("RGB")
     canvas = ImageDraw.Draw(drawn)
     width = max(1, round(min(drawn.size) / 150))
     left, top, right, bottom = box
-    # the last pixel inside: an edge of the image is the outer side of its last pixel
+    # box edges lie between pixels: the last pixel inside is one before the right and bottom edges
     canvas.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=VERMILION, width=width)
     font = ImageFont.load_default(max(8.0, min(drawn.size) / 25))
     text = printable(label, 40)

@@ -1,4 +1,4 @@
-"""The confusion matrix."""
+"""Plots of classification: the confusion matrix."""
 
 import math
 from collections.abc import Sequence
@@ -13,11 +13,14 @@ from dlcli.report.plots.figure import new_figure, png, printable, size_of, style
 
 
 def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
-    """Which classes are taken for which, colored by the proportion of the true class, with counts where they fit.
+    """The confusion matrix, colored by the proportion of each true class, with counts if they fit.
 
     Args:
-        matrix: counts, a row for each true class, a column for each predicted one.
+        matrix: counts, with a row for each true class and a column for each predicted class.
         classes: names in the same order.
+
+    Raises:
+        ValueError: the matrix does not have a row and a column for each class.
     """
     counts = np.array(matrix)
     num_classes = len(classes)
@@ -30,7 +33,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) ->
     proportions = counts / np.maximum(support, 1)
     side = min(max(2.6, 0.5 * num_classes), 11.0)  # inches
     cell = side / num_classes * 72  # points
-    step = math.ceil(6 / cell)  # a name in every so many rows, where there is no room for one in each
+    step = math.ceil(6 / cell)  # rows per name, if there is no room for a name in each row
     shown = range(0, num_classes, step)
     names = [printable(classes[i], 20) for i in shown]
     size = min(9.0, 0.8 * cell * step)
@@ -50,7 +53,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) ->
         axes.set_title(f"{correct:,} of {total:,} correct{percent}")
         _write_counts(axes, counts, proportions, cell)
 
-        # the matrix keeps its size, and the figure grows around it by what the names need
+        # the matrix keeps its size, and the figure grows by the space that the names need
         figure.draw_without_rendering()
         left = max(size_of(label)[0] for label in axes.get_yticklabels()) + 0.45
         below = max(size_of(label)[1] for label in axes.get_xticklabels()) + 0.45
@@ -63,7 +66,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) ->
 
 
 def _write_counts(axes: Axes, counts: npt.NDArray[Any], proportions: npt.NDArray[Any], cell: float) -> None:
-    """Writes each count but 0 into its cell (of so many points), if the largest can be read there."""
+    """Writes each count but 0 into its cell, ``cell`` points wide, if the longest count is legible there."""
     num_digits = len(str(counts.max(initial=0)))
     size = min(10.0, 0.9 * cell / (0.65 * num_digits))
     if size < 5:

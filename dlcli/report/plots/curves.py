@@ -11,15 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dlcli.report.plots.figure import BLUE, GRAY, GREEN, VERMILION, new_figure, png, printable, style
 
-MARKERS = "osv^D"  # where there are more lines than colors
-
-
-MAX_MARKED_EPOCHS = 30  # more points than these would merge
-
-
-LINE_COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Of the channels of a signal; further ones are left out."""
-
+MAX_MARKED_EPOCHS = 30  # more markers would overlap
 
 CURVES = {
     "loss": "Loss",
@@ -28,16 +20,19 @@ CURVES = {
     "mae": "Mean absolute error",
     "bits_wrong": "Wrong bits in a sequence",
 }
-"""What is drawn over the epochs of the metrics that a task has, and its title."""
+"""Metrics that are plotted by epoch, if the task has them, and their titles."""
 
 
 def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None) -> bytes:
-    """Loss, those of the metrics in CURVES that there are, and learning rate over the epochs.
+    """Loss, available metrics of CURVES, and learning rate by epoch.
 
     Args:
-        rows: of metrics.csv, at least one; numbers or their texts; empty where there is no validation. Values that are
-            not finite leave a gap.
-        best_epoch: the epoch that is marked; None marks none.
+        rows: rows of metrics.csv, at least one; values are numbers or strings. Values that are empty or not finite
+            leave a gap.
+        best_epoch: the epoch to mark; None for none.
+
+    Raises:
+        ValueError: there are no rows.
     """
     if not rows:
         raise ValueError("learning curves need at least one epoch. Received none.")
@@ -104,6 +99,6 @@ def _curve(
 
 
 def _number(value: Any) -> float:
-    """NaN for what is empty or not finite, which leaves a gap in a curve."""
+    """The value as a number; NaN, which leaves a gap in the curve, if it is empty or not finite."""
     number = math.nan if value is None or value == "" else float(value)
     return number if math.isfinite(number) else math.nan

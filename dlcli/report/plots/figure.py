@@ -1,6 +1,6 @@
-"""What all plots share: a style of their own, text that can always be drawn and is never cut off, and PNG bytes.
+"""What all plots share: style, text that can be rendered and fits, and PNG output.
 
-Matplotlib's pyplot is not used: it holds global state and looks for a window system.
+Matplotlib's pyplot is not used, because it has global state and looks for a window system.
 """
 
 import contextlib
@@ -18,11 +18,15 @@ from matplotlib.text import Text
 
 DPI = 120
 
-# Okabe and Ito 2008: told apart by color-blind people too
+# Okabe and Ito 2008: distinguishable with color blindness
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 GREEN = "#009E73"
 GRAY = "#666666"
+
+LINE_COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Colors of several lines, such as the channels of a signal."""
+MARKERS = "osv^D"  # tell lines apart if there are more lines than colors
 
 FALLBACK_FONTS = (
     "Noto Sans CJK SC",
@@ -36,14 +40,14 @@ FALLBACK_FONTS = (
     "Microsoft YaHei",
     "Malgun Gothic",
 )
-"""Fonts with scripts that Matplotlib's own lacks, where they are installed."""
+"""Fonts for scripts that Matplotlib's own font lacks, used if they are installed."""
 
 NOT_DRAWABLE = "\N{WHITE SQUARE}"
 
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib's defaults and our few changes, whatever the user's configuration says."""
+    """A context with Matplotlib's defaults and a few changes, whatever the user's configuration."""
     changes = {
         "font.family": [name for name, _ in _fonts()],
         "font.size": 9,
@@ -61,7 +65,7 @@ def style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
+    """An empty figure of this size in inches."""
     figure = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
     return figure
@@ -75,11 +79,11 @@ def png(figure: Figure) -> bytes:
 
 
 def printable(text: str, max_width: int) -> str:
-    """A text as it can be drawn: on one line, shortened in its middle, a square for each character without a glyph.
+    """Text that can be rendered: on one line, shortened in the middle, with squares for characters without a glyph.
 
     Args:
         text: any text, such as the name of a class or of a file.
-        max_width: in letters; a wide character, such as a Chinese one, counts as two.
+        max_width: maximum width in characters; wide characters, such as Chinese ones, count as two.
     """
     drawable = "".join(
         " " if character.isspace() else character if _has_glyph(character) else NOT_DRAWABLE for character in text
@@ -89,14 +93,14 @@ def printable(text: str, max_width: int) -> str:
 
 
 def size_of(text: Text) -> tuple[float, float]:
-    """Width and height in inches of a text in a figure."""
+    """Width and height of a text in a figure, in inches."""
     figure: Any = text.get_figure(root=True)
     box = text.get_window_extent(figure.canvas.get_renderer())
     return box.width / figure.dpi, box.height / figure.dpi
 
 
 def shrink_to(text: Text, width: float) -> None:
-    """Makes the font of a text so small that it is not wider than ``width`` inches."""
+    """Reduces the font size of a text so that it is at most ``width`` inches wide."""
     excess = size_of(text)[0] / width
     if excess > 1:
         text.set_fontsize(float(text.get_fontsize()) / excess)
@@ -112,7 +116,7 @@ def _shortened(text: str, max_width: int) -> str:
 
 
 def _longest(text: str, max_width: int) -> str:
-    """The longest beginning that is not wider."""
+    """The longest prefix that is at most ``max_width`` wide."""
     width = 0
     for i, character in enumerate(text):
         width += _width(character)
@@ -131,7 +135,7 @@ def _has_glyph(character: str) -> bool:
 
 @cache
 def _fonts() -> tuple[tuple[str, Any], ...]:
-    """Name and glyphs of each font in use: Matplotlib's own first, which has Latin, Greek and Cyrillic letters."""
+    """Name and glyphs of each font used: first Matplotlib's own, which has Latin, Greek and Cyrillic letters."""
     installed = {entry.name for entry in font_manager.fontManager.ttflist}
     names = ["DejaVu Sans", *(name for name in FALLBACK_FONTS if name in installed)]
     return tuple((name, font_manager.get_font(font_manager.findfont(name))) for name in names)

@@ -1,4 +1,4 @@
-"""A grid of images with captions and boxes, which the plots of images share."""
+"""Grids of images with captions and boxes."""
 
 import math
 from collections.abc import Sequence
@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from dlcli.report.plots.curves import LINE_COLORS
-from dlcli.report.plots.figure import GRAY, new_figure, png, shrink_to, style
+from dlcli.report.plots.figure import GRAY, LINE_COLORS, new_figure, png, shrink_to, style
 
 Images = npt.NDArray[Any]
-"""``[n, height, width, channels]`` in [0, 255]; signals ``[n, time, channels]``; volumes ``[n, depth, height, width,
-channels]``; signals and volumes of any range."""
-
+"""Images ``[n, height, width, channels]`` in [0, 255]; or signals ``[n, time, channels]`` or volumes ``[n, depth,
+height, width, channels]`` in any range."""
 
 MAX_IMAGES = 25
 
@@ -27,9 +25,13 @@ def image_grid(
     outlines: Sequence[tuple[npt.NDArray[Any], str]] = (),
     num_columns: int | None = None,
 ) -> bytes:
-    """Images in rows, each with a caption above and, where it has a second line, one below.
+    """A grid of images.
 
-    ``outlines`` are boxes rel_xyxy ``[n, 4]`` and their color. Default of ``num_columns``: as many as there are rows.
+    Args:
+        captions: one or two lines for each image: the first goes above it, the second below.
+        title: title of the figure.
+        outlines: boxes rel_xyxy ``[n, 4]`` and their color; NaN where an image has no box.
+        num_columns: number of images in a row. Default: the square root of their number, rounded up.
     """
     images = np.nan_to_num(images.astype(np.float64))
     limits = (0.0, 255.0) if images.ndim == 4 else (float(images.min()), float(images.max()))
@@ -38,7 +40,7 @@ def image_grid(
     width = 1.7  # of a column in inches
     height = width * (1.0 if images.ndim == 3 else min(max(images.shape[-3] / images.shape[-2], 0.4), 2.0))
     with style():
-        least = 6.4 if outlines and len(title) > 30 else 3.2  # what the title needs
+        least = 6.4 if outlines and len(title) > 30 else 3.2  # room for the title
         figure = new_figure(max(least, num_columns * width), num_rows * (height + 0.4) + 0.4)
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
         figure.suptitle(title)
@@ -56,7 +58,7 @@ def image_grid(
 
 
 def draw_image(axes: Axes, image: npt.NDArray[Any], limits: tuple[float, float]) -> None:
-    """An image, a signal as lines, or the middle slice of a volume; ``limits`` are black and white."""
+    """Draws an image, a signal as lines, or the middle slice of a volume; ``limits`` are black and white."""
     if image.ndim == 2:  # [time, channels]
         for channel, color in zip(image.T, LINE_COLORS, strict=False):
             axes.plot(channel, color=color, linewidth=0.9)
@@ -73,11 +75,11 @@ def draw_image(axes: Axes, image: npt.NDArray[Any], limits: tuple[float, float])
 
 
 def outline_box(axes: Axes, box: npt.NDArray[Any], shape: Sequence[int], color: str) -> None:
-    """The edges of a box, rel_xyxy, in an image ``[height, width, channels]``."""
+    """Draws the edges of a box, rel_xyxy, on an image of shape ``[height, width, channels]``; nothing if it is NaN."""
     if np.isnan(box).any():
         return
     height, width = shape[:2]
     left, top, right, bottom = box * (width, height, width, height) - 0.5  # the first pixel's center is 0
-    axes.autoscale(False)  # a box that reaches out does not make the image smaller
+    axes.autoscale(False)  # so that a box beyond the image does not shrink it
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="white", linewidth=2.6)
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=color, linewidth=1.4)

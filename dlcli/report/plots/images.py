@@ -1,4 +1,4 @@
-"""The images of a run: learning curves, confusion matrix, a batch as the model sees it, the most confident mistakes.
+"""Plots of samples: a batch as the model sees it, augmented samples, and the most confident mistakes.
 
 Each function returns the bytes of a PNG file.
 """
@@ -13,30 +13,32 @@ import numpy.typing as npt
 from dlcli.report.plots.figure import GRAY, VERMILION, new_figure, png, printable, style
 from dlcli.report.plots.image_grid import MAX_IMAGES, Images, draw_image, image_grid, outline_box
 
-# Samples --------------------------------------------------------------------------------------------------------------
-
 
 def sample_batch(images: Images, titles: Sequence[str], boxes: npt.NDArray[Any] | None = None) -> bytes:
     """A grid of samples as the model sees them: at most the first 25.
 
     Args:
         images: at least one.
-        titles: one for each, such as the name of its class.
-        boxes: rel_xyxy ``[n, 4]``, drawn where they are no NaN.
+        titles: title of each, such as the name of its class.
+        boxes: rel_xyxy ``[n, 4]``; NaN where a sample has no box.
+
+    Raises:
+        ValueError: there are no images.
     """
     if len(images) == 0:
-        raise ValueError("an image of a batch needs at least one sample. Received none.")
+        raise ValueError("the plot of a batch needs at least one sample. Received none.")
     captions = [[printable(title, 24)] for title in titles]
     outlines = [] if boxes is None else [(boxes[:MAX_IMAGES], VERMILION)]
     return image_grid(images[:MAX_IMAGES], captions[:MAX_IMAGES], title="What the model sees", outlines=outlines)
 
 
 def preview(columns: Sequence[tuple[str, Images, Sequence[str]]], boxes: Sequence[npt.NDArray[Any]] = ()) -> bytes:
-    """Samples in rows, each as it is and as it is changed.
+    """A row for each sample: the original, and versions of it that augmentation produces.
 
     Args:
-        columns: a title, the images ``[n, height, width, channels]``, and a caption for each, which may have lines.
-        boxes: of each column, rel_xyxy ``[n, 4]``.
+        columns: for each column a title, the images ``[n, height, width, channels]``, and a caption for each image,
+            which may have several lines.
+        boxes: for each column, boxes rel_xyxy ``[n, 4]``.
     """
     num_rows, num_columns = len(columns[0][1]), len(columns)
     side = 2.1  # of a column in inches
@@ -62,7 +64,7 @@ def preview(columns: Sequence[tuple[str, Images, Sequence[str]]], boxes: Sequenc
 
 
 def _wrapped(caption: str) -> list[str]:
-    """The lines of a caption below a small image, at most eight."""
+    """The lines of a caption below an image, at most eight."""
     return [printable(part, 40) for line in caption.splitlines() for part in textwrap.wrap(line, 40)][:8]
 
 
@@ -74,13 +76,13 @@ def mistakes(
     confidence: Sequence[float],
     names: Sequence[str | int],
 ) -> bytes:
-    """A grid of mistakes, the most confident first, at most 25; an image that says so when there are none.
+    """A grid of at most 25 mistakes, the most confident first; a plot that reads "No mistakes" if there are none.
 
     Args:
-        images: of mistakes alone.
-        labels: the true class of each.
-        predicted: the class that the model took it for.
-        confidence: the probability that it gave to that class.
+        images: the misclassified images.
+        labels: true class of each.
+        predicted: predicted class of each.
+        confidence: probability of the predicted class.
         names: file or index of each.
     """
     if len(images) == 0:

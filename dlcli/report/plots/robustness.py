@@ -1,16 +1,16 @@
-"""Accuracy under attack, by epsilon."""
+"""Plots of robustness: accuracy under attack by epsilon."""
 
 from collections.abc import Mapping, Sequence
 
-from dlcli.report.plots.curves import LINE_COLORS, MARKERS
-from dlcli.report.plots.figure import GRAY, new_figure, png, style
+from dlcli.report.plots.figure import GRAY, LINE_COLORS, MARKERS, new_figure, png, style
 
 
 def robustness_curves(curves: Mapping[str, Sequence[tuple[float, float]]], *, norm: str) -> bytes:
-    """Accuracy over the size of the change, a line for each attack: pairs of (eps, accuracy) by its name.
+    """Accuracy as a function of epsilon, a line for each attack.
 
     Args:
-        norm: by which the change is measured: linf or l2.
+        curves: pairs of (eps, accuracy) for each attack, by its name; ``noise`` is drawn as a baseline.
+        norm: norm of the perturbations, linf or l2.
     """
     with style():
         figure = new_figure(6.4, 4.2)
@@ -26,7 +26,7 @@ def robustness_curves(curves: Mapping[str, Sequence[tuple[float, float]]], *, no
                 marker=MARKERS[number // len(LINE_COLORS) % len(MARKERS)],
                 markersize=4,
             )
-        axes.set_xlabel(f"epsilon ({norm}), in units of the pixels' range")
+        axes.set_xlabel(f"epsilon ({norm}), as a fraction of the pixel range")
         axes.set_ylabel("accuracy")
         axes.set_ylim(-0.02, 1.02)
         axes.grid(True)

@@ -1,4 +1,4 @@
-"""Plots of series, forecasts, attention and bit sequences."""
+"""Plots of sequences: series, forecasts, regression, attention and bit sequences."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ from dlcli.report.plots.image_grid import MAX_IMAGES
 
 
 def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], answers: npt.NDArray[Any] | None = None) -> bytes:
-    """The first sequence of a batch; time goes to the right.
+    """The first sequence of a batch: input, target and, if given, output; time runs to the right.
 
     Args:
         inputs: ``[n, steps, features]``.
-        bits: that are to be given ``[n, steps, bits]``.
-        answers: the probabilities that a network gave, where they are known.
+        bits: target bits ``[n, steps, bits]``.
+        answers: predicted probabilities of the bits ``[n, steps, bits]``.
     """
-    parts = [("input", inputs[0]), ("bits to give", bits[0])]
-    parts += [] if answers is None else [("answer", answers[0])]
+    parts = [("input", inputs[0]), ("target", bits[0])]
+    parts += [] if answers is None else [("output", answers[0])]
     with style():
         figure = new_figure(max(3.2, 0.16 * len(inputs[0]) + 1.2), 1.6 * len(parts))
         figure.set_layout_engine("constrained")
@@ -34,34 +34,41 @@ def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], answers: npt
 
 
 def attention_maps(maps: Sequence[tuple[Sequence[str], Sequence[str], npt.NDArray[Any]]]) -> bytes:
-    """Where attention lay while answers were said: what is given goes to the right, what is said down.
+    """Attention weights: input tokens from left to right, output tokens from top to bottom.
 
     Args:
-        maps: of each answer the tokens given, the tokens said, and the attention ``[said, given]``.
+        maps: for each sample the input tokens, the output tokens, and the attention ``[outputs, inputs]``.
     """
     maps = maps[:MAX_IMAGES]
     num_columns = min(3, len(maps))
     num_rows = math.ceil(len(maps) / num_columns)
-    widest = min(60, max(len(given) for given, _, _ in maps))
-    tallest = min(60, max(len(said) for _, said, _ in maps))
+    widest = min(60, max(len(inputs) for inputs, _, _ in maps))
+    tallest = min(60, max(len(outputs) for _, outputs, _ in maps))
     with style():
         side = 0.22
         figure = new_figure(num_columns * max(2.2, side * widest + 1.2), num_rows * max(1.8, side * tallest + 1.2))
         figure.set_layout_engine("constrained")
-        for number, (given, said, weights) in enumerate(maps, start=1):
+        for number, (inputs, outputs, weights) in enumerate(maps, start=1):
             axes = figure.add_subplot(num_rows, num_columns, number)
             axes.imshow(weights[:60, :60], cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
-            given, said = ([printable(token, 12) if token.strip() else "␣" for token in side] for side in (given, said))
-            is_short = all(len(token) == 1 for token in given)
-            axes.set_xticks(range(len(given[:60])), given[:60], fontsize=7, rotation=0 if is_short else 90)
-            axes.set_yticks(range(len(said[:60])), said[:60], fontsize=7)
+            columns, rows = (
+                [printable(token, 12) if token.strip() else "␣" for token in tokens] for tokens in (inputs, outputs)
+            )
+            is_short = all(len(token) == 1 for token in columns)
+            axes.set_xticks(range(len(columns[:60])), columns[:60], fontsize=7, rotation=0 if is_short else 90)
+            axes.set_yticks(range(len(rows[:60])), rows[:60], fontsize=7)
             axes.xaxis.tick_top()
             axes.grid(visible=False)
         return png(figure)
 
 
 def series(values: npt.NDArray[Any], ends: Mapping[str, int], name: str) -> bytes:
-    """A whole series ``[steps]``, and where its splits end."""
+    """A series ``[steps]``, colored by split.
+
+    Args:
+        ends: for each split, the step after its last one.
+        name: name of the series.
+    """
     with style():
         figure = new_figure(8.0, 2.8)
         figure.set_layout_engine("constrained")
@@ -80,7 +87,13 @@ def series(values: npt.NDArray[Any], ends: Mapping[str, int], name: str) -> byte
 def forecasts(
     past: npt.NDArray[Any], true: npt.NDArray[Any], predicted: npt.NDArray[Any], titles: Sequence[str]
 ) -> bytes:
-    """Some forecasts with what came before ``[n, history]``, what came ``[n, horizon]`` and what was forecast."""
+    """Forecasts with the history before them.
+
+    Args:
+        past: ``[n, history]``.
+        true, predicted: true and forecast values ``[n, horizon]``.
+        titles: date or position of the last step of each history.
+    """
     history, horizon = past.shape[1], true.shape[1]
     shown = min(history, max(4 * horizon, 24))
     with style():
@@ -100,12 +113,16 @@ def forecasts(
 
 
 def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """The mean absolute error over the steps ahead, of the network and of the naive forecasts."""
+    """Mean absolute error by steps ahead, of the network and of the naive forecasts.
+
+    Args:
+        rows: rows of by_horizon.csv.
+    """
     with style():
         figure = new_figure(5.0, 3.4)
         figure.set_layout_engine("constrained")
         axes = figure.add_subplot()
-        lines = {"mae": "network", "naive_mae": "last value", "seasonal_naive_mae": "one season before"}
+        lines = {"mae": "network", "naive_mae": "last value", "seasonal_naive_mae": "one season earlier"}
         for (key, label), color in zip(lines.items(), (BLUE, GRAY, VERMILION), strict=True):
             values = [math.nan if row[key] is None else row[key] for row in rows]
             axes.plot([row["step"] for row in rows], values, color=color, marker=".", label=label)
@@ -118,7 +135,7 @@ def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def predicted_numbers(true: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> bytes:
-    """Predicted numbers over the true ones ``[n]``, and the line on which both are the same."""
+    """Predicted against true values ``[n]``, with the line on which they are equal."""
     with style():
         figure = new_figure(4.4, 4.2)
         figure.set_layout_engine("constrained")

@@ -14,25 +14,26 @@ from dlcli.evaluation import forecast
 from dlcli.recipe.load import load
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.plots import sequences as sequence_plots
-from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.evaluation_files import write_evaluation
 from dlcli.tasks.forecasting.sources import AT_A_TIME, open_series, read_time_table
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.split_choice import OWN_DATA, own_split
+from dlcli.tasks.task import EvaluationRequest
 
 NUM_SHOWN = 4  # forecasts in forecasts.png
 
 
-def evaluate(
-    run: RunDir, recipe: Forecasting, *, split: str | None, data: Path | None, console: Console
-) -> dict[str, Any]:
-    """As :func:`dlcli.workflow.evaluate.evaluate`; other data are another table with the same columns.
+def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, console: Console) -> dict[str, Any]:
+    """As :meth:`dlcli.tasks.task.Task.evaluate`; other data are another table with the same columns.
 
     Raises:
         InputError: there is no model yet, or the data cannot be used.
     """
+    split, data = request.split, request.data
     model = load_forecaster(run, recipe)
     source = OWN_DATA if data is None else str(data.absolute())
     if data is None:
@@ -118,23 +119,30 @@ def evaluate_windows(
     best = min(metrics["naive_mae"], metrics["seasonal_naive_mae"])
     if metrics["mae"] >= best:
         console.say("no better than a naive forecast (naive_mae, seasonal_naive_mae)")
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
-    replace_file(folder / "by_horizon.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
     times = series.table.times
-    table = (
-        [times[origin - 1], step + 1, times[origin + step], "" if np.isnan(t) else f"{t:.9g}", f"{p:.9g}"]
+    predictions = [
+        {
+            "after": times[origin - 1],
+            "step": step + 1,
+            "time": times[origin + step],
+            "true": "" if np.isnan(t) else f"{t:.9g}",
+            "predicted": f"{p:.9g}",
+        }
         for origin, own, found in zip(windows.origins, true, predicted, strict=True)
         for step, (t, p) in enumerate(zip(own, found, strict=True))
-    )
-    replace_file(folder / "predictions.csv", csv_text(["after", "step", "time", "true", "predicted"], table))
+    ]
     chosen = evenly_spaced(len(windows), NUM_SHOWN)
     past, _ = series.windows(windows.origins[chosen])
-    replace_file(
-        folder / "forecasts.png",
-        sequence_plots.forecasts(
-            past[..., 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]
-        ),
+    write_evaluation(
+        folder,
+        metrics,
+        source=source,
+        tables={"by_horizon.csv": rows, "predictions.csv": predictions},
+        others={
+            "forecasts.png": sequence_plots.forecasts(
+                past[..., 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]
+            ),
+            "by_horizon.png": sequence_plots.errors_ahead(rows),
+        },
     )
-    replace_file(folder / "by_horizon.png", sequence_plots.errors_ahead(rows))
     return metrics

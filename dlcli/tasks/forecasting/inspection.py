@@ -1,14 +1,36 @@
 """What ``dlcli data`` reports about a table to be forecast."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from dlcli.data.series.windows import Series
-from dlcli.tasks.findings import Finding
+from dlcli.tasks.inspection import Finding, about_warnings, report
+from dlcli.tasks.sequences.inspection import feature_statistics
 
 
-def about_series(dataset: Series) -> Iterator[Finding]:
+def check(dataset: Series) -> dict[str, Any]:
+    """What ``dlcli data check`` writes about a table to be forecast."""
+    return report(counts(dataset), [*about_warnings(dataset), *_about_features(dataset)])
+
+
+def counts(dataset: Series) -> dict[str, dict[str, int]]:
+    """The forecasts of each split."""
+    return {name: {"forecasts": len(split)} for name, split in dataset.splits.items()}
+
+
+def stats(dataset: Series) -> dict[str, Any]:
+    """The forecasts of each split, and statistics of the features in the training split."""
+    return {
+        "samples": {name: len(split) for name, split in dataset.splits.items()},
+        "lengths": {},
+        "features": feature_statistics(dataset.table.features, dataset.of_train()),
+        "texts": {},
+    }
+
+
+def _about_features(dataset: Series) -> Iterator[Finding]:
     table, last = dataset.table, dataset.ends["train"]
     for position, name in enumerate(table.features):
         column = table.values[:, position]

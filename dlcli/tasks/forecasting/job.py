@@ -16,13 +16,13 @@ from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, replace_file
 from dlcli.runtime.console import Console
-from dlcli.runtime.startup import Device, set_precision, set_seed
-from dlcli.tasks.checks import check_memory, check_metrics
+from dlcli.runtime.startup import Device
+from dlcli.tasks.checks import build_checked
 from dlcli.tasks.forecasting.evaluation import evaluate_windows
 from dlcli.tasks.forecasting.network import build_forecaster
 from dlcli.tasks.forecasting.sources import open_series, windows_in_parts
-from dlcli.tasks.job import best_metric_of, training_memory_of
-from dlcli.tasks.sequences.encoders import Scale
+from dlcli.tasks.job import training_memory_of
+from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.scaling import usable_variance
 from dlcli.tasks.split_choice import OWN_DATA
@@ -48,13 +48,13 @@ class ForecastJob(NetworkJob):
         chosen = evenly_spaced(len(origins), num_batches * train.batch_size)
         return WindowBatches(self.dataset, origins[chosen], batch_size=train.batch_size, seed=train.seed)
 
-    def data_line(self) -> str:
+    def data_summary(self) -> str:
         window, features = self.recipe.window, self.dataset.table.features
         others = f" and {', '.join(features[1:])}" if features[1:] else ""
         steps = "step" if window.horizon == 1 else "steps"
         return f"{window.horizon} {steps} of {features[0]} from the last {window.history}{others}"
 
-    def more_lines(self) -> list[str]:
+    def data_notes(self) -> list[str]:
         times, start, lines = self.dataset.table.times, 0, []
         for split, end in self.dataset.ends.items():
             lines.append(f"{split}: {times[start]} to {times[end - 1]}")
@@ -70,14 +70,13 @@ class ForecastJob(NetworkJob):
     def data_info(self) -> dict[str, Any]:
         train = self.dataset.of_train()
         return {
-            "images": None,
             "features": list(self.dataset.table.features),
             "scale": {"mean": self.scale.mean.tolist(), "variance": self.scale.variance.tolist()},
             "target": {"mean": self.scale.target_mean, "variance": self.scale.target_variance},
             "mase_scale": forecast.scale_of(train[:, 0], self.recipe.window.season),
         }
 
-    def write_beginning(self, run: RunDir) -> None:
+    def write_initial_files(self, run: RunDir) -> None:
         series = self.dataset
         replace_file(
             run.plots / "series.png",
@@ -109,28 +108,26 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, console: 
     series = open_series(loaded, recipe)
     scale = _fit(loaded, recipe, series)
     validation = series.splits.get("validation")
-    check_metrics(loaded, has_validation=validation is not None)
     train, window = recipe.train, recipe.window
     origins = series.splits["train"].origins
 
-    def memory() -> TrainingMemory:
-        table = layer_table(build_forecaster(recipe.model, scale, window).model)
-        return training_memory_of(table, train, len(origins))[0]
+    def build() -> SequenceNetwork:
+        return build_forecaster(recipe.model, scale, window)
 
-    check_memory(loaded, memory)
-    set_seed(train.seed, deterministic=train.deterministic)
-    set_precision(train.precision)
+    def memory() -> TrainingMemory:
+        return training_memory_of(layer_table(build().model), train, len(origins))[0]
+
+    network = build_checked(loaded, has_validation=validation is not None, memory_of=memory, build=build)
     return ForecastJob(
         loaded=loaded,
         recipe=recipe,
         dataset=series,
         scale=scale,
-        network=build_forecaster(recipe.model, scale, window),
+        network=network,
         train_data=WindowBatches(series, origins, batch_size=train.batch_size, seed=train.seed),
         validation_data=None
         if validation is None
         else WindowBatches(series, validation.origins, batch_size=train.batch_size),
-        best_metric=best_metric_of(train, has_validation=validation is not None),
         device=device,
         console=console,
     )

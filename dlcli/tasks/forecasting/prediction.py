@@ -1,6 +1,5 @@
 """Forecasts the steps after the last row of a table."""
 
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -12,16 +11,16 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.forecasting.evaluation import load_forecaster
 from dlcli.tasks.forecasting.sources import read_time_table
 from dlcli.tasks.predictions import write_rows
+from dlcli.tasks.task import PredictionRequest
 
 
-def predict(
-    run: RunDir, recipe: Forecasting, paths: list[Path], *, output: Path | None, console: Console
-) -> dict[str, Any]:
+def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, console: Console) -> dict[str, Any]:
     """The steps after the last row of each table.
 
     Raises:
         InputError: a table cannot be used, or is shorter than what a forecast sees.
     """
+    paths, output = request.paths, request.output
     model, window = load_forecaster(run, recipe), recipe.window
     features = run.read_data_info("features")["features"]
     predictions: list[dict[str, Any]] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
@@ -73,7 +74,7 @@ def batches(
     mixes = augment is not None and (augment.mixup is not None or augment.cutmix is not None)
     return Batches(
         labels=samples.labels[index],
-        boxes=None if boxes is None else boxes[index],
+        targets=() if boxes is None else (BoxTarget(boxes[index]),),
         pixels=None if samples.pixels is None else samples.pixels[index],
         load=lambda positions: samples.load(index[positions]),
         shape=samples.shape,

@@ -21,6 +21,7 @@ from dlcli.tasks.drafting import (
     LABEL,
     SPLIT,
     SPLITS,
+    Draft,
     Line,
     columns_of_splits,
     in_classes,
@@ -30,7 +31,6 @@ from dlcli.tasks.drafting import (
     section,
     shares,
 )
-from dlcli.tasks.sequences.drafting import draft_sequences
 
 ORDER = ("train", "validation", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
@@ -40,16 +40,6 @@ MAX_ARRAY_BYTES = 2**31
 MAX_SIDE = 224  # of the images that a drafted network takes
 IMAGE = ("path", "file", "filename", "file_name", "image", "image_path")
 LAYOUTS = {"image": "images", "signal": "signals", "volume": "volumes"}
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A recipe and what it was drafted from."""
-
-    seen: tuple[str, ...]
-    """What is in the data, a line each."""
-    text: str
-    """The recipe, with a comment on each line."""
 
 
 @dataclass(frozen=True)
@@ -69,36 +59,26 @@ class _Look:
     """Dimensions of a sample without its channels."""
 
 
-def draft_recipe(data: Path, folder: Path) -> Draft:
-    """Drafts a recipe for what is in a folder or a file.
+def draft_images(data: Path, path: str) -> Draft:
+    """A recipe for a folder of class folders, an .npz or a .csv of images.
 
     Args:
-        data: where the samples are.
-        folder: where the recipe will lie; the path in it is relative to this.
+        path: of the data, as the recipe is to name it.
 
     Raises:
-        InputError: nothing is there that a recipe could be drafted for.
+        OSError: the data cannot be read.
+        InputError: there are no images that a recipe could be drafted for.
     """
-    path = os.path.relpath(os.path.realpath(data), os.path.realpath(folder))
-    if not data.exists():
-        raise InputError(f"{data}: no such file or folder")
-    try:
-        if not data.is_dir() and not data.is_file():
-            raise InputError(f"{data}: a pipe or device, not a file")
-        if (of_sequences := draft_sequences(data, path)) is not None:
-            return Draft(*of_sequences)
-        if data.is_dir():
-            look = _look_at_folder(data, path)
-        elif data.suffix.lower() == ".npz":
-            look = _look_at_npz(data, path)
-        elif data.suffix.lower() == ".csv":
-            look = _look_at_csv(data, path)
-        else:
-            raise InputError(
-                f"{data}: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), or .conllu or .ts"
-            )
-    except OSError as error:
-        raise InputError(f"{error.filename or data}: cannot be read: {error.strerror}") from None
+    if data.is_dir():
+        look = _look_at_folder(data, path)
+    elif data.suffix.lower() == ".npz":
+        look = _look_at_npz(data, path)
+    elif data.suffix.lower() == ".csv":
+        look = _look_at_csv(data, path)
+    else:
+        raise InputError(
+            f"{data}: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), or .conllu or .ts"
+        )
     return Draft(look.seen, _write(look))
 
 

@@ -11,23 +11,25 @@ from dlcli.data.images.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.evaluation import classification
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe, load
-from dlcli.report.plots import classification as classification_plots
+from dlcli.recipe.sections.image_data import Digits
 from dlcli.report.plots import images as image_plots
-from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.evaluation_files import write_classification
 from dlcli.tasks.images import localization
 from dlcli.tasks.images.batches import batches
 from dlcli.tasks.images.objective import make_objective
 from dlcli.tasks.images.sources import open_dataset, read_dataset, section_for
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.split_choice import OWN_DATA, first_split, own_split
+from dlcli.tasks.task import EvaluationRequest
 from dlcli.training.step import predict
 
 NUM_MISTAKES = 25  # shown in plots/mistakes.png
 
 
-def evaluate(run: RunDir, *, split: str | None, data: Path | None, console: Console) -> dict[str, Any]:
+def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, console: Console) -> dict[str, Any]:
     """Evaluates a run's best model and writes ``evaluation/<split>/``.
 
     Args:
@@ -39,7 +41,7 @@ def evaluate(run: RunDir, *, split: str | None, data: Path | None, console: Cons
     Raises:
         InputError: the run has no model, the data cannot be used, or there is no such split.
     """
-    recipe = load(run.config).of_images
+    split, data = request.split, request.data
     classes = run.read_classes()
     model = load_model(run)
     name, samples = samples_of_run(run, split=split, data=data, console=console)
@@ -91,6 +93,22 @@ def split_of_other(data: Path, dataset: Dataset, split: str | None) -> str:
     if name not in dataset.splits:
         raise InputError(f"{data}: has no {name} split; it has {', '.join(dataset.splits)}.")
     return name
+
+
+def samples_for_shape(
+    data: Path, shape: tuple[int, ...], classes: tuple[str, ...], *, split: str | None, console: Console
+) -> tuple[str, Samples]:
+    """Images brought to the shape (height, width, channels) that a model file takes, and what to call them.
+
+    Raises:
+        InputError: they cannot be used, or there is no such split.
+    """
+    if not data.exists():
+        raise InputError(f"{data}: no such file or folder.")
+    images = {"image_size": shape[:2], "color_mode": "grayscale" if shape[-1] == 1 else "rgb"}
+    dataset = read_dataset(section_for(data, Digits(kind="digits"), images), console, classes=classes)
+    name = split_of_other(data, dataset, split)
+    return f"{data.stem}-{name}", dataset.splits[name]
 
 
 def _other_data(
@@ -147,16 +165,15 @@ def evaluate_split(
     metrics = classification.metrics(
         samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
-    per_class = classification.per_class(samples.labels, probabilities, classes)
-    predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
-    for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
-        replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-    replace_file(
-        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    write_classification(
+        folder,
+        metrics,
+        classes,
+        source=source,
+        per_class=classification.per_class(samples.labels, probabilities, classes),
+        predictions=classification.predictions(samples.names, samples.labels, probabilities, classes),
+        others={"mistakes.png": _plot_mistakes(samples, probabilities, classes)},
     )
-    replace_file(folder / "mistakes.png", _plot_mistakes(samples, probabilities, classes))
     return metrics
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
 from dlcli.errors import CheckFailed, InputError
@@ -119,9 +120,10 @@ def key_of(front: keras.Model, samples: Samples) -> str:
 def feature_batches(features: NDArray[np.float32], samples: Samples, *, batch_size: int, seed: int | None) -> Batches:
     """The batches of features, in the order in which the samples' own would come."""
     is_small = features.nbytes <= MEMORY_BYTES
+    boxes = samples.relative_boxes()
     return Batches(
         labels=samples.labels,
-        boxes=samples.relative_boxes(),
+        targets=() if boxes is None else (BoxTarget(boxes),),
         pixels=features if is_small else None,
         load=lambda index: np.asarray(features[index]),
         shape=features.shape[1:],

@@ -7,9 +7,10 @@ import keras
 from dlcli.errors import InputError
 from dlcli.models.images import keras_application
 from dlcli.models.images.weight_files import DoNotFit, copy_weights, read_weights
+from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.image_model import Application, ImageClassifier
 from dlcli.runtime.model_files import check_weights_file, load_keras_file
-from dlcli.tasks.images.network import Classifier, has_paper_head
+from dlcli.tasks.images.network import Classifier, build_classifier, has_paper_head
 
 
 def find_weights(section: ImageClassifier) -> keras.Model | None:
@@ -60,3 +61,16 @@ def load_weights(
             read_weights(classifier.features, source)
     except DoNotFit as reason:
         raise InputError(f"{source}: its weights do not fit this network: {reason}.") from None
+
+
+def pretrained_classifier(loaded: LoadedRecipe, *, num_classes: int) -> keras.Model:
+    """As :func:`dlcli.tasks.dispatch.pretrained_classifier`: samples of ``data.image_size`` in RGB to probabilities."""
+    recipe = loaded.of_images
+    assert recipe.data.image_size is not None
+    try:
+        pretrained = find_weights(recipe.model)
+        classifier = build_classifier(recipe.model, shape=(*recipe.data.image_size, 3), num_classes=num_classes)
+        load_weights(recipe.model, classifier, pretrained, with_classes=True)
+    except InputError as error:
+        raise loaded.error("model", str(error)) from None
+    return classifier.model

@@ -1,4 +1,4 @@
-"""``dlcli data``: checking, describing, dividing and previewing data. Nothing of the user's is changed."""
+"""What ``dlcli data`` reports about images, and draws of them. The user's data are never changed."""
 
 import os
 from collections import Counter
@@ -19,15 +19,14 @@ from dlcli.data.images.statistics import channel_statistics
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation.localization import LOCALIZED, intersection_over_union
-from dlcli.recipe.load import ImageRecipe, LoadedRecipe
-from dlcli.recipe.sections.image_data import Csv, Folder, ImageData
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.image_data import Csv, Folder
 from dlcli.report.plots import images as image_plots
-from dlcli.rundir import csv_text, replace_file
+from dlcli.rundir import replace_file, rows_text
 from dlcli.runtime.console import Console
-from dlcli.tasks.findings import Finding, Named, about_alike, about_counts, alike, count, some
 from dlcli.tasks.images.augmentation import check_augment, make_augmentation
-from dlcli.tasks.images.sources import open_dataset, read_dataset
-from dlcli.tasks.sequences import inspection as sequences_inspection
+from dlcli.tasks.images.sources import AnyData, open_dataset, read_dataset
+from dlcli.tasks.inspection import Finding, Named, about_alike, about_counts, alike, count, report, some
 
 AT_A_TIME = 256  # samples in memory
 
@@ -35,7 +34,7 @@ AT_A_TIME = 256  # samples in memory
 # Check ----------------------------------------------------------------------------------------------------------------
 
 
-def check(section: ImageData, console: Console) -> dict[str, Any]:
+def check(section: AnyData, console: Console) -> dict[str, Any]:
     """Looks at all the data of a recipe's ``data`` section.
 
     Returns ``splits`` (samples of each class), ``sizes`` and ``modes`` of the files, ``findings`` and ``problems``,
@@ -57,24 +56,19 @@ def check(section: ImageData, console: Console) -> dict[str, Any]:
     headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
         *_about_files(dataset, headers),
-        *(
-            Finding("boxes", False, warning, ())
-            for warning in dataset.warnings
-            if "object" in warning or "box" in warning
-        ),
+        *(Finding("boxes", False, warning.text, ()) for warning in dataset.warnings if warning.kind == "boxes"),
         *_about_boxes(dataset),
         *_about_copies(dataset, samples, console),
-        *about_counts({name: _class_counts(dataset, split) for name, split in dataset.splits.items()}),
+        *about_counts(counts(dataset)),
     ]
     known = [header for found in headers.values() for header in found if header is not None]
     sizes, modes = Counter((header.height, header.width) for header in known), Counter(header.mode for header in known)
-    return {
-        "splits": {name: _class_counts(dataset, split) for name, split in dataset.splits.items()},
-        "sizes": {f"{height}x{width}": count for (height, width), count in sizes.most_common()},
-        "modes": dict(modes.most_common()),
-        "findings": [vars(finding) | {"samples": list(finding.samples)} for finding in findings],
-        "problems": sum(finding.is_problem for finding in findings),
-    }
+    return report(
+        counts(dataset),
+        findings,
+        sizes={f"{height}x{width}": number for (height, width), number in sizes.most_common()},
+        modes=dict(modes.most_common()),
+    )
 
 
 def folder_section(folder: Path) -> Folder:
@@ -109,10 +103,10 @@ def _all(dataset: Dataset) -> _All:
 
 
 def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -> Iterator[Finding]:
-    bad = [item for item in dataset.left_out if not item.reason.startswith(USUAL)]
+    bad = [item for item in dataset.left_out if item.kind == "unreadable"]
     for item in bad:
         yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
-    left_out = [item.name for item in dataset.left_out if item.reason.startswith(USUAL)]
+    left_out = [item.name for item in dataset.left_out if item.kind != "unreadable"]
     if left_out:
         yield Finding("left out", False, f"{len(left_out):,} left out: {some(left_out)}", tuple(left_out))
     wrong = [
@@ -124,13 +118,6 @@ def _about_files(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -
     if wrong:
         text = f"{count(wrong, 'file')} named as another format than the content is: {some(wrong)}"
         yield Finding("suffix", True, text, tuple(wrong))
-
-
-USUAL = (
-    *("hidden", "no image by its suffix", "listed again", "not one of", "a link back", "outside", "excluded"),
-    *("no object", "no sound box", "no annotation", "several objects"),
-)
-"""How reasons begin for which something is left out that is no bad image."""
 
 
 def _about_boxes(dataset: Dataset) -> Iterator[Finding]:
@@ -176,9 +163,14 @@ def _thumbnails(samples: Samples, console: Console) -> np.ndarray:
     return result
 
 
-def _class_counts(dataset: Dataset, split: Samples) -> dict[str, int]:
-    counts = np.bincount(split.labels, minlength=len(dataset.classes))
-    return dict(zip(dataset.classes, counts.tolist(), strict=True))
+def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """The samples of each class by split."""
+    return {
+        name: dict(
+            zip(dataset.classes, np.bincount(split.labels, minlength=len(dataset.classes)).tolist(), strict=True)
+        )
+        for name, split in dataset.splits.items()
+    }
 
 
 # Statistics and splits ------------------------------------------------------------------------------------------------
@@ -210,12 +202,6 @@ def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[
 
     With images from files the table has paths relative to its own folder, so that ``data.kind: csv`` reads it.
     """
-    if not isinstance(loaded.recipe, ImageRecipe):
-        sequences = sequences_inspection.open_data(loaded)
-        if output is not None:
-            rows = sequences.split_rows()
-            replace_file(output, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-        return sequences_inspection.counts(sequences)
     dataset = open_dataset(loaded, console)
     if output is not None:
         paths = [path for split in dataset.splits.values() for path in split.files or ()]
@@ -228,8 +214,8 @@ def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[
                     f"{printable(str(unfit))}: its name is not valid UTF-8, so that no table can hold it. Rename it."
                 )
             rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
-        replace_file(output, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-    return {name: _class_counts(dataset, split) for name, split in dataset.splits.items()}
+        replace_file(output, rows_text(rows))
+    return counts(dataset)
 
 
 def _is_utf8(path: Path) -> bool:

@@ -1,8 +1,9 @@
 """A training job: recipe, data and network, checked against each other and built, before anything is written."""
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from dlcli.report.plots import images as image_plots
 from dlcli.rundir import RunDir, file_digest, replace_file, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import read_config
-from dlcli.runtime.startup import Device, set_precision, set_seed
-from dlcli.tasks.checks import check_class_weights, check_metrics, class_counts, class_weights
+from dlcli.runtime.startup import Device
+from dlcli.tasks.checks import build_checked, check_class_weights, class_counts, class_weights
 from dlcli.tasks.images.adversarial_training import make_adversary
 from dlcli.tasks.images.augmentation import check_augment
 from dlcli.tasks.images.batches import batches, decoded_bytes, in_memory, is_kept_in_memory, is_kept_on_disk
@@ -34,12 +35,12 @@ from dlcli.tasks.images.feature_cache import FeatureCache, feature_batches
 from dlcli.tasks.images.freezing import as_image_stage, losses_of, rate_factors, set_depth, split_front
 from dlcli.tasks.images.initial_weights import find_weights, load_weights
 from dlcli.tasks.images.localization import baseline_of, check_boxes
-from dlcli.tasks.images.memory import check_training_memory
+from dlcli.tasks.images.memory import memory_of_stages
 from dlcli.tasks.images.network import Classifier, build_network
 from dlcli.tasks.images.objective import make_objective
 from dlcli.tasks.images.sources import open_dataset
 from dlcli.tasks.images.standardization import Standardization, fit_standardization
-from dlcli.tasks.job import Job, best_metric_of
+from dlcli.tasks.job import Job
 from dlcli.tasks.optimization import stage_sections
 from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.training.grouped_convolution import speed_up_kernel_gradients
@@ -184,17 +185,17 @@ class ImageJob(Job):
 
     # What it says and writes ------------------------------------------------------------------------------------------
 
-    def data_line(self) -> str:
+    def data_summary(self) -> str:
         classes = self.dataset.classes
         shape = "x".join(str(side) for side in self.dataset.shape)
         return f"{len(classes)} {'class' if len(classes) == 1 else 'classes'}; samples of {shape}"
 
-    def more_lines(self) -> list[str]:
+    def data_notes(self) -> list[str]:
         return class_counts(self.dataset.splits["train"].labels, self.dataset.classes)
 
-    def model_lines(self) -> list[str]:
+    def model_summary(self) -> list[str]:
         section = self.recipe.model
-        lines = super().model_lines()
+        lines = super().model_summary()
         if section.origin != "none":
             base = section.network if isinstance(section, Application) else section.kind
             num_parameters = self.classifier.features.count_params()
@@ -216,7 +217,7 @@ class ImageJob(Job):
             return None
         return {"weights": source} if source == "imagenet" else {"weights": source, "sha256": file_digest(Path(source))}
 
-    def write_beginning(self, run: RunDir) -> None:
+    def write_initial_files(self, run: RunDir) -> None:
         replace_json(run.labels, {"classes": list(self.dataset.classes)})
         if isinstance(self.recipe.model, Saved):
             replace_json(run.architecture, read_config(Path(self.recipe.model.file)))
@@ -233,7 +234,7 @@ class ImageJob(Job):
             boxes = np.where(weight[:, None] > 0, box, np.nan)
         return image_plots.sample_batch(images, [_title(label, self.dataset.classes) for label in labels], boxes)
 
-    def keep_near(self, run: RunDir) -> None:
+    def set_up_cache(self, run: RunDir) -> None:
         if not self._reads_images:
             return
         section = self.recipe.data
@@ -254,7 +255,12 @@ class ImageJob(Job):
     # After training ---------------------------------------------------------------------------------------------------
 
     def build_model(self) -> keras.Model:
-        return build_network(self.recipe, self.dataset, self.standardization).model
+        return build_network(
+            self.recipe,
+            shape=self.dataset.shape,
+            num_classes=len(self.dataset.classes),
+            standardization=self.standardization,
+        ).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_split(
@@ -283,45 +289,42 @@ def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: b
     """Reads the data, checks the recipe against them, and builds the model.
 
     Args:
-        is_new: begin with the weights that the recipe names; False where a checkpoint has what became of them.
+        is_new: start from the weights that the recipe names; False where a checkpoint replaces them.
 
     Raises:
         InputError: the data or the recipe cannot be used.
     """
     recipe = loaded.of_images
-    source_key = "model.file" if isinstance(recipe.model, Saved) else "model.weights"
-    try:  # first, for to read the data may take long
-        found = find_weights(recipe.model) if is_new else None
-    except InputError as error:
-        raise loaded.error(source_key, str(error)) from None
+    with _located_at_weights(loaded):  # first, because reading the data may take long
+        pretrained = find_weights(recipe.model) if is_new else None
     dataset = open_dataset(loaded, console)
     check_augment(loaded, dataset.shape)
     check_boxes(loaded, dataset, console)
-    check_training_memory(loaded, recipe, dataset)
+    check_class_weights(loaded, recipe.train, dataset.classes)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     if is_kept_in_memory(recipe.data, train):
         train = in_memory(train)
     if validation is not None and is_kept_in_memory(recipe.data, validation):
         validation = in_memory(validation)
-    standardization = fit_standardization(loaded, train)
-    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
-    set_precision(recipe.train.precision)
-    classifier = build_network(recipe, dataset, standardization)
-    if is_new:
-        try:
-            load_weights(recipe.model, classifier, found)
-        except InputError as error:
-            raise loaded.error(source_key, str(error)) from None
-        del found  # as large as the network
-    _warn_of_untrained_head(recipe, console)
-    check_metrics(loaded, has_validation=validation is not None)
-    check_class_weights(loaded, recipe.train, dataset.classes)
     adversarial = recipe.train.adversarial
     if adversarial is not None and adversarial.validate_robustness and validation is None:
         raise loaded.error(
             "train.adversarial.validate_robustness", "there is no validation split; set data.validation above 0"
         )
-    set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # what tables of the network are to show
+    standardization = fit_standardization(loaded, train)
+    shape, num_classes = dataset.shape, len(dataset.classes)
+    classifier = build_checked(
+        loaded,
+        has_validation=validation is not None,
+        memory_of=lambda: memory_of_stages(loaded, dataset),
+        build=lambda: build_network(recipe, shape=shape, num_classes=num_classes, standardization=standardization),
+    )
+    if is_new:
+        with _located_at_weights(loaded):
+            load_weights(recipe.model, classifier, pretrained)
+        del pretrained  # as large as the network
+    _warn_of_untrained_head(recipe, console)
+    set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # what layer tables are to show
     batch_size = recipe.train.batch_size
     return ImageJob(
         loaded=loaded,
@@ -336,13 +339,22 @@ def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: b
             batch_size=batch_size,
             seed=recipe.train.seed,
             augment=recipe.augment,
-            num_classes=len(dataset.classes),
+            num_classes=num_classes,
         ),
         validation_data=None if validation is None else batches(validation, batch_size=batch_size),
-        best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
         device=device,
         console=console,
     )
+
+
+@contextlib.contextmanager
+def _located_at_weights(loaded: LoadedRecipe) -> Iterator[None]:
+    """Locates errors of the initial weights at the recipe's key that names them."""
+    try:
+        yield
+    except InputError as error:
+        key = "model.file" if isinstance(loaded.of_images.model, Saved) else "model.weights"
+        raise loaded.error(key, str(error)) from None
 
 
 def _warn_of_untrained_head(recipe: ImageRecipe, console: Console) -> None:

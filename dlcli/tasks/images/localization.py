@@ -13,9 +13,8 @@ from dlcli.data.images.samples import Dataset, Samples
 from dlcli.evaluation import classification, localization
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.plots import boxes as box_plots
-from dlcli.report.plots import classification as classification_plots
-from dlcli.rundir import csv_text, now, replace_file, replace_json
 from dlcli.runtime.console import Console
+from dlcli.tasks.evaluation_files import write_classification
 from dlcli.tasks.images.batches import batches
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import predict
@@ -77,8 +76,6 @@ def evaluate_split(
     boxes = in_frames(relative, truth.frames, policy)
     metrics |= localization.metrics(samples.labels, probabilities, truth.corners, boxes, sizes)
     metrics |= _of_baseline(baseline, samples, sizes, len(classes))
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     per_class = [
         row | more
         for row, more in zip(
@@ -95,13 +92,8 @@ def evaluate_split(
             strict=True,
         )
     ]
-    for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
-        replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-    replace_file(
-        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
-    )
     iou = localization.intersection_over_union(truth.corners, boxes)
-    replace_file(folder / "boxes.png", _plot_boxes(samples, own, relative, iou, probabilities, classes))
+    plots = {"boxes.png": _plot_boxes(samples, own, relative, iou, probabilities, classes)}
     if metrics.get("mean_iou", 1.0) <= metrics.get("baseline_mean_iou", 0.0):
         console.warn("the boxes are no better than the mean box of the training split (baseline_mean_iou)")
     if "localization_curve" in metrics:
@@ -109,7 +101,10 @@ def evaluate_split(
             "network": metrics["localization_curve"],
             "mean box": metrics["baseline"]["localization_curve"],
         }
-        replace_file(folder / "iou_curve.png", box_plots.localization_curves(curves))
+        plots["iou_curve.png"] = box_plots.localization_curves(curves)
+    write_classification(
+        folder, metrics, classes, source=source, per_class=per_class, predictions=predictions, others=plots
+    )
     return metrics
 
 

@@ -1,35 +1,23 @@
-"""Compares the memory that training takes with the machine's."""
+"""The memory that training the stages of an image recipe takes."""
 
 from dlcli.data.images.samples import Dataset
-from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.cost.layer_table import layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
-from dlcli.tasks.checks import check_memory
 from dlcli.tasks.images.freezing import set_depth
-from dlcli.tasks.images.network import Classifier, build_network
-from dlcli.tasks.images.standardization import Standardization
+from dlcli.tasks.images.network import build_network
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.optimization import stage_sections
 
 
-def check_training_memory(loaded: LoadedRecipe, recipe: ImageRecipe, dataset: Dataset) -> None:
-    """Builds the network without its weights, and compares what training it takes with the machine's memory.
+def memory_of_stages(loaded: LoadedRecipe, dataset: Dataset) -> TrainingMemory:
+    """The memory that the largest stage takes; builds the network.
 
     Raises:
-        InputError: the network does not suit the samples, or is too large for this machine.
+        InputError: a stage names layers that the network lacks.
     """
-
-    def memory() -> TrainingMemory:
-        return _memory_of_stages(
-            loaded, build_network(recipe, dataset, Standardization()), len(dataset.splits["train"])
-        )
-
-    check_memory(loaded, memory)
-
-
-def _memory_of_stages(loaded: LoadedRecipe, classifier: Classifier, num_samples: int) -> TrainingMemory:
-    """What the largest stage takes."""
-    recipe = loaded.of_images
+    recipe, num_samples = loaded.of_images, len(dataset.splits["train"])
+    classifier = build_network(recipe, shape=dataset.shape, num_classes=len(dataset.classes))
     found = []
     for position, section in enumerate(stage_sections(recipe.train)):
         try:

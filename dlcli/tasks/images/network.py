@@ -6,7 +6,6 @@ from typing import Any, Literal, cast
 
 import keras
 
-from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 from dlcli.models.heads import boxes as box_heads
 from dlcli.models.heads import vector as heads
@@ -45,8 +44,6 @@ from dlcli.recipe.sections.image_model import (
 from dlcli.recipe.tasks.localization import BoxHead, Localization
 from dlcli.runtime.model_files import load_architecture
 from dlcli.tasks.images.standardization import Standardization, scale_input
-
-VGG_DENSE = (4096, 4096)  # Simonyan and Zisserman 2014, table 1
 
 
 @dataclass(frozen=True)
@@ -132,10 +129,10 @@ def build_classifier(
     )
 
 
-def build_for(
+def build_network(
     recipe: ImageRecipe, *, shape: tuple[int, ...], num_classes: int, standardization: Standardization | None = None
 ) -> Classifier:
-    """The network that a recipe of any task asks for.
+    """The network of a recipe, with a box head for localization.
 
     Raises:
         InputError: as for :func:`build_classifier`.
@@ -210,15 +207,14 @@ def _features(section: BuiltModel, x: Any) -> tuple[Any, Any]:
 
 def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
     pooling: Literal["average", "max"] = "max" if section.head == "max" else "average"
-    dropout = section.dropout
     match section:
         case Vgg():
             maps = vgg.features(x, depth=section.depth, batch_norm=section.batch_norm, width=section.width)
             return maps, heads.vector(
                 maps,
                 pooling="flatten" if section.head == "paper" else pooling,
-                dense=section.dense if section.dense is not None else VGG_DENSE if section.head == "paper" else (),
-                dropout=0.5 if dropout is None else dropout,  # section 3.1
+                dense=section.dense,
+                dropout=section.dropout,
             )
         case Application():
             parts = keras_application.features(
@@ -226,7 +222,7 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
             )
             maps = parts.maps
             if parts.vector is not None:
-                return maps, keras_application.with_dropout(parts, dropout)
+                return maps, keras_application.with_dropout(parts, section.dropout)
         case Resnet():
             maps = resnet.features(
                 x, depth=section.depth, version=section.version, stem=section.stem, width=section.width
@@ -235,21 +231,15 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
             maps = resnext.features(x, variant=section.variant, width=section.width)
         case Senet():
             maps = senet.features(x, variant=section.variant, width=section.width)
-            dropout = 0.2 if dropout is None and section.variant == "senet154" else dropout
         case Dpn():
             maps = dpn.features(x, depth=section.depth, width=section.width)
         case Polynet():
             maps = polynet.features(x, width=section.width, num_modules=polynet.NUM_MODULES)
-            dropout = 0.2 if dropout is None else dropout
         case _:
             raise AssertionError(f"a backbone without a builder: {section}")
-    return maps, heads.vector(maps, pooling=pooling, dense=section.dense, dropout=dropout or 0.0)
+    return maps, heads.vector(maps, pooling=pooling, dense=section.dense, dropout=section.dropout)
 
 
 def has_paper_head(section: ImageClassifier) -> bool:
     """Whether Keras builds the layers between maps and classifier too."""
     return isinstance(section, Application) and section.head == "paper"
-
-
-def build_network(recipe: ImageRecipe, dataset: Dataset, standardization: Standardization) -> Classifier:
-    return build_for(recipe, shape=dataset.shape, num_classes=len(dataset.classes), standardization=standardization)

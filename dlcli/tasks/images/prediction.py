@@ -24,24 +24,17 @@ from dlcli.tasks.images.evaluation import predict_logits
 from dlcli.tasks.images.localization import predict_boxes
 from dlcli.tasks.predictions import ranked, write_probabilities
 from dlcli.tasks.run_models import load_model
+from dlcli.tasks.task import PredictionRequest
 
 MAX_LEFT_OUT = 5  # files that are named
 
 
-def predict(
-    run: RunDir,
-    recipe: ImageRecipe,
-    paths: Sequence[Path],
-    *,
-    top: int,
-    output: Path | None,
-    draw: Path | None,
-    console: Console,
-) -> dict[str, Any]:
-    """As :func:`dlcli.workflow.predict.predict`, for images, which are brought to size as they were in training."""
+def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, console: Console) -> dict[str, Any]:
+    """As :meth:`dlcli.tasks.task.Task.predict`, for images, which are brought to size as they were in training."""
+    paths, top, output, draw = request.paths, request.top, request.output, request.draw
     has_boxes = isinstance(recipe, Localization)
     if draw is not None:
-        _check_drawing(draw, output, run, has_boxes=has_boxes)
+        _check_drawing(draw, output)
     classes = run.read_classes()
     images = run.read_image_policy()
     policy = None if images is None else ImagePolicy.from_dict(images)
@@ -87,9 +80,7 @@ def predict(
     }
 
 
-def _check_drawing(draw: Path, output: Path | None, run: RunDir, *, has_boxes: bool) -> None:
-    if not has_boxes:
-        raise InputError(f"--draw: {run.path} gives no boxes: its task is not localization.")
+def _check_drawing(draw: Path, output: Path | None) -> None:
     if draw.exists() and (not draw.is_dir() or any(draw.iterdir())):
         raise InputError(f"--draw {draw}: is there already, and is no empty folder. Name another.")
     if not os.access(draw.parent, os.W_OK) or not draw.parent.is_dir():

@@ -15,13 +15,15 @@ from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import language
 from dlcli.recipe.load import load
 from dlcli.recipe.tasks.language_model import LanguageModel, LongText
-from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.evaluation_files import Rows, write_evaluation
 from dlcli.tasks.language_model.generator import Speaker, load_speaker
 from dlcli.tasks.language_model.sources import Batches, Texts, is_stateful, open_texts, read_texts, window_batches
 from dlcli.tasks.sequences.tokens import UNKNOWN_SAID, encodable, token_sums
 from dlcli.tasks.split_choice import OWN_DATA, own_split
+from dlcli.tasks.task import EvaluationRequest
 
 SAMPLE_LENGTH = 500  # tokens of sample.txt
 
@@ -29,18 +31,17 @@ SAMPLE_LENGTH = 500  # tokens of sample.txt
 LINES_A_CLASS = 5  # in sample.txt
 
 
-def evaluate(
-    run: RunDir, recipe: LanguageModel, *, split: str | None, data: Path | None, console: Console
-) -> dict[str, Any]:
-    """As :func:`dlcli.workflow.evaluate.evaluate`; other data are another text, or other lines of the same classes.
+def evaluate(run: RunDir, recipe: LanguageModel, request: EvaluationRequest, console: Console) -> dict[str, Any]:
+    """As :meth:`dlcli.tasks.task.Task.evaluate`; other data are another text, or other lines of the same classes.
 
     Raises:
         InputError: there is no model yet, or the data cannot be used.
     """
+    split, data = request.split, request.data
     speaker = load_speaker(run, recipe)
     train: Texts | None = None
     if data is None:
-        dataset = train = open_texts(load(run.config), recipe)
+        dataset = train = open_texts(load(run.config), recipe.data)
         check_same_data(run, dataset)
         name = part = own_split(run, dataset.splits, split)
         source = OWN_DATA
@@ -103,18 +104,22 @@ def evaluate_texts(
         metrics["unigram_loss"] = language.unigram_loss(learned, foreseen.flat, num_tokens=num_tokens)
         if metrics["loss"] >= metrics["unigram_loss"]:
             console.say("no better than the frequencies of single tokens (unigram_loss)")
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
+    tables: dict[str, Rows] = {}
     if isinstance(samples, Sequences):
         assert samples.texts is not None
-        rows = [
-            [name, speaker.classes[label] if speaker.classes else "", text, int(n), f"{sum_ / n:.6f}"]
+        tables["predictions.csv"] = [
+            {
+                "file": name,
+                "class": speaker.classes[label] if speaker.classes else "",
+                "text": text,
+                "tokens": int(n),
+                "loss": f"{sum_ / n:.6f}",
+            }
             for name, label, text, n, sum_ in zip(
                 samples.names, samples.labels, samples.texts, counts, nats, strict=True
             )
         ]
-        replace_file(folder / "predictions.csv", csv_text(["file", "class", "text", "tokens", "loss"], rows))
-    replace_file(folder / "sample.txt", sample_text(speaker))
+    write_evaluation(folder, metrics, source=source, tables=tables, others={"sample.txt": sample_text(speaker)})
     return metrics
 
 

@@ -14,14 +14,14 @@ from dlcli.data.text.corpus import LongTexts, Passage
 from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.data.text.windows import TextWindows
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText
+from dlcli.recipe.tasks.language_model import LanguageModel, LongText
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir, replace_json
 from dlcli.runtime.console import Console
-from dlcli.runtime.startup import Device, set_precision, set_seed, without_weights
-from dlcli.tasks.checks import check_memory, check_metrics
-from dlcli.tasks.job import OVERFIT_LOSS, best_metric_of, training_memory_of
+from dlcli.runtime.startup import Device, without_weights
+from dlcli.tasks.checks import build_checked
+from dlcli.tasks.job import OVERFIT_LOSS, training_memory_of
 from dlcli.tasks.language_model.evaluation import evaluate_texts
 from dlcli.tasks.language_model.generator import speaker_of
 from dlcli.tasks.language_model.network import build_language_model
@@ -35,7 +35,6 @@ from dlcli.tasks.language_model.sources import (
     text_batches,
     window_batches,
 )
-from dlcli.tasks.sequences.encoders import SequenceNetwork
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.tokens import cut_lines, fit_tokens, unknown_lines, write_vocabulary
 from dlcli.tasks.split_choice import OWN_DATA
@@ -81,7 +80,7 @@ class LanguageJob(NetworkJob):
 
     # What it says and writes ------------------------------------------------------------------------------------------
 
-    def data_line(self) -> str:
+    def data_summary(self) -> str:
         unit = self.recipe.text.unit
         known = f"{len(self.vocabulary.tokens):,} known {unit}"
         if isinstance(self.dataset, LongTexts):
@@ -91,19 +90,19 @@ class LanguageJob(NetworkJob):
         classes = "" if self.dataset.classes == ("",) else f"{number} {'class' if number == 1 else 'classes'}; "
         return f"{classes}{int(np.median(lengths))} {unit} (median), {lengths.max()} at most; {known}"
 
-    def more_lines(self) -> list[str]:
+    def data_notes(self) -> list[str]:
         if isinstance(self.dataset, SequenceDataset):
             return cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
         unit = self.recipe.text.unit
         return [line for split in self.dataset.splits for line in unknown_lines(split, self._ids(split), unit)]
 
     def data_info(self) -> dict[str, Any]:
-        info: dict[str, Any] = {"images": None, "vocabulary": len(self.vocabulary.tokens)}
+        info: dict[str, Any] = {"vocabulary": len(self.vocabulary.tokens)}
         if isinstance(self.dataset, SequenceDataset) and self.dataset.classes != ("",):
             info["classes"] = list(self.dataset.classes)
         return info
 
-    def write_beginning(self, run: RunDir) -> None:
+    def write_initial_files(self, run: RunDir) -> None:
         write_vocabulary(run.vocabulary, self.vocabulary)
         if isinstance(self.dataset, SequenceDataset) and self.dataset.classes != ("",):
             replace_json(run.labels, {"classes": list(self.dataset.classes)})
@@ -111,7 +110,8 @@ class LanguageJob(NetworkJob):
     # After training ---------------------------------------------------------------------------------------------------
 
     def build_model(self) -> keras.Model:
-        return _build(self.recipe, self.vocabulary, beginnings_of(self.dataset)).model
+        beginnings = beginnings_of(self.dataset)
+        return build_language_model(self.recipe, self.vocabulary, beginnings=beginnings).model
 
     def float32_model(self) -> keras.Model:
         own, trained = self.model.trainable_variables, self.trained.trainable_variables
@@ -138,12 +138,11 @@ def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, console
     Raises:
         InputError: the texts or the recipe cannot be used.
     """
-    dataset = open_texts(loaded, recipe)
+    dataset = open_texts(loaded, recipe.data)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     texts = [train.text] if isinstance(train, Passage) else train.texts
     assert texts is not None
     vocabulary = fit_tokens(loaded, recipe.text, texts)
-    check_metrics(loaded, has_validation=validation is not None)
     beginnings = beginnings_of(dataset)
     train_data = text_batches(loaded, recipe, vocabulary, train, in_training=True)
 
@@ -151,20 +150,22 @@ def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, console
         table = _table(recipe, vocabulary, beginnings, recipe.text.max_length)
         return training_memory_of(table, recipe.train, train_data.num_samples)[0]
 
-    check_memory(loaded, memory)
-    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
-    set_precision(recipe.train.precision)
+    network = build_checked(
+        loaded,
+        has_validation=validation is not None,
+        memory_of=memory,
+        build=lambda: build_language_model(recipe, vocabulary, beginnings=beginnings),
+    )
     return LanguageJob(
         loaded=loaded,
         recipe=recipe,
         dataset=dataset,
         vocabulary=vocabulary,
-        network=_build(recipe, vocabulary, beginnings),
+        network=network,
         train_data=train_data,
         validation_data=None
         if validation is None
         else text_batches(loaded, recipe, vocabulary, validation, in_training=False),
-        best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
         device=device,
         console=console,
     )
@@ -181,19 +182,7 @@ def table_of_run(recipe: LanguageModel, data: dict[str, Any]) -> LayerTable:
     return _table(recipe, vocabulary, beginnings, recipe.text.max_length)
 
 
-def _build(recipe: LanguageModel, vocabulary: Vocabulary, beginnings: Sequence[str]) -> SequenceNetwork:
-    section = recipe.model
-    is_carried = isinstance(section, LanguageRecurrent) and section.stateful
-    return build_language_model(
-        section,
-        recipe.text,
-        vocabulary,
-        beginnings=beginnings,
-        carried=recipe.train.batch_size if is_carried else None,
-    )
-
-
 def _table(recipe: LanguageModel, vocabulary: Vocabulary, beginnings: Sequence[str], steps: int) -> LayerTable:
     with without_weights():
-        network = build_language_model(recipe.model, recipe.text, vocabulary, beginnings=beginnings)
+        network = build_language_model(recipe, vocabulary, beginnings=beginnings, is_carried=False)
         return layer_table(network.trained, steps=steps)

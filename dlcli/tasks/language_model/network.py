@@ -8,26 +8,22 @@ import keras
 from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import text_input
-from dlcli.recipe.tasks.language_model import LanguageNetwork, LanguageTokens
+from dlcli.recipe.tasks.language_model import LanguageModel, LanguageNetwork, LanguageRecurrent, LanguageTokens
 from dlcli.tasks.sequences.encoders import SequenceNetwork, steps_of, token_ids
 
 
 def build_language_model(
-    section: LanguageNetwork,
-    tokens: LanguageTokens,
-    vocabulary: Vocabulary,
-    *,
-    beginnings: Sequence[str],
-    carried: int | None = None,
+    recipe: LanguageModel, vocabulary: Vocabulary, *, beginnings: Sequence[str], is_carried: bool = True
 ) -> SequenceNetwork:
     """The network that says what follows each token.
 
     Args:
         beginnings: names of the classes of texts, each of which has a token of its own that stands before a text; one
             without a name where there are no classes; none for parts of one long text.
-        carried: samples of a batch, where the network that is trained goes on from the state in which the last batch
-            ended.
+        is_carried: where the recipe's model is stateful, the network that is trained carries its states from batch to
+            batch, as training wants it; False for its layer table.
     """
+    section, tokens = recipe.model, recipe.text
     text = keras.Input(shape=(), dtype="string", name="text")
     ids = token_ids(text, tokens, vocabulary, max_length=None)
     inputs: Any = text
@@ -42,11 +38,13 @@ def build_language_model(
     probabilities = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
     model = keras.Model(inputs, probabilities, name=section.kind)
     trained = keras.Model(ids, logits, name=f"{section.kind}_logits")
-    if carried is None:
+    if not (is_carried and isinstance(section, LanguageRecurrent) and section.stateful):
         return SequenceNetwork(model, trained)
     return SequenceNetwork(
         model,
-        carried_language_model(section, tokens, num_ids=num_ids, num_tokens=vocabulary.size, num_samples=carried),
+        carried_language_model(
+            section, tokens, num_ids=num_ids, num_tokens=vocabulary.size, num_samples=recipe.train.batch_size
+        ),
     )
 
 

@@ -22,9 +22,14 @@ Texts = LongTexts | SequenceDataset
 Batches = TextWindows | SequenceBatches
 
 
-def open_texts(loaded: LoadedRecipe, recipe: LanguageModel) -> Texts:
+def open_texts(loaded: LoadedRecipe, section: LongText | ManyLines) -> Texts:
+    """Reads a recipe's data.
+
+    Raises:
+        InputError: they cannot be used; a missing path is located in the recipe.
+    """
     loaded.check_data_path()
-    return read_texts(recipe.data)
+    return read_texts(section)
 
 
 def read_texts(section: LongText | ManyLines, classes: tuple[str, ...] | None = None) -> Texts:

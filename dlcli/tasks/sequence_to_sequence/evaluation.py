@@ -1,5 +1,6 @@
 """Evaluates an encoder-decoder: token and exact accuracy, BLEU, attention maps."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from dlcli.evaluation import sequence_to_sequence as answer_metrics
 from dlcli.recipe.load import load
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
 from dlcli.report.plots import sequences as sequence_plots
-from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.evaluation_files import write_evaluation
 from dlcli.tasks.sequence_to_sequence.decoding import Answer, Answerer, load_answerer
 from dlcli.tasks.sequence_to_sequence.sources import AnyPairs, Vocabularies, open_pairs, pair_batches, read_pairs
 from dlcli.tasks.sequences.tokens import encode_texts, token_sums
 from dlcli.tasks.split_choice import OWN_DATA, other_split, own_split
+from dlcli.tasks.task import EvaluationRequest
 
 NUM_SHOWN = 6  # answers in attention.png
 
@@ -28,17 +31,16 @@ NUM_SHOWN = 6  # answers in attention.png
 MAX_MISTAKES = 100
 
 
-def evaluate(
-    run: RunDir, recipe: SequenceToSequence, *, split: str | None, data: Path | None, beam: int, console: Console
-) -> dict[str, Any]:
-    """As :func:`dlcli.workflow.evaluate.evaluate`; other data are a recipe of the task, or a file as the own ones.
+def evaluate(run: RunDir, recipe: SequenceToSequence, request: EvaluationRequest, console: Console) -> dict[str, Any]:
+    """As :meth:`dlcli.tasks.task.Task.evaluate`; other data are a recipe of the task, or a file as the own ones.
 
     Raises:
         InputError: there is no model yet, or the data cannot be used.
     """
+    split, data, beam = request.split, request.data, request.beam
     answerer = load_answerer(run, recipe)
     if data is None:
-        dataset, source = open_pairs(load(run.config), recipe), OWN_DATA
+        dataset, source = open_pairs(load(run.config), recipe.data), OWN_DATA
         check_same_data(run, dataset)
         name = own_split(run, dataset.splits, split)
         samples = dataset.splits[name]
@@ -101,25 +103,34 @@ def evaluate_pairs(
         metrics |= {} if score is None else {"bleu": score}
     except ImportError:
         console.say("BLEU is not measured: that needs pip install 'dlcli[bleu]'")
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
     is_right = [answer == reference for answer, reference in zip(answers, references, strict=True)]
     columns = zip(samples.names, samples.texts, references, answers, is_right, said, strict=True)
-    rows = [
-        [name, text, reference, answer, int(is_so), f"{own.log_probability:.6f}"]
+    rows: list[dict[str, Any]] = [
+        {
+            "file": name,
+            "text": text,
+            "target": reference,
+            "predicted": answer,
+            "exact": int(is_so),
+            "log_probability": f"{own.log_probability:.6f}",
+        }
         for name, text, reference, answer, is_so, own in columns
     ]
-    header = ["file", "text", "target", "predicted", "exact", "log_probability"]
-    replace_file(folder / "predictions.csv", csv_text(header, rows))
-    wrong = [row for row in rows if not row[4]]
-    chosen = wrong[:MAX_MISTAKES]
-    lines = [f"{printable(str(row[1]))} -> {printable(str(row[3]))}, is {printable(str(row[2]))}\n" for row in chosen]
-    replace_file(folder / "mistakes.txt", "".join(lines) or "none\n")
+    others: dict[str, bytes | str] = {"mistakes.txt": _mistakes([row for row in rows if not row["exact"]])}
     shown = [i for i in evenly_spaced(len(samples), NUM_SHOWN) if said[i].attention is not None]
     if shown:
         maps = [_map_of(answerer, samples.texts[i], said[i]) for i in shown]
-        replace_file(folder / "attention.png", sequence_plots.attention_maps(maps))
+        others["attention.png"] = sequence_plots.attention_maps(maps)
+    write_evaluation(folder, metrics, source=source, tables={"predictions.csv": rows}, others=others)
     return metrics
+
+
+def _mistakes(rows: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        f"{printable(row['text'])} -> {printable(row['predicted'])}, is {printable(row['target'])}\n"
+        for row in rows[:MAX_MISTAKES]
+    ]
+    return "".join(lines) or "none\n"
 
 
 def _map_of(answerer: Answerer, text: str, answer: Answer) -> tuple[list[str], list[str], np.ndarray]:

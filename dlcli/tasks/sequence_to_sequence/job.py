@@ -16,14 +16,13 @@ from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
-from dlcli.runtime.startup import Device, set_precision, set_seed, without_weights
-from dlcli.tasks.checks import check_memory, check_metrics
-from dlcli.tasks.job import best_metric_of, training_memory_of
+from dlcli.runtime.startup import Device, without_weights
+from dlcli.tasks.checks import build_checked
+from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.sequence_to_sequence.decoding import answerer_of
 from dlcli.tasks.sequence_to_sequence.evaluation import evaluate_pairs
 from dlcli.tasks.sequence_to_sequence.network import build_encoder_decoder
 from dlcli.tasks.sequence_to_sequence.sources import Vocabularies, open_pairs, pair_batches, teacher_forcing
-from dlcli.tasks.sequences.encoders import SequenceNetwork
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.tokens import cut_lines, fit_tokens, unknown_lines, write_vocabulary
 from dlcli.tasks.split_choice import OWN_DATA
@@ -56,7 +55,7 @@ class PairJob(NetworkJob):
         chosen = evenly_spaced(len(train), num_batches * self.recipe.train.batch_size)
         return pair_batches(self.recipe, self.vocabularies, train, chosen=chosen, seed=self.recipe.train.seed)
 
-    def data_line(self) -> str:
+    def data_summary(self) -> str:
         unit, data = self.recipe.text.unit, self.train_data
         wanted = [int((own != END).sum()) for own in np.split(data.answers, np.cumsum(data.answer_lengths)[:-1])]
         return (
@@ -65,7 +64,7 @@ class PairJob(NetworkJob):
             f"{unit}: {len(self.vocabularies.given.tokens):,} and {len(self.vocabularies.wanted.tokens):,}"
         )
 
-    def more_lines(self) -> list[str]:
+    def data_notes(self) -> list[str]:
         lines = []
         for what in ("texts", "answers"):
             splits = {name: getattr(part, what) for name, part in self.dataset.splits.items()}
@@ -79,18 +78,17 @@ class PairJob(NetworkJob):
 
     def data_info(self) -> dict[str, Any]:
         return {
-            "images": None,
             "steps": self.train_data.longest,
             "vocabulary": len(self.vocabularies.given.tokens),
             "target_vocabulary": len(self.vocabularies.wanted.tokens),
         }
 
-    def write_beginning(self, run: RunDir) -> None:
+    def write_initial_files(self, run: RunDir) -> None:
         write_vocabulary(run.vocabulary, self.vocabularies.given)
         write_vocabulary(run.target_vocabulary, self.vocabularies.wanted)
 
     def build_model(self) -> keras.Model:
-        return _build(self.recipe, self.vocabularies).model
+        return build_encoder_decoder(self.recipe, self.vocabularies).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         answerer = answerer_of(run, self.recipe, model)
@@ -104,31 +102,32 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceToSequence, device: Device, co
     Raises:
         InputError: the pairs or the recipe cannot be used.
     """
-    dataset = open_pairs(loaded, recipe)
+    dataset = open_pairs(loaded, recipe.data)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     assert train.texts is not None
     assert train.answers is not None
     vocabularies = Vocabularies(
         fit_tokens(loaded, recipe.text, train.texts), fit_tokens(loaded, recipe.text, train.answers)
     )
-    check_metrics(loaded, has_validation=validation is not None)
     data = pair_batches(recipe, vocabularies, train, seed=recipe.train.seed, forcing=teacher_forcing(recipe.train))
 
     def memory() -> TrainingMemory:
         return training_memory_of(_table(recipe, vocabularies, data.longest), recipe.train, len(train))[0]
 
-    check_memory(loaded, memory)
-    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
-    set_precision(recipe.train.precision)
+    network = build_checked(
+        loaded,
+        has_validation=validation is not None,
+        memory_of=memory,
+        build=lambda: build_encoder_decoder(recipe, vocabularies),
+    )
     return PairJob(
         loaded=loaded,
         recipe=recipe,
         dataset=dataset,
         vocabularies=vocabularies,
-        network=_build(recipe, vocabularies),
+        network=network,
         train_data=data,
         validation_data=None if validation is None else pair_batches(recipe, vocabularies, validation),
-        best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
         device=device,
         console=console,
     )
@@ -146,16 +145,6 @@ def table_of_run(recipe: SequenceToSequence, data: dict[str, Any]) -> LayerTable
     )
 
 
-def _build(recipe: SequenceToSequence, vocabularies: Vocabularies) -> SequenceNetwork:
-    return build_encoder_decoder(
-        recipe.model,
-        recipe.text,
-        vocabularies.given,
-        vocabularies.wanted,
-        guesses=teacher_forcing(recipe.train) is not None,
-    )
-
-
 def _table(recipe: SequenceToSequence, vocabularies: Vocabularies, steps: int) -> LayerTable:
     with without_weights():
-        return layer_table(_build(recipe, vocabularies).trained, steps=steps)
+        return layer_table(build_encoder_decoder(recipe, vocabularies).trained, steps=steps)

@@ -2,23 +2,20 @@
 
 import keras
 
-from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.sequences import encoder_decoder, recurrent, text_input
-from dlcli.recipe.tasks.sequence_to_sequence import EncoderDecoder, PairTokens
+from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
+from dlcli.tasks.sequence_to_sequence.sources import Vocabularies, teacher_forcing
 from dlcli.tasks.sequences.encoders import SequenceNetwork, token_ids
 
 
-def build_encoder_decoder(
-    section: EncoderDecoder, tokens: PairTokens, given: Vocabulary, wanted: Vocabulary, *, guesses: bool
-) -> SequenceNetwork:
-    """The network that says a text for each text.
+def build_encoder_decoder(recipe: SequenceToSequence, vocabularies: Vocabularies) -> SequenceNetwork:
+    """The network that generates a target text for each source text, under the current dtype policy and seed.
 
     The model gives the words or characters of each answer ``[batch, max_length]``, empty after its end; what is trained
     takes ``{given, before, forced}`` as :class:`dlcli.data.text.pair_batches.PairBatches` has them, and gives logits.
-
-    Args:
-        guesses: whether in training the decoder may have to go on from its own tokens.
     """
+    section, tokens = recipe.model, recipe.text
+    given, wanted = vocabularies.given, vocabularies.wanted
     text = keras.Input(shape=(), dtype="string", name="text")
     ids = token_ids(text, tokens, given, max_length=tokens.max_length)
     ids = text_input.one_at_least(ids)
@@ -51,7 +48,7 @@ def build_encoder_decoder(
             "attention": section.attention,
             "recurrent_initializer": section.recurrent_initializer,
             "forget_bias": section.forget_bias,
-            "guesses": guesses,
+            "guesses": teacher_forcing(recipe.train) is not None,  # it may have to continue from its own tokens
         },
         name="decoder",
     )

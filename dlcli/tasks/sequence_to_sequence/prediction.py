@@ -1,7 +1,5 @@
 """Decodes the target texts of new source texts."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
@@ -11,6 +9,7 @@ from dlcli.tasks.predictions import write_rows
 from dlcli.tasks.sequence_to_sequence.decoding import load_answerer
 from dlcli.tasks.sequences.prediction import named_texts
 from dlcli.tasks.sequences.tokens import count_longer
+from dlcli.tasks.task import PredictionRequest
 
 
 def _before_tab(line: str) -> str:
@@ -18,21 +17,13 @@ def _before_tab(line: str) -> str:
     return line.partition("\t")[0]
 
 
-def predict(
-    run: RunDir,
-    recipe: SequenceToSequence,
-    paths: Sequence[Path],
-    *,
-    texts: Sequence[str],
-    beam: int,
-    output: Path | None,
-    console: Console,
-) -> dict[str, Any]:
-    """As :func:`dlcli.workflow.predict.predict`: lines of files and of stdin, rows of tables, texts by themselves.
+def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest, console: Console) -> dict[str, Any]:
+    """As :meth:`dlcli.tasks.task.Task.predict`: lines of files and of stdin, rows of tables, texts by themselves.
 
     Raises:
         InputError: there is nothing to answer, or no model yet.
     """
+    paths, texts, beam, output = request.paths, request.texts, request.beam, request.output
     names, given = named_texts(
         paths,
         texts,

@@ -28,9 +28,14 @@ class Vocabularies:
     wanted: Vocabulary
 
 
-def open_pairs(loaded: LoadedRecipe, recipe: SequenceToSequence) -> SequenceDataset:
+def open_pairs(loaded: LoadedRecipe, section: AnyPairs) -> SequenceDataset:
+    """Reads a recipe's data.
+
+    Raises:
+        InputError: they cannot be used; a missing path is located in the recipe.
+    """
     loaded.check_data_path()
-    return read_pairs(recipe.data)
+    return read_pairs(section)
 
 
 def read_pairs(section: AnyPairs) -> SequenceDataset:

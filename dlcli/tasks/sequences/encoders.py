@@ -109,25 +109,25 @@ def steps_of(section: AnyStepModel, x: Any, mask: Any, *, is_first: Any = None) 
                 units=section.units,
                 heads=section.heads,
                 layers=section.layers,
-                feed_forward=section.feed_forward or 4 * section.units,
+                feed_forward=section.feed_forward,
                 causal=section.causal,
                 dropout=section.dropout,
             )
 
 
-def slow_on_gpu(section: AnyStepModel | EncoderDecoder) -> str | None:
-    """Why recurrent layers do not get cuDNN's kernel on a GPU, in words; None where they do, or there are none."""
+def slow_on_gpu(section: AnyStepModel | EncoderDecoder) -> str:
+    """Why recurrent layers do not run on cuDNN's kernel on a GPU; empty where they do, or there are none."""
     if isinstance(section, Ntm):
         return "the Neural Turing Machine has no cuDNN kernel"
     if isinstance(section, EncoderDecoder):
         return "the decoder goes step by step, which cuDNN has no kernel for"
     if not isinstance(section, Recurrent):
-        return None
+        return ""
     if section.cell == "simple":
         return "cell: simple has no cuDNN kernel (lstm and gru have)"
     if section.recurrent_dropout > 0:
         return "recurrent_dropout keeps the layers from cuDNN's kernel"
-    return None
+    return ""
 
 
 def _recurrent(section: Recurrent, x: Any, mask: Any, *, last_only: bool, is_first: Any = None) -> Any:

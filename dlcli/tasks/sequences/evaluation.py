@@ -19,15 +19,16 @@ from dlcli.recipe.load import SequenceRecipe, load
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
-from dlcli.report.plots import classification as classification_plots
 from dlcli.report.plots import sequences as sequence_plots
-from dlcli.rundir import RunDir, csv_text, now, replace_file, replace_json
+from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.evaluation_files import write_classification, write_evaluation
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.sources import open_sequences, other_data
 from dlcli.tasks.sequences.tokens import encodable
 from dlcli.tasks.split_choice import OWN_DATA, other_split, own_split
+from dlcli.tasks.task import EvaluationRequest
 from dlcli.training.objectives.classification import classification as class_objective
 from dlcli.training.objectives.sequences import tagging as tagging_objective
 
@@ -35,10 +36,9 @@ NUM_MISTAKES = 100  # shown in mistakes.txt
 MAX_SHOWN = 300  # characters of each
 
 
-def evaluate(
-    run: RunDir, recipe: SequenceRecipe, *, split: str | None, data: Path | None, console: Console
-) -> dict[str, Any]:
-    """As :func:`dlcli.workflow.evaluate.evaluate`."""
+def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, console: Console) -> dict[str, Any]:
+    """As :meth:`dlcli.tasks.task.Task.evaluate`."""
+    split, data = request.split, request.data
     model = load_sequence_model(run, recipe)
     info = run.read_data_info("target" if isinstance(recipe, SequenceRegression) else "classes")
     own = _own_data(run, recipe, is_needed=data is None, console=console)
@@ -120,7 +120,6 @@ def evaluate_split(
     if isinstance(recipe, Tagging):
         return _of_tags(folder, model, samples, recipe, source=source, classes=info["classes"], console=console)
     outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
-    folder.mkdir(parents=True, exist_ok=True)
     if isinstance(recipe, SequenceRegression):
         return _of_numbers(folder, samples, outputs[0], source=source, target=info["target"], console=console)
     logits, probabilities = outputs
@@ -139,17 +138,18 @@ def evaluate_split(
         metrics["baseline_accuracy"] = float(np.mean(predicted == samples.labels))
         if metrics["accuracy"] <= metrics["baseline_accuracy"]:
             console.say("no better than a linear model of word counts (baseline_accuracy: TF-IDF)")
-    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
-    per_class = classification.per_class(samples.labels, probabilities, classes)
     predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
     if samples.texts is not None:
         predictions = [row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True)]
-    for name, rows in (("per_class.csv", per_class), ("predictions.csv", predictions)):
-        replace_file(folder / name, csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-    replace_file(
-        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    write_classification(
+        folder,
+        metrics,
+        classes,
+        source=source,
+        per_class=classification.per_class(samples.labels, probabilities, classes),
+        predictions=predictions,
+        others={"mistakes.txt": _mistakes(samples, probabilities, classes)},
     )
-    replace_file(folder / "mistakes.txt", _mistakes(samples, probabilities, classes))
     return metrics
 
 
@@ -160,10 +160,13 @@ def _of_numbers(
     metrics = regression.metrics(samples.targets, predicted, **target)
     if metrics["mse"] >= metrics["baseline_mse"]:
         console.say("no better than to answer the training split's mean always (baseline_mse)")
-    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
-    rows = regression.predictions(samples.names, samples.targets, predicted)
-    replace_file(folder / "predictions.csv", csv_text(list(rows[0]), (list(row.values()) for row in rows)))
-    replace_file(folder / "predictions.png", sequence_plots.predicted_numbers(samples.targets, predicted))
+    write_evaluation(
+        folder,
+        metrics,
+        source=source,
+        tables={"predictions.csv": regression.predictions(samples.names, samples.targets, predicted)},
+        others={"predictions.png": sequence_plots.predicted_numbers(samples.targets, predicted)},
+    )
     return metrics
 
 
@@ -194,14 +197,14 @@ def _of_tags(
         is_known=is_known,
         loss=float(np.mean(losses, dtype=np.float64)),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
-    per_class = classification.per_class(tags.flat, probabilities, classes)
-    rows = tagging.predictions(samples.names, words, tags.flat, probabilities, classes, is_known=is_known)
-    for name, table in (("per_class.csv", per_class), ("predictions.csv", rows)):
-        replace_file(folder / name, csv_text(list(table[0]), (list(row.values()) for row in table)))
-    replace_file(
-        folder / "confusion_matrix.png", classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
+    write_classification(
+        folder,
+        metrics,
+        classes,
+        source=source,
+        per_class=classification.per_class(tags.flat, probabilities, classes),
+        predictions=tagging.predictions(samples.names, words, tags.flat, probabilities, classes, is_known=is_known),
+        others={},
     )
     return metrics
 

@@ -1,97 +1,31 @@
-"""``dlcli data`` for sequences: checking, describing and dividing texts, series and pairs. Nothing is changed."""
+"""What ``dlcli data`` reports about sequences: texts, series and pairs of texts."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from dlcli.data.images.duplicates import copies
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
-from dlcli.data.series.windows import Series
-from dlcli.data.text.corpus import LongTexts
-from dlcli.errors import InputError
-from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
-from dlcli.recipe.tasks.forecasting import Forecasting
-from dlcli.recipe.tasks.language_model import LanguageModel
-from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
-from dlcli.tasks.findings import Finding, Named, about_alike, about_counts, some
-from dlcli.tasks.forecasting import sources as forecasting_sources
-from dlcli.tasks.forecasting.inspection import about_series
-from dlcli.tasks.language_model import sources as language_model_sources
-from dlcli.tasks.language_model.inspection import about_texts
-from dlcli.tasks.sequence_to_sequence import sources as sequence_to_sequence_sources
-from dlcli.tasks.sequences.sources import open_sequences
-
-AnyData = SequenceDataset | LongTexts | Series
+from dlcli.tasks.inspection import Finding, Named, about_alike, about_counts, about_warnings, report, some
 
 
-def open_data(loaded: LoadedRecipe, *, allow_leakage: bool = False) -> AnyData:
-    """The data of a recipe of sequences.
+def check(dataset: SequenceDataset, *, classes_are_predicted: bool = True) -> dict[str, Any]:
+    """What ``dlcli data check`` writes about a data set of sequences.
 
     Args:
-        allow_leakage: read them even where splits share samples.
-
-    Raises:
-        InputError: they cannot be used, or there are none: they are made for the purpose.
+        classes_are_predicted: False where a class is an input, as of a language model: then a text may have several.
     """
-    recipe = loaded.recipe
-    if allow_leakage and hasattr(recipe.data, "allow_leakage"):
-        data = recipe.data.model_copy(update={"allow_leakage": True})
-        recipe = recipe.model_copy(update={"data": data})
-        loaded = replace(loaded, recipe=recipe)
-    if isinstance(recipe, SequenceRecipe):
-        return open_sequences(loaded, recipe.data)
-    if isinstance(recipe, Forecasting):
-        return forecasting_sources.open_series(loaded, recipe)
-    if isinstance(recipe, LanguageModel):
-        return language_model_sources.open_texts(loaded, recipe)
-    if isinstance(recipe, SequenceToSequence):
-        return sequence_to_sequence_sources.open_pairs(loaded, recipe)
-    raise InputError(f"{loaded.path}: its samples are made for the purpose: there is nothing to look at.")
-
-
-def check(loaded: LoadedRecipe) -> dict[str, Any]:
-    """Looks at all the data of a recipe.
-
-    Returns ``splits`` (samples of each class), ``findings`` and ``problems``, their number.
-
-    Raises:
-        InputError: there is nothing that could be trained on.
-    """
-    dataset = open_data(loaded, allow_leakage=True)
-    # what is said of classes and copies is found here in full
     findings = [
-        Finding("warning", False, warning.rstrip("."), ())
-        for warning in dataset.warnings
-        if "no sample of" not in warning and " both in " not in warning
+        *about_warnings(dataset),
+        *_about_samples(dataset, classes_are_predicted=classes_are_predicted),
+        *_about_values(dataset),
     ]
-    if dataset.left_out:
-        names = [f"{left.name} ({left.reason})" for left in dataset.left_out]
-        findings.append(Finding("left out", False, f"{len(names):,} left out: {some(names)}", tuple(names)))
-    match dataset:
-        case SequenceDataset():
-            # names may well be of several nations, where none is to be told from another
-            is_told = not isinstance(loaded.recipe, LanguageModel)
-            findings += [*_about_samples(dataset, is_told=is_told), *_about_values(dataset)]
-        case LongTexts():
-            findings += about_texts(dataset)
-        case Series():
-            findings += about_series(dataset)
-    return {
-        "splits": counts(dataset),
-        "sizes": {},
-        "modes": {},
-        "findings": [vars(finding) | {"samples": list(finding.samples)} for finding in findings],
-        "problems": sum(finding.is_problem for finding in findings),
-    }
+    return report(counts(dataset), findings)
 
 
-def counts(dataset: AnyData) -> dict[str, dict[str, int]]:
-    """Of each split how many samples it has of each class (words of each tag), or of all that there are."""
-    if not isinstance(dataset, SequenceDataset):
-        noun = "characters" if isinstance(dataset, LongTexts) else "forecasts"
-        return {name: {noun: len(split)} for name, split in dataset.splits.items()}
+def counts(dataset: SequenceDataset) -> dict[str, dict[str, int]]:
+    """The samples of each class by split (words of each tag); all samples where there are no classes."""
     if dataset.classes == ("",):
         return {name: {"samples": len(split)} for name, split in dataset.splits.items()}
     found = {}
@@ -102,12 +36,8 @@ def counts(dataset: AnyData) -> dict[str, dict[str, int]]:
     return found
 
 
-def _about_samples(dataset: SequenceDataset, *, is_told: bool) -> Iterator[Finding]:
-    """Copies, what contradicts itself, and classes.
-
-    Args:
-        is_told: whether classes are what is to be told of a sample.
-    """
+def _about_samples(dataset: SequenceDataset, *, classes_are_predicted: bool) -> Iterator[Finding]:
+    """Copies, contradicting labels, and classes."""
     names: list[str] = []
     splits: list[str] = []
     digests: list[str] = []
@@ -121,7 +51,7 @@ def _about_samples(dataset: SequenceDataset, *, is_told: bool) -> Iterator[Findi
     is_number = any(samples.targets is not None for samples in dataset.splits.values())
     is_pair = any(samples.answers is not None for samples in dataset.splits.values())
     # a text may well be translated, and a measurement turn out, in more than one way
-    labels = goals if is_told and not (is_number or is_pair) else [""] * len(goals)
+    labels = goals if classes_are_predicted and not (is_number or is_pair) else [""] * len(goals)
     yield from about_alike("copies", groups, Named(names, splits, labels), "samples", "the same")
     several = [group for group in groups if len({goals[i] for i in group}) > 1] if is_pair else []
     if several:
@@ -148,36 +78,24 @@ def _about_values(dataset: SequenceDataset) -> Iterator[Finding]:
 # Statistics -----------------------------------------------------------------------------------------------------------
 
 
-def stats(loaded: LoadedRecipe) -> dict[str, Any]:
-    """How long the samples of each split are, and the numbers' scale in the training split.
+def stats(dataset: SequenceDataset) -> dict[str, Any]:
+    """Lengths of the samples of each split, and statistics of the features in the training split.
 
-    Returns ``samples``, ``lengths`` (least, median, most; the unit), ``features`` (name, mean, std, missing), and of
-    one long text ``texts``: how many characters, words and lines each split has, and how many different ones.
+    Returns ``samples``, ``lengths`` (minimum, median, maximum by split and unit), ``features`` (name, mean, std,
+    missing) and ``texts``, which is empty here.
     """
-    dataset = open_data(loaded)
-    found: dict[str, Any] = {
+    lengths = {
+        name: {unit: [int(measure(numbers)) for measure in (np.min, np.median, np.max)] for unit, numbers in found}
+        for name, split in dataset.splits.items()
+        if (found := list(_lengths(split)))
+    }
+    train = dataset.splits["train"].values
+    return {
         "samples": {name: len(split) for name, split in dataset.splits.items()},
-        "lengths": {},
-        "features": [],
+        "lengths": lengths,
+        "features": [] if train is None else feature_statistics(dataset.feature_names, train.flat),
         "texts": {},
     }
-    if isinstance(dataset, Series):
-        rows, names = dataset.of_train(), dataset.table.features
-        found["features"] = _features(names, rows)
-    elif isinstance(dataset, LongTexts):
-        for name, passage in dataset.splits.items():
-            parts = {"characters": passage.text, "words": passage.text.split(), "lines": passage.text.splitlines()}
-            found["texts"][name] = {unit: [len(there), len(set(there))] for unit, there in parts.items()}
-    elif isinstance(dataset, SequenceDataset):
-        for name, split in dataset.splits.items():
-            for unit, numbers in _lengths(split):
-                found["lengths"].setdefault(name, {})[unit] = [
-                    int(measure(numbers)) for measure in (np.min, np.median, np.max)
-                ]
-        train = dataset.splits["train"].values
-        if train is not None:
-            found["features"] = _features(dataset.feature_names, train.flat)
-    return found
 
 
 def _lengths(split: Sequences) -> Iterator[tuple[str, np.ndarray]]:
@@ -191,7 +109,7 @@ def _lengths(split: Sequences) -> Iterator[tuple[str, np.ndarray]]:
             yield f"characters{noun}", np.array([len(text) for text in texts])
 
 
-def _features(names: Sequence[str], rows: np.ndarray) -> list[dict[str, Any]]:
+def feature_statistics(names: Sequence[str], rows: np.ndarray) -> list[dict[str, Any]]:
     measures: tuple[tuple[str, Callable[..., Any]], ...] = (("mean", np.nanmean), ("std", np.nanstd))
     return [
         {

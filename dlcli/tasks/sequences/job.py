@@ -20,17 +20,12 @@ from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir, replace_json
 from dlcli.runtime.console import Console
-from dlcli.runtime.startup import Device, set_precision, set_seed, without_weights
-from dlcli.tasks.checks import check_class_weights, check_memory, check_metrics, class_counts, class_weights
-from dlcli.tasks.job import best_metric_of, training_memory_of
+from dlcli.runtime.startup import Device, without_weights
+from dlcli.tasks.checks import build_checked, check_class_weights, class_counts, class_weights
+from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
 from dlcli.tasks.sequences.evaluation import evaluate_split
-from dlcli.tasks.sequences.network import (
-    build_series_classifier,
-    build_series_regressor,
-    build_tagger,
-    build_text_classifier,
-)
+from dlcli.tasks.sequences.network import Front, build_network
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.scaling import usable_variance
 from dlcli.tasks.sequences.sources import open_sequences
@@ -47,9 +42,6 @@ from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
-
-Front = Vocabulary | Scale
-"""What is fitted on the training split and stands before the network."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +78,7 @@ class SequenceJob(NetworkJob):
 
     # What it says and writes ------------------------------------------------------------------------------------------
 
-    def data_line(self) -> str:
+    def data_summary(self) -> str:
         lengths, unit = self.train_data.lengths, self._unit
         goal = "a number each" if self.dataset.classes == ("",) else f"{len(self.dataset.classes)} classes"
         line = f"{goal}; {int(np.median(lengths))} {unit} (median), {lengths.max()} at most"
@@ -101,7 +93,7 @@ class SequenceJob(NetworkJob):
             return "words"
         return self.recipe.text.unit if isinstance(self.recipe, TextClassification) else "steps"
 
-    def more_lines(self) -> list[str]:
+    def data_notes(self) -> list[str]:
         lines = []
         train = self.dataset.splits["train"]
         if self.dataset.classes != ("",):
@@ -120,7 +112,6 @@ class SequenceJob(NetworkJob):
 
     def data_info(self) -> dict[str, Any]:
         info: dict[str, Any] = {
-            "images": None,
             "steps": int(self.train_data.lengths.max()),
         }
         if self.dataset.classes != ("",):
@@ -134,7 +125,7 @@ class SequenceJob(NetworkJob):
             info["target"] = {"mean": self.front.target_mean, "variance": self.front.target_variance}
         return info
 
-    def write_beginning(self, run: RunDir) -> None:
+    def write_initial_files(self, run: RunDir) -> None:
         if self.dataset.classes != ("",):
             replace_json(run.labels, {"classes": list(self.dataset.classes)})
         if isinstance(self.front, Vocabulary):
@@ -143,7 +134,7 @@ class SequenceJob(NetworkJob):
     # After training ---------------------------------------------------------------------------------------------------
 
     def build_model(self) -> keras.Model:
-        return _build(self.recipe, self.front, len(self.dataset.classes)).model
+        return build_network(self.recipe, self.front, len(self.dataset.classes)).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_split(
@@ -168,28 +159,26 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, consol
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     front = _fit(loaded, recipe, dataset)
     num_classes = len(dataset.classes)
-    check_metrics(loaded, has_validation=validation is not None)
     if isinstance(recipe, TextClassification | SequenceClassification):
         check_class_weights(loaded, recipe.train, dataset.classes)
     train_data = _batches(recipe, train, front, seed=recipe.train.seed)
     longest = int(train_data.lengths.max())
 
-    def memory() -> TrainingMemory:
-        table = layer_table(_build(recipe, front, num_classes).trained, steps=longest)
-        return training_memory_of(table, recipe.train, len(train))[0]
+    def build() -> SequenceNetwork:
+        return build_network(recipe, front, num_classes)
 
-    check_memory(loaded, memory)
-    set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
-    set_precision(recipe.train.precision)
+    def memory() -> TrainingMemory:
+        return training_memory_of(layer_table(build().trained, steps=longest), recipe.train, len(train))[0]
+
+    network = build_checked(loaded, has_validation=validation is not None, memory_of=memory, build=build)
     return SequenceJob(
         loaded=loaded,
         recipe=recipe,
         dataset=dataset,
         front=front,
-        network=_build(recipe, front, num_classes),
+        network=network,
         train_data=train_data,
         validation_data=None if validation is None else _batches(recipe, validation, front),
-        best_metric=best_metric_of(recipe.train, has_validation=validation is not None),
         device=device,
         console=console,
     )
@@ -208,20 +197,7 @@ def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
         front = Scale(np.array(data["scale"]["mean"]), np.array(data["scale"]["variance"]))
     with without_weights():
         num_classes = 1 if isinstance(recipe, SequenceRegression) else len(data["classes"])
-        return layer_table(_build(recipe, front, num_classes).trained, steps=data["steps"])
-
-
-def _build(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNetwork:
-    match recipe, front:
-        case TextClassification(), Vocabulary():
-            return build_text_classifier(recipe.model, recipe.text, front, num_classes=num_classes)
-        case Tagging(), Vocabulary():
-            return build_tagger(recipe.model, recipe.text, front, num_classes=num_classes)
-        case SequenceClassification(), Scale():
-            return build_series_classifier(recipe.model, front, num_classes=num_classes)
-        case SequenceRegression(), Scale():
-            return build_series_regressor(recipe.model, front)
-    raise AssertionError(f"a task without a network: {recipe.task}")
+        return layer_table(build_network(recipe, front, num_classes).trained, steps=data["steps"])
 
 
 # What is fitted on the training split -------------------------------------------------------------------------------

@@ -5,10 +5,31 @@ import keras
 from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import text_input
+from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.text_data import Tokens
-from dlcli.recipe.tasks.tagging import Words
+from dlcli.recipe.tasks.sequence_classification import SequenceClassification
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging, Words
+from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector, series_vector, steps_of, token_ids
+
+Front = Vocabulary | Scale
+"""What is fitted on the training split and stands before the network."""
+
+
+def build_network(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNetwork:
+    """The network of a recipe, under the current dtype policy and seed."""
+    match recipe, front:
+        case TextClassification(), Vocabulary():
+            return build_text_classifier(recipe.model, recipe.text, front, num_classes=num_classes)
+        case Tagging(), Vocabulary():
+            return build_tagger(recipe.model, recipe.text, front, num_classes=num_classes)
+        case SequenceClassification(), Scale():
+            return build_series_classifier(recipe.model, front, num_classes=num_classes)
+        case SequenceRegression(), Scale():
+            return build_series_regressor(recipe.model, front)
+    raise AssertionError(f"a task without a network: {recipe.task}")
 
 
 def build_text_classifier(

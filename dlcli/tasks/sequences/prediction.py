@@ -25,27 +25,18 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.predictions import ranked, write_probabilities, write_rows, write_values
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import predict_samples, predict_words
+from dlcli.tasks.task import PredictionRequest
 
 
-def predict(
-    run: RunDir,
-    recipe: SequenceRecipe,
-    paths: Sequence[Path],
-    *,
-    texts: Sequence[str],
-    top: int,
-    output: Path | None,
-    console: Console,
-) -> dict[str, Any]:
-    """As :func:`dlcli.workflow.predict.predict`, for sequences; of text an empty line is a sample too."""
+def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, console: Console) -> dict[str, Any]:
+    """As :meth:`dlcli.tasks.task.Task.predict`, for sequences; of text an empty line is a sample too."""
+    paths, texts, top, output = request.paths, request.texts, request.top, request.output
     if isinstance(recipe, Tagging):
         return _predict_tags(run, recipe, paths, texts=texts, output=output, console=console)
     if isinstance(recipe, TextClassification):
         column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
         names, found = named_texts(paths, texts, column=column, encoding=recipe.data.encoding)
         samples = Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(found))
-    elif texts:
-        raise InputError(f"--text: {run.path} takes numbers: its task is {recipe.task}.")
     else:
         samples = _collect_series(paths, recipe, run.read_data_info("scale"))
     model = load_sequence_model(run, recipe)

@@ -6,15 +6,18 @@ from dlcli.training.objectives.objective import Batch, Objective, Tensor
 
 
 def classification(*, num_classes: int, label_smoothing: float, class_weights: tuple[float, ...] | None) -> Objective:
-    """Cross-entropy of float32 logits ``[b, num_classes]`` with labels ``y["class"]``, and accuracy.
+    """Cross-entropy and accuracy of float32 logits ``[b, num_classes]`` with labels ``y["class"]``.
 
-    Labels are int32 ``[b]``, or float32 ``[b, num_classes]`` where samples were mixed; the accuracy then goes by the
-    class that has most of a sample.
+    Labels are int32 ``[b]``, or float32 ``[b, num_classes]`` for mixed samples, whose accuracy is that of their
+    dominant class.
 
     Args:
         label_smoothing: epsilon in [0, 1): the target is ``1 - epsilon`` on the label plus ``epsilon / num_classes`` on
             every class (Szegedy et al. 2016, section 7).
-        class_weights: weight of each class in the training loss, in the order of the outputs.
+        class_weights: weight of each class in the training loss, in the order of the outputs; None for equal weights.
+
+    Raises:
+        ValueError: the number of class weights is not ``num_classes``.
     """
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
@@ -25,7 +28,7 @@ def classification(*, num_classes: int, label_smoothing: float, class_weights: t
             cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
         if label_smoothing == 0.0:
             return cross_entropy
-        # sum over classes of -log p / num_classes, by way of the logits
+        # sum over classes of -log p / num_classes, computed from the logits
         uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
         return (1.0 - label_smoothing) * cross_entropy + label_smoothing * uniform
 

@@ -1,4 +1,4 @@
-"""The losses of class and box."""
+"""The objective of localization: the losses of class and box."""
 
 import math
 from typing import Any, Literal
@@ -9,13 +9,8 @@ from dlcli.training.objectives.objective import Batch, Objective, Tensor
 
 BoxLoss = Literal["smooth_l1", "l2", "giou", "ciou"]
 
-
-SMOOTH_BELOW = 0.1  # of a side: smaller differences are squared, larger ones taken as they are
-
-
-LOCALIZED = 0.5  # intersection over union from which a box counts as right (ILSVRC, Russakovsky et al. 2015)
-
-
+SMOOTH_BELOW = 0.1  # smooth L1 is quadratic below this difference, relative to the image's side, and linear above
+LOCALIZED = 0.5  # smallest intersection over union of a correct box (ILSVRC, Russakovsky et al. 2015)
 TINY = 1e-9
 
 
@@ -26,14 +21,17 @@ def localization(
     class_weight: float,
     box_weight: float,
 ) -> Objective:
-    """The losses of a class head and of a box head, added up, each with its weight.
+    """The weighted sum of the losses of a class head and a box head, with accuracy, IoU and localization accuracy.
 
-    The model's outputs are logits float32 ``[b, k]``, and boxes rel_xyxy float32 ``[b, 4]`` or, one for each class,
-    ``[b, k, 4]``, of which the label's counts. Labels are ``y["class"]`` int32 ``[b]`` and ``y["box"]`` float32
-    ``[b, 4]`` with ``y["box_weight"]`` ``[b]``: 0 where a sample has no box, whose loss and metrics then do not count.
+    The model's outputs are logits float32 ``[b, k]`` and boxes rel_xyxy float32, ``[b, 4]`` or, with a box for each
+    class, ``[b, k, 4]``, of which the loss takes that of the label. Labels are ``y["class"]`` int32 ``[b]`` and
+    ``y["box"]`` float32 ``[b, 4]`` with ``y["box_weight"]`` ``[b]``, which is 0 for samples without a box: they have no
+    box loss, and do not count in the metrics of boxes.
 
     Args:
         classes: the loss and accuracy of the logits.
+        box_loss: the loss of a box, see :func:`box_losses`.
+        class_weight, box_weight: weights of the two losses; 0 leaves a loss out.
     """
 
     def own_box(outputs: Tensor, batch: Batch) -> Tensor:
@@ -74,10 +72,10 @@ def localization(
 
 
 def box_losses(kind: BoxLoss, predicted: Tensor, true: Tensor) -> Tensor:
-    """How far boxes ``[b, 4]`` rel_xyxy are from the true ones: ``[b]``.
+    """The loss of each predicted box ``[b, 4]`` rel_xyxy against the true one: ``[b]``.
 
-    ``smooth_l1`` (Girshick 2015, equation 3, with its bend at a tenth of the side) and ``l2`` (half the square) are
-    summed over the four corners' coordinates; ``giou`` is 1 - GIoU (Rezatofighi et al. 2019, algorithm 1), ``ciou``
+    ``smooth_l1`` (Girshick 2015, equation 3, with the transition at a tenth of the side) and ``l2`` (half the square)
+    are summed over the four coordinates; ``giou`` is 1 - GIoU (Rezatofighi et al. 2019, algorithm 1), ``ciou`` is
     1 - CIoU (Zheng et al. 2020, equations 7 to 11).
     """
     difference = tf.abs(predicted - true)
@@ -94,12 +92,12 @@ def box_losses(kind: BoxLoss, predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
-    """Of boxes ``[b, 4]`` with their corners in order: ``[b]`` in [0, 1]; 0 for two boxes without an area."""
+    """Intersection over union of pairs of boxes ``[b, 4]``: ``[b]`` in [0, 1]; 0 if neither has an area."""
     return _overlap(a, b)[0]
 
 
 def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Intersection over union, and the union."""
+    """Intersection over union, and the area of the union."""
     sides = tf.maximum(tf.minimum(a[..., 2:], b[..., 2:]) - tf.maximum(a[..., :2], b[..., :2]), 0.0)
     common = sides[..., 0] * sides[..., 1]
     union = _area(a) + _area(b) - common
@@ -138,7 +136,10 @@ def _slant(box: Tensor) -> Tensor:
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def _arc_tangent(width: Tensor, height: Tensor) -> Any:
-    """Its gradient lacks the factor 1 / (width^2 + height^2), which has no bound (Zheng et al. 2020, section 3.3)."""
+    """Arc tangent of width / height.
+
+    Its gradient leaves out the factor 1 / (width^2 + height^2), which is unbounded (Zheng et al. 2020, section 3.3).
+    """
 
     def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
         return upstream * height, -upstream * width

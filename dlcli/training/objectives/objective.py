@@ -1,4 +1,4 @@
-"""What training lowers, and what it reports: weighted means of one value for each sample (or step of a sequence)."""
+"""Losses and metrics of training: weighted means of a value per sample (or per step of a sequence)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ Batch = Mapping[str, Any]  # {x, y: {…}, weight: float32 [b], index: int64 [b]
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss, the weights of its mean, and metrics of the same samples.
+    """A loss and metrics, and the weights of their means.
 
-    The result of a batch is ``sum(weight * loss) / sum(weight)``, with both sums taken over the whole batch: over all
-    its parts under gradient accumulation, over all devices under a strategy.
+    The loss of a batch is ``sum(weight * loss) / sum(weight)``, with both sums over the whole batch: over all its parts
+    under gradient accumulation, and over all devices under a strategy.
 
     Attributes:
-        loss: (model outputs, batch) -> float32 ``[b]`` (or ``[b, t]``), not yet weighted.
-        metrics: by name, (model outputs, batch) -> float32 of the same shape.
-        weight: batch -> the weights of loss and metrics, of the loss's shape. Default: the batch's own, ``[b]``.
-        metric_weights: of those metrics that have other weights, by name.
-        loss_weight: batch -> the weights of the loss in training, where they are others.
+        loss: (model outputs, batch) -> float32 ``[b]`` (or ``[b, t]``), unweighted.
+        metrics: name -> (model outputs, batch) -> float32 of the same shape, unweighted.
+        weight: batch -> the weights of loss and metrics, of the loss's shape. Default: ``batch["weight"]``, ``[b]``.
+        metric_weights: name -> batch -> weights, for metrics that have weights of their own.
+        loss_weight: batch -> the weights of the training loss, if it has weights of its own, such as class weights.
     """
 
     loss: Callable[[Tensor, Batch], Tensor]
@@ -33,15 +33,15 @@ class Objective:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What an epoch reports, in order."""
+        """Names of the values that an epoch reports, in order."""
         return ("loss", *self.metrics)
 
     def training_weight(self, batch: Batch) -> Tensor:
-        """The weights of the loss in training."""
+        """The weights of the training loss."""
         return self.weight(batch) if self.loss_weight is None else self.loss_weight(batch)
 
     def metric_sums(self, outputs: Tensor, batch: Batch) -> list[Tensor]:
-        """For each metric in turn the sum of weight * value over the batch, and the sum of the weights."""
+        """For each metric in order, the sum of weight * value over the batch and the sum of the weights."""
         sums = []
         for name, metric in self.metrics.items():
             weight = self.metric_weights.get(name, self.weight)(batch)

@@ -1,4 +1,4 @@
-"""The losses of regression, tagging, step prediction and forecasting."""
+"""The objectives of regression, tagging, step prediction and forecasting."""
 
 import tensorflow as tf
 
@@ -6,11 +6,11 @@ from dlcli.training.objectives.objective import Batch, Objective, Tensor
 
 
 def regression(*, variance: float) -> Objective:
-    """Squared error of one number for each sample, float32 ``[b]``, with ``y["value"]`` float32 ``[b]``.
+    """Squared error of one value per sample, float32 ``[b]``, with targets ``y["value"]`` float32 ``[b]``.
 
     Args:
-        variance: of the training split's numbers: the loss is the squared error by it, so that it is 1 for a network
-            that always answers their mean. The metrics ``mse`` and ``mae`` are errors as they are.
+        variance: variance of the training split's targets, by which the loss is divided, so that always predicting
+            their mean gives a loss of 1. The metrics ``mse`` and ``mae`` are not scaled.
     """
 
     def squared(outputs: Tensor, batch: Batch) -> Tensor:
@@ -23,10 +23,13 @@ def regression(*, variance: float) -> Objective:
 
 
 def tagging(*, label_smoothing: float) -> Objective:
-    """Cross-entropy and accuracy of logits for each step, float32 ``[b, t, k]``, over the steps that are there.
+    """Cross-entropy and accuracy of the logits of each step, float32 ``[b, t, k]``.
 
-    Labels are ``y["tags"]`` int32 ``[b, t]``, with ``y["mask"]`` float32 ``[b, t]``: 0 after a sequence's end, where
-    nothing counts.
+    Labels are ``y["tags"]`` int32 ``[b, t]``. ``y["mask"]`` float32 ``[b, t]`` is 0 after a sequence's end, and such
+    steps do not count.
+
+    Args:
+        label_smoothing: epsilon in [0, 1), as in classification.
     """
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
@@ -46,10 +49,11 @@ def tagging(*, label_smoothing: float) -> Objective:
 
 
 def bits() -> Objective:
-    """Cross-entropy in nats a bit of logits for each bit and step, float32 ``[b, t, bits]``.
+    """Cross-entropy in nats per bit of the logits of each bit and step, float32 ``[b, t, bits]``.
 
-    Labels are ``y["bits"]`` float32 ``[b, t, bits]`` of 0 and 1, with ``y["asked"]`` float32 ``[b, t]``: 0 where a step
-    has none. ``bits_wrong`` is their number in a sequence, ``exact`` whether there are none.
+    Labels are ``y["bits"]`` float32 ``[b, t, bits]``, each 0 or 1. ``y["asked"]`` float32 ``[b, t]`` is 0 for steps
+    without a target. The metrics are ``bits_wrong``, the number of wrong bits of a sequence, and ``exact``: whether it
+    is 0.
     """
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
@@ -75,10 +79,12 @@ def bits() -> Objective:
 
 
 def forecast(*, variance: float) -> Objective:
-    """Squared error by a variance, of values for each step ahead, float32 ``[b, h]``, and ``mae``, the absolute one.
+    """Squared error divided by a variance, and ``mae``, of the forecasts of each step ahead, float32 ``[b, h]``.
 
-    Labels are ``y["future"]`` float32 ``[b, h]``, with ``y["known"]``: 0 where a value is missing, which then does not
-    count.
+    Targets are ``y["future"]`` float32 ``[b, h]``. Missing ones, for which ``y["known"]`` is 0, do not count.
+
+    Args:
+        variance: divisor of the squared error in the loss.
     """
 
     def squared(outputs: Tensor, batch: Batch) -> Tensor:

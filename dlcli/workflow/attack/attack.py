@@ -10,7 +10,7 @@ from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 from dlcli.rundir import now, replace_folder
 from dlcli.runtime.console import Console
-from dlcli.tasks.images.attack_target import Target
+from dlcli.tasks.attack_target import AttackTarget
 from dlcli.workflow.attack.checks import Check, checks
 from dlcli.workflow.attack.files import describe_distances, free_folder, write_files
 from dlcli.workflow.attack.plan import Plan
@@ -23,14 +23,14 @@ from dlcli.workflow.train import command, versions
 
 def attack(
     plan: Plan,
-    target: Target,
+    target: AttackTarget,
     samples: Samples,
     *,
     classes: Sequence[str],
     parent: Path,
     name: str,
     source: dict[str, Any],
-    scored_by: Target | None,
+    scored_by: AttackTarget | None,
     with_checks: bool,
     console: Console,
 ) -> dict[str, Any]:
@@ -75,7 +75,12 @@ def attack(
 
 
 def _run_and_check(
-    plan: Plan, target: Target, samples: Samples, scored_by: Target | None, with_checks: bool, console: Console
+    plan: Plan,
+    target: AttackTarget,
+    samples: Samples,
+    scored_by: AttackTarget | None,
+    with_checks: bool,
+    console: Console,
 ) -> tuple[Found, Found | None, list[Check]]:
     if target.note:
         console.warn(target.note)

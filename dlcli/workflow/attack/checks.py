@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dlcli.data.images.samples import Samples
-from dlcli.tasks.images.attack_target import Target
+from dlcli.tasks.attack_target import AttackTarget
 from dlcli.workflow.attack.plan import ITERATED, Plan
 from dlcli.workflow.attack.run import TOLERANCE, Found, run_attack
 from dlcli.workflow.attack.sources import take_evenly
@@ -29,7 +29,7 @@ class Check:
     details: str
 
 
-def checks(plan: Plan, target: Target, samples: Samples, found: Found, noisy: Found | None) -> list[Check]:
+def checks(plan: Plan, target: AttackTarget, samples: Samples, found: Found, noisy: Found | None) -> list[Check]:
     """What must hold of any attack that finds what there is to be found."""
     robust = [row["robust_accuracy"] for row in found.rows]
     results: list[Check] = []
@@ -74,5 +74,5 @@ def checks(plan: Plan, target: Target, samples: Samples, found: Found, noisy: Fo
     return results
 
 
-def _accuracy(plan: Plan, target: Target, samples: Samples) -> float:
+def _accuracy(plan: Plan, target: AttackTarget, samples: Samples) -> float:
     return float(run_attack(replace(plan, num_saved=0), target, samples).rows[0]["robust_accuracy"])

@@ -15,7 +15,7 @@ from dlcli.errors import InputError
 from dlcli.evaluation import robustness
 from dlcli.report.plots import images as image_plots
 from dlcli.report.plots import robustness as robustness_plots
-from dlcli.rundir import csv_text, read_csv, read_json
+from dlcli.rundir import read_csv, read_json, rows_text
 from dlcli.workflow.attack.plan import Plan
 from dlcli.workflow.attack.run import Found
 
@@ -68,8 +68,8 @@ def write_files(
         "index": found.kept,
     }
     files: dict[str, bytes | str | Callable[[Path], None]] = {
-        "robustness.csv": csv_text(list(found.rows[0]), (list(row.values()) for row in found.rows)),
-        "samples.csv": csv_text(list(by_sample[0]), (list(row.values()) for row in by_sample)),
+        "robustness.csv": rows_text(found.rows),
+        "samples.csv": rows_text(by_sample),
         "adversarial.npz": lambda path: np.savez(path, allow_pickle=False, **arrays),
         "curve.png": robustness_plots.robustness_curves(_curves(folder, info, found, noisy), norm=plan.norm),
         "attack.json": json.dumps(info, indent=2, ensure_ascii=False) + "\n",

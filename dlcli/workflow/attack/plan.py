@@ -15,7 +15,7 @@ from dlcli.attacks.gradient import Attack, Norm
 from dlcli.attacks.noise import noise
 from dlcli.attacks.pgd import iterated
 from dlcli.attacks.square import square
-from dlcli.tasks.images.attack_target import Target
+from dlcli.tasks.attack_target import AttackTarget
 from dlcli.workflow.attack.request import USERS
 
 Kind = Literal["fgsm", "bim", "pgd", "mi-fgsm", "deepfool", "apgd", "apgd-dlr", "square", "noise", "suite"]
@@ -87,7 +87,7 @@ class Plan:
         return {key: value for key, value in values.items() if key not in USERS or self.kind in USERS[key]}
 
 
-def make_attack(plan: Plan, target: Target) -> Attack:
+def make_attack(plan: Plan, target: AttackTarget) -> Attack:
     """The attack of a plan; a minimal one is kept where it fits into the budget."""
     loss = attack_loss(plan, target)
     steps, size = plan.num_steps, plan.size_of_step
@@ -119,7 +119,7 @@ def make_attack(plan: Plan, target: Target) -> Attack:
     raise AssertionError(plan.kind)
 
 
-def attack_loss(plan: Plan, target: Target) -> gradient.Loss:
+def attack_loss(plan: Plan, target: AttackTarget) -> gradient.Loss:
     """What an attack raises; for a targeted one with the target in place of the label."""
     by_margin = plan.loss == "margin" or plan.kind in ("deepfool", "square")
     loss: gradient.Loss = gradient.margin if by_margin else gradient.cross_entropy
@@ -144,7 +144,7 @@ def _within_budget(find: gradient.MinimalAttack) -> Attack:
     return attack
 
 
-def _worst_of(plan: Plan, target: Target) -> Attack:
+def _worst_of(plan: Plan, target: AttackTarget) -> Attack:
     """For each sample the first of several attacks that succeeds, as AutoAttack has it (Croce and Hein 2020)."""
     kinds = [kind for kind in SUITE if kind != ("square" if plan.norm == "l2" else "deepfool")]
     attacks = [make_attack(replace(plan, kind=kind, steps=None, step_size=None), target) for kind in kinds]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.errors import InputError
+from dlcli.recipe.load import load
+from dlcli.recipe.support import check_verb
 from dlcli.rundir import find_run
 
 USERS: dict[str, tuple[str, ...]] = {
@@ -54,7 +56,8 @@ class Request:
         if to_file:
             read_range(str(self.transfer_input_range), "--transfer-input-range")
         if not self.is_file:
-            find_run(self.runs, self.run)
+            run = find_run(self.runs, self.run)
+            check_verb(load(run.config).recipe, str(run.path), "attack")
             given_options = (
                 ("--input-range", self.input_range),
                 ("--classes", self.classes),

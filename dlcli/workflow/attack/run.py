@@ -14,7 +14,7 @@ from dlcli.data.images.samples import Samples
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import robustness
-from dlcli.tasks.images.attack_target import Target
+from dlcli.tasks.attack_target import AttackTarget
 from dlcli.workflow.attack.plan import PIXELS, ROUNDED_UP, Plan, attack_loss, make_attack
 
 TOLERANCE = 0.02  # of accuracy, within which a check passes: a sample or two
@@ -44,10 +44,10 @@ class Found:
 
 def run_attack(
     plan: Plan,
-    target: Target,
+    target: AttackTarget,
     samples: Samples,
     *,
-    scored_by: Target | None = None,
+    scored_by: AttackTarget | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Found:
     """Attacks samples batch by batch; memory is bounded by a batch and by the samples that are kept.

@@ -3,18 +3,20 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlcli.data.images.samples import Samples
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
-from dlcli.rundir import find_run
+from dlcli.recipe.language.suggestions import did_you_mean
+from dlcli.recipe.load import load
+from dlcli.rundir import file_digest, find_run
+from dlcli.runtime.console import Console
+from dlcli.tasks.attack_target import AttackTarget, load_target
+from dlcli.tasks.dispatch import classifier_of_file, samples_for_file, task_of
+from dlcli.tasks.run_models import model_file
+from dlcli.tasks.task import AttackedModel
 from dlcli.workflow.attack.request import Request, read_range
-
-if TYPE_CHECKING:
-    from dlcli.data.images.samples import Samples
-    from dlcli.runtime.console import Console
-    from dlcli.tasks.images.attack_target import Target
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,15 @@ class Found:
         scored_by: the other network that examples are scored on.
     """
 
-    target: "Target"
-    samples: "Samples"
+    target: AttackTarget
+    samples: Samples
     classes: tuple[str, ...]
     name: str
     source: dict[str, Any]
     parent: Path
     prefix: str
     target_class: int | None
-    scored_by: "Target | None"
+    scored_by: AttackTarget | None
 
     def folder_name(self, kind: str, norm: str, target: str | None, transfer_to: str | None) -> str:
         """Of the results of an attack: what it is, where it is not the usual one."""
@@ -46,32 +48,22 @@ class Found:
         return self.prefix + re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(words))[:80]
 
 
-def find(request: Request, console: "Console") -> Found:
+def find(request: Request, console: Console) -> Found:
     """Loads network and samples; TensorFlow must have been started.
 
     Raises:
         InputError: they cannot be used, or do not go together.
     """
-    from dlcli.rundir import file_digest
-    from dlcli.tasks.images.attack_target import load_target
-    from dlcli.tasks.images.evaluation import samples_of_run
-    from dlcli.tasks.run_models import model_file
-    from dlcli.workflow.attack.sources import take_evenly
-
     if request.is_file:
-        path = Path(str(request.run))
-        target = load_target(path, input_range=read_range(str(request.input_range)), has_logits=request.has_logits)
-        classes = tuple(name.strip() for name in str(request.classes).split(","))
-        name, samples = _data_of_file(request, target, classes, console)
-        parent, prefix = Path("attacks"), f"{re.sub(r'[^A-Za-z0-9._-]', '_', path.stem)}-"
+        attacked = _attacked_file(request, console)
+        parent, prefix = Path("attacks"), f"{re.sub(r'[^A-Za-z0-9._-]', '_', attacked.file.stem)}-"
     else:
         run = find_run(request.runs, request.run)
-        path = model_file(run)
-        target = load_target(path)
-        classes = run.read_classes()
-        name, samples = samples_of_run(run, split=request.split, data=request.data, console=console)
+        task = task_of(load(run.config).recipe)
+        attacked = task.attacked(run, split=request.split, data=request.data, console=console)
         parent, prefix = run.path / "attacks", ""
         console.say(f"run {run.path}")
+    path, target, classes, samples = attacked.file, attacked.target, attacked.classes, attacked.samples
     if len(classes) != target.num_classes:
         raise InputError(
             f"{path}: tells {target.num_classes} classes apart; {len(classes)} are named: {', '.join(classes[:5])}."
@@ -85,8 +77,13 @@ def find(request: Request, console: "Console") -> Found:
         target=target,
         samples=samples,
         classes=classes,
-        name=name,
-        source={"model": str(path), "sha256": file_digest(path), "split": name, "transfer_to": request.transfer_to}
+        name=attacked.name,
+        source={
+            "model": str(path),
+            "sha256": file_digest(path),
+            "split": attacked.name,
+            "transfer_to": request.transfer_to,
+        }
         | ({} if other_path is None else {"other_sha256": file_digest(other_path)}),
         parent=parent,
         prefix=prefix,
@@ -95,32 +92,18 @@ def find(request: Request, console: "Console") -> Found:
     )
 
 
-def _data_of_file(
-    request: Request, target: "Target", classes: tuple[str, ...], console: "Console"
-) -> tuple[str, "Samples"]:
-    from dlcli.recipe.sections.image_data import Digits
-    from dlcli.tasks.images.evaluation import split_of_other
-    from dlcli.tasks.images.sources import read_dataset, section_for
-
-    data = request.data
-    assert data is not None
-    if not data.exists():
-        raise InputError(f"{data}: no such file or folder.")
-    images = {
-        "image_size": target.shape[:2],
-        "color_mode": "grayscale" if target.shape[-1] == 1 else "rgb",
-    }
-    section = section_for(data, Digits(kind="digits"), images)
-    dataset = read_dataset(section, console, classes=classes)
-    split = split_of_other(data, dataset, request.split)
-    return f"{data.stem}-{split}", dataset.splits[split]
+def _attacked_file(request: Request, console: Console) -> AttackedModel:
+    path = Path(str(request.run))
+    input_range = read_range(str(request.input_range))
+    target = classifier_of_file(path, input_range=input_range, has_logits=request.has_logits)
+    classes = tuple(name.strip() for name in str(request.classes).split(","))
+    assert request.data is not None
+    name, samples = samples_for_file(request.data, target, classes, split=request.split, console=console)
+    return AttackedModel(path, target, classes, samples, name)
 
 
-def _other(request: Request, target: "Target", classes: tuple[str, ...]) -> tuple[Path, "Target"]:
+def _other(request: Request, target: AttackTarget, classes: tuple[str, ...]) -> tuple[Path, AttackTarget]:
     """The other network and its file."""
-    from dlcli.tasks.images.attack_target import load_target
-    from dlcli.tasks.run_models import model_file
-
     reference = str(request.transfer_to)
     if reference.endswith(".keras"):
         path = Path(reference)
@@ -147,8 +130,6 @@ def _class(text: str, classes: tuple[str, ...]) -> int:
         return classes.index(text)
     if text.isascii() and text.isdigit() and int(text) < len(classes):
         return int(text)
-    from dlcli.recipe.language.suggestions import did_you_mean
-
     hint = did_you_mean(text, classes) or f"; the classes are {', '.join(classes[:10])}"
     raise InputError(f"--target {text}: no class of the network{hint}.")
 

@@ -24,7 +24,7 @@ def test_a_flip_mirrors_a_box() -> None:
     np.testing.assert_allclose(moved([0.1, 0.2, 0.5, 0.9], flip)[0], [0.5, 0.2, 0.9, 0.9], atol=1e-6)
 
 
-def test_a_box_is_clipped_and_dropped_when_it_leaves() -> None:
+def test_a_box_is_clipped_and_dropped_outside_of_the_image() -> None:
     left = shift(15, 0, num=1)  # a quarter of the width
     box, kept = moved([0.1, 0.2, 0.5, 0.9], left)
     np.testing.assert_allclose(box, [0.0, 0.2, 0.25, 0.9], atol=1e-6)
@@ -32,7 +32,7 @@ def test_a_box_is_clipped_and_dropped_when_it_leaves() -> None:
     assert not moved([0.1, 0.2, 0.2, 0.9], left)[1]
 
 
-def test_a_turned_box_holds_its_corners() -> None:
+def test_a_rotated_box_contains_its_corners() -> None:
     quarter = about_center(linear(0, -1, 1, 0, num=1), height=60, width=60)
     box, _ = moved([0.1, 0.2, 0.5, 0.6], quarter, 60, 60)
     np.testing.assert_allclose(sorted(box), sorted([0.2, 0.5, 0.6, 0.9]), atol=1e-6)
@@ -45,7 +45,7 @@ def test_a_turned_box_holds_its_corners() -> None:
     x=st.integers(4, 50),
     y=st.integers(4, 30),
 )
-def test_what_was_in_the_box_is_in_the_moved_box(angle: float, zoom: float, x: int, y: int) -> None:
+def test_pixels_in_a_box_stay_in_the_warped_box(angle: float, zoom: float, x: int, y: int) -> None:
     height, width = 40, 60
     pixels = np.zeros((1, height, width, 1), np.float32)
     pixels[0, y : y + 6, x : x + 6] = 255.0

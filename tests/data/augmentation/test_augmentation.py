@@ -42,13 +42,13 @@ MANY = replace(
 
 
 def images(num: int, height: int, width: int, channels: int = 3) -> np.ndarray:
-    """Smooth random images, uint8: interpolation of noise would hide what is wrong."""
+    """Smooth random images, uint8: interpolated noise would hide errors."""
     noise = np.random.default_rng(0).uniform(0, 255, (num, height, width, channels))
     return np.asarray(scipy.ndimage.gaussian_filter(noise, (0, 2, 2, 0)) * 3 % 256).astype(np.uint8)
 
 
 def augmented(augmentation: Augmentation, pixels: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
-    """The images under given parameters, one row for each image."""
+    """The images augmented with given parameters, one row for each image."""
     height, width = pixels.shape[1:3]
     tensors = augmentation.to_tensors(parameters, height=height, width=width)
     compiled = tf.function(augmentation.apply, autograph=False)
@@ -62,7 +62,7 @@ def drawn(augmentation: Augmentation, num: int, **options: Any) -> dict[str, np.
 
 of_keras = pytest.mark.filterwarnings(
     "ignore:Please import `affine_transform`:DeprecationWarning"
-)  # its own old import
+)  # Keras's own deprecated import
 
 
 # ImageDataGenerator ---------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ NAMES = ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vert
 
 
 def generated(pixels: np.ndarray, parameters: dict[str, Any], fill_mode: str, cval: float = 0.0) -> np.ndarray:
-    """What Keras's own ImageDataGenerator makes of the images with the same parameters."""
+    """The images augmented by Keras's ImageDataGenerator with the same parameters."""
     generator = tf.keras.preprocessing.image.ImageDataGenerator(fill_mode=fill_mode, cval=cval)
     rows = [{name: values[i] for name, values in parameters.items()} for i in range(len(pixels))]
     made = [generator.apply_transform(x.astype(np.float32), row) for x, row in zip(pixels, rows, strict=True)]
@@ -109,7 +109,7 @@ def test_constant_fill_in_the_interior() -> None:
     theirs = generated(pixels, parameters, "constant", 77.0)
     outside = np.abs(ours - 77.0) < 1e-3
     assert 0.05 < outside.mean() < 0.6
-    at_edge = np.abs(ours - theirs) > 0.02  # where scipy goes to cval at once and dlcli interpolates
+    at_edge = np.abs(ours - theirs) > 0.02  # where scipy jumps to cval and dlcli interpolates
     assert at_edge.mean() < 0.06
     away = scipy.ndimage.binary_erosion(~outside, np.ones((1, 5, 5, 1)))
     assert away.mean() > 0.2
@@ -122,7 +122,7 @@ def test_wrap_is_periodic() -> None:
     ours = augmented(replace(MANY, fill_mode="wrap"), pixels, parameters)
     maps = MANY.maps(parameters, height=24, width=24)
     assert maps is not None
-    swap = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # scipy counts rows first
+    swap = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # scipy's coordinates start with the row
     for image, made, found in zip(pixels, maps, ours, strict=True):
         by_rows = swap @ made @ swap
         expected = scipy.ndimage.affine_transform(
@@ -137,11 +137,11 @@ def test_brightness_is_not_rounded() -> None:
     ours = augmented(OFF, pixels, parameters)
     expected = np.clip(pixels * parameters["brightness"][:, None, None, None], 0, 255)
     np.testing.assert_allclose(ours, expected, rtol=1e-6)
-    assert np.abs(ours - generated(pixels, parameters, "nearest")).max() < 1.001  # which cuts to 8 bits
+    assert np.abs(ours - generated(pixels, parameters, "nearest")).max() < 1.001  # which truncates to 8 bits
 
 
 def test_a_width_shift_moves_columns_and_a_height_shift_rows() -> None:
-    """As ImageDataGenerator's documentation says; in Keras 3.15 the ranges of the two are swapped."""
+    """As documented for ImageDataGenerator; in Keras 3.15 the two ranges are swapped."""
     pixels = images(9, 12, 30)
     wide = replace(OFF, width_shift_range=5)
     parameters = drawn(wide, 9, height=12, width=30)
@@ -153,7 +153,7 @@ def test_a_width_shift_moves_columns_and_a_height_shift_rows() -> None:
     assert set(drawn(replace(OFF, height_shift_range=0.3), 9)) == {"ty"}
 
 
-def test_images_that_are_not_square_turn_about_their_center() -> None:
+def test_non_square_images_rotate_about_their_center() -> None:
     pixels = images(1, 20, 31)
     half = augmented(OFF, pixels, {"theta": np.array([180.0])})
     np.testing.assert_allclose(half, pixels[:, ::-1, ::-1], atol=0.02)
@@ -169,7 +169,7 @@ def test_parameters_depend_on_seed_epoch_and_sample_alone() -> None:
         assert not np.array_equal(many[name], drawn(MANY, 5000, epoch=1)[name])
         assert not np.array_equal(many[name], drawn(MANY, 5000, seed=2)[name])
     alone = drawn(replace(OFF, rotation_range=40.0), 5)
-    np.testing.assert_array_equal(alone["theta"], few["theta"])  # whatever else is on
+    np.testing.assert_array_equal(alone["theta"], few["theta"])  # whatever else is enabled
 
 
 def test_parameters_fill_their_ranges() -> None:
@@ -200,7 +200,7 @@ def test_parameters_fill_their_ranges() -> None:
         ((-0.5, 0.0, 0.1), {-15.0, 0.0, 3.0}),
     ],
 )
-def test_shifts_of_certain_sizes(shift_range: Any, expected: set[float]) -> None:
+def test_shifts_from_given_values(shift_range: Any, expected: set[float]) -> None:
     assert set(drawn(replace(OFF, width_shift_range=shift_range), 500)["tx"].tolist()) == expected
 
 
@@ -210,7 +210,7 @@ def test_shifts_in_pixels() -> None:
     assert 2.4 < values.max() <= 2.5
 
 
-def test_nothing_is_drawn_for_what_is_off() -> None:
+def test_nothing_is_drawn_for_disabled_transforms() -> None:
     assert drawn(OFF, 5) == {}
     pixels = images(2, 8, 8)
     np.testing.assert_array_equal(augmented(OFF, pixels, {}), pixels)
@@ -238,7 +238,7 @@ def test_a_crop_fills_the_image() -> None:
 
 
 def by_corner(image: np.ndarray) -> np.ndarray:
-    """Nine, three, three and one parts of four neighbors, times four: bilinear at a quarter of a pixel."""
+    """Weights of 9, 3, 3 and 1 sixteenths for four neighbors: bilinear at a quarter of a pixel."""
     p = image.astype(np.float32)
     return np.asarray((9 * p[:-1, :-1] + 3 * p[1:, :-1] + 3 * p[:-1, 1:] + p[1:, 1:]) / 4)
 
@@ -270,8 +270,8 @@ def test_the_hue_against_tensorflow(turn: float) -> None:
     np.testing.assert_allclose(ours, np.asarray(turned) * 255, atol=0.01)
 
 
-def test_the_hue_of_a_moved_image_is_that_of_the_image_it_was_moved_to() -> None:
-    """XLA may compute a pixel twice and round it otherwise: a hue that goes by equality then leaps."""
+def test_hue_is_computed_on_the_warped_image() -> None:
+    """XLA may compute a pixel twice and round it differently: a hue that depends on equality then jumps."""
     pixels = images(64, 32, 32)
     shift = np.full(64, 0.3)
     moved = augmented(OFF, pixels, {"tx": shift})
@@ -281,7 +281,7 @@ def test_the_hue_of_a_moved_image_is_that_of_the_image_it_was_moved_to() -> None
     np.testing.assert_allclose(both, np.asarray(turned) * 255, atol=0.05)
 
 
-def test_color_jitter_draws_what_is_on() -> None:
+def test_color_jitter_draws_only_enabled_factors() -> None:
     found = drawn(replace(OFF, color_jitter=ColorJitter(0.4, 0.0, 1.5, 0.1)), 2000)
     assert set(found) == {"jitter_brightness", "jitter_saturation", "jitter_hue"}
     assert found["jitter_brightness"].min() >= 0.6
@@ -336,5 +336,5 @@ def test_rand_augment_against_pillow(name: str) -> None:
     image = tf.constant(pixels, tf.float32)
     transform = getattr(rand_augment, name)
     ours = transform(image, tf.constant(0.5)) if name in ("posterize", "solarize") else transform(image)
-    tolerance = 1.0 if name == "auto_contrast" else 0.0  # Pillow's is cut to 8 bits
+    tolerance = 1.0 if name == "auto_contrast" else 0.0  # Pillow truncates to 8 bits
     assert np.abs(np.asarray(ours) - np.asarray(expected, np.float32)).max() <= tolerance

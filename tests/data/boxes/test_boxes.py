@@ -50,7 +50,7 @@ def boxes_of(frame: Frame, *corners: Corners) -> Boxes:
     [
         ("stretch", WIDE, (10, 20, 30, 40), (0.1, 0.4, 0.3, 0.8)),
         ("stretch", WIDE, (0, 0, 100, 50), (0, 0, 1, 1)),
-        ("crop", WIDE, (35, 20, 50, 40), (0.2, 0.4, 0.5, 0.8)),  # x from 25 to 75 is left
+        ("crop", WIDE, (35, 20, 50, 40), (0.2, 0.4, 0.5, 0.8)),  # x from 25 to 75 remains
         ("crop", WIDE, (10, 20, 50, 40), (0, 0.4, 0.5, 0.8)),
         ("crop", WIDE, (10, 20, 25, 40), NONE),
         ("crop", TALL, (10, 30, 40, 75), (0.2, 0.1, 0.8, 1)),
@@ -69,16 +69,16 @@ def test_closed_forms(resize: Resize, frame: Frame, box: Corners, expected: Corn
     ("orientation", "expected"),
     [
         (1, (0.1, 0.4, 0.3, 0.8)),
-        (2, (0.7, 0.4, 0.9, 0.8)),  # left to right
-        (3, (0.7, 0.2, 0.9, 0.6)),  # half a turn
+        (2, (0.7, 0.4, 0.9, 0.8)),  # mirrored left to right
+        (3, (0.7, 0.2, 0.9, 0.6)),  # rotated by 180 degrees
         (4, (0.1, 0.2, 0.3, 0.6)),  # upside down
-        (5, (0.4, 0.1, 0.8, 0.3)),  # x and y exchanged
-        (6, (0.2, 0.1, 0.6, 0.3)),  # a quarter clockwise
-        (7, (0.2, 0.7, 0.6, 0.9)),  # exchanged across the other diagonal
-        (8, (0.4, 0.7, 0.8, 0.9)),  # a quarter anticlockwise
+        (5, (0.4, 0.1, 0.8, 0.3)),  # transposed
+        (6, (0.2, 0.1, 0.6, 0.3)),  # rotated by 90 degrees clockwise
+        (7, (0.2, 0.7, 0.6, 0.9)),  # transposed across the other diagonal
+        (8, (0.4, 0.7, 0.8, 0.9)),  # rotated by 90 degrees counterclockwise
     ],
 )
-def test_the_turn_of_each_orientation(orientation: int, expected: Corners) -> None:
+def test_each_orientation_is_turned_upright(orientation: int, expected: Corners) -> None:
     boxes = boxes_of(Frame(100, 50, orientation), (10, 20, 30, 40))
     assert np.allclose(boxes.relative(policy((40, 40), "stretch")), [expected], atol=1e-6)
 
@@ -105,9 +105,9 @@ def test_no_boxes() -> None:
     assert in_frames(np.zeros((0, 4)), (), policy((8, 8), "pad")).shape == (0, 4)
 
 
-def test_texts_tell_boxes_apart() -> None:
+def test_columns_have_ten_digits_and_are_empty_without_a_box() -> None:
     boxes = boxes_of(WIDE, (1, 2, 3.5, 0.1 + 0.2), NONE)
-    assert boxes.texts() == [("1", "2", "3.5", "0.3"), ("", "", "", "")]
+    assert boxes.columns() == {"xmin": ["1", ""], "ymin": ["2", ""], "xmax": ["3.5", ""], "ymax": ["0.3", ""]}
 
 
 # And back -----------------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_texts_tell_boxes_apart() -> None:
 @pytest.mark.parametrize("orientation", TURNS)
 def test_round_trips(resize: Resize, orientation: int) -> None:
     frame = Frame(83, 57, orientation)
-    boxes = boxes_of(frame, (38, 26, 45.5, 31.25), (36, 25, 47, 32))  # small and central: no crop cuts them
+    boxes = boxes_of(frame, (38, 26, 45.5, 31.25), (36, 25, 47, 32))  # small and central: inside of every crop
     for size in SIZES:
         asked = policy(size, resize)
         back = in_frames(boxes.relative(asked), boxes.frames, asked)
@@ -137,14 +137,16 @@ def boxes_in_frames(draw: st.DrawFn) -> tuple[Frame, Corners]:
 
 
 @given(boxes_in_frames(), st.sampled_from(RESIZES), st.tuples(st.integers(1, 300), st.integers(1, 300)))
-def test_any_box_stays_what_the_input_shows_of_it(
+def test_the_visible_part_of_a_box_survives_a_round_trip(
     framed: tuple[Frame, Corners], resize: Resize, size: tuple[int, int]
 ) -> None:
     frame, corners = framed
     asked = policy(size, resize)
     boxes = boxes_of(frame, corners)
     relative = boxes.relative(asked)
-    shown = in_frames(np.array([[0, 0, 1, 1]]), (frame,), asked)[0]  # the part of the frame that the input shows
+    shown = in_frames(np.array([[0, 0, 1, 1]]), (frame,), asked)[
+        0
+    ]  # the part of the frame that is visible in the input
     visible = [*np.maximum(corners[:2], shown[:2]), *np.minimum(corners[2:], shown[2:])]
     if np.isnan(relative).any():
         assert np.isnan(relative).all()
@@ -153,12 +155,12 @@ def test_any_box_stays_what_the_input_shows_of_it(
         assert (relative[0, :2] < relative[0, 2:]).all()
         assert relative.min() >= 0
         assert relative.max() <= 1
-        unit = 1e-5 * max(frame.width, frame.height) * max(1, *size)  # where a strip is shown, it is enlarged
+        unit = 1e-5 * max(frame.width, frame.height) * max(1, *size)  # a visible strip is enlarged
         assert np.allclose(in_frames(relative, (frame,), asked)[0], visible, atol=unit)
 
 
 @given(frames, parts, st.sampled_from(RESIZES))
-def test_what_a_network_says_lands_in_the_image(frame: Frame, relative: Corners, resize: Resize) -> None:
+def test_predictions_are_clipped_to_the_image(frame: Frame, relative: Corners, resize: Resize) -> None:
     x1, y1, x2, y2 = in_frames(np.array([relative]), (frame,), policy((24, 36), resize))[0]
     assert 0 <= x1 <= x2 <= frame.width
     assert 0 <= y1 <= y2 <= frame.height
@@ -190,7 +192,7 @@ def test_a_bright_rectangle_is_where_its_box_is(
         assert np.allclose(relative * np.array([size[1], size[0]] * 2), found, atol=1.01)
         back = in_frames(np.array([found]) / np.array([size[1], size[0]] * 2), (stored,), asked)[0]
         assert np.allclose(back, (left, top, right, bottom), atol=2.01)
-        # the same box, drawn in a program that turns images upright
+        # the same box, annotated with a program that turns images upright
         upright = frame_of(stored, None)
         whole = policy((upright.height, upright.width), "stretch")
         ys, xs = np.nonzero(read_image(path, policy=whole)[:, :, 0] > 127)
@@ -209,7 +211,7 @@ def test_a_bright_rectangle_is_where_its_box_is(
         (Frame(100, 50, 6), None, Frame(50, 100)),
         (Frame(100, 50, 6), (50, 100), Frame(50, 100)),
         (Frame(100, 50, 6), (100, 50), Frame(100, 50, 6)),
-        (Frame(100, 50, 3), (100, 50), Frame(100, 50)),  # either could be meant: upright, as programs show it
+        (Frame(100, 50, 3), (100, 50), Frame(100, 50)),  # ambiguous: the upright image, as programs display it
     ],
 )
 def test_the_frame_follows_from_the_annotated_size(
@@ -219,7 +221,7 @@ def test_the_frame_follows_from_the_annotated_size(
 
 
 def test_another_size_has_no_frame() -> None:
-    with pytest.raises(BadBox, match=r"^the annotation is for an image of 50x100; this one has 100x50$"):
+    with pytest.raises(BadBox, match=r"^the annotation is for an image of 50x100, but the image has 100x50$"):
         frame_of(Frame(100, 50), (50, 100))
 
 
@@ -232,15 +234,15 @@ def test_another_size_has_no_frame() -> None:
         ((99.5, 0, 100.5, 50), (99.5, 0, 100, 50)),
     ],
 )
-def test_a_sound_box(corners: Corners, expected: Corners) -> None:
+def test_a_valid_box(corners: Corners, expected: Corners) -> None:
     assert checked(corners, WIDE) == expected
 
 
 @pytest.mark.parametrize(
     ("corners", "reason"),
     [
-        ((30, 20, 10, 40), "its box is swapped: xmin 30 is above xmax 10"),
-        ((10, 40, 30, 20), "its box is swapped: ymin 40 is above ymax 20"),
+        ((30, 20, 10, 40), "its corners are swapped: xmin 30 is greater than xmax 10"),
+        ((10, 40, 30, 20), "its corners are swapped: ymin 40 is greater than ymax 20"),
         ((10, 20, 10, 40), "its box is empty: it has no area in the image"),
         ((10, 20, 30, 20), "its box is empty: it has no area in the image"),
         ((100, 0, 101, 50), "its box is empty: it has no area in the image"),
@@ -280,7 +282,7 @@ numbers = st.floats(-1e6, 1e6)
 
 
 @given(frames, st.tuples(numbers, numbers, numbers, numbers))
-def test_a_repaired_box_is_sound(frame: Frame, corners: Corners) -> None:
+def test_a_repaired_box_is_valid(frame: Frame, corners: Corners) -> None:
     try:
         fixed = repaired(corners, frame, None)
     except BadBox:

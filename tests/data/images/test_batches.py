@@ -1,4 +1,4 @@
-"""Batches: the same images whatever they come from and wherever an epoch is entered; mixed samples and labels."""
+"""Batches: the same images from memory and files and from any step; mixed samples and labels; targets."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def make(*, in_memory: bool, **options: Any) -> Batches:
 
 
 def read(data: Batches, epoch: int, first_step: int = 0) -> list[dict[str, Any]]:
-    """The batches of an epoch from a step on, as the training step reads them."""
+    """The batches of an epoch from a step on, read like in the training step."""
     compiled = tf.function(lambda source, step: data.assemble(data.element(source, step)), autograph=False)
     source = data.source(epoch, first_step)
     steps = range(first_step, data.num_steps)
@@ -50,7 +50,7 @@ def options(request: pytest.FixtureRequest, everything: Augmentation) -> dict[st
     }[request.param]
 
 
-def test_an_epoch_is_the_same_from_memory_and_files_and_from_any_step_on(options: dict[str, Any]) -> None:
+def test_an_epoch_is_the_same_from_memory_and_files_and_from_any_step(options: dict[str, Any]) -> None:
     whole = read(make(in_memory=True, **options), 2)
     assert [len(batch["weight"]) for batch in whole] == [8, 8, 5]
     assert sorted(np.concatenate([batch["index"] for batch in whole]).tolist()) == list(range(NUM_SAMPLES))
@@ -60,8 +60,8 @@ def test_an_epoch_is_the_same_from_memory_and_files_and_from_any_step_on(options
     assert not equal(whole, read(make(in_memory=True, **options), 3))
 
 
-def test_each_sample_is_changed_by_itself(everything: Augmentation) -> None:
-    """Whatever batch it falls into, a sample of an epoch gets the same pixels."""
+def test_each_sample_is_augmented_independently(everything: Augmentation) -> None:
+    """A sample of an epoch gets the same pixels in any batch."""
     large = read(make(in_memory=True, augmentation=everything), 0)
     small_batches = make(in_memory=True, augmentation=everything)
     small_batches.batch_size, small_batches.num_steps = 5, 5
@@ -72,14 +72,14 @@ def test_each_sample_is_changed_by_itself(everything: Augmentation) -> None:
             np.testing.assert_allclose(x, by_index[int(i)], atol=1e-3)
 
 
-def test_random_changes_need_a_seed(everything: Augmentation) -> None:
+def test_augmentation_and_mixing_need_a_seed(everything: Augmentation) -> None:
     with pytest.raises(ValueError, match="need a seed"):
         make(in_memory=True, seed=None, augmentation=everything)
 
 
 @pytest.mark.parametrize("mixing", [Mixing(0.3, None), Mixing(None, 1.0), Mixing(0.3, 1.0)])
 def test_labels_follow_the_pixels(mixing: Mixing, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A label's share is the proportion of the image that is the sample's own, measured in the pixels."""
+    """A label's weight is the proportion of the sample's own pixels."""
     values = np.arange(NUM_SAMPLES, dtype=np.uint8) * 12
     monkeypatch.setattr(f"{__name__}.PIXELS", np.broadcast_to(values[:, None, None, None], PIXELS.shape))
     shares = set()
@@ -99,7 +99,7 @@ def test_labels_follow_the_pixels(mixing: Mixing, monkeypatch: pytest.MonkeyPatc
     assert len(shares) > 5
 
 
-def test_with_both_each_batch_has_one() -> None:
+def test_with_mixup_and_cutmix_each_batch_uses_one() -> None:
     drawn = Mixing(0.3, 1.0).draw(seed=0, epoch=0, num_batches=2000, height=20, width=30)
     is_cut = (drawn["cut"] != 0).any(axis=1)
     assert (drawn["blend"][is_cut] == 1).all()

@@ -59,13 +59,13 @@ def test_the_file_is_closed_when_nothing_can_load_from_it(tmp_path: Path, loaded
     own = os.fstat(descriptor).st_ino
     del load
     try:
-        now = os.fstat(descriptor).st_ino  # another file may have got the number meanwhile
+        now = os.fstat(descriptor).st_ino  # another file may have the same descriptor meanwhile
     except OSError:
         return
     assert now != own
 
 
-def test_a_full_disk_is_told_once_and_costs_only_time(
+def test_a_full_disk_is_reported_once_and_costs_only_time(
     tmp_path: Path, loaded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
@@ -80,6 +80,6 @@ def test_a_full_disk_is_told_once_and_costs_only_time(
     monkeypatch.setattr(os, "pwrite", full)
     for _ in range(3):
         np.testing.assert_array_equal(file.load(np.arange(12)), PIXELS)
-    assert said == ["decoded images are not kept (No space left on device): they are decoded in each epoch"]
+    assert said == ["decoded images cannot be cached (No space left on device): they are decoded in each epoch"]
     assert loaded.count(0) == loaded.count(11) == 3
-    assert os.fstat(file._descriptor).st_size == 0  # the room is given back: checkpoints need it
+    assert os.fstat(file._descriptor).st_size == 0  # the space is freed for checkpoints

@@ -36,13 +36,13 @@ def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:
 
 
 def photo(height: int = 48, width: int = 64, seed: int = 0) -> Image.Image:
-    """Something smooth enough for JPEG, with no symmetry."""
+    """An image smooth enough for JPEG, without symmetry."""
     coarse = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A gray PNG that ends where its pixels would begin."""
+    """A grayscale PNG that ends where its pixels would start."""
     content = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunk = struct.pack(">I", 13) + content + struct.pack(">I", zlib.crc32(content))
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 1000) + b"IDAT"
@@ -106,17 +106,17 @@ def test_every_kind_of_image_becomes_rgb(
         (Image.new("L", (4, 3)), "L"),
         (Image.new("LA", (4, 3)), "L"),
         (Image.new("I;16", (4, 3)), "L"),
-        (palette_image((5, 5, 5)), "RGB"),  # the palette's other color is none of gray
+        (palette_image((5, 5, 5)), "RGB"),  # the palette's other color is not gray
         (palette_image((5, 6, 7)), "RGB"),
         (Image.new("RGB", (4, 3)), "RGB"),
         (Image.new("RGBA", (4, 3)), "RGB"),
     ],
 )
-def test_an_image_is_gray_by_its_kind_not_by_its_pixels(image: Image.Image, mode: str) -> None:
+def test_an_image_is_grayscale_by_its_mode_not_by_its_pixels(image: Image.Image, mode: str) -> None:
     assert decode(encode(image, "PNG")).mode == mode
 
 
-def test_a_gray_palette_makes_a_gray_image() -> None:
+def test_a_gray_palette_makes_a_grayscale_image() -> None:
     image = Image.new("P", (4, 3), 1)
     image.putpalette([0, 0, 0, 99, 99, 99])
     decoded = decode(encode(image, "PNG"))
@@ -164,18 +164,18 @@ def test_exif_turns_the_image_upright(orientation: int, image_format: str) -> No
         b"Exif\0\0no EXIF data at all",
     ],
 )
-def test_corrupt_exif_leaves_the_image_as_it_is(exif: bytes) -> None:
+def test_corrupt_exif_is_ignored(exif: bytes) -> None:
     data = encode(photo(), "JPEG", exif=exif)  # a warning would be an error here
     assert np.array_equal(read_image(data, policy=policy(48, 64)), np.asarray(Image.open(io.BytesIO(data))))
 
 
-def test_an_animation_gives_its_first_frame() -> None:
+def test_the_first_frame_of_an_animation_is_read() -> None:
     frames = [palette_image((10 * i, 20, 30)) for i in (1, 2, 3)]
     data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert read_image(data, policy=policy(3, 4))[0, 0].tolist() == [10, 20, 30]
 
 
-def test_content_counts_not_the_suffix(tmp_path: Path) -> None:
+def test_the_format_is_that_of_the_content_not_the_suffix(tmp_path: Path) -> None:
     path = tmp_path / "image.jpg"
     path.write_bytes(encode(Image.new("RGB", (4, 3), (1, 2, 3)), "PNG"))
     assert read_image(path, policy=policy(3, 4))[0, 0].tolist() == [1, 2, 3]
@@ -188,24 +188,24 @@ def test_content_counts_not_the_suffix(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"hello, I am a text", "not an image: its content is neither JPEG, PNG, BMP nor GIF"),
-        (b"RIFF\0\0\0\0WEBPVP8 ", "its content is WebP, which is not read: convert it to PNG or JPEG"),
-        (b"II*\0\0\0\0\0", "its content is TIFF, which is not read: convert it to PNG or JPEG"),
-        (b"\0\0\0\x1cftypheic", "its content is HEIC or AVIF, which are not read: convert it to PNG or JPEG"),
-        (b"BM and more text that goes on for longer", "its BMP header is corrupt or incomplete"),
-        (png_header(0, 5), "its PNG header is corrupt or incomplete"),
+        (b"hello, I am a text", "not an image: its content is not JPEG, PNG, BMP or GIF"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "its content is WebP, which is not supported: convert it to PNG or JPEG"),
+        (b"II*\0\0\0\0\0", "its content is TIFF, which is not supported: convert it to PNG or JPEG"),
+        (b"\0\0\0\x1cftypheic", "its content is HEIC or AVIF, which are not supported: convert it to PNG or JPEG"),
+        (b"BM and more text that goes on for longer", "its BMP header is corrupt or truncated"),
+        (png_header(0, 5), "its PNG header is corrupt or truncated"),
         (png_header(20_000, 20_000), "too large: an image may have at most 178,956,970 pixels"),
         (png_header(9_500, 9_500), "truncated: the end of the file is missing"),  # under the limit, no warning
     ],
 )
-def test_bad_content_is_named_in_plain_words(data: bytes, reason: str) -> None:
+def test_unreadable_content_is_reported_clearly(data: bytes, reason: str) -> None:
     with pytest.raises(BadImage) as error:
         read_image(data, policy=policy(4, 4))
     assert str(error.value) == reason
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
-def test_a_cut_file_is_refused_or_whole(image_format: str) -> None:
+def test_a_truncated_file_is_refused_or_complete(image_format: str) -> None:
     data = encode(photo(16, 24), image_format)
     whole = read_image(data, policy=policy(16, 24))
     refused = 0
@@ -220,7 +220,7 @@ def test_a_cut_file_is_refused_or_whole(image_format: str) -> None:
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
-def test_flipped_bits_never_cause_another_error(image_format: str) -> None:
+def test_flipped_bits_cause_no_other_exception(image_format: str) -> None:
     rng = np.random.default_rng(0)
     data = encode(photo(16, 24), image_format)
     refused = 0
@@ -234,7 +234,7 @@ def test_flipped_bits_never_cause_another_error(image_format: str) -> None:
     assert refused > 0
 
 
-def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
+def test_files_that_are_not_regular_are_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "folder.jpg").mkdir()
     (tmp_path / "dangling.jpg").symlink_to("nowhere.jpg")
@@ -242,10 +242,10 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
     reasons = {
         "pipe.jpg": "a pipe or device, not a file",
         "folder.jpg": "a folder, not a file",
-        "dangling.jpg": "a link to a file that is not there",
+        "dangling.jpg": "a link to a file that does not exist",
         "loop.jpg": "cannot be opened (Too many levels of symbolic links)",
         "missing.jpg": "no such file",
-        "null\0.jpg": "no such file: its name holds a null character",
+        "null\0.jpg": "no such file: its name contains a null character",
     }
     for name, reason in reasons.items():
         with pytest.raises(BadImage) as error:
@@ -257,7 +257,7 @@ def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "image.png"
     path.write_bytes(encode(photo(), "PNG"))
 
-    def refuse(*_: Any) -> None:  # tests may run as root, whom permissions do not stop
+    def refuse(*_: Any) -> None:  # tests may run as root, for whom permissions do not apply
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("dlcli.data.files.open", refuse, raising=False)
@@ -269,14 +269,14 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "image.png"
     path.write_bytes(encode(photo(), "PNG"))
     monkeypatch.setattr("dlcli.data.images.decoding.MAX_FILE_BYTES", 100)
-    with pytest.raises(BadImage, match="too large: an image's file may have at most 100 bytes"):
+    with pytest.raises(BadImage, match="too large: an image file may have at most 100 bytes"):
         read_image(path, policy=policy(4, 4))
 
 
 # Many images ------------------------------------------------------------------------------------------------------
 
 
-def test_many_images_are_read_as_each_alone(tmp_path: Path) -> None:
+def test_a_batch_of_images_equals_single_images(tmp_path: Path) -> None:
     files = []
     for i in range(70):
         files.append(tmp_path / f"{i}.png")
@@ -293,18 +293,20 @@ def test_the_first_of_several_bad_images_is_named(tmp_path: Path) -> None:
         path.write_bytes(encode(photo(16, 24), "PNG"))
     files[37].unlink()
     files[90].write_bytes(b"")
-    with pytest.raises(InputError, match=r"37.png: no such file. It was changed or removed since the data was checked"):
+    with pytest.raises(
+        InputError, match=r"37.png: no such file. It was modified or removed after the data was checked"
+    ):
         read_images(files, policy=policy(4, 4))
 
 
-def test_an_image_with_another_content_than_it_had_is_named(tmp_path: Path) -> None:
+def test_an_image_whose_content_changed_is_named(tmp_path: Path) -> None:
     files = [tmp_path / f"{i}.png" for i in range(3)]
     for i, path in enumerate(files):
         path.write_bytes(encode(photo(16, 24, seed=i), "PNG"))
     digests = [hash_content(path.read_bytes()) for path in files]
     assert read_images(files, policy=policy(4, 4), digests=digests).shape == (3, 4, 4, 3)
     files[1].write_bytes(files[2].read_bytes())
-    with pytest.raises(InputError, match=r"1.png: its content is another. It was changed or removed since"):
+    with pytest.raises(InputError, match=r"1.png: its content has changed. It was modified or removed after"):
         read_images(files, policy=policy(4, 4), digests=digests)
 
 
@@ -347,7 +349,7 @@ def test_a_policy_survives_json() -> None:
 )
 def test_a_corrupt_policy_is_refused(key: str, value: Any) -> None:
     corrupt = {**policy(3, 4).to_dict(), key: value}
-    with pytest.raises(InputError, match="the image settings of a run must be as training wrote them"):
+    with pytest.raises(InputError, match="the image settings of a run must be those of its training"):
         ImagePolicy.from_dict(corrupt)
     with pytest.raises(InputError):
         ImagePolicy.from_dict({"image_size": [3, 4]})
@@ -364,7 +366,7 @@ def turned(image_format: str, orientation: int) -> bytes:
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_header_tells_how_the_image_will_be_turned(tmp_path: Path, image_format: str, orientation: int) -> None:
+def test_a_header_gives_the_orientation(tmp_path: Path, image_format: str, orientation: int) -> None:
     data = turned(image_format, orientation)
     (tmp_path / "image").write_bytes(data)
     assert read_header(data) == read_header(tmp_path / "image") == (64, 48, orientation)
@@ -372,7 +374,7 @@ def test_a_header_tells_how_the_image_will_be_turned(tmp_path: Path, image_forma
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 60000])
-def test_an_orientation_that_there_is_not_is_no_turn(orientation: int) -> None:
+def test_an_invalid_orientation_is_ignored(orientation: int) -> None:
     data = turned("PNG", orientation)
     assert read_header(data) == (64, 48, 1)
     assert decode(data).size == (64, 48)
@@ -383,7 +385,7 @@ def test_a_header_without_exif(image_format: str) -> None:
     assert read_header(encode(photo(), image_format)) == (64, 48, 1)
 
 
-def test_exif_after_the_pixels_counts_too() -> None:
+def test_exif_after_the_pixels_is_read() -> None:
     data = turned("PNG", 6)
     start = data.index(b"eXIf") - 4
     end = start + 12 + int.from_bytes(data[start : start + 4], "big")
@@ -392,10 +394,10 @@ def test_exif_after_the_pixels_counts_too() -> None:
     assert read_header(moved) == (64, 48, 6)
     assert decode(moved).size == (48, 64)
     cut = data[:start] + data[end : len(data) // 2] + data[start:end]
-    assert read_header(cut) == (64, 48, 1)  # corruption is told when it is decoded
+    assert read_header(cut) == (64, 48, 1)  # corruption is reported when it is decoded
 
 
-def test_pixels_behind_a_header_are_not_read() -> None:
+def test_reading_a_header_does_not_decode_pixels() -> None:
     assert read_header(png_header(3000, 2000)) == (3000, 2000, 1)
 
 
@@ -403,7 +405,7 @@ def test_pixels_behind_a_header_are_not_read() -> None:
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"\xff\xd8\xff\xe0", "its JPEG header is corrupt or incomplete"),
+        (b"\xff\xd8\xff\xe0", "its JPEG header is corrupt or truncated"),
         (png_header(20_000, 10_000), "too large: an image may have at most 178,956,970 pixels"),
         (png_header(40_000, 10_000), "too large: an image may have at most 178,956,970 pixels"),
     ],
@@ -414,7 +416,7 @@ def test_a_header_that_cannot_be_read(data: bytes, reason: str) -> None:
     assert str(error.value) == reason
 
 
-def test_a_header_that_is_in_no_file(tmp_path: Path) -> None:
+def test_a_header_of_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match=r"^a folder, not a file$"):
         read_header(tmp_path)
     with pytest.raises(BadImage, match=r"^no such file$"):

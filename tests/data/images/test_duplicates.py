@@ -10,17 +10,17 @@ from dlcli.data.images.duplicates import SIDE, Header, copies, has_wrong_suffix,
 
 
 def thumbnails(num: int, seed: int = 0) -> np.ndarray:
-    """Smooth images that differ."""
+    """Different smooth images."""
     small = np.random.default_rng(seed).integers(0, 256, (num, 6, 6), np.uint8)
     return np.stack([np.asarray(Image.fromarray(x).resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for x in small])
 
 
-def test_copies_have_one_digest() -> None:
+def test_copies_have_the_same_digest() -> None:
     assert copies(["a", "b", "a", "c", "b", "a"]) == [[0, 2, 5], [1, 4]]
     assert copies(["a", "b"]) == []
 
 
-def test_near_copies_are_found_and_nothing_else() -> None:
+def test_only_near_copies_are_found() -> None:
     images = thumbnails(300)
     rng = np.random.default_rng(1)
     noisy = np.clip(images[:20].astype(int) + rng.integers(-6, 7, (20, SIDE, SIDE)), 0, 255).astype(np.uint8)
@@ -30,18 +30,18 @@ def test_near_copies_are_found_and_nothing_else() -> None:
     assert sorted(found) == [(i, 300 + i) for i in range(30)]
 
 
-def test_copies_are_no_near_copies() -> None:
+def test_copies_are_not_near_copies() -> None:
     images = thumbnails(3)
     assert near_copies(images[[0, 1, 0]], ["a", "b", "a"]) == []
 
 
-def test_plain_images_are_told_apart() -> None:
-    """A difference hash alone takes every image without structure for every other."""
+def test_plain_images_are_distinguished() -> None:
+    """A difference hash alone matches any two images without structure."""
     plain = np.stack([np.full((SIDE, SIDE), value, np.uint8) for value in (0, 60, 120, 180)])
     assert near_copies(plain, list("abcd")) == []
 
 
-def test_no_more_pairs_than_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_pairs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlcli.data.images.duplicates.MAX_PAIRS", 10)
     same = np.repeat(thumbnails(1), 50, axis=0)
     assert len(near_copies(same, [str(i) for i in range(50)])) == 10

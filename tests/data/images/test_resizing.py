@@ -55,10 +55,10 @@ def test_pad_centers_the_image_on_black() -> None:
     assert np.array_equal(padded[5:15], np.asarray(image.resize((20, 10), Image.Resampling.BILINEAR)))
     assert not padded[:5].any()
     assert not padded[15:].any()
-    assert pixels_of(noise(1, 1000), image_size=(5, 5), resize="pad")[2].any()  # one line at least is left
+    assert pixels_of(noise(1, 1000), image_size=(5, 5), resize="pad")[2].any()  # at least one line remains
 
 
-def test_antialias_averages_all_the_pixels_covered() -> None:
+def test_antialiasing_averages_all_covered_pixels() -> None:
     stripes = Image.fromarray(np.tile(np.array([0, 0, 0, 255], np.uint8), (16, 8)))  # every fourth column is white
     averaged = pixels_of(stripes, image_size=(4, 8), antialias=True)
     sampled = pixels_of(stripes, image_size=(4, 8), antialias=False)
@@ -82,14 +82,14 @@ def test_bilinear_sampling_is_linear_interpolation() -> None:
     lines = np.stack([np.interp(columns, np.arange(53), line) for line in np.asarray(image)])
     expected = np.stack([np.interp(rows, np.arange(37), line) for line in lines.T], axis=1)
     sampled = pixels_of(image, image_size=(height, width), antialias=False)
-    assert np.abs(sampled - expected).max() <= 0.501  # rounded, not cut off
+    assert np.abs(sampled - expected).max() <= 0.501  # rounded, not truncated
 
 
 def test_bicubic_sampling_has_keys_kernel() -> None:
     pixels = np.zeros((16, 16), np.uint8)
     pixels[:, 7] = 160
     sampled = pixels_of(Image.fromarray(pixels), image_size=(8, 8), interpolation="bicubic", antialias=False)
-    # Between two pixels the weights are -1/16, 9/16, 9/16, -1/16; the -10 right of the line is cut to 0.
+    # Between two pixels the weights are -1/16, 9/16, 9/16, -1/16; the -10 right of the line is clipped to 0.
     assert sampled[4].tolist() == [0, 0, 0, 90, 0, 0, 0, 0]
     pixels[:] = 160
     pixels[:, 7] = 0
@@ -98,7 +98,7 @@ def test_bicubic_sampling_has_keys_kernel() -> None:
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
-def test_sampling_agrees_with_pillow_along_a_side_that_grows(interpolation: str) -> None:
+def test_sampling_agrees_with_pillow_when_enlarging(interpolation: str) -> None:
     line = noise(1, 23, 1)
     tall = Image.fromarray(np.repeat(np.asarray(line), 9, axis=0))
     expected = line.resize((61, 1), FILTERS[interpolation])  # type: ignore[index]
@@ -107,7 +107,7 @@ def test_sampling_agrees_with_pillow_along_a_side_that_grows(interpolation: str)
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_antialias_does_not_matter_when_enlarging_or_for_nearest(interpolation: str) -> None:
+def test_antialiasing_has_no_effect_when_enlarging_or_for_nearest(interpolation: str) -> None:
     image = noise(9, 11)
     size = (5, 4) if interpolation == "nearest" else (20, 30)
     plain = pixels_of(image, image_size=size, interpolation=interpolation, antialias=False)

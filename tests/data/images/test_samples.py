@@ -3,12 +3,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.class_folders import read_folder
-from dlcli.data.images.sources.digits import read_digits
 from dlcli.data.splits import SPLIT_COLUMNS, describe_difference
 
 Save = Callable[..., Path]
@@ -50,7 +48,7 @@ def test_the_fingerprint_follows_from_the_data(root: Path, common: Common, tmp_p
     assert read(moved, common).fingerprint() != before
 
 
-def test_differences_in_words(root: Path, common: Common, save_image: Save) -> None:
+def test_differences_are_described(root: Path, common: Common, save_image: Save) -> None:
     before = read(root, common).split_rows()
     assert describe_difference(before, before) == "no sample differs"
     for name in ("cats/new1.png", "cats/new2.png", "cats/new3.png"):
@@ -66,24 +64,3 @@ def test_differences_in_words(root: Path, common: Common, save_image: Save) -> N
     assert f"{num_moved} moved to another split (" in words
     relabeled = [{**row, "label": "cow"} if row["file"] == "cats/003.png" else row for row in before]
     assert describe_difference(before, relabeled) == "1 sample with another label (cats/003.png)"
-
-
-def test_digits(common: Common) -> None:
-    dataset = read_digits(**{**common, "image_size": (28, 28)})
-    assert dataset.classes == tuple("0123456789")
-    assert dataset.shape == (28, 28, 1)
-    assert {split: len(samples) for split, samples in dataset.splits.items()} == {
-        "train": 1258,
-        "validation": 180,
-        "test": 359,
-    }
-    assert dataset.warnings == ()
-    counts = np.stack([np.bincount(samples.labels) for samples in dataset.splits.values()])
-    assert counts.sum(axis=0).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-    assert np.ptp(counts[1]) <= 1  # 18 of each class, give or take one
-    small = read_digits(**{**common, "test": 0.0, "validation": 0.0}).splits["train"]
-    assert small.pixels is not None
-    assert small.pixels.shape == (1797, 8, 8, 1)
-    assert small.pixels.max() == 255
-    assert sorted(set(small.pixels.ravel()))[:4] == [0, 16, 32, 48]  # 15.94, 31.88, 47.81
-    assert small.names[17] == "digits/17"

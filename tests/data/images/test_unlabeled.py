@@ -38,8 +38,8 @@ def test_files_and_folders(tmp_path: Path, save_image: Save) -> None:
     assert samples.labels.tolist() == [NO_LABEL] * 4
     assert [(item.name.removeprefix(f"{tmp_path}/"), item.reason) for item in left_out] == [
         ("in/.hidden.png", "hidden"),
-        ("in/notes.txt", "no image by its suffix"),
-        ("in/bad.jpg", "not an image: its content is neither JPEG, PNG, BMP nor GIF"),
+        ("in/notes.txt", "not an image by its suffix"),
+        ("in/bad.jpg", "not an image: its content is not JPEG, PNG, BMP or GIF"),
     ]
     loaded = samples.load(np.arange(4))
     for name, image in zip(names, loaded, strict=True):
@@ -67,7 +67,7 @@ def test_an_npz_file(tmp_path: Path) -> None:
     again, _ = gather(tmp_path / "x.npz")
     assert np.array_equal(again.load(np.arange(3)), samples.load(np.arange(3)))
     np.savez(tmp_path / "x.npz", x=x / 255)
-    with pytest.raises(InputError, match=r"black where pixels can be in \[0, 255\]: bring the array to that range\."):
+    with pytest.raises(InputError, match=r"black if pixels are in \[0, 255\]: rescale the array to that range\."):
         gather(tmp_path / "x.npz")
 
 
@@ -78,10 +78,10 @@ def test_signals(tmp_path: Path) -> None:
     samples, _ = gather(tmp_path / "x.npz", **options)
     assert np.array_equal(samples.load(np.array([1])), x[1:2].astype(np.float32))
     message = error(tmp_path / "x.npz", policy=None, shape=(9, 2))
-    assert message.endswith("x must hold samples of shape (9, 2), as in training. Received (8, 2).")
+    assert message.endswith("x must contain samples of shape (9, 2), as in training. Received (8, 2).")
 
 
-def test_what_cannot_be_predicted(tmp_path: Path, save_image: Save) -> None:
+def test_paths_that_cannot_be_predicted(tmp_path: Path, save_image: Save) -> None:
     missing = tmp_path / "missing.png"
     assert error(missing) == f"{missing}: no such file or folder. Name what to predict."
     bad = tmp_path / "bad.png"
@@ -89,10 +89,10 @@ def test_what_cannot_be_predicted(tmp_path: Path, save_image: Save) -> None:
     nothing = "Nothing to predict: give JPEG, PNG, BMP or GIF files, or folders of them."
     assert error(bad).splitlines() == [f"{bad}: the file is empty.", nothing]
     (tmp_path / "empty").mkdir()
-    assert error(tmp_path / "empty") == f"'{tmp_path / 'empty'}': holds no image to predict."
+    assert error(tmp_path / "empty") == f"'{tmp_path / 'empty'}': there must be an image to predict. Received none."
     np.savez(tmp_path / "x.npz", images=np.zeros((1, 8, 6)))
     assert error(tmp_path / "x.npz") == f"{tmp_path}/x.npz: there must be an array x or x_test. Received 'images'."
     image = save_image("a.png")
     assert error(tmp_path / "x.npz", image).endswith("an .npz file must be predicted alone. Received 2 paths.")
     message = error(image, policy=None, shape=(8, 2))
-    assert message == f"{image}: this model's samples are no images: give an .npz file with an array x."
+    assert message == f"{image}: samples of this model are not images. Give an .npz file with an array x."

@@ -1,4 +1,4 @@
-"""Batches of sequences of different lengths: every sample once, nothing but padding added, exact from any step on."""
+"""Batches of sequences of different lengths: every sample once, padded, and reproducible from any step."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def all_batches(data: SequenceBatches, epoch: int, first_step: int = 0) -> list[
 @pytest.mark.parametrize("features", [None, 3])
 @pytest.mark.parametrize("seed", [None, 5])
 @pytest.mark.parametrize("buckets", [True, False])
-def test_every_sample_comes_once_with_its_own_steps(features: int | None, seed: int | None, buckets: bool) -> None:
+def test_every_sample_occurs_once_with_its_steps(features: int | None, seed: int | None, buckets: bool) -> None:
     inputs = ragged(45, features=features)
     data = batches_of(inputs, seed=seed, buckets=buckets)
     seen = []
@@ -53,7 +53,7 @@ def test_every_sample_comes_once_with_its_own_steps(features: int | None, seed: 
     assert data.num_steps == 6
 
 
-def test_an_epochs_order_is_its_own_and_can_be_had_again() -> None:
+def test_each_epoch_has_its_own_reproducible_order() -> None:
     inputs = ragged(60)
     data = batches_of(inputs, seed=1)
     assert data.order(3).tolist() == batches_of(inputs, seed=1).order(3).tolist()
@@ -74,17 +74,9 @@ def test_buckets_save_padding_and_keep_the_order_random() -> None:
     assert padding[0] > 1.6
     assert padding[1] < 1.05
     lengths = inputs.lengths[batches_of(inputs, seed=0).order(0)[::8]]
-    assert np.abs(np.corrcoef(lengths[:-1], lengths[1:])[0, 1]) < 0.3  # neither short ones first nor long ones
+    assert np.abs(np.corrcoef(lengths[:-1], lengths[1:])[0, 1]) < 0.3  # batches are not sorted by length
 
 
-def test_positions_by_length() -> None:
+def test_batches_by_length() -> None:
     lengths = np.array([5, 1, 9, 1, 4])
     assert [index.tolist() for index in by_length(lengths, 2)] == [[1, 3], [4, 0], [2]]
-
-
-def test_ragged_sequences_are_taken_and_joined() -> None:
-    sequences = [np.arange(3), np.arange(0), np.arange(5) + 10]
-    joined = Ragged.join(sequences)
-    assert [joined[i].tolist() for i in range(3)] == [[0, 1, 2], [], [10, 11, 12, 13, 14]]
-    taken = joined.take(np.array([2, 0]))
-    assert [taken[i].tolist() for i in range(2)] == [[10, 11, 12, 13, 14], [0, 1, 2]]

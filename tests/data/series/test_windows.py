@@ -1,4 +1,4 @@
-"""A series divided by time, and its windows; and what is wrong with a table."""
+"""A series split by time, its windows, and the errors of its table."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def error(path: Path, **options: Any) -> list[str]:
     return str(error.value).replace(f"{path.parent}/", "").splitlines()
 
 
-def test_a_table_in_the_order_of_time(tmp_path: Path) -> None:
+def test_a_table_is_read_in_order_of_time(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('"y","t","a","b","word"\n1,1949-09,5,NA,x\n2,1949-10,,7,y\n')
     table = read(tmp_path / "a.csv", features=("b", "a"), on_missing="keep")
     assert table.times == ("1949-09", "1949-10")
@@ -43,7 +43,7 @@ def test_a_table_in_the_order_of_time(tmp_path: Path) -> None:
     np.testing.assert_equal(alone.values, [[1], [2]])
 
 
-def test_time_may_be_in_several_columns(tmp_path: Path) -> None:
+def test_time_can_span_several_columns(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("year,month,y\n2009,12,1\n2010,2,2\n2010,11,3\n")
     table = read(tmp_path / "a.csv", time=("year", "month"))
     assert table.times == ("2009 12", "2010 2", "2010 11")
@@ -55,19 +55,23 @@ def test_time_may_be_in_several_columns(tmp_path: Path) -> None:
         ("t,x\n1,2\n", {}, ["a.csv:1: there must be a column 'y'. Received 't', 'x'."]),
         ("t,y\n1,2\n3,one\n2,\n,4\n3,5\n", {}, [
             "a.csv:3: column 'y' must be a number. Received 'one'.",
-            "a.csv:4: column 'y' has no value; set data.on_missing: keep, or fill it in.",
+            "a.csv:4: column 'y' must have a value. Fill it in, or set data.on_missing: keep.",
             "a.csv:5: column 't' must not be empty.",
         ]),
         ("t,y\n2,1\n1,2\n1,3\n", {}, [
-            "a.csv:3: time must rise: 1 comes after 2.",
-            "a.csv:4: time must rise: 1 comes after 1.",
+            "a.csv:3: time must increase. Received 1 after 2.",
+            "a.csv:4: time must increase. Received 1 after 1.",
         ]),
-        ("t,y\nJan,1\nFeb,2\n", {}, ["a.csv:3: time must rise: Feb comes after Jan."]),
+        ("t,y\nJan,1\nFeb,2\n", {}, ["a.csv:3: time must increase. Received Feb after Jan."]),
         ("t,y\n1,1\nabc,2\ninf,3\n", {}, [
-            "a.csv:3: time must be numbers in every row or in none. Received 'abc'.",
-            "a.csv:4: time must be numbers in every row or in none. Received 'inf'.",
+            "a.csv:3: time must be a number in every row or in none. Received 'abc'.",
+            "a.csv:4: time must be a number in every row or in none. Received 'inf'.",
         ]),
-        ("t,y\n1,1e39\n", {}, ["a.csv:2: column 'y' must be at most 1e+18 in size. Received 1e39: divide the column."]),
+        (
+            "t,y\n1,1e39\n",
+            {},
+            ["a.csv:2: column 'y' must be at most 1e+18 in magnitude. Received 1e39: rescale the column."],
+        ),
         ("t,y\n1,inf\n", {"on_missing": "keep"}, ["a.csv:2: column 'y' must be a number. Received 'inf'."]),
         ("t,y\n", {}, ["a.csv: there must be rows below the header. Received none."]),
     ],
@@ -77,29 +81,29 @@ def test_errors_of_tables(tmp_path: Path, text: str, options: dict[str, Any], ex
     assert error(tmp_path / "a.csv", **options) == expected
 
 
-def test_splits_follow_each_other_and_no_forecast_is_of_two() -> None:
+def test_splits_are_consecutive_and_no_forecast_crosses_a_boundary() -> None:
     made = series()
     assert made.ends == {"train": 24, "validation": 32, "test": 40}
     assert made.splits["train"].origins.tolist() == list(range(5, 22))
     assert made.splits["validation"].origins.tolist() == list(range(24, 30))
     assert made.splits["test"].origins.tolist() == list(range(32, 38))
     past, future = made.windows(np.array([24]))
-    np.testing.assert_array_equal(past[0], [[i, -i] for i in range(19, 24)])  # reaches back into train
+    np.testing.assert_array_equal(past[0], [[i, -i] for i in range(19, 24)])  # extends back into train
     np.testing.assert_array_equal(future[0], [24, 25, 26])
     assert series(stride=4).splits["train"].origins.tolist() == [5, 9, 13, 17, 21]
     assert len(series(stride=4).splits["test"]) == 6
     assert list(series(validation=0.0, test=0.0).splits) == ["train"]
 
 
-def test_what_cannot_be_divided() -> None:
-    with pytest.raises(InputError, match=r"s\.csv: 24 rows to train on hold no window of 30 \+ 3 steps\."):
+def test_splits_too_short_for_a_window() -> None:
+    with pytest.raises(InputError, match=r"s\.csv: train must have a window of 30 \+ 3 steps\. Received 24 rows:"):
         series(history=30)
     made = series(horizon=9)
     assert list(made.splits) == ["train"]
-    assert made.warnings[0] == "validation has 8 rows, which hold no forecast of 9 steps: there is none."
+    assert made.warnings[0].text == "validation has 8 rows, too few for a forecast of 9 steps: it is left out."
 
 
-def test_the_fingerprint_is_of_numbers_and_divisions() -> None:
+def test_the_fingerprint_depends_on_values_and_splits() -> None:
     prints = {series().fingerprint(), series(history=4).fingerprint(), series(test=0.1).fingerprint()}
     assert len(prints) == 3
     assert series().fingerprint() in prints
@@ -107,7 +111,7 @@ def test_the_fingerprint_is_of_numbers_and_divisions() -> None:
     assert series().split_rows()[0]["file"] == "t0 to t23"
 
 
-def test_batches_are_the_windows_in_a_random_order_that_can_be_had_again() -> None:
+def test_batches_are_the_windows_in_a_reproducible_random_order() -> None:
     made = series()
     made.table.values[10, 0] = np.nan
     origins = made.splits["train"].origins
@@ -134,16 +138,18 @@ def test_batches_are_the_windows_in_a_random_order_that_can_be_had_again() -> No
 @pytest.mark.parametrize(
     ("time", "rows", "gap"),
     [
-        (("t",), [[1], [2], [3], [7], [8]], "1 row is further from the one before"),
-        (("t",), [["2020-01-01"], ["2020-01-02"], ["2020-01-03"], ["2020-01-09"]], "first 2020-01-09 after 2020-01-03"),
-        (("year", "m"), [[2019, 11], [2019, 12], [2020, 1], [2020, 5]], "first 2020 5 after 2020 1"),
+        (("t",), [[1], [2], [3], [7], [8]], "the time has 1 gap, between 3 and 7"),
+        (("t",), [["2020-01-01"], ["2020-01-02"], ["2020-01-03"], ["2020-01-09"]], "between 2020-01-03 and 2020-01-09"),
+        (("year", "m"), [[2019, 11], [2019, 12], [2020, 1], [2020, 5]], "between 2020 1 and 2020 5"),
         (("year", "m", "d", "h"), [[2019, 12, 31, 22], [2019, 12, 31, 23], [2020, 1, 1, 0], [2020, 1, 1, 1]], None),
         (("m",), [["2019-01"], ["2019-02"], ["2019-07"]], None),
     ],
 )
-def test_a_gap_in_time_is_said(tmp_path: Path, time: tuple[str, ...], rows: list[list[Any]], gap: str | None) -> None:
+def test_a_gap_in_time_is_warned_of(
+    tmp_path: Path, time: tuple[str, ...], rows: list[list[Any]], gap: str | None
+) -> None:
     lines = [",".join([*time, "y"]), *(",".join(map(str, [*row, i])) for i, row in enumerate(rows))]
     (tmp_path / "a.csv").write_text("\n".join(lines))
     table = read_table(path=tmp_path / "a.csv", time=time, target="y", features=(), on_missing="error")
     assert (gap is None) == (table.warnings == ())
-    assert gap is None or gap in table.warnings[0]
+    assert gap is None or gap in table.warnings[0].text

@@ -31,7 +31,7 @@ def corners_of(dataset: Dataset) -> np.ndarray:
     return boxes.corners
 
 
-def test_scenes_of_every_class_in_turn(common: Common) -> None:
+def test_scenes_cycle_through_the_classes(common: Common) -> None:
     dataset = read(common, 42)
     samples = dataset.splits["train"]
     assert dataset.classes == ("circle", "cross", "square", "triangle")
@@ -41,7 +41,7 @@ def test_scenes_of_every_class_in_turn(common: Common) -> None:
     assert len(set(samples.digests)) == 42
 
 
-def test_a_scene_depends_on_the_seed_and_its_number(common: Common) -> None:
+def test_a_scene_depends_only_on_the_seed_and_its_number(common: Common) -> None:
     dataset, fewer, other = read(common), read(common, 10), read(common, seed=1)
     assert dataset.fingerprint() == read(common).fingerprint()
     assert np.array_equal(pixels_of(dataset)[:10], pixels_of(fewer))
@@ -57,7 +57,7 @@ def test_the_pixels_are_the_same_on_every_machine(common: Common) -> None:
 def test_the_box_is_the_exact_extent_of_the_shape(
     common: Common, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Drawn again without its shapes, a scene differs inside the box alone, up to each of its edges."""
+    """Drawn again without its shape, a scene differs only inside the box, up to each of its edges."""
     with_shapes = read(common, image_size=size)
     with monkeypatch.context() as patch:
         patch.setattr(shapes, "_coverage", lambda shape, side: np.zeros((side, side, 1), np.float32))
@@ -68,14 +68,14 @@ def test_the_box_is_the_exact_extent_of_the_shape(
     for scene, ground, (x1, y1, x2, y2) in zip(pixels_of(with_shapes), pixels_of(without), corners, strict=True):
         ys, xs = np.nonzero((scene != ground).any(axis=2))
         found = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
-        assert (abs(found - (x1, y1, x2, y2)) <= 1).all()  # a corner may cover too little of a pixel to be seen
+        assert (abs(found - (x1, y1, x2, y2)) <= 1).all()  # a corner may cover too little of a pixel to be visible
         assert (found[:2] >= (x1, y1)).all()
         assert (found[2:] <= (x2, y2)).all()
         exact += np.array_equal(found, (x1, y1, x2, y2))
     assert exact > 30
 
 
-def test_places_and_sizes_are_spread(common: Common) -> None:
+def test_positions_and_sizes_vary(common: Common) -> None:
     corners = corners_of(read(common, 400))
     sides = corners[:, 2:] - corners[:, :2]
     assert np.array_equal(sides[:, 0], sides[:, 1])
@@ -96,7 +96,7 @@ def test_a_shape_fills_its_box(shape: str, side: int) -> None:
     assert cover.max() == 1
     for edge in (cover[0], cover[-1], cover[:, 0], cover[:, -1]):
         assert edge.any()
-    assert np.allclose(cover, cover[:, ::-1])  # all are alike left and right
+    assert np.allclose(cover, cover[:, ::-1])  # all shapes are symmetric
     part = {"circle": np.pi / 4, "cross": 5 / 9, "square": 1.0, "triangle": 0.5}[shape]
     assert cover.mean() == pytest.approx(part, abs=0.03)
 
@@ -106,18 +106,18 @@ def test_a_triangle_points_up() -> None:
     assert (np.diff(cover) > 0).all()
 
 
-def test_shapes_stand_out_in_gray_too(common: Common) -> None:
+def test_shapes_contrast_with_the_background_in_grayscale(common: Common) -> None:
     dataset = read(common, 100, color_mode="grayscale")
     assert dataset.shape == (64, 64, 1)
     for scene, (x1, y1, x2, y2) in zip(pixels_of(dataset)[..., 0], corners_of(dataset).astype(int), strict=True):
-        middle = (y1 + y2) // 2  # covered from about a quarter of the width on by every shape
+        middle = (y1 + y2) // 2  # every shape covers it from about a quarter of the width
         inside = scene[middle - 1 : middle + 2, (x1 + x2) // 2 - 1 : (x1 + x2) // 2 + 2].mean()
         outside = np.ones(scene.shape, bool)
         outside[y1:y2, x1:x2] = False
         assert abs(inside - scene[outside].mean()) > 40
 
 
-def test_the_size_that_is_wanted_is_drawn(common: Common) -> None:
+def test_scenes_are_drawn_at_the_requested_size(common: Common) -> None:
     dataset = read(common, image_size=(48, 80), resize="crop")
     assert dataset.shape == (48, 80, 3)
     relative = dataset.splits["train"].relative_boxes()
@@ -140,16 +140,16 @@ def test_splits_are_drawn(common: Common) -> None:
         assert np.array_equal(samples.boxes.corners, corners_of(whole)[numbers])
 
 
-def test_a_trained_models_classes(common: Common) -> None:
+def test_classes_of_a_trained_model(common: Common) -> None:
     trained = ("triangle", "square", "cross", "circle", "star")
     dataset = read(common, 4, classes=trained)
     assert dataset.classes == trained
     assert dataset.splits["train"].labels.tolist() == [3, 2, 1, 0]
-    with pytest.raises(InputError, match="shapes: every class of the data must be in the trained model too"):
+    with pytest.raises(InputError, match="shapes: every class must be one of the trained model's"):
         read(common, 4, classes=("circle", "cross"))
 
 
-def test_scenes_that_cannot_be_drawn(common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_impossible_scenes_are_refused(common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError) as error:
         read(common, image_size=(64, 15))
     assert str(error.value) == (

@@ -1,4 +1,4 @@
-"""Texts from tables, JSON lines, files of lines and folders of files; and what is wrong with them."""
+"""Texts from tables, JSON lines, files of lines and folders of files, and the errors in them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -85,12 +85,12 @@ def test_all_sources_give_the_same_texts(tmp_path: Path) -> None:
     assert len({dataset.splits["train"].digests for dataset in datasets[:3]}) == 1
 
 
-def test_quotes_mean_nothing_in_tab_separated_files(tmp_path: Path) -> None:
+def test_quotes_have_no_meaning_in_tab_separated_files(tmp_path: Path) -> None:
     write(tmp_path, {"a.tsv": 'text\tlabel\n"so good\tpos\nno "no" no"\tneg\n'})
     assert rows(from_csv(tmp_path / "a.tsv")) == [('"so good', "pos"), ('no "no" no"', "neg")]
 
 
-def test_splits_and_groups_of_their_own(tmp_path: Path) -> None:
+def test_given_splits_and_groups_are_used(tmp_path: Path) -> None:
     lines = ["words;kind;part;who", "a;x;train;1", "b;y;train;2", "c;x;val;3", "d;y;Test;4"]
     write(tmp_path, {"a.csv": "\n".join(lines)})
     dataset = from_csv(tmp_path / "a.csv", text="words", label="kind", split="part", group="who", validation=None)
@@ -105,7 +105,7 @@ def test_splits_and_groups_of_their_own(tmp_path: Path) -> None:
     assert rows(from_files(tmp_path / "f"), "validation") == [("valx", "x"), ("valy", "y")]
 
 
-def test_one_text_stays_on_one_side_of_a_drawn_split(tmp_path: Path) -> None:
+def test_copies_of_a_text_stay_in_one_drawn_split(tmp_path: Path) -> None:
     write(tmp_path, {"l/a.txt": "\n".join(f"text {i % 20}" for i in range(60)), "l/b.txt": "text 1\nother\n" * 9})
     dataset = from_lines(tmp_path / "l", test=0.3, validation=0.2)
     found = {split: {text for text, _ in rows(dataset, split)} for split in dataset.splits}
@@ -113,7 +113,7 @@ def test_one_text_stays_on_one_side_of_a_drawn_split(tmp_path: Path) -> None:
     assert not found["train"] & found["test"] | found["train"] & found["validation"]
 
 
-def test_stems_that_are_alike_keep_their_suffix(tmp_path: Path) -> None:
+def test_files_with_equal_stems_keep_their_suffix(tmp_path: Path) -> None:
     write(tmp_path, {"rt-polarity.pos": "good\n", "rt-polarity.neg": "bad\n", ".hidden": "x"})
     dataset = from_lines(tmp_path)
     assert dataset.classes == ("rt-polarity.neg", "rt-polarity.pos")
@@ -138,14 +138,14 @@ def test_a_long_text_is_no_error(tmp_path: Path) -> None:
     assert len(rows(from_csv(tmp_path / "a.csv"))[2][0]) == 200_000
 
 
-def test_the_classes_of_a_trained_model_count(tmp_path: Path) -> None:
+def test_classes_of_a_trained_model_are_used(tmp_path: Path) -> None:
     write(tmp_path, {"a.csv": CSV})
     dataset = from_csv(tmp_path / "a.csv", classes=("mixed", "pos", "negative"), aliases={"neg": "negative"})
     assert dataset.classes == ("mixed", "pos", "negative")
     assert rows(dataset) == [("good film", "pos"), ("bad film", "negative")]
 
 
-def test_the_fingerprint_is_of_what_matters(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_samples_only(tmp_path: Path) -> None:
     write(tmp_path, {"a.csv": CSV, "b/a.csv": CSV, "c/a.csv": CSV.replace("bad", "sad"), "d/a.csv": CSV + "x,pos\n"})
     prints = [from_csv(tmp_path / name).fingerprint() for name in ("a.csv", "b/a.csv", "c/a.csv", "d/a.csv")]
     assert prints[0] == prints[1]
@@ -165,13 +165,13 @@ def test_the_fingerprint_is_of_what_matters(tmp_path: Path) -> None:
         ("text,label\n", {}, ["a.csv: there must be texts to train on. Received none."]),
         (CSV + "lost,\n\nmany,too,many\n", {}, [
             "a.csv:4: column 'label' must not be empty.",
-            "a.csv:6: a row must have 2 values as the header. Received 3.",
+            "a.csv:6: a row must have 2 values, like the header. Received 3.",
         ]),
-        ("text,label\na,x\n", {}, ["a.csv: there must be at least two classes to tell apart. Received one: 'x'."]),
-        (CSV + '"open,pos\n', {}, ["a.csv:4: this row is no CSV (unexpected end of data). Correct its quotes."]),
+        ("text,label\na,x\n", {}, ["a.csv: there must be at least two classes. Received one: 'x'."]),
+        (CSV + '"open,pos\n', {}, ["a.csv:4: this row is not valid CSV (unexpected end of data). Correct its quotes."]),
         ("text,label\nsch\xf6n,pos\n".encode("latin-1"), {}, [
-            "a.csv:2: the table must be UTF-8 text. Received byte 0xf6: save it as UTF-8, or say in data.encoding what "
-            "it is."
+            "a.csv:2: the table must be UTF-8 text. Received byte 0xf6: save it as UTF-8, or set data.encoding "
+            "to its encoding."
         ]),
         ("text,label\na,b\n".encode("utf-16-le"), {}, [
             "a.csv:1: the table must be text. Received a null character: it may be UTF-16."
@@ -194,8 +194,8 @@ def test_errors_of_tables(tmp_path: Path, content: str | bytes, options: dict[st
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("{", "this is no JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))."),
-        ("[" * 100_000, "this is no JSON (too deep or too long)."),
+        ("{", "this is not valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))."),
+        ("[" * 100_000, "this is not valid JSON (too deep or too long)."),
         ("[1]", 'a line must be a JSON object, such as {"text": …, "label": …}.'),
         ('{"label": "x", "txt": "a"}', "there must be 'text'. Received 'label', 'txt'."),
         ("{}", "there must be 'text'. Received none."),
@@ -211,18 +211,16 @@ def test_errors_of_json_lines(tmp_path: Path, line: str, expected: str) -> None:
 
 
 def test_errors_of_folders(tmp_path: Path) -> None:
-    assert error(from_lines, tmp_path / "none") == ["none: no such folder. Give the folder that holds the data."]
+    assert error(from_lines, tmp_path / "none") == ["none: no such folder. Give the folder that contains the data."]
     write(tmp_path, {"l/a.txt": "\n\n", "f/loose.txt": "x"})
     assert error(from_lines, tmp_path / "l") == [
         "l: there must be a file for each class with a text on each line. Received none."
     ]
-    assert error(from_files, tmp_path / "f") == [
-        "f: there must be a folder for each class with texts in it. Received none."
-    ]
+    assert error(from_files, tmp_path / "f") == ["f: there must be a folder of texts for each class. Received none."]
     write(tmp_path, {"l/a.txt": b"a\n\xff\n"})
     assert error(from_lines, tmp_path / "l") == [
-        "l/a.txt:2: the file of texts must be UTF-8 text. Received byte 0xff: save it as UTF-8, or say in "
-        "data.encoding what it is."
+        "l/a.txt:2: the file of texts must be UTF-8 text. Received byte 0xff: save it as UTF-8, or set "
+        "data.encoding to its encoding."
     ]
 
 

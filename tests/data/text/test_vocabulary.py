@@ -1,4 +1,4 @@
-"""Tokens: fitted on the training texts, found in new ones by the saved model as in training."""
+"""Vocabularies: fitted on the training texts; a saved model finds the same tokens in new texts as in training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def fitted(texts: Sequence[str] = TEXTS, **options: Any) -> Vocabulary:
     return fit_vocabulary(texts, split=split, **known)
 
 
-def test_tokens_come_by_how_often_they_are_found() -> None:
+def test_tokens_are_sorted_by_frequency() -> None:
     assert fitted().tokens == ("the", "élan", "cat", "dog", "a", "and", "dont", "sat")
     assert fitted(max_vocabulary=3).tokens == ("the", "élan", "cat")
     assert fitted(min_count=2).tokens == ("the", "élan", "cat", "dog")
@@ -36,28 +36,28 @@ def test_tokens_come_by_how_often_they_are_found() -> None:
     assert {"The", "the", "cat,", "dog!", "don't", "ÉLAN", "Élan", "élan,"} <= set(plain.tokens)
 
 
-def test_characters() -> None:
+def test_characters_as_tokens() -> None:
     vocabulary = fitted(["aab", "b a", "é"], unit="characters", standardize="none", lower=False)
     assert vocabulary.tokens == ("a", "b", " ", "é")
     found = encode(["ba", "", "äé "], vocabulary, split=split_by("characters", "none"), max_length=10)
     assert [found[i].tolist() for i in range(3)] == [[3, 2], [UNKNOWN], [UNKNOWN, 5, 4]]
 
 
-def test_capital_letters_of_every_script_count_as_small_ones() -> None:
+def test_uppercase_letters_of_every_script_are_lowercased() -> None:
     vocabulary = fitted(["привет мир", "élan vital"])
     found = encode(["ПРИВЕТ Мир ÉLAN Vital МиР"], vocabulary, split=split_by(), max_length=10)
     number = {token: 2 + i for i, token in enumerate(vocabulary.tokens)}
     assert found[0].tolist() == [*(number[token] for token in ("привет", "мир", "élan", "vital")), UNKNOWN]
 
 
-def test_what_is_unknown_and_what_is_empty() -> None:
+def test_unknown_tokens_and_empty_texts() -> None:
     vocabulary = fitted()
     found = encode(["", "zebra", "the zebra", "!!!", " \t\n"], vocabulary, split=split_by(), max_length=10)
     assert [found[i].tolist() for i in range(5)] == [[1], [1], [2, 1], [1], [1]]
     assert found.flat.dtype == np.int32
 
 
-def test_words_that_the_layer_keeps_for_itself_are_unknown() -> None:
+def test_reserved_words_are_unknown() -> None:
     vocabulary = fitted(["[UNK] a", "[UNK] b"], standardize="none", lower=False)
     assert vocabulary.tokens == ("a", "b")
     assert encode(["[UNK] a"], vocabulary, split=split_by(standardize="none"), max_length=9)[0].tolist() == [1, 2]

@@ -1,4 +1,4 @@
-"""The image networks: counts, shapes, gradients, sizes that do not fit, precision, and that they learn."""
+"""Properties of all networks whose size the recipe sets: counts, shapes, names, gradients, precision, learning."""
 
 import inspect
 import typing
@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.errors import InputError
-from dlcli.models.heads import vector as heads
-from dlcli.models.images import convnet, lenet5, mlp, preprocessing
-from dlcli.models.images.layers import kernel_initializer
+from dlcli.models.images import convnet, lenet5, mlp
 from dlcli.recipe.sections.image_model import Activation, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp
 from dlcli.report.cost.published import NETWORKS
 
@@ -178,11 +175,6 @@ def test_stages_have_the_shapes_of_the_docs(build_classifier, section, shape, nu
     assert [tuple(model.get_layer(name).output.shape[1:]) for name in names] == shapes
 
 
-def test_the_strides_are_the_first_convolutions(build_classifier) -> None:
-    section = Convnet(kind="convnet", blocks=(ConvBlock(filters=2, strides=2, repeat=3, pool="none"),))
-    assert tuple(build_classifier(section, (16, 12, 1), 2).get_layer("stage1").output.shape[1:]) == (8, 6, 2)
-
-
 @pytest.mark.parametrize("activation", typing.get_args(Activation))
 def test_every_activation_of_the_recipe_builds(build_classifier, activation) -> None:
     section = Mlp(kind="mlp", units=(3,), activation=activation)
@@ -191,143 +183,7 @@ def test_every_activation_of_the_recipe_builds(build_classifier, activation) -> 
     assert np.isfinite(model(np.ones((1, 4, 4, 1)))).all()
 
 
-@pytest.mark.parametrize("activation", ["relu", "selu"])
-def test_the_first_weights_keep_the_size_of_the_signal_through_many_layers(activation) -> None:
-    """Glorot's weights would lose half of it in each layer of ReLU: a factor of a million in 20."""
-    layers = [
-        keras.layers.Dense(400, activation=activation, kernel_initializer=kernel_initializer(activation))
-        for _ in range(20)
-    ]
-    x = np.random.default_rng(0).normal(size=(64, 400))
-    before = np.mean(x**2)
-    after = np.mean(keras.Sequential(layers)(x).numpy() ** 2)
-    assert before / 3 < after < before * 3
-
-
-# Sizes that do not fit --------------------------------------------------------------------------------------------
-
-
-def small(**keys) -> Convnet:
-    return Convnet(kind="convnet", blocks=(ConvBlock(filters=1, **keys),) * 5, pooling="average")
-
-
-@pytest.mark.parametrize(
-    ("keys", "smallest", "where", "left"),
-    [
-        ({}, 32, "the pooling of stage 5 has a window of 2", "1x1 is left"),
-        ({"padding": "valid"}, 94, "the pooling of stage 5 has a window of 2", "2x1 is left"),
-        (
-            {"padding": "valid", "pool": "none", "strides": 2},
-            63,
-            "the convolution of stage 5 has a window of 3",
-            "2x2 is left",
-        ),
-        ({"pool_size": 3}, 243, "the pooling of stage 5 has a window of 3", "2x2 is left"),
-        ({"repeat": 2, "padding": "valid"}, 156, "the pooling of stage 5 has a window of 2", "2x1 is left"),
-    ],
-)
-def test_the_smallest_side_is_named_and_is_the_smallest(build_classifier, keys, smallest, where, left) -> None:
-    section = small(**keys)
-    model = build_classifier(section, (smallest, smallest + 1, 1), 2)
-    assert model.get_layer("logits").output.shape == (None, 2)
-    with pytest.raises(InputError) as error:
-        build_classifier(section, (smallest, smallest - 1, 1), 2)
-    message = str(error.value)
-    assert f"every side must be at least {smallest}: {where}" in message
-    assert f"Received {smallest}x{smallest - 1}." in message
-    assert "data.image_size" in message
-    assert "\n" not in message
-
-
-def test_a_convnet_takes_any_side_when_it_pools_globally() -> None:
-    block = convnet.Block(
-        **ConvBlock(filters=3).model_dump(),
-    )
-    x = convnet.features(
-        keras.Input((None, None, 1)),
-        rank=2,
-        blocks=[block],
-        pooling="average",
-        dense=(),
-        activation="relu",
-        dropout=0.0,
-    )
-    assert x.shape == (None, 3)
-    with pytest.raises(ValueError, match=r"rank 1 takes inputs \[batch, 1 sides, channels\]"):
-        convnet.features(
-            keras.Input((8, 8, 1)),
-            rank=1,
-            blocks=[block],
-            pooling="average",
-            dense=(),
-            activation="relu",
-            dropout=0.0,
-        )
-
-
-@pytest.mark.parametrize("shape", [(32, 32, 3), (31, 32, 1), (28, 32, 1), (224, 224, 1)])
-def test_lenet5_refuses_other_images(shape) -> None:
-    with pytest.raises(InputError, match=r"lenet5 takes images of 32x32 or 28x28 .* Received \d+x\d+x\d\."):
-        lenet5.features(keras.Input(shape), activation="relu", pool="max")
-
-
-def test_lenet5_pads_small_images_as_a_border_of_black_would(build_classifier) -> None:
-    small_model = build_classifier(Lenet5(kind="lenet5"), (28, 28, 1), 10)
-    large_model = build_classifier(Lenet5(kind="lenet5"), (32, 32, 1), 10)
-    large_model.set_weights(small_model.get_weights())
-    x = np.random.default_rng(0).uniform(0, 255, (2, 28, 28, 1)).astype("float32")
-    bordered = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
-    np.testing.assert_allclose(small_model(x), large_model(bordered), atol=1e-6)
-
-
-def test_a_head_refuses_what_it_cannot_take() -> None:
-    with pytest.raises(ValueError, match=r"flatten or pool them first\. Received shape \[None, 7, 7, 64\]"):
-        heads.classification(keras.Input((7, 7, 64)), num_classes=10)
-    with pytest.raises(ValueError, match=r"at least 2 classes\. Received 1\."):
-        heads.classification(keras.Input((7,)), num_classes=1)
-
-
 # Numbers ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("kind", "low", "high"), [("unit", 0.0, 1.0), ("symmetric", -1.0, 1.0), ("none", 0.0, 255.0)])
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
-def test_pixels_are_scaled_in_float32(kind, low, high, policy) -> None:
-    keras.config.set_dtype_policy(policy)
-    inputs = keras.Input((256,), dtype="float32")
-    model = keras.Model(inputs, preprocessing.pixels(inputs, preprocessing=kind))
-    x = np.arange(256, dtype="float32")[None]
-    y = model(x)
-    assert y.dtype == tf.float32
-    np.testing.assert_allclose(y, low + x / 255 * (high - low), atol=2e-7 * max(1, high))
-
-
-def convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Cross-correlation of [batch, *sides, channels] with zeros around, as Goodfellow et al. 2016, eq. 9.6, has it."""
-    sides = x.shape[1:-1]
-    before = [(size - 1) // 2 for size in kernel.shape[:-2]]
-    after = [size - 1 - margin for size, margin in zip(kernel.shape[:-2], before, strict=True)]
-    padded = np.pad(x, [(0, 0), *zip(before, after, strict=True), (0, 0)])
-    y = np.zeros((*x.shape[:-1], kernel.shape[-1]))
-    for offset in np.ndindex(*kernel.shape[:-2]):
-        window = tuple(slice(start, start + side) for start, side in zip(offset, sides, strict=True))
-        y += padded[(slice(None), *window)] @ kernel[offset]
-    return y + bias
-
-
-@pytest.mark.parametrize(("rank", "kernel_size"), [(1, 4), (2, 5), (3, 3)])
-def test_a_stage_is_its_definition_in_numpy(build_classifier, rank, kernel_size) -> None:
-    block = ConvBlock(filters=3, kernel_size=kernel_size, pool="none")
-    section = Convnet(kind="convnet", rank=rank, preprocessing="none", blocks=(block,))
-    shape = (7, 6, 5)[:rank]
-    model = build_classifier(section, (*shape, 2), 2)
-    convolution = model.get_layer("stage1_conv1")
-    rng = np.random.default_rng(0)
-    kernel, bias = rng.normal(size=(*(kernel_size,) * rank, 2, 3)), rng.normal(size=3)
-    convolution.set_weights([kernel, bias])
-    x = rng.normal(size=(2, *shape, 2))
-    y = keras.Model(model.input, model.get_layer("stage1").output)(x.astype("float32"))
-    np.testing.assert_allclose(y, np.maximum(convolve(x, kernel, bias), 0), atol=1e-4)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])

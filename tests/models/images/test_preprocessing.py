@@ -9,7 +9,11 @@ import pytest
 import tensorflow as tf
 
 from dlcli.data.images.statistics import channel_statistics, whitening_matrix
+from dlcli.errors import InputError
 from dlcli.models.images import preprocessing
+from dlcli.recipe.sections.image_model import Application, ImageClassifier
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.tasks.images.network import build_classifier
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (90, 5, 4, 3)).astype(np.float32) * np.array([1.0, 0.5, 0.2])
 PIXELS = PIXELS.astype(np.float32)
@@ -96,3 +100,51 @@ def test_it_stays_in_float32_under_mixed_precision() -> None:
         keras.mixed_precision.set_dtype_policy("float32")
     assert found.dtype == tf.float32
     np.testing.assert_array_equal(np.asarray(found), reference)
+
+
+@pytest.mark.parametrize(("kind", "low", "high"), [("unit", 0.0, 1.0), ("symmetric", -1.0, 1.0), ("none", 0.0, 255.0)])
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_pixels_are_scaled_in_float32(kind, low, high, policy) -> None:
+    keras.config.set_dtype_policy(policy)
+    inputs = keras.Input((256,), dtype="float32")
+    model = keras.Model(inputs, preprocessing.pixels(inputs, preprocessing=kind))
+    x = np.arange(256, dtype="float32")[None]
+    y = model(x)
+    assert y.dtype == tf.float32
+    np.testing.assert_allclose(y, low + x / 255 * (high - low), atol=2e-7 * max(1, high))
+
+
+def table_of(section: ImageClassifier, shape: tuple[int, ...], num_classes: int) -> LayerTable:
+    """The layer table of a network of which no weight is made."""
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return layer_table(build_classifier(section, shape=shape, num_classes=num_classes).model)
+    finally:
+        keras.backend.clear_session()
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("caffe", "caffe"), ("torch", "torch"), ("symmetric", "tf")])
+def test_pixels_are_scaled_as_keras_does(kind, mode: str) -> None:
+    inputs = keras.Input((5, 4, 3))
+    x = np.random.default_rng(0).uniform(0, 255, (2, 5, 4, 3)).astype("float32")
+    ours = keras.Model(inputs, preprocessing.pixels(inputs, preprocessing=kind))(x)
+    theirs = keras.applications.imagenet_utils.preprocess_input(x.copy(), mode=mode)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["caffe", "torch"])
+def test_gray_images_have_no_colors_to_scale(kind) -> None:
+    with pytest.raises(InputError, match=rf"'{kind}' needs color images: .* Received 1 channels\."):
+        preprocessing.pixels(keras.Input((8, 8, 1)), preprocessing=kind)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121", "mobilenet", "efficientnetb0"])
+def test_gray_images_are_scaled_in_a_plainer_way(name: str) -> None:
+    rows = table_of(Application(kind="application", network=name), (32, 32, 1), 3).rows
+    assert rows[1].kind == "Rescaling"
+    assert rows[1].output_shapes == ((32, 32, 1),)
+
+
+def mobilenet(*, head: str = "average", shape: tuple[int, ...] = (64, 64, 3)):
+    section = Application(kind="application", network="mobilenetv3small", head=head)
+    return build_classifier(section, shape=shape, num_classes=3)

@@ -41,7 +41,7 @@ def test_another_shape_is_said_with_its_layer(tmp_path: Path, suffix: str) -> No
     source = network(units=3)
     file = tmp_path / f"x{suffix}"
     source.save(file) if suffix == ".h5" else source.save_weights(file)
-    with pytest.raises(DoNotFit, match=r"layer 'second' has weights of 5x4(, 4)? here and of 5x3(, 3)? there"):
+    with pytest.raises(DoNotFit, match=r"layer 'second' has weights of shape 5x4(, 4)? here and of 5x3(, 3)? there"):
         read_weights(network(), str(file))
 
 
@@ -51,7 +51,7 @@ def test_weights_are_copied_by_the_names_of_layers() -> None:
     assert_equal(target, source)
     with pytest.raises(DoNotFit, match="it has no layer 'third'"):
         copy_weights(network(name="third"), source)
-    with pytest.raises(DoNotFit, match="layer 'second' has weights of 5x7, 7 here and of 5x4, 4 there"):
+    with pytest.raises(DoNotFit, match="layer 'second' has weights of shape 5x7, 7 here and of 5x4, 4 there"):
         copy_weights(network(units=7), source)
 
 
@@ -64,7 +64,7 @@ def test_a_deeper_network_is_none_of_these(tmp_path: Path, suffix: str) -> None:
     x = keras.layers.Dense(4, name="second")(x)
     deeper = keras.Model(inputs, keras.layers.Dense(2, name="classes")(x))
     deeper.save(tmp_path / f"x{suffix}")
-    with pytest.raises(DoNotFit, match="they are of a network with a layer 'between', which this one has not"):
+    with pytest.raises(DoNotFit, match="they are of a network with a layer 'between', which this one does not have"):
         read_weights(network(), str(tmp_path / "x.h5")) if suffix == ".h5" else copy_weights(network(), deeper)
 
 

@@ -180,3 +180,8 @@ def test_an_answer_ends_where_its_end_is_said() -> None:
     bias[0], bias[3] = -1000.0, 1000.0
     decoder.cell.logits.set_weights([weights, bias])
     np.testing.assert_array_equal(np.asarray(answers(IDS)), np.full((BATCH, 6), 3))
+
+
+@pytest.mark.parametrize("name", ["DecoderCell", "Decoder", "Answers"])
+def test_names_in_saved_models_stay(name: str) -> None:
+    assert keras.saving.get_registered_object(f"dlcli>{name}") is getattr(encoder_decoder, name)

@@ -181,3 +181,7 @@ def test_a_saved_machine_is_the_same(tmp_path: Path) -> None:
     model.save(tmp_path / "ntm.keras")
     loaded = keras.saving.load_model(tmp_path / "ntm.keras", safe_mode=True)
     np.testing.assert_array_equal(np.asarray(loaded([VALUES, MASK])), np.asarray(model([VALUES, MASK])))
+
+
+def test_the_name_in_saved_models_stays() -> None:
+    assert keras.saving.get_registered_name(ntm.NtmCell) == "dlcli>NtmCell"

@@ -1,4 +1,4 @@
-"""Which names a misspelt one may have meant."""
+"""Suggestions for misspelled names."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_edit_distance(a: str, b: str, distance: int) -> None:
     ("word", "choices", "expected"),
     [
         ("rsenet", ["resnet", "vgg", "lenet5"], ("resnet",)),
-        ("resnet", ["convnet", "lenet5", "mlp"], ()),  # no slip of the pen, but another network
+        ("resnet", ["convnet", "lenet5", "mlp"], ()),  # not a typing error, but another network
         ("Adam", ["adam", "adamw"], ("adam",)),
         ("kernel", ["kernel_size", "filters"], ("kernel_size",)),
         ("size", ["image_size", "resize"], ("image_size",)),

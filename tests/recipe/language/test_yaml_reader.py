@@ -1,4 +1,4 @@
-"""Reading YAML: the scalars, the places, and what is refused before any schema is asked."""
+"""Reading YAML: scalars, places, and what is refused before the schema is applied."""
 
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def test_not_a_number() -> None:
 
 
 def test_quoted_scalars_are_text() -> None:
-    assert read_yaml("['1', \"true\", |\n  3\n]", "f").diagnostics  # a block scalar cannot stand in brackets
+    assert read_yaml("['1', \"true\", |\n  3\n]", "f").diagnostics  # a block scalar is not allowed in brackets
     assert read_yaml("- '1'\n- \"true\"\n- |\n  3\n- >-\n  ~\n", "f").values == ("1", "true", "3\n", "~")
 
 
@@ -122,7 +122,7 @@ def test_depth_is_bounded_exactly() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 50_000, "- " * 50_000, "? " * 50_000, "a: &a [*a, *a]\n" * 9])
-def test_bombs_end_in_an_error(text: str) -> None:
+def test_bombs_give_an_error(text: str) -> None:
     assert read_yaml(text, "f").diagnostics
 
 
@@ -137,7 +137,7 @@ def test_aliases_are_not_expanded() -> None:
     assert len(tree.diagnostics) == 2
 
 
-def test_the_first_of_two_keys_counts() -> None:
+def test_the_first_of_two_equal_keys_is_used() -> None:
     tree = read_yaml("a: 1\na: {b: 2}\n", "f")
     assert tree.values == {"a": 1}
     assert messages(tree) == ["f:2:1: duplicate key 'a' (first on line 1)"]
@@ -169,20 +169,20 @@ def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_missing_file_names_its_like() -> None:
+def test_a_missing_file_suggests_a_similar_name() -> None:
     Path("convnet.yaml").touch()
     Path("convnet.png").touch()
     assert message_for(Path("convent.yaml")) == "convent.yaml: no such file; did you mean 'convnet.yaml'?"
     assert message_for(Path("convnet")) == "convnet: no such file; did you mean 'convnet.yaml'?"
     assert message_for(Path("lenet.yaml")) == "lenet.yaml: no such file"
-    assert message_for(Path("there/x.yaml")) == "there/x.yaml: no such file; there is no folder there"
+    assert message_for(Path("there/x.yaml")) == "there/x.yaml: no such file; the folder there does not exist"
 
 
 def test_folder() -> None:
     Path("recipes").mkdir()
-    assert message_for(Path("recipes")) == "recipes: a folder; name a recipe's file"
+    assert message_for(Path("recipes")) == "recipes: is a folder; name the file of a recipe"
     Path("recipes/b.yml").touch()
-    assert message_for(Path("recipes")) == "recipes: a folder; name a recipe's file, such as recipes/b.yml"
+    assert message_for(Path("recipes")) == "recipes: is a folder; name the file of a recipe, such as recipes/b.yml"
 
 
 def test_unreadable_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,24 +202,24 @@ def test_size_is_bounded_exactly() -> None:
     Path("x.yaml").write_bytes(b"#" * MAX_BYTES)
     assert len(read_bytes(Path("x.yaml"))) == MAX_BYTES
     Path("x.yaml").write_bytes(b"#" * (10 * MAX_BYTES))
-    assert message_for(Path("x.yaml")) == "x.yaml: a recipe has at most 1 MiB; this file is larger"
+    assert message_for(Path("x.yaml")) == "x.yaml: a recipe must be at most 1 MiB. This file is larger."
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "; byte 8 of this file is 0, as in binary files"),
-        ("task: x".encode("utf-16"), "; this file is UTF-16, save it as UTF-8"),
-        (b"task: x\nname: caf\xe9\n", ", and byte 0xE9 is none; save it as UTF-8"),
-        (b"\xef\xbb\xbftask: x\n\xc3\xa9 caf\xe9\n", ", and byte 0xE9 is none; save it as UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", ". Byte 8 of this file is 0, as in binary files."),
+        ("task: x".encode("utf-16"), ". This file is UTF-16; save it as UTF-8."),
+        (b"task: x\nname: caf\xe9\n", "; save it as UTF-8. Received byte 0xE9."),
+        (b"\xef\xbb\xbftask: x\n\xc3\xa9 caf\xe9\n", "; save it as UTF-8. Received byte 0xE9."),
     ],
 )
 def test_not_utf8(data: bytes, message: str) -> None:
     Path("x.yaml").write_bytes(data)
-    assert message_for(Path("x.yaml")).endswith(f"a recipe is UTF-8 text{message}")
+    assert message_for(Path("x.yaml")).endswith(f"a recipe must be UTF-8 text{message}")
 
 
-def test_place_of_what_is_not_utf8() -> None:
+def test_place_of_invalid_utf8() -> None:
     Path("x.yaml").write_bytes(b"\xef\xbb\xbftask: x\n\xc3\xa9 caf\xe9\n")
     assert message_for(Path("x.yaml")).startswith("x.yaml:2:6: ")
 

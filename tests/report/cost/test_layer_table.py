@@ -361,7 +361,7 @@ def test_the_text_is_aligned_and_complete() -> None:
     assert rows[7].split() == ["total", "638", "8", "706", "0.00", "7,424"]
     assert len({len(row) for row in rows[:-1]}) == 1  # the total has no field
     assert {row.index(cell) for row, cell in zip(rows, ("kind", "InputLayer", "Conv2D"), strict=False)} == {8 + 1}
-    assert "2 additions of biases, 256 numbers normalized, 0 numbers pooled" in lines[12]
+    assert "2 bias additions, 256 values normalized, 0 values pooled" in lines[12]
 
 
 def test_all_of_it_is_ready_for_json() -> None:

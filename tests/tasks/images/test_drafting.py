@@ -15,7 +15,7 @@ from dlcli.recipe.load import load
 from dlcli.recipe.sections.image_data import Csv, Folder, Npz
 from dlcli.recipe.sections.image_model import Convnet
 from dlcli.recipe.tasks.classification import Classification
-from dlcli.tasks.images.drafting import draft_recipe
+from dlcli.tasks.draft import draft_recipe
 
 
 @pytest.fixture(autouse=True)

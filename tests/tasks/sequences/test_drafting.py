@@ -7,7 +7,9 @@ import pytest
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import load
-from dlcli.tasks.images.drafting import draft_recipe
+from dlcli.runtime.console import Console
+from dlcli.tasks.dispatch import task_of
+from dlcli.tasks.draft import draft_recipe
 
 WORDS = "1\tthe\t_\tDET\t_\t_\t0\t_\t_\t_\n2\tdog\t_\tNOUN\t_\t_\t0\t_\t_\t_\n\n"
 TABLES = {
@@ -58,9 +60,7 @@ def test_a_file_is_known_by_what_it_holds(name: str, tmp_path: Path) -> None:
     assert loaded.recipe.task == TASKS[name]
     lines = path.read_text().splitlines()
     assert [line for line in lines if ":" in line and "#" not in line and not line.rstrip().endswith(":")] == []
-    from dlcli.tasks.sequences.inspection import open_data
-
-    dataset = open_data(loaded)
+    dataset = task_of(loaded.recipe).open_data(loaded, Console(quiet=True))
     assert "train" in dataset.splits
     assert all(len(part) for part in dataset.splits.values())
 

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_problem import NUM_CLASSES, NUM_SAMPLES  # type: ignore[import-not-found]
 
+from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.training import schedule
 from dlcli.training.objectives import classification as classification_objectives
@@ -397,7 +398,13 @@ def make_data(*, seed: int | None, boxes: np.ndarray | None = None) -> Batches:
     if boxes is None:
         boxes = np.where(HAS_BOX[:, None], BOXES, np.float32(np.nan))
     return Batches(
-        labels=LABELS, pixels=pixels, load=lambda i: pixels[i], shape=(6, 6, 1), batch_size=8, seed=seed, boxes=boxes
+        labels=LABELS,
+        pixels=pixels,
+        load=lambda i: pixels[i],
+        shape=(6, 6, 1),
+        batch_size=8,
+        seed=seed,
+        targets=(BoxTarget(boxes),),
     )
 
 

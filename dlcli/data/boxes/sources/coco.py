@@ -1,4 +1,4 @@
-"""Images with boxes as COCO has them: a JSON file that lists images, objects and their categories."""
+"""Images with boxes in COCO's format: a JSON file that lists images, objects and their categories."""
 
 import json
 import os
@@ -16,14 +16,14 @@ from dlcli.data.listing import NO_ALIASES
 from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 
-MAX_BYTES = 2**30  # of a file: that of COCO's train2017 has 448 MB
-NUM_SOUGHT = 100  # images by which their folder is found
+MAX_BYTES = 2**30  # of a file: the one of COCO's train2017 has 448 MB
+NUM_TRIED = 100  # images by which their folder is found
 Entry = dict[str, Any]
 Id = int | str
 
 
 class _BadEntry(Exception):
-    """An entry that is not as it must be; the message is the reason, in words that follow "annotation 7: "."""
+    """An invalid entry; the message is the reason, to be written after "annotation 7: "."""
 
 
 def read_coco(
@@ -40,20 +40,20 @@ def read_coco(
     progress: Progress | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The images of a COCO file, with the class and the box of one object each; crowds are passed over.
+    """The images of a COCO file, with the class and the box of one object each; crowds are left out.
 
     Args:
         path: the .json file of train, or of all samples.
-        images: the folder that the images' names start from, itself relative to the folder of ``path``. Default: for
-            each file the first that holds images of it among its own folder, ``images`` in it, and beside it the
-            folder that is called like it (``train2017`` for ``instances_train2017.json``) or ``images``.
+        images: the folder to which the images' names are relative, itself relative to the folder of ``path``. Default:
+            the first that contains images of the file among its own folder, ``images`` in it, and in the parent folder
+            the one named like the file (``train2017`` for ``instances_train2017.json``) or ``images``.
         validation_path, test_path: further files. Without them the splits are drawn.
-        several: what to do about an image with several objects.
-        classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
+        several: how to treat an image with several objects.
+        classes: those of a trained model, to use its labels. Default: those of train, sorted.
         aliases: other names of these.
 
     Raises:
-        InputError: files, boxes or images are not as they must be.
+        InputError: files, boxes or images are invalid.
     """
     source = Path(path)
     annotated: list[Annotated] = []
@@ -79,7 +79,7 @@ def read_coco(
 
 
 def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tuple[list[Annotated], list[LeftOut]]:
-    """The images of one file, named from ``root``, and the objects that are passed over."""
+    """The images of one file, with names relative to ``root``, and the objects that are left out."""
     content = _parse(file)
     place = printable(os.path.relpath(file, root))
     errors: list[str] = []
@@ -88,7 +88,7 @@ def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tu
     images: dict[Id, Entry] = {}
     objects: dict[Id, list[Object]] = {}
     left_out: list[LeftOut] = []
-    ids: dict[str, set[Id]] = {"category": set(), "image": set(), "annotation": set()}  # of errory entries too
+    ids: dict[str, set[Id]] = {"category": set(), "image": set(), "annotation": set()}  # of invalid entries too
     for noun, key in (("category", "categories"), ("image", "images"), ("annotation", "annotations")):
         known = ids[noun]
         for position, entry in enumerate(entries[key]):
@@ -97,7 +97,7 @@ def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tu
                 own = _id(entry, "id")
                 where = f"{noun} {own}"
                 if own in known:
-                    raise _BadEntry("an id must be given once. There is another with it.")
+                    raise _BadEntry("ids must be unique. Received this one again.")
                 known.add(own)
                 if noun == "category":
                     categories[own] = printable(_name(entry, "name"))
@@ -108,7 +108,7 @@ def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tu
                 else:
                     image = _reference(entry, "image_id", ids["image"], "images")
                     category = _reference(entry, "category_id", ids["category"], "categories")
-                    label = categories.get(category, "")  # one without a name is reported, and its objects are not
+                    label = categories.get(category, "")  # a category without a name is reported, its objects are not
                     objects.setdefault(image, []).append(Object(f"{place}: {where}", label, _corners(entry)))
             except _BadEntry as reason:
                 errors.append(f"{file}: {where}: {reason}")
@@ -132,7 +132,7 @@ def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tu
 def _find_images(file: Path, names: list[str]) -> Path:
     own = file.parent
     for folder in (own, own / "images", own.parent / file.stem.removeprefix("instances_"), own.parent / "images"):
-        if any((folder / name).is_file() for name in names[:NUM_SOUGHT]):
+        if any((folder / name).is_file() for name in names[:NUM_TRIED]):
             return folder
     return own
 
@@ -150,19 +150,19 @@ def _parse(file: Path) -> Any:
         return json.loads(text, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         raise InputError(
-            f"{file}:{error.lineno}: this is no JSON ({error.msg}). Give the .json file of the annotations."
+            f"{file}:{error.lineno}: this is not valid JSON ({error.msg}). Give the .json file of the annotations."
         ) from None
     except RecursionError:
-        raise InputError(f"{file}: this is no COCO file, but lists within lists. Give the right one.") from None
+        raise InputError(f"{file}: must be a COCO file. Received lists nested too deeply: give another file.") from None
     except ValueError:  # from int()
-        raise InputError(f"{file}: numbers must have some digits. Received one of thousands of digits.") from None
+        raise InputError(f"{file}: numbers must be of usual length. Received one of thousands of digits.") from None
 
 
 def _entries(content: Any, key: str, file: Path) -> list[Entry]:
     entries = content.get(key) if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(
-            f"{file}: a COCO file must have '{key}', a list of objects. Give the .json of the annotations."
+            f"{file}: a COCO file must have '{key}', a list of objects. Give the .json file of the annotations."
         )
     return entries
 
@@ -195,7 +195,7 @@ def _name(entry: Entry, key: str) -> str:
 
 
 def _size(entry: Entry) -> tuple[int, int] | None:
-    """Width and height; None where the file does not give them."""
+    """Width and height; None if the file does not give them."""
     if "width" not in entry and "height" not in entry:
         return None
     sides = [whole(_number(_value(entry, key))) for key in ("width", "height")]
@@ -219,5 +219,5 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except OverflowError:  # a whole number beyond what a float holds
+    except OverflowError:  # an integer beyond the range of float
         return float("inf")

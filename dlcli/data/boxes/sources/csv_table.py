@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.boxes.boxes import Corners, Object, OnBadBox, Several
+from dlcli.data.boxes.boxes import BOX_COLUMNS, Corners, Object, OnBadBox, Several
 from dlcli.data.boxes.dataset import Annotated, assemble_objects, refuse, whole
 from dlcli.data.files import Progress
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES
-from dlcli.data.splits import BOX_COLUMNS
-from dlcli.data.table import Row, check_groups, parse_number, read_rows
+from dlcli.data.listing import NO_ALIASES, check_groups
+from dlcli.data.table import ImageRow, parse_number, read_image_rows
 
 
 def read_box_csv(
@@ -33,15 +32,15 @@ def read_box_csv(
 ) -> Dataset:
     """The images of a table, with the class and the box of one object each; paths are relative to its folder.
 
-    The table is one that `read_csv` reads. Rows with the same path are objects of one image.
+    The format is that of `read_csv`. Rows with the same path are objects of one image.
 
     Args:
         image, label, split, group: names of columns.
-        box: names of the columns of xmin, ymin, xmax and ymax, in pixels. All four are empty in the row of an image
-            whose class alone is known.
-        size: names of the columns of the image's width and height, for which the boxes were drawn.
-        several: what to do about an image with several objects.
-        classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
+        box: names of the columns of xmin, ymin, xmax and ymax, in pixels. All four cells are empty for an image of
+            which only the class is known.
+        size: names of the columns of the image's width and height when the boxes were drawn.
+        several: how to treat an image with several objects.
+        classes: those of a trained model, to use its labels. Default: those of train, sorted.
         aliases: other names of these.
 
     Raises:
@@ -52,7 +51,7 @@ def read_box_csv(
     def error_of(cells: tuple[str, ...]) -> str | None:
         return _error_of_box(box, cells[:4]) or (None if size is None else _error_of_size(size, cells[4:]))
 
-    rows = read_rows(
+    rows = read_image_rows(
         table, image=image, label=label, split=split, group=group, more=(*box, *(size or ())), error_of=error_of
     )
     if split is not None and group is not None:
@@ -74,7 +73,7 @@ def read_box_csv(
 def _error_of_box(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | None:
     if any(cells) and not all(cells):
         empty = columns[cells.index("")]
-        return f"a row must have all four numbers of its box, or none of them. Column '{empty}' is empty."
+        return f"a row must have all four numbers of its box, or none. Column '{empty}' is empty."
     for column, cell in zip(columns, cells, strict=True):
         if cell and parse_number(cell) is None:
             return f"column '{column}' must be a number of pixels. Received '{cell[:50]}'."
@@ -88,21 +87,21 @@ def _error_of_size(columns: tuple[str, ...], cells: tuple[str, ...]) -> str | No
     return None
 
 
-def _join_rows(table: Path, rows: list[Row], *, has_group: bool) -> list[Annotated]:
+def _join_rows(table: Path, rows: list[ImageRow], *, has_group: bool) -> list[Annotated]:
     """The images, each with the objects of its rows.
 
     Raises:
-        InputError: rows say different things about one image.
+        InputError: two rows of one image contradict each other.
     """
-    first: dict[str, Row] = {}
+    first: dict[str, ImageRow] = {}
     objects: dict[str, list[Object]] = {}
     errors = []
     for row in rows:
         earlier = first.setdefault(row.name, row)
         if (earlier.split, earlier.group, _size(earlier)) != (row.split, row.group, _size(row)):
             errors.append(
-                f"{table}:{row.line}: an image must have one split, group and size. Line {earlier.line} says "
-                f"otherwise about '{row.name}'."
+                f"{table}:{row.line}: an image must have one split, group and size. Line {earlier.line} has "
+                f"others for '{row.name}'."
             )
         objects.setdefault(row.name, []).append(Object(f"{table.name}:{row.line}", row.label, _corners(row)))
     refuse(errors, "Correct the rows.")
@@ -120,11 +119,11 @@ def _join_rows(table: Path, rows: list[Row], *, has_group: bool) -> list[Annotat
     ]
 
 
-def _corners(row: Row) -> Corners | None:
+def _corners(row: ImageRow) -> Corners | None:
     numbers = [number for cell in row.more[:4] if (number := parse_number(cell)) is not None]
     return (numbers[0], numbers[1], numbers[2], numbers[3]) if numbers else None
 
 
-def _size(row: Row) -> tuple[int, int] | None:
+def _size(row: ImageRow) -> tuple[int, int] | None:
     sides = [side for cell in row.more[4:] if (side := whole(parse_number(cell))) is not None]
     return (sides[0], sides[1]) if sides else None

@@ -1,4 +1,4 @@
-"""Images with boxes as Pascal VOC has them: an XML file for each image, and lists of the splits."""
+"""Images with boxes in Pascal VOC's format: an XML file for each image, and lists of the splits."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ IMAGE_FOLDERS = ("JPEGImages", "images", "img")
 LIST_FOLDER = "ImageSets/Main"
 MAX_BYTES = 8 * 2**20  # of an annotation
 MAX_LIST_BYTES = 2**28
-DECLARATION = re.compile(r"<!(DOCTYPE|ENTITY)")  # may name other files, or grow to gigabytes
+DECLARATION = re.compile(r"<!(DOCTYPE|ENTITY)")  # could refer to other files, or expand to gigabytes
 
 
 def read_voc(
@@ -44,19 +44,19 @@ def read_voc(
     """The images of a folder that have an annotation, with the class and the box of one object each.
 
     Args:
-        images, annotations: folders below ``path``. Default: JPEGImages, images or img, and Annotations or
-            annotations, whichever is there, else ``path`` itself.
-        train_list, validation_list, test_list: files with an image's name, without suffix, on each line, below
-            ImageSets/Main or below ``path``. Without any the splits are drawn.
-        several: what to do about an image with several objects.
-        classes: those of a trained model, where its labels are to be used. Default: those of train, sorted.
+        images, annotations: folders below ``path``. Default: the first that exists of JPEGImages, images or img, and
+            of Annotations or annotations, else ``path`` itself.
+        train_list, validation_list, test_list: files with an image's name, without suffix, on each line, in
+            ImageSets/Main or in ``path``. Without lists the splits are drawn.
+        several: how to treat an image with several objects.
+        classes: those of a trained model, to use its labels. Default: those of train, sorted.
         aliases: other names of these.
 
     Raises:
-        InputError: folders, annotations, lists, boxes or images are not as they must be.
+        InputError: folders, annotations, lists, boxes or images are invalid.
     """
     root = Path(path)
-    list_folder(root)  # says so where there is no such folder
+    list_folder(root)  # raises if there is no such folder
     annotation_folder = _find_folder(root, annotations, ANNOTATION_FOLDERS, "data.annotations")
     gallery = _Gallery(root, _find_folder(root, images, IMAGE_FOLDERS, "data.images"))
     found, left_out = _list_annotations(root, annotation_folder, gallery.folder)
@@ -71,9 +71,9 @@ def read_voc(
                 annotated.append(_read_annotation(file, root, gallery, split))
             except InputError as error:
                 errors.append(str(error))
-    refuse(errors, "Correct what is named above, or remove it.")
+    refuse(errors, "Correct the files above, or remove them.")
     used = {image.file for image in annotated}
-    unused = "no annotation" if split_of is None else "outside the lists"
+    unused = "no annotation" if split_of is None else "not in the lists"
     left_out += [LeftOut(name_below(root, file), unused) for file in gallery.images if file not in used]
     return assemble_objects(
         annotated,
@@ -115,10 +115,10 @@ class _Gallery:
             self._by_stem.setdefault(file.stem, []).append(file)
 
     def find(self, filename: str, stem: str) -> Path:
-        """The image that an annotation names, else the one that is called like the annotation itself.
+        """The image that an annotation names, else the one with the same name as the annotation.
 
         Raises:
-            InputError: several are called so.
+            InputError: several images have this name.
         """
         name = filename.replace("\\", "/").rpartition("/")[2]  # some programs write a path
         alike = self._by_stem.get(stem, [])
@@ -126,13 +126,14 @@ class _Gallery:
             return self.folder / (name or stem)
         if len(alike) > 1:
             raise InputError(
-                f"the image must be clear. There are {alike[0].name} and {alike[1].name}: name one in <filename>."
+                f"there must be one image of this name. Received {alike[0].name} and {alike[1].name}: name one in "
+                "<filename>."
             )
         return alike[0]
 
 
 def _list_annotations(root: Path, folder: Path, image_folder: Path) -> tuple[dict[str, Path], list[LeftOut]]:
-    """The annotations by their stems, and what else is in their folder."""
+    """The annotations by their stems, and the other files in their folder."""
     found: dict[str, Path] = {}
     left_out = []
     for file in list_folder(folder)[1]:
@@ -141,7 +142,7 @@ def _list_annotations(root: Path, folder: Path, image_folder: Path) -> tuple[dic
         elif file.suffix.lower() == ".xml":
             found[file.stem] = file
         elif folder != image_folder:
-            left_out.append(LeftOut(name_below(root, file), "not one of the annotations"))
+            left_out.append(LeftOut(name_below(root, file), "not an annotation"))
     if not found:
         raise InputError(f"{folder}: there must be an .xml file for each image. Received none.")
     return found, left_out
@@ -152,7 +153,7 @@ def _read_lists(root: Path, lists: Mapping[str, str], annotations: Mapping[str, 
     if not lists:
         return None
     if "train" not in lists:
-        raise InputError(f"{root}: there must be a list of train beside that of {next(iter(lists))}. Received none.")
+        raise InputError(f"{root}: there must be a list for train beside that for {next(iter(lists))}. Received none.")
     split_of: dict[str, str] = {}
     first: dict[str, str] = {}
     errors = []
@@ -165,20 +166,20 @@ def _read_lists(root: Path, lists: Mapping[str, str], annotations: Mapping[str, 
             if not stem:
                 continue
             if stem not in annotations:
-                errors.append(f"{place}: {_describe_stranger(stem)}")
+                errors.append(f"{place}: {_describe_unknown(stem)}")
             elif stem in first:
-                errors.append(f"{place}: an image must be in the lists once. '{stem}' is in {first[stem]} too.")
+                errors.append(f"{place}: an image must be in the lists once. '{stem}' is also in {first[stem]}.")
             first.setdefault(stem, place)
             split_of[stem] = split
     refuse(errors, "Correct the lists.")
     return split_of
 
 
-def _describe_stranger(stem: str) -> str:
+def _describe_unknown(stem: str) -> str:
     if stem.split()[-1] in ("-1", "0", "1") and len(stem.split()) > 1:
         return (
-            f"a line must be an image's name alone. Received '{stem}': this list is of one class; "
-            "give the plain one, such as train.txt."
+            f"a line must be only an image's name. Received '{stem}': this is the list of one class; "
+            "give the list of all images, such as train.txt."
         )
     return f"a line must be the name, without suffix, of an image that has an annotation. Received '{stem}'."
 
@@ -187,23 +188,23 @@ def _describe_stranger(stem: str) -> str:
 
 
 def _read_annotation(file: Path, root: Path, gallery: _Gallery, split: str) -> Annotated:
-    """One XML file.
+    """Reads one XML file.
 
     Raises:
-        InputError: it is no annotation, or not of one image.
+        InputError: it is not an annotation of one image.
     """
     text = read_text(file, noun="VOC annotation", max_bytes=MAX_BYTES, remedy="Fix its permissions or remove it.")
     declaration = DECLARATION.search(text)
     if declaration:
         line = text.count("\n", 0, declaration.start()) + 1
-        raise InputError(f"{file}:{line}: an annotation must not declare anything. Received {declaration.group()}.")
+        raise InputError(f"{file}:{line}: an annotation must have no declarations. Received {declaration.group()}.")
     parser = ElementTree.XMLParser()
     try:
         parser.feed(text)
         annotation = parser.close()
     except ElementTree.ParseError as error:
         what = str(error).partition(":")[0]
-        raise InputError(f"{file}:{error.position[0]}: this is no XML ({what}).") from None
+        raise InputError(f"{file}:{error.position[0]}: this is not valid XML ({what}).") from None
     if annotation.tag != "annotation":
         raise InputError(f"{file}: a VOC annotation must be an <annotation>. Received <{printable(annotation.tag)}>.")
     size = annotation.find("size")

@@ -1,4 +1,4 @@
-"""Images in a folder for each class, directly under the root or under train, validation (or val) and test."""
+"""Images in a folder for each class, directly in the root or in a folder for each split."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,9 +8,10 @@ from dlcli.data.files import Progress, list_folder, name_below, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES, Listing, index_labels
+from dlcli.data.listing import NO_ALIASES
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import LeftOut
+from dlcli.data.table import ImageRow
 from dlcli.errors import InputError
 
 
@@ -24,54 +25,48 @@ def read_folder(
     progress: Progress | None = None,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The images of a folder, each labeled with the folder it lies in, at any depth.
+    """The images of a folder. The class of each is the folder directly below the root, or the split, that contains it.
 
     Args:
-        exclude: patterns of the names of files that are left out.
-        classes: those of a trained model, where its labels are to be used. Default: the folders' names, sorted.
+        exclude: patterns of the names of files to leave out.
+        classes: those of a trained model, to use its labels. Default: the folders' names, sorted.
         aliases: other names of these.
-        progress: is called with the number of images checked and their total.
+        progress: called with the number of images checked and their total.
 
     Raises:
-        InputError: the folder's layout is not that of classes, or images cannot be read.
+        InputError: there is no folder for each class, or images cannot be read.
     """
     root = Path(path)
     split_folders, left_out, warnings = find_splits(root)
-    names: dict[str, tuple[str, ...]] = {}
-    files: dict[str, tuple[Path, ...]] = {}
-    labels: dict[str, list[str]] = {}
+    rows: list[ImageRow] = []
     for split, folder in split_folders.items():
         images, others = _list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
         left_out += others
-        names[split] = tuple(name_below(root, image) for image in images)
-        files[split] = tuple(images)
-        labels[split] = _class_names(folder, images)
-    known, indices = index_labels(
-        labels, tuple(sorted(set(labels["train"]))), source=str(root), trained=classes, aliases=aliases
-    )
-    listings = {
-        split: Listing(names=names[split], labels=indices[split], files=files[split]) for split in split_folders
-    }
+        rows += [
+            ImageRow(0, name_below(root, image), image, label, split, "")
+            for image, label in zip(images, _class_names(folder, images), strict=True)
+        ]
     return assemble_files(
-        listings,
-        known,
+        rows,
         source=str(root),
+        rule="there must be images to train on.",
         place=lambda name: f"{root}/{name}",
         on_bad_image=on_bad_image,
-        left_out=left_out,
-        warnings=warnings,
-        by_suffix=True,
-        needs_all=classes is None,
+        trained=classes,
+        aliases=aliases,
         progress=progress,
         common=common,
+        by_suffix=True,
+        left_out=left_out,
+        warnings=warnings,
     )
 
 
 def class_folders(path: str | Path) -> tuple[str, ...]:
-    """The names of all class folders, of every split and empty ones too, as classes are called; sorted.
+    """The classes by their folders, in every split and including empty ones; sorted.
 
     Raises:
-        InputError: a folder cannot be listed, or the splits' folders are not named as they must be.
+        InputError: a folder cannot be listed, or the split folders have wrong names.
     """
     splits = find_splits(Path(path))[0]
     folders = [folder for split in splits.values() for folder in list_folder(split)[0]]
@@ -83,7 +78,7 @@ def _class_names(folder: Path, images: Sequence[Path]) -> list[str]:
     """The class of each image: its folder's name.
 
     Raises:
-        InputError: two folders' names are the same once what cannot be printed is written as escapes.
+        InputError: two folders' names are the same with unprintable characters written as escapes.
     """
     folders = [image.relative_to(folder).parts[0] for image in images]
     own: dict[str, str] = {}
@@ -101,22 +96,22 @@ def _list_classes(
     """The images in the class folders of one split, sorted, and what is left out.
 
     Raises:
-        InputError: there is no class folder, or one holds no image where all are needed.
+        InputError: there is no class folder, or one contains no image and all are needed.
     """
     found, left_out = find_images(folder, root=root, exclude=exclude)
     images = [path for path in found if path.parent != folder]
     loose = [path for path in found if path.parent == folder]
     left_out += [LeftOut(name_below(root, path), "outside the class folders") for path in loose]
     if not images:
-        beside = f" ({len(loose)} lie directly in it)" if loose else ""
+        beside = f" ({len(loose)} images are directly in it)" if loose else ""
         raise InputError(
-            f"{folder}: there must be a folder for each class with images in it, such as "
+            f"{folder}: there must be a folder of images for each class, such as "
             f"{folder}/cats/1.jpg. Received none{beside}."
         )
     if needs_all:
         filled = {path.relative_to(folder).parts[0] for path in images}
-        passed_over = {item.name for item in left_out}
+        skipped = {item.name for item in left_out}
         for path in list_folder(folder)[0]:
-            if path.name not in filled and path not in loose and name_below(root, path) not in passed_over:
-                raise InputError(f"{path}: no image in this class's folder. Add images or remove the folder.")
+            if path.name not in filled and path not in loose and name_below(root, path) not in skipped:
+                raise InputError(f"{path}: no image in this class folder. Add images or remove the folder.")
     return images, left_out

@@ -1,4 +1,4 @@
-"""Images listed in a CSV file: a row for each with its path, its class and, where wanted, its split and group."""
+"""Images listed in a CSV file: a row for each with its path, its class and, optionally, its split and group."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Unpack
 from dlcli.data.files import Progress
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES, Listing, index_labels
-from dlcli.data.splits import SPLITS, LeftOut
-from dlcli.data.table import Row, check_groups, read_rows
+from dlcli.data.listing import NO_ALIASES
+from dlcli.data.splits import LeftOut
+from dlcli.data.table import ImageRow, read_image_rows
 from dlcli.errors import InputError
 
 
@@ -28,61 +28,44 @@ def read_csv(
 ) -> Dataset:
     """The images that a CSV file lists; paths are relative to its folder.
 
-    UTF-8, with a header; the delimiter is the one of comma, semicolon and tab that the header has most of. Spaces
-    around a value do not count. ``image``, ``label``, ``split`` and ``group`` name columns. ``classes`` are those of a
-    trained model, where its labels are to be used; by default they are the labels, sorted as strings.
+    UTF-8, with a header; the delimiter is the one of comma, semicolon and tab that is most frequent in the header.
+    Spaces around a value are ignored.
+
+    Args:
+        image, label, split, group: names of columns.
+        classes: those of a trained model, to use its labels. Default: the labels of train, sorted as strings.
+        aliases: other names of these.
+        progress: called with the number of images checked and their total.
 
     Raises:
         InputError: the table is not as described, rows contradict each other, or images cannot be read.
     """
     table = Path(path)
-    rows = read_rows(table, image=image, label=label, split=split, group=group)
+    rows = read_image_rows(table, image=image, label=label, split=split, group=group)
     rows, left_out = _drop_repeated(table, rows)
-    if split is not None and group is not None:
-        check_groups(table, rows)
-    by_split = {name: [row for row in rows if row.split == name] for name in SPLITS}
-    by_split = {name: part for name, part in by_split.items() if part}
-    if "train" not in by_split:
-        raise InputError(f"{table}: column '{split}' must say train for some rows. Received none.")
-    known, labels = index_labels(
-        {name: [row.label for row in part] for name, part in by_split.items()},
-        tuple(sorted({row.label for row in by_split["train"]})),
-        source=str(table),
-        trained=classes,
-        aliases=aliases,
-    )
-    listings = {
-        name: Listing(
-            names=tuple(row.name for row in part),
-            labels=labels[name],
-            groups=None if group is None else tuple(row.group for row in part),
-            files=tuple(row.file for row in part),
-        )
-        for name, part in by_split.items()
-    }
     line_of = {row.name: row.line for row in rows}
     return assemble_files(
-        listings,
-        known,
+        rows,
         source=str(table),
+        rule=f"column '{split}' must be train in some rows.",
         place=lambda name: f"{table}:{line_of[name]}: {name}",
         on_bad_image=on_bad_image,
-        left_out=left_out,
-        warnings=(),
-        by_suffix=False,
-        needs_all=classes is None,
+        trained=classes,
+        aliases=aliases,
         progress=progress,
         common=common,
+        has_groups=group is not None,
+        left_out=left_out,
     )
 
 
-def _drop_repeated(table: Path, rows: list[Row]) -> tuple[list[Row], list[LeftOut]]:
-    """Each image once.
+def _drop_repeated(table: Path, rows: list[ImageRow]) -> tuple[list[ImageRow], list[LeftOut]]:
+    """The first row of each image; further rows are left out.
 
     Raises:
-        InputError: rows say different things about one image.
+        InputError: two rows of one image contradict each other.
     """
-    first: dict[str, Row] = {}
+    first: dict[str, ImageRow] = {}
     left_out = []
     for row in rows:
         earlier = first.setdefault(row.name, row)
@@ -90,8 +73,8 @@ def _drop_repeated(table: Path, rows: list[Row]) -> tuple[list[Row], list[LeftOu
             continue
         if (earlier.label, earlier.split, earlier.group) != (row.label, row.split, row.group):
             raise InputError(
-                f"{table}:{row.line}: an image must have one label, split and group. Line {earlier.line} says "
-                f"otherwise about '{row.name}'."
+                f"{table}:{row.line}: an image must have one label, split and group. Line {earlier.line} has "
+                f"others for '{row.name}'."
             )
         left_out.append(LeftOut(row.name, f"listed again on line {row.line}"))
     return list(first.values()), left_out

@@ -1,4 +1,4 @@
-"""The handwritten digits that ship with scikit-learn: real data that needs no download."""
+"""The handwritten digits that ship with scikit-learn: real data without a download."""
 
 from typing import Unpack
 
@@ -10,7 +10,7 @@ from dlcli.data.listing import Listing
 
 
 def read_digits(**common: Unpack[CommonKeys]) -> Dataset:
-    """1,797 digits, 8x8 gray; 16 is white in the source and becomes 255, rounded to 8 bits.
+    """1,797 digits, 8x8, grayscale; white is 16 in the source and becomes 255, rounded to 8 bits.
 
     Source: the test set of the UCI Optical Recognition of Handwritten Digits data (Alpaydin and Kaynak, 1998).
 

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: through Keras, which downloads and checks them, or from a copy."""
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: through Keras, which downloads and verifies them, or from a copy."""
 
 import contextlib
 import gzip
@@ -31,11 +31,11 @@ Kind = Literal["mnist", "fashion_mnist", "cifar10", "cifar100"]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a data set comes from and what it is."""
+    """Where a data set comes from, and its classes."""
 
     url: str
-    cached: str  # where Keras keeps it, below its own folder
-    sha256: str | None  # of the file, where Keras checks one
+    cached: str  # its path in Keras's cache
+    sha256: str | None  # of the file, if Keras verifies it
     classes: tuple[str, ...]
 
 
@@ -97,12 +97,13 @@ MAX_BYTES = 2**30  # of an archive or an unpacked array
 def read_keras_dataset(*, kind: Kind, path: str | Path | None, **common: Unpack[CommonKeys]) -> Dataset:
     """One of Keras's image data sets, with its own train and test splits.
 
-    ``path`` names a copy: an .npz with x_train, y_train, x_test and y_test; for MNIST and Fashion-MNIST also the folder
-    with the four original .gz files; for CIFAR also the original archive. Without it Keras's cache is used, else a
-    download, whose progress goes to stderr.
+    Args:
+        path: a copy: an .npz with x_train, y_train, x_test and y_test; for MNIST and Fashion-MNIST also the folder with
+            the four original .gz files; for CIFAR also the original archive. Without it Keras's cache is used, or the
+            data are downloaded, with progress on stderr.
 
     Raises:
-        InputError: the data can be neither found nor downloaded, or the copy is not that data set.
+        InputError: the data cannot be found or downloaded, or the copy is not this data set.
     """
     origin = ORIGINS[kind]
     left_out: list[LeftOut] = []
@@ -127,7 +128,7 @@ def _check_labels(y: NDArray[Any], num_classes: int, source: str) -> NDArray[np.
         y = y[:, 0]
     if y.ndim != 1 or y.dtype.kind not in "iu" or (len(y) and not 0 <= y.min() <= y.max() < num_classes):
         raise InputError(
-            f"{source} must be labels [n] from 0 to {num_classes - 1}. Received others: is it this data set?"
+            f"{source} must be labels [n] from 0 to {num_classes - 1}. Received others: check that it is this data set."
         )
     return y.astype(np.int32)
 
@@ -137,11 +138,11 @@ def _check_labels(y: NDArray[Any], num_classes: int, source: str) -> NDArray[np.
 
 def _load_through_keras(kind: Kind, origin: Origin) -> Arrays:
     cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / origin.cached
-    # Keras would fetch a file that is not the one it expects anew, and delete it when that fails.
+    # If the cached file is not the expected one, Keras would download it again and, if that fails, delete it.
     if origin.sha256 is not None and os.path.isfile(cached) and _hash_file(cached) != origin.sha256:
         raise InputError(
-            f"{cached}: Keras's cache must hold the file from {origin.url}. Received another, or a part of it: "
-            "remove it to download it anew, or move it away and name it with --data PATH."
+            f"{cached}: must be the file from {origin.url}. Received another, or a part of it: "
+            "remove it to download it again, or move it out of Keras's cache and name it with --data PATH."
         )
     from keras import datasets
 
@@ -152,12 +153,12 @@ def _load_through_keras(kind: Kind, origin: Origin) -> Arrays:
         "cifar100": datasets.cifar100.load_data,
     }[kind]
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Keras shows its download there
+        with contextlib.redirect_stdout(sys.stderr):  # Keras prints the download's progress on stdout
             (x_train, y_train), (x_test, y_test) = load()
-    except Exception as error:  # Keras raises bare ones
+    except Exception as error:  # Keras raises plain Exception
         reason = str(error).split(" -- ")[-1] or type(error).__name__
         raise InputError(
-            f"{kind}: must be in Keras's cache or come from {origin.url}. Received: {reason}. "
+            f"{kind}: must be in Keras's cache or available from {origin.url}. Received: {reason}. "
             f"Put it at {cached}, or name a copy ({COPIES[kind]}) with --data PATH."
         ) from None
     return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
@@ -185,8 +186,8 @@ def _read_copy(path: Path, kind: Kind, origin: Origin) -> tuple[Arrays, list[Lef
 
 
 def _read_idx(path: Path, num_axes: int) -> NDArray[np.uint8]:
-    """An array in the IDX format of MNIST's makers: two zeros, type 8 (bytes), number of axes, their lengths, data."""
-    with open_input(path, f"The folder must hold {', '.join(IDX_FILES.values())}.") as file:
+    """An array in MNIST's IDX format: two zeros, type 8 (bytes), the number of axes, their lengths, the data."""
+    with open_input(path, f"The folder must contain {', '.join(IDX_FILES.values())}.") as file:
         try:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 magic = unpacked.read(4)
@@ -194,15 +195,15 @@ def _read_idx(path: Path, num_axes: int) -> NDArray[np.uint8]:
                 size = math.prod(shape)
                 data = unpacked.read(size + 1) if size <= MAX_BYTES else b""
         except (OSError, EOFError, zlib.error, struct.error):
-            raise InputError(f"{path}: the file is corrupt or incomplete. Download it again.") from None
+            raise InputError(f"{path}: the file is corrupt or truncated. Download it again.") from None
     if magic != bytes([0, 0, 8, num_axes]) or len(data) != size:
         raise InputError(
-            f"{path}: must be an IDX file of bytes with {num_axes} axes. Received another, or a corrupt one."
+            f"{path}: must be an IDX file of bytes with {num_axes} axes. Received another or a corrupt file."
         )
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-ALLOWED = {  # what a pickle of arrays refers to, by module and name
+ALLOWED = {  # the only objects that a pickle of arrays needs, by module and name
     ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
     ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
     ("numpy", "ndarray"): np.ndarray,
@@ -211,7 +212,7 @@ ALLOWED = {  # what a pickle of arrays refers to, by module and name
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles containers, numbers, text and NumPy arrays; anything else that a pickle could call is refused."""
+    """Unpickles containers, numbers, text and NumPy arrays; refuses anything else that a pickle could call."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
@@ -220,11 +221,11 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _read_cifar(path: Path, kind: Kind, origin: Origin) -> Arrays:
-    """The arrays in CIFAR's archive of pickles, opened only when it is the very file its makers published."""
+    """The arrays in CIFAR's archive of pickles, opened only if it is exactly the published file."""
     with open_input(path, f"A copy of {kind} is {COPIES[kind]}.") as file:
         data = file.read(MAX_BYTES + 1)
     if hashlib.sha256(data).hexdigest() != origin.sha256:
-        raise InputError(f"{path}: must be the file from {origin.url}. Received another, by its SHA-256.")
+        raise InputError(f"{path}: must be the file from {origin.url}. Received another: its SHA-256 differs.")
     if kind == "cifar10":
         folder, train, label = "cifar-10-batches-py", [f"data_batch_{i}" for i in range(1, 6)], b"labels"
         test = "test_batch"

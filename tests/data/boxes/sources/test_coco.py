@@ -74,7 +74,7 @@ def test_images_objects_and_categories(save: Save, common: Common) -> None:
     assert samples.labels.tolist() == [0, 1]
     assert samples.boxes is not None
     assert samples.boxes.corners.tolist() == [[10, 5, 30, 15], [1.5, 2, 4.5, 6.25]]
-    assert dataset.warnings == ("1 image has several objects; the largest is learned (data.several).",)
+    assert tuple(map(str, dataset.warnings)) == ("1 image has several objects; the largest is learned (data.several).",)
     assert [(item.name, item.reason) for item in dataset.left_out] == [
         ("boxes.json: annotation 4", "outside the task: a crowd"),
         ("c.png", "no object"),
@@ -128,7 +128,7 @@ def test_the_same_image_in_two_files(save: Save, common: Common) -> None:
     train = save(content({}))
     other = save(content({}), "other.json")
     assert error(train, common, test_path=other)[0] == (
-        "other.json: image 1: an image must be listed once. 'a.png' is in boxes.json: image 1 too."
+        "other.json: image 1: an image must be listed once. 'a.png' is also in boxes.json: image 1."
     )
 
 
@@ -162,10 +162,10 @@ def no_id(*, without: str, key: str = "annotations") -> dict[str, Any]:
         ),
         (content({"image_id": [1]}), "annotation 1: image_id must be a whole number or text. Received [1]."),
         (content({"id": True}), "annotation at position 0: id must be a whole number or text. Received True."),
-        (content({}, {"id": 1}), "annotation 1: an id must be given once. There is another with it."),
+        (content({}, {"id": 1}), "annotation 1: ids must be unique. Received this one again."),
         (
             content({}, categories=[{"id": 7, "name": "cat"}, {"id": 7, "name": "dog"}]),
-            "category 7: an id must be given once. There is another with it.",
+            "category 7: ids must be unique. Received this one again.",
         ),
         (content({}, categories=[{"id": 7, "name": " "}]), "category 7: name must be a name. Received ' '."),
         *(
@@ -181,11 +181,11 @@ def no_id(*, without: str, key: str = "annotations") -> dict[str, Any]:
         ),
     ],
 )
-def test_an_entry_that_cannot_be_used(save: Save, common: Common, given: dict[str, Any], message: str) -> None:
+def test_invalid_entries(save: Save, common: Common, given: dict[str, Any], message: str) -> None:
     lines = error(save(given), common)
     assert lines[0] == f"boxes.json: {message}"
     assert lines[-1] == "Correct the file, or write it again."
-    assert len(lines) == (3 if message.startswith("image at") else 2)  # what follows from another error is not said
+    assert len(lines) == (3 if message.startswith("image at") else 2)  # consequences of another error are not reported
 
 
 def test_many_errors_are_counted(save: Save, common: Common) -> None:
@@ -196,25 +196,25 @@ def test_many_errors_are_counted(save: Save, common: Common) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"images": [],\n}', ":2: this is no JSON (Expecting property name enclosed in double quotes)."),
-        ("", ":1: this is no JSON (Expecting value)."),
-        ("[" * 100_000, ": this is no COCO file, but lists within lists."),
+        ('{"images": [],\n}', ":2: this is not valid JSON (Expecting property name enclosed in double quotes)."),
+        ("", ":1: this is not valid JSON (Expecting value)."),
+        ("[" * 100_000, ": must be a COCO file. Received lists nested too deeply"),
         ('{"images": [NaN]}', ": numbers must be finite. Received NaN: correct the file, or write it again."),
         ('{"images": [-Infinity]}', ": numbers must be finite. Received -Infinity: "),
-        ('{"images": [' + "1" * 5000 + "]}", ": numbers must have some digits. Received one of thousands of digits."),
-        ("[]", ": a COCO file must have 'images', a list of objects. Give the .json of the annotations."),
+        ('{"images": [' + "1" * 5000 + "]}", ": numbers must be of usual length. Received one of thousands of digits."),
+        ("[]", ": a COCO file must have 'images', a list of objects. Give the .json file of the annotations."),
         ('{"images": {}}', ": a COCO file must have 'images', a list of objects."),
         ('{"images": [1]}', ": a COCO file must have 'images', a list of objects."),
         ('{"images": []}', ": a COCO file must have 'annotations', a list of objects."),
         ('{"images": [], "annotations": []}', ": a COCO file must have 'categories', a list of objects."),
-        (json.dumps(content()), ": train must hold an image with an object to learn. Received none."),
+        (json.dumps(content()), ": train must contain an image with an object to learn. Received none."),
     ],
 )
-def test_a_file_that_cannot_be_used(save: Save, common: Common, text: str, message: str) -> None:
+def test_invalid_files(save: Save, common: Common, text: str, message: str) -> None:
     assert error(save(text), common)[0].startswith(f"boxes.json{message}")
 
 
-def test_what_is_no_file(tmp_path: Path, save: Save, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_that_are_not_files(tmp_path: Path, save: Save, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     remedy = "Give the .json file of the annotations."
     assert error(tmp_path / "x.json", common) == [f"x.json: no such file. {remedy}"]
     (tmp_path / "y.json").write_bytes(b"{\n\xff}")
@@ -223,9 +223,7 @@ def test_what_is_no_file(tmp_path: Path, save: Save, common: Common, monkeypatch
     ]
     path = save(content({}))
     monkeypatch.setattr("dlcli.data.boxes.sources.coco.MAX_BYTES", 10)
-    assert error(path, common) == [
-        "boxes.json: a COCO file may have at most 10 bytes. Divide it or give a smaller one."
-    ]
+    assert error(path, common) == ["boxes.json: a COCO file may have at most 10 bytes. Split it or give a smaller one."]
 
 
 def test_bad_boxes_are_named_by_their_id(save: Save, common: Common) -> None:
@@ -242,7 +240,7 @@ def test_bad_boxes_are_named_by_their_id(save: Save, common: Common) -> None:
         )
     )
     assert error(path, common) == [
-        "boxes.json: annotation 1 (cat): its box is swapped: xmin 10 is above xmax -10",
+        "boxes.json: annotation 1 (cat): its corners are swapped: xmin 10 is greater than xmax -10",
         "boxes.json: annotation 2 (cat): its box is empty: it has no area in the image",
         "boxes.json: annotation 3 (dog): its box must be in pixels of the image: xmax is inf",
         "3 of 3 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
@@ -257,7 +255,7 @@ def test_a_missing_image_is_named_by_its_id(save: Save, common: Common) -> None:
 # The same objects in each format ------------------------------------------------------------------------------------
 
 
-def test_all_formats_come_to_the_same(tmp_path: Path, common: Common) -> None:
+def test_all_formats_give_the_same_data_set(tmp_path: Path, common: Common) -> None:
     rng = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     (tmp_path / "annotations").mkdir()

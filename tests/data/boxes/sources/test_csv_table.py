@@ -61,7 +61,7 @@ def test_a_row_for_each_object(write_table: WriteTable, common: Common) -> None:
     assert dataset.splits["train"].names == ("0.png", "1.png", "2.png")
     assert dataset.splits["train"].labels.tolist() == [1, 1, 0]
     assert np.array_equal(boxes_of(dataset), [[5, 6.5, 10, 20], [0, 0, 9, 9], [np.nan] * 4], equal_nan=True)
-    assert dataset.warnings == ("1 image has several objects; the largest is learned (data.several).",)
+    assert tuple(map(str, dataset.warnings)) == ("1 image has several objects; the largest is learned (data.several).",)
     assert [(item.name, item.reason) for item in dataset.left_out] == [("boxes.csv:6", "listed again")]
     relative = dataset.splits["train"].relative_boxes()
     assert relative is not None
@@ -69,7 +69,7 @@ def test_a_row_for_each_object(write_table: WriteTable, common: Common) -> None:
     assert boxes_of(read(table, common, several="first"))[1] == [1, 2, 3, 4]
 
 
-def test_columns_of_other_names(write_table: WriteTable, common: Common) -> None:
+def test_columns_with_other_names(write_table: WriteTable, common: Common) -> None:
     table = write_table("bottom;file;left;right;species;top;w;h\n4;0.png;1;3;a;2;60;40\n9;1.png;0;9;b;0;;\n")
     options = {"image": "file", "label": "species", "box": ("left", "top", "right", "bottom"), "size": ("w", "h")}
     assert boxes_of(read(table, common, **options)) == [[1, 2, 3, 4], [0, 0, 9, 9]]
@@ -93,12 +93,12 @@ def test_columns_of_splits_and_groups(write_table: WriteTable, common: Common) -
 def test_the_size_that_boxes_were_drawn_for(write_table: WriteTable, common: Common) -> None:
     table = write_table(HEADER.strip() + ",w,h\n0.png,cat,20,20,40,60,120,80\n1.png,cat,20,20,40,30,60,40\n")
     assert error(table, common, size=("w", "h")) == [
-        "boxes.csv:2: the annotation is for an image of 120x80; this one has 60x40",
+        "boxes.csv:2: the annotation is for an image of 120x80, but the image has 60x40",
         "1 of 2 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(table, common, size=("w", "h"), on_bad_box="repair")
     assert boxes_of(repaired) == [[10, 10, 20, 30], [20, 20, 40, 30]]
-    assert repaired.warnings == ("1 bad box was repaired (data.on_bad_box): boxes.csv:2.",)
+    assert tuple(map(str, repaired.warnings)) == ("1 bad box was repaired (data.on_bad_box): boxes.csv:2.",)
     skipped = read(table, common, size=("w", "h"), on_bad_box="skip")
     assert skipped.splits["train"].names == ("1.png",)
 
@@ -122,11 +122,11 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER + "0.png,a,1,2,3,\n1.png,a,1,2,three,4\n2.png,a,1,2_0,3,4\n3.png,,1,2,3,4\n4.png,a,1,2,3\n",
             {},
             [
-                "boxes.csv:2: a row must have all four numbers of its box, or none of them. Column 'ymax' is empty.",
+                "boxes.csv:2: a row must have all four numbers of its box, or none. Column 'ymax' is empty.",
                 "boxes.csv:3: column 'xmax' must be a number of pixels. Received 'three'.",
                 "boxes.csv:4: column 'ymin' must be a number of pixels. Received '2_0'.",
                 "boxes.csv:5: column 'label' must not be empty.",
-                "boxes.csv:6: a row must have 6 values as the header. Received 5.",
+                "boxes.csv:6: a row must have 6 values, like the header. Received 5.",
             ],
         ),
         (
@@ -142,7 +142,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,train\n1.png,a,1,2,3,4,test\n0.png,a,5,6,7,8,test\n",
             {"split": "fold"},
             [
-                "boxes.csv:4: an image must have one split, group and size. Line 2 says otherwise about '0.png'.",
+                "boxes.csv:4: an image must have one split, group and size. Line 2 has others for '0.png'.",
                 "Correct the rows.",
             ],
         ),
@@ -150,7 +150,7 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER.strip() + ",w,h\n0.png,a,1,2,3,4,60,40\n0.png,a,5,6,7,8,40,60\n",
             {"size": ("w", "h")},
             [
-                "boxes.csv:3: an image must have one split, group and size. Line 2 says otherwise about '0.png'.",
+                "boxes.csv:3: an image must have one split, group and size. Line 2 has others for '0.png'.",
                 "Correct the rows.",
             ],
         ),
@@ -162,21 +162,21 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
         (
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,test\n",
             {"split": "fold"},
-            ["boxes.csv: train must hold an image with an object to learn. Received none."],
+            ["boxes.csv: train must contain an image with an object to learn. Received none."],
         ),
         (
             HEADER.strip() + ",fold\n0.png,a,1,2,3,4,train\n1.png,b,1,2,3,4,test\n",
             {"split": "fold"},
             [
-                "boxes.csv: every class in test must be in train too, which lacks 'b'. "
-                "Correct the name or remove the samples. Classes: 'a'."
+                "boxes.csv: every class in test must also be in train. Received 'b': "
+                "correct the name or remove the samples. Classes: 'a'."
             ],
         ),
         (
             HEADER + "2.png,a,3,2,1,4\n1.png,a,1,2,nan,4\n1.png,b,1,2,99,4\n",
             {},
             [
-                "boxes.csv:2 (a): its box is swapped: xmin 3 is above xmax 1",
+                "boxes.csv:2 (a): its corners are swapped: xmin 3 is greater than xmax 1",
                 "boxes.csv:3 (a): its box must be in pixels of the image: xmax is nan",
                 "boxes.csv:4 (b): its box is outside of the image of 60x40: xmax is 99",
                 f"3 of 3 boxes cannot be used. {MUST_CORRECT}",
@@ -186,8 +186,8 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             HEADER + "0.png,a,0.1,0.2,0.3,0.4\n1.png,a,0,0,1,1\n2.png,a,,,,\n",
             {},
             [
-                ": boxes must be in pixels of their images, and all 2 of these lie in the first pixel, between 0 and "
-                "1. Multiply them by the images' width and height."
+                ": boxes must be in pixels of their images. Received 2 boxes, all between 0 and "
+                "1: multiply them by the images' width and height."
             ],
         ),
         (
@@ -195,13 +195,13 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
             {},
             [
                 "boxes.csv:3: missing.png: no such file",
-                "1 of 2 images cannot be read. Repair or remove what is named above, or leave it out with "
+                "1 of 2 images cannot be read. Repair or remove the files above, or leave them out with "
                 "`data.on_bad_image: skip`.",
             ],
         ),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(
+def test_errors_are_reported_with_their_line(
     write_table: WriteTable, common: Common, text: str, options: dict[str, Any], expected: list[str]
 ) -> None:
     assert error(write_table(text), common, **options) == expected

@@ -70,7 +70,7 @@ def test_boxes_follow_their_images_into_splits(tmp_path: Path, common: Common) -
         assert np.array_equal(samples.load(np.arange(len(samples))), X[numbers, ..., None])
 
 
-def test_splits_of_its_own(tmp_path: Path, common: Common) -> None:
+def test_given_splits_of_arrays_are_used(tmp_path: Path, common: Common) -> None:
     path = save(
         tmp_path,
         **{f"{axis}_train": values[:10] for axis, values in (("x", X), ("y", Y), ("box", BOX))},
@@ -86,7 +86,7 @@ def test_one_class_is_enough(tmp_path: Path, common: Common) -> None:
     assert read(save(tmp_path, x_train=X, y_train=["cat"] * 20, box_train=BOX), common).classes == ("cat",)
 
 
-def test_a_trained_models_classes(tmp_path: Path, common: Common) -> None:
+def test_classes_of_a_trained_model(tmp_path: Path, common: Common) -> None:
     path = save(tmp_path, x_test=X / 255, y_test=Y, box_test=BOX)
     dataset = read(path, common, classes=("1", "0"), value_range=(0.0, 1.0))
     assert dataset.splits["train"].labels.tolist() == [1, 0] * 10
@@ -95,7 +95,7 @@ def test_a_trained_models_classes(tmp_path: Path, common: Common) -> None:
     ]
     path = save(tmp_path, x_test=X, y_test=Y, box_test=BOX)
     assert error(path, common, classes=("1", "0"), value_range=(0.0, 1.0)) == [
-        "x_test must lie within [0, 1]. Received values from 0 to 255: bring the array to that range."
+        "x_test must lie within [0, 1]. Received values from 0 to 255: rescale the array to that range."
     ]
 
 
@@ -134,7 +134,7 @@ def with_rows(**rows: Any) -> np.ndarray:
                 )
             },
             [
-                "box_train: row 2 (0): its box is swapped: xmin 30 is above xmax 10",
+                "box_train: row 2 (0): its corners are swapped: xmin 30 is greater than xmax 10",
                 "box_train: row 4 (0): its box must be in pixels of the image: xmax is nan",
                 "box_train: row 5 (1): its box must be in pixels of the image: xmax is inf",
                 "box_train: row 6 (0): its box is outside of the image of 60x40: xmax is 61.5",
@@ -155,7 +155,7 @@ def with_rows(**rows: Any) -> np.ndarray:
         ),
     ],
 )
-def test_what_is_wrong(tmp_path: Path, common: Common, arrays: dict[str, Any], expected: list[str]) -> None:
+def test_errors_of_arrays(tmp_path: Path, common: Common, arrays: dict[str, Any], expected: list[str]) -> None:
     given = {"x_train": X, "y_train": Y, "box_train": BOX, **arrays}
     path = save(tmp_path, **{key: value for key, value in given.items() if value is not None})
     assert error(path, common) == expected

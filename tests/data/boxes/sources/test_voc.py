@@ -18,7 +18,7 @@ CAT: Objects = (("cat", (10, 5, 30, 15)),)
 
 
 def xml(filename: str | None, objects: Objects = CAT, size: tuple[Any, Any] | None = (60, 40)) -> str:
-    """An annotation as LabelImg writes it."""
+    """An annotation in LabelImg's format."""
     lines = ["<annotation>"]
     if filename is not None:
         lines.append(f"<filename>{filename}</filename>")
@@ -33,7 +33,7 @@ def xml(filename: str | None, objects: Objects = CAT, size: tuple[Any, Any] | No
 
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[..., Path]:
-    """Writes annotations/NAME.xml and images/NAME.png, of 60x40 pixels; the text may be another."""
+    """Writes annotations/NAME.xml and images/NAME.png, of 60x40 pixels; the text can be replaced."""
 
     def write(
         name: str, text: str | bytes | None = None, *, folders: tuple[str, str] = ("annotations", "images")
@@ -82,7 +82,7 @@ def test_an_annotation_for_each_image(tmp_path: Path, save: Callable[..., Path],
     assert samples.boxes.corners.tolist() == [[10, 5, 30, 15], [5.5, 6.25, 40, 30]]
     assert samples.boxes.frames == (Frame(60, 40),) * 2
     assert samples.load(np.arange(2))[0, 0, 0].tolist() == list(b"  a")
-    assert dataset.warnings == ("1 image has several objects; the largest is learned (data.several).",)
+    assert tuple(map(str, dataset.warnings)) == ("1 image has several objects; the largest is learned (data.several).",)
     assert left_out(dataset) == {"images/c.png": "no object"}
     assert read(tmp_path, common, several="first").classes == ("cat", "dog")
     assert left_out(read(tmp_path, common, several="leave_out"))["images/b.png"] == "several objects: 2"
@@ -122,7 +122,7 @@ def test_the_image_of_an_annotation(
     assert read(tmp_path, common).splits["train"].names == ("images/a.png",)
 
 
-def test_the_named_image_comes_before_the_one_of_the_same_name(
+def test_the_image_named_in_an_annotation_takes_precedence(
     tmp_path: Path, save: Callable[..., Path], common: Common
 ) -> None:
     save("a", xml("z.png"))
@@ -132,7 +132,7 @@ def test_the_named_image_comes_before_the_one_of_the_same_name(
     assert dataset.splits["train"].labels.tolist() == [1, 0]
 
 
-def test_what_is_left_out_is_named(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_files_left_out_are_named(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a")
     for name in ("b.png", "notes.txt", ".hidden.png"):
         (tmp_path / "images" / name).write_bytes((tmp_path / "images/a.png").read_bytes())
@@ -140,9 +140,9 @@ def test_what_is_left_out_is_named(tmp_path: Path, save: Callable[..., Path], co
         (tmp_path / "annotations" / name).write_text("")
     assert left_out(read(tmp_path, common)) == {
         "images/b.png": "no annotation",
-        "images/notes.txt": "no image by its suffix",
+        "images/notes.txt": "not an image by its suffix",
         "images/.hidden.png": "hidden",
-        "annotations/classes.txt": "not one of the annotations",
+        "annotations/classes.txt": "not an annotation",
         "annotations/._a.xml": "hidden",
     }
 
@@ -152,7 +152,7 @@ def test_an_annotation_without_a_size(tmp_path: Path, save: Callable[..., Path],
     assert len(read(tmp_path, common).splits["train"]) == 1
 
 
-def test_a_trained_models_classes(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_classes_of_a_trained_model(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a", xml("a.png", (("hound", (0, 0, 9, 9)),)))
     dataset = read(tmp_path, common, classes=("cat", "dog"), aliases={"hound": "dog"})
     assert dataset.splits["train"].labels.tolist() == [1]
@@ -176,13 +176,13 @@ def test_lists_of_the_splits(tmp_path: Path, save: Callable[..., Path], common: 
         "validation": ("images/b.png",),
         "test": ("images/c.png",),
     }
-    assert left_out(dataset) == dict.fromkeys(("images/e.png", "images/f.png"), "outside the lists")
+    assert left_out(dataset) == dict.fromkeys(("images/e.png", "images/f.png"), "not in the lists")
     (tmp_path / place / "train.txt").write_text("a\nd\ne\nc")
     drawn = read(tmp_path, common, train_list="train.txt", validation=0.25, test=0.25)
     assert {split: len(samples) for split, samples in drawn.splits.items()} == {"train": 2, "validation": 1, "test": 1}
 
 
-def test_lists_that_cannot_be_used(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_invalid_lists(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a")
     save("b 1")
     (tmp_path / "plain.txt").write_text("a\nb 1\n")
@@ -190,18 +190,18 @@ def test_lists_that_cannot_be_used(tmp_path: Path, save: Callable[..., Path], co
     (tmp_path / "bad.txt").write_text("a\n\nb.png\na\n")
     assert len(read(tmp_path, common, train_list="plain.txt").splits["train"]) == 2
     assert error(tmp_path, common, train_list="cat.txt") == [
-        "cat.txt:1: a line must be an image's name alone. Received 'a  1': this list is of one class; "
-        "give the plain one, such as train.txt.",
+        "cat.txt:1: a line must be only an image's name. Received 'a  1': this is the list of one class; "
+        "give the list of all images, such as train.txt.",
         "Correct the lists.",
     ]
     assert error(tmp_path, common, train_list="plain.txt", test_list="bad.txt") == [
-        "bad.txt:1: an image must be in the lists once. 'a' is in plain.txt:1 too.",
+        "bad.txt:1: an image must be in the lists once. 'a' is also in plain.txt:1.",
         "bad.txt:3: a line must be the name, without suffix, of an image that has an annotation. Received 'b.png'.",
-        "bad.txt:4: an image must be in the lists once. 'a' is in plain.txt:1 too.",
+        "bad.txt:4: an image must be in the lists once. 'a' is also in plain.txt:1.",
         "Correct the lists.",
     ]
     assert error(tmp_path, common, test_list="plain.txt") == [
-        f"{tmp_path}: there must be a list of train beside that of test. Received none."
+        f"{tmp_path}: there must be a list for train beside that for test. Received none."
     ]
     assert error(tmp_path, common, train_list="missing.txt") == [
         f"missing.txt: no such file. Give a list of images in ImageSets/Main or in {tmp_path}."
@@ -217,13 +217,13 @@ BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", ":1: this is no XML (no element found)."),
-        ("<annotation>\n<object>\n</annotation>", ":3: this is no XML (mismatched tag)."),
-        ("<annotation>&unknown;</annotation>", ":1: this is no XML (undefined entity)."),
-        (BOMB + "<annotation>&lol2;</annotation>", ":2: an annotation must not declare anything. Received <!DOCTYPE."),
+        ("", ":1: this is not valid XML (no element found)."),
+        ("<annotation>\n<object>\n</annotation>", ":3: this is not valid XML (mismatched tag)."),
+        ("<annotation>&unknown;</annotation>", ":1: this is not valid XML (undefined entity)."),
+        (BOMB + "<annotation>&lol2;</annotation>", ":2: an annotation must have no declarations. Received <!DOCTYPE."),
         (
             "<annotation>\n\n\n<!ENTITY x 'y'></annotation>",
-            ":4: an annotation must not declare anything. Received <!ENTITY.",
+            ":4: an annotation must have no declarations. Received <!ENTITY.",
         ),
         ("<kml/>", ": a VOC annotation must be an <annotation>. Received <kml>."),
         (
@@ -256,23 +256,21 @@ BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>
         (xml("a.png", size=("nan", 40)), ": size: width must be a whole number of pixels. Received nan."),
     ],
 )
-def test_an_annotation_that_cannot_be_used(
+def test_invalid_annotations(
     tmp_path: Path, save: Callable[..., Path], common: Common, text: str | bytes, message: str
 ) -> None:
     save("a", text)
     save("b")
-    assert error(tmp_path, common) == [f"annotations/a.xml{message}", "Correct what is named above, or remove it."]
+    assert error(tmp_path, common) == [f"annotations/a.xml{message}", "Correct the files above, or remove them."]
 
 
-def test_other_encodings_that_xml_declares_do_not_matter(
-    tmp_path: Path, save: Callable[..., Path], common: Common
-) -> None:
+def test_encodings_declared_in_xml_are_ignored(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     text = xml("a.png", (("H\xfcndin", (1, 2, 3, 4)),))
     save("a", ('<?xml version="1.0" encoding="utf-16"?>\n' + text).encode("utf-8-sig"))
     assert read(tmp_path, common).classes == ("H\xfcndin",)
 
 
-def test_errors_of_many_annotations_are_told_together(
+def test_errors_of_all_annotations_are_reported_together(
     tmp_path: Path, save: Callable[..., Path], common: Common
 ) -> None:
     for i in range(13):
@@ -289,7 +287,7 @@ def test_sizes_are_bounded(
     save("a")
     monkeypatch.setattr("dlcli.data.boxes.sources.voc.MAX_BYTES", 100)
     assert error(tmp_path, common)[0] == (
-        "annotations/a.xml: a VOC annotation may have at most 100 bytes. Divide it or give a smaller one."
+        "annotations/a.xml: a VOC annotation may have at most 100 bytes. Split it or give a smaller one."
     )
 
 
@@ -297,17 +295,17 @@ def test_bad_boxes_are_named_by_their_file(tmp_path: Path, save: Callable[..., P
     save("a", xml("a.png", (*CAT, ("dog", (30, 5, 10, 15)))))
     save("b", xml("b.png", size=(80, 40)))
     assert error(tmp_path, common) == [
-        "annotations/a.xml: object 2 (dog): its box is swapped: xmin 30 is above xmax 10",
-        "annotations/b.xml: the annotation is for an image of 80x40; this one has 60x40",
+        "annotations/a.xml: object 2 (dog): its corners are swapped: xmin 30 is greater than xmax 10",
+        "annotations/b.xml: the annotation is for an image of 80x40, but the image has 60x40",
         "2 of 3 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
     repaired = read(tmp_path, common, on_bad_box="repair")
-    assert repaired.warnings[1] == (
+    assert repaired.warnings[1].text == (
         "2 bad boxes were repaired (data.on_bad_box): annotations/a.xml: object 2, annotations/b.xml: object 1."
     )
 
 
-def test_images_that_are_not_there(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_missing_images(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a")
     save("b")
     (tmp_path / "images" / "b.png").unlink()
@@ -316,11 +314,11 @@ def test_images_that_are_not_there(tmp_path: Path, save: Callable[..., Path], co
     assert left_out(dataset) == {"images/b.png": "no such file"}
 
 
-def test_two_images_could_be_meant(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+def test_an_ambiguous_image_is_refused(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
     save("a", xml("else.png"))
     Image.new("RGB", (60, 40)).save(tmp_path / "images" / "a.jpg")
     assert error(tmp_path, common)[0] == (
-        "annotations/a.xml: the image must be clear. There are a.jpg and a.png: name one in <filename>."
+        "annotations/a.xml: there must be one image of this name. Received a.jpg and a.png: name one in <filename>."
     )
 
 
@@ -328,8 +326,8 @@ def test_two_annotations_of_one_image(tmp_path: Path, save: Callable[..., Path],
     save("a")
     save("b", xml("a.png"))
     assert error(tmp_path, common) == [
-        "annotations/b.xml: an image must be listed once. 'images/a.png' is in annotations/a.xml too.",
-        "Remove what is too much, or correct the names of the images.",
+        "annotations/b.xml: an image must be listed once. 'images/a.png' is also in annotations/a.xml.",
+        "Remove the repeated entries, or correct the names of the images.",
     ]
 
 

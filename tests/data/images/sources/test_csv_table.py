@@ -58,7 +58,7 @@ def test_columns_by_name(write_table: WriteTable, common: Common, delimiter: str
     assert dataset.shape == (8, 6, 3)
 
 
-def test_columns_of_other_names(write_table: WriteTable, common: Common) -> None:
+def test_columns_with_other_names(write_table: WriteTable, common: Common) -> None:
     table = write_table("file,species\n0.png,a\n1.png,b\n")
     assert labeled(read(table, common, image="file", label="species")) == {"0.png": "a", "1.png": "b"}
 
@@ -90,7 +90,7 @@ def test_a_column_of_splits(write_table: WriteTable, common: Common) -> None:
         "test": ("4.png", "5.png"),
     }
     message = error(table, common, split="fold", validation=0.5)
-    assert "data.validation must be left out or null, for the data has a validation split of its own." in message
+    assert "data.validation must be left out or null, because the data has its own validation split." in message
 
 
 def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
@@ -122,8 +122,8 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
             "path,label\n0.png,a\n1.png\n2.png,b,c\n3.png,\n,b\n",
             {},
             [
-                "data.csv:3: a row must have 2 values as the header. Received 1.",
-                "data.csv:4: a row must have 2 values as the header. Received 3.",
+                "data.csv:3: a row must have 2 values, like the header. Received 1.",
+                "data.csv:4: a row must have 2 values, like the header. Received 3.",
                 "data.csv:5: column 'label' must not be empty.",
                 "data.csv:6: column 'path' must not be empty.",
             ],
@@ -136,7 +136,7 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
         (
             "path,label,fold\n0.png,a,test\n1.png,b,val\n",
             {"split": "fold"},
-            ["data.csv: column 'fold' must say train for some rows. Received none."],
+            ["data.csv: column 'fold' must be train in some rows. Received none."],
         ),
         (
             "path,label,who\n0.png,a,\n1.png,b,x\n",
@@ -147,7 +147,7 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
             "path,label\n0.png,a\n1.png,b\n./0.png,b\n",
             {},
             [
-                "data.csv:4: an image must have one label, split and group. Line 2 says otherwise about '0.png'.",
+                "data.csv:4: an image must have one label, split and group. Line 2 has others for '0.png'.",
             ],
         ),
         (
@@ -159,23 +159,23 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
             "path,label,fold\n0.png,a,train\n1.png,b,train\n2.png,c,test\n",
             {"split": "fold"},
             [
-                "data.csv: every class in test must be in train too, which lacks 'c'. "
-                "Correct the name or remove the samples. Classes: 'a', 'b'."
+                "data.csv: every class in test must also be in train. Received 'c': "
+                "correct the name or remove the samples. Classes: 'a', 'b'."
             ],
         ),
         (
             "path,label\n0.png,a\n1.png,a\n",
             {},
-            ["data.csv: there must be at least two classes to tell apart. Received one: 'a'."],
+            ["data.csv: there must be at least two classes. Received one: 'a'."],
         ),
         (
             'path,label\n0.png,a\n"1.png,b\n2.png,b\n',
             {},
-            ["data.csv:3: this row is no CSV (unexpected end of data). Correct its quotes."],
+            ["data.csv:3: this row is not valid CSV (unexpected end of data). Correct its quotes."],
         ),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(
+def test_errors_are_reported_with_their_line(
     write_table: WriteTable, common: Common, text: str, options: dict[str, Any], expected: list[str]
 ) -> None:
     table = write_table(text)
@@ -183,32 +183,32 @@ def test_what_is_wrong_is_named_with_its_line(
     assert [line.removeprefix(f"{table.parent}/") for line in lines] == expected
 
 
-def test_many_errory_rows_are_counted(write_table: WriteTable, common: Common) -> None:
+def test_many_errors_are_counted(write_table: WriteTable, common: Common) -> None:
     lines = error(write_table("path,label\n" + "x\n" * 25), common).splitlines()
     assert len(lines) == 11
     assert lines[10] == "… and 15 more rows"
 
 
-def test_missing_files_are_told_with_errory_rows(write_table: WriteTable, common: Common) -> None:
+def test_missing_files_are_reported_with_other_errors(write_table: WriteTable, common: Common) -> None:
     table = write_table("path,label\n0.png,a\nmissing.png,b\n1.png\n")
     assert error(table, common).splitlines() == [
         f"{table}:3: missing.png: no such file.",
-        f"{table}:4: a row must have 2 values as the header. Received 1.",
+        f"{table}:4: a row must have 2 values, like the header. Received 1.",
     ]
 
 
-def test_an_image_listed_twice_counts_once(write_table: WriteTable, common: Common) -> None:
+def test_an_image_listed_twice_is_used_once(write_table: WriteTable, common: Common) -> None:
     dataset = read(write_table("path,label\n0.png,a\n1.png,b\n0.png,a\n"), common)
     assert dataset.splits["train"].names == ("0.png", "1.png")
     assert [(item.name, item.reason) for item in dataset.left_out] == [("0.png", "listed again on line 4")]
 
 
-def test_bad_images_come_with_their_line(write_table: WriteTable, common: Common) -> None:
+def test_unreadable_images_are_reported_with_their_line(write_table: WriteTable, common: Common) -> None:
     table = write_table('path,label\n0.png,a\n"no\nsuch.png",b\n\nmissing.png,a\n1.png,b\n')
     assert error(table, common).splitlines() == [
         f"{table}:6: missing.png: no such file",
         f"{table}:3: no\\nsuch.png: no such file",
-        "2 of 4 images cannot be read. Repair or remove what is named above, or leave it out with "
+        "2 of 4 images cannot be read. Repair or remove the files above, or leave them out with "
         "`data.on_bad_image: skip`.",
     ]
     dataset = read(table, common, on_bad_image="skip")
@@ -230,13 +230,13 @@ def test_other_encodings_are_refused(write_table: WriteTable, common: Common, en
     )
 
 
-def test_what_is_no_table(
+def test_files_that_are_not_tables(
     tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch, write_table: WriteTable
 ) -> None:
     assert error(tmp_path, common) == f"{tmp_path}: a folder, not a file. Give a CSV file that lists the images."
     missing = tmp_path / "missing.csv"
     assert error(missing, common) == f"{missing}: no such file. Give a CSV file that lists the images."
-    assert "2: a row must have 2 values as the header. Received 1." in error(
+    assert "2: a row must have 2 values, like the header. Received 1." in error(
         write_table("path,label\n" + "x" * 200_000), common
     )
     monkeypatch.setattr("dlcli.data.table.MAX_BYTES", 5)

@@ -67,7 +67,7 @@ def cifar_rows(images: np.ndarray) -> np.ndarray:
 
 
 def trust(monkeypatch: pytest.MonkeyPatch, kind: str, data: bytes) -> None:
-    """Takes an archive made here for the published one."""
+    """Makes an archive of the test count as the published one."""
     origin = ORIGINS[kind]  # type: ignore[index]
     changed = {**vars(origin), "sha256": hashlib.sha256(data).hexdigest()}
     monkeypatch.setitem(ORIGINS, kind, type(origin)(**changed))  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ def test_corrupt_original_files(idx_folder: Path, common: Common, corruption: An
 
 def test_a_folder_without_the_original_files(tmp_path: Path, common: Common) -> None:
     assert error(common, "mnist", tmp_path) == (
-        f"{tmp_path}/train-images-idx3-ubyte.gz: no such file. The folder must hold train-images-idx3-ubyte.gz, "
+        f"{tmp_path}/train-images-idx3-ubyte.gz: no such file. The folder must contain train-images-idx3-ubyte.gz, "
         "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz."
     )
     assert "a folder, not a file. A copy of cifar10 is an .npz file" in error(common, "cifar10", tmp_path)
@@ -168,11 +168,11 @@ def test_the_cifar100_archive(tmp_path: Path, common: Common, monkeypatch: pytes
     dataset = read({**common, "validation": 0.0, "allow_leakage": True}, "cifar100", path)
     assert dataset.splits["train"].labels.tolist() == (Y + 90).tolist()
     assert dataset.classes[99] == "worm"
-    assert "train has no sample of 90 of the 100 classes: 'apple'" in dataset.warnings[0]
+    assert "train has no sample of 90 of the 100 classes: 'apple'" in dataset.warnings[0].text
 
 
 class Bomb:
-    """What unpickling must never do."""
+    """Fails the test if it is called by unpickling."""
 
     def __reduce__(self) -> Any:
         return (os.system, ("false",))
@@ -187,7 +187,7 @@ def test_only_arrays_are_unpickled(tmp_path: Path, common: Common, monkeypatch: 
         read(common, "cifar100", path)
 
 
-def test_copies_of_something_else(tmp_path: Path, copy: Path, common: Common) -> None:
+def test_copies_of_other_data_sets(tmp_path: Path, copy: Path, common: Common) -> None:
     text = tmp_path / "copy.txt"
     text.write_text("hello")
     assert error(common, "mnist", text) == (
@@ -200,7 +200,7 @@ def test_copies_of_something_else(tmp_path: Path, copy: Path, common: Common) ->
     )
     for labels in (Y + 90, Y[:, None] * 0.5, np.eye(10)[Y]):
         np.savez(copy, x_train=X, y_train=labels)
-        assert "y_train must be labels [n] from 0 to 9. Received others: is it this data set?" in error(
+        assert "y_train must be labels [n] from 0 to 9. Received others: check that it is this data set." in error(
             common, "mnist", copy
         )
 
@@ -209,14 +209,14 @@ def test_copies_of_something_else(tmp_path: Path, copy: Path, common: Common) ->
 
 
 def fake_keras(monkeypatch: pytest.MonkeyPatch, load_data: Any) -> None:
-    """A Keras that loads in no time; the real one is tried below in a process of its own."""
+    """A fake Keras; the real one is tested below in a separate process."""
     module = types.SimpleNamespace(load_data=load_data)
     names = ("mnist", "fashion_mnist", "cifar10", "cifar100")
     datasets = types.SimpleNamespace(**dict.fromkeys(names, module))
     monkeypatch.setitem(sys.modules, "keras", types.SimpleNamespace(datasets=datasets))  # type: ignore[arg-type]
 
 
-def test_what_keras_loads(
+def test_data_loaded_by_keras(
     copy: Path,
     tmp_path: Path,
     common: Common,
@@ -242,7 +242,7 @@ def test_no_copy_and_no_network(tmp_path: Path, common: Common, monkeypatch: pyt
     fake_keras(monkeypatch, load_data)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert error(common, "mnist", None) == (
-        "mnist: must be in Keras's cache or come from "
+        "mnist: must be in Keras's cache or available from "
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz. "
         "Received: [Errno -3] Temporary failure in name resolution. "
         f"Put it at {tmp_path}/datasets/mnist.npz, or name a copy (an .npz file, or the folder with the four original "
@@ -251,7 +251,7 @@ def test_no_copy_and_no_network(tmp_path: Path, common: Common, monkeypatch: pyt
     assert f"Put it at {tmp_path}/datasets/cifar-10-batches-py-target_archive, or" in error(common, "cifar10", None)
 
 
-def test_a_foreign_file_in_the_cache_is_left_alone(
+def test_an_unexpected_file_in_the_cache_is_kept(
     tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_keras(monkeypatch, lambda: pytest.fail("Keras would replace the file"))
@@ -260,8 +260,10 @@ def test_a_foreign_file_in_the_cache_is_left_alone(
     cached.parent.mkdir()
     cached.write_bytes(b"another file")
     message = error(common, "mnist", None)
-    assert message.startswith(f"{cached}: Keras's cache must hold the file from https://storage.googleapis.com/")
-    assert message.endswith("remove it to download it anew, or move it away and name it with --data PATH.")
+    assert message.startswith(f"{cached}: must be the file from https://storage.googleapis.com/")
+    assert message.endswith(
+        "remove it to download it again, or move it out of Keras's cache and name it with --data PATH."
+    )
     assert cached.read_bytes() == b"another file"
 
 
@@ -307,5 +309,8 @@ def test_the_real_keras(tmp_path: Path, idx_folder: Path) -> None:
     assert (home / ORIGINS["fashion_mnist"].cached / IDX_FILES["x_train"]).is_file()
     for kind in ("mnist", "cifar10", "cifar100"):
         origin = ORIGINS[kind]  # type: ignore[index]
-        assert f"{kind}: must be in Keras's cache or come from {origin.url}. Received: no network here." in done.stderr
+        assert (
+            f"{kind}: must be in Keras's cache or available from {origin.url}. Received: no network here."
+            in done.stderr
+        )
         assert f"Put it at {home}/{origin.cached}" in done.stderr

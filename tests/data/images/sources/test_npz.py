@@ -39,7 +39,7 @@ def error(path: Path, common: Common, **options: Any) -> str:
 # What is read -------------------------------------------------------------------------------------------------------
 
 
-def test_gray_images(tmp_path: Path, common: Common) -> None:
+def test_grayscale_images(tmp_path: Path, common: Common) -> None:
     dataset = read(save(tmp_path, x_train=X, y_train=Y), common)
     samples = dataset.splits["train"]
     assert dataset.shape == (8, 6, 1)
@@ -62,10 +62,10 @@ def test_all_the_splits(tmp_path: Path, common: Common) -> None:
         "test": "test/7",
     }
     assert [item.name for item in dataset.left_out] == ["notes"]
-    assert dataset.warnings[0] == "4 samples are both in validation and in train: validation/0 equals train/0."
+    assert dataset.warnings[0].text == "4 samples are both in validation and in train: validation/0 equals train/0."
 
 
-def test_splits_are_drawn_where_there_is_train_only(tmp_path: Path, common: Common) -> None:
+def test_splits_are_drawn_if_there_is_only_train(tmp_path: Path, common: Common) -> None:
     dataset = read(save(tmp_path, x_train=X, y_train=Y), common, validation=None, test=None)
     assert {split: len(samples) for split, samples in dataset.splits.items()} == {
         "train": 14,
@@ -77,7 +77,7 @@ def test_splits_are_drawn_where_there_is_train_only(tmp_path: Path, common: Comm
         assert np.array_equal(samples.load(np.arange(len(samples))), X[numbers, ..., None])
 
 
-def test_color_images_are_resized_as_files_are(tmp_path: Path, common: Common) -> None:
+def test_color_arrays_are_resized_like_files(tmp_path: Path, common: Common) -> None:
     x = RNG.integers(0, 256, (20, 8, 6, 3), np.uint8)
     dataset = read(save(tmp_path, x_train=x, y_train=Y), common, image_size=(4, 4), color_mode="grayscale")
     expected = Image.fromarray(x[7]).convert("L").resize((4, 4), Image.Resampling.BILINEAR)
@@ -86,7 +86,7 @@ def test_color_images_are_resized_as_files_are(tmp_path: Path, common: Common) -
     assert np.array_equal(pixels[7, :, :, 0], np.asarray(expected))
 
 
-def test_much_data_is_resized_as_it_is_loaded(tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_data_is_resized_on_loading(tmp_path: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path, x_train=X, y_train=Y)
     at_once = read(path, common, image_size=(16, 16)).splits["train"]
     monkeypatch.setattr("dlcli.data.images.dataset.RESIZED_BYTES", 16 * 16 * 20 - 1)
@@ -123,7 +123,7 @@ def test_the_value_range_becomes_0_to_255(
 
 
 @pytest.mark.parametrize(("layout", "shape"), [("signal", (7, 2)), ("signal", (7, 1)), ("volume", (4, 5, 6, 1))])
-def test_signals_and_volumes_stay_as_they_are(
+def test_signals_and_volumes_are_not_scaled(
     tmp_path: Path, common: Common, layout: str, shape: tuple[int, ...]
 ) -> None:
     x = RNG.normal(0, 1e4, (20, *shape))
@@ -227,8 +227,8 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
             {"layout": "signal", "image_size": (3, 3)},
             "data.image_size and data.color_mode are for layout: image. Received layout: signal.",
         ),
-        ({"x_train": X.astype(str), "y_train": Y}, {}, "x_train must hold numbers. Received <U3."),
-        ({"x_train": X + 0j, "y_train": Y}, {}, "x_train must hold numbers. Received complex128."),
+        ({"x_train": X.astype(str), "y_train": Y}, {}, "x_train must contain numbers. Received <U3."),
+        ({"x_train": X + 0j, "y_train": Y}, {}, "x_train must contain numbers. Received complex128."),
         ({"x_train": X * np.nan, "y_train": Y}, {}, "x_train must be finite. Received NaN or infinite values."),
         (
             {"x_train": np.where(X > 250, np.inf, X), "y_train": Y},
@@ -244,15 +244,19 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
             {"x_train": X - 128.0, "y_train": Y},
             {},
             "x_train must lie within [0, 255]. Received values from -128 to 127: "
-            "set data.value_range to what a pixel can be.",
+            "set data.value_range to the range of the pixels.",
         ),
         (
             {"x_train": X / 255, "y_train": Y},
             {},
-            "x_train: all values lie in [0, 1], which is black where pixels can be in [0, 255]: "
-            "set data.value_range to what a pixel can be.",
+            "x_train: all values lie in [0, 1], which is black if pixels are in [0, 255]: "
+            "set data.value_range to the range of the pixels.",
         ),
-        ({"x_train": X, "y_train": Y}, {"value_range": (1, 1)}, "data.value_range must rise. Received [1, 1]."),
+        (
+            {"x_train": X, "y_train": Y},
+            {"value_range": (1, 1)},
+            "data.value_range must be increasing. Received [1, 1].",
+        ),
         ({"x_train": X, "y_train": Y + 0.5}, {}, "y_train must be whole numbers or strings. Received 0.5."),
         ({"x_train": X, "y_train": Y * np.nan}, {}, "y_train must be whole numbers or strings. Received nan."),
         ({"x_train": X, "y_train": Y * 1j}, {}, "y_train must be whole numbers or strings. Received complex128."),
@@ -264,7 +268,7 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
         (
             {"x_train": X, "y_train": ["a"] * 19 + [""]},
             {},
-            "y_train must not hold empty strings. Received one at position 19.",
+            "y_train must not contain empty strings. Received one at position 19.",
         ),
         (
             {"x_train": X, "y_train": np.ones((20, 3))},
@@ -274,23 +278,23 @@ def test_the_labels_of_a_trained_model(tmp_path: Path, common: Common) -> None:
         (
             {"x_train": X, "y_train": Y * 0},
             {},
-            "there must be at least two classes to tell apart. Received one: '0'.",
+            "there must be at least two classes. Received one: '0'.",
         ),
         (
             {"x_train": X, "y_train": Y, "x_val": X[:1], "y_val": [7]},
             {},
-            "every class in validation must be in train too, which lacks '7'. Correct the name or remove the samples. "
+            "every class in validation must also be in train. Received '7': correct the name or remove the samples. "
             "Classes: '0', '1', '2', '3'.",
         ),
         (
             {"x_train": X, "y_train": Y, "x_test": X[:, :5], "y_test": Y},
             {},
-            "samples must have one shape. Received (8, 6, 1) in train and (5, 6, 1) in test.",
+            "samples must have the same shape. Received (8, 6, 1) in train and (5, 6, 1) in test.",
         ),
         (
             {"x_train": X, "y_train": Y, "x_test": X[:0], "y_test": Y[:0]},
             {},
-            "x_test must hold at least one sample. Received none: remove it or fill it.",
+            "x_test must contain at least one sample. Received none: remove it or add samples.",
         ),
         (
             {"x_train": X, "y_train": np.array([{}] * 20)},
@@ -306,7 +310,7 @@ def test_bad_arrays(
 
 
 class Bomb:
-    """What unpickling must never do."""
+    """Fails the test if it is called by unpickling."""
 
     def __reduce__(self) -> Any:
         return (pytest.fail, ("a pickle was loaded",))
@@ -317,21 +321,21 @@ def test_nothing_is_unpickled(tmp_path: Path, common: Common) -> None:
     np.savez(path, x_train=X, y_train=np.array([Bomb()] * 20, dtype=object))
     assert "pickled Python objects" in error(path, common)
     path.write_bytes(pickle.dumps(Bomb()))
-    assert "Received something else" in error(path, common)
+    assert "Received another kind of file" in error(path, common)
 
 
-def test_files_that_are_no_npz(tmp_path: Path, common: Common) -> None:
+def test_files_that_are_not_npz(tmp_path: Path, common: Common) -> None:
     path = tmp_path / "data.npz"
     assert error(path, common) == "no such file. Give an .npz file with arrays x_train and y_train."
     path.mkdir()
     assert error(path, common) == "a folder, not a file. Give an .npz file with arrays x_train and y_train."
     single = tmp_path / "x.npy"
     np.save(single, X)
-    archive = "the file must be an .npz archive, as numpy.savez writes it."
+    archive = "must be an .npz archive, as written by numpy.savez."
     assert error(single, common) == f"{archive} Received a single array (.npy)."
     text = tmp_path / "text.npz"
     text.write_text("hello")
-    assert error(text, common) == f"{archive} Received something else."
+    assert error(text, common) == f"{archive} Received another kind of file."
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -341,7 +345,7 @@ def test_cut_and_corrupt_archives(tmp_path: Path, common: Common, compressed: bo
     whole = path.read_bytes()
     for length in range(4, len(whole), 37):
         path.write_bytes(whole[:length])
-        assert error(path, common) == "the .npz archive is corrupt or incomplete. Write or download it again."
+        assert error(path, common) == "the .npz archive is corrupt or truncated. Write or download it again."
     refused = 0
     for position in range(30, len(whole), 11):
         corrupt = bytearray(whole)
@@ -365,14 +369,14 @@ def test_sizes_are_bounded_by_the_headers(tmp_path: Path, common: Common, monkey
     monkeypatch.setattr("dlcli.data.npz_archive.half_of_memory", lambda: X.nbytes + Y.nbytes - 1)
     assert error(path, common) == (
         "the arrays must fit into half of this machine's memory (1,119 bytes). Received 1,120 bytes: "
-        "give a part of them, or image files."
+        "give fewer samples, or image files."
     )
 
 
 @pytest.mark.parametrize("shape", [(10**12, 8, 6), (-(10**12), 8, 6)])
-def test_headers_that_promise_too_much(tmp_path: Path, common: Common, shape: tuple[int, ...]) -> None:
+def test_headers_that_declare_too_much_data(tmp_path: Path, common: Common, shape: tuple[int, ...]) -> None:
     path = tmp_path / "data.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x_train.npy", header(shape) + b"\0" * 1000)
         archive.writestr("y_train.npy", header((4,)) + b"\0\1\2\3")
-    assert error(path, common) == "the .npz archive is corrupt or incomplete. Write or download it again."
+    assert error(path, common) == "the .npz archive is corrupt or truncated. Write or download it again."

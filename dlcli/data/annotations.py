@@ -1,0 +1,94 @@
+"""What belongs to the samples of a split besides names and classes: it follows them into splits and batches.
+
+A source lists an :class:`Annotation` for all its samples (boxes, texts, tags, numbers to predict). What an image task
+predicts besides the class enters its batches as a :class:`Target`, which also follows augmentation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.splits import Index
+
+Item = TypeVar("Item")
+Kind = TypeVar("Kind", bound="Annotation")
+
+
+class Annotation(Protocol):
+    """One annotation for each sample, in the order of the samples."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, index: Index) -> Self:
+        """The annotations of the samples at these positions."""
+        ...
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """Further columns of split.csv, with a cell for each sample. They are part of the fingerprint."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Items(Annotation, Generic[Item]):
+    """A Python object for each sample, such as a text or the words of a sentence."""
+
+    values: tuple[Item, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: Index) -> Self:
+        return type(self)(tuple(self.values[i] for i in index))
+
+
+@dataclass(frozen=True)
+class Array(Annotation):
+    """A row ``[...]`` of one array for each sample."""
+
+    values: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: Index) -> Self:
+        return type(self)(self.values[index])
+
+
+def find(annotations: Mapping[str, Annotation], name: str, kind: type[Kind]) -> Kind | None:
+    """The annotation of this name, which must be of this class; None if there is none."""
+    found = annotations.get(name)
+    assert found is None or isinstance(found, kind)
+    return found
+
+
+class Target(Protocol):
+    """What a network predicts for each image, in the coordinates of its input, such as a box or a mask."""
+
+    def warped(self, maps: NDArray[np.float64], *, height: int, width: int) -> "Target":
+        """The targets of the images that augmentation warps in one epoch.
+
+        Args:
+            maps: ``[n, 3, 3]``, from a pixel of the result to its place in the source, as in
+                :mod:`dlcli.data.augmentation.affine`.
+        """
+        ...
+
+    def rows(self) -> Mapping[str, Any]:
+        """Tensors with a row for each sample; a batch's element holds the rows of its samples."""
+        return {}
+
+    def decode(self, index: Any) -> Mapping[str, Any]:
+        """Traced, in the input pipeline: what is decoded from files for a batch, with static shapes."""
+        return {}
+
+    def batch(self, element: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Traced: entries of a batch's ``y``.
+
+        Args:
+            element: ``index`` int64 ``[b]``, the batch's :meth:`rows`, what :meth:`decode` returned, and ``maps``
+                float32 ``[b, 6]`` if the images are warped.
+        """
+        ...

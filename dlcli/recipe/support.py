@@ -1,0 +1,70 @@
+"""Which verbs and options each task supports, and the refusal of the others: it needs no TensorFlow."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+from dlcli.errors import InputError
+from dlcli.recipe.language.wording import listed
+from dlcli.recipe.load import TASKS
+from dlcli.recipe.tasks.base import TaskRecipe
+
+MAX_NAMED = 3  # tasks in a message; a longer list says little
+
+VERBS = frozenset(
+    {
+        *("train", "evaluate", "predict", "generate", "attack", "summary"),
+        *("data check", "data preview", "data stats", "data split"),
+    }
+)
+"""The verbs that work on the recipe or the run of a task."""
+
+OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "--beam": ("decodes no text", "Leave it out."),
+        "--data": ("has no other data to be evaluated on", "Leave it out."),
+        "--draw": ("predicts no boxes", "Leave it out."),
+        "--input": ("takes {samples}", "Leave --input and --classes out; the shape is read from the data."),
+        "--split": ("has one split to be evaluated on", "Leave it out."),
+        "--text": ("takes {samples}", "Name files instead."),
+    }
+)
+"""The options that some task lacks: why a run or recipe of such a task cannot use it, and what to do instead."""
+
+
+def check_verb(recipe: TaskRecipe, place: str, verb: str) -> None:
+    """Refuses a verb that a recipe's task does not support.
+
+    Args:
+        recipe: the recipe, of a file or of a run.
+        place: what the user named, for the message: the run's folder, or the recipe's ``file:line:column``.
+        verb: one of VERBS, such as ``predict``.
+
+    Raises:
+        InputError: names the tasks that support the verb, and what to do instead.
+    """
+    if verb in recipe.verbs:
+        return
+    supporting = [task for task, schema in TASKS.items() if verb in schema.verbs]
+    reason = (
+        f"only {listed(supporting, 'and')}" if len(supporting) <= MAX_NAMED else f"whose samples are {recipe.samples}"
+    )
+    remedy = recipe.instead.get(verb, "")
+    raise InputError(f"{place}: dlcli {verb} does not support task: {recipe.task}, {reason}. {remedy}".rstrip())
+
+
+def check_options(recipe: TaskRecipe, place: str, given: Collection[str]) -> None:
+    """Refuses an option that means nothing for a recipe's task.
+
+    Args:
+        recipe: the recipe, of a file or of a run.
+        place: what the user named, for the message: the run's folder or the recipe's file.
+        given: the options of the command line, such as ``--beam``; those that every task supports are passed over.
+
+    Raises:
+        InputError: the first option of OPTIONS that is given and not supported, why, and what to do instead.
+    """
+    for option, (reason, remedy) in OPTIONS.items():
+        if option in given and option not in recipe.options:
+            reason = reason.format(samples=recipe.samples)
+            remedy = recipe.instead.get(option, remedy)
+            raise InputError(f"{option}: {place} {reason}: its task is {recipe.task}. {remedy}")

@@ -1,0 +1,29 @@
+"""The base of every task's schema: the keys that all tasks share, and what the command line needs to know of a task."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from dlcli.recipe.language.fields import RunName, Section
+
+
+class TaskRecipe(Section):
+    """The keys of every recipe.
+
+    The class attributes say what the task supports, so that a verb or option can be refused before TensorFlow starts;
+    see :mod:`dlcli.recipe.support`.
+    """
+
+    samples: ClassVar[str]
+    """What the task's models take, for messages: ``images or arrays``, ``tables``."""
+    verbs: ClassVar[frozenset[str]]
+    """The verbs of `dlcli.recipe.support.VERBS` that work on the task's recipes and runs."""
+    options: ClassVar[frozenset[str]]
+    """The options of `dlcli.recipe.support.OPTIONS` that mean something for the task."""
+    instead: ClassVar[Mapping[str, str]] = MappingProxyType({"generate": "Use dlcli predict."})
+    """What to do instead of a verb or an option that the task lacks, as a sentence, where there is something."""
+
+    task: str
+    """The task, which selects the schema of the recipe."""
+    name: RunName | None = None
+    """Name of the run's folder. Default: the recipe's file name without its suffix."""

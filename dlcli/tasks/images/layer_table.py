@@ -1,0 +1,77 @@
+"""The layer table of the network of an image recipe or run, built without its weights."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dlcli.errors import InputError
+from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, Mlp
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.rundir import RunDir
+from dlcli.runtime.console import Console
+from dlcli.runtime.startup import without_weights
+from dlcli.tasks.images.freezing import set_depth
+from dlcli.tasks.images.network import build_network
+from dlcli.tasks.images.sources import open_dataset
+from dlcli.tasks.images.standardization import Standardization
+from dlcli.tasks.run_models import with_architecture
+from dlcli.tasks.task import SampleShape
+
+
+def table_of_recipe(
+    loaded: LoadedRecipe, assumed: SampleShape | None, console: Console
+) -> tuple[LayerTable, int | None]:
+    """As :meth:`dlcli.tasks.task.Task.table_of_recipe`; the data are read only where no samples are assumed."""
+    if assumed is not None:
+        _check_shape(loaded.of_images.model, assumed.shape)
+        return _table(loaded, assumed.shape, assumed.num_classes), None
+    dataset = open_dataset(loaded, console)
+    return _table(loaded, dataset.shape, len(dataset.classes)), len(dataset.splits["train"])
+
+
+def table_of_run(run: RunDir, data: dict[str, Any]) -> LayerTable:
+    """As :meth:`dlcli.tasks.task.Task.table_of_run`."""
+    return _table(with_architecture(load(run.config), run), tuple(data["shape"]), len(run.read_classes()))
+
+
+def _table(loaded: LoadedRecipe, shape: tuple[int, ...], num_classes: int) -> LayerTable:
+    recipe = loaded.of_images
+    try:
+        with without_weights():
+            standardization = _unfitted(loaded, shape)
+            classifier = build_network(recipe, shape=shape, num_classes=num_classes, standardization=standardization)
+            if recipe.train.stages:  # what the last one does not change is not trained
+                set_depth(recipe.model, classifier, recipe.train.stages[-1])
+            return layer_table(classifier.model)
+    except InputError as error:
+        raise loaded.error("model", str(error)) from None
+
+
+def _check_shape(section: ImageClassifier, shape: tuple[int, ...]) -> None:
+    """Raises InputError for a shape that no data for this network have."""
+    if isinstance(section, Mlp):
+        return
+    rank = section.rank if isinstance(section, Convnet) else 2
+    words, example = {
+        1: ("signals, time x channels", "100x2"),
+        2: ("images, height x width x 1 or 3 channels", "32x32x3"),
+        3: ("volumes, depth x height x width x channels", "16x32x32x1"),
+    }[rank]
+    if len(shape) != rank + 1 or (rank == 2 and shape[-1] not in (1, 3)):
+        received = "x".join(map(str, shape))
+        raise InputError(f"--input: {section.kind} takes {words}, such as {example}. Received {received}.")
+
+
+def _unfitted(loaded: LoadedRecipe, shape: tuple[int, ...]) -> Standardization:
+    """Stands for what training would fit: the layers are there, their numbers do not matter."""
+    augment = loaded.of_images.augment
+    if augment is None or not augment.centers_features:
+        return Standardization()
+    channels, size = shape[-1], math.prod(shape)
+    return Standardization(
+        mean=np.zeros(channels),
+        std=np.ones(channels) if augment.featurewise_std_normalization else None,
+        whitening=np.zeros((size, size), np.float32) if augment.zca_whitening else None,
+    )

@@ -1,0 +1,64 @@
+"""Image classification and localization, as the verbs see them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.data.images.samples import Dataset
+from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.report.cost.layer_table import LayerTable
+from dlcli.rundir import RunDir
+from dlcli.runtime.console import Console
+from dlcli.runtime.startup import Device
+from dlcli.tasks.attack_target import load_target
+from dlcli.tasks.images import evaluation, inspection, job, layer_table, prediction
+from dlcli.tasks.images.sources import open_dataset
+from dlcli.tasks.run_models import model_file
+from dlcli.tasks.task import AttackedModel, EvaluationRequest, PredictionRequest, SampleShape, Task
+
+
+@dataclass(frozen=True)
+class ImageTask(Task):
+    """A recipe of images, signals or volumes with a class, or with a class and a box."""
+
+    recipe: ImageRecipe
+
+    def open_data(self, loaded: LoadedRecipe, console: Console) -> Dataset:
+        return open_dataset(loaded, console)
+
+    def prepare(self, loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True) -> job.ImageJob:
+        return job.prepare(loaded, device, console, is_new=is_new)
+
+    def evaluate(self, run: RunDir, request: EvaluationRequest, console: Console) -> dict[str, Any]:
+        return evaluation.evaluate(run, self.recipe, request, console)
+
+    def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
+        return prediction.predict(run, self.recipe, request, console)
+
+    def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
+        return layer_table.table_of_run(run, data)
+
+    def table_of_recipe(
+        self, loaded: LoadedRecipe, assumed: SampleShape | None, console: Console
+    ) -> tuple[LayerTable, int | None]:
+        return layer_table.table_of_recipe(loaded, assumed, console)
+
+    def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
+        return inspection.check(self.recipe.data, console)
+
+    def stats(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
+        return inspection.stats(loaded, console)
+
+    def divide(self, loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
+        return inspection.divide(loaded, output, console)
+
+    def preview(
+        self, loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console
+    ) -> None:
+        inspection.preview(loaded, output, num_samples=num_samples, num_epochs=num_epochs, console=console)
+
+    def attacked(self, run: RunDir, *, split: str | None, data: Path | None, console: Console) -> AttackedModel:
+        path = model_file(run)
+        target = load_target(path)
+        name, samples = evaluation.samples_of_run(run, split=split, data=data, console=console)
+        return AttackedModel(path, target, run.read_classes(), samples, name)

@@ -1,0 +1,110 @@
+"""``dlcli transfer``: the base, the data and the plan that its options name. Only a .keras base needs TensorFlow."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import InputError
+from dlcli.recipe.language.fields import RUN_NAME
+from dlcli.rundir import find_run
+from dlcli.runtime.startup import start_tensorflow
+from dlcli.tasks.transfer import (
+    BOX_FINE_TUNE_EPOCHS,
+    Base,
+    Plan,
+    application_base,
+    application_name,
+    boxes_section,
+    data_section,
+    digits_section,
+    has_class_folders,
+    top_recipe,
+    transfer_recipe,
+)
+from dlcli.workflow.network_costs import side_of_application
+
+__all__ = ["find_base", "find_data", "make_plan", "top_recipe", "transfer_recipe"]
+
+DEFAULT_SIDE = 224  # of images, for a saved base that takes any size
+
+
+def find_base(base: str, *, runs: Path, device: str) -> Base:
+    """The network that ``--base`` names: run:NAME, a .keras file, or a network of keras.applications.
+
+    Raises:
+        InputError: there is none of that name, or it is not a classifier of images.
+    """
+    if base.startswith("run:"):
+        if RUN_NAME.fullmatch(base.removeprefix("run:")) is None:
+            raise InputError(f"--base {base}: expected run: and the name of a run in {runs}.")
+        run = find_run(runs, base.removeprefix("run:"))
+        shape = tuple(run.read_info()["data"].get("shape") or ())
+        if len(shape) != 3:
+            raise InputError(f"--base {base}: not a classifier of images: its samples have shape {list(shape)}.")
+        return Base(run.name, {"kind": "saved", "file": base}, (shape[0], shape[1]), shape[2])
+    if base.endswith(".keras"):
+        path = Path(base).expanduser()
+        start_tensorflow(device)
+        from dlcli.tasks.dispatch import shape_of_saved  # loads TensorFlow
+
+        height, width, channels = shape_of_saved(path)
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)
+        size = (height or DEFAULT_SIDE, width or DEFAULT_SIDE)
+        return Base(name, {"kind": "saved", "file": str(path.absolute())}, size, channels)
+    name = application_name(base)
+    return application_base(name, side_of_application(name))
+
+
+def find_data(path: Path | None, base: Base, *, task: str) -> tuple[dict[str, Any], str]:
+    """The ``data`` section, and a line that says which data they are.
+
+    Args:
+        path: of ``--data``; None for the class folders of the current folder, or what ships with dlcli.
+
+    Raises:
+        InputError: there is nothing at the path, or something else.
+    """
+    path = None if path is None else path.expanduser()
+    if task == "localization":
+        where = "synthetic shapes (choose others with --data PATH)" if path is None else str(path)
+        return boxes_section(path, base), f"data: {where}"
+    if path is not None:
+        return data_section(path, base), f"data: {path}"
+    here = Path()
+    if has_class_folders(here):
+        where = f"the class folders of this folder, {here.absolute()} (choose others with --data PATH)"
+        return data_section(here, base), f"data: {where}"
+    where = "the bundled digits, because this folder holds no class folders (choose others with --data PATH)"
+    return digits_section(base), f"data: {where}"
+
+
+def make_plan(
+    *,
+    task: str,
+    head: str,
+    unfreeze: str | None,
+    fine_tune_epochs: str | None,
+    augment: str | None,
+    is_digits: bool,
+) -> Plan:
+    """What the options come to, with the defaults of the task.
+
+    Raises:
+        InputError: names the option that cannot be read.
+    """
+    has_boxes = task == "localization"
+    unfreeze = unfreeze or ("all" if has_boxes else "last_stage")
+    epochs = fine_tune_epochs or (str(BOX_FINE_TUNE_EPOCHS) if has_boxes else "5")
+    if head != "linear" and re.fullmatch(r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*", head) is None:
+        raise InputError(f"--head {head}: expected linear, or the units of dense layers, such as 256 or 512,128.")
+    if re.fullmatch(r"[1-9][0-9]{0,5}|last_stage|stage[1-9][0-9]?|all|none", unfreeze) is None:
+        raise InputError(f"--unfreeze {unfreeze}: expected a number of layers, a stage such as stage4, all or none.")
+    if re.fullmatch(r"[0-9]{1,6}", epochs) is None:
+        raise InputError(f"--fine-tune-epochs {epochs}: expected a whole number.")
+    return Plan(
+        dense=() if head == "linear" else tuple(map(int, head.split(","))),
+        augment=augment or ("none" if is_digits else "light"),
+        unfreeze=int(unfreeze) if unfreeze.isdigit() else unfreeze,
+        fine_tune_epochs=int(epochs),
+        has_boxes=has_boxes,
+    )

@@ -1,0 +1,29 @@
+"""The TF-IDF baseline: what it can tell apart by words, and what only by characters or pairs of words."""
+
+import numpy as np
+import pytest
+
+from dlcli.evaluation.text_baseline import tf_idf_predictions
+
+
+@pytest.mark.parametrize("unit", ["words", "characters"])
+def test_texts_are_told_apart_by_their_words(unit) -> None:
+    train = ["good film", "good book", "bad film", "bad book"] * 3
+    labels = np.array([4, 4, 7, 7] * 3)
+    found = tf_idf_predictions(train, labels, ["a good day", "bad weather"], unit=unit)
+    assert found.tolist() == [4, 7]
+
+
+def test_pairs_of_words_tell_apart_what_single_words_cannot() -> None:
+    train = ["not good but bad", "not bad but good"] * 5
+    found = tf_idf_predictions(train, np.array([0, 1] * 5), ["is not good", "is not bad"], unit="words")
+    assert found.tolist() == [0, 1]
+
+
+def test_characters_see_the_inside_of_words_that_training_lacks() -> None:
+    train = ["walking", "talking", "walked", "talked"] * 3
+    labels = np.array([0, 0, 1, 1] * 3)
+    texts = ["singing", "played"]
+    assert tf_idf_predictions(train, labels, texts, unit="characters").tolist() == [0, 1]
+    by_words = tf_idf_predictions(train, labels, texts, unit="words")
+    assert by_words[0] == by_words[1]  # unknown words leave only the prior

@@ -1,0 +1,47 @@
+"""The forecasting head: what a forecast is added to equals the naive forecasts of evaluation."""
+
+import keras
+import numpy as np
+import pytest
+
+from dlcli.evaluation.forecast import naive, seasonal_naive
+from dlcli.models.sequences import forecasting
+
+NAN = np.nan
+PAST = np.array(
+    [[1.0, 2.0, 3.0, 4.0, 5.0], [1.0, NAN, 3.0, 4.0, NAN], [NAN] * 5, [NAN, 7.0, NAN, NAN, NAN]], np.float32
+)
+
+
+def base_of(difference: str, *, horizon: int = 4, season: int = 3) -> np.ndarray:
+    inputs = keras.Input((5,))
+    found = forecasting.base(inputs, horizon=horizon, season=season, difference=difference, mean=-1.0)  # type: ignore[arg-type]
+    return np.asarray(keras.Model(inputs, found)(PAST))
+
+
+def test_the_last_known_value() -> None:
+    np.testing.assert_array_equal(base_of("last"), naive(PAST, 4, mean=-1.0))
+    assert base_of("last")[:, 0].tolist() == [5.0, 4.0, -1.0, 7.0]
+
+
+@pytest.mark.parametrize(("horizon", "season"), [(4, 3), (2, 5), (7, 2), (1, 1)])
+def test_the_value_one_season_earlier(horizon: int, season: int) -> None:
+    expected = seasonal_naive(PAST, horizon, season=season, mean=-1.0)
+    np.testing.assert_array_equal(base_of("season", horizon=horizon, season=season), expected)
+
+
+def test_without_differences_there_is_no_base() -> None:
+    assert forecasting.base(keras.Input((5,)), horizon=2, season=1, difference="none", mean=0.0) is None
+
+
+def test_outputs_are_on_the_scale_of_the_series_and_added_to_the_base() -> None:
+    features, start = keras.Input((3,)), keras.Input((2,))
+    outputs = forecasting.forecast(features, start, horizon=2, mean=10.0, deviation=4.0)
+    model = keras.Model([features, start], outputs)
+    kernel, bias = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0.5, -0.5], np.float32)
+    model.get_layer("scaled_forecast").set_weights([kernel, bias])
+    x, added = np.array([[1.0, 0.0, 2.0]], np.float32), np.array([[100.0, 200.0]], np.float32)
+    np.testing.assert_allclose(model([x, added]), (x @ kernel + bias) * 4.0 + 10.0 + added)
+    alone = keras.Model(features, forecasting.forecast(features, None, horizon=2, mean=10.0, deviation=4.0))
+    alone.get_layer("scaled_forecast").set_weights([kernel, bias])
+    np.testing.assert_allclose(alone(x), (x @ kernel + bias) * 4.0 + 10.0)

@@ -1,0 +1,160 @@
+"""Which verbs and options each task supports: refusals name the option, what was named, the task and the remedy."""
+
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from dlcli.errors import InputError
+from dlcli.recipe.load import TASKS, Recipe, load
+from dlcli.recipe.support import OPTIONS, VERBS, check_options, check_verb
+from dlcli.recipe.tasks.base import TaskRecipe
+
+DATA = {
+    "classification": "{kind: digits}",
+    "localization": "{kind: shapes}",
+    "text_classification": "{kind: csv, path: a.csv}",
+    "sequence_classification": "{kind: csv, path: a.csv}",
+    "sequence_regression": "{kind: adding}",
+    "tagging": "{kind: conllu, path: a.conllu}",
+    "step_prediction": "{kind: copy}",
+    "forecasting": "{kind: csv, path: a.csv, time: [date], target: load}",
+    "language_model": "{kind: text, path: a.txt}",
+    "sequence_to_sequence": "{kind: addition}",
+}
+MODELS = {"classification": "lenet5", "localization": "lenet5", "sequence_to_sequence": "encoder_decoder"}
+REFUSED = {
+    "classification": {"--beam", "--draw", "--text"},
+    "localization": {"--beam", "--text"},
+    "text_classification": {"--beam", "--draw", "--input"},
+    "sequence_classification": {"--beam", "--draw", "--input", "--text"},
+    "sequence_regression": {"--beam", "--draw", "--input", "--text"},
+    "tagging": {"--beam", "--draw", "--input"},
+    "step_prediction": {"--beam", "--data", "--draw", "--input", "--split", "--text"},
+    "forecasting": {"--beam", "--draw", "--input", "--text"},
+    "language_model": {"--beam", "--draw", "--input", "--text"},
+    "sequence_to_sequence": {"--draw", "--input"},
+}
+INSPECTED = {"data check", "data stats", "data split"}
+
+
+@pytest.fixture
+def recipe(request: pytest.FixtureRequest, tmp_path: Path) -> Recipe:
+    """A recipe of the task that a test names."""
+    file = tmp_path / "recipe.yaml"
+    model = MODELS.get(request.param, "recurrent")
+    file.write_text(f"task: {request.param}\ndata: {DATA[request.param]}\nmodel: {{kind: {model}}}\n")
+    return load(file).recipe
+
+
+def refused_options(recipe: TaskRecipe, given: Collection[str]) -> str:
+    with pytest.raises(InputError) as caught:
+        check_options(recipe, "runs/x", given)
+    return str(caught.value)
+
+
+def refused_verb(recipe: TaskRecipe, verb: str) -> str:
+    with pytest.raises(InputError) as caught:
+        check_verb(recipe, "runs/x", verb)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("schema", TASKS.values(), ids=TASKS)
+def test_every_task_says_what_it_supports(schema: type[TaskRecipe]) -> None:
+    assert schema.samples
+    assert {"train", "evaluate", "summary"} <= schema.verbs <= VERBS
+    assert schema.options <= OPTIONS.keys()
+    assert schema.instead.keys() <= VERBS | OPTIONS.keys()
+
+
+def test_every_verb_and_option_is_supported_by_a_task() -> None:
+    assert set(TASKS) == set(REFUSED)
+    assert frozenset().union(*(schema.verbs for schema in TASKS.values())) == VERBS
+    assert frozenset().union(*(schema.options for schema in TASKS.values())) == OPTIONS.keys()
+    assert set(TASKS.values()) == set(get_args(Recipe))
+
+
+@pytest.mark.parametrize("recipe", TASKS, indirect=True)
+def test_options_of_each_task(recipe: Recipe) -> None:
+    check_options(recipe, "runs/x", ())
+    check_options(recipe, "runs/x", {"--top", "--force", *OPTIONS.keys() - REFUSED[recipe.task]})
+    for option in REFUSED[recipe.task]:
+        message = refused_options(recipe, ("--top", option))
+        assert message.startswith(f"{option}: runs/x ")
+        assert f"its task is {recipe.task}. " in message
+        assert message.endswith(".")
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("recipe", "option", "message"),
+    [
+        ("text_classification", "--beam", "decodes no text: its task is text_classification. Leave it out."),
+        ("tagging", "--draw", "predicts no boxes: its task is tagging. Leave it out."),
+        ("classification", "--text", "takes images or arrays: its task is classification. Name files instead."),
+        ("forecasting", "--text", "takes tables of numbers: its task is forecasting. Name files instead."),
+        (
+            "sequence_classification",
+            "--input",
+            "takes sequences of numbers: its task is sequence_classification. Leave --input and --classes out; the "
+            "shape is read from the data.",
+        ),
+        (
+            "step_prediction",
+            "--data",
+            "has no other data to be evaluated on: its task is step_prediction. Only the generated test samples are "
+            "measured; leave it out.",
+        ),
+        (
+            "step_prediction",
+            "--split",
+            "has one split to be evaluated on: its task is step_prediction. Only the generated test samples are "
+            "measured; leave it out.",
+        ),
+    ],
+    indirect=["recipe"],
+)
+def test_refusal_of_an_option(recipe: Recipe, option: str, message: str) -> None:
+    assert refused_options(recipe, [option]) == f"{option}: runs/x {message}"
+
+
+@pytest.mark.parametrize("recipe", TASKS, indirect=True)
+def test_verbs_of_each_task(recipe: Recipe) -> None:
+    expected = {"train", "evaluate", "summary"}
+    expected |= set() if recipe.task == "step_prediction" else INSPECTED
+    expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
+    expected |= {"generate"} if recipe.task == "language_model" else set()
+    expected |= {"attack"} if recipe.task == "classification" else set()
+    expected |= {"data preview"} if recipe.task in ("classification", "localization") else set()
+    for verb in expected:
+        check_verb(recipe, "runs/x", verb)
+    for verb in VERBS - expected:
+        assert refused_verb(recipe, verb).startswith(f"runs/x: dlcli {verb} does not support task: {recipe.task}, ")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "verb", "message"),
+    [
+        ("localization", "attack", "localization, only classification."),
+        ("tagging", "generate", "tagging, only language_model. Use dlcli predict."),
+        ("tagging", "data preview", "tagging, only classification and localization."),
+        ("language_model", "predict", "language_model, whose samples are texts. Use dlcli generate."),
+        (
+            "step_prediction",
+            "predict",
+            "step_prediction, whose samples are generated sequences of bits. Use dlcli evaluate.",
+        ),
+        ("step_prediction", "data check", "step_prediction, whose samples are generated sequences of bits."),
+    ],
+    indirect=["recipe"],
+)
+def test_refusal_of_a_verb(recipe: Recipe, verb: str, message: str) -> None:
+    assert refused_verb(recipe, verb) == f"runs/x: dlcli {verb} does not support task: {message}"
+
+
+def test_a_refusal_needs_no_tensorflow() -> None:
+    code = "import sys, dlcli.recipe.support; sys.exit('tensorflow' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,237 @@
+"""Published networks: parameter counts of every variant, committed and quoted costs, Keras's documented counts."""
+
+import math
+import typing
+
+import keras
+import pytest
+from pydantic import TypeAdapter
+
+from dlcli.models.images import keras_application
+from dlcli.recipe.sections.image_model import Application, Dpn, ImageClassifier, Resnet, Resnext, Senet, Vgg
+from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.report.cost.published import NETWORKS, QUOTED, Network, read_costs, sizes
+from dlcli.tasks.images.network import build_classifier
+
+OWN = [network for network in NETWORKS if network.family not in ("application", "lenet5")]
+TORCHVISION = "torchvision 0.24, docs of torchvision.models (num_params)"
+CADENE = "pretrained-models.pytorch 0.7.4 (Cadene), whose weights are the authors'"
+DPN_RELEASE = "pytorch-dpn-pretrained (Wightman), whose weights are the authors'"
+AKAMASTER = "pytorch_resnet_cifar10 (Idelbayev), README, table of parameters with option A; He et al. 2015, table 6"
+COUNTED = "by hand below"
+
+
+def vgg_with_batch_norm(without: int, filters: int) -> int:
+    """Scale and shift of each map instead of the convolution's bias."""
+    return without + filters
+
+
+def resnet_v2(depth: int) -> int:
+    """Counted from He et al. 2015, table 1, and 2016, figure 1(b): kernels, and normalizations before convolutions."""
+    blocks = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}[depth]
+    is_basic = depth < 50
+    total = 49 * 3 * 64 + 2 * 64  # conv1 and its normalization, which is also the first unit's
+    channels = 64
+    for stage, repeats in enumerate(blocks):
+        width = 64 * 2**stage
+        outputs = width if is_basic else 4 * width
+        for number in range(repeats):
+            total += 0 if stage == number == 0 else 2 * channels
+            if is_basic:
+                total += 9 * channels * width + 2 * width + 9 * width * width
+            else:
+                total += channels * width + 2 * width + 9 * width * width + 2 * width + width * outputs
+            total += channels * outputs if channels != outputs or (number == 0 and stage > 0) else 0  # the shortcut
+            channels = outputs
+    return total + 2 * channels + channels * 1000 + 1000  # the last normalization; the classifier
+
+
+TRAINABLE = {  # parameters that training changes, and where the number stands
+    "vgg11": (132_863_336, TORCHVISION),
+    "vgg13": (133_047_848, TORCHVISION),
+    "vgg16": (138_357_544, TORCHVISION),
+    "vgg19": (143_667_240, TORCHVISION),
+    "resnet18": (11_689_512, TORCHVISION),
+    "resnet34": (21_797_672, TORCHVISION),
+    "resnet50": (25_557_032, TORCHVISION),
+    "resnet101": (44_549_160, TORCHVISION),
+    "resnet152": (60_192_808, TORCHVISION),
+    "resnet18_v2": (resnet_v2(18), COUNTED),
+    "resnet34_v2": (resnet_v2(34), COUNTED),
+    "resnet50_v2": (25_549_352, "timm 1.0, resnetv2_50"),
+    "resnet101_v2": (resnet_v2(101), COUNTED),
+    "resnet152_v2": (resnet_v2(152), COUNTED),
+    "resnet20": (269_722, AKAMASTER),
+    "resnet32": (464_154, AKAMASTER),
+    "resnet44": (658_586, AKAMASTER),
+    "resnet56": (853_018, AKAMASTER),
+    "resnet110": (1_727_962, AKAMASTER),
+    "resnext50_32x4d": (25_028_904, TORCHVISION),
+    "resnext101_32x8d": (88_791_336, TORCHVISION),
+    "resnext101_64x4d": (83_455_272, TORCHVISION),
+    "se_resnet50": (28_088_024, CADENE),
+    "se_resnext50_32x4d": (27_559_896, CADENE),
+    "se_resnext101_32x4d": (48_955_416, CADENE),
+    "senet154": (115_088_984, CADENE),
+    "dpn68": (12_611_602, DPN_RELEASE),
+    "dpn92": (37_668_392, DPN_RELEASE),
+    "dpn98": (61_570_728, DPN_RELEASE),
+    "dpn131": (79_254_504, DPN_RELEASE),
+    "polynet": (95_366_600, CADENE),
+}
+
+
+KERAS_MILLIONS = {  # all parameters, as keras.io/api/applications has them; of MobileNetV3, its docstring
+    "convnexttiny": 28.6, "convnextsmall": 50.2, "convnextbase": 88.5, "convnextlarge": 197.7, "convnextxlarge": 350.1,
+    "densenet121": 8.1, "densenet169": 14.3, "densenet201": 20.2,
+    "efficientnetb0": 5.3, "efficientnetb1": 7.9, "efficientnetb2": 9.2, "efficientnetb3": 12.3,
+    "efficientnetb4": 19.5, "efficientnetb5": 30.6, "efficientnetb6": 43.3, "efficientnetb7": 66.7,
+    "efficientnetv2b0": 7.2, "efficientnetv2b1": 8.2, "efficientnetv2b2": 10.2, "efficientnetv2b3": 14.5,
+    "efficientnetv2s": 21.6, "efficientnetv2m": 54.4, "efficientnetv2l": 119.0,
+    "inceptionv3": 23.9, "inceptionresnetv2": 55.9, "mobilenet": 4.3, "mobilenetv2": 3.5,
+    "nasnetmobile": 5.3, "nasnetlarge": 88.9,
+    "resnet50": 25.6, "resnet101": 44.7, "resnet152": 60.4,
+    "resnet50v2": 25.6, "resnet101v2": 44.7, "resnet152v2": 60.4,
+    "vgg16": 138.4, "vgg19": 143.7, "xception": 22.9,
+}  # fmt: skip
+
+
+def section_of(network: Network, **changes: object) -> ImageClassifier:
+    section: ImageClassifier = TypeAdapter(ImageClassifier).validate_python({**network.model, **changes})
+    return section
+
+
+def table_of(section: ImageClassifier, shape: tuple[int, ...], num_classes: int) -> LayerTable:
+    """The layer table of a network of which no weight is made."""
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return layer_table(build_classifier(section, shape=shape, num_classes=num_classes).model)
+    finally:
+        keras.backend.clear_session()
+
+
+def variants_of_the_recipe() -> list[dict[str, object]]:
+    """Every network that a recipe can name: each depth, version, variant and name of keras.applications."""
+
+    def values(section: type, key: str) -> tuple[object, ...]:
+        return typing.get_args(section.model_fields[key].annotation)  # type: ignore[attr-defined]
+
+    depths = values(Resnet, "depth")
+    for_cifar = (20, 32, 44, 56, 110)
+    return [
+        *({"kind": "vgg", "depth": depth} for depth in values(Vgg, "depth")),
+        *(
+            {"kind": "resnet", "depth": depth, "version": v}
+            for depth in depths
+            if depth not in for_cifar
+            for v in (1, 2)
+        ),
+        *({"kind": "resnet", "depth": depth} for depth in depths if depth in for_cifar),
+        *({"kind": "resnext", "variant": variant} for variant in values(Resnext, "variant")),
+        *({"kind": "senet", "variant": variant} for variant in values(Senet, "variant")),
+        *({"kind": "dpn", "depth": depth} for depth in values(Dpn, "depth")),
+        {"kind": "polynet"},
+        *({"kind": "application", "network": name} for name in values(Application, "network")),
+        {"kind": "lenet5"},
+    ]
+
+
+def test_no_network_lacks_its_row() -> None:
+    rows = [dict(network.model) for network in NETWORKS]
+    wanted = variants_of_the_recipe()
+    assert all(variant in rows for variant in wanted), [variant for variant in wanted if variant not in rows]
+    assert len(rows) == len(wanted)
+    assert len({network.name for network in NETWORKS}) == len(NETWORKS)
+    assert set(TRAINABLE) == {network.name for network in OWN}
+    assert set(keras_application.NETWORKS) == set(typing.get_args(Application.model_fields["network"].annotation))
+    with_docstrings_alone = {"mobilenetv3small", "mobilenetv3large"}
+    assert set(keras_application.NETWORKS) == set(KERAS_MILLIONS) | with_docstrings_alone
+    functions = {name for name in dir(keras.applications) if name[0].isupper()}
+    assert {net.function for net in keras_application.NETWORKS.values()} == functions
+    assert all(net.function.lower() == name for name, net in keras_application.NETWORKS.items())
+
+
+# Keras's own networks change with Keras alone: of each family the smallest, the others with the slow tests
+OF_KERAS = (
+    "vgg16",
+    "resnet50",
+    "inceptionv3",
+    "xception",
+    "mobilenetv2",
+    "densenet121",
+    "efficientnetb0",
+    "convnexttiny",
+)
+
+
+def rows_of_costs() -> list[typing.Any]:
+    return [
+        pytest.param(
+            *(network, side),
+            id=f"{network.name}-{side}",
+            marks=[pytest.mark.slow] if network.model.get("network", OF_KERAS[0]) not in OF_KERAS else [],
+        )
+        for network, side in sizes()
+    ]
+
+
+@pytest.mark.parametrize(("network", "side"), rows_of_costs())
+def test_the_committed_costs_are_those_of_the_networks(network: Network, side: int) -> None:
+    """And those are the published ones."""
+    table = table_of(section_of(network), (side, side, network.channels), network.num_classes)
+    cost = read_costs()[network.name, side]
+    assert (cost.parameters, cost.multiply_adds, cost.activations) == (
+        table.parameters,
+        table.operations.multiply_adds,
+        table.activations,
+    ), "run: make networks"
+    assert table.not_counted == ()
+    if network.name in TRAINABLE:
+        assert table.trainable == TRAINABLE[network.name][0], TRAINABLE[network.name][1]
+    elif network.family == "application":
+        assert side == keras_application.NETWORKS[str(network.model["network"])].side
+
+
+@pytest.mark.parametrize(("name", "millions"), KERAS_MILLIONS.items())
+def test_keras_documents_these_counts(name: str, millions: float) -> None:
+    cost = read_costs()[f"keras:{name}", keras_application.NETWORKS[name].side]
+    assert abs(cost.parameters / 1e6 - millions) < 0.11
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "giga"),
+    [  # multiply-adds as papers give them
+        ("resnet18", 224, 1.8), ("resnet34", 224, 3.6), ("resnet50", 224, 3.8),  # He et al. 2015, table 1
+        ("resnet101", 224, 7.6), ("resnet152", 224, 11.3),
+        ("resnext50_32x4d", 224, 4.2),  # Xie et al. 2017, table 1
+        ("se_resnet50", 224, 3.87), ("se_resnext50_32x4d", 224, 4.25),  # Hu et al. 2018, table 2
+        ("dpn92", 224, 6.5), ("dpn98", 224, 11.7), ("dpn131", 224, 16.0),  # Chen et al. 2017, table 2
+        ("resnet20", 32, 0.0408),  # Idelbayev
+        ("keras:mobilenet", 224, 0.569), ("keras:mobilenetv2", 224, 0.300),  # Howard 2017, Sandler 2018
+        *((row.network, row.side, row.multiply_adds / 1e9) for row in QUOTED if row.multiply_adds),
+    ],
+)  # fmt: skip
+def test_multiply_adds_are_those_of_the_papers(name: str, side: int, giga: float) -> None:
+    assert read_costs()[name, side].multiply_adds / 1e9 == pytest.approx(giga, rel=0.023)
+
+
+def test_vgg_with_batch_norm_has_a_scale_and_a_shift_for_each_bias() -> None:
+    filters = 2 * 64 + 2 * 128 + 3 * 256 + 6 * 512
+    table = table_of(Vgg(kind="vgg", depth=16, batch_norm=True), (224, 224, 3), 1000)
+    assert table.trainable == vgg_with_batch_norm(TRAINABLE["vgg16"][0], filters)
+    assert table.trainable + filters == 138_365_992  # torchvision's vgg16_bn, which keeps the biases
+    assert table.non_trainable == 2 * filters
+
+
+def mobilenet(*, head: str = "average", shape: tuple[int, ...] = (64, 64, 3)):
+    section = Application(kind="application", network="mobilenetv3small", head=head)
+    return build_classifier(section, shape=shape, num_classes=3)
+
+
+def test_activations_of_vgg16_are_not_24_million() -> None:
+    """Convolution outputs, pooling outputs, dense outputs with their dropout, and the input."""
+    outputs = [(224, 64)] * 2 + [(112, 128)] * 2 + [(56, 256)] * 3 + [(28, 512)] * 3 + [(14, 512)] * 3
+    pools = [(112, 64), (56, 128), (28, 256), (14, 512), (7, 512)]
+    total = sum(side * side * maps for side, maps in outputs + pools) + 224 * 224 * 3 + 2 * (4096 + 4096) + 1000
+    assert read_costs()["vgg16", 224].activations == total == 15_245_800
+    assert math.isclose(total / 1e6, 15.2, abs_tol=0.05)

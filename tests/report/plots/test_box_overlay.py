@@ -1,0 +1,83 @@
+"""Full-size images with a box: drawn at its pixels, in any mode and size, with any label."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from pixels import BACKGROUND, STRANGE_NAMES, where  # type: ignore[import-not-found]
+
+from dlcli.report.plots.box_overlay import with_box
+from dlcli.report.plots.figure import VERMILION
+
+
+def drawn(box: tuple[float, ...], *, size: tuple[int, int] = (300, 200), label: str = "cat 0.98") -> np.ndarray:
+    image = Image.open(io.BytesIO(with_box(Image.new("RGB", size, BACKGROUND), box, label)))
+    assert image.format == "PNG"
+    assert image.size == size
+    return np.asarray(image)
+
+
+def test_a_box_is_drawn_at_its_pixels_with_the_label_above() -> None:
+    pixels = drawn((60, 80, 220, 170))
+    found = where(pixels, VERMILION)
+    assert found is not None
+    assert found[[0, 2, 3]].tolist() == [60, 220, 170]
+    assert 50 < found[1] < 80
+    assert where(pixels[:80], "#FFFFFF", tolerance=60) is not None  # the text
+    assert where(pixels[82:168, 62:218], BACKGROUND) is not None
+    assert (pixels[82:168, 62:218] == pixels[100, 100]).all()  # nothing is drawn inside
+    red = where(pixels[80:170, 60:220], VERMILION)
+    assert red is not None
+    assert red.tolist() == [0, 0, 160, 90]
+
+
+def test_a_label_is_below_the_upper_edge_where_there_is_no_room_above() -> None:
+    pixels = drawn((60, 2, 220, 170))
+    found = where(pixels, VERMILION)
+    assert found is not None
+    assert found.tolist() == [60, 2, 220, 170]
+    assert where(pixels[2:30], "#FFFFFF", tolerance=60) is not None
+
+
+def test_a_label_stays_inside_at_the_right() -> None:
+    at_left, at_right = drawn((10, 80, 40, 120)), drawn((290, 80, 300, 120))
+    texts = [where(pixels[:80], "#FFFFFF", tolerance=60) for pixels in (at_left, at_right)]
+    assert texts[0] is not None
+    assert texts[1] is not None
+    assert texts[0][2] - texts[0][0] == texts[1][2] - texts[1][0]  # all of it
+    assert texts[1][2] < 300
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (12, 200), (300, 200), (3000, 40)])
+@pytest.mark.parametrize("name", STRANGE_NAMES)
+def test_any_label_in_an_image_of_any_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    for box in (
+        (0, 0, width, height),
+        (0, 0, 0, 0),
+        (width, height, width, height),
+        (width - 0.3, 0, width, height),
+        (0.2, height - 0.4, 0.5, height),
+    ):
+        pixels = drawn(box, size=size, label=name)
+        assert where(pixels, VERMILION) is not None or min(size) < 6  # the text may cover all of a tiny one
+
+
+def test_the_whole_image_is_framed_to_its_last_pixel() -> None:
+    pixels = drawn((0, 0, 300, 200), label="x")
+    for edge in (pixels[-1], pixels[:, 0], pixels[:, -1]):
+        assert (edge == edge[0]).all()
+    red = where(pixels, VERMILION)
+    assert red is not None
+    assert red.tolist() == [0, 0, 300, 200]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
+def test_images_of_every_mode_are_drawn_in_color_and_stay_as_they_were(mode: str) -> None:
+    image = Image.new("RGB", (60, 50), "#808080").convert(mode)
+    before = image.tobytes()
+    pixels = np.asarray(Image.open(io.BytesIO(with_box(image, (10, 20, 50, 45), "x"))))
+    assert pixels.shape == (50, 60, 3)
+    assert where(pixels, VERMILION) is not None
+    assert image.tobytes() == before

@@ -1,0 +1,55 @@
+"""The confusion matrix: it follows the data, and fits any number of classes."""
+
+import numpy as np
+import pytest
+from pixels import read  # type: ignore[import-not-found]
+
+from dlcli.report.plots import classification as classification_plots
+from dlcli.report.plots.figure import DPI
+
+
+def test_confusion_matrix_follows_the_data() -> None:
+    classes = ("ant", "bee", "cat")
+    counts = [[9, 1, 0], [0, 8, 2], [3, 0, 7]]
+    pixels = read(classification_plots.confusion_matrix(counts, classes))
+    for changed, names in (
+        ([[9, 0, 1], *counts[1:]], classes),
+        ([[90, 10, 0], *counts[1:]], classes),  # other counts of the same proportions
+        (counts, ("ant", "bee", "dog")),
+    ):
+        other = read(classification_plots.confusion_matrix(changed, names))
+        assert other.shape != pixels.shape or (other != pixels).any()
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 10, 100, 250])
+def test_confusion_matrix_of_any_size_is_bounded(num_classes) -> None:
+    counts = 40 * np.eye(num_classes, dtype=int)
+    pixels = read(
+        classification_plots.confusion_matrix(counts.tolist(), [f"class number {i}" for i in range(num_classes)])
+    )
+    assert min(pixels.shape[:2]) > 2.6 * DPI
+    # without the color bar, what is blue is the diagonal; two squares of it correlate by 0.75, many by nearly 1
+    blue = pixels[:, : int(0.85 * pixels.shape[1])].astype(int)
+    squares = np.argwhere((blue[..., 2] > 100) & (blue[..., 0] < 60))
+    assert np.corrcoef(squares.T)[0, 1] > (0.6 if num_classes < 10 else 0.95)
+
+
+@pytest.mark.parametrize(("num_classes", "count", "written"), [(4, 40, True), (20, 400, True), (60, 10**8, False)])
+def test_counts_are_written_where_they_can_be_read(num_classes, count, written) -> None:
+    def middle(count: int) -> np.ndarray:
+        counts = count * np.eye(num_classes, dtype=int)
+        pixels = read(classification_plots.confusion_matrix(counts.tolist(), ["x"] * num_classes))
+        height, width, _ = pixels.shape
+        return pixels[height // 4 : height // 2, width // 4 : width // 2]
+
+    assert (middle(count) != middle(count + 1)).any() == written
+
+
+@pytest.mark.parametrize("counts", [[[0, 0], [0, 0]], [[0, 0], [5, 0]], [[10**7, 3], [2, 10**7]]])
+def test_confusion_matrix_of_unusual_counts(counts) -> None:
+    read(classification_plots.confusion_matrix(counts, ("a", "b")))
+
+
+def test_a_confusion_matrix_must_fit_its_classes() -> None:
+    with pytest.raises(ValueError, match=r"of 3 classes must have the shape \[3, 3\]\. Received \[2, 2\]\."):
+        classification_plots.confusion_matrix([[1, 0], [0, 1]], ("a", "b", "c"))

@@ -1,0 +1,179 @@
+"""Checkpoints: what they hold, corruption, frozen variables that are saved once, and errors in writing."""
+
+import csv
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_problem import LoopMaker, Silence  # type: ignore[import-not-found]
+
+from dlcli.errors import InputError, Interrupted
+from dlcli.rundir import RunDir
+from dlcli.training import checkpoint, loop
+
+Saved = dict[str, list[Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return RunDir(tmp_path)
+
+
+def variables() -> Saved:
+    return {"model": [tf.Variable([1.0, 2.0], name="still"), tf.Variable([3.0], name="moving")], "optimizer": []}
+
+
+def save(run: RunDir, name: str, members: Saved, *, stage: int = 0, best: bool = False) -> None:
+    frozen = members["model"][:1]
+    checkpoint.save(run, name, members, {"n": 1}, best=best, frozen=frozen, frozen_name=f"frozen-{stage:02d}")
+
+
+def names(run: RunDir) -> list[str]:
+    return sorted(path.name for path in run.checkpoints.iterdir())
+
+
+def test_they_are_written_once_and_read_with_each(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = variables()
+    save(run, "one", members, best=True)
+    written = (run.checkpoints / "frozen-00" / "variables.npz").stat().st_mtime_ns
+    members["model"][1].assign([4.0])
+    save(run, "two", members)
+    assert names(run) == ["frozen-00", "one", "two"]
+    assert (run.checkpoints / "frozen-00" / "variables.npz").stat().st_mtime_ns == written
+    with np.load(run.checkpoints / "two" / "variables.npz") as arrays:
+        assert arrays.files == ["model/0001"]
+    for which, value in (("last", 4.0), ("best", 3.0)):
+        again = variables()
+        again["model"][0].assign([0.0, 0.0])
+        checkpoint.restore(checkpoint.load(run, which), again)
+        assert [v.numpy().tolist() for v in again["model"]] == [[1.0, 2.0], [value]]
+
+
+def test_they_go_with_the_last_checkpoint_that_needs_them(run: RunDir) -> None:
+    members = variables()
+    save(run, "one", members, best=True)
+    save(run, "two", members, stage=1)
+    assert names(run) == ["frozen-00", "frozen-01", "one", "two"]
+    save(run, "three", members, stage=1, best=True)
+    assert names(run) == ["frozen-01", "three"]
+    checkpoint.save(run, "four", members, {}, best=True)
+    assert names(run) == ["four"]
+
+
+@pytest.mark.parametrize("corruption", ["flip", "remove", "elsewhere"])
+def test_damage_to_them_is_found(run: RunDir, corruption: str) -> None:
+    save(run, "one", variables(), best=True)
+    path = run.checkpoints / "frozen-00" / "variables.npz"
+    if corruption == "flip":
+        content = bytearray(path.read_bytes())
+        content[-30] ^= 1
+        path.write_bytes(bytes(content))
+    elif corruption == "remove":
+        path.unlink()
+    else:
+        manifest = run.checkpoints / "one" / "manifest.json"
+        manifest.write_text(manifest.read_text().replace("frozen-00", "../../frozen-00"))
+    with pytest.raises(InputError, match="No intact checkpoint is left"):
+        checkpoint.load_last(run)
+
+
+def test_one_group_can_be_read_by_itself(run: RunDir) -> None:
+    save(run, "one", variables(), best=True)
+    saved = checkpoint.load(run, "last")
+    again = variables()
+    again["model"][1].assign([9.0])
+    checkpoint.restore_group(saved, "model", again["model"])
+    assert again["model"][1].numpy().tolist() == [3.0]
+    with pytest.raises(InputError, match=r"model/0000 has shape \(2,\); the model needs \(3,\)"):
+        checkpoint.restore_group(saved, "model", [tf.Variable([1.0, 2.0, 3.0]), tf.Variable([1.0])])
+    with pytest.raises(InputError, match=r"holds 2 variables where the run's recipe has 1"):
+        checkpoint.restore_group(saved, "model", [tf.Variable([1.0, 2.0])])
+
+
+def outcome(trained: loop.Loop, run: Path) -> dict[str, Any]:
+    """All that a run leaves: every variable, and metrics.csv but for the seconds."""
+    with open(run / "metrics.csv", newline="") as file:
+        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+    arrays = {group: [np.asarray(v) for v in members] for group, members in trained._variables().items()}
+    return {"rows": rows, "arrays": arrays, "best": trained.state.best, "plateau": trained.state.plateau}
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one["rows"] == other["rows"]
+    assert (one["best"], one["plateau"]) == (other["best"], other["plateau"])
+    for group, arrays in one["arrays"].items():
+        for a, b in zip(arrays, other["arrays"][group], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+class StopAt(Silence):
+    """Sends this process a signal once ``step`` steps were taken."""
+
+    def __init__(self, step: int, number: int) -> None:
+        super().__init__()
+        self._left = step
+        self._number = number
+        self._last = (0, 0)
+
+    def progress(self, epoch: int, num_epochs: int, step: int, *rest: Any) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), self._number)
+
+
+@pytest.fixture
+def uncompiled() -> Iterator[None]:
+    """Runs the step without compiling it, which takes most of the time of a short run."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("file_name", ["variables.npz", "state.json", "manifest.json"])
+def test_flipped_bytes_are_found_and_an_earlier_checkpoint_gives_the_same_result(
+    make_loop: LoopMaker, tmp_path: Path, file_name: str
+) -> None:
+    settings = {"best_metric": "train_accuracy"}  # so that the best epoch need not be the last
+    reference = make_loop("reference", **settings)
+    reference.train()
+    expected = outcome(reference, tmp_path / "reference")
+    run = RunDir(tmp_path / "run")
+    observer = StopAt(7, signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "CALL_SECONDS", 0.0)
+        with pytest.raises(Interrupted):
+            make_loop(observer=observer, **settings).train()
+    names = checkpoint._names(run)
+    assert names["last"] != names["best"]
+    _flip_byte(run.checkpoints / names["last"] / file_name)
+    with pytest.raises(checkpoint.Corrupt, match=names["last"]):
+        checkpoint.load(run, "last")
+    saved, corruption = checkpoint.load_last(run)
+    assert corruption is not None
+    assert names["last"] in corruption
+    resumed = make_loop(**settings)
+    resumed.resume(saved)
+    resumed.train()
+    assert_same(outcome(resumed, run.path), expected)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_no_intact_checkpoint_is_an_error_that_says_so(make_loop: LoopMaker, tmp_path: Path) -> None:
+    make_loop(stages=(("train", 1, 1e-2),)).train()
+    run = RunDir(tmp_path / "run")
+    for folder in run.checkpoints.iterdir():
+        _flip_byte(folder / "variables.npz")
+    with pytest.raises(InputError, match=r"variables\.npz.*No intact checkpoint is left"):
+        checkpoint.load_last(run)
+
+
+def _flip_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    path.write_bytes(bytes(content))

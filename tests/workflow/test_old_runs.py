@@ -1,0 +1,71 @@
+"""Runs made by dlcli 0.1 before the spelling became American and the layout changed: they are still read.
+
+``old_runs/shapes`` was stopped in its third of four epochs; ``shapes_never_stopped.csv`` is what the same program wrote
+into metrics.csv when nothing stopped it.
+"""
+
+import shutil
+from pathlib import Path
+
+import processes  # type: ignore[import-not-found]
+import pytest
+
+from dlcli.rundir import read_csv, read_json
+
+OLD = Path(__file__).parent / "old_runs"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A folder of runs in which the old ones are the only ones."""
+    shutil.copytree(OLD, tmp_path / "runs")
+    (tmp_path / "runs" / "shapes_never_stopped.csv").unlink()
+    return tmp_path
+
+
+def run(*arguments: object, folder: Path) -> processes.Finished:
+    return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(0)
+
+
+def test_a_stopped_run_of_localisation_resumes_exactly(runs: Path) -> None:
+    run("train", "--resume", "shapes", folder=runs)
+    rows = read_csv(runs / "runs" / "shapes" / "metrics.csv")
+    assert "val_localization_accuracy" in rows[0]
+    assert not [name for name in rows[0] if "localis" in name]
+    # the columns are the same in the same order; their names alone are spelled otherwise
+    expected = [list(row.values()) for row in read_csv(OLD / "shapes_never_stopped.csv")]
+    seconds = list(rows[0]).index("seconds")
+    for row, wanted in zip([list(row.values()) for row in rows], expected, strict=True):
+        assert [*row[:seconds], *row[seconds + 1 :]] == [*wanted[:seconds], *wanted[seconds + 1 :]]
+    info = read_json(runs / "runs" / "shapes" / "run.json")
+    assert info["status"] == "completed"
+    assert info["best"]["metric"] == "val_localization_accuracy"
+    assert info["best"]["epoch"] == 2
+
+
+def test_a_completed_classifier_is_evaluated_attacked_and_extended(runs: Path) -> None:
+    folder = runs / "runs" / "digits"
+    old = read_json(folder / "run.json")["final"]
+    run("evaluate", "digits", folder=runs)
+    metrics = read_json(folder / "evaluation" / "test" / "metrics.json")
+    assert {f"test_{name}": metrics[name] for name in ("loss", "accuracy")} == {
+        name: old[name] for name in ("test_loss", "test_accuracy")
+    }
+    run("attack", "digits", "--fgsm", "--eps", "0.1", "--no-checks", folder=runs)
+    assert (folder / "attacks" / "fgsm" / "attack.json").exists()
+    run("train", "--extend", "digits", "--epochs", "3", folder=runs)
+    assert [row["epoch"] for row in read_csv(folder / "metrics.csv")] == ["1", "2", "3"]
+
+
+def test_a_completed_encoder_decoder_is_evaluated_and_predicts(runs: Path) -> None:
+    folder = runs / "runs" / "addition"
+    old = read_json(folder / "evaluation" / "test" / "metrics.json")
+    predictions = (folder / "evaluation" / "test" / "predictions.csv").read_bytes()
+    run("evaluate", "addition", folder=runs)
+    new = read_json(folder / "evaluation" / "test" / "metrics.json")
+    assert {name: value for name, value in new.items() if name != "evaluated"} == {
+        name: value for name, value in old.items() if name != "evaluated"
+    }
+    assert (folder / "evaluation" / "test" / "predictions.csv").read_bytes() == predictions
+    done = run("predict", "addition", "--text", "12+3", "--json", folder=runs)
+    assert '"text": "12+3"' in done.stdout
