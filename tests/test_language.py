@@ -18,6 +18,9 @@ GENERATED = ("docs/reference/commands.md", "docs/reference/keys/")
 ALLOWED = {
     "docs/guide/localization.md": ("`task: localisation`",),
     "CHANGELOG.md": ("`task: localisation`", "`faults`", "`val_localisation_accuracy`"),
+    "dlcli/recipe/load.py": ("localisation",),
+    "dlcli/recipe/json_schema.py": ("``localisation``",),
+    "dlcli/rundir.py": ("localisation",),
 }
 """Old spellings that are named because they are still read, by file: the words around them that may stand."""
 
