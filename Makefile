@@ -28,7 +28,7 @@ schema: $(VENV)/installed
 
 networks: $(VENV)/installed
 	$(BIN)/python docs/make_networks.py > dlcli/report/cost/network_costs.json.new
-	mv dlcli/report/cost/network_costs.json.new dlcli/report/network_costs.json
+	mv dlcli/report/cost/network_costs.json.new dlcli/report/cost/network_costs.json
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/training_loop.py

@@ -1,7 +1,8 @@
-"""The pages keep up with the program: commands parse, recipes load, links lead somewhere, pages of keys are fresh."""
+"""The pages match the program: commands parse, recipes load, links resolve, generated pages are up to date."""
 
 import importlib.util
 import re
+import runpy
 import shlex
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from urllib.parse import unquote
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from dlcli.cli import cli
 from dlcli.recipe.language.diagnosis import known_keys
@@ -19,18 +21,20 @@ from dlcli.recipe.language.errors import dotted
 from dlcli.recipe.language.overrides import parse_setting
 from dlcli.recipe.load import TASKS, load
 from dlcli.recipe.tasks.classification import Classification
+from dlcli.rundir import RunDir
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-IDS = [str(path.relative_to(ROOT)) for path in PAGES]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES += [*sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / ".github").rglob("*.md"))]
+IDS = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 KEYS = ROOT / "docs" / "reference" / "keys"
-ONE_VALUE = ("task", "name")  # keys at the top of a recipe that are no sections
+ONE_VALUE = ("task", "name")  # keys at the top level of a recipe that are not sections
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-SHELL = frozenset("|&;<>")  # what ends a command's arguments
+SHELL = frozenset("|&;<>")  # these end the arguments of a command
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,15 @@ class Block:
 
 
 def blocks() -> list[Block]:
-    return [Block(path.name, match[1], match[2]) for path in PAGES for match in FENCE.finditer(path.read_text("utf-8"))]
+    return [
+        Block(name, match[1], match[2])
+        for name, path in zip(IDS, PAGES, strict=True)
+        for match in FENCE.finditer(path.read_text("utf-8"))
+    ]
 
 
 def commands() -> Iterator[str]:
-    """The command lines ``dlcli …`` of all blocks; in a block with prompts, the lines behind one."""
+    """The command lines ``dlcli …`` of all blocks; in a block with prompts, the lines after a prompt."""
     for block in blocks():
         lines = block.text.replace("\\\n", " ").splitlines()
         prompted = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
@@ -58,7 +66,7 @@ def arguments(command: str) -> list[str]:
     """The words after ``dlcli``, up to a comment, a pipe or a redirection."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars="".join(SHELL))
     lexer.whitespace_split = True
-    lexer.commenters = ""  # shlex sees one inside of a word too
+    lexer.commenters = ""  # shlex would find a comment inside a word too
     words: list[str] = []
     for word in lexer:
         if word.startswith("#") or set(word) <= SHELL:
@@ -85,7 +93,8 @@ RECIPES = [block for block in blocks() if block.language == "yaml" and re.search
 def test_there_is_something_to_check() -> None:
     assert len(COMMANDS) > 30
     assert len(RECIPES) > 8
-    assert {"recipes.md", "data.md", "models.md", "training.md", "runs.md", "train.md"} <= {page.name for page in PAGES}
+    guide = {f"docs/guide/{name}.md" for name in ("data", "models", "training", "runs")}
+    assert {"README.md", "docs/README.md", "docs/tutorials/photos.md", "docs/reference/recipes.md", *guide} <= set(IDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -114,7 +123,7 @@ def test_recipes_load(recipe: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_links_lead_to_files_and_headings(page: Path) -> None:
+def test_links_resolve_to_files_and_headings(page: Path) -> None:
     prose = FENCE.sub("", page.read_text("utf-8"))
     for target in LINK.findall(prose):
         if re.match(r"[a-z]+:", target):  # https: and the like
@@ -127,7 +136,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub calls a page's headings: lower case, words joined by hyphens, other signs left out."""
+    """GitHub's anchors of a page's headings: lowercase, words joined by hyphens, other characters removed."""
     headings = HEADING.findall(FENCE.sub("", page.read_text("utf-8")))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -137,7 +146,7 @@ def make_keys() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["make_keys"] = module  # where dataclasses looks for it
+    sys.modules["make_keys"] = module  # dataclasses look it up there
     spec.loader.exec_module(module)
     return module
 
@@ -167,6 +176,41 @@ def test_every_key_of_a_task_is_on_its_page(task: str) -> None:
     paths = [path for path in known_keys(TASKS[task], None, ()) if len(path) > 1 and path[-1] not in (0, "kind")]
     assert len(paths) > 20
     assert not [dotted(path) for path in paths if f"| `{path[-1]}` |" not in texts[str(path[0])]]
+
+
+def test_the_page_of_commands_is_not_stale() -> None:
+    written = (ROOT / "docs" / "reference" / "commands.md").read_text("utf-8")
+    page = runpy.run_path(str(ROOT / "docs" / "make_commands.py"))["page"]()
+    assert written == page, "run: python docs/make_commands.py > docs/reference/commands.md"
+
+
+def test_commands_and_options_are_on_the_page() -> None:
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text("utf-8")
+    headings = HEADING.findall(FENCE.sub("", page))
+    assert {f"dlcli {verb}" for verb in ("train", "transfer", "evaluate", "attack", "runs list")} <= set(headings)
+    assert "| `--overfit N` |" in page
+
+
+def test_the_table_of_networks_is_not_stale() -> None:
+    page = (ROOT / "docs" / "reference" / "networks.md").read_text("utf-8")
+    for command in ("dlcli models", "dlcli models --quoted"):
+        shown = CliRunner().invoke(cli, arguments(command), prog_name="dlcli").stdout
+        assert shown.count("\n") > 5
+        assert f"```console\n$ {command}\n{shown}```" in page, f"paste the output of: {command}"
+
+
+def test_the_files_of_a_run_are_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "run-directory.md").read_text("utf-8")
+    run = RunDir(Path("runs/photos"))
+    files = {value for name in dir(RunDir) if isinstance(value := getattr(run, name), Path)} - {run.path}
+    assert len(files) > 10
+    assert not {path.name for path in files if f"`{path.name}" not in page}
+
+
+def test_the_tutorial_runs_the_four_steps() -> None:
+    page = (ROOT / "docs" / "tutorials" / "photos.md").read_text("utf-8")
+    typed = [line.split()[2] for line in page.splitlines() if line.startswith("$ dlcli ")]
+    assert {"data", "recipe", "transfer", "evaluate", "predict", "attack"} <= set(typed)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
