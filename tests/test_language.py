@@ -1,7 +1,9 @@
 """Messages, help, documentation and recipes use no expression that the word list of CONTRIBUTING.md rules out."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", ".github", "docs", "recipes")
-"""Files and folders that are checked: all .md and .yaml, and in .py files every string, docstrings included."""
+ROOTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", ".github", "docs", "recipes", "dlcli")
+"""What is checked: all .md and .yaml files, and in .py files comments and strings, docstrings included."""
 
 GENERATED = ("docs/reference/commands.md", "docs/reference/keys/")
 """Written from the help and the schema of ``dlcli``, where they are checked."""
@@ -70,9 +72,14 @@ def texts(root: Path) -> Iterator[Text]:
         if name.startswith(GENERATED):
             continue
         if path.suffix == ".py":
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            source = path.read_text("utf-8")
+            for node in ast.walk(ast.parse(source)):
+                # a single word is a key or a name, not prose
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and not node.value.isidentifier():
                     yield Text(name, node.lineno, node.value)
+            for token in tokenize.generate_tokens(io.StringIO(source).readline):
+                if token.type == tokenize.COMMENT:
+                    yield Text(name, token.start[0], token.string)
         elif path.suffix in (".md", ".yaml", ".yml"):
             content = path.read_text("utf-8")
             for skipped in (TABLE, OUTPUT):

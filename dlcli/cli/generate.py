@@ -34,9 +34,9 @@ from dlcli.cli.output import write_json
     default=1.0,
     show_default=True,
     metavar="T",
-    help="Sampling temperature: below 1 favors likely tokens, above 1 unlikely ones; 0 always takes the likeliest.",
+    help="Sampling temperature: below 1 favors likely tokens, above 1 unlikely ones; 0 always takes the most probable.",
 )
-@click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="Sample from the K likeliest tokens only.")
+@click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="Sample from the K most probable tokens only.")
 @click.option(
     "--samples",
     "num_samples",

@@ -30,7 +30,7 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     "--base",
     required=True,
     metavar="NETWORK|run:NAME|FILE.keras",
-    help="Pretrained network: one of keras.applications, such as resnet50; a run of yours; or a saved classifier.",
+    help="Pretrained network: one of keras.applications, such as resnet50; your own run; or a saved classifier.",
     shell_complete=_complete_base,
 )
 @click.option(

@@ -58,7 +58,7 @@ def check_options(recipe: TaskRecipe, place: str, given: Collection[str]) -> Non
     Args:
         recipe: the recipe, of a file or of a run.
         place: what the user named, for the message: the run's folder or the recipe's file.
-        given: the options of the command line, such as ``--beam``; those that every task supports are passed over.
+        given: the options of the command line, such as ``--beam``; those that every task supports are ignored.
 
     Raises:
         InputError: the first option of OPTIONS that is given and not supported, why, and what to do instead.

@@ -201,7 +201,7 @@ def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, console:
         metrics,
         source=OWN_DATA,
         tables={"by_length.csv": rows},
-        others={"answers.png": sequence_plots.bit_sequences(*shown)},
+        others={"predictions.png": sequence_plots.bit_sequences(*shown)},
     )
     return metrics
 

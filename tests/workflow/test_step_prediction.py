@@ -91,7 +91,7 @@ def test_a_run_learns_and_measures_at_each_length(made: Path) -> None:
     assert [(row["length"], row["bits"]) for row in table] == [("3", "9"), ("6", "18")]
     assert info["final"]["test_bits_wrong_at_6"] == pytest.approx(float(table[1]["bits_wrong"]))
     assert info["final"]["test_bits_wrong_at_3"] < 9 / 2
-    assert (path / "plots" / "answers.png").exists()
+    assert (path / "plots" / "predictions.png").exists()
 
 
 def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path) -> None:

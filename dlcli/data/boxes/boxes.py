@@ -1,7 +1,7 @@
 """The box of an object in each image: from the annotation's pixels to the network's input, and back.
 
 A box is annotated in a *frame*: the pixels of the file as the annotation program displayed it, before or after the
-rotation given by its EXIF data. The network's input is that image turned upright, resized, cropped or padded. One
+rotation given by its EXIF data. The network's input is that image rotated upright, resized, cropped or padded. One
 affine map of each axis converts between the two, so that the conversion back is exact.
 """
 

@@ -101,7 +101,7 @@ class ImagePolicy:
 def read_image(source: Path | bytes, *, policy: ImagePolicy) -> NDArray[np.uint8]:
     """An image file, or its bytes, as pixels [height, width, channels] in [0, 255].
 
-    JPEG, PNG, BMP and GIF (first frame), recognized by content. An image is turned upright by its EXIF orientation,
+    JPEG, PNG, BMP and GIF (first frame), recognized by content. An image is rotated upright by its EXIF orientation,
     composited on white, converted to the color mode (grayscale by ITU-R 601), then resized.
 
     Raises:

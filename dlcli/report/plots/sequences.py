@@ -11,16 +11,16 @@ from dlcli.report.plots.figure import BLUE, GRAY, GREEN, VERMILION, new_figure, 
 from dlcli.report.plots.image_grid import MAX_IMAGES
 
 
-def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], answers: npt.NDArray[Any] | None = None) -> bytes:
+def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], outputs: npt.NDArray[Any] | None = None) -> bytes:
     """The first sequence of a batch: input, target and, if given, output; time runs to the right.
 
     Args:
         inputs: ``[n, steps, features]``.
         bits: target bits ``[n, steps, bits]``.
-        answers: predicted probabilities of the bits ``[n, steps, bits]``.
+        outputs: predicted probabilities of the bits ``[n, steps, bits]``.
     """
     parts = [("input", inputs[0]), ("target", bits[0])]
-    parts += [] if answers is None else [("output", answers[0])]
+    parts += [] if outputs is None else [("output", outputs[0])]
     with style():
         figure = new_figure(max(3.2, 0.16 * len(inputs[0]) + 1.2), 1.6 * len(parts))
         figure.set_layout_engine("constrained")
