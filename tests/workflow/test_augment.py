@@ -23,14 +23,14 @@ def test_training_images_alone_are_changed_and_the_same_seed_gives_the_same_run(
     (tmp_path / "plain.yaml").write_text(BASE)
     (tmp_path / "augmented.yaml").write_text(BASE + AUGMENT)
     still = ("-s", "train.optimizer.learning_rate=1e-30")
-    processes.run_in_turn(
+    processes.run_all(
         ("train", "plain.yaml", "-q", *still),
         ("train", "augmented.yaml", "-q", *still),
         ("train", "augmented.yaml", "-q", "--name", "first"),
         ("train", "augmented.yaml", "-q", "--name", "second"),
         ("train", "augmented.yaml", "-q", "--name", "other", "--seed", "1"),
         folder=tmp_path,
-    ).expect(0)
+    )
     plain, augmented, first, second, other = (
         rows(tmp_path / "runs" / name) for name in ("plain", "augmented", "first", "second", "other")
     )

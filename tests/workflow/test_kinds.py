@@ -208,7 +208,7 @@ def test_balanced_classes_and_accumulation_give_the_weights_they_should(tmp_path
     for name, key in keys.items():
         text = recipe("kind: npz, path: data.npz, validation: 0, test: 0", MLP, f"epochs: 2, batch_size: 16, {key}")
         (tmp_path / f"{name}.yaml").write_text(text)
-    processes.run_in_turn(*(["train", f"{name}.yaml", "-q"] for name in keys), folder=tmp_path).expect(0)
+    processes.run_all(*(["train", f"{name}.yaml", "-q"] for name in keys), folder=tmp_path)
     runs = {name: rows(tmp_path / "runs" / name) for name in keys}
     losses = {name: [float(row["train_loss"]) for row in table] for name, table in runs.items()}
     assert losses["parts"] == pytest.approx(losses["whole"], rel=1e-4)
@@ -238,7 +238,7 @@ def test_every_optimizer_schedule_and_clipping(tmp_path: Path) -> None:
         text = recipe("kind: digits, limit: 40", MLP, f"epochs: 4, batch_size: 10, ema: 0.5, {keys}")
         (tmp_path / f"run{number}.yaml").write_text(text)
     commands = (["train", f"run{number}.yaml", "-q"] for number in range(len(SCHEDULES)))
-    processes.run_in_turn(*commands, folder=tmp_path).expect(0)
+    processes.run_all(*commands, folder=tmp_path)
     rates = [[float(row["learning_rate"]) for row in rows(tmp_path / "runs" / f"run{i}")] for i in range(5)]
     constant, step, exponential, cosine, plateau = rates
     assert constant == pytest.approx([0.01 * 4 / 5, 0.01, 0.01, 0.01], rel=1e-6)
@@ -279,7 +279,7 @@ def test_models_load_with_plain_keras_and_give_the_same(tmp_path: Path) -> None:
     for name, model in models.items():
         text = recipe("kind: npz, path: data.npz", model)
         (tmp_path / f"{name}.yaml").write_text(text + (augment if name == "augmented" else ""))
-    processes.run_in_turn(*(["train", f"{name}.yaml", "-q"] for name in models), folder=tmp_path).expect(0)
+    processes.run_all(*(["train", f"{name}.yaml", "-q"] for name in models), folder=tmp_path)
     command = [sys.executable, "-I", "-c", PLAIN_KERAS, "data.npz", *models]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -154,7 +154,7 @@ def test_extending_equals_training_that_long_at_once(folder: Path) -> None:
     recipe = (folder / "tiny.yaml").read_text().replace("batch_size", "ema: 0.9\n  batch_size")
     (folder / "tiny.yaml").write_text(recipe)
     commands = [["train", "tiny.yaml", "--name", name, "--epochs", n, "-q"] for name, n in (("short", 2), ("long", 4))]
-    processes.run_in_turn(*commands, folder=folder).expect(0)
+    processes.run_all(*commands, folder=folder)
     runs = folder / "runs"
     short = rows(runs / "short")
     extend = ("train", "--extend", "short", "--epochs", "4")

@@ -168,7 +168,7 @@ def test_overrides(folder: Path) -> None:
 
 def test_same_seed_same_run_and_no_name_is_used_twice(folder: Path) -> None:
     command = ["train", "tiny.yaml", "--epochs", 1, "-q"]
-    processes.run_in_turn(command, command, [*command, "--seed", 1], folder=folder).expect(0)
+    processes.run_all(command, command, [*command, "--seed", 1], folder=folder)
     first, second = folder / "runs" / "tiny", folder / "runs" / "tiny-2"
     one, other = outcome(first), outcome(second)
     for different in ("config", "config.yaml"):  # they bear the run's name
