@@ -1,5 +1,6 @@
 """What all tests share: TensorFlow without its chatter, and where the real data are."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -13,6 +14,12 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported out of the search for garbage, which Keras starts whenever it clears its session."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -115,10 +115,10 @@ ATTACKS: dict[str, Make] = {
         logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=10, step_size=0.1, momentum=1.0
     ),
     "apgd": lambda logits, norm: apgd(
-        logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=20, restarts=1, seed=0
+        logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=10, restarts=1, seed=0
     ),
     "apgd-dlr": lambda logits, norm: apgd(
-        logits, loss=gradient.logits_ratio, norm=norm, bounds=BOUNDS, steps=20, restarts=1, seed=0
+        logits, loss=gradient.logits_ratio, norm=norm, bounds=BOUNDS, steps=10, restarts=1, seed=0
     ),
     "noise": lambda logits, norm: noise(norm=norm, bounds=BOUNDS, seed=0),
     "square": lambda logits, norm: square(logits, loss=gradient.margin, bounds=BOUNDS, queries=60, seed=0),

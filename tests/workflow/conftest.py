@@ -1,6 +1,7 @@
 """Runs that many tests look at, each trained once."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,12 +10,22 @@ import pytest
 from run_outcome import EVERYTHING, TINY  # type: ignore[import-not-found]
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with the recipes tiny.yaml and everything.yaml; modules with other recipes and runs have theirs.
+
+    Tests do not change it.
+    """
+    folder: Path = tmp_path_factory.mktemp("made")
+    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "everything.yaml").write_text(EVERYTHING)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A user's folder with the recipes tiny.yaml and everything.yaml."""
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    (tmp_path / "everything.yaml").write_text(EVERYTHING)
-    return tmp_path
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of the folder ``made``, which a test may change."""
+    return Path(shutil.copytree(made, tmp_path, dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import random
 import shutil
 import signal
 from collections.abc import Callable
@@ -61,17 +60,20 @@ def fill_disk_and_resume(folder: Path, never_stopped: Path, call: int) -> None:
     assert_same(outcome(never_stopped), outcome(run))
 
 
-@pytest.mark.parametrize("call", [5, 60, 151])
+@pytest.mark.parametrize(
+    "call",
+    [
+        5,
+        151,
+        *(
+            pytest.param(call, marks=pytest.mark.slow if call % 10 == 0 else pytest.mark.long)
+            for call in range(1, NUM_CALLS)
+            if call not in (5, 151)
+        ),
+    ],
+)
 def test_a_full_disk(folder: Path, never_stopped: Path, call: int) -> None:
     fill_disk_and_resume(folder, never_stopped, call)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_a_full_disk_at_any_time(folder: Path, never_stopped: Path) -> None:
-    for call in sorted(random.Random(0).sample(range(1, NUM_CALLS), 30)):
-        fill_disk_and_resume(folder, never_stopped, call)
-        shutil.rmtree(folder / "runs", ignore_errors=True)
 
 
 # Images -------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Forecasts from end to end."""
 
 import json
-import shutil
 from pathlib import Path
 
 import keras
@@ -42,12 +41,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "waves.yaml").write_text(RECIPE)
     processes.run("train", "waves.yaml", folder=folder).expect(0)
     return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
 
 
 def test_it_beats_the_naive_forecasts_and_says_by_how_much(made: Path) -> None:

@@ -141,15 +141,17 @@ def test_the_run_that_is_compared_with_has_it_all(never_stopped: Path) -> None:
     assert info["best"]["value"] == pytest.approx(float(best["val_accuracy"]))
 
 
-def test_killed_eight_times(folder: Path, never_stopped: Path) -> None:
-    kill_and_compare(folder, never_stopped, seed=1, num_kills=8)
-
-
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "num_kills"),
+    [
+        (1, 4),
+        *(pytest.param(seed, 10, marks=pytest.mark.slow) for seed in range(100, 103)),
+        *(pytest.param(seed, 10, marks=pytest.mark.long) for seed in range(103, 133)),
+    ],
+)
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", range(100, 105))
-def test_killed_fifty_times(folder: Path, never_stopped: Path, seed: int) -> None:
-    kill_and_compare(folder, never_stopped, seed=seed, num_kills=10)
+def test_killed_several_times(folder: Path, never_stopped: Path, seed: int, num_kills: int) -> None:
+    kill_and_compare(folder, never_stopped, seed=seed, num_kills=num_kills)
 
 
 NUM_SAVES = 26  # of everything.yaml: at the ends of 11 epochs of 5 steps, and at every third step
@@ -221,12 +223,19 @@ def kill_extension_and_compare(folder: Path, never_stopped: Path, extended: Path
     return bool(done.status != 0)
 
 
-@pytest.mark.parametrize(("call", "after"), [(3, True), (8, True), (14, False)])
+@pytest.mark.parametrize(
+    ("call", "after"),
+    [
+        (3, True),
+        (14, False),
+        *(pytest.param(call, True, marks=pytest.mark.slow) for call in (1, 8, 20, 31, 42, 53)),
+    ],
+)
 def test_a_kill_while_extending(folder: Path, never_stopped: Path, extended: Path, call: int, after: bool) -> None:
     assert kill_extension_and_compare(folder, never_stopped, extended, call, after)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_kill_at_every_call_of_extending(folder: Path, never_stopped: Path, extended: Path) -> None:
     call = 1

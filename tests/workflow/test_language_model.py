@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def prose(num: int = 500) -> str:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the runs prose, names and words."""
     folder: Path = tmp_path_factory.mktemp("language")
-    (folder / "prose.txt").write_text(prose(3000))
+    (folder / "prose.txt").write_text(prose(2000))
     (folder / "names").mkdir()
     rng = np.random.default_rng(1)
     for label, letters in (("North", "abc"), ("South", "xyz")):
@@ -62,12 +61,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.yaml").write_text(recipe)
         run("train", f"{name}.yaml", folder=folder)
     return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
 
 
 def speaker(folder: Path, name: str) -> Speaker:

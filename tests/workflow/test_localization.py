@@ -47,12 +47,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "x")
-    return tmp_path / "x"
-
-
 def test_a_run_holds_what_its_boxes_need(made: Path) -> None:
     made_run = made / "runs" / "shapes"
     rows = read_csv(made_run / "metrics.csv")
@@ -90,7 +84,7 @@ def test_the_numbers_are_those_of_the_model_file_in_plain_keras(made: Path) -> N
     np.testing.assert_allclose(found, outputs["box"] * 32.0, atol=1e-2)
 
 
-@pytest.mark.parametrize("call", [2, 7, 11])
+@pytest.mark.parametrize("call", [7, *(pytest.param(call, marks=pytest.mark.slow) for call in (2, 11))])
 def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path, call: int) -> None:
     processes.run("train", "shapes.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(call))
     run("train", "--resume", "killed", folder=folder)

@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +52,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.yaml").write_text(recipe)
         processes.run("train", f"{name}.yaml", folder=folder).expect(0)
     return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
 
 
 def answerer(folder: Path, name: str) -> Answerer:

@@ -1,7 +1,6 @@
 """Classes and numbers of sequences from end to end: training, exact resume, evaluation, prediction, what is refused."""
 
 import json
-import shutil
 from pathlib import Path
 
 import keras
@@ -50,12 +49,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("waves", "adding"):
         processes.run("train", f"{name}.yaml", folder=folder).expect(0)
     return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
 
 
 def test_both_learn_and_say_all_about_themselves(made: Path) -> None:

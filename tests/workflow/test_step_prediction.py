@@ -1,7 +1,6 @@
 """The copy tasks from end to end."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +32,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "copy.yaml").write_text(RECIPE)
     processes.run("train", "copy.yaml", folder=folder).expect(0)
     return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
 
 
 # What is made ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Tags of words from end to end."""
 
 import json
-import shutil
 from pathlib import Path
 
 import keras
@@ -54,12 +53,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tagger.yaml").write_text(RECIPE)
     processes.run("train", "tagger.yaml", folder=folder).expect(0)
     return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
 
 
 def test_it_learns_and_padding_never_counts(made: Path) -> None:

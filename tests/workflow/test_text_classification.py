@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +59,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
-
-
 @dataclass(frozen=True)
 class Reading:
     """Gives the process a text as its stdin."""
@@ -102,7 +95,7 @@ def test_a_run_says_all_about_itself(made: Path) -> None:
     assert {row["split"] for row in split} == {"train", "validation", "test"}
 
 
-@pytest.mark.parametrize("call", [2, 5])
+@pytest.mark.parametrize("call", [pytest.param(2, marks=pytest.mark.slow), 5])
 def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path, call: int) -> None:
     kill = processes.KillAtCheckpoint(call)
     processes.run("train", "films.yaml", "--name", "killed", folder=folder, prepare=kill)
@@ -130,16 +123,22 @@ def test_the_saved_model_is_keras_alone_and_takes_raw_text(made: Path) -> None:
     assert np.isfinite(np.asarray(model(tf.constant(["", "quite unknown", "ça ☃"])))).all()
 
 
+NETWORKS = (
+    "{kind: recurrent, cell: simple, layers: 2, pooling: attention, residual: true, layer_norm: true}",
+    "{kind: recurrent, cell: lstm, pooling: max, recurrent_initializer: glorot_uniform, forget_bias: false}",
+    "{kind: convolutional, filters: 8, causal: true, layer_norm: true, dropout: 0.1}",
+    "{kind: transformer, units: 8, heads: 2, layers: 1, causal: true, pooling: last}",
+)
+
+
 @pytest.mark.parametrize(
-    "model",
-    [
-        "{kind: recurrent, cell: simple, layers: 2, pooling: attention, residual: true, layer_norm: true}",
-        "{kind: recurrent, cell: lstm, pooling: max, recurrent_initializer: glorot_uniform, forget_bias: false}",
-        "{kind: convolutional, filters: 8, causal: true, layer_norm: true, dropout: 0.1}",
-        "{kind: transformer, units: 8, heads: 2, layers: 1, causal: true, pooling: last}",
+    ("model", "precision"),
+    [  # each network once, in alternating precisions; the other four are slow
+        pytest.param(model, precision, marks=() if number % 2 == position else pytest.mark.slow)
+        for number, model in enumerate(NETWORKS)
+        for position, precision in enumerate(("float32", "mixed_bfloat16"))
     ],
 )
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_every_network_trains(folder: Path, model: str, precision: str) -> None:
     settings = [f"model={model}", "train.epochs=1", f"train.precision={precision}", "text.unit=characters"]
     run("train", "films.yaml", "--name", "other", *(part for s in settings for part in ("-s", s)), folder=folder)
