@@ -1,5 +1,6 @@
 """Attacks in closed form on a linear network, within their budgets, and by the invariants that must hold of any."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -115,22 +116,30 @@ ATTACKS: dict[str, Make] = {
         logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=10, step_size=0.1, momentum=1.0
     ),
     "apgd": lambda logits, norm: apgd(
-        logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=10, restarts=1, seed=0
+        logits, loss=gradient.cross_entropy, norm=norm, bounds=BOUNDS, steps=20, restarts=1, seed=0
     ),
     "apgd-dlr": lambda logits, norm: apgd(
-        logits, loss=gradient.logits_ratio, norm=norm, bounds=BOUNDS, steps=10, restarts=1, seed=0
+        logits, loss=gradient.logits_ratio, norm=norm, bounds=BOUNDS, steps=20, restarts=1, seed=0
     ),
     "noise": lambda logits, norm: noise(norm=norm, bounds=BOUNDS, seed=0),
     "square": lambda logits, norm: square(logits, loss=gradient.margin, bounds=BOUNDS, queries=60, seed=0),
 }
+
+
+@functools.cache
+def on_trained(name: str, norm: Any) -> Attack:
+    """An attack on the trained network; what takes long is to trace it."""
+    model = trained()
+    return ATTACKS[name](lambda p: model(p, training=False), norm)
+
+
 NORMS = [(name, norm) for name in ATTACKS for norm in ("linf", "l2") if (name, norm) != ("square", "l2")]
 
 
 @pytest.mark.parametrize(("name", "norm"), NORMS)
 def test_the_budget_and_the_range_hold(name: str, norm: Any) -> None:
-    model = trained()
     x, y = (values[:64] for values in held_out())
-    attack = ATTACKS[name](lambda p: model(p, training=False), norm)
+    attack = on_trained(name, norm)
     for eps in (4.0, 60.0) if norm == "linf" else (100.0, 900.0):
         found = attack(x, y, eps, np.arange(len(x)))
         assert found.dtype == np.float32
@@ -144,9 +153,8 @@ def test_the_budget_and_the_range_hold(name: str, norm: Any) -> None:
 
 @pytest.mark.parametrize(("name", "norm"), NORMS)
 def test_a_sample_is_attacked_alike_in_any_batch(name: str, norm: Any) -> None:
-    model = trained()
     x, y = (values[:9] for values in held_out())
-    attack = ATTACKS[name](lambda p: model(p, training=False), norm)
+    attack = on_trained(name, norm)
     eps = 20.0 if norm == "linf" else 200.0
     whole = attack(x, y, eps, np.arange(9))
     parts = [attack(x[i : i + 4], y[i : i + 4], eps, np.arange(9)[i : i + 4]) for i in (0, 4, 8)]
@@ -160,8 +168,7 @@ def test_many_steps_are_stronger_than_one_and_one_than_noise(name: str) -> None:
     x, y = held_out()
 
     def robust(attack: str, eps: float) -> float:
-        made = ATTACKS[attack](lambda p: model(p, training=False), "linf")
-        return accuracy(model, made(x, y, eps, np.arange(len(x))), y)
+        return accuracy(model, on_trained(attack, "linf")(x, y, eps, np.arange(len(x))), y)
 
     small, large = robust(name, 12.0), robust(name, 25.0)
     assert small <= robust("fgsm", 12.0) <= robust("noise", 12.0)
@@ -173,9 +180,7 @@ def test_the_ranking_of_published_attacks() -> None:
     model = trained()
     x, y = held_out()
     found = {
-        name: accuracy(
-            model, ATTACKS[name](lambda p: model(p, training=False), "linf")(x, y, 15.0, np.arange(len(x))), y
-        )
+        name: accuracy(model, on_trained(name, "linf")(x, y, 15.0, np.arange(len(x))), y)
         for name in ("fgsm", "pgd", "apgd", "square")
     }
     assert found["apgd"] <= found["pgd"] + 0.01 <= found["fgsm"] + 0.02
