@@ -25,8 +25,8 @@ data: {kind: folder, path: photos, image_size: [64, 64], validation: 0.25, test:
 augment: {horizontal_flip: true, rotation_range: 20}
 model:
   kind: application
-  network: mobilenetv2
-  alpha: 0.35
+  network: mobilenet
+  alpha: 0.25
   head: average
   dropout: 0.2
   l2: 0.01
@@ -44,9 +44,9 @@ train:
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of MobileNetV2 0.35 without its top, none of them a first one."""
+    """Weights of MobileNet 0.25 without its top, none of them a first one."""
     keras.utils.set_random_seed(3)
-    model = keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+    model = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
     rng = np.random.default_rng(3)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -107,14 +107,14 @@ def test_both_stages_are_in_one_table(never_stopped: Path) -> None:
 
 
 def test_frozen_weights_and_all_statistics_stay_to_the_bit(never_stopped: Path, base: Path) -> None:
-    model = keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+    model = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
     model.load_weights(base)
     before = {weight.path: weight.numpy() for layer in model.layers for weight in layer.weights}
     after = weights_of(never_stopped / "model.keras")
     same = {path for path, array in before.items() if np.array_equal(array, after[path])}
     changed = set(before) - same
     last_stage = [layer.name for layer in model.layers]
-    last_stage = last_stage[last_stage.index("block_13_depthwise") :]
+    last_stage = last_stage[last_stage.index("conv_dw_12") :]
     assert {path.split("/")[0] for path in changed} <= set(last_stage)
     assert all("kernel" in path for path in changed)  # no scale, shift or statistic of batch normalization
     kernels = {path for path in before if "kernel" in path and path.split("/")[0] in last_stage}
@@ -123,7 +123,7 @@ def test_frozen_weights_and_all_statistics_stay_to_the_bit(never_stopped: Path, 
 
 def test_the_first_stage_changes_the_head_alone(folder: Path, base: Path) -> None:
     run("train", "transfer.yaml", "-s", "train.stages=[{name: head, epochs: 2, trainable: head}]", folder=folder)
-    model = keras.applications.MobileNetV2(alpha=0.35, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+    model = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
     model.load_weights(base)
     after = weights_of(folder / "runs" / "transfer" / "model.keras")
     for layer in model.layers:
@@ -201,8 +201,8 @@ def test_features_are_what_the_network_computes(never_stopped: Path) -> None:
     kept = [np.load(path) for path in (never_stopped.parent / ".features").glob("*.npy")]
     mine = next(array for array in kept if len(array) == len(samples))
     # the last stage was trained since, so the features of the first run differ: the same base gives the same numbers
-    fresh = keras.applications.MobileNetV2(
-        alpha=0.35, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), pooling="avg"
+    fresh = keras.applications.MobileNet(
+        alpha=0.25, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), pooling="avg"
     )
     fresh.load_weights(never_stopped.parents[1] / "base.weights.h5")
     np.testing.assert_allclose(mine, fresh(images / 127.5 - 1, training=False), rtol=1e-4, atol=1e-5)
@@ -263,7 +263,7 @@ def test_resuming_needs_no_file_of_weights(folder: Path, never_stopped: Path) ->
 
 # The verb -------------------------------------------------------------------------------------------------------------
 
-VERB = ("transfer", "--base", "mobilenetv2", "--base-option", "alpha=0.35", "--image-size", SIDE)
+VERB = ("transfer", "--base", "mobilenet", "--base-option", "alpha=0.25", "--image-size", SIDE)
 QUICK = ("--epochs", 2, "--fine-tune-epochs", 1, "--batch-size", 9)
 
 
@@ -280,13 +280,13 @@ def test_the_whole_thing_on_photos(folder: Path) -> None:
     left_out = next(line for line in lines if line.startswith("left out: "))
     assert "dark/not_found.gif (excluded by '*.gif')" in left_out
     assert "light/broken.jpg" in left_out
-    assert any(line.startswith("base: mobilenetv2, 410,208 parameters, weights of ") for line in lines)
+    assert any(line.startswith("base: mobilenet, 218,544 parameters, weights of ") for line in lines)
     assert "trained: 2,562 parameters; 410,208 are frozen" in lines
     assert any(line.startswith("trained: 299,186 parameters; 113,584 are frozen") for line in lines)
     assert "confusion matrix of test (rows: the label; columns: predicted)" in done.stdout
-    assert "mistakes: runs/transfer_mobilenetv2/plots/mistakes.png" in done.stdout
-    made = folder / "runs" / "transfer_mobilenetv2"
-    assert (made / "recipe.yaml").read_text().startswith("# Written by: dlcli transfer --base mobilenetv2")
+    assert "mistakes: runs/transfer_mobilenet/plots/mistakes.png" in done.stdout
+    made = folder / "runs" / "transfer_mobilenet"
+    assert (made / "recipe.yaml").read_text().startswith("# Written by: dlcli transfer --base mobilenet")
     again = run("train", made / "recipe.yaml", "--json", folder=folder)
     assert json.loads(again.stdout)["final"] == json.loads((made / "run.json").read_text())["final"]
 
@@ -295,7 +295,7 @@ def test_the_class_folders_of_this_folder_are_the_default(folder: Path) -> None:
     photos = folder / "photos"
     weights = folder / "base.weights.h5"
     options = ("--weights", weights, "--unfreeze", "none", "--epochs", 1)
-    for name in ("transfer_mobilenetv2", "transfer_mobilenetv2-2"):  # the second time beside a folder of runs
+    for name in ("transfer_mobilenet", "transfer_mobilenet-2"):  # the second time beside a folder of runs
         done = run(*VERB, *options, folder=photos)
         assert done.stderr.startswith(f"data: the class folders of this folder, {photos}")
         info = json.loads((photos / "runs" / name / "run.json").read_text())
@@ -304,14 +304,14 @@ def test_the_class_folders_of_this_folder_are_the_default(folder: Path) -> None:
 
 def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: Path) -> None:
     done = run(
-        *("transfer", "--base", "mobilenetv2", "--base-option", "alpha=0.35", "--weights", base, "--limit", 40),
+        *("transfer", "--base", "mobilenet", "--base-option", "alpha=0.25", "--weights", base, "--limit", 40),
         *("--unfreeze", "none", "--epochs", 1),
         folder=tmp_path,
     )
     assert done.stderr.splitlines()[0] == (
         "data: the bundled digits, for this folder holds no class folders (--data PATH for others)"
     )
-    config = (tmp_path / "runs" / "transfer_mobilenetv2" / "config.yaml").read_text()
+    config = (tmp_path / "runs" / "transfer_mobilenet" / "config.yaml").read_text()
     assert "kind: digits" in config
     assert "image_size: [96, 96]" in config
     assert "augment: null" in config
@@ -365,12 +365,12 @@ def test_a_stage_that_the_network_has_not(folder: Path) -> None:
 
 def test_weights_that_do_not_fit_say_which_layer_and_which_shapes(folder: Path) -> None:
     refused = run(
-        *("transfer", "--base", "mobilenetv2", "--weights", "base.weights.h5", "--data", "photos"),
+        *("transfer", "--base", "mobilenet", "--weights", "base.weights.h5", "--data", "photos"),
         folder=folder,
         status=2,
     )
     told = (
-        r"base\.weights\.h5: its weights do not fit mobilenetv2: layer '\w+' has weights of [0-9x]+ here and of [0-9x]+"
+        r"base\.weights\.h5: its weights do not fit mobilenet: layer '\w+' has weights of [0-9x]+ here and of [0-9x]+"
     )
     assert re.search(told, refused.stderr)
     assert not (folder / "runs").exists()
@@ -405,7 +405,7 @@ def test_weights_of_imagenet_come_through_keras(folder: Path) -> None:
     assert "Downloading data from https://storage.googleapis.com/" in done.stderr
     assert "100%" in done.stderr
     assert "Downloading" not in done.stdout
-    kept = weights_of(folder / "runs" / "transfer_mobilenetv2" / "model.keras")["Conv1/kernel"]
+    kept = weights_of(folder / "runs" / "transfer_mobilenet" / "model.keras")["conv1/kernel"]
     with h5py.File(folder / "base.weights.h5") as file:
         arrays: list[np.ndarray] = []
         file.visititems(lambda name, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
@@ -415,8 +415,8 @@ def test_weights_of_imagenet_come_through_keras(folder: Path) -> None:
 def test_without_a_network_nothing_is_trained(folder: Path) -> None:
     refused = run(*VERB, "--data", "photos", folder=folder, status=2, prepare=Download(None))
     last = refused.stderr.splitlines()[-1]
-    assert last.startswith("dlcli transfer: model.weights: the ImageNet weights of mobilenetv2 are not in ")
-    assert "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_" in last
+    assert last.startswith("dlcli transfer: model.weights: the ImageNet weights of mobilenet are not in ")
+    assert "mobilenet_2_5_" in last
     assert last.endswith("(--weights PATH), or train from random weights with none.")
     assert "Downloading" not in refused.stderr
     assert not (folder / "runs").exists()
@@ -710,7 +710,7 @@ def test_a_class_index_that_is_none(with_top: Path, tmp_path: Path, content: str
 
 
 def test_weights_without_a_top_are_refused_where_it_is_kept(with_top: Path, tmp_path: Path, base: Path) -> None:
-    options = ("--base-option", "alpha=0.35", "--weights", base, "--class-index", with_top / "index.json")
-    refused = run("transfer", "--base", "mobilenetv2", "--top", "imagenet", *options, folder=tmp_path, status=2)
-    assert "do not fit mobilenetv2 alpha=0.35 with its classifier of 1,000 classes" in refused.stderr
+    options = ("--base-option", "alpha=0.25", "--weights", base, "--class-index", with_top / "index.json")
+    refused = run("transfer", "--base", "mobilenet", "--top", "imagenet", *options, folder=tmp_path, status=2)
+    assert "do not fit mobilenet alpha=0.25 with its classifier of 1,000 classes" in refused.stderr
     assert not (tmp_path / "runs").exists()
