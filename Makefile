@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/dlcli
 AT_ONCE := --numprocesses 2 --dist worksteal
 
-.PHONY: train test test-all test-long check schema networks bench clean
+.PHONY: train test test-slow test-all test-long check schema networks bench clean
 
 train: $(VENV)/installed
 	$(RUN) train recipes/digits_convnet.yaml
@@ -13,11 +13,15 @@ train: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "not slow and not long" $(AT_ONCE)
 
-test-all: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not long" $(AT_ONCE)
+test-slow: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "slow and not long" $(AT_ONCE)
 
+test-all: test test-slow
+
+# What counts in hundreds: kills, full disks at every write, random inputs. Hours; run it before a release.
 test-long: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m long $(AT_ONCE)
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile long --timeout 3600 $(AT_ONCE)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -32,7 +36,7 @@ schema: $(VENV)/installed
 
 networks: $(VENV)/installed
 	$(BIN)/python docs/make_networks.py > dlcli/report/cost/network_costs.json.new
-	mv dlcli/report/cost/network_costs.json.new dlcli/report/network_costs.json
+	mv dlcli/report/cost/network_costs.json.new dlcli/report/cost/network_costs.json
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/training_loop.py

@@ -6,12 +6,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 # a shell ignores Ctrl-C for what it starts in the background, and every process started from here would too
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# tests take a share of the profile's examples: `make test-long` gives ten times as many as the default profile, 100
+settings.register_profile("long", max_examples=1000)
 
 ROOT = Path(__file__).parents[1]
 

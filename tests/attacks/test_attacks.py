@@ -187,7 +187,7 @@ def test_the_ranking_of_published_attacks() -> None:
     assert found["square"] < accuracy(model, x, y) - 0.02  # without any gradient
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=settings().max_examples * 15 // 100, deadline=None)
 @given(seed=st.integers(0, 2**31), eps=st.floats(1, 100), units=st.integers(2, 5))
 def test_more_is_never_weaker_on_random_networks(seed: int, eps: float, units: int) -> None:
     """On a linear network the loss at the end of a step grows with eps, and two steps end no lower than one."""
