@@ -281,8 +281,8 @@ def test_the_whole_thing_on_photos(folder: Path) -> None:
     assert "dark/not_found.gif (excluded by '*.gif')" in left_out
     assert "light/broken.jpg" in left_out
     assert any(line.startswith("base: mobilenet, 218,544 parameters, weights of ") for line in lines)
-    assert "trained: 2,562 parameters; 410,208 are frozen" in lines
-    assert any(line.startswith("trained: 299,186 parameters; 113,584 are frozen") for line in lines)
+    assert "trained: 514 parameters; 218,544 are frozen" in lines
+    assert any(line.startswith("trained: 102,274 parameters; 116,784 are frozen") for line in lines)
     assert "confusion matrix of test (rows: the label; columns: predicted)" in done.stdout
     assert "mistakes: runs/transfer_mobilenet/plots/mistakes.png" in done.stdout
     made = folder / "runs" / "transfer_mobilenet"
