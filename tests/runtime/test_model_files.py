@@ -1,4 +1,4 @@
-"""Loading model files: those of Keras load, hostile and corrupt ones are refused in one line."""
+"""Loading model files: Keras's own load; hostile and corrupt ones are refused in one line."""
 
 import io
 import shutil
@@ -47,14 +47,14 @@ def weights_with(content: bytes, change: Callable[[h5py.File], None]) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_file_of_keras_loads(original: Path) -> None:
+def test_a_keras_file_loads(original: Path) -> None:
     model = load_keras_file(original)
     expected = keras.saving.load_model(original)
     x = np.ones((1, 4), np.float32)
     np.testing.assert_array_equal(model(x), expected(x))
 
 
-def test_a_file_of_a_compiled_model_loads(tmp_path: Path) -> None:
+def test_a_compiled_model_loads(tmp_path: Path) -> None:
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(2, name="logits")(inputs))
     model.compile("adam", "mse")
@@ -64,7 +64,7 @@ def test_a_file_of_a_compiled_model_loads(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_keras_file(tmp_path / "x.keras")(x), model(x))
 
 
-def test_layers_far_larger_than_the_weights_are_refused_before_they_are_made(original: Path, tmp_path: Path) -> None:
+def test_layers_far_larger_than_the_weights_are_refused_before_building(original: Path, tmp_path: Path) -> None:
     def change(name: str, content: bytes) -> bytes:
         if name != "config.json":
             return content
@@ -83,7 +83,7 @@ def test_weights_that_declare_more_than_they_hold_are_refused(original: Path, tm
         load_keras_file(path)
 
 
-def test_weights_that_point_out_of_the_file_are_refused(original: Path, tmp_path: Path) -> None:
+def test_external_links_in_weights_are_refused(original: Path, tmp_path: Path) -> None:
     def link(file: h5py.File) -> None:
         file["elsewhere"] = h5py.ExternalLink("/etc/passwd", "/")
 
@@ -92,7 +92,7 @@ def test_weights_that_point_out_of_the_file_are_refused(original: Path, tmp_path
         load_keras_file(path)
 
 
-def test_code_is_refused(tmp_path: Path) -> None:
+def test_code_in_a_model_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "code.keras"
     keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x * 2)]).save(path)
     with pytest.raises(InputError, match="lambda"):

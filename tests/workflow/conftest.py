@@ -1,4 +1,4 @@
-"""Runs that many tests look at, each trained once."""
+"""Runs that many tests share, each trained once."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of everything.yaml that went through to its end."""
+    """The completed run of everything.yaml, which was never interrupted."""
     folder: Path = tmp_path_factory.mktemp("never_stopped")
     (folder / "everything.yaml").write_text(EVERYTHING)
     processes.run("train", "everything.yaml", folder=folder, prepare=processes.without_plots).expect(0)
@@ -39,7 +39,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def as_installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, processes.Finished]:
-    """A folder in which the installed command trained tiny.yaml with all that belongs to it, and what it said."""
+    """A folder in which the installed command trained tiny.yaml, and the command's output."""
     folder: Path = tmp_path_factory.mktemp("as_installed")
     (folder / "tiny.yaml").write_text(TINY)
     command, environment = [processes.DLCLI, "train", "tiny.yaml"], {**os.environ, **processes.WITHOUT_GPU}

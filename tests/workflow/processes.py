@@ -41,7 +41,7 @@ _server.set_forkserver_preload(
 
 @dataclass(frozen=True)
 class Finished:
-    """How a process ended: its exit status (minus the number of the signal that killed it) and what it wrote."""
+    """How a process ended: its exit status (the negative signal number if it was killed) and its output."""
 
     status: int
     stdout: str
@@ -56,7 +56,7 @@ class Finished:
 
 
 class Process:
-    """A function at work in a process of its own, such as dlcli's ``main``."""
+    """A function running in its own process, such as dlcli's ``main``."""
 
     def __init__(self, function: Callable[..., None], arguments: Sequence[object], *, folder: Path) -> None:
         self._output = folder / f".output-{time.monotonic_ns()}"
@@ -233,7 +233,7 @@ def _serve(pipe: Any) -> None:
 
 @dataclass(frozen=True)
 class KillAtCheckpoint:
-    """Kills the process, which draws no plots, when it is to save its k-th checkpoint."""
+    """Draws no plots and kills the process before it saves its k-th checkpoint."""
 
     call: int
 
@@ -244,7 +244,7 @@ class KillAtCheckpoint:
 
 @dataclass(frozen=True)
 class KillAtCall:
-    """Kills the process, as kill -9 does, at the k-th call of any of some functions, counted from 1.
+    """Kills the process, as kill -9 does, at the k-th call of the given functions, counted from 1.
 
     ``functions`` are named as in ``os.fsync`` or ``dlcli.training.checkpoint.save``; the kill comes before or ``after``
     the call.
@@ -277,7 +277,7 @@ class KillAtCall:
 
 @dataclass(frozen=True)
 class HoldAtCall:
-    """Makes the file ``reached`` when a function is called for the k-th time, and waits while it exists."""
+    """Creates the file ``reached`` when a function is called for the k-th time, and waits while it exists."""
 
     function: str
     reached: Path

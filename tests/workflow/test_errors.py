@@ -1,4 +1,4 @@
-"""A disk that is full, images that vanish or are corrupt: a line that says so, nothing lost, and an exact way on."""
+"""A full disk, lost and corrupt images: one line that says so, nothing lost, and exact resume."""
 
 import errno
 import json
@@ -13,7 +13,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
-from run_outcome import assert_same, leftovers, outcome, rows  # type: ignore[import-not-found]
+from run_outcome import assert_same, assert_same_but_name, leftovers, outcome, rows  # type: ignore[import-not-found]
 
 FUNCTIONS = ("os.fsync", "os.rename", "os.replace", "dlcli.rundir.write_file", "keras.Model.save")
 NUM_CALLS = 540  # everything.yaml makes a few more of them
@@ -21,7 +21,7 @@ NUM_CALLS = 540  # everything.yaml makes a few more of them
 
 @dataclass(frozen=True)
 class FullDisk:
-    """From the k-th call on, what writes to the disk fails."""
+    """Fails every write to the disk from the k-th call on."""
 
     call: int
 
@@ -101,7 +101,7 @@ def photos(tmp_path: Path) -> Path:
 
 @dataclass(frozen=True)
 class DecodingEachEpoch:
-    """Images are not kept in memory, as those of a large data set are not; killed at or waiting in a save."""
+    """Decodes images in each epoch, as for a large data set; is killed or waits in a save."""
 
     kill_at: int | None = None
     hold_at: int | None = None
@@ -130,16 +130,13 @@ def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path, cach
     resumed = processes.run("train", "--resume", "files", folder=photos, prepare=DecodingEachEpoch()).expect(0)
     assert f"of decoded images for train: {said}" in resumed.stderr
     assert leftovers(photos / "runs" / "files") == []
-    one, other = outcome(photos / "runs" / "memory"), outcome(photos / "runs" / "files")
-    for different in ("config", "config.yaml"):  # they bear the run's name
-        del one[different], other[different]
-    assert_same(one, other)
+    assert_same_but_name(photos / "runs" / "memory", photos / "runs" / "files")
 
 
 @pytest.mark.parametrize(
     "corruption", [Path.unlink, lambda path: path.write_bytes(b"no image")], ids=["lost", "corrupt"]
 )
-def test_an_image_that_is_gone_while_training(photos: Path, corruption: Callable[[Path], Any]) -> None:
+def test_an_image_lost_or_corrupted_during_training(photos: Path, corruption: Callable[[Path], Any]) -> None:
     command = ("train", "photos.yaml", "-s", "data.cache=none")
     process = processes.start(*command, folder=photos, prepare=DecodingEachEpoch(hold_at=3))
     process.wait_for(photos / "held")
@@ -159,7 +156,7 @@ def test_an_image_that_is_gone_while_training(photos: Path, corruption: Callable
     assert [row["epoch"] for row in rows(photos / "runs" / "photos")] == ["1", "2", "3"]
 
 
-def test_bad_images_among_good_ones(photos: Path) -> None:
+def test_corrupt_images_among_intact_ones(photos: Path) -> None:
     cut, text = photos / "photos" / "cat" / "cut.png", photos / "photos" / "dog" / "text.jpg"
     cut.write_bytes((photos / "photos" / "cat" / "00.png").read_bytes()[:80])
     text.write_text("no image")

@@ -1,4 +1,4 @@
-"""The model that a run saved: another one in its place is refused, and it can be written again."""
+"""The saved model of a run: another one in its place is refused, and resuming writes it again."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import processes  # type: ignore[import-not-found]
 
 
-def test_what_a_run_saved_is_what_it_uses(trained: Path, tmp_path: Path) -> None:
+def test_replaced_files_of_a_run_are_refused(trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "tiny"
     shutil.copytree(trained, run)
     labels = run / "labels.json"
@@ -33,7 +33,7 @@ def test_what_a_run_saved_is_what_it_uses(trained: Path, tmp_path: Path) -> None
     processes.run("evaluate", "tiny", folder=tmp_path, prepare=processes.without_plots).expect(0)
 
 
-def test_a_run_folder_without_its_record(trained: Path, tmp_path: Path) -> None:
+def test_a_folder_without_run_json(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "tiny")
     (tmp_path / "runs" / "tiny" / "run.json").unlink()
     refused = processes.run("runs", "show", "tiny", folder=tmp_path).expect(2)

@@ -1,4 +1,4 @@
-"""Every recipe that ships: its header keeps the contract, and it trains, on data like those it asks for."""
+"""Every shipped recipe: its header keeps the contract, and it trains on small data of its kind."""
 
 import json
 import re
@@ -76,12 +76,12 @@ def write_sequences(folder: Path) -> dict[str, Path]:
     }
 
 
-def test_recipes_ship() -> None:
+def test_recipes_are_shipped() -> None:
     assert len(RECIPES) >= 6
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_the_header_says_what_why_how_and_how_well(path: Path) -> None:
+def test_the_header_keeps_the_contract(path: Path) -> None:
     header = "\n".join(re.match(r"(#.*\n)+", path.read_text()).group().splitlines())  # type: ignore[union-attr]
     assert [word for word in HEADER if word not in header] == []
     assert f"dlcli train recipes/{path.name}" in header
@@ -114,7 +114,7 @@ def shortened(path: Path, data: dict[str, Path]) -> list[object]:
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_the_recipe_is_ready_to_train(path: Path, data: dict[str, Path], tmp_path: Path) -> None:
+def test_the_recipe_dry_runs(path: Path, data: dict[str, Path], tmp_path: Path) -> None:
     done = run(*shortened(path, data), "--dry-run", "--json", folder=tmp_path)
     plan = json.loads(done.stdout)
     assert plan["layers"]["trainable"] > 0

@@ -1,4 +1,4 @@
-"""Transfer learning: what is frozen stays to the bit, features are computed once, and the verb from end to end."""
+"""Transfer learning: frozen weights stay bit for bit, features are computed once, and the verb from end to end."""
 
 import json
 import re
@@ -14,7 +14,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
-from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
 from dlcli.rundir import read_csv
 
@@ -98,7 +98,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
 # What is trained, and what is not -------------------------------------------------------------------------------------
 
 
-def test_both_stages_are_in_one_table(never_stopped: Path) -> None:
+def test_metrics_csv_holds_both_stages(never_stopped: Path) -> None:
     rows = read_csv(never_stopped / "metrics.csv")
     assert [row["stage"] for row in rows] == ["head"] * 3 + ["tune"] * 2
     info = json.loads((never_stopped / "run.json").read_text())
@@ -106,7 +106,7 @@ def test_both_stages_are_in_one_table(never_stopped: Path) -> None:
     assert info["best"]["epoch"] == info["stages"][1]["epoch"]
 
 
-def test_frozen_weights_and_all_statistics_stay_to_the_bit(never_stopped: Path, base: Path) -> None:
+def test_frozen_weights_and_all_statistics_stay_bit_for_bit(never_stopped: Path, base: Path) -> None:
     model = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
     model.load_weights(base)
     before = {weight.path: weight.numpy() for layer in model.layers for weight in layer.weights}
@@ -139,7 +139,7 @@ def said(done: Any) -> list[str]:
     return [line for line in done.stderr.splitlines() if line.startswith("features of")]
 
 
-def test_features_are_computed_once_and_anew_when_anything_changes(folder: Path) -> None:
+def test_features_are_computed_once_and_again_after_a_change(folder: Path) -> None:
     head = ("-s", "train.stages=[{name: head, epochs: 1, trainable: head, augment: false}]")
     command = ("train", "transfer.yaml", *head)
 
@@ -172,7 +172,7 @@ def test_corrupt_features_are_computed_again(folder: Path) -> None:
     assert files[0].read_bytes() != bytes(content)
 
 
-def test_features_are_what_the_network_computes(never_stopped: Path) -> None:
+def test_cached_features_are_the_outputs_of_the_network(never_stopped: Path) -> None:
     """The head on the kept features, and the whole model on the images."""
     model = keras.saving.load_model(never_stopped / "model.keras")
     rows = [row for row in read_csv(never_stopped / "split.csv") if row["split"] == "validation"]
@@ -228,14 +228,11 @@ class WithoutPlots:
 @pytest.mark.parametrize(
     "call", [2, 9, *(pytest.param(call, marks=pytest.mark.slow) for call in (1, 3, 5, 6, 7, 8, 10))]
 )
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(folder: Path, never_stopped: Path, call: int) -> None:
+def test_a_killed_run_resumes_to_the_same_result(folder: Path, never_stopped: Path, call: int) -> None:
     killed = processes.run("train", "transfer.yaml", folder=folder, prepare=WithoutPlots(call))
     assert killed.status == -9
     run("train", "--resume", "transfer", folder=folder)
-    mine, theirs = outcome(folder / "runs" / "transfer"), outcome(never_stopped)
-    for one in (mine, theirs):  # which name the user's folder
-        del one["config"], one["config.yaml"]
-    assert_same(theirs, mine)
+    assert_same_but_name(never_stopped, folder / "runs" / "transfer")
 
 
 def test_killed_while_features_are_written(folder: Path, never_stopped: Path) -> None:
@@ -252,7 +249,7 @@ def test_killed_while_features_are_written(folder: Path, never_stopped: Path) ->
     )
 
 
-def test_resuming_needs_no_file_of_weights(folder: Path, never_stopped: Path) -> None:
+def test_resuming_needs_no_weights_file(folder: Path, never_stopped: Path) -> None:
     processes.run("train", "transfer.yaml", folder=folder, prepare=WithoutPlots(4))
     (folder / "base.weights.h5").unlink()
     shutil.rmtree(folder / "runs" / ".features")
@@ -267,7 +264,7 @@ VERB = ("transfer", "--base", "mobilenet", "--base-option", "alpha=0.25", "--ima
 QUICK = ("--epochs", 2, "--fine-tune-epochs", 1, "--batch-size", 9)
 
 
-def test_the_whole_thing_on_photos(folder: Path) -> None:
+def test_transfer_on_photos_from_end_to_end(folder: Path) -> None:
     Image.new("P", (30, 30)).save(folder / "photos" / "dark" / "not_found.gif")
     (folder / "photos" / "light" / "broken.jpg").write_bytes(b"no image")
     shutil.copy(folder / "photos" / "light" / "1.png", folder / "photos" / "light" / "21.png")
@@ -347,14 +344,14 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
         ((), "Missing option '--base'"),
     ],
 )
-def test_options_that_cannot_be_used(folder: Path, options: tuple[str, ...], message: str) -> None:
+def test_refused_options(folder: Path, options: tuple[str, ...], message: str) -> None:
     refused = run("transfer", *options, folder=folder, status=2)
     assert message in refused.stderr
     assert refused.stdout == ""
     assert not (folder / "runs").exists()
 
 
-def test_a_stage_that_the_network_has_not(folder: Path) -> None:
+def test_an_unknown_stage(folder: Path) -> None:
     options = ("--weights", "base.weights.h5", "--data", "photos", "--unfreeze", "stage9")
     refused = run(*VERB, *options, folder=folder, status=2)
     assert refused.stderr.splitlines()[-1] == (
@@ -363,7 +360,7 @@ def test_a_stage_that_the_network_has_not(folder: Path) -> None:
     )
 
 
-def test_weights_that_do_not_fit_say_which_layer_and_which_shapes(folder: Path) -> None:
+def test_mismatched_weights_are_reported_with_layer_and_shapes(folder: Path) -> None:
     refused = run(
         *("transfer", "--base", "mobilenet", "--weights", "base.weights.h5", "--data", "photos"),
         folder=folder,
@@ -399,7 +396,7 @@ class Download:
         file_utils.get_file = get_file
 
 
-def test_weights_of_imagenet_come_through_keras(folder: Path) -> None:
+def test_imagenet_weights_are_downloaded_by_keras(folder: Path) -> None:
     options = ("--data", "photos", "--unfreeze", "none", "--epochs", 1)
     done = run(*VERB, *options, folder=folder, prepare=Download(str(folder / "base.weights.h5")))
     assert "Downloading data from https://storage.googleapis.com/" in done.stderr
@@ -497,7 +494,7 @@ def test_a_file_as_the_base_and_other_classes(digits: Path, tmp_path: Path) -> N
     assert done.stderr.count("trained: ") == 2
 
 
-def test_a_model_of_others_as_the_base(tmp_path: Path) -> None:
+def test_a_foreign_model_as_the_base(tmp_path: Path) -> None:
     make_photos(tmp_path / "photos")
     inner = keras.Sequential([keras.Input((24, 24, 3)), keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization()])
     inputs = keras.Input((24, 24, 3))
@@ -602,7 +599,7 @@ def of_vectors(path: Path) -> None:
         (lambda path: path.write_bytes(b"x" * 100), "is no Keras model file, or is corrupt"),
     ],
 )
-def test_a_file_that_is_no_base(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+def test_unusable_base_files(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
     make(tmp_path / "theirs.keras")
     refused = run("transfer", "--base", "theirs.keras", folder=tmp_path, status=2)
     assert message in refused.stderr
@@ -610,7 +607,7 @@ def test_a_file_that_is_no_base(tmp_path: Path, make: Callable[[Path], object], 
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_recipe_that_begins_with_the_weights_of_a_run(digits: Path, tmp_path: Path) -> None:
+def test_a_recipe_that_starts_from_the_weights_of_a_run(digits: Path, tmp_path: Path) -> None:
     shutil.copytree(digits / "runs", tmp_path / "runs")
     recipe = (digits / "digits.yaml").read_text().replace("dropout: 0.2}", "dropout: 0.2, weights: run:digits}")
     (tmp_path / "warm.yaml").write_text(recipe)
@@ -650,7 +647,7 @@ def with_top(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_network_with_its_own_classes_is_a_run(with_top: Path) -> None:
+def test_an_imagenet_classifier_becomes_a_run(with_top: Path) -> None:
     options = ("--base-option", "alpha=0.25", "--weights", "top.weights.h5", "--class-index", "index.json")
     done = run("transfer", "--base", "mobilenet", "--top", "imagenet", *options, folder=with_top)
     assert "mobilenet_imagenet: mobilenet with 1,000 classes, 475,544 parameters" in done.stdout
@@ -674,7 +671,7 @@ def test_a_network_with_its_own_classes_is_a_run(with_top: Path) -> None:
     assert "there are no samples" in refused.stderr
 
 
-def test_a_saved_network_gives_its_classifier_too(with_top: Path) -> None:
+def test_a_saved_network_as_an_imagenet_classifier(with_top: Path) -> None:
     model = keras.applications.MobileNet(alpha=0.25, weights=None)
     model.load_weights(with_top / "top.weights.h5")
     model.save(with_top / "top.keras")
@@ -696,7 +693,7 @@ def test_a_saved_network_gives_its_classifier_too(with_top: Path) -> None:
         ('{"0": ["n1", "x"]}', "nowhere.json: expected the classes as keras has them"),
     ],
 )
-def test_a_class_index_that_is_none(with_top: Path, tmp_path: Path, content: str | None, message: str) -> None:
+def test_invalid_class_index(with_top: Path, tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "nowhere.json").write_text(content)
     options = ("--base-option", "alpha=0.25", "--weights", with_top / "top.weights.h5")
@@ -709,7 +706,7 @@ def test_a_class_index_that_is_none(with_top: Path, tmp_path: Path, content: str
     assert not (tmp_path / "runs").exists()
 
 
-def test_weights_without_a_top_are_refused_where_it_is_kept(with_top: Path, tmp_path: Path, base: Path) -> None:
+def test_weights_without_a_top_are_refused_for_top_imagenet(with_top: Path, tmp_path: Path, base: Path) -> None:
     options = ("--base-option", "alpha=0.25", "--weights", base, "--class-index", with_top / "index.json")
     refused = run("transfer", "--base", "mobilenet", "--top", "imagenet", *options, folder=tmp_path, status=2)
     assert "do not fit mobilenet alpha=0.25 with its classifier of 1,000 classes" in refused.stderr

@@ -1,4 +1,4 @@
-"""The logits of any classifier: under a softmax wherever it stands, recovered, or refused."""
+"""The logits of any classifier: found below a softmax, recovered from probabilities, or refused."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def test_logits_are_recovered_from_probabilities() -> None:
     np.testing.assert_allclose(probabilities, model(x), atol=1e-5)
 
 
-def test_one_unit_with_a_sigmoid_is_two_classes() -> None:
+def test_a_sigmoid_unit_means_two_classes() -> None:
     inputs = keras.Input((4, 4, 1))
     for last in (keras.layers.Dense(1, activation="sigmoid"), keras.layers.Dense(1)):
         outputs = last(keras.layers.Flatten()(inputs))
@@ -100,6 +100,6 @@ def of_vectors() -> keras.Model:
         (of_vectors, "must take images of a known size"),
     ],
 )
-def test_what_is_no_classifier_is_refused(make: Any, message: str) -> None:
+def test_models_that_are_no_classifiers_are_refused(make: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         of_model(make(), input_range=PIXELS)

@@ -1,4 +1,4 @@
-"""Drafting recipes: what is seen in a folder, an .npz and a .csv file, and that the draft is a valid recipe."""
+"""Drafting recipes: what is recognized in a folder, an .npz and a .csv file; the draft is a valid recipe."""
 
 import io
 import os
@@ -30,7 +30,7 @@ def image(path: str, size: tuple[int, int] = (40, 30)) -> None:
 
 
 def drafted(data: str) -> tuple[tuple[str, ...], Classification]:
-    """What was seen, and the recipe as it is read back from a folder of its own."""
+    """What was recognized, and the recipe as read back from its own folder."""
     folder = Path("recipes")
     folder.mkdir(exist_ok=True)
     draft = draft_recipe(Path(data), folder)
@@ -85,14 +85,14 @@ def test_a_class_may_be_called_train() -> None:
     assert seen[0] == "train: 2 images in 2 classes: train (1), tram (1)"
 
 
-def test_many_classes_are_cut_short() -> None:
+def test_long_lists_of_classes_are_shortened() -> None:
     for i in range(13):
         image(f"photos/c{i:02}/1.png")
     seen, _ = drafted("photos")
     assert seen[0].endswith("c08 (1), c09 (1) and 3 more")
 
 
-def test_corrupt_images_are_passed_over() -> None:
+def test_corrupt_images_are_skipped() -> None:
     image("photos/a/1.png")
     Path("photos/a/2.png").write_text("no image")
     image("photos/b/1.png")
@@ -118,7 +118,7 @@ def test_folders_without_classes(files: list[str], message: str) -> None:
     assert refusal("photos").startswith(message)
 
 
-def test_images_that_are_none() -> None:
+def test_folders_without_readable_images() -> None:
     for name in ("a", "b"):
         Path("photos", name).mkdir(parents=True)
         Path("photos", name, "1.png").touch()
@@ -160,7 +160,7 @@ def test_npz_of_signals_and_volumes(shape: tuple[int, ...], layout: str, rank: i
     assert (recipe.data.layout, recipe.model.rank) == (layout, rank)
 
 
-def test_npz_that_cannot_be_used() -> None:
+def test_unusable_npz_files() -> None:
     save_npz(images=[1])
     assert refusal("x.npz") == "x.npz: expected arrays x_train and y_train. Received images."
     save_npz(x_train=np.zeros((2, 5)), y_train=[0, 1])
@@ -178,7 +178,7 @@ def test_npz_that_cannot_be_used() -> None:
 
 
 @pytest.mark.parametrize("count", [-2, 10**6, 10**25])
-def test_npz_whose_header_promises_too_much(count: int) -> None:
+def test_npz_header_that_declares_too_much(count: int) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (count, 9, 9)})
     with zipfile.ZipFile("x.npz", "w") as archive:
@@ -218,12 +218,12 @@ def test_csv() -> None:
         ),
     ],
 )
-def test_csv_that_cannot_be_used(text: str, message: str) -> None:
+def test_unusable_csv_files(text: str, message: str) -> None:
     Path("x.csv").write_text(text)
     assert refusal("x.csv") == message
 
 
-def test_a_pipe_is_not_waited_for() -> None:
+def test_a_pipe_is_refused_at_once() -> None:
     for name in ("p.csv", "p.npz"):
         os.mkfifo(name)
         assert refusal(name) == f"{name}: a pipe or device, not a file"
@@ -233,7 +233,7 @@ def test_a_pipe_is_not_waited_for() -> None:
     assert drafted("data")[0][1] == "sizes: 30x40"
 
 
-def test_a_column_of_splits_that_says_something_else() -> None:
+def test_a_split_column_with_other_values() -> None:
     Path("x.csv").write_text("path,label,split\n1.png,a,train\n2.png,b,Trainn\n")
     assert refusal("x.csv") == (
         "x.csv: the column split must say train, validation (or val) or test. Received 'Trainn'."

@@ -1,4 +1,4 @@
-"""Features of a frozen part are found by a key that changes with whatever they depend on."""
+"""The key of cached features changes with everything they depend on."""
 
 from dataclasses import replace
 

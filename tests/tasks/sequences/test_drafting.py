@@ -1,4 +1,4 @@
-"""``dlcli recipe init`` on texts and series: what is drafted loads, and reads the very data."""
+"""``dlcli recipe init`` on texts and series: the draft loads, and reads the data it was drafted from."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def drafted(data: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_file_is_known_by_what_it_holds(name: str, tmp_path: Path) -> None:
+def test_a_file_is_recognized_by_its_content(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(TABLES[name])
     path = drafted(tmp_path / name, tmp_path)
     loaded = load(path)
@@ -65,7 +65,7 @@ def test_a_file_is_known_by_what_it_holds(name: str, tmp_path: Path) -> None:
     assert all(len(part) for part in dataset.splits.values())
 
 
-def test_columns_are_told(tmp_path: Path) -> None:
+def test_columns_are_recognized(tmp_path: Path) -> None:
     (tmp_path / "load.csv").write_text(TABLES["load.csv"])
     data = load(drafted(tmp_path / "load.csv", tmp_path)).recipe.data
     assert (data.time, data.target, data.features) == (("date",), "load", ("temperature",))  # type: ignore[union-attr]
@@ -98,7 +98,7 @@ def test_a_column_of_splits_is_used(tmp_path: Path) -> None:
         draft_recipe(tmp_path / "b.csv", tmp_path)
 
 
-def test_names_are_read_by_their_characters_and_short_series_in_short_windows(tmp_path: Path) -> None:
+def test_names_use_characters_and_short_series_short_windows(tmp_path: Path) -> None:
     (tmp_path / "names").mkdir()
     for label, name in (("Italian", "Rossi"), ("Russian", "Abakov")):
         (tmp_path / "names" / f"{label}.txt").write_text(f"{name}\n" * 9)
@@ -109,7 +109,7 @@ def test_names_are_read_by_their_characters_and_short_series_in_short_windows(tm
     assert load(drafted(tmp_path / "sales.csv", tmp_path)).recipe.window.history == 6  # type: ignore[union-attr]
 
 
-def test_one_class_of_texts_is_told_from_images(tmp_path: Path) -> None:
+def test_a_single_class_of_texts_is_not_taken_for_images(tmp_path: Path) -> None:
     for name in ("lines/North.txt", "files/North/1.txt"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("a text\n")
@@ -119,7 +119,7 @@ def test_one_class_of_texts_is_told_from_images(tmp_path: Path) -> None:
         draft_recipe(tmp_path / "files", tmp_path)
 
 
-def test_what_is_none_of_these_goes_on_to_the_images(tmp_path: Path) -> None:
+def test_everything_else_is_left_to_the_image_drafts(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("a,b\n")
     with pytest.raises(InputError, match="there must be a header"):
         draft_recipe(tmp_path / "empty.csv", tmp_path)
@@ -137,7 +137,7 @@ def test_what_is_none_of_these_goes_on_to_the_images(tmp_path: Path) -> None:
         ("latin.txt", "caf\xe9 au lait".encode("latin-1"), "latin.txt:1: must be UTF-8 text. Received byte 0xe9"),
     ],
 )
-def test_what_cannot_be_read_is_not_drafted_for(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as caught:
         draft_recipe(tmp_path / name, tmp_path)
