@@ -4,7 +4,6 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +16,7 @@ from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
-from dlcli.tasks.language_model.generator import Speaker, draw, load_speaker
+from dlcli.tasks.language_model.generator import Speaker, load_speaker
 
 PROSE = """\
 task: language_model
@@ -142,20 +141,6 @@ def test_the_seed_determines_samples_and_samples_are_independent(made: Path) -> 
     assert texts[0] + "\n" == first
     assert len(set(texts)) == 3
     assert len(texts[0]) == 44
-
-
-def test_sampling_follows_temperature_and_top_k() -> None:
-    logits = np.log(np.array([0.1, 0.2, 0.3, 0.4]))
-    generator = np.random.default_rng(0)
-
-    def shares(**keys: Any) -> np.ndarray:
-        drawn = [draw(logits, generator, **({"temperature": 1.0, "top_k": None} | keys)) for _ in range(4000)]
-        return np.bincount(drawn, minlength=4) / 4000
-
-    np.testing.assert_allclose(shares(), [0.1, 0.2, 0.3, 0.4], atol=0.03)
-    np.testing.assert_allclose(shares(top_k=2), [0, 0, 3 / 7, 4 / 7], atol=0.03)
-    np.testing.assert_allclose(shares(temperature=0.5), np.array([1, 4, 9, 16]) / 30, atol=0.03)
-    assert shares(temperature=0)[3] == 1
 
 
 def test_evaluating_other_text(folder: Path) -> None:

@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +16,7 @@ from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
 from dlcli.runtime.console import Console
-from dlcli.tasks.sequence_to_sequence.decoding import Answerer, beam_search, load_answerer
+from dlcli.tasks.sequence_to_sequence.decoding import Answerer, load_answerer
 
 SUMS = """\
 task: sequence_to_sequence
@@ -89,29 +88,6 @@ def test_beam_search_of_width_one_equals_the_saved_model(made: Path, name: str) 
     spelled = np.asarray(model(tf.constant(texts))).astype(str)
     for answer, row in zip(said, spelled, strict=True):
         assert [own.wanted[token - 2] for token in answer.tokens] == [word for word in row if word]
-
-
-def test_an_exhaustive_beam_finds_the_best_sequence() -> None:
-    """With a table of transition probabilities, every sequence can be tried."""
-    rng = np.random.default_rng(0)
-    num_tokens, max_length, begin = 4, 4, 4
-    for _ in range(20):
-        table = np.log(rng.dirichlet(np.ones(num_tokens) * 0.5, size=num_tokens + 1))
-
-        def follow(tokens: np.ndarray, parents: Any, table: np.ndarray = table) -> tuple[np.ndarray, None]:
-            return table[tokens], None
-
-        found = beam_search(follow, np.array([1]), beam=200, begin=begin, max_length=max_length)[0]
-        scores: dict[tuple[int, ...], float] = {}
-        for length in range(max_length + 1):
-            for said in itertools.product(range(1, num_tokens), repeat=length):
-                whole = (*said, 0) if length < max_length else said
-                parts = [table[a][b] for a, b in itertools.pairwise((begin, *whole))]
-                scores[said] = sum(parts) / len(parts)
-        best = max(scores, key=scores.__getitem__)
-        assert found.tokens == best
-        length = len(best) + (len(best) < max_length)
-        assert found.log_probability / length == pytest.approx(scores[best])
 
 
 def test_a_wider_beam_is_no_less_likely(made: Path) -> None:
