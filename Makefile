@@ -3,18 +3,25 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/dlcli
-AT_ONCE := --numprocesses 2 --dist loadfile
+AT_ONCE := --numprocesses 2 --dist worksteal
 
-.PHONY: train test test-all check schema networks bench clean
+.PHONY: train test test-slow test-all test-long check schema networks bench clean
 
 train: $(VENV)/installed
 	$(RUN) train recipes/digits_convnet.yaml
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE)
+	$(BIN)/python -m pytest -m "not slow and not long" $(AT_ONCE)
 
-test-all: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(AT_ONCE)
+test-slow: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "slow and not long" $(AT_ONCE)
+
+test-all: test test-slow
+
+# What counts in hundreds: kills, full disks at every write, random inputs. Hours; run it before a release.
+test-long: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m long $(AT_ONCE)
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile long --timeout 3600 $(AT_ONCE)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ THREAD_AT_WORK = textwrap.dedent(
 )
 
 
-def test_a_process_ends_though_a_thread_of_a_library_is_still_at_work() -> None:
+def test_a_process_ends_while_a_library_thread_is_still_running() -> None:
     for arguments, status, stdout in ((["--version"], 0, "dlcli"), (["train", "nowhere.yaml"], 2, "")):
         done = subprocess.run(
             [sys.executable, "-c", THREAD_AT_WORK, *arguments], capture_output=True, text=True, timeout=60, check=False
@@ -26,7 +26,7 @@ def test_a_process_ends_though_a_thread_of_a_library_is_still_at_work() -> None:
         assert done.stderr.count("\n") == (1 if status else 0)
 
 
-def test_a_full_stdout_is_told() -> None:
+def test_a_full_disk_behind_stdout_is_reported() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "dlcli", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False

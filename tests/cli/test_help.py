@@ -1,4 +1,4 @@
-"""Help, errors of usage, completion and start-up: what comes without TensorFlow."""
+"""Help, usage errors, completion and startup: everything that needs no TensorFlow."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ def commands() -> list[tuple[str, ...]]:
     return found
 
 
-def test_the_verbs_are_those_of_the_house() -> None:
+def test_the_list_of_verbs() -> None:
     assert {verb for verb, *_ in commands()} == set(VERBS)
     assert {"train", "evaluate", "predict", "runs", "recipe", "completion", "doctor"} <= set(VERBS)
     assert {name for verb, *rest in commands() for name in rest if verb == "runs"} == {"list", "show", "diff", "remove"}
@@ -87,7 +87,7 @@ def test_the_whole_help_and_the_version() -> None:
         (["completion", "powershell"], "'powershell' is not one of"),
     ],
 )
-def test_errors_of_usage(arguments: list[str], expected: str) -> None:
+def test_usage_errors(arguments: list[str], expected: str) -> None:
     result = CliRunner().invoke(cli, arguments, prog_name="dlcli")
     assert result.exit_code == 2
     assert expected in result.stderr
@@ -105,7 +105,7 @@ def test_completion_scripts(shell: str, sign: str) -> None:
     assert "_DLCLI_COMPLETE" in result.stdout
 
 
-def test_bash_takes_the_script_and_completes(tmp_path: Path) -> None:
+def test_completion_works_in_bash(tmp_path: Path) -> None:
     for name in ("digits", "digits-2", "other"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "run.json").write_text("{}")
@@ -165,7 +165,7 @@ sys.exit(status)
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
-def test_nothing_heavy_is_loaded(tmp_path: Path, arguments: list[str], status: int) -> None:
+def test_heavy_libraries_are_not_imported(tmp_path: Path, arguments: list[str], status: int) -> None:
     valid = "task: classification\ndata: {kind: digits}\nmodel: {kind: lenet5}\n"
     (tmp_path / "good.yaml").write_text(valid)
     (tmp_path / "bad.yaml").write_text(f"{valid}epochs: 3\n")

@@ -1,4 +1,4 @@
-"""``dlcli recipe`` as a user calls it."""
+"""``dlcli recipe`` from the command line."""
 
 import json
 import subprocess
@@ -77,13 +77,13 @@ def test_show_json() -> None:
     assert as_json == yaml.safe_load(run("show", str(DIGITS)).stdout)
 
 
-def test_show_refuses_errors_of_settings() -> None:
+def test_show_refuses_invalid_settings() -> None:
     error = run("show", "good.yaml", "-s", "train.epochs=many").exception
     assert isinstance(error, InputError)
     assert str(error) == "--set train.epochs=many: train.epochs: expected a whole number > 0. Received 'many'."
 
 
-def test_schema_is_the_committed_one() -> None:
+def test_the_committed_schema_is_current() -> None:
     assert run("schema").stdout == (ROOT / "recipes" / "schema.json").read_text(encoding="utf-8")
 
 
@@ -107,7 +107,7 @@ def test_init_writes_a_recipe_that_passes_check() -> None:
 
 
 @pytest.mark.usefixtures("_photos")
-def test_init_overwrites_only_by_force() -> None:
+def test_init_overwrites_only_with_force() -> None:
     Path("photos.yaml").write_text("mine")
     error = run("init", "photos").exception
     assert isinstance(error, InputError)
@@ -148,7 +148,7 @@ def process(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_an_error_is_told_without_loading_what_computes() -> None:
+def test_errors_are_reported_without_importing_tensorflow() -> None:
     done = process(
         "import atexit, sys, runpy\n"
         "sys.argv = ['dlcli', 'recipe', 'check', 'bad.yaml']\n"

@@ -79,8 +79,8 @@ def test_list(dlcli: Callable[..., Called]) -> None:
     assert [(run["name"], run["status"]) for run in listed] == [("two", "interrupted"), ("one", "completed")]
 
 
-def test_list_of_nothing(dlcli: Callable[..., Called]) -> None:
-    assert dlcli("runs", "list", "--runs", "none") == (0, "", "none: no runs found\n")
+def test_list_without_runs(dlcli: Callable[..., Called]) -> None:
+    assert dlcli("runs", "list", "--runs", "none") == (0, "", "none: no run here\n")
     assert json.loads(dlcli("runs", "list", "--runs", "none", "--json")[1]) == []
 
 
@@ -148,7 +148,7 @@ def test_remove(dlcli: Callable[..., Called]) -> None:
     assert dlcli("runs", "remove", "two", "--yes")[0] == 2
 
 
-def test_remove_leaves_other_things_alone(dlcli: Callable[..., Called]) -> None:
+def test_remove_leaves_other_files_alone(dlcli: Callable[..., Called]) -> None:
     Path("photos").mkdir()
     Path("photos", "a.png").write_text("mine")
     status, _, err = dlcli("runs", "remove", "photos", "--yes")

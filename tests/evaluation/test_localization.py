@@ -182,7 +182,7 @@ def test_few_samples_are_shown_once() -> None:
     assert best_median_worst(np.array([0.2, 0.5, 0.3]), 8) == {"best": [1], "median": [2], "worst": [0]}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=settings().max_examples * 200 // 100, deadline=None)
 @given(
     iou=st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.5000001, 1.0, float("nan")]), max_size=40),
     number=st.integers(1, 12),

@@ -34,7 +34,7 @@ def test_logits_are_recovered_from_probabilities() -> None:
     np.testing.assert_allclose(probabilities, model(x), atol=1e-5)
 
 
-def test_one_unit_with_a_sigmoid_is_two_classes() -> None:
+def test_a_sigmoid_unit_means_two_classes() -> None:
     inputs = keras.Input((4, 4, 1))
     for last in (keras.layers.Dense(1, activation="sigmoid"), keras.layers.Dense(1)):
         outputs = last(keras.layers.Flatten()(inputs))

@@ -3,7 +3,7 @@
 import csv
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +72,20 @@ def one_step_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("one_step_a_call")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_resume_at_every_step_is_exact(make_loop: LoopMaker, tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "steps"),
+    [
+        (signal.SIGINT, (1, 3, 5, 9)),
+        (signal.SIGTERM, (5,)),
+        pytest.param(signal.SIGINT, range(1, NUM_STEPS + 1), marks=pytest.mark.slow),
+    ],
+)
+def test_resume_at_every_step_is_exact(make_loop: LoopMaker, tmp_path: Path, number: int, steps: Sequence[int]) -> None:
     reference = make_loop("reference", stages=STAGES, **EVERYTHING)
     reference.train()
     expected = outcome(reference, tmp_path / "reference")
     assert len(expected["rows"]) == 3
-    for step in range(1, NUM_STEPS + 1) if number == signal.SIGINT else (5,):
+    for step in steps:
         name = f"stopped-{step}"
         stopped = make_loop(name, stages=STAGES, observer=StopAt(step, number), **EVERYTHING)
         with pytest.raises(Interrupted) as interrupted:
@@ -248,8 +255,17 @@ def test_a_run_with_the_old_spelling_of_a_metric_resumes_under_the_current_one(
 
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("operation", ["fsync", "replace", "rename", "write"])
+@pytest.mark.parametrize(
+    "calls_that_fail",
+    [(1, 4, 9, 100), pytest.param((2, 3, 5, 6, 7, 8, 10, 11, 13, 18, 100), marks=pytest.mark.slow)],
+    ids=["some", "more"],
+)
 def test_the_kth_failing_write_loses_nothing(
-    make_loop: LoopMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str
+    make_loop: LoopMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    calls_that_fail: tuple[int, ...],
 ) -> None:
     """Whatever write fails, the run resumes from a complete checkpoint to the result of a run without errors."""
     stages = (("train", 2, 1e-2),)
@@ -257,7 +273,7 @@ def test_the_kth_failing_write_loses_nothing(
     reference.train()
     expected = outcome(reference, tmp_path / "reference")
     failures = 0
-    for k in (1, 2, 4, 7, 9, 13, 18, 100):
+    for k in calls_that_fail:
         name = f"{operation}-{k}"
         failing = make_loop(name, stages=stages)
         with monkeypatch.context() as patch:

@@ -1,6 +1,7 @@
-"""Runs that many tests look at, each trained once."""
+"""Runs that many tests share, each trained once."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,17 +10,27 @@ import pytest
 from run_outcome import EVERYTHING, TINY  # type: ignore[import-not-found]
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with the recipes tiny.yaml and everything.yaml; modules with other recipes and runs have theirs.
+
+    Tests do not change it.
+    """
+    folder: Path = tmp_path_factory.mktemp("made")
+    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "everything.yaml").write_text(EVERYTHING)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A user's folder with the recipes tiny.yaml and everything.yaml."""
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    (tmp_path / "everything.yaml").write_text(EVERYTHING)
-    return tmp_path
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of the folder ``made``, which a test may change."""
+    return Path(shutil.copytree(made, tmp_path, dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="session")
 def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of everything.yaml that went through to its end."""
+    """The completed run of everything.yaml, which was never interrupted."""
     folder: Path = tmp_path_factory.mktemp("never_stopped")
     (folder / "everything.yaml").write_text(EVERYTHING)
     processes.run("train", "everything.yaml", folder=folder, prepare=processes.without_plots).expect(0)
@@ -28,7 +39,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def as_installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, processes.Finished]:
-    """A folder in which the installed command trained tiny.yaml with all that belongs to it, and what it said."""
+    """A folder in which the installed command trained tiny.yaml, and the command's output."""
     folder: Path = tmp_path_factory.mktemp("as_installed")
     (folder / "tiny.yaml").write_text(TINY)
     command, environment = [processes.DLCLI, "train", "tiny.yaml"], {**os.environ, **processes.WITHOUT_GPU}

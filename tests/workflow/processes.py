@@ -1,16 +1,20 @@
-"""dlcli in processes of its own, as a user starts it: signals, kills, exit statuses, stdout and stderr apart.
+"""Run dlcli outside the test process, as a user does: exit statuses, stdout and stderr apart, signals, kills.
 
-Importing TensorFlow takes seconds. So the processes are forked from one that has imported everything and started
-nothing (:mod:`multiprocessing`'s fork server); the tests of start-up itself use :mod:`subprocess`.
+Importing TensorFlow takes seconds, so processes are forked from one that has imported everything and started nothing
+(:mod:`multiprocessing`'s fork server). Commands that need no process of their own share one, which runs them in turn:
+what TensorFlow, Keras and Matplotlib do at first use costs as much as a tiny training run. Tests of startup itself use
+:mod:`subprocess`.
 """
 
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +24,10 @@ DLCLI = Path(sys.executable).parent / "dlcli"
 WITHOUT_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}  # the same to the bit: that is promised on CPU
 WAIT_SECONDS = 120  # for anything that should take a few; a bound on tests that hang, not a measurement
 
-Prepare = Callable[[], None]  # called in the process before dlcli starts; importable by its name
+OWN_PROCESS = {"--device", "--deterministic"}  # options that change TensorFlow for the rest of a process
+NUM_COMMANDS = 150  # after which the shared process is replaced, because traced functions stay in memory
+
+Prepare = Callable[[], object]  # called in the process before dlcli starts; importable by its name
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(
@@ -34,7 +41,7 @@ _server.set_forkserver_preload(
 
 @dataclass(frozen=True)
 class Finished:
-    """How a process ended: its exit status (minus the number of the signal that killed it) and what it wrote."""
+    """How a process ended: its exit status (the negative signal number if it was killed) and its output."""
 
     status: int
     stdout: str
@@ -49,7 +56,7 @@ class Finished:
 
 
 class Process:
-    """A function at work in a process of its own, such as dlcli's ``main``."""
+    """A function running in its own process, such as dlcli's ``main``."""
 
     def __init__(self, function: Callable[..., None], arguments: Sequence[object], *, folder: Path) -> None:
         self._output = folder / f".output-{time.monotonic_ns()}"
@@ -97,19 +104,64 @@ def start(*arguments: object, folder: Path, prepare: Prepare | None = None) -> P
 
 
 def run(*arguments: object, folder: Path, prepare: Prepare | None = None) -> Finished:
-    """Runs ``dlcli`` with these arguments in a folder to its end."""
-    return start(*arguments, folder=folder, prepare=prepare).finish()
+    """Runs ``dlcli`` with these arguments in a folder to its end, in the shared process where that makes no difference.
 
-
-def run_in_turn(*commands: Sequence[object], folder: Path) -> Finished:
-    """Runs several commands in one process, without plots: each but the first is faster."""
-    listed = [[str(argument) for argument in command] for command in commands]
-    return Process(_run_in_turn, (listed,), folder=folder).finish()
+    With a ``prepare`` other than :func:`without_plots`, it gets a process of its own.
+    """
+    texts = [str(argument) for argument in arguments]
+    if prepare in (None, without_plots) and OWN_PROCESS.isdisjoint(texts):
+        return _SharedProcess.run(texts, folder, draws=prepare is None)
+    return start(*texts, folder=folder, prepare=prepare).finish()
 
 
 def call(function: Callable[..., None], *arguments: object, folder: Path) -> Finished:
     """Calls a function of a module that can be imported, in a process of its own, to its end."""
     return Process(function, arguments, folder=folder).finish()
+
+
+class _SharedProcess:
+    """The process that runs commands one after the other, for this test process."""
+
+    _current: "_SharedProcess | None" = None
+
+    def __init__(self) -> None:
+        self._pipe, theirs = _server.Pipe()
+        self._process = _server.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._num_left = NUM_COMMANDS
+
+    @classmethod
+    def run(cls, arguments: list[str], folder: Path, *, draws: bool) -> Finished:
+        """Runs a command in a folder, in a new process where there is none yet or the last one is worn out."""
+        shared = cls._current or cls()
+        cls._current = None  # unless it comes through this command
+        finished = shared._run(arguments, folder, draws)
+        if shared._num_left > 0:
+            cls._current = shared
+        else:
+            shared._pipe.close()  # which ends it
+        return finished
+
+    def _run(self, arguments: list[str], folder: Path, draws: bool) -> Finished:
+        self._num_left -= 1
+        output = folder / f".output-{time.monotonic_ns()}"
+        files = [Path(f"{output}.{name}") for name in ("out", "err")]
+        for path in files:
+            path.touch()
+        self._pipe.send((arguments, folder, output, draws))
+        has_ended = self._pipe.poll(WAIT_SECONDS)
+        try:
+            status = self._pipe.recv() if has_ended else None
+        except EOFError:
+            status = None
+        texts = [path.read_text() for path in files]
+        if status is None:
+            self._process.kill()
+            raise AssertionError("\n".join(("did not end" if not has_ended else "died", *texts)))
+        for path in files:
+            path.unlink()
+        return Finished(status, *texts)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -122,12 +174,19 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def _work(function: Callable[..., None], arguments: Sequence[object], folder: Path, output: Path) -> None:
     """What the forked process does."""
+    gc.freeze()  # what was imported is no garbage; Keras looks for garbage whenever a model is built
+    _enter(folder, output)
+    os.environ.update(WITHOUT_GPU)
+    function(*arguments)
+
+
+def _enter(folder: Path, output: Path) -> None:
+    """Makes a folder the current one, and two files stdout and stderr."""
     for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
         descriptor = os.open(f"{output}.{name}", os.O_WRONLY | os.O_APPEND)
         os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
     os.chdir(folder)
-    os.environ.update(WITHOUT_GPU)
-    function(*arguments)
 
 
 def _main(arguments: list[str], prepare: Prepare | None) -> None:
@@ -139,15 +198,34 @@ def _main(arguments: list[str], prepare: Prepare | None) -> None:
     main()
 
 
-def _run_in_turn(commands: list[list[str]]) -> None:
+def _serve(pipe: Any) -> None:
+    """Runs the commands that come through a pipe, until it is closed."""
+    import keras
+
     from dlcli.cli import _run
 
-    without_plots()
-    for command in commands:
-        sys.argv = ["dlcli", *command]
-        status = _run()
-        if status != 0:
-            sys.exit(status)
+    gc.freeze()
+    os.environ.update(WITHOUT_GPU)
+    warnings.simplefilter("ignore")
+    environment = dict(os.environ)
+    while True:
+        try:
+            arguments, folder, output, draws = pipe.recv()
+        except EOFError:
+            return
+        _enter(folder, output)
+        sys.argv = ["dlcli", *arguments]
+        with contextlib.ExitStack() as stubs:
+            if not draws:
+                stubs.callback(without_plots())
+            status = _run()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        keras.backend.clear_session()
+        keras.mixed_precision.set_dtype_policy("float32")
+        os.environ.clear()
+        os.environ.update(environment)
+        pipe.send(status)
 
 
 # What tests do to a process -------------------------------------------------------------------------------------------
@@ -155,7 +233,7 @@ def _run_in_turn(commands: list[list[str]]) -> None:
 
 @dataclass(frozen=True)
 class KillAtCheckpoint:
-    """Kills the process, which draws no plots, when it is to save its k-th checkpoint."""
+    """Draws no plots and kills the process before it saves its k-th checkpoint."""
 
     call: int
 
@@ -166,7 +244,7 @@ class KillAtCheckpoint:
 
 @dataclass(frozen=True)
 class KillAtCall:
-    """Kills the process, as kill -9 does, at the k-th call of any of some functions, counted from 1.
+    """Kills the process, as kill -9 does, at the k-th call of the given functions, counted from 1.
 
     ``functions`` are named as in ``os.fsync`` or ``dlcli.training.checkpoint.save``; the kill comes before or ``after``
     the call.
@@ -199,7 +277,7 @@ class KillAtCall:
 
 @dataclass(frozen=True)
 class HoldAtCall:
-    """Makes the file ``reached`` when a function is called for the k-th time, and waits while it exists."""
+    """Creates the file ``reached`` when a function is called for the k-th time, and waits while it exists."""
 
     function: str
     reached: Path
@@ -229,26 +307,48 @@ def run_without_plots(*arguments: object, folder: Path, status: int = 0) -> "Fin
     return run(*arguments, folder=folder, prepare=without_plots).expect(status)
 
 
-def without_plots() -> None:
-    """Draws no plots, which take most of the time of a tiny run."""
-    for name in (
-        "curves.learning_curves",
-        "classification.confusion_matrix",
-        "images.sample_batch",
-        "images.mistakes",
-        "images.preview",
-        "robustness.robustness_curves",
-    ):
+def run_all(*commands: Sequence[object], folder: Path) -> None:
+    """Runs several commands one after the other, without drawing; each must succeed."""
+    for command in commands:
+        run_without_plots(*command, folder=folder)
+
+
+def without_plots() -> Callable[[], None]:
+    """Draws no plots, which take most of the time of a tiny run; the result draws them again."""
+    undo = [
         replace(f"dlcli.report.plots.{name}", lambda function: lambda *args, **keys: b"")
+        for name in (
+            "curves.learning_curves",
+            "classification.confusion_matrix",
+            "images.sample_batch",
+            "images.mistakes",
+            "images.preview",
+            "robustness.robustness_curves",
+        )
+    ]
+
+    def draw_again() -> None:
+        for put_back in undo:
+            put_back()
+
+    return draw_again
 
 
-def replace(name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Replaces ``module.function`` in this process, wherever dlcli has it, by what ``wrap`` makes of it."""
+def replace(name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[[], None]:
+    """Replaces ``module.function`` in this process, wherever dlcli has it, by what ``wrap`` makes of it.
+
+    The result puts it back, also where it was imported meanwhile.
+    """
     module_name, _, function_name = name.rpartition(".")
     module = importlib.import_module(module_name)
     function = getattr(module, function_name)
     wrapped = wrap(function)
+    _exchange(module, function_name, function, wrapped)
+    return lambda: _exchange(module, function_name, wrapped, function)
+
+
+def _exchange(module: Any, name: str, old: Callable[..., Any], new: Callable[..., Any]) -> None:
     users = [other for key, other in sys.modules.items() if key.startswith("dlcli.")]
     for user in (module, *users):
-        if getattr(user, function_name, None) is function:
-            setattr(user, function_name, wrapped)
+        if getattr(user, name, None) is old:
+            setattr(user, name, new)

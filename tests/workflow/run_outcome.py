@@ -1,4 +1,4 @@
-"""Recipes that train in a moment, and all that a run leaves which must not depend on how often it was stopped."""
+"""Recipes that train in a moment, and everything in a run that must not depend on interruptions."""
 
 import io
 import json
@@ -53,12 +53,12 @@ EVERYTHING_EPOCHS = 11
 
 
 def rows(run: Path) -> list[dict[str, str]]:
-    """The rows of metrics.csv but for the seconds."""
+    """The rows of metrics.csv without the seconds."""
     return [{key: value for key, value in row.items() if key != "seconds"} for row in read_csv(run / "metrics.csv")]
 
 
 def outcome(run: Path) -> dict[str, Any]:
-    """What a run leaves, by name: rows, arrays of both checkpoints and of model.keras, texts, results."""
+    """The contents of a run by name: rows, arrays of both checkpoints and of model.keras, texts, results."""
     info = json.loads((run / "run.json").read_text())
     return {
         "rows": rows(run),
@@ -117,11 +117,19 @@ def _without_addresses(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """Asserts that two outcomes agree to the bit, naming all that differ."""
+    """Asserts that two outcomes are equal bit for bit, naming what differs."""
     assert one.keys() == other.keys()
     assert sum(isinstance(value, np.ndarray) for value in one.values()) > 20
     differing = [key for key, value in one.items() if not _equal(value, other[key])]
     assert not differing, f"{differing}: {one[differing[0]]!s:.1000} and {other[differing[0]]!s:.1000}"
+
+
+def assert_same_but_name(one: Path, other: Path) -> None:
+    """Asserts that two runs of one recipe, under different names or in different folders, are equal bit for bit."""
+    outcomes = [outcome(run) for run in (one, other)]
+    for found in outcomes:
+        del found["config"], found["config.yaml"]  # these hold the name and the folder
+    assert_same(*outcomes)
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -1,4 +1,4 @@
-"""``dlcli attack`` from end to end: what it writes, its defaults, other models, and what it refuses."""
+"""``dlcli attack`` from end to end: files, defaults, other models, and refused input."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ def folder(trained: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_as_typed_it_attacks_the_newest_run(folder: Path) -> None:
+def test_the_default_is_to_attack_the_newest_run(folder: Path) -> None:
     done = processes.run("attack", "--fgsm", folder=folder).expect(0)
     assert "eps: 0,0.05,0.1,0.15,0.2,0.25,0.3, the default for gray images" in done.stderr
     assert "run runs/digits" in done.stderr
@@ -55,7 +55,7 @@ def test_as_typed_it_attacks_the_newest_run(folder: Path) -> None:
     assert "checks: 2 of 2 passed" in done.stdout
 
 
-def test_the_numbers_agree_with_each_other_and_with_the_arrays(folder: Path) -> None:
+def test_results_agree_with_each_other_and_with_the_saved_arrays(folder: Path) -> None:
     options = ("--eps", "0,8/255,0.1", "--save-samples", "all", "--json")
     result = json.loads(run("attack", "digits", "--pgd", *options, folder=folder).stdout)
     made = folder / result["folder"]
@@ -89,7 +89,7 @@ def test_the_numbers_agree_with_each_other_and_with_the_arrays(folder: Path) -> 
     assert again["rows"] == result["rows"]
 
 
-def test_samples_without_a_gradient_are_counted_for_the_loss_that_is_climbed(folder: Path) -> None:
+def test_samples_without_a_gradient_are_counted_for_the_loss_in_use(folder: Path) -> None:
     model = keras.saving.load_model(folder / "runs" / "digits" / "model.keras")
     logits = model.get_layer("logits")
     logits.set_weights([100 * values for values in logits.get_weights()])
@@ -108,7 +108,7 @@ def test_samples_without_a_gradient_are_counted_for_the_loss_that_is_climbed(fol
     assert "has a gradient" not in of_margin.stderr
 
 
-def test_many_attacks_in_one_command_and_one_curve(folder: Path) -> None:
+def test_several_attacks_in_one_command(folder: Path) -> None:
     kinds = ("--fgsm", "--bim", "--mi-fgsm", "--square", "--noise", "--suite")
     done = run("attack", *kinds, "--eps", "0.1", "--limit", 20, "--steps", 5, "--json", folder=folder)
     results = json.loads(done.stdout)
@@ -118,7 +118,7 @@ def test_many_attacks_in_one_command_and_one_curve(folder: Path) -> None:
     assert by_kind["suite"] <= min(by_kind.values()) + 1e-9
 
 
-def test_deepfool_is_in_l2(folder: Path) -> None:
+def test_deepfool_uses_l2(folder: Path) -> None:
     result = json.loads(run("attack", "--deepfool", "--limit", 40, "--json", folder=folder).stdout)
     assert result["settings"]["norm"] == "l2"
     robust = [row["robust_accuracy"] for row in result["rows"]]
@@ -128,14 +128,14 @@ def test_deepfool_is_in_l2(folder: Path) -> None:
     assert refused.stderr.splitlines()[-1] == ("--deepfool is an l2 attack: use --norm l2. Received linf.")
 
 
-def test_a_targeted_attack_leads_to_its_class(folder: Path) -> None:
+def test_a_targeted_attack_reaches_its_class(folder: Path) -> None:
     options = ("--eps", "0.3", "--target", "3", "--json")
     result = json.loads(run("attack", "--bim", *options, folder=folder).stdout)
     assert result["settings"]["target"] == 3
     assert result["rows"][0]["success_rate"] > 0.5
 
 
-def test_examples_of_one_network_on_another(folder: Path) -> None:
+def test_transferring_examples_to_another_network(folder: Path) -> None:
     shutil.copytree(folder / "runs" / "digits", folder / "runs" / "other")
     same = json.loads(
         run("attack", "digits", "--fgsm", "--eps", "0.1", "--transfer-to", "other", "--json", folder=folder).stdout
@@ -145,7 +145,7 @@ def test_examples_of_one_network_on_another(folder: Path) -> None:
     assert same["transfer_to"] == "other"
 
 
-def test_a_model_file_with_its_data_range_and_classes(folder: Path) -> None:
+def test_a_model_file_needs_its_data_input_range_and_classes(folder: Path) -> None:
     inputs = keras.Input((8, 8, 1))
     keras.utils.set_random_seed(0)
     outputs = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(inputs))
@@ -197,7 +197,7 @@ def test_a_model_file_with_its_data_range_and_classes(folder: Path) -> None:
         (("x.h5", "--fgsm"), "x.h5: whole models are loaded only from .keras files, which cannot contain code."),
     ],
 )
-def test_what_is_refused(folder: Path, options: tuple[str, ...], message: str) -> None:
+def test_refused_input(folder: Path, options: tuple[str, ...], message: str) -> None:
     refused = run("attack", *options, folder=folder, status=2)
     assert message in refused.stderr
     assert refused.stdout == ""
@@ -229,7 +229,7 @@ def classifier(change: Any = lambda x: x, *, weights: float | None = None) -> ke
 
 
 @pytest.mark.parametrize("kind", ["--fgsm", "--pgd", "--apgd", "--deepfool"])
-def test_a_network_without_a_gradient_is_refused_in_a_line(theirs: Path, kind: str) -> None:
+def test_a_network_without_a_gradient_is_refused_in_one_line(theirs: Path, kind: str) -> None:
     classifier(keras.ops.round).save(theirs / "rounds.keras")
     refused = run("attack", "rounds.keras", kind, *OF_DIGITS, "--eps", "0.5", folder=theirs, status=2)
     assert refused.stderr.splitlines()[-1] == (
@@ -239,7 +239,7 @@ def test_a_network_without_a_gradient_is_refused_in_a_line(theirs: Path, kind: s
     assert not (theirs / "attacks").exists()
 
 
-def test_a_network_whose_numbers_are_not_finite_is_refused(theirs: Path) -> None:
+def test_a_network_with_nonfinite_outputs_is_refused(theirs: Path) -> None:
     classifier(weights=np.nan).save(theirs / "nan.keras")
     refused = run("attack", "nan.keras", "--fgsm", *OF_DIGITS, folder=theirs, status=2)
     assert "nan.keras: its outputs must be finite, but are not for 60 of 60 samples." in refused.stderr
@@ -248,7 +248,7 @@ def test_a_network_whose_numbers_are_not_finite_is_refused(theirs: Path) -> None
     assert "steep.keras: its gradients must be finite, but are not for " in refused.stderr
 
 
-def test_the_checks_fail_where_a_network_hides_its_gradient(theirs: Path) -> None:
+def test_checks_fail_for_a_network_with_masked_gradients(theirs: Path) -> None:
     classifier(lambda x: keras.ops.stop_gradient(x) + 0 * x).save(theirs / "masked.keras")
     options = ("--eps", "0.5,2", "--norm", "l2", "--steps", 5, "--json")
     done = run("attack", "masked.keras", "--pgd", *OF_DIGITS, *options, folder=theirs)
@@ -257,7 +257,7 @@ def test_the_checks_fail_where_a_network_hides_its_gradient(theirs: Path) -> Non
     assert "check failed: stronger than noise of the same size: accuracy " in done.stderr
 
 
-def test_logits_by_another_last_layer_and_inside_of_another_model(theirs: Path) -> None:
+def test_logits_of_other_output_layers_and_nested_models(theirs: Path) -> None:
     plain = classifier()
     plain.save(theirs / "plain.keras")
     keras.Sequential([keras.Input((8, 8, 1)), plain]).save(theirs / "sequential.keras")
@@ -279,7 +279,7 @@ def test_logits_by_another_last_layer_and_inside_of_another_model(theirs: Path) 
     assert said["rows"][0]["robust_accuracy"] == pytest.approx(rows[0]["robust_accuracy"], abs=0.02)
 
 
-def test_examples_are_scored_by_another_file_in_its_own_range(folder: Path) -> None:
+def test_transfer_to_a_file_with_another_input_range(folder: Path) -> None:
     model = keras.saving.load_model(folder / "runs" / "digits" / "model.keras")
     inputs = keras.Input((8, 8, 1))
     keras.Model(inputs, model(inputs * 255)).save(folder / "unit.keras")
@@ -292,7 +292,7 @@ def test_examples_are_scored_by_another_file_in_its_own_range(folder: Path) -> N
     assert other["checks"] == []
 
 
-def test_a_network_with_its_classes_in_another_order_is_refused(folder: Path) -> None:
+def test_transfer_to_a_network_with_reordered_classes_is_refused(folder: Path) -> None:
     shutil.copytree(folder / "runs" / "digits", folder / "runs" / "other")
     other = folder / "runs" / "other"
     info = json.loads((other / "run.json").read_text())
@@ -303,7 +303,7 @@ def test_a_network_with_its_classes_in_another_order_is_refused(folder: Path) ->
     assert "--transfer-to other: its classes, in the order of its outputs, are 1, 0, 2, 3, 4" in refused.stderr
 
 
-def test_results_of_another_attack_stay(folder: Path) -> None:
+def test_results_of_an_earlier_attack_are_kept(folder: Path) -> None:
     attacks = folder / "runs" / "digits" / "attacks"
     options = ("attack", "digits", "--fgsm", "--limit", 20)
     run(*options, "--eps", "0.1", folder=folder)

@@ -1,4 +1,4 @@
-"""``dlcli data`` as a user types it; the user's files stay as they are."""
+"""``dlcli data`` from the command line; the user's files stay unchanged."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ def kinds(report: str) -> dict[str, bool]:
     return {finding["kind"]: finding["is_problem"] for finding in json.loads(report)["findings"]}
 
 
-def test_sound_data_have_no_problem(photos: Path) -> None:
+def test_clean_data_have_no_problems(photos: Path) -> None:
     before = contents(photos / "photos")
     for source in ("photos", "r.yaml"):
         done = processes.run("data", "check", source, folder=photos).expect(0)
@@ -54,7 +54,7 @@ def test_sound_data_have_no_problem(photos: Path) -> None:
     assert contents(photos / "photos") == before
 
 
-def test_everything_that_is_wrong_is_found(photos: Path) -> None:
+def test_all_problems_are_found(photos: Path) -> None:
     folder = photos / "photos"
     shutil.copy(folder / "cat/00.png", folder / "cat/again.png")  # a copy
     shutil.copy(folder / "cat/02.png", folder / "dog/cat.png")  # with different labels
@@ -87,7 +87,7 @@ def test_everything_that_is_wrong_is_found(photos: Path) -> None:
     assert contents(folder) == before
 
 
-def test_copies_across_given_splits(photos: Path) -> None:
+def test_duplicates_across_given_splits(photos: Path) -> None:
     folder = photos / "photos"
     for split, start in (("train", 0), ("test", 30)):
         for i in range(start, start + 30 if split == "train" else 40):
@@ -106,7 +106,7 @@ def test_copies_across_given_splits(photos: Path) -> None:
     assert not (photos / "runs").exists()
 
 
-def test_classes_that_a_split_lacks_are_findings_among_others(photos: Path) -> None:
+def test_classes_missing_from_a_split_are_reported(photos: Path) -> None:
     folder = photos / "photos"
     for split, numbers in (("train", range(10)), ("test", range(10, 20))):
         for i in numbers:
@@ -127,7 +127,7 @@ def test_classes_that_a_split_lacks_are_findings_among_others(photos: Path) -> N
     assert {"missing class", "unreadable"} <= kinds(found.stdout).keys()
 
 
-def test_a_table_cannot_hold_a_name_that_is_no_utf_8(photos: Path) -> None:
+def test_a_file_name_that_is_not_utf_8_is_refused_in_a_table(photos: Path) -> None:
     odd = os.fsencode(photos / "photos/cat") + b"/odd\xff.png"
     shutil.copy(photos / "photos/cat/00.png", odd)
     processes.run("data", "split", "r.yaml", folder=photos).expect(0)
@@ -136,7 +136,7 @@ def test_a_table_cannot_hold_a_name_that_is_no_utf_8(photos: Path) -> None:
     assert not (photos / "split.csv").exists()
 
 
-def test_what_a_preview_cannot_show_is_said(photos: Path) -> None:
+def test_images_that_a_preview_cannot_show_are_reported(photos: Path) -> None:
     mixing = ("-s", "augment.mixup=0.2", "-o", "mixed.png")
     done = processes.run("data", "preview", "r.yaml", *mixing, folder=photos).expect(0)
     assert "mixup and cutmix are not shown" in done.stderr
@@ -194,7 +194,7 @@ def test_signals_can_be_checked_and_not_previewed(tmp_path: Path) -> None:
         (("stats", "r.yaml", "-s", "data.path=nowhere"), "--set data.path=nowhere: data.path: no such file or folder"),
     ],
 )
-def test_what_is_refused(photos: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_refused_input(photos: Path, arguments: tuple[str, ...], message: str) -> None:
     (photos / "table.csv").write_text("path,label\n")
     done = processes.run("data", *arguments, folder=photos).expect(2)
     assert done.stderr.splitlines()[-1].startswith(message)

@@ -1,4 +1,4 @@
-"""``dlcli evaluate`` and ``dlcli predict`` as a user types them, on the run of the installed command."""
+"""``dlcli evaluate`` and ``dlcli predict`` from the command line, on the run of the installed command."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def final(trained: Path) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def probabilities(trained: Path) -> dict[str, list[float]]:
-    """By the number of a digit of the test split, its probabilities."""
+    """The probabilities of each digit of the test split, by its index."""
     table = read_csv(trained / "evaluation" / "test" / "predictions.csv")
     return {row["file"].partition("/")[2]: [float(row[f"p_{digit}"]) for digit in range(10)] for row in table}
 
@@ -63,7 +63,7 @@ def as_json(*arguments: object, folder: Path) -> dict[str, Any]:
 # evaluate -------------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_run_the_newest_is_named_and_evaluated(folder: Path, final: dict[str, float]) -> None:
+def test_the_newest_run_is_the_default(folder: Path, final: dict[str, float]) -> None:
     done = run("evaluate", folder=folder)
     first, *others = done.stdout.splitlines()
     assert first == "runs/tiny, test: 60 samples"
@@ -93,7 +93,7 @@ def test_a_split(folder: Path, final: dict[str, float], split: str) -> None:
     ("data", "name"), [("photos", "photos-all"), ("test.npz", "test-all"), ("photos.csv", "photos-all-2")]
 )
 def test_other_data_with_the_same_labels(folder: Path, final: dict[str, float], data: str, name: str) -> None:
-    """The run's own test images, in other forms: they come to the same results."""
+    """The run's own test images in other formats give the same results."""
     if data == "photos.csv":  # another source of the same name has its own folder
         as_json("evaluate", "--data", "photos", folder=folder)
     result = as_json("evaluate", "--data", data, folder=folder)
@@ -111,7 +111,7 @@ def test_data_of_another_recipe(folder: Path) -> None:
     assert (result["split"], result["samples"]) == ("other-train", 30)
 
 
-def test_data_that_cannot_be_used(folder: Path) -> None:
+def test_unusable_data(folder: Path) -> None:
     cats = folder / "cats"
     for name in ("cat", "dog"):
         (cats / name).mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def test_data_that_cannot_be_used(folder: Path) -> None:
     assert not (folder / "runs" / "tiny" / "evaluation" / "cats-all").exists()
 
 
-def test_splits_and_runs_that_are_not_there(folder: Path) -> None:
+def test_missing_splits_and_runs(folder: Path) -> None:
     done = run("evaluate", "--split", "holdout", folder=folder, status=2)
     assert "'holdout' is not one of 'train', 'validation', 'test'" in done.stderr
     done = run("evaluate", "tony", folder=folder, status=2)
@@ -202,7 +202,7 @@ def test_arrays_and_json(folder: Path, probabilities: dict[str, list[float]]) ->
         assert [row[f"p_{digit}"] for digit in range(10)] == pytest.approx(expected, rel=1e-4, abs=1e-9)
 
 
-def test_bad_files_are_named_and_left_out(folder: Path) -> None:
+def test_corrupt_files_are_named_and_skipped(folder: Path) -> None:
     mixed = folder / "mixed"
     mixed.mkdir()
     good = next((folder / "photos" / "1").iterdir())
@@ -224,7 +224,7 @@ def test_bad_files_are_named_and_left_out(folder: Path) -> None:
     assert sorted(path.name for path in mixed.iterdir()) == ["cut.png", "good.png", "notes.txt", "text.jpg"]
 
 
-def test_what_predict_refuses(folder: Path) -> None:
+def test_refused_input_of_predict(folder: Path) -> None:
     (folder / "there.csv").write_text("mine")
     (folder / "empty").mkdir()
     for arguments, expected in [
@@ -246,6 +246,6 @@ def test_what_predict_refuses(folder: Path) -> None:
     assert (folder / "there.csv").read_text().startswith("file,predicted,")
 
 
-def test_a_predict_without_a_run(folder: Path) -> None:
+def test_predict_with_an_unknown_run(folder: Path) -> None:
     done = run("predict", "tony", "photos", folder=folder, status=2)
     assert done.stderr == "tony: no such run in runs. Newest runs: tiny.\n"

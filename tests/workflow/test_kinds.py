@@ -1,4 +1,4 @@
-"""Every kind of data, network, optimizer and schedule, trained through the command line in tiny form."""
+"""Tiny runs of every kind of data, network, optimizer and schedule from the command line."""
 
 import itertools
 import json
@@ -48,7 +48,7 @@ MLP = "kind: mlp, units: [8]"
 
 
 def train(folder: Path, text: str, *options: object) -> Path:
-    """Trains a recipe in a folder; the run."""
+    """Trains a recipe in a folder and returns the run."""
     (folder / "recipe.yaml").write_text(text)
     arguments = ("train", "recipe.yaml", *options)
     done = processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(0)
@@ -59,7 +59,7 @@ def train(folder: Path, text: str, *options: object) -> Path:
 
 
 def evaluate(folder: Path) -> dict[str, Any]:
-    """What evaluating the newest run with the saved model comes to; it must equal what training wrote."""
+    """Evaluates the newest run with its saved model; the result must equal what training wrote."""
     done = processes.run("evaluate", "--json", "-q", folder=folder, prepare=processes.without_plots).expect(0)
     result: dict[str, Any] = json.loads(done.stdout)
     final = read_json(Path(folder / result["run"]) / "run.json")["final"]
@@ -132,7 +132,7 @@ def test_arrays(tmp_path: Path, layout: str, shape: tuple[int, ...], model: str)
 
 
 @pytest.mark.parametrize("kind", ["mnist", "cifar10"])
-def test_a_local_copy_of_a_keras_data_set(tmp_path: Path, kind: str) -> None:
+def test_a_local_copy_of_a_keras_dataset(tmp_path: Path, kind: str) -> None:
     shape = (28, 28) if kind == "mnist" else (32, 32, 3)
     labels = np.arange(NUM_SAMPLES) % 10
     arrays = {"x_train": values(shape), "y_train": labels, "x_test": values(shape)[:20], "y_test": labels[:20]}
@@ -143,7 +143,7 @@ def test_a_local_copy_of_a_keras_data_set(tmp_path: Path, kind: str) -> None:
     evaluate(tmp_path)
 
 
-def test_data_on_the_command_line_are_relative_to_the_users_folder(tmp_path: Path) -> None:
+def test_data_on_the_command_line_are_relative_to_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "recipes").mkdir()
     np.savez(tmp_path / "data.npz", x_train=values((6, 6)), y_train=LABELS)
     (tmp_path / "recipes" / "npz.yaml").write_text(recipe("kind: npz, path: data.npz", MLP))
@@ -173,7 +173,7 @@ def test_stages_train_what_they_name(folder: Path) -> None:
 
 
 def check_frozen(run: Path) -> None:
-    """The first stage of another run moves the head alone."""
+    """Checks that the first stage of another run changes the head alone."""
     import keras
 
     from dlcli.cli import cli
@@ -197,7 +197,7 @@ def check_frozen(run: Path) -> None:
     assert moved == {"logits/kernel", "logits/bias"}, moved
 
 
-def test_balanced_classes_and_accumulation_give_the_weights_they_should(tmp_path: Path) -> None:
+def test_class_weights_mean_the_same_with_gradient_accumulation(tmp_path: Path) -> None:
     uneven = np.concatenate([np.arange(36), np.flatnonzero(LABELS == 0)])  # ant has more than the others
     np.savez(tmp_path / "data.npz", x_train=values((6, 6))[uneven], y_train=LABELS[uneven])
     keys = {
@@ -208,7 +208,7 @@ def test_balanced_classes_and_accumulation_give_the_weights_they_should(tmp_path
     for name, key in keys.items():
         text = recipe("kind: npz, path: data.npz, validation: 0, test: 0", MLP, f"epochs: 2, batch_size: 16, {key}")
         (tmp_path / f"{name}.yaml").write_text(text)
-    processes.run_in_turn(*(["train", f"{name}.yaml", "-q"] for name in keys), folder=tmp_path).expect(0)
+    processes.run_all(*(["train", f"{name}.yaml", "-q"] for name in keys), folder=tmp_path)
     runs = {name: rows(tmp_path / "runs" / name) for name in keys}
     losses = {name: [float(row["train_loss"]) for row in table] for name, table in runs.items()}
     assert losses["parts"] == pytest.approx(losses["whole"], rel=1e-4)
@@ -238,7 +238,7 @@ def test_every_optimizer_schedule_and_clipping(tmp_path: Path) -> None:
         text = recipe("kind: digits, limit: 40", MLP, f"epochs: 4, batch_size: 10, ema: 0.5, {keys}")
         (tmp_path / f"run{number}.yaml").write_text(text)
     commands = (["train", f"run{number}.yaml", "-q"] for number in range(len(SCHEDULES)))
-    processes.run_in_turn(*commands, folder=tmp_path).expect(0)
+    processes.run_all(*commands, folder=tmp_path)
     rates = [[float(row["learning_rate"]) for row in rows(tmp_path / "runs" / f"run{i}")] for i in range(5)]
     constant, step, exponential, cosine, plateau = rates
     assert constant == pytest.approx([0.01 * 4 / 5, 0.01, 0.01, 0.01], rel=1e-6)
@@ -266,7 +266,7 @@ assert not any(module.split(".")[0] == "dlcli" for module in sys.modules)
 """
 
 
-def test_models_load_with_plain_keras_and_give_the_same(tmp_path: Path) -> None:
+def test_models_load_in_plain_keras_and_give_the_same_outputs(tmp_path: Path) -> None:
     x = values((28, 28))
     np.savez(tmp_path / "data.npz", x_train=x, y_train=LABELS, x_test=values((28, 28), 1)[:20], y_test=LABELS[:20])
     models = {
@@ -279,7 +279,7 @@ def test_models_load_with_plain_keras_and_give_the_same(tmp_path: Path) -> None:
     for name, model in models.items():
         text = recipe("kind: npz, path: data.npz", model)
         (tmp_path / f"{name}.yaml").write_text(text + (augment if name == "augmented" else ""))
-    processes.run_in_turn(*(["train", f"{name}.yaml", "-q"] for name in models), folder=tmp_path).expect(0)
+    processes.run_all(*(["train", f"{name}.yaml", "-q"] for name in models), folder=tmp_path)
     command = [sys.executable, "-I", "-c", PLAIN_KERAS, "data.npz", *models]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

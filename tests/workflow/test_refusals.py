@@ -1,4 +1,4 @@
-"""What resuming and extending refuse, and corrupt runs: one line each, and nothing is changed."""
+"""Resuming and extending refused, and corrupt runs: one line each, and nothing is changed."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
-from run_outcome import EVERYTHING, EVERYTHING_EPOCHS, assert_same, outcome, rows  # type: ignore[import-not-found]
+from run_outcome import EVERYTHING, EVERYTHING_EPOCHS, assert_same, assert_same_but_name, outcome, rows  # type: ignore[import-not-found]
 
 RESUME = ("train", "--resume", "everything", "-q")
 NUM_SAVES = 20  # three epochs of the second stage are done, none of them after the best
@@ -40,7 +40,7 @@ def run(killed: Path, tmp_path: Path) -> Path:
 
 
 def contents(run: Path) -> dict[str, str]:
-    """A digest of every file of a run but the lock."""
+    """A digest of every file of a run except the lock."""
     return {
         str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in run.rglob("*")
@@ -49,7 +49,7 @@ def contents(run: Path) -> dict[str, str]:
 
 
 def refused(run: Path, *arguments: str) -> str:
-    """The one line by which a command is refused; it must have changed nothing."""
+    """Runs a command that is refused; returns its one line and asserts that nothing changed."""
     before = contents(run)
     done = processes.run(*arguments, folder=run.parents[1], prepare=processes.without_plots).expect(2)
     assert done.stdout == ""
@@ -83,7 +83,7 @@ def test_another_recipe_and_other_options(run: Path) -> None:
     assert "train.batch_size was 9 and is 8" in refused(run, *RESUME, "everything.yaml", "--batch-size", "8")
 
 
-def test_the_same_recipe_may_be_said_again(run: Path, never_stopped: Path) -> None:
+def test_the_same_recipe_may_be_repeated(run: Path, never_stopped: Path) -> None:
     arguments = (*RESUME, "everything.yaml", "--set", "train.ema=0.7")
     processes.run(*arguments, folder=run.parents[1], prepare=processes.without_plots).expect(0)
     assert_same(outcome(never_stopped), outcome(run))
@@ -98,7 +98,7 @@ def test_options_of_new_runs(run: Path, verb: str, option: list[str]) -> None:
     assert contents(run) == before
 
 
-def test_options_that_exclude_each_other(run: Path) -> None:
+def test_mutually_exclusive_options(run: Path) -> None:
     folder = run.parents[1]
     both = processes.run("train", "--resume", "everything", "--extend", "everything", folder=folder).expect(2)
     assert "--resume and --extend cannot be combined" in both.stderr
@@ -106,7 +106,7 @@ def test_options_that_exclude_each_other(run: Path) -> None:
     assert "--dry-run and --overfit cannot be combined" in trials.stderr
 
 
-def test_a_corrupt_model_of_a_finished_run_is_said_to_be_that(never_stopped: Path, tmp_path: Path) -> None:
+def test_a_corrupt_model_of_a_completed_run_is_reported(never_stopped: Path, tmp_path: Path) -> None:
     corrupt = tmp_path / "copy" / "runs" / "everything"
     shutil.copytree(never_stopped.parents[1], tmp_path / "copy")
     (corrupt / "model.keras").write_bytes(b"corrupt")
@@ -119,13 +119,13 @@ def test_a_corrupt_model_of_a_finished_run_is_said_to_be_that(never_stopped: Pat
 # Finished or not ------------------------------------------------------------------------------------------------------
 
 
-def test_an_unfinished_run_is_not_extended(run: Path) -> None:
+def test_an_incomplete_run_is_not_extended(run: Path) -> None:
     assert refused(run, "train", "--extend", "everything", "--epochs", "30") == (
         "runs/everything: this run is not complete. Resume it with: dlcli train --resume runs/everything"
     )
 
 
-def test_a_finished_run(never_stopped: Path) -> None:
+def test_a_completed_run(never_stopped: Path) -> None:
     assert refused(never_stopped, "train", "--resume", "everything") == (
         "runs/everything: this run is complete. Train it further with: dlcli train --extend runs/everything --epochs N"
     )
@@ -146,7 +146,7 @@ def test_a_finished_run(never_stopped: Path) -> None:
         (["everything.yaml", "--epochs", "90"], "which a recipe cannot change"),
     ],
 )
-def test_extending_takes_the_new_total_alone(never_stopped: Path, arguments: list[str], expected: str) -> None:
+def test_extending_needs_the_new_total_only(never_stopped: Path, arguments: list[str], expected: str) -> None:
     folder = never_stopped.parents[1]
     done = processes.run("train", "--extend", "everything", *arguments, folder=folder).expect(2)
     assert expected in done.stderr
@@ -156,17 +156,14 @@ def test_extending_equals_training_that_long_at_once(folder: Path) -> None:
     recipe = (folder / "tiny.yaml").read_text().replace("batch_size", "ema: 0.9\n  batch_size")
     (folder / "tiny.yaml").write_text(recipe)
     commands = [["train", "tiny.yaml", "--name", name, "--epochs", n, "-q"] for name, n in (("short", 2), ("long", 4))]
-    processes.run_in_turn(*commands, folder=folder).expect(0)
+    processes.run_all(*commands, folder=folder)
     runs = folder / "runs"
     short = rows(runs / "short")
     extend = ("train", "--extend", "short", "--epochs", "4")
     done = processes.run(*extend, folder=folder, prepare=processes.without_plots).expect(0)
     assert done.stdout.startswith("runs/short: best epoch ")
     assert rows(runs / "short")[:2] == short
-    long, extended = outcome(runs / "long"), outcome(runs / "short")
-    for different in ("config", "config.yaml"):  # they bear the run's name
-        del long[different], extended[different]
-    assert_same(long, extended)
+    assert_same_but_name(runs / "long", runs / "short")
 
 
 def test_extending_after_an_earlier_stage_had_stopped_early(folder: Path) -> None:
@@ -256,7 +253,7 @@ def checkpoint(run: Path, which: str) -> Path:
     [("variables.npz", flip), ("state.json", cut), ("manifest.json", Path.unlink)],
     ids=["flipped variables", "cut state", "lost manifest"],
 )
-def test_a_corrupt_last_checkpoint_costs_time_only(
+def test_a_corrupt_last_checkpoint_costs_only_time(
     run: Path, never_stopped: Path, file: str, corruption: Callable[[Path], None]
 ) -> None:
     last, best = checkpoint(run, "last"), checkpoint(run, "best")
@@ -280,7 +277,7 @@ def test_no_intact_checkpoint(run: Path, corruption: Callable[[Path], None]) -> 
     )
 
 
-def test_a_corrupt_best_checkpoint_is_not_made_a_model(run: Path) -> None:
+def test_a_corrupt_best_checkpoint_does_not_become_a_model(run: Path) -> None:
     recipe = run / "config.yaml"
     best = checkpoint(run, "best")
     flip(best / "variables.npz")
@@ -314,7 +311,7 @@ def test_corrupt_files_of_a_run(run: Path, file: str, corruption: Callable[[Path
 @pytest.mark.parametrize(
     "content", ["{}", "[]", '{"status": "interrupted", "config": 1, "data": 2, "final": 3, "best": 4}']
 )
-def test_a_run_json_that_says_nothing(run: Path, content: str) -> None:
+def test_a_run_json_without_content(run: Path, content: str) -> None:
     (run / "run.json").write_text(content)
     for arguments in (RESUME, ("runs", "show", "everything"), ("runs", "diff", "everything", "everything")):
         done = processes.run(*arguments, folder=run.parents[1])

@@ -1,11 +1,9 @@
-"""Texts answered by texts from end to end: training, exact resume, evaluation, beam search, and what is refused."""
+"""Sequence to sequence from end to end: training, exact resume, evaluation, beam search and refused input."""
 
 import itertools
 import json
 import math
-import shutil
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,12 +11,12 @@ import processes  # type: ignore[import-not-found]
 import pytest
 import tensorflow as tf
 from processes import run_without_plots as run  # type: ignore[import-not-found]
-from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
 from dlcli.runtime.console import Console
-from dlcli.tasks.sequence_to_sequence.decoding import TextDecoder, beam_search, load_text_decoder
+from dlcli.tasks.sequence_to_sequence.decoding import Answerer, load_answerer
 
 SUMS = """\
 task: sequence_to_sequence
@@ -44,7 +42,7 @@ WORDS = {"big": "grand", "red": "rouge", "cat": "chat", "dog": "chien", "car": "
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the runs sums and phrases."""
+    """A folder with the completed runs sums and phrases."""
     folder: Path = tmp_path_factory.mktemp("pairs")
     pairs = [pair for num in (1, 2, 3) for pair in itertools.permutations(WORDS, num)]
     lines = [f"{' '.join(words)}!\t{' '.join(WORDS[word] for word in reversed(words))}" for words in pairs]
@@ -55,18 +53,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
-
-
-def decoder_of(folder: Path, name: str) -> TextDecoder:
+def answerer(folder: Path, name: str) -> Answerer:
     run_dir = RunDir(folder / "runs" / name)
     return load_text_decoder(run_dir, load(run_dir.config).recipe)  # type: ignore[arg-type]
 
 
-def test_it_learns_and_shows_where_it_looked(made: Path) -> None:
+def test_it_learns_and_plots_its_attention(made: Path) -> None:
     final = read_json(made / "runs" / "phrases" / "run.json")["final"]
     assert final["test_exact"] > 0.9
     assert final["test_token_accuracy"] >= final["test_exact"]
@@ -77,19 +69,19 @@ def test_it_learns_and_shows_where_it_looked(made: Path) -> None:
     assert all((row["target"] == row["predicted"]) == (row["exact"] == "1") for row in rows)
 
 
-def test_attention_lies_where_the_word_is(made: Path) -> None:
-    decoder = decoder_of(made, "phrases")
-    (hypothesis,) = decoder.decode(["big red dog"], beam=1, batch_size=4, console=Console(quiet=True))
-    assert decoder.text_of(hypothesis.ids) == "chien rouge grand"
-    assert decoder.source_tokens("Big RED, dog zebra") == ["big", "red", "dog", "?"]
-    assert hypothesis.attention is not None
-    assert hypothesis.attention.shape == (4, 3)
-    np.testing.assert_allclose(hypothesis.attention.sum(axis=1), 1, atol=1e-5)
+def test_attention_is_a_distribution_over_the_input(made: Path) -> None:
+    own = answerer(made, "phrases")
+    (answer,) = own.answer(["big red dog"], beam=1, batch_size=4, console=Console(quiet=True))
+    assert own.write(answer.tokens) == "chien rouge grand"
+    assert own.pieces("Big RED, dog zebra") == ["big", "red", "dog", "?"]
+    assert answer.attention is not None
+    assert answer.attention.shape == (4, 3)
+    np.testing.assert_allclose(answer.attention.sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["sums", "phrases"])
-def test_a_beam_of_one_is_what_the_saved_model_says(made: Path, name: str) -> None:
-    decoder = decoder_of(made, name)
+def test_beam_search_of_width_one_equals_the_saved_model(made: Path, name: str) -> None:
+    own = answerer(made, name)
     texts = ["1+2", "7+7", "3", ""] if name == "sums" else ["red cat", "house", "big big big", "", "what"]
     hypotheses = decoder.decode(texts, beam=1, batch_size=2, console=Console(quiet=True))
     model = keras.saving.load_model(made / "runs" / name / "model.keras", safe_mode=True)
@@ -98,31 +90,8 @@ def test_a_beam_of_one_is_what_the_saved_model_says(made: Path, name: str) -> No
         assert [decoder.target[id_ - 2] for id_ in hypothesis.ids] == [word for word in row if word]
 
 
-def test_a_beam_as_wide_as_can_be_finds_the_best_of_all() -> None:
-    """A table of probabilities for what follows each token: every answer can be tried."""
-    rng = np.random.default_rng(0)
-    num_tokens, max_length, start = 4, 4, 4
-    for _ in range(20):
-        table = np.log(rng.dirichlet(np.ones(num_tokens) * 0.5, size=num_tokens + 1))
-
-        def follow(tokens: np.ndarray, parents: Any, table: np.ndarray = table) -> tuple[np.ndarray, None]:
-            return table[tokens], None
-
-        found = beam_search(follow, np.array([1]), beam=200, start=start, max_length=max_length)[0]
-        scores: dict[tuple[int, ...], float] = {}
-        for length in range(max_length + 1):
-            for said in itertools.product(range(1, num_tokens), repeat=length):
-                whole = (*said, 0) if length < max_length else said
-                parts = [table[a][b] for a, b in itertools.pairwise((start, *whole))]
-                scores[said] = sum(parts) / len(parts)
-        best = max(scores, key=scores.__getitem__)
-        assert found.ids == best
-        length = len(best) + (len(best) < max_length)
-        assert found.log_probability / length == pytest.approx(scores[best])
-
-
-def test_a_wider_beam_says_nothing_less_likely(made: Path) -> None:
-    decoder = decoder_of(made, "sums")
+def test_a_wider_beam_is_no_less_likely(made: Path) -> None:
+    own = answerer(made, "sums")
     texts = [f"{a}+{b}" for a in range(10) for b in range(10)]
     means = []
     for beam in (1, 8):
@@ -132,23 +101,20 @@ def test_a_wider_beam_says_nothing_less_likely(made: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["sums", "phrases"])
-def test_evaluation_of_validation_is_what_training_said(folder: Path, name: str) -> None:
+def test_evaluating_validation_gives_the_loss_of_training(folder: Path, name: str) -> None:
     metrics = json.loads(run("evaluate", name, "--split", "validation", "--json", folder=folder).stdout)
     best = read_json(folder / "runs" / name / "run.json")["best"]["value"]
     assert metrics["loss"] == pytest.approx(best, rel=1e-4)
 
 
-def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path) -> None:
+def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     kill = processes.KillAtCheckpoint(3)
     processes.run("train", "sums.yaml", "--name", "killed", folder=folder, prepare=kill)
     run("train", "--resume", "killed", folder=folder)
-    mine, theirs = (outcome(folder / "runs" / one) for one in ("killed", "sums"))
-    for one in (mine, theirs):
-        del one["config"], one["config.yaml"]
-    assert_same(theirs, mine)
+    assert_same_but_name(folder / "runs" / "sums", folder / "runs" / "killed")
 
 
-def test_predict_takes_texts_lines_and_stdin(folder: Path) -> None:
+def test_predicting_texts_and_files_of_lines(folder: Path) -> None:
     (folder / "new.txt").write_text("red cat\nBIG house!\n")
     results = json.loads(run("predict", "phrases", "new.txt", "--text", "car", "--json", folder=folder).stdout)
     assert [row["predicted"] for row in results["predictions"]] == ["auto", "chat rouge", "maison grand"]
@@ -157,7 +123,7 @@ def test_predict_takes_texts_lines_and_stdin(folder: Path) -> None:
     assert [row["predicted"] for row in read_csv(folder / "out.csv")] == ["chat rouge", "maison grand"]
 
 
-def test_other_pairs_and_a_beam_are_measured(folder: Path) -> None:
+def test_evaluating_other_pairs_with_a_beam(folder: Path) -> None:
     (folder / "new.tsv").write_text("red cat\tchat rouge\nbig dog\tchien grand\ncar\tnone such\n")
     metrics = json.loads(run("evaluate", "phrases", "--data", "new.tsv", "--beam", 4, "--json", folder=folder).stdout)
     assert metrics["exact"] == pytest.approx(2 / 3)
@@ -184,7 +150,7 @@ def test_other_pairs_and_a_beam_are_measured(folder: Path) -> None:
         (["predict", "phrases", "absent.txt"], "absent.txt: no such file"),
     ],
 )
-def test_what_cannot_be_is_said(made: Path, arguments: list[object], message: str) -> None:
+def test_refused_input(made: Path, arguments: list[object], message: str) -> None:
     finished = run(*arguments, folder=made, status=2)
     assert message in finished.stderr
     assert "Traceback" not in finished.stderr
@@ -200,7 +166,7 @@ def test_a_corrupt_vocabulary_is_refused(folder: Path) -> None:
     assert "target_vocabulary.txt:1: is not what this run saved" in finished.stderr
 
 
-def test_what_is_cut_off_or_unknown_is_said_and_pairs_can_be_given(folder: Path) -> None:
+def test_truncated_and_unknown_words_are_reported_and_pairs_accepted(folder: Path) -> None:
     long = "big red cat " * 50
     outcome = run("predict", "phrases", "--text", long, "--text", "zebra", "--text", "cat", folder=folder)
     assert "1 of 3 texts are longer than text.max_length, 100 words, and truncated" in outcome.stderr
@@ -210,7 +176,7 @@ def test_what_is_cut_off_or_unknown_is_said_and_pairs_can_be_given(folder: Path)
     assert [(row["text"], row["predicted"]) for row in found] == [("red cat", "chat rouge"), ("car", "auto")]
 
 
-def test_summary_and_trials(made: Path) -> None:
+def test_summary_dry_run_and_overfit(made: Path) -> None:
     table = run("summary", "phrases", folder=made).stdout
     assert "decoder" in table
     assert "CLONE" not in table

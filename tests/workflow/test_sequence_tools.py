@@ -63,7 +63,7 @@ def kinds(report: str) -> dict[str, Any]:
         ("tags", set(), set()),
     ],
 )
-def test_what_is_wrong_is_found(folder: Path, name: str, problems: set[str], notes: set[str]) -> None:
+def test_problems_are_found(folder: Path, name: str, problems: set[str], notes: set[str]) -> None:
     before = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
     done = processes.run("data", "check", f"{name}.yaml", "--json", folder=folder).expect(1 if problems else 0)
     found = kinds(done.stdout)
@@ -75,7 +75,7 @@ def test_what_is_wrong_is_found(folder: Path, name: str, problems: set[str], not
     assert after == before
 
 
-def test_counts_go_by_class_tag_or_sample(folder: Path) -> None:
+def test_counts_by_class_tag_or_sample(folder: Path) -> None:
     for name, first in (("waves", "0"), ("tags", "D"), ("phrases", "samples"), ("load", "forecasts")):
         counts = json.loads(processes.run("data", "split", f"{name}.yaml", "--json", folder=folder).expect(0).stdout)
         assert next(iter(counts["train"])) == first
@@ -110,5 +110,5 @@ def test_statistics(folder: Path) -> None:
         (["stats", "prose.yaml", "--data", "absent.txt"], "data.path: no such file or folder"),
     ],
 )
-def test_what_cannot_be_is_said(folder: Path, arguments: list[str], message: str) -> None:
+def test_refused_input(folder: Path, arguments: list[str], message: str) -> None:
     assert message in processes.run("data", *arguments, folder=folder).expect(2).stderr

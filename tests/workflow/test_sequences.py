@@ -1,7 +1,6 @@
-"""Classes and numbers of sequences from end to end: training, exact resume, evaluation, prediction, what is refused."""
+"""Sequence classification and regression from end to end: training, exact resume, evaluation, prediction, refusals."""
 
 import json
-import shutil
 from pathlib import Path
 
 import keras
@@ -9,7 +8,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from processes import run_without_plots as run  # type: ignore[import-not-found]
-from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
 from dlcli.rundir import read_csv, read_json
 
@@ -41,7 +40,7 @@ def waves(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the runs waves and adding."""
+    """A folder with the completed runs waves and adding."""
     folder: Path = tmp_path_factory.mktemp("sequences")
     x, y = waves(160, 0)
     np.savez(folder / "waves.npz", x_train=x, y_train=y)
@@ -52,13 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
-
-
-def test_both_learn_and_say_all_about_themselves(made: Path) -> None:
+def test_both_learn_and_report_their_results(made: Path) -> None:
     info = read_json(made / "runs" / "waves" / "run.json")
     assert info["final"]["test_accuracy"] > 0.9
     assert info["data"]["steps"] <= 12
@@ -79,17 +72,14 @@ def test_both_learn_and_say_all_about_themselves(made: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["waves", "adding"])
-def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path, name: str) -> None:
+def test_a_killed_run_resumes_to_the_same_result(folder: Path, name: str) -> None:
     kill = processes.KillAtCheckpoint(2)
     processes.run("train", f"{name}.yaml", "--name", "killed", folder=folder, prepare=kill)
     run("train", "--resume", "killed", folder=folder)
-    mine, theirs = (outcome(folder / "runs" / one) for one in ("killed", name))
-    for one in (mine, theirs):
-        del one["config"], one["config.yaml"]
-    assert_same(theirs, mine)
+    assert_same_but_name(folder / "runs" / name, folder / "runs" / "killed")
 
 
-def test_the_saved_models_are_keras_alone_and_take_raw_numbers(made: Path) -> None:
+def test_the_saved_models_load_in_plain_keras_and_take_raw_values(made: Path) -> None:
     model = keras.saving.load_model(made / "runs" / "waves" / "model.keras", safe_mode=True)
     x, _ = waves(10, 1)
     found = np.asarray(model(x))
@@ -101,7 +91,7 @@ def test_the_saved_models_are_keras_alone_and_take_raw_numbers(made: Path) -> No
     assert number(np.zeros((4, 10, 2), np.float32)).shape == (4,)
 
 
-def test_numbers_of_other_tables_go_by_the_names_of_their_columns(folder: Path) -> None:
+def test_columns_of_other_tables_are_matched_by_name(folder: Path) -> None:
     rows = [f"{i},{i % 2},{-(i % 2)},{'up' if i % 2 else 'down'}" for i in range(60) for _ in range(3)]
     (folder / "t.csv").write_text("\n".join(["sequence,a,b,label", *rows]))
     (folder / "t.yaml").write_text(
@@ -118,14 +108,14 @@ def test_numbers_of_other_tables_go_by_the_names_of_their_columns(folder: Path) 
     assert "there must be a column 'b'" in run("predict", "t", "s.csv", folder=folder, status=2).stderr
 
 
-def test_what_changes_too_little_is_refused_and_not_left_as_it_is(folder: Path) -> None:
+def test_a_feature_of_too_little_variance_is_refused(folder: Path) -> None:
     x, y = waves(60, 2)
     np.savez(folder / "small.npz", x_train=(x - 20) * 1e-8, y_train=y)
     finished = run("train", "waves.yaml", "-s", "data.path=small.npz", folder=folder, status=2)
     assert "feature 1 varies too little: its standard deviation in the training split must be" in finished.stderr
 
 
-def test_a_scale_is_that_of_the_training_split_alone(folder: Path) -> None:
+def test_the_scale_comes_from_the_training_split_alone(folder: Path) -> None:
     x, y = waves(60, 2)
     np.savez(folder / "given.npz", x_train=x, y_train=y, x_test=1000 * x, y_test=y, x_val=x + 1, y_val=y)
     run("train", "waves.yaml", "-s", "data.path=given.npz", "-s", "train.epochs=1", "--name", "given", folder=folder)
@@ -139,13 +129,13 @@ def test_a_scale_is_that_of_the_training_split_alone(folder: Path) -> None:
     ["kind: convolutional, filters: 8", "kind: transformer, units: 8, heads: 2", "kind: recurrent, cell: simple"],
 )
 @pytest.mark.parametrize("recipe", ["waves.yaml", "adding.yaml"])
-def test_every_network_learns_a_batch_by_heart(folder: Path, recipe: str, model: str) -> None:
+def test_every_network_memorizes_a_batch(folder: Path, recipe: str, model: str) -> None:
     settings = ("-s", f"model={{{model}, dropout: 0}}", "-s", "train.batch_size=8")
     done = run("train", recipe, "--overfit", 1, "--json", *settings, folder=folder)
     assert json.loads(done.stdout)["loss"] < 0.01
 
 
-def test_other_data_are_evaluated_and_predicted_in_every_form(folder: Path) -> None:
+def test_evaluating_and_predicting_data_of_every_format(folder: Path) -> None:
     x, y = waves(6, 3)
     np.savez(folder / "new.npz", x_test=x, y_test=y)
     lengths = [12 - int(np.isnan(sample).all(axis=1)[::-1].argmin()) for sample in x]
@@ -208,7 +198,7 @@ def test_summaries_of_recipes_and_runs_agree(folder: Path) -> None:
         (("attack", "waves", "--fgsm"), "dlcli attack does not support task: "),
     ],
 )  # fmt: skip
-def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     x = np.full((20, 3, 2), np.nan, np.float32)
     x[..., 0] = np.arange(20)[:, None]
     np.savez(folder / "empty.npz", x_train=x, y_train=np.arange(20) % 2)

@@ -21,7 +21,7 @@ SIGNALS = [pytest.param(signal.SIGINT, 130, id="Ctrl-C"), pytest.param(signal.SI
 
 @dataclass(frozen=True)
 class HeldAt:
-    """Draws no plots, and waits at a call of a function while the file ``held`` exists."""
+    """Draws no plots and waits at a call of a function while the file ``held`` exists."""
 
     function: str
     call: int = 1
@@ -37,7 +37,7 @@ def status(run: Path) -> str:
 
 @pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
 def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exit_status: int) -> None:
-    """In a save of the second stage, with a second process, other verbs and the signal coming while it lasts."""
+    """During a save of the second stage: a second process and other verbs are refused, and the signal takes effect."""
     run, held = folder / "runs" / "everything", folder / "held"
     hold = HeldAt("dlcli.training.checkpoint.save", call=9)
     process = processes.start("train", "everything.yaml", folder=folder, prepare=hold)
@@ -107,7 +107,7 @@ def test_stopped_before_training_leaves_nothing(folder: Path, number: int, exit_
 
 
 def interrupt_twice() -> None:
-    """Two signals come while a step is compiled, whose C code then reports whatever it likes."""
+    """Sends two signals while a step is compiled, whose C code then raises an unrelated error."""
     from dlcli.training.step import TrainStep
 
     def run(self: TrainStep, *args: object) -> bool:
@@ -146,7 +146,7 @@ def stop_at_start(folder: Path, number: int, seconds: float) -> processes.Finish
     return processes.Finished(process.returncode, out, err)
 
 
-def test_stopped_while_tensorflow_is_loaded(folder: Path) -> None:
+def test_stopped_while_tensorflow_is_loading(folder: Path) -> None:
     done = stop_at_start(folder, signal.SIGTERM, 1.0).expect(143)
     assert done.stdout == ""
     assert done.stderr in ("Terminated.\n", "")
@@ -154,7 +154,7 @@ def test_stopped_while_tensorflow_is_loaded(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
-def test_stopped_at_any_time_of_the_start(folder: Path, number: int, exit_status: int) -> None:
+def test_stopped_at_any_time_during_startup(folder: Path, number: int, exit_status: int) -> None:
     moments = random.Random(number)
     for _ in range(12):
         done = stop_at_start(folder, number, moments.uniform(0.3, 6)).expect(exit_status)
@@ -167,7 +167,7 @@ def test_stopped_at_any_time_of_the_start(folder: Path, number: int, exit_status
 # A loss that is not finite --------------------------------------------------------------------------------------------
 
 
-def test_a_loss_that_is_not_finite_at_once(folder: Path) -> None:
+def test_a_nonfinite_loss_in_the_first_epoch(folder: Path) -> None:
     done = processes.run("train", "tiny.yaml", "-s", "train.optimizer.learning_rate=1e30", folder=folder).expect(1)
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1].startswith("the loss or gradient is not finite in epoch 1, near step ")
@@ -198,7 +198,7 @@ def test_the_last_finite_checkpoint_stays(folder: Path) -> None:
 # The reader of stdout has gone ----------------------------------------------------------------------------------------
 
 
-def test_training_goes_on_when_nobody_listens(folder: Path) -> None:
+def test_training_continues_when_the_reader_of_stdout_is_gone(folder: Path) -> None:
     program = f"{processes.DLCLI} train tiny.yaml 2>&1 | head -1; exec 2>&-; {processes.DLCLI} evaluate tiny | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", program], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done

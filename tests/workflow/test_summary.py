@@ -1,4 +1,4 @@
-"""``dlcli summary`` as a user types it."""
+"""``dlcli summary`` from the command line."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ def test_a_recipe_its_run_and_its_model_have_the_same_layers(folder: Path) -> No
     assert (folder / "runs/done/model.txt").read_text().startswith(summary(folder, "r.yaml").split("\n\nMemory")[0])
 
 
-def test_other_inputs_than_the_data(folder: Path) -> None:
+def test_other_input_shapes(folder: Path) -> None:
     found = json.loads(summary(folder, "missing.yaml", "--input", "48x40x3", "--classes", "7", "--json"))
     assert found["input_shapes"] == [[48, 40, 3]]
     assert found["layers"][-1]["output_shapes"] == [[7]]
@@ -58,7 +58,7 @@ def test_other_inputs_than_the_data(folder: Path) -> None:
     assert len(deeper["layers"]) > len(found["layers"])
 
 
-def test_a_file_of_any_model_is_opened(folder: Path) -> None:
+def test_any_model_file_can_be_summarized(folder: Path) -> None:
     text = summary(folder, "model.keras")
     assert "inner/dense" in text
     assert "Not counted: " in text
@@ -67,7 +67,7 @@ def test_a_file_of_any_model_is_opened(folder: Path) -> None:
     assert text.endswith("; with Adam, in float32\n")
 
 
-def test_tables_for_other_programs(folder: Path) -> None:
+def test_csv_output(folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(summary(folder, "model.keras", "--csv"))))
     numbers = ["4x4x4", "40", "0", "false", "64", "0.000244", "576", "64", "0", "0", "3x3"]
     assert list(rows[1].values()) == ["conv", "Conv2D", *numbers]
@@ -103,7 +103,7 @@ def test_tables_for_other_programs(folder: Path) -> None:
         (("r.yaml", "--batch-size", "0"), "Error: Invalid value for '--batch-size'"),
     ],
 )  # fmt: skip
-def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     (folder / "broken.keras").write_bytes(b"PK no")
     (folder / "r.txt").write_text(RECIPE)
     with warnings.catch_warnings(action="ignore"):  # Keras's, that there are no weights to save

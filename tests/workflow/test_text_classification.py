@@ -1,9 +1,8 @@
-"""Classes of texts from end to end: training, exact resume, evaluation, prediction, and what is refused."""
+"""Text classification from end to end: training, exact resume, evaluation, prediction and refused input."""
 
 import csv
 import io
 import json
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import processes  # type: ignore[import-not-found]
 import pytest
 import tensorflow as tf
 from processes import run_without_plots as run  # type: ignore[import-not-found]
-from run_outcome import assert_same, outcome  # type: ignore[import-not-found]
+from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
 from dlcli.rundir import read_csv, read_json
 
@@ -40,7 +39,7 @@ GOOD, BAD, OTHER = (
 
 
 def write_films(path: Path, num: int = 160) -> None:
-    """Reviews of 1 to 15 words, whose class one word tells."""
+    """Writes reviews of 1 to 15 words, one of which determines the class."""
     rng = np.random.default_rng(0)
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
@@ -52,7 +51,7 @@ def write_films(path: Path, num: int = 160) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the run films."""
+    """A folder with the completed run films."""
     folder: Path = tmp_path_factory.mktemp("texts")
     write_films(folder / "films.csv")
     (folder / "films.yaml").write_text(RECIPE)
@@ -60,15 +59,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
-
-
 @dataclass(frozen=True)
 class Reading:
-    """Gives the process a text as its stdin."""
+    """Gives the process a text on stdin."""
 
     text: str
 
@@ -76,7 +69,7 @@ class Reading:
         sys.stdin = io.TextIOWrapper(io.BytesIO(self.text.encode()))
 
 
-def test_a_run_says_all_about_itself(made: Path) -> None:
+def test_a_run_reports_its_results(made: Path) -> None:
     path = made / "runs" / "films"
     rows = read_csv(path / "metrics.csv")
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
@@ -102,24 +95,21 @@ def test_a_run_says_all_about_itself(made: Path) -> None:
     assert {row["split"] for row in split} == {"train", "validation", "test"}
 
 
-@pytest.mark.parametrize("call", [2, 5])
-def test_a_killed_run_ends_as_if_it_had_not_been(folder: Path, call: int) -> None:
+@pytest.mark.parametrize("call", [pytest.param(2, marks=pytest.mark.slow), 5])
+def test_a_killed_run_resumes_to_the_same_result(folder: Path, call: int) -> None:
     kill = processes.KillAtCheckpoint(call)
     processes.run("train", "films.yaml", "--name", "killed", folder=folder, prepare=kill)
     assert read_json(folder / "runs" / "killed" / "run.json")["status"] == "running"
     run("train", "--resume", "killed", folder=folder)
-    mine, theirs = (outcome(folder / "runs" / name) for name in ("killed", "films"))
-    for one in (mine, theirs):
-        del one["config"], one["config.yaml"]
-    assert_same(theirs, mine)
+    assert_same_but_name(folder / "runs" / "films", folder / "runs" / "killed")
 
 
-def test_a_run_can_be_made_longer(folder: Path) -> None:
+def test_a_run_can_be_extended(folder: Path) -> None:
     run("train", "--extend", "films", "--epochs", 4, folder=folder)
     assert len(read_csv(folder / "runs" / "films" / "metrics.csv")) == 4
 
 
-def test_the_saved_model_is_keras_alone_and_takes_raw_text(made: Path) -> None:
+def test_the_saved_model_loads_in_plain_keras_and_takes_raw_text(made: Path) -> None:
     model = keras.saving.load_model(made / "runs" / "films" / "model.keras", safe_mode=True)
     rows = read_csv(made / "runs" / "films" / "evaluation" / "test" / "predictions.csv")
     found = np.asarray(model(tf.constant([row["text"] for row in rows])))
@@ -130,16 +120,22 @@ def test_the_saved_model_is_keras_alone_and_takes_raw_text(made: Path) -> None:
     assert np.isfinite(np.asarray(model(tf.constant(["", "quite unknown", "ça ☃"])))).all()
 
 
+NETWORKS = (
+    "{kind: recurrent, cell: simple, layers: 2, pooling: attention, residual: true, layer_norm: true}",
+    "{kind: recurrent, cell: lstm, pooling: max, recurrent_initializer: glorot_uniform, forget_bias: false}",
+    "{kind: convolutional, filters: 8, causal: true, layer_norm: true, dropout: 0.1}",
+    "{kind: transformer, units: 8, heads: 2, layers: 1, causal: true, pooling: last}",
+)
+
+
 @pytest.mark.parametrize(
-    "model",
-    [
-        "{kind: recurrent, cell: simple, layers: 2, pooling: attention, residual: true, layer_norm: true}",
-        "{kind: recurrent, cell: lstm, pooling: max, recurrent_initializer: glorot_uniform, forget_bias: false}",
-        "{kind: convolutional, filters: 8, causal: true, layer_norm: true, dropout: 0.1}",
-        "{kind: transformer, units: 8, heads: 2, layers: 1, causal: true, pooling: last}",
+    ("model", "precision"),
+    [  # each network once, in alternating precisions; the other four are slow
+        pytest.param(model, precision, marks=() if number % 2 == position else pytest.mark.slow)
+        for number, model in enumerate(NETWORKS)
+        for position, precision in enumerate(("float32", "mixed_bfloat16"))
     ],
 )
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_every_network_trains(folder: Path, model: str, precision: str) -> None:
     settings = [f"model={model}", "train.epochs=1", f"train.precision={precision}", "text.unit=characters"]
     run("train", "films.yaml", "--name", "other", *(part for s in settings for part in ("-s", s)), folder=folder)
@@ -147,7 +143,7 @@ def test_every_network_trains(folder: Path, model: str, precision: str) -> None:
     assert {layer.compute_dtype for layer in saved.layers if layer.weights} == {"float32"}
 
 
-def test_a_batch_is_learned_by_heart_and_a_dry_run_tells_its_shape(folder: Path) -> None:
+def test_overfit_memorizes_a_batch_and_dry_run_shows_its_shape(folder: Path) -> None:
     settings = ("-s", "model.dropout=0", "-s", "model.recurrent_dropout=0", "-s", "train.gradient_accumulation=1")
     done = run("train", "films.yaml", "--overfit", 1, "--json", *settings, folder=folder)
     assert json.loads(done.stdout)["accuracy"] == 1.0
@@ -160,7 +156,7 @@ def test_a_batch_is_learned_by_heart_and_a_dry_run_tells_its_shape(folder: Path)
 # Evaluate and predict -------------------------------------------------------------------------------------------------
 
 
-def test_other_data_are_evaluated_in_every_form(folder: Path) -> None:
+def test_evaluating_data_of_every_format(folder: Path) -> None:
     rows = [("great film", "good"), ("a dull plot", "bad"), ("", "bad")]
     (folder / "new.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
     records = [json.dumps({"text": text, "label": label}) for text, label in rows]
@@ -188,7 +184,7 @@ def test_other_data_are_evaluated_in_every_form(folder: Path) -> None:
     assert "baseline_accuracy" not in json.loads(done.stdout)
 
 
-def test_predictions_of_lines_tables_stdin_and_single_texts(folder: Path) -> None:
+def test_predicting_lines_tables_stdin_and_texts(folder: Path) -> None:
     (folder / "new.txt").write_text("great film\n\nan awful, AWFUL plot\n")
     texts = ("--text", "lovely", "--text", "zebra ☃")
     options = ("--output", "all.csv", "--top", 2, "--json")
@@ -232,7 +228,7 @@ def test_predictions_of_lines_tables_stdin_and_single_texts(folder: Path) -> Non
         (("train", "films.yaml", "-s", "model.kind=vgg"), "kind 'vgg' is for task: classification or localization"),
     ],
 )  # fmt: skip
-def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     (folder / "digits.yaml").write_text("task: classification\ndata: {kind: digits}\nmodel: {kind: lenet5}\n")
     (folder / "strange.csv").write_text("text,label\na,mixed\nb,good\n")
     before = sorted(path.relative_to(folder) for path in folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""``dlcli train`` as a user types it: what it says, what it writes, and each of its options."""
+"""``dlcli train`` from the command line: output, files and each option."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import processes  # type: ignore[import-not-found]
 import pytest
 import yaml
 from PIL import Image
-from run_outcome import TINY, assert_same, leftovers, outcome, rows  # type: ignore[import-not-found]
+from run_outcome import TINY, assert_same_but_name, leftovers, rows  # type: ignore[import-not-found]
 
 from dlcli.rundir import read_csv
 
@@ -35,7 +35,7 @@ def read_json(path: Path) -> Any:
 # The installed command, with nothing left out ------------------------------------------------------------------------
 
 
-def test_what_a_run_holds(trained: Path) -> None:
+def test_contents_of_a_run(trained: Path) -> None:
     checkpoint = read_json(trained / "checkpoints.json")["last"]
     files = {str(path.relative_to(trained)) for path in trained.rglob("*") if path.is_file()}
     events = {file for file in files if file.startswith("tensorboard/")}
@@ -97,7 +97,7 @@ def test_predictions_and_split(trained: Path) -> None:
     assert sum(support) == 60
 
 
-def test_results_on_stdout_and_talk_on_stderr(as_installed: tuple[Path, processes.Finished]) -> None:
+def test_results_on_stdout_and_progress_on_stderr(as_installed: tuple[Path, processes.Finished]) -> None:
     folder, said = as_installed
     info = read_json(folder / "runs" / "tiny" / "run.json")
     first, *others = said.stdout.splitlines()
@@ -111,7 +111,7 @@ def test_results_on_stdout_and_talk_on_stderr(as_installed: tuple[Path, processe
         assert line in log
 
 
-def test_the_config_trains_the_same_again(trained: Path, tmp_path: Path) -> None:
+def test_config_yaml_reproduces_the_run(trained: Path, tmp_path: Path) -> None:
     run("train", trained / "config.yaml", "--name", "again", folder=tmp_path)
     assert rows(tmp_path / "runs" / "again") == rows(trained)
 
@@ -122,7 +122,7 @@ def test_python_m_dlcli() -> None:
 
 
 def bar_in_a_terminal() -> None:
-    """Makes stderr a terminal, what is written to it going to the file ``terminal``."""
+    """Makes stderr a terminal whose output goes to the file ``terminal``."""
     processes.without_plots()
     master, slave = os.openpty()
     os.dup2(slave, 2)
@@ -135,7 +135,7 @@ def bar_in_a_terminal() -> None:
     threading.Thread(target=copy, daemon=True).start()
 
 
-def test_a_terminal_gets_a_bar(folder: Path) -> None:
+def test_a_terminal_shows_a_progress_bar(folder: Path) -> None:
     arguments = ("train", "tiny.yaml", "--epochs", "3")
     processes.run(*arguments, folder=folder, prepare=bar_in_a_terminal).expect(0)
     shown = (folder / "terminal").read_text()
@@ -168,16 +168,13 @@ def test_overrides(folder: Path) -> None:
 
 def test_same_seed_same_run_and_no_name_is_used_twice(folder: Path) -> None:
     command = ["train", "tiny.yaml", "--epochs", 1, "-q"]
-    processes.run_in_turn(command, command, [*command, "--seed", 1], folder=folder).expect(0)
+    processes.run_all(command, command, [*command, "--seed", 1], folder=folder)
     first, second = folder / "runs" / "tiny", folder / "runs" / "tiny-2"
-    one, other = outcome(first), outcome(second)
-    for different in ("config", "config.yaml"):  # they bear the run's name
-        del one[different], other[different]
-    assert_same(one, other)
+    assert_same_but_name(first, second)
     assert rows(folder / "runs" / "tiny-3")[0]["train_loss"] != rows(first)[0]["train_loss"]
 
 
-def test_two_at_once_get_two_folders(folder: Path) -> None:
+def test_two_concurrent_runs_get_two_folders(folder: Path) -> None:
     arguments = ("train", "tiny.yaml", "--epochs", 1, "--name", "same")
     started = [processes.start(*arguments, folder=folder, prepare=processes.without_plots) for _ in range(2)]
     for process in started:
@@ -187,7 +184,7 @@ def test_two_at_once_get_two_folders(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../up", "a b", ".hidden", "a" * 81])
-def test_bad_names_are_refused_first(folder: Path, name: str) -> None:
+def test_invalid_names_are_refused_first(folder: Path, name: str) -> None:
     done = run("train", "tiny.yaml", "--name", name, folder=folder, status=2)
     assert done.stderr.startswith("a run name must be at most 80 letters, digits")
     assert not (folder / "runs").exists()
@@ -225,7 +222,7 @@ def test_several_seeds(folder: Path) -> None:
         assert results["spread"][name] == pytest.approx(statistics.stdev(values))
 
 
-def test_dry_run_shows_all_and_writes_nothing(folder: Path) -> None:
+def test_dry_run_shows_the_plan_and_writes_nothing(folder: Path) -> None:
     before = sorted(folder.iterdir())
     done = processes.run("train", "tiny.yaml", "--dry-run", folder=folder).expect(0)
     for expected in (
@@ -258,7 +255,7 @@ def test_overfitting_a_batch(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_network_that_cannot_overfit_is_told_so(folder: Path) -> None:
+def test_failing_to_overfit_is_reported(folder: Path) -> None:
     arguments = ("--overfit", 1, "-s", "train.optimizer.learning_rate=1e-9")
     done = run("train", "tiny.yaml", *arguments, folder=folder, status=1)
     assert done.stdout == ""
@@ -266,7 +263,7 @@ def test_a_network_that_cannot_overfit_is_told_so(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("device", "expected"), [("gpu:9", "--device gpu:9: no such GPU"), ("tpu", "Received 'tpu'")])
-def test_a_device_that_is_not_there(folder: Path, device: str, expected: str) -> None:
+def test_a_missing_device(folder: Path, device: str, expected: str) -> None:
     done = run("train", "tiny.yaml", "--device", device, folder=folder, status=2)
     assert expected in done.stderr
     assert not (folder / "runs").exists()
@@ -289,7 +286,7 @@ def test_mixed_precision_saves_a_float32_model(folder: Path, precision: str) -> 
     assert validation["loss"] == pytest.approx(final["val_loss"], rel=0.02)
 
 
-def test_a_wrong_precision_is_an_error_of_the_option(folder: Path) -> None:
+def test_an_invalid_precision_is_an_error_of_the_option(folder: Path) -> None:
     done = run("train", "tiny.yaml", "--precision", "float64", folder=folder, status=2)
     assert done.stderr.startswith("--precision float64: train.precision: ")
 

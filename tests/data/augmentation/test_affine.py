@@ -38,7 +38,7 @@ def test_a_rotated_box_contains_its_corners() -> None:
     np.testing.assert_allclose(sorted(box), sorted([0.2, 0.5, 0.6, 0.9]), atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples * 40 // 100, deadline=None)
 @given(
     angle=st.floats(-180, 180),
     zoom=st.floats(0.5, 2),

@@ -1,5 +1,7 @@
 """Augmentation: ImageDataGenerator's images for the same parameters, and random parameters that can be repeated."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -51,8 +53,13 @@ def augmented(augmentation: Augmentation, pixels: np.ndarray, parameters: dict[s
     """The images augmented with given parameters, one row for each image."""
     height, width = pixels.shape[1:3]
     tensors = augmentation.to_tensors(parameters, height=height, width=width)
-    compiled = tf.function(augmentation.apply, autograph=False)
-    return np.asarray(compiled(tf.constant(pixels), tensors))
+    return np.asarray(compiled(augmentation)(tf.constant(pixels), tensors))
+
+
+@functools.cache
+def compiled(augmentation: Augmentation) -> Callable[..., tf.Tensor]:
+    """The augmentation as one graph, which takes long to trace."""
+    return tf.function(augmentation.apply, autograph=False)
 
 
 def drawn(augmentation: Augmentation, num: int, **options: Any) -> dict[str, np.ndarray]:

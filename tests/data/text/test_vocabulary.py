@@ -65,7 +65,7 @@ def test_reserved_words_are_unknown() -> None:
 
 @pytest.mark.parametrize("unit", ["words", "characters"])
 @pytest.mark.parametrize("standardize", ["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=settings().max_examples * 15 // 100, deadline=None)
 @given(
     texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12), min_size=1, max_size=5)
 )

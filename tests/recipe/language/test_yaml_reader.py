@@ -143,7 +143,7 @@ def test_the_first_of_two_equal_keys_is_used() -> None:
     assert messages(tree) == ["f:2:1: duplicate key 'a' (first on line 1)"]
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=settings().max_examples * 300 // 100)
 @given(st.text(alphabet=st.sampled_from("ab1 :-#[]{},'\"&*!|>%@`\t\n\\x0~?=<.\x85\u2028é"), max_size=40))
 @example('"\\UFFFFFFFF"')
 @example("%YAML " + "9" * 5000 + ".1\n---\na")

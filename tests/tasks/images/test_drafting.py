@@ -160,7 +160,7 @@ def test_npz_of_signals_and_volumes(shape: tuple[int, ...], layout: str, rank: i
     assert (recipe.data.layout, recipe.model.rank) == (layout, rank)
 
 
-def test_npz_that_cannot_be_used() -> None:
+def test_unusable_npz_files() -> None:
     save_npz(images=[1])
     assert refusal("x.npz") == "x.npz: expected arrays x_train and y_train. Received images."
     save_npz(x_train=np.zeros((2, 5)), y_train=[0, 1])
@@ -218,7 +218,7 @@ def test_csv() -> None:
         ),
     ],
 )
-def test_csv_that_cannot_be_used(text: str, message: str) -> None:
+def test_unusable_csv_files(text: str, message: str) -> None:
     Path("x.csv").write_text(text)
     assert refusal("x.csv") == message
 

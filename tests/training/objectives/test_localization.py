@@ -192,7 +192,7 @@ def some_boxes(draw: st.DrawFn) -> Box:
 
 
 any_pair = given(a=some_boxes(), b=some_boxes())
-quick = settings(max_examples=30, deadline=None)
+quick = settings(max_examples=settings().max_examples * 30 // 100, deadline=None)
 
 
 @quick

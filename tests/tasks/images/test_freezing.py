@@ -1,4 +1,4 @@
-"""How deep training goes: the stages of networks, what is frozen, and where a network is cut."""
+"""Freezing: the stages of networks, what is trained, and where a network is split."""
 
 import typing
 from typing import Any
@@ -54,7 +54,7 @@ def application(network: str, **keys: Any) -> Application:
         (Vgg(kind="vgg", depth=11, width=0.1), 32, {"stage1": "pixels"}),
     ],
 )
-def test_stages_begin_where_the_resolution_falls(section: ImageClassifier, side: int, stages: dict[str, str]) -> None:
+def test_stages_start_where_the_resolution_drops(section: ImageClassifier, side: int, stages: dict[str, str]) -> None:
     with without_weights():
         found = network_stages(build_classifier(section, shape=(side, side, 3), num_classes=3))
     assert {name: found.get(name) for name in stages} == stages
@@ -62,22 +62,25 @@ def test_stages_begin_where_the_resolution_falls(section: ImageClassifier, side:
     assert numbers == sorted(numbers)
 
 
-def test_every_network_of_keras_has_a_last_stage_of_a_part_of_its_weights() -> None:
-    quick = [
-        n
-        for n in typing.get_args(ApplicationName)
-        if n.endswith(("b0", "small", "50", "121", "16", "mobile", "v2", "tiny"))
-    ]
-    assert len(quick) >= 10
-    for network in quick:
-        with without_weights():
-            classifier = build_classifier(application(network), shape=(96, 96, 3), num_classes=3)
-            total = len(classifier.model.trainable_variables)
-            set_trainable(classifier, "last_stage")
-            assert 2 < len(classifier.model.trainable_variables) < 0.8 * total, network
+QUICK = {"mobilenet", "mobilenetv2", "mobilenetv3small", "vgg16", "resnet50", "efficientnetb0", "densenet121"}
 
 
-def test_batch_normalization_can_stay_as_it_is() -> None:
+@pytest.mark.parametrize(
+    "network",
+    [
+        pytest.param(network, marks=[] if network in QUICK else [pytest.mark.slow])
+        for network in typing.get_args(ApplicationName)
+    ],
+)
+def test_every_network_of_keras_has_a_last_stage_of_a_part_of_its_weights(network: str) -> None:
+    with without_weights():
+        classifier = build_classifier(application(network), shape=(96, 96, 3), num_classes=3)
+        total = len(classifier.model.trainable_variables)
+        set_trainable(classifier, "last_stage")
+        assert 2 < len(classifier.model.trainable_variables) < 0.8 * total
+
+
+def test_batch_normalization_can_be_frozen() -> None:
     classifier = built(SMALL)
     set_trainable(classifier, "all", freeze_batch_norm=True)
     norms = [layer for layer in classifier.model.layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -94,7 +97,7 @@ def test_batch_normalization_can_stay_as_it_is() -> None:
 
 @pytest.mark.parametrize("trainable", ["head", "stage2", "stage3", 1, 2])
 @pytest.mark.parametrize("section", [SMALL, Resnet(kind="resnet", depth=20, width=0.25, dropout=0.5)])
-def test_front_and_rest_are_the_network(section: ImageClassifier, trainable: str | int) -> None:
+def test_front_and_rest_compose_to_the_network(section: ImageClassifier, trainable: str | int) -> None:
     classifier = built(section)
     set_trainable(classifier, trainable)
     cut = split_front(classifier)
@@ -107,7 +110,7 @@ def test_front_and_rest_are_the_network(section: ImageClassifier, trainable: str
     assert [v.path for v in rest.trainable_variables] == [v.path for v in classifier.logits.trainable_variables]
 
 
-def test_what_the_head_draws_at_random_is_not_in_the_front() -> None:
+def test_dropout_of_the_head_is_not_in_the_front() -> None:
     classifier = built(Resnet(kind="resnet", depth=20, width=0.25, dropout=0.5))
     set_trainable(classifier, "head")
     cut = split_front(classifier)
@@ -116,7 +119,7 @@ def test_what_the_head_draws_at_random_is_not_in_the_front() -> None:
     assert cut[0].output_shape == (None, 16)  # a vector, not the maps
 
 
-def test_what_the_frozen_network_would_draw_at_random_is_in_the_front() -> None:
+def test_dropout_of_the_frozen_part_is_in_the_front() -> None:
     classifier = built(SMALL)
     set_trainable(classifier, "head")
     cut = split_front(classifier)
@@ -126,13 +129,13 @@ def test_what_the_frozen_network_would_draw_at_random_is_in_the_front() -> None:
     np.testing.assert_array_equal(cut[0](x, training=False), cut[0](x, training=False))
 
 
-def test_there_is_no_front_where_all_is_trained() -> None:
+def test_no_front_when_everything_is_trained() -> None:
     classifier = built(SMALL)
     set_trainable(classifier, "all")
     assert split_front(classifier) is None
 
 
-def test_rates_fall_from_stage_to_stage() -> None:
+def test_learning_rates_decay_from_stage_to_stage() -> None:
     classifier = built(SMALL)
     set_trainable(classifier, "all")
     factor = rate_factors(classifier, 0.5)
