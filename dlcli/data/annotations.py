@@ -89,6 +89,6 @@ class Target(Protocol):
 
         Args:
             element: ``index`` int64 ``[b]``, the batch's :meth:`rows`, what :meth:`decode` returned, and ``maps``
-                float32 ``[b, 6]`` if the images are warped.
+                float32 ``[b, 6]`` if the images are warped. It may be ``index`` alone, if only images are needed.
         """
         ...

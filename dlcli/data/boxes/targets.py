@@ -36,5 +36,5 @@ class BoxTarget(Target):
         }
 
     def batch(self, element: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Traced: ``box`` float32 ``[b, 4]`` and ``box_weight`` float32 ``[b]``."""
-        return {name: element[name] for name in ("box", "box_weight")}
+        """Traced: ``box`` float32 ``[b, 4]`` and ``box_weight`` float32 ``[b]``; nothing without :meth:`rows`."""
+        return {name: element[name] for name in ("box", "box_weight") if name in element}
