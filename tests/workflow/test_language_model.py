@@ -16,7 +16,7 @@ from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
-from dlcli.tasks.language_model.generator import Speaker, load_speaker
+from dlcli.tasks.language_model.generator import Generator, load_generator
 
 PROSE = """\
 task: language_model
@@ -62,7 +62,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def speaker(folder: Path, name: str) -> Speaker:
+def generator_of(folder: Path, name: str) -> Generator:
     run_dir = RunDir(folder / "runs" / name)
     recipe = load(run_dir.config).recipe
     return load_generator(run_dir, recipe)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
 from dlcli.runtime.console import Console
-from dlcli.tasks.sequence_to_sequence.decoding import Answerer, load_answerer
+from dlcli.tasks.sequence_to_sequence.decoding import TextDecoder, load_text_decoder
 
 SUMS = """\
 task: sequence_to_sequence
@@ -53,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def answerer(folder: Path, name: str) -> Answerer:
+def text_decoder_of(folder: Path, name: str) -> TextDecoder:
     run_dir = RunDir(folder / "runs" / name)
     return load_text_decoder(run_dir, load(run_dir.config).recipe)  # type: ignore[arg-type]
 
@@ -70,18 +70,18 @@ def test_it_learns_and_plots_its_attention(made: Path) -> None:
 
 
 def test_attention_is_a_distribution_over_the_input(made: Path) -> None:
-    own = answerer(made, "phrases")
-    (answer,) = own.answer(["big red dog"], beam=1, batch_size=4, console=Console(quiet=True))
-    assert own.write(answer.tokens) == "chien rouge grand"
-    assert own.pieces("Big RED, dog zebra") == ["big", "red", "dog", "?"]
-    assert answer.attention is not None
-    assert answer.attention.shape == (4, 3)
-    np.testing.assert_allclose(answer.attention.sum(axis=1), 1, atol=1e-5)
+    decoder = text_decoder_of(made, "phrases")
+    (hypothesis,) = decoder.decode(["big red dog"], beam=1, batch_size=4, console=Console(quiet=True))
+    assert decoder.text_of(hypothesis.ids) == "chien rouge grand"
+    assert decoder.source_tokens("Big RED, dog zebra") == ["big", "red", "dog", "?"]
+    assert hypothesis.attention is not None
+    assert hypothesis.attention.shape == (4, 3)
+    np.testing.assert_allclose(hypothesis.attention.sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["sums", "phrases"])
 def test_beam_search_of_width_one_equals_the_saved_model(made: Path, name: str) -> None:
-    own = answerer(made, name)
+    decoder = text_decoder_of(made, name)
     texts = ["1+2", "7+7", "3", ""] if name == "sums" else ["red cat", "house", "big big big", "", "what"]
     hypotheses = decoder.decode(texts, beam=1, batch_size=2, console=Console(quiet=True))
     model = keras.saving.load_model(made / "runs" / name / "model.keras", safe_mode=True)
@@ -91,7 +91,7 @@ def test_beam_search_of_width_one_equals_the_saved_model(made: Path, name: str) 
 
 
 def test_a_wider_beam_is_no_less_likely(made: Path) -> None:
-    own = answerer(made, "sums")
+    decoder = text_decoder_of(made, "sums")
     texts = [f"{a}+{b}" for a in range(10) for b in range(10)]
     means = []
     for beam in (1, 8):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.tasks.language_model.generator import draw
+from dlcli.tasks.language_model.generator import sample
 
 
 def test_sampling_follows_temperature_and_top_k() -> None:
@@ -12,7 +12,7 @@ def test_sampling_follows_temperature_and_top_k() -> None:
     generator = np.random.default_rng(0)
 
     def shares(**keys: Any) -> np.ndarray:
-        drawn = [draw(logits, generator, **({"temperature": 1.0, "top_k": None} | keys)) for _ in range(4000)]
+        drawn = [sample(logits, generator, **({"temperature": 1.0, "top_k": None} | keys)) for _ in range(4000)]
         return np.bincount(drawn, minlength=4) / 4000
 
     np.testing.assert_allclose(shares(), [0.1, 0.2, 0.3, 0.4], atol=0.03)

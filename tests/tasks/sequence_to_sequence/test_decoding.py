@@ -19,7 +19,7 @@ def test_an_exhaustive_beam_finds_the_best_sequence() -> None:
         def follow(tokens: np.ndarray, parents: Any, table: np.ndarray = table) -> tuple[np.ndarray, None]:
             return table[tokens], None
 
-        found = beam_search(follow, np.array([1]), beam=200, begin=begin, max_length=max_length)[0]
+        found = beam_search(follow, np.array([1]), beam=200, start=begin, max_length=max_length)[0]
         scores: dict[tuple[int, ...], float] = {}
         for length in range(max_length + 1):
             for said in itertools.product(range(1, num_tokens), repeat=length):
@@ -27,6 +27,6 @@ def test_an_exhaustive_beam_finds_the_best_sequence() -> None:
                 parts = [table[a][b] for a, b in itertools.pairwise((begin, *whole))]
                 scores[said] = sum(parts) / len(parts)
         best = max(scores, key=scores.__getitem__)
-        assert found.tokens == best
+        assert found.ids == best
         length = len(best) + (len(best) < max_length)
         assert found.log_probability / length == pytest.approx(scores[best])
