@@ -1,4 +1,4 @@
-"""Help, errors of usage, completion and start-up: what comes without TensorFlow."""
+"""Help, usage errors, completion and startup, none of which load TensorFlow."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ DLCLI = Path(sys.executable).parent / "dlcli"
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Every command that can be typed."""
+    """Every verb and subcommand."""
     found: list[tuple[str, ...]] = []
     with click.Context(cli) as ctx:
         for verb in cli.list_commands(ctx):
@@ -27,7 +27,7 @@ def commands() -> list[tuple[str, ...]]:
     return found
 
 
-def test_the_verbs_are_those_of_the_house() -> None:
+def test_the_list_of_verbs() -> None:
     assert {verb for verb, *_ in commands()} == set(VERBS)
     assert {"train", "evaluate", "predict", "runs", "recipe", "completion", "doctor"} <= set(VERBS)
     assert {name for verb, *rest in commands() for name in rest if verb == "runs"} == {"list", "show", "diff", "remove"}
@@ -61,7 +61,7 @@ def test_examples_use_options_that_exist(command: tuple[str, ...]) -> None:
         assert set(used) <= options_of(found) | {"--help"}, line
 
 
-def test_the_whole_help_and_the_version() -> None:
+def test_main_help_and_version() -> None:
     result = CliRunner().invoke(cli, ["--help"], prog_name="dlcli")
     assert result.exit_code == 0
     for verb in VERBS:
@@ -87,7 +87,7 @@ def test_the_whole_help_and_the_version() -> None:
         (["completion", "powershell"], "'powershell' is not one of"),
     ],
 )
-def test_errors_of_usage(arguments: list[str], expected: str) -> None:
+def test_usage_errors(arguments: list[str], expected: str) -> None:
     result = CliRunner().invoke(cli, arguments, prog_name="dlcli")
     assert result.exit_code == 2
     assert expected in result.stderr
@@ -105,7 +105,7 @@ def test_completion_scripts(shell: str, sign: str) -> None:
     assert "_DLCLI_COMPLETE" in result.stdout
 
 
-def test_bash_takes_the_script_and_completes(tmp_path: Path) -> None:
+def test_bash_completion_works(tmp_path: Path) -> None:
     for name in ("digits", "digits-2", "other"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "run.json").write_text("{}")

@@ -16,7 +16,7 @@ from dlcli.errors import InputError
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "recipes" / "digits_convnet.yaml"
 VALID = "task: classification\ndata: {kind: digits}\nmodel: {kind: lenet5}\n"
-FAULTS = (
+ERRORS = (
     "bad.yaml:2:14: data.kind: unknown kind 'digit'; did you mean 'digits'?\n"
     "bad.yaml:4:1: epochs: unknown key; did you mean train.epochs or train.stages.0.epochs?"
 )
@@ -43,7 +43,7 @@ def test_check_several_with_errors() -> None:
     result = run("check", "bad.yaml", "good.yaml", "none.yaml")
     assert result.stdout == "good.yaml: ok\n"
     assert isinstance(result.exception, InputError)
-    assert str(result.exception) == f"{FAULTS}\nnone.yaml: no such file"
+    assert str(result.exception) == f"{ERRORS}\nnone.yaml: no such file"
 
 
 def test_check_json() -> None:
@@ -77,7 +77,7 @@ def test_show_json() -> None:
     assert as_json == yaml.safe_load(run("show", str(DIGITS)).stdout)
 
 
-def test_show_refuses_errors_of_settings() -> None:
+def test_show_refuses_invalid_settings() -> None:
     error = run("show", "good.yaml", "-s", "train.epochs=many").exception
     assert isinstance(error, InputError)
     assert str(error) == "--set train.epochs=many: train.epochs: expected a whole number > 0. Received 'many'."
@@ -107,7 +107,7 @@ def test_init_writes_a_recipe_that_passes_check() -> None:
 
 
 @pytest.mark.usefixtures("_photos")
-def test_init_overwrites_only_by_force() -> None:
+def test_init_overwrites_only_with_force() -> None:
     Path("photos.yaml").write_text("mine")
     error = run("init", "photos").exception
     assert isinstance(error, InputError)
@@ -148,7 +148,7 @@ def process(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_an_error_is_told_without_loading_what_computes() -> None:
+def test_an_error_is_reported_without_heavy_imports() -> None:
     done = process(
         "import atexit, sys, runpy\n"
         "sys.argv = ['dlcli', 'recipe', 'check', 'bad.yaml']\n"
@@ -156,7 +156,7 @@ def test_an_error_is_told_without_loading_what_computes() -> None:
         "runpy.run_module('dlcli', run_name='__main__')\n"
     )
     assert done.returncode == 2
-    assert done.stderr == f"{FAULTS}\n"
+    assert done.stderr == f"{ERRORS}\n"
     assert done.stdout == "[]\n"
 
 
