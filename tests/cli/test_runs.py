@@ -63,7 +63,7 @@ def dlcli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         status = _run()
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
-        return status, captured.out, said.err
+        return status, captured.out, captured.err
 
     return call
 
