@@ -82,7 +82,7 @@ def test_invalid_names_are_refused_and_make_nothing(tmp_path: Path, name: str) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_where_no_folder_can_be_made(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError) as error:
         create_run(tmp_path / "file" / "runs", "digits")
@@ -110,7 +110,7 @@ def test_find_by_name_by_path_and_newest(tmp_path: Path, monkeypatch: pytest.Mon
     assert find_run(runs, str(runs / "old")).path == runs / "old"
 
 
-def test_what_cannot_be_found_is_said_with_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_run_is_reported_with_the_newest_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as error:
         find_run(Path("runs"), None)
@@ -145,7 +145,7 @@ def test_now_sorts_as_text() -> None:
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
-class Diagnostic(OSError):
+class WriteError(OSError):
     pass
 
 
@@ -159,10 +159,10 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         path.write_bytes(before)
 
     def fail(*args: Any) -> None:
-        raise Diagnostic("no space left on device")
+        raise WriteError("no space left on device")
 
     monkeypatch.setattr(rundir.os, function, fail)
-    with pytest.raises(Diagnostic):
+    with pytest.raises(WriteError):
         replace_file(path, b"new")
     monkeypatch.undo()
     assert [entry.name for entry in tmp_path.iterdir()] == ([] if before is None else ["file.json"])
@@ -170,7 +170,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         assert path.read_bytes() == before
 
 
-def test_replacing_is_synced_before_it_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replaced_file_is_synced_before_it_is_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
     events: list[str] = []
@@ -193,7 +193,7 @@ def test_replacing_is_synced_before_it_is_seen(tmp_path: Path, monkeypatch: pyte
     assert f"sync {tmp_path.name}" in events[at:]  # then the folder's entry
 
 
-def test_a_library_that_writes_by_itself(tmp_path: Path) -> None:
+def test_a_file_written_by_a_library(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     seen: list[Path] = []
 
@@ -209,7 +209,7 @@ def test_a_library_that_writes_by_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}])
-def test_what_is_no_json_changes_nothing(tmp_path: Path, value: Any) -> None:
+def test_a_value_that_is_not_json_changes_nothing(tmp_path: Path, value: Any) -> None:
     path = tmp_path / "run.json"
     replace_json(path, {"a": 1})
     with pytest.raises((ValueError, TypeError)):
@@ -229,7 +229,7 @@ def test_what_is_no_json_changes_nothing(tmp_path: Path, value: Any) -> None:
         (b"one\n\xc3", "one\nnew\n"),
     ],
 )
-def test_appending_cuts_an_unfinished_line(tmp_path: Path, before: bytes | None, after: str) -> None:
+def test_appending_removes_an_incomplete_line(tmp_path: Path, before: bytes | None, after: str) -> None:
     path = tmp_path / "metrics.csv"
     if before is not None:
         path.write_bytes(before)
@@ -237,7 +237,7 @@ def test_appending_cuts_an_unfinished_line(tmp_path: Path, before: bytes | None,
     assert path.read_text() == after
 
 
-def test_csv_there_and_back(tmp_path: Path) -> None:
+def test_csv_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     replace_file(path, csv_text(["name", "value"], [["a,b", 1], ['say "x"', 2.5]]))
     rows = [{"name": "a,b", "value": "1"}, {"name": 'say "x"', "value": "2.5"}]
@@ -247,7 +247,7 @@ def test_csv_there_and_back(tmp_path: Path) -> None:
     assert read_csv(path) == rows
 
 
-def test_a_row_of_metrics_keeps_what_a_float32_holds() -> None:
+def test_a_row_of_metrics_keeps_float32_precision() -> None:
     columns = ["stage", "epoch", "train_loss"]
     row = metrics_row(columns, {"stage": "head", "epoch": 3, "train_loss": 0.1234567891, "other": 1})
     assert row == "head,3,0.123456789"
@@ -268,7 +268,7 @@ def test_corrupt_json_is_one_line_that_names_the_file(tmp_path: Path, content: b
     assert "corrupt" in message(error)
 
 
-def test_json_that_is_no_object_and_none_at_all(tmp_path: Path) -> None:
+def test_json_that_is_missing_or_not_an_object(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     with pytest.raises(InputError) as error:
         read_json(path)
@@ -283,7 +283,7 @@ def test_json_that_is_no_object_and_none_at_all(tmp_path: Path) -> None:
     [{"status": 1}, {"config": []}, {"data": "x"}, {"data": {}}, {"best": 3}, {"final": [1]}],
     ids=lambda change: json.dumps(change),
 )
-def test_a_run_json_of_another_form_is_one_line(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_an_invalid_run_json_is_one_line(tmp_path: Path, change: dict[str, Any]) -> None:
     run = make_run(tmp_path, "digits", **change)
     with pytest.raises(InputError) as error:
         run.read_info()
@@ -291,7 +291,7 @@ def test_a_run_json_of_another_form_is_one_line(tmp_path: Path, change: dict[str
 
 
 @pytest.mark.parametrize("content", ["{}", '{"classes": 3}', "[]"])
-def test_labels_of_another_form_are_one_line(tmp_path: Path, content: str) -> None:
+def test_invalid_labels_are_one_line(tmp_path: Path, content: str) -> None:
     run = make_run(tmp_path, "digits")
     run.labels.write_text(content)
     with pytest.raises(InputError) as error:
@@ -317,7 +317,7 @@ def test_a_corrupt_table_is_one_line_that_names_the_file(tmp_path: Path, content
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     run = make_run(tmp_path, "digits", status="running")
     assert not run.is_locked()
-    assert run.status() == "interrupted"  # it says running, and nobody works on it
+    assert run.status() == "interrupted"  # the file says running, but no process has the lock
     run.lock()
     assert run.is_locked()
     assert run.status() == "running"
@@ -329,7 +329,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     other.unlock()
 
 
-def test_a_killed_process_gives_its_lock_back(tmp_path: Path) -> None:
+def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     run = make_run(tmp_path, "digits", status="running")
     program = (
         "import sys, time; from pathlib import Path; from dlcli.rundir import RunDir\n"

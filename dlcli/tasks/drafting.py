@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.splits import SPLIT_OF
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.yaml_writer import to_yaml
@@ -17,7 +18,6 @@ HEADING = "# Drafted by dlcli recipe init. All keys and their defaults: dlcli re
 LABEL = ("label", "class", "category", "sentiment", "target", "y")
 SPLIT = ("split", "set", "subset", "partition")
 GROUP = ("group", "patient", "patient_id", "subject", "speaker", "author", "scene")
-SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def own_splits(table: Path, rows: Sequence[Mapping[str, str | None]]) -> set[str
     if column is None:
         return set()
     values = {row[column] or "" for row in rows}
-    if unknown := [value for value in values if value.strip().lower() not in SPLITS]:
+    if unknown := [value for value in values if value.strip().lower() not in SPLIT_OF]:
         raise InputError(
             f"{table}: the column {column} must hold train, validation (or val) or test. Received "
             f"'{shortened(min(unknown))}'."
         )
-    return {SPLITS[value.strip().lower()] for value in values} - {"train"}
+    return {SPLIT_OF[value.strip().lower()] for value in values} - {"train"}
 
 
 def shares(given: Collection[str]) -> list[Line]:

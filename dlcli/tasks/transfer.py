@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from dlcli.data.splits import SPLIT_OF
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import Place, RecipeError
 from dlcli.recipe.language.suggestions import did_you_mean
@@ -30,7 +31,6 @@ AUGMENTS: dict[str, dict[str, Any]] = {
 
 DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that five halvings leave feature maps
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
-SPLITS = ("train", "validation", "val", "test")
 RARE = 0.05  # GIFs below this proportion of the images are excluded
 HEAD_EPOCHS = 40
 HEAD_RATE = 3e-3
@@ -236,7 +236,7 @@ def has_class_folders(folder: Path) -> bool:
     """Whether a folder, or its folder ``train``, has at least two folders with images directly in them."""
     folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
     train = [entry for entry in folders if entry.name.lower() == "train"]
-    if train and all(entry.name.lower() in SPLITS or not _has_images(entry) for entry in folders):
+    if train and all(entry.name.lower() in SPLIT_OF or not _has_images(entry) for entry in folders):
         folders = [entry for entry in train[0].iterdir() if entry.is_dir()]
     return sum(map(_has_images, folders)) >= 2
 

@@ -35,7 +35,7 @@ def without_h5py_and_with_an_old_keras() -> None:
     processes.replace("dlcli.workflow.doctor.version", changed)
 
 
-def test_missing_and_outdated_packages_fail_the_check(tmp_path: Path) -> None:
+def test_missing_or_old_packages_fail_the_check(tmp_path: Path) -> None:
     done = processes.run("doctor", folder=tmp_path, prepare=without_h5py_and_with_an_old_keras).expect(1)
     assert "h5py: missing. Install it with: pip install 'h5py" in done.stderr
     assert "keras 3.10.0: dlcli needs keras>=3.15.1. Install it with: pip install 'keras>=3.15.1'" in done.stderr

@@ -4,10 +4,10 @@ import subprocess
 import sys
 import textwrap
 
-THREAD_AT_WORK = textwrap.dedent(
+RUNNING_THREAD = textwrap.dedent(
     """
     import sys, threading
-    threading.Thread(target=threading.Event().wait).start()  # as one of a library's that waits for the interpreter
+    threading.Thread(target=threading.Event().wait).start()  # like a library thread that waits for the interpreter
     from dlcli.cli import main
     sys.argv = ["dlcli", *sys.argv[1:]]
     main()
@@ -18,7 +18,7 @@ THREAD_AT_WORK = textwrap.dedent(
 def test_a_process_ends_while_a_library_thread_is_still_running() -> None:
     for arguments, status, stdout in ((["--version"], 0, "dlcli"), (["train", "nowhere.yaml"], 2, "")):
         done = subprocess.run(
-            [sys.executable, "-c", THREAD_AT_WORK, *arguments], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", RUNNING_THREAD, *arguments], capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == status
         assert done.stdout.startswith(stdout)
@@ -26,7 +26,7 @@ def test_a_process_ends_while_a_library_thread_is_still_running() -> None:
         assert done.stderr.count("\n") == (1 if status else 0)
 
 
-def test_a_full_disk_behind_stdout_is_reported() -> None:
+def test_a_full_stdout_is_reported() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "dlcli", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False

@@ -1,4 +1,4 @@
-"""Help, usage errors, completion and startup: everything that needs no TensorFlow."""
+"""Help, usage errors, completion and startup, none of which load TensorFlow."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ DLCLI = Path(sys.executable).parent / "dlcli"
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Every command that can be typed."""
+    """Every verb and subcommand."""
     found: list[tuple[str, ...]] = []
     with click.Context(cli) as ctx:
         for verb in cli.list_commands(ctx):
@@ -61,7 +61,7 @@ def test_examples_use_options_that_exist(command: tuple[str, ...]) -> None:
         assert set(used) <= options_of(found) | {"--help"}, line
 
 
-def test_the_whole_help_and_the_version() -> None:
+def test_main_help_and_version() -> None:
     result = CliRunner().invoke(cli, ["--help"], prog_name="dlcli")
     assert result.exit_code == 0
     for verb in VERBS:
@@ -105,7 +105,7 @@ def test_completion_scripts(shell: str, sign: str) -> None:
     assert "_DLCLI_COMPLETE" in result.stdout
 
 
-def test_completion_works_in_bash(tmp_path: Path) -> None:
+def test_bash_completion_works(tmp_path: Path) -> None:
     for name in ("digits", "digits-2", "other"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "run.json").write_text("{}")

@@ -37,7 +37,7 @@ def test_one_family() -> None:
     assert all(row["source"] for row in json.loads(run("--json")))
 
 
-def test_published_counts_stand_beside_our_own() -> None:
+def test_quoted_and_counted_figures() -> None:
     rows = json.loads(run("--quoted", "--json"))
     assert [row["quoted_as"] for row in rows] == [row.label for row in QUOTED]
     vgg = rows[0]
@@ -58,7 +58,7 @@ def test_published_counts_stand_beside_our_own() -> None:
         (("--family", "vgg", "--quoted"), "--family and --quoted cannot be combined"),
     ],
 )
-def test_refused_input(arguments: tuple[str, ...], message: str) -> None:
+def test_refused_options(arguments: tuple[str, ...], message: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dlcli", "models", *arguments], capture_output=True, text=True, check=False
     )
@@ -67,7 +67,7 @@ def test_refused_input(arguments: tuple[str, ...], message: str) -> None:
     assert done.stdout == ""
 
 
-def test_models_imports_no_tensorflow() -> None:
+def test_it_needs_no_heavy_imports() -> None:
     program = (
         "import atexit, sys; from dlcli.cli import main; sys.argv = ['dlcli', 'models', '--quoted']\n"
         "atexit.register(lambda: print(sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)), file=sys.stderr))\n"

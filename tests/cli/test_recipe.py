@@ -16,7 +16,7 @@ from dlcli.errors import InputError
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "recipes" / "digits_convnet.yaml"
 VALID = "task: classification\ndata: {kind: digits}\nmodel: {kind: lenet5}\n"
-FAULTS = (
+ERRORS = (
     "bad.yaml:2:14: data.kind: unknown kind 'digit'; did you mean 'digits'?\n"
     "bad.yaml:4:1: epochs: unknown key; did you mean train.epochs or train.stages.0.epochs?"
 )
@@ -43,7 +43,7 @@ def test_check_several_with_errors() -> None:
     result = run("check", "bad.yaml", "good.yaml", "none.yaml")
     assert result.stdout == "good.yaml: ok\n"
     assert isinstance(result.exception, InputError)
-    assert str(result.exception) == f"{FAULTS}\nnone.yaml: no such file"
+    assert str(result.exception) == f"{ERRORS}\nnone.yaml: no such file"
 
 
 def test_check_json() -> None:
@@ -148,7 +148,7 @@ def process(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_errors_are_reported_without_importing_tensorflow() -> None:
+def test_an_error_is_reported_without_heavy_imports() -> None:
     done = process(
         "import atexit, sys, runpy\n"
         "sys.argv = ['dlcli', 'recipe', 'check', 'bad.yaml']\n"
@@ -156,7 +156,7 @@ def test_errors_are_reported_without_importing_tensorflow() -> None:
         "runpy.run_module('dlcli', run_name='__main__')\n"
     )
     assert done.returncode == 2
-    assert done.stderr == f"{FAULTS}\n"
+    assert done.stderr == f"{ERRORS}\n"
     assert done.stdout == "[]\n"
 
 

@@ -55,15 +55,15 @@ def _two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def dlcli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Called]:
-    """Runs the command line in this process."""
+    """Run the command line in this process."""
 
     def call(*arguments: str, answer: str = "") -> Called:
         monkeypatch.setattr(sys, "argv", ["dlcli", *arguments])
         monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
         status = _run()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return status, said.out, said.err
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return status, captured.out, captured.err
 
     return call
 
@@ -73,14 +73,22 @@ def test_list(dlcli: Callable[..., Called]) -> None:
     assert (status, err) == (0, "")
     header, *lines = out.splitlines()
     assert header.split() == ["name", "status", "started", "seed", "epochs", "metric", "best"]
-    assert lines[0].split() == ["two", "interrupted", "2026-01-02T10:00", "0", "2", "-", "-"]  # nobody works on it
+    assert lines[0].split() == [
+        "two",
+        "interrupted",
+        "2026-01-02T10:00",
+        "0",
+        "2",
+        "-",
+        "-",
+    ]  # no process has locked it
     assert lines[1].split() == ["one", "completed", "2026-01-01T10:00", "0", "2", "val_loss", "1.2500"]
     listed = json.loads(dlcli("runs", "list", "--json")[1])
     assert [(run["name"], run["status"]) for run in listed] == [("two", "interrupted"), ("one", "completed")]
 
 
-def test_list_without_runs(dlcli: Callable[..., Called]) -> None:
-    assert dlcli("runs", "list", "--runs", "none") == (0, "", "none: no run here\n")
+def test_empty_list(dlcli: Callable[..., Called]) -> None:
+    assert dlcli("runs", "list", "--runs", "none") == (0, "", "none: no runs found\n")
     assert json.loads(dlcli("runs", "list", "--runs", "none", "--json")[1]) == []
 
 

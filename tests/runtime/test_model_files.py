@@ -79,7 +79,7 @@ def test_weights_that_declare_more_than_they_hold_are_refused(original: Path, tm
         file.create_dataset("bomb", shape=(10**6, 10**4), chunks=(10**3, 10**3), dtype="f4", compression="gzip")
 
     path = changed(original, tmp_path, lambda n, c: weights_with(c, bomb) if n.endswith(".h5") else c)
-    with pytest.raises(InputError, match="more than it holds"):
+    with pytest.raises(InputError, match="more than the file holds"):
         load_keras_file(path)
 
 

@@ -189,7 +189,7 @@ def test_signals_can_be_checked_and_not_previewed(tmp_path: Path) -> None:
     [
         (("check", "nowhere"), "nowhere: no such recipe or folder."),
         (("check", "table.csv"), "table.csv: expected a recipe or a folder of class folders."),
-        (("preview", "r.yaml", "-o", "x.jpg"), "x.jpg: expected a name that ends in .png."),
+        (("preview", "r.yaml", "-o", "x.jpg"), "x.jpg: expected a file name ending in .png."),
         (("split", "r.yaml", "-o", "no/x.csv"), "no: no such folder to write x.csv to."),
         (("stats", "r.yaml", "-s", "data.path=nowhere"), "--set data.path=nowhere: data.path: no such file or folder"),
     ],

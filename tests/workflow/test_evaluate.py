@@ -228,7 +228,7 @@ def test_refused_input_of_predict(folder: Path) -> None:
     (folder / "there.csv").write_text("mine")
     (folder / "empty").mkdir()
     for arguments, expected in [
-        (("photos", "--output", "x.txt"), "x.txt: expected a name that ends in .csv or .json."),
+        (("photos", "--output", "x.txt"), "x.txt: expected a file name ending in .csv or .json."),
         (("photos", "--output", "nowhere/x.csv"), "nowhere: no such folder to write x.csv to."),
         (("photos", "--output", "there.csv"), "there.csv: already exists."),
         (("nothing.png",), "nothing.png: no such file or folder. Name what to predict."),

@@ -340,7 +340,10 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
         (("--base", "run:runs/x"), "--base run:runs/x: expected run: and the name of a run in runs."),
         (("--base", ""), "--base : no such network in keras.applications. List the available ones with: dlcli models."),
         (("--base", "vgg16", "--weights", "run:x"), "model.weights: x: no such run in runs."),
-        (("--base", "vgg16", "--top", "imagenet", "--weights", "none"), "--weights none: a network with its ImageNet"),
+        (
+            ("--base", "vgg16", "--top", "imagenet", "--weights", "none"),
+            "--weights none: --top imagenet requires the pretrained weights.",
+        ),
         ((), "Missing option '--base'"),
     ],
 )

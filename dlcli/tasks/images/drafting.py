@@ -14,13 +14,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from dlcli.data.splits import SPLIT_OF, SPLITS
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import shortened
 from dlcli.tasks.drafting import (
     HEADING,
     LABEL,
     SPLIT,
-    SPLITS,
     Draft,
     Line,
     columns_of_splits,
@@ -32,7 +32,6 @@ from dlcli.tasks.drafting import (
     shares,
 )
 
-ORDER = ("train", "validation", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 NUM_HEADERS = 60  # images whose headers are read for their size
 MAX_CSV_BYTES = 2**26
@@ -90,10 +89,10 @@ def draft_images(data: Path, path: str) -> Draft:
 def _summarize_folder(root: Path, path: str) -> _Summary:
     """Summarize a folder that has a folder for each class, directly or within a folder for each split."""
     folders = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
-    splits = {SPLITS[entry.name.lower()]: entry for entry in folders if entry.name.lower() in SPLITS}
+    splits = {SPLIT_OF[entry.name.lower()]: entry for entry in folders if entry.name.lower() in SPLIT_OF}
     if "train" not in splits or (len(splits) == 1 and len(folders) > 1):
         splits = {"train": root}  # the folders are classes, one of which may be named train
-    images = {split: _images_by_class(splits[split]) for split in ORDER if split in splits}
+    images = {split: _images_by_class(splits[split]) for split in SPLITS if split in splits}
     classes = images["train"]
     if not classes:
         raise InputError(
@@ -188,7 +187,7 @@ def _summarize_npz(file: Path, path: str) -> _Summary:
     seen = (
         f"train: {in_classes(counts, LAYOUTS[layout])}",
         f"x_train: shape {list(shape)}, {dtype}",
-        f"splits: {', '.join(split for split in ORDER if split in {'train', *splits})}",
+        f"splits: {', '.join(split for split in SPLITS if split in {'train', *splits})}",
     )
     source: list[Line] = [("kind", "npz", "arrays in a NumPy file"), ("path", path, "relative to this file")]
     if layout != "image":
@@ -276,7 +275,7 @@ def _summarize_csv(file: Path, path: str) -> _Summary:
         )
     split = named(columns, SPLIT)
     splits = own_splits(file, rows)
-    train = [row for row in rows if split is None or SPLITS.get((row[split] or "").strip().lower()) == "train"]
+    train = [row for row in rows if split is None or SPLIT_OF.get((row[split] or "").strip().lower()) == "train"]
     counts = Counter(row[label] or "" for row in train)
     if len(counts) < 2:
         where = "" if split is None else f" in the rows with {split} train"
