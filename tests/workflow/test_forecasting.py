@@ -134,7 +134,7 @@ def test_a_batch_is_learned_by_heart(folder: Path) -> None:
         (("predict", "waves", "--text", "a"), "--text: runs/waves takes tables: its task is forecasting."),
         (("evaluate", "waves", "--data", "waves.yaml"), "waves.yaml: expected a .csv with the columns of the training"),
         (("evaluate", "waves", "--data", "short.csv"), "short.csv: 3 rows to train on hold no window of 14 + 7 steps."),
-        (("attack", "waves", "--fgsm"), "must take images of a fixed size"),
+        (("attack", "waves", "--fgsm"), "dlcli attack does not support task: "),
     ],
 )  # fmt: skip
 def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -175,7 +175,10 @@ def test_other_pairs_and_a_beam_are_measured(folder: Path) -> None:
         (["train", "sums.yaml", "--set", "train.teacher_forcing.first=1.5"], "a number in [0, 1]"),
         (["train", "sums.yaml", "--set", "model.attention=all"], "model.attention: "),
         (["train", "phrases.yaml", "--set", "text.min_count=1000"], "the vocabulary must have at least two words"),
-        (["evaluate", "phrases", "--data", "absent.tsv"], "absent.tsv: expected a recipe or a file of pairs. There is no such file."),
+        (
+            ["evaluate", "phrases", "--data", "absent.tsv"],
+            "absent.tsv: expected a recipe or a file of pairs. There is no such file.",
+        ),
         (["evaluate", "phrases", "--data", "sums.yaml", "--split", "train", "--beam", "0"], "--beam"),
         (["generate", "phrases"], "its task is sequence_to_sequence; only a language_model generates text."),
         (["predict", "phrases", "absent.txt"], "absent.txt: no such file"),

@@ -205,7 +205,7 @@ def test_summaries_of_recipes_and_runs_agree(folder: Path) -> None:
         (("evaluate", "waves", "--data", "sums.npz"), "there must be arrays x_train and y_train. Received 'x'."),
         (("evaluate", "adding", "--data", "waves.npz"), "waves.npz: y_train must be one finite number for each sample"),
         (("summary", "waves.yaml", "--input", "3x3x1", "--classes", "2"), "--input: is for images, signals"),
-        (("attack", "waves", "--fgsm"), "must take images of a fixed size"),
+        (("attack", "waves", "--fgsm"), "dlcli attack does not support task: "),
     ],
 )  # fmt: skip
 def test_what_is_refused(folder: Path, arguments: tuple[str, ...], message: str) -> None:
