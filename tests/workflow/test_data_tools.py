@@ -82,7 +82,7 @@ def test_all_problems_are_found(photos: Path) -> None:
     assert report["problems"] == sum(finding["is_problem"] for finding in report["findings"])
     unreadable = sorted(f["samples"][0] for f in report["findings"] if f["kind"] == "unreadable")
     assert unreadable == ["cat/cut.png", "cat/empty.jpg", "cat/text.png"]
-    suffix = next(f for f in report["findings"] if f["kind"] == "suffix")
+    suffix = next(f for f in report["findings"] if f["kind"] == "wrong suffix")
     assert suffix["samples"] == ["dog/large.png"]
     assert contents(folder) == before
 
@@ -122,8 +122,8 @@ def test_classes_missing_from_a_split_are_reported(photos: Path) -> None:
     (folder / "train/cat/broken.png").write_bytes(b"no image")
     found = processes.run("data", "check", "photos", "--json", folder=photos).expect(1)
     texts = [finding["text"] for finding in json.loads(found.stdout)["findings"]]
-    assert "train has no sample of yak, zebra" in texts
-    assert "test has no sample of yak" in texts
+    assert "train has no samples of yak, zebra" in texts
+    assert "test has no samples of yak" in texts
     assert {"missing class", "unreadable"} <= kinds(found.stdout).keys()
 
 

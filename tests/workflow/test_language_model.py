@@ -165,7 +165,7 @@ def test_evaluating_other_text(folder: Path) -> None:
         (["generate", "names", "--class", "Nort"], "Received 'Nort'."),
         (["generate", "prose", "--class", "North"], "have no classes. Omit --class."),
         (["predict", "prose", "--text", "a"], "dlcli predict does not support task: language_model"),
-        (["evaluate", "prose", "--data", "names"], "expected a file with a text"),
+        (["evaluate", "prose", "--data", "names"], "expected a text file, as in training"),
         (["evaluate", "names", "--data", "prose.txt"], "expected a folder with a file for each class"),
         (["evaluate", "prose", "--data", "absent.txt"], "absent.txt: no such file or folder."),
         (["train", "prose.yaml", "--data", "absent.txt"], "data.path: no such file or folder"),

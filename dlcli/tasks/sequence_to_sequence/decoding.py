@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dlcli.data.text.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
+from dlcli.models.sequences.encoder_decoder import Decoder
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
@@ -51,9 +52,10 @@ class TextDecoder:
     target: tuple[str, ...]
 
     @property
-    def decoder(self) -> Any:
+    def decoder(self) -> Decoder:
         """The model's decoder layer."""
-        return self.model.get_layer("answers").decoder
+        decoder: Decoder = self.model.get_layer("answers").decoder
+        return decoder
 
     @functools.cached_property
     def front(self) -> keras.Model:
