@@ -338,7 +338,7 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
         (("--base", "vgg16", "--top", "imagenet", "--head", "9"), "--head is for training; with --top imagenet"),
         (("--base", "run:x", "--top", "imagenet"), "--top is for networks of keras.applications."),
         (("--base", "run:runs/x"), "--base run:runs/x: expected run: followed by the name of a run in runs."),
-        (("--base", ""), "--base : no network of keras.applications. See which there are with: dlcli models."),
+        (("--base", ""), "--base : no such network in keras.applications. List the available ones with: dlcli models."),
         (("--base", "vgg16", "--weights", "run:x"), "model.weights: x: no such run in runs."),
         (
             ("--base", "vgg16", "--top", "imagenet", "--weights", "none"),
