@@ -240,9 +240,9 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
 def _check_kinds(kinds: list[str], norm: str, options: dict[str, Any]) -> None:
     """Reject options that cannot be combined, before any work starts."""
     from dlcli.errors import InputError
-    from dlcli.workflow.attack.request import ATTACKS_BY_OPTION
+    from dlcli.workflow.attack.kinds import ATTACKS_BY_OPTION, ONLY_NORM
 
-    for kind, required in (("deepfool", "l2"), ("square", "linf")):
+    for kind, required in ONLY_NORM.items():
         if kind in kinds and norm != required:
             separately = " in a separate command" if len(kinds) > 1 and options["norm"] is None else ""
             raise InputError(f"--{kind} is an {required} attack: use --norm {required}{separately}. Received {norm}.")

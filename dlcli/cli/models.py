@@ -10,7 +10,7 @@ from dlcli.errors import InputError
 
 
 def _complete_families(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from dlcli.workflow.network_costs import FAMILIES
+    from dlcli.workflow.models import FAMILIES
 
     return [family for family in FAMILIES if family.startswith(incomplete)]
 
@@ -36,7 +36,7 @@ def models(family: str | None, quoted: bool, as_json: bool) -> None:
       dlcli models --quoted
       dlcli models --json | jq '.[] | select(.parameters < 6e6) | .network'
     """
-    from dlcli.workflow.network_costs import FAMILIES, list_networks, list_quoted
+    from dlcli.workflow.models import FAMILIES, list_networks, list_quoted
 
     if family is not None and quoted:
         raise click.UsageError("--family and --quoted cannot be combined.")

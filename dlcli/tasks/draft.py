@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from dlcli.errors import InputError
-from dlcli.tasks.drafting import Draft
+from dlcli.tasks.draft_text import Draft
 from dlcli.tasks.images.drafting import draft_images
 from dlcli.tasks.sequences.drafting import draft_sequences
 

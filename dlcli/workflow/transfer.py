@@ -21,7 +21,7 @@ from dlcli.tasks.transfer import (
     top_recipe,
     transfer_recipe,
 )
-from dlcli.workflow.network_costs import side_of_application
+from dlcli.workflow.models import side_of_application
 
 __all__ = ["find_base", "find_data", "make_plan", "top_recipe", "transfer_recipe"]
 

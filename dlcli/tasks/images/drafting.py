@@ -17,7 +17,7 @@ from typing import Any
 from dlcli.data.splits import SPLIT_OF, SPLITS
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import shortened
-from dlcli.tasks.drafting import (
+from dlcli.tasks.draft_text import (
     HEADING,
     LABEL,
     SPLIT,

@@ -11,7 +11,7 @@ from statistics import median
 
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import shortened
-from dlcli.tasks.drafting import (
+from dlcli.tasks.draft_text import (
     HEADING,
     LABEL,
     Line,

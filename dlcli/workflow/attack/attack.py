@@ -13,8 +13,8 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.attack_target import AttackTarget
 from dlcli.workflow.attack.checks import Check, checks
 from dlcli.workflow.attack.files import describe_distances, free_folder, write_files
+from dlcli.workflow.attack.kinds import ATTACKS_BY_OPTION
 from dlcli.workflow.attack.plan import Plan
-from dlcli.workflow.attack.request import ATTACKS_BY_OPTION
 from dlcli.workflow.attack.run import AttackOutcome, run_attack
 from dlcli.workflow.train import command, versions
 

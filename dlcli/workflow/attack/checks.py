@@ -8,7 +8,8 @@ import numpy as np
 from dlcli.data.images.samples import Samples
 from dlcli.tasks.attack_target import AttackTarget
 from dlcli.workflow.attack.inputs import take_evenly
-from dlcli.workflow.attack.plan import ITERATED, Plan
+from dlcli.workflow.attack.kinds import ITERATED, WITHOUT_GRADIENTS
+from dlcli.workflow.attack.plan import Plan
 from dlcli.workflow.attack.run import TOLERANCE, AttackOutcome, run_attack
 
 NUM_CHECKED = 100  # samples that the more expensive checks use
@@ -31,7 +32,7 @@ def checks(
     """Check properties that hold for every attack that is strong enough."""
     robust = [row["robust_accuracy"] for row in result.rows]
     results: list[Check] = []
-    if plan.kind not in ("noise", "square"):
+    if plan.kind not in WITHOUT_GRADIENTS:
         num_flat = result.rows[0]["zero_gradients"]
         results.append(Check("correctly classified samples have gradients", num_flat == 0, f"{num_flat} have none"))
     if noisy is not None:

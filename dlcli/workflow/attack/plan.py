@@ -16,27 +16,7 @@ from dlcli.attacks.noise import noise
 from dlcli.attacks.pgd import iterated
 from dlcli.attacks.square import square
 from dlcli.tasks.attack_target import AttackTarget
-from dlcli.workflow.attack.request import ATTACKS_BY_OPTION
-
-Kind = Literal["fgsm", "bim", "pgd", "mi-fgsm", "deepfool", "apgd", "apgd-dlr", "square", "noise", "suite"]
-
-
-ITERATED: tuple[Kind, ...] = ("bim", "pgd", "mi-fgsm", "apgd", "apgd-dlr")
-
-
-SUITE: tuple[Kind, ...] = ("apgd", "apgd-dlr", "deepfool", "square")
-
-
-NUM_STEPS: dict[Kind, int] = {
-    "bim": 10,
-    "pgd": 40,
-    "mi-fgsm": 10,
-    "apgd": 100,
-    "apgd-dlr": 100,
-    "deepfool": 50,
-    "square": 1000,
-}
-
+from dlcli.workflow.attack.kinds import ATTACKS_BY_OPTION, NUM_STEPS, ONLY_NORM, SUITE, Kind
 
 PIXELS = (0.0, 255.0)  # bounds of adversarial images
 
@@ -152,7 +132,7 @@ def _within_budget(find: gradient.MinimalAttack) -> Attack:
 
 def _worst_of(plan: Plan, target: AttackTarget) -> Attack:
     """For each sample, the first of several attacks to succeed, as in AutoAttack (Croce and Hein 2020)."""
-    kinds = [kind for kind in SUITE if kind != ("square" if plan.norm == "l2" else "deepfool")]
+    kinds = [kind for kind in SUITE if ONLY_NORM.get(kind, plan.norm) == plan.norm]
     attacks = [make_attack(replace(plan, kind=kind, steps=None, step_size=None), target) for kind in kinds]
     predict = gradient.compiled(lambda x: tf.argmax(target.logits(x), axis=1))
 

@@ -9,15 +9,6 @@ from dlcli.recipe.load import load
 from dlcli.recipe.support import check_verb
 from dlcli.rundir import find_run
 
-ATTACKS_BY_OPTION: dict[str, tuple[str, ...]] = {
-    "steps": ("bim", "pgd", "mi-fgsm", "deepfool", "apgd", "apgd-dlr", "square"),
-    "step_size": ("bim", "pgd", "mi-fgsm"),
-    "restarts": ("pgd", "apgd", "apgd-dlr", "suite"),
-    "loss": ("fgsm", "bim", "pgd", "mi-fgsm", "apgd", "suite"),
-    "target": ("fgsm", "bim", "pgd", "mi-fgsm", "apgd", "apgd-dlr"),
-}
-"""The attacks that each option applies to."""
-
 
 @dataclass(frozen=True)
 class Request:

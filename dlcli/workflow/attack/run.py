@@ -15,6 +15,7 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import robustness
 from dlcli.tasks.attack_target import AttackTarget
+from dlcli.workflow.attack.kinds import WITHOUT_GRADIENTS
 from dlcli.workflow.attack.plan import PIXELS, ROUNDING_ERROR, Plan, attack_loss, make_attack
 
 TOLERANCE = 0.02  # of accuracy, for checks to pass: a sample or two
@@ -77,7 +78,7 @@ def run_attack(
         before = probabilities(x).numpy()
         _check_finite(before, "outputs")
         clean.append(before)
-        if plan.kind not in ("noise", "square"):
+        if plan.kind not in WITHOUT_GRADIENTS:
             slope = gradients(x, toward).numpy()
             _check_finite(slope, "gradients")
             is_flat = (slope == 0).reshape(len(x), -1).all(axis=1)
