@@ -173,7 +173,7 @@ def test_boxes_in_previews_and_other_commands(folder: Path) -> None:
     assert (folder / "preview.png").exists()
     assert "box_outputs" in run("summary", "shapes", folder=folder).stdout
     refused = run("attack", "shapes", "--fgsm", folder=folder, status=2)
-    assert "has a box head: attacks need a classifier" in refused.stderr
+    assert "dlcli attack does not support task: localization" in refused.stderr
     write_photos(folder)
     refused = run("predict", "shapes", "photos/images", "--draw", "photos", folder=folder, status=2)
     assert (
@@ -281,7 +281,7 @@ def test_duplicates_with_different_boxes_are_a_problem(folder: Path) -> None:
     def kinds(row: str, status: int) -> list[str]:
         table.write_text(f"{text}\n{row}\n")
         found = json.loads(run("data", "check", "copies.yaml", "--json", folder=folder, status=status).stdout)
-        return [finding["kind"] for finding in found["findings"] if finding["kind"].startswith("copies")]
+        return [finding["kind"] for finding in found["findings"] if finding["kind"].startswith("duplicates")]
 
     assert kinds(f"images/near.png,{label},{int(x1) + 1},{y1},{x2},{y2}", 0) == ["duplicates within a split"]
     both = ["duplicates within a split", "duplicates with different boxes"]

@@ -492,7 +492,7 @@ def test_a_file_as_the_base_and_other_classes(digits: Path, tmp_path: Path) -> N
     assert [layer.name for layer in loaded.layers[-6:]] == [
         *("new_head_dense1", "new_head_dropout1", "new_head_dense2", "new_head_dropout2", "logits", "probabilities")
     ]
-    assert done.stderr.count("trained: ") == 2
+    assert done.stderr.count("trainable parameters: ") == 2
 
 
 def test_a_foreign_model_as_the_base(tmp_path: Path) -> None:
@@ -537,8 +537,8 @@ def test_bases_of_every_form(tmp_path: Path, make: Callable[[Path], None]) -> No
     done = run(
         *("transfer", "--base", "theirs.keras", "--data", "photos", "--unfreeze", unfreeze, *QUICK), folder=tmp_path
     )
-    lines = [line.split() for line in done.stderr.splitlines() if line.startswith("trained: ")]
-    trained, frozen = (int(lines[1][position].replace(",", "")) for position in (1, 3))
+    lines = [line.split() for line in done.stderr.splitlines() if line.startswith("trainable parameters: ")]
+    trained, frozen = (int(lines[1][position].replace(",", "").rstrip(";")) for position in (2, 4))
     if make is not sequential:  # a part of the base's own layers
         assert 0.2 < trained / (trained + frozen) < 0.9
     before = keras.saving.load_model(tmp_path / "theirs.keras")
