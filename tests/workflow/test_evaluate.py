@@ -235,7 +235,7 @@ def test_refused_input_of_predict(folder: Path) -> None:
         (("empty",), "empty"),
         (("unknown.npz", "photos"), "unknown.npz: an .npz file must be predicted alone."),
         (("test.npz",), "there must be an array x or x_test"),
-        ((), "Name what to predict: a PATH"),
+        ((), "Specify what to predict: a PATH"),
         (("photos", "--top", "0"), "'--top'"),
     ]:
         done = run("predict", "tiny", *arguments, folder=folder, status=2)
