@@ -202,11 +202,31 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 class RunDir:
-    """A run directory. The properties are the fixed file names that scripts rely on."""
+    """A run directory. The properties are the fixed file names that scripts rely on.
+
+    They are the one way into the directory: each use refuses a link at such a name, through which files elsewhere would
+    be overwritten or deleted. The directory itself may be reached through a link.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: io.BufferedWriter | None = None
+
+    def _entry(self, *names: str) -> Path:
+        """The path of a file or folder in the run.
+
+        Raises:
+            InputError: it, or a folder above it in the run, is a link.
+        """
+        path = self.path
+        for name in names:
+            path = path / name
+            if path.is_symlink():
+                raise InputError(
+                    f"{path}: is a link. A run directory must not contain links, because dlcli would change what they "
+                    "point to. Replace the link with the files themselves."
+                )
+        return path
 
     @property
     def name(self) -> str:
@@ -214,70 +234,87 @@ class RunDir:
 
     @property
     def recipe(self) -> Path:
-        return self.path / "recipe.yaml"
+        return self._entry("recipe.yaml")
 
     @property
     def config(self) -> Path:
-        return self.path / "config.yaml"
+        return self._entry("config.yaml")
 
     @property
     def info(self) -> Path:
-        return self.path / "run.json"
+        return self._entry("run.json")
 
     @property
     def labels(self) -> Path:
-        return self.path / "labels.json"
+        return self._entry("labels.json")
 
     @property
     def layers(self) -> Path:
-        return self.path / "model.txt"
+        return self._entry("model.txt")
 
     @property
     def architecture(self) -> Path:
         """The configuration of the saved network that a run started from."""
-        return self.path / "architecture.json"
+        return self._entry("architecture.json")
 
     @property
     def split(self) -> Path:
-        return self.path / "split.csv"
+        return self._entry("split.csv")
 
     @property
     def metrics(self) -> Path:
-        return self.path / "metrics.csv"
+        return self._entry("metrics.csv")
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self._entry("checkpoints")
+
+    def checkpoint(self, name: str) -> Path:
+        """The folder of a checkpoint, or of the variables that a stage freezes."""
+        return self._entry("checkpoints", name)
+
+    @property
+    def checkpoint_names(self) -> Path:
+        """Which checkpoints are the last and the best."""
+        return self._entry("checkpoints.json")
 
     @property
     def model(self) -> Path:
-        return self.path / "model.keras"
+        return self._entry("model.keras")
 
     @property
     def plots(self) -> Path:
-        return self.path / "plots"
+        return self._entry("plots")
 
     @property
     def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
+        return self._entry("tensorboard")
 
     @property
     def log(self) -> Path:
-        return self.path / "train.log"
+        return self._entry("train.log")
 
     @property
     def vocabulary(self) -> Path:
         """The vocabulary of a text run: one token per line as a JSON string, most frequent first."""
-        return self.path / "vocabulary.txt"
+        return self._entry("vocabulary.txt")
 
     @property
     def target_vocabulary(self) -> Path:
         """The vocabulary of the target texts of a sequence-to-sequence run."""
-        return self.path / "target_vocabulary.txt"
+        return self._entry("target_vocabulary.txt")
+
+    @property
+    def attacks(self) -> Path:
+        return self._entry("attacks")
+
+    @property
+    def lock_file(self) -> Path:
+        return self._entry("run.lock")
 
     def evaluation(self, split: str) -> Path:
         """The folder of the evaluation of a split, or of other data under that name."""
-        return self.path / "evaluation" / split
+        return self._entry("evaluation", split)
 
     def free_evaluation(self, name: str, source: str) -> str:
         """The name of an evaluation folder, with a number if an evaluation of different data already has the name."""
@@ -344,7 +381,7 @@ class RunDir:
         Raises:
             InputError: another process has locked it.
         """
-        file = open(self.path / "run.lock", "ab")  # noqa: SIM115 - open for as long as the lock is held
+        file = open(self.lock_file, "ab")  # noqa: SIM115 - open for as long as the lock is held
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -363,7 +400,7 @@ class RunDir:
     def is_locked(self) -> bool:
         """Whether a process, including this one, has locked the run."""
         try:
-            with open(self.path / "run.lock", "rb") as file:
+            with open(self.lock_file, "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
@@ -379,7 +416,7 @@ class RunDir:
     def remove_leftovers(self) -> None:
         """Remove temporary files and folders of a killed process; the caller holds the lock."""
         for leftover in list(self.path.rglob(f"{TEMPORARY}*")):
-            if leftover.is_dir():
+            if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink()

@@ -136,10 +136,10 @@ def remove(run: str, runs: Path, yes: bool) -> None:
       dlcli runs remove digits_convnet-2
       dlcli runs remove digits_convnet-2 --yes
     """
-    from dlcli.rundir import find_run
+    from dlcli.workflow.runs import find_removable
     from dlcli.workflow.runs import remove as remove_run
 
-    run_dir = find_run(runs, run)
+    run_dir = find_removable(runs, run)
     if not yes and not _confirmed(f"Permanently delete {run_dir.path}?"):
         click.echo(f"kept {run_dir.path}", err=True)
         return

@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,10 @@ from dlcli.errors import InputError
 from dlcli.rundir import TEMPORARY, RunDir, read_json, replace_json, sync_folder, write_file
 
 FILES = ("variables.npz", "state.json")
+NAME = re.compile(r"\d{4,}-\d{8,}")
+FROZEN_NAME = re.compile(r"frozen-\d{2,}")
+OWN_NAME = re.compile(rf"{NAME.pattern}|{FROZEN_NAME.pattern}|{re.escape(TEMPORARY)}.*")
+"""The names that dlcli gives to folders in checkpoints/: nothing else is ever deleted there."""
 
 Variables = Mapping[str, Sequence[Any]]  # group ("model", "optimizer", …) -> tf or Keras variables in a fixed order
 
@@ -83,7 +88,7 @@ def save(
     names = {**_names(run), "last": name}
     if best:
         names["best"] = name
-    replace_json(run.path / "checkpoints.json", names)
+    replace_json(run.checkpoint_names, names)
     remove_unnamed(run)
 
 
@@ -122,16 +127,23 @@ def _write(
 
 
 def _names(run: RunDir) -> dict[str, str]:
-    path = run.path / "checkpoints.json"
-    return {key: str(value) for key, value in read_json(path).items()} if path.exists() else {}
+    path = run.checkpoint_names
+    names = {key: str(value) for key, value in read_json(path).items()} if path.exists() else {}
+    for name in names.values():
+        if not NAME.fullmatch(name):
+            raise InputError(f"{path}: is corrupt: '{name}' is not the name of a checkpoint. Restore it from a copy.")
+    return names
 
 
 def remove_unnamed(run: RunDir) -> None:
-    """Removes checkpoints that checkpoints.json does not name: older ones, also those that a killed process left."""
+    """Remove checkpoints that checkpoints.json does not name: older ones, and what a killed process left.
+
+    Folders with names that are not a checkpoint's are the user's, and stay.
+    """
     named = set(_names(run).values())
     named |= {frozen for frozen in (_frozen_of(run.checkpoints / name) for name in named) if frozen}
     for folder in run.checkpoints.iterdir():
-        if folder.name not in named:
+        if folder.name not in named and OWN_NAME.fullmatch(folder.name) and not folder.is_symlink():
             shutil.rmtree(folder)
 
 
@@ -153,12 +165,14 @@ def load(run: RunDir, which: str) -> Saved:
     names = _names(run)
     if which not in names:
         raise InputError(f"{run.path}: has no checkpoint yet. Train it from the start: dlcli train {run.config}")
-    folder = run.checkpoints / names[which]
+    folder = run.checkpoint(names[which])
     try:
         arrays, state = _read(run, folder)
         frozen = _frozen_of(folder)
         if frozen is not None:
-            arrays |= _read(run, run.checkpoints / frozen)[0]
+            if not FROZEN_NAME.fullmatch(frozen):
+                raise ValueError(f"its manifest names '{frozen}', which is not a folder of frozen variables")
+            arrays |= _read(run, run.checkpoint(frozen))[0]
         return Saved(folder.name, arrays, state)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise Corrupt(f"{folder}: {error}") from None
@@ -215,7 +229,7 @@ def _set_aside(run: RunDir, intact: str) -> None:
     corrupt = run.checkpoints / names["last"]
     if corrupt.exists():
         os.rename(corrupt, corrupt.with_name(f"{TEMPORARY}corrupt-{corrupt.name}"))
-    replace_json(run.path / "checkpoints.json", {**names, "last": intact})
+    replace_json(run.checkpoint_names, {**names, "last": intact})
 
 
 def restore(saved: Saved, variables: Variables) -> None:

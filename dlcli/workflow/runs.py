@@ -1,13 +1,14 @@
 """``dlcli runs``: listing, showing, comparing and removing runs. Needs no TensorFlow."""
 
 import contextlib
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.recipe.yaml_writer import completed
-from dlcli.rundir import RunDir, list_runs, read_csv, read_json
+from dlcli.rundir import RunDir, find_run, list_runs, read_csv, read_json
 from dlcli.workflow.compare import ABSENT, differences
 
 
@@ -51,7 +52,7 @@ def show(run: RunDir) -> dict[str, Any]:
 def attacks(run: RunDir) -> dict[str, float]:
     """Robust accuracy of the run's current model by attack and epsilon, such as ``pgd 0.1``."""
     accuracies: dict[str, float] = {}
-    for folder in sorted((run.path / "attacks").glob("*")):
+    for folder in sorted(run.attacks.glob("*")):
         with contextlib.suppress(InputError, OSError, KeyError, TypeError, ValueError):
             if read_json(folder / "attack.json")["sha256"] == run.read_info().get("model"):
                 for row in read_csv(folder / "robustness.csv"):
@@ -78,16 +79,35 @@ def diff(one: RunDir, other: RunDir) -> dict[str, Any]:
     }
 
 
+def find_removable(runs: Path, reference: str) -> RunDir:
+    """Find a run that may be deleted: one that reads as a run of dlcli, at the path as given.
+
+    Raises:
+        InputError: there is no such run, the path contains ``..`` or is a link, or run.json is not that of a run.
+    """
+    if ".." in Path(reference).parts:
+        raise InputError(f"{reference}: must not contain '..'. Give the path of the run directory itself.")
+    run = find_run(runs, reference)
+    if run.path.is_symlink():
+        raise InputError(f"{run.path}: is a link. Give the path of the run directory itself.")
+    try:
+        run.read_info()
+    except InputError as error:
+        raise InputError(
+            f"{run.path}: not removed, because it does not read as a run of dlcli ({error}). If nothing in it is "
+            f"needed, delete it with: rm -r {shlex.quote(str(run.path))}"
+        ) from None
+    return run
+
+
 def remove(run: RunDir) -> None:
-    """Delete a run directory.
+    """Delete a run directory that :func:`find_removable` found.
 
     It is renamed first, so that a half-deleted directory is never mistaken for a run.
 
     Raises:
-        InputError: a process is using it, or it is a link to a directory elsewhere.
+        InputError: a process is using it.
     """
-    if run.path.is_symlink():
-        raise InputError(f"{run.path}: is a link. Give the path of the run directory itself.")
     run.lock()
     try:
         renamed = run.path.with_name(f".removing-{run.path.name}")

@@ -88,7 +88,7 @@ def resume(run: RunDir, *, device: Device, console: Console, given: LoadedRecipe
     _check_same_recipe(run, info, loaded)
     if given is not None:
         _check_same_recipe(run, info, with_run_files(given, run.path.parent))
-    is_new = not (run.path / "checkpoints.json").exists()
+    is_new = not run.checkpoint_names.exists()
     if is_new:
         check_base(run)
     job = prepare(loaded if is_new else with_architecture(loaded, run), device, console, is_new=is_new)
@@ -205,7 +205,7 @@ def versions() -> dict[str, str]:
 
 def _restore(run: RunDir, loop: Loop, console: Console) -> None:
     """Restore a loop from the run's last checkpoint; without one, training starts over."""
-    if not (run.path / "checkpoints.json").exists():
+    if not run.checkpoint_names.exists():
         if run.metrics.exists():
             console.say("no checkpoint yet: starting over")
         loop.cut_metrics()

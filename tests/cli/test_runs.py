@@ -176,6 +176,29 @@ def test_remove_leaves_other_files_alone(dlcli: Callable[..., Called]) -> None:
     assert Path("photos", "a.png").read_text() == "mine"
 
 
+@pytest.mark.parametrize("content", ["", "{}", '{"name": "another tool", "status": 3}', "no JSON"])
+def test_remove_deletes_only_what_reads_as_a_run(dlcli: Callable[..., Called], content: str) -> None:
+    Path("victim").mkdir()
+    Path("victim", "thesis.tex").write_text("mine")
+    Path("victim", "run.json").write_text(content)
+    for reference in ("victim", "./victim"):
+        status, _, err = dlcli("runs", "remove", reference, "--yes")
+        assert status == 2
+        assert err.startswith("victim: not removed, because it does not read as a run of dlcli")
+        assert err.endswith("delete it with: rm -r victim\n")
+    assert Path("victim", "thesis.tex").read_text() == "mine"
+
+
+def test_remove_takes_the_path_as_given(dlcli: Callable[..., Called]) -> None:
+    Path("link").symlink_to(Path("runs", "one"), target_is_directory=True)
+    Path("runs", "one", "plots").mkdir(exist_ok=True)
+    for reference in ("runs/../runs/one", "link/plots/..", "runs/one/plots/.."):
+        status, _, err = dlcli("runs", "remove", reference, "--yes")
+        assert status == 2
+        assert err == f"{reference}: must not contain '..'. Give the path of the run directory itself.\n"
+    assert Path("runs", "one", "run.json").exists()
+
+
 def test_remove_needs_a_name(dlcli: Callable[..., Called]) -> None:
     status, _, err = dlcli("runs", "remove")
     assert status == 2

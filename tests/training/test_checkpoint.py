@@ -19,6 +19,9 @@ from dlcli.training import checkpoint, loop
 Saved = dict[str, list[Any]]
 
 
+ONE, TWO, THREE, FOUR = "0001-00000010", "0002-00000020", "0003-00000030", "0004-00000040"  # as dlcli names checkpoints
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     return RunDir(tmp_path)
@@ -39,13 +42,13 @@ def names(run: RunDir) -> list[str]:
 
 def test_they_are_written_once_and_read_with_each(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     members = variables()
-    save(run, "one", members, best=True)
+    save(run, ONE, members, best=True)
     written = (run.checkpoints / "frozen-00" / "variables.npz").stat().st_mtime_ns
     members["model"][1].assign([4.0])
-    save(run, "two", members)
-    assert names(run) == ["frozen-00", "one", "two"]
+    save(run, TWO, members)
+    assert names(run) == [ONE, TWO, "frozen-00"]
     assert (run.checkpoints / "frozen-00" / "variables.npz").stat().st_mtime_ns == written
-    with np.load(run.checkpoints / "two" / "variables.npz") as arrays:
+    with np.load(run.checkpoints / TWO / "variables.npz") as arrays:
         assert arrays.files == ["model/0001"]
     for which, value in (("last", 4.0), ("best", 3.0)):
         again = variables()
@@ -56,18 +59,18 @@ def test_they_are_written_once_and_read_with_each(run: RunDir, monkeypatch: pyte
 
 def test_they_go_with_the_last_checkpoint_that_needs_them(run: RunDir) -> None:
     members = variables()
-    save(run, "one", members, best=True)
-    save(run, "two", members, stage=1)
-    assert names(run) == ["frozen-00", "frozen-01", "one", "two"]
-    save(run, "three", members, stage=1, best=True)
-    assert names(run) == ["frozen-01", "three"]
-    checkpoint.save(run, "four", members, {}, best=True)
-    assert names(run) == ["four"]
+    save(run, ONE, members, best=True)
+    save(run, TWO, members, stage=1)
+    assert names(run) == [ONE, TWO, "frozen-00", "frozen-01"]
+    save(run, THREE, members, stage=1, best=True)
+    assert names(run) == [THREE, "frozen-01"]
+    checkpoint.save(run, FOUR, members, {}, best=True)
+    assert names(run) == [FOUR]
 
 
 @pytest.mark.parametrize("corruption", ["flip", "remove", "elsewhere"])
 def test_corruption_of_them_is_found(run: RunDir, corruption: str) -> None:
-    save(run, "one", variables(), best=True)
+    save(run, ONE, variables(), best=True)
     path = run.checkpoints / "frozen-00" / "variables.npz"
     if corruption == "flip":
         content = bytearray(path.read_bytes())
@@ -76,14 +79,14 @@ def test_corruption_of_them_is_found(run: RunDir, corruption: str) -> None:
     elif corruption == "remove":
         path.unlink()
     else:
-        manifest = run.checkpoints / "one" / "manifest.json"
+        manifest = run.checkpoints / ONE / "manifest.json"
         manifest.write_text(manifest.read_text().replace("frozen-00", "../../frozen-00"))
     with pytest.raises(InputError, match="No intact checkpoint is left"):
         checkpoint.load_last(run)
 
 
 def test_one_group_can_be_read_by_itself(run: RunDir) -> None:
-    save(run, "one", variables(), best=True)
+    save(run, ONE, variables(), best=True)
     saved = checkpoint.load(run, "last")
     again = variables()
     again["model"][1].assign([9.0])

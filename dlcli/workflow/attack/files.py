@@ -38,6 +38,8 @@ def free_folder(parent: Path, name: str, info: dict[str, Any]) -> Path:
     identity = json.loads(json.dumps(_identity(info)))
     for candidate in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
         folder = parent / candidate
+        if folder.is_symlink():
+            raise InputError(f"{folder}: is a link. Remove it, or choose another name with --name.")
         if not folder.exists():
             return folder
         with contextlib.suppress(InputError, OSError):

@@ -63,7 +63,7 @@ def load_inputs(request: Request, console: Console) -> AttackInputs:
         run = find_run(request.runs, request.run)
         task = task_of(load(run.config).recipe)
         attacked = task.attacked(run, split=request.split, data=request.data, console=console)
-        parent, prefix = run.path / "attacks", ""
+        parent, prefix = run.attacks, ""
         console.say(f"run {run.path}")
     path, target, classes, samples = attacked.file, attacked.target, attacked.classes, attacked.samples
     if len(classes) != target.num_classes:
