@@ -14,7 +14,7 @@ def test_replaced_files_of_a_run_are_refused(trained: Path, tmp_path: Path) -> N
     labels.write_text(right.replace('"1"', '"?"').replace('"2"', '"1"').replace('"?"', '"2"'))
     for command in (("evaluate", "tiny"), ("train", "--extend", "tiny", "--epochs", "3")):
         refused = processes.run(*command, folder=tmp_path, prepare=processes.without_plots).expect(2)
-        assert "runs/tiny/labels.json: is not what this run saved" in refused.stderr
+        assert "runs/tiny/labels.json: was changed: run.json has other classes" in refused.stderr
     labels.write_text(right)
 
     written = (run / "model.keras").read_bytes()
@@ -37,4 +37,4 @@ def test_a_folder_without_run_json(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "tiny")
     (tmp_path / "runs" / "tiny" / "run.json").unlink()
     refused = processes.run("runs", "show", "tiny", folder=tmp_path).expect(2)
-    assert refused.stderr == "runs/tiny: this folder is no run: it holds no run.json.\n"
+    assert refused.stderr == "runs/tiny: is not a run directory: it has no run.json.\n"

@@ -190,11 +190,11 @@ def test_summaries_of_recipes_and_runs_agree(folder: Path) -> None:
         (("train", "waves.yaml", "-s", "model.units=10000000"), "training this network takes at least"),
         (("train", "empty.yaml"), "empty.yaml:2:7: data: feature 2 has no values in the training split; remove it"),
         (("train", "same.yaml"), "same.yaml:2:7: data: the numbers to predict must vary, but are all 2"),
-        (("predict", "waves", "--text", "a"), "--text: runs/waves takes numbers: its task is sequence_classification."),
+        (("predict", "waves", "--text", "a"), "--text: runs/waves takes sequences of numbers: its task is"),
         (("predict", "waves", "sums.npz"), "every step must have 2 features, as in training. Received 3."),
         (("evaluate", "waves", "--data", "sums.npz"), "there must be arrays x_train and y_train. Received 'x'."),
         (("evaluate", "adding", "--data", "waves.npz"), "waves.npz: y_train must be one finite number for each sample"),
-        (("summary", "waves.yaml", "--input", "3x3x1", "--classes", "2"), "--input: is for images, signals"),
+        (("summary", "waves.yaml", "--input", "3x3x1", "--classes", "2"), "--input: waves.yaml takes sequences of numbers: its task is"),
         (("attack", "waves", "--fgsm"), "dlcli attack does not support task: "),
     ],
 )  # fmt: skip

@@ -94,7 +94,7 @@ def test_csv_output(folder: Path) -> None:
         (("r.yaml", "--input", "3x32x32", "--classes", "3"), "--input: resnet takes images, height"),
         (("r.yaml", "--input", "100000x1x3", "--classes", "3"), "Error: Invalid value for --input: expected sides"),
         (("r.txt",), "r.txt: expected a recipe (.yaml), a run directory or a model (.keras)."),
-        (("unbuilt.keras",), "unbuilt.keras: a layer table needs a model that has been built"),
+        (("unbuilt.keras",), "unbuilt.keras: a layer table needs a built model"),
         (("old.h5",), "old.h5: whole models are loaded only from .keras files"),
         (("missing.yaml",), "missing.yaml:2:28: data.path: no such file or folder"),
         (("r.yaml", "-s", "model={kind: vgg}", "--input", "31x40x3", "--classes", "3"),
