@@ -130,9 +130,11 @@ SLOW = {
     "copy_ntm_paper",
     "digits_adversarial",
     "localize_photos",
+    "localize_shapes",
     "mnist_adversarial",
     "mnist_augmented",
     "mnist_folder",
+    "transfer_photos",
 }
 
 

@@ -66,11 +66,17 @@ print(len(list(folder.glob("*.keras"))))
 """
 
 
+SLOW = ("resnet50_v2", "resnext", "senet", "dpn", "torch", "convnext")  # deep ones take long to build twice
+GROUPS = {"quick": [name for name in NETWORKS if name not in SLOW], "slow": [*SLOW]}
+
+
 @pytest.fixture(scope="module")
-def loaded(build_classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which another program has left its outputs."""
+def loaded(request: pytest.FixtureRequest, build_classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which another program has left the outputs of a group of networks."""
     folder = tmp_path_factory.mktemp("saved")
-    for name, (section, shape) in NETWORKS.items():
+    names = GROUPS[request.param]
+    for name in names:
+        section, shape = NETWORKS[name]
         model = build_classifier(section, shape, 5)
         x = np.random.default_rng(0).uniform(0, 255, (3, *shape)).astype("float32")
         np.save(folder / f"{name}.x.npy", x)
@@ -81,10 +87,19 @@ def loaded(build_classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-P", "-c", PROGRAM, str(folder)], cwd=folder, capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, finished.stderr[-2000:]
-    assert finished.stdout.strip() == str(len(NETWORKS))
+    assert finished.stdout.strip() == str(len(names))
     return folder
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize(
+    ("loaded", "name"),
+    [
+        pytest.param(group, name, marks=[pytest.mark.slow] if group == "slow" else [])
+        for group, names in GROUPS.items()
+        for name in names
+    ],
+    indirect=["loaded"],
+    scope="module",
+)
 def test_the_loaded_network_gives_the_same_outputs(loaded, name) -> None:
     np.testing.assert_array_equal(np.load(loaded / f"{name}.loaded.npy"), np.load(loaded / f"{name}.y.npy"))
