@@ -10,7 +10,6 @@ import click
 from dlcli.cli.options import (
     device_option,
     json_option,
-    other_data_option,
     quiet_option,
     run_argument,
     runs_option,
@@ -86,7 +85,12 @@ def _kinds(command: Any) -> Any:
     help="Values of black and white that the MODEL.keras of --transfer-to expects.",
 )
 @split_option
-@other_data_option
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Other data with the same classes: a recipe, a folder of class folders, a .csv or an .npz.",
+)
 @click.option(
     "--input-range",
     metavar="LOW,HIGH",

@@ -98,7 +98,9 @@ def predict(
     if output is not None:
         check_output(output, (".csv", ".json"), force=force)
     run_dir = find_run(runs, run)
-    check_run(run_dir, "predict", {"--beam": beam != 1, "--draw": draw is not None, "--text": bool(texts)})
+    is_top_given = click.get_current_context().get_parameter_source("top") is click.core.ParameterSource.COMMANDLINE
+    given = {"--beam": beam != 1, "--draw": draw is not None, "--text": bool(texts), "--top": is_top_given}
+    check_run(run_dir, "predict", given)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.predict import PredictionRequest

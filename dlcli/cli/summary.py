@@ -12,7 +12,7 @@ from dlcli.errors import InputError
 
 
 @click.command(short_help="Show the layers, parameters and cost of a network.")
-@click.argument("source", metavar="RECIPE|RUN|MODEL.keras", required=False, shell_complete=complete_runs)
+@click.argument("source", metavar="[RECIPE|RUN|MODEL.keras]", required=False, shell_complete=complete_runs)
 @sets_option
 @click.option(
     "--input", "shape", metavar="HxWxC", help="Assume samples of this shape instead of reading the recipe's data."

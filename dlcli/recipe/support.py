@@ -20,11 +20,12 @@ VERBS = frozenset(
 
 OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "--beam": ("decodes no text", "Leave it out."),
-        "--data": ("has no other data to be evaluated on", "Leave it out."),
-        "--draw": ("predicts no boxes", "Leave it out."),
+        "--beam": ("decodes no text", "Remove the option."),
+        "--data": ("has no other data to be evaluated on", "Remove the option."),
+        "--draw": ("predicts no boxes", "Remove the option."),
         "--input": ("takes {samples}", "Leave --input and --classes out; the shape is read from the data."),
-        "--split": ("has one split to be evaluated on", "Leave it out."),
+        "--split": ("has one split to be evaluated on", "Remove the option."),
+        "--top": ("predicts no class probabilities", "Remove the option."),
         "--text": ("takes {samples}", "Name files instead."),
     }
 )

@@ -31,12 +31,12 @@ REFUSED = {
     "localization": {"--beam", "--text"},
     "text_classification": {"--beam", "--draw", "--input"},
     "sequence_classification": {"--beam", "--draw", "--input", "--text"},
-    "sequence_regression": {"--beam", "--draw", "--input", "--text"},
-    "tagging": {"--beam", "--draw", "--input"},
-    "step_prediction": {"--beam", "--data", "--draw", "--input", "--split", "--text"},
-    "forecasting": {"--beam", "--draw", "--input", "--text"},
-    "language_model": {"--beam", "--draw", "--input", "--text"},
-    "sequence_to_sequence": {"--draw", "--input"},
+    "sequence_regression": {"--beam", "--draw", "--input", "--text", "--top"},
+    "tagging": {"--beam", "--draw", "--input", "--top"},
+    "step_prediction": {"--beam", "--data", "--draw", "--input", "--split", "--text", "--top"},
+    "forecasting": {"--beam", "--draw", "--input", "--text", "--top"},
+    "language_model": {"--beam", "--draw", "--input", "--text", "--top"},
+    "sequence_to_sequence": {"--draw", "--input", "--top"},
 }
 INSPECTED = {"data check", "data stats", "data split"}
 
@@ -80,9 +80,9 @@ def test_every_verb_and_option_is_supported_by_a_task() -> None:
 @pytest.mark.parametrize("recipe", TASKS, indirect=True)
 def test_options_of_each_task(recipe: Recipe) -> None:
     check_options(recipe, "runs/x", ())
-    check_options(recipe, "runs/x", {"--top", "--force", *OPTIONS.keys() - REFUSED[recipe.task]})
+    check_options(recipe, "runs/x", {"--force", *OPTIONS.keys() - REFUSED[recipe.task]})
     for option in REFUSED[recipe.task]:
-        message = refused_options(recipe, ("--top", option))
+        message = refused_options(recipe, ("--force", option))
         assert message.startswith(f"{option}: runs/x ")
         assert f"its task is {recipe.task}. " in message
         assert message.endswith(".")
@@ -92,8 +92,8 @@ def test_options_of_each_task(recipe: Recipe) -> None:
 @pytest.mark.parametrize(
     ("recipe", "option", "message"),
     [
-        ("text_classification", "--beam", "decodes no text: its task is text_classification. Leave it out."),
-        ("tagging", "--draw", "predicts no boxes: its task is tagging. Leave it out."),
+        ("text_classification", "--beam", "decodes no text: its task is text_classification. Remove the option."),
+        ("tagging", "--draw", "predicts no boxes: its task is tagging. Remove the option."),
         ("classification", "--text", "takes images or arrays: its task is classification. Name files instead."),
         ("forecasting", "--text", "takes tables of numbers: its task is forecasting. Name files instead."),
         (
@@ -105,14 +105,14 @@ def test_options_of_each_task(recipe: Recipe) -> None:
         (
             "step_prediction",
             "--data",
-            "has no other data to be evaluated on: its task is step_prediction. Only the generated test samples are "
-            "measured; leave it out.",
+            "has no other data to be evaluated on: its task is step_prediction. It is always evaluated on the "
+            "generated test samples. Remove the option.",
         ),
         (
             "step_prediction",
             "--split",
-            "has one split to be evaluated on: its task is step_prediction. Only the generated test samples are "
-            "measured; leave it out.",
+            "has one split to be evaluated on: its task is step_prediction. It is always evaluated on the "
+            "generated test samples. Remove the option.",
         ),
     ],
     indirect=["recipe"],

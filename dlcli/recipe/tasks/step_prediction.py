@@ -80,8 +80,8 @@ class StepPrediction(TaskRecipe):
     instead = MappingProxyType(
         {
             "predict": "Use dlcli evaluate.",
-            "--data": "Only the generated test samples are measured; leave it out.",
-            "--split": "Only the generated test samples are measured; leave it out.",
+            "--data": "It is always evaluated on the generated test samples. Remove the option.",
+            "--split": "It is always evaluated on the generated test samples. Remove the option.",
         }
     )
 

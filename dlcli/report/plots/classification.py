@@ -49,7 +49,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) ->
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         correct, total = int(np.trace(counts)), int(counts.sum())
-        percent = f" ({100 * correct / total:.1f} %)" if total else ""
+        percent = f" ({100 * correct / total:.1f}%)" if total else ""
         axes.set_title(f"{correct:,} of {total:,} correct{percent}")
         _write_counts(axes, counts, proportions, cell)
 

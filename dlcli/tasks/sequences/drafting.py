@@ -58,17 +58,19 @@ def draft_sequences(data: Path, path: str) -> tuple[tuple[str, ...], str] | None
     match data.suffix.lower():
         case ".conllu":
             sentences = _text(data).count("\n1\t") + _text(data).startswith("1\t")
+            if not sentences:
+                raise InputError(f"{data}: must contain sentences in CoNLL-U columns. Found none.")
             source = [("kind", "conllu", "words and their tags in columns"), _path(path)]
             return (f"about {sentences:,} sentences",), _recipe(
                 "tagging", "a tag for each word", source, _bidirectional()
             )
         case ".ts":
+            _refuse_empty(data)
             source = [("kind", "ts", "format of the UCR and UEA archives"), _path(path)]
             return (), _recipe("sequence_classification", "a class for each sequence", source, _bidirectional())
         case ".txt":
+            _refuse_empty(data)
             text = _text(data)
-            if not text.strip():
-                raise InputError(f"{data}: must contain text. The file is empty.")
             if _is_pairs(text):
                 return _of_pairs(text, path)
             source = [("kind", "text", "one long text, whose splits follow each other"), _path(path)]
@@ -77,11 +79,17 @@ def draft_sequences(data: Path, path: str) -> tuple[tuple[str, ...], str] | None
                 "language_model", "predicts the next token of a text", source, _language(), _characters(), splits=None
             )
         case ".jsonl" | ".ndjson":
+            _refuse_empty(data)
             source = [("kind", "jsonl", "a JSON object on each line"), _path(path)]
             return (), _recipe("text_classification", "a class for each text", source, _bidirectional())
         case ".csv" | ".tsv":
             return _of_table(data, path)
     return None
+
+
+def _refuse_empty(data: Path) -> None:
+    if not _text(data).strip():
+        raise InputError(f"{data}: must contain text. The file is empty.")
 
 
 def _of_folder(folder: Path, path: str) -> tuple[tuple[str, ...], str] | None:
@@ -182,7 +190,8 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             *by_split,
         ]
         recipe = _recipe(task, goal, source, _bidirectional(), splits=own_splits(table, rows))
-        return (f"{len({row[sequence] for row in rows}):,} sequences",), recipe
+        num_sequences = len({row[sequence] for row in rows})
+        return (f"{num_sequences:,} sequence{'' if num_sequences == 1 else 's'}",), recipe
     times = [name for name in names if name.strip().lower() in TIME]
     numbers = [
         name

@@ -137,7 +137,7 @@ def evaluate_split(
         predicted = tf_idf_predictions(train.texts, train.labels, samples.texts, unit=recipe.text.unit)
         metrics["baseline_accuracy"] = float(np.mean(predicted == samples.labels))
         if metrics["accuracy"] <= metrics["baseline_accuracy"]:
-            console.say("no better than a linear model of word counts (baseline_accuracy: TF-IDF)")
+            console.say("no better than the baseline, logistic regression on TF-IDF features (baseline_accuracy)")
     predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
     if samples.texts is not None:
         predictions = [row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True)]

@@ -132,8 +132,8 @@ def _class_index(text: str, classes: tuple[str, ...]) -> int:
         return classes.index(text)
     if text.isascii() and text.isdigit() and int(text) < len(classes):
         return int(text)
-    hint = did_you_mean(text, classes) or f"; the classes are {', '.join(classes[:10])}"
-    raise InputError(f"--target {text}: not a class of the network{hint}.")
+    hint = did_you_mean(text, classes) or f"; the classes are {', '.join(classes[:10])}."
+    raise InputError(f"--target {text}: not a class of the network{hint}")
 
 
 def take_evenly(samples: Samples, number: int) -> Samples:

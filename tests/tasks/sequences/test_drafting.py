@@ -119,6 +119,13 @@ def test_a_single_class_of_texts_is_not_mistaken_for_images(tmp_path: Path) -> N
         draft_recipe(tmp_path / "files", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["e.conllu", "e.ts", "e.jsonl", "e.txt"])
+def test_empty_files_are_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("")
+    with pytest.raises(InputError, match=rf"{name}: must contain (text|sentences)"):
+        draft_recipe(tmp_path / name, tmp_path)
+
+
 def test_other_data_are_drafted_as_images(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("a,b\n")
     with pytest.raises(InputError, match="must have a header"):
