@@ -1,5 +1,5 @@
 """The fixtures of :mod:`small_problem`."""
 
-from small_problem import make_loop  # type: ignore[import-not-found]
+from small_problem import make_loop, uncompiled  # type: ignore[import-not-found]
 
-__all__ = ["make_loop"]
+__all__ = ["make_loop", "uncompiled"]

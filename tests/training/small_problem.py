@@ -1,12 +1,15 @@
 """A small problem that trains in a moment, and the parts of a loop around it."""
 
-from collections.abc import Callable
+import csv
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dlcli.data.augmentation.augmentation import Augmentation, RandAugment, RandomErasing
 from dlcli.data.augmentation.mixup import Mixing
@@ -117,6 +120,36 @@ class Silence:
         self.rows.append(row)
 
 
+def outcome(trained: loop.Loop, run: Path) -> dict[str, Any]:
+    """All that a run leaves: every variable, and metrics.csv but for the seconds."""
+    with open(run / "metrics.csv", newline="") as file:
+        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+    arrays = {group: [np.asarray(v) for v in members] for group, members in trained._variables().items()}
+    return {"rows": rows, "arrays": arrays, "best": trained.state.best, "plateau": trained.state.plateau}
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one["rows"] == other["rows"]
+    assert (one["best"], one["plateau"]) == (other["best"], other["plateau"])
+    for group, arrays in one["arrays"].items():
+        for a, b in zip(arrays, other["arrays"][group], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+class StopAt(Silence):
+    """Sends this process a signal once ``step`` steps were taken."""
+
+    def __init__(self, step: int, number: int) -> None:
+        super().__init__()
+        self._left = step
+        self._number = number
+
+    def progress(self, epoch: int, num_epochs: int, step: int, *rest: Any) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), self._number)
+
+
 LoopMaker = Callable[..., loop.Loop]
 
 
@@ -164,3 +197,11 @@ def make_loop(tmp_path: Path) -> LoopMaker:
         )
 
     return make
+
+
+@pytest.fixture
+def uncompiled() -> Iterator[None]:
+    """Runs the step without compiling it, which takes most of the time of a short run."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -1,16 +1,13 @@
 """Checkpoints: what they hold, corruption, frozen variables that are saved once, and errors in writing."""
 
-import csv
-import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_problem import LoopMaker, Silence  # type: ignore[import-not-found]
+from small_problem import LoopMaker, StopAt, assert_same, outcome  # type: ignore[import-not-found]
 
 from dlcli.errors import InputError, Interrupted
 from dlcli.rundir import RunDir
@@ -96,45 +93,6 @@ def test_one_group_can_be_read_by_itself(run: RunDir) -> None:
         checkpoint.restore_group(saved, "model", [tf.Variable([1.0, 2.0, 3.0]), tf.Variable([1.0])])
     with pytest.raises(InputError, match=r"holds 2 variables where the run's recipe has 1"):
         checkpoint.restore_group(saved, "model", [tf.Variable([1.0, 2.0])])
-
-
-def outcome(trained: loop.Loop, run: Path) -> dict[str, Any]:
-    """All that a run leaves: every variable, and metrics.csv but for the seconds."""
-    with open(run / "metrics.csv", newline="") as file:
-        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-    arrays = {group: [np.asarray(v) for v in members] for group, members in trained._variables().items()}
-    return {"rows": rows, "arrays": arrays, "best": trained.state.best, "plateau": trained.state.plateau}
-
-
-def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert one["rows"] == other["rows"]
-    assert (one["best"], one["plateau"]) == (other["best"], other["plateau"])
-    for group, arrays in one["arrays"].items():
-        for a, b in zip(arrays, other["arrays"][group], strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-class StopAt(Silence):
-    """Sends this process a signal once ``step`` steps were taken."""
-
-    def __init__(self, step: int, number: int) -> None:
-        super().__init__()
-        self._left = step
-        self._number = number
-        self._last = (0, 0)
-
-    def progress(self, epoch: int, num_epochs: int, step: int, *rest: Any) -> None:
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), self._number)
-
-
-@pytest.fixture
-def uncompiled() -> Iterator[None]:
-    """Runs the step without compiling it, which takes most of the time of a short run."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.usefixtures("uncompiled")

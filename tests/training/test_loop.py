@@ -3,7 +3,7 @@
 import csv
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_problem import LoopMaker, Silence, make_model, make_objective  # type: ignore[import-not-found]
+from small_problem import LoopMaker, Silence, StopAt, assert_same, make_model, make_objective, outcome  # type: ignore[import-not-found]
 
 from dlcli.errors import CheckFailed, InputError, Interrupted
 from dlcli.rundir import RunDir
@@ -25,45 +25,6 @@ EVERYTHING: dict[str, Any] = {
 }
 STAGES = (("head", 1, 1e-2), ("tune", 2, 3e-3))
 NUM_STEPS = 9  # 3 epochs of 3 batches
-
-
-def outcome(trained: loop.Loop, run: Path) -> dict[str, Any]:
-    """All that a run leaves: every variable, and metrics.csv but for the seconds."""
-    with open(run / "metrics.csv", newline="") as file:
-        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-    arrays = {group: [np.asarray(v) for v in members] for group, members in trained._variables().items()}
-    return {"rows": rows, "arrays": arrays, "best": trained.state.best, "plateau": trained.state.plateau}
-
-
-def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert one["rows"] == other["rows"]
-    assert (one["best"], one["plateau"]) == (other["best"], other["plateau"])
-    for group, arrays in one["arrays"].items():
-        for a, b in zip(arrays, other["arrays"][group], strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-class StopAt(Silence):
-    """Sends this process a signal once ``step`` steps were taken."""
-
-    def __init__(self, step: int, number: int) -> None:
-        super().__init__()
-        self._left = step
-        self._number = number
-        self._last = (0, 0)
-
-    def progress(self, epoch: int, num_epochs: int, step: int, *rest: Any) -> None:
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), self._number)
-
-
-@pytest.fixture
-def uncompiled() -> Iterator[None]:
-    """Runs the step without compiling it, which takes most of the time of a short run."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

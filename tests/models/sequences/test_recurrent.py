@@ -1,47 +1,11 @@
 """Recurrent layers: the equations of the cells in NumPy, directions, residuals, and states carried over."""
 
-from collections.abc import Callable
-from typing import Any
-
 import keras
 import numpy as np
 import pytest
+from small_steps import BATCH, FEATURES, LENGTHS, MASK, RECURRENT, STEPS, UNITS, VALUES, build, run  # type: ignore[import-not-found]
 
 from dlcli.models.sequences import recurrent
-
-RNG = np.random.default_rng(0)
-BATCH, STEPS, FEATURES, UNITS = 4, 7, 3, 5
-LENGTHS = np.array([7, 4, 1, 6])
-MASK = np.arange(STEPS) < LENGTHS[:, None]
-VALUES = RNG.normal(size=(BATCH, STEPS, FEATURES)).astype(np.float32)
-
-
-RECURRENT: dict[str, Any] = {
-    "cell": "lstm",
-    "units": UNITS,
-    "layers": 1,
-    "bidirectional": False,
-    "dropout": 0.0,
-    "recurrent_dropout": 0.0,
-    "residual": False,
-    "layer_norm": False,
-    "recurrent_initializer": "orthogonal",
-    "forget_bias": True,
-    "last_only": False,
-}
-
-
-def build(steps: Callable[..., Any], options: dict[str, Any], **changes: Any) -> keras.Model:
-    """A model of values and their mask, with random weights everywhere, biases too."""
-    keras.utils.set_random_seed(3)
-    values, mask = keras.Input((None, FEATURES)), keras.Input((None,), dtype="bool")
-    model = keras.Model([values, mask], steps(values, mask, **{**options, **changes}))
-    model.set_weights([RNG.normal(size=weight.shape, scale=0.5) for weight in model.get_weights()])
-    return model
-
-
-def run(model: keras.Model, values: np.ndarray = VALUES, mask: np.ndarray = MASK, *, training: bool = False) -> Any:
-    return np.asarray(model([values, mask], training=training))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
