@@ -1,11 +1,26 @@
-"""Networks that attacks are tried on, trained in a moment on scikit-learn's digits."""
+"""Networks that attacks are tried on: a linear one, and some trained in a moment on scikit-learn's digits."""
 
 import functools
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from sklearn.datasets import load_digits
+
+BOUNDS = (0.0, 255.0)
+RNG = np.random.default_rng(0)
+WEIGHTS = RNG.normal(size=(12, 3)).astype(np.float32)
+
+
+def linear(x: Any) -> Any:
+    return tf.matmul(tf.reshape(x, [-1, 12]), WEIGHTS) / 255
+
+
+def gray(number: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels far from the bounds, labels, numbers."""
+    x = RNG.uniform(100, 150, (number, 3, 4, 1)).astype(np.float32)
+    return x, np.asarray(linear(x)).argmax(1).astype(np.int32), np.arange(number)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import accuracy, held_out, trained  # type: ignore[import-not-found]
+from networks import BOUNDS, WEIGHTS, accuracy, gray, held_out, linear, trained  # type: ignore[import-not-found]
 
 from dlcli.attacks import gradient
 from dlcli.attacks.apgd import apgd, checkpoints
@@ -18,20 +18,6 @@ from dlcli.attacks.gradient import Attack
 from dlcli.attacks.noise import noise
 from dlcli.attacks.pgd import iterated
 from dlcli.attacks.square import proportion, square
-
-BOUNDS = (0.0, 255.0)
-RNG = np.random.default_rng(0)
-WEIGHTS = RNG.normal(size=(12, 3)).astype(np.float32)
-
-
-def linear(x: Any) -> Any:
-    return tf.matmul(tf.reshape(x, [-1, 12]), WEIGHTS) / 255
-
-
-def gray(number: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pixels far from the bounds, labels, numbers."""
-    x = RNG.uniform(100, 150, (number, 3, 4, 1)).astype(np.float32)
-    return x, np.asarray(linear(x)).argmax(1).astype(np.int32), np.arange(number)
 
 
 def two_class_direction(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -5,24 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import held_out, trained  # type: ignore[import-not-found]
+from networks import BOUNDS, gray, held_out, linear, trained  # type: ignore[import-not-found]
 
 from dlcli.attacks import gradient
 from dlcli.attacks.fgsm import fgsm
-
-BOUNDS = (0.0, 255.0)
-RNG = np.random.default_rng(0)
-WEIGHTS = RNG.normal(size=(12, 3)).astype(np.float32)
-
-
-def linear(x: Any) -> Any:
-    return tf.matmul(tf.reshape(x, [-1, 12]), WEIGHTS) / 255
-
-
-def gray(number: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pixels far from the bounds, labels, numbers."""
-    x = RNG.uniform(100, 150, (number, 3, 4, 1)).astype(np.float32)
-    return x, np.asarray(linear(x)).argmax(1).astype(np.int32), np.arange(number)
 
 
 def test_the_margin_has_a_slope_where_the_cross_entropy_has_none() -> None:

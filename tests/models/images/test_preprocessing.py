@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from layer_tables import table_of  # type: ignore[import-not-found]
 
 from dlcli.data.images.statistics import channel_statistics, whitening_matrix
 from dlcli.errors import InputError
 from dlcli.models.images import preprocessing
-from dlcli.recipe.sections.image_model import Application, ImageClassifier
-from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.recipe.sections.image_model import Application
 from dlcli.tasks.images.network import build_classifier
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (90, 5, 4, 3)).astype(np.float32) * np.array([1.0, 0.5, 0.2])
@@ -112,15 +112,6 @@ def test_pixels_are_scaled_in_float32(kind, low, high, policy) -> None:
     y = model(x)
     assert y.dtype == tf.float32
     np.testing.assert_allclose(y, low + x / 255 * (high - low), atol=2e-7 * max(1, high))
-
-
-def table_of(section: ImageClassifier, shape: tuple[int, ...], num_classes: int) -> LayerTable:
-    """The layer table of a network of which no weight is made."""
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            return layer_table(build_classifier(section, shape=shape, num_classes=num_classes).model)
-    finally:
-        keras.backend.clear_session()
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("caffe", "caffe"), ("torch", "torch"), ("symmetric", "tf")])

@@ -5,11 +5,11 @@ import typing
 
 import keras
 import pytest
+from layer_tables import table_of  # type: ignore[import-not-found]
 from pydantic import TypeAdapter
 
 from dlcli.models.images import keras_application
 from dlcli.recipe.sections.image_model import Application, Dpn, ImageClassifier, Resnet, Resnext, Senet, Vgg
-from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.published import NETWORKS, QUOTED, Network, read_costs, sizes
 from dlcli.tasks.images.network import build_classifier
 
@@ -99,15 +99,6 @@ KERAS_MILLIONS = {  # all parameters, as keras.io/api/applications has them; of 
 def section_of(network: Network, **changes: object) -> ImageClassifier:
     section: ImageClassifier = TypeAdapter(ImageClassifier).validate_python({**network.model, **changes})
     return section
-
-
-def table_of(section: ImageClassifier, shape: tuple[int, ...], num_classes: int) -> LayerTable:
-    """The layer table of a network of which no weight is made."""
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            return layer_table(build_classifier(section, shape=shape, num_classes=num_classes).model)
-    finally:
-        keras.backend.clear_session()
 
 
 def variants_of_the_recipe() -> list[dict[str, object]]:

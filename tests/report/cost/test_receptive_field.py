@@ -1,20 +1,10 @@
 """Receptive fields of published networks."""
 
-import keras
 import pytest
+from layer_tables import table_of  # type: ignore[import-not-found]
 
-from dlcli.recipe.sections.image_model import Application, ImageClassifier, Resnet, Senet, Vgg
-from dlcli.report.cost.layer_table import LayerTable, layer_table
+from dlcli.recipe.sections.image_model import Application, Resnet, Senet, Vgg
 from dlcli.tasks.images.network import build_classifier
-
-
-def table_of(section: ImageClassifier, shape: tuple[int, ...], num_classes: int) -> LayerTable:
-    """The layer table of a network of which no weight is made."""
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            return layer_table(build_classifier(section, shape=shape, num_classes=num_classes).model)
-    finally:
-        keras.backend.clear_session()
 
 
 def mobilenet(*, head: str = "average", shape: tuple[int, ...] = (64, 64, 3)):

@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from dlcli.report.plots import images as image_plots
 from dlcli.report.plots.figure import DPI
 
 BACKGROUND = "#285082"
@@ -62,3 +63,12 @@ def relative(pixels: np.ndarray, color: str) -> np.ndarray:
 def noise(*shape: int) -> np.ndarray:
     """Random images in [0, 255]."""
     return np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
+
+
+def draw_mistakes(batch: np.ndarray, confidence: list[float], **changes: list[str]) -> bytes:
+    labels = {
+        "labels": [f"cat{i}" for i in range(len(batch))],
+        "predicted": ["dog"] * len(batch),
+        "names": [f"folder/{i}.png" for i in range(len(batch))],
+    }
+    return image_plots.mistakes(batch, confidence=confidence, **(labels | changes))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pixels import STRANGE_NAMES, noise, read  # type: ignore[import-not-found]
+from pixels import STRANGE_NAMES, draw_mistakes, noise, read  # type: ignore[import-not-found]
 
 from dlcli.report.plots import classification as classification_plots
 from dlcli.report.plots import curves
@@ -20,15 +20,6 @@ def epoch(number: int, stage: str = "main", **changes: object) -> dict[str, obje
 def matrix(num_classes: int) -> list[list[int]]:
     counts = np.random.default_rng(0).poisson(0.5, (num_classes, num_classes))
     return (counts + 40 * np.eye(num_classes, dtype=int)).tolist()
-
-
-def draw_mistakes(batch: np.ndarray, confidence: list[float], **changes: list[str]) -> bytes:
-    labels = {
-        "labels": [f"cat{i}" for i in range(len(batch))],
-        "predicted": ["dog"] * len(batch),
-        "names": [f"folder/{i}.png" for i in range(len(batch))],
-    }
-    return image_plots.mistakes(batch, confidence=confidence, **(labels | changes))
 
 
 def test_names_in_any_script_are_drawn_without_a_warning(caplog) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pixels import BACKGROUND, has_color, noise, plain, read, relative, where  # type: ignore[import-not-found]
+from pixels import BACKGROUND, draw_mistakes, has_color, noise, plain, read, relative, where  # type: ignore[import-not-found]
 
 from dlcli.report.plots import figure
 from dlcli.report.plots import images as image_plots
@@ -70,15 +70,6 @@ def test_signals_are_lines_and_volumes_their_middle_slice() -> None:
     assert image_plots.sample_batch(volume, ["x"]) == before
     volume[0, 2, 0, 0] = 0.5
     assert image_plots.sample_batch(volume, ["x"]) != before
-
-
-def draw_mistakes(batch: np.ndarray, confidence: list[float], **changes: list[str]) -> bytes:
-    labels = {
-        "labels": [f"cat{i}" for i in range(len(batch))],
-        "predicted": ["dog"] * len(batch),
-        "names": [f"folder/{i}.png" for i in range(len(batch))],
-    }
-    return image_plots.mistakes(batch, confidence=confidence, **(labels | changes))
 
 
 def test_the_most_confident_mistakes_come_first() -> None:
