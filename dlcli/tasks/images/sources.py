@@ -22,6 +22,7 @@ from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc
 from dlcli.recipe.sections.image_data import Csv, Digits, Folder, ImageData, KerasDataset, NoData, Npz
 from dlcli.runtime.console import Console
+from dlcli.tasks.split_keys import split_keys
 
 AnyData = ImageData | LocalizationData
 
@@ -59,11 +60,7 @@ def read_dataset(
         resize=section.resize,
         interpolation=section.interpolation,
         antialias=section.antialias,
-        validation=section.validation,
-        test=section.test,
-        split_seed=section.split_seed,
-        limit=section.limit,
-        allow_leakage=section.allow_leakage,
+        **split_keys(section),
     )
     listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": console.reading}
     match section:

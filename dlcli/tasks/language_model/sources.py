@@ -13,8 +13,8 @@ from dlcli.data.text.vocabulary import END, Vocabulary
 from dlcli.data.text.windows import TextWindows, one_after_another, overlapping, side_by_side
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText, ManyLines
-from dlcli.tasks.sequences.sources import split_keys
 from dlcli.tasks.sequences.tokens import encode_texts
+from dlcli.tasks.split_keys import split_keys
 
 Texts = LongTexts | SequenceDataset
 Batches = TextWindows | SequenceBatches

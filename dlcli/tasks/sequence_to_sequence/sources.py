@@ -14,8 +14,8 @@ from dlcli.data.text.vocabulary import END, Vocabulary
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.sequence_to_sequence import Addition, PairsCsv, PairsTsv, PairTrain, SequenceToSequence
 from dlcli.tasks.optimization import stage_sections
-from dlcli.tasks.sequences.sources import split_keys
 from dlcli.tasks.sequences.tokens import encode_texts
+from dlcli.tasks.split_keys import split_keys
 
 AnyPairs = PairsTsv | PairsCsv | Addition
 

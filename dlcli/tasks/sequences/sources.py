@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.listing import NO_ALIASES, SplitKeys
+from dlcli.data.listing import NO_ALIASES
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.long_table import read_sequence_csv
 from dlcli.data.series.npz import read_sequence_npz
@@ -14,7 +14,6 @@ from dlcli.data.text.labeled import read_text_csv, read_text_files, read_text_js
 from dlcli.data.text.tagged import read_columns, read_conllu
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.sections.image_data import DividedSource
 from dlcli.recipe.sections.series_data import (
     Adding,
     ClassifiedSequences,
@@ -28,6 +27,7 @@ from dlcli.recipe.sections.series_data import (
 from dlcli.recipe.sections.text_data import LabeledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
 from dlcli.recipe.tasks.tagging import Columns, Conllu, TaggedFiles
 from dlcli.rundir import RunDir
+from dlcli.tasks.split_keys import split_keys
 
 AnySequences = LabeledTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns
 TEXTS = (TextCsv, TextJsonl, TextLines, TextFiles)
@@ -41,17 +41,6 @@ def open_sequences(loaded: LoadedRecipe, section: AnySequences) -> SequenceDatas
     """
     loaded.check_data_path()
     return read_sequences(section, goal=goal_of(loaded))
-
-
-def split_keys(section: DividedSource) -> SplitKeys:
-    """The keys by which the samples of a source are divided into splits."""
-    return SplitKeys(
-        validation=section.validation,
-        test=section.test,
-        split_seed=section.split_seed,
-        limit=section.limit,
-        allow_leakage=section.allow_leakage,
-    )
 
 
 def goal_of(loaded: LoadedRecipe) -> Any:
