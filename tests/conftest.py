@@ -19,11 +19,20 @@ settings.register_profile("long", max_examples=1000)
 
 ROOT = Path(__file__).parents[1]
 
+gc.disable()  # while the tests are imported, which leaves no garbage
+
 
 def pytest_collection_finish() -> None:
-    """Leaves what was imported out of the search for garbage, which Keras starts whenever it clears its session."""
-    gc.collect()
+    """Excludes what was imported from garbage collection, which Keras starts whenever it clears its session."""
     gc.freeze()
+    gc.enable()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Excludes also what the tests of a file leave behind, such as traced functions."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

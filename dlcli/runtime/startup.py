@@ -4,6 +4,7 @@ This module imports TensorFlow only inside its functions, so that the caller dec
 """
 
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -42,6 +43,7 @@ def start_tensorflow(device: str = "auto") -> Device:
         return _started[device]
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # level 2 prints errors that are harmless, about skipped kernels
+    gc.disable()  # an import leaves no garbage, and looking for it takes a tenth of the import's time
     sys.stderr.flush()
     saved_stderr = os.dup(2)
     with tempfile.TemporaryFile() as captured:
@@ -58,6 +60,8 @@ def start_tensorflow(device: str = "auto") -> Device:
         finally:
             os.dup2(saved_stderr, 2)
             os.close(saved_stderr)
+            gc.freeze()  # Keras collects garbage whenever a session is cleared; a million imported objects are none
+            gc.enable()
 
 
 def _choose_device(tf: Any, device: str) -> Device:

@@ -296,11 +296,9 @@ class TrainStep:
             gradients = [a + b for a, b in zip(gradients, more_gradients, strict=True)]
             return start + self._part_size, sums + more_sums, gradients
 
-        first_sums, first_gradients = self._gradients(_part(batch, 0, self._part_size), loss_weight)
+        zeros = [tf.zeros_like(value) for value in self._trainable]
         _, sums, gradients = tf.while_loop(
-            lambda start, sums, gradients: start < num_samples,
-            one_part,
-            (tf.constant(self._part_size), first_sums, first_gradients),
+            lambda start, sums, gradients: start < num_samples, one_part, (0, tf.zeros(self._num_sums - 2), zeros)
         )
         return sums, gradients
 

@@ -222,6 +222,7 @@ def _serve(pipe: Any) -> None:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         keras.backend.clear_session()
+        gc.freeze()  # traced functions stay, and would be examined again and again
         keras.mixed_precision.set_dtype_policy("float32")
         os.environ.clear()
         os.environ.update(environment)
