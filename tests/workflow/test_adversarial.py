@@ -36,6 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
 def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     processes.run("train", "hardened.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(20))
     processes.run("train", "--resume", "killed", folder=folder, prepare=processes.without_plots).expect(0)

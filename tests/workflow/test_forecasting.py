@@ -66,6 +66,7 @@ def test_the_scale_comes_from_the_training_split(folder: Path) -> None:
     assert (one["scale"], one["target"], one["mase_scale"]) == (other["scale"], other["target"], other["mase_scale"])
 
 
+@pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
 def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     kill = processes.KillAtCheckpoint(2)
     processes.run("train", "waves.yaml", "--name", "killed", folder=folder, prepare=kill)

@@ -107,6 +107,7 @@ def test_evaluating_validation_gives_the_loss_of_training(folder: Path, name: st
     assert metrics["loss"] == pytest.approx(best, rel=1e-4)
 
 
+@pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
 def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     kill = processes.KillAtCheckpoint(3)
     processes.run("train", "sums.yaml", "--name", "killed", folder=folder, prepare=kill)

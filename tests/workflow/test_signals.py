@@ -198,6 +198,7 @@ def test_the_last_finite_checkpoint_stays(folder: Path) -> None:
 # The reader of stdout has gone ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # two processes that import TensorFlow; the next test is quick
 def test_training_continues_when_the_reader_of_stdout_is_gone(folder: Path) -> None:
     program = f"{processes.DLCLI} train tiny.yaml 2>&1 | head -1; exec 2>&-; {processes.DLCLI} evaluate tiny | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", program], cwd=folder, capture_output=True, text=True)

@@ -44,6 +44,7 @@ def test_a_run_learns_and_reports_each_length(made: Path) -> None:
     assert (path / "plots" / "predictions.png").exists()
 
 
+@pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
 def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     kill = processes.KillAtCheckpoint(5)
     processes.run("train", "copy.yaml", "--name", "killed", folder=folder, prepare=kill)

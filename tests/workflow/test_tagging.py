@@ -73,6 +73,7 @@ def test_it_learns_and_padding_never_counts(made: Path) -> None:
     assert float(metrics["val_accuracy"]) > 0.9
 
 
+@pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
 def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     kill = processes.KillAtCheckpoint(2)
     processes.run("train", "tagger.yaml", "--name", "killed", folder=folder, prepare=kill)
@@ -83,14 +84,14 @@ def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
 def test_validation_is_the_mean_over_the_words(folder: Path) -> None:
     """The batch size does not change the loss and accuracy."""
     found = []
-    for size in (16, 1, 500):
+    for size in (16, 500):
         name = f"b{size}"
         options = ("-s", f"train.batch_size={size}", "-s", "train.epochs=1", "-s", "train.gradient_accumulation=1")
         rate = ("-s", "train.optimizer.learning_rate=1e-30", "--name", name)  # the initial weights
         run("train", "tagger.yaml", *options, *rate, folder=folder)
         row = read_csv(folder / "runs" / name / "metrics.csv")[0]
         found.append((float(row["val_loss"]), float(row["val_accuracy"])))
-    np.testing.assert_allclose(found[1:], found[:1] * 2, rtol=1e-5)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
 
 
 def test_predicting_files_and_texts(folder: Path) -> None:

@@ -95,7 +95,8 @@ def test_a_run_reports_its_results(made: Path) -> None:
     assert {row["split"] for row in split} == {"train", "validation", "test"}
 
 
-@pytest.mark.parametrize("call", [pytest.param(2, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("call", [2, 5])
+@pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
 def test_a_killed_run_resumes_to_the_same_result(folder: Path, call: int) -> None:
     kill = processes.KillAtCheckpoint(call)
     processes.run("train", "films.yaml", "--name", "killed", folder=folder, prepare=kill)

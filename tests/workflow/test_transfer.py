@@ -420,7 +420,8 @@ def test_without_a_network_nothing_is_trained(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
-@pytest.mark.parametrize("way", [pytest.param("file", marks=pytest.mark.slow), "download"])
+@pytest.mark.slow  # the small base of the other tests is quick
+@pytest.mark.parametrize("way", ["file", "download"])
 def test_resnet50_from_end_to_end(tmp_path: Path, way: str) -> None:
     make_photos(tmp_path / "photos")
     keras.utils.set_random_seed(1)

@@ -72,19 +72,29 @@ def test_heads_and_dropout(section, head: str) -> None:
         assert all(row.kind != "Dropout" for row in without.rows)
 
 
-def test_the_papers_dropout_is_the_default(build_classifier) -> None:
-    def rates(section: ImageClassifier, side: int = 75) -> list[float]:
-        layers = build_classifier(section, (side, side, 3), 3).layers
+@pytest.fixture
+def rates(build_classifier: Callable[..., keras.Model]) -> Callable[[ImageClassifier], list[float]]:
+    """The rates of a network's dropout layers."""
+
+    def of(section: ImageClassifier) -> list[float]:
+        layers = build_classifier(section, (75, 75, 3), 3).layers
         return [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)]
 
+    return of
+
+
+def test_the_papers_dropout_is_the_default(rates) -> None:
     assert rates(Vgg(kind="vgg", depth=11, width=0.02, dense=(4, 4))) == [0.5, 0.5]
     assert rates(Resnet(kind="resnet", depth=20)) == []
     assert rates(Application(kind="application", network="mobilenetv3small")) == [0.2]
     assert rates(Application(kind="application", network="mobilenetv3small", dropout=0.6)) == [0.6]
     assert rates(Application(kind="application", network="mobilenetv3small", dropout=0.0)) == [0.0]
     assert rates(Application(kind="application", network="mobilenetv3small", head="max")) == []
-    scope = keras.StatelessScope(initialize_variables=False)
-    with scope:
+
+
+@pytest.mark.slow  # these have hundreds of layers at every width
+def test_the_dropout_of_large_networks_is_the_papers(rates) -> None:
+    with keras.StatelessScope(initialize_variables=False):
         assert rates(Senet(kind="senet", variant="senet154")) == [0.2]
         assert rates(Polynet(kind="polynet")) == [0.2]
         assert rates(Polynet(kind="polynet", dropout=0.0)) == []
