@@ -239,6 +239,12 @@ def divide(
             result[split] = listings[split]
         elif len(index):
             result[split] = train if len(index) == len(train) else train.take(index)
+            if split != "train" and _is_far(len(index), proportion * len(train)):
+                text = (
+                    f"{split} has {len(index):,} of {len(train):,} samples, not {proportion:g} of them: groups and "
+                    "copies of a sample stay in one split, and each class keeps a sample in train."
+                )
+                warnings.append(DataWarning("splits", text))
         elif proportion:
             noun = "1 sample is" if len(train) == 1 else f"{len(train)} samples are"
             text = f"{noun} too few for {split}: {proportion:g}. There is no {split} split."
@@ -250,6 +256,11 @@ def divide(
                 index = limit_evenly(listing.names, listing.labels, num_classes=num_classes, limit=limit, seed=seed)
                 result[split] = listing.take(index)
     return result, warnings
+
+
+def _is_far(number: int, asked: float) -> bool:
+    """Whether a split's size is off by more than half of the size asked for, and by more than two samples."""
+    return abs(number - asked) > max(2.0, asked / 2)
 
 
 def _proportion(given: float | None, default: float, split: str, own: set[str], source: str) -> float:

@@ -47,9 +47,9 @@ class DataWarning:
     """What the user should know about the data, in one line.
 
     Attributes:
-        kind: what it is about: ``folders`` that are not read, ``splits`` that are missing, ``classes`` that a split
-            lacks, ``tags`` that train lacks, ``leakage`` between splits, ``boxes`` that were repaired or left out, or
-            ``times`` with gaps.
+        kind: what it is about: ``folders`` that are not read, ``splits`` that are missing or far from their proportion,
+            ``classes`` that a split lacks, ``tags`` that train lacks, ``leakage`` between splits, ``boxes`` that were
+            repaired or left out, or ``times`` with gaps.
     """
 
     kind: WarningKind

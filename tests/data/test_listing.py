@@ -118,6 +118,24 @@ def test_a_split_that_would_be_empty_is_warned_of() -> None:
     assert str(warnings[0]) == "2 samples are too few for validation: 0.1. There is no validation split."
 
 
+def test_a_split_far_from_its_proportion_is_warned_of() -> None:
+    names = tuple(f"{i:02}" for i in range(40))
+    listings = {"train": Listing(names, np.zeros(40, np.int32))}
+
+    def divided(contents: list[str]) -> tuple[int, list[str]]:
+        common = {**COMMON, "test": 0.25}
+        splits, warnings = divide(listings, digests=lambda _: contents, num_classes=1, source="t.csv", common=common)
+        return len(splits["test"]), [warning.text for warning in warnings]
+
+    assert divided(list(names)) == (10, [])
+    num_test, warnings = divided(["same"] * 36 + list(names[36:]))
+    assert num_test in (1, 37)  # the copies are one content of five
+    assert warnings == [
+        f"test has {num_test} of 40 samples, not 0.25 of them: groups and copies of a sample stay in one split, and "
+        "each class keeps a sample in train."
+    ]
+
+
 def test_a_proportion_of_a_given_split_is_refused() -> None:
     given = {"train": listing(8), "test": listing(2)}
     with pytest.raises(InputError, match=r"data\.test must be left out or null, because the data has its own test"):
