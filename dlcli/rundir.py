@@ -6,6 +6,7 @@ disk leaves either the complete old file or the complete new one. Files that gro
 
 import contextlib
 import csv
+import errno
 import fcntl
 import hashlib
 import io
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +23,17 @@ from types import NoneType
 from typing import Any
 
 from dlcli.errors import InputError
+from dlcli.files import BadFile, NoFile, check_replaceable, open_file, read_file
+from dlcli.printing import escaped_line, json_text
 
 MAX_NAME = 80  # characters
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")
 TEMPORARY = ".writing-"  # prefix of files that a killed process may leave behind
+
+MAX_JSON_BYTES = 2**28  # of run.json, which lists what was left out of the data, and the like
+MAX_METRICS_BYTES = 2**31  # of metrics.json, which holds the confusion matrix
+MAX_CSV_BYTES = 2**30
+LINE_BLOCK = 2**16  # bytes read at a time to find the end of the last complete line
 
 STATUSES = ("running", "completed", "interrupted", "failed")
 
@@ -86,8 +95,10 @@ def replace_by(path: Path, write: Callable[[Path], None]) -> None:
     """Replace a file as :func:`replace_file` does, for libraries that need a file name: ``write`` gets a temporary one.
 
     Raises:
+        InputError: ``path`` is a link, a pipe or a device.
         OSError: the file could not be written; its ``filename`` is ``path``.
     """
+    check_replaceable(path)
     temporary = path.with_name(
         f"{TEMPORARY}{os.getpid()}-{path.name}"
     )  # keep the suffix, from which Keras infers the format
@@ -112,8 +123,10 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
         files: the content of each file by its name, or a function that writes it.
 
     Raises:
+        InputError: ``path`` is a link, a pipe or a device.
         OSError: the folder could not be written; the old one is unchanged.
     """
+    check_replaceable(path)
     new, old = (path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}{suffix}") for suffix in (".new", ".old"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,12 +153,12 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
 
 def replace_json(path: Path, value: Any) -> None:
     """Replace a JSON file; NaN and infinities raise ValueError because other programs could not read them."""
-    replace_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    replace_file(path, json_text(value, allow_nan=False) + "\n")
 
 
 def append_line(path: Path, line: str) -> None:
     """Append one line and flush it to disk, after removing an incomplete line that a killed process left."""
-    with open(path, "ab+") as file:
+    with _open_own(path, "ab+") as file:
         _remove_incomplete_line(file)
         file.write(line.encode() + b"\n")
         file.flush()
@@ -159,15 +172,42 @@ def _remove_incomplete_line(file: Any) -> None:
     file.seek(size - 1)
     if file.read(1) == b"\n":
         return
-    file.seek(0)
-    file.truncate(file.read().rfind(b"\n") + 1)
+    end = size
+    while end > 0:
+        start = max(0, end - LINE_BLOCK)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            file.truncate(start + found + 1)
+            return
+        end = start
+    file.truncate(0)
+
+
+def _open_own(path: Path, mode: str) -> Any:
+    """Opens a file of a run for writing, or creates it; never what a link leads to, nor a pipe or device.
+
+    Raises:
+        InputError: it is one of these.
+        OSError: it cannot be opened.
+    """
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        file = open(path, mode, opener=lambda name, usual: os.open(name, usual | flags, 0o666))  # noqa: SIM115
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):  # a link; a pipe that nothing reads
+            raise
+    raise InputError(f"{path}: must be a file of the run. Received a link, pipe or device: remove it.")
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Format rows as CSV with a header line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow(map(escaped_line, header))
     writer.writerows(rows)
     return text.getvalue()
 
@@ -184,11 +224,11 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         InputError: it is missing or corrupt.
     """
     try:
-        text = path.read_bytes().decode()
+        text = read_file(path, MAX_CSV_BYTES).decode()
         rows = list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
-    except FileNotFoundError:
+    except NoFile:
         raise InputError(f"{path}: no such file. A run directory must contain it. Restore it from a copy.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (BadFile, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: is corrupt ({error}). Restore it from a copy.") from None
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
@@ -205,7 +245,8 @@ class RunDir:
     """A run directory. The properties are the fixed file names that scripts rely on.
 
     They are the one way into the directory: each use refuses a link at such a name, through which files elsewhere would
-    be overwritten or deleted. The directory itself may be reached through a link.
+    be overwritten or deleted, and a pipe or device, which would block. The directory itself may be reached through a
+    link.
     """
 
     def __init__(self, path: Path) -> None:
@@ -216,15 +257,20 @@ class RunDir:
         """The path of a file or folder in the run.
 
         Raises:
-            InputError: it, or a folder above it in the run, is a link.
+            InputError: it, or a folder above it in the run, is a link, a pipe or a device.
         """
         path = self.path
         for name in names:
             path = path / name
-            if path.is_symlink():
+            mode = _mode(path)
+            if stat.S_ISLNK(mode):
                 raise InputError(
                     f"{path}: is a link. A run directory must not contain links, because dlcli would change what they "
                     "point to. Replace the link with the files themselves."
+                )
+            if mode and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise InputError(
+                    f"{path}: is a pipe or device. A run directory must contain only files and folders. Remove it."
                 )
         return path
 
@@ -320,7 +366,7 @@ class RunDir:
         """The name of an evaluation folder, with a number if an evaluation of different data already has the name."""
         for candidate in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
             path = self.evaluation(candidate) / "metrics.json"
-            if not path.exists() or read_json(path).get("data") == source:
+            if not path.exists() or read_json(path, MAX_METRICS_BYTES).get("data") == source:
                 return candidate
         raise AssertionError("unreachable")
 
@@ -381,7 +427,7 @@ class RunDir:
         Raises:
             InputError: another process has locked it.
         """
-        file = open(self.lock_file, "ab")  # noqa: SIM115 - open for as long as the lock is held
+        file = _open_own(self.lock_file, "ab")  # open for as long as the lock is held
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -400,10 +446,12 @@ class RunDir:
     def is_locked(self) -> bool:
         """Whether a process, including this one, has locked the run."""
         try:
-            with open(self.lock_file, "rb") as file:
+            with open_file(self.lock_file) as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
+        except NoFile:
             return False
+        except BadFile as reason:
+            raise InputError(f"{self.lock_file}: {reason}. Remove it.") from None
         except OSError:
             return True
         return False
@@ -423,26 +471,43 @@ class RunDir:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with open_file(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. Restore it from a copy.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Restore it from a copy.") from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """Read a JSON file of a run, with the current names of metrics and tasks.
 
     Raises:
-        InputError: it is missing, unreadable or not a JSON object.
+        InputError: it is missing, unreadable, larger than ``max_bytes`` or not a JSON object.
     """
     try:
-        value = json.loads(path.read_bytes(), object_pairs_hook=_with_current_names)
-    except FileNotFoundError:
+        value = json.loads(read_file(path, max_bytes), object_pairs_hook=_with_current_names)
+    except NoFile:
         raise InputError(f"{path}: no such file. A run directory must contain it. Restore it from a copy.") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (BadFile, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}). The file is corrupt: restore it from a copy.") from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: must contain a JSON object. The file is corrupt: restore it from a copy.")
     return value
+
+
+def _mode(path: Path) -> int:
+    """The kind and permissions of an entry, of a link itself; 0 if there is none."""
+    try:
+        return os.lstat(path).st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _check_keys(path: Path, value: dict[str, Any], **kinds: type | tuple[type, ...]) -> None:
@@ -525,10 +590,10 @@ def find_run(runs: Path, reference: str | None) -> RunDir:
 
 
 def list_runs(runs: Path) -> list[RunDir]:
-    """List the runs in a folder, newest first; folders without a run.json are skipped."""
+    """List the runs in a folder, newest first, corrupt ones too; folders without a run.json are skipped."""
     if not runs.is_dir():
         return []
-    found = [RunDir(path) for path in runs.iterdir() if (path / "run.json").is_file()]
+    found = [RunDir(path) for path in runs.iterdir() if _mode(path / "run.json")]
     return sorted(found, key=lambda run: (_started(run), run.name), reverse=True)
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dlcli"
-FOUNDATIONS = ("dlcli", "dlcli.errors")  # what everything may import
+FOUNDATIONS = ("dlcli", "dlcli.errors", "dlcli.files", "dlcli.printing")  # what everything may import
 
 LEAVES = ("data", "models", "training", "evaluation", "attacks", "report")
 """Arrays and models in, numbers and arrays out; they know no recipe."""
 
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "errors": (),
+    "files": (),
+    "printing": (),
     "rundir": (),
     **{leaf: (leaf,) for leaf in LEAVES},
     "training": ("training", "rundir"),
@@ -156,7 +158,7 @@ def test_base_files_of_data_know_no_kind_of_sample(path: Path) -> None:
         assert not {name for name in found if name.split(".")[2] in folders}
 
 
-@modules_of("cli", "recipe", "rundir", "errors", "")
+@modules_of("cli", "recipe", "rundir", "errors", "files", "printing", "")
 def test_cli_and_recipe_come_without_heavy_imports(path: Path) -> None:
     heavy = ("tensorflow", "keras", "numpy", "sklearn", "matplotlib", "scipy", "PIL")
     if part(module_name(path)) in ("cli", ""):
@@ -164,9 +166,10 @@ def test_cli_and_recipe_come_without_heavy_imports(path: Path) -> None:
     assert not {name for name in imports(path, inside_functions=False) if name.split(".")[0] in heavy}
 
 
-def test_the_run_directory_needs_the_standard_library_alone() -> None:
-    found = {name.split(".")[0] for name in imports(PACKAGE / "rundir.py", inside_functions=True)}
-    assert found - set(sys.stdlib_module_names) == {"dlcli"}
+@pytest.mark.parametrize("name", ["errors", "files", "printing", "rundir"])
+def test_the_foundations_need_the_standard_library_alone(name: str) -> None:
+    found = {name.split(".")[0] for name in imports(PACKAGE / f"{name}.py", inside_functions=True)}
+    assert found - set(sys.stdlib_module_names) <= {"dlcli"}
 
 
 def graph_of_modules() -> dict[str, set[str]]:

@@ -228,7 +228,7 @@ def _command() -> str:
 
 
 def _show(result: dict[str, Any]) -> None:
-    from dlcli.rundir import RunDir, read_json
+    from dlcli.rundir import MAX_METRICS_BYTES, RunDir, read_json
 
     run = RunDir(Path(result["run"]))
     best = result["best"]
@@ -238,7 +238,7 @@ def _show(result: dict[str, Any]) -> None:
     classes = run.read_classes()
     if len(classes) <= MAX_MATRIX:
         click.echo(f"confusion matrix of {split} (rows: label; columns: prediction)")
-        write_matrix(read_json(run.evaluation(split) / "metrics.json")["confusion_matrix"], classes)
+        write_matrix(read_json(run.evaluation(split) / "metrics.json", MAX_METRICS_BYTES)["confusion_matrix"], classes)
     name = "mistakes.png" if (run.plots / "mistakes.png").exists() else "boxes.png"
     click.echo(f"{name.removesuffix('.png')}: {run.plots / name}")
 

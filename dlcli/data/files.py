@@ -1,99 +1,15 @@
-"""Opening the files that the user names: regular files only, with clear errors."""
+"""Listing folders, and what every source of data shares: names that can be printed, digests and threads."""
 
-import codecs
 import functools
 import hashlib
 import os
-import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from io import BufferedReader
 from pathlib import Path
 
 from dlcli.errors import InputError
 
 Progress = Callable[[int, int], None]  # done, total
-
-
-class BadFile(Exception):
-    """A file that cannot be opened; the message is the reason, to be written after "file: "."""
-
-
-def open_file(path: Path) -> BufferedReader:
-    """Opens a regular file for reading; a pipe or device, which could block, is refused.
-
-    Raises:
-        BadFile: the file does not exist or cannot be opened.
-    """
-    try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            raise BadFile("a folder, not a file")
-        if not stat.S_ISREG(mode):
-            raise BadFile("a pipe or device, not a file")
-        return open(path, "rb")
-    except FileNotFoundError:
-        raise BadFile("a link to a file that does not exist" if os.path.islink(path) else "no such file") from None
-    except PermissionError:
-        raise BadFile("no permission to read it") from None
-    except OSError as error:
-        raise BadFile(f"cannot be opened ({error.strerror})") from None
-    except ValueError:  # raised for a path with a null character
-        raise BadFile("no such file: its name contains a null character") from None
-
-
-def open_input(path: Path, remedy: str) -> BufferedReader:
-    """Opens a file that a recipe or command names.
-
-    Raises:
-        InputError: it cannot be opened; the message ends with the remedy.
-    """
-    try:
-        return open_file(path)
-    except BadFile as reason:
-        raise InputError(f"{path}: {reason}. {remedy}") from None
-
-
-def read_text(
-    path: Path, *, noun: str, max_bytes: int, remedy: str, encoding: str = "utf-8", other_encoding: str = ""
-) -> str:
-    """The text of a file that a recipe or command names.
-
-    Args:
-        noun: what the file should be, such as "table".
-        remedy: what to do if it cannot be opened.
-        other_encoding: an alternative to saving it in the encoding: ", or set data.encoding".
-
-    Raises:
-        InputError: it cannot be opened, is too large, or is not in the encoding.
-    """
-    with open_input(path, remedy) as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise InputError(f"{path}: a {noun} may have at most {max_bytes:,} bytes. Split it or give a smaller one.")
-    return decoded(data, str(path), noun=noun, encoding=encoding, other_encoding=other_encoding)
-
-
-def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other_encoding: str = "") -> str:
-    """Decodes bytes to text, without a byte order mark.
-
-    Args:
-        name: of their source, for messages.
-
-    Raises:
-        InputError: they are not in the encoding.
-    """
-    if encoding == "utf-8":
-        data = data.removeprefix(codecs.BOM_UTF8)  # the codec utf-8-sig would report positions without it
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        expected = encoding.upper()
-        raise InputError(
-            f"{name}:{line}: the {noun} must be {expected} text. Received byte 0x{data[error.start]:02x}: save it as "
-            f"{expected}{other_encoding}."
-        ) from None
 
 
 @functools.cache

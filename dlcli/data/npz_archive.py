@@ -1,26 +1,29 @@
 """Arrays in .npz files: headers, bounds, splits and labels."""
 
 import math
-import os
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.files import open_input
 from dlcli.data.listing import name_some, sort_names
 from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
+from dlcli.files import half_of_memory, open_input
 
 Arrays = dict[str, NDArray[Any]]
 
 SUFFIXES = {"train": "train", "validation": "val", "test": "test"}  # x_train, x_val, x_test
-CORRUPT = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+CORRUPT = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+"""What reading a corrupt archive raises."""
+MAX_HEADER_BYTES = 10_012  # of an array: NumPy reads at most 10,000 and its own first 12
+MAX_LENGTH = 2**63 - 1  # of an axis
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,45 @@ class Header:
     @property
     def num_bytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(archive: zipfile.ZipFile, name: str) -> Header:
+    """The header of the array in a member of an archive. Reads a bounded number of bytes.
+
+    Raises:
+        ValueError, or another of CORRUPT: it is not the header of an array, or the member is smaller than it declares.
+    """
+    with archive.open(name) as member:
+        start = BytesIO(member.read(MAX_HEADER_BYTES))
+    try:
+        version = np.lib.format.read_magic(start)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(start)
+    except Exception:  # NumPy evaluates the header as a Python literal, which on hostile text raises nearly anything
+        raise ValueError(f"{name} does not begin with the header of an array") from None
+    if not all(type(length) is int and 0 <= length <= MAX_LENGTH for length in shape):
+        raise ValueError(f"{name} has an axis whose length is not a whole number")
+    if dtype.itemsize == 0 and not dtype.hasobject:
+        raise ValueError(f"{name} has values of no size")  # of which a header may declare any number
+    header = Header(shape, dtype)
+    if header.num_bytes > archive.getinfo(name).file_size:
+        raise ValueError(f"{name} has less data than its header declares")
+    return header
+
+
+def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """The array in a member of an archive, whose header has been checked. Nothing is unpickled.
+
+    Raises:
+        ValueError, or another of CORRUPT: its data are corrupt.
+    """
+    with archive.open(name) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def corrupt(file: Path) -> InputError:
+    """The error for an archive that cannot be read."""
+    return InputError(f"{file}: the .npz archive is corrupt or truncated. Write or download it again.")
 
 
 def read_splits(file: Path, axes: Sequence[str] = ("x", "y")) -> tuple[Arrays, list[LeftOut]]:
@@ -112,7 +154,7 @@ def read_arrays(file: Path, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
         try:
             return _read_archive(file, opened, keys)
         except CORRUPT:
-            raise InputError(f"{file}: the .npz archive is corrupt or truncated. Write or download it again.") from None
+            raise corrupt(file) from None
 
 
 def _read_archive(file: Path, opened: BinaryIO, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
@@ -121,35 +163,17 @@ def _read_archive(file: Path, opened: BinaryIO, keys: Sequence[str]) -> tuple[Ar
         present = [key for key in keys if key in members]
         total = 0
         for key in present:
-            header = _read_header(archive, members[key])
+            header = read_header(archive, members[key])
             if header.dtype.hasobject:
                 raise InputError(f"{file}: {key} must hold plain numbers or text. Received pickled Python objects.")
-            if min(header.shape, default=0) < 0 or archive.getinfo(members[key]).file_size < header.num_bytes:
-                raise ValueError("less data than the header declares")
             total += header.num_bytes
         if total > half_of_memory():
             raise InputError(
                 f"{file}: the arrays must fit into half of this machine's memory ({half_of_memory():,} bytes). "
                 f"Received {total:,} bytes: give fewer samples, or image files."
             )
-        arrays = {}
-        for key in present:
-            with archive.open(members[key]) as member:
-                arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
+        arrays = {key: read_array(archive, members[key]) for key in present}
         return arrays, sorted(members.keys() - set(present))
-
-
-def _read_header(archive: zipfile.ZipFile, name: str) -> Header:
-    with archive.open(name) as member:
-        version = np.lib.format.read_magic(member)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(member)
-    return Header(shape, dtype)
-
-
-def half_of_memory() -> int:
-    """Half of the machine's memory, in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def label_names(y: NDArray[Any], source: str) -> list[str]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dlcli.data.files import printable, read_text
+from dlcli.data.files import printable
 from dlcli.data.listing import NUM_NAMED, name_some
 from dlcli.data.splits import SPLIT_NAMES, SPLIT_OF
 from dlcli.errors import InputError
+from dlcli.files import read_text
 
 DELIMITERS = ",;\t"
 MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells without a value

@@ -4,9 +4,11 @@ import copy
 import io
 import json
 import math
+import os
 import re
 import zipfile
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import h5py
 import keras
 
 from dlcli.errors import InputError
+from dlcli.files import BadFile, NoFile, half_of_memory, open_file
 from dlcli.rundir import read_json
 from dlcli.runtime.startup import without_weights
 
@@ -96,12 +99,10 @@ def _checked(path: Path, load: Callable[[dict[str, Any]], Any]) -> Any:
         return load(_check_archive(path))
     except _Refused as refusal:
         raise InputError(f"{path}: {refusal}") from None
-    except FileNotFoundError:
+    except NoFile:
         raise InputError(f"{path}: no such model file (.keras).") from None
-    except (PermissionError, IsADirectoryError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}). Fix its permissions, or restore it from a copy."
-        ) from None
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. Give a model file (.keras).") from None
     except (OSError, zipfile.BadZipFile, RecursionError) as error:
         raise InputError(f"{path}: is not a Keras model file, or is corrupt ({error}).") from None
     except Exception as error:  # Keras raises many kinds of errors for a bad file
@@ -111,8 +112,8 @@ def _checked(path: Path, load: Callable[[dict[str, Any]], Any]) -> Any:
                 f"{path}: needs '{foreign[1]}', which is not part of Keras. Custom code is never loaded. "
                 "Build the network from Keras's own layers and save it again."
             ) from None
-        reason = text.splitlines()[0].split(". ")[0]
-        raise InputError(f"{path}: cannot be loaded as a Keras model ({reason[:300]}).") from None
+        first = text.splitlines()[0].split(". ")[0]
+        raise InputError(f"{path}: cannot be loaded as a Keras model ({first[:300]}).") from None
 
 
 def check_weights_file(path: Path) -> None:
@@ -121,24 +122,35 @@ def check_weights_file(path: Path) -> None:
     Raises:
         InputError: it does not exist, it is corrupt, or its weights are stored outside it.
     """
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, not a weights file (.weights.h5 or .h5).")
     try:
-        with h5py.File(path, "r") as file:
-            _check_weights(file, path.stat().st_size)
-    except FileNotFoundError:
+        with open_file(path) as opened, h5py.File(opened, "r") as file:
+            _check_weights(file, _size_of(opened))
+    except NoFile:
         raise InputError(f"{path}: no such weights file (.weights.h5 or .h5).") from None
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. Give a weights file (.weights.h5 or .h5).") from None
     except _Refused as refusal:
         raise InputError(f"{path}: {refusal}") from None
-    except PermissionError:
-        raise InputError(f"{path}: no permission to read it.") from None
     except (OSError, RuntimeError, KeyError, RecursionError):
         raise InputError(f"{path}: is not a weights file (.weights.h5 or .h5), or is corrupt.") from None
 
 
+def _size_of(file: BufferedReader) -> int:
+    """The size of a file in bytes.
+
+    Raises:
+        _Refused: it is more than half of the memory.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if size > half_of_memory():
+        raise _Refused(f"must fit into half of this machine's memory ({half_of_memory():,} bytes). Received {size:,}.")
+    return size
+
+
 def _check_archive(path: Path) -> dict[str, Any]:
     """Check the unpacked sizes of a file before allocating memory for them; return its configuration."""
-    with zipfile.ZipFile(path) as archive:
+    with open_file(path) as opened, zipfile.ZipFile(opened) as archive:
+        size = _size_of(opened)
         members = {member.filename: member for member in archive.infolist()}
         if sorted(members) != sorted(MEMBERS):
             raise _Refused(
@@ -147,7 +159,7 @@ def _check_archive(path: Path) -> dict[str, Any]:
         sizes = {name: member.file_size for name, member in members.items()}
         if sizes["config.json"] + sizes["metadata.json"] > MAX_CONFIG_BYTES:
             raise _Refused(f"its configuration would unpack to more than {MAX_CONFIG_BYTES >> 20} MiB: refused.")
-        if sizes["model.weights.h5"] > path.stat().st_size:
+        if sizes["model.weights.h5"] > size:
             raise _Refused(f"its weights would unpack to {sizes['model.weights.h5']:,} bytes: refused.")
         corrupt = archive.testzip()
         if corrupt is not None:

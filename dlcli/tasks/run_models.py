@@ -70,7 +70,7 @@ def model_file(run: RunDir) -> Path:
             f"{run.path}: has no model.keras yet. Complete the training with: dlcli train --resume {run.path}"
         )
     written = run.read_info().get("model")
-    if written is not None and run.status() == "completed" and _digest(run.model) != written:
+    if written is not None and run.status() == "completed" and file_digest(run.model) != written:
         raise InputError(
             f"{run.model}: is not the model that this run saved: its SHA-256 differs from the one in run.json. Restore "
             f"it from a copy, or delete it and write it again with: dlcli train --resume {run.path}"
@@ -97,7 +97,7 @@ def check_base(run: RunDir) -> None:
     if "sha256" not in base:
         return
     path = Path(str(base["weights"]))
-    if not path.exists() or _digest(path) != base["sha256"]:
+    if not path.exists() or file_digest(path) != base["sha256"]:
         what = "no longer exists" if not path.exists() else "has changed since the run was started"
         raise InputError(f"{path}: {what}, and {run.path} has no checkpoint yet. Restore it, or train a new run.")
 
@@ -122,10 +122,3 @@ def with_run_files(loaded: LoadedRecipe, runs: Path) -> LoadedRecipe:
             recipe = loaded.recipe.model_copy(update={"model": model.model_copy(update={key: str(path)})})
             return replace(loaded, recipe=recipe)
     return loaded
-
-
-def _digest(path: Path) -> str:
-    try:
-        return file_digest(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Fix it, or restore it from a copy.") from None

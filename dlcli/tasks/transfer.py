@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from dlcli.data.folders import walk
 from dlcli.data.splits import SPLIT_OF
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import Place, RecipeError
@@ -248,7 +249,7 @@ def _has_images(folder: Path) -> bool:
 
 def _has_few_gifs(folder: Path) -> bool:
     """Whether a few of the images are GIFs: among photos, these are buttons and "not found" notices, not photos."""
-    names = [name.lower() for _, _, files in os.walk(folder) for name in files]
+    names = [file.name.lower() for walked in walk(folder) for file in walked.files]
     images = [name for name in names if name.endswith(IMAGE_SUFFIXES)]
     num_gifs = sum(name.endswith(".gif") for name in images)
     return 0 < num_gifs < RARE * len(images)

@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from dlcli.errors import InputError
-from dlcli.rundir import TEMPORARY, RunDir, read_json, replace_json, sync_folder, write_file
+from dlcli.files import BadFile, half_of_memory, read_file
+from dlcli.rundir import MAX_JSON_BYTES, TEMPORARY, RunDir, read_json, replace_json, sync_folder, write_file
 
 FILES = ("variables.npz", "state.json")
 NAME = re.compile(r"\d{4,}-\d{8,}")
@@ -150,8 +151,8 @@ def remove_unnamed(run: RunDir) -> None:
 def _frozen_of(folder: Path) -> str | None:
     """The name of the folder with a checkpoint's frozen variables; None if it has none or cannot be read."""
     try:
-        return str(json.loads((folder / "manifest.json").read_bytes())["frozen"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(read_file(folder / "manifest.json", MAX_JSON_BYTES))["frozen"])
+    except (BadFile, ValueError, KeyError, TypeError):
         return None
 
 
@@ -174,7 +175,7 @@ def load(run: RunDir, which: str) -> Saved:
                 raise ValueError(f"its manifest names '{frozen}', which is not a folder of frozen variables")
             arrays |= _read(run, run.checkpoint(frozen))[0]
         return Saved(folder.name, arrays, state)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (BadFile, OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise Corrupt(f"{folder}: {error}") from None
 
 
@@ -182,9 +183,9 @@ def _read(run: RunDir, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, A
     if folder.parent != run.checkpoints:
         raise Corrupt(f"{run.path}/checkpoints.json: '{folder.name}' is not the name of a checkpoint")
     contents = {}
-    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest = json.loads(read_file(folder / "manifest.json", MAX_JSON_BYTES))
     for file_name in FILES:
-        content = (folder / file_name).read_bytes()
+        content = read_file(folder / file_name, half_of_memory())
         if hashlib.sha256(content).hexdigest() != manifest[file_name]["sha256"]:
             raise Corrupt(f"{folder / file_name}: its SHA-256 is not the one in manifest.json")
         contents[file_name] = content

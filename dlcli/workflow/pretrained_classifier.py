@@ -10,6 +10,7 @@ import keras
 
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.errors import InputError
+from dlcli.files import BadFile, read_file
 from dlcli.models.images.keras_application import IMAGENET_CLASSES, read_class_index
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.yaml_writer import resolved, to_yaml
@@ -104,11 +105,9 @@ def _write(
 
 def _read_index(path: Path) -> dict[str, list[str]]:
     try:
-        if path.stat().st_size > MAX_INDEX_BYTES:
-            raise InputError(f"{path}: is too large to hold the names of {IMAGENET_CLASSES:,} classes.")
-        index = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+        index = json.loads(read_file(path, MAX_INDEX_BYTES))
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. Give a file with the names of {IMAGENET_CLASSES:,} classes.") from None
     except (ValueError, RecursionError):
         index = None
     expected = {str(i) for i in range(IMAGENET_CLASSES)}

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from dlcli import __version__
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
+from dlcli.files import read_file
 from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.train import CommonTrain
@@ -43,6 +44,7 @@ from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
 from dlcli.workflow.compare import differences
 
+MAX_PLOT_BYTES = 2**28
 STOPPED_BETWEEN_CHECKPOINTS = "stopped between two checkpoints"
 
 
@@ -318,7 +320,7 @@ def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
     run.plots.mkdir(exist_ok=True)
     replace_file(run.plots / "curves.png", curves.learning_curves(rows, best_epoch=loop.state.best.epoch))
     for plot in sorted(run.evaluation(split).glob("*.png")):
-        replace_file(run.plots / plot.name, plot.read_bytes())
+        replace_file(run.plots / plot.name, read_file(plot, MAX_PLOT_BYTES))
     final = {key: value for key, value in best.items() if key.startswith(("train_", "val_"))}
     stages = _best_of_stages(rows, job.best_metric)
     _report_better_stage(stages, job)

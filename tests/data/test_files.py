@@ -1,51 +1,12 @@
-"""Opening files and listing folders: clear errors, and names that can be printed."""
+"""Listing folders: clear errors, and names that can be printed."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from dlcli.data.files import (
-    BadFile,
-    decoded,
-    hash_content,
-    list_folder,
-    name_below,
-    open_file,
-    open_input,
-    printable,
-    read_text,
-)
+from dlcli.data.files import hash_content, list_folder, name_below, printable
 from dlcli.errors import InputError
-
-
-def test_only_regular_files_are_opened(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "link").symlink_to(tmp_path / "gone")
-    reasons = {
-        ".": "a folder, not a file",
-        "pipe": "a pipe or device, not a file",
-        "none": "no such file",
-        "link": "a link to a file that does not exist",
-        "a\0b": "no such file: its name contains a null character",
-    }
-    for name, reason in reasons.items():
-        with pytest.raises(BadFile) as error:
-            open_file(tmp_path / name)
-        assert str(error.value) == reason
-    with pytest.raises(InputError, match=r"none: no such file\. Give another\.$"):
-        open_input(tmp_path / "none", "Give another.")
-
-
-def test_text_is_bounded_and_decoded(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"\xef\xbb\xbfone\ntwo\xff")
-    with pytest.raises(InputError, match=r"a\.txt: a table may have at most 5 bytes\. Split it or"):
-        read_text(path, noun="table", max_bytes=5, remedy="")
-    with pytest.raises(InputError, match=r"a\.txt:2: the table must be UTF-8 text\. Received byte 0xff: save"):
-        read_text(path, noun="table", max_bytes=99, remedy="")
-    assert decoded(b"\xef\xbb\xbfone", "a", noun="table") == "one"
-    assert decoded(b"\xe9", "a", noun="table", encoding="latin-1") == "é"
 
 
 def test_a_folder_is_listed_by_name(tmp_path: Path) -> None:

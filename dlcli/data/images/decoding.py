@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dlcli.data.files import BadFile, hash_content, num_threads, open_file, workers
+from dlcli.data.files import hash_content, num_threads, workers
 from dlcli.data.images.resizing import Interpolation, Resize, resize_image
 from dlcli.errors import InputError
+from dlcli.files import BadFile, open_file
 
 ColorMode = Literal["grayscale", "rgb"]
 

@@ -1,12 +1,12 @@
 """Finding image files, and decoding each of them once so that corrupt files are reported before any work is done."""
 
 import fnmatch
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.data.files import Progress, hash_content, list_folder, name_below, workers
+from dlcli.data.files import Progress, hash_content, name_below, workers
+from dlcli.data.folders import walk
 from dlcli.data.images.decoding import CONVERT, BadImage, decode, read_file
 from dlcli.data.splits import LeftOut
 
@@ -67,16 +67,16 @@ def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
 def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tuple[list[Path], list[LeftOut]]:
     """All image files below a folder, sorted by path, and what is left out, with names relative to ``root``.
 
-    Links to folders are followed, except to a folder above them. Left out are hidden files and folders, files without
+    Links to folders are followed; each real folder is listed once. Left out are hidden files and folders, files without
     an image's suffix, folders of this program's runs, which contain plots, and files that match ``exclude``: patterns
     such as ``*.gif`` of a file's name or of its path below the root.
 
     Raises:
-        InputError: a folder cannot be listed.
+        InputError: a folder cannot be listed, or folders are nested too deep.
     """
     found: list[Path] = []
     left_out: list[LeftOut] = []
-    for path, reason in _walk(folder, parents=(os.path.realpath(root), os.path.realpath(folder))):
+    for path, reason in _entries(folder, root):
         if reason is None:
             pattern = next((p for p in exclude if _matches(name_below(root, path), p)), None)
             reason = None if pattern is None else f"excluded by '{pattern}'"
@@ -96,24 +96,27 @@ def classify_file(path: Path) -> str | None:
     return "not an image by its suffix"
 
 
-def _walk(folder: Path, parents: tuple[str, ...]) -> Iterator[tuple[Path, str | None]]:
+def _entries(folder: Path, root: Path) -> Iterator[tuple[Path, str | None]]:
     """The entries below a folder: each image with None, others with the reason why they are left out."""
-    folders, files = list_folder(folder)
-    if len(parents) > 2 and hold_runs(folders):
-        yield folder, "a folder of runs"
-        return
-    for path in files:
-        yield path, classify_file(path)
-    for path in folders:
-        real = os.path.realpath(path)
-        if path.name.startswith("."):
-            yield path, "hidden"
-        elif any(os.path.commonpath([real, parent]) == real for parent in parents):
-            yield path, "a link back to a folder above it"
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
-            yield path, None  # it has an image's name, so it is reported like a corrupt image
+    for walked in walk(folder, root=root):
+        if walked.left_out is not None:
+            yield walked.path, walked.left_out
+        elif walked.path != folder and hold_runs(walked.folders):
+            walked.folders.clear()
+            yield walked.path, "a folder of runs"
         else:
-            yield from _walk(path, (*parents, real))
+            for path in walked.files:
+                yield path, classify_file(path)
+            for path in walked.folders:
+                if path.name.startswith("."):
+                    yield path, "hidden"
+                elif path.suffix.lower() in IMAGE_SUFFIXES:
+                    yield path, None  # it has an image's name, so it is reported like a corrupt image
+            walked.folders[:] = [path for path in walked.folders if _may_hold_images(path)]
+
+
+def _may_hold_images(folder: Path) -> bool:
+    return not folder.name.startswith(".") and folder.suffix.lower() not in IMAGE_SUFFIXES
 
 
 def hold_runs(folders: Sequence[Path]) -> bool:

@@ -7,12 +7,13 @@ from typing import Unpack
 
 import numpy as np
 
-from dlcli.data.files import printable, read_text
+from dlcli.data.files import printable
 from dlcli.data.listing import NO_ALIASES, SplitKeys, name_some
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import MAX_BYTES, Goal, Series, assemble_series
 from dlcli.data.table import MISSING, Cells, column_names, number_error, read_cells, refuse_errors, role_columns
 from dlcli.errors import InputError
+from dlcli.files import read_text
 
 
 def read_sequence_csv(

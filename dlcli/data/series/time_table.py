@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.files import printable, read_text
+from dlcli.data.files import printable
 from dlcli.data.splits import DataWarning
 from dlcli.data.table import (
     MISSING,
@@ -24,6 +24,7 @@ from dlcli.data.table import (
     refuse_errors,
 )
 from dlcli.errors import InputError
+from dlcli.files import read_text
 
 MAX_BYTES = 2**30  # of a table
 OnMissing = Literal["error", "keep"]

@@ -7,12 +7,13 @@ from typing import Unpack
 
 import numpy as np
 
-from dlcli.data.files import printable, read_text
+from dlcli.data.files import printable
 from dlcli.data.listing import NO_ALIASES, SplitKeys
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import MAX_BYTES, Series, assemble_series
 from dlcli.data.table import is_usable, parse_number, refuse_errors
 from dlcli.errors import InputError
+from dlcli.files import read_text
 
 
 def read_ts(

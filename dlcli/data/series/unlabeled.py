@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.data.files import printable, read_text
+from dlcli.data.files import printable
 from dlcli.data.npz_archive import read_arrays
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.series.long_table import feature_error, step_of_row
@@ -13,6 +13,7 @@ from dlcli.data.series.sequence import MAX_BYTES, Series, as_steps
 from dlcli.data.series.ts_archive import read_ts_file
 from dlcli.data.table import Cells, column_names, number_error, read_cells, refuse_errors, role_columns
 from dlcli.errors import InputError
+from dlcli.files import read_text
 
 
 def read_unlabeled_series(

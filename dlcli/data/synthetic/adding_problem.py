@@ -5,10 +5,10 @@ from typing import Unpack
 import numpy as np
 
 from dlcli.data.listing import SplitKeys
-from dlcli.data.npz_archive import half_of_memory
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import Series, assemble_series
 from dlcli.errors import InputError
+from dlcli.files import half_of_memory
 
 BYTES_A_STEP = 64  # of memory, while the problem is generated
 

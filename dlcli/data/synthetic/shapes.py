@@ -12,8 +12,8 @@ from dlcli.data.boxes.boxes import Boxes, Frame
 from dlcli.data.images.dataset import CommonKeys, assemble_images
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import Listing, index_labels
-from dlcli.data.npz_archive import half_of_memory
 from dlcli.errors import InputError
+from dlcli.files import half_of_memory
 
 Values = NDArray[np.float32]
 Inside = Callable[[Values, Values], NDArray[np.bool_]]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dlcli.data.files import decoded, read_text
 from dlcli.errors import InputError
+from dlcli.files import decoded, read_text
 
 MAX_BYTES = 2**30  # of a file of texts
 OTHER_ENCODING = ", or set data.encoding to its encoding"

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from dlcli.errors import InputError
+from dlcli.files import BadFile, NoFile, open_file
 from dlcli.recipe.language.errors import Diagnostic, KeyPath, Place, dotted, shortened
 from dlcli.recipe.language.suggestions import nearest
 
@@ -87,9 +88,9 @@ def read_bytes(path: Path) -> bytes:
         InputError: the file does not exist, cannot be read, is larger than 1 MiB, or is not text.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+    except NoFile:
         folder = path.parent
         if not folder.is_dir():
             raise InputError(f"{path}: no such file; the folder {folder} does not exist") from None
@@ -97,7 +98,9 @@ def read_bytes(path: Path) -> bytes:
         near = [repr(by_stem[stem]) for stem in nearest(path.stem, by_stem)]
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise InputError(f"{path}: no such file{hint}") from None
-    except IsADirectoryError:
+    except BadFile as reason:
+        if not path.is_dir():
+            raise InputError(f"{path}: {reason}. Give the file of a recipe.") from None
         recipes = _recipes_in(path)
         such_as = f", such as {path / recipes[0]}" if recipes else ""
         raise InputError(f"{path}: is a folder; name the file of a recipe{such_as}") from None

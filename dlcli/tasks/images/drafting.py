@@ -2,11 +2,8 @@
 
 import csv
 import io
-import math
-import os
 import warnings
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +11,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from dlcli.data.folders import walk
+from dlcli.data.npz_archive import CORRUPT, Header, corrupt, read_array, read_header
 from dlcli.data.splits import SPLIT_OF, SPLITS
 from dlcli.errors import InputError
+from dlcli.files import BadFile, open_file, open_input
 from dlcli.recipe.language.errors import shortened
 from dlcli.tasks.draft_text import (
     HEADING,
@@ -68,7 +68,7 @@ def draft_images(data: Path, path: str) -> Draft:
 
     Raises:
         OSError: the data cannot be read.
-        InputError: no recipe can be drafted for these data.
+        InputError: no recipe can be drafted for these data, or a folder cannot be listed.
     """
     if data.is_dir():
         summary = _summarize_folder(data, path)
@@ -130,10 +130,10 @@ def _images_by_class(folder: Path) -> dict[str, list[Path]]:
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.name.startswith("."):
             files = [
-                Path(parent, name)
-                for parent, _, names in os.walk(entry)
-                for name in sorted(names)
-                if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+                file
+                for walked in walk(entry, root=folder)
+                for file in walked.files
+                if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
             ]
             if files:
                 by_class[entry.name] = files
@@ -149,12 +149,17 @@ def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for file in files[::step]:
-            if not file.is_file():  # opening a pipe would block
-                continue
             try:
-                with Image.open(file) as image:
+                with open_file(file) as opened, Image.open(opened) as image:
                     sizes[image.height, image.width] += 1
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+            except (
+                BadFile,
+                OSError,
+                ValueError,
+                SyntaxError,
+                Image.DecompressionBombError,
+                Image.DecompressionBombWarning,
+            ):
                 continue
     return sizes
 
@@ -162,23 +167,24 @@ def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
 def _summarize_npz(file: Path, path: str) -> _Summary:
     """Summarize an .npz file with the arrays x_train and y_train."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            names = {name.removesuffix(".npy") for name in archive.namelist()}
-            if not {"x_train", "y_train"} <= names:
+        with open_input(file, "Give an .npz file.") as opened, zipfile.ZipFile(opened) as archive:
+            names = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            if not {"x_train", "y_train"} <= names.keys():
                 received = ", ".join(map(shortened, sorted(names))) or "none"
                 raise InputError(f"{file}: expected arrays x_train and y_train. Received {received}.")
-            shape, dtype = _header(archive, "x_train")
+            header = _header(file, archive, names["x_train"])
+            shape, dtype = header.shape, header.dtype
             layout, size = _layout(file, shape)
             is_range_known = layout != "image" or dtype == "uint8"
-            low, high = (0, 255) if is_range_known else _value_range(_array(file, archive, "x_train"))
-            y = _array(file, archive, "y_train")
+            low, high = (0, 255) if is_range_known else _value_range(_array(file, archive, names["x_train"]))
+            y = _array(file, archive, names["y_train"])
             if y.shape[:1] != shape[:1]:
                 raise InputError(
                     f"{file}: x_train and y_train must have one entry for each sample. "
                     f"Received shapes {list(shape)} and {list(y.shape)}."
                 )
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{file}: not a readable .npz file: {shortened(str(error))}") from None
+    except CORRUPT:
+        raise corrupt(file) from None
     is_one_hot = y.ndim == 2 and y.shape[1] > 1
     counts = Counter((y.argmax(axis=1) if is_one_hot else y.ravel()).tolist())
     if len(counts) < 2:
@@ -198,34 +204,32 @@ def _summarize_npz(file: Path, path: str) -> _Summary:
     return _Summary(seen, tuple(source), size, shape[0], frozenset(splits), rank)
 
 
-def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], Any]:
-    """The shape and dtype of an array in an .npz file.
+def _header(file: Path, archive: zipfile.ZipFile, name: str) -> Header:
+    """The header of an array that has samples.
 
     Raises:
-        ValueError: the header does not match the size of the file.
+        InputError: the array is empty.
     """
-    import numpy as np
-
-    with archive.open(f"{name}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size:
-        raise ValueError(f"{name} has less data than its header states")
-    if 0 in shape:
-        raise ValueError(f"{name} is empty: its shape is {list(shape)}")
-    return shape, dtype
+    header = read_header(archive, name)
+    if 0 in header.shape:
+        raise InputError(f"{file}: {name.removesuffix('.npy')} is empty: its shape is {list(header.shape)}")
+    return header
 
 
 def _array(file: Path, archive: zipfile.ZipFile, name: str) -> Any:
-    """An array of an .npz file, unless it is too large to be read. Nothing is unpickled."""
-    import numpy as np
+    """An array, unless it is too large to be read.
 
-    shape, dtype = _header(archive, name)
-    if math.prod(shape) * dtype.itemsize > MAX_ARRAY_BYTES:
-        raise InputError(f"{file}: {name} is larger than 2 GiB; write the recipe by hand")
-    with archive.open(f"{name}.npy") as opened:
-        return np.lib.format.read_array(opened, allow_pickle=False)
+    Raises:
+        InputError: it is empty or too large, or holds pickled objects.
+    """
+    header = _header(file, archive, name)
+    if header.num_bytes > MAX_ARRAY_BYTES:
+        raise InputError(f"{file}: {name.removesuffix('.npy')} is larger than 2 GiB; write the recipe by hand")
+    if header.dtype.hasobject:
+        raise InputError(
+            f"{file}: {name.removesuffix('.npy')} must hold plain numbers or text. Received pickled Python objects."
+        )
+    return read_array(archive, name)
 
 
 def _layout(file: Path, shape: tuple[int, ...]) -> tuple[str, tuple[int, int] | None]:
@@ -256,7 +260,7 @@ def _value_range(x: Any) -> tuple[float, float]:
 
 def _summarize_csv(file: Path, path: str) -> _Summary:
     """Summarize a table with a row for each image, whose columns are recognized by their names."""
-    with file.open("rb") as opened:
+    with open_input(file, "Give a table of images.") as opened:
         data = opened.read(MAX_CSV_BYTES)
     text = data.decode("utf-8-sig", "replace")
     delimiter = max(",;\t", key=text.partition("\n")[0].count)

@@ -8,6 +8,7 @@ key.
 import hashlib
 import json
 import os
+import re
 import time
 from dataclasses import asdict
 from importlib.metadata import version
@@ -29,6 +30,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.images.batches import batches
 
 FOLDER = ".features"  # in the folder of the runs
+OWN_NAME = re.compile(r"[0-9a-f]{32}\.npy")  # of a file of features
 FEATURE_BATCH = 32  # samples; fixed, because the batch size may change the last bits of a result
 MEMORY_BYTES = 512 * 2**20  # a split's features are held in memory up to this size
 DISK_BYTES = 4 * 2**30  # of all cached features; beyond it the least recently used files are deleted
@@ -100,11 +102,12 @@ class FeatureCache:
         """Whether the file exists and is what was written."""
         try:
             return bool(file_digest(path) == read_json(path.with_suffix(".json")).get("sha256"))
-        except (OSError, InputError):
+        except InputError:
             return False
 
     def _make_room(self, newest: Path) -> None:
-        files = sorted(self._folder.glob("*.npy"), key=lambda file: file.stat().st_mtime, reverse=True)
+        own = (file for file in self._folder.glob("*.npy") if OWN_NAME.fullmatch(file.name))  # nothing else is deleted
+        files = sorted(own, key=lambda file: file.stat().st_mtime, reverse=True)
         total = newest.stat().st_size
         for file in files:
             total += 0 if file == newest else file.stat().st_size

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from dlcli.errors import InputError
+from dlcli.files import open_input
 from dlcli.recipe.language.errors import shortened
 from dlcli.tasks.draft_text import (
     HEADING,
@@ -240,7 +241,7 @@ def _of_pairs(text: str, path: str) -> tuple[tuple[str, ...], str]:
 
 
 def _text(file: Path) -> str:
-    with file.open("rb") as opened:
+    with open_input(file, "Give a file of texts or of a series.") as opened:
         data = opened.read(MAX_BYTES)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
         raise InputError(
@@ -259,7 +260,7 @@ def _text(file: Path) -> str:
 def _is_text(file: Path) -> bool:
     if file.suffix.lower() in (*IMAGES, ".npz", ".zip", ".gz"):
         return False
-    with file.open("rb") as opened:
+    with open_input(file, "Remove it from the folder.") as opened:
         return b"\0" not in opened.read(4096)
 
 

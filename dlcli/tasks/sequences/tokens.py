@@ -12,6 +12,7 @@ import tensorflow as tf
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.text.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
+from dlcli.files import BadFile, read_file
 from dlcli.models.sequences.text_input import splitter
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.text_data import Tokens
@@ -20,6 +21,7 @@ from dlcli.runtime.console import Console
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.step import Data
 
+MAX_VOCABULARY_BYTES = 2**28
 REPORTED_UNKNOWN = 0.0005  # proportion of unknown tokens from which on it is reported
 
 
@@ -103,9 +105,9 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
         InputError: the file is missing or corrupt.
     """
     try:
-        tokens = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Restore it from a copy.") from None
+        tokens = [json.loads(line) for line in read_file(path, MAX_VOCABULARY_BYTES).decode().splitlines()]
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. Restore it from a copy.") from None
     except (ValueError, RecursionError):
         tokens = [None]
     if not tokens or not all(isinstance(token, str) for token in tokens):

@@ -257,10 +257,10 @@ def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "image.png"
     path.write_bytes(encode(photo(), "PNG"))
 
-    def refuse(*_: Any) -> None:  # tests may run as root, for whom permissions do not apply
+    def refuse(*_: Any, **keys: Any) -> None:  # tests may run as root, for whom permissions do not apply
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("dlcli.data.files.open", refuse, raising=False)
+    monkeypatch.setattr("dlcli.files.open", refuse, raising=False)
     with pytest.raises(BadImage, match="no permission to read it"):
         read_image(path, policy=policy(4, 4))
 

@@ -1,5 +1,6 @@
 """Reading YAML: scalars, places, and what is refused before the schema is applied."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -186,16 +187,22 @@ def test_folder() -> None:
 
 
 def test_unreadable_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, mode: str) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(path: Path, mode: str, opener: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
-    assert message_for(Path("x.yaml")) == "x.yaml: cannot be read: Permission denied"
+    Path("x.yaml").touch()
+    monkeypatch.setattr("dlcli.files.open", refuse, raising=False)  # root may read every file
+    assert message_for(Path("x.yaml")) == "x.yaml: no permission to read it. Give the file of a recipe."
+
+
+def test_a_pipe_is_refused() -> None:
+    os.mkfifo("x.yaml")
+    assert message_for(Path("x.yaml")) == "x.yaml: a pipe or device, not a file. Give the file of a recipe."
 
 
 def test_path_through_a_file() -> None:
     Path("a").touch()
-    assert message_for(Path("a/x.yaml")) == "a/x.yaml: cannot be read: Not a directory"
+    assert message_for(Path("a/x.yaml")) == "a/x.yaml: cannot be opened (Not a directory). Give the file of a recipe."
 
 
 def test_size_is_bounded_exactly() -> None:

@@ -168,13 +168,13 @@ def test_unusable_npz_files() -> None:
     save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=[1, 1])
     assert refusal("x.npz") == "x.npz: y_train has only one class; a classifier needs at least two"
     save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=np.array([None, {}]))
-    assert refusal("x.npz").startswith("x.npz: not a readable .npz file: Object arrays cannot be loaded")
+    assert refusal("x.npz") == "x.npz: y_train must hold plain numbers or text. Received pickled Python objects."
     save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=[0, 1, 2])
     assert refusal("x.npz").endswith("must have one entry for each sample. Received shapes [2, 9, 9] and [3].")
     save_npz(x_train=np.zeros((0, 9, 9), np.uint8), y_train=np.zeros(0))
-    assert refusal("x.npz") == "x.npz: not a readable .npz file: x_train is empty: its shape is [0, 9, 9]"
+    assert refusal("x.npz") == "x.npz: x_train is empty: its shape is [0, 9, 9]"
     Path("x.npz").write_bytes(b"PK\x03\x04 and no more")
-    assert refusal("x.npz").startswith("x.npz: not a readable .npz file: ")
+    assert refusal("x.npz") == "x.npz: the .npz archive is corrupt or truncated. Write or download it again."
 
 
 @pytest.mark.parametrize("count", [-2, 10**6, 10**25])
@@ -184,7 +184,7 @@ def test_npz_with_a_header_that_does_not_match_its_size(count: int) -> None:
     with zipfile.ZipFile("x.npz", "w") as archive:
         archive.writestr("x_train.npy", header.getvalue() + bytes(2 * 9 * 9))
         archive.writestr("y_train.npy", b"")
-    assert refusal("x.npz") == "x.npz: not a readable .npz file: x_train has less data than its header states"
+    assert refusal("x.npz") == "x.npz: the .npz archive is corrupt or truncated. Write or download it again."
 
 
 def test_csv() -> None:

@@ -9,12 +9,13 @@ from typing import Any, NoReturn, Unpack
 
 from dlcli.data.boxes.boxes import Corners, Object, OnBadBox, Several
 from dlcli.data.boxes.dataset import Annotated, assemble_objects, refuse, whole
-from dlcli.data.files import Progress, printable, read_text
+from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
+from dlcli.files import read_text
 
 MAX_BYTES = 2**30  # of a file: the one of COCO's train2017 has 448 MB
 NUM_TRIED = 100  # images by which their folder is found

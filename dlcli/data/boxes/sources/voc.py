@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from dlcli.data.boxes.boxes import Object, OnBadBox, Several
 from dlcli.data.boxes.dataset import Annotated, assemble_objects, refuse, whole
-from dlcli.data.files import Progress, list_folder, name_below, printable, read_text
+from dlcli.data.files import Progress, list_folder, name_below, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.discovery import classify_file
 from dlcli.data.images.samples import Dataset
@@ -16,6 +16,7 @@ from dlcli.data.listing import NO_ALIASES
 from dlcli.data.splits import LeftOut
 from dlcli.data.table import parse_number
 from dlcli.errors import InputError
+from dlcli.files import read_text
 
 ANNOTATION_FOLDERS = ("Annotations", "annotations")
 IMAGE_FOLDERS = ("JPEGImages", "images", "img")

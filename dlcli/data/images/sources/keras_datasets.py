@@ -18,13 +18,13 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.files import open_input
 from dlcli.data.images.dataset import CommonKeys, assemble_images
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.npz import BRING_TO_RANGE, list_arrays, to_samples
 from dlcli.data.npz_archive import SUFFIXES, Arrays, read_splits
 from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
+from dlcli.files import open_input
 
 Kind = Literal["mnist", "fashion_mnist", "cifar10", "cifar100"]
 
