@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -19,7 +20,9 @@ from typing import Any, NoReturn
 import click
 
 from dlcli import __version__
+from dlcli.cli.output import say
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
+from dlcli.printing import escaped
 
 REMEDIES = {
     errno.ENOSPC: ". Free some space on that disk, or choose another location.",
@@ -129,7 +132,7 @@ def _open_missing_streams() -> None:
 def _print_error(text: object) -> None:
     """Print a line on stderr, if it can be written to."""
     with contextlib.suppress(OSError):
-        click.echo(str(text), err=True)
+        say(text, err=True)
 
 
 def _run() -> int:
@@ -138,7 +141,10 @@ def _run() -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.show()
+        error.message = escaped(error.message)  # before click drops the codes of colors
+        shown = io.StringIO()
+        error.show(shown)
+        _print_error(shown.getvalue().removesuffix("\n"))
         return error.exit_code
     except InputError as error:
         _print_error(error)

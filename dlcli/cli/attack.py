@@ -15,7 +15,7 @@ from dlcli.cli.options import (
     runs_option,
     split_option,
 )
-from dlcli.cli.output import write_json, write_table
+from dlcli.cli.output import say, write_json, write_table
 
 KINDS = {
     "fgsm": "One step along the sign of the gradient (Goodfellow et al. 2015).",
@@ -276,21 +276,21 @@ def _show(result: dict[str, Any], kind: str, norm: str) -> None:
     ]
     other = result["transfer_to"]
     scored = "" if other is None else f", crafted on {result['model']}, scored on {other}"
-    click.echo(f"{kind}, {norm}{scored}: clean accuracy {result['rows'][0]['clean_accuracy']:.4f}")
+    say(f"{kind}, {norm}{scored}: clean accuracy {result['rows'][0]['clean_accuracy']:.4f}")
     write_table(["eps", "pixels", "robust accuracy", "success rate", f"mean {norm}", "8-bit robust accuracy"], rows)
     distances = result["distances"]
     if distances and distances["broken"]:
-        click.echo(
+        say(
             f"smallest perturbations found for {distances['broken']:,} correctly classified samples: median {norm} "
             f"{distances['median']:.4f}, mean {distances['mean']:.4f}"
         )
     failed = [check["name"] for check in result["checks"] if not check["passed"]]
     if result["checks"]:
-        click.echo(
+        say(
             f"checks: {len(result['checks']) - len(failed)} of {len(result['checks'])} passed"
             + (f"; failed: {', '.join(failed)}" if failed else "")
         )
-    click.echo(f"files in {result['folder']}")
+    say(f"files in {result['folder']}")
 
 
 def _eps(text: str, norm: str) -> tuple[float, ...]:

@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from dlcli.cli.output import say
+
 
 @click.command(short_help="Print a shell completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -19,4 +21,4 @@ def completion(shell: str) -> None:
 
     completion_class = get_completion_class(shell)
     assert completion_class is not None  # click supports all the choices above
-    click.echo(completion_class(cli, {}, "dlcli", "_DLCLI_COMPLETE").source())
+    say(completion_class(cli, {}, "dlcli", "_DLCLI_COMPLETE").source())

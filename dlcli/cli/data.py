@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import Decorator, check_output, json_option, quiet_option, sets_option
-from dlcli.cli.output import write_json, write_table
+from dlcli.cli.output import say, write_json, write_table
 from dlcli.errors import CheckFailed, InputError
 
 PATH = click.Path(path_type=Path)
@@ -71,12 +71,12 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
             if report[key]:
                 shown = [f"{name} ({count:,})" for name, count in list(report[key].items())[:8]]
                 more = f", … ({len(report[key])} in all)" if len(report[key]) > 8 else ""
-                click.echo(f"{title}: {', '.join(shown)}{more}")
+                say(f"{title}: {', '.join(shown)}{more}")
         for finding in report["findings"]:
-            click.echo(f"{'problem' if finding['is_problem'] else 'note'}: {finding['text']}")
+            say(f"{'problem' if finding['is_problem'] else 'note'}: {finding['text']}")
     if report["problems"]:
         raise CheckFailed(f"{source}: {report['problems']} problem{'' if report['problems'] == 1 else 's'} found")
-    click.echo(f"{source}: no problems found", err=True)
+    say(f"{source}: no problems found", err=True)
 
 
 @data.command(short_help="Draw samples before and after augmentation.")
@@ -128,8 +128,8 @@ def preview(
     from dlcli.workflow.inspect import preview as draw_preview
 
     if not draw_preview(loaded, output, num_samples=samples, num_epochs=epochs, console=console):
-        click.echo(f"{recipe}: no augment section; the samples are shown unchanged", err=True)
-    click.echo(output)
+        say(f"{recipe}: no augment section; the samples are shown unchanged", err=True)
+    say(output)
 
 
 @data.command(short_help="Show statistics of channels, features and lengths.")
@@ -160,13 +160,13 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     counts = ", ".join(f"{count:,} {split}" for split, count in results["samples"].items())
     if "shape" in results:
         shape = "x".join(map(str, results["shape"]))
-        click.echo(f"{counts}; {results['classes']} classes; samples of {shape}")
+        say(f"{counts}; {results['classes']} classes; samples of {shape}")
         channels = enumerate(zip(results["mean"], results["std"], strict=True))
         write_table(
             ["channel", "mean", "standard deviation"], [[channel, mean, std] for channel, (mean, std) in channels]
         )
         return
-    click.echo(counts)
+    say(counts)
     _write_by_split(["minimum", "median", "maximum"], results["lengths"])
     _write_by_split(["number", "distinct"], results["texts"])
     if results["features"]:
@@ -215,7 +215,7 @@ def split(
     else:
         _write_counts(counts)
     if output is not None:
-        click.echo(f"written to {output}", err=True)
+        say(f"written to {output}", err=True)
 
 
 def _write_by_split(columns: list[str], splits: dict[str, dict[str, list[int]]]) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from dlcli.cli.options import json_option
-from dlcli.cli.output import write_json
+from dlcli.cli.output import say, write_json
 
 
 @click.command(short_help="Check versions, devices and dependencies.")
@@ -24,10 +24,10 @@ def doctor(as_json: bool) -> None:
         write_json(report)
     else:
         for name, value in report["versions"].items():
-            click.echo(f"{name.ljust(14)} {value}")
-        click.echo(f"{'devices'.ljust(14)} {', '.join(report['devices']) or '-'}")
-        click.echo(f"{'memory'.ljust(14)} {report['memory_gib']:.1f} GiB")
+            say(f"{name.ljust(14)} {value}")
+        say(f"{'devices'.ljust(14)} {', '.join(report['devices']) or '-'}")
+        say(f"{'memory'.ljust(14)} {report['memory_gib']:.1f} GiB")
         for note in report["notes"]:
-            click.echo(f"note: {note}")
+            say(f"note: {note}")
     if report["errors"]:
         raise CheckFailed("\n".join(report["errors"]))

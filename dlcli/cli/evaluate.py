@@ -15,7 +15,7 @@ from dlcli.cli.options import (
     runs_option,
     split_option,
 )
-from dlcli.cli.output import write_json, write_metrics
+from dlcli.cli.output import say, write_json, write_metrics
 
 
 @click.command(short_help="Evaluate a trained model.")
@@ -63,6 +63,6 @@ def evaluate(
     if as_json:
         write_json(results)
         return
-    click.echo(f"{results['run']}, {results['split']}: {results['samples']:,} samples")
+    say(f"{results['run']}, {results['split']}: {results['samples']:,} samples")
     write_metrics({name: value for name, value in results.items() if name != "samples"})
-    click.echo(f"files in {results['folder']}")
+    say(f"files in {results['folder']}")

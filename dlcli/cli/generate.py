@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from dlcli.cli.options import Utf8, check_run, device_option, json_option, quiet_option, run_argument, runs_option
-from dlcli.cli.output import write_json
+from dlcli.cli.output import say, write_json
 
 
 @click.command(short_help="Generate text with a language model.")
@@ -104,5 +104,5 @@ def generate(
     are_long = any("\n" in sample["text"] for sample in samples) and len(samples) > 1
     for number, sample in enumerate(samples, start=1):
         if are_long:
-            click.echo(f"--- {number}")
-        click.echo(sample["text"])
+            say(f"--- {number}")
+        say(sample["text"])

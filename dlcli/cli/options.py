@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from dlcli.errors import InputError
+from dlcli.files import check_replaceable
+from dlcli.printing import escaped_line
 
 Decorator = Callable[[Any], Any]
 
@@ -103,11 +105,12 @@ def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) ->
 
 
 def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> None:
-    """Reject an output file that has another suffix, already exists, or has no parent folder.
+    """Reject an output that is a link, pipe or device, has another suffix, already exists, or has no parent folder.
 
     Raises:
         InputError: names the file and the remedy.
     """
+    check_replaceable(output)
     if output.suffix.lower() not in suffixes:
         raise InputError(f"{output}: expected a file name ending in {' or '.join(suffixes)}.")
     if output.exists() and not force:
@@ -126,4 +129,5 @@ def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -
     runs = Path(ctx.params.get("runs") or "runs")
     if not runs.is_dir():
         return []
-    return sorted(path.parent.name for path in runs.glob("*/run.json") if path.parent.name.startswith(incomplete))
+    names = (path.parent.name for path in runs.glob("*/run.json"))
+    return sorted(name for name in names if name.startswith(incomplete) and escaped_line(name) == name)

@@ -1,4 +1,7 @@
-"""Print results on stdout: JSON for scripts, short tables for people."""
+"""Print results on stdout: JSON for scripts, short tables for people.
+
+Everything that the command line prints passes through here, with control characters as escapes.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -6,34 +9,51 @@ from typing import Any
 
 import click
 
+from dlcli.printing import escaped, escaped_line, json_text
+
+
+def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print text of one or several lines, on stdout or stderr; ``nl`` adds a line feed at its end."""
+    click.echo(escaped(str(text)), err=err, nl=nl)
+
+
+def confirm(question: str) -> bool:
+    """Ask a question on stderr.
+
+    Raises:
+        click.Abort: there is no answer.
+    """
+    return click.confirm(escaped_line(question), err=True)
+
 
 def write_json(value: Any) -> None:
     """Print a value as one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    say(json_text(value))
 
 
 def write_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[int] = ()) -> None:
     """Print a table; columns are left-aligned except those in ``right`` (indices), floats have four decimals."""
+    header = [escaped_line(name) for name in header]
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(header, *cells, strict=True)]
     for line in (header, *cells):
         columns = enumerate(zip(line, widths, strict=True))
-        click.echo("  ".join(text.rjust(n) if i in right else text.ljust(n) for i, (text, n) in columns).rstrip())
+        say("  ".join(text.rjust(n) if i in right else text.ljust(n) for i, (text, n) in columns).rstrip())
 
 
 def write_markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_text_columns: int) -> None:
     """Print a Markdown table; the first columns are text, the others right-aligned numbers."""
     rule = ["---" if i < num_text_columns else "---:" for i in range(len(header))]
     for line in (header, rule, *rows):
-        click.echo(f"| {' | '.join(line)} |")
+        say(f"| {' | '.join(map(escaped_line, line))} |")
 
 
 def write_metrics(metrics: Mapping[str, Any]) -> None:
     """Print one metric per line."""
-    numbers = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+    numbers = {escaped_line(name): value for name, value in metrics.items() if isinstance(value, (int, float))}
     width = max((len(name) for name in numbers), default=0)
     for name, value in numbers.items():
-        click.echo(f"  {name.ljust(width)}  {_cell(value)}")
+        say(f"  {name.ljust(width)}  {_cell(value)}")
 
 
 def write_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> None:
@@ -53,4 +73,4 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.3g}"
-    return str(value)
+    return escaped_line(str(value))

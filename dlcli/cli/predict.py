@@ -15,7 +15,7 @@ from dlcli.cli.options import (
     run_argument,
     runs_option,
 )
-from dlcli.cli.output import write_json, write_table
+from dlcli.cli.output import say, write_json, write_table
 
 
 @click.command(short_help="Predict with a trained model.")
@@ -117,7 +117,7 @@ def predict(
         return
     if "tags" in predictions[0]:
         for row in predictions:
-            click.echo(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))
+            say(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))
         return
     name = "text" if "text" in predictions[0] else "file"
     if "top" not in predictions[0]:

@@ -1,11 +1,11 @@
 """``dlcli recipe``: check recipes, show them with their defaults, draft them, and print their JSON Schema."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from dlcli.cli.output import say, write_json
 from dlcli.errors import InputError
 
 RECIPE = click.Path(path_type=Path)
@@ -45,9 +45,9 @@ def check(ctx: click.Context, recipes: tuple[Path, ...], as_json: bool) -> None:
         except InputError as error:
             errors[path] = error
         if not as_json and path not in errors:
-            click.echo(f"{path}: ok")
+            say(f"{path}: ok")
     if as_json:
-        click.echo(json.dumps([_report(path, errors.get(path)) for path in recipes], indent=2, ensure_ascii=False))
+        write_json([_report(path, errors.get(path)) for path in recipes])
         ctx.exit(2 if errors else 0)
     if errors:
         raise InputError("\n".join(str(error) for error in errors.values()))
@@ -86,9 +86,9 @@ def show(path: Path, settings: tuple[str, ...], as_json: bool) -> None:
 
     values = resolved(load(path, [parse_setting(setting) for setting in settings]).recipe)
     if as_json:
-        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        write_json(values)
     else:
-        click.echo(to_yaml(values), nl=False)
+        say(to_yaml(values), nl=False)
 
 
 @recipe.command(short_help="Print the JSON Schema for editors.")
@@ -102,7 +102,7 @@ def schema() -> None:
     """
     from dlcli.recipe.json_schema import schema_text
 
-    click.echo(schema_text(), nl=False)
+    say(schema_text(), nl=False)
 
 
 @recipe.command(short_help="Draft a recipe for a folder or file of data.")
@@ -134,5 +134,5 @@ def init(data: Path, output: Path | None, force: bool) -> None:
 
     target, description = draft(data, output, force=force)
     for line in description:
-        click.echo(line, err=True)
-    click.echo(target)
+        say(line, err=True)
+    say(target)

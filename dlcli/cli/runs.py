@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from dlcli.cli.options import complete_runs, json_option, run_argument, runs_option
-from dlcli.cli.output import as_recipe, write_json, write_metrics, write_table
+from dlcli.cli.output import as_recipe, confirm, say, write_json, write_metrics, write_table
 from dlcli.errors import InputError
 
 
@@ -40,7 +40,7 @@ def list_(runs: Path, as_json: bool) -> None:
     if as_json:
         write_json(summaries)
     elif not summaries:
-        click.echo(f"{runs}: no runs found", err=True)
+        say(f"{runs}: no runs found", err=True)
     else:
         columns = ("name", "status", "started", "seed", "epochs", "metric", "best")
         write_table(
@@ -73,19 +73,19 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
         return
     for key in ("run", "status", "reason", "task", "seed", "started", "finished", "device", "parameters"):
         if key != "reason" or info.get("reason"):
-            click.echo(f"{key}: {info.get(key) if info.get(key) is not None else '-'}")
-    click.echo("samples: " + ", ".join(f"{count:,} {split}" for split, count in info["data"]["samples"].items()))
+            say(f"{key}: {info.get(key) if info.get(key) is not None else '-'}")
+    say("samples: " + ", ".join(f"{count:,} {split}" for split, count in info["data"]["samples"].items()))
     if info.get("best"):
-        click.echo("best: epoch {epoch}, {metric} {value:.4f}".format(**info["best"]))
+        say("best: epoch {epoch}, {metric} {value:.4f}".format(**info["best"]))
     if info.get("final"):
-        click.echo("final metrics:")
+        say("final metrics:")
         write_metrics(info["final"])
         if info["attacks"]:
-            click.echo("robust accuracy under attack, by epsilon:")
+            say("robust accuracy under attack, by epsilon:")
             write_metrics(info["attacks"])
     elif info.get("last_epoch"):
-        click.echo(f"last epoch: {', '.join(f'{key} {value}' for key, value in info['last_epoch'].items())}")
-    click.echo(f"recipe: {info['run']}/config.yaml")
+        say(f"last epoch: {', '.join(f'{key} {value}' for key, value in info['last_epoch'].items())}")
+    say(f"recipe: {info['run']}/config.yaml")
 
 
 @runs.command("diff", short_help="Compare two runs.")
@@ -116,11 +116,11 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
             ]
             write_table([title, *result["runs"]], rows)
         else:
-            click.echo(f"{title}: no difference" if title == "recipe" else f"{title}: none yet")
+            say(f"{title}: no difference" if title == "recipe" else f"{title}: none yet")
         if title == "recipe":
-            click.echo()
+            say()
     if result["attacks"]:
-        click.echo()
+        say()
         write_table(["robust accuracy", *result["runs"]], [[key, *pair] for key, pair in result["attacks"].items()])
 
 
@@ -141,15 +141,15 @@ def remove(run: str, runs: Path, yes: bool) -> None:
 
     run_dir = find_removable(runs, run)
     if not yes and not _confirmed(f"Permanently delete {run_dir.path}?"):
-        click.echo(f"kept {run_dir.path}", err=True)
+        say(f"kept {run_dir.path}", err=True)
         return
     remove_run(run_dir)
-    click.echo(f"removed {run_dir.path}", err=True)
+    say(f"removed {run_dir.path}", err=True)
 
 
 def _confirmed(question: str) -> bool:
     try:
-        return click.confirm(question, err=True)
+        return confirm(question)
     except click.Abort:
         if sys.stdin.isatty():  # Ctrl-C
             raise

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import complete_runs, quiet_option, runs_option, sets_option
-from dlcli.cli.output import write_json, write_markdown
+from dlcli.cli.output import say, write_json, write_markdown
 from dlcli.errors import InputError
 
 
@@ -50,12 +50,12 @@ def summary(source: str | None, runs: Path, **options: Any) -> None:
     if options["as_json"]:
         write_json(result.as_dict())
     elif options["as_csv"]:
-        click.echo(result.csv(), nl=False)
+        say(result.csv(), nl=False)
     elif options["as_markdown"]:
         header, *rows = result.rows()
         write_markdown(header, rows, num_text_columns=3)
     else:
-        click.echo(result.text(), nl=False)
+        say(result.text(), nl=False)
 
 
 def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import complete_runs, device_option, json_option, quiet_option, runs_option, sets_option
-from dlcli.cli.output import write_json, write_metrics, write_table
+from dlcli.cli.output import say, write_json, write_metrics, write_table
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
@@ -241,7 +241,7 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
         write_json(result)
         return
     best = result["best"]
-    click.echo(f"{result['run']}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
+    say(f"{result['run']}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
     write_metrics(result["final"])
 
 
@@ -249,7 +249,7 @@ def _show_seeds(results: dict[str, Any], as_json: bool) -> None:
     if as_json:
         write_json(results)
         return
-    click.echo(f"{len(results['runs'])} runs: {', '.join(results['runs'])}")
+    say(f"{len(results['runs'])} runs: {', '.join(results['runs'])}")
     rows = [[name, results["mean"][name], results["spread"][name]] for name in results["mean"]]
     write_table(["metric", "mean", "standard deviation"], rows)
 
@@ -260,7 +260,7 @@ def _show_overfit(facts: dict[str, Any], as_json: bool) -> None:
         return
     counts = ("samples", "passes", "steps")
     values = ", ".join(f"{name} {value:.4g}" for name, value in facts.items() if name not in counts)
-    click.echo(f"overfitted: {values} on {facts['samples']} samples after {facts['steps']} steps")
+    say(f"overfitted: {values} on {facts['samples']} samples after {facts['steps']} steps")
 
 
 def _show_plan(plan: dict[str, Any], as_json: bool) -> None:
@@ -268,13 +268,13 @@ def _show_plan(plan: dict[str, Any], as_json: bool) -> None:
     if as_json:
         write_json(plan)
         return
-    click.echo(model)
+    say(model)
     for stage in plan["schedule"]:
         rates = ", ".join(f"{rate:.4g} at the {place}" for place, rate in stage["learning_rate"].items())
-        click.echo(
+        say(
             f"stage {stage['name']}: epochs {stage['epochs']}, steps {stage['steps']:,}, "
             f"{stage['trainable_parameters']:,} trainable parameters; learning rate {rates} step"
         )
     shapes = ", ".join(f"{name} {shape}" for name, shape in plan["batch"].items())
-    click.echo(f"batch: {shapes}; values in [{plan['values'][0]:g}, {plan['values'][1]:g}]")
-    click.echo("nothing was trained or written")
+    say(f"batch: {shapes}; values in [{plan['values'][0]:g}, {plan['values'][1]:g}]")
+    say("nothing was trained or written")

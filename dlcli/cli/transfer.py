@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import complete_runs
-from dlcli.cli.output import write_json, write_matrix, write_metrics
+from dlcli.cli.output import say, write_json, write_matrix, write_metrics
 from dlcli.cli.train import train_new, training_options, training_overrides
 
 AUGMENTS = ("none", "flip", "light", "strong")
@@ -154,7 +154,7 @@ def transfer(base: str, **options: Any) -> None:
     )
     overrides = _overrides(options, is_tuned=plan.unfreeze != "none" and plan.fine_tune_epochs > 0)
     if not options["quiet"]:
-        click.echo(data_line, err=True)
+        say(data_line, err=True)
 
     def load(more: Any) -> Any:
         return transfer_recipe(base_network, data, plan, [*overrides, *more], command=_command())
@@ -232,15 +232,15 @@ def _show(result: dict[str, Any]) -> None:
 
     run = RunDir(Path(result["run"]))
     best = result["best"]
-    click.echo(f"{run.path}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
+    say(f"{run.path}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
     write_metrics(result["final"])
     split = result["evaluated"]
     classes = run.read_classes()
     if len(classes) <= MAX_MATRIX:
-        click.echo(f"confusion matrix of {split} (rows: label; columns: prediction)")
+        say(f"confusion matrix of {split} (rows: label; columns: prediction)")
         write_matrix(read_json(run.evaluation(split) / "metrics.json", MAX_METRICS_BYTES)["confusion_matrix"], classes)
     name = "mistakes.png" if (run.plots / "mistakes.png").exists() else "boxes.png"
-    click.echo(f"{name.removesuffix('.png')}: {run.plots / name}")
+    say(f"{name.removesuffix('.png')}: {run.plots / name}")
 
 
 _TOP_OPTIONS = (
@@ -287,6 +287,4 @@ def _make_pretrained_run(base: str, options: dict[str, Any]) -> None:
         write_json(result)
         return
     num_classes = len(result["data"]["classes"])
-    click.echo(
-        f"{result['run']}: {base_network.name} with {num_classes:,} classes, {result['parameters']:,} parameters"
-    )
+    say(f"{result['run']}: {base_network.name} with {num_classes:,} classes, {result['parameters']:,} parameters")

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from dlcli.printing import escaped, unicode_escaped
 from dlcli.recipe.language.fields import Section
 from dlcli.recipe.language.yaml_reader import BOOLEAN, FLOAT, INTEGER, NULL, SPECIAL_FLOAT
 from dlcli.recipe.load import TASKS, Recipe, respelled
@@ -47,7 +48,7 @@ def _with_tuples(value: Any) -> Any:
 
 def to_yaml(values: dict[str, Any]) -> str:
     """YAML that dlcli and every reader of YAML 1.1 or 1.2 read alike: ``0.001`` and ``1.0e-05``, not ``1e-05``."""
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
+    return unicode_escaped(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH))
 
 
 def _plain(value: Any) -> Any:
@@ -73,7 +74,13 @@ def _represent_tuple(dumper: yaml.SafeDumper, items: tuple[Any, ...]) -> yaml.No
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=short)
 
 
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    has_escapes = escaped(text) != text  # which only double quotes can hold
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if has_escapes else None)
+
+
 _Dumper.add_representer(tuple, _represent_tuple)
+_Dumper.add_representer(str, _represent_text)
 # PyYAML quotes what YAML 1.1 does not read as text; this is for the scalars of YAML 1.2, such as 1e-3.
 for _scalar in (NULL, BOOLEAN, INTEGER, FLOAT, SPECIAL_FLOAT):
     _Dumper.add_implicit_resolver("tag:dlcli,2026:scalar", re.compile(rf"(?:{_scalar.pattern})\Z"), None)

@@ -13,6 +13,7 @@ from typing import Any
 from rich import console as rich_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dlcli.printing import escaped, escaped_line
 from dlcli.rundir import append_line, now
 
 
@@ -44,19 +45,19 @@ class Console:
         """Print and log a warning, even when quiet."""
         if self._quiet:
             with contextlib.suppress(OSError):
-                print(f"warning: {text}", file=sys.stderr)
+                print(escaped(f"warning: {text}"), file=sys.stderr)
         else:
             self._print(f"warning: {text}", style="yellow")
         self.note(f"warning: {text}")
 
     def _print(self, text: str, style: str | None = None) -> None:
         with contextlib.suppress(OSError):  # a full disk behind a redirection
-            self._console.print(text, markup=False, style=style)
+            self._console.print(escaped(text), markup=False, style=style)
 
     def note(self, text: str) -> None:
         """Write a line to the run's train.log only."""
         if self.log is not None:
-            for line in text.splitlines():
+            for line in escaped(text).split("\n"):
                 append_line(self.log, f"{now()} {line}")
 
     # Progress ---------------------------------------------------------------------------------------------------------
@@ -93,9 +94,9 @@ class Console:
                 console=self._console,
                 transient=True,
             )
-            self._bar.add_task(label, total=total, details=details)
+            self._bar.add_task(escaped_line(label), total=total, details=details)
             self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=done, total=total, details=details)
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total, details=escaped_line(details))
 
     def close(self) -> None:
         """Remove the progress bar."""

@@ -1,12 +1,12 @@
 """Ranks predicted classes, and writes predictions to files."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dlcli.printing import json_text
 from dlcli.rundir import csv_text, replace_file
 
 
@@ -61,4 +61,4 @@ def write_rows(output: Path, header: Sequence[str], rows: Sequence[Sequence[Any]
         replace_file(output, csv_text(header, rows))
     else:
         records = [dict(zip(header, row, strict=True)) for row in rows]
-        replace_file(output, json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+        replace_file(output, json_text(records, indent=1) + "\n")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dlcli.errors import InputError
+from dlcli.files import check_replaceable
 from dlcli.rundir import replace_file
 from dlcli.tasks.draft import draft_recipe
 
@@ -22,6 +23,7 @@ def init(data: Path, output: Path | None, *, force: bool) -> tuple[Path, tuple[s
     """
     resolved = data.resolve()
     target = output or Path(f"{resolved.name if resolved.is_dir() else resolved.stem}.yaml")
+    check_replaceable(target)
     if target.exists() and not force:
         raise InputError(f"{target}: already exists. Choose another name with --output, or use --force to replace it.")
     if not target.parent.is_dir():

@@ -14,6 +14,7 @@ from dlcli.data.text.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_v
 from dlcli.errors import InputError
 from dlcli.files import BadFile, read_file
 from dlcli.models.sequences.text_input import splitter
+from dlcli.printing import json_text
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.text_data import Tokens
 from dlcli.rundir import replace_file
@@ -95,7 +96,7 @@ def encodable(text: str) -> str:
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     """Write one token per line as a JSON string, the most frequent first."""
-    replace_file(path, "".join(json.dumps(token, ensure_ascii=False) + "\n" for token in vocabulary.tokens))
+    replace_file(path, "".join(json_text(token, indent=None) + "\n" for token in vocabulary.tokens))
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
@@ -105,7 +106,8 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
         InputError: the file is missing or corrupt.
     """
     try:
-        tokens = [json.loads(line) for line in read_file(path, MAX_VOCABULARY_BYTES).decode().splitlines()]
+        text = read_file(path, MAX_VOCABULARY_BYTES).decode()
+        tokens = [json.loads(line) for line in text.removesuffix("\n").split("\n")]  # a token may be another line end
     except BadFile as reason:
         raise InputError(f"{path}: {reason}. Restore it from a copy.") from None
     except (ValueError, RecursionError):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 from dlcli.evaluation import robustness
+from dlcli.printing import json_text
 from dlcli.report.plots import images as image_plots
 from dlcli.report.plots import robustness as robustness_plots
 from dlcli.rundir import read_csv, read_json, rows_text
@@ -76,7 +77,7 @@ def write_files(
         "samples.csv": rows_text(by_sample),
         "adversarial.npz": lambda path: np.savez(path, allow_pickle=False, **arrays),
         "curve.png": robustness_plots.robustness_curves(_curves(folder, info, result, noisy), norm=plan.norm),
-        "attack.json": json.dumps(info, indent=2, ensure_ascii=False) + "\n",
+        "attack.json": json_text(info) + "\n",
     }
     if len(result.saved):
         files["examples.png"] = _examples(plan, result, samples, classes)
