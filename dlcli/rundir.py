@@ -379,6 +379,9 @@ class RunDir:
         info = read_json(self.info)
         _check_keys(self.info, info, status=str, config=dict, data=dict, best=(dict, NoneType), final=(dict, NoneType))
         _check_keys(self.info, info["data"], fingerprint=str, samples=dict, images=(dict, NoneType))
+        _check_keys(self.info, info["data"]["samples"], **dict.fromkeys(info["data"]["samples"], int))
+        if info["best"] is not None:
+            _check_keys(self.info, info["best"], epoch=int, metric=str, value=(int, float))
         return info
 
     def read_data_info(self, *keys: str) -> dict[str, Any]:
@@ -510,7 +513,7 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _check_keys(path: Path, value: dict[str, Any], **kinds: type | tuple[type, ...]) -> None:
+def _check_keys(path: Path, value: dict[str, Any], /, **kinds: type | tuple[type, ...]) -> None:
     for key, kind in kinds.items():
         if not isinstance(value.get(key), kind):
             raise InputError(f"{path}: is corrupt: '{key}' is missing or has the wrong type. Restore it from a copy.")
@@ -580,7 +583,7 @@ def find_run(runs: Path, reference: str | None) -> RunDir:
     if not reference:
         raise InputError("the name of a run must not be empty. Give the name or the directory of a run.")
     for path in (Path(reference), runs / reference) if NAME.fullmatch(reference) else (Path(reference),):
-        if (path / "run.json").is_file():
+        if _mode(path / "run.json"):  # even if it is no file: using it reports what is wrong
             return RunDir(path if path.name not in ("", "..") else path.resolve())
     for path in (Path(reference), runs / reference) if reference not in ("", ".", "..") else ():
         if path.is_dir():
