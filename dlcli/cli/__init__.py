@@ -22,7 +22,6 @@ import click
 from dlcli import __version__
 from dlcli.cli.output import say
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
-from dlcli.printing import escaped
 
 REMEDIES = {
     errno.ENOSPC: ". Free some space on that disk, or choose another location.",
@@ -135,14 +134,20 @@ def _print_error(text: object) -> None:
         say(text, err=True)
 
 
+class _Shown(io.StringIO):
+    """Text as click writes it to a terminal: with the codes of colors in it, which `say` escapes."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def _run() -> int:
     try:
         result: Any = cli.main(prog_name="dlcli", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.message = escaped(error.message)  # before click drops the codes of colors
-        shown = io.StringIO()
+        shown = _Shown()
         error.show(shown)
         _print_error(shown.getvalue().removesuffix("\n"))
         return error.exit_code

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -31,7 +32,17 @@ def load_model(run: RunDir) -> keras.Model:
             f"{run.model}: is not the model that this run saved: it must take samples of shape {expected[0]} and have "
             f"{expected[1]} classes. Received {received[0]} and {received[1]}."
         )
+    baseline = run.read_info()["data"].get("baseline")
+    if baseline is not None and not (_is_box(baseline) and {"boxes", "box"} <= {layer.name for layer in model.layers}):
+        raise InputError(f"{run.info}: is corrupt: data.baseline is for a model that predicts boxes. Restore it.")
     return model
+
+
+def _is_box(baseline: Any) -> bool:
+    """Whether it is the prediction without a network that a run of localization saves: a box and a class."""
+    box, index = (baseline.get("box"), baseline.get("class")) if isinstance(baseline, dict) else (None, None)
+    is_box = isinstance(box, list) and len(box) == 4 and all(isinstance(value, float) for value in box)
+    return is_box and isinstance(index, int)
 
 
 def load_sequence_model(run: RunDir, recipe: SequenceRecipe) -> keras.Model:

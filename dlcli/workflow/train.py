@@ -14,6 +14,7 @@ import tensorflow as tf
 from dlcli import __version__
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.files import read_file
+from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.train import CommonTrain
@@ -44,6 +45,7 @@ from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
 from dlcli.workflow.compare import differences
 
+MAX_CHANGES = 10  # keys named in one error
 MAX_PLOT_BYTES = 2**28
 STOPPED_BETWEEN_CHECKPOINTS = "stopped between two checkpoints"
 
@@ -227,7 +229,10 @@ def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, 
     changes = differences(completed(info["config"]), resolved(loaded.recipe))
     changes.pop(but_for, None)
     if changes:
-        described = "; ".join(f"{key} was {old} and is {new}" for key, (old, new) in changes.items())
+        described = "; ".join(
+            f"{shortened(key)} was {shortened(str(old))} and is {shortened(str(new))}"
+            for key, (old, new) in list(changes.items())[:MAX_CHANGES]
+        )
         raise InputError(
             f"{loaded.path}: differs from the recipe that {run.path} was trained with: {described}. "
             "Undo the change to continue the run, or train a new one."

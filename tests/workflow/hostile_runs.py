@@ -45,9 +45,7 @@ def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         items = list(value.items())
     elif isinstance(value, list):
         items = list(enumerate(value))[:20]
-    return [
-        found for key, inner in items for found in ((*path, key), *paths_in(inner, (*path, key)))
-    ]
+    return [found for key, inner in items for found in ((*path, key), *paths_in(inner, (*path, key)))]
 
 
 def exchange(value: Any, path: tuple[Any, ...], new: Any) -> None:
