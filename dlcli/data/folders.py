@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dlcli.data.files import list_folder
+from dlcli.data.files import list_folder, printable
 from dlcli.errors import InputError
 
 MAX_DEPTH = 100  # folders within each other; deeper trees are a mistake or an attack
@@ -53,7 +53,7 @@ def walk(folder: Path, *, root: Path | None = None) -> Iterator[Walked]:
             yield Walked(path, left_out="a link back to a folder above it")
             continue
         if own in listed:
-            yield Walked(path, left_out=f"a link to {listed[own].name}, which is listed already")
+            yield Walked(path, left_out=f"a link to {printable(listed[own].name)}, which is listed already")
             continue
         listed[own] = path
         walked = Walked(path, *list_folder(path))
