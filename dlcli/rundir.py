@@ -158,7 +158,7 @@ def replace_json(path: Path, value: Any) -> None:
 
 def append_line(path: Path, line: str) -> None:
     """Append one line and flush it to disk, after removing an incomplete line that a killed process left."""
-    with _open_own(path, "ab+") as file:
+    with _open_own(path) as file:
         _remove_incomplete_line(file)
         file.write(line.encode() + b"\n")
         file.flush()
@@ -184,23 +184,25 @@ def _remove_incomplete_line(file: Any) -> None:
     file.truncate(0)
 
 
-def _open_own(path: Path, mode: str) -> Any:
-    """Opens a file of a run for writing, or creates it; never what a link leads to, nor a pipe or device.
+def _open_own(path: Path) -> io.BufferedRandom:
+    """Opens a file of a run to append to it, or creates it; never what a link leads to, nor a pipe or device.
 
     Raises:
         InputError: it is one of these.
         OSError: it cannot be opened.
     """
-    flags = os.O_NOFOLLOW | os.O_NONBLOCK
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    refusal = InputError(f"{path}: must be a file of the run. Received a link, pipe or device: remove it.")
     try:
-        file = open(path, mode, opener=lambda name, usual: os.open(name, usual | flags, 0o666))  # noqa: SIM115
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file
-        file.close()
+        descriptor = os.open(path, flags, 0o666)
     except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENXIO):  # a link; a pipe that nothing reads
-            raise
-    raise InputError(f"{path}: must be a file of the run. Received a link, pipe or device: remove it.")
+        if error.errno == errno.ELOOP:  # a link
+            raise refusal from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise refusal
+    return os.fdopen(descriptor, "ab+")
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -251,7 +253,7 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: io.BufferedWriter | None = None
+        self._lock: io.BufferedRandom | None = None
 
     def _entry(self, *names: str) -> Path:
         """The path of a file or folder in the run.
@@ -430,7 +432,7 @@ class RunDir:
         Raises:
             InputError: another process has locked it.
         """
-        file = _open_own(self.lock_file, "ab")  # open for as long as the lock is held
+        file = _open_own(self.lock_file)  # open for as long as the lock is held
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -583,7 +585,7 @@ def find_run(runs: Path, reference: str | None) -> RunDir:
     if not reference:
         raise InputError("the name of a run must not be empty. Give the name or the directory of a run.")
     for path in (Path(reference), runs / reference) if NAME.fullmatch(reference) else (Path(reference),):
-        if _mode(path / "run.json"):  # even if it is no file: using it reports what is wrong
+        if _mode(path / "run.json"):  # of any kind: using it reports what is wrong
             return RunDir(path if path.name not in ("", "..") else path.resolve())
     for path in (Path(reference), runs / reference) if reference not in ("", ".", "..") else ():
         if path.is_dir():

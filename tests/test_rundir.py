@@ -450,3 +450,63 @@ def test_names_of_classes_are_not_changed(tmp_path: Path) -> None:
     run = make_run(tmp_path, "run", data={**DATA, "classes": ["localisation", "localisation_accuracy"]})
     replace_json(run.labels, {"classes": ["localisation", "localisation_accuracy"]})
     assert run.read_classes() == ("localisation", "localisation_accuracy")
+
+
+# Links, pipes and sizes -----------------------------------------------------------------------------------------------
+
+
+def test_a_link_or_pipe_is_neither_written_through_nor_replaced(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (tmp_path / "link").symlink_to(mine)
+    os.mkfifo(tmp_path / "pipe")
+    for name, kind in {"link": "is a link, which", "pipe": "is a pipe or device, which"}.items():
+        path = tmp_path / name
+        with pytest.raises(InputError, match=rf"{name}: must be a file of the run\. Received a link, pipe or device"):
+            append_line(path, "line")
+        with pytest.raises(InputError, match=f"{name}: {kind}"):
+            replace_file(path, "new")
+        with pytest.raises(InputError, match=f"{name}: {kind}"):
+            replace_folder(path, {"a": "new"})
+    assert mine.read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "link", "pipe"}
+
+
+def test_what_is_read_of_a_run_is_bounded(tmp_path: Path) -> None:
+    for name, read in {"a.json": read_json, "a.csv": read_csv}.items():
+        path = tmp_path / name
+        with open(path, "wb") as file:
+            file.truncate(2**40)
+        with pytest.raises(InputError, match=rf"{name}: .*larger than [\d,]+ bytes"):
+            read(path)
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(InputError, match=f"{name}: .*a pipe or device, not a file"):
+            read(path)
+    with pytest.raises(InputError, match="a pipe or device, not a file"):
+        rundir.file_digest(tmp_path / "a.json")
+
+
+def test_an_incomplete_line_of_any_length_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    for complete in (b"", b"one\n", b"one\ntwo\n"):
+        for length in (1, rundir.LINE_BLOCK - 1, rundir.LINE_BLOCK, 3 * rundir.LINE_BLOCK + 5):
+            path.write_bytes(complete + b"x" * length)
+            append_line(path, "last")
+            assert path.read_bytes() == complete + b"last\n"
+
+
+def test_headers_and_json_have_escapes(tmp_path: Path) -> None:
+    assert csv_text(["a\x1b[31m", "b\u202e\n"], [["c", 1]]) == "a\\x1b[31m,b\\u202e\\n\nc,1\n"
+    replace_json(tmp_path / "a.json", {"a\x1b": "\ud800\u202e"})
+    assert (tmp_path / "a.json").read_text().isascii()
+    assert read_json(tmp_path / "a.json") == {"a\x1b": "\ud800\u202e"}
+
+
+def test_a_run_whose_run_json_is_a_pipe_is_listed_and_found(tmp_path: Path) -> None:
+    make_run(tmp_path, "good", started="2026")
+    (tmp_path / "bad").mkdir()
+    os.mkfifo(tmp_path / "bad" / "run.json")
+    assert [run.name for run in list_runs(tmp_path)] == ["good", "bad"]
+    with pytest.raises(InputError, match=r"run\.json: is a pipe or device\. A run directory must contain only files"):
+        find_run(tmp_path, "bad").read_info()

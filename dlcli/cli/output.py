@@ -21,7 +21,7 @@ def confirm(question: str) -> bool:
     """Ask a question on stderr.
 
     Raises:
-        click.Abort: there is no answer.
+        click.Abort: stdin has ended, or Ctrl-C was pressed.
     """
     return click.confirm(escaped_line(question), err=True)
 

@@ -94,7 +94,7 @@ def test_links_back_are_left_out(tmp_path: Path) -> None:
 def test_depth_is_bounded(tmp_path: Path) -> None:
     with nested(tmp_path / "deep", MAX_DEPTH) as folder:
         assert len(list(walk(folder))) == MAX_DEPTH + 1
-    for depth in (MAX_DEPTH + 1, 1200, 3000):
+    for depth in (MAX_DEPTH + 1, 1200):
         with (
             nested(tmp_path / str(depth), depth) as folder,
             pytest.raises(InputError, match=r"/d: folders may be nested at most 100 deep\. Move the files up"),

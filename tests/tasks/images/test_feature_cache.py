@@ -1,6 +1,7 @@
 """The key of cached features changes with everything they depend on."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
 from dlcli.models.images import preprocessing
-from dlcli.tasks.images.feature_cache import key_of
+from dlcli.runtime.console import Console
+from dlcli.tasks.images import feature_cache
+from dlcli.tasks.images.feature_cache import FeatureCache, key_of
 
 POLICY = ImagePolicy(image_size=(8, 8), color_mode="rgb", resize="stretch", interpolation="bilinear", antialias=True)
 SAMPLES = Samples(
@@ -55,3 +58,14 @@ def test_other_layers_and_weights_have_another_key() -> None:
     kernel = moved.get_layer("conv").kernel
     kernel.assign(kernel + 0.25)
     assert len({*keys, key_of(moved, SAMPLES)}) == 4
+
+
+def test_only_files_of_features_are_deleted_to_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_cache, "DISK_BYTES", 0)
+    folder = tmp_path / feature_cache.FOLDER
+    folder.mkdir()
+    own, newest, mine = folder / f"{'0' * 32}.npy", folder / f"{'1' * 32}.npy", folder / "mine.npy"
+    for path in (own, newest, mine):
+        path.write_bytes(b"data")
+    FeatureCache(tmp_path, Console(quiet=True))._make_room(newest)
+    assert sorted(folder.iterdir()) == [newest, mine]
