@@ -172,8 +172,12 @@ def index_labels(
         least: the smallest number of classes allowed.
 
     Raises:
-        InputError: there are too few classes, or a split has a class that is not among them.
+        InputError: there are too few classes, a split has a class that is not among them, or UTF-8 has no bytes for a
+            name: half of a surrogate pair, which arrays and JSON can hold.
     """
+    for name in classes:
+        if not is_encodable(name):
+            raise InputError(f"{source}: a class name must be valid Unicode. Received {ascii(name)[:60]}.")
     if trained is None and len(classes) < least:
         only = f" Received one: '{classes[0]}'." if classes else ""
         must = "at least two classes" if least > 1 else "at least one class"
@@ -190,6 +194,11 @@ def index_labels(
                 f"correct the name or remove the samples. Classes: {name_some(list(known))}."
             )
     return known, {split: np.array([position[name] for name in names], np.int32) for split, names in labels.items()}
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text can be written to a file: it contains no half of a surrogate pair."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 # Splits ---------------------------------------------------------------------------------------------------------------

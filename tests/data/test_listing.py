@@ -86,6 +86,8 @@ def test_classes_must_be_in_train() -> None:
     with pytest.raises(InputError, match=r"^s: there must be at least two classes\. Received one: 'a'\.$"):
         index_labels({"train": ["a"]}, ("a",), source="s", trained=None)
     assert index_labels({"train": ["a"]}, ("a",), source="s", trained=None, least=1)[0] == ("a",)
+    with pytest.raises(InputError, match=r"s: a class name must be valid Unicode\. Received 'b\\ud800'\."):
+        index_labels({"train": ["a", "b\ud800"]}, ("a", "b\ud800"), source="s", trained=None)
 
 
 def listing(num: int) -> Listing:

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from dlcli.data.annotations import Items
 from dlcli.data.files import list_folder, name_below, printable
-from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, list_rows, name_some
+from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, is_encodable, list_rows, name_some
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import SPLIT_NAMES, SPLIT_OF, DataWarning, LeftOut
@@ -143,6 +143,8 @@ def _value(values: dict[str, Any], key: str, kind: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, kind) or (value == "" and kind is not str):
         words = "text" if kind is str else "text or a whole number"
         raise _BadLine(f"'{key}' must be {words}. Received {json.dumps(value)[:50]}.")
+    if isinstance(value, str) and kind is not str and not is_encodable(value):  # in a text it becomes a question mark
+        raise _BadLine(f"'{key}' must be valid Unicode. Received {json.dumps(value)[:50]}.")
     return value
 
 

@@ -203,6 +203,7 @@ def test_errors_of_tables(tmp_path: Path, content: str | bytes, options: dict[st
         ('{"text": "a", "label": true}', "'label' must be text or a whole number. Received true."),
         ('{"text": "a", "label": ""}', "'label' must be text or a whole number. Received \"\"."),
         ('{"text": "a", "label": 1.5}', "'label' must be text or a whole number. Received 1.5."),
+        (r'{"text": "a", "label": "b\ud800"}', "'label' must be valid Unicode. Received \"b\\ud800\"."),
     ],
 )
 def test_errors_of_json_lines(tmp_path: Path, line: str, expected: str) -> None:
