@@ -25,10 +25,19 @@ from typing import Any
 from dlcli.errors import InputError
 from dlcli.files import BadFile, NoFile, check_replaceable, open_file, read_file
 from dlcli.printing import escaped_line, json_text
+from dlcli.temporary import (
+    NEW,
+    OLD,
+    PATTERN,
+    RUN,
+    TEMPORARY,
+    remove_leftovers,
+    temporary_file,
+    temporary_folder,
+)
 
 MAX_NAME = 80  # characters
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")
-TEMPORARY = ".writing-"  # prefix of files that a killed process may leave behind
 
 MAX_JSON_BYTES = 2**28  # of run.json, which lists what was left out of the data, and the like
 MAX_METRICS_BYTES = 2**31  # of metrics.json, which holds the confusion matrix
@@ -99,21 +108,16 @@ def replace_by(path: Path, write: Callable[[Path], None]) -> None:
         OSError: the file could not be written; its ``filename`` is ``path``.
     """
     check_replaceable(path)
-    temporary = path.with_name(
-        f"{TEMPORARY}{os.getpid()}-{path.name}"
-    )  # keep the suffix, from which Keras infers the format
-    try:
+    with temporary_file(path) as temporary:
         write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        _sync_file(temporary)
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename == str(temporary):
-            error.filename = str(path)
-        raise
+
+
+def _sync_file(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
 def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path], None]]) -> None:
@@ -127,28 +131,22 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
         OSError: the folder could not be written; the old one is unchanged.
     """
     check_replaceable(path)
-    new, old = (path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}{suffix}") for suffix in (".new", ".old"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(path) as temporary:
+        new = temporary / NEW
         new.mkdir()
         for name, content in files.items():
             if callable(content):
-                replace_by(new / name, content)
+                content(new / name)
+                _sync_file(new / name)
             else:
-                replace_file(new / name, content)
-        if path.exists():
-            os.rename(path, old)  # a rename cannot replace a folder that is not empty
+                write_file(new / name, content.encode() if isinstance(content, str) else content)
+        sync_folder(new)
+        if path.exists():  # a rename cannot replace a folder that is not empty
+            (temporary / OLD).mkdir()
+            os.rename(path, temporary / OLD / path.name)
         os.rename(new, path)
         sync_folder(path.parent)
-    except OSError as error:
-        if old.exists() and not path.exists():
-            os.rename(old, path)
-        if str(new) in str(error.filename):
-            error.filename = str(error.filename).replace(str(new), str(path))
-        raise
-    finally:
-        for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def replace_json(path: Path, value: Any) -> None:
@@ -467,12 +465,29 @@ class RunDir:
         return "interrupted" if status == "running" and not self.is_locked() else status
 
     def remove_leftovers(self) -> None:
-        """Remove temporary files and folders of a killed process; the caller holds the lock."""
-        for leftover in list(self.path.rglob(f"{TEMPORARY}*")):
-            if leftover.is_dir() and not leftover.is_symlink():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink()
+        """Remove what killed processes left in the run, and restore a folder that one was replacing at that moment.
+
+        If the run is locked, so are the leftovers of earlier versions of dlcli, which did not lock what they wrote.
+
+        """
+        if self._lock is not None:
+            _remove_unlocked_leftovers(self.path)
+        for folder in {leftover.parent for leftover in self.path.rglob(PATTERN)}:
+            remove_leftovers(folder)
+
+
+def _remove_unlocked_leftovers(folder: Path) -> None:
+    """Remove what killed processes of earlier versions left under names with a process id."""
+    for leftover in list(folder.rglob(f"{TEMPORARY}*")):
+        if leftover.match(PATTERN):
+            continue
+        replaced = re.fullmatch(rf"{re.escape(TEMPORARY)}\d+-(.+)\.old", leftover.name)
+        if replaced and not os.path.lexists(leftover.with_name(replaced[1])):  # killed between two renames
+            leftover.rename(leftover.with_name(replaced[1]))
+        elif leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
 
 
 def file_digest(path: Path) -> str:
@@ -521,28 +536,55 @@ def _check_keys(path: Path, value: dict[str, Any], /, **kinds: type | tuple[type
             raise InputError(f"{path}: is corrupt: '{key}' is missing or has the wrong type. Restore it from a copy.")
 
 
-def create_run(runs: Path, name: str) -> RunDir:
-    """Create the folder ``runs/name``, or ``name-2``, ``name-3`` … if the name is taken, and lock the run.
+def create_run(runs: Path, name: str, write: Callable[[RunDir], None]) -> RunDir:
+    """Create the run ``runs/name``, or ``name-2``, ``name-3`` … if the name is taken, and lock it.
+
+    Args:
+        write: writes the first files of the run, run.json among them. It gets a folder elsewhere, with the final name,
+            which is renamed when it is complete: a kill leaves a leftover, which the next command removes, never a part
+            of a run. It is called again if another process takes the name meanwhile.
 
     Raises:
         InputError: ``name`` is not a valid run name, or the folder cannot be created.
     """
     check_name(name)
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(runs)
+            temporary = stack.enter_context(temporary_folder(runs / name))
+        except OSError as error:
+            raise InputError(
+                f"{runs}: cannot create a run directory here ({error.strerror}). Choose another folder with --runs DIR."
+            ) from None
         for candidate in _numbered(name):
-            try:
-                (runs / candidate).mkdir()
-            except FileExistsError:
-                continue
-            run = RunDir(runs / candidate)
-            run.lock()
-            return run
-    except OSError as error:
-        raise InputError(
-            f"{runs}: cannot create a run directory here ({error.strerror}). Choose another folder with --runs DIR."
-        ) from None
+            if not os.path.lexists(runs / candidate):
+                run = RunDir(temporary / RUN / candidate)
+                if _write_run(run, write, runs / candidate):
+                    return run
     raise AssertionError("unreachable")
+
+
+def _write_run(run: RunDir, write: Callable[[RunDir], None], path: Path) -> bool:
+    """Write and lock a run and rename it to its path; False if another process took the path meanwhile."""
+    run.path.mkdir(parents=True)
+    run.lock()
+    try:
+        write(run)
+        sync_folder(run.path)
+        try:
+            os.rename(run.path, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            run.unlock()
+            return False
+        run.path = path
+        sync_folder(path.parent)
+    except BaseException:
+        run.unlock()
+        raise
+    return True
 
 
 def check_name(name: str) -> None:

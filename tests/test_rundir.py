@@ -46,6 +46,10 @@ def message(error: pytest.ExceptionInfo[InputError]) -> str:
     return text
 
 
+def no_files(run: RunDir) -> None:
+    """Writes nothing into a new run."""
+
+
 # Names ----------------------------------------------------------------------------------------------------------------
 
 
@@ -53,7 +57,7 @@ def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
     runs = tmp_path / "deep" / "runs"
     names = []
     for _ in range(3):
-        run = create_run(runs, "digits")
+        run = create_run(runs, "digits", no_files)
         names.append(run.name)
         run.unlock()
     assert names == ["digits", "digits-2", "digits-3"]
@@ -62,14 +66,14 @@ def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
 def test_a_long_name_is_shortened_for_its_number(tmp_path: Path) -> None:
     name = "a" * rundir.MAX_NAME
     for expected in (name, name[:-2] + "-2", name[:-2] + "-3"):
-        run = create_run(tmp_path, name)
+        run = create_run(tmp_path, name, no_files)
         run.unlock()
         assert run.name == expected
 
 
 def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "digits").write_text("mine")
-    run = create_run(tmp_path, "digits")
+    run = create_run(tmp_path, "digits", no_files)
     run.unlock()
     assert run.name == "digits-2"
     assert (tmp_path / "digits").read_text() == "mine"
@@ -78,14 +82,14 @@ def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "-x", "a/b", "../a", "a b", "a\n", "ä", "a" * 81, "a\0b"])
 def test_invalid_names_are_refused_and_make_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="a run name must be at most 80 letters, digits"):
-        create_run(tmp_path / "runs", name)
+        create_run(tmp_path / "runs", name, no_files)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError) as error:
-        create_run(tmp_path / "file" / "runs", "digits")
+        create_run(tmp_path / "file" / "runs", "digits", no_files)
     assert message(error).startswith(f"{tmp_path}/file/runs: cannot create a run directory here (")
     assert "--runs DIR" in message(error)
 
@@ -360,17 +364,56 @@ def test_update_info_keeps_the_rest(tmp_path: Path) -> None:
 
 def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     run = make_run(tmp_path, "digits")
-    for leftover in (run.path / ".writing-1-run.json", run.path / "evaluation" / "test" / ".writing-2-metrics.json"):
-        leftover.parent.mkdir(parents=True, exist_ok=True)
-        leftover.write_text("")
+    current = [run.path / ".writing-00000000-run.json", run.path / "attacks" / ".writing-00000003-fgsm"]
+    current[1].mkdir(parents=True)
+    earlier = [run.path / ".writing-1-run.json", run.path / "evaluation" / "test" / ".writing-2-metrics.json"]
+    earlier[1].parent.mkdir(parents=True)
+    for file in (current[0], *earlier):
+        file.write_text("")
     folder = run.checkpoints / ".writing-3-0001-00000004"
     folder.mkdir(parents=True)
     (folder / "variables.npz").write_text("")
     kept = run.checkpoints / "0001-00000004"
     kept.mkdir()
+    replaced = run.attacks / ".writing-3-pgd.old"
+    replaced.mkdir()
     run.remove_leftovers()
-    left = sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*"))
-    assert left == ["checkpoints", "checkpoints/0001-00000004", "evaluation", "evaluation/test", "run.json"]
+    assert not any(path.exists() for path in current)
+    assert all(path.exists() for path in earlier)  # whose process may be alive: it has no lock to tell
+    run.lock()
+    run.remove_leftovers()
+    run.unlock()
+    left = sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.name != "run.lock")
+    folders = ["attacks", "attacks/pgd", "checkpoints", "checkpoints/0001-00000004", "evaluation", "evaluation/test"]
+    assert left == [*folders, "run.json"]
+
+
+def test_a_run_comes_into_being_complete(tmp_path: Path) -> None:
+    def write(run: RunDir) -> None:
+        assert run.is_locked()
+        replace_json(run.info, {"name": run.name})
+        assert run.name not in [listed.name for listed in list_runs(tmp_path)]
+        if run.name == "digits":  # another process is faster
+            (tmp_path / "digits").mkdir()
+            (tmp_path / "digits" / "run.json").write_text("theirs")
+
+    run = create_run(tmp_path, "digits", write)
+    assert (run.path, run.is_locked()) == (tmp_path / "digits-2", True)
+    run.unlock()
+    assert read_json(run.info) == {"name": "digits-2"}
+    assert (tmp_path / "digits" / "run.json").read_text() == "theirs"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits", "digits-2"]
+
+
+def test_a_run_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    def fail(run: RunDir) -> None:
+        run.recipe.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(run.config))
+
+    with pytest.raises(OSError, match="No space") as caught:
+        create_run(tmp_path, "digits", fail)
+    assert caught.value.filename == str(tmp_path / "digits" / "config.yaml")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -21,7 +20,7 @@ import click
 
 from dlcli import __version__
 from dlcli.cli.output import say
-from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
+from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, Terminated
 
 REMEDIES = {
     errno.ENOSPC: ". Free some space on that disk, or choose another location.",
@@ -29,8 +28,6 @@ REMEDIES = {
     errno.EROFS: ". Choose another location.",
 }
 """Remedies for errors of the operating system, by errno."""
-
-Handler = Callable[[int, FrameType | None], Any]
 
 VERBS = (
     "train",
@@ -86,28 +83,24 @@ def cli() -> None:
       dlcli transfer --base resnet50 --data photos/
 
     Results go to stdout, everything else to stderr. Exit status: 0 success, 1 a check failed or the loss is not finite,
-    2 bad input, 130 interrupted by Ctrl-C, 143 terminated by SIGTERM.
+    2 bad input, 130 interrupted by Ctrl-C, 143 terminated by SIGTERM, 129 the terminal was closed (SIGHUP).
     """
 
 
 def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+    raise Terminated(number)
 
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    handlers: tuple[tuple[int, Handler], ...] = (
-        (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGTERM, _raise_terminated),
-    )
-    for number, handler in handlers:
+    for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup and in a script's background
-            signal.signal(number, handler)
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else _raise_terminated)
     _open_missing_streams()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # of libraries; a user of the command line cannot act on them
     status = _run()
-    for number in (signal.SIGINT, signal.SIGTERM):  # the work is done; do not interrupt the shutdown
+    for number in STOP_SIGNALS:  # the work is done; do not interrupt the shutdown
         signal.signal(number, signal.SIG_IGN)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -163,9 +156,9 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         _print_error("Interrupted.")
         return 130
-    except Terminated:
+    except Terminated as error:
         _print_error("Terminated.")
-        return 143
+        return 128 + error.signal_number
     except OSError as error:  # a full disk, a folder without permission
         remedy = REMEDIES.get(error.errno or 0, "")
         _print_error(f"{error.filename or 'input or output'}: {error.strerror or error}{remedy}")

@@ -135,10 +135,16 @@ def remove(run: str, runs: Path, yes: bool) -> None:
     Examples:
       dlcli runs remove digits_convnet-2
       dlcli runs remove digits_convnet-2 --yes
+
+    Removals that were killed are finished first.
     """
-    from dlcli.workflow.runs import find_removable
+    from dlcli.workflow.runs import find_removable, finish_removals
     from dlcli.workflow.runs import remove as remove_run
 
+    finished = [folder / name for folder in {runs, Path(run).parent} for name in finish_removals(folder)]
+    if (path := next((path for path in (Path(run), runs / run) if path in finished), None)) and not path.exists():
+        click.echo(f"removed {path}", err=True)
+        return
     run_dir = find_removable(runs, run)
     if not yes and not _confirmed(f"Permanently delete {run_dir.path}?"):
         say(f"kept {run_dir.path}", err=True)

@@ -85,7 +85,7 @@ def train(recipe: Path | None, resume: str | None, extend: str | None, **options
       dlcli train --resume runs/digits_convnet
       dlcli train --extend runs/digits_convnet --epochs 60
 
-    Ctrl-C and SIGTERM save a checkpoint before exiting; continue the run with --resume.
+    Ctrl-C, SIGTERM and closing the terminal save a checkpoint before exiting; continue the run with --resume.
     """
     if resume is not None and extend is not None:
         raise click.UsageError(

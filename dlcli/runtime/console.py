@@ -95,13 +95,16 @@ class Console:
                 transient=True,
             )
             self._bar.add_task(escaped_line(label), total=total, details=details)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=done, total=total, details=escaped_line(details))
+            with contextlib.suppress(OSError):  # the terminal is gone
+                self._bar.start()
+        with contextlib.suppress(OSError):
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total, details=escaped_line(details))
 
     def close(self) -> None:
         """Remove the progress bar."""
         if self._bar is not None:
-            self._bar.stop()
+            with contextlib.suppress(OSError):
+                self._bar.stop()
             self._bar = None
 
     # The training loop's observer -------------------------------------------------------------------------------------

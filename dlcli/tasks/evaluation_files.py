@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlcli.printing import json_text
 from dlcli.report.plots import classification as classification_plots
-from dlcli.rundir import now, replace_file, replace_json, rows_text
+from dlcli.rundir import now, replace_folder, rows_text
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -18,19 +19,21 @@ def write_evaluation(
     tables: Mapping[str, Rows],
     others: Mapping[str, bytes | str],
 ) -> None:
-    """Write metrics.json and the task's other files.
+    """Write metrics.json and the task's other files: a folder with exactly these, which is renamed when complete.
 
     Args:
         source: what metrics.json names as the data.
         tables: the rows of each .csv file, by file name; at least one row each.
         others: the content of each other file, by file name.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_json(folder / "metrics.json", {"data": source, "evaluated": now(), **metrics})
-    for name, rows in tables.items():
-        replace_file(folder / name, rows_text(rows))
-    for name, content in others.items():
-        replace_file(folder / name, content)
+    replace_folder(
+        folder,
+        {
+            "metrics.json": json_text({"data": source, "evaluated": now(), **metrics}, allow_nan=False) + "\n",
+            **{name: rows_text(rows) for name, rows in tables.items()},
+            **others,
+        },
+    )
 
 
 def write_classification(

@@ -27,7 +27,8 @@ import numpy as np
 
 from dlcli.errors import InputError
 from dlcli.files import BadFile, half_of_memory, read_file
-from dlcli.rundir import MAX_JSON_BYTES, TEMPORARY, RunDir, read_json, replace_json, sync_folder, write_file
+from dlcli.rundir import MAX_JSON_BYTES, RunDir, read_json, replace_folder, replace_json
+from dlcli.temporary import TEMPORARY
 
 FILES = ("variables.npz", "state.json")
 NAME = re.compile(r"\d{4,}-\d{8,}")
@@ -100,31 +101,18 @@ def _by_key(variables: Variables) -> dict[str, Any]:
 def _write(
     folder: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any], *, frozen_name: str | None = None
 ) -> None:
-    temporary = folder.with_name(f"{TEMPORARY}{os.getpid()}-{folder.name}")
-    temporary.mkdir(parents=True)
-    try:
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        contents = {
-            "variables.npz": buffer.getvalue(),
-            "state.json": json.dumps(state, allow_nan=False, indent=1).encode(),
-        }
-        manifest: dict[str, Any] = {
-            n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in contents.items()
-        }
-        if frozen_name is not None:
-            manifest["frozen"] = frozen_name
-        for file_name, content in {
-            **contents,
-            "manifest.json": json.dumps(manifest, indent=1).encode(),
-        }.items():
-            write_file(temporary / file_name, content)
-        sync_folder(temporary)
-        os.rename(temporary, folder)
-        sync_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    contents = {
+        "variables.npz": buffer.getvalue(),
+        "state.json": json.dumps(state, allow_nan=False, indent=1).encode(),
+    }
+    manifest: dict[str, Any] = {
+        n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in contents.items()
+    }
+    if frozen_name is not None:
+        manifest["frozen"] = frozen_name
+    replace_folder(folder, {**contents, "manifest.json": json.dumps(manifest, indent=1)})
 
 
 def _names(run: RunDir) -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from dlcli.errors import CheckFailed, InputError, Interrupted
+from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted
 from dlcli.rundir import RunDir, append_line, csv_text, metrics_row, read_csv, replace_file
 from dlcli.training import checkpoint
 from dlcli.training.objectives.objective import Objective
@@ -364,7 +364,7 @@ class Loop:
 
         Raises:
             CheckFailed: the loss is not finite; the last checkpoint is kept.
-            Interrupted: Ctrl-C or SIGTERM was received; a checkpoint has been saved.
+            Interrupted: Ctrl-C, SIGTERM or SIGHUP was received; a checkpoint has been saved.
         """
         if not self._run.metrics.exists():
             replace_file(self._run.metrics, csv_text(self.columns, []))
@@ -510,15 +510,16 @@ class Loop:
 
     @contextlib.contextmanager
     def _heeding_signals(self) -> Iterator[None]:
-        """A context in which a first Ctrl-C or SIGTERM stops training after the current call, a second one at once."""
+        """A context in which a first signal stops training after the current call, and a second one at once."""
 
         def note(number: int, frame: FrameType | None) -> None:
-            if self._signal is not None:
+            if self._signal is None:
+                self._signal = number
+            elif number != signal.SIGHUP:  # a terminal that is closed may send several
                 self.is_forced_to_stop = True
                 raise KeyboardInterrupt
-            self._signal = number
 
-        heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        heeded = [n for n in STOP_SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
         earlier = {number: signal.signal(number, note) for number in heeded}
         try:
             with self._announcing_signals():
@@ -536,7 +537,7 @@ class Loop:
 
         def announce() -> None:
             while number := os.read(reader, 1):
-                if number[0] in (signal.SIGINT, signal.SIGTERM):
+                if number[0] in STOP_SIGNALS:
                     self._observer.stopping()
                     return
 

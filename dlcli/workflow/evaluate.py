@@ -19,4 +19,5 @@ def evaluate(run: RunDir, request: EvaluationRequest, *, console: Console) -> di
     Raises:
         InputError: the run has no model, the data cannot be used, or the split does not exist.
     """
+    run.remove_leftovers()
     return task_of(load(run.config).recipe).evaluate(run, request, console)

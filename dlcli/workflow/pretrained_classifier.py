@@ -1,7 +1,6 @@
 """``dlcli transfer --top imagenet``: a run of a pretrained network with its 1,000 classes, without training."""
 
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -45,15 +44,13 @@ def make_pretrained_run(
     policy = ImagePolicy(data.image_size, "rgb", data.resize, data.interpolation, data.antialias)
     set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)
     model = pretrained_classifier(loaded, num_classes=IMAGENET_CLASSES)
-    run = create_run(runs, name or recipe.name or "imagenet")
-    try:
-        console.log = run.log
-        _write(run, loaded, model, classes=classes, aliases=aliases, policy=policy, device=device)
-    except BaseException:  # nothing half-written
-        shutil.rmtree(run.path)
-        raise
-    finally:
-        run.unlock()
+    run = create_run(
+        runs,
+        name or recipe.name or "imagenet",
+        lambda run: _write(run, loaded, model, classes=classes, aliases=aliases, policy=policy, device=device),
+    )
+    console.log = run.log
+    run.unlock()
     return {"run": str(run.path), **run.read_info()}
 
 

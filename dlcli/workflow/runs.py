@@ -1,6 +1,9 @@
 """``dlcli runs``: listing, showing, comparing and removing runs. Needs no TensorFlow."""
 
 import contextlib
+import itertools
+import os
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -10,6 +13,8 @@ from dlcli.errors import InputError
 from dlcli.recipe.yaml_writer import completed
 from dlcli.rundir import RunDir, find_run, list_runs, read_csv, read_json
 from dlcli.workflow.compare import ABSENT, differences
+
+REMOVING = ".removing-"  # prefix of the folders with runs that are being removed
 
 
 def summary(run: RunDir) -> dict[str, Any]:
@@ -103,16 +108,50 @@ def find_removable(runs: Path, reference: str) -> RunDir:
 def remove(run: RunDir) -> None:
     """Delete a run directory that :func:`find_removable` found.
 
-    It is renamed first, so that a half-deleted directory is never mistaken for a run.
+    It is renamed first, so that a half-deleted directory is never mistaken for a run; run.json is deleted last, so that
+    what a killed removal left can still be recognized as a run.
 
     Raises:
         InputError: a process is using it.
     """
     run.lock()
     try:
-        renamed = run.path.with_name(f".removing-{run.path.name}")
+        names = (f"{REMOVING}{number}-{run.name}" for number in itertools.count(1))
+        renamed = next(path for path in map(run.path.with_name, names) if not os.path.lexists(path))
         run.path.rename(renamed)
-        shutil.rmtree(renamed)
+        _delete(renamed)
     finally:
         with contextlib.suppress(OSError):
             run.unlock()
+
+
+def finish_removals(runs: Path) -> list[str]:
+    """Delete the runs of a folder whose removal was killed, as far as they read as runs; their names."""
+    finished = []
+    for folder in sorted(runs.glob(f"{REMOVING}*")):
+        with contextlib.suppress(InputError, OSError):
+            if folder.is_symlink():
+                continue
+            if any(folder.iterdir()):
+                run = RunDir(folder)
+                run.read_info()
+                run.lock()
+                try:
+                    _delete(folder)
+                finally:
+                    run.unlock()
+            else:  # killed before its last step
+                folder.rmdir()
+            finished.append(re.sub(rf"{re.escape(REMOVING)}(\d+-)?", "", folder.name, count=1))
+    return finished
+
+
+def _delete(folder: Path) -> None:
+    """Delete a run directory: run.json last, the lock before it."""
+    last = [folder / "run.lock", folder / "run.json"]
+    for entry in [*(entry for entry in list(folder.iterdir()) if entry not in last), *last]:
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
+    folder.rmdir()

@@ -2,7 +2,6 @@
 
 import contextlib
 import platform
-import shutil
 import signal
 import sys
 from importlib.metadata import version
@@ -62,12 +61,8 @@ def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device,
     """
     loaded = with_run_files(loaded, runs)
     job = prepare(loaded, device, console)
-    run = create_run(runs, name or loaded.recipe.name or run_name(loaded.path))
-    try:
-        _write_initial_files(run, job)
-    except BaseException:  # nothing half-written
-        shutil.rmtree(run.path)
-        raise
+    name = name or loaded.recipe.name or run_name(loaded.path)
+    run = create_run(runs, name, lambda run: _write_initial_files(run, job))
     return _train_and_finish(run, job)
 
 
@@ -271,7 +266,7 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
         return _finish(run, job, loop)
     except (Interrupted, KeyboardInterrupt, Terminated) as stop:
         if not isinstance(stop, Interrupted):  # raised outside the loop
-            number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
+            number = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
             stop = Interrupted(STOPPED_BETWEEN_CHECKPOINTS, number)
         _record_end(run, job.console, "interrupted", str(stop))
         raise Interrupted(f"{stop}. Resume with: dlcli train --resume {run.path}", stop.signal_number) from None

@@ -80,6 +80,11 @@ class Process:
         wait_until(lambda: path.exists() or not self.is_alive())
         assert self.is_alive(), f"ended before {path} came: {self.finish()}"
 
+    def wait_for_output(self, text: str) -> None:
+        """Waits until stderr contains a text; the process must not end before."""
+        wait_until(lambda: text in self._read("err") or not self.is_alive())
+        assert self.is_alive(), f"ended before it printed {text}: {self.finish()}"
+
     def finish(self) -> Finished:
         """Waits for the end."""
         self._process.join(WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any time, two processes on one run, and a loss that is not finite."""
+"""Ctrl-C, SIGTERM and SIGHUP at any time, two processes on one run, and a loss that is not finite."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from run_outcome import assert_same, leftovers, outcome  # type: ignore[import-n
 from dlcli.rundir import read_csv
 
 SIGNALS = [pytest.param(signal.SIGINT, 130, id="Ctrl-C"), pytest.param(signal.SIGTERM, 143, id="SIGTERM")]
+HANGUP = pytest.param(signal.SIGHUP, 129, id="SIGHUP")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def status(run: Path) -> str:
     return str(json.loads((run / "run.json").read_text())["status"])
 
 
-@pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
+@pytest.mark.parametrize(("number", "exit_status"), [*SIGNALS, HANGUP])
 def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exit_status: int) -> None:
     """During a save of the second stage: a second process and other verbs are refused, and the signal takes effect."""
     run, held = folder / "runs" / "everything", folder / "held"
@@ -57,6 +58,9 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
     )
 
     process.send(number)
+    if number == signal.SIGHUP:  # a terminal that is closed may send it again, which must not prevent the checkpoint
+        process.wait_for_output("stopping after this step")
+        process.send(number)
     held.unlink()
     done = process.finish().expect(exit_status)
     last_line = done.stderr.splitlines()[-1]

@@ -1,10 +1,11 @@
 """Decoded images in a file: each is decoded once, when it is first loaded, and read back afterwards.
 
-The file belongs to this process alone: it is unlinked at once, so that it disappears however the process ends, and no
-other process can use it.
+The file belongs to this process alone: it has no name, so that it disappears however the process ends, and no other
+process can use it.
 """
 
 import os
+import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -28,9 +29,8 @@ class DecodedFile:
     """
 
     def __init__(self, samples: Samples, *, folder: Path, warn: Callable[[str], None]) -> None:
-        path = folder / f".writing-{os.getpid()}-decoded"
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        path.unlink()
+        with tempfile.TemporaryFile(dir=folder) as file:
+            self._descriptor = os.dup(file.fileno())
         # closed only when nothing can load from it: a thread that prefetches must never see a reused descriptor
         weakref.finalize(self, os.close, self._descriptor).atexit = False
         self._samples = samples

@@ -52,7 +52,7 @@ class GradientClipping(Section):
 
 
 class Checkpoint(Section):
-    """When to save a checkpoint, besides the end of each epoch, Ctrl-C and SIGTERM."""
+    """When to save a checkpoint, besides the end of each epoch, Ctrl-C, SIGTERM and SIGHUP."""
 
     minutes: PositiveNumber | None = 10.0
     """Save this many minutes after the last checkpoint; null: no limit on the time."""

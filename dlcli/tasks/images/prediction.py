@@ -1,8 +1,9 @@
 """Predicts the classes (and boxes) of image files, or of the samples in an .npz."""
 
+import functools
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from dlcli.evaluation.localization import CORNERS
 from dlcli.recipe.load import ImageRecipe
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.report.plots.box_overlay import with_box
-from dlcli.rundir import RunDir, replace_file
+from dlcli.rundir import RunDir, replace_folder, write_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.evaluation import predict_logits
 from dlcli.tasks.images.localization import predict_boxes
@@ -85,6 +86,8 @@ def _check_drawing(draw: Path, output: Path | None) -> None:
         raise InputError(f"--draw {draw}: already exists, and is not an empty folder. Choose another name.")
     if not os.access(draw.parent, os.W_OK) or not draw.parent.is_dir():
         raise InputError(f"--draw {draw}: cannot create a folder in {draw.parent}. Choose another name.")
+    if draw.resolve() == Path.cwd():
+        raise InputError(f"--draw {draw}: is the current folder. Choose a new one.")
     if output is not None and draw.absolute() == output.absolute():
         raise InputError(f"--draw {draw}: is the same path as --output. Choose a folder.")
 
@@ -100,18 +103,21 @@ def _frames(samples: Samples) -> tuple[Frame, ...]:
 
 def _draw(folder: Path, samples: Samples, predictions: Sequence[dict[str, Any]]) -> None:
     """Write each image, upright, with its box; a name that occurs again gets a number."""
-    folder.mkdir(parents=True, exist_ok=True)
-    taken: set[str] = set()
+    files: dict[str, Callable[[Path], None]] = {}
     for position, row in enumerate(predictions):
-        if samples.files is not None:
-            image, stem = decode(read_file(samples.files[position])), samples.files[position].stem
-        else:
-            pixels = samples.unsized if samples.unsized is not None else samples.pixels
-            assert pixels is not None
-            values = pixels[position]
-            image, stem = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values), str(position)
-        stem = printable(stem)
+        stem = printable(str(position) if samples.files is None else samples.files[position].stem)
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        replace_file(folder / f"{name}.png", with_box(image, row["box"], f"{row['predicted']} {row['confidence']:.2f}"))
+        name = next(name for name in names if f"{name}.png" not in files)
+        files[f"{name}.png"] = functools.partial(_draw_image, samples, position, row)
+    replace_folder(folder.resolve(), files)
+
+
+def _draw_image(samples: Samples, position: int, row: dict[str, Any], path: Path) -> None:
+    if samples.files is not None:
+        image = decode(read_file(samples.files[position]))
+    else:
+        pixels = samples.unsized if samples.unsized is not None else samples.pixels
+        assert pixels is not None
+        values = pixels[position]
+        image = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
+    write_file(path, with_box(image, row["box"], f"{row['predicted']} {row['confidence']:.2f}"))

@@ -11,6 +11,7 @@ from dlcli.errors import InputError
 from dlcli.rundir import now, replace_folder
 from dlcli.runtime.console import Console
 from dlcli.tasks.attack_target import AttackTarget
+from dlcli.temporary import remove_leftovers
 from dlcli.workflow.attack.checks import Check, checks
 from dlcli.workflow.attack.files import describe_distances, free_folder, write_files
 from dlcli.workflow.attack.kinds import ATTACKS_BY_OPTION
@@ -66,6 +67,7 @@ def attack(
         "noise": None if noisy is None else [row["robust_accuracy"] for row in noisy.rows],
         "distances": None if result.distances is None else describe_distances(result.distances),
     }
+    remove_leftovers(parent)
     folder = free_folder(parent, name, info)
     files = write_files(plan, result, noisy, samples, classes, info, folder)
     replace_folder(folder, files)
