@@ -465,14 +465,14 @@ class RunDir:
         return "interrupted" if status == "running" and not self.is_locked() else status
 
     def remove_leftovers(self) -> None:
-        """Remove what killed processes left in the run, and restore a folder that one was replacing at that moment.
+        """Remove what killed processes left in the run or beside it, and restore a folder that one was replacing.
 
         If the run is locked, so are the leftovers of earlier versions of dlcli, which did not lock what they wrote.
 
         """
         if self._lock is not None:
             _remove_unlocked_leftovers(self.path)
-        for folder in {leftover.parent for leftover in self.path.rglob(PATTERN)}:
+        for folder in {self.path.parent, *(leftover.parent for leftover in self.path.rglob(PATTERN))}:
             remove_leftovers(folder)
 
 

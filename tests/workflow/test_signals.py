@@ -17,7 +17,7 @@ from run_outcome import assert_same, leftovers, outcome  # type: ignore[import-n
 from dlcli.rundir import read_csv
 
 SIGNALS = [pytest.param(signal.SIGINT, 130, id="Ctrl-C"), pytest.param(signal.SIGTERM, 143, id="SIGTERM")]
-HANGUP = pytest.param(signal.SIGHUP, 129, id="SIGHUP")
+HANGUP = pytest.param(signal.SIGHUP, 129, id="SIGHUP", marks=pytest.mark.slow)
 
 
 @dataclass(frozen=True)
