@@ -428,16 +428,18 @@ class RunDir:
         """Lock the run for this process until the process ends, however it ends.
 
         Raises:
-            InputError: another process has locked it.
+            InputError: another process has locked it, or the disk has no locks.
         """
         file = _open_own(self.lock_file)  # open for as long as the lock is held
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             file.close()
-            raise InputError(
-                f"{self.path}: another process is using this run. Wait for it to finish, or stop it."
-            ) from None
+            if isinstance(error, BlockingIOError):
+                problem = "another process is using this run. Wait for it to finish, or stop it."
+            else:
+                problem = f"cannot be locked ({error.strerror}). Use a disk with file locks (flock) for runs."
+            raise InputError(f"{self.path}: {problem}") from None
         self._lock = file
 
     def unlock(self) -> None:

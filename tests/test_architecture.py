@@ -32,7 +32,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
 }
 """For each part of the program the parts that its modules may import."""
 
-INSIDE_FUNCTIONS: Mapping[str, tuple[str, ...]] = {"cli": ("workflow", "runtime", "rundir")}
+INSIDE_FUNCTIONS: Mapping[str, tuple[str, ...]] = {"cli": ("workflow", "runtime", "rundir", "temporary")}
 """What may be imported besides, but only while a verb runs."""
 
 OTHER_TASKS: Mapping[str, tuple[str, ...]] = {

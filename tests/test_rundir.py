@@ -333,6 +333,18 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     other.unlock()
 
 
+def test_a_disk_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    run = make_run(tmp_path, "digits")
+    monkeypatch.setattr(rundir.fcntl, "flock", refuse)
+    with pytest.raises(
+        InputError, match=r"digits: cannot be locked \(No locks available\). Use a disk"
+    ):
+        run.lock()
+
+
 def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     run = make_run(tmp_path, "digits", status="running")
     program = (

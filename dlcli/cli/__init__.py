@@ -24,6 +24,8 @@ from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, Ter
 
 REMEDIES = {
     errno.ENOSPC: ". Free some space on that disk, or choose another location.",
+    errno.EDQUOT: ". Free some of your quota on that disk, or choose another location.",
+    errno.EFBIG: ". Raise the limit on the size of files (ulimit -f), or choose another location.",
     errno.EACCES: ". Fix its permissions, or choose another location.",
     errno.EROFS: ". Choose another location.",
 }
@@ -163,3 +165,15 @@ def _run() -> int:
         remedy = REMEDIES.get(error.errno or 0, "")
         _print_error(f"{error.filename or 'input or output'}: {error.strerror or error}{remedy}")
         return 2
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        _print_error("the memory is full. Use a smaller batch size, or a machine with more memory.")
+        return 1
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    tensorflow = sys.modules.get("tensorflow")  # loaded by the verb, if at all
+    return isinstance(error, MemoryError) or (
+        tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+    )

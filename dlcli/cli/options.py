@@ -107,9 +107,13 @@ def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) ->
 def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> None:
     """Reject an output that is a link, pipe or device, has another suffix, already exists, or has no parent folder.
 
+    What killed processes left in that folder is removed.
+
     Raises:
         InputError: names the file and the remedy.
     """
+    from dlcli.temporary import remove_leftovers
+
     check_replaceable(output)
     if output.suffix.lower() not in suffixes:
         raise InputError(f"{output}: expected a file name ending in {' or '.join(suffixes)}.")
@@ -117,6 +121,7 @@ def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> Non
         raise InputError(f"{output}: already exists. Choose another name, or use --force to replace it.")
     if not output.parent.is_dir():
         raise InputError(f"{output.parent}: no such folder to write {output.name} to.")
+    remove_leftovers(output.parent)
 
 
 def run_argument(*, required: bool) -> Decorator:

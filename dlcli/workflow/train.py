@@ -302,7 +302,7 @@ def _user_error(run: RunDir, job: Job, error: Exception) -> Exception:
         failure: Exception | None = getattr(data, "failure", None)
         if failure is not None:
             return failure
-    if isinstance(error, tf.errors.ResourceExhaustedError):
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return CheckFailed("the device's memory is full. Lower train.batch_size or raise train.gradient_accumulation.")
     return error
 

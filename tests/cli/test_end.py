@@ -4,6 +4,10 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
+from dlcli.cli import _run, cli
+
 RUNNING_THREAD = textwrap.dedent(
     """
     import sys, threading
@@ -33,3 +37,12 @@ def test_a_full_stdout_is_reported() -> None:
         )
     assert done.returncode == 2
     assert done.stderr.startswith("input or output: No space left on device.")
+
+
+def test_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def exhaust(**keys: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "main", exhaust)
+    assert _run() == 1
+    assert capsys.readouterr().err == "the memory is full. Use a smaller batch size, or a machine with more memory.\n"

@@ -11,6 +11,7 @@ import pytest
 
 from dlcli.cli import _run
 from dlcli.rundir import RunDir, replace_json
+from dlcli.workflow.runs import remove
 
 Called = tuple[int, str, str]  # exit status, stdout, stderr
 CONFIG = {"task": "classification", "name": "one", "train": {"epochs": 5, "seed": 0}, "model": {"blocks": [{"f": 1}]}}
@@ -154,6 +155,41 @@ def test_remove(dlcli: Callable[..., Called]) -> None:
     assert dlcli("runs", "remove", "two", "--yes") == (0, "", "removed runs/two\n")
     assert list(Path("runs").iterdir()) == []
     assert dlcli("runs", "remove", "two", "--yes")[0] == 2
+
+
+class Killed(BaseException):
+    """As kill -9 does, ends a removal at once."""
+
+
+@pytest.mark.parametrize("call", range(1, 6))
+def test_a_killed_removal_is_finished_by_the_next(
+    dlcli: Callable[..., Called], monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    calls = 0
+
+    def killed_at(function: Callable[..., None]) -> Callable[..., None]:
+        def wrapper(*args: Any, **keys: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == call:
+                raise Killed
+            function(*args, **keys)
+
+        return wrapper
+
+    Path("runs", "one", "plots").mkdir(exist_ok=True)
+    kept = Path("runs", ".removing-1-mine")  # does not read as a run
+    kept.mkdir()
+    (kept / "thesis.tex").write_text("mine")
+    with monkeypatch.context() as patch:
+        for name in ("unlink", "rmdir"):
+            patch.setattr(Path, name, killed_at(getattr(Path, name)))
+        with pytest.raises(Killed):
+            remove(RunDir(Path("runs", "one")))
+    assert not Path("runs", "one").exists()
+    assert dlcli("runs", "remove", "one", "--yes") == (0, "", "removed runs/one\n")
+    assert sorted(path.name for path in Path("runs").iterdir()) == [kept.name, "two"]
+    assert dlcli("runs", "remove", "one", "--yes")[0] == 2
 
 
 def test_remove_leaves_other_files_alone(dlcli: Callable[..., Called]) -> None:

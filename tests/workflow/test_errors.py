@@ -190,3 +190,77 @@ def test_folders_that_cannot_be_trained_on(photos: Path, error: str) -> None:
     done = processes.run("train", "photos.yaml", folder=photos).expect(2)
     assert str(folder) in done.stderr
     assert not (photos / "runs").exists()
+
+
+# Memory, numbers and the clock ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AtStep:
+    """Draws no plots; at the k-th call of a training step runs out of memory, or a variable becomes NaN."""
+
+    event: str  # "memory", or the group of variables: "weights" or "optimizer"
+    call: int
+
+    def __call__(self) -> None:
+        processes.without_plots()
+        import tensorflow as tf
+
+        from dlcli.training import loop
+        from dlcli.training.step import TrainStep
+
+        loop.CALL_SECONDS = 0.0  # a step in each call
+        count, run, save = 0, TrainStep.run, loop.checkpoint.save
+
+        def counted(step: TrainStep, *args: Any) -> bool:
+            nonlocal count
+            count += 1
+            if count == self.call and self.event == "memory":
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating a tensor")
+            return run(step, *args)
+
+        def saved(run_dir: Any, name: str, variables: dict[str, Any], *args: Any, **keys: Any) -> None:
+            if count >= self.call and self.event != "memory":
+                group = "model" if self.event == "weights" else "optimizer"
+                variable = next(v for v in variables[group] if "float" in str(v.dtype) and len(v.shape) > 0)
+                variable.assign(np.full(variable.shape, np.nan))
+            save(run_dir, name, variables, *args, **keys)
+
+        TrainStep.run = counted  # type: ignore[method-assign]
+        loop.checkpoint.save = saved  # type: ignore[assignment]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("event", ["memory", "weights", "optimizer"])
+def test_no_memory_or_a_nan_at_a_step(folder: Path, never_stopped: Path, event: str) -> None:
+    run = folder / "runs" / "everything"
+    done = processes.run("train", "everything.yaml", folder=folder, prepare=AtStep(event, 23)).expect(1)
+    expected = "memory is full" if event == "memory" else "is not finite in epoch "
+    assert expected in done.stderr.splitlines()[-1]
+    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+    assert leftovers(run) == []
+    processes.run("train", "--resume", "everything", folder=folder, prepare=processes.without_plots).expect(0)
+    assert_same(outcome(never_stopped), outcome(run))
+
+
+def clock_runs_backward() -> None:
+    """Draws no plots, and lets every look at the clock show a second less."""
+    processes.without_plots()
+    import time
+
+    seconds = time.time()
+
+    def earlier() -> float:
+        nonlocal seconds
+        seconds -= 1
+        return seconds
+
+    time.time = earlier
+
+
+@pytest.mark.slow
+def test_a_clock_that_is_set_back(folder: Path, never_stopped: Path) -> None:
+    run = folder / "runs" / "everything"
+    processes.run("train", "everything.yaml", folder=folder, prepare=processes.KillAtCheckpoint(9))
+    processes.run("train", "--resume", "everything", folder=folder, prepare=clock_runs_backward).expect(0)
+    assert_same(outcome(never_stopped), outcome(run))
