@@ -275,7 +275,6 @@ def _fail_at(patch: pytest.MonkeyPatch, operation: str, k: int) -> list[int]:
     if operation == "write":
         from dlcli import rundir
 
-        patch.setattr(checkpoint, "write_file", counting(rundir.write_file))
         patch.setattr(rundir, "write_file", counting(rundir.write_file))
     else:
         patch.setattr(os, operation, counting(getattr(os, operation)))
