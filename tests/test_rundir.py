@@ -339,9 +339,7 @@ def test_a_disk_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
     run = make_run(tmp_path, "digits")
     monkeypatch.setattr(rundir.fcntl, "flock", refuse)
-    with pytest.raises(
-        InputError, match=r"digits: cannot be locked \(No locks available\). Use a disk"
-    ):
+    with pytest.raises(InputError, match=r"digits: cannot be locked \(No locks available\). Use a disk"):
         run.lock()
 
 
