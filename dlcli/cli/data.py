@@ -36,7 +36,7 @@ def data() -> None:
 @json_option
 @quiet_option
 def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, quiet: bool) -> None:
-    """Find problems in the data of a recipe, or of a folder with one subfolder per class.
+    """Find problems in the data of a recipe, or of a folder: any folder for which `dlcli recipe init` drafts a recipe.
 
     Reports files that cannot be read or have the wrong extension, duplicates and near duplicates within and across
     splits, the same image or text under two labels, classes missing from a split, and missing values. Exit status 1 if
@@ -58,7 +58,7 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     elif source.suffix in (".yaml", ".yml"):
         loaded = _load("check", source, sets, path)
     else:
-        raise InputError(f"{source}: expected a recipe or a folder of class folders.")
+        raise InputError(f"{source}: expected a recipe or a folder of data.")
     console = _start(quiet)
     from dlcli.workflow import inspect
 

@@ -9,7 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation
-from dlcli.data.splits import SPLITS, TEST, TRAIN, VALIDATION, DataWarning, Index, Labels, draw_splits, limit_evenly
+from dlcli.data.junk import reason_of_exclusion
+from dlcli.data.splits import (
+    SPLITS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    DataWarning,
+    Index,
+    Labels,
+    LeftOut,
+    draw_splits,
+    limit_evenly,
+)
 from dlcli.errors import InputError
 
 DEFAULT_VALIDATION = 0.1  # if the source has no validation split
@@ -84,6 +96,21 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 def sort_names(names: Sequence[str]) -> tuple[str, ...]:
     """The distinct names, sorted as strings."""
     return tuple(sorted(set(names)))
+
+
+def without_excluded(rows: Sequence[AnyRow], exclude: Sequence[str]) -> tuple[Sequence[AnyRow], list[LeftOut]]:
+    """The rows whose names fit none of the patterns of ``data.exclude``, and those that are left out."""
+    if not exclude:
+        return rows, []
+    kept: list[AnyRow] = []
+    left_out: list[LeftOut] = []
+    for row in rows:
+        reason = reason_of_exclusion(row.name, exclude)
+        if reason is None:
+            kept.append(row)
+        else:
+            left_out.append(LeftOut(row.name, reason))
+    return kept, left_out
 
 
 def list_rows(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.listing import name_some, sort_names
-from dlcli.data.splits import LeftOut
+from dlcli.data.splits import LeftOut, split_named
 from dlcli.errors import InputError
 from dlcli.files import half_of_memory, open_input
 
@@ -159,7 +159,7 @@ def read_arrays(file: Path, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
 
 def _read_archive(file: Path, opened: BinaryIO, keys: Sequence[str]) -> tuple[Arrays, list[str]]:
     with zipfile.ZipFile(opened) as archive:
-        members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        members = _members(file, archive, keys)
         present = [key for key in keys if key in members]
         total = 0
         for key in present:
@@ -174,6 +174,34 @@ def _read_archive(file: Path, opened: BinaryIO, keys: Sequence[str]) -> tuple[Ar
             )
         arrays = {key: read_array(archive, members[key]) for key in present}
         return arrays, sorted(members.keys() - set(present))
+
+
+def usual_name(name: str) -> str:
+    """An array's name with the usual end for its split, and the part before in lowercase: ``x_val`` for ``X_valid``.
+
+    Other names are returned as they are.
+    """
+    axis, _, end = name.partition("_")
+    split = split_named(end)
+    return name if split is None else f"{axis.lower()}_{SUFFIXES[split]}"
+
+
+def _members(file: Path, archive: zipfile.ZipFile, keys: Sequence[str]) -> dict[str, str]:
+    """The member of each array by the array's name; those of ``keys`` by that key.
+
+    Raises:
+        InputError: two arrays are the same key.
+    """
+    members: dict[str, str] = {}
+    for member in archive.namelist():
+        name = member.removesuffix(".npy")
+        key = usual_name(name) if usual_name(name) in keys else name
+        if key in keys and key in members:
+            raise InputError(
+                f"{file}: each split must be given once. Received {members[key].removesuffix('.npy')} and {name}."
+            )
+        members[key] = member
+    return members
 
 
 def label_names(y: NDArray[Any], source: str) -> list[str]:

@@ -1,46 +1,162 @@
-"""Folders named after the splits they contain."""
+"""Folders named after the splits they contain: the one place that distinguishes them from folders of classes."""
 
 import difflib
+import itertools
+import os
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from dlcli.data.files import list_folder, printable
+from dlcli.data.junk import is_document, is_junk, reason_of_junk
 from dlcli.data.listing import name_some
-from dlcli.data.splits import SPLIT_NAMES, SPLIT_OF, SPLITS, DataWarning, LeftOut
+from dlcli.data.splits import SPLIT_NAMES, SPLIT_WORDS, SPLITS, DataWarning, LeftOut, split_named, split_word_in
 from dlcli.errors import InputError
 
+Folders = Literal["auto", "classes"]
+Found = tuple[dict[str, Path], list[LeftOut], list[DataWarning]]
 
-def find_splits(root: Path) -> tuple[dict[str, Path], list[LeftOut], list[DataWarning]]:
+IF_CLASSES = "If they are classes, set data.folders: classes in a recipe"
+IF_CLASS = "If it is a class, set data.folders: classes in a recipe"
+
+
+def find_splits(root: Path, *, folders: Folders = "auto", classes: Collection[str] = ()) -> Found:
     """The folder of each split; if the folders in the root are classes, the root itself is train.
 
-    Folders named after splits are splits if there is no other folder, or if train and another split are among them:
-    a data set of vehicles may well have a class "train".
+    Splits are folders with the names of :func:`~dlcli.data.splits.split_named`: all of the folders, or train and
+    another split among others, which are left out. Folders that hold subfolders of the same names are splits too if a
+    word of their names says which: ``seg_train`` and ``seg_test``. A folder that only repeats the name of its split,
+    as archives do (``training_set/training_set/cats``), is entered.
+
+    Args:
+        folders: ``classes`` if the folders in the root are classes whatever their names.
+        classes: those of a trained model; folders of these names are classes.
 
     Raises:
-        InputError: the root cannot be listed, two folders are the same split, train is missing, or a folder's name is
-            almost that of a split.
+        InputError: the root cannot be listed, two folders are the same split, train is missing, or it is not clear
+            whether the folders are splits or classes.
     """
-    folders, files = list_folder(root)
-    by_name = {folder.name: folder for folder in folders if not folder.name.startswith(".")}
-    named = [name for name in by_name if name.lower() in SPLIT_OF]
-    others = [name for name in by_name if name.lower() not in SPLIT_OF]
-    has_train = any(SPLIT_OF[name.lower()] == "train" for name in named)
+    if folders == "classes":
+        return {"train": root}, [], []
+    below, files = _listed(root)
+    by_name = {folder.name: folder for folder in below if printable(folder.name) not in classes}
+    named = {name: split for name in by_name if (split := split_named(name)) is not None}
+    named = named or _named_in_words(by_name, classes)
+    others = [folder.name for folder in below if folder.name not in named]
+    has_train = "train" in named.values()
     if not named or (others and not (has_train and len(named) > 1)):
+        if named:
+            _refuse_unclear(root, named, others)
+        if by_name:  # else all are the classes of a trained model
+            _refuse_inner_folders(root, below)
         return {"train": root}, [], []
     splits: dict[str, Path] = {}
-    for name in named:
-        split = SPLIT_OF[name.lower()]
+    for name, split in named.items():
         if split in splits:
             raise InputError(
                 f"{root}: each split must be in one folder. Received '{splits[split].name}' and '{name}': merge them."
             )
         splits[split] = by_name[name]
     if not has_train:
-        raise InputError(f"{root}: there must be a folder 'train' beside {name_some(named)}.")
+        raise InputError(f"{root}: there must be a folder 'train' beside {name_some(list(named))}. {IF_CLASSES}.")
     for name in others:
-        near = difflib.get_close_matches(name.lower(), SPLIT_OF, n=1, cutoff=0.7)
+        near = difflib.get_close_matches(name.lower(), itertools.chain(*SPLIT_WORDS.values()), n=1, cutoff=0.7)
         if near:
             raise InputError(f"{root / name}: a split's folder must be {SPLIT_NAMES}: rename it to '{near[0]}'.")
     reason = "outside the split folders"
-    left_out = [LeftOut(printable(name), reason) for name in [*(path.name for path in files), *others]]
+    left_out = [LeftOut(printable(path.name), reason_of_junk(path.name)) for path in files if is_junk(path.name)]
+    left_out += [LeftOut(printable(path.name), reason) for path in files if not is_junk(path.name)]
+    left_out += [LeftOut(printable(name), reason) for name in others]
     warnings = [DataWarning("folders", f"{root / name} is not a split folder and was left out.") for name in others]
-    return {split: splits[split] for split in SPLITS if split in splits}, left_out, warnings
+    return {split: _unwrapped(splits[split], split) for split in SPLITS if split in splits}, left_out, warnings
+
+
+def refuse_split_names(root: Path, names: Sequence[str], *, classes: Collection[str] = ()) -> None:
+    """Refuses files of classes, each named after its class, of which some are named like splits.
+
+    Raises:
+        InputError: there are some.
+    """
+    for name in names:
+        if name not in classes and split_named(name) is not None:
+            raise InputError(
+                f"{root}: a class must not have the name of a split. Received '{name}': put the files of each split "
+                f"into a folder of its own. {IF_CLASS}."
+            )
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and files directly in a folder; of the folders, those that are not junk."""
+    folders, files = list_folder(folder)
+    return [path for path in folders if not is_junk(path.name)], files
+
+
+def _named_in_words(by_name: Mapping[str, Path], classes: Collection[str]) -> dict[str, str]:
+    """The folders that have a split among the words of their names, if they surely are splits: they are different,
+    one is train, and they hold subfolders of the same names and no files."""
+    if classes and set(map(printable, by_name)) <= set(classes):
+        return {}
+    named = {name: split for name in by_name if (split := split_word_in(name)) is not None}
+    if "train" not in named.values() or len(set(named.values())) < 2:
+        return {}
+    inside = [_subfolders(_unwrapped(by_name[name], split)) for name, split in named.items()]
+    return named if inside[0] and all(names == inside[0] for names in inside) else {}
+
+
+def _unwrapped(folder: Path, split: str) -> Path:
+    """The folder of a split, or the only folder in it if that has a name of the same split too."""
+    while (names := _subfolders(folder)) is not None and len(names) == 1:
+        (name,) = names
+        if split_named(name) != split and split_word_in(name) != split:
+            break
+        folder = folder / name
+    return folder
+
+
+def _subfolders(folder: Path) -> set[str] | None:
+    """The names of the folders in a folder; None if it has files of its own, besides documents and junk."""
+    names = set()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_junk(entry.name):
+                    continue
+                if entry.is_dir():
+                    names.add(entry.name)
+                elif not is_document(entry.name):
+                    return None
+    except OSError:  # reported by whoever reads the folder
+        return None
+    return names
+
+
+def _refuse_unclear(root: Path, named: Mapping[str, str], others: Sequence[str]) -> None:
+    name, split = next(iter(named.items()))
+    beside = name_some([printable(other) for other in others])
+    raise InputError(
+        f"{root}: folders must be either splits or classes. '{printable(name)}' has the name of the {split} split, "
+        f"and {beside} {'has' if len(others) == 1 else 'have'} not. If it is a split, move the classes into a folder "
+        f"'train' beside it, or remove it. {IF_CLASS}."
+    )
+
+
+def _refuse_inner_folders(root: Path, folders: Sequence[Path]) -> None:
+    """Refuses folders without files of their own that hold several subfolders of the same names, as splits do.
+
+    Raises:
+        InputError: they are like this.
+    """
+    inside = [_subfolders(folder) for folder in folders]
+    names = inside[0] if len(inside) > 1 else None
+    if names is None or len(names) < 2 or any(other != names for other in inside):
+        return
+    first, second = (printable(folder.name) for folder in folders[:2])
+    inner = sorted(map(printable, names))
+    if all(split_named(name) for name in names):
+        remedy = f"The folders of the splits must be the outer ones: make '{inner[0]}/{first}' of '{first}/{inner[0]}'"
+    else:
+        remedy = f"If they are splits, give them the names of splits: {SPLIT_NAMES}"
+    raise InputError(
+        f"{root}: folders must be either splits or classes. '{first}' and '{second}' hold folders of the same names, "
+        f"as splits do: {name_some(inner)}. {remedy}. {IF_CLASSES}."
+    )

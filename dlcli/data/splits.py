@@ -5,6 +5,7 @@ version of NumPy and in every order of the files, and most samples keep their sp
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,8 +16,14 @@ from numpy.typing import NDArray
 from dlcli.errors import InputError
 
 SPLITS = ("train", "validation", "test")
-SPLIT_OF = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}  # by lowercase name
-SPLIT_NAMES = "train, validation (or val) or test"  # for messages
+SPLIT_WORDS = {
+    "train": ("train", "training", "tr"),
+    "validation": ("validation", "val", "valid", "validating", "dev", "development", "eval", "evaluation"),
+    "test": ("test", "testing"),
+}
+"""What each split is called, in lowercase; see :func:`split_named`."""
+SPLIT_NOUNS = ("set", "data", "split", "images")  # may follow such a word: training_set, Test Data
+SPLIT_NAMES = "train, validation (or val, valid, dev, eval) or test"  # for messages
 SPLIT_COLUMNS = ("file", "split", "label", "group", "digest")  # of split.csv; annotations may add more
 NO_LABEL = -1  # of a sample without ground truth
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -57,6 +64,30 @@ class DataWarning:
 
     def __str__(self) -> str:
         return self.text
+
+
+def split_named(name: str) -> str | None:
+    """The split that a folder, a cell of a table or the end of an array's name stands for: train, validation or test.
+
+    Case, spaces, hyphens, underscores and dots do not matter, and a noun may follow: ``Valid``, ``training_set``,
+    ``test-data``. None if the name is not a split's.
+    """
+    return _SPLIT_OF.get("".join(_words(name)))
+
+
+def split_word_in(name: str) -> str | None:
+    """The split that is named by one of the words of a longer name, such as ``seg_train``; None without one."""
+    found = {split for word in _words(name) if (split := _SPLIT_OF.get(word)) is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[\s._-]+", name.casefold()) if word]
+
+
+_SPLIT_OF = {
+    word + noun: split for split, words in SPLIT_WORDS.items() for word in words for noun in ("", *SPLIT_NOUNS)
+}
 
 
 def draw_splits(

@@ -11,7 +11,8 @@ from typing import Literal
 
 from dlcli.data.files import printable
 from dlcli.data.listing import NUM_NAMED, name_some
-from dlcli.data.splits import SPLIT_NAMES, SPLIT_OF
+from dlcli.data.paths import is_outside, normalized, outside_error
+from dlcli.data.splits import SPLIT_NAMES, split_named
 from dlcli.errors import InputError
 from dlcli.files import read_text
 
@@ -51,6 +52,7 @@ def read_image_rows(
     group: str | None,
     more: Sequence[str] = (),
     error_of: Callable[[tuple[str, ...]], str | None] = lambda _: None,
+    allow_outside: bool = False,
 ) -> list[ImageRow]:
     """The rows of a table of images, without empty lines.
 
@@ -58,6 +60,7 @@ def read_image_rows(
         image, label, split, group: names of columns.
         more: names of further columns, whose cells may be empty.
         error_of: the error in the cells of these columns, or None.
+        allow_outside: whether paths may leave the table's folder.
 
     Raises:
         InputError: it is not such a table; the errors of all rows, missing files included, are reported together.
@@ -73,10 +76,14 @@ def read_image_rows(
     )
     rows = []
     for line, own_split, cells in records:
-        file = os.path.normpath(cells["image"])
+        file = normalized(table.parent, cells["image"])
+        path = table.parent / file
+        if not allow_outside and is_outside(table.parent, path):
+            errors.append((line, outside_error(table.parent, cells["image"])))
+            continue
         further = tuple(cells[name] for name in more)
         group_of = cells.get("group", "")
-        rows.append(ImageRow(line, printable(file), table.parent / file, cells["label"], own_split, group_of, further))
+        rows.append(ImageRow(line, printable(file), path, cells["label"], own_split, group_of, further))
     if errors:
         errors += [(row.line, f"{row.name}: no such file.") for row in rows if not os.path.lexists(row.file)]
     refuse_errors(table, errors)
@@ -158,7 +165,7 @@ def read_cells(
         if empty:
             errors.append((line, f"column '{header[positions[empty[0]]]}' must not be empty."))
             continue
-        own_split = SPLIT_OF.get(cells.get("split", "train").lower())
+        own_split = split_named(cells.get("split", "train"))
         if own_split is None:
             must = f"column '{columns['split']}' must be {SPLIT_NAMES}."
             errors.append((line, f"{must} Received '{cells['split']}'."))

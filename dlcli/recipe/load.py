@@ -1,5 +1,6 @@
 """Loads a recipe: reads its file, applies the values of the command line, and checks it against its task's schema."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dlcli.errors import InputError
 from dlcli.recipe.language.diagnosis import explain
 from dlcli.recipe.language.errors import Diagnostic, RecipeError
 from dlcli.recipe.language.overrides import Override, apply_overrides
@@ -129,6 +131,7 @@ def load_text(text: bytes, path: Path, overrides: Sequence[Override] = ()) -> Lo
     tree = read_yaml(decode(text, str(path)), str(path))
     if not tree.complete:
         raise RecipeError(tree.diagnostics)
+    tree.values = _as_it_was_read(tree.values, path)
     apply_overrides(tree, overrides)
     tree.values = respelled(tree.values)
     recipe = None if tree.diagnostics else _validated(tree, path)
@@ -137,6 +140,34 @@ def load_text(text: bytes, path: Path, overrides: Sequence[Override] = ()) -> Lo
         assert diagnostics, "a recipe was refused without a diagnosis"
         raise RecipeError(diagnostics)
     return LoadedRecipe(path, text, recipe, tree)
+
+
+PERMISSIONS = ("data.allow_outside", "data.folders")
+"""Keys of how data are read that runs made before them lack; they may differ where a run is resumed."""
+ALLOWING_OUTSIDE = (("classification", "csv"), ("localization", "csv"), ("localization", "coco"))
+
+
+def _as_it_was_read(values: Any, path: Path) -> Any:
+    """The values of a recipe. Those of a run from before the keys of PERMISSIONS get them, so that its data are read as
+    they were."""
+    data = values.get("data") if isinstance(values, dict) else None
+    if path.name != "config.yaml" or not isinstance(data, dict) or not (path.parent / "run.json").is_file():
+        return values
+    added: dict[str, Any] = {}
+    if (values.get("task"), data.get("kind")) in ALLOWING_OUTSIDE:
+        added["allow_outside"] = True
+    if data.get("kind") in ("folder", "files") and _has_folders_of_classes(data.get("path"), path.parent):
+        added["folders"] = "classes"
+    return {**values, "data": {**added, **data}}
+
+
+def _has_folders_of_classes(root: Any, run: Path) -> bool:
+    """Whether the classes of a run are the folders directly in the folder of its data."""
+    try:
+        classes = json.loads(read_bytes(run / "labels.json"))["classes"]
+        return all(Path(root, name).is_dir() for name in classes)
+    except (InputError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return False
 
 
 def respelled(values: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 import keras
 
 from dlcli.data.images.samples import Samples
-from dlcli.recipe.load import LoadedRecipe, Recipe
+from dlcli.recipe.load import LoadedRecipe, Recipe, load_text
 from dlcli.recipe.tasks.classification import Classification
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.language_model import LanguageModel
@@ -20,11 +20,13 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import AttackTarget, load_target
+from dlcli.tasks.draft import draft_layout
 from dlcli.tasks.forecasting.task import ForecastingTask
 from dlcli.tasks.images import evaluation, initial_weights, inspection, network
 from dlcli.tasks.images.task import ImageTask
 from dlcli.tasks.job import Job
 from dlcli.tasks.language_model.task import LanguageModelTask
+from dlcli.tasks.layout import recognize
 from dlcli.tasks.sequence_to_sequence.task import SequenceToSequenceTask
 from dlcli.tasks.sequences.task import SequenceTask
 from dlcli.tasks.step_prediction import StepPredictionTask
@@ -51,8 +53,18 @@ def task_of(recipe: Recipe) -> Task:
 
 
 def check_folder(folder: Path, console: Console) -> dict[str, Any]:
-    """Look for problems in a folder without a recipe: one that has a folder of images for each class."""
-    return inspection.check(inspection.folder_section(folder), console)
+    """Look for problems in the data of a folder without a recipe, as the recipe that is drafted for it reads them.
+
+    Raises:
+        InputError: it is not clear what the folder holds, or the data cannot be used.
+    """
+    layout = recognize(folder)
+    if layout.path != folder:
+        console.say(f"data: {layout.path}")
+    if layout.kind == "images":  # without a draft, which classes without images do not have
+        return inspection.check(inspection.folder_section(layout.path), console)
+    loaded = load_text(draft_layout(layout, Path()).text.encode(), Path(f"{folder.name}.yaml"))
+    return task_of(loaded.recipe).check(loaded, console)
 
 
 def pretrained_classifier(loaded: LoadedRecipe, *, num_classes: int) -> keras.Model:

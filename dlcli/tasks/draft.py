@@ -1,11 +1,11 @@
 """Drafts a recipe for given data, whose layout suggests the task. Needs no TensorFlow."""
 
-import os
 from pathlib import Path
 
 from dlcli.errors import InputError
 from dlcli.tasks.draft_text import Draft
 from dlcli.tasks.images.drafting import draft_images
+from dlcli.tasks.layout import Layout, recognize
 from dlcli.tasks.sequences.drafting import draft_sequences
 
 
@@ -19,13 +19,18 @@ def draft_recipe(data: Path, folder: Path) -> Draft:
     Raises:
         InputError: no recipe can be drafted for these data.
     """
-    path = os.path.relpath(os.path.realpath(data), os.path.realpath(folder))
     if not data.exists():
         raise InputError(f"{data}: no such file or folder")
     if not data.is_dir() and not data.is_file():
         raise InputError(f"{data}: expected a file or folder. Received a pipe or device")
+    layout = recognize(data)
+    draft = draft_layout(layout, folder)
+    return draft if layout.path == data else Draft((f"data: {layout.path}", *draft.seen), draft.text)
+
+
+def draft_layout(layout: Layout, folder: Path) -> Draft:
+    """Draft a recipe for data that are recognized, as :func:`draft_recipe`."""
     try:
-        sequence_draft = draft_sequences(data, path)
-        return draft_images(data, path) if sequence_draft is None else Draft(*sequence_draft)
+        return draft_sequences(layout, folder) or draft_images(layout, folder)
     except OSError as error:
-        raise InputError(f"{error.filename or data}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{error.filename or layout.path}: cannot be read: {error.strerror}") from None

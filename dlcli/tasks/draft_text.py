@@ -1,12 +1,13 @@
 """Shared by the drafts of all tasks: columns recognized by their names, counts in words, and commented YAML lines."""
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.splits import SPLIT_OF
+from dlcli.data.splits import SPLIT_NAMES, split_named
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.yaml_writer import to_yaml
@@ -28,6 +29,11 @@ class Draft:
     """A summary of the data, one line per item."""
     text: str
     """The recipe, with a comment after each key."""
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """The path of data as it stands in a recipe in ``folder``."""
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
 
 
 def named(columns: Iterable[str], names: Sequence[str]) -> str | None:
@@ -68,12 +74,9 @@ def own_splits(table: Path, rows: Sequence[Mapping[str, str | None]]) -> set[str
     if column is None:
         return set()
     values = {row[column] or "" for row in rows}
-    if unknown := [value for value in values if value.strip().lower() not in SPLIT_OF]:
-        raise InputError(
-            f"{table}: the column {column} must hold train, validation (or val) or test. Received "
-            f"'{shortened(min(unknown))}'."
-        )
-    return {SPLIT_OF[value.strip().lower()] for value in values} - {"train"}
+    if unknown := [value for value in values if split_named(value) is None]:
+        raise InputError(f"{table}: the column {column} must hold {SPLIT_NAMES}. Received '{shortened(min(unknown))}'.")
+    return {split for value in values if (split := split_named(value)) is not None} - {"train"}
 
 
 def shares(given: Collection[str]) -> list[Line]:

@@ -226,9 +226,11 @@ def describe(job: Job, run: RunDir | None) -> None:
     for line in job.data_notes():
         console.say(line)
     if dataset.left_out:
-        shown = ", ".join(f"{left.name} ({left.reason})" for left in dataset.left_out[:MAX_LEFT_OUT])
-        more = ", … (run.json lists all)" if len(dataset.left_out) > MAX_LEFT_OUT else ""
-        console.say(f"skipped {len(dataset.left_out):,}: {shown}{more}")
+        in_order = sorted(dataset.left_out, key=lambda left: left.kind != "unreadable")
+        num_named = max(MAX_LEFT_OUT, sum(left.kind == "unreadable" for left in in_order))  # those are meant: all
+        shown = ", ".join(f"{left.name} ({left.reason})" for left in in_order[:num_named])
+        more = ", … (run.json lists all)" if len(in_order) > num_named else ""
+        console.say(f"skipped {len(in_order):,}: {shown}{more}")
     for warning in dataset.warnings:
         console.warn(warning.text)
     for line in job.model_summary():

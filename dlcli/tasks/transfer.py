@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from dlcli.data.boxes.sources.voc import lists_of
+from dlcli.data.files import list_folder
 from dlcli.data.folders import walk
-from dlcli.data.splits import SPLIT_OF
+from dlcli.data.junk import is_junk
+from dlcli.data.split_folders import find_splits
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import Place, RecipeError
 from dlcli.recipe.language.suggestions import did_you_mean
@@ -15,6 +18,7 @@ from dlcli.recipe.language.yaml_reader import Mark
 from dlcli.recipe.load import LoadedRecipe, Override, load_text
 from dlcli.recipe.sections.image_model import ApplicationName
 from dlcli.recipe.yaml_writer import to_yaml
+from dlcli.tasks.layout import recognize
 
 AUGMENTS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -32,6 +36,7 @@ AUGMENTS: dict[str, dict[str, Any]] = {
 
 DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that five halvings leave feature maps
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
+BOX_KINDS = ("voc", "coco", "yolo")
 RARE = 0.05  # GIFs below this proportion of the images are excluded
 HEAD_EPOCHS = 40
 HEAD_RATE = 3e-3
@@ -190,40 +195,52 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
         InputError: the path does not exist, or is something else.
     """
     common = {
-        "path": os.path.abspath(path),
         "image_size": base.size,
         "resize": "crop",
         "color_mode": "rgb" if base.channels == 3 else "grayscale",
     }
     if not path.exists():
         raise InputError(f"--data {path}: no such file or folder.")
-    if path.is_dir():
-        section = {"kind": "folder", **common, "on_bad_image": "skip"}
-        return section | ({"exclude": ("*.gif",)} if _has_few_gifs(path) else {})
-    if path.suffix == ".csv":
-        return {"kind": "csv", **common, "on_bad_image": "skip"}
-    if path.suffix == ".npz":
-        return {"kind": "npz", **common}
+    layout = recognize(path)
+    found = {"path": os.path.abspath(layout.path)}
+    if layout.kind == "images":
+        section = {"kind": "folder", **found, **common, "on_bad_image": "skip"}
+        return section | ({"exclude": ("*.gif",)} if _has_few_gifs(layout.path) else {})
+    if layout.kind == "file" and layout.path.suffix == ".csv":
+        return {"kind": "csv", **found, **common, "on_bad_image": "skip"}
+    if layout.kind == "file" and layout.path.suffix == ".npz":
+        return {"kind": "npz", **found, **common}
+    if layout.kind in BOX_KINDS:
+        raise InputError(f"--data {path}: holds images with boxes ({layout.kind}). Add --task localization.")
     raise InputError(f"--data {path}: expected a folder of class folders, a .csv or an .npz.")
 
 
 def boxes_section(path: Path | None, base: Base) -> dict[str, Any]:
-    """The ``data`` section for a Pascal VOC folder, a COCO .json, a .csv or an .npz; for None, synthetic shapes.
+    """The ``data`` section for images with boxes: Pascal VOC, COCO, YOLO, a .csv, an .npz; for None, synthetic shapes.
 
     Raises:
         InputError: the path does not exist, or is something else.
     """
-    kinds = {".json": "coco", ".csv": "csv", ".npz": "npz"}
+    kinds = {".json": "coco", ".csv": "csv", ".npz": "npz", ".yaml": "yolo", ".yml": "yolo"}
     color_mode = "rgb" if base.channels == 3 else "grayscale"
     if path is None:
         size = base.size if base.model["kind"] == "saved" else (DIGITS_SIDE, DIGITS_SIDE)
         return {"kind": "shapes", "image_size": size, "color_mode": color_mode}
     if not path.exists():
         raise InputError(f"--data {path}: no such file or folder.")
-    if not path.is_dir() and path.suffix not in kinds:
-        raise InputError(f"--data {path}: expected a Pascal VOC folder, a COCO .json, a .csv or an .npz.")
-    kind = "voc" if path.is_dir() else kinds[path.suffix]
-    section = {"kind": kind, "path": os.path.abspath(path), "image_size": base.size, "color_mode": color_mode}
+    layout = recognize(path)
+    kind = layout.kind if layout.kind in BOX_KINDS else kinds.get(layout.path.suffix)
+    if kind is None:
+        raise InputError(
+            f"--data {path}: expected a folder of images with boxes in the format of Pascal VOC, COCO or YOLO, a COCO "
+            ".json, a data.yaml, a .csv or an .npz."
+        )
+    section: dict[str, Any] = {"kind": kind, "path": os.path.abspath(layout.path)}
+    if kind == "voc" and layout.kind == "voc":
+        section |= {f"{split}_list": name for split, name in lists_of(layout.path).items()}
+    if kind == "coco":
+        section |= {f"{split}_path": os.path.abspath(file) for split, file in layout.others.items()}
+    section |= {"image_size": base.size, "color_mode": color_mode}
     return section | ({} if kind == "npz" else {"on_bad_image": "skip"})
 
 
@@ -234,12 +251,12 @@ def digits_section(base: Base) -> dict[str, Any]:
 
 
 def has_class_folders(folder: Path) -> bool:
-    """Whether a folder, or its folder ``train``, has at least two folders with images directly in them."""
-    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    train = [entry for entry in folders if entry.name.lower() == "train"]
-    if train and all(entry.name.lower() in SPLIT_OF or not _has_images(entry) for entry in folders):
-        folders = [entry for entry in train[0].iterdir() if entry.is_dir()]
-    return sum(map(_has_images, folders)) >= 2
+    """Whether a folder, or its folder of the training split, has at least two folders with images directly in them."""
+    try:
+        train = find_splits(folder)[0]["train"]
+        return sum(_has_images(entry) for entry in list_folder(train)[0] if not is_junk(entry.name)) >= 2
+    except InputError:
+        return False
 
 
 def _has_images(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.files import read_file
 from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.language.overrides import Override
-from dlcli.recipe.load import LoadedRecipe, load
+from dlcli.recipe.load import PERMISSIONS, LoadedRecipe, load
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.yaml_writer import completed, resolved, to_yaml
 from dlcli.report.plots import curves
@@ -222,7 +222,8 @@ def _restore(run: RunDir, loop: Loop, console: Console) -> None:
 def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, *, but_for: str = "name") -> None:
     """Reject a recipe other than the one that the run was trained with; one key may differ."""
     changes = differences(completed(info["config"]), resolved(loaded.recipe))
-    changes.pop(but_for, None)
+    for key in (but_for, *PERMISSIONS):
+        changes.pop(key, None)
     if changes:
         described = "; ".join(
             f"{shortened(key)} was {shortened(str(old))} and is {shortened(str(new))}"

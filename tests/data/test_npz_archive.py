@@ -126,3 +126,21 @@ def test_labels_of_every_kind(labels: Any, expected: list[str]) -> None:
 def test_labels_are_sorted_as_numbers_or_as_strings() -> None:
     assert sort_labels(["10", "9", "10"]) == ("9", "10")
     assert sort_labels(["10", "9", "a"]) == ("10", "9", "a")
+
+
+def test_splits_have_every_usual_name(tmp_path: Path) -> None:
+    file = tmp_path / "x.npz"
+    np.savez(file, X_train=[1, 2], y_train=[0, 1], x_valid=[3], y_valid=[0], x_Testing=[4], y_Testing=[1], other=[5])
+    arrays, left_out = read_splits(file)
+    assert {name: array.tolist() for name, array in arrays.items()} == {
+        "x_train": [1, 2],
+        "y_train": [0, 1],
+        "x_val": [3],
+        "y_val": [0],
+        "x_test": [4],
+        "y_test": [1],
+    }
+    assert [item.name for item in left_out] == ["other"]
+    np.savez(file, x_train=[1], y_train=[0], x_val=[3], x_dev=[3], y_val=[0])
+    with pytest.raises(InputError, match=r"each split must be given once\. Received x_val and x_dev\."):
+        read_splits(file)

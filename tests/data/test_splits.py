@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dlcli.data.splits import TEST, TRAIN, VALIDATION, draw_splits, limit_evenly
+from dlcli.data.splits import TEST, TRAIN, VALIDATION, draw_splits, limit_evenly, split_named, split_word_in
 from dlcli.errors import InputError
 
 
@@ -206,3 +206,26 @@ def test_groups_that_share_a_content_stay_together() -> None:
     assert len(set(together)) == 1
     for group in set(groups):
         assert len({split for own, split in zip(groups, splits, strict=True) if own == group}) == 1
+
+
+@pytest.mark.parametrize(
+    ("split", "names"),
+    [
+        ("train", ("train", "TRAIN", "Training", "training_set", "train set", "train-data", "tr", " train ")),
+        ("validation", ("val", "Valid", "validation", "dev", "dev_set", "Eval", "evaluation", "VALIDATION-SET")),
+        ("test", ("test", "Testing", "test_set", "test.images")),
+        (None, ("", "trains", "tests", "valley", "cats", "set", "trainval", "test2", "seg_train", "training wheels")),
+    ],
+)
+def test_names_of_splits(split: str | None, names: tuple[str, ...]) -> None:
+    assert {split_named(name) for name in names} == {split}
+
+
+def test_words_of_splits_in_longer_names() -> None:
+    assert [split_word_in(name) for name in ("seg_train", "en-ud-dev", "BasicMotions_TEST", "train_or_test", "x")] == [
+        "train",
+        "validation",
+        "test",
+        None,
+        None,
+    ]

@@ -42,7 +42,7 @@ def test_valid_and_invalid_rows_are_separated() -> None:
     )
     assert [(line, split) for line, split, _ in valid] == [(2, "validation")]
     assert errors == [
-        (3, "column 'part' must be train, validation (or val) or test. Received 'vall'."),
+        (3, "column 'part' must be train, validation (or val, valid, dev, eval) or test. Received 'vall'."),
         (4, "column 'name' must not be empty."),
         (5, "a row must have 2 values, like the header. Received 1."),
         (6, "a bad name."),

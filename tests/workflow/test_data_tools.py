@@ -188,7 +188,7 @@ def test_signals_can_be_checked_and_not_previewed(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("check", "nowhere"), "nowhere: no such recipe or folder."),
-        (("check", "table.csv"), "table.csv: expected a recipe or a folder of class folders."),
+        (("check", "table.csv"), "table.csv: expected a recipe or a folder of data."),
         (("preview", "r.yaml", "-o", "x.jpg"), "x.jpg: expected a file name ending in .png."),
         (("split", "r.yaml", "-o", "no/x.csv"), "no: no such folder to write x.csv to."),
         (("stats", "r.yaml", "-s", "data.path=nowhere"), "--set data.path=nowhere: data.path: no such file or folder"),

@@ -150,11 +150,13 @@ class Object:
         place: where it is listed, for messages: ``raccoon-7.xml: object 2``.
         label: its class.
         corners: xmin, ymin, xmax, ymax in pixels, not yet checked; None if only the image's class is known.
+        flaw: why it has no box although it should; empty if it need not have one.
     """
 
     place: str
     label: str
     corners: Corners | None
+    flaw: str = ""
 
 
 class BadBox(Exception):

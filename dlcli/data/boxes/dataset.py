@@ -28,6 +28,7 @@ from dlcli.data.files import Progress, workers
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.decoding import BadImage, read_header
 from dlcli.data.images.samples import Dataset
+from dlcli.data.junk import reason_of_exclusion
 from dlcli.data.listing import NUM_NAMED
 from dlcli.data.splits import SPLITS, DataWarning, LeftOut
 from dlcli.errors import InputError
@@ -91,21 +92,27 @@ def assemble_objects(
     several: Several,
     on_bad_box: OnBadBox,
     on_bad_image: OnBadImage,
+    exclude: Sequence[str] = (),
     classes: tuple[str, ...] | None,
     aliases: Mapping[str, str],
     left_out: Sequence[LeftOut],
     progress: Progress | None,
     common: CommonKeys,
+    warnings: Sequence[DataWarning] = (),
 ) -> Dataset:
     """A data set of images with a class and a box each, sorted by name.
 
     Args:
+        exclude: patterns of the names of images to leave out.
         source: the folder or file that lists the images, for messages; places are relative to it or its folder.
 
     Raises:
         InputError: an image is listed twice, boxes or images are bad, or a split has no object to learn.
     """
     folder = source if source.is_dir() else source.parent
+    excluded = [(image, reason) for image in images if (reason := reason_of_exclusion(image.name, exclude))]
+    left_out = [*left_out, *(LeftOut(image.name, reason) for image, reason in excluded)]
+    images = [image for image in images if reason_of_exclusion(image.name, exclude) is None]
     _refuse_repeated(images, folder)
     chosen = choose_objects(images, folder=folder, several=several, on_bad_box=on_bad_box)
     remaining = {image.split for image in chosen.images}
@@ -131,7 +138,7 @@ def assemble_objects(
         has_groups=any(image.group is not None for image in images),
         least=1,
         left_out=[*left_out, *chosen.left_out],
-        warnings=chosen.warnings,
+        warnings=[*warnings, *chosen.warnings],
     )
 
 
@@ -149,13 +156,15 @@ def choose_objects(images: Sequence[Annotated], *, folder: Path, several: Severa
     left_out: list[LeftOut] = []
     bad: list[_Bad] = []
     num_boxes = num_several = 0
-    headers = workers().map(_read_frame, [image.file for image in images])
+    headers = workers().map(read_frame, [image.file for image in images])
     for image, stored in zip(images, headers, strict=True):
         objects, again = _listed_once(image)
         left_out += again
-        num_boxes += sum(found.corners is not None for found in objects)
+        num_boxes += sum(found.corners is not None or bool(found.flaw) for found in objects)
         frame, valid, wrong = (
-            (UNREADABLE, objects, []) if stored is None else _check(image, objects, stored, on_bad_box)
+            (UNREADABLE, [found for found in objects if not found.flaw], [])
+            if stored is None
+            else _check(image, objects, stored, on_bad_box)
         )
         bad += wrong
         learned = choose(valid, several)
@@ -204,6 +213,11 @@ def whole(number: float | None) -> int | None:
     return int(number) if number is not None and number.is_integer() and 0 <= number <= LARGEST else None
 
 
+def known_size(width: int, height: int) -> tuple[int, int] | None:
+    """The size in an annotation; None if a side is 0, which programs write where they do not know it."""
+    return (width, height) if width and height else None
+
+
 # Boxes --------------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +258,9 @@ def _check(
     valid: list[Object] = []
     bad: list[_Bad] = []
     for found in objects:
+        if found.flaw:
+            bad.append(_Bad(found.place, f"{found.place} ({found.label}): {found.flaw}", is_repaired=False))
+            continue
         if found.corners is None:
             valid.append(found)
             continue
@@ -269,7 +286,7 @@ def _repair(corners: Corners, frame: Frame, annotated: tuple[int, int] | None) -
         return None
 
 
-def _read_frame(file: Path) -> Frame | None:
+def read_frame(file: Path) -> Frame | None:
     """The frame of a stored image; None if its header cannot be read."""
     try:
         return Frame(*read_header(file))
@@ -293,10 +310,10 @@ def _refuse_repeated(images: Sequence[Annotated], folder: Path) -> None:
 
 def _listed_once(image: Annotated) -> tuple[list[Object], list[LeftOut]]:
     """The distinct objects of an image; an object with the same class and box as an earlier one is left out."""
-    different: dict[tuple[str, Corners | None], Object] = {}
+    different: dict[tuple[str, Corners | None, str], Object] = {}
     again = []
     for found in image.objects:
-        if different.setdefault((found.label, found.corners), found) is not found:
+        if different.setdefault((found.label, found.corners, found.flaw), found) is not found:
             again.append(LeftOut(found.place, "listed again"))
     return list(different.values()), again
 

@@ -19,7 +19,7 @@ from dlcli.data.images.discovery import Checked, check_images, hash_files
 from dlcli.data.images.resizing import Interpolation, Resize
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
-from dlcli.data.listing import NUM_NAMED, Listing, Row, SplitKeys, divide, list_rows, name_some
+from dlcli.data.listing import NUM_NAMED, Listing, Row, SplitKeys, divide, list_rows, name_some, without_excluded
 from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.errors import InputError
 
@@ -67,6 +67,7 @@ def assemble_files(
     has_groups: bool = False,
     least: int = 2,
     by_suffix: bool = False,
+    exclude: Sequence[str] = (),
     left_out: Sequence[LeftOut] = (),
     warnings: Sequence[DataWarning] = (),
 ) -> Dataset:
@@ -78,11 +79,13 @@ def assemble_files(
         progress: called with the number of images checked and their total.
         annotate: the annotations of some rows besides the class.
         by_suffix: refuse files with the suffix of a format that is not supported.
+        exclude: patterns of the names of images to leave out, unless the source has done so.
 
     Raises:
         InputError: the rows are not as :func:`dlcli.data.listing.list_rows` requires, images are corrupt, they differ
             in size and no size is given, a new model would have no image of a class, or the splits cannot be drawn.
     """
+    rows, excluded = without_excluded(rows, exclude)
     classes, listings = list_rows(
         rows,
         source=source,
@@ -137,7 +140,7 @@ def assemble_files(
         classes,
         policy=policy,
         source=source,
-        left_out=[*left_out, *bad],
+        left_out=[*left_out, *excluded, *bad],
         warnings=[*warnings, *more_warnings],
         common=common,
     )

@@ -1,6 +1,5 @@
 """Finding image files, and decoding each of them once so that corrupt files are reported before any work is done."""
 
-import fnmatch
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from dlcli.data.files import Progress, hash_content, name_below, workers
 from dlcli.data.folders import walk
 from dlcli.data.images.decoding import CONVERT, BadImage, decode, read_file
+from dlcli.data.junk import is_junk, reason_of_exclusion, reason_of_junk
 from dlcli.data.splits import LeftOut
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"}
@@ -78,8 +78,7 @@ def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tup
     left_out: list[LeftOut] = []
     for path, reason in _entries(folder, root):
         if reason is None:
-            pattern = next((p for p in exclude if _matches(name_below(root, path), p)), None)
-            reason = None if pattern is None else f"excluded by '{pattern}'"
+            reason = reason_of_exclusion(name_below(root, path), exclude) if exclude else None
         if reason is None:
             found.append(path)
         else:
@@ -89,8 +88,8 @@ def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tup
 
 def classify_file(path: Path) -> str | None:
     """None if a file counts as an image, else the reason why not."""
-    if path.name.startswith("."):
-        return "hidden"
+    if is_junk(path.name):
+        return reason_of_junk(path.name)
     if path.suffix.lower() in IMAGE_SUFFIXES | UNSUPPORTED_SUFFIXES:
         return None
     return "not an image by its suffix"
@@ -108,21 +107,17 @@ def _entries(folder: Path, root: Path) -> Iterator[tuple[Path, str | None]]:
             for path in walked.files:
                 yield path, classify_file(path)
             for path in walked.folders:
-                if path.name.startswith("."):
-                    yield path, "hidden"
+                if is_junk(path.name):
+                    yield path, reason_of_junk(path.name)
                 elif path.suffix.lower() in IMAGE_SUFFIXES:
                     yield path, None  # it has an image's name, so it is reported like a corrupt image
             walked.folders[:] = [path for path in walked.folders if _may_hold_images(path)]
 
 
 def _may_hold_images(folder: Path) -> bool:
-    return not folder.name.startswith(".") and folder.suffix.lower() not in IMAGE_SUFFIXES
+    return not is_junk(folder.name) and folder.suffix.lower() not in IMAGE_SUFFIXES
 
 
 def hold_runs(folders: Sequence[Path]) -> bool:
     """Whether one of them is a run of this program."""
     return any((folder / "run.json").is_file() for folder in folders)
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.rpartition("/")[2], pattern)

@@ -1,17 +1,26 @@
 """Labeled texts: in a table, in JSON lines, in a file for each class, or in a folder for each class."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from dlcli.data.annotations import Items
 from dlcli.data.files import list_folder, name_below, printable
-from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, is_encodable, list_rows, name_some
+from dlcli.data.junk import is_document, is_junk, reason_of_exclusion, reason_of_junk
+from dlcli.data.listing import (
+    NO_ALIASES,
+    Listing,
+    SplitKeys,
+    is_encodable,
+    list_rows,
+    name_some,
+    without_excluded,
+)
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
-from dlcli.data.split_folders import find_splits
-from dlcli.data.splits import SPLIT_NAMES, SPLIT_OF, DataWarning, LeftOut
+from dlcli.data.split_folders import Folders, find_splits, refuse_split_names
+from dlcli.data.splits import SPLIT_NAMES, DataWarning, LeftOut, split_named
 from dlcli.data.table import read_cells, refuse_errors, role_columns
 from dlcli.data.text.files import read_content, split_lines
 from dlcli.errors import InputError
@@ -37,6 +46,7 @@ def read_text_csv(
     split: str | None,
     group: str | None,
     encoding: str,
+    exclude: Sequence[str] = (),
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     **common: Unpack[SplitKeys],
@@ -45,6 +55,7 @@ def read_text_csv(
 
     Args:
         text, label, split, group: names of columns.
+        exclude: patterns of the names of rows to leave out, such as ``reviews.csv:12``.
         classes: those of a trained model, to use its labels. Default: those of train, sorted.
         aliases: other names of these.
 
@@ -54,7 +65,15 @@ def read_text_csv(
     table = Path(path)
     columns = role_columns(text=text, label=label, split=split, group=group)
     rows = read_text_rows(table, columns, optional=("text",), encoding=encoding)
-    return _assemble(table, rows, has_groups=group is not None, classes=classes, aliases=aliases, common=common)
+    return _assemble(
+        table,
+        rows,
+        has_groups=group is not None,
+        exclude=exclude,
+        classes=classes,
+        aliases=aliases,
+        common=common,
+    )
 
 
 def read_text_rows(table: Path, columns: Mapping[str, str], *, optional: Sequence[str], encoding: str) -> list[TextRow]:
@@ -84,6 +103,7 @@ def read_text_jsonl(
     split: str | None,
     group: str | None,
     encoding: str,
+    exclude: Sequence[str] = (),
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     **common: Unpack[SplitKeys],
@@ -111,7 +131,15 @@ def read_text_jsonl(
         except _BadLine as reason:
             errors.append((line, str(reason)))
     refuse_errors(file, errors)
-    return _assemble(file, rows, has_groups=group is not None, classes=classes, aliases=aliases, common=common)
+    return _assemble(
+        file,
+        rows,
+        has_groups=group is not None,
+        exclude=exclude,
+        classes=classes,
+        aliases=aliases,
+        common=common,
+    )
 
 
 class _BadLine(Exception):
@@ -130,7 +158,7 @@ def _object(content: str) -> dict[str, Any]:
 
 
 def _split(values: dict[str, Any], key: str) -> str:
-    found = SPLIT_OF.get(_value(values, key, str).lower())
+    found = split_named(_value(values, key, str))
     if found is None:
         raise _BadLine(f"'{key}' must be {SPLIT_NAMES}. Received '{values[key]}'.")
     return found
@@ -152,6 +180,8 @@ def read_text_lines(
     *,
     path: str | Path,
     encoding: str,
+    exclude: Sequence[str] = (),
+    folders: Folders = "auto",
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     least: int = 2,
@@ -162,20 +192,20 @@ def read_text_lines(
     A class is named after its file without the suffix, or with it if two classes would otherwise have the same name.
 
     Args:
+        exclude: patterns of the names of files to leave out.
+        folders: ``classes`` if no file or folder is a split, whatever its name.
         least: the smallest number of classes allowed.
 
     Raises:
-        InputError: there are no such files, or they are not in the encoding.
+        InputError: there are no such files, a class has the name of a split, or files are not in the encoding.
     """
     root = Path(path)
-    splits, left_out, warnings = find_splits(root)
+    known = {*(classes or ()), *aliases}
+    splits, left_out, warnings = find_splits(root, folders=folders, classes=known)
     rows: list[TextRow] = []
     for split, folder in splits.items():
-        files, hidden = _text_files(folder, root)
-        left_out += hidden
-        stems = [file.stem for file in files]
-        for file in files:
-            label = printable(file.stem if stems.count(file.stem) == 1 else file.name)
+        left_out += text_files(folder, root, exclude=exclude, has_documents=True)[1]
+        for file, label in files_of_classes(folder, root, exclude=exclude, folders=folders, classes=known):
             texts = read_content(file, "file of texts", encoding).replace("\r\n", "\n").replace("\r", "\n")
             if not texts.strip():
                 left_out.append(LeftOut(name_below(root, file), "no text"))
@@ -191,13 +221,16 @@ def read_text_lines(
         classes=classes,
         aliases=aliases,
         least=least,
+        exclude=exclude,
         left_out=left_out,
         warnings=warnings,
         common=common,
     )
 
 
-def read_line_file(*, path: str | Path, encoding: str, **common: Unpack[SplitKeys]) -> SequenceDataset:
+def read_line_file(
+    *, path: str | Path, encoding: str, exclude: Sequence[str] = (), **common: Unpack[SplitKeys]
+) -> SequenceDataset:
     """A file with a text on each line, all of one unnamed class.
 
     Raises:
@@ -208,34 +241,42 @@ def read_line_file(*, path: str | Path, encoding: str, **common: Unpack[SplitKey
     rows = [TextRow(line, f"{file.name}:{line}", text.strip(), "", "train") for line, text in lines if text.strip()]
     if not rows:
         raise InputError(f"{file}: there must be a text on each line. Received none.")
-    return _assemble(file, rows, has_groups=False, classes=None, aliases=NO_ALIASES, least=1, common=common)
+    return _assemble(
+        file, rows, has_groups=False, exclude=exclude, classes=None, aliases=NO_ALIASES, least=1, common=common
+    )
 
 
 def read_text_files(
     *,
     path: str | Path,
     encoding: str,
+    exclude: Sequence[str] = (),
+    folders: Folders = "auto",
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """A folder for each class with a file for each text, directly in the root or in a folder for each split.
 
+    Args:
+        exclude: patterns of the names of files to leave out.
+        folders: ``classes`` if no folder is a split, whatever its name.
+
     Raises:
         InputError: there are no such folders, or files are not in the encoding.
     """
     root = Path(path)
-    splits, left_out, warnings = find_splits(root)
+    splits, left_out, warnings = find_splits(root, folders=folders, classes={*(classes or ()), *aliases})
     rows: list[TextRow] = []
     for split, folder in splits.items():
-        folders, loose = list_folder(folder)
+        below, loose = list_folder(folder)
         left_out += [LeftOut(name_below(root, file), "outside the class folders") for file in loose]
-        for own in folders:
-            if own.name.startswith("."):
-                left_out.append(LeftOut(name_below(root, own), "hidden"))
+        for own in below:
+            if is_junk(own.name):
+                left_out.append(LeftOut(name_below(root, own), reason_of_junk(own.name)))
                 continue
-            files, hidden = _text_files(own, root)
-            left_out += hidden
+            files, others = text_files(own, root, exclude=exclude)
+            left_out += others
             if not files:
                 left_out.append(LeftOut(name_below(root, own), "a folder without texts"))
             label = printable(own.name)
@@ -284,12 +325,52 @@ def read_unlabeled(path: Path, *, column: str, encoding: str) -> tuple[list[str]
     return names, texts
 
 
-def _text_files(folder: Path, root: Path) -> tuple[list[Path], list[LeftOut]]:
-    """The files directly in a folder, and what is left out."""
+def files_of_classes(
+    folder: Path,
+    root: Path,
+    *,
+    exclude: Sequence[str] = (),
+    folders: Folders = "auto",
+    classes: Collection[str] = (),
+) -> list[tuple[Path, str]]:
+    """The file of each class in the folder of a split, with the name of the class, as for :func:`read_text_lines`.
+
+    Args:
+        classes: those of a trained model.
+
+    Raises:
+        InputError: the folder is the root, and a class has the name of a split.
+    """
+    files, _ = text_files(folder, root, exclude=exclude, has_documents=True)
+    stems = [file.stem for file in files]
+    if folders == "auto" and folder == root:
+        refuse_split_names(root, stems, classes=classes)
+    return [(file, printable(file.stem if stems.count(file.stem) == 1 else file.name)) for file in files]
+
+
+def text_files(
+    folder: Path, root: Path, *, exclude: Sequence[str] = (), has_documents: bool = False
+) -> tuple[list[Path], list[LeftOut]]:
+    """The files directly in a folder, and what is left out.
+
+    Args:
+        exclude: patterns of the names of files to leave out.
+        has_documents: whether a README, a license and the like may be among the files.
+    """
     folders, files = list_folder(folder)
     left_out = [LeftOut(name_below(root, path), "a folder among the files of texts") for path in folders]
-    left_out += [LeftOut(name_below(root, path), "hidden") for path in files if path.name.startswith(".")]
-    return [path for path in files if not path.name.startswith(".")], left_out
+    found = []
+    for path in files:
+        reason = reason_of_exclusion(name_below(root, path), exclude)
+        if is_junk(path.name):
+            reason = reason_of_junk(path.name)
+        elif has_documents and is_document(path.name):
+            reason = "a document beside the data"
+        if reason is None:
+            found.append(path)
+        else:
+            left_out.append(LeftOut(name_below(root, path), reason))
+    return found, left_out
 
 
 def _assemble(
@@ -301,9 +382,11 @@ def _assemble(
     aliases: Mapping[str, str],
     common: SplitKeys,
     least: int = 2,
+    exclude: Sequence[str] = (),
     left_out: Sequence[LeftOut] = (),
     warnings: Sequence[DataWarning] = (),
 ) -> SequenceDataset:
+    rows, excluded = without_excluded(rows, exclude)
     empty = [LeftOut(row.name, "an empty text") for row in rows if not row.text]
 
     def complete(listing: Listing, part: Sequence[TextRow]) -> Listing:
@@ -320,5 +403,5 @@ def _assemble(
         least=least,
     )
     return assemble_sequences(
-        listings, known, source=str(source), left_out=[*left_out, *empty], warnings=warnings, common=common
+        listings, known, source=str(source), left_out=[*left_out, *excluded, *empty], warnings=warnings, common=common
     )

@@ -15,8 +15,10 @@ class Annotations(ImageSource):
     several: Literal["largest", "first", "leave_out"] = "largest"
     """What to do about an image with several objects: use the largest, use the first, or leave the image out."""
     on_bad_box: Literal["error", "repair", "skip"] = "error"
-    """What to do about a box that is inverted, empty, outside its image, or given for another image size: stop before
-    training starts (error); reorder its corners, clip and scale it (repair); or ignore the object (skip)."""
+    """What to do about a box that is missing, inverted, empty, outside its image, or given for another image size: stop
+    before training starts (error); reorder its corners, clip and scale it (repair); or ignore the object (skip)."""
+    exclude: tuple[Text, ...] = ()
+    """Patterns of images to leave out, by name or by path as in `split.csv` of a run: `*.gif`."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
@@ -40,9 +42,10 @@ class Voc(Annotations):
     path: LocalPath
     """The folder that contains both, relative to the recipe's folder."""
     images: Text | None = None
-    """The folder of images below `path`. Default: JPEGImages or images, whichever exists."""
+    """The folder of images below `path`. Default: JPEGImages, images or another usual name, whichever exists."""
     annotations: Text | None = None
-    """The folder of XML files below `path`. Default: Annotations or annotations, whichever exists."""
+    """The folder of XML files below `path`. Default: Annotations, annots, labels or another usual name, whichever
+    exists."""
     train_list: Text | None = None
     """A file with the name of a training image on each line, as in ImageSets/Main. Default: all images, split at
     random."""
@@ -72,6 +75,20 @@ class Coco(Annotations):
     """A .json file for validation. Default: a random split."""
     test_path: LocalPath | None = None
     """A .json file for the test. Default: a random split."""
+    allow_outside: bool = False
+    """Read images outside of the folder of images too: absolute paths, and paths that leave the folder by `..`."""
+
+
+class Yolo(Annotations):
+    """YOLO: a data.yaml that names the classes and the folders or lists of images; a .txt file with the objects of each
+    image, in a folder `labels` where the image's is `images`, or beside the image."""
+
+    kind: Literal["yolo"]
+    """Source of the samples."""
+    path: LocalPath
+    """The data.yaml, or the folder that contains it, relative to the recipe's folder."""
+    allow_outside: bool = False
+    """Read images outside of the folder of data.yaml too: absolute paths, and paths that leave the folder by `..`."""
 
 
 class BoxCsv(Annotations):
@@ -95,9 +112,11 @@ class BoxCsv(Annotations):
     size: Annotated[tuple[Text, Text], Expected("a list of 2 names of columns")] | None = None
     """Names of the columns that hold the image's width and height when it was annotated, which are then checked."""
     split: Text | None = None
-    """Name of a column that holds train, validation (or val) or test. Default: a random split."""
+    """Name of a column that holds train, validation (or val, valid, dev, eval) or test. Default: a random split."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the patient, the scene, the photographer."""
+    allow_outside: bool = False
+    """Read images outside of the CSV's folder too: absolute paths, and paths that leave the folder by `..`."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
@@ -127,4 +146,4 @@ class BoxNpz(ImageSource):
             yield "value_range", f"the first value must be below the second. Received [{low}, {high}]."
 
 
-LocalizationData = Annotated[Shapes | Voc | Coco | BoxCsv | BoxNpz, Field(discriminator="kind")]
+LocalizationData = Annotated[Shapes | Voc | Coco | Yolo | BoxCsv | BoxNpz, Field(discriminator="kind")]

@@ -96,7 +96,8 @@ class Npz(ImageSource):
 
 
 class Folder(ImageSource):
-    """A folder for each class, directly under `path` or under path/train, path/validation (or val) and path/test."""
+    """A folder for each class, directly under `path` or under a folder for each split: train (training, training_set),
+    validation (val, valid, dev, eval) and test (testing, test_set), in any case."""
 
     kind: Literal["folder"]
     """Source of the samples."""
@@ -104,6 +105,8 @@ class Folder(ImageSource):
     """The folder, relative to the recipe's folder."""
     exclude: tuple[Text, ...] = ()
     """Patterns of files to leave out, by name or by path below `path`: `*.gif`, `train/ants/12*`."""
+    folders: Literal["auto", "classes"] = "auto"
+    """What the folders below `path` are: splits or classes, by their names (auto), or classes whatever their names."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
@@ -120,9 +123,13 @@ class Csv(ImageSource):
     label: Text = "label"
     """Name of the column that holds the class."""
     split: Text | None = None
-    """Name of a column that holds train, validation (or val) or test. Default: a random split."""
+    """Name of a column that holds train, validation (or val, valid, dev, eval) or test. Default: a random split."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the patient, the scene, the photographer."""
+    exclude: tuple[Text, ...] = ()
+    """Patterns of images to leave out, by name or by path as in the table: `*.gif`."""
+    allow_outside: bool = False
+    """Read images outside of the CSV's folder too: absolute paths, and paths that leave the folder by `..`."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 

@@ -29,9 +29,11 @@ class TextTable(TextSource):
     label: Text = "label"
     """Name of the column that holds the class."""
     split: Text | None = None
-    """Name of a column that holds train, validation (or val) or test. Default: a random split."""
+    """Name of a column that holds train, validation (or val, valid, dev, eval) or test. Default: a random split."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the author, the patient, the conversation."""
+    exclude: tuple[Text, ...] = ()
+    """Patterns of rows to leave out, by their names in `split.csv` of a run: `reviews.csv:12`."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
@@ -61,6 +63,10 @@ class TextLines(TextSource):
     """Source of the samples."""
     path: LocalPath
     """The folder, relative to the recipe's folder."""
+    exclude: tuple[Text, ...] = ()
+    """Patterns of files to leave out, by name or by path below `path`: `notes.txt`, `train/praise/12*`."""
+    folders: Literal["auto", "classes"] = "auto"
+    """What the folders below `path` are: splits or classes, by their names (auto), or classes whatever their names."""
 
 
 class TextFiles(TextSource):
@@ -70,6 +76,10 @@ class TextFiles(TextSource):
     """Source of the samples."""
     path: LocalPath
     """The folder, relative to the recipe's folder."""
+    exclude: tuple[Text, ...] = ()
+    """Patterns of files to leave out, by name or by path below `path`: `notes.txt`, `train/praise/12*`."""
+    folders: Literal["auto", "classes"] = "auto"
+    """What the folders below `path` are: splits or classes, by their names (auto), or classes whatever their names."""
 
 
 LabeledTexts = Annotated[TextCsv | TextJsonl | TextLines | TextFiles, Field(discriminator="kind")]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section
+from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section, Text
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens
 from dlcli.recipe.sections.train import SmoothTrain
@@ -47,6 +47,11 @@ class ManyLines(TextSource):
     """Source of the samples."""
     path: LocalPath
     """The file or folder, relative to the recipe's folder. The classes are named after the files in the folder."""
+    exclude: tuple[Text, ...] = ()
+    """Patterns of files or texts to leave out, by name: `notes.txt`, `names.txt:12`."""
+    folders: Literal["auto", "classes"] = "auto"
+    """What the files and folders below `path` are: splits or classes, by their names (auto), or classes whatever their
+    names."""
 
 
 class LanguageTokens(Tokens):

@@ -11,9 +11,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dlcli.data.folders import walk
-from dlcli.data.npz_archive import CORRUPT, Header, corrupt, read_array, read_header
-from dlcli.data.splits import SPLIT_OF, SPLITS
+from dlcli.data.boxes.boxes import BOX_COLUMNS
+from dlcli.data.boxes.sources.voc import lists_of, split_parts
+from dlcli.data.boxes.sources.yolo import yolo_splits
+from dlcli.data.images.sources.class_folders import class_names, list_classes
+from dlcli.data.listing import index_labels, sort_names
+from dlcli.data.npz_archive import CORRUPT, Header, corrupt, read_array, read_header, usual_name
+from dlcli.data.paths import is_outside, path_named
+from dlcli.data.split_folders import find_splits
+from dlcli.data.splits import SPLITS, split_named
 from dlcli.errors import InputError
 from dlcli.files import BadFile, open_file, open_input
 from dlcli.recipe.language.errors import shortened
@@ -28,16 +34,18 @@ from dlcli.tasks.draft_text import (
     line,
     named,
     own_splits,
+    relative_path,
     section,
     shares,
 )
+from dlcli.tasks.layout import Layout
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 NUM_HEADERS = 60  # images whose headers are read for their size
 MAX_CSV_BYTES = 2**26
 MAX_ARRAY_BYTES = 2**31
 MAX_SIDE = 224  # of the images in a drafted recipe
 IMAGE = ("path", "file", "filename", "file_name", "image", "image_path")
+SEVERAL: Line = ("several", "largest", "of an image's objects, the one to learn: largest, first, or leave_out")
 LAYOUTS = {"image": "images", "signal": "signals", "volume": "volumes"}
 
 
@@ -57,21 +65,27 @@ class _Summary:
     """The splits besides training that the source has."""
     rank: int = 2
     """Number of dimensions of a sample, without channels."""
+    has_boxes: bool = False
+    """Whether each image has a box besides its class."""
 
 
-def draft_images(data: Path, path: str) -> Draft:
-    """Draft a recipe for a folder of class folders, an .npz or a .csv of images.
+def draft_images(layout: Layout, folder: Path) -> Draft:
+    """Draft a recipe for a folder of class folders, images with boxes, an .npz or a .csv of images.
 
     Args:
-        data: a folder or a file.
-        path: its path as it will stand in the recipe.
+        layout: the folder or file, and what it is.
+        folder: of the recipe, to which its paths are relative.
 
     Raises:
         OSError: the data cannot be read.
         InputError: no recipe can be drafted for these data, or a folder cannot be listed.
     """
-    if data.is_dir():
+    data = layout.path
+    path = relative_path(data, folder)
+    if layout.kind == "images":
         summary = _summarize_folder(data, path)
+    elif layout.kind in ("voc", "coco", "yolo"):
+        summary = _summarize_boxes(layout, path, folder)
     elif data.suffix.lower() == ".npz":
         summary = _summarize_npz(data, path)
     elif data.suffix.lower() == ".csv":
@@ -87,57 +101,59 @@ def draft_images(data: Path, path: str) -> Draft:
 
 
 def _summarize_folder(root: Path, path: str) -> _Summary:
-    """Summarize a folder that has a folder for each class, directly or within a folder for each split."""
-    folders = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
-    splits = {SPLIT_OF[entry.name.lower()]: entry for entry in folders if entry.name.lower() in SPLIT_OF}
-    if "train" not in splits or (len(splits) == 1 and len(folders) > 1):
-        splits = {"train": root}  # the folders are classes, one of which may be named train
-    images = {split: _images_by_class(splits[split]) for split in SPLITS if split in splits}
-    classes = images["train"]
-    if not classes:
-        raise InputError(
-            f"{root}: expected images in folders named after their classes, such as {root / 'cats' / '1.jpg'} "
-            f"(suffixes: {', '.join(SUFFIXES)}), or texts in files or folders named after their classes, such as "
-            f"{root / 'praise.txt'} or {root / 'praise' / '1.txt'}"
-        )
-    if len(classes) < 2:
-        only = shortened(next(iter(classes)))
-        annotated = any((root / name).is_dir() for name in ("Annotations", "annotations"))
-        boxes = ". For images with annotated boxes, write task: localization and data.kind: voc"
-        raise InputError(
-            f"{root}: the only folder with images is {only}; a classifier needs at least two class folders"
-            f"{boxes if annotated else ''}"
-        )
-    seen = [
-        f"{split}: {in_classes(Counter({name: len(files) for name, files in by_class.items()}), 'images')}"
-        for split, by_class in images.items()
-    ]
-    files = [file for in_class in classes.values() for file in in_class]
-    sizes = _sizes(files)
+    """Summarize a folder that has a folder for each class, directly or within a folder for each split.
+
+    Raises:
+        InputError: as for training.
+    """
+    folders, _, _ = find_splits(root)
+    files = {split: list_classes(folder, root, needs_all=split == "train")[0] for split, folder in folders.items()}
+    labels = {split: class_names(folders[split], found) for split, found in files.items()}
+    index_labels(labels, sort_names(labels["train"]), source=str(root), trained=None)
+    seen = [f"{split}: {in_classes(Counter(names), 'images')}" for split, names in labels.items()]
+    sizes = _sizes(files["train"])
     if not sizes:
-        raise InputError(f"{root}: none of the images can be read. The first is {files[0]}")
+        raise InputError(f"{root}: none of the images can be read. The first is {files['train'][0]}")
     seen.append(f"sizes: {_size_range(sizes)}")
     source = (
-        ("kind", "folder", "a folder for each class" + (", in a folder for each split" if len(splits) > 1 else "")),
+        ("kind", "folder", "a folder for each class" + (", in a folder for each split" if len(folders) > 1 else "")),
         ("path", path, "relative to this file"),
     )
-    return _Summary(tuple(seen), source, _common_size(sizes), len(files), frozenset(splits) - {"train"})
+    return _Summary(tuple(seen), source, _common_size(sizes), len(files["train"]), frozenset(folders) - {"train"})
 
 
-def _images_by_class(folder: Path) -> dict[str, list[Path]]:
-    """The image files of each class, those in subfolders of its folder included."""
-    by_class: dict[str, list[Path]] = {}
-    for entry in sorted(folder.iterdir()):
-        if entry.is_dir() and not entry.name.startswith("."):
-            files = [
-                file
-                for walked in walk(entry, root=folder)
-                for file in walked.files
-                if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
+def _summarize_boxes(layout: Layout, path: str, folder: Path) -> _Summary:
+    """Summarize images with boxes in the format of Pascal VOC, COCO or YOLO.
+
+    Args:
+        path: of the folder or file, relative to ``folder``.
+        folder: of the recipe.
+    """
+    kind = {"voc": "Pascal VOC", "coco": "COCO", "yolo": "YOLO"}[layout.kind]
+    source: list[Line] = [("kind", layout.kind, f"annotations in the format of {kind}"), _path_line(path)]
+    splits: set[str] = set()
+    match layout.kind:
+        case "voc":
+            lists = lists_of(layout.path)
+            source += [(f"{split}_list", name, f"images of the {split} split") for split, name in lists.items()]
+            splits = set(lists or split_parts(layout.path)[0])
+        case "coco":
+            source += [
+                (f"{split}_path", relative_path(file, folder), f"annotations of the {split} split")
+                for split, file in layout.others.items()
             ]
-            if files:
-                by_class[entry.name] = files
-    return by_class
+            splits = set(layout.others)
+        case "yolo":
+            splits = set(yolo_splits(layout.path))
+    seen = (
+        f"images with boxes: {kind}",
+        f"splits: {', '.join(split for split in SPLITS if split in {*splits, 'train'})}",
+    )
+    return _Summary(seen, (*source, SEVERAL), (MAX_SIDE, MAX_SIDE), 0, frozenset(splits) - {"train"}, has_boxes=True)
+
+
+def _path_line(path: str) -> Line:
+    return ("path", path, "relative to this file")
 
 
 def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
@@ -168,7 +184,7 @@ def _summarize_npz(file: Path, path: str) -> _Summary:
     """Summarize an .npz file with the arrays x_train and y_train."""
     try:
         with open_input(file, "Give an .npz file.") as opened, zipfile.ZipFile(opened) as archive:
-            names = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            names = {usual_name(name.removesuffix(".npy")): name for name in archive.namelist()}
             if not {"x_train", "y_train"} <= names.keys():
                 received = ", ".join(map(shortened, sorted(names))) or "none"
                 raise InputError(f"{file}: expected arrays x_train and y_train. Received {received}.")
@@ -279,28 +295,33 @@ def _summarize_csv(file: Path, path: str) -> _Summary:
         )
     split = named(columns, SPLIT)
     splits = own_splits(file, rows)
-    train = [row for row in rows if split is None or SPLIT_OF.get((row[split] or "").strip().lower()) == "train"]
+    train = [row for row in rows if split is None or split_named(row[split] or "") == "train"]
     counts = Counter(row[label] or "" for row in train)
-    if len(counts) < 2:
+    box = [named(columns, (name,)) for name in BOX_COLUMNS]
+    has_boxes = None not in box
+    if len(counts) < 2 and not has_boxes:
         where = "" if split is None else f" in the rows with {split} train"
         raise InputError(f"{file}: the column {label} has only one class{where}; a classifier needs at least two")
-    sizes = _sizes([file.parent / (row[image] or "") for row in train])
+    paths = [path_named(file.parent, row[image] or "") for row in train]
+    sizes = _sizes(paths)
     if not sizes:
         raise InputError(
             f"{file}: none of the images in the column {image} can be read. The first is {train[0][image]}"
         )
-    source = (
-        ("kind", "csv", "a row for each image"),
-        ("path", path, "relative to this file"),
+    source: list[Line] = [
+        ("kind", "csv", f"a row for each {'object' if has_boxes else 'image'}"),
+        _path_line(path),
         ("image", image, "the column with the path of the image"),
         ("label", label, "the column with its class"),
         *columns_of_splits(columns),
-    )
-    seen = (
-        f"train: {in_classes(counts, 'images')}",
-        f"sizes: {_size_range(sizes)}",
-    )
-    return _Summary(seen, source, _common_size(sizes), len(train), frozenset(splits))
+    ]
+    if has_boxes:
+        source += [("box", tuple(box), "the columns with the corners of the box, in pixels"), SEVERAL]
+    seen = [f"train: {in_classes(counts, 'objects' if has_boxes else 'images')}", f"sizes: {_size_range(sizes)}"]
+    if num_outside := sum(is_outside(file.parent, listed) for listed in paths):
+        source.append(("allow_outside", True, "reads images outside of the table's folder too"))
+        seen.append(f"outside of the table's folder: {num_outside:,} images (data.allow_outside)")
+    return _Summary(tuple(seen), tuple(source), _common_size(sizes), len(train), frozenset(splits), has_boxes=has_boxes)
 
 
 # Writing the recipe ---------------------------------------------------------------------------------------------------
@@ -313,10 +334,14 @@ def _write(summary: _Summary) -> str:
         data.append(("image_size", summary.size, "height and width to which images are resized"))
     data += shares(summary.splits)
     num_blocks = 3 if summary.size is None else _num_blocks(summary.size)
+    task = ("classification", "predicts one of several classes for each sample")
+    if summary.has_boxes:
+        task = ("localization", "predicts the class and the box of one object in each image")
+        data.append(("color_mode", "rgb", "channels of the images: grayscale or rgb"))
     lines = [
         HEADING,
         "",
-        line("task", "classification", "predicts one of several classes for each sample"),
+        line("task", *task),
         *section("data", data),
         "model:",
         *(f"  {line(*each)}" for each in _model(summary)),

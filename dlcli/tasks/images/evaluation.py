@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.boxes.sources.yolo import is_yolo_index
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.evaluation import classification
@@ -109,7 +110,7 @@ def _other_data(
     images = images and {**images, "image_size": tuple(images["image_size"])}
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
-    if data.suffix in (".yaml", ".yml"):
+    if data.suffix in (".yaml", ".yml") and not (data.is_file() and is_yolo_index(data)):
         section = load(data).of_images.data
         section = section.model_copy(update=images)
     else:

@@ -17,6 +17,7 @@ from dlcli.data.images.duplicates import SIDE, Header, copies, has_wrong_suffix,
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
+from dlcli.data.paths import is_outside
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation.localization import LOCALIZED, intersection_over_union
@@ -57,7 +58,7 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
     if getattr(section, "layout", "image") != "image":
         del changes["image_size"]
     # the classes are given, as for a trained model, so that a class without images is a finding, not an error
-    classes = class_folders(section.path) if isinstance(section, Folder) else ()
+    classes = class_folders(section.path, folders=section.folders) if isinstance(section, Folder) else ()
     dataset = read_dataset(section.model_copy(update=changes), console, classes=classes if len(classes) > 1 else None)
     samples = _all(dataset)
     headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
@@ -217,6 +218,9 @@ def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[
         rows = dataset.split_rows()
         if paths:
             folder = output.absolute().parent
+            if num_outside := sum(is_outside(folder, path) for path in paths):
+                noun = "1 image is" if num_outside == 1 else f"{num_outside:,} images are"
+                console.say(f"{noun} outside of {folder}: a recipe for {output} needs data.allow_outside: true")
             invalid = next((path for path in paths if not _is_utf8(path)), None)
             if invalid is not None:
                 raise InputError(

@@ -46,10 +46,12 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
         shape=tuple(model.inputs[0].shape[1:]),
         value_range=getattr(recipe.data, "value_range", (0.0, 255.0)),
     )
-    for left in left_out[:MAX_LEFT_OUT]:
+    left_out = tuple(sorted(left_out, key=lambda left: left.kind != "unreadable"))  # those first, and all of them
+    num_named = max(MAX_LEFT_OUT, sum(left.kind == "unreadable" for left in left_out))
+    for left in left_out[:num_named]:
         console.warn(f"{left.name}: {left.reason}; skipped")
-    if len(left_out) > MAX_LEFT_OUT:
-        console.warn(f"{len(left_out) - MAX_LEFT_OUT} more skipped (--json lists all)")
+    if len(left_out) > num_named:
+        console.warn(f"{len(left_out) - num_named} more skipped (--json lists all)")
     if len(samples) == 0:
         raise InputError("nothing to predict: none of the files is a readable image.")
     console.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")

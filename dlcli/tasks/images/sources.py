@@ -8,6 +8,7 @@ from dlcli.data.boxes.sources.coco import read_coco
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.npz import read_box_npz
 from dlcli.data.boxes.sources.voc import read_voc
+from dlcli.data.boxes.sources.yolo import find_yaml, read_yolo
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.class_folders import read_folder
@@ -19,7 +20,7 @@ from dlcli.data.listing import NO_ALIASES
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc
+from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc, Yolo
 from dlcli.recipe.sections.image_data import Csv, Digits, Folder, ImageData, KerasDataset, NoData, Npz
 from dlcli.runtime.console import Console
 from dlcli.tasks.split_keys import split_keys
@@ -81,6 +82,7 @@ def read_dataset(
                 path=section.path,
                 on_bad_image=section.on_bad_image,
                 exclude=section.exclude,
+                folders=section.folders,
                 **listed,
                 **common,
             )
@@ -92,6 +94,8 @@ def read_dataset(
                 split=section.split,
                 group=section.group,
                 on_bad_image=section.on_bad_image,
+                exclude=section.exclude,
+                allow_outside=section.allow_outside,
                 **listed,
                 **common,
             )
@@ -115,6 +119,15 @@ def read_dataset(
                 images=section.images,
                 validation_path=section.validation_path,
                 test_path=section.test_path,
+                allow_outside=section.allow_outside,
+                **listed,
+                **_annotation_keys(section),
+                **common,
+            )
+        case Yolo():
+            return read_yolo(
+                path=section.path,
+                allow_outside=section.allow_outside,
                 **listed,
                 **_annotation_keys(section),
                 **common,
@@ -128,6 +141,7 @@ def read_dataset(
                 size=section.size,
                 split=section.split,
                 group=section.group,
+                allow_outside=section.allow_outside,
                 **listed,
                 **_annotation_keys(section),
                 **common,
@@ -145,6 +159,7 @@ def _annotation_keys(section: Annotations) -> dict[str, Any]:
         "several": section.several,
         "on_bad_box": section.on_bad_box,
         "on_bad_image": section.on_bad_image,
+        "exclude": section.exclude,
     }
 
 
@@ -183,11 +198,11 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
         common["on_bad_image"] = trained_on.on_bad_image
     if path.is_dir():
         if isinstance(trained_on, Folder):
-            common["exclude"] = trained_on.exclude
+            common |= {"exclude": trained_on.exclude, "folders": trained_on.folders}
         return Folder(kind="folder", **common)
     if path.suffix == ".csv":
         columns = (
-            {key: getattr(trained_on, key) for key in ("image", "label", "split")}
+            {key: getattr(trained_on, key) for key in ("image", "label", "split", "exclude", "allow_outside")}
             if isinstance(trained_on, Csv)
             else {}
         )
@@ -201,18 +216,22 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
 
 
 def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any]) -> LocalizationData:
-    kinds: dict[str, tuple[str, type[Voc | Coco | BoxCsv | BoxNpz]]] = {
+    kinds: dict[str, tuple[str, type[Voc | Coco | Yolo | BoxCsv | BoxNpz]]] = {
         ".json": ("coco", Coco),
+        ".yaml": ("yolo", Yolo),
+        ".yml": ("yolo", Yolo),
         ".csv": ("csv", BoxCsv),
         ".npz": ("npz", BoxNpz),
     }
     if not path.is_dir() and path.suffix not in kinds:
-        raise InputError(f"{path}: expected a recipe, a Pascal VOC folder, a COCO .json, a .csv or an .npz.")
-    name, kind = ("voc", Voc) if path.is_dir() else kinds[path.suffix]
+        raise InputError(f"{path}: expected a recipe, a Pascal VOC or YOLO folder, a COCO .json, a .csv or an .npz.")
+    name, kind = kinds.get(path.suffix, ("voc", Voc))
+    if path.is_dir() and find_yaml(path) is not None:
+        name, kind = "yolo", Yolo
     if isinstance(trained_on, Annotations) and kind is not BoxNpz:
         common |= _annotation_keys(trained_on)
     if isinstance(trained_on, kind):  # the same names of columns and folders
-        keys = ("images", "annotations", "image", "label", "box", "size", "split", "value_range")
+        keys = ("images", "annotations", "image", "label", "box", "size", "split", "value_range", "allow_outside")
         common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
         if isinstance(trained_on, Coco):
             common["images"] = None  # beside the file

@@ -50,8 +50,16 @@ def read_texts(section: LongText | ManyLines, classes: tuple[str, ...] | None = 
         )
     common = split_keys(section)
     if Path(section.path).is_dir():
-        return read_text_lines(path=section.path, encoding=section.encoding, classes=classes, least=1, **common)
-    return read_line_file(path=section.path, encoding=section.encoding, **common)
+        return read_text_lines(
+            path=section.path,
+            encoding=section.encoding,
+            exclude=section.exclude,
+            folders=section.folders,
+            classes=classes,
+            least=1,
+            **common,
+        )
+    return read_line_file(path=section.path, encoding=section.encoding, exclude=section.exclude, **common)
 
 
 def start_tokens_of(dataset: Texts) -> tuple[str, ...]:

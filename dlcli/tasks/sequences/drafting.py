@@ -9,28 +9,37 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from statistics import median
 
+from dlcli.data.files import list_folder, printable
+from dlcli.data.junk import is_junk
+from dlcli.data.listing import index_labels, sort_names
+from dlcli.data.split_folders import find_splits
+from dlcli.data.text.labeled import files_of_classes, text_files
 from dlcli.errors import InputError
 from dlcli.files import open_input
 from dlcli.recipe.language.errors import shortened
 from dlcli.tasks.draft_text import (
     HEADING,
     LABEL,
+    Draft,
     Line,
     columns_of_splits,
     in_classes,
     line,
     named,
     own_splits,
+    relative_path,
     section,
     shares,
 )
+from dlcli.tasks.layout import Layout
 
 MAX_BYTES = 2**26  # of a file that are read
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TEXT = ("text", "review", "sentence", "comment", "message", "content", "body", "tweet", "title")
 TIME = ("date", "time", "datetime", "timestamp", "year", "month", "day", "hour", "minute", "second", "ds")
 SEQUENCE = ("sequence", "sequence_id", "series", "series_id", "sample")
 SOURCE, TARGET = ("source", "src", "input", "question"), ("target", "tgt", "output", "answer", "translation")
+
+NUM_LINES, MANY_NUMBERS = 5, 10  # lines by which word vectors are recognized, and numbers that each must have
 
 MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells that hold no value
 
@@ -40,40 +49,55 @@ Part = tuple[str, list[Line]]
 RECURRENT: Part = ("model", [("kind", "recurrent", "recurrent layers"), ("cell", "lstm", "lstm, gru or simple")])
 
 
-def draft_sequences(data: Path, path: str) -> tuple[tuple[str, ...], str] | None:
+def draft_sequences(layout: Layout, folder: Path) -> Draft | None:
     """Draft a recipe for texts or series.
 
     Args:
-        data: a folder or a file.
-        path: its path as it will stand in the recipe.
+        layout: the folder or file, and what it is.
+        folder: of the recipe, to which its paths are relative.
 
     Returns:
-        A summary of the data, one line per item, and the recipe's text; None if the data are not texts or series.
+        None if the data are not texts or series.
 
     Raises:
         OSError: the data cannot be read.
         InputError: a file has no text, a table has no rows, or there is only one class.
     """
-    if data.is_dir():
-        return _of_folder(data, path)
+    path = relative_path(layout.path, folder)
+    drafted: tuple[tuple[str, ...], str] | None = None
+    if layout.kind in ("files", "lines"):
+        drafted = _of_folder(layout, path)
+    elif layout.kind == "file":
+        others = [
+            (f"{split}_path", relative_path(file, folder), f"the file of the {split} split")
+            for split, file in layout.others.items()
+        ]
+        drafted = _of_file(layout.path, path, others)
+    return None if drafted is None else Draft(*drafted)
+
+
+def _of_file(data: Path, path: str, others: list[Line]) -> tuple[tuple[str, ...], str] | None:
+    splits = {key.removesuffix("_path") for key, _, _ in others}
     match data.suffix.lower():
         case ".conllu":
             sentences = _text(data).count("\n1\t") + _text(data).startswith("1\t")
             if not sentences:
                 raise InputError(f"{data}: must contain sentences in CoNLL-U columns. Found none.")
-            source = [("kind", "conllu", "words and their tags in columns"), _path(path)]
+            source = [("kind", "conllu", "words and their tags in columns"), _path(path), *others]
             return (f"about {sentences:,} sentences",), _recipe(
-                "tagging", "a tag for each word", source, _bidirectional()
+                "tagging", "a tag for each word", source, _bidirectional(), splits=splits
             )
         case ".ts":
             _refuse_empty(data)
-            source = [("kind", "ts", "format of the UCR and UEA archives"), _path(path)]
-            return (), _recipe("sequence_classification", "a class for each sequence", source, _bidirectional())
+            source = [("kind", "ts", "format of the UCR and UEA archives"), _path(path), *others]
+            goal = "a class for each sequence"
+            return (), _recipe("sequence_classification", goal, source, _bidirectional(), splits=splits)
         case ".txt":
             _refuse_empty(data)
             text = _text(data)
             if _is_pairs(text):
                 return _of_pairs(text, path)
+            _refuse_vectors(data, text)
             source = [("kind", "text", "one long text, whose splits follow each other"), _path(path)]
             seen = (f"{len(text):,} characters, {len(set(text)):,} distinct",)
             return seen, _recipe(
@@ -93,37 +117,46 @@ def _refuse_empty(data: Path) -> None:
         raise InputError(f"{data}: must contain text. The file is empty.")
 
 
-def _of_folder(folder: Path, path: str) -> tuple[tuple[str, ...], str] | None:
-    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    files = [entry for entry in entries if entry.is_file()]
-    if files and all(map(_is_text, files)):
-        if len(files) == 1:
-            raise InputError(
-                f"{folder}: must have a file for each of at least two classes. Received only "
-                f"{shortened(files[0].name)}: for a language model of its lines, write task: language_model and "
-                "data.kind: lines; for a language model of one long text, draft a recipe for the file itself."
-            )
-        texts = {file.stem: [row for row in _text(file).splitlines() if row.strip()] for file in files}
-        source = [("kind", "lines", "a file for each class, a text on each line"), _path(path)]
-        unit = _unit_of(itertools.chain.from_iterable(texts.values()))
-        return _of_texts(Counter({name: len(rows) for name, rows in texts.items()}), source, unit)
-    files_of_class = {
-        entry.name: [file for file in entry.iterdir() if file.is_file() and not file.name.startswith(".")]
-        for entry in entries
-        if entry.is_dir()
-    }
-    files_of_class = {name: paths for name, paths in files_of_class.items() if paths}
-    if files_of_class and all(_is_text(paths[0]) for paths in files_of_class.values()):
-        if len(files_of_class) == 1:
-            (only,) = files_of_class
-            raise InputError(
-                f"{folder}: must have a folder of texts for each of at least two classes. Received only "
-                f"{shortened(only)}."
-            )
-        counts = Counter({name: len(paths) for name, paths in files_of_class.items()})
-        source = [("kind", "files", "a folder for each class, a file for each text"), _path(path)]
-        return _of_texts(counts, source, [])
-    return None
+def _refuse_vectors(data: Path, text: str) -> None:
+    """Refuses a table of word vectors, which looks like a text.
+
+    Raises:
+        InputError: each of the first lines is a word and many numbers.
+    """
+    lines = [line.split(" ") for line in text.split("\n", NUM_LINES)[:NUM_LINES]]
+    is_vector = [len(cells) > MANY_NUMBERS and all(map(_is_number, cells[1:])) for cells in lines]
+    if len(lines) == NUM_LINES and all(is_vector[1:]):  # the first may count words and numbers
+        raise InputError(f"{data}: must be text. Received word vectors: a word and its numbers on each line.")
+
+
+def _of_folder(layout: Layout, path: str) -> tuple[tuple[str, ...], str]:
+    """Draft for a file or a folder of texts for each class, directly or in a folder for each split.
+
+    Raises:
+        InputError: as for training.
+    """
+    root = layout.path
+    splits, _, _ = find_splits(root)
+    labels: dict[str, list[str]] = {}
+    texts: list[str] = []
+    for split, folder in splits.items():
+        labels[split] = []
+        if layout.kind == "lines":
+            for file, label in files_of_classes(folder, root):
+                rows = [row for row in _text(file).splitlines() if row.strip()]
+                labels[split] += [label] * len(rows)
+                texts += rows if split == "train" else []
+        else:
+            for own in list_folder(folder)[0]:
+                labels[split] += [printable(own.name)] * (0 if is_junk(own.name) else len(text_files(own, root)[0]))
+    if not labels["train"]:
+        raise InputError(f"{splits['train']}: must contain texts. All of the files are empty.")
+    index_labels(labels, sort_names(labels["train"]), source=str(root), trained=None)
+    kind = "a file for each class, a text on each line"
+    if layout.kind == "files":
+        kind = "a folder for each class, a file for each text"
+    source = [("kind", layout.kind, kind), _path(path)]
+    return _of_texts(Counter(labels["train"]), source, _unit_of(texts), set(splits) - {"train"})
 
 
 def _of_texts(
@@ -255,13 +288,6 @@ def _text(file: Path) -> str:
             f"{file}:{line}: must be UTF-8 text. Received byte 0x{data[error.start]:02x}: save it as UTF-8, or write "
             "the recipe with data.encoding."
         ) from None
-
-
-def _is_text(file: Path) -> bool:
-    if file.suffix.lower() in (*IMAGES, ".npz", ".zip", ".gz"):
-        return False
-    with open_input(file, "Remove it from the folder.") as opened:
-        return b"\0" not in opened.read(4096)
 
 
 def _is_pairs(text: str) -> bool:

@@ -76,9 +76,9 @@ def read_sequences(
         case TextJsonl():
             return read_text_jsonl(**_of_texts(section), **_columns(section), **trained, **common)
         case TextLines():
-            return read_text_lines(**_of_texts(section), **trained, **common)
+            return read_text_lines(**_of_texts(section), **_below(section), **trained, **common)
         case TextFiles():
-            return read_text_files(**_of_texts(section), **trained, **common)
+            return read_text_files(**_of_texts(section), **_below(section), **trained, **common)
         case SequenceNpz():
             return read_sequence_npz(path=section.path, goal=goal, **series, **common)
         case SequenceCsv():
@@ -109,8 +109,12 @@ def _of_texts(section: LabeledTexts | TaggedFiles) -> dict[str, Any]:
     return {"path": section.path, "encoding": section.encoding}
 
 
+def _below(section: TextLines | TextFiles) -> dict[str, Any]:
+    return {"exclude": section.exclude, "folders": section.folders}
+
+
 def _columns(section: TextTable) -> dict[str, Any]:
-    return {"text": section.text, "label": section.label, "split": section.split, "group": section.group}
+    return {key: getattr(section, key) for key in ("text", "label", "split", "group", "exclude")}
 
 
 def _steps(section: SequenceTable) -> dict[str, Any]:
@@ -180,6 +184,8 @@ def _texts_for(path: Path, trained_on: LabeledTexts, common: dict[str, Any]) -> 
     columns: dict[str, Any] = {}
     if isinstance(trained_on, TextTable):
         columns = {key: getattr(trained_on, key) for key in ("text", "label", "split")}
+    if isinstance(trained_on, (TextLines, TextFiles)) and path.is_dir():
+        common |= {"exclude": trained_on.exclude, "folders": trained_on.folders}
     if path.is_dir():
         if isinstance(trained_on, TextFiles) or (not isinstance(trained_on, TextLines) and _has_folders(path)):
             return TextFiles(kind="files", **common)

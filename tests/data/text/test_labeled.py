@@ -177,8 +177,8 @@ def test_the_fingerprint_depends_on_the_samples_only(tmp_path: Path) -> None:
             "a.csv:1: the table must be text. Received a null character: it may be UTF-16."
         ]),
         (CSV, {"split": "label"}, [
-            "a.csv:2: column 'label' must be train, validation (or val) or test. Received 'pos'.",
-            "a.csv:3: column 'label' must be train, validation (or val) or test. Received 'neg'.",
+            "a.csv:2: column 'label' must be train, validation (or val, valid, dev, eval) or test. Received 'pos'.",
+            "a.csv:3: column 'label' must be train, validation (or val, valid, dev, eval) or test. Received 'neg'.",
         ]),
         ("text,label,s\na,x,train\nb,y,train\na,x,test\n", {"split": "s"}, [
             "a.csv: 1 sample is both in test and in train: a.csv:4 equals a.csv:2. A score on them says nothing about "
@@ -247,3 +247,27 @@ def test_texts_to_predict(tmp_path: Path) -> None:
     }
     with pytest.raises(InputError, match=r"a\.jsonl:1: there must be 'body'\. Received 'text'\."):
         read_unlabeled(tmp_path / "a.jsonl", column="body", encoding="utf-8")
+
+
+def test_documents_and_excluded_files_are_left_out(tmp_path: Path) -> None:
+    for name in ("cats.txt", "dogs.txt", "README.md", "LICENSE", "Thumbs.db", "notes.txt"):
+        (tmp_path / name).write_text(f"{name} one\n{name} two\n")
+    dataset = from_lines(tmp_path, exclude=("notes.*", "dogs.txt:2"))
+    assert dataset.classes == ("cats", "dogs")
+    assert {item.name: item.reason for item in dataset.left_out} == {
+        "README.md": "a document beside the data",
+        "LICENSE": "a document beside the data",
+        "Thumbs.db": "left by a system, archive or tool",
+        "notes.txt": "excluded by 'notes.*'",
+        "dogs.txt:2": "excluded by 'dogs.txt:2'",
+    }
+
+
+def test_a_class_of_texts_may_have_the_name_of_a_split_where_the_recipe_says_so(
+    tmp_path: Path,
+) -> None:
+    for name in ("tr.txt", "en.txt"):
+        (tmp_path / name).write_text(f"{name} one\n")
+    with pytest.raises(InputError, match=r"must not have the name of a split\. Received 'tr'"):
+        from_lines(tmp_path)
+    assert from_lines(tmp_path, folders="classes").classes == ("en", "tr")

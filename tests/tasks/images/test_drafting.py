@@ -54,7 +54,8 @@ def test_class_folders() -> None:
     image("photos/dogs/deeper/1.JPG")
     image("photos/.hidden/1.png")
     Path("photos/dogs/notes.txt").touch()
-    Path("photos/empty").mkdir()
+    Path("photos/README.md").touch()
+    Path("photos/__MACOSX").mkdir()
     seen, recipe = drafted("photos")
     assert seen == ("train: 4 images in 2 classes: cats (3), dogs (1)", "sizes: 30x40")
     assert isinstance(recipe.data, Folder)
@@ -78,11 +79,14 @@ def test_split_folders_and_mixed_sizes() -> None:
     assert len(recipe.model.blocks) == 5
 
 
-def test_a_class_may_be_named_train() -> None:
+def test_what_training_refuses_is_not_drafted() -> None:
     image("vehicles/train/1.png")
     image("vehicles/tram/1.png")
-    seen, _ = drafted("vehicles")
-    assert seen[0] == "train: 2 images in 2 classes: train (1), tram (1)"
+    assert refusal("vehicles").endswith("If it is a class, set data.folders: classes in a recipe.")
+    image("photos/a/1.png")
+    image("photos/b/1.png")
+    Path("photos/empty").mkdir()
+    assert refusal("photos") == "photos/empty: no image in this class folder. Add images or remove the folder."
 
 
 def test_only_the_first_classes_are_listed() -> None:
@@ -103,12 +107,10 @@ def test_corrupt_images_are_skipped() -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "photos: expected images in folders named after their classes, such as photos/cats/1.jpg (suffixes: "),
-        (["photos/1.png"], "photos: expected images in folders named after their classes"),
-        (
-            ["photos/cats/1.png"],
-            "photos: the only folder with images is cats; a classifier needs at least two class folders",
-        ),
+        ([], "photos: must hold images in folders named after their classes, such as photos/cats/1.jpg; "),
+        (["photos/1.png"], "photos: must hold images in folders named after their classes"),
+        (["photos/cats/1.png"], "photos: must hold images in folders named after their classes"),
+        (["photos/cats/1.png", "photos/1.png"], "photos: there must be at least two classes. Received one: 'cats'."),
     ],
 )
 def test_folders_without_classes(files: list[str], message: str) -> None:
@@ -236,7 +238,7 @@ def test_a_pipe_does_not_block() -> None:
 def test_a_split_column_with_other_values() -> None:
     Path("x.csv").write_text("path,label,split\n1.png,a,train\n2.png,b,Trainn\n")
     assert refusal("x.csv") == (
-        "x.csv: the column split must hold train, validation (or val) or test. Received 'Trainn'."
+        "x.csv: the column split must hold train, validation (or val, valid, dev, eval) or test. Received 'Trainn'."
     )
     Path("x.csv").write_text("path,label,split\n1.png,a,train\n2.png,b,test\n")
     assert refusal("x.csv") == (

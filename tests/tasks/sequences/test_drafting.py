@@ -1,5 +1,6 @@
 """``dlcli recipe init`` on texts and series: the drafted recipe loads, and reads the same data."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -109,14 +110,28 @@ def test_short_texts_get_characters_and_short_series_get_short_windows(tmp_path:
     assert load(drafted(tmp_path / "sales.csv", tmp_path)).recipe.window.history == 6  # type: ignore[union-attr]
 
 
-def test_a_single_class_of_texts_is_not_mistaken_for_images(tmp_path: Path) -> None:
-    for name in ("lines/North.txt", "files/North/1.txt"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_text("a text\n")
-    with pytest.raises(InputError, match=r"a file for each of at least two classes\. Received only North\.txt"):
-        draft_recipe(tmp_path / "lines", tmp_path)
-    with pytest.raises(InputError, match=r"a folder of texts for each of at least two classes\. Received only North\."):
-        draft_recipe(tmp_path / "files", tmp_path)
+def test_a_folder_of_one_text_is_that_text(tmp_path: Path) -> None:
+    (tmp_path / "texts" / "north").mkdir(parents=True)
+    (tmp_path / "texts" / "SOURCE.md").write_text("from somewhere\n")
+    (tmp_path / "texts" / "north" / "1.txt").write_text("a text\n")
+    draft = draft_recipe(tmp_path / "texts", tmp_path)
+    assert draft.seen[0] == f"data: {tmp_path}/texts/north/1.txt"
+    assert load(drafted(tmp_path / "texts", tmp_path)).recipe.task == "language_model"
+
+
+def test_files_of_splits_are_read_together(tmp_path: Path) -> None:
+    for name in ("en-ud-train.conllu", "en-ud-dev.conllu", "en-ud-test.conllu"):
+        (tmp_path / name).write_text(TABLES["words.conllu"])
+    (tmp_path / "README.md").write_text("words\n")
+    data = load(drafted(tmp_path, tmp_path)).recipe.data
+    paths = (data.path, data.validation_path, data.test_path)  # type: ignore[union-attr]
+    assert paths == tuple(f"{tmp_path}/en-ud-{split}.conllu" for split in ("train", "dev", "test"))
+
+
+def test_word_vectors_are_not_a_text(tmp_path: Path) -> None:
+    (tmp_path / "glove.txt").write_text("".join(f"word{i} {'0.5 ' * 19}0.25\n" for i in range(9)))
+    with pytest.raises(InputError, match=r"must be text\. Received word vectors"):
+        draft_recipe(tmp_path / "glove.txt", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["e.conllu", "e.ts", "e.jsonl", "e.txt"])
@@ -159,3 +174,12 @@ def test_long_cells_semicolons_hours_and_row_numbers(tmp_path: Path) -> None:
     data = load(drafted(tmp_path / "b.csv", tmp_path)).recipe.data
     assert data.time == ("year", "month", "day", "hour")  # type: ignore[union-attr]
     assert (data.target, data.features) == ("pm", ())  # type: ignore[union-attr]
+
+
+def test_a_pipe_among_texts_does_not_block(tmp_path: Path) -> None:
+    for name in ("train/cats.txt", "train/dogs.txt", "val/cats.txt"):
+        (tmp_path / "texts" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / name).write_text(f"{name}\n")
+    os.mkfifo(tmp_path / "texts" / "val" / "dogs.txt")
+    with pytest.raises(InputError, match=r"val/dogs\.txt: a pipe or device, not a file"):
+        draft_recipe(tmp_path / "texts", tmp_path)

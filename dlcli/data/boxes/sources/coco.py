@@ -3,16 +3,17 @@
 import json
 import os
 import reprlib
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NoReturn, Unpack
 
 from dlcli.data.boxes.boxes import Corners, Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects, refuse, whole
+from dlcli.data.boxes.dataset import Annotated, assemble_objects, known_size, refuse, whole
 from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import NO_ALIASES
+from dlcli.data.paths import is_outside, outside_error, path_named
 from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 from dlcli.files import read_text
@@ -36,6 +37,8 @@ def read_coco(
     several: Several,
     on_bad_box: OnBadBox,
     on_bad_image: OnBadImage,
+    exclude: Sequence[str] = (),
+    allow_outside: bool = False,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     progress: Progress | None = None,
@@ -50,6 +53,8 @@ def read_coco(
             the one named like the file (``train2017`` for ``instances_train2017.json``) or ``images``.
         validation_path, test_path: further files. Without them the splits are drawn.
         several: how to treat an image with several objects.
+        allow_outside: whether names of images may leave the folder of images.
+        exclude: patterns of the names of images to leave out.
         classes: those of a trained model, to use its labels. Default: those of train, sorted.
         aliases: other names of these.
 
@@ -62,7 +67,9 @@ def read_coco(
     for split, part in (("train", path), ("validation", validation_path), ("test", test_path)):
         if part is not None:
             folder = None if images is None else source.parent / images
-            listed, others = _read_file(Path(part), split, root=source.parent, folder=folder)
+            listed, others = _read_file(
+                Path(part), split, root=source.parent, folder=folder, allow_outside=allow_outside
+            )
             annotated += listed
             left_out += others
     return assemble_objects(
@@ -71,6 +78,7 @@ def read_coco(
         several=several,
         on_bad_box=on_bad_box,
         on_bad_image=on_bad_image,
+        exclude=exclude,
         classes=classes,
         aliases=aliases,
         left_out=left_out,
@@ -79,7 +87,9 @@ def read_coco(
     )
 
 
-def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tuple[list[Annotated], list[LeftOut]]:
+def _read_file(
+    file: Path, split: str, *, root: Path, folder: Path | None, allow_outside: bool
+) -> tuple[list[Annotated], list[LeftOut]]:
     """The images of one file, with names relative to ``root``, and the objects that are left out."""
     content = _parse(file)
     place = printable(os.path.relpath(file, root))
@@ -110,30 +120,39 @@ def _read_file(file: Path, split: str, *, root: Path, folder: Path | None) -> tu
                     image = _reference(entry, "image_id", ids["image"], "images")
                     category = _reference(entry, "category_id", ids["category"], "categories")
                     label = categories.get(category, "")  # a category without a name is reported, its objects are not
-                    objects.setdefault(image, []).append(Object(f"{place}: {where}", label, _corners(entry)))
+                    flaw = "" if entry.get("bbox") else "there is no box (bbox)"
+                    corners = None if flaw else _corners(entry)
+                    objects.setdefault(image, []).append(Object(f"{place}: {where}", label, corners, flaw))
             except _BadEntry as reason:
                 errors.append(f"{file}: {where}: {reason}")
     refuse(errors, "Correct the file, or write it again.")
     names = [image["file_name"] for image in images.values()]
     folder = _find_images(file, names) if folder is None else folder
-    annotated = [
-        Annotated(
-            name=printable(os.path.relpath(folder / image["file_name"], root)),
-            place=f"{place}: image {own}",
-            file=folder / image["file_name"],
-            split=split,
-            objects=tuple(objects.get(own, ())),
-            size=image["size"],
+    annotated: list[Annotated] = []
+    outside: list[str] = []
+    for number, found in images.items():
+        path = path_named(folder, found["file_name"])
+        if not allow_outside and is_outside(folder, path):
+            outside.append(f"{file}: image {number}: {outside_error(folder, found['file_name'])}")
+            continue
+        annotated.append(
+            Annotated(
+                name=printable(os.path.relpath(path, root)),
+                place=f"{place}: image {number}",
+                file=path,
+                split=split,
+                objects=tuple(objects.get(number, ())),
+                size=found["size"],
+            )
         )
-        for own, image in images.items()
-    ]
+    refuse(outside, "If the images are in another folder, name it in data.images.")
     return annotated, left_out
 
 
 def _find_images(file: Path, names: list[str]) -> Path:
     own = file.parent
     for folder in (own, own / "images", own.parent / file.stem.removeprefix("instances_"), own.parent / "images"):
-        if any((folder / name).is_file() for name in names[:NUM_TRIED]):
+        if any(path_named(folder, name).is_file() for name in names[:NUM_TRIED]):
             return folder
     return own
 
@@ -196,14 +215,14 @@ def _name(entry: Entry, key: str) -> str:
 
 
 def _size(entry: Entry) -> tuple[int, int] | None:
-    """Width and height; None if the file does not give them."""
-    if "width" not in entry and "height" not in entry:
+    """Width and height; None if the file does not give them, or gives 0."""
+    if not entry.get("width") and not entry.get("height"):
         return None
     sides = [whole(_number(_value(entry, key))) for key in ("width", "height")]
     if sides[0] is None or sides[1] is None:
         received = reprlib.repr([entry["width"], entry["height"]])
         raise _BadEntry(f"width and height must be whole numbers of pixels. Received {received}.")
-    return sides[0], sides[1]
+    return known_size(sides[0], sides[1])
 
 
 def _corners(entry: Entry) -> Corners:

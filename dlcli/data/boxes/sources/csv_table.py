@@ -1,11 +1,11 @@
 """Images with boxes in a CSV file: a row for each object with its image's path, its class and its box."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
 from dlcli.data.boxes.boxes import BOX_COLUMNS, Corners, Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects, refuse, whole
+from dlcli.data.boxes.dataset import Annotated, assemble_objects, known_size, refuse, whole
 from dlcli.data.files import Progress
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.samples import Dataset
@@ -25,6 +25,8 @@ def read_box_csv(
     on_bad_image: OnBadImage,
     box: tuple[str, str, str, str] = BOX_COLUMNS,
     size: tuple[str, str] | None = None,
+    exclude: Sequence[str] = (),
+    allow_outside: bool = False,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     progress: Progress | None = None,
@@ -40,6 +42,8 @@ def read_box_csv(
             which only the class is known.
         size: names of the columns of the image's width and height when the boxes were drawn.
         several: how to treat an image with several objects.
+        allow_outside: whether paths may leave the table's folder.
+        exclude: patterns of the names of images to leave out.
         classes: those of a trained model, to use its labels. Default: those of train, sorted.
         aliases: other names of these.
 
@@ -52,7 +56,14 @@ def read_box_csv(
         return _error_of_box(box, cells[:4]) or (None if size is None else _error_of_size(size, cells[4:]))
 
     rows = read_image_rows(
-        table, image=image, label=label, split=split, group=group, more=(*box, *(size or ())), error_of=error_of
+        table,
+        image=image,
+        label=label,
+        split=split,
+        group=group,
+        more=(*box, *(size or ())),
+        error_of=error_of,
+        allow_outside=allow_outside,
     )
     if split is not None and group is not None:
         check_groups(table, rows)
@@ -62,6 +73,7 @@ def read_box_csv(
         several=several,
         on_bad_box=on_bad_box,
         on_bad_image=on_bad_image,
+        exclude=exclude,
         classes=classes,
         aliases=aliases,
         left_out=(),
@@ -126,4 +138,4 @@ def _corners(row: ImageRow) -> Corners | None:
 
 def _size(row: ImageRow) -> tuple[int, int] | None:
     sides = [side for cell in row.more[4:] if (side := whole(parse_number(cell))) is not None]
-    return (sides[0], sides[1]) if sides else None
+    return known_size(sides[0], sides[1]) if sides else None

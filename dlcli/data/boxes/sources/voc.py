@@ -1,25 +1,41 @@
 """Images with boxes in Pascal VOC's format: an XML file for each image, and lists of the splits."""
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 from xml.etree import ElementTree
 
 from dlcli.data.boxes.boxes import Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects, refuse, whole
+from dlcli.data.boxes.dataset import Annotated, assemble_objects, known_size, refuse, whole
 from dlcli.data.files import Progress, list_folder, name_below, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.discovery import classify_file
 from dlcli.data.images.samples import Dataset
+from dlcli.data.junk import is_junk, reason_of_junk
 from dlcli.data.listing import NO_ALIASES
-from dlcli.data.splits import LeftOut
+from dlcli.data.split_folders import find_splits
+from dlcli.data.splits import DataWarning, LeftOut, split_named
 from dlcli.data.table import parse_number
 from dlcli.errors import InputError
 from dlcli.files import read_text
 
-ANNOTATION_FOLDERS = ("Annotations", "annotations")
-IMAGE_FOLDERS = ("JPEGImages", "images", "img")
+ANNOTATION_FOLDERS = (
+    "annotations",
+    "annotation",
+    "annots",
+    "annot",
+    "anno",
+    "labels",
+    "label",
+    "xmls",
+    "xml",
+    "bboxes",
+)
+IMAGE_FOLDERS = ("jpegimages", "pngimages", "images", "image", "imgs", "img", "photos", "photo", "data")
+"""Usual names, in lowercase."""
+SIDES = ("xmin", "ymin", "xmax", "ymax")
 LIST_FOLDER = "ImageSets/Main"
 MAX_BYTES = 8 * 2**20  # of an annotation
 MAX_LIST_BYTES = 2**28
@@ -37,6 +53,7 @@ def read_voc(
     several: Several,
     on_bad_box: OnBadBox,
     on_bad_image: OnBadImage,
+    exclude: Sequence[str] = (),
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     progress: Progress | None = None,
@@ -45,11 +62,13 @@ def read_voc(
     """The images of a folder that have an annotation, with the class and the box of one object each.
 
     Args:
-        images, annotations: folders below ``path``. Default: the first that exists of JPEGImages, images or img, and
-            of Annotations or annotations, else ``path`` itself.
+        images, annotations: folders below ``path``. Default: the first folder of a usual name in any case, such as
+            JPEGImages or images, and Annotations, annots or labels, that holds images or .xml files; else ``path``
+            itself; or such folders, or both kinds of files together, in a folder for each split.
         train_list, validation_list, test_list: files with an image's name, without suffix, on each line, in
             ImageSets/Main or in ``path``. Without lists the splits are drawn.
         several: how to treat an image with several objects.
+        exclude: patterns of the names of images to leave out.
         classes: those of a trained model, to use its labels. Default: those of train, sorted.
         aliases: other names of these.
 
@@ -57,34 +76,43 @@ def read_voc(
         InputError: folders, annotations, lists, boxes or images are invalid.
     """
     root = Path(path)
-    list_folder(root)  # raises if there is no such folder
-    annotation_folder = _find_folder(root, annotations, ANNOTATION_FOLDERS, "data.annotations")
-    gallery = _Gallery(root, _find_folder(root, images, IMAGE_FOLDERS, "data.images"))
-    found, left_out = _list_annotations(root, annotation_folder, gallery.folder)
     lists = {"train": train_list, "validation": validation_list, "test": test_list}
-    split_of = _read_lists(root, {split: name for split, name in lists.items() if name is not None}, found)
-    annotated = []
-    errors = []
-    for stem, file in found.items():
-        if split_of is None or stem in split_of:
-            try:
-                split = "train" if split_of is None else split_of[stem]
-                annotated.append(_read_annotation(file, root, gallery, split))
-            except InputError as error:
-                errors.append(str(error))
+    given = {split: name for split, name in lists.items() if name is not None}
+    parts: dict[str, Path] = {"train": root}
+    left_out: list[LeftOut] = []
+    warnings: list[DataWarning] = []
+    if not given and annotations is None and images is None:
+        parts, left_out, warnings = split_parts(root)
+    annotated: list[Annotated] = []
+    errors: list[str] = []
+    for split, folder in parts.items():
+        annotation_folder = _find_folder(folder, annotations, "data.annotations")
+        gallery = _Gallery(root, _find_folder(folder, images, "data.images"))
+        found, others = _list_annotations(root, annotation_folder, gallery.folder)
+        split_of = _read_lists(root, given, found)
+        for stem, file in found.items():
+            if split_of is None or stem in split_of:
+                try:
+                    own = split if split_of is None else split_of[stem]
+                    annotated.append(_read_annotation(file, root, gallery, own))
+                except InputError as error:
+                    errors.append(str(error))
+        used = {image.file for image in annotated}
+        unused = "no annotation" if split_of is None else "not in the lists"
+        left_out += [*gallery.left_out, *others]
+        left_out += [LeftOut(name_below(root, file), unused) for file in gallery.images if file not in used]
     refuse(errors, "Correct the files above, or remove them.")
-    used = {image.file for image in annotated}
-    unused = "no annotation" if split_of is None else "not in the lists"
-    left_out += [LeftOut(name_below(root, file), unused) for file in gallery.images if file not in used]
     return assemble_objects(
         annotated,
         source=root,
         several=several,
         on_bad_box=on_bad_box,
         on_bad_image=on_bad_image,
+        exclude=exclude,
         classes=classes,
         aliases=aliases,
-        left_out=[*gallery.left_out, *left_out],
+        left_out=left_out,
+        warnings=warnings,
         progress=progress,
         common=common,
     )
@@ -93,12 +121,63 @@ def read_voc(
 # Folders and lists --------------------------------------------------------------------------------------------------
 
 
-def _find_folder(root: Path, given: str | None, usual: tuple[str, ...], key: str) -> Path:
-    if given is None:
-        return next((root / name for name in usual if (root / name).is_dir()), root)
-    if not (root / given).is_dir():
-        raise InputError(f"{root / given}: no such folder. Correct {key}, or leave it out.")
-    return root / given
+def holds_voc(folder: Path) -> bool:
+    """Whether a folder has .xml files in one of the usual places, in it or in a folder for each split."""
+    return all(
+        _holds(_find_folder(part, None, "data.annotations"), _is_xml) for part in split_parts(folder)[0].values()
+    )
+
+
+def lists_of(root: Path) -> dict[str, str]:
+    """The file names of the lists of splits in ImageSets/Main, by split; empty without one for train."""
+    if not (root / LIST_FOLDER).is_dir():
+        return {}
+    files = [file for file in list_folder(root / LIST_FOLDER)[1] if file.suffix == ".txt"]
+    lists = {split: file.name for file in reversed(files) if (split := split_named(file.stem)) is not None}
+    return lists if "train" in lists else {}
+
+
+def split_parts(root: Path) -> tuple[dict[str, Path], list[LeftOut], list[DataWarning]]:
+    """The folders in which annotations and images are looked for, by split: the root, unless it has none of them and
+    its folders are splits.
+
+    Raises:
+        InputError: the folder cannot be listed.
+    """
+    if _holds(_find_folder(root, None, "data.annotations"), _is_xml):
+        return {"train": root}, [], []
+    return find_splits(root)
+
+
+def _find_folder(root: Path, given: str | None, key: str) -> Path:
+    is_for_images = key == "data.images"
+    if given is not None:
+        if not (root / given).is_dir():
+            raise InputError(f"{root / given}: no such folder. Correct {key}, or leave it out.")
+        return root / given
+    usual, is_meant = (IMAGE_FOLDERS, _is_image) if is_for_images else (ANNOTATION_FOLDERS, _is_xml)
+    folders = {path.name: path for path in reversed(list_folder(root)[0])}
+    by_name = sorted((name for name in folders if name.lower() in usual), key=lambda name: usual.index(name.lower()))
+    candidates = [folders[name] for name in by_name]
+    holding = [folder for folder in (*candidates, root) if _holds(folder, is_meant)]
+    return next(iter((*holding, *candidates)), root)
+
+
+def _holds(folder: Path, is_meant: Callable[[str], bool]) -> bool:
+    """Whether a file that is meant is directly in a folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(is_meant(entry.name) and not is_junk(entry.name) and not entry.is_dir() for entry in entries)
+    except OSError:  # reported by whoever lists it
+        return False
+
+
+def _is_xml(name: str) -> bool:
+    return name.lower().endswith(".xml")
+
+
+def _is_image(name: str) -> bool:
+    return classify_file(Path(name)) is None
 
 
 class _Gallery:
@@ -138,8 +217,8 @@ def _list_annotations(root: Path, folder: Path, image_folder: Path) -> tuple[dic
     found: dict[str, Path] = {}
     left_out = []
     for file in list_folder(folder)[1]:
-        if file.name.startswith("."):
-            left_out.append(LeftOut(name_below(root, file), "hidden"))
+        if is_junk(file.name):
+            left_out.append(LeftOut(name_below(root, file), reason_of_junk(file.name)))
         elif file.suffix.lower() == ".xml":
             found[file.stem] = file
         elif folder != image_folder:
@@ -213,8 +292,14 @@ def _read_annotation(file: Path, root: Path, gallery: _Gallery, split: str) -> A
     place = name_below(root, file)
     for number, element in enumerate(annotation.findall("object"), 1):
         where = f"{file}: object {number}"
-        x1, y1, x2, y2 = (_number(element, f"bndbox/{side}", where) for side in ("xmin", "ymin", "xmax", "ymax"))
-        objects.append(Object(f"{place}: object {number}", printable(_text(element, "name", where)), (x1, y1, x2, y2)))
+        label = printable(_text(element, "name", where))
+        absent = [side for side in SIDES if not (element.findtext(f"bndbox/{side}") or "").strip()]
+        if absent:
+            flaw = "there is no box (bndbox)" if len(absent) == 4 else f"its box has no {' and no '.join(absent)}"
+            objects.append(Object(f"{place}: object {number}", label, None, flaw))
+            continue
+        x1, y1, x2, y2 = (_number(element, f"bndbox/{side}", where) for side in SIDES)
+        objects.append(Object(f"{place}: object {number}", label, (x1, y1, x2, y2)))
     try:
         image = gallery.find((annotation.findtext("filename") or "").strip(), file.stem)
     except InputError as error:
@@ -225,7 +310,7 @@ def _read_annotation(file: Path, root: Path, gallery: _Gallery, split: str) -> A
         file=image,
         split=split,
         objects=tuple(objects),
-        size=None if size is None else (_side(size, "width", file), _side(size, "height", file)),
+        size=None if size is None else known_size(_side(size, "width", file), _side(size, "height", file)),
     )
 
 

@@ -8,8 +8,9 @@ from dlcli.data.files import Progress, list_folder, name_below, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
+from dlcli.data.junk import is_junk
 from dlcli.data.listing import NO_ALIASES
-from dlcli.data.split_folders import find_splits
+from dlcli.data.split_folders import Folders, find_splits
 from dlcli.data.splits import LeftOut
 from dlcli.data.table import ImageRow
 from dlcli.errors import InputError
@@ -20,6 +21,7 @@ def read_folder(
     path: str | Path,
     on_bad_image: OnBadImage,
     exclude: Sequence[str] = (),
+    folders: Folders = "auto",
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     progress: Progress | None = None,
@@ -29,6 +31,7 @@ def read_folder(
 
     Args:
         exclude: patterns of the names of files to leave out.
+        folders: ``classes`` if no folder is a split, whatever its name.
         classes: those of a trained model, to use its labels. Default: the folders' names, sorted.
         aliases: other names of these.
         progress: called with the number of images checked and their total.
@@ -37,14 +40,14 @@ def read_folder(
         InputError: there is no folder for each class, or images cannot be read.
     """
     root = Path(path)
-    split_folders, left_out, warnings = find_splits(root)
+    split_folders, left_out, warnings = find_splits(root, folders=folders, classes=_known(classes, aliases))
     rows: list[ImageRow] = []
     for split, folder in split_folders.items():
-        images, others = _list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
+        images, others = list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
         left_out += others
         rows += [
             ImageRow(0, name_below(root, image), image, label, split, "")
-            for image, label in zip(images, _class_names(folder, images), strict=True)
+            for image, label in zip(images, class_names(folder, images), strict=True)
         ]
     return assemble_files(
         rows,
@@ -62,19 +65,23 @@ def read_folder(
     )
 
 
-def class_folders(path: str | Path) -> tuple[str, ...]:
+def _known(classes: Sequence[str] | None, aliases: Mapping[str, str]) -> set[str]:
+    """The names that the folders of a trained model's classes may have."""
+    return {*(classes or ()), *aliases}
+
+
+def class_folders(path: str | Path, *, folders: Folders = "auto") -> tuple[str, ...]:
     """The classes by their folders, in every split and including empty ones; sorted.
 
     Raises:
         InputError: a folder cannot be listed, or the split folders have wrong names.
     """
-    splits = find_splits(Path(path))[0]
-    folders = [folder for split in splits.values() for folder in list_folder(split)[0]]
-    folders = [folder for folder in folders if not hold_runs(list_folder(folder)[0])]
-    return tuple(sorted({printable(folder.name) for folder in folders if not folder.name.startswith(".")}))
+    splits = find_splits(Path(path), folders=folders)[0]
+    found = [folder for split in splits.values() for folder in list_folder(split)[0] if not is_junk(folder.name)]
+    return tuple(sorted({printable(folder.name) for folder in found if not hold_runs(list_folder(folder)[0])}))
 
 
-def _class_names(folder: Path, images: Sequence[Path]) -> list[str]:
+def class_names(folder: Path, images: Sequence[Path]) -> list[str]:
     """The class of each image: its folder's name.
 
     Raises:
@@ -90,8 +97,8 @@ def _class_names(folder: Path, images: Sequence[Path]) -> list[str]:
     return [printable(name) for name in folders]
 
 
-def _list_classes(
-    folder: Path, root: Path, *, exclude: Sequence[str], needs_all: bool
+def list_classes(
+    folder: Path, root: Path, *, exclude: Sequence[str] = (), needs_all: bool
 ) -> tuple[list[Path], list[LeftOut]]:
     """The images in the class folders of one split, sorted, and what is left out.
 

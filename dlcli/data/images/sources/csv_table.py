@@ -1,6 +1,6 @@
 """Images listed in a CSV file: a row for each with its path, its class and, optionally, its split and group."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -21,6 +21,8 @@ def read_csv(
     split: str | None,
     group: str | None,
     on_bad_image: OnBadImage,
+    exclude: Sequence[str] = (),
+    allow_outside: bool = False,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     progress: Progress | None = None,
@@ -35,13 +37,15 @@ def read_csv(
         image, label, split, group: names of columns.
         classes: those of a trained model, to use its labels. Default: the labels of train, sorted as strings.
         aliases: other names of these.
+        allow_outside: whether paths may leave the table's folder.
+        exclude: patterns of the images' paths to leave out.
         progress: called with the number of images checked and their total.
 
     Raises:
         InputError: the table is not as described, rows contradict each other, or images cannot be read.
     """
     table = Path(path)
-    rows = read_image_rows(table, image=image, label=label, split=split, group=group)
+    rows = read_image_rows(table, image=image, label=label, split=split, group=group, allow_outside=allow_outside)
     rows, left_out = _drop_repeated(table, rows)
     line_of = {row.name: row.line for row in rows}
     return assemble_files(
@@ -55,6 +59,7 @@ def read_csv(
         progress=progress,
         common=common,
         has_groups=group is not None,
+        exclude=exclude,
         left_out=left_out,
     )
 

@@ -63,6 +63,25 @@ def error(path: Path, common: Common, **options: Any) -> list[str]:
 # What is read -------------------------------------------------------------------------------------------------------
 
 
+def test_an_object_without_a_box_obeys_on_bad_box(save: Save, common: Common) -> None:
+    path = save(content({"bbox": None}, {"image_id": 2}))
+    assert error(path, common)[0] == "boxes.json: annotation 1 (cat): there is no box (bbox)"
+    assert read(path, common, on_bad_box="skip").splits["train"].names == ("b.png",)
+    assert read(path, common, on_bad_box="repair").splits["train"].names == ("b.png",)
+
+
+def test_names_of_images_stay_in_their_folder(save: Save, common: Common) -> None:
+    images = [{"id": 1, "file_name": "in\\a.png"}, {"id": 2, "file_name": "../b.png", "width": 0, "height": 0}]
+    path = save(content({}, {"image_id": 2}, images=images), "c/boxes.json", ("c/in/a.png", "b.png"))
+    assert error(path, common)[0].startswith(
+        f"boxes.json: image 2: images must be in {path.parent}. Received '../b.png'"
+    )
+    assert read(path, common, allow_outside=True).splits["train"].names == ("../b.png", "in/a.png")
+    excluded = read(path, common, allow_outside=True, exclude=("b.*",))
+    assert excluded.splits["train"].names == ("in/a.png",)
+    assert ("../b.png", "excluded by 'b.*'") in [(item.name, item.reason) for item in excluded.left_out]
+
+
 def test_images_objects_and_categories(save: Save, common: Common) -> None:
     crowd = {"image_id": 3, "bbox": [0, 0, 60, 40], "iscrowd": 1}
     path = save(
@@ -148,7 +167,6 @@ def no_id(*, without: str, key: str = "annotations") -> dict[str, Any]:
         (no_id(without="id"), "annotation at position 0: there must be 'id'. Received none."),
         (no_id(without="image_id"), "annotation 1: there must be 'image_id'. Received none."),
         (no_id(without="category_id"), "annotation 1: there must be 'category_id'. Received none."),
-        (no_id(without="bbox"), "annotation 1: there must be 'bbox'. Received none."),
         (no_id(without="id", key="images"), "image at position 0: there must be 'id'. Received none."),
         (no_id(without="file_name", key="images"), "image 1: there must be 'file_name'. Received none."),
         (no_id(without="width", key="images"), "image 1: there must be 'width'. Received none."),
@@ -174,7 +192,7 @@ def no_id(*, without: str, key: str = "annotations") -> dict[str, Any]:
                 content({"bbox": bbox}),
                 f"annotation 1: bbox must be four numbers [x, y, width, height]. Received {bbox}.",
             )
-            for bbox in ([1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, True], [], None, 5)
+            for bbox in ([1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, True], 5)
         ),
         (
             content({}, images=[{"id": 1, "file_name": "a.png", "width": 60, "height": -1}]),

@@ -113,14 +113,19 @@ def test_splits_without_train(save_classes: Save, common: Common) -> None:
     assert "there must be a folder 'train' beside 'test', 'val'" in error(save_classes(val__x=1, test__x=1), common)
 
 
-def test_a_class_may_be_called_train(save_classes: Save, common: Common) -> None:
-    assert read(save_classes(train=5, car=5), common).classes == ("car", "train")
+def test_a_class_may_be_called_train_where_the_recipe_says_so(save_classes: Save, common: Common) -> None:
+    root = save_classes(train=5, car=5)
+    assert "If they are classes, set data.folders: classes" in error(root, common).replace(
+        "it is a class", "they are classes"
+    )
+    assert read(root, common, folders="classes").classes == ("car", "train")
+    assert read(root, common, classes=("car", "train")).classes == ("car", "train")  # of a trained model
 
 
 def test_a_misspelled_split_is_reported(save_classes: Save, common: Common) -> None:
-    root = save_classes(train__x=2, train__y=2, test__x=2, test__y=2, valid__x=2)
+    root = save_classes(train__x=2, train__y=2, test__x=2, test__y=2, vald__x=2)
     assert error(root, common).endswith(
-        "valid: a split's folder must be train, validation (or val) or test: rename it to 'val'."
+        "vald: a split's folder must be train, validation (or val, valid, dev, eval) or test: rename it to 'valid'."
     )
 
 
@@ -162,7 +167,7 @@ def test_stray_files_are_left_out(save_classes: Save, save_image: Save, common: 
     assert reasons(dataset) == {
         "notes.txt": "not an image by its suffix",
         "a/.DS_Store": "hidden",
-        "a/Thumbs.db": "not an image by its suffix",
+        "a/Thumbs.db": "left by a system, archive or tool",
         "b/.gitkeep": "hidden",
         "b/._001.png": "hidden",
         "b/no_suffix": "not an image by its suffix",

@@ -78,6 +78,31 @@ def test_paths_are_relative_to_the_table(
     assert dataset.splits["train"].load(np.arange(2)).shape == (2, 8, 6, 3)
 
 
+def test_paths_that_leave_the_folder_need_permission(
+    write_table: WriteTable, save_image: Save, tmp_path: Path, common: Common
+) -> None:
+    outside = save_image("x.png").rename(f"{tmp_path}.png")
+    table = write_table(f"path,label\n1.png,a\n{outside},b\n2.png,b\nbelow/../../x.png,b\n")
+    with pytest.raises(InputError) as caught:
+        read(table, common)
+    lines = sorted(str(caught.value).splitlines())
+    assert [line.split(": ")[0] for line in lines] == [f"{table}:3", f"{table}:5"]
+    assert lines[0] == (
+        f"{table}:3: images must be in {table.parent}. Received '{outside}': move the image there, or set "
+        "data.allow_outside: true in a recipe."
+    )
+    table = write_table(f"path,label\n1.png,a\n{outside},b\n")
+    assert str(outside) in read(table, common, allow_outside=True).splits["train"].names
+
+
+def test_backslashes_and_excluded_rows(write_table: WriteTable, save_image: Save, common: Common) -> None:
+    save_image("below/x.png")
+    table = write_table("path,label\nbelow\\x.png,a\n1.png,b\n2.png,b\n")
+    dataset = read(table, common, exclude=("2.*",), validation=0.0, test=0.0)
+    assert dataset.splits["train"].names == ("below/x.png", "1.png")
+    assert [(item.name, item.reason) for item in dataset.left_out] == [("2.png", "excluded by '2.*'")]
+
+
 def test_a_column_of_splits(write_table: WriteTable, common: Common) -> None:
     rows = ["path,label,fold"]
     for i, fold in enumerate(["train", "Train", "val", "validation", "test", "TEST", "train"]):
@@ -131,7 +156,10 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
         (
             "path,label,fold\n0.png,a,train\n1.png,b,tain\n",
             {"split": "fold"},
-            ["data.csv:3: column 'fold' must be train, validation (or val) or test. Received 'tain'."],
+            [
+                "data.csv:3: column 'fold' must be train, validation (or val, valid, dev, eval) or test. "
+                "Received 'tain'."
+            ],
         ),
         (
             "path,label,fold\n0.png,a,test\n1.png,b,val\n",
