@@ -9,6 +9,7 @@ from typing import Any, get_args
 from dlcli.data.boxes.sources.voc import lists_of
 from dlcli.data.files import list_folder
 from dlcli.data.folders import walk
+from dlcli.data.images.formats import IMAGE_SUFFIXES
 from dlcli.data.junk import is_junk
 from dlcli.data.split_folders import find_splits
 from dlcli.errors import InputError
@@ -35,7 +36,6 @@ AUGMENTS: dict[str, dict[str, Any]] = {
 """The ``augment`` section for each value of ``--augment``."""
 
 DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that five halvings leave feature maps
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
 BOX_KINDS = ("voc", "coco", "yolo")
 RARE = 0.05  # GIFs below this proportion of the images are excluded
 HEAD_EPOCHS = 40

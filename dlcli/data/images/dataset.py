@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NotRequired, Protocol, TypeVar
 
 import numpy as np
 
 from dlcli.data.annotations import Annotation
 from dlcli.data.files import Progress, hash_content
-from dlcli.data.images.decoding import ColorMode, ImagePolicy, resize_images
+from dlcli.data.images.decoding import HIGHEST, ColorMode, ImagePolicy, ValueRange, resize_images
 from dlcli.data.images.discovery import Checked, check_images, hash_files
+from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.resizing import Interpolation, Resize
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
@@ -32,6 +33,8 @@ class CommonKeys(SplitKeys):
     resize: Resize
     interpolation: Interpolation
     antialias: bool
+    file_range: NotRequired[ValueRange | None]
+    """The values in image files of more than 8 bits that become 0 and 255; absent for arrays."""
 
 
 OnBadImage = Literal["error", "skip"]
@@ -106,7 +109,7 @@ def assemble_files(
         common=common,
     )
     files = [path for listing in divided.values() for path in listing.files or ()]
-    checked = check_images(files, by_suffix=by_suffix, progress=progress)
+    checked = check_images(files, by_suffix=by_suffix, value_range=common.get("file_range"), progress=progress)
     names = [name for listing in divided.values() for name in listing.names]
     bad = left_out_of(names, checked)
     bad.sort(key=lambda item: item.name)
@@ -141,9 +144,41 @@ def assemble_files(
         policy=policy,
         source=source,
         left_out=[*left_out, *excluded, *bad],
-        warnings=[*warnings, *more_warnings],
+        warnings=[*warnings, *more_warnings, *_warn_of_range(good, policy.value_range), *_warn_of_frames(good)],
         common=common,
     )
+
+
+def _warn_of_range(images: Sequence[Checked], value_range: ValueRange | None) -> list[DataWarning]:
+    """Warns where gray values of more than 8 bits leave most of the range unused, or lie outside of the given one."""
+    extremes = [image.extremes for image in images if image.extremes is not None]
+    if not extremes:
+        text = "data.value_range has no effect: it is for gray images of more than 8 bits, and there are none."
+        return [] if value_range is None else [DataWarning("range", text)]
+    low, high = min(low for low, _ in extremes), max(high for _, high in extremes)
+    noun = "image" if len(extremes) == 1 else "images"
+    if value_range is None and high - low < HIGHEST / 2:
+        text = (
+            f"the values of {len(extremes):,} {noun} of 16 bits are all between {low:g} and {high:g}, so that few of "
+            f"the 256 gray levels are left when 0 to {HIGHEST} is mapped to them: set data.value_range, for example to "
+            f"[{low:g}, {high:g}], or to the range of the camera, such as [0, {2 ** int(high).bit_length() - 1}]."
+        )
+        return [DataWarning("range", text)]
+    if value_range is not None and (low < value_range[0] or high > value_range[1]):
+        text = (
+            f"the values of {len(extremes):,} {noun} are between {low:g} and {high:g}: those outside data.value_range, "
+            f"[{value_range[0]:g}, {value_range[1]:g}], are clipped."
+        )
+        return [DataWarning("range", text)]
+    return []
+
+
+def _warn_of_frames(images: Sequence[Checked]) -> list[DataWarning]:
+    number = sum(image.has_more_frames for image in images)
+    if not number:
+        return []
+    noun = "file has several frames or pages; its" if number == 1 else "files have several frames or pages; the"
+    return [DataWarning("frames", f"{number:,} {noun} first is read.")]
 
 
 def left_out_of(names: Sequence[str], checked: Sequence[Checked | str]) -> list[LeftOut]:
@@ -170,7 +205,7 @@ def choose_policy(images: Sequence[Checked], *, source: str, common: CommonKeys)
         InputError: there is no image, or the sizes differ and no size is given.
     """
     if not images:
-        raise InputError(f"{source}: none of the images can be read. Give JPEG, PNG, BMP or GIF files.")
+        raise InputError(f"{source}: none of the images can be read. Give {FORMAT_NAMES} files.")
     image_size = common["image_size"]
     if image_size is None:
         sizes = Counter((image.height, image.width) for image in images)
@@ -186,7 +221,9 @@ def choose_policy(images: Sequence[Checked], *, source: str, common: CommonKeys)
     color_mode = common["color_mode"]
     if color_mode is None:
         color_mode = "grayscale" if all(image.is_gray for image in images) else "rgb"
-    return ImagePolicy(image_size, color_mode, common["resize"], common["interpolation"], common["antialias"])
+    return ImagePolicy(
+        image_size, color_mode, common["resize"], common["interpolation"], common["antialias"], common.get("file_range")
+    )
 
 
 # Arrays -------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ Training, evaluation and prediction all read images here, so that they see exact
 """
 
 import contextlib
+import ctypes
 import io
+import logging
 import re
 import struct
 import threading
@@ -16,9 +18,10 @@ from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, _imaging
 
 from dlcli.data.files import hash_content, num_threads, workers
+from dlcli.data.images.formats import FORMAT_NAMES, FORMATS, INSTALL_HEIC, SIGNATURE_BYTES, recognize
 from dlcli.data.images.resizing import Interpolation, Resize, resize_image
 from dlcli.errors import InputError
 from dlcli.files import BadFile, open_file
@@ -28,11 +31,18 @@ ColorMode = Literal["grayscale", "rgb"]
 MAX_PIXELS = 178_956_970  # of one image; Pillow's limit against decompression bombs
 MAX_FILE_BYTES = 2**30  # of one image
 
-SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"GIF87a": "GIF", b"GIF89a": "GIF"}
-SIGNATURE_BYTES = 16  # that `find_format` needs
-END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b";"}  # EOI, the last chunk, the trailer
+END_MARKERS = {  # EOI, the last chunk, the trailer, EOC
+    "JPEG": b"\xff\xd9",
+    "PNG": b"IEND",
+    "GIF": b";",
+    "JPEG2000": b"\xff\xd9",
+}
 END_BYTES = 64  # at the end of a file, in which its end marker must be: some programs append padding
 CONVERT = "convert it to PNG or JPEG"
+HIGHEST = 65535  # of 16 bits
+RGB_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "CMYK", "YCbCr", "HSV")  # that Pillow converts to RGB
+
+ValueRange = tuple[float, float]
 
 # EXIF orientation (Exif 2.32, tag 0x0112) -> the transposition that turns the image upright.
 TURNS = {
@@ -45,6 +55,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 ORIENTATION_TAG = 0x0112
+LONG = 4  # the type of a tag's value, which takes 4 bytes; orientations are usually SHORT
+SUBFILE_TYPE_TAG, BITS_TAG, DNG_TAG = 254, 258, 50706  # of TIFF
 
 
 class BadImage(Exception):
@@ -60,6 +72,7 @@ class ImagePolicy:
     resize: Resize
     interpolation: Interpolation
     antialias: bool
+    value_range: ValueRange | None = None  # of gray values of more than 8 bits that become 0 and 255; None: all 16 bits
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -68,7 +81,8 @@ class ImagePolicy:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, with the keys of a recipe's ``data`` section."""
-        return {**asdict(self), "image_size": list(self.image_size)}
+        value_range = None if self.value_range is None else list(self.value_range)
+        return {**asdict(self), "image_size": list(self.image_size), "value_range": value_range}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "ImagePolicy":
@@ -79,8 +93,14 @@ class ImagePolicy:
         """
         try:
             height, width = value["image_size"]
+            low_and_high = value.get("value_range")  # absent in runs of earlier versions
             policy = cls(
-                (height, width), value["color_mode"], value["resize"], value["interpolation"], value["antialias"]
+                (height, width),
+                value["color_mode"],
+                value["resize"],
+                value["interpolation"],
+                value["antialias"],
+                None if low_and_high is None else (float(low_and_high[0]), float(low_and_high[1])),
             )
             valid = (
                 all(type(side) is int and side > 0 for side in policy.image_size)
@@ -88,8 +108,9 @@ class ImagePolicy:
                 and policy.resize in get_args(Resize)
                 and policy.interpolation in get_args(Interpolation)
                 and isinstance(policy.antialias, bool)
+                and (policy.value_range is None or policy.value_range[0] < policy.value_range[1])
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, IndexError, TypeError, ValueError):
             valid = False
         if not valid:
             raise InputError(f"the image settings of a run must be those of its training. Received {dict(value)}.")
@@ -102,13 +123,14 @@ class ImagePolicy:
 def read_image(source: Path | bytes, *, policy: ImagePolicy) -> NDArray[np.uint8]:
     """An image file, or its bytes, as pixels [height, width, channels] in [0, 255].
 
-    JPEG, PNG, BMP and GIF (first frame), recognized by content. An image is rotated upright by its EXIF orientation,
-    composited on white, converted to the color mode (grayscale by ITU-R 601), then resized.
+    The formats are recognized by content; of an animation or several pages the first is read. An image is rotated
+    upright by its EXIF orientation, composited on white, converted to the color mode (grayscale by ITU-R 601), then
+    resized.
 
     Raises:
         BadImage: it cannot be read.
     """
-    image = decode(source if isinstance(source, bytes) else read_file(source))
+    image = decode(source if isinstance(source, bytes) else read_file(source), value_range=policy.value_range)
     return _bring_to(image, policy)
 
 
@@ -130,32 +152,91 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-def decode(data: bytes) -> Image.Image:
+@dataclass(frozen=True)
+class Decoded:
+    """An image, and what the 8 bits of its pixels no longer show."""
+
+    image: Image.Image
+    """Upright, without transparency, of mode "L" if it is grayscale, else "RGB"."""
+    extremes: tuple[float, float] | None
+    """The smallest and largest gray value in the file, if it has more than 8 bits."""
+
+
+def decode(data: bytes, *, value_range: ValueRange | None = None) -> Image.Image:
     """The image in a file's bytes: upright, without transparency, of mode "L" if it is grayscale, else "RGB".
 
+    Args:
+        value_range: gray values of more than 8 bits that become 0 and 255; values beyond are clipped. None for the
+            range of 16 bits.
+
     Raises:
-        BadImage: it is not an image, too large (checked before decoding), truncated or corrupt.
+        BadImage: it is not an image, too large (checked before decoding), truncated or corrupt; or it has 32 bits and
+            there is no ``value_range``.
     """
+    return decode_with_extremes(data, value_range=value_range).image
+
+
+def decode_with_extremes(data: bytes, *, value_range: ValueRange | None = None) -> Decoded:
+    """As :func:`decode`, with the extremes of gray values of more than 8 bits."""
     image = _open(io.BytesIO(data))
     try:
         image.load()
-        upright = _flatten(image)
-        turn = TURNS.get(_read_orientation(image.info.get("exif", b"")))
-        return upright if turn is None else upright.transpose(turn)
+        extremes = None
+        if image.mode.startswith(("I", "F")):
+            gray, extremes = _flatten_deep(image, value_range)
+        else:
+            _refuse_range(image, data, value_range)
+            gray = _flatten(image, is_gray=_is_gray(image, data))
+        turn = TURNS.get(_orientation_of(image))
+        return Decoded(gray if turn is None else gray.transpose(turn), extremes)
+    except BadImage:
+        raise
     except MemoryError:
         raise BadImage(f"too large for this machine's memory ({image.width}x{image.height} pixels)") from None
     except Exception:
         if _is_truncated(data):
             raise BadImage("truncated: the end of the file is missing") from None
-        raise BadImage(f"its {find_format(data)} data is corrupt") from None
+        image_format = find_format(data)
+        reason = "corrupt or truncated" if image_format == "TIFF" else "corrupt"
+        raise BadImage(f"its {FORMATS[image_format].name} data is {reason}") from None
+
+
+def has_more_frames(data: bytes) -> bool:
+    """Whether a file that can be decoded has more frames or pages than the first, which alone is read."""
+    if find_format(data) == "JPEG":  # phones append previews and gain maps, which are no further images
+        return False
+    try:
+        return bool(getattr(_open(io.BytesIO(data)), "is_animated", False))
+    except Exception:  # what follows the first frame is not read, so it may be corrupt
+        return True
 
 
 def _is_truncated(data: bytes) -> bool:
-    """Whether the end of a file that cannot be decoded is missing, by the end marker or the declared size."""
-    image_format = find_format(data)
-    if image_format == "BMP":
-        return len(data) < int.from_bytes(data[2:6], "little")
-    return END_MARKERS[image_format] not in data[-END_BYTES:]
+    """Whether the end of a file that cannot be decoded is missing, by the end marker or the declared sizes."""
+    match find_format(data):
+        case "BMP":
+            return len(data) < int.from_bytes(data[2:6], "little")
+        case "WEBP":
+            return len(data) < 8 + int.from_bytes(data[4:8], "little")
+        case "AVIF" | "HEIF":
+            return _has_incomplete_box(data)
+        case "TIFF":  # parts may be in any order, without an end
+            return False
+        case image_format:
+            return END_MARKERS[image_format] not in data[-END_BYTES:]
+
+
+def _has_incomplete_box(data: bytes) -> bool:
+    """Whether a box of an ISO base media file (ISO/IEC 14496-12) extends beyond the end."""
+    start = 0
+    while start + 8 <= len(data):
+        size = int.from_bytes(data[start : start + 4], "big")
+        if size == 1:  # a 64-bit size follows
+            size = int.from_bytes(data[start + 8 : start + 16], "big")
+        if size == 0:  # to the end of the file
+            return False
+        start += max(size, 8)
+    return start != len(data)
 
 
 def read_header(source: Path | bytes) -> tuple[int, int, int]:
@@ -167,12 +248,13 @@ def read_header(source: Path | bytes) -> tuple[int, int, int]:
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
             image = _open(file)
-            if image.format == "PNG" and "exif" not in image.info:  # it may follow the pixels
+            if image.format == "PNG" and not image.info.keys() & {"exif", RAW_EXIF}:  # it may follow the pixels
                 file.seek(0)
-                if b"eXIf" in file.read(MAX_FILE_BYTES):
+                data = file.read(MAX_FILE_BYTES)
+                if b"eXIf" in data or RAW_EXIF.encode() in data:
                     with contextlib.suppress(Exception):  # `decode` reports corrupt images
                         image.load()
-            orientation = _read_orientation(image.info.get("exif", b""))
+            orientation = _orientation_of(image)
             return image.width, image.height, orientation if orientation in TURNS else 1
     except BadFile as reason:
         raise BadImage(str(reason)) from None
@@ -185,61 +267,138 @@ def _open(file: BinaryIO) -> Image.Image:
     image_format = find_format(file.read(SIGNATURE_BYTES))
     file.seek(0)
     _silence_pillow()
+    if image_format == "HEIF":
+        _register_heif()
     try:
         image = Image.open(file, formats=(image_format,))
     except Image.DecompressionBombError:
         raise BadImage(f"too large: an image may have at most {MAX_PIXELS:,} pixels") from None
     except Exception:  # on corrupt bytes Pillow raises nearly anything
-        raise BadImage(f"its {image_format} header is corrupt or truncated") from None
+        raise BadImage(f"its {FORMATS[image_format].name} header is corrupt or truncated") from None
     if image.width * image.height > MAX_PIXELS:
         raise BadImage(f"too large: an image may have at most {MAX_PIXELS:,} pixels")
+    tags = getattr(image, "tag_v2", {})
+    if DNG_TAG in tags or tags.get(SUBFILE_TYPE_TAG) == 1:
+        raise BadImage(f"its first page is a preview, as in a camera's raw file: {CONVERT}")
     return image
 
 
+def _register_heif() -> None:
+    """Lets Pillow open HEIC with the optional package.
+
+    Raises:
+        BadImage: the package is not installed.
+    """
+    with _filter_lock:
+        if "HEIF" in Image.OPEN:
+            return
+        try:
+            import pillow_heif
+        except ImportError:
+            raise BadImage(f"HEIC needs pillow-heif: {INSTALL_HEIC}") from None
+        pillow_heif.register_heif_opener(thumbnails=False)
+
+
 def find_format(data: bytes) -> str:
-    """The name of the format, by the first bytes of a file.
+    """The name of the format, a key of FORMATS, by the first bytes of a file.
 
     Raises:
         BadImage: the format is unknown or not supported.
     """
     if not data:
         raise BadImage("the file is empty")
-    for signature, image_format in SIGNATURES.items():
-        if data.startswith(signature):
-            return image_format
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        raise BadImage(f"its content is WebP, which is not supported: {CONVERT}")
-    if data.startswith((b"II*\0", b"MM\0*")):
-        raise BadImage(f"its content is TIFF, which is not supported: {CONVERT}")
-    if data[4:8] == b"ftyp":
-        raise BadImage(f"its content is HEIC or AVIF, which are not supported: {CONVERT}")
-    raise BadImage("not an image: its content is not JPEG, PNG, BMP or GIF")
+    image_format = recognize(data)
+    if image_format is None:
+        raise BadImage(f"not an image: its content is not {FORMAT_NAMES}")
+    return image_format
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    """An image of any mode as "L" or "RGB", composited on white."""
-    if image.mode.startswith("I;16"):
-        return _flatten_16_bit(image)
-    gray = image.mode in ("1", "L", "LA") or (image.mode == "P" and _has_gray_palette(image))
+def _is_gray(image: Image.Image, data: bytes) -> bool:
+    """Whether an image of 8 bits or fewer is grayscale by its mode or palette, not by its pixels."""
+    if image.format == "PNG" and data[24] == 16:  # Pillow reads gray with alpha of 16 bits as RGBA
+        return data[25] in (0, 4)  # the color types without color
+    return image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _has_gray_palette(image))
+
+
+def _refuse_range(image: Image.Image, data: bytes, value_range: ValueRange | None) -> None:
+    """Refuses a range of values for images of which Pillow reads only the upper 8 bits of 16.
+
+    Raises:
+        BadImage: the image is one of these.
+    """
+    bits = data[24] if image.format == "PNG" else max(getattr(image, "tag_v2", {}).get(BITS_TAG, (8,)))
+    if value_range is not None and bits > 8:
+        raise BadImage(
+            f"of {bits} bits with color or transparency only the upper 8 are read, so that data.value_range cannot "
+            "be applied: convert it to grayscale or to 8 bits"
+        )
+
+
+def _flatten(image: Image.Image, *, is_gray: bool) -> Image.Image:
+    """An image of 8 bits or fewer as "L" or "RGB", composited on white.
+
+    Raises:
+        BadImage: its color mode is not supported.
+    """
+    if not is_gray and image.mode not in RGB_MODES:
+        raise BadImage(f"its color mode, {image.mode}, is not supported: {CONVERT}")
+    if image.mode == "La":
+        image = image.convert("LA")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    mode = "L" if gray else "RGB"
+    mode = "L" if is_gray else "RGB"
     return image if image.mode == mode else image.convert(mode)
 
 
-def _flatten_16_bit(image: Image.Image) -> Image.Image:
-    """16-bit grayscale scaled to 8 bits and rounded: 0 to 0, 65535 to 255."""
+def _flatten_deep(image: Image.Image, value_range: ValueRange | None) -> tuple[Image.Image, tuple[float, float]]:
+    """Gray values of 16 or 32 bits scaled to 8 bits and rounded, and their extremes.
+
+    Without a range, 16 bits are mapped whole: 0 to 0, 65535 to 255.
+
+    Raises:
+        BadImage: values have 32 bits and no range is given, or are not finite.
+    """
     values = np.asarray(image)
-    gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    extremes = (float(values.min()), float(values.max()))
+    if not np.isfinite(extremes).all():
+        raise BadImage("its values must be finite. It has NaN or infinity")
+    if value_range is not None:
+        low, high = value_range
+        scaled = (np.clip(values.astype(np.float64), low, high) - low) * (255 / (high - low))
+        gray = np.floor(scaled + 0.5).astype(np.uint8)
+    elif image.mode.startswith("I;16"):
+        gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    else:
+        raise BadImage(
+            f"its values have 32 bits, from {extremes[0]:g} to {extremes[1]:g}: set data.value_range to the two values "
+            "that become black and white"
+        )
     if "transparency" in image.info:  # the one gray value that means transparent
         gray[values == image.info["transparency"]] = 255
-    return Image.fromarray(gray)
+    return Image.fromarray(gray), extremes
 
 
 def _has_gray_palette(image: Image.Image) -> bool:
     colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     return bool((colors == colors[:, :1]).all())
+
+
+RAW_EXIF = "Raw profile type exif"  # a text chunk of PNG, in which ImageMagick writes EXIF data as hexadecimal digits
+
+
+def _orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation by which an image must still be rotated, whose pixels are as they were decoded.
+
+    Pillow rotates TIFF images itself, and pillow-heif HEIC images.
+    """
+    if image.format in ("TIFF", "HEIF"):
+        return 1
+    raw = image.info.get(RAW_EXIF)
+    if isinstance(raw, str) and "exif" not in image.info:
+        with contextlib.suppress(ValueError):
+            return _read_orientation(bytes.fromhex("".join(raw.split("\n")[3:])))
+    return _read_orientation(image.info.get("exif", b""))
 
 
 def _read_orientation(exif: bytes) -> int:
@@ -255,8 +414,10 @@ def _read_orientation(exif: bytes) -> int:
         (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
         (num_entries,) = struct.unpack_from(f"{order}H", tiff, directory)
         for entry in range(num_entries):
-            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, directory + 2 + 12 * entry)
+            start = directory + 2 + 12 * entry
+            tag, kind = struct.unpack_from(f"{order}HH", tiff, start)
             if tag == ORIENTATION_TAG:
+                (value,) = struct.unpack_from(f"{order}{'I' if kind == LONG else 'H'}", tiff, start + 8)
                 return int(value)
     except struct.error:  # an offset past the end
         pass
@@ -269,11 +430,16 @@ _filter_lock = threading.Lock()
 
 
 def _silence_pillow() -> None:
-    """Silences Pillow's warnings (unusual EXIF data, palettes, sizes), about which the user can do nothing.
+    """Silences Pillow's warnings and log (unusual EXIF data, palettes, sizes): the user can do nothing about them.
 
     For the whole process, because ``warnings.catch_warnings`` is not thread-safe.
     """
     with _filter_lock:
+        logger = logging.getLogger("PIL")
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())  # without a handler, messages would be written to stderr
+            with contextlib.suppress(OSError, AttributeError):  # libtiff, to which Pillow is linked, writes there too
+                ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
         if _PILLOW_FILTER not in warnings.filters:
             warnings.filterwarnings("ignore", module=_PILLOW.pattern)
 

@@ -6,15 +6,18 @@ from pathlib import Path
 
 from dlcli.data.files import Progress, hash_content, name_below, workers
 from dlcli.data.folders import walk
-from dlcli.data.images.decoding import CONVERT, BadImage, decode, read_file
+from dlcli.data.images.decoding import (
+    CONVERT,
+    BadImage,
+    ValueRange,
+    decode_with_extremes,
+    has_more_frames,
+    read_file,
+)
+from dlcli.data.images.formats import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES
 from dlcli.data.junk import is_junk, reason_of_exclusion, reason_of_junk
 from dlcli.data.splits import LeftOut
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"}
-UNSUPPORTED_SUFFIXES = (  # of images too: ignoring them silently would lose samples
-    {".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg", ".jp2", ".jxl", ".tga", ".ppm", ".pgm", ".pbm"}
-    | {".psd", ".ico", ".exr", ".dng", ".nef", ".cr2", ".arw", ".dcm"}
-)
 CHUNK = 64  # files between two calls of `progress`; bounds the memory
 
 
@@ -26,9 +29,18 @@ class Checked:
     width: int
     is_gray: bool
     digest: str
+    extremes: tuple[float, float] | None = None
+    """The smallest and largest gray value in the file, if it has more than 8 bits."""
+    has_more_frames: bool = False
 
 
-def check_images(files: Sequence[Path], *, by_suffix: bool, progress: Progress | None = None) -> list[Checked | str]:
+def check_images(
+    files: Sequence[Path],
+    *,
+    by_suffix: bool,
+    value_range: ValueRange | None = None,
+    progress: Progress | None = None,
+) -> list[Checked | str]:
     """Decodes every file in several threads. Returns its properties, or the reason why it cannot be read.
 
     With ``by_suffix`` a file with the suffix of an unsupported format is refused without being opened.
@@ -39,8 +51,16 @@ def check_images(files: Sequence[Path], *, by_suffix: bool, progress: Progress |
             if by_suffix and path.suffix.lower() in UNSUPPORTED_SUFFIXES:
                 raise BadImage(f"{path.suffix} files are not supported: {CONVERT}")
             data = read_file(path)
-            image = decode(data)
-            return Checked(image.height, image.width, image.mode == "L", hash_content(data))
+            decoded = decode_with_extremes(data, value_range=value_range)
+            image = decoded.image
+            return Checked(
+                image.height,
+                image.width,
+                image.mode == "L",
+                hash_content(data),
+                decoded.extremes,
+                has_more_frames(data),
+            )
         except BadImage as reason:
             return str(reason)  # the exception itself would keep the image's bytes in memory
 
@@ -90,7 +110,7 @@ def classify_file(path: Path) -> str | None:
     """None if a file counts as an image, else the reason why not."""
     if is_junk(path.name):
         return reason_of_junk(path.name)
-    if path.suffix.lower() in IMAGE_SUFFIXES | UNSUPPORTED_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES + UNSUPPORTED_SUFFIXES:
         return None
     return "not an image by its suffix"
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlcli.data.files import workers
-from dlcli.data.images.decoding import SIGNATURES, BadImage, find_format, read_file
+from dlcli.data.images.decoding import BadImage, find_format, read_file
+from dlcli.data.images.formats import FORMATS
 
 SIDE = 32  # of the thumbnails used to compare images
 HASH_SIDE = 8  # of the grid of a perceptual hash: 64 bits
@@ -20,14 +21,6 @@ MIN_CORRELATION = 0.995  # of the thumbnails of near copies: above 0.996 after r
 # below 0.995 for any two of 20,000 MNIST digits
 MAX_PAIRS = 100_000  # of near copies
 PAIRS_AT_A_TIME = 2**20  # of hashes: they fit into a processor's cache
-
-SUFFIXES = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    "PNG": {".png"},
-    "BMP": {".bmp"},
-    "GIF": {".gif"},
-}
-assert set(SUFFIXES) == set(SIGNATURES.values())
 
 Pair = tuple[int, int]
 
@@ -58,7 +51,7 @@ def read_headers(files: Sequence[Path]) -> list[Header | None]:
 
 def has_wrong_suffix(path: Path, header: Header) -> bool:
     """Whether a file's suffix is that of another format than its content."""
-    return path.suffix.lower() not in SUFFIXES[header.image_format]
+    return path.suffix.lower() not in FORMATS[header.image_format].suffixes
 
 
 def copies(digests: Sequence[str]) -> list[list[int]]:

@@ -10,6 +10,7 @@ from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import as_samples, leave_unsized, left_out_of
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.discovery import Checked, check_images, find_images
+from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.samples import Samples
 from dlcli.data.images.sources.npz import BRING_TO_RANGE, Layout, list_arrays, to_samples
 from dlcli.data.listing import NUM_NAMED, name_some
@@ -72,14 +73,12 @@ def _collect_files(
     files: Sequence[Path], left_out: list[LeftOut], policy: ImagePolicy, progress: Progress | None
 ) -> tuple[Samples, tuple[LeftOut, ...]]:
     names = [printable(path.as_posix()) for path in files]
-    checked = check_images(files, by_suffix=False, progress=progress)
+    checked = check_images(files, by_suffix=False, value_range=policy.value_range, progress=progress)
     bad = left_out_of(names, checked)
     good = [i for i, result in enumerate(checked) if isinstance(result, Checked)]
     if not good:
         lines = [f"{item.name}: {item.reason}." for item in bad[:NUM_NAMED]]
-        raise InputError(
-            "\n".join([*lines, "Nothing to predict: give JPEG, PNG, BMP or GIF files, or folders of them."])
-        )
+        raise InputError("\n".join([*lines, f"Nothing to predict: give {FORMAT_NAMES} files, or folders of them."]))
     samples = Samples(
         names=tuple(names[i] for i in good),
         labels=np.full(len(good), NO_LABEL, np.int32),

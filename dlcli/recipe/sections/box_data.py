@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, Number, Seed, Text
-from dlcli.recipe.sections.image_data import ImageSource
+from dlcli.recipe.sections.image_data import ImageFiles, ImageSource
 
 
-class Annotations(ImageSource):
+class Annotations(ImageFiles):
     """The keys of sources that list objects, of which an image may have several."""
 
     several: Literal["largest", "first", "leave_out"] = "largest"

@@ -95,7 +95,21 @@ class Npz(ImageSource):
                     )
 
 
-class Folder(ImageSource):
+class ImageFiles(ImageSource):
+    """The keys that every source of image files has."""
+
+    value_range: tuple[Number, Number] | None = None
+    """The two values that become black and white, in gray images of 16 or 32 bits; values beyond are clipped. Images of
+    8 bits are not affected. Default: the full range of 16 bits; for 32 bits the key is required."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.value_range is not None and self.value_range[0] >= self.value_range[1]:
+            low, high = self.value_range
+            yield "value_range", f"the first value must be below the second. Received [{low}, {high}]."
+
+
+class Folder(ImageFiles):
     """A folder for each class, directly under `path` or under a folder for each split: train (training, training_set),
     validation (val, valid, dev, eval) and test (testing, test_set), in any case."""
 
@@ -111,7 +125,7 @@ class Folder(ImageSource):
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
 
-class Csv(ImageSource):
+class Csv(ImageFiles):
     """A CSV file with a row for each image; paths in it are relative to the CSV's folder."""
 
     kind: Literal["csv"]

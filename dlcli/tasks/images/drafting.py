@@ -2,7 +2,6 @@
 
 import csv
 import io
-import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from dlcli.data.paths import is_outside, path_named
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import SPLITS, split_named
 from dlcli.errors import InputError
-from dlcli.files import BadFile, open_file, open_input
+from dlcli.files import open_input
 from dlcli.recipe.language.errors import shortened
 from dlcli.tasks.draft_text import (
     HEADING,
@@ -158,25 +157,16 @@ def _path_line(path: str) -> Line:
 
 def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
     """Heights and widths in the headers of evenly spaced files; files that are not images are skipped."""
-    from PIL import Image
+    from dlcli.data.images.decoding import BadImage, read_header
 
     sizes: Counter[tuple[int, int]] = Counter()
     step = max(1, len(files) // NUM_HEADERS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for file in files[::step]:
-            try:
-                with open_file(file) as opened, Image.open(opened) as image:
-                    sizes[image.height, image.width] += 1
-            except (
-                BadFile,
-                OSError,
-                ValueError,
-                SyntaxError,
-                Image.DecompressionBombError,
-                Image.DecompressionBombWarning,
-            ):
-                continue
+    for file in files[::step]:
+        try:
+            width, height, orientation = read_header(file)
+        except BadImage:
+            continue
+        sizes[(width, height) if orientation >= 5 else (height, width)] += 1
     return sizes
 
 

@@ -39,6 +39,7 @@ from dlcli.tasks.inspection import (
     some,
 )
 
+CONTENT = ("boxes", "range", "frames")  # kinds of warnings about the contents of files, which are findings
 NUM_LOADED = 256  # samples in memory at a time
 
 
@@ -64,7 +65,7 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
     headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
         *_file_findings(dataset, headers),
-        *(Finding("boxes", False, warning.text, ()) for warning in dataset.warnings if warning.kind == "boxes"),
+        *(Finding(warning.kind, False, warning.text, ()) for warning in dataset.warnings if warning.kind in CONTENT),
         *_box_findings(dataset),
         *_duplicate_findings(dataset, samples, console),
         *class_findings(counts(dataset)),

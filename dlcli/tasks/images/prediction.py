@@ -44,7 +44,7 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
         paths,
         policy=policy,
         shape=tuple(model.inputs[0].shape[1:]),
-        value_range=getattr(recipe.data, "value_range", (0.0, 255.0)),
+        value_range=getattr(recipe.data, "value_range", None) or (0.0, 255.0),
     )
     left_out = tuple(sorted(left_out, key=lambda left: left.kind != "unreadable"))  # those first, and all of them
     num_named = max(MAX_LEFT_OUT, sum(left.kind == "unreadable" for left in left_out))
@@ -116,7 +116,8 @@ def _draw(folder: Path, samples: Samples, predictions: Sequence[dict[str, Any]])
 
 def _draw_image(samples: Samples, position: int, row: dict[str, Any], path: Path) -> None:
     if samples.files is not None:
-        image = decode(read_file(samples.files[position]))
+        assert samples.policy is not None
+        image = decode(read_file(samples.files[position]), value_range=samples.policy.value_range)
     else:
         pixels = samples.unsized if samples.unsized is not None else samples.pixels
         assert pixels is not None

@@ -21,7 +21,7 @@ from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc, Yolo
-from dlcli.recipe.sections.image_data import Csv, Digits, Folder, ImageData, KerasDataset, NoData, Npz
+from dlcli.recipe.sections.image_data import Csv, Digits, Folder, ImageData, ImageFiles, KerasDataset, NoData, Npz
 from dlcli.runtime.console import Console
 from dlcli.tasks.split_keys import split_keys
 
@@ -61,6 +61,7 @@ def read_dataset(
         resize=section.resize,
         interpolation=section.interpolation,
         antialias=section.antialias,
+        file_range=section.value_range if isinstance(section, ImageFiles) else None,
         **split_keys(section),
     )
     listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": console.reading}
@@ -208,10 +209,9 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
         )
         return Csv(kind="csv", **common, **columns)
     if path.suffix == ".npz":
-        reading = (
-            {key: getattr(trained_on, key) for key in ("value_range", "layout")} if isinstance(trained_on, Npz) else {}
-        )
-        return Npz(kind="npz", **common, **reading)
+        if isinstance(trained_on, Npz):
+            common |= {key: getattr(trained_on, key) for key in ("value_range", "layout")}
+        return Npz(kind="npz", **_of_arrays(common))
     raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
 
 
@@ -235,4 +235,9 @@ def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any])
         common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
         if isinstance(trained_on, Coco):
             common["images"] = None  # beside the file
-    return kind(**common | {"kind": name})
+    return kind(**(_of_arrays(common) if kind is BoxNpz else common) | {"kind": name})
+
+
+def _of_arrays(common: dict[str, Any]) -> dict[str, Any]:
+    """The keys for arrays, whose range of values has a default of its own."""
+    return {key: value for key, value in common.items() if key != "value_range" or value is not None}

@@ -1,27 +1,39 @@
+import contextlib
 import io
+import json
 import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from dlcli.data.files import hash_content
+from dlcli.data.images import decoding
 from dlcli.data.images.decoding import (
     BadImage,
     ImagePolicy,
     decode,
+    decode_with_extremes,
+    has_more_frames,
     read_header,
     read_image,
     read_images,
     resize_images,
 )
+from dlcli.data.images.formats import FORMAT_NAMES, recognize
 from dlcli.errors import InputError
 
+pillow_heif.register_heif_opener()  # to encode HEIC
+
 FORMATS = ("JPEG", "PNG", "BMP", "GIF")
+NEW_FORMATS = ("WEBP", "TIFF", "AVIF", "JPEG2000", "HEIF")
 
 
 def policy(height: int, width: int, color_mode: str = "rgb", **changes: Any) -> ImagePolicy:
@@ -84,6 +96,17 @@ def palette_image(color: tuple[int, int, int]) -> Image.Image:
         (Image.new("I;16", (4, 3), 385), "PNG", {}, (1, 1, 1)),
         (Image.new("I;16", (4, 3), 386), "PNG", {}, (2, 2, 2)),
         (Image.new("I;16", (4, 3), 300), "PNG", {"transparency": 300}, (255, 255, 255)),
+        (Image.new("1", (4, 3), 1), "TIFF", {"compression": "group4"}, (255, 255, 255)),
+        (Image.new("LA", (4, 3), (0, 128)), "TIFF", {}, (127, 127, 127)),
+        (palette_image((200, 100, 50)), "TIFF", {}, (200, 100, 50)),
+        (Image.new("RGBA", (4, 3), (200, 100, 50, 128)), "TIFF", {}, (227, 177, 152)),
+        (Image.new("CMYK", (4, 3), (0, 255, 255, 0)), "TIFF", {}, (255, 0, 0)),
+        (Image.new("I;16", (4, 3), 32896), "TIFF", {}, (128, 128, 128)),
+        (Image.new("I;16B", (4, 3), 32896), "TIFF", {}, (128, 128, 128)),
+        (Image.new("RGBA", (4, 3), (200, 100, 50, 128)), "WEBP", {"lossless": True}, (227, 177, 152)),
+        (Image.new("RGBA", (4, 3), (200, 100, 50, 0)), "AVIF", {}, (255, 255, 255)),
+        (Image.new("LA", (4, 3), (0, 128)), "JPEG2000", {}, (127, 127, 127)),
+        (Image.new("RGB", (64, 64), (255, 0, 0)), "HEIF", {"quality": 100}, (255, 0, 0)),
         (Image.new("CMYK", (4, 3), (0, 0, 0, 0)), "JPEG", {}, (255, 255, 255)),
         (Image.new("CMYK", (4, 3), (0, 0, 0, 255)), "JPEG", {}, (0, 0, 0)),
         (Image.new("CMYK", (4, 3), (0, 255, 255, 0)), "JPEG", {"quality": 100}, (255, 0, 0)),
@@ -95,7 +118,7 @@ def test_every_kind_of_image_becomes_rgb(
     pixels = read_image(encode(image, image_format, **options), policy=policy(3, 4))
     assert pixels.dtype == np.uint8
     assert pixels.shape == (3, 4, 3)
-    tolerance = 3 if image_format == "JPEG" else 0
+    tolerance = 3 if image_format in ("JPEG", "HEIF") else 0
     assert np.abs(pixels.astype(int) - expected).max() <= tolerance
 
 
@@ -181,6 +204,166 @@ def test_the_format_is_that_of_the_content_not_the_suffix(tmp_path: Path) -> Non
     assert read_image(path, policy=policy(3, 4))[0, 0].tolist() == [1, 2, 3]
 
 
+# Formats ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("image_format", [*FORMATS, *NEW_FORMATS])
+def test_each_format_is_recognized_and_read_to_the_pixels_of_its_decoder(image_format: str) -> None:
+    data = encode(photo(), image_format)
+    assert recognize(data) == image_format
+    with Image.open(io.BytesIO(data)) as image:
+        assert np.array_equal(read_image(data, policy=policy(48, 64)), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize(
+    ("start", "image_format"),
+    [
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIF"),
+        (b"\0\0\0\x10ftypisom\0\0\0\0avif", None),  # after the brands' end
+        (b"II+\0\x08\0\0\0", "TIFF"),
+        (b"\xff\x4f\xff\x51", "JPEG2000"),
+    ],
+)
+def test_containers_are_recognized_by_their_brands(start: bytes, image_format: str | None) -> None:
+    assert recognize(start) == image_format
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("image_format", ["WEBP", "TIFF", "AVIF", "HEIF"])
+def test_newer_formats_are_rotated_upright(image_format: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.new("RGB", (64, 48))
+    stored.paste((255, 0, 0), (0, 0, 32, 24))
+    options = {"lossless": True} if image_format == "WEBP" else {}
+    data = encode(stored, image_format, exif=exif if image_format == "TIFF" else exif.tobytes(), **options)
+    turn = decoding.TURNS.get(orientation)
+    expected = stored if turn is None else stored.transpose(turn)
+    assert np.abs(np.asarray(decode(data)).astype(int) - np.asarray(expected)).mean() < 3
+    width, height, remaining = read_header(data)
+    assert ((height, width) if remaining >= 5 else (width, height)) == expected.size
+
+
+@pytest.mark.parametrize("kind", ["short", "long"])
+def test_orientation_is_read_whatever_its_type(kind: str) -> None:
+    entry = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0) if kind == "short" else struct.pack(">HHII", 0x0112, 4, 1, 6)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 1) + entry + bytes(4)
+    assert decode(encode(photo(), "JPEG", exif=exif)).size == (48, 64)
+
+
+def test_orientation_in_a_text_chunk_of_png_is_read() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    text = PngInfo()
+    text.add_text("Raw profile type exif", f"\nexif\n      26\n{exif.tobytes().hex()}\n", zip=True)
+    data = encode(photo(), "PNG", pnginfo=text)
+    assert read_header(data) == (64, 48, 6)
+    assert decode(data).size == (48, 64)
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_further_frames_and_pages_are_noticed(image_format: str) -> None:
+    frames = [photo(seed=seed) for seed in range(3)]
+    data = encode(frames[0], image_format, save_all=True, append_images=frames[1:])
+    assert has_more_frames(data)
+    assert not has_more_frames(encode(frames[0], image_format))
+    differences = [np.abs(np.asarray(decode(data)).astype(int) - np.asarray(frame)).mean() for frame in frames]
+    assert differences[0] < 10 < min(differences[1:])  # the first is the one that is read
+
+
+def test_heic_without_its_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(photo(), "HEIF")
+    monkeypatch.delitem(Image.OPEN, "HEIF")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(BadImage, match=r"HEIC needs pillow-heif: install the extra `dlcli\[heic\]`"):
+        decode(data)
+
+
+def test_the_preview_in_a_raw_file_is_refused() -> None:
+    data = encode(photo(), "TIFF", tiffinfo={254: 1})
+    with pytest.raises(BadImage, match="its first page is a preview, as in a camera's raw file"):
+        decode(data)
+
+
+def test_tiff_in_a_color_mode_without_conversion_is_refused() -> None:
+    with pytest.raises(BadImage, match="its color mode, LAB, is not supported"):
+        decode(encode(Image.new("LAB", (4, 3)), "TIFF"))
+
+
+def test_libtiff_and_pillow_write_nothing_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    data = encode(photo(), "TIFF", compression="jpeg")
+    for i in range(0, len(data), 20):
+        with contextlib.suppress(BadImage):
+            decode(data[:i] + b"\0" * 8 + data[i + 8 :])
+    assert capfd.readouterr().err == ""
+
+
+# Ranges of values ---------------------------------------------------------------------------------------------------
+
+
+def gray_16(values: list[int], image_format: str = "PNG") -> bytes:
+    return encode(Image.fromarray(np.array([values], np.uint16)), image_format)
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
+def test_a_range_of_16_bit_values_is_mapped_to_8_bits(image_format: str) -> None:
+    data = gray_16([0, 100, 1100, 2100, 4000], image_format)
+    decoded = decode_with_extremes(data, value_range=(100, 2100))
+    assert np.asarray(decoded.image)[0].tolist() == [0, 0, 128, 255, 255]
+    assert decoded.extremes == (0, 4000)
+    ranged = policy(1, 5, "grayscale", value_range=(100, 2100))
+    assert read_image(data, policy=ranged)[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_32_bits_need_a_range(mode: str) -> None:
+    kind = np.int32 if mode == "I" else np.float32
+    data = encode(Image.fromarray(np.array([[-1, 0, 1]], kind)), "TIFF")
+    with pytest.raises(
+        BadImage, match=r"its values have 32 bits, from -1 to 1: set data.value_range to the two values"
+    ):
+        decode(data)
+    assert np.asarray(decode(data, value_range=(-1, 1)))[0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
+    data = encode(Image.fromarray(np.array([[0, value]], np.float32)), "TIFF")
+    with pytest.raises(BadImage, match="its values must be finite"):
+        decode(data, value_range=(0, 1))
+
+
+def png_16(color_type: int, pixel: list[int]) -> bytes:
+    """One pixel of 16 bits for each channel."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checksum
+
+    header = struct.pack(">IIBBBBB", 1, 1, 16, color_type, 0, 0, 0)
+    row = zlib.compress(b"\0" + struct.pack(f">{len(pixel)}H", *pixel))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", row) + chunk(b"IEND", b"")
+
+
+def test_gray_with_alpha_of_16_bits_is_gray() -> None:
+    decoded = decode(png_16(4, [0x8000, 0xFFFF]))
+    assert decoded.mode == "L"
+    assert decoded.getpixel((0, 0)) == 0x80
+
+
+def test_a_range_for_color_of_16_bits_is_refused() -> None:
+    data = png_16(2, [0x8000, 0, 0xFFFF])
+    assert decode(data).getpixel((0, 0)) == (0x80, 0, 0xFF)
+    with pytest.raises(BadImage, match=r"so that data.value_range cannot be applied"):
+        decode(data, value_range=(0, 4095))
+
+
+def test_a_range_leaves_8_bits_as_they_are() -> None:
+    data = encode(photo(), "PNG")
+    assert np.array_equal(np.asarray(decode(data, value_range=(0, 4095))), np.asarray(photo()))
+
+
 # Bad files ----------------------------------------------------------------------------------------------------------
 
 
@@ -188,10 +371,12 @@ def test_the_format_is_that_of_the_content_not_the_suffix(tmp_path: Path) -> Non
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"hello, I am a text", "not an image: its content is not JPEG, PNG, BMP or GIF"),
-        (b"RIFF\0\0\0\0WEBPVP8 ", "its content is WebP, which is not supported: convert it to PNG or JPEG"),
-        (b"II*\0\0\0\0\0", "its content is TIFF, which is not supported: convert it to PNG or JPEG"),
-        (b"\0\0\0\x1cftypheic", "its content is HEIC or AVIF, which are not supported: convert it to PNG or JPEG"),
+        (b"hello, I am a text", f"not an image: its content is not {FORMAT_NAMES}"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "its WebP header is corrupt or truncated"),
+        (b"II*\0\0\0\0\0", "its TIFF header is corrupt or truncated"),
+        (b"\0\0\0\x1cftypheic", "its HEIC header is corrupt or truncated"),
+        (b"\0\0\0\x1cftypavif", "its AVIF header is corrupt or truncated"),
+        (b"\0\0\0\x18ftypmp42", f"not an image: its content is not {FORMAT_NAMES}"),
         (b"BM and more text that goes on for longer", "its BMP header is corrupt or truncated"),
         (png_header(0, 5), "its PNG header is corrupt or truncated"),
         (png_header(20_000, 20_000), "too large: an image may have at most 178,956,970 pixels"),
@@ -204,7 +389,7 @@ def test_unreadable_content_is_reported_clearly(data: bytes, reason: str) -> Non
     assert str(error.value) == reason
 
 
-@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.parametrize("image_format", [*FORMATS, *NEW_FORMATS])
 def test_a_truncated_file_is_refused_or_complete(image_format: str) -> None:
     data = encode(photo(16, 24), image_format)
     whole = read_image(data, policy=policy(16, 24))
@@ -219,12 +404,19 @@ def test_a_truncated_file_is_refused_or_complete(image_format: str) -> None:
     assert refused > 0.9 * len(data) / 7
 
 
-@pytest.mark.parametrize("image_format", FORMATS)
-def test_flipped_bits_cause_no_other_exception(image_format: str) -> None:
+@pytest.mark.parametrize(
+    ("image_format", "number"),
+    [
+        *((image_format, 200) for image_format in FORMATS),
+        *((image_format, 40) for image_format in NEW_FORMATS),
+        *(pytest.param(image_format, 2000, marks=pytest.mark.long) for image_format in (*FORMATS, *NEW_FORMATS)),
+    ],
+)
+def test_flipped_bits_cause_no_other_exception(image_format: str, number: int) -> None:
     rng = np.random.default_rng(0)
     data = encode(photo(16, 24), image_format)
     refused = 0
-    for _ in range(200):
+    for _ in range(number):
         corrupt = bytearray(data)
         corrupt[rng.integers(min(len(data), 800))] ^= 1 << rng.integers(8)
         try:
@@ -329,8 +521,12 @@ def test_gray_arrays_become_rgb() -> None:
 
 
 def test_a_policy_survives_json() -> None:
-    wanted = policy(3, 4, "grayscale", resize="pad", interpolation="nearest", antialias=False)
-    assert ImagePolicy.from_dict(wanted.to_dict()) == wanted
+    wanted = policy(
+        3, 4, "grayscale", resize="pad", interpolation="nearest", antialias=False, value_range=(0.0, 4095.0)
+    )
+    assert ImagePolicy.from_dict(json.loads(json.dumps(wanted.to_dict()))) == wanted
+    of_an_earlier_version = {key: value for key, value in policy(3, 4).to_dict().items() if key != "value_range"}
+    assert ImagePolicy.from_dict(of_an_earlier_version) == policy(3, 4)
     assert wanted.shape == (3, 4, 1)
 
 
@@ -345,6 +541,9 @@ def test_a_policy_survives_json() -> None:
         ("resize", []),
         ("interpolation", None),
         ("antialias", "yes"),
+        ("value_range", [3]),
+        ("value_range", [3, 3]),
+        ("value_range", 3),
     ],
 )
 def test_a_corrupt_policy_is_refused(key: str, value: Any) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dlcli.data.images.decoding import ImagePolicy, read_image
+from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.samples import Samples
 from dlcli.data.images.unlabeled import collect
 from dlcli.data.splits import NO_LABEL, LeftOut
@@ -39,7 +40,7 @@ def test_files_and_folders(tmp_path: Path, save_image: Save) -> None:
     assert [(item.name.removeprefix(f"{tmp_path}/"), item.reason) for item in left_out] == [
         ("in/.hidden.png", "hidden"),
         ("in/notes.txt", "not an image by its suffix"),
-        ("in/bad.jpg", "not an image: its content is not JPEG, PNG, BMP or GIF"),
+        ("in/bad.jpg", f"not an image: its content is not {FORMAT_NAMES}"),
     ]
     loaded = samples.load(np.arange(4))
     for name, image in zip(names, loaded, strict=True):
@@ -86,7 +87,7 @@ def test_paths_that_cannot_be_predicted(tmp_path: Path, save_image: Save) -> Non
     assert error(missing) == f"{missing}: no such file or folder. Name what to predict."
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"")
-    nothing = "Nothing to predict: give JPEG, PNG, BMP or GIF files, or folders of them."
+    nothing = f"Nothing to predict: give {FORMAT_NAMES} files, or folders of them."
     assert error(bad).splitlines() == [f"{bad}: the file is empty.", nothing]
     (tmp_path / "empty").mkdir()
     assert error(tmp_path / "empty") == f"'{tmp_path / 'empty'}': there must be an image to predict. Received none."

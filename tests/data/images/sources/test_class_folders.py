@@ -277,12 +277,51 @@ def test_copies_stay_in_one_split(save_classes: Save, common: Common) -> None:
     assert all(where[f"x/{i:03}.png"] == where[f"x/again{i:03}.png"] for i in range(20))
 
 
+# Formats ------------------------------------------------------------------------------------------------------------
+
+
+def save_16_bits(root: Path, name: str, values: tuple[int, int]) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.array([values] * 4, np.uint16)).save(root / name)
+
+
+def test_a_narrow_range_of_values_is_a_warning_that_names_the_key(tmp_path: Path, common: Common) -> None:
+    for i in range(4):
+        save_16_bits(tmp_path, f"a/{i}.png", (860, 900 + i))
+        save_16_bits(tmp_path, f"b/{i}.tif", (900, 1080 + i))
+    (warning,) = [w for w in read(tmp_path, common).warnings if w.kind == "range"]
+    assert "the values of 8 images of 16 bits are all between 860 and 1083" in warning.text
+    assert "set data.value_range, for example to [860, 1083]" in warning.text
+    assert "such as [0, 2047]" in warning.text
+    ranged = read(tmp_path, common, file_range=(0.0, 2047.0))
+    assert not [w for w in ranged.warnings if w.kind == "range"]
+    assert ranged.policy is not None
+    assert ranged.policy.value_range == (0.0, 2047.0)
+    assert ranged.splits["train"].load(np.array([0])).max() > 100
+    (warning,) = [w for w in read(tmp_path, common, file_range=(0.0, 1000.0)).warnings if w.kind == "range"]
+    assert "between 860 and 1083: those outside data.value_range, [0, 1000], are clipped" in warning.text
+
+
+def test_a_range_without_effect_is_a_warning(save_classes: Save, common: Common) -> None:
+    (warning,) = [w for w in read(save_classes(a=5, b=5), common, file_range=(0.0, 9.0)).warnings if w.kind == "range"]
+    assert warning.text.startswith("data.value_range has no effect")
+
+
+def test_further_frames_are_reported_once(save_classes: Save, common: Common) -> None:
+    root = save_classes(a=5, b=5)
+    for name in ("a/x.gif", "b/y.gif"):
+        frames = [Image.new("L", (6, 8), 90 * i) for i in range(3)]
+        frames[0].save(root / name, save_all=True, append_images=frames[1:])
+    frames_warnings = [w.text for w in read(root, common).warnings if w.kind == "frames"]
+    assert frames_warnings == ["2 files have several frames or pages; the first is read."]
+
+
 # Bad images -------------------------------------------------------------------------------------------------------
 
 
 def spoil(root: Path) -> None:
     (root / "a/000.png").write_bytes(b"")
-    (root / "b/new.webp").write_bytes(b"RIFF")
+    (root / "b/new.jxl").write_bytes(b"RIFF")
     (root / "b/new.png").mkdir()
     os.mkfifo(root / "b/pipe.gif")
     (root / "b/gone.jpg").symlink_to("nowhere")
@@ -294,8 +333,8 @@ def test_unreadable_images_are_an_error(save_classes: Save, common: Common) -> N
     assert error(root, common).splitlines() == [
         f"{root}/a/000.png: the file is empty",
         f"{root}/b/gone.jpg: a link to a file that does not exist",
+        f"{root}/b/new.jxl: .jxl files are not supported: convert it to PNG or JPEG",
         f"{root}/b/new.png: a folder, not a file",
-        f"{root}/b/new.webp: .webp files are not supported: convert it to PNG or JPEG",
         f"{root}/b/pipe.gif: a pipe or device, not a file",
         "5 of 14 images cannot be read. Repair or remove the files above, or leave them out with "
         "`data.on_bad_image: skip`.",
@@ -317,7 +356,7 @@ def test_unreadable_images_can_be_skipped(save_classes: Save, common: Common) ->
     spoil(root)
     dataset = read(root, common, on_bad_image="skip")
     assert sum(map(len, dataset.splits.values())) == 9
-    assert set(reasons(dataset)) == {"a/000.png", "b/new.webp", "b/new.png", "b/pipe.gif", "b/gone.jpg"}
+    assert set(reasons(dataset)) == {"a/000.png", "b/new.jxl", "b/new.png", "b/pipe.gif", "b/gone.jpg"}
     for samples in dataset.splits.values():
         assert len(samples.digests) == len(samples.labels) == len(samples)
         assert samples.load(np.arange(len(samples))).shape == (len(samples), 8, 6, 3)
