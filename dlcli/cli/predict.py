@@ -38,6 +38,7 @@ from dlcli.cli.output import say, write_json, write_table
     help="Number of classes to show for each sample.",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",

@@ -121,6 +121,9 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 def transfer(base: str, **options: Any) -> None:
     """Put a new head on a pretrained network, train the head, then fine-tune the deepest layers.
 
+    Images are scaled until they cover the network's size, then center-cropped (-s data.resize=stretch keeps their
+    margins). A saved BASE that does not scale pixels itself needs their range: -s 'model.input_range=[0, 1]'.
+
     \b
     Examples:
       dlcli transfer --base resnet50 --data photos/

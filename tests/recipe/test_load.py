@@ -140,6 +140,17 @@ def test_overrides_replace_sections_and_lists() -> None:
     assert recipe.name is None
 
 
+def test_a_number_sign_in_an_override_is_no_comment() -> None:
+    assert "Received 'a #b'." in error_with("name=a #b")
+    assert load_with("data.image_size=[8, 9] # as in the paper").recipe.data.image_size == (8, 9)
+
+
+def test_one_number_is_both_sides_of_an_image() -> None:
+    assert load_with("data.image_size=16").recipe.data.image_size == (16, 16)
+    for value in ("0", "-3", "true", "2.5"):
+        assert "expected a list of 2 whole numbers > 0" in error_with(f"data.image_size={value}")
+
+
 def test_override_of_text() -> None:
     override = Override.of_value("data.path", "2026: *.png", "--data '2026: *.png'")
     data = load(Path("recipe.yaml"), [override]).recipe.data

@@ -26,6 +26,7 @@ from dlcli.recipe.yaml_writer import resolved, to_yaml
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=settings().max_examples * 150 // 100)
 NONE = type(None)
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of the strategy for all keys
 VALIDATOR = Draft202012Validator(json.loads(schema_text()))
 
 # A strategy for every type of the schema, derived from the types themselves ------------------------------------------
@@ -134,8 +135,9 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             data.pop(key, None)
         if model["kind"] not in ("convnet", "mlp"):
             values["model"] = model = {"kind": "mlp"}
-    if "value_range" in data and not is_below(*data["value_range"]):
-        data["value_range"] = (0, "1/2")
+    for section, key in ((data, "value_range"), (model, "input_range")):
+        if section.get(key) is not None and not is_below(*section[key]):
+            section[key] = (0, "1/2")
     augment = values.get("augment") or {}
     if layout != "image":
         values.pop("augment", None)

@@ -176,7 +176,7 @@ def test_a_folder_gives_the_probabilities_of_the_evaluation(
     folder: Path, probabilities: dict[str, list[float]]
 ) -> None:
     output = folder / "photos-predicted.csv"
-    run("predict", "tiny", "photos", "--output", output, folder=folder)
+    run("predict", "tiny", "photos", "-o", output, folder=folder)
     with open(output, newline="") as file:
         table = list(csv.DictReader(file))
     assert list(table[0]) == ["file", "predicted", "confidence", *(f"p_{digit}" for digit in range(10))]

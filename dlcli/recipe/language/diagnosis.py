@@ -75,6 +75,15 @@ def unknown_choice(noun: str, value: object, names: Sequence[object] | Mapping[s
     return f"unknown {noun} {received(value)}{hint or f'; {choices(noun, names)}'}"
 
 
+def chosen_by_another_key(value: object, by_kind: Mapping[str, type[Section]]) -> str | None:
+    """``write 'kind: application, network: resnet50'``, where the value is a choice of a key of one of the kinds."""
+    for kind, section in by_kind.items():
+        for key, field in section.model_fields.items():
+            if get_origin(field.annotation) is Literal and field.is_required() and value in get_args(field.annotation):
+                return f"{received(value)} is not a kind; write 'kind: {kind}, {key}: {value}'"
+    return None
+
+
 def is_kind(key: str) -> str:
     return f"it is a kind; write 'kind: {key}', with its keys next to it"
 
@@ -151,7 +160,7 @@ class _Explainer:
             return self.error(place, (*path, "kind"), f"missing key; {choices('kind', by_kind)}")
         if not isinstance(kind, str) or kind not in by_kind:
             tasks = self.tasks_with(path, lambda section: kind in kinds_of(section))
-            message = (
+            message = chosen_by_another_key(kind, by_kind) or (
                 f"kind {received(kind)} is for task: {listed(tasks)}; here {choices('kind', by_kind)}"
                 if tasks
                 else unknown_choice("kind", kind, by_kind)

@@ -120,6 +120,18 @@ class WordForTrue:
         return {"anyOf": [handler(schema), {"const": True}]}
 
 
+class OneForBoth:
+    """For a pair of whole numbers: allows one of them, which is then meant twice: ``224`` is read as ``[224, 224]``."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(
+            lambda value: (value, value) if type(value) is int else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"type": "integer", "exclusiveMinimum": 0}]}
+
+
 class FractionsAllowed:
     """Allows a number to be written as a fraction: ``8/255`` is read as 0.03137…"""
 
@@ -163,6 +175,7 @@ NonNegativeNumber = Annotated[float, Ge(0), FractionsAllowed()]
 Proportion = Annotated[float, Ge(0), Lt(1), FractionsAllowed()]
 PositiveProportion = Annotated[float, Gt(0), Lt(1), FractionsAllowed()]
 Count = Annotated[int, Gt(0)]
+Size = Annotated[tuple[Count, Count], OneForBoth()]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]  # what NumPy's and Keras's generators take
 Text = Annotated[str, MinLen(1), Expected("text that is not empty")]
 LocalPath = Annotated[str, MinLen(1), AfterValidator(_make_absolute), Expected("a path")]

@@ -1,5 +1,6 @@
 """Values from the command line, which replace those of the recipe's file before it is checked."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -8,6 +9,9 @@ from dlcli.errors import InputError
 from dlcli.recipe.language.errors import Diagnostic, KeyPath, Place, dotted, shortened
 from dlcli.recipe.language.wording import received
 from dlcli.recipe.language.yaml_reader import CONTROL, UNREADABLE, Mark, Tree, read_yaml
+
+COMMENT = re.compile(r"\s#")  # in YAML the rest of a line; an option has nothing to comment
+OPENING = "[{\"'"  # that open a list, a section or quoted text, in which # has its meaning as in a file
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ def _read_value(override: Override, order: int, place: Place) -> Tree:
         return text
     if not override.value_text.strip():
         return Tree(None, {(): mark}, complete=True)
+    plain = override.value_text.strip()
+    if COMMENT.search(plain) and plain[0] not in OPENING and not CONTROL.search(plain):
+        return Tree(plain, {(): mark}, complete=True)
     given = read_yaml(override.value_text, override.origin, order)
     if not given.complete:
         given.values = UNREADABLE

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, Number, Proportion, Section, Seed, Text
+from dlcli.recipe.language.fields import Count, LocalPath, Number, Proportion, Section, Seed, Size, Text
 
 
 class DividedSource(Section):
@@ -30,8 +30,9 @@ class DividedSource(Section):
 class ImageSource(DividedSource):
     """The keys that every source of images has."""
 
-    image_size: tuple[Count, Count] | None = None
-    """Height and width in pixels to which every image is resized. Default: their own, where all have the same size."""
+    image_size: Size | None = None
+    """Height and width in pixels to which every image is resized; one number for both. Default: their own,
+    where all have the same size."""
     color_mode: Literal["grayscale", "rgb"] | None = None
     """One channel or three. Default: as the images are; rgb where they are mixed."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"

@@ -12,6 +12,7 @@ from dlcli.recipe.language.fields import (
     FractionsAllowed,
     NonNegativeNumber,
     NullForDefault,
+    Number,
     PathOrRun,
     Proportion,
     Section,
@@ -330,6 +331,9 @@ class Saved(ImageModel):
     """Family of networks."""
     file: PathOrRun
     """The model: run:NAME, or a .keras file."""
+    input_range: tuple[Number, Number] | None = None
+    """The range in which the saved model takes pixels, such as [0, 1] or [-1, 1], if it does not scale them itself: the
+    scaling becomes part of the new model. Default: pixels in [0, 255] as they are."""
     dense: tuple[Count, ...] = ()
     """Units of dense layers with ReLU before the output layer."""
     dropout: Proportion = 0.0
@@ -342,6 +346,9 @@ class Saved(ImageModel):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_source("file", self.file, (".keras",))
+        if self.input_range is not None and self.input_range[0] >= self.input_range[1]:
+            low, high = self.input_range
+            yield "input_range", f"the first value must be below the second. Received [{low}, {high}]."
 
 
 ImageClassifier = Annotated[

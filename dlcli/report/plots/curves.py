@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from dlcli.report.plots.figure import BLUE, GRAY, GREEN, VERMILION, new_figure, png, printable, style
 
@@ -51,9 +51,18 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None
             _curve(axes, epochs, rows, f"val_{metric}", label="validation", color=VERMILION)
         _curve(rate, epochs, rows, "learning_rate", label="learning rate", color=GREEN)
         rate.set_ylabel("learning rate")
+        rates = [_number(row.get("learning_rate")) for row in rows]
+        if all(value > 0 for value in rates):  # schedules multiply the rate, often by powers of 10
+            rate.set_yscale("log")
+            rate.set_ylim(min(rates) / 1.7, max(rates) * 1.7)  # wide enough for a tick where the rate is constant
+            rate.yaxis.set_major_locator(
+                LogLocator(subs=(1,) if max(rates) >= 10 * min(rates) else (1, 2, 5), numticks=6)
+            )
+            rate.yaxis.set_minor_locator(NullLocator())
+        else:
+            rate.set_ylim(bottom=0)
+            rate.yaxis.set_major_locator(MaxNLocator(4))
         rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        rate.yaxis.set_major_locator(MaxNLocator(4))
-        rate.set_ylim(bottom=0)
         for axes in (*upper, rate):
             axes.set_xlabel("epoch")
             axes.grid(True)

@@ -17,6 +17,7 @@ from dlcli.data.images.decoded_cache import DecodedFile
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
+from dlcli.models.images.saved_network import scales_its_input
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.image_model import Application, Saved
 from dlcli.recipe.sections.train import CommonStage, Stage
@@ -47,6 +48,7 @@ from dlcli.training.grouped_convolution import speed_up_kernel_gradients
 from dlcli.training.loop import Parts
 from dlcli.training.objectives.objective import Objective
 
+INPUT_SAMPLES = 64  # for the statistics of an input that nothing scales
 SAMPLE_BATCH = 16  # images in plots/batch.png
 
 
@@ -316,6 +318,7 @@ def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: b
         with _located_at_weights(loaded):
             load_weights(recipe.model, classifier, pretrained)
         del pretrained  # frees as much memory as the network takes
+        _warn_of_unscaled_input(recipe, classifier, train, console)
     _warn_of_untrained_head(recipe, console)
     set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # the layer table shows the last stage
     batch_size = recipe.train.batch_size
@@ -348,6 +351,20 @@ def _located_at_weights(loaded: LoadedRecipe) -> Iterator[None]:
     except InputError as error:
         key = "model.file" if isinstance(loaded.of_images.model, Saved) else "model.weights"
         raise loaded.error(key, str(error)) from None
+
+
+def _warn_of_unscaled_input(recipe: ImageRecipe, classifier: Classifier, train: Samples, console: Console) -> None:
+    """Warns where a saved model takes pixels in [0, 255] into its initial weights: few models are trained that way."""
+    if not isinstance(recipe.model, Saved) or recipe.model.input_range is not None:
+        return
+    if scales_its_input(*classifier.ends):
+        return
+    pixels = train.load(evenly_spaced(len(train), INPUT_SAMPLES)).astype(np.float32)
+    console.warn(
+        "model.file: nothing scales the pixels before the model's initial weights: its first layer takes values from "
+        f"{pixels.min():.0f} to {pixels.max():.0f}, with mean {pixels.mean():.1f} and deviation {pixels.std():.1f}. If "
+        "it was trained on pixels in [0, 1] or [-1, 1], set model.input_range to that range; else to [0, 255]"
+    )
 
 
 def _warn_of_untrained_head(recipe: ImageRecipe, console: Console) -> None:

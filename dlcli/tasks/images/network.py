@@ -156,15 +156,15 @@ def shape_of_saved(path: Path) -> tuple[int, ...]:
     return tuple(_saved_ends(path)[0].shape[1:])
 
 
-def _saved_ends(path: Path) -> tuple[Any, Any]:
+def _saved_ends(path: Path, input_range: tuple[float, float] | None = None) -> tuple[Any, Any]:
     try:
-        return saved_network.features(load_architecture(path))
+        return saved_network.features(load_architecture(path), input_range=input_range)
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
 
 def _saved_features(section: Saved, shape: tuple[int, ...]) -> tuple[Any, Any]:
-    inputs, features = _saved_ends(Path(section.file))
+    inputs, features = _saved_ends(Path(section.file), section.input_range)
     expected = tuple(inputs.shape[1:])
     if any(side not in (None, given) for side, given in zip(expected, shape, strict=True)):
         color = "grayscale" if expected[-1] == 1 else "rgb"

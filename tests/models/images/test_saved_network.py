@@ -4,9 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+from dlcli.models.images import saved_network
 from dlcli.recipe.sections.image_model import (
     Application,
     ConvBlock,
@@ -103,3 +105,52 @@ def loaded(request: pytest.FixtureRequest, build_classifier, tmp_path_factory: p
 )
 def test_the_loaded_network_gives_the_same_outputs(loaded, name) -> None:
     np.testing.assert_array_equal(np.load(loaded / f"{name}.loaded.npy"), np.load(loaded / f"{name}.y.npy"))
+
+
+# A saved network as a base ------------------------------------------------------------------------------------------
+
+
+def base(*first: keras.layers.Layer) -> keras.Model:
+    """A small classifier of 8x8 images whose first layers are given."""
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    return keras.Sequential([keras.Input((8, 8, 3)), *first, *layers])
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_the_input_range_becomes_part_of_the_network(is_nested: bool) -> None:
+    model = base()
+    if is_nested:
+        inputs = keras.Input((8, 8, 3))
+        model = keras.Model(inputs, keras.layers.Dense(2)(keras.Sequential(model.layers[:-1])(inputs)))
+    inputs, vector = saved_network.features(model, input_range=(-1.0, 1.0))
+    scaled = keras.Model(inputs, vector)
+    plain = keras.Model(*saved_network.features(model))
+    scaled.set_weights(plain.get_weights())
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(scaled(pixels), plain(pixels / 127.5 - 1), atol=1e-5)
+    assert scaled.get_layer("input_range").output.shape == (None, 8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        ((), False),
+        ((keras.layers.ZeroPadding2D(1), keras.layers.RandomFlip()), False),
+        ((keras.layers.Rescaling(1 / 255),), True),
+        ((keras.layers.ZeroPadding2D(1), keras.layers.Rescaling(1 / 255)), True),
+        ((keras.layers.BatchNormalization(),), True),
+        ((keras.layers.Normalization(mean=0.0, variance=1.0),), True),
+    ],
+)
+def test_scaling_before_the_initial_weights_is_recognized(
+    first: tuple[keras.layers.Layer, ...], expected: bool
+) -> None:
+    assert saved_network.scales_its_input(*saved_network.features(base(*first))) is expected
+
+
+def test_arithmetic_on_the_pixels_counts_as_scaling() -> None:
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, base()(inputs / 255.0))
+    assert saved_network.scales_its_input(*saved_network.features(model))
+    assert saved_network.scales_its_input(*saved_network.features(base(), input_range=(0.0, 1.0)))

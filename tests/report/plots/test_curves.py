@@ -76,3 +76,16 @@ def test_without_validation_there_is_one_curve() -> None:
     pixels = read(curves.learning_curves(rows, best_epoch=3))
     assert has_color(pixels, figure.BLUE)
     assert not has_color(pixels, figure.VERMILION)
+
+
+@pytest.mark.parametrize("rates", [[1e-2, 1e-5], [3.3e-3, 3.3e-3], [1e-3, 9e-4], [1e-3, 0.0]])
+def test_the_axis_of_learning_rates(rates: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = []
+    monkeypatch.setattr(curves, "png", lambda drawn: figures.append(drawn) or b"")
+    curves.learning_curves([epoch(i + 1, learning_rate=rate) for i, rate in enumerate(rates)], best_epoch=1)
+    axis = figures[0].axes[-1]
+    assert axis.get_yscale() == ("log" if min(rates) > 0 else "linear")
+    low, high = axis.get_ylim()
+    ticks = [tick for tick in axis.get_yticks() if low <= tick <= high]
+    assert low <= min(rates) <= max(rates) <= high
+    assert 1 <= len(ticks) <= 6
