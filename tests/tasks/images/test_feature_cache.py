@@ -46,6 +46,7 @@ def test_the_same_layers_weights_and_samples_have_the_same_key() -> None:
         {"digests": ("1" * 16, "0" * 16)},
         {"policy": replace(POLICY, image_size=(9, 9))},
         {"policy": replace(POLICY, interpolation="nearest")},
+        {"policy": replace(POLICY, value_range=(0.0, 4095.0))},
     ],
 )
 def test_other_samples_have_another_key(change: dict[str, object]) -> None:
