@@ -539,6 +539,7 @@ def test_bases_of_every_form(tmp_path: Path, make: Callable[[Path], None]) -> No
     done = run(
         *("transfer", "--base", "theirs.keras", "--data", "photos", "--unfreeze", unfreeze, *QUICK), folder=tmp_path
     )
+    assert ("its first layer takes values from" in done.stderr) == (make is not nested)
     lines = [line.split() for line in done.stderr.splitlines() if line.startswith("trainable parameters: ")]
     trained, frozen = (int(lines[1][position].replace(",", "").rstrip(";")) for position in (2, 4))
     if make is not sequential:  # a part of the base's own layers
