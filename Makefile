@@ -41,6 +41,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/checkpointing.py
 	$(BIN)/python benchmarks/folder_memory.py
+	$(BIN)/python benchmarks/many_classes.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/networks.py

@@ -19,8 +19,8 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import NoneType
-from typing import Any
+from types import NoneType, SimpleNamespace
+from typing import Any, TextIO
 
 from dlcli.errors import InputError
 from dlcli.files import BadFile, NoFile, check_replaceable, open_file, read_file
@@ -206,15 +206,54 @@ def _open_own(path: Path) -> io.BufferedRandom:
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Format rows as CSV with a header line."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    _write_csv(text, header, rows)
+    return text.getvalue()
+
+
+def _write_csv(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    # the writer quotes a carriage return in a cell only if its own lines end in one
+    lines = SimpleNamespace(write=lambda line: file.write(line.removesuffix("\r\n") + "\n"))
+    writer = csv.writer(lines, lineterminator="\r\n")
     writer.writerow(map(escaped_line, header))
     writer.writerows(rows)
-    return text.getvalue()
 
 
 def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Format rows given by column as CSV; there must be at least one, and all must have the columns of the first."""
     return csv_text(list(rows[0]), (list(row.values()) for row in rows))
+
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What the text of a cell starts with that a spreadsheet would read as a formula."""
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?")
+"""Text that is a number, and so harmless."""
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], *, safe: bool = False) -> None:
+    """Write rows as CSV with a header line, one at a time.
+
+    Args:
+        safe: put an apostrophe before text that a spreadsheet would read as a formula; numbers stay as they are.
+    """
+
+    def written(row: Sequence[Any]) -> Sequence[Any]:
+        return [_harmless(cell) for cell in row] if safe else row
+
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        _write_csv(file, written(header), map(written, rows))
+
+
+def _harmless(cell: Any) -> Any:
+    is_formula = isinstance(cell, str) and cell.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], *, safe: bool = False) -> None:
+    """Write rows given by column as :func:`write_csv` does; at least one, all with the columns of the first."""
+    remaining = iter(rows)
+    first = next(remaining)
+    values = (list(row.values()) for row in itertools.chain([first], remaining))
+    write_csv(path, list(first), values, safe=safe)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

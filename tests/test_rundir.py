@@ -1,5 +1,6 @@
 """The run directory: names, finding runs, and files that survive a kill at any moment."""
 
+import csv
 import errno
 import json
 import os
@@ -26,6 +27,7 @@ from dlcli.rundir import (
     replace_file,
     replace_folder,
     replace_json,
+    write_csv,
 )
 
 INFO = {"status": "completed", "config": {}, "best": None, "final": None}
@@ -563,3 +565,29 @@ def test_a_run_whose_run_json_is_a_pipe_is_listed_and_found(tmp_path: Path) -> N
     assert [run.name for run in list_runs(tmp_path)] == ["good", "bad"]
     with pytest.raises(InputError, match=r"run\.json: is a pipe or device\. A run directory must contain only files"):
         find_run(tmp_path, "bad").read_info()
+
+
+# Tables -------------------------------------------------------------------------------------------------------------
+
+
+def test_safe_tables_quote_formulas_and_nothing_else(tmp_path: Path) -> None:
+    formulas = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\tx", "\r=1", "-1+1", "-1 x"]
+    harmless = ["", "a=b", "'=1", "-1.5", "+3", "-1.2e-07", " =1", "é", -2.5, 3, None]
+    write_csv(tmp_path / "plain.csv", ["=a"], ([cell] for cell in [*formulas, *harmless]))
+    write_csv(tmp_path / "safe.csv", ["=a"], ([cell] for cell in [*formulas, *harmless]), safe=True)
+    with open(tmp_path / "plain.csv", newline="") as file:
+        plain = [row[0] for row in csv.reader(file) if row]
+    with open(tmp_path / "safe.csv", newline="") as file:
+        safe = [row[0] for row in csv.reader(file) if row]
+    assert plain[1 : len(formulas) + 1] == formulas
+    assert safe == [f"'{cell}" for cell in plain[: len(formulas) + 1]] + plain[len(formulas) + 1 :]
+
+
+def test_a_table_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as error:
+        replace_by(tmp_path / "table.csv", fail)
+    assert error.value.filename == str(tmp_path / "table.csv")
+    assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from dlcli.cli.options import (
     quiet_option,
     run_argument,
     runs_option,
+    safe_csv_option,
     split_option,
 )
 from dlcli.cli.output import say, write_json, write_metrics
@@ -23,6 +24,8 @@ from dlcli.cli.output import say, write_json, write_metrics
 @split_option
 @other_data_option
 @beam_option
+@click.option("--probabilities", is_flag=True, help="Write the probabilities of all classes to probabilities.npz.")
+@safe_csv_option
 @runs_option
 @device_option
 @json_option
@@ -32,6 +35,8 @@ def evaluate(
     split: str | None,
     data: Path | None,
     beam: int,
+    probabilities: bool,
+    safe_csv: bool,
     runs: Path,
     device: str,
     as_json: bool,
@@ -52,14 +57,20 @@ def evaluate(
 
     run_dir = find_run(runs, run)
     # where there is one split alone, it is the test
-    given = {"--beam": beam != 1, "--data": data is not None, "--split": split not in (None, "test")}
+    given = {
+        "--beam": beam != 1,
+        "--data": data is not None,
+        "--probabilities": probabilities,
+        "--split": split not in (None, "test"),
+    }
     check_run(run_dir, "evaluate", given)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.evaluate import EvaluationRequest
     from dlcli.workflow.evaluate import evaluate as evaluate_run
 
-    results = evaluate_run(run_dir, EvaluationRequest(split, data, beam), console=Console(quiet=quiet))
+    request = EvaluationRequest(split, data, beam, safe_csv=safe_csv, all_probabilities=probabilities)
+    results = evaluate_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return

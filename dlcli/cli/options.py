@@ -66,6 +66,12 @@ beam_option: Decorator = click.option(
     help="Beam width of decoding; 1 is greedy (sequence-to-sequence models).",
 )
 
+safe_csv_option: Decorator = click.option(
+    "--safe-csv",
+    is_flag=True,
+    help="Put an apostrophe before text in .csv files that a spreadsheet would read as a formula.",
+)
+
 quiet_option: Decorator = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors on stderr.")
 
 device_option: Decorator = click.option(

@@ -14,6 +14,7 @@ from dlcli.cli.options import (
     quiet_option,
     run_argument,
     runs_option,
+    safe_csv_option,
 )
 from dlcli.cli.output import say, write_json, write_table
 
@@ -42,7 +43,7 @@ from dlcli.cli.output import say, write_json, write_table
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write all probabilities to this .csv or .json file.",
+    help="Write all probabilities to this .csv, .json or .npz file.",
 )
 @click.option(
     "--draw",
@@ -51,6 +52,7 @@ from dlcli.cli.output import say, write_json, write_table
     help="Write the images with their boxes to this new folder (localization).",
 )
 @beam_option
+@safe_csv_option
 @click.option("--force", is_flag=True, help="Overwrite the --output file if it exists.")
 @runs_option
 @device_option
@@ -65,6 +67,7 @@ def predict(
     force: bool,
     draw: Path | None,
     beam: int,
+    safe_csv: bool,
     runs: Path,
     device: str,
     as_json: bool,
@@ -97,17 +100,25 @@ def predict(
     if "" in paths:
         raise click.UsageError("A PATH must not be empty. Use . for the current folder.")
     if output is not None:
-        check_output(output, (".csv", ".json"), force=force)
+        check_output(output, (".csv", ".json", ".npz"), force=force)
+    if safe_csv and (output is None or output.suffix.lower() != ".csv"):
+        raise click.UsageError("--safe-csv is for --output FILE.csv.")
     run_dir = find_run(runs, run)
     is_top_given = click.get_current_context().get_parameter_source("top") is click.core.ParameterSource.COMMANDLINE
-    given = {"--beam": beam != 1, "--draw": draw is not None, "--text": bool(texts), "--top": is_top_given}
+    given = {
+        "--beam": beam != 1,
+        "--draw": draw is not None,
+        "--output FILE.npz": output is not None and output.suffix.lower() == ".npz",
+        "--text": bool(texts),
+        "--top": is_top_given,
+    }
     check_run(run_dir, "predict", given)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.predict import PredictionRequest
     from dlcli.workflow.predict import predict as predict_with_run
 
-    request = PredictionRequest([Path(path) for path in paths], texts, top, output, draw, beam)
+    request = PredictionRequest([Path(path) for path in paths], texts, top, output, draw, beam, safe_csv)
     results = predict_with_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)

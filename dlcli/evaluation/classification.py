@@ -1,6 +1,6 @@
-"""Metrics of classifiers for ``evaluation/<split>/``, from labels and probabilities."""
+"""Metrics of classifiers for ``evaluation/<split>/``, from the predictions of all samples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,20 +8,19 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_fscore_support
 
 from dlcli.errors import CheckFailed
-
-Labels = npt.NDArray[np.int32]
-Probabilities = npt.NDArray[np.floating[Any]]
+from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 
 CALIBRATION_BINS = 15  # Guo et al. 2017, section 5
 
+Array = npt.NDArray[Any]
 
-def metrics(labels: Labels, probabilities: Probabilities, classes: Sequence[str], loss: float) -> dict[str, Any]:
+
+def metrics(scored: ScoredClasses, classes: Sequence[str], loss: float) -> dict[str, Any]:
     """The content of ``metrics.json``.
 
     Args:
-        labels: int32 ``[n]``, at least one, in [0, k).
-        probabilities: ``[n, k]`` in [0, 1], rows summing to 1; means are computed in float64.
-        classes: k class names in the order of the columns.
+        scored: the predictions of n samples, at least one; means are computed in float64.
+        classes: k class names in the order of the model's outputs.
         loss: the mean loss of these samples, as computed in training.
 
     Returns:
@@ -35,66 +34,92 @@ def metrics(labels: Labels, probabilities: Probabilities, classes: Sequence[str]
         - ``weighted_precision``, ``weighted_recall``, ``weighted_f1``: means weighted by the number of samples;
         - ``log_loss``: mean of -log p(label) in nats, with p clipped to at least 2.2e-16;
         - ``calibration_error``: see :func:`calibration_error`;
-        - ``confusion_matrix``: counts, with a row for each true class and a column for each predicted class;
+        - ``confusion_matrix``: counts, with a row for each true class and a column for each predicted class; only up to
+          `MANY_CLASSES` classes, see :func:`confusions`;
         - ``classes``.
 
     Raises:
         CheckFailed: a probability is not a finite number.
-        ValueError: the shapes do not match, or a label is out of range.
+        ValueError: there are no samples.
     """
-    _check(labels, probabilities, classes)
-    probabilities = probabilities.astype(np.float64)
-    predicted = probabilities.argmax(axis=1)
-    of_labels = probabilities[np.arange(len(labels)), labels]
+    _check(scored)
     result: dict[str, Any] = {
-        "samples": len(labels),
+        "samples": len(scored),
         "loss": float(loss),
-        "accuracy": float(np.mean(predicted == labels)),
+        "accuracy": float(np.mean(scored.is_correct)),
     }
     if len(classes) > 5:
         # not scikit-learn's, which resolves ties in favor of the last classes, whereas argmax favors the first
-        top_5 = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
-        result["top_5_accuracy"] = float(np.mean((top_5 == labels[:, None]).any(axis=1)))
-    scores = _scores(labels, predicted, len(classes))
+        result["top_5_accuracy"] = float(np.mean(scored.label_rank < 5))
+    scores = _scores(scored, len(classes))
     support = scores[-1]
     for average, weights in (("macro", (support > 0).astype(float)), ("weighted", support.astype(float))):
         for name, values in zip(("precision", "recall", "f1"), scores, strict=False):
             result[f"{average}_{name}"] = float(np.average(values, weights=weights))
+    of_labels = scored.label_probability.astype(np.float64)
     result["log_loss"] = float(np.mean(-np.log(np.clip(of_labels, np.finfo(np.float64).eps, 1.0)))) + 0.0  # no -0.0
-    result["calibration_error"] = calibration_error(labels, probabilities)
-    pairs = labels.astype(np.int64) * len(classes) + predicted
-    counts = np.bincount(pairs, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
-    result["confusion_matrix"] = counts.tolist()
+    result["calibration_error"] = calibration_error(scored)
+    if len(classes) <= MANY_CLASSES:
+        result["confusion_matrix"] = confusion_matrix(scored, len(classes)).tolist()
     result["classes"] = list(classes)
     return result
 
 
-def calibration_error(labels: Labels, probabilities: Probabilities) -> float:
+def calibration_error(scored: ScoredClasses) -> float:
     """The expected calibration error, the mean gap between confidence and accuracy, in [0, 1].
 
     Samples are sorted into 15 bins of equal width, ``((m - 1) / 15, m / 15]``, by the probability of the predicted
     class; the gap between mean confidence and accuracy is averaged over the bins, weighted by their numbers of samples
     (Guo et al. 2017, "On calibration of modern neural networks", eq. 3).
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    correct = probabilities.argmax(axis=1) == labels
+    confidence = scored.confidence.astype(np.float64)
     inner_edges = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
     bins = np.digitize(confidence, inner_edges, right=True)
     # samples * |mean confidence - accuracy| = |sum of confidence - sum of correct|
-    gaps = np.bincount(bins, weights=confidence - correct, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    gaps = np.bincount(bins, weights=confidence - scored.is_correct, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(scored))
 
 
-def per_class(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> list[dict[str, Any]]:
+def confusions(scored: ScoredClasses, num_classes: int) -> Array:
+    """The confusion matrix without its zeros: rows of true class, predicted class and count, int64 ``[m, 3]``."""
+    pairs, counts = np.unique(scored.labels.astype(np.int64) * num_classes + scored.predicted, return_counts=True)
+    return np.stack([pairs // num_classes, pairs % num_classes, counts], axis=1)
+
+
+def confusion_matrix(scored: ScoredClasses, num_classes: int) -> Array:
+    """Counts, int64 ``[k, k]``, with a row for each true class and a column for each predicted class."""
+    label, predicted, counts = confusions(scored, num_classes).T
+    matrix = np.zeros((num_classes, num_classes), np.int64)
+    matrix[label, predicted] = counts
+    return matrix
+
+
+def most_confused(found: Array, num_classes: int) -> list[int]:
+    """The classes of the most frequent mistakes, at most ``num_classes`` of them, in ascending order.
+
+    Args:
+        found: the result of :func:`confusions`.
+    """
+    mistakes = found[found[:, 0] != found[:, 1]]
+    chosen: dict[int, None] = {}
+    for label, predicted, _ in mistakes[np.argsort(-mistakes[:, 2], kind="stable")].tolist():
+        if len(chosen | {label: None, predicted: None}) > num_classes:
+            break
+        chosen |= {label: None, predicted: None}
+    return sorted(chosen)
+
+
+def per_class(scored: ScoredClasses, classes: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of ``per_class.csv``: class, support, precision, recall, f1, mean_confidence.
 
     ``support`` is the number of samples of the class, ``mean_confidence`` the mean of their highest probabilities: if
     it exceeds ``recall``, the model is overconfident on this class. A class without samples has None for all other
     values. Arguments and errors are those of :func:`metrics`.
     """
-    _check(labels, probabilities, classes)
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    precision, recall, f1, support = _scores(labels, probabilities.argmax(axis=1), len(classes))
+    _check(scored)
+    confidence = scored.confidence.astype(np.float64)
+    precision, recall, f1, support = _scores(scored, len(classes))
+    of_class = np.split(np.argsort(scored.labels, kind="stable"), np.cumsum(support.astype(np.int64))[:-1])
     rows = []
     for i, name in enumerate(classes):
         present = support[i] > 0
@@ -105,64 +130,62 @@ def per_class(labels: Labels, probabilities: Probabilities, classes: Sequence[st
                 "precision": float(precision[i]) if present else None,
                 "recall": float(recall[i]) if present else None,
                 "f1": float(f1[i]) if present else None,
-                "mean_confidence": float(confidence[labels == i].mean()) if present else None,
+                "mean_confidence": float(confidence[of_class[i]].mean()) if present else None,
             }
         )
     return rows
 
 
-def predictions(
-    names: Sequence[str | int], labels: Labels, probabilities: Probabilities, classes: Sequence[str]
-) -> list[dict[str, Any]]:
-    """The rows of ``predictions.csv``: file (or index), label, predicted, confidence, correct, p_<class>….
+def predictions(names: Sequence[str | int], scored: ScoredClasses, classes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of ``predictions.csv``, one per sample.
+
+    The columns are file (or index), label, predicted, confidence, correct, and p_<class> for every class; for more than
+    `MANY_CLASSES` classes, label_probability, label_rank (1 if the label is predicted), and top_1, p_1, top_2 …, the
+    most probable classes and their probabilities. Probabilities are rounded to six significant digits.
 
     Args:
         names: the samples' paths, for a column ``file``; or their positions, for a column ``index``.
-        labels, probabilities, classes: as in :func:`metrics`.
-
-    Returns:
-        One row per sample. Probabilities are rounded to six significant digits.
+        scored, classes: as in :func:`metrics`.
     """
-    _check(labels, probabilities, classes)
     column = "file" if isinstance(names[0], str) else "index"
-    columns = [f"p_{name}" for name in classes]
-    rows = []
-    for name, label, row in zip(names, labels, probabilities, strict=True):
-        predicted = int(row.argmax())
-        values = [float(f"{value:.6g}") for value in row]
-        rows.append(
-            {
-                column: name if isinstance(name, str) else int(name),
-                "label": classes[label],
-                "predicted": classes[predicted],
-                "confidence": values[predicted],
-                "correct": predicted == int(label),
-                **dict(zip(columns, values, strict=True)),
-            }
-        )
-    return rows
+    for i, name in enumerate(names):
+        yield {
+            column: name if isinstance(name, str) else int(name),
+            "label": classes[scored.labels[i]],
+            "predicted": classes[scored.predicted[i]],
+            "confidence": _rounded(scored.confidence[i]),
+            "correct": bool(scored.is_correct[i]),
+            **_probabilities(scored, i, classes),
+        }
 
 
-def _scores(labels: Labels, predicted: npt.NDArray[np.int64], num_classes: int) -> tuple[npt.NDArray[Any], ...]:
+def _probabilities(scored: ScoredClasses, i: int, classes: Sequence[str]) -> dict[str, Any]:
+    if len(classes) <= MANY_CLASSES:
+        return {f"p_{name}": _rounded(p) for name, p in zip(classes, scored.probabilities[i], strict=True)}
+    row: dict[str, Any] = {
+        "label_probability": _rounded(scored.label_probability[i]),
+        "label_rank": int(scored.label_rank[i]) + 1,
+    }
+    for place, (label, p) in enumerate(zip(scored.top[i], scored.top_probabilities[i], strict=True), start=1):
+        row |= {f"top_{place}": classes[label], f"p_{place}": _rounded(p)}
+    return row
+
+
+def _rounded(value: Any) -> float:
+    return float(f"{value:.6g}")
+
+
+def _scores(scored: ScoredClasses, num_classes: int) -> tuple[Array, ...]:
     """Precision, recall, F1 and support of each class; 0 in place of 0/0."""
-    result: tuple[npt.NDArray[Any], ...] = precision_recall_fscore_support(
-        labels, predicted, labels=np.arange(num_classes), average=None, zero_division=0.0
+    result: tuple[Array, ...] = precision_recall_fscore_support(
+        scored.labels, scored.predicted, labels=np.arange(num_classes), average=None, zero_division=0.0
     )
     return result
 
 
-def _check(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> None:
-    if len(labels) == 0:
+def _check(scored: ScoredClasses) -> None:
+    if len(scored) == 0:
         raise ValueError("an evaluation needs at least one sample. Received none.")
-    if probabilities.shape != (len(labels), len(classes)):
-        raise ValueError(
-            f"probabilities must have the shape [samples, classes], [{len(labels)}, {len(classes)}]. "
-            f"Received {list(probabilities.shape)}."
-        )
-    if labels.min() < 0 or labels.max() >= len(classes):
-        raise ValueError(
-            f"labels must be in [0, {len(classes)}). Received labels from {labels.min()} to {labels.max()}."
-        )
-    num_bad = int((~np.isfinite(probabilities).all(axis=1)).sum())
+    num_bad = int((~scored.is_finite).sum())
     if num_bad:
-        raise CheckFailed(f"the model's outputs must be finite, and are not for {num_bad} of {len(labels)} samples")
+        raise CheckFailed(f"the model's outputs must be finite, and are not for {num_bad} of {len(scored)} samples")

@@ -30,12 +30,12 @@ def _areas(boxes: Array) -> Array:
     return areas
 
 
-def metrics(labels: Array, probabilities: Array, true: Array, predicted: Array, sizes: Array) -> dict[str, Any]:
+def metrics(label_rank: Array, num_classes: int, true: Array, predicted: Array, sizes: Array) -> dict[str, Any]:
     """The metrics of boxes in ``metrics.json``.
 
     Args:
-        labels: int ``[n]``.
-        probabilities: ``[n, k]``.
+        label_rank: number of classes that are more probable than the label ``[n]``.
+        num_classes: number of classes.
         true, predicted: boxes ``[n, 4]``.
         sizes: width and height of each image ``[n, 2]``.
 
@@ -54,11 +54,9 @@ def metrics(labels: Array, probabilities: Array, true: Array, predicted: Array, 
     result: dict[str, Any] = {"boxes": int(has_box.sum())}
     if not has_box.any():
         return result
-    labels, probabilities, true, predicted, sizes = (
-        values[has_box] for values in (labels, probabilities, true, predicted, sizes)
-    )
+    label_rank, true, predicted, sizes = (values[has_box] for values in (label_rank, true, predicted, sizes))
     iou = intersection_over_union(true, predicted)
-    is_right = probabilities.argmax(axis=1) == labels
+    is_right = label_rank == 0
     curve = [[threshold, float(np.mean(is_right & (iou >= threshold)))] for threshold in THRESHOLDS]
     result |= {
         "mean_iou": float(iou.mean()),
@@ -69,10 +67,8 @@ def metrics(labels: Array, probabilities: Array, true: Array, predicted: Array, 
         "localization_accuracy_50_95": float(np.mean([accuracy for _, accuracy in curve])),
         "center_error": float(center_distances(true, predicted, sizes).mean()),
     }
-    if probabilities.shape[1] > 5:
-        likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
-        is_among = (likeliest == labels[:, None]).any(axis=1)
-        result["top_5_localization_accuracy"] = float(np.mean(is_among & (iou >= LOCALIZED)))
+    if num_classes > 5:
+        result["top_5_localization_accuracy"] = float(np.mean((label_rank < 5) & (iou >= LOCALIZED)))
     result["localization_curve"] = curve
     return result
 
@@ -84,12 +80,15 @@ def center_distances(true: Array, predicted: Array, sizes: Array) -> npt.NDArray
     return distances
 
 
-def per_class(
-    labels: Array, probabilities: Array, true: Array, predicted: Array, num_classes: int
-) -> list[dict[str, Any]]:
-    """The columns of boxes in ``per_class.csv``, a row for each class; None for a class without boxes."""
+def per_class(labels: Array, is_right: Array, true: Array, predicted: Array, num_classes: int) -> list[dict[str, Any]]:
+    """The columns of boxes in ``per_class.csv``, a row for each class; None for a class without boxes.
+
+    Args:
+        labels: int ``[n]``.
+        is_right: whether the predicted class is the label ``[n]``.
+        true, predicted: boxes ``[n, 4]``.
+    """
     iou = intersection_over_union(true, predicted)
-    is_right = probabilities.argmax(axis=1) == labels
     rows: list[dict[str, Any]] = []
     for label in range(num_classes):
         own = (labels == label) & ~np.isnan(iou)

@@ -5,7 +5,7 @@ exceeds clean accuracy. The success rate is over the samples that are classified
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -19,25 +19,32 @@ class Outcome:
     """The result of an attack with one budget.
 
     Attributes:
-        probabilities: probabilities of the adversarial images ``[n, k]``.
-        rounded: probabilities of the adversarial images rounded to integer pixel values ``[n, k]``.
+        predicted: the predicted class of each adversarial image ``[n]``.
+        confidence: its probability ``[n]``.
+        predicted_rounded: the predicted class of the adversarial images rounded to integer pixel values ``[n]``.
         l0, l2, linf: norms of each perturbation ``[n]``: the proportion of values changed, the Euclidean norm, and the
             largest absolute change; the last two as fractions of the pixel range.
     """
 
-    probabilities: Array
-    rounded: Array
+    predicted: Array
+    confidence: Array
+    predicted_rounded: Array
     l0: Array
     l2: Array
     linf: Array
 
 
 def outcome(x: Array, adversarial: Array, probabilities: Array, rounded: Array, *, pixel_range: float) -> Outcome:
-    """The outcome of an attack that changed the images ``x`` to ``adversarial``, both ``[n, ...]``."""
+    """The outcome of an attack that changed the images ``x`` to ``adversarial``, both ``[n, ...]``.
+
+    Args:
+        probabilities, rounded: of all classes ``[n, k]``, for the adversarial images and for their rounded pixels.
+    """
     change = (adversarial.astype(np.float64) - x).reshape(len(x), -1)
     return Outcome(
-        probabilities,
-        rounded,
+        probabilities.argmax(axis=1),
+        probabilities.max(axis=1),
+        rounded.argmax(axis=1),
         l0=(change != 0).mean(axis=1),
         l2=np.linalg.norm(change, axis=1) / pixel_range,
         linf=np.abs(change).max(axis=1, initial=0.0) / pixel_range,
@@ -46,26 +53,38 @@ def outcome(x: Array, adversarial: Array, probabilities: Array, rounded: Array, 
 
 def joined(parts: Sequence[Outcome]) -> Outcome:
     """Concatenates the outcomes of several batches."""
-    names = ("probabilities", "rounded", "l0", "l2", "linf")
+    names = [field.name for field in fields(Outcome)]
     return Outcome(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
+@dataclass(frozen=True)
+class Clean:
+    """The predictions for n images that are not attacked.
+
+    Attributes:
+        predicted: the predicted class ``[n]``.
+        confidence: its probability ``[n]``.
+    """
+
+    predicted: Array
+    confidence: Array
+
+
 def summary(
-    labels: Array, clean: Array, found: Outcome, *, eps: float, num_zero_gradients: int, target: int | None = None
+    labels: Array, clean: Clean, found: Outcome, *, eps: float, num_zero_gradients: int, target: int | None = None
 ) -> dict[str, Any]:
     """A row of ``robustness.csv``.
 
     Args:
         labels: int ``[n]``.
-        clean: probabilities of the original images ``[n, k]``.
+        clean: the predictions for the original images.
         eps: the budget, as a fraction of the pixel range.
         num_zero_gradients: number of samples whose loss has a zero gradient.
         target: the target class of a targeted attack, which succeeds if that class is predicted; the success rate is
             then over the samples of other classes.
     """
-    right = clean.argmax(axis=1) == labels
-    predicted = found.probabilities.argmax(axis=1)
-    rounded = found.rounded.argmax(axis=1)
+    right = clean.predicted == labels
+    predicted, rounded = found.predicted, found.predicted_rounded
     row: dict[str, Any] = {
         "eps": eps,
         "samples": len(labels),
@@ -76,8 +95,8 @@ def summary(
     for name, values in (("l0", found.l0), ("l2", found.l2), ("linf", found.linf)):
         row |= {f"mean_{name}": float(values.mean()), f"median_{name}": float(np.median(values))}
     row |= {
-        "confidence_before": float(clean.max(axis=1).mean()),
-        "confidence_after": float(found.probabilities.max(axis=1).mean()),
+        "confidence_before": float(clean.confidence.mean()),
+        "confidence_after": float(found.confidence.mean()),
         "zero_gradients": num_zero_gradients,
         "robust_accuracy_8bit": float((right & (rounded == labels)).mean()),
         "success_rate_8bit": _success(labels, right, rounded, target),
@@ -94,21 +113,19 @@ def _success(labels: Array, right: Array, predicted: Array, target: int | None) 
 
 
 def per_sample(
-    names: Sequence[str], labels: Array, clean: Array, found: Outcome, classes: Sequence[str], *, eps: float
+    names: Sequence[str], labels: Array, clean: Clean, found: Outcome, classes: Sequence[str], *, eps: float
 ) -> list[dict[str, Any]]:
     """The rows of ``samples.csv`` for one epsilon."""
-    before, after = clean.argmax(axis=1), found.probabilities.argmax(axis=1)
-    rounded = found.rounded.argmax(axis=1)
     return [
         {
             "eps": eps,
             "file": names[i],
             "label": classes[labels[i]],
-            "predicted_clean": classes[before[i]],
-            "confidence_clean": float(clean[i, before[i]]),
-            "predicted": classes[after[i]],
-            "confidence": float(found.probabilities[i, after[i]]),
-            "predicted_8bit": classes[rounded[i]],
+            "predicted_clean": classes[clean.predicted[i]],
+            "confidence_clean": float(clean.confidence[i]),
+            "predicted": classes[found.predicted[i]],
+            "confidence": float(found.confidence[i]),
+            "predicted_8bit": classes[found.predicted_rounded[i]],
             "l0": float(found.l0[i]),
             "l2": float(found.l2[i]),
             "linf": float(found.linf[i]),

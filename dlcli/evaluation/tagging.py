@@ -1,24 +1,24 @@
 """Metrics of tagging."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dlcli.evaluation import classification
+from dlcli.evaluation.class_predictions import ScoredClasses
 
 Array = npt.NDArray[Any]
 
 
 def metrics(
-    tags: Array, probabilities: Array, classes: Sequence[str], *, lengths: Array, is_known: Array, loss: float
+    scored: ScoredClasses, classes: Sequence[str], *, lengths: Array, is_known: Array, loss: float
 ) -> dict[str, Any]:
     """The content of ``metrics.json``.
 
     Args:
-        tags: tags of all words, sentence by sentence, int32 ``[n]``.
-        probabilities: ``[n, k]``.
+        scored: the predictions of the tags of all n words, sentence by sentence.
         classes: names of the k tags.
         lengths: number of words of each sentence.
         is_known: whether each word is in the vocabulary ``[n]``.
@@ -29,8 +29,8 @@ def metrics(
         ``sentences``; ``sentence_accuracy``, the proportion of sentences with every tag correct; ``unknown_words``, the
         proportion of words that are not in the vocabulary, and, if there are any, the ``unknown_accuracy`` on them.
     """
-    result = classification.metrics(tags, probabilities, classes, loss)
-    is_right = probabilities.argmax(axis=1) == tags
+    result = classification.metrics(scored, classes, loss)
+    is_right = scored.is_correct
     ends = np.cumsum(lengths)
     result["sentences"] = len(lengths)
     result["sentence_accuracy"] = float(
@@ -45,29 +45,23 @@ def metrics(
 def predictions(
     names: Sequence[str],
     words: Sequence[Sequence[str]],
-    tags: Array,
-    probabilities: Array,
+    scored: ScoredClasses,
     classes: Sequence[str],
     *,
     is_known: Array,
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """The rows of ``predictions.csv``: one per word, with its sentence and its position there, from 1."""
-    rows = []
     at = 0
     for name, sentence in zip(names, words, strict=True):
         for position, word in enumerate(sentence, start=1):
-            best = int(probabilities[at].argmax())
-            rows.append(
-                {
-                    "file": name,
-                    "word": position,
-                    "text": word,
-                    "label": classes[tags[at]],
-                    "predicted": classes[best],
-                    "confidence": float(f"{probabilities[at, best]:.6g}"),
-                    "correct": best == int(tags[at]),
-                    "known": bool(is_known[at]),
-                }
-            )
+            yield {
+                "file": name,
+                "word": position,
+                "text": word,
+                "label": classes[scored.labels[at]],
+                "predicted": classes[scored.predicted[at]],
+                "confidence": float(f"{scored.confidence[at]:.6g}"),
+                "correct": bool(scored.is_correct[at]),
+                "known": bool(is_known[at]),
+            }
             at += 1
-    return rows

@@ -24,6 +24,8 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "--data": ("has no other data to be evaluated on", "Remove the option."),
         "--draw": ("predicts no boxes", "Remove the option."),
         "--input": ("takes {samples}", "Leave --input and --classes out; the shape is read from the data."),
+        "--output FILE.npz": ("predicts no probabilities of whole samples", "Name a .csv or .json file."),
+        "--probabilities": ("predicts no class probabilities", "Remove the option."),
         "--split": ("has one split to be evaluated on", "Remove the option."),
         "--top": ("predicts no class probabilities", "Remove the option."),
         "--text": ("takes {samples}", "Name files instead."),

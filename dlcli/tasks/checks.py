@@ -109,7 +109,8 @@ def check_class_weights(loaded: LoadedRecipe, train: ClassTrain, classes: Sequen
     """
     if isinstance(train.class_weights, dict):
         missing = [name for name in classes if name not in train.class_weights]
-        unknown = [name for name in train.class_weights if name not in classes]
+        known = set(classes)
+        unknown = [name for name in train.class_weights if name not in known]
         if missing or unknown:
             error = f"missing: {', '.join(missing)}" if missing else f"not a class of the data: {', '.join(unknown)}"
             raise loaded.error("train.class_weights", f"expected a weight for each class; {error}")

@@ -31,7 +31,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
-from dlcli.tasks.evaluation_files import write_evaluation
+from dlcli.tasks.evaluation_files import Destination, write_evaluation
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, slow_on_gpu, steps_of
@@ -86,7 +86,8 @@ class StepPredictionJob(NetworkJob):
         return build_step_predictor(self.recipe, self.dataset.task).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
-        return _evaluate(run, model, self.dataset, console=self.console)
+        to = Destination(run.evaluation("test"), OWN_DATA)
+        return _evaluate(to, model, self.dataset, console=self.console)
 
 
 def prepare(loaded: LoadedRecipe, recipe: StepPrediction, device: Device, console: Console) -> StepPredictionJob:
@@ -165,11 +166,12 @@ def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, co
             f"{run.model}: is not the model that this run saved: it must take {expected[0]} features and predict "
             f"{expected[1]} bits. Received {received[0]} and {received[1]}."
         )
-    metrics = _evaluate(run, model, dataset, console=console)
-    return {"run": str(run.path), "split": "test", "folder": str(run.evaluation("test")), **metrics}
+    to = Destination(run.evaluation("test"), OWN_DATA, request.safe_csv)
+    metrics = _evaluate(to, model, dataset, console=console)
+    return {"run": str(run.path), "split": "test", "folder": str(to.folder), **metrics}
 
 
-def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, console: Console) -> dict[str, Any]:
+def _evaluate(to: Destination, model: keras.Model, dataset: MadeDataset, *, console: Console) -> dict[str, Any]:
     """Write metrics.json, by_length.csv with a row for each length, and a plot of predictions."""
     compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
     rows, shown = [], None
@@ -197,9 +199,8 @@ def _evaluate(run: RunDir, model: keras.Model, dataset: MadeDataset, *, console:
         metrics |= {f"{name}_at_{row['length']}": row[name] for row in rows}
     assert shown is not None
     write_evaluation(
-        run.evaluation("test"),
+        to,
         metrics,
-        source=OWN_DATA,
         tables={"by_length.csv": rows},
         others={"predictions.png": sequence_plots.bit_sequences(*shown)},
     )

@@ -24,11 +24,15 @@ class EvaluationRequest:
         split: train, validation or test; None for test, or validation where there is none.
         data: a recipe, folder or file to evaluate on instead of the run's own data.
         beam: hypotheses kept at each decoding step, for tasks that generate text.
+        safe_csv: quote the cells of tables that a spreadsheet would read as a formula.
+        all_probabilities: write the probabilities of all classes to probabilities.npz, for classifiers.
     """
 
     split: str | None = None
     data: Path | None = None
     beam: int = 1
+    safe_csv: bool = False
+    all_probabilities: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,10 @@ class PredictionRequest:
         paths: images, folders and .npz files; for text and series, files of lines and tables, and - for stdin.
         texts: samples given on the command line, for text models.
         top: number of classes listed for each sample.
-        output: a .csv or .json file for all probabilities.
+        output: a .csv, .json or .npz file for all probabilities.
         draw: a folder for the images with their predicted boxes; it must be absent or empty.
         beam: hypotheses kept at each decoding step, for tasks that generate text.
+        safe_csv: quote the cells of the output that a spreadsheet would read as a formula.
     """
 
     paths: Sequence[Path]
@@ -50,6 +55,7 @@ class PredictionRequest:
     output: Path | None = None
     draw: Path | None = None
     beam: int = 1
+    safe_csv: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ that results do not depend on how a batch is divided.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -401,8 +401,8 @@ class EvaluationStep:
 
 def predict(
     model: keras.Model, data: Data, *, progress: Callable[[int, int], None] | None = None
-) -> tuple[np.ndarray, ...]:
-    """The model's outputs for every sample of a split, float32 ``[n, ...]`` each, in inference mode.
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """The model's outputs for the samples of a split, float32 ``[b, ...]`` each, batch by batch, in inference mode.
 
     Args:
         progress: called after each batch with the number of batches done and their total.
@@ -413,9 +413,7 @@ def predict(
 
     compiled = tf.function(one_step, autograph=False)
     source = data.source(0)
-    batches = []
     for step in range(data.num_steps):
-        batches.append([output.numpy() for output in compiled(source, tf.constant(step, tf.int64))])
+        yield tuple(output.numpy() for output in compiled(source, tf.constant(step, tf.int64)))
         if progress is not None:
             progress(step + 1, data.num_steps)
-    return tuple(np.concatenate(outputs) for outputs in zip(*batches, strict=True))

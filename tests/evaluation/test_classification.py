@@ -4,10 +4,26 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score, top_k_accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+    top_k_accuracy_score,
+)
 
 from dlcli.errors import CheckFailed
-from dlcli.evaluation.classification import calibration_error, metrics, per_class, predictions
+from dlcli.evaluation.class_predictions import MANY_CLASSES, NUM_TOP, score
+from dlcli.evaluation.classification import (
+    calibration_error,
+    confusions,
+    metrics,
+    most_confused,
+    per_class,
+    predictions,
+)
 
 # Three classes, of which "dog" is absent and "eel" is never predicted.
 CLASSES = ("cat", "dog", "eel")
@@ -25,7 +41,7 @@ def random_case(num_samples: int, num_classes: int) -> tuple[np.ndarray, np.ndar
 
 
 def test_a_case_by_hand() -> None:
-    result = metrics(LABELS, PROBABILITIES, CLASSES, loss=0.25)
+    result = metrics(score(LABELS, PROBABILITIES), CLASSES, loss=0.25)
     # cat: 2 of 3 predicted cats are cats, 2 of 3 cats are found; eel: nothing; dog: absent
     assert result == {
         "samples": 4,
@@ -49,13 +65,13 @@ def test_a_case_by_hand() -> None:
 def test_agrees_with_scikit_learn() -> None:
     labels, probabilities, classes = random_case(500, 12)
     predicted = probabilities.argmax(axis=1)
-    result = metrics(labels, probabilities, classes, loss=1.0)
+    result = metrics(score(labels, probabilities), classes, loss=1.0)
     assert result["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
     assert result["top_5_accuracy"] == pytest.approx(top_k_accuracy_score(labels, probabilities, k=5))
     assert result["log_loss"] == pytest.approx(log_loss(labels, probabilities))
     for average in ("macro", "weighted"):
-        for name, score in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
-            assert result[f"{average}_{name}"] == pytest.approx(score(labels, predicted, average=average))
+        for name, expected in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
+            assert result[f"{average}_{name}"] == pytest.approx(expected(labels, predicted, average=average))
     matrix = np.array(result["confusion_matrix"])
     assert matrix.sum(axis=1).tolist() == np.bincount(labels, minlength=12).tolist()
     assert matrix.sum(axis=0).tolist() == np.bincount(predicted, minlength=12).tolist()
@@ -64,12 +80,12 @@ def test_agrees_with_scikit_learn() -> None:
 @pytest.mark.parametrize("num_classes", [2, 5, 6])
 def test_top_5_is_for_more_than_five_classes(num_classes) -> None:
     labels, probabilities, classes = random_case(20, num_classes)
-    assert ("top_5_accuracy" in metrics(labels, probabilities, classes, loss=1.0)) == (num_classes > 5)
+    assert ("top_5_accuracy" in metrics(score(labels, probabilities), classes, loss=1.0)) == (num_classes > 5)
 
 
 def test_ties_go_to_the_first_classes_in_accuracy_and_top_5_alike() -> None:
     labels = np.arange(8, dtype=np.int32)
-    result = metrics(labels, np.full((8, 8), 1 / 8), tuple("abcdefgh"), loss=2.0)
+    result = metrics(score(labels, np.full((8, 8), 1 / 8)), tuple("abcdefgh"), loss=2.0)
     assert (result["accuracy"], result["top_5_accuracy"]) == (1 / 8, 5 / 8)
     assert result["confusion_matrix"] == [[1] + [0] * 7] * 8
 
@@ -81,19 +97,19 @@ def test_calibration_error_by_hand() -> None:
     labels = np.array([0, 1, 1, 0, 0], np.int32)
     shared = abs((0.62 + 0.65 + 10 / 15) / 3 - 1 / 3)
     expected = 3 / 5 * shared + 1 / 5 * abs(0.9 - 1) + 1 / 5 * 0
-    assert calibration_error(labels, probabilities) == pytest.approx(expected)
+    assert calibration_error(score(labels, probabilities)) == pytest.approx(expected)
 
 
 def test_calibration_error_of_a_model_that_knows_what_it_knows() -> None:
     confidence = np.full(10, 0.8)
     probabilities = np.stack([confidence, 1 - confidence], axis=1)
     labels = np.array([0] * 8 + [1] * 2, np.int32)
-    assert calibration_error(labels, probabilities) == pytest.approx(0.0, abs=1e-12)
-    assert calibration_error(1 - labels, probabilities) == pytest.approx(0.6)
+    assert calibration_error(score(labels, probabilities)) == pytest.approx(0.0, abs=1e-12)
+    assert calibration_error(score(1 - labels, probabilities)) == pytest.approx(0.6)
 
 
 def test_a_certain_mistake_has_a_finite_log_loss() -> None:
-    result = metrics(np.array([1], np.int32), np.array([[1.0, 0.0]]), ("a", "b"), loss=80.0)
+    result = metrics(score(np.array([1], np.int32), np.array([[1.0, 0.0]])), ("a", "b"), loss=80.0)
     assert result["log_loss"] == pytest.approx(-np.log(np.finfo(np.float64).eps))
 
 
@@ -102,14 +118,14 @@ def test_probabilities_from_float32_are_taken_as_they_are(dtype) -> None:
     """Their rows add up to 1 within 1e-7 only, which scikit-learn's log_loss would warn of."""
     labels, probabilities, classes = random_case(1000, 7)
     rounded = probabilities.astype(np.float32).astype(dtype)
-    result = metrics(labels, rounded, classes, 1.0)
+    result = metrics(score(labels, rounded), classes, 1.0)
     assert result["log_loss"] == pytest.approx(log_loss(labels, probabilities), rel=1e-6)
-    assert result == metrics(labels, rounded.astype(np.float64), classes, 1.0)
+    assert result == metrics(score(labels, rounded.astype(np.float64)), classes, 1.0)
     assert json.loads(json.dumps(result)) == result
 
 
 def test_rows_of_the_classes() -> None:
-    assert per_class(LABELS, PROBABILITIES, CLASSES) == [
+    assert per_class(score(LABELS, PROBABILITIES), CLASSES) == [
         {
             "class": "cat",
             "support": 3,
@@ -124,7 +140,7 @@ def test_rows_of_the_classes() -> None:
 
 
 def test_rows_of_the_samples() -> None:
-    rows = predictions(["a/1.png", "a/2.png", "b.png", "c.png"], LABELS, PROBABILITIES, CLASSES)
+    rows = list(predictions(["a/1.png", "a/2.png", "b.png", "c.png"], score(LABELS, PROBABILITIES), CLASSES))
     assert rows[2] == {
         "file": "b.png",
         "label": "cat",
@@ -140,29 +156,20 @@ def test_rows_of_the_samples() -> None:
 
 
 def test_rows_of_samples_without_a_file_have_their_index() -> None:
-    rows = predictions(np.array([7, 3, 9, 1], np.int64), LABELS, PROBABILITIES / 3 * 3, CLASSES)
+    rows = list(predictions(np.array([7, 3, 9, 1], np.int64), score(LABELS, PROBABILITIES / 3 * 3), CLASSES))
     assert [row["index"] for row in rows] == [7, 3, 9, 1]
     assert json.loads(json.dumps(rows)) == rows
 
 
 def test_small_probabilities_keep_their_digits() -> None:
-    row = predictions(["x"], np.array([0], np.int32), np.array([[1 - 1.23456789e-12, 1.23456789e-12]]), ("a", "b"))[0]
+    scored = score(np.array([0], np.int32), np.array([[1 - 1.23456789e-12, 1.23456789e-12]]))
+    row = next(predictions(["x"], scored, ("a", "b")))
     assert (row["p_a"], row["p_b"]) == (1.0, 1.23457e-12)
 
 
-@pytest.mark.parametrize(
-    ("labels", "probabilities", "message"),
-    [
-        ([], np.zeros((0, 3)), "at least one sample"),
-        ([0], np.full((1, 2), 0.5), r"\[1, 3\]\. Received \[1, 2\]"),
-        ([0, 1], np.full((1, 3), 0.3), r"\[2, 3\]\. Received \[1, 3\]"),
-        ([3], np.full((1, 3), 0.3), r"\[0, 3\)\. Received labels from 3 to 3"),
-        ([-1], np.full((1, 3), 0.3), "Received labels from -1 to -1"),
-    ],
-)
-def test_what_does_not_fit_together_is_refused(labels, probabilities, message) -> None:
-    with pytest.raises(ValueError, match=message):
-        metrics(np.array(labels, np.int32), probabilities, CLASSES, loss=1.0)
+def test_an_evaluation_of_no_samples_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one sample"):
+        metrics(score(np.zeros(0, np.int32), np.zeros((0, 3))), CLASSES, loss=1.0)
 
 
 def test_outputs_that_are_not_finite_are_counted() -> None:
@@ -170,4 +177,49 @@ def test_outputs_that_are_not_finite_are_counted() -> None:
     probabilities[1] = np.nan
     for function in (lambda *args: metrics(*args, loss=1.0), per_class):
         with pytest.raises(CheckFailed, match="not for 1 of 4 samples"):
-            function(LABELS, probabilities, CLASSES)
+            function(score(LABELS, probabilities), CLASSES)
+
+
+# Many classes ---------------------------------------------------------------------------------------------------------
+
+
+def test_many_classes_have_the_same_numbers_without_a_matrix() -> None:
+    labels, probabilities, classes = random_case(300, MANY_CLASSES + 1)
+    result = metrics(score(labels, probabilities), classes, loss=1.0)
+    assert "confusion_matrix" not in result
+    assert "confusion_matrix" in metrics(score(*random_case(9, MANY_CLASSES)[:2]), classes[:-1], loss=1.0)
+    predicted = probabilities.argmax(axis=1)
+    present = sorted(set(labels.tolist()))
+    assert result["accuracy"] == accuracy_score(labels, predicted)
+    assert result["top_5_accuracy"] == pytest.approx(
+        top_k_accuracy_score(labels, probabilities, k=5, labels=np.arange(len(classes)))
+    )
+    assert result["macro_recall"] == pytest.approx(recall_score(labels, predicted, labels=present, average="macro"))
+
+
+def test_confusions_are_the_entries_of_the_matrix() -> None:
+    labels, probabilities, _ = random_case(300, MANY_CLASSES + 1)
+    found = confusions(score(labels, probabilities), MANY_CLASSES + 1)
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), labels=np.arange(MANY_CLASSES + 1))
+    assert [tuple(row) for row in found] == [(i, j, matrix[i, j]) for i, j in np.argwhere(matrix)]
+
+
+def test_the_most_confused_classes_are_those_of_the_most_frequent_mistakes() -> None:
+    found = np.array([[0, 0, 99], [1, 2, 5], [3, 4, 7], [4, 3, 1], [5, 6, 2]])
+    assert most_confused(found, 4) == [1, 2, 3, 4]
+    assert most_confused(found, 5) == [1, 2, 3, 4]
+    assert most_confused(found[:1], 4) == []
+
+
+def test_rows_of_the_samples_of_many_classes_have_the_most_probable_ones() -> None:
+    labels, probabilities, classes = random_case(40, MANY_CLASSES + 1)
+    rows = list(predictions([f"{i}.png" for i in range(40)], score(labels, probabilities), classes))
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    top = [name for place in range(1, NUM_TOP + 1) for name in (f"top_{place}", f"p_{place}")]
+    common = ["file", "label", "predicted", "confidence", "correct", "label_probability", "label_rank"]
+    for i, row in enumerate(rows):
+        assert list(row) == [*common, *top]
+        assert [row[f"top_{place + 1}"] for place in range(NUM_TOP)] == [classes[k] for k in order[i, :NUM_TOP]]
+        assert row["p_3"] == float(f"{probabilities[i, order[i, 2]]:.6g}")
+        assert row["label_rank"] == order[i].tolist().index(labels[i]) + 1
+        assert row["label_probability"] == float(f"{probabilities[i, labels[i]]:.6g}")

@@ -25,7 +25,7 @@ NO_BOX = (np.nan,) * 4
 
 # Two classes in images of 30x40, whose diagonal is 50. The IoUs are 1, 0.6, 0.25 and 0.5; the last sample has no box.
 LABELS = np.array([0, 0, 1, 1, 1], np.int32)
-PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9]])
+RANKS = np.array([0, 1, 0, 0, 0])  # only the second prediction is wrong
 TRUE = np.array([(0, 0, 10, 10), (0, 0, 10, 10), (0, 0, 20, 20), (10, 10, 20, 20), NO_BOX], np.float64)
 PREDICTED = np.array([(0, 0, 10, 10), (0, 0, 6, 10), (0, 0, 10, 10), (10, 10, 30, 20), (1, 2, 3, 4)], np.float64)
 SIZES = np.array([[30, 40]] * 5)
@@ -60,7 +60,7 @@ def test_overlaps_of_boxes_without_an_area_and_of_none() -> None:
 
 
 def test_a_case_by_hand() -> None:
-    result = metrics(LABELS, PROBABILITIES, TRUE, PREDICTED, SIZES)
+    result = metrics(RANKS, 2, TRUE, PREDICTED, SIZES)
     # right classes: the first, third and fourth; their IoUs: 1, 0.25 and 0.5
     curve = [[0.5, 2 / 4], *([threshold, 1 / 4] for threshold in THRESHOLDS[1:])]
     centers = [0, 2, np.hypot(5, 5), 5]
@@ -80,24 +80,22 @@ def test_a_case_by_hand() -> None:
 
 
 def test_samples_without_a_box_do_not_count() -> None:
-    result = metrics(LABELS, PROBABILITIES, TRUE, PREDICTED, SIZES)
-    assert result == metrics(LABELS[:4], PROBABILITIES[:4], TRUE[:4], PREDICTED[:4], SIZES[:4])
+    result = metrics(RANKS, 2, TRUE, PREDICTED, SIZES)
+    assert result == metrics(RANKS[:4], 2, TRUE[:4], PREDICTED[:4], SIZES[:4])
     other = np.vstack([PREDICTED[:4], (0, 0, 30, 40)])
-    assert result == metrics(LABELS, PROBABILITIES, TRUE, other, SIZES)
+    assert result == metrics(RANKS, 2, TRUE, other, SIZES)
 
 
 @pytest.mark.parametrize("num", [0, 1, 3])
 def test_without_any_box_there_is_nothing_else(num: int) -> None:
     none = np.full((num, 4), np.nan)
-    labels, probabilities = np.zeros(num, np.int32), np.full((num, 7), 1 / 7)
-    assert metrics(labels, probabilities, none, np.zeros((num, 4)), np.ones((num, 2))) == {"boxes": 0}
+    assert metrics(np.zeros(num, np.int32), 7, none, np.zeros((num, 4)), np.ones((num, 2))) == {"boxes": 0}
 
 
 def test_the_curve_begins_with_the_accuracy_falls_and_has_the_mean() -> None:
-    true, labels = random_boxes(400, 2), np.arange(400, dtype=np.int32) % 3
+    true = random_boxes(400, 2)
     predicted = true + np.random.default_rng(3).normal(0, 30, true.shape)
-    probabilities = np.eye(3)[(labels + (np.arange(400) % 5 == 0)) % 3]
-    result = metrics(labels, probabilities, true, predicted, np.full((400, 2), 1000))
+    result = metrics((np.arange(400) % 5 == 0).astype(np.int32), 3, true, predicted, np.full((400, 2), 1000))
     thresholds, accuracies = zip(*result["localization_curve"], strict=True)
     assert thresholds == THRESHOLDS
     assert accuracies[0] == result["localization_accuracy"]
@@ -108,11 +106,10 @@ def test_the_curve_begins_with_the_accuracy_falls_and_has_the_mean() -> None:
 
 
 def test_top_5_asks_for_the_class_among_five_and_for_the_box() -> None:
-    probabilities = np.array([[0.3, 0.2, 0.15, 0.14, 0.12, 0.09]] * 4)
-    labels = np.array([0, 4, 5, 4], np.int32)  # likeliest, fifth, sixth, fifth
+    ranks = np.array([0, 4, 5, 4], np.int32)  # most probable, fifth, sixth, fifth
     true = np.tile([0.0, 0, 10, 10], (4, 1))
     predicted = np.array([(0, 0, 10, 10), (0, 0, 10, 10), (0, 0, 10, 10), (0, 0, 10, 4)], np.float64)
-    result = metrics(labels, probabilities, true, predicted, SIZES[:4])
+    result = metrics(ranks, 6, true, predicted, SIZES[:4])
     assert result["localization_accuracy"] == 1 / 4
     assert result["top_5_localization_accuracy"] == 2 / 4
     assert result["box_accuracy"] == 3 / 4
@@ -120,8 +117,7 @@ def test_top_5_asks_for_the_class_among_five_and_for_the_box() -> None:
 
 @pytest.mark.parametrize("num_classes", [1, 2, 5, 6])
 def test_top_5_is_for_more_than_five_classes(num_classes: int) -> None:
-    probabilities = np.full((2, num_classes), 1 / num_classes)
-    result = metrics(np.zeros(2, np.int32), probabilities, TRUE[:2], PREDICTED[:2], SIZES[:2])
+    result = metrics(np.zeros(2, np.int32), num_classes, TRUE[:2], PREDICTED[:2], SIZES[:2])
     assert ("top_5_localization_accuracy" in result) == (num_classes > 5)
 
 
@@ -133,15 +129,13 @@ def test_centers_are_apart_by_parts_of_each_images_diagonal() -> None:
 
 
 def test_rows_of_the_classes() -> None:
-    assert per_class(LABELS, PROBABILITIES, TRUE, PREDICTED, 4) == [
+    assert per_class(LABELS, RANKS == 0, TRUE, PREDICTED, 4) == [
         {"mean_iou": pytest.approx(0.8), "localization_accuracy": 0.5},
         {"mean_iou": pytest.approx(0.375), "localization_accuracy": 0.5},  # the sample without a box is not counted
         *[{"mean_iou": None, "localization_accuracy": None}] * 2,
     ]
     none = np.full_like(TRUE, np.nan)
-    assert (
-        per_class(LABELS, PROBABILITIES, none, PREDICTED, 2) == [{"mean_iou": None, "localization_accuracy": None}] * 2
-    )
+    assert per_class(LABELS, RANKS == 0, none, PREDICTED, 2) == [{"mean_iou": None, "localization_accuracy": None}] * 2
 
 
 def test_rows_of_the_samples() -> None:

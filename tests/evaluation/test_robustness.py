@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 
 from dlcli.evaluation import robustness
-from dlcli.evaluation.robustness import Outcome
+from dlcli.evaluation.robustness import Clean, Outcome
 
 LABELS = np.array([0, 1, 2, 0])
-CLEAN = np.array([[0.9, 0.05, 0.05], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.5, 0.3, 0.2]])  # the third one is wrong
+CLEAN = Clean(np.array([0, 1, 0, 0]), np.array([0.9, 0.7, 0.6, 0.5]))  # the third one is wrong
 ATTACKED = np.array([[0.1, 0.8, 0.1], [0.2, 0.6, 0.2], [0.1, 0.1, 0.8], [0.2, 0.1, 0.7]])
 ROUNDED = np.array([[0.6, 0.3, 0.1], [0.2, 0.6, 0.2], [0.1, 0.1, 0.8], [0.2, 0.1, 0.7]])
 
 
-def made(probabilities: np.ndarray = ATTACKED) -> Outcome:
+def made() -> Outcome:
     zeros = np.zeros(len(LABELS))
-    return Outcome(probabilities, ROUNDED, zeros, zeros + 0.5, np.array([0.0, 0.1, 0.2, 0.5]))
+    predicted, confidence, rounded = ATTACKED.argmax(axis=1), ATTACKED.max(axis=1), ROUNDED.argmax(axis=1)
+    return Outcome(predicted, confidence, rounded, zeros, zeros + 0.5, np.array([0.0, 0.1, 0.2, 0.5]))
 
 
 def test_norms_are_numpys() -> None:
@@ -29,6 +30,9 @@ def test_norms_are_numpys() -> None:
     np.testing.assert_allclose(found.l2, np.sqrt((change**2).sum(axis=1)) / 255)
     np.testing.assert_allclose(found.linf, np.abs(change).max(axis=1) / 255)
     assert found.linf[1] == pytest.approx(0.2)
+    assert found.predicted.tolist() == [1, 1, 2]
+    assert found.confidence.tolist() == [0.8, 0.6, 0.8]
+    assert found.predicted_rounded.tolist() == [0, 1, 2]
 
 
 def test_a_sample_that_is_wrong_without_an_attack_is_never_robust() -> None:
@@ -52,14 +56,14 @@ def test_a_targeted_attack_succeeds_where_the_target_is_predicted() -> None:
 
 
 def test_without_a_sample_to_attack_no_attack_succeeds() -> None:
-    wrong = np.eye(3)[(LABELS + 1) % 3]
+    wrong = Clean((LABELS + 1) % 3, np.ones(4))
     row = robustness.summary(LABELS, wrong, made(), eps=0.1, num_zero_gradients=0)
     assert (row["clean_accuracy"], row["robust_accuracy"], row["success_rate"]) == (0.0, 0.0, 0.0)
 
 
 def test_outcomes_of_batches_are_concatenated() -> None:
     whole = made()
-    names = ("probabilities", "rounded", "l0", "l2", "linf")
+    names = ("predicted", "confidence", "predicted_rounded", "l0", "l2", "linf")
     parts = [Outcome(*(getattr(whole, name)[part] for name in names)) for part in (slice(0, 3), slice(3, 4))]
     again = robustness.joined(parts)
     for name in names:

@@ -26,17 +26,28 @@ DATA = {
     "sequence_to_sequence": "{kind: addition}",
 }
 MODELS = {"classification": "lenet5", "localization": "lenet5", "sequence_to_sequence": "encoder_decoder"}
+OF_CLASSIFIERS = {"--output FILE.npz", "--probabilities", "--top"}
 REFUSED = {
     "classification": {"--beam", "--draw", "--text"},
     "localization": {"--beam", "--text"},
     "text_classification": {"--beam", "--draw", "--input"},
     "sequence_classification": {"--beam", "--draw", "--input", "--text"},
-    "sequence_regression": {"--beam", "--draw", "--input", "--text", "--top"},
-    "tagging": {"--beam", "--draw", "--input", "--top"},
-    "step_prediction": {"--beam", "--data", "--draw", "--input", "--split", "--text", "--top"},
-    "forecasting": {"--beam", "--draw", "--input", "--text", "--top"},
-    "language_model": {"--beam", "--draw", "--input", "--text", "--top"},
-    "sequence_to_sequence": {"--draw", "--input", "--top"},
+    "sequence_regression": {"--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
+    "tagging": {"--beam", "--draw", "--input", "--output FILE.npz", "--top"},
+    "step_prediction": {
+        "--beam",
+        "--data",
+        "--draw",
+        "--input",
+        "--split",
+        "--text",
+        "--top",
+        "--output FILE.npz",
+        "--probabilities",
+    },
+    "forecasting": {"--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
+    "language_model": {"--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
+    "sequence_to_sequence": {"--draw", "--input", *OF_CLASSIFIERS},
 }
 INSPECTED = {"data check", "data stats", "data split"}
 

@@ -326,6 +326,7 @@ def without_plots() -> Callable[[], None]:
         for name in (
             "curves.learning_curves",
             "classification.confusion_matrix",
+            "classification.confused_classes",
             "images.sample_batch",
             "images.mistakes",
             "images.preview",

@@ -155,6 +155,16 @@ def test_without_a_test_split_validation_is_evaluated(tmp_path: Path) -> None:
     assert done.stderr == "runs/tiny: its data have no test split. Available: train, validation.\n"
 
 
+def test_all_probabilities_and_safe_tables(folder: Path, probabilities: dict[str, list[float]]) -> None:
+    as_json("evaluate", "--split", "test", "--probabilities", "--safe-csv", folder=folder)
+    test = folder / "runs" / "tiny" / "evaluation" / "test"
+    with np.load(test / "probabilities.npz", allow_pickle=False) as archive:
+        expected = [probabilities[name.partition("/")[2]] for name in archive["file"]]
+        np.testing.assert_allclose(archive["probabilities"], expected, rtol=1e-5, atol=1e-9)
+        labels = [row["label"] for row in read_csv(test / "predictions.csv")]
+        assert [archive["classes"][label] for label in archive["label"]] == labels
+
+
 # predict --------------------------------------------------------------------------------------------------------------
 
 
@@ -196,6 +206,10 @@ def test_arrays_and_json(folder: Path, probabilities: dict[str, list[float]]) ->
     assert len(first["top"]) == 10
     assert sum(entry["probability"] for entry in first["top"]) == pytest.approx(1, abs=1e-5)
     assert (first["predicted"], first["confidence"]) == tuple(first["top"][0].values())
+    as_json("predict", "tiny", "unknown.npz", "--output", "unknown-all.npz", folder=folder)
+    with np.load(folder / "unknown-all.npz", allow_pickle=False) as archive:
+        np.testing.assert_allclose(archive["probabilities"], list(probabilities.values()), rtol=1e-4, atol=1e-9)
+        assert archive["file"][1] == "unknown.npz/1"
     test = list(probabilities.values())
     written = json.loads((folder / "unknown.json").read_text())
     for expected, row in zip(test, written, strict=True):
@@ -228,13 +242,14 @@ def test_refused_input_of_predict(folder: Path) -> None:
     (folder / "there.csv").write_text("mine")
     (folder / "empty").mkdir()
     for arguments, expected in [
-        (("photos", "--output", "x.txt"), "x.txt: expected a file name ending in .csv or .json."),
+        (("photos", "--output", "x.txt"), "x.txt: expected a file name ending in .csv or .json or .npz."),
         (("photos", "--output", "nowhere/x.csv"), "nowhere: no such folder to write x.csv to."),
         (("photos", "--output", "there.csv"), "there.csv: already exists."),
         (("nothing.png",), "nothing.png: no such file or folder. Name what to predict."),
         (("empty",), "empty"),
         (("unknown.npz", "photos"), "unknown.npz: an .npz file must be predicted alone."),
         (("test.npz",), "there must be an array x or x_test"),
+        (("photos", "--safe-csv"), "--safe-csv is for --output FILE.csv."),
         ((), "Specify what to predict: a PATH"),
         (("photos", "--top", "0"), "'--top'"),
     ]:

@@ -29,8 +29,37 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) ->
             f"a confusion matrix of {num_classes} classes must have the shape [{num_classes}, {num_classes}]. "
             f"Received {list(counts.shape)}."
         )
-    support = counts.sum(axis=1, keepdims=True)
-    proportions = counts / np.maximum(support, 1)
+    correct, total = int(np.trace(counts)), int(counts.sum())
+    percent = f" ({100 * correct / total:.1f}%)" if total else ""
+    return _matrix(counts, counts.sum(axis=1), classes, f"{correct:,} of {total:,} correct{percent}")
+
+
+def confused_classes(found: npt.NDArray[np.int64], shown: Sequence[int], classes: Sequence[str]) -> bytes:
+    """The part of a large confusion matrix for some classes, colored by the proportion of each true class.
+
+    Args:
+        found: rows of true class, predicted class and count, ``[m, 3]``.
+        shown: the classes to show; if there are none, all predictions are correct, and the first class is shown.
+        classes: names of all classes.
+    """
+    shown = shown or [0]
+    place = np.full(len(classes), -1)
+    place[np.array(shown)] = np.arange(len(shown))
+    label, predicted, count = found.T
+    support = np.bincount(label, weights=count, minlength=len(classes))[np.array(shown)]
+    is_shown = (place[label] >= 0) & (place[predicted] >= 0)
+    counts = np.zeros((len(shown), len(shown)), np.int64)
+    counts[place[label[is_shown]], place[predicted[is_shown]]] = count[is_shown]
+    correct, total = int(count[label == predicted].sum()), int(count.sum())
+    title = f"{correct:,} of {total:,} correct ({100 * correct / total:.1f}%)"
+    names = [classes[i] for i in shown]
+    return _matrix(counts, support, names, f"{title}\n{len(shown)} of {len(classes):,} classes: the most confused")
+
+
+def _matrix(counts: npt.NDArray[np.int64], support: npt.NDArray[Any], classes: Sequence[str], title: str) -> bytes:
+    """Draw counts, colored by their proportion of ``support``, the samples of each true class."""
+    num_classes = len(classes)
+    proportions = counts / np.maximum(support, 1)[:, None]
     side = min(max(2.6, 0.5 * num_classes), 11.0)  # inches
     cell = side / num_classes * 72  # points
     step = math.ceil(6 / cell)  # rows per name, if there is no room for a name in each row
@@ -48,16 +77,14 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) ->
             axes.tick_params(axis="x", rotation=90)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
-        correct, total = int(np.trace(counts)), int(counts.sum())
-        percent = f" ({100 * correct / total:.1f}%)" if total else ""
-        axes.set_title(f"{correct:,} of {total:,} correct{percent}")
+        axes.set_title(title)
         _write_counts(axes, counts, proportions, cell)
 
         # the matrix keeps its size, and the figure grows by the space that the names need
         figure.draw_without_rendering()
         left = max(size_of(label)[0] for label in axes.get_yticklabels()) + 0.45
         below = max(size_of(label)[1] for label in axes.get_xticklabels()) + 0.45
-        width, height = left + side + 1.0, below + side + 0.4
+        width, height = left + side + 1.0, below + side + 0.4 + 0.18 * title.count("\n")
         figure.set_size_inches(width, height)
         axes.set_position((left / width, below / height, side / width, side / height))
         bar = figure.add_axes(((left + side + 0.15) / width, below / height, 0.15 / width, side / height))

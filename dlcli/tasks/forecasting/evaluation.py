@@ -1,6 +1,5 @@
 """Evaluates a forecaster on a split or on another table, next to the naive forecasts."""
 
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,7 +17,7 @@ from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import write_evaluation
+from dlcli.tasks.evaluation_files import Destination, write_evaluation
 from dlcli.tasks.forecasting.sources import FORECAST_BATCH, open_series, read_time_table
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.split_choice import OWN_DATA, own_split
@@ -64,18 +63,17 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
             )
     name = run.free_evaluation(name, source)
     console.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
-    folder = run.evaluation(name)
+    to = Destination(run.evaluation(name), source, request.safe_csv)
     metrics = evaluate_windows(
-        folder,
+        to,
         model,
         series,
         windows,
         recipe=recipe,
         info=run.read_data_info("scale", "mase_scale", "target"),
-        source=source,
         console=console,
     )
-    return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
+    return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
 
 
 def load_forecaster(run: RunDir, recipe: Forecasting) -> keras.Model:
@@ -97,14 +95,13 @@ def load_forecaster(run: RunDir, recipe: Forecasting) -> keras.Model:
 
 
 def evaluate_windows(
-    folder: Path,
+    to: Destination,
     model: keras.Model,
     series: Series,
     windows: Windows,
     *,
     recipe: Forecasting,
     info: dict[str, Any],
-    source: str,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate a model on windows of a series; write metrics.json, by_horizon.csv, predictions.csv and two plots."""
@@ -143,9 +140,8 @@ def evaluate_windows(
     chosen = evenly_spaced(len(windows), NUM_SHOWN)
     past, _ = series.windows(windows.origins[chosen])
     write_evaluation(
-        folder,
+        to,
         metrics,
-        source=source,
         tables={"by_horizon.csv": rows, "predictions.csv": predictions},
         others={
             "forecasts.png": sequence_plots.forecasts(

@@ -18,6 +18,7 @@ from dlcli.rundir import RunDir, replace_file
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
+from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.forecasting.evaluation import evaluate_windows
 from dlcli.tasks.forecasting.network import build_forecaster
 from dlcli.tasks.forecasting.sources import open_series, targets_in_parts
@@ -88,13 +89,12 @@ class ForecastJob(NetworkJob):
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_windows(
-            run.evaluation(split),
+            Destination(run.evaluation(split), OWN_DATA),
             model,
             self.dataset,
             self.dataset.splits[split],
             recipe=self.recipe,
             info=run.read_info()["data"],
-            source=OWN_DATA,
             console=self.console,
         )
 

@@ -10,7 +10,7 @@ from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.forecasting.evaluation import load_forecaster
 from dlcli.tasks.forecasting.sources import read_time_table
-from dlcli.tasks.predictions import write_rows
+from dlcli.tasks.predictions import write_table
 from dlcli.tasks.task import PredictionRequest
 
 
@@ -36,6 +36,7 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
             for step, value in enumerate(values, start=1)
         ]
     if output is not None:
-        write_rows(output, list(predictions[0]), [list(row.values()) for row in predictions])
+        rows = [list(row.values()) for row in predictions]
+        write_table(output, list(predictions[0]), rows, safe_csv=request.safe_csv)
         console.say(f"{len(predictions):,} rows written to {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}

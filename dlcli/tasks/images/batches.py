@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from dlcli.data.augmentation.mixup import Mixing
@@ -14,8 +16,10 @@ from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 from dlcli.recipe.sections.augment import Augment
+from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import make_augmentation
 from dlcli.tasks.images.sources import AnyData
+from dlcli.training.step import predict
 
 MEMORY_BYTES = 64 * 2**20  # a split's decoded images are cached in memory up to this size
 DISK_SHARE = 4  # decoded images are cached on disk if they take at most a quarter of the free space
@@ -90,3 +94,14 @@ def batches(
         mixing=Mixing(augment.mixup, augment.cutmix) if augment is not None and mixes else None,
         num_classes=num_classes,
     )
+
+
+def predict_batches(
+    model: keras.Model, samples: Samples, *, batch_size: int, console: Console
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
+    """A model's outputs for samples in inference mode, batch by batch, with the samples' positions int64 ``[b]``."""
+    start = 0
+    for outputs in predict(model, batches(samples, batch_size=batch_size), progress=console.evaluating):
+        index = np.arange(start, start + len(outputs[0]))
+        start += len(index)
+        yield index, outputs

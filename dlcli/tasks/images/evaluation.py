@@ -1,5 +1,6 @@
 """Evaluates an image model on a split, or on other data with the same classes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,22 @@ from dlcli.data.boxes.sources.yolo import is_yolo_index
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.evaluation import classification
+from dlcli.evaluation.class_predictions import ScoredClasses
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe, load
 from dlcli.recipe.sections.image_data import Digits
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import write_classification
+from dlcli.tasks.evaluation_files import Destination, write_classification
 from dlcli.tasks.images import localization
-from dlcli.tasks.images.batches import batches
+from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.objective import make_objective
 from dlcli.tasks.images.sources import open_dataset, read_dataset, section_for
+from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.split_choice import OWN_DATA, first_split, own_split
 from dlcli.tasks.task import EvaluationRequest
-from dlcli.training.step import predict
 
 NUM_MISTAKES = 25  # shown in plots/mistakes.png
 
@@ -38,21 +40,21 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
     name, samples = samples_of_run(run, split=split, data=data, console=console)
     source = OWN_DATA if data is None else str(data.absolute())
     name = run.free_evaluation(name, source)
+    to = Destination(run.evaluation(name), source, request.safe_csv, request.all_probabilities)
     expected = tuple(model.inputs[0].shape[1:])
     if samples.shape != expected:
         raise InputError(f"{data}: the model takes samples of shape {expected}. Received {samples.shape}.")
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     metrics = evaluate_split(
-        run.evaluation(name),
+        to,
         model,
         samples,
-        source=source,
         classes=classes,
         recipe=recipe,
         baseline=run.read_info()["data"].get("baseline"),
         console=console,
     )
-    return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
+    return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
 
 
 def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, console: Console) -> tuple[str, Samples]:
@@ -122,11 +124,10 @@ def _other_data(
 
 
 def evaluate_split(
-    folder: Path,
+    to: Destination,
     model: keras.Model,
     samples: Samples,
     *,
-    source: str,
     classes: tuple[str, ...],
     recipe: ImageRecipe,
     baseline: dict[str, Any] | None,
@@ -135,7 +136,7 @@ def evaluate_split(
     """Evaluate a model on samples; write metrics.json, per_class.csv, predictions.csv and plots.
 
     Args:
-        source: what metrics.json names as the data.
+        to: where they are written.
         recipe: the recipe that the model was trained with.
         baseline: for localization, the prediction without a network (`localization.baseline_of`); else None.
     """
@@ -143,44 +144,47 @@ def evaluate_split(
     batch_size = recipe.train.batch_size
     if baseline is not None:
         return localization.evaluate_split(
-            *(folder, model, samples),
-            source=source,
+            *(to, model, samples),
             classes=classes,
             objective=objective,
             baseline=baseline,
             batch_size=batch_size,
             console=console,
         )
-    logits, probabilities = predict_logits(model, samples, batch_size=batch_size, console=console)
-    losses = objective.loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
-    metrics = classification.metrics(
-        samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
-    )
+    kept = to.probability_file(len(samples), len(classes))
+    reduction = Reduction(samples.labels, kept)
+    for index, logits, probabilities in predict_logits(model, samples, batch_size=batch_size, console=console):
+        batch = {"y": {"class": tf.constant(samples.labels[index])}}
+        reduction.add(index, probabilities, objective.loss(tf.constant(logits), batch).numpy())
+    scored = reduction.scored()
+    metrics = classification.metrics(scored, classes, loss=reduction.mean_loss())
     write_classification(
-        folder,
+        to,
         metrics,
+        scored,
         classes,
-        source=source,
-        per_class=classification.per_class(samples.labels, probabilities, classes),
-        predictions=classification.predictions(samples.names, samples.labels, probabilities, classes),
-        others={"mistakes.png": _plot_mistakes(samples, probabilities, classes)},
+        names=samples.names,
+        per_class=classification.per_class(scored, classes),
+        predictions=classification.predictions(samples.names, scored, classes),
+        others={"mistakes.png": _plot_mistakes(samples, scored, classes)},
+        probabilities=kept,
     )
     return metrics
 
 
 def predict_logits(
     model: keras.Model, samples: Samples, *, batch_size: int, console: Console
-) -> tuple[np.ndarray, np.ndarray]:
-    """Predict logits and probabilities, both float32 ``[n, classes]``, of all samples, in inference mode."""
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Predict samples in inference mode, batch by batch: their positions, logits and probabilities, float32
+    ``[b, classes]``."""
     both = keras.Model(model.input, [model.get_layer("logits").output, model.output])
-    logits, probabilities = predict(both, batches(samples, batch_size=batch_size), progress=console.evaluating)
-    return logits, probabilities
+    for index, (logits, probabilities) in predict_batches(both, samples, batch_size=batch_size, console=console):
+        yield index, logits, probabilities
 
 
-def _plot_mistakes(samples: Samples, probabilities: np.ndarray, classes: tuple[str, ...]) -> bytes:
-    predicted = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
-    wrong = np.flatnonzero(predicted != samples.labels)
+def _plot_mistakes(samples: Samples, scored: ScoredClasses, classes: tuple[str, ...]) -> bytes:
+    predicted, confidence = scored.predicted, scored.confidence
+    wrong = np.flatnonzero(~scored.is_correct)
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_MISTAKES]
     return image_plots.mistakes(
         samples.load(shown) if len(shown) else np.zeros((0, *samples.shape), np.uint8),

@@ -28,6 +28,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import read_config
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked, check_class_weights, class_counts, class_weights
+from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.adversarial_training import make_adversary
 from dlcli.tasks.images.augmentation import check_augment
 from dlcli.tasks.images.batches import batches, decoded_bytes, in_memory, is_kept_in_memory, is_kept_on_disk
@@ -266,10 +267,9 @@ class ImageJob(Job):
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_split(
-            run.evaluation(split),
+            Destination(run.evaluation(split), OWN_DATA),
             model,
             self.dataset.splits[split],
-            source=OWN_DATA,
             classes=self.dataset.classes,
             recipe=self.recipe,
             baseline=run.read_info()["data"].get("baseline"),

@@ -1,7 +1,6 @@
 """The evaluation of localization: boxes in pixels of the original images, and the mean box as a baseline."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -11,13 +10,14 @@ import tensorflow as tf
 from dlcli.data.boxes.boxes import boxes_of, in_frames, relative_boxes
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.evaluation import classification, localization
+from dlcli.evaluation.class_predictions import ScoredClasses
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.plots import boxes as box_plots
 from dlcli.runtime.console import Console
-from dlcli.tasks.evaluation_files import write_classification
-from dlcli.tasks.images.batches import batches
+from dlcli.tasks.evaluation_files import Destination, write_classification
+from dlcli.tasks.images.batches import predict_batches
+from dlcli.tasks.reduction import Reduction
 from dlcli.training.objectives.objective import Objective
-from dlcli.training.step import predict
 
 NUM_SHOWN = 8  # images shown of each: the best, the median and the worst
 
@@ -34,21 +34,21 @@ def baseline_of(dataset: Dataset) -> dict[str, Any]:
 
 def predict_boxes(
     model: keras.Model, samples: Samples, *, batch_size: int, console: Console
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Predict for all samples: logits, the box head's outputs, probabilities, and final boxes, rel_xyxy ``[n, 4]``."""
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Predict samples batch by batch: their positions, logits, the box head's outputs, probabilities, and final boxes,
+    rel_xyxy ``[b, 4]``."""
     outputs = [model.get_layer(name).output for name in ("logits", "boxes", "probabilities", "box")]
-    logits, raw, probabilities, boxes = predict(
-        keras.Model(model.inputs[0], outputs), batches(samples, batch_size=batch_size), progress=console.evaluating
-    )
-    return logits, raw, probabilities, boxes
+    inner = keras.Model(model.inputs[0], outputs)
+    for index, found in predict_batches(inner, samples, batch_size=batch_size, console=console):
+        logits, raw, probabilities, boxes = found
+        yield index, logits, raw, probabilities, boxes
 
 
 def evaluate_split(
-    folder: Path,
+    to: Destination,
     model: keras.Model,
     samples: Samples,
     *,
-    source: str,
     classes: Sequence[str],
     objective: Objective,
     baseline: dict[str, Any],
@@ -58,41 +58,49 @@ def evaluate_split(
     """Evaluate on samples with boxes; write metrics.json, per_class.csv, predictions.csv and three plots.
 
     Args:
+        to: where they are written.
         objective: the training objective, without class weights.
         baseline: the result of :func:`baseline_of`, whose metrics are reported next to the network's.
     """
-    logits, raw, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, console=console)
     truth = boxes_of(samples)
     policy = samples.policy
     relative_truth = relative_boxes(samples)
     assert truth is not None
     assert policy is not None
     assert relative_truth is not None
-    metrics = classification.metrics(
-        samples.labels, probabilities, classes, loss=_loss(objective, logits, raw, samples.labels, relative_truth)
-    )
+    kept = to.probability_file(len(samples), len(classes))
+    reduction = Reduction(samples.labels, kept)
+    relative = np.empty((len(samples), 4), np.float32)
+    for index, logits, raw, probabilities, found in predict_boxes(
+        model, samples, batch_size=batch_size, console=console
+    ):
+        losses = _losses(objective, logits, raw, samples.labels[index], relative_truth[index])
+        reduction.add(index, probabilities, losses)
+        relative[index] = found
+    scored = reduction.scored()
+    metrics = classification.metrics(scored, classes, loss=reduction.mean_loss())
     sizes = np.array([[frame.width, frame.height] for frame in truth.frames])
     boxes = in_frames(relative, truth.frames, policy)
-    metrics |= localization.metrics(samples.labels, probabilities, truth.corners, boxes, sizes)
+    metrics |= localization.metrics(scored.label_rank, len(classes), truth.corners, boxes, sizes)
     metrics |= _baseline_metrics(baseline, samples, sizes, len(classes))
     per_class = [
         row | more
         for row, more in zip(
-            classification.per_class(samples.labels, probabilities, classes),
-            localization.per_class(samples.labels, probabilities, truth.corners, boxes, len(classes)),
+            classification.per_class(scored, classes),
+            localization.per_class(samples.labels, scored.is_correct, truth.corners, boxes, len(classes)),
             strict=True,
         )
     ]
-    predictions = [
+    predictions = (
         row | more
         for row, more in zip(
-            classification.predictions(samples.names, samples.labels, probabilities, classes),
+            classification.predictions(samples.names, scored, classes),
             localization.predictions(truth.corners, boxes),
             strict=True,
         )
-    ]
+    )
     iou = localization.intersection_over_union(truth.corners, boxes)
-    plots = {"boxes.png": _plot_boxes(samples, relative_truth, relative, iou, probabilities, classes)}
+    plots = {"boxes.png": _plot_boxes(samples, relative_truth, relative, iou, scored, classes)}
     if metrics.get("mean_iou", 1.0) <= metrics.get("baseline_mean_iou", 0.0):
         console.warn("the boxes are no better than the mean box of the training split (baseline_mean_iou)")
     if "localization_curve" in metrics:
@@ -102,12 +110,22 @@ def evaluate_split(
         }
         plots["iou_curve.png"] = box_plots.localization_curves(curves)
     write_classification(
-        folder, metrics, classes, source=source, per_class=per_class, predictions=predictions, others=plots
+        to,
+        metrics,
+        scored,
+        classes,
+        names=samples.names,
+        per_class=per_class,
+        predictions=predictions,
+        others=plots,
+        probabilities=kept,
     )
     return metrics
 
 
-def _loss(objective: Objective, logits: np.ndarray, raw: np.ndarray, labels: np.ndarray, boxes: np.ndarray) -> float:
+def _losses(
+    objective: Objective, logits: np.ndarray, raw: np.ndarray, labels: np.ndarray, boxes: np.ndarray
+) -> np.ndarray:
     has_box = ~np.isnan(boxes).any(axis=1)
     y = {
         "class": tf.constant(labels),
@@ -115,8 +133,8 @@ def _loss(objective: Objective, logits: np.ndarray, raw: np.ndarray, labels: np.
         "box_weight": tf.constant(has_box, tf.float32),
     }
     batch = {"y": y, "weight": tf.ones(len(labels))}
-    losses = objective.loss([tf.constant(logits), tf.constant(raw)], batch).numpy()
-    return float(np.mean(losses, dtype=np.float64))
+    losses: np.ndarray = objective.loss([tf.constant(logits), tf.constant(raw)], batch).numpy()
+    return losses
 
 
 def _baseline_metrics(
@@ -126,9 +144,10 @@ def _baseline_metrics(
     assert truth is not None
     assert policy is not None
     mean_boxes = np.tile(np.array(baseline["box"]), (len(samples), 1))
-    probabilities = np.tile(np.eye(num_classes)[baseline["class"]], (len(samples), 1))
     boxes = in_frames(mean_boxes, truth.frames, policy)
-    metrics = localization.metrics(samples.labels, probabilities, truth.corners, boxes, sizes)
+    # the constant class comes first, then all others in order
+    label_rank = np.where(samples.labels == baseline["class"], 0, samples.labels + (samples.labels < baseline["class"]))
+    metrics = localization.metrics(label_rank, num_classes, truth.corners, boxes, sizes)
     shown = {f"baseline_{name}": metrics[name] for name in ("mean_iou", "localization_accuracy") if name in metrics}
     return shown | {"baseline": metrics}
 
@@ -138,7 +157,7 @@ def _plot_boxes(
     true: np.ndarray,
     predicted: np.ndarray,
     iou: np.ndarray,
-    probabilities: np.ndarray,
+    scored: ScoredClasses,
     classes: Sequence[str],
 ) -> bytes:
     """The best, median and worst images, as the network sees them, with both boxes."""
@@ -150,7 +169,7 @@ def _plot_boxes(
         true=true[index],
         predicted=predicted[index],
         titles=[f"{part}: {iou[i]:.2f}" for part, i in chosen],
-        names=[f"{classes[probabilities[i].argmax()]}: {samples.names[i]}" for _, i in chosen],
+        names=[f"{classes[scored.predicted[i]]}: {samples.names[i]}" for _, i in chosen],
         num_columns=max(map(len, parts.values())),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from dlcli.data.boxes.boxes import Frame, in_frames
@@ -23,7 +24,7 @@ from dlcli.rundir import RunDir, replace_folder, write_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.evaluation import predict_logits
 from dlcli.tasks.images.localization import predict_boxes
-from dlcli.tasks.predictions import ranked, write_probabilities
+from dlcli.tasks.predictions import Ranking, listed, write_probabilities
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.task import PredictionRequest
 
@@ -57,19 +58,24 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
     console.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
     batch_size = recipe.train.batch_size
     boxes: list[list[float]] | None = None
+    ranking = Ranking(len(samples), len(classes), num_top=top, output=output)
     if has_boxes:
-        _, _, probabilities, relative = predict_boxes(model, samples, batch_size=batch_size, console=console)
+        relative = []
+        for index, _, _, probabilities, found in predict_boxes(model, samples, batch_size=batch_size, console=console):
+            ranking.add(index, probabilities)
+            relative.append(found)
         assert policy is not None
-        boxes = in_frames(relative, _frames(samples), policy).round(2).tolist()
+        boxes = in_frames(np.concatenate(relative), _frames(samples), policy).round(2).tolist()
     else:
-        probabilities = predict_logits(model, samples, batch_size=batch_size, console=console)[1]
+        for index, _, probabilities in predict_logits(model, samples, batch_size=batch_size, console=console):
+            ranking.add(index, probabilities)
     if output is not None:
         corners = {} if boxes is None else dict(zip(CORNERS, zip(*boxes, strict=True), strict=True))
-        write_probabilities(output, {"file": samples.names}, probabilities, classes, corners)
+        names = {"file": samples.names}
+        write_probabilities(output, names, ranking, classes, corners, safe_csv=request.safe_csv)
         console.say(f"{len(samples):,} rows written to {output}")
     predictions = [
-        {"file": name, **ranked(row, classes, min(top, len(classes)))}
-        for name, row in zip(samples.names, probabilities, strict=True)
+        {"file": name, **row} for name, row in zip(samples.names, listed(ranking.ranked(), classes, top), strict=True)
     ]
     for row, box in zip(predictions, boxes or [], strict=boxes is not None):
         row["box"] = box

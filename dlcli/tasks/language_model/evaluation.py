@@ -1,6 +1,5 @@
 """Evaluates a language model on a split or on another text."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from dlcli.recipe.tasks.language_model import LanguageModel, LongText
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import Rows, write_evaluation
+from dlcli.tasks.evaluation_files import Destination, Rows, write_evaluation
 from dlcli.tasks.language_model.generator import Generator, load_generator
 from dlcli.tasks.language_model.sources import Batches, Texts, is_stateful, open_texts, read_texts, window_batches
 from dlcli.tasks.sequences.tokens import REPORTED_UNKNOWN, encodable, token_sums
@@ -62,24 +61,24 @@ def evaluate(run: RunDir, recipe: LanguageModel, request: EvaluationRequest, con
         name, part, source = f"{data.stem}-all", "train", str(data.absolute())
     name = run.free_evaluation(name, source)
     console.say(f"run {run.path}: evaluating {name}")
-    folder = run.evaluation(name)
-    metrics = evaluate_texts(folder, generator, dataset, part, source=source, train=train, console=console)
-    return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
+    to = Destination(run.evaluation(name), source, request.safe_csv)
+    metrics = evaluate_texts(to, generator, dataset, part, train=train, console=console)
+    return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
 
 
 def evaluate_texts(
-    folder: Path,
+    to: Destination,
     generator: Generator,
     dataset: Texts,
     split: str,
     *,
-    source: str,
     train: Texts | None,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate a model on a split; write metrics.json, sample.txt and, for lines, predictions.csv.
+
     Args:
-        source: what metrics.json names as the data.
+        to: where they are written.
         train: the texts of training, for the unigram baseline; None if it is not reported.
     """
     recipe, samples = generator.recipe, dataset.splits[split]
@@ -128,7 +127,7 @@ def evaluate_texts(
                 samples.names, samples.labels, samples.texts, counts, nats, strict=True
             )
         ]
-    write_evaluation(folder, metrics, source=source, tables=tables, others={"sample.txt": sample_text(generator)})
+    write_evaluation(to, metrics, tables=tables, others={"sample.txt": sample_text(generator)})
     return metrics
 
 

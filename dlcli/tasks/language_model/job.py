@@ -21,6 +21,7 @@ from dlcli.rundir import RunDir, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked
+from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.job import OVERFIT_LOSS, training_memory_of
 from dlcli.tasks.language_model.evaluation import evaluate_texts
 from dlcli.tasks.language_model.generator import generator_of
@@ -125,11 +126,10 @@ class LanguageJob(NetworkJob):
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_texts(
-            run.evaluation(split),
+            Destination(run.evaluation(split), OWN_DATA),
             generator_of(run, self.recipe, model),
             self.dataset,
             split,
-            source=OWN_DATA,
             train=self.dataset,
             console=self.console,
         )

@@ -18,7 +18,7 @@ from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import write_evaluation
+from dlcli.tasks.evaluation_files import Destination, write_evaluation
 from dlcli.tasks.sequence_to_sequence.decoding import Hypothesis, TextDecoder, load_text_decoder
 from dlcli.tasks.sequence_to_sequence.sources import AnyPairs, Vocabularies, open_pairs, pair_batches, read_pairs
 from dlcli.tasks.sequences.tokens import encode_texts, token_sums
@@ -49,7 +49,8 @@ def evaluate(run: RunDir, recipe: SequenceToSequence, request: EvaluationRequest
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     # the results of beam search are kept next to those of greedy decoding
     folder = run.evaluation(run.free_evaluation(name if beam == 1 else f"{name}-beam{beam}", source))
-    metrics = evaluate_pairs(folder, decoder, samples, source=source, beam=beam, console=console)
+    to = Destination(folder, source, request.safe_csv)
+    metrics = evaluate_pairs(to, decoder, samples, beam=beam, console=console)
     return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
 
 
@@ -71,7 +72,7 @@ def _other_section(data: Path, recipe: SequenceToSequence) -> AnyPairs:
 
 
 def evaluate_pairs(
-    folder: Path, decoder: TextDecoder, samples: Sequences, *, source: str, beam: int, console: Console
+    to: Destination, decoder: TextDecoder, samples: Sequences, *, beam: int, console: Console
 ) -> dict[str, Any]:
     """Evaluate on pairs of texts; write metrics.json, predictions.csv, mistakes.txt and, with attention, its plot."""
     recipe = decoder.recipe
@@ -121,7 +122,7 @@ def evaluate_pairs(
     if shown:
         maps = [_attention_map(decoder, samples.texts[i], hypotheses[i]) for i in shown]
         others["attention.png"] = sequence_plots.attention_maps(maps)
-    write_evaluation(folder, metrics, source=source, tables={"predictions.csv": rows}, others=others)
+    write_evaluation(to, metrics, tables={"predictions.csv": rows}, others=others)
     return metrics
 
 

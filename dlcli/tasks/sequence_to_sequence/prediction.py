@@ -5,7 +5,7 @@ from typing import Any
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.predictions import write_rows
+from dlcli.tasks.predictions import write_table
 from dlcli.tasks.sequence_to_sequence.decoding import load_text_decoder
 from dlcli.tasks.sequences.prediction import named_texts
 from dlcli.tasks.sequences.tokens import count_longer
@@ -51,6 +51,7 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
         for name, text, hypothesis in zip(names, sources, hypotheses, strict=True)
     ]
     if output is not None:
-        write_rows(output, list(predictions[0]), [list(row.values()) for row in predictions])
+        rows = [list(row.values()) for row in predictions]
+        write_table(output, list(predictions[0]), rows, safe_csv=request.safe_csv)
         console.say(f"{len(predictions):,} rows written to {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}

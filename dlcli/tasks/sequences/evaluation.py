@@ -1,7 +1,7 @@
 """Evaluates a sequence model on a split, or on other data with the same classes."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.errors import InputError
 from dlcli.evaluation import classification, regression, tagging
+from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 from dlcli.evaluation.text_baseline import tf_idf_predictions
 from dlcli.recipe.load import SequenceRecipe, load
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
@@ -23,7 +24,8 @@ from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import write_classification, write_evaluation
+from dlcli.tasks.evaluation_files import Destination, write_classification, write_evaluation
+from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.sources import open_sequences, other_data
 from dlcli.tasks.sequences.tokens import encodable
@@ -50,17 +52,17 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
         samples, name, source = _other_samples(data, recipe, run, split)
     name = run.free_evaluation(name, source)
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
+    to = Destination(run.evaluation(name), source, request.safe_csv, request.all_probabilities)
     metrics = evaluate_split(
-        run.evaluation(name),
+        to,
         model,
         samples,
-        source=source,
         info=info,
         recipe=recipe,
         train=None if dataset is None else dataset.splits["train"],
         console=console,
     )
-    return {"run": str(run.path), "split": name, "folder": str(run.evaluation(name)), **metrics}
+    return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
 
 
 def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
@@ -100,11 +102,10 @@ def _section_in(recipe: SequenceRecipe, path: Path) -> Any:
 
 
 def evaluate_split(
-    folder: Path,
+    to: Destination,
     model: keras.Model,
     samples: Sequences,
     *,
-    source: str,
     info: dict[str, Any],
     recipe: SequenceRecipe,
     train: Sequences | None,
@@ -113,57 +114,63 @@ def evaluate_split(
     """Evaluate the saved model on raw samples; write metrics.json, predictions.csv and the task's other files.
 
     Args:
-        source: what metrics.json names as the data.
+        to: where they are written.
         info: what run.json records about the data.
         train: the training split, for the baseline of texts; None if it is not available.
     """
     if isinstance(recipe, Tagging):
-        return _evaluate_tags(folder, model, samples, recipe, source=source, classes=info["classes"], console=console)
-    outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
+        return _evaluate_tags(to, model, samples, recipe, classes=info["classes"], console=console)
+    batches = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
     if isinstance(recipe, SequenceRegression):
-        return _evaluate_numbers(folder, samples, outputs[0], source=source, target=info["target"], console=console)
-    logits, probabilities = outputs
+        values = in_order(batches, len(samples))
+        return _evaluate_numbers(to, samples, values, target=info["target"], console=console)
     classes = info["classes"]
     objective = class_objective(
         num_classes=len(classes), label_smoothing=recipe.train.label_smoothing, class_weights=None
     )
-    losses = objective.loss(tf.constant(logits), {"y": {"class": tf.constant(samples.labels)}}).numpy()
-    metrics = classification.metrics(
-        samples.labels, probabilities, classes, loss=float(np.mean(losses, dtype=np.float64))
-    )
-    if isinstance(recipe, TextClassification) and train is not None:
+    kept = to.probability_file(len(samples), len(classes))
+    reduction = Reduction(samples.labels, kept)
+    for index, (logits, probabilities) in batches:
+        batch = {"y": {"class": tf.constant(samples.labels[index])}}
+        reduction.add(index, probabilities, objective.loss(tf.constant(logits), batch).numpy())
+    scored = reduction.scored()
+    metrics = classification.metrics(scored, classes, loss=reduction.mean_loss())
+    if isinstance(recipe, TextClassification) and len(classes) > MANY_CLASSES:
+        console.say(f"the baseline is not computed for more than {MANY_CLASSES} classes")
+    elif isinstance(recipe, TextClassification) and train is not None:
         assert train.texts is not None
         assert samples.texts is not None
         predicted = tf_idf_predictions(train.texts, train.labels, samples.texts, unit=recipe.text.unit)
         metrics["baseline_accuracy"] = float(np.mean(predicted == samples.labels))
         if metrics["accuracy"] <= metrics["baseline_accuracy"]:
             console.say("no better than the baseline, logistic regression on TF-IDF features (baseline_accuracy)")
-    predictions = classification.predictions(samples.names, samples.labels, probabilities, classes)
+    predictions = classification.predictions(samples.names, scored, classes)
     if samples.texts is not None:
-        predictions = [row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True)]
+        predictions = (row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True))
     write_classification(
-        folder,
+        to,
         metrics,
+        scored,
         classes,
-        source=source,
-        per_class=classification.per_class(samples.labels, probabilities, classes),
+        names=samples.names,
+        per_class=classification.per_class(scored, classes),
         predictions=predictions,
-        others={"mistakes.txt": _mistakes(samples, probabilities, classes)},
+        others={"mistakes.txt": _mistakes(samples, scored, classes)},
+        probabilities=kept,
     )
     return metrics
 
 
 def _evaluate_numbers(
-    folder: Path, samples: Sequences, predicted: np.ndarray, *, source: str, target: dict[str, float], console: Console
+    to: Destination, samples: Sequences, predicted: np.ndarray, *, target: dict[str, float], console: Console
 ) -> dict[str, Any]:
     assert samples.targets is not None
     metrics = regression.metrics(samples.targets, predicted, **target)
     if metrics["mse"] >= metrics["baseline_mse"]:
         console.say("no better than always predicting the training split's mean (baseline_mse)")
     write_evaluation(
-        folder,
+        to,
         metrics,
-        source=source,
         tables={"predictions.csv": regression.predictions(samples.names, samples.targets, predicted)},
         others={"predictions.png": sequence_plots.predicted_numbers(samples.targets, predicted)},
     )
@@ -171,12 +178,11 @@ def _evaluate_numbers(
 
 
 def _evaluate_tags(
-    folder: Path,
+    to: Destination,
     model: keras.Model,
     samples: Sequences,
     recipe: Tagging,
     *,
-    source: str,
     classes: Sequence[str],
     console: Console,
 ) -> dict[str, Any]:
@@ -184,35 +190,47 @@ def _evaluate_tags(
     assert samples.tags is not None
     cut = recipe.text.max_length
     words, tags = [sentence[:cut] for sentence in samples.words], samples.tags.cut(cut)
-    logits, probabilities = predict_words(model, words, batch_size=recipe.train.batch_size, console=console)
     objective = tagging_objective(label_smoothing=recipe.train.label_smoothing)
-    losses = objective.loss(tf.constant(logits), {"y": {"tags": tf.constant(tags.flat)}}).numpy()
+    kept = to.probability_file(len(tags.flat), len(classes))
+    reduction = Reduction(tags.flat, kept)
+    for index, logits, probabilities in predict_words(
+        model, words, batch_size=recipe.train.batch_size, console=console
+    ):
+        batch = {"y": {"tags": tf.constant(tags.flat[index])}}
+        reduction.add(index, probabilities, objective.loss(tf.constant(logits), batch).numpy())
+    scored = reduction.scored()
     known = set(model.get_layer("words").get_vocabulary())
     is_known = np.array([word in known for sentence in words for word in sentence])
     metrics = tagging.metrics(
-        tags.flat,
-        probabilities,
+        scored,
         classes,
         lengths=tags.lengths,
         is_known=is_known,
-        loss=float(np.mean(losses, dtype=np.float64)),
+        loss=reduction.mean_loss(),
     )
     write_classification(
-        folder,
+        to,
         metrics,
+        scored,
         classes,
-        source=source,
-        per_class=classification.per_class(tags.flat, probabilities, classes),
-        predictions=tagging.predictions(samples.names, words, tags.flat, probabilities, classes, is_known=is_known),
+        names=[name for name, sentence in zip(samples.names, words, strict=True) for _ in sentence],
+        per_class=classification.per_class(scored, classes),
+        predictions=tagging.predictions(samples.names, words, scored, classes, is_known=is_known),
         others={},
+        probabilities=kept,
     )
     return metrics
 
 
 def predict_words(
     model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, console: Console
-) -> tuple[np.ndarray, np.ndarray]:
-    """Predict logits and probabilities of the words of all sentences in a row, ``[n, classes]``, in inference mode."""
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Predict the words of sentences in inference mode, batch by batch.
+
+    Returns:
+        For the words of each batch their positions among the words of all sentences, int64 ``[b]``, their logits and
+        their probabilities, float32 ``[b, classes]``.
+    """
     inner = keras.Model(model.input, [model.get_layer("logits").output, model.output])
     compiled = tf.function(
         lambda batch: inner(batch, training=False),
@@ -220,26 +238,27 @@ def predict_words(
         autograph=False,
     )
     lengths = np.array([len(sentence) for sentence in sentences], np.int64)
+    starts = np.cumsum(lengths) - lengths
     batches = by_length(lengths, batch_size)
-    empty = np.empty((0, model.output.shape[-1]), np.float32)
-    outputs = [(empty, empty)] * len(sentences)
     for done, index in enumerate(batches, start=1):
         width = max(1, int(lengths[index].max()))
         batch = [[encodable(word) for word in sentences[i]] + [""] * (width - len(sentences[i])) for i in index]
         logits, probabilities = (tensor.numpy() for tensor in compiled(tf.constant(batch)))
-        for row, i in enumerate(index):
-            outputs[i] = (logits[row, : lengths[i]], probabilities[row, : lengths[i]])
+        steps = np.arange(logits.shape[1])  # the network may have padded the batch further
+        is_word = steps < lengths[index, None]
+        positions = (starts[index, None] + steps)[is_word]
+        yield positions, logits[is_word], probabilities[is_word]
         console.evaluating(done, len(batches))
-    return np.concatenate([pair[0] for pair in outputs]), np.concatenate([pair[1] for pair in outputs])
 
 
 def predict_samples(
     model: keras.Model, samples: Sequences, *, batch_size: int, console: Console
-) -> tuple[np.ndarray, ...]:
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
     """Predict raw samples with a saved model, in inference mode, with samples of similar length in one batch.
 
     Returns:
-        Logits and probabilities of a classifier, else the predicted numbers; each float32 ``[n, …]``.
+        For each batch the positions of its samples, int64 ``[b]``, and the logits and probabilities of a classifier,
+        else the predicted numbers; each float32 ``[b, …]``.
     """
     names = [layer.name for layer in model.layers]
     tensors = [model.get_layer("logits").output, model.output] if "logits" in names else [model.output]
@@ -250,12 +269,17 @@ def predict_samples(
         lambda batch: tf.nest.flatten(inner(batch, training=False)), input_signature=[signature], autograph=False
     )
     batches = by_length(_lengths(samples), batch_size)
-    results = [np.empty((len(samples), *tensor.shape[1:]), np.float32) for tensor in tensors]
     for done, index in enumerate(batches, start=1):
-        for result, output in zip(results, compiled(tf.constant(_raw(samples, index))), strict=True):
-            result[index] = output.numpy()
+        yield index, tuple(output.numpy() for output in compiled(tf.constant(_raw(samples, index))))
         console.evaluating(done, len(batches))
-    return tuple(results)
+
+
+def in_order(batches: Iterable[tuple[np.ndarray, tuple[np.ndarray, ...]]], num_samples: int) -> np.ndarray:
+    """The predicted number of each sample, float32 ``[n]``, from the result of :func:`predict_samples`."""
+    values = np.empty(num_samples, np.float32)
+    for index, (predicted,) in batches:
+        values[index] = predicted
+    return values
 
 
 def _lengths(samples: Sequences) -> np.ndarray:
@@ -276,11 +300,11 @@ def _raw(samples: Sequences, index: np.ndarray) -> Any:
     return padded
 
 
-def _mistakes(samples: Sequences, probabilities: np.ndarray, classes: Sequence[str]) -> str:
+def _mistakes(samples: Sequences, scored: ScoredClasses, classes: Sequence[str]) -> str:
     """The most confident mistakes, one per line."""
     texts = samples.texts or ("",) * len(samples)
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    wrong = np.flatnonzero(predicted != samples.labels)
+    predicted, confidence = scored.predicted, scored.confidence
+    wrong = np.flatnonzero(~scored.is_correct)
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_MISTAKES]
     lines = [
         f"{classes[predicted[i]]} {confidence[i]:.2f}, is {classes[samples.labels[i]]}: {samples.names[i]}: "

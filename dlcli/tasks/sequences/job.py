@@ -22,6 +22,7 @@ from dlcli.rundir import RunDir, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked, check_class_weights, class_counts, class_weights
+from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
 from dlcli.tasks.sequences.evaluation import evaluate_split
@@ -139,10 +140,9 @@ class SequenceJob(NetworkJob):
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_split(
-            run.evaluation(split),
+            Destination(run.evaluation(split), OWN_DATA),
             model,
             self.dataset.splits[split],
-            source=OWN_DATA,
             info=run.read_info()["data"],
             recipe=self.recipe,
             train=self.dataset.splits["train"],

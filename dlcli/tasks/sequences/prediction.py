@@ -22,9 +22,9 @@ from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.predictions import ranked, write_probabilities, write_rows, write_values
+from dlcli.tasks.predictions import Ranking, listed, write_probabilities, write_table, write_values
 from dlcli.tasks.run_models import load_sequence_model
-from dlcli.tasks.sequences.evaluation import predict_samples, predict_words
+from dlcli.tasks.sequences.evaluation import in_order, predict_samples, predict_words
 from dlcli.tasks.task import PredictionRequest
 
 
@@ -32,7 +32,7 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
     """As :meth:`dlcli.tasks.task.Task.predict`, for sequences; in text, an empty line is a sample, too."""
     paths, texts, top, output = request.paths, request.texts, request.top, request.output
     if isinstance(recipe, Tagging):
-        return _predict_tags(run, recipe, paths, texts=texts, output=output, console=console)
+        return _predict_tags(run, recipe, request, console=console)
     if isinstance(recipe, TextClassification):
         column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
         names, all_texts = named_texts(paths, texts, column=column, encoding=recipe.data.encoding)
@@ -42,28 +42,31 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
     model = load_sequence_model(run, recipe)
     noun = "sample" if len(samples) == 1 else "samples"
     console.say(f"run {run.path}: predicting {len(samples):,} {noun}")
-    outputs = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
+    batches = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
     columns: dict[str, Sequence[str]] = {"file": samples.names}
     if samples.texts is not None:
         columns["text"] = samples.texts
     if isinstance(recipe, SequenceRegression):
+        values = in_order(batches, len(samples))
         if output is not None:
-            write_values(output, columns, outputs[0])
-        results = [{"predicted": float(value)} for value in outputs[0]]
+            write_values(output, columns, values, safe_csv=request.safe_csv)
+        results = [{"predicted": float(value)} for value in values]
     else:
         classes = run.read_classes()
+        ranking = Ranking(len(samples), len(classes), num_top=top, output=output)
+        for index, outputs in batches:
+            ranking.add(index, outputs[1])
         if output is not None:
-            write_probabilities(output, columns, outputs[1], classes, {})
-        results = [ranked(row, classes, min(top, len(classes))) for row in outputs[1]]
+            write_probabilities(output, columns, ranking, classes, {}, safe_csv=request.safe_csv)
+        results = list(listed(ranking.ranked(), classes, top))
     if output is not None:
         console.say(f"{len(samples):,} rows written to {output}")
     predictions = [{name: values[i] for name, values in columns.items()} | result for i, result in enumerate(results)]
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
 
-def _predict_tags(
-    run: RunDir, recipe: Tagging, paths: Sequence[Path], *, texts: Sequence[str], output: Path | None, console: Console
-) -> dict[str, Any]:
+def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, console: Console) -> dict[str, Any]:
+    paths, texts, output = request.paths, request.texts, request.output
     names = [f"--text {position}" for position in range(1, len(texts) + 1)]
     sentences = [tuple(text.split()) for text in texts]
     for path in paths:
@@ -83,16 +86,20 @@ def _predict_tags(
     noun = "sentence" if len(sentences) == 1 else "sentences"
     console.say(f"run {run.path}: predicting {len(sentences):,} {noun}")
     used = [sentence[: recipe.text.max_length] for sentence in sentences]
-    _, probabilities = predict_words(model, used, batch_size=recipe.train.batch_size, console=console)
-    best = probabilities.argmax(axis=1)
+    ranking = Ranking(sum(map(len, used)), len(classes), num_top=1, output=None)
+    for index, _, probabilities in predict_words(model, used, batch_size=recipe.train.batch_size, console=console):
+        ranking.add(index, probabilities)
+    ranked = ranking.ranked()
+    best = ranked.predicted
     rows = [
         [name, position, word]
         for name, sentence in zip(names, used, strict=True)
         for position, word in enumerate(sentence, start=1)
     ]
-    rows = [[*row, classes[k], float(p[k])] for row, k, p in zip(rows, best, probabilities, strict=True)]
+    rows = [[*row, classes[k], float(p)] for row, k, p in zip(rows, best, ranked.confidence, strict=True)]
     if output is not None:
-        write_rows(output, ["file", "word", "text", "predicted", "confidence"], rows)
+        header = ["file", "word", "text", "predicted", "confidence"]
+        write_table(output, header, rows, safe_csv=request.safe_csv)
         console.say(f"{len(rows):,} rows written to {output}")
     predictions, start = [], 0
     for name, sentence in zip(names, used, strict=True):

@@ -86,15 +86,14 @@ def write_files(
 
 def _examples(plan: Plan, result: AttackOutcome, samples: Samples, classes: Sequence[str]) -> bytes:
     """Clean and adversarial images and perturbations at the largest budget; correctly classified images come first."""
-    before, after = result.clean, result.outcomes[-1].probabilities
-    is_right = before.argmax(axis=1) == samples.labels
+    before, after = result.clean, result.outcomes[-1]
+    is_right = before.predicted == samples.labels
     order = np.argsort(~is_right[result.saved], kind="stable")
     rows = np.sort(order[:NUM_EXAMPLES])
     shown = result.saved[rows]
 
-    def caption(probabilities: NDArray[np.float32], i: int) -> str:
-        best = int(probabilities[i].argmax())
-        return f"{classes[best]} {probabilities[i, best]:.2f}"
+    def caption(found: robustness.Clean | robustness.Outcome, i: int) -> str:
+        return f"{classes[found.predicted[i]]} {found.confidence[i]:.2f}"
 
     x, adversarial = result.x[rows], result.adversarial[-1, rows]
     change = adversarial - x

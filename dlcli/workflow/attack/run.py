@@ -27,7 +27,7 @@ class AttackOutcome:
 
     Attributes:
         rows: the rows of robustness.csv.
-        clean: probabilities of the clean images.
+        clean: the predictions for the clean images.
         outcomes: results for each epsilon.
         saved: positions of the samples whose pixels are saved in ``x`` and ``adversarial``.
         distances: for deepfool, the length of the perturbation of each sample that it broke, regardless of the budget,
@@ -35,7 +35,7 @@ class AttackOutcome:
     """
 
     rows: list[dict[str, Any]]
-    clean: NDArray[np.float32]
+    clean: robustness.Clean
     outcomes: list[robustness.Outcome]
     saved: NDArray[np.int64]
     x: NDArray[np.float32]
@@ -66,7 +66,7 @@ def run_attack(
     loss = attack_loss(plan, target)
     gradients = gradient.compiled(lambda x, y: gradient.gradient(target.logits, loss, x, y)[1])
     saved = np.arange(len(samples)) if plan.num_saved is None else evenly_spaced(len(samples), plan.num_saved)
-    clean, saved_x, parts = [], [], [[] for _ in plan.eps]  # type: ignore[var-annotated]
+    predicted, confidence, saved_x, parts = [], [], [], [[] for _ in plan.eps]  # type: ignore[var-annotated]
     saved_adversarial: list[list[NDArray[np.float32]]] = [[] for _ in plan.eps]
     distances: list[NDArray[np.float64]] = []
     num_flat = num_done = 0
@@ -77,7 +77,8 @@ def run_attack(
         toward = labels if plan.target is None else np.full_like(labels, plan.target)
         before = probabilities(x).numpy()
         _check_finite(before, "outputs")
-        clean.append(before)
+        predicted.append(before.argmax(axis=1))
+        confidence.append(before.max(axis=1))
         if plan.kind not in WITHOUT_GRADIENTS:
             slope = gradients(x, toward).numpy()
             _check_finite(slope, "gradients")
@@ -100,14 +101,14 @@ def run_attack(
             is_broken = (before.argmax(axis=1) == labels) & (probabilities(nearest).numpy().argmax(axis=1) != labels)
             lengths = np.linalg.norm((nearest - x).reshape(len(x), -1).astype(np.float64), axis=1) / 255
             distances.append(lengths[is_broken])
-    before = np.concatenate(clean)
+    clean = robustness.Clean(np.concatenate(predicted), np.concatenate(confidence))
     outcomes = [robustness.joined(part) for part in parts]
     rows = [
-        robustness.summary(samples.labels, before, outcome, eps=eps, num_zero_gradients=num_flat, target=plan.target)
+        robustness.summary(samples.labels, clean, outcome, eps=eps, num_zero_gradients=num_flat, target=plan.target)
         for eps, outcome in zip(plan.eps, outcomes, strict=True)
     ]
     return AttackOutcome(
-        *(rows, before, outcomes, saved, np.concatenate(saved_x)),
+        *(rows, clean, outcomes, saved, np.concatenate(saved_x)),
         np.stack([np.concatenate(part) for part in saved_adversarial]),
         np.concatenate(distances) if distances else None,
     )

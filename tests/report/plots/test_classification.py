@@ -50,6 +50,22 @@ def test_confusion_matrix_of_unusual_counts(counts) -> None:
     read(classification_plots.confusion_matrix(counts, ("a", "b")))
 
 
+def test_the_most_confused_of_many_classes_are_shown() -> None:
+    """The shown part depends on its own counts and names, and on the support of its classes, not on other classes."""
+    found = np.array([[1, 2, 5], [2, 2, 9], [3, 3, 4], [7, 9, 1]])
+    names = [f"class {i}" for i in range(300)]
+
+    def middle(found: np.ndarray) -> np.ndarray:
+        pixels = read(classification_plots.confused_classes(found, [1, 2], names))
+        return pixels[pixels.shape[0] // 4 : -pixels.shape[0] // 4]
+
+    pixels = middle(found)
+    assert (middle(np.array([*found[:2], [3, 3, 5], found[3]])) == pixels).all()
+    for changed in ([[1, 2, 6], *found[1:]], [*found, [2, 8, 3]]):
+        assert (middle(np.array(changed)) != pixels).any()
+    read(classification_plots.confused_classes(found[1:3], [], names))  # no mistakes
+
+
 def test_a_confusion_matrix_must_fit_its_classes() -> None:
     with pytest.raises(ValueError, match=r"of 3 classes must have the shape \[3, 3\]\. Received \[2, 2\]\."):
         classification_plots.confusion_matrix([[1, 0], [0, 1]], ("a", "b", "c"))

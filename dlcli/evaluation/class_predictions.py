@@ -1,0 +1,125 @@
+"""What is kept of a classifier's probabilities: batches are reduced as they come, so that memory does not grow with the
+number of classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+Labels = npt.NDArray[np.int32]
+Array = npt.NDArray[Any]
+
+MANY_CLASSES = 200
+"""Above this number of classes, only the most probable ones are kept for each sample."""
+NUM_TOP = 10
+"""The number of most probable classes that are kept for each sample."""
+
+
+@dataclass(frozen=True)
+class RankedClasses:
+    """The most probable classes of n samples.
+
+    Attributes:
+        top: the k most probable classes of each sample, int64 ``[n, k]``, in order; ties go to the first classes.
+        top_probabilities: their probabilities ``[n, k]``, in the precision of the probabilities.
+        probabilities: those of all classes ``[n, classes]``; ``[n, 0]`` if there are more than `MANY_CLASSES`.
+        is_finite: whether all probabilities of a sample are finite numbers ``[n]``.
+    """
+
+    top: Array
+    top_probabilities: Array
+    probabilities: Array
+    is_finite: Array
+
+    def __len__(self) -> int:
+        return len(self.top)
+
+    @property
+    def predicted(self) -> Array:
+        """The most probable class of each sample ``[n]``."""
+        return self.top[:, 0]
+
+    @property
+    def confidence(self) -> Array:
+        """The probability of the predicted class ``[n]``."""
+        return self.top_probabilities[:, 0]
+
+    def take(self, index: Array) -> Self:
+        """The samples at ``index``."""
+        return type(self)(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Concatenates batches."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+@dataclass(frozen=True)
+class ScoredClasses(RankedClasses):
+    """The most probable classes of n samples, and what became of their labels.
+
+    Attributes:
+        labels: int ``[n]``.
+        label_probability: the probability of each label ``[n]``.
+        label_rank: the number of classes that come before the label ``[n]``: 0 if it is predicted.
+    """
+
+    labels: Labels
+    label_probability: Array
+    label_rank: Array
+
+    @property
+    def is_correct(self) -> Array:
+        """Whether the label is predicted ``[n]``."""
+        return np.equal(self.label_rank, 0)
+
+
+def rank(probabilities: Array, *, num_top: int = NUM_TOP) -> RankedClasses:
+    """The most probable classes by probabilities ``[n, classes]``, at most ``num_top`` of them."""
+    return RankedClasses(**_ranked(probabilities, num_top))
+
+
+def score(labels: Labels, probabilities: Array, *, num_top: int = NUM_TOP) -> ScoredClasses:
+    """The most probable classes by probabilities ``[n, classes]``, and what became of the labels ``[n]``.
+
+    Raises:
+        ValueError: the shapes do not match, or a label is out of range.
+    """
+    num_classes = probabilities.shape[-1]
+    if probabilities.shape != (len(labels), num_classes):
+        raise ValueError(
+            f"probabilities must have the shape [samples, classes] with {len(labels)} samples. "
+            f"Received {list(probabilities.shape)}."
+        )
+    if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
+        raise ValueError(
+            f"labels must be in [0, {num_classes}). Received labels from {labels.min()} to {labels.max()}."
+        )
+    of_label = probabilities[np.arange(len(labels)), labels]
+    is_before = np.arange(num_classes) < labels[:, None]
+    # ties are resolved in favor of the first classes, as argmax does
+    ahead = (probabilities > of_label[:, None]) | ((probabilities == of_label[:, None]) & is_before)
+    return ScoredClasses(
+        **_ranked(probabilities, num_top), labels=labels, label_probability=of_label, label_rank=ahead.sum(axis=1)
+    )
+
+
+def _ranked(probabilities: Array, num_top: int) -> dict[str, Array]:
+    num_samples, num_classes = probabilities.shape
+    rows = np.arange(num_samples)
+    rest = probabilities.copy()
+    top = np.empty((num_samples, min(num_top, num_classes)), np.int64)
+    for place in range(top.shape[1]):  # faster than sorting all classes, and ties go to the first
+        top[:, place] = rest.argmax(axis=1)
+        rest[rows, top[:, place]] = -np.inf
+    return {
+        "top": top,
+        "top_probabilities": probabilities[rows[:, None], top],
+        "probabilities": probabilities
+        if num_classes <= MANY_CLASSES
+        else np.empty((num_samples, 0), probabilities.dtype),
+        "is_finite": np.asarray(np.isfinite(probabilities).all(axis=1)),
+    }
