@@ -24,6 +24,13 @@ from dlcli.cli.output import say, write_json, write_metrics
 @split_option
 @other_data_option
 @beam_option
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=1),
+    multiple=True,
+    metavar="K",
+    help="Report the accuracy of the K most probable classes, too; repeatable (classifiers).",
+)
 @click.option("--probabilities", is_flag=True, help="Write the probabilities of all classes to probabilities.npz.")
 @safe_csv_option
 @runs_option
@@ -35,6 +42,7 @@ def evaluate(
     split: str | None,
     data: Path | None,
     beam: int,
+    top_k: tuple[int, ...],
     probabilities: bool,
     safe_csv: bool,
     runs: Path,
@@ -61,6 +69,7 @@ def evaluate(
         "--beam": beam != 1,
         "--data": data is not None,
         "--probabilities": probabilities,
+        "--top-k": bool(top_k),
         "--split": split not in (None, "test"),
     }
     check_run(run_dir, "evaluate", given)
@@ -69,11 +78,12 @@ def evaluate(
     from dlcli.workflow.evaluate import EvaluationRequest
     from dlcli.workflow.evaluate import evaluate as evaluate_run
 
-    request = EvaluationRequest(split, data, beam, safe_csv=safe_csv, all_probabilities=probabilities)
+    request = EvaluationRequest(split, data, beam, safe_csv=safe_csv, all_probabilities=probabilities, top_k=top_k)
     results = evaluate_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return
     say(f"{results['run']}, {results['split']}: {results['samples']:,} samples")
-    write_metrics({name: value for name, value in results.items() if name != "samples"})
+    metrics = {name: value for name, value in results.items() if name != "samples"}
+    write_metrics(metrics, results.get("intervals", {}))
     say(f"files in {results['folder']}")

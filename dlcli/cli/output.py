@@ -5,6 +5,7 @@ Everything that the command line prints passes through here, with control charac
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -48,12 +49,14 @@ def write_markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_
         say(f"| {' | '.join(map(escaped_line, line))} |")
 
 
-def write_metrics(metrics: Mapping[str, Any]) -> None:
-    """Print one metric per line."""
+def write_metrics(metrics: Mapping[str, Any], intervals: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Print one metric per line, with its interval if it has one: the lower and the upper bound."""
     numbers = {escaped_line(name): value for name, value in metrics.items() if isinstance(value, (int, float))}
     width = max((len(name) for name in numbers), default=0)
     for name, value in numbers.items():
-        say(f"  {name.ljust(width)}  {_cell(value)}")
+        bounds = [_cell(bound) for bound in intervals.get(name, ())]
+        interval = f"  ({intervals['level']:.0%} interval: {' to '.join(bounds)})" if bounds else ""
+        say(f"  {name.ljust(width)}  {_cell(value)}{interval}")
 
 
 def write_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> None:

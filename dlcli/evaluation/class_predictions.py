@@ -65,11 +65,13 @@ class ScoredClasses(RankedClasses):
         labels: int ``[n]``.
         label_probability: the probability of each label ``[n]``.
         label_rank: the number of classes that come before the label ``[n]``: 0 if it is predicted.
+        sum_of_squares: the sum of the squares of all probabilities ``[n]``, in float64.
     """
 
     labels: Labels
     label_probability: Array
     label_rank: Array
+    sum_of_squares: Array
 
     @property
     def is_correct(self) -> Array:
@@ -103,7 +105,11 @@ def score(labels: Labels, probabilities: Array, *, num_top: int = NUM_TOP) -> Sc
     # ties are resolved in favor of the first classes, as argmax does
     ahead = (probabilities > of_label[:, None]) | ((probabilities == of_label[:, None]) & is_before)
     return ScoredClasses(
-        **_ranked(probabilities, num_top), labels=labels, label_probability=of_label, label_rank=ahead.sum(axis=1)
+        **_ranked(probabilities, num_top),
+        labels=labels,
+        label_probability=of_label,
+        label_rank=ahead.sum(axis=1),
+        sum_of_squares=np.square(probabilities, dtype=np.float64).sum(axis=1),
     )
 
 

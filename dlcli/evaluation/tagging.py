@@ -13,7 +13,13 @@ Array = npt.NDArray[Any]
 
 
 def metrics(
-    scored: ScoredClasses, classes: Sequence[str], *, lengths: Array, is_known: Array, loss: float
+    scored: ScoredClasses,
+    classes: Sequence[str],
+    *,
+    lengths: Array,
+    is_known: Array,
+    loss: float,
+    top_k: Sequence[int] = (),
 ) -> dict[str, Any]:
     """The content of ``metrics.json``.
 
@@ -23,13 +29,14 @@ def metrics(
         lengths: number of words of each sentence.
         is_known: whether each word is in the vocabulary ``[n]``.
         loss: the mean loss over the words.
+        top_k: further numbers of most probable tags whose accuracy is reported.
 
     Returns:
         The metrics of :func:`dlcli.evaluation.classification.metrics`, with words as samples; the number of
         ``sentences``; ``sentence_accuracy``, the proportion of sentences with every tag correct; ``unknown_words``, the
         proportion of words that are not in the vocabulary, and, if there are any, the ``unknown_accuracy`` on them.
     """
-    result = classification.metrics(scored, classes, loss)
+    result = classification.metrics(scored, classes, loss, top_k=top_k)
     is_right = scored.is_correct
     ends = np.cumsum(lengths)
     result["sentences"] = len(lengths)

@@ -28,6 +28,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "--probabilities": ("predicts no class probabilities", "Remove the option."),
         "--split": ("has one split to be evaluated on", "Remove the option."),
         "--top": ("predicts no class probabilities", "Remove the option."),
+        "--top-k": ("predicts no class probabilities", "Remove the option."),
         "--text": ("takes {samples}", "Name files instead."),
     }
 )

@@ -2,18 +2,22 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dlcli.evaluation import one_against_rest
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
-from dlcli.evaluation.classification import confusions, most_confused
+from dlcli.evaluation.classification import confusions, most_confused, neglect
 from dlcli.printing import json_text
 from dlcli.report.plots import classification as classification_plots
+from dlcli.report.plots.classification import ClassCurve
 from dlcli.rundir import now, replace_folder, write_rows
+from dlcli.runtime.console import Console
 from dlcli.tasks.probability_file import ProbabilityFile
+from dlcli.tasks.task import EvaluationRequest
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -27,18 +31,16 @@ class Destination:
     Attributes:
         folder: ``evaluation/<split>/`` of the run.
         source: what metrics.json names as the data.
-        safe_csv: quote the cells of tables that a spreadsheet would read as a formula.
-        all_probabilities: write the probabilities of all classes to probabilities.npz.
+        request: the options of ``dlcli evaluate``; at the end of training, none.
     """
 
     folder: Path
     source: str
-    safe_csv: bool = False
-    all_probabilities: bool = False
+    request: EvaluationRequest = field(default_factory=EvaluationRequest)
 
     def probability_file(self, num_samples: int, num_classes: int) -> ProbabilityFile | None:
         """Where the probabilities of all classes are kept until they are written; None if they are not wanted."""
-        if not self.all_probabilities:
+        if not self.request.all_probabilities:
             return None
         return ProbabilityFile(self.folder.parents[1], num_samples=num_samples, num_classes=num_classes)
 
@@ -61,7 +63,7 @@ def write_evaluation(
         to.folder,
         {
             "metrics.json": json_text(content, allow_nan=False) + "\n",
-            **{name: functools.partial(write_rows, rows=rows, safe=to.safe_csv) for name, rows in tables.items()},
+            **{name: functools.partial(write_rows, rows=rows, safe=to.request.safe_csv) for name, rows in tables.items()},
             **others,
         },
     )
@@ -79,10 +81,11 @@ def write_classification(
     others: Mapping[str, bytes | str],
     probabilities: ProbabilityFile | None = None,
 ) -> None:
-    """Write the files of a classifier's evaluation: also per_class.csv, predictions.csv and confusion_matrix.png.
+    """Write the files of a classifier's evaluation: also per_class.csv, predictions.csv, confusion_matrix.png, roc.png
+    and precision_recall.png.
 
-    With many classes, the confusion matrix is in confusion_matrix.csv, without its zeros, and the plot shows the
-    classes that are confused most often.
+    With many classes, the confusion matrix is in confusion_matrix.csv, without its zeros, its plot shows the classes
+    that are confused most often, and there are no curves.
     """
     tables: dict[str, Rows] = {"per_class.csv": per_class, "predictions.csv": predictions}
     files: dict[str, bytes | str | Callable[[Path], None]] = dict(others)
@@ -97,7 +100,43 @@ def write_classification(
         files["confusion_matrix.png"] = classification_plots.confused_classes(
             found, most_confused(found, NUM_CONFUSED), classes
         )
+    files |= _curves(scored, classes)
     if probabilities is not None:
         arrays = {"label": scored.labels, "file": np.array(names), "classes": np.array(classes)}
         files["probabilities.npz"] = functools.partial(probabilities.save, arrays=arrays)
     write_evaluation(to, metrics, tables=tables, others=files)
+
+
+def _curves(scored: ScoredClasses, classes: Sequence[str]) -> dict[str, bytes]:
+    """The plots of each class against all others, of two classes the second one."""
+    found = dict(zip(classes, one_against_rest.curves(scored), strict=False))
+    if len(classes) == 2:
+        del found[classes[0]]
+    known = {name: curve for name, curve in found.items() if curve is not None}
+    if not known:
+        return {}
+    roc = [
+        ClassCurve(name, curve.false_positive_rate, curve.true_positive_rate, curve.roc_auc)
+        for name, curve in known.items()
+    ]
+    precision_recall = [
+        ClassCurve(name, curve.true_positive_rate[1:], curve.precision, curve.average_precision)
+        for name, curve in known.items()
+    ]
+    return {
+        "roc.png": classification_plots.roc(roc),
+        "precision_recall.png": classification_plots.precision_recall(precision_recall),
+    }
+
+
+def report_neglect(
+    console: Console, metrics: Mapping[str, Any], scored: ScoredClasses, classes: Sequence[str], *, has_weights: bool
+) -> None:
+    """Say what a high accuracy hides: classes that are never predicted, or a low recall of rare classes.
+
+    Args:
+        has_weights: whether train.class_weights may be set, and is not.
+    """
+    text = neglect(metrics, scored, classes)
+    if text:
+        console.say(text + ("; see train.class_weights" if has_weights else ""))

@@ -166,7 +166,7 @@ def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, co
             f"{run.model}: is not the model that this run saved: it must take {expected[0]} features and predict "
             f"{expected[1]} bits. Received {received[0]} and {received[1]}."
         )
-    to = Destination(run.evaluation("test"), OWN_DATA, request.safe_csv)
+    to = Destination(run.evaluation("test"), OWN_DATA, request)
     metrics = _evaluate(to, model, dataset, console=console)
     return {"run": str(run.path), "split": "test", "folder": str(to.folder), **metrics}
 

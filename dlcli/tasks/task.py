@@ -26,6 +26,7 @@ class EvaluationRequest:
         beam: hypotheses kept at each decoding step, for tasks that generate text.
         safe_csv: quote the cells of tables that a spreadsheet would read as a formula.
         all_probabilities: write the probabilities of all classes to probabilities.npz, for classifiers.
+        top_k: numbers of most probable classes whose accuracy is reported besides the usual ones, for classifiers.
     """
 
     split: str | None = None
@@ -33,6 +34,7 @@ class EvaluationRequest:
     beam: int = 1
     safe_csv: bool = False
     all_probabilities: bool = False
+    top_k: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
     confusion_matrix,
     f1_score,
     log_loss,
+    matthews_corrcoef,
     precision_score,
     recall_score,
+    roc_auc_score,
     top_k_accuracy_score,
 )
 
@@ -21,6 +26,7 @@ from dlcli.evaluation.classification import (
     confusions,
     metrics,
     most_confused,
+    neglect,
     per_class,
     predictions,
 )
@@ -28,6 +34,7 @@ from dlcli.evaluation.classification import (
 # Three classes, of which "dog" is absent and "eel" is never predicted.
 CLASSES = ("cat", "dog", "eel")
 LABELS = np.array([0, 0, 0, 2], np.int32)
+COLUMNS = ("precision", "recall", "f1", "mean_confidence", "roc_auc", "average_precision")
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.6, 0.0, 0.4]])
 
 
@@ -43,6 +50,7 @@ def random_case(num_samples: int, num_classes: int) -> tuple[np.ndarray, np.ndar
 def test_a_case_by_hand() -> None:
     result = metrics(score(LABELS, PROBABILITIES), CLASSES, loss=0.25)
     # cat: 2 of 3 predicted cats are cats, 2 of 3 cats are found; eel: nothing; dog: absent
+    assert result.pop("intervals")["accuracy"] == [0.0, 1.0]
     assert result == {
         "samples": 4,
         "loss": 0.25,
@@ -56,6 +64,12 @@ def test_a_case_by_hand() -> None:
         "log_loss": pytest.approx(-np.log([0.7, 0.5, 0.1, 0.4]).mean()),
         # each of the four stands alone in its bin: |0.7 - 1|, |0.5 - 1|, |0.8 - 0|, |0.6 - 0|
         "calibration_error": pytest.approx((0.3 + 0.5 + 0.8 + 0.6) / 4),
+        "brier_score": pytest.approx((0.14 + 0.38 + 1.46 + 0.72) / 4),
+        "balanced_accuracy": pytest.approx((2 / 3 + 0) / 2),
+        "matthews_correlation": pytest.approx((2 * 4 - 3 * 3) / np.sqrt((16 - 10) * (16 - 10))),
+        # cat: (0.7, 0.5, 0.1) against (0.6): one pair of three is in order; eel: (0.4) against (0.1, 0.2, 0.1)
+        "roc_auc": pytest.approx((1 / 3 + 1) / 2),
+        "average_precision": pytest.approx(((1 + 2 / 3 + 3 / 4) / 3 + 1) / 2),
         "confusion_matrix": [[2, 1, 0], [0, 0, 0], [1, 0, 0]],
         "classes": ["cat", "dog", "eel"],
     }
@@ -72,9 +86,60 @@ def test_agrees_with_scikit_learn() -> None:
     for average in ("macro", "weighted"):
         for name, expected in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
             assert result[f"{average}_{name}"] == pytest.approx(expected(labels, predicted, average=average))
+    assert result["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert result["matthews_correlation"] == pytest.approx(matthews_corrcoef(labels, predicted))
+    assert result["brier_score"] == pytest.approx(np.square(probabilities - np.eye(12)[labels]).sum(axis=1).mean())
+    assert result["roc_auc"] == pytest.approx(roc_auc_score(labels, probabilities, multi_class="ovr"))
+    one_hot = np.eye(12)[labels]
+    assert result["average_precision"] == pytest.approx(average_precision_score(one_hot, probabilities))
+    for i, row in enumerate(per_class(score(labels, probabilities), classes)):
+        assert row["roc_auc"] == pytest.approx(roc_auc_score(one_hot[:, i], probabilities[:, i]))
+        assert row["average_precision"] == pytest.approx(average_precision_score(one_hot[:, i], probabilities[:, i]))
     matrix = np.array(result["confusion_matrix"])
     assert matrix.sum(axis=1).tolist() == np.bincount(labels, minlength=12).tolist()
     assert matrix.sum(axis=0).tolist() == np.bincount(predicted, minlength=12).tolist()
+
+
+def test_two_classes_agree_with_scikit_learn() -> None:
+    labels, probabilities, _ = random_case(300, 2)
+    labels[:150] = 0
+    predicted, positive = probabilities.argmax(axis=1), probabilities[:, 1]
+    result = metrics(score(labels, probabilities), ("well", "ill"), loss=1.0)
+    assert result["positive_class"] == "ill"
+    assert result["sensitivity"] == pytest.approx(recall_score(labels, predicted))
+    assert result["specificity"] == pytest.approx(recall_score(labels, predicted, pos_label=0))
+    assert result["roc_auc"] == pytest.approx(roc_auc_score(labels, positive))
+    assert result["average_precision"] == pytest.approx(average_precision_score(labels, positive))
+    assert result["brier_score"] == pytest.approx(brier_score_loss(labels, positive))
+    assert result["matthews_correlation"] == pytest.approx(matthews_corrcoef(labels, predicted))
+
+
+def test_measures_of_a_single_class_here_are_left_out() -> None:
+    result = metrics(score(np.zeros(3, np.int32), np.full((3, 2), 0.5)), ("a", "b"), loss=1.0)
+    assert {"roc_auc", "average_precision", "sensitivity"}.isdisjoint(result)
+    assert (result["specificity"], result["matthews_correlation"]) == (1.0, 0.0)
+    assert metrics(score(np.zeros(3, np.int32), np.ones((3, 1))), ("a",), loss=0.0)["accuracy"] == 1.0
+
+
+def test_any_number_of_most_probable_classes() -> None:
+    labels, probabilities, classes = random_case(100, 12)
+    result = metrics(score(labels, probabilities), classes, loss=1.0, top_k=(1, 3, 11, 99))
+    for k in (3, 11):
+        assert result[f"top_{k}_accuracy"] == pytest.approx(top_k_accuracy_score(labels, probabilities, k=k))
+    assert result["top_1_accuracy"] == result["accuracy"]
+    assert result["top_99_accuracy"] == 1.0
+
+
+def test_what_a_high_accuracy_hides() -> None:
+    def found(labels: list[int], predicted: list[int]) -> str:
+        scored = score(np.array(labels, np.int32), np.eye(4)[predicted])
+        return neglect(metrics(scored, tuple("abcd"), loss=1.0), scored, tuple("abcd"))
+
+    assert found([0, 0, 1, 2], [0, 1, 1, 2]) == ""  # d has no samples
+    assert found([0, 0, 1, 3], [0, 0, 0, 3]) == "1 class is never predicted: 'b'"
+    assert found([0, 1, 2, 3], [0, 0, 0, 0]) == "3 classes are never predicted: 'b', 'c', 'd'"
+    rare = found([0] * 97 + [1, 2, 3], [0] * 94 + [1, 2, 3] + [0] * 3)
+    assert rare.startswith("macro recall, 0.24, is below half of accuracy, 0.94")
 
 
 @pytest.mark.parametrize("num_classes", [2, 5, 6])
@@ -133,9 +198,11 @@ def test_rows_of_the_classes() -> None:
             "recall": pytest.approx(2 / 3),
             "f1": pytest.approx(2 / 3),
             "mean_confidence": pytest.approx((0.7 + 0.5 + 0.8) / 3),
+            "roc_auc": pytest.approx(1 / 3),
+            "average_precision": pytest.approx((1 + 2 / 3 + 3 / 4) / 3),
         },
-        {"class": "dog", "support": 0, "precision": None, "recall": None, "f1": None, "mean_confidence": None},
-        {"class": "eel", "support": 1, "precision": 0.0, "recall": 0.0, "f1": 0.0, "mean_confidence": 0.6},
+        {"class": "dog", "support": 0, **dict.fromkeys(COLUMNS)},
+        {"class": "eel", "support": 1, **dict(zip(COLUMNS, (0.0, 0.0, 0.0, 0.6, 1.0, 1.0), strict=True))},
     ]
 
 

@@ -26,7 +26,7 @@ DATA = {
     "sequence_to_sequence": "{kind: addition}",
 }
 MODELS = {"classification": "lenet5", "localization": "lenet5", "sequence_to_sequence": "encoder_decoder"}
-OF_CLASSIFIERS = {"--output FILE.npz", "--probabilities", "--top"}
+OF_CLASSIFIERS = {"--output FILE.npz", "--probabilities", "--top", "--top-k"}
 REFUSED = {
     "classification": {"--beam", "--draw", "--text"},
     "localization": {"--beam", "--text"},
@@ -34,17 +34,7 @@ REFUSED = {
     "sequence_classification": {"--beam", "--draw", "--input", "--text"},
     "sequence_regression": {"--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "tagging": {"--beam", "--draw", "--input", "--output FILE.npz", "--top"},
-    "step_prediction": {
-        "--beam",
-        "--data",
-        "--draw",
-        "--input",
-        "--split",
-        "--text",
-        "--top",
-        "--output FILE.npz",
-        "--probabilities",
-    },
+    "step_prediction": {"--beam", "--data", "--draw", "--input", "--split", "--text", *OF_CLASSIFIERS},
     "forecasting": {"--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "language_model": {"--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "sequence_to_sequence": {"--draw", "--input", *OF_CLASSIFIERS},

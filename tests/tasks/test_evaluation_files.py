@@ -11,6 +11,7 @@ from dlcli.report.plots import classification as classification_plots
 from dlcli.rundir import read_csv, read_json
 from dlcli.tasks.evaluation_files import Destination, write_classification
 from dlcli.tasks.reduction import Reduction
+from dlcli.tasks.task import EvaluationRequest
 
 
 def evaluate(to: Destination, num_classes: int) -> tuple[ScoredClasses, np.ndarray, np.ndarray]:
@@ -40,7 +41,7 @@ def evaluate(to: Destination, num_classes: int) -> tuple[ScoredClasses, np.ndarr
 
 @pytest.fixture
 def to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Destination:
-    for name in ("confusion_matrix", "confused_classes"):
+    for name in ("confusion_matrix", "confused_classes", "roc", "precision_recall"):
         monkeypatch.setattr(classification_plots, name, lambda *arguments: b"plot")
     return Destination(tmp_path / "evaluation" / "test", "some data")
 
@@ -63,12 +64,14 @@ def test_the_confusion_matrix_of_many_classes_is_a_table(to: Destination) -> Non
 def test_the_confusion_matrix_of_few_classes_is_among_the_metrics(to: Destination) -> None:
     evaluate(to, 4)
     assert not (to.folder / "confusion_matrix.csv").exists()
+    assert (to.folder / "roc.png").exists()
+    assert (to.folder / "precision_recall.png").exists()
     assert np.sum(read_json(to.folder / "metrics.json")["confusion_matrix"]) == 30
 
 
 @pytest.mark.parametrize("num_classes", [4, MANY_CLASSES + 1])
 def test_all_probabilities_are_written_on_demand(to: Destination, num_classes: int) -> None:
-    to = Destination(to.folder, to.source, all_probabilities=True)
+    to = Destination(to.folder, to.source, EvaluationRequest(all_probabilities=True))
     _, labels, probabilities = evaluate(to, num_classes)
     with np.load(to.folder / "probabilities.npz", allow_pickle=False) as archive:
         np.testing.assert_array_equal(archive["probabilities"], probabilities)
@@ -78,7 +81,7 @@ def test_all_probabilities_are_written_on_demand(to: Destination, num_classes: i
 
 
 def test_safe_tables_have_no_formulas(to: Destination) -> None:
-    evaluate(Destination(to.folder, to.source, safe_csv=True), MANY_CLASSES + 1)
+    evaluate(Destination(to.folder, to.source, EvaluationRequest(safe_csv=True)), MANY_CLASSES + 1)
     for name, column in (("per_class.csv", "class"), ("predictions.csv", "top_2"), ("confusion_matrix.csv", "label")):
         cells = [row[column] for row in read_csv(to.folder / name)]
         assert all(cell.startswith("'=") for cell in cells), name

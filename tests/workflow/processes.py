@@ -327,6 +327,8 @@ def without_plots() -> Callable[[], None]:
             "curves.learning_curves",
             "classification.confusion_matrix",
             "classification.confused_classes",
+            "classification.roc",
+            "classification.precision_recall",
             "images.sample_batch",
             "images.mistakes",
             "images.preview",

@@ -68,7 +68,7 @@ def test_the_newest_run_is_the_default(folder: Path, final: dict[str, float]) ->
     first, *others = done.stdout.splitlines()
     assert first == "runs/tiny, test: 60 samples"
     assert others[-1] == "files in runs/tiny/evaluation/test"
-    shown = dict(line.split() for line in others[:-1])
+    shown = {line.split()[0]: line.split()[1] for line in others[:-1]}
     assert float(shown["accuracy"]) == pytest.approx(final["test_accuracy"], abs=1e-4)
     assert float(shown["loss"]) == pytest.approx(final["test_loss"], abs=1e-4)
     assert done.stderr == "run runs/tiny: evaluating 60 samples of test\n"
@@ -156,7 +156,9 @@ def test_without_a_test_split_validation_is_evaluated(tmp_path: Path) -> None:
 
 
 def test_all_probabilities_and_safe_tables(folder: Path, probabilities: dict[str, list[float]]) -> None:
-    as_json("evaluate", "--split", "test", "--probabilities", "--safe-csv", folder=folder)
+    options = ("--probabilities", "--safe-csv", "--top-k", 2, "--top-k", 3)
+    result = as_json("evaluate", "--split", "test", *options, folder=folder)
+    assert result["accuracy"] <= result["top_2_accuracy"] <= result["top_3_accuracy"] <= result["top_5_accuracy"]
     test = folder / "runs" / "tiny" / "evaluation" / "test"
     with np.load(test / "probabilities.npz", allow_pickle=False) as archive:
         expected = [probabilities[name.partition("/")[2]] for name in archive["file"]]

@@ -71,7 +71,9 @@ class Localization(TaskRecipe):
     verbs = frozenset(
         ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
     )
-    options = frozenset(("--data", "--draw", "--input", "--output FILE.npz", "--probabilities", "--split", "--top"))
+    options = frozenset(
+        ("--data", "--draw", "--input", "--output FILE.npz", "--probabilities", "--split", "--top", "--top-k")
+    )
 
     task: Literal["localization"]
     """The task, which selects the schema of the recipe."""

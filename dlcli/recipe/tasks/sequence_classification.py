@@ -16,7 +16,7 @@ class SequenceClassification(TaskRecipe):
 
     samples = "sequences of numbers"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
-    options = frozenset(("--data", "--output FILE.npz", "--probabilities", "--split", "--top"))
+    options = frozenset(("--data", "--output FILE.npz", "--probabilities", "--split", "--top", "--top-k"))
 
     task: Literal["sequence_classification"]
     """The task, which selects the schema of the recipe."""

@@ -16,7 +16,7 @@ class TextClassification(TaskRecipe):
 
     samples = "texts"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
-    options = frozenset(("--data", "--output FILE.npz", "--probabilities", "--split", "--text", "--top"))
+    options = frozenset(("--data", "--output FILE.npz", "--probabilities", "--split", "--text", "--top", "--top-k"))
 
     task: Literal["text_classification"]
     """The task, which selects the schema of the recipe."""

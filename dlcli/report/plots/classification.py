@@ -1,7 +1,8 @@
-"""Plots of classification: the confusion matrix."""
+"""Plots of classification: the confusion matrix, and the curves of each class against all others."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
-from dlcli.report.plots.figure import new_figure, png, printable, size_of, style
+from dlcli.report.plots.figure import GRAY, LINE_COLORS, new_figure, png, printable, size_of, style
 
 
 def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
@@ -54,6 +55,52 @@ def confused_classes(found: npt.NDArray[np.int64], shown: Sequence[int], classes
     title = f"{correct:,} of {total:,} correct ({100 * correct / total:.1f}%)"
     names = [classes[i] for i in shown]
     return _matrix(counts, support, names, f"{title}\n{len(shown)} of {len(classes):,} classes: the most confused")
+
+
+@dataclass(frozen=True)
+class ClassCurve:
+    """A curve of one class against all others.
+
+    Attributes:
+        name: of the class.
+        x, y: in [0, 1], ``[n]``.
+        area: below it.
+    """
+
+    name: str
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    area: float
+
+
+def roc(curves: Sequence[ClassCurve]) -> bytes:
+    """ROC curves, next to the diagonal of chance; with many classes, those of the smallest areas."""
+    return _curves(curves, title="ROC", x="false positive rate", y="true positive rate", has_chance=True)
+
+
+def precision_recall(curves: Sequence[ClassCurve]) -> bytes:
+    """Precision-recall curves; with many classes, those of the smallest areas."""
+    return _curves(curves, title="precision and recall", x="recall", y="precision", has_chance=False)
+
+
+def _curves(curves: Sequence[ClassCurve], *, title: str, x: str, y: str, has_chance: bool) -> bytes:
+    shown = sorted(curves, key=lambda curve: curve.area)[: len(LINE_COLORS)]
+    with style():
+        figure = new_figure(4.6, 4.6)
+        axes = figure.add_axes((0.12, 0.11, 0.83, 0.8))
+        if has_chance:
+            axes.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=":")
+        for curve, color in zip(shown, LINE_COLORS, strict=False):
+            axes.plot(curve.x, curve.y, color=color, label=f"{printable(curve.name, 24)}: {curve.area:.3f}")
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_ylim(-0.01, 1.01)
+        axes.grid(True)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        which = "" if len(shown) == len(curves) else f"; {len(shown)} of {len(curves)} classes: the smallest areas"
+        axes.set_title(f"{title}{which}")
+        axes.legend(loc="lower right" if has_chance else "lower left", title="area", fontsize=8)
+        return png(figure)
 
 
 def _matrix(counts: npt.NDArray[np.int64], support: npt.NDArray[Any], classes: Sequence[str], title: str) -> bytes:

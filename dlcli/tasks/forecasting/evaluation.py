@@ -63,7 +63,7 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
             )
     name = run.free_evaluation(name, source)
     console.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
-    to = Destination(run.evaluation(name), source, request.safe_csv)
+    to = Destination(run.evaluation(name), source, request)
     metrics = evaluate_windows(
         to,
         model,

@@ -19,7 +19,7 @@ from dlcli.report.plots import images as image_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import Destination, write_classification
+from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
 from dlcli.tasks.images import localization
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.objective import make_objective
@@ -40,7 +40,7 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
     name, samples = samples_of_run(run, split=split, data=data, console=console)
     source = OWN_DATA if data is None else str(data.absolute())
     name = run.free_evaluation(name, source)
-    to = Destination(run.evaluation(name), source, request.safe_csv, request.all_probabilities)
+    to = Destination(run.evaluation(name), source, request)
     expected = tuple(model.inputs[0].shape[1:])
     if samples.shape != expected:
         raise InputError(f"{data}: the model takes samples of shape {expected}. Received {samples.shape}.")
@@ -147,6 +147,7 @@ def evaluate_split(
             *(to, model, samples),
             classes=classes,
             objective=objective,
+            has_weights=recipe.train.class_weights is not None,
             baseline=baseline,
             batch_size=batch_size,
             console=console,
@@ -157,7 +158,8 @@ def evaluate_split(
         batch = {"y": {"class": tf.constant(samples.labels[index])}}
         reduction.add(index, probabilities, objective.loss(tf.constant(logits), batch).numpy())
     scored = reduction.scored()
-    metrics = classification.metrics(scored, classes, loss=reduction.mean_loss())
+    metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
+    report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
     write_classification(
         to,
         metrics,

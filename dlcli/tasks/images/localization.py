@@ -14,7 +14,7 @@ from dlcli.evaluation.class_predictions import ScoredClasses
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.plots import boxes as box_plots
 from dlcli.runtime.console import Console
-from dlcli.tasks.evaluation_files import Destination, write_classification
+from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.reduction import Reduction
 from dlcli.training.objectives.objective import Objective
@@ -51,6 +51,7 @@ def evaluate_split(
     *,
     classes: Sequence[str],
     objective: Objective,
+    has_weights: bool,
     baseline: dict[str, Any],
     batch_size: int,
     console: Console,
@@ -60,6 +61,7 @@ def evaluate_split(
     Args:
         to: where they are written.
         objective: the training objective, without class weights.
+        has_weights: whether the network was trained with class weights.
         baseline: the result of :func:`baseline_of`, whose metrics are reported next to the network's.
     """
     truth = boxes_of(samples)
@@ -78,7 +80,8 @@ def evaluate_split(
         reduction.add(index, probabilities, losses)
         relative[index] = found
     scored = reduction.scored()
-    metrics = classification.metrics(scored, classes, loss=reduction.mean_loss())
+    metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
+    report_neglect(console, metrics, scored, classes, has_weights=not has_weights)
     sizes = np.array([[frame.width, frame.height] for frame in truth.frames])
     boxes = in_frames(relative, truth.frames, policy)
     metrics |= localization.metrics(scored.label_rank, len(classes), truth.corners, boxes, sizes)

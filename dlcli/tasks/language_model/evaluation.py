@@ -61,7 +61,7 @@ def evaluate(run: RunDir, recipe: LanguageModel, request: EvaluationRequest, con
         name, part, source = f"{data.stem}-all", "train", str(data.absolute())
     name = run.free_evaluation(name, source)
     console.say(f"run {run.path}: evaluating {name}")
-    to = Destination(run.evaluation(name), source, request.safe_csv)
+    to = Destination(run.evaluation(name), source, request)
     metrics = evaluate_texts(to, generator, dataset, part, train=train, console=console)
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
 

@@ -49,7 +49,7 @@ def evaluate(run: RunDir, recipe: SequenceToSequence, request: EvaluationRequest
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     # the results of beam search are kept next to those of greedy decoding
     folder = run.evaluation(run.free_evaluation(name if beam == 1 else f"{name}-beam{beam}", source))
-    to = Destination(folder, source, request.safe_csv)
+    to = Destination(folder, source, request)
     metrics = evaluate_pairs(to, decoder, samples, beam=beam, console=console)
     return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
 

@@ -24,7 +24,7 @@ from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import Destination, write_classification, write_evaluation
+from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification, write_evaluation
 from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.sources import open_sequences, other_data
@@ -52,7 +52,7 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
         samples, name, source = _other_samples(data, recipe, run, split)
     name = run.free_evaluation(name, source)
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
-    to = Destination(run.evaluation(name), source, request.safe_csv, request.all_probabilities)
+    to = Destination(run.evaluation(name), source, request)
     metrics = evaluate_split(
         to,
         model,
@@ -134,7 +134,8 @@ def evaluate_split(
         batch = {"y": {"class": tf.constant(samples.labels[index])}}
         reduction.add(index, probabilities, objective.loss(tf.constant(logits), batch).numpy())
     scored = reduction.scored()
-    metrics = classification.metrics(scored, classes, loss=reduction.mean_loss())
+    metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
+    report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
     if isinstance(recipe, TextClassification) and len(classes) > MANY_CLASSES:
         console.say(f"the baseline is not computed for more than {MANY_CLASSES} classes")
     elif isinstance(recipe, TextClassification) and train is not None:
@@ -207,7 +208,9 @@ def _evaluate_tags(
         lengths=tags.lengths,
         is_known=is_known,
         loss=reduction.mean_loss(),
+        top_k=to.request.top_k,
     )
+    report_neglect(console, metrics, scored, classes, has_weights=False)
     write_classification(
         to,
         metrics,

@@ -5,6 +5,7 @@ import pytest
 from pixels import read  # type: ignore[import-not-found]
 
 from dlcli.report.plots import classification as classification_plots
+from dlcli.report.plots.classification import ClassCurve
 from dlcli.report.plots.figure import DPI
 
 
@@ -64,6 +65,16 @@ def test_the_most_confused_of_many_classes_are_shown() -> None:
     for changed in ([[1, 2, 6], *found[1:]], [*found, [2, 8, 3]]):
         assert (middle(np.array(changed)) != pixels).any()
     read(classification_plots.confused_classes(found[1:3], [], names))  # no mistakes
+
+
+def test_curves_follow_the_data() -> None:
+    x, y = np.linspace(0, 1, 20), np.linspace(0, 1, 20) ** 0.5
+    for plot in (classification_plots.roc, classification_plots.precision_recall):
+        pixels = read(plot([ClassCurve("ant", x, y, 0.66), ClassCurve("bee", x, x, 0.5)]))
+        assert (read(plot([ClassCurve("ant", x, y, 0.66), ClassCurve("bee", x, x**2, 0.33)])) != pixels).any()
+    many = [ClassCurve(f"class {i}", x, x ** (1 / (i + 1)), i / 20) for i in range(20)]
+    few = [*many[:7], *[ClassCurve("other", x, y, 1.0)] * 13]
+    assert (read(classification_plots.roc(many)) == read(classification_plots.roc(few))).all()  # the smallest areas
 
 
 def test_a_confusion_matrix_must_fit_its_classes() -> None:
