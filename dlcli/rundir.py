@@ -368,6 +368,11 @@ class RunDir:
         return self._entry("model.keras")
 
     @property
+    def calibration(self) -> Path:
+        """The temperature of the model's probabilities, if one was fitted."""
+        return self._entry("calibration.json")
+
+    @property
     def plots(self) -> Path:
         return self._entry("plots")
 

@@ -31,6 +31,11 @@ from dlcli.cli.output import say, write_json, write_metrics
     metavar="K",
     help="Report the accuracy of the K most probable classes, too; repeatable (classifiers).",
 )
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Fit a temperature on the validation split first, which evaluate and predict apply (classifiers).",
+)
 @click.option("--probabilities", is_flag=True, help="Write the probabilities of all classes to probabilities.npz.")
 @safe_csv_option
 @runs_option
@@ -43,6 +48,7 @@ def evaluate(
     data: Path | None,
     beam: int,
     top_k: tuple[int, ...],
+    calibrate: bool,
     probabilities: bool,
     safe_csv: bool,
     runs: Path,
@@ -67,6 +73,7 @@ def evaluate(
     # where there is one split alone, it is the test
     given = {
         "--beam": beam != 1,
+        "--calibrate": calibrate,
         "--data": data is not None,
         "--probabilities": probabilities,
         "--top-k": bool(top_k),
@@ -78,7 +85,15 @@ def evaluate(
     from dlcli.workflow.evaluate import EvaluationRequest
     from dlcli.workflow.evaluate import evaluate as evaluate_run
 
-    request = EvaluationRequest(split, data, beam, safe_csv=safe_csv, all_probabilities=probabilities, top_k=top_k)
+    request = EvaluationRequest(
+        split,
+        data,
+        beam,
+        safe_csv=safe_csv,
+        all_probabilities=probabilities,
+        top_k=top_k,
+        calibrate=calibrate,
+    )
     results = evaluate_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)

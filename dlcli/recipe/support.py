@@ -21,6 +21,7 @@ VERBS = frozenset(
 OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "--beam": ("decodes no text", "Remove the option."),
+        "--calibrate": ("predicts no class probabilities", "Remove the option."),
         "--data": ("has no other data to be evaluated on", "Remove the option."),
         "--draw": ("predicts no boxes", "Remove the option."),
         "--input": ("takes {samples}", "Leave --input and --classes out; the shape is read from the data."),

@@ -9,6 +9,7 @@ import numpy as np
 from dlcli.evaluation.class_predictions import MANY_CLASSES, NUM_TOP, RankedClasses, rank
 from dlcli.printing import json_text
 from dlcli.rundir import replace_by, replace_file, write_csv
+from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.probability_file import ProbabilityFile
 
 
@@ -19,9 +20,19 @@ class Ranking:
         num_top: number of classes that are listed for each sample.
         output: the file that the predictions will be written to; for an .npz, the probabilities of all classes are
             kept on its disk.
+        calibration: replaces the model's probabilities; None if they are used as they are.
     """
 
-    def __init__(self, num_samples: int, num_classes: int, *, num_top: int, output: Path | None) -> None:
+    def __init__(
+        self,
+        num_samples: int,
+        num_classes: int,
+        *,
+        num_top: int,
+        output: Path | None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self._calibration = calibration
         self._num_top = max(num_top, NUM_TOP)
         self._index: list[np.ndarray] = []
         self._parts: list[RankedClasses] = []
@@ -29,8 +40,10 @@ class Ranking:
         if output is not None and output.suffix == ".npz":
             self.kept = ProbabilityFile(output.parent, num_samples=num_samples, num_classes=num_classes)
 
-    def add(self, index: np.ndarray, probabilities: np.ndarray) -> None:
-        """Add the probabilities ``[b, classes]`` of the samples at ``index``."""
+    def add(self, index: np.ndarray, logits: np.ndarray, probabilities: np.ndarray) -> None:
+        """Add the outputs ``[b, classes]`` of the model for the samples at ``index``."""
+        if self._calibration is not None:
+            probabilities = self._calibration.probabilities(logits)
         self._index.append(index)
         self._parts.append(rank(probabilities, num_top=self._num_top))
         if self.kept is not None:

@@ -27,6 +27,7 @@ class EvaluationRequest:
         safe_csv: quote the cells of tables that a spreadsheet would read as a formula.
         all_probabilities: write the probabilities of all classes to probabilities.npz, for classifiers.
         top_k: numbers of most probable classes whose accuracy is reported besides the usual ones, for classifiers.
+        calibrate: fit a temperature on the validation split first, for classifiers.
     """
 
     split: str | None = None
@@ -35,6 +36,7 @@ class EvaluationRequest:
     safe_csv: bool = False
     all_probabilities: bool = False
     top_k: tuple[int, ...] = ()
+    calibrate: bool = False
 
 
 @dataclass(frozen=True)

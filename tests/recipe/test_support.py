@@ -26,7 +26,7 @@ DATA = {
     "sequence_to_sequence": "{kind: addition}",
 }
 MODELS = {"classification": "lenet5", "localization": "lenet5", "sequence_to_sequence": "encoder_decoder"}
-OF_CLASSIFIERS = {"--output FILE.npz", "--probabilities", "--top", "--top-k"}
+OF_CLASSIFIERS = {"--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"}
 REFUSED = {
     "classification": {"--beam", "--draw", "--text"},
     "localization": {"--beam", "--text"},

@@ -22,7 +22,7 @@ def evaluate(to: Destination, num_classes: int) -> tuple[ScoredClasses, np.ndarr
     kept = to.probability_file(30, num_classes)
     reduction = Reduction(labels, kept)
     for part in (np.arange(20, 30), np.arange(20)):
-        reduction.add(part, probabilities[part], part.astype(np.float32))
+        reduction.add(part, np.log(probabilities[part]), probabilities[part], part.astype(np.float32))
     scored, classes, names = reduction.scored(), [f"={i}" for i in range(num_classes)], [f"-{i}" for i in range(30)]
     assert reduction.mean_loss() == np.mean(np.arange(30))
     write_classification(

@@ -19,7 +19,7 @@ def written(output: Path, num_classes: int, *, safe_csv: bool = False) -> tuple[
     classes = [f"@{i}" for i in range(num_classes)]
     ranking = Ranking(5, num_classes, num_top=3, output=output)
     for part in (np.array([4, 1]), np.array([0, 2, 3])):
-        ranking.add(part, probabilities[part])
+        ranking.add(part, np.log(probabilities[part]), probabilities[part])
     write_probabilities(output, NAMES, ranking, classes, {"xmin": [0.5] * 5}, safe_csv=safe_csv)
     return probabilities, classes, ranking
 

@@ -6,6 +6,9 @@ from typing import ClassVar
 
 from dlcli.recipe.language.fields import RunName, Section
 
+CLASSIFIER_OPTIONS = frozenset(("--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"))
+"""The options of `dlcli.recipe.support.OPTIONS` that mean something for every task with one class for each sample."""
+
 
 class TaskRecipe(Section):
     """The keys of every recipe.

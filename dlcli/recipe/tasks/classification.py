@@ -7,7 +7,7 @@ from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_data import ImageData, Npz
 from dlcli.recipe.sections.image_model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
 from dlcli.recipe.sections.train import Train
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
 
 RANK = {"signal": 1, "image": 2, "volume": 3}
 """Rank of the convolution that each layout of the samples takes."""
@@ -24,7 +24,7 @@ class Classification(TaskRecipe):
     verbs = frozenset(
         ("train", "evaluate", "predict", "attack", "summary", "data check", "data preview", "data stats", "data split")
     )
-    options = frozenset(("--data", "--input", "--output FILE.npz", "--probabilities", "--split", "--top", "--top-k"))
+    options = frozenset(("--data", "--input", "--split")) | CLASSIFIER_OPTIONS
 
     task: Literal["classification"]
     """The task, which selects the schema of the recipe."""

@@ -8,7 +8,7 @@ from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.box_data import LocalizationData
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
 from dlcli.recipe.sections.train import Stage, Train
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
 
 
 class BoxHead(Section):
@@ -71,9 +71,7 @@ class Localization(TaskRecipe):
     verbs = frozenset(
         ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
     )
-    options = frozenset(
-        ("--data", "--draw", "--input", "--output FILE.npz", "--probabilities", "--split", "--top", "--top-k")
-    )
+    options = frozenset(("--data", "--draw", "--input", "--split")) | CLASSIFIER_OPTIONS
 
     task: Literal["localization"]
     """The task, which selects the schema of the recipe."""

@@ -5,7 +5,7 @@ from typing import Literal
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import ClassifiedSequences
 from dlcli.recipe.sections.train import ClassTrain
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
 
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 """The columns of metrics.csv that can steer training."""
@@ -16,7 +16,7 @@ class SequenceClassification(TaskRecipe):
 
     samples = "sequences of numbers"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
-    options = frozenset(("--data", "--output FILE.npz", "--probabilities", "--split", "--top", "--top-k"))
+    options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
 
     task: Literal["sequence_classification"]
     """The task, which selects the schema of the recipe."""

@@ -65,7 +65,7 @@ class Tagging(TaskRecipe):
 
     samples = "sentences"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
-    options = frozenset(("--data", "--probabilities", "--split", "--text", "--top-k"))
+    options = frozenset(("--calibrate", "--data", "--probabilities", "--split", "--text", "--top-k"))
 
     task: Literal["tagging"]
     """The task, which selects the schema of the recipe."""

@@ -86,8 +86,8 @@ def precision_recall(curves: Sequence[ClassCurve]) -> bytes:
 def _curves(curves: Sequence[ClassCurve], *, title: str, x: str, y: str, has_chance: bool) -> bytes:
     shown = sorted(curves, key=lambda curve: curve.area)[: len(LINE_COLORS)]
     with style():
-        figure = new_figure(4.6, 4.6)
-        axes = figure.add_axes((0.12, 0.11, 0.83, 0.8))
+        figure = new_figure(6.9, 4.6)
+        axes = figure.add_axes((0.09, 0.11, 0.58, 0.8))
         if has_chance:
             axes.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=":")
         for curve, color in zip(shown, LINE_COLORS, strict=False):
@@ -99,7 +99,7 @@ def _curves(curves: Sequence[ClassCurve], *, title: str, x: str, y: str, has_cha
         axes.set_ylabel(y)
         which = "" if len(shown) == len(curves) else f"; {len(shown)} of {len(curves)} classes: the smallest areas"
         axes.set_title(f"{title}{which}")
-        axes.legend(loc="lower right" if has_chance else "lower left", title="area", fontsize=8)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), title="area", fontsize=8)
         return png(figure)
 
 

@@ -18,6 +18,7 @@ from dlcli.recipe.sections.image_data import Digits
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
+from dlcli.tasks.calibration import Calibration, calibrate, read_calibration
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
 from dlcli.tasks.images import localization
@@ -41,6 +42,8 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
     source = OWN_DATA if data is None else str(data.absolute())
     name = run.free_evaluation(name, source)
     to = Destination(run.evaluation(name), source, request)
+    if request.calibrate:
+        _calibrate(run, model, batch_size=recipe.train.batch_size, console=console)
     expected = tuple(model.inputs[0].shape[1:])
     if samples.shape != expected:
         raise InputError(f"{data}: the model takes samples of shape {expected}. Received {samples.shape}.")
@@ -52,9 +55,17 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
         classes=classes,
         recipe=recipe,
         baseline=run.read_info()["data"].get("baseline"),
+        calibration=read_calibration(run, console),
         console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
+
+
+def _calibrate(run: RunDir, model: keras.Model, *, batch_size: int, console: Console) -> None:
+    _, samples = samples_of_run(run, split="validation", data=None, console=console)
+    inner = keras.Model(model.inputs[0], model.get_layer("logits").output)
+    outputs = predict_batches(inner, samples, batch_size=batch_size, console=console)
+    calibrate(run, ((index, logits) for index, (logits,) in outputs), samples.labels, console)
 
 
 def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, console: Console) -> tuple[str, Samples]:
@@ -131,6 +142,7 @@ def evaluate_split(
     classes: tuple[str, ...],
     recipe: ImageRecipe,
     baseline: dict[str, Any] | None,
+    calibration: Calibration | None = None,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate a model on samples; write metrics.json, per_class.csv, predictions.csv and plots.
@@ -139,6 +151,7 @@ def evaluate_split(
         to: where they are written.
         recipe: the recipe that the model was trained with.
         baseline: for localization, the prediction without a network (`localization.baseline_of`); else None.
+        calibration: of the probabilities; None if they are evaluated as they are.
     """
     objective = make_objective(recipe, num_classes=len(classes))
     batch_size = recipe.train.batch_size
@@ -149,16 +162,18 @@ def evaluate_split(
             objective=objective,
             has_weights=recipe.train.class_weights is not None,
             baseline=baseline,
+            calibration=calibration,
             batch_size=batch_size,
             console=console,
         )
     kept = to.probability_file(len(samples), len(classes))
-    reduction = Reduction(samples.labels, kept)
+    reduction = Reduction(samples.labels, kept, calibration)
     for index, logits, probabilities in predict_logits(model, samples, batch_size=batch_size, console=console):
         batch = {"y": {"class": tf.constant(samples.labels[index])}}
-        reduction.add(index, probabilities, objective.loss(tf.constant(logits), batch).numpy())
+        reduction.add(index, logits, probabilities, objective.loss(tf.constant(logits), batch).numpy())
     scored = reduction.scored()
     metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
+    metrics |= reduction.calibration_metrics()
     report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
     write_classification(
         to,

@@ -14,6 +14,7 @@ from dlcli.evaluation.class_predictions import ScoredClasses
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.plots import boxes as box_plots
 from dlcli.runtime.console import Console
+from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.reduction import Reduction
@@ -53,6 +54,7 @@ def evaluate_split(
     objective: Objective,
     has_weights: bool,
     baseline: dict[str, Any],
+    calibration: Calibration | None,
     batch_size: int,
     console: Console,
 ) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def evaluate_split(
         objective: the training objective, without class weights.
         has_weights: whether the network was trained with class weights.
         baseline: the result of :func:`baseline_of`, whose metrics are reported next to the network's.
+        calibration: of the probabilities; None if they are evaluated as they are.
     """
     truth = boxes_of(samples)
     policy = samples.policy
@@ -71,16 +74,17 @@ def evaluate_split(
     assert policy is not None
     assert relative_truth is not None
     kept = to.probability_file(len(samples), len(classes))
-    reduction = Reduction(samples.labels, kept)
+    reduction = Reduction(samples.labels, kept, calibration)
     relative = np.empty((len(samples), 4), np.float32)
     for index, logits, raw, probabilities, found in predict_boxes(
         model, samples, batch_size=batch_size, console=console
     ):
         losses = _losses(objective, logits, raw, samples.labels[index], relative_truth[index])
-        reduction.add(index, probabilities, losses)
+        reduction.add(index, logits, probabilities, losses)
         relative[index] = found
     scored = reduction.scored()
     metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
+    metrics |= reduction.calibration_metrics()
     report_neglect(console, metrics, scored, classes, has_weights=not has_weights)
     sizes = np.array([[frame.width, frame.height] for frame in truth.frames])
     boxes = in_frames(relative, truth.frames, policy)

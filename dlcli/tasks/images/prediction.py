@@ -22,6 +22,7 @@ from dlcli.recipe.tasks.localization import Localization
 from dlcli.report.plots.box_overlay import with_box
 from dlcli.rundir import RunDir, replace_folder, write_file
 from dlcli.runtime.console import Console
+from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.images.evaluation import predict_logits
 from dlcli.tasks.images.localization import predict_boxes
 from dlcli.tasks.predictions import Ranking, listed, write_probabilities
@@ -58,17 +59,20 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
     console.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
     batch_size = recipe.train.batch_size
     boxes: list[list[float]] | None = None
-    ranking = Ranking(len(samples), len(classes), num_top=top, output=output)
+    calibration = read_calibration(run, console)
+    ranking = Ranking(len(samples), len(classes), num_top=top, output=output, calibration=calibration)
     if has_boxes:
         relative = []
-        for index, _, _, probabilities, found in predict_boxes(model, samples, batch_size=batch_size, console=console):
-            ranking.add(index, probabilities)
+        for index, logits, _, probabilities, found in predict_boxes(
+            model, samples, batch_size=batch_size, console=console
+        ):
+            ranking.add(index, logits, probabilities)
             relative.append(found)
         assert policy is not None
         boxes = in_frames(np.concatenate(relative), _frames(samples), policy).round(2).tolist()
     else:
-        for index, _, probabilities in predict_logits(model, samples, batch_size=batch_size, console=console):
-            ranking.add(index, probabilities)
+        for index, logits, probabilities in predict_logits(model, samples, batch_size=batch_size, console=console):
+            ranking.add(index, logits, probabilities)
     if output is not None:
         corners = {} if boxes is None else dict(zip(CORNERS, zip(*boxes, strict=True), strict=True))
         names = {"file": samples.names}

@@ -12,6 +12,7 @@ import tensorflow as tf
 from dlcli.data.files import printable
 from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.data.sequences.ragged import Ragged
 from dlcli.errors import InputError
 from dlcli.evaluation import classification, regression, tagging
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
@@ -23,6 +24,7 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
+from dlcli.tasks.calibration import Calibration, calibrate, read_calibration
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification, write_evaluation
 from dlcli.tasks.reduction import Reduction
@@ -53,6 +55,10 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
     name = run.free_evaluation(name, source)
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     to = Destination(run.evaluation(name), source, request)
+    if request.calibrate:
+        validation = dataset or _own_data(run, recipe, is_needed=True, console=console)
+        assert validation is not None
+        _calibrate(run, recipe, model, validation.splits[own_split(run, validation.splits, "validation")], console)
     metrics = evaluate_split(
         to,
         model,
@@ -60,9 +66,21 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
         info=info,
         recipe=recipe,
         train=None if dataset is None else dataset.splits["train"],
+        calibration=None if isinstance(recipe, SequenceRegression) else read_calibration(run, console),
         console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
+
+
+def _calibrate(run: RunDir, recipe: SequenceRecipe, model: keras.Model, samples: Sequences, console: Console) -> None:
+    batch_size = recipe.train.batch_size
+    if isinstance(recipe, Tagging):
+        words, tags = _words_and_tags(recipe, samples)
+        of_words = predict_words(model, words, batch_size=batch_size, console=console)
+        calibrate(run, ((index, logits) for index, logits, _ in of_words), tags.flat, console)
+        return
+    outputs = predict_samples(model, samples, batch_size=batch_size, console=console)
+    calibrate(run, ((index, logits) for index, (logits, _) in outputs), samples.labels, console)
 
 
 def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
@@ -109,6 +127,7 @@ def evaluate_split(
     info: dict[str, Any],
     recipe: SequenceRecipe,
     train: Sequences | None,
+    calibration: Calibration | None = None,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate the saved model on raw samples; write metrics.json, predictions.csv and the task's other files.
@@ -117,9 +136,11 @@ def evaluate_split(
         to: where they are written.
         info: what run.json records about the data.
         train: the training split, for the baseline of texts; None if it is not available.
+        calibration: of the probabilities; None if they are evaluated as they are.
     """
     if isinstance(recipe, Tagging):
-        return _evaluate_tags(to, model, samples, recipe, classes=info["classes"], console=console)
+        classes = info["classes"]
+        return _evaluate_tags(to, model, samples, recipe, classes=classes, calibration=calibration, console=console)
     batches = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
     if isinstance(recipe, SequenceRegression):
         values = in_order(batches, len(samples))
@@ -129,12 +150,13 @@ def evaluate_split(
         num_classes=len(classes), label_smoothing=recipe.train.label_smoothing, class_weights=None
     )
     kept = to.probability_file(len(samples), len(classes))
-    reduction = Reduction(samples.labels, kept)
+    reduction = Reduction(samples.labels, kept, calibration)
     for index, (logits, probabilities) in batches:
         batch = {"y": {"class": tf.constant(samples.labels[index])}}
-        reduction.add(index, probabilities, objective.loss(tf.constant(logits), batch).numpy())
+        reduction.add(index, logits, probabilities, objective.loss(tf.constant(logits), batch).numpy())
     scored = reduction.scored()
     metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
+    metrics |= reduction.calibration_metrics()
     report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
     if isinstance(recipe, TextClassification) and len(classes) > MANY_CLASSES:
         console.say(f"the baseline is not computed for more than {MANY_CLASSES} classes")
@@ -185,20 +207,18 @@ def _evaluate_tags(
     recipe: Tagging,
     *,
     classes: Sequence[str],
+    calibration: Calibration | None,
     console: Console,
 ) -> dict[str, Any]:
-    assert samples.words is not None
-    assert samples.tags is not None
-    cut = recipe.text.max_length
-    words, tags = [sentence[:cut] for sentence in samples.words], samples.tags.cut(cut)
+    words, tags = _words_and_tags(recipe, samples)
     objective = tagging_objective(label_smoothing=recipe.train.label_smoothing)
     kept = to.probability_file(len(tags.flat), len(classes))
-    reduction = Reduction(tags.flat, kept)
+    reduction = Reduction(tags.flat, kept, calibration)
     for index, logits, probabilities in predict_words(
         model, words, batch_size=recipe.train.batch_size, console=console
     ):
         batch = {"y": {"tags": tf.constant(tags.flat[index])}}
-        reduction.add(index, probabilities, objective.loss(tf.constant(logits), batch).numpy())
+        reduction.add(index, logits, probabilities, objective.loss(tf.constant(logits), batch).numpy())
     scored = reduction.scored()
     known = set(model.get_layer("words").get_vocabulary())
     is_known = np.array([word in known for sentence in words for word in sentence])
@@ -210,6 +230,7 @@ def _evaluate_tags(
         loss=reduction.mean_loss(),
         top_k=to.request.top_k,
     )
+    metrics |= reduction.calibration_metrics()
     report_neglect(console, metrics, scored, classes, has_weights=False)
     write_classification(
         to,
@@ -223,6 +244,14 @@ def _evaluate_tags(
         probabilities=kept,
     )
     return metrics
+
+
+def _words_and_tags(recipe: Tagging, samples: Sequences) -> tuple[list[tuple[str, ...]], Ragged]:
+    """The words of each sentence that the network sees, and their tags."""
+    assert samples.words is not None
+    assert samples.tags is not None
+    cut = recipe.text.max_length
+    return [sentence[:cut] for sentence in samples.words], samples.tags.cut(cut)
 
 
 def predict_words(

@@ -22,6 +22,7 @@ from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
+from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.predictions import Ranking, listed, write_probabilities, write_table, write_values
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import in_order, predict_samples, predict_words
@@ -53,9 +54,10 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
         results = [{"predicted": float(value)} for value in values]
     else:
         classes = run.read_classes()
-        ranking = Ranking(len(samples), len(classes), num_top=top, output=output)
-        for index, outputs in batches:
-            ranking.add(index, outputs[1])
+        calibration = read_calibration(run, console)
+        ranking = Ranking(len(samples), len(classes), num_top=top, output=output, calibration=calibration)
+        for index, (logits, probabilities) in batches:
+            ranking.add(index, logits, probabilities)
         if output is not None:
             write_probabilities(output, columns, ranking, classes, {}, safe_csv=request.safe_csv)
         results = list(listed(ranking.ranked(), classes, top))
@@ -86,9 +88,10 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
     noun = "sentence" if len(sentences) == 1 else "sentences"
     console.say(f"run {run.path}: predicting {len(sentences):,} {noun}")
     used = [sentence[: recipe.text.max_length] for sentence in sentences]
-    ranking = Ranking(sum(map(len, used)), len(classes), num_top=1, output=None)
-    for index, _, probabilities in predict_words(model, used, batch_size=recipe.train.batch_size, console=console):
-        ranking.add(index, probabilities)
+    calibration = read_calibration(run, console)
+    ranking = Ranking(sum(map(len, used)), len(classes), num_top=1, output=None, calibration=calibration)
+    for index, logits, probabilities in predict_words(model, used, batch_size=recipe.train.batch_size, console=console):
+        ranking.add(index, logits, probabilities)
     ranked = ranking.ranked()
     best = ranked.predicted
     rows = [
