@@ -446,6 +446,22 @@ class RunDir:
         policy: dict[str, Any] | None = data.get("images", data.get("pictures"))  # the key of runs before 0.2
         return policy
 
+    def read_baseline(self) -> dict[str, Any] | None:
+        """What run.json records about the baselines of an image classifier; None if it records none.
+
+        Raises:
+            InputError: run.json is corrupt.
+        """
+        baseline: dict[str, Any] | None = self.read_info().get("baseline")
+        if baseline is None:
+            return None
+        _check_keys(self.info, {"baseline": baseline}, baseline=dict)
+        _check_keys(self.info, baseline, most_frequent=int, accuracy=dict)
+        for accuracies in baseline["accuracy"].values():
+            if not isinstance(accuracies, dict) or not all(isinstance(value, float) for value in accuracies.values()):
+                raise InputError(f"{self.info}: is corrupt: 'accuracy' has the wrong type. Restore it from a copy.")
+        return baseline
+
     def read_classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the model's outputs.
 

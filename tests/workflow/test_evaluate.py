@@ -71,8 +71,9 @@ def test_the_newest_run_is_the_default(folder: Path, final: dict[str, float]) ->
     shown = {line.split()[0]: line.split()[1] for line in others[:-1]}
     assert float(shown["accuracy"]) == pytest.approx(final["test_accuracy"], abs=1e-4)
     assert float(shown["loss"]) == pytest.approx(final["test_loss"], abs=1e-4)
-    progress, neglected = done.stderr.splitlines()
+    progress, beaten, neglected = done.stderr.splitlines()
     assert progress == "run runs/tiny: evaluating 60 samples of test"
+    assert beaten.startswith("no better than the baseline, logistic regression on ")
     assert neglected.endswith("; see train.class_weights")  # a run this tiny predicts few classes
 
 
@@ -185,6 +186,9 @@ def test_calibration(folder: Path, tmp_path: Path) -> None:
     after = as_json("evaluate", folder=tmp_path)
     for name in ("loss", "accuracy", "roc_auc", "confusion_matrix"):  # the last two but for rounding
         assert after[name] == pytest.approx(before[name], abs=1e-3), name
+    info = read_json(run_path / "run.json")
+    for name, accuracy in info["baseline"]["accuracy"]["test"].items():  # computed once, at the end of training
+        assert after[f"baseline_{name}"] == before[f"baseline_{name}"] == accuracy
     assert after["temperature"] == fitted["temperature"] != 1
     assert after["uncalibrated_calibration_error"] == pytest.approx(before["calibration_error"])
     assert after["calibration_error"] != before["calibration_error"]

@@ -104,9 +104,10 @@ def test_results_on_stdout_and_progress_on_stderr(as_installed: tuple[Path, proc
     assert first.startswith(f"runs/tiny: best epoch {info['best']['epoch']}, val_loss ")
     assert [line.split()[0] for line in others] == list(info["final"])
     # nothing of TensorFlow's: these lines and no others
-    *progress, neglected = said.stderr.splitlines()
+    *progress, beaten, neglected = said.stderr.splitlines()
     openings = [line.split()[0] for line in progress]
     assert openings == ["run", "data:", "train:", "model:", "stage", "epoch", "epoch"]
+    assert beaten.startswith("no better than the baseline, logistic regression on ")
     assert neglected.endswith("; see train.class_weights")  # a run this tiny predicts few classes
     log = (folder / "runs" / "tiny" / "train.log").read_text()
     for line in said.stderr.splitlines():

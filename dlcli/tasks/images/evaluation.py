@@ -1,7 +1,8 @@
 """Evaluates an image model on a split, or on other data with the same classes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ from dlcli.tasks.calibration import Calibration, calibrate, read_calibration
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
 from dlcli.tasks.images import localization
+from dlcli.tasks.images.baselines import DESCRIPTIONS, baseline_accuracies
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.objective import make_objective
 from dlcli.tasks.images.sources import open_dataset, read_dataset, section_for
@@ -30,6 +32,7 @@ from dlcli.tasks.run_models import load_model
 from dlcli.tasks.split_choice import OWN_DATA, first_split, own_split
 from dlcli.tasks.task import EvaluationRequest
 
+NO_ACCURACIES: Mapping[str, float] = MappingProxyType({})
 NUM_MISTAKES = 25  # shown in plots/mistakes.png
 
 
@@ -56,6 +59,7 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
         recipe=recipe,
         baseline=run.read_info()["data"].get("baseline"),
         calibration=read_calibration(run, console),
+        accuracies=baseline_accuracies(run.read_baseline(), name if data is None else None, samples),
         console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
@@ -143,6 +147,7 @@ def evaluate_split(
     recipe: ImageRecipe,
     baseline: dict[str, Any] | None,
     calibration: Calibration | None = None,
+    accuracies: Mapping[str, float] = NO_ACCURACIES,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate a model on samples; write metrics.json, per_class.csv, predictions.csv and plots.
@@ -152,6 +157,7 @@ def evaluate_split(
         recipe: the recipe that the model was trained with.
         baseline: for localization, the prediction without a network (`localization.baseline_of`); else None.
         calibration: of the probabilities; None if they are evaluated as they are.
+        accuracies: of the baselines of classification, by name.
     """
     objective = make_objective(recipe, num_classes=len(classes))
     batch_size = recipe.train.batch_size
@@ -174,6 +180,8 @@ def evaluate_split(
     scored = reduction.scored()
     metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
     metrics |= reduction.calibration_metrics()
+    metrics |= {f"baseline_{baseline_name}": accuracy for baseline_name, accuracy in accuracies.items()}
+    _report_baselines(metrics["accuracy"], accuracies, console)
     report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
     write_classification(
         to,
@@ -187,6 +195,13 @@ def evaluate_split(
         probabilities=kept,
     )
     return metrics
+
+
+def _report_baselines(accuracy: float, accuracies: Mapping[str, float], console: Console) -> None:
+    better = [name for name in DESCRIPTIONS if accuracies.get(name, -1.0) >= accuracy]
+    if better:
+        best = max(better, key=lambda name: accuracies[name])
+        console.say(f"no better than the baseline, {DESCRIPTIONS[best]} (baseline_{best})")
 
 
 def predict_logits(

@@ -31,6 +31,7 @@ from dlcli.tasks.checks import build_checked, check_class_weights, class_counts,
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.adversarial_training import make_adversary
 from dlcli.tasks.images.augmentation import check_augment
+from dlcli.tasks.images.baselines import baseline_accuracies, compute_baselines
 from dlcli.tasks.images.batches import batches, decoded_bytes, in_memory, is_kept_in_memory, is_kept_on_disk
 from dlcli.tasks.images.evaluation import evaluate_split
 from dlcli.tasks.images.feature_cache import FeatureCache, feature_batches
@@ -266,6 +267,10 @@ class ImageJob(Job):
         ).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        baseline = run.read_baseline()
+        if baseline is None and not isinstance(self.recipe, Localization):
+            baseline = compute_baselines(self.dataset)
+            run.update_info(baseline=baseline)
         return evaluate_split(
             Destination(run.evaluation(split), OWN_DATA),
             model,
@@ -273,6 +278,7 @@ class ImageJob(Job):
             classes=self.dataset.classes,
             recipe=self.recipe,
             baseline=run.read_info()["data"].get("baseline"),
+            accuracies=baseline_accuracies(baseline, split, self.dataset.splits[split]),
             console=self.console,
         )
 
