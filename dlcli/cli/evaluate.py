@@ -1,6 +1,7 @@
 """``dlcli evaluate``."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -36,6 +37,11 @@ from dlcli.cli.output import say, write_json, write_metrics
     is_flag=True,
     help="Fit a temperature on the validation split first, which evaluate and predict apply (classifiers).",
 )
+@click.option(
+    "--tta",
+    type=click.Choice(["flip", "crops", "flip+crops"]),
+    help="Test-time augmentation: average the probabilities of mirrored and cropped views (classification of images).",
+)
 @click.option("--probabilities", is_flag=True, help="Write the probabilities of all classes to probabilities.npz.")
 @safe_csv_option
 @runs_option
@@ -49,6 +55,7 @@ def evaluate(
     beam: int,
     top_k: tuple[int, ...],
     calibrate: bool,
+    tta: Literal["flip", "crops", "flip+crops"] | None,
     probabilities: bool,
     safe_csv: bool,
     runs: Path,
@@ -77,6 +84,7 @@ def evaluate(
         "--data": data is not None,
         "--probabilities": probabilities,
         "--top-k": bool(top_k),
+        "--tta": tta is not None,
         "--split": split not in (None, "test"),
     }
     check_run(run_dir, "evaluate", given)
@@ -93,6 +101,7 @@ def evaluate(
         all_probabilities=probabilities,
         top_k=top_k,
         calibrate=calibrate,
+        views=tta,
     )
     results = evaluate_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:

@@ -30,6 +30,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "--split": ("has one split to be evaluated on", "Remove the option."),
         "--top": ("predicts no class probabilities", "Remove the option."),
         "--top-k": ("predicts no class probabilities", "Remove the option."),
+        "--tta": ("does not classify whole images", "Remove the option."),
         "--text": ("takes {samples}", "Name files instead."),
     }
 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
@@ -27,6 +27,7 @@ class EvaluationRequest:
         safe_csv: quote the cells of tables that a spreadsheet would read as a formula.
         all_probabilities: write the probabilities of all classes to probabilities.npz, for classifiers.
         top_k: numbers of most probable classes whose accuracy is reported besides the usual ones, for classifiers.
+        views: average the probabilities of several views of each image: flip, crops or flip+crops; None for none.
         calibrate: fit a temperature on the validation split first, for classifiers.
     """
 
@@ -37,6 +38,7 @@ class EvaluationRequest:
     all_probabilities: bool = False
     top_k: tuple[int, ...] = ()
     calibrate: bool = False
+    views: Literal["flip", "crops", "flip+crops"] | None = None
 
 
 @dataclass(frozen=True)

@@ -400,7 +400,7 @@ class EvaluationStep:
 
 
 def predict(
-    model: keras.Model, data: Data, *, progress: Callable[[int, int], None] | None = None
+    model: Callable[..., Any], data: Data, *, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """The model's outputs for the samples of a split, float32 ``[b, ...]`` each, batch by batch, in inference mode.
 

@@ -29,15 +29,15 @@ MODELS = {"classification": "lenet5", "localization": "lenet5", "sequence_to_seq
 OF_CLASSIFIERS = {"--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"}
 REFUSED = {
     "classification": {"--beam", "--draw", "--text"},
-    "localization": {"--beam", "--text"},
-    "text_classification": {"--beam", "--draw", "--input"},
-    "sequence_classification": {"--beam", "--draw", "--input", "--text"},
-    "sequence_regression": {"--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
-    "tagging": {"--beam", "--draw", "--input", "--output FILE.npz", "--top"},
-    "step_prediction": {"--beam", "--data", "--draw", "--input", "--split", "--text", *OF_CLASSIFIERS},
-    "forecasting": {"--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
-    "language_model": {"--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
-    "sequence_to_sequence": {"--draw", "--input", *OF_CLASSIFIERS},
+    "localization": {"--tta", "--beam", "--text"},
+    "text_classification": {"--tta", "--beam", "--draw", "--input"},
+    "sequence_classification": {"--tta", "--beam", "--draw", "--input", "--text"},
+    "sequence_regression": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
+    "tagging": {"--tta", "--beam", "--draw", "--input", "--output FILE.npz", "--top"},
+    "step_prediction": {"--tta", "--beam", "--data", "--draw", "--input", "--split", "--text", *OF_CLASSIFIERS},
+    "forecasting": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
+    "language_model": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
+    "sequence_to_sequence": {"--tta", "--draw", "--input", *OF_CLASSIFIERS},
 }
 INSPECTED = {"data check", "data stats", "data split"}
 

@@ -24,7 +24,7 @@ class Classification(TaskRecipe):
     verbs = frozenset(
         ("train", "evaluate", "predict", "attack", "summary", "data check", "data preview", "data stats", "data split")
     )
-    options = frozenset(("--data", "--input", "--split")) | CLASSIFIER_OPTIONS
+    options = frozenset(("--data", "--input", "--split", "--tta")) | CLASSIFIER_OPTIONS
 
     task: Literal["classification"]
     """The task, which selects the schema of the recipe."""

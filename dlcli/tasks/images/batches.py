@@ -2,11 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import keras
 import numpy as np
 
 from dlcli.data.augmentation.mixup import Mixing
@@ -97,7 +97,7 @@ def batches(
 
 
 def predict_batches(
-    model: keras.Model, samples: Samples, *, batch_size: int, console: Console
+    model: Callable[..., Any], samples: Samples, *, batch_size: int, console: Console
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
     """A model's outputs for samples in inference mode, batch by batch, with the samples' positions int64 ``[b]``."""
     start = 0

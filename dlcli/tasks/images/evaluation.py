@@ -27,6 +27,7 @@ from dlcli.tasks.images.baselines import DESCRIPTIONS, baseline_accuracies
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.objective import make_objective
 from dlcli.tasks.images.sources import open_dataset, read_dataset, section_for
+from dlcli.tasks.images.views import Views, num_views, view_averages
 from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.split_choice import OWN_DATA, first_split, own_split
@@ -43,6 +44,11 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
     model = load_model(run)
     name, samples = samples_of_run(run, split=split, data=data, console=console)
     source = OWN_DATA if data is None else str(data.absolute())
+    split_name = name if data is None else None
+    if request.views is not None:  # its results are kept next to those without
+        if samples.policy is None:
+            raise InputError(f"--tta: is for images. Received samples of shape {samples.shape}. Remove the option.")
+        name = f"{name}-tta-{request.views}"
     name = run.free_evaluation(name, source)
     to = Destination(run.evaluation(name), source, request)
     if request.calibrate:
@@ -59,7 +65,7 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
         recipe=recipe,
         baseline=run.read_info()["data"].get("baseline"),
         calibration=read_calibration(run, console),
-        accuracies=baseline_accuracies(run.read_baseline(), name if data is None else None, samples),
+        accuracies=baseline_accuracies(run.read_baseline(), split_name, samples),
         console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
@@ -174,12 +180,19 @@ def evaluate_split(
         )
     kept = to.probability_file(len(samples), len(classes))
     reduction = Reduction(samples.labels, kept, calibration)
-    for index, logits, probabilities in predict_logits(model, samples, batch_size=batch_size, console=console):
+    outputs = (
+        predict_logits(model, samples, batch_size=batch_size, console=console)
+        if to.request.views is None
+        else _predict_views(model, samples, to.request.views, batch_size=batch_size, console=console)
+    )
+    for index, logits, probabilities in outputs:
         batch = {"y": {"class": tf.constant(samples.labels[index])}}
         reduction.add(index, logits, probabilities, objective.loss(tf.constant(logits), batch).numpy())
     scored = reduction.scored()
     metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
     metrics |= reduction.calibration_metrics()
+    if to.request.views is not None:
+        metrics["views"] = num_views(to.request.views)
     metrics |= {f"baseline_{baseline_name}": accuracy for baseline_name, accuracy in accuracies.items()}
     _report_baselines(metrics["accuracy"], accuracies, console)
     report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
@@ -211,6 +224,15 @@ def predict_logits(
     ``[b, classes]``."""
     both = keras.Model(model.input, [model.get_layer("logits").output, model.output])
     for index, (logits, probabilities) in predict_batches(both, samples, batch_size=batch_size, console=console):
+        yield index, logits, probabilities
+
+
+def _predict_views(
+    model: keras.Model, samples: Samples, views: Views, *, batch_size: int, console: Console
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """As :func:`predict_logits`, averaged over views of each image."""
+    averages = view_averages(model, views)
+    for index, (logits, probabilities) in predict_batches(averages, samples, batch_size=batch_size, console=console):
         yield index, logits, probabilities
 
 
