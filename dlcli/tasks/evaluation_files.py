@@ -63,7 +63,10 @@ def write_evaluation(
         to.folder,
         {
             "metrics.json": json_text(content, allow_nan=False) + "\n",
-            **{name: functools.partial(write_rows, rows=rows, safe=to.request.safe_csv) for name, rows in tables.items()},
+            **{
+                name: functools.partial(write_rows, rows=rows, safe=to.request.safe_csv)
+                for name, rows in tables.items()
+            },
             **others,
         },
     )
