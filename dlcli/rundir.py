@@ -239,8 +239,12 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], 
     def written(row: Sequence[Any]) -> Sequence[Any]:
         return [_harmless(cell) for cell in row] if safe else row
 
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        _write_csv(file, written(header), map(written, rows))
+    try:
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            _write_csv(file, written(header), map(written, rows))
+    except OSError as error:
+        error.filename = error.filename or str(path)  # errors while writing do not name the file
+        raise
 
 
 def _harmless(cell: Any) -> Any:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -584,10 +585,11 @@ def test_safe_tables_quote_formulas_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_table_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    def fail(path: Path) -> None:
+    def rows() -> Iterator[list[int]]:
+        yield [1]
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space left") as error:
-        replace_by(tmp_path / "table.csv", fail)
+        replace_by(tmp_path / "table.csv", lambda path: write_csv(path, ["a"], rows()))
     assert error.value.filename == str(tmp_path / "table.csv")
     assert list(tmp_path.iterdir()) == []

@@ -37,6 +37,14 @@ class ProbabilityFile:
 
     def save(self, path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Write an .npz with ``probabilities`` and other arrays, such as labels and names."""
+        try:
+            self._save(path, arrays)
+        except OSError as error:
+            error.filename = error.filename or str(path)
+            raise
+        self._file.close()
+
+    def _save(self, path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
             with archive.open("probabilities.npy", "w", force_zip64=True) as member:
                 header = {"descr": "<f4", "fortran_order": False, "shape": self._shape}
@@ -47,4 +55,3 @@ class ProbabilityFile:
             for name, values in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.asarray(values), allow_pickle=False)
-        self._file.close()
