@@ -10,6 +10,7 @@ from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["DLCLI_CACHE"] = ""  # no index of images but in the tests of the index
 
 # a shell ignores Ctrl-C for what it starts in the background, and every process started from here would too
 signal.signal(signal.SIGINT, signal.default_int_handler)

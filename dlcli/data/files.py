@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,12 +52,25 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     return folders, others
 
 
+def names_below(root: Path, paths: Iterable[Path]) -> list[str]:
+    """The paths relative to ``root`` with forward slashes."""
+    above = os.path.join(root, "")
+    if os.sep != "/":
+        return [path.relative_to(root).as_posix() for path in paths]
+    return [  # pathlib alone is too slow for a million files
+        text[len(above) :] if (text := str(path)).startswith(above) else path.relative_to(root).as_posix()
+        for path in paths
+    ]
+
+
 def name_below(root: Path, path: Path) -> str:
     """The path relative to ``root`` with forward slashes, as one line of valid UTF-8 whatever bytes it consists of."""
-    return printable(path.relative_to(root).as_posix())
+    return printable(names_below(root, [path])[0])
 
 
 def printable(text: str) -> str:
     """The text with unprintable and unencodable characters written as escapes."""
+    if text.isprintable():
+        return text
     text = text.encode("utf-8", "backslashreplace").decode()
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

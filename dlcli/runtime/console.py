@@ -1,7 +1,7 @@
 """Messages and progress of a command, on stderr and, once there is a run, in the run's train.log.
 
-A terminal shows a progress bar with rate and time left; other outputs get one line per epoch. Results go to stdout, not
-through the console.
+A terminal shows a progress bar with rate and time left; other outputs get one line per epoch, and one every ten seconds
+while images are read. Results go to stdout, not through the console.
 """
 
 import contextlib
@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dlcli.printing import escaped, escaped_line
 from dlcli.rundir import append_line, now
+
+SECONDS_PER_LINE = 10.0  # between lines about progress where there is no terminal
 
 
 class _Terminal(rich_console.Console):
@@ -33,6 +35,7 @@ class Console:
         self._bars = self._console.is_terminal and not quiet
         self._bar: Progress | None = None
         self._label = ""
+        self._reading_since: float | None = None  # time of the last line, or of the first image
         self._epoch_start = time.monotonic()
         self.log: Path | None = None
 
@@ -65,8 +68,21 @@ class Console:
     def reading(self, done: int, total: int) -> None:
         """Show the number of images read, out of the total."""
         self._show("reading images", done, total, "")
+        if not self._bars and not self._quiet:
+            self._report_reading(done, total)
         if done == total:
             self.close()
+
+    def _report_reading(self, done: int, total: int) -> None:
+        """Print a line every SECONDS_PER_LINE, so that a log shows that a command with much to read is at work."""
+        seconds = time.monotonic()
+        if self._reading_since is None:
+            self._reading_since = seconds
+        if seconds - self._reading_since >= SECONDS_PER_LINE and done < total:
+            self._reading_since = seconds
+            self._print(f"reading images: {done:,} of {total:,}")
+        if done == total:
+            self._reading_since = None
 
     def evaluating(self, done: int, total: int) -> None:
         """Show the number of batches evaluated, out of the total."""

@@ -15,10 +15,11 @@ import numpy as np
 from dlcli.data.annotations import Annotation
 from dlcli.data.files import Progress, hash_content
 from dlcli.data.images.decoding import HIGHEST, ColorMode, ImagePolicy, ValueRange, resize_images
-from dlcli.data.images.discovery import Checked, check_images, hash_files
+from dlcli.data.images.discovery import Scan
 from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.resizing import Interpolation, Resize
 from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.images.scan_index import Checked
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
 from dlcli.data.listing import NUM_NAMED, Listing, Row, SplitKeys, divide, list_rows, name_some, without_excluded
 from dlcli.data.splits import DataWarning, LeftOut
@@ -101,15 +102,16 @@ def assemble_files(
         aliases=aliases,
         least=least,
     )
+    scan = Scan(by_suffix=by_suffix, value_range=common.get("file_range"), progress=progress)
     divided, more_warnings = divide(
         listings,
-        digests=lambda listing: hash_files(listing.files or ()),
+        digests=lambda listing: scan.digests(listing.files or (), only=common["limit"] is not None),
         num_classes=len(classes),
         source=source,
         common=common,
     )
     files = [path for listing in divided.values() for path in listing.files or ()]
-    checked = check_images(files, by_suffix=by_suffix, value_range=common.get("file_range"), progress=progress)
+    checked = scan.check(files)
     names = [name for listing in divided.values() for name in listing.names]
     bad = left_out_of(names, checked)
     bad.sort(key=lambda item: item.name)
@@ -123,14 +125,16 @@ def assemble_files(
         results = checked[start : start + len(listing)]
         start += len(listing)
         kept = listing.take(np.array([i for i, result in enumerate(results) if isinstance(result, Checked)], np.int64))
+        properties = tuple(result for result in results if isinstance(result, Checked))
         splits[split] = Samples(
             names=kept.names,
             labels=kept.labels,
-            digests=tuple(result.digest for result in results if isinstance(result, Checked)),
+            digests=tuple(result.digest for result in properties),
             groups=kept.groups,
             policy=policy,
             files=kept.files,
             annotations=kept.annotations,
+            checked=properties,
         )
     emptied = sorted(set(divided["train"].labels.tolist()) - set(splits["train"].labels.tolist()))
     if emptied and trained is None:
@@ -182,7 +186,7 @@ def _warn_of_frames(images: Sequence[Checked]) -> list[DataWarning]:
 
 
 def left_out_of(names: Sequence[str], checked: Sequence[Checked | str]) -> list[LeftOut]:
-    """The images that cannot be read, as :func:`check_images` reports them."""
+    """The images that cannot be read, as :meth:`Scan.check` reports them."""
     results = zip(names, checked, strict=True)
     return [LeftOut(name, result, "unreadable") for name, result in results if isinstance(result, str)]
 

@@ -23,6 +23,7 @@ from PIL import Image, _imaging
 from dlcli.data.files import hash_content, num_threads, workers
 from dlcli.data.images.formats import FORMAT_NAMES, FORMATS, INSTALL_HEIC, SIGNATURE_BYTES, recognize
 from dlcli.data.images.resizing import Interpolation, Resize, resize_image
+from dlcli.data.images.scan_index import Status, settled_status
 from dlcli.errors import InputError
 from dlcli.files import BadFile, open_file
 
@@ -140,8 +141,14 @@ def read_file(path: Path) -> bytes:
     Raises:
         BadImage: the file does not exist, cannot be read, or is too large.
     """
+    return read_with_status(path)[1]
+
+
+def read_with_status(path: Path) -> tuple[Status | None, bytes]:
+    """As :func:`read_file`, with the file's :func:`~dlcli.data.images.scan_index.settled_status` before it is read."""
     try:
         with open_file(path) as file:
+            status = settled_status(file.fileno())
             data = file.read(MAX_FILE_BYTES + 1)
     except BadFile as reason:
         raise BadImage(str(reason)) from None
@@ -149,7 +156,7 @@ def read_file(path: Path) -> bytes:
         raise BadImage(f"cannot be read ({error.strerror})") from None
     if len(data) > MAX_FILE_BYTES:
         raise BadImage(f"too large: an image file may have at most {MAX_FILE_BYTES:,} bytes")
-    return data
+    return status, data
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,8 @@ class Decoded:
     """Upright, without transparency, of mode "L" if it is grayscale, else "RGB"."""
     extremes: tuple[float, float] | None
     """The smallest and largest gray value in the file, if it has more than 8 bits."""
+    mode: str
+    """Pillow's name of how the pixels are stored."""
 
 
 def decode(data: bytes, *, value_range: ValueRange | None = None) -> Image.Image:
@@ -188,7 +197,7 @@ def decode_with_extremes(data: bytes, *, value_range: ValueRange | None = None) 
             _refuse_range(image, data, value_range)
             gray = _flatten(image, is_gray=_is_gray(image, data))
         turn = TURNS.get(_orientation_of(image))
-        return Decoded(gray if turn is None else gray.transpose(turn), extremes)
+        return Decoded(gray if turn is None else gray.transpose(turn), extremes, image.mode)
     except BadImage:
         raise
     except MemoryError:

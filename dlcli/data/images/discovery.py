@@ -1,37 +1,77 @@
 """Finding image files, and decoding each of them once so that corrupt files are reported before any work is done."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from dlcli.data.files import Progress, hash_content, name_below, workers
+from dlcli.data.files import Progress, hash_content, name_below, names_below, workers
 from dlcli.data.folders import walk
 from dlcli.data.images.decoding import (
     CONVERT,
     BadImage,
     ValueRange,
     decode_with_extremes,
+    find_format,
     has_more_frames,
-    read_file,
+    read_with_status,
 )
 from dlcli.data.images.formats import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES
+from dlcli.data.images.scan_index import Checked, Known, ScanIndex, Status
 from dlcli.data.junk import is_junk, reason_of_exclusion, reason_of_junk
 from dlcli.data.splits import LeftOut
 
+ALL_SUFFIXES = {*IMAGE_SUFFIXES, *UNSUPPORTED_SUFFIXES}
 CHUNK = 64  # files between two calls of `progress`; bounds the memory
+PER_TASK = 16  # files that a thread reads in one call
+
+Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Checked:
-    """The properties of an image that was decoded once."""
+class Scan:
+    """The digests and properties of image files, each of which is read once, or not at all if it is in the index.
 
-    height: int
-    width: int
-    is_gray: bool
-    digest: str
-    extremes: tuple[float, float] | None = None
-    """The smallest and largest gray value in the file, if it has more than 8 bits."""
-    has_more_frames: bool = False
+    Args:
+        by_suffix: refuse a file with the suffix of an unsupported format without opening it.
+        value_range: as for :func:`~dlcli.data.images.decoding.decode`.
+        progress: called with the number of images read and their total.
+    """
+
+    def __init__(
+        self, *, by_suffix: bool, value_range: ValueRange | None = None, progress: Progress | None = None
+    ) -> None:
+        self._by_suffix = by_suffix
+        self._value_range = value_range
+        self._progress = progress
+        self._results: dict[str, Checked | str] = {}
+
+    def check(self, files: Sequence[Path]) -> list[Checked | str]:
+        """Decodes every file in several threads. Returns its properties, or the reason why it cannot be read."""
+        found = [self._results.get(os.fspath(file)) for file in files]
+        missing = [position for position, result in enumerate(found) if result is None]
+        read = check_images(
+            [files[i] for i in missing],
+            by_suffix=self._by_suffix,
+            value_range=self._value_range,
+            progress=self._progress,
+        )
+        for position, result in zip(missing, read, strict=True):
+            found[position] = self._results[os.fspath(files[position])] = result
+        return [result for result in found if result is not None]
+
+    def digests(self, files: Sequence[Path], *, only: bool) -> tuple[str, ...]:
+        """The digest of each file's content, or the path of a file that cannot be read.
+
+        Args:
+            only: the files are not decoded, because few of them will be needed.
+        """
+        if only:
+            return hash_files(files, self._progress)
+        results = self.check(files)
+        bad = [file for file, result in zip(files, results, strict=True) if isinstance(result, str)]
+        of_bad = iter(hash_files(bad))
+        return tuple(result.digest if isinstance(result, Checked) else next(of_bad) for result in results)
 
 
 def check_images(
@@ -46,42 +86,74 @@ def check_images(
     With ``by_suffix`` a file with the suffix of an unsupported format is refused without being opened.
     """
 
-    def check(path: Path) -> Checked | str:
+    def check(path: Path) -> tuple[Status | None, Checked | str]:
         try:
             if by_suffix and path.suffix.lower() in UNSUPPORTED_SUFFIXES:
                 raise BadImage(f"{path.suffix} files are not supported: {CONVERT}")
-            data = read_file(path)
+            status, data = read_with_status(path)
             decoded = decode_with_extremes(data, value_range=value_range)
             image = decoded.image
-            return Checked(
+            return status, Checked(
                 image.height,
                 image.width,
                 image.mode == "L",
                 hash_content(data),
                 decoded.extremes,
                 has_more_frames(data),
+                find_format(data),
+                decoded.mode,
             )
         except BadImage as reason:
-            return str(reason)  # the exception itself would keep the image's bytes in memory
+            return None, str(reason)  # the exception itself would keep the image's bytes in memory
 
-    results: list[Checked | str] = []
-    for start in range(0, len(files), CHUNK):
-        results.extend(workers().map(check, files[start : start + CHUNK]))
-        if progress is not None:
-            progress(len(results), len(files))
-    return results
+    results: list[Checked | str | None] = [None] * len(files)
+    with ScanIndex(files if value_range is None else ()) as index:  # which images can be read depends on the range
+        for position, known in index.known().items():
+            results[position] = known.checked
+        missing = [position for position, result in enumerate(results) if result is None]
+        for position, (status, result) in _read_all(check, files, missing, progress):
+            results[position] = result
+            if status is not None and isinstance(result, Checked) and value_range is None:
+                index.add(position, status, Known(result.digest, result))
+    return [result for result in results if result is not None]
 
 
-def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
+def hash_files(files: Sequence[Path], progress: Progress | None = None) -> tuple[str, ...]:
     """The digest of each file's content, or the path of a file that cannot be read."""
 
-    def digest(path: Path) -> str:
+    def digest(path: Path) -> tuple[Status | None, str]:
         try:
-            return hash_content(read_file(path))
+            status, data = read_with_status(path)
+            return status, hash_content(data)
         except BadImage:
-            return str(path)
+            return None, str(path)
 
-    return tuple(workers().map(digest, files))
+    results: list[str] = [""] * len(files)
+    with ScanIndex(files) as index:
+        for position, known in index.known().items():
+            results[position] = known.digest
+        missing = [position for position, result in enumerate(results) if not result]
+        for position, (status, result) in _read_all(digest, files, missing, progress):
+            results[position] = result
+            if status is not None:
+                index.add(position, status, Known(result, None))
+    return tuple(results)
+
+
+def _read_all(
+    read: Callable[[Path], Result], files: Sequence[Path], positions: Sequence[int], progress: Progress | None
+) -> Iterator[tuple[int, Result]]:
+    """What ``read`` makes of the files at these positions, in several threads."""
+
+    def read_some(start: int) -> list[Result]:
+        return [read(files[position]) for position in positions[start : start + PER_TASK]]
+
+    for start in range(0, len(positions), CHUNK):
+        stop = min(start + CHUNK, len(positions))
+        results = itertools.chain.from_iterable(workers().map(read_some, range(start, stop, PER_TASK)))
+        yield from zip(positions[start:stop], results, strict=True)
+        if progress is not None:
+            progress(stop, len(positions))
 
 
 def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tuple[list[Path], list[LeftOut]]:
@@ -103,14 +175,15 @@ def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tup
             found.append(path)
         else:
             left_out.append(LeftOut(name_below(root, path), reason))
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix()), left_out
+    names = names_below(folder, found)
+    return [found[i] for i in sorted(range(len(found)), key=names.__getitem__)], left_out
 
 
 def classify_file(path: Path) -> str | None:
     """None if a file counts as an image, else the reason why not."""
     if is_junk(path.name):
         return reason_of_junk(path.name)
-    if path.suffix.lower() in IMAGE_SUFFIXES + UNSUPPORTED_SUFFIXES:
+    if path.suffix.lower() in ALL_SUFFIXES:
         return None
     return "not an image by its suffix"
 

@@ -1,17 +1,12 @@
 """Finding problems in image data: copies, near copies, and files whose suffix does not match their content."""
 
-import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from dlcli.data.files import workers
-from dlcli.data.images.decoding import BadImage, find_format, read_file
 from dlcli.data.images.formats import FORMATS
 
 SIDE = 32  # of the thumbnails used to compare images
@@ -25,33 +20,9 @@ PAIRS_AT_A_TIME = 2**20  # of hashes: they fit into a processor's cache
 Pair = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Header:
-    """The header of an image file."""
-
-    image_format: str
-    height: int
-    width: int
-    mode: str  # Pillow's: "L", "RGB", "RGBA", "CMYK", "P", "1", "I;16"
-
-
-def read_headers(files: Sequence[Path]) -> list[Header | None]:
-    """The header of each file, or None if it cannot be read."""
-
-    def read(path: Path) -> Header | None:
-        try:
-            data = read_file(path)
-            with Image.open(io.BytesIO(data), formats=(find_format(data),)) as image:
-                return Header(find_format(data), image.height, image.width, image.mode)
-        except (BadImage, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            return None
-
-    return list(workers().map(read, files))
-
-
-def has_wrong_suffix(path: Path, header: Header) -> bool:
+def has_wrong_suffix(path: Path, image_format: str) -> bool:
     """Whether a file's suffix is that of another format than its content."""
-    return path.suffix.lower() not in FORMATS[header.image_format].suffixes
+    return path.suffix.lower() not in FORMATS[image_format].suffixes
 
 
 def copies(digests: Sequence[str]) -> list[list[int]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation
 from dlcli.data.images.decoding import ImagePolicy, read_images, resize_images
+from dlcli.data.images.scan_index import Checked
 from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, Index, Labels, LeftOut
 
 
@@ -37,6 +38,8 @@ class Samples:
     """Images [n, height, width, channels] that `load` resizes, because all of them resized need too much memory."""
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
     """By name, what is annotated besides the class."""
+    checked: tuple[Checked, ...] = ()
+    """What decoding showed of each of `files`, if all of them were decoded."""
 
     def __len__(self) -> int:
         return len(self.names)

@@ -9,9 +9,10 @@ import numpy as np
 from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import as_samples, leave_unsized, left_out_of
 from dlcli.data.images.decoding import ImagePolicy
-from dlcli.data.images.discovery import Checked, check_images, find_images
+from dlcli.data.images.discovery import check_images, find_images
 from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.samples import Samples
+from dlcli.data.images.scan_index import Checked
 from dlcli.data.images.sources.npz import BRING_TO_RANGE, Layout, list_arrays, to_samples
 from dlcli.data.listing import NUM_NAMED, name_some
 from dlcli.data.npz_archive import read_arrays

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from dlcli.data.boxes.boxes import boxes_of, relative_boxes
 from dlcli.data.files import printable
-from dlcli.data.images.duplicates import SIDE, Header, copies, has_wrong_suffix, near_copies, read_headers
+from dlcli.data.images.duplicates import SIDE, copies, has_wrong_suffix, near_copies
 from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.images.scan_index import ScanIndex
 from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
 from dlcli.data.paths import is_outside
@@ -62,16 +63,15 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
     classes = class_folders(section.path, folders=section.folders) if isinstance(section, Folder) else ()
     dataset = read_dataset(section.model_copy(update=changes), console, classes=classes if len(classes) > 1 else None)
     samples = _all(dataset)
-    headers = {name: read_headers(split.files or ()) for name, split in dataset.splits.items()}
     findings = [
-        *_file_findings(dataset, headers),
+        *_file_findings(dataset),
         *(Finding(warning.kind, False, warning.text, ()) for warning in dataset.warnings if warning.kind in CONTENT),
         *_box_findings(dataset),
         *_duplicate_findings(dataset, samples, console),
         *class_findings(counts(dataset)),
     ]
-    known = [header for in_split in headers.values() for header in in_split if header is not None]
-    sizes, modes = Counter((header.height, header.width) for header in known), Counter(header.mode for header in known)
+    checked = [image for split in dataset.splits.values() for image in split.checked]
+    sizes, modes = Counter((image.height, image.width) for image in checked), Counter(image.mode for image in checked)
     return report(
         counts(dataset),
         findings,
@@ -111,7 +111,7 @@ def _all(dataset: Dataset) -> _All:
     return _All(NamedSamples(names, splits, labels), np.concatenate(corners), digests)
 
 
-def _file_findings(dataset: Dataset, headers: Mapping[str, list[Header | None]]) -> Iterator[Finding]:
+def _file_findings(dataset: Dataset) -> Iterator[Finding]:
     unreadable = [item for item in dataset.left_out if item.kind == "unreadable"]
     for item in unreadable:
         yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
@@ -120,9 +120,9 @@ def _file_findings(dataset: Dataset, headers: Mapping[str, list[Header | None]])
         yield Finding("skipped", False, f"{len(skipped):,} skipped: {some(skipped)}", tuple(skipped))
     wrong = [
         name
-        for split, samples in dataset.splits.items()  # samples in arrays have no files
-        for name, path, header in zip(samples.names, samples.files or (), headers[split], strict=False)
-        if header is not None and has_wrong_suffix(path, header)
+        for samples in dataset.splits.values()  # samples in arrays have no files
+        for name, path, image in zip(samples.names, samples.files or (), samples.checked, strict=False)
+        if has_wrong_suffix(path, image.image_format)
     ]
     if wrong:
         verb = "has a suffix" if len(wrong) == 1 else "have suffixes"
@@ -165,12 +165,22 @@ def _have_different_boxes(boxes: NDArray[np.float64]) -> bool:
 
 
 def _thumbnails(samples: Samples, console: Console) -> np.ndarray:
-    """Grayscale thumbnails, uint8 ``[n, SIDE, SIDE]``."""
+    """Grayscale thumbnails, uint8 ``[n, SIDE, SIDE]``; those of files are kept in the index of images."""
     result = np.empty((len(samples), SIDE, SIDE), np.uint8)
-    for start in range(0, len(samples), NUM_LOADED):
-        index = np.arange(start, min(start + NUM_LOADED, len(samples)))
-        result[index] = samples.load(index).mean(axis=-1)
-        console.reading(int(index[-1]) + 1, len(samples))
+    kinds = [f"{digest} {samples.policy}" for digest in samples.digests]  # a thumbnail depends on how it is resized
+    with ScanIndex(samples.files or ()) as index:
+        is_known = np.zeros(len(samples), bool)
+        for position, pixels in index.thumbnails(kinds).items():
+            if len(pixels) == SIDE * SIDE:
+                result[position] = np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE)
+                is_known[position] = True
+        missing = np.flatnonzero(~is_known)
+        for start in range(0, len(missing), NUM_LOADED):
+            part = missing[start : start + NUM_LOADED]
+            result[part] = samples.load(part).mean(axis=-1)
+            if samples.files is not None:
+                index.add_thumbnails({int(i): result[i].tobytes() for i in part}, kinds)
+            console.reading(start + len(part), len(missing))
     return result
 
 

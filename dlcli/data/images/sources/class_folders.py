@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.files import Progress, list_folder, name_below, printable
+from dlcli.data.files import Progress, list_folder, name_below, names_below, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
@@ -46,8 +46,8 @@ def read_folder(
         images, others = list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
         left_out += others
         rows += [
-            ImageRow(0, name_below(root, image), image, label, split, "")
-            for image, label in zip(images, class_names(folder, images), strict=True)
+            ImageRow(0, printable(name), image, label, split, "")
+            for name, image, label in zip(names_below(root, images), images, class_names(folder, images), strict=True)
         ]
     return assemble_files(
         rows,
@@ -87,14 +87,15 @@ def class_names(folder: Path, images: Sequence[Path]) -> list[str]:
     Raises:
         InputError: two folders' names are the same with unprintable characters written as escapes.
     """
-    folders = [image.relative_to(folder).parts[0] for image in images]
+    folders = [name.partition("/")[0] for name in names_below(folder, images)]
     own: dict[str, str] = {}
     for name in set(folders):
         if own.setdefault(printable(name), name) != name:
             raise InputError(
                 f"{folder}: two classes would both be called '{printable(name)}'. Rename one of the folders."
             )
-    return [printable(name) for name in folders]
+    shown = {name: printable(name) for name in own.values()}
+    return [shown[name] for name in folders]
 
 
 def list_classes(
@@ -106,8 +107,9 @@ def list_classes(
         InputError: there is no class folder, or one contains no image and all are needed.
     """
     found, left_out = find_images(folder, root=root, exclude=exclude)
-    images = [path for path in found if path.parent != folder]
-    loose = [path for path in found if path.parent == folder]
+    names = names_below(folder, found)
+    images = [path for path, name in zip(found, names, strict=True) if "/" in name]
+    loose = [path for path, name in zip(found, names, strict=True) if "/" not in name]
     left_out += [LeftOut(name_below(root, path), "outside the class folders") for path in loose]
     if not images:
         beside = f" ({len(loose)} images are directly in it)" if loose else ""
@@ -116,7 +118,7 @@ def list_classes(
             f"{folder}/cats/1.jpg. Received none{beside}."
         )
     if needs_all:
-        filled = {path.relative_to(folder).parts[0] for path in images}
+        filled = {name.partition("/")[0] for name in names if "/" in name}
         skipped = {item.name for item in left_out}
         for path in list_folder(folder)[0]:
             if path.name not in filled and path not in loose and name_below(root, path) not in skipped:
