@@ -67,7 +67,7 @@ class Scan:
             only: the files are not decoded, because few of them will be needed.
         """
         if only:
-            return hash_files(files, self._progress)
+            return hash_files(files)
         results = self.check(files)
         bad = [file for file, result in zip(files, results, strict=True) if isinstance(result, str)]
         of_bad = iter(hash_files(bad))
@@ -118,7 +118,7 @@ def check_images(
     return [result for result in results if result is not None]
 
 
-def hash_files(files: Sequence[Path], progress: Progress | None = None) -> tuple[str, ...]:
+def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
     """The digest of each file's content, or the path of a file that cannot be read."""
 
     def digest(path: Path) -> tuple[Status | None, str]:
@@ -133,7 +133,7 @@ def hash_files(files: Sequence[Path], progress: Progress | None = None) -> tuple
         for position, known in index.known().items():
             results[position] = known.digest
         missing = [position for position, result in enumerate(results) if not result]
-        for position, (status, result) in _read_all(digest, files, missing, progress):
+        for position, (status, result) in _read_all(digest, files, missing, None):
             results[position] = result
             if status is not None:
                 index.add(position, status, Known(result, None))

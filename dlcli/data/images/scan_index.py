@@ -2,8 +2,8 @@
 
 The index is one SQLite database in the user's cache folder, shared by all commands and processes. It is keyed by the
 absolute path of a file and believed only while the file's size, inode, and times of modification and of change are
-those of the moment when it was read. Only what was found in readable images is kept: an image that cannot be read is tried
-again by each command. Nothing depends on the index: without it, or after it was deleted, files are read again.
+those of the moment when it was read. Only what was found in readable images is kept: an image that cannot be read is
+tried again by each command. Nothing depends on the index: without it, or after it was deleted, files are read again.
 """
 
 import contextlib
@@ -38,8 +38,8 @@ TABLES = (
     "digest TEXT, height INTEGER, width INTEGER, is_gray INTEGER, low REAL, high REAL, frames INTEGER, "
     "format TEXT, mode TEXT, "
     "PRIMARY KEY (folder, name)) WITHOUT ROWID",
-    "CREATE TABLE thumbnails (folder INTEGER, name BLOB, digest TEXT, pixels BLOB, "
-    "PRIMARY KEY (folder, name)) WITHOUT ROWID",
+    # with row ids: without, each thumbnail would fill a page of its own
+    "CREATE TABLE thumbnails (folder INTEGER, name BLOB, digest TEXT, pixels BLOB, PRIMARY KEY (folder, name))",
 )
 SELECT_FILES = (
     "SELECT name, size, modified, changed, inode, digest, height, width, is_gray, low, high, frames, "
