@@ -174,6 +174,8 @@ class ScanIndex:
 
     def add_thumbnails(self, thumbnails: Mapping[int, bytes], digests: Sequence[str]) -> None:
         """Keep the thumbnails of files, given by their position."""
+        if self._database is None:
+            return
         rows = [(*self._keys[position], digests[position], pixels) for position, pixels in thumbnails.items()]
         self._write(INSERT_THUMBNAIL, rows)
 

@@ -178,11 +178,15 @@ def test_two_processes_share_the_index(files: list[Path]) -> None:
         assert len(index.known()) == 3
 
 
-def test_thumbnails_belong_to_contents(files: list[Path]) -> None:
+def test_thumbnails_belong_to_contents(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     with ScanIndex(files) as index:
         index.add_thumbnails({0: b"one", 2: b"two"}, ["x", "y", "z"])
         assert index.thumbnails(["x", "y", "z"]) == {0: b"one", 2: b"two"}
         assert index.thumbnails(["x", "y", "changed"]) == {0: b"one"}
+    monkeypatch.setenv("DLCLI_CACHE", "")
+    with ScanIndex(files) as index:
+        index.add_thumbnails({0: b"one"}, ["x", "y", "z"])
+        assert index.thumbnails(["x", "y", "z"]) == {}
 
 
 def test_folders_unused_for_long_are_forgotten(files: list[Path]) -> None:
