@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -70,6 +71,18 @@ def test_a_digest_alone_is_kept_too(files: list[Path], opened: list[Path]) -> No
     assert len(opened) == 3
     assert [result.digest for result in check(files) if isinstance(result, Checked)] == list(digests)
     assert len(opened) == 6  # a digest does not say whether an image can be decoded
+
+
+def test_the_extremes_of_16_bits_are_kept_and_a_range_reads_anew(files: list[Path], opened: list[Path]) -> None:
+    """Whether an image can be read, and its pixels, depend on the range."""
+    Image.fromarray(np.array([[7, 4095]], np.uint16)).save(files[0])
+    first = check(files[:1])
+    assert isinstance(first[0], Checked)
+    assert first[0].extremes == (7.0, 4095.0)
+    assert check(files[:1]) == first
+    assert len(opened) == 1
+    check_images(files[:1], by_suffix=True, value_range=(0.0, 4095.0))
+    assert len(opened) == 2
 
 
 @pytest.mark.parametrize("change", ["content", "content of the same size and time", "another file"])
