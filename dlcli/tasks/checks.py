@@ -111,9 +111,10 @@ def check_class_weights(loaded: LoadedRecipe, train: ClassTrain, classes: Sequen
         missing = [name for name in classes if name not in train.class_weights]
         known = set(classes)
         unknown = [name for name in train.class_weights if name not in known]
-        if missing or unknown:
-            error = f"missing: {', '.join(missing)}" if missing else f"not a class of the data: {', '.join(unknown)}"
-            raise loaded.error("train.class_weights", f"expected a weight for each class; {error}")
+        errors = [f"missing: {', '.join(missing)}"] if missing else []
+        errors += [f"not a class of the data: {', '.join(unknown)}"] if unknown else []
+        if errors:
+            raise loaded.error("train.class_weights", f"expected a weight for each class; {'; '.join(errors)}")
 
 
 def class_weights(train: ClassTrain, labels: Labels, classes: Sequence[str]) -> tuple[float, ...] | None:

@@ -37,7 +37,7 @@ class Ranking:
         self._index: list[np.ndarray] = []
         self._parts: list[RankedClasses] = []
         self.kept = None
-        if output is not None and output.suffix == ".npz":
+        if output is not None and output.suffix.lower() == ".npz":
             self.kept = ProbabilityFile(output.parent, num_samples=num_samples, num_classes=num_classes)
 
     def add(self, index: np.ndarray, logits: np.ndarray, probabilities: np.ndarray) -> None:
@@ -124,8 +124,8 @@ def write_probabilities(
 
 
 def write_table(output: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], *, safe_csv: bool = False) -> None:
-    """Write a table as a .csv or .json file."""
-    if output.suffix == ".csv":
+    """Write a table as a .csv or .json file; the suffix may be in upper case."""
+    if output.suffix.lower() == ".csv":
         replace_by(output, lambda path: write_csv(path, header, rows, safe=safe_csv))
     else:
         records = [dict(zip(header, row, strict=True)) for row in rows]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dlcli.evaluation.class_predictions import MANY_CLASSES, NUM_TOP
-from dlcli.tasks.predictions import Ranking, listed, write_probabilities
+from dlcli.tasks.predictions import Ranking, listed, write_probabilities, write_values
 
 NAMES = {"file": [f"{i}.png" for i in range(5)]}
 
@@ -37,12 +37,12 @@ def test_a_table_has_all_probabilities_of_few_classes(tmp_path: Path) -> None:
     assert found[2]["top"][0] == {"class": found[2]["predicted"], "probability": float(probabilities[2].max())}
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".json"])
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".CSV", ".JSON"])
 def test_a_table_has_the_most_probable_of_many_classes(tmp_path: Path, suffix: str) -> None:
     output = tmp_path / f"a{suffix}"
     probabilities, classes, _ = written(output, MANY_CLASSES + 1)
     with open(output, newline="") as file:
-        rows = list(csv.DictReader(file)) if suffix == ".csv" else json.load(file)
+        rows = list(csv.DictReader(file)) if suffix.lower() == ".csv" else json.load(file)
     order = np.argsort(-probabilities, axis=1, kind="stable")
     assert len(rows[0]) == 4 + 2 * NUM_TOP
     for row, ranked, expected in zip(rows, order, probabilities, strict=True):
@@ -50,10 +50,10 @@ def test_a_table_has_the_most_probable_of_many_classes(tmp_path: Path, suffix: s
         assert np.float32(row[f"p_{NUM_TOP}"]) == expected[ranked[NUM_TOP - 1]]
 
 
-@pytest.mark.parametrize("num_classes", [4, MANY_CLASSES + 1])
-def test_an_npz_has_all_probabilities(tmp_path: Path, num_classes: int) -> None:
-    probabilities, classes, _ = written(tmp_path / "a.npz", num_classes)
-    with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
+@pytest.mark.parametrize(("name", "num_classes"), [("a.npz", 4), ("a.npz", MANY_CLASSES + 1), ("a.NPZ", 4)])
+def test_an_npz_has_all_probabilities(tmp_path: Path, name: str, num_classes: int) -> None:
+    probabilities, classes, _ = written(tmp_path / name, num_classes)
+    with np.load(tmp_path / name, allow_pickle=False) as archive:
         np.testing.assert_array_equal(archive["probabilities"], probabilities)
         assert archive["file"].tolist() == NAMES["file"]
         assert archive["classes"].tolist() == classes
@@ -65,3 +65,12 @@ def test_a_safe_table_has_no_formulas(tmp_path: Path) -> None:
         written(tmp_path / "a.csv", 4, safe_csv=safe)
         with open(tmp_path / "a.csv", newline="") as file:
             assert all(row["predicted"].startswith(start) for row in csv.DictReader(file))
+
+
+def test_numbers_keep_all_their_digits(tmp_path: Path) -> None:
+    values = np.array([1 / 3, 1e-30], np.float32)
+    write_values(tmp_path / "values.csv", {"text": ['a, "b"\n', "c"]}, values)
+    with open(tmp_path / "values.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["text"] for row in rows] == ['a, "b"\n', "c"]
+    assert np.array_equal(np.array([row["predicted"] for row in rows], np.float32), values)

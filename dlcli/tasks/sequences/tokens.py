@@ -132,9 +132,17 @@ def check_tokens(path: Path, tokens: Sequence[str], layer: Any) -> None:
 
 
 def count_longer(texts: Sequence[str], tokens: Tokens) -> int:
-    """The number of texts longer than ``max_length`` tokens."""
-    lengths = (len(text) if tokens.unit == "characters" else len(text.split()) for text in texts)
-    return sum(length > tokens.max_length for length in lengths)
+    """The number of texts longer than ``max_length`` tokens, as the model counts them."""
+
+    def is_long(text: str) -> bool:  # before punctuation is removed, which only shortens it
+        return (len(text) if tokens.unit == "characters" else len(text.split())) > tokens.max_length
+
+    candidates = [text for text in texts if is_long(text)]
+    if not candidates:
+        return 0
+    any_vocabulary = Vocabulary.plain(["a"])  # the number of tokens is the same with every one
+    lengths = encode_texts(candidates, tokens, any_vocabulary, is_cut=False).lengths
+    return int((lengths > tokens.max_length).sum())
 
 
 def cut_lines(splits: Mapping[str, Sequence[str]], tokens: Tokens, *, what: str = "texts") -> list[str]:
