@@ -46,9 +46,19 @@ def _with_tuples(value: Any) -> Any:
     return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def to_yaml(values: dict[str, Any]) -> str:
-    """YAML that dlcli and every reader of YAML 1.1 or 1.2 read alike: ``0.001`` and ``1.0e-05``, not ``1e-05``."""
-    return unicode_escaped(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH))
+def to_yaml(values: dict[str, Any], *, on_one_line: bool = False) -> str:
+    """YAML that dlcli and every reader of YAML 1.1 or 1.2 read alike: ``0.001`` and ``1.0e-05``, not ``1e-05``.
+
+    Args:
+        on_one_line: write ``{key: value, key: value}``.
+    """
+    options: dict[str, Any] = {
+        "sort_keys": False,
+        "allow_unicode": True,
+        "width": WIDTH,
+        "default_flow_style": on_one_line,
+    }
+    return unicode_escaped(yaml.dump(values, Dumper=_Dumper, **options))
 
 
 def _plain(value: Any) -> Any:

@@ -101,6 +101,5 @@ def section(name: str, lines: Iterable[Line]) -> list[str]:
 def line(key: str, value: Any, comment: str) -> str:
     """A key, its value and a comment, as a line of YAML."""
     if isinstance(value, dict):
-        inside = ", ".join(to_yaml({name: item}).strip() for name, item in value.items())
-        return f"{key}: {{{inside}}}  # {comment}"
+        return f"{key}: {to_yaml(value, on_one_line=True).rstrip()}  # {comment}"
     return f"{to_yaml({key: value}).rstrip()}  # {comment}"
