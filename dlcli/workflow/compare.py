@@ -15,7 +15,7 @@ def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
         if not any(isinstance(item, Mapping) for item in values):
             return {prefix: list(values)}
         values = {str(position): value for position, value in enumerate(values)}
-    if not isinstance(values, Mapping) or not values:
+    if not isinstance(values, Mapping) or (prefix and not values):
         return {prefix: values}
     pairs = [(str(key), value) for key, value in values.items()]
     flat: dict[str, Any] = {}
