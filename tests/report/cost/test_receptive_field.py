@@ -1,9 +1,13 @@
 """Receptive fields of published networks."""
 
+import keras
+import numpy as np
 import pytest
+from keras import layers
 from layer_tables import table_of  # type: ignore[import-not-found]
 
 from dlcli.recipe.sections.image_model import Application, Resnet, Senet, Vgg
+from dlcli.report.cost.layer_table import layer_table
 from dlcli.tasks.images.network import build_classifier
 
 
@@ -38,3 +42,26 @@ def test_squeeze_and_excitation_sees_everything() -> None:
     assert rows["stage1_block1_3_norm"].receptive_field == (19, 19)
     assert rows["stage1_block1_se_scale"].receptive_field == "all"
     assert rows["stage4"].receptive_field == "all"
+
+
+STACKS: dict[str, tuple[layers.Layer, ...]] = {
+    "strides": (layers.Conv1D(2, 3, strides=2), layers.Conv1D(2, 4), layers.MaxPooling1D(3, 2), layers.Conv1D(1, 2)),
+    "dilations": (layers.Conv1D(2, 3, dilation_rate=4), layers.Activation("relu"), layers.Conv1D(1, 2)),
+    "separable": (layers.SeparableConv1D(3, 5, strides=3), layers.AveragePooling1D(2), layers.Conv1D(1, 1)),
+    "depthwise": (layers.DepthwiseConv1D(3, strides=2), layers.LayerNormalization(), layers.Conv1D(1, 3)),
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_an_output_depends_on_as_many_positions_as_its_field(name: str) -> None:
+    inputs = keras.Input((60, 2))
+    model = keras.Sequential([inputs, *STACKS[name]])
+    row = layer_table(model).rows[-1]
+    values = np.random.default_rng(0).uniform(0.5, 1, (60, 2)).astype(np.float32)
+    # a row for each changed position, and the unchanged values at the end
+    changed = np.stack([values + 1e3 * (np.arange(60) == i)[:, None] for i in range(60)] + [values])
+    model.set_weights([np.abs(weight) + 0.1 for weight in model.get_weights()])  # no change cancels out
+    outputs = model.predict_on_batch(changed.astype(np.float32))[:, :, 0]
+    middle = outputs.shape[1] // 2
+    positions = np.flatnonzero(outputs[:-1, middle] != outputs[-1, middle])
+    assert row.receptive_field == (np.ptp(positions) + 1,)
