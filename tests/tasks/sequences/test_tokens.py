@@ -29,6 +29,8 @@ def test_any_token_survives_the_file(tmp_path: Path) -> None:
     write_vocabulary(file, Vocabulary.plain(STRANGE))
     assert read_vocabulary(file) == STRANGE
     assert file.read_bytes().count(b"\n") == len(STRANGE)
+    file.write_text('"\u2028"\n"\x85"\n', encoding="utf-8")  # without escapes, as older versions wrote it
+    assert read_vocabulary(file) == ("\u2028", "\x85")
 
 
 @pytest.mark.parametrize("content", ["", "a\n", "1\n", '"a"\n\n', '"a"\n["b"]\n', "[" * 100_000])
