@@ -377,6 +377,11 @@ class RunDir:
         return self._entry("calibration.json")
 
     @property
+    def network(self) -> Path:
+        """The configuration of the network that the run trains, by which a checkpoint can be used as a model."""
+        return self._entry("network.json")
+
+    @property
     def plots(self) -> Path:
         return self._entry("plots")
 

@@ -108,6 +108,6 @@ def evaluate(
         write_json(results)
         return
     say(f"{results['run']}, {results['split']}: {results['samples']:,} samples")
-    metrics = {name: value for name, value in results.items() if name != "samples"}
+    metrics = {name: value for name, value in results.items() if name not in ("samples", "trained_on")}
     write_metrics(metrics, results.get("intervals", {}))
     say(f"files in {results['folder']}")

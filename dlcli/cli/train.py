@@ -53,7 +53,12 @@ def training_options(command: Any) -> Any:
 @click.command(short_help="Train a model from a recipe.")
 @click.argument("recipe", required=False, type=click.Path(path_type=Path))
 @click.option("--epochs", metavar="N", help="Same as --set train.epochs=N; with --extend, the new total.")
-@click.option("--data", metavar="PATH", help="Same as --set data.path=PATH, but relative to the current folder.")
+@click.option(
+    "--data",
+    metavar="PATH",
+    help="Same as --set data.path=PATH, but relative to the current folder; with --resume or --extend, where the data "
+    "were moved to.",
+)
 @training_options
 @click.option(
     "--overfit",
@@ -108,10 +113,18 @@ def _overrides(options: dict[str, Any]) -> list[Any]:
     overrides = training_overrides(options)
     if options["epochs"] is not None:
         overrides.append(Override("train.epochs", options["epochs"], f"--epochs {options['epochs']}"))
-    if options["data"] is not None:
-        path = str(Path(options["data"]).expanduser().absolute())
-        overrides.append(Override.of_value("data.path", path, f"--data {options['data']}"))
-    return overrides
+    data = _data_override(options)
+    return overrides if data is None else [*overrides, data]
+
+
+def _data_override(options: dict[str, Any]) -> Any:
+    """The override that --data asks for; None without it."""
+    from dlcli.recipe.language.overrides import Override
+
+    if options["data"] is None:
+        return None
+    path = str(Path(options["data"]).expanduser().absolute())
+    return Override.of_value("data.path", path, f"--data {options['data']}")
 
 
 def training_overrides(options: dict[str, Any]) -> list[Any]:
@@ -226,11 +239,12 @@ def _extend(recipe: Path | None, extend: str, options: dict[str, Any]) -> None:
     from dlcli.runtime.console import Console
     from dlcli.workflow import train as workflow
 
-    result = workflow.extend(run, int(total), device=device, console=Console(quiet=options["quiet"]))
+    data = _data_override(options)
+    result = workflow.extend(run, int(total), device=device, console=Console(quiet=options["quiet"]), data=data)
     _show_run(result, options["as_json"])
 
 
-_EXTEND_OPTIONS = ("epochs", "runs", "device", "as_json", "quiet")
+_EXTEND_OPTIONS = ("epochs", "data", "runs", "device", "as_json", "quiet")
 
 
 # Results --------------------------------------------------------------------------------------------------------------

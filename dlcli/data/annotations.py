@@ -67,6 +67,10 @@ def find(annotations: Mapping[str, Annotation], name: str, kind: type[Kind]) -> 
 class Target(Protocol):
     """What a network predicts for each image, in the coordinates of its input, such as a box or a mask."""
 
+    def take(self, index: Index) -> "Target":
+        """The targets of the samples at these positions."""
+        ...
+
     def warped(self, maps: NDArray[np.float64], *, height: int, width: int) -> "Target":
         """The targets of the images that augmentation warps in one epoch.
 

@@ -7,13 +7,14 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import h5py
 import keras
+from numpy.typing import NDArray
 
 from dlcli.errors import InputError
 from dlcli.files import BadFile, NoFile, half_of_memory, open_file
@@ -63,6 +64,56 @@ def load_architecture(path: Path) -> keras.Model:
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path}: is corrupt ({str(error).splitlines()[0][:200]}). Restore it.") from None
     return _checked(path, lambda config: keras.saving.deserialize_keras_object(config, safe_mode=True))
+
+
+def describe_network(model: keras.Model, keys: Mapping[int, str]) -> dict[str, Any]:
+    """The content of a run's network.json: the configuration of a model in float32, and the keys of its weights.
+
+    Args:
+        keys: the name of each variable in checkpoints, by its id; those of the model are among them.
+    """
+    config = _in_float32(keras.saving.serialize_keras_object(model))
+    return {"network": config, "weights": [keys[id(weight)] for weight in model.weights]}
+
+
+def load_described(path: Path, arrays: Mapping[str, NDArray[Any]]) -> keras.Model:
+    """Build the network of a run's network.json with the weights of a checkpoint, computing in float32.
+
+    Args:
+        arrays: the checkpoint's arrays by their keys.
+
+    Raises:
+        InputError: the file is corrupt, contains code, or describes another network than the checkpoint's.
+    """
+    description = _read_description(path)
+    try:
+        config, keys = description["network"], description["weights"]
+        if _num_bytes(config) > sum(array.nbytes for array in arrays.values()):
+            raise ValueError("its layers would take more memory than the checkpoint holds")
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        for weight, key in zip(model.weights, keys, strict=True):
+            weight.assign(arrays[key])
+    except Exception as error:  # Keras raises many kinds of errors for a bad file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise InputError(f"{path}: is corrupt ({reason}). Restore it from a copy.") from None
+    return model
+
+
+def load_described_network(path: Path) -> keras.Model:
+    """Build the network of a run's network.json with randomly initialized weights.
+
+    Raises:
+        InputError: the file is corrupt or contains code.
+    """
+    try:
+        return keras.saving.deserialize_keras_object(_read_description(path)["network"], safe_mode=True)
+    except Exception as error:  # Keras raises many kinds of errors for a bad file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise InputError(f"{path}: is corrupt ({reason}). Restore it from a copy.") from None
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    return read_json(path, MAX_CONFIG_BYTES)
 
 
 def load_float32(path: Path) -> keras.Model:

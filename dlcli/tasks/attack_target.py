@@ -169,7 +169,18 @@ def load_target(
     Raises:
         InputError: it cannot be loaded, or is not an image classifier.
     """
+    return target_of(load_float32(path), path, input_range=input_range, has_logits=has_logits)
+
+
+def target_of(
+    model: keras.Model, path: Path, *, input_range: tuple[float, float] = (0.0, 255.0), has_logits: bool = False
+) -> AttackTarget:
+    """As :func:`of_model`, for a model that was read from a file.
+
+    Raises:
+        InputError: it is not an image classifier; names the file.
+    """
     try:
-        return of_model(load_float32(path), input_range=input_range, has_logits=has_logits)
+        return of_model(model, input_range=input_range, has_logits=has_logits)
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None

@@ -12,7 +12,7 @@ from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation.class_predictions import Labels, score
 from dlcli.evaluation.classification import calibration_error
 from dlcli.evaluation.temperature import fit_temperature, scaled_probabilities
-from dlcli.rundir import RunDir, file_digest, now, read_json, replace_json
+from dlcli.rundir import RunDir, now, read_json, replace_json
 from dlcli.runtime.console import Console
 
 MAX_LOGITS = 2**25  # of which the temperature is fitted; above it, on evenly spaced samples
@@ -29,8 +29,11 @@ class Calibration:
         return scaled_probabilities(logits, self.temperature)
 
 
-def read_calibration(run: RunDir, console: Console) -> Calibration | None:
+def read_calibration(run: RunDir, digest: str, console: Console) -> Calibration | None:
     """The calibration of a run's model, which is reported; None if it has none, or one of an earlier model.
+
+    Args:
+        digest: the SHA-256 of the model's file, as in :class:`dlcli.tasks.run_models.BestModel`.
 
     Raises:
         InputError: calibration.json is corrupt.
@@ -44,7 +47,7 @@ def read_calibration(run: RunDir, console: Console) -> Calibration | None:
             f"{run.calibration}: is corrupt: temperature must be a number > 0. Received {temperature!r}. Delete it, or "
             f"fit it again with: dlcli evaluate {run.path} --calibrate"
         )
-    if content.get("model") != file_digest(run.model):
+    if content.get("model") != digest:
         console.warn(
             f"{run.calibration}: was fitted for another model and is not used. Fit it again with: dlcli evaluate "
             f"{run.path} --calibrate"
@@ -56,6 +59,7 @@ def read_calibration(run: RunDir, console: Console) -> Calibration | None:
 
 def calibrate(
     run: RunDir,
+    digest: str,
     batches: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]],
     labels: Labels,
     console: Console,
@@ -63,6 +67,7 @@ def calibrate(
     """Fit a temperature on the validation split and write calibration.json; model.keras stays as it is.
 
     Args:
+        digest: the SHA-256 of the model's file.
         batches: positions of samples of the validation split, and their logits ``[b, classes]``.
         labels: of all its samples.
 
@@ -95,7 +100,7 @@ def calibrate(
             "samples": len(fitted_labels),
             "calibration_error_before": errors[0],
             "calibration_error_after": errors[1],
-            "model": file_digest(run.model),
+            "model": digest,
         },
     )
     console.say(

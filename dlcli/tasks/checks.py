@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -10,14 +11,16 @@ import tensorflow as tf
 from dlcli.data.splits import Labels, describe_difference
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import RecipeError
-from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.load import LoadedRecipe, Override, load
 from dlcli.recipe.sections.train import ClassTrain
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir import RunDir, read_csv
+from dlcli.runtime.console import Console
 from dlcli.runtime.startup import set_precision, set_seed, without_weights
 from dlcli.tasks.job import MAX_LISTED, AnyDataset
 
 Network = TypeVar("Network")
+Data = TypeVar("Data", bound=AnyDataset)
 
 
 def build_checked(
@@ -56,8 +59,51 @@ def check_same_data(run: RunDir, dataset: AnyDataset) -> None:
         difference = describe_difference(read_csv(run.split), dataset.split_rows())
         raise InputError(
             f"{run.path}: the data have changed since the run was started: {difference}. "
-            "Restore them, train a new run, or evaluate on other data with evaluate --data."
+            "Restore them, or train a new run. Data that were only moved are given with --data."
         )
+
+
+def own_data_at(run: RunDir, data: Path, read: Callable[[LoadedRecipe], Data], console: Console) -> Data | None:
+    """A run's own data that were moved to another place; None if there are other data.
+
+    Args:
+        data: where they may be.
+        read: reads the data of the run's recipe with this path.
+    """
+    path = getattr(load(run.config).recipe.data, "path", None)
+    if path is None or Path(path).suffix != data.suffix:
+        return None
+    try:
+        dataset = read(load(run.config, [Override.of_value("data.path", str(data.absolute()), f"--data {data}")]))
+    except InputError:  # they are not even of the same form
+        return None
+    if dataset.fingerprint() != run.read_info()["data"]["fingerprint"]:
+        return None
+    console.say(f"{data}: these are the data of {run.path}, which has its own splits of them")
+    return dataset
+
+
+def count_trained_on(
+    run: RunDir, digests: Sequence[str], *, noun: str, console: Console, is_asked: bool = False
+) -> int | None:
+    """The number of samples that are also in the run's training split, by their content; reported if there are any.
+
+    Args:
+        digests: of the samples, as in split.csv.
+        noun: what the samples are called: images, texts.
+        is_asked: the user has asked for the training split, and needs no warning.
+
+    Returns:
+        None if the run does not know its training samples.
+    """
+    if not run.split.exists():
+        return None
+    trained = {row["digest"] for row in read_csv(run.split) if row["split"] == "train"}
+    number = sum(digest in trained for digest in digests)
+    if number and not is_asked:
+        verb = "was" if number == 1 else "were"
+        console.warn(f"{number:,} of {len(digests):,} {noun} {verb} in the training split: not a test score")
+    return number
 
 
 def check_memory(loaded: LoadedRecipe, memory_of: Callable[[], TrainingMemory]) -> None:

@@ -17,6 +17,7 @@ from dlcli.report.plots.classification import ClassCurve
 from dlcli.rundir import now, replace_folder, write_rows
 from dlcli.runtime.console import Console
 from dlcli.tasks.probability_file import ProbabilityFile
+from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.tasks.task import EvaluationRequest
 
 Rows = Iterable[Mapping[str, Any]]
@@ -25,17 +26,38 @@ NUM_CONFUSED = 30  # classes in the plot of a confusion matrix that is too large
 
 
 @dataclass(frozen=True)
+class Source:
+    """What an evaluation is of, as metrics.json names it.
+
+    Attributes:
+        data: the path of other data than the run's own.
+        epoch: the epoch of the model, if the run is not complete.
+        trained_on: the number of samples that are also in the run's training split; None if they were not compared.
+    """
+
+    data: str = OWN_DATA
+    epoch: int | None = None
+    trained_on: int | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is to be known besides the metrics, by name."""
+        facts = {"epoch": self.epoch, "trained_on": self.trained_on}
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+@dataclass(frozen=True)
 class Destination:
     """Where the results of an evaluation are written, and in which form.
 
     Attributes:
         folder: ``evaluation/<split>/`` of the run.
-        source: what metrics.json names as the data.
+        source: what is evaluated.
         request: the options of ``dlcli evaluate``; at the end of training, none.
     """
 
     folder: Path
-    source: str
+    source: Source = Source()
     request: EvaluationRequest = field(default_factory=EvaluationRequest)
 
     def probability_file(self, num_samples: int, num_classes: int) -> ProbabilityFile | None:
@@ -58,7 +80,7 @@ def write_evaluation(
         tables: the rows of each .csv file, by file name; at least one row each.
         others: the content of each other file by its name, or a function that writes it.
     """
-    content = {"data": to.source, "evaluated": now(), **metrics}
+    content = {"data": to.source.data, "evaluated": now(), **to.source.facts, **metrics}
     replace_folder(
         to.folder,
         {
@@ -142,4 +164,4 @@ def report_neglect(
     """
     text = neglect(metrics, scored, classes)
     if text:
-        console.say(text + ("; see train.class_weights" if has_weights else ""))
+        console.say(text + ("; see train.class_weights and data.sampling" if has_weights else ""))

@@ -76,14 +76,17 @@ def group_finding(
 
 
 def class_findings(
-    counts: Mapping[str, Mapping[str, int]], *, absent_is_problem: bool = True, has_weights: bool = True
+    counts: Mapping[str, Mapping[str, int]],
+    *,
+    absent_is_problem: bool = True,
+    remedies: str = "train.class_weights and data.sampling",
 ) -> Iterator[Finding]:
     """The findings about classes that a split lacks, and about imbalance in the training split.
 
     Args:
         counts: the number of samples of each class, by split.
         absent_is_problem: whether a class missing outside the training split makes the check fail.
-        has_weights: whether the task has ``train.class_weights`` as a remedy.
+        remedies: the keys of the task that help against imbalance.
     """
     for name, of_class in counts.items():
         absent = tuple(label for label, number in of_class.items() if number == 0)
@@ -94,7 +97,7 @@ def class_findings(
         if name == "train" and smallest and largest > IMBALANCE * smallest:
             few = tuple(label for label, number in of_class.items() if largest > IMBALANCE * number)
             text = f"the largest class has {largest / smallest:.0f} times as many samples as the smallest: {some(few)}"
-            yield Finding("imbalance", False, text + (". See train.class_weights" if has_weights else ""), few)
+            yield Finding("imbalance", False, f"{text}. See {remedies}", few)
 
 
 def some(names: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_precision
 from dlcli.tasks.optimization import make_settings, make_stage, slots_per_weight, stage_sections
+from dlcli.training.checkpoint import keys_of
 from dlcli.training.loop import Loop, Parts
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.step import Data
@@ -98,7 +99,7 @@ class Job(ABC):
         Args:
             in_training: weight the classes as the recipe asks; evaluation leaves them unweighted.
             losses: all, or the name of one of a task's several losses.
-            exact: without label smoothing, so that the loss can reach 0.
+            exact: cross-entropy without label smoothing, which can reach 0.
         """
 
     # What it prints and writes ----------------------------------------------------------------------------------------
@@ -171,6 +172,10 @@ class Job(ABC):
     @abstractmethod
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         """Evaluate the saved model on a split, write the results into the run directory, and return the metrics."""
+
+    def weight_keys(self) -> dict[int, str]:
+        """The key in checkpoints of each of the model's weights, by the id of the weight."""
+        return keys_of("model", self.trained.variables)
 
     # The same for all tasks -------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Loads the models of runs, and resolves the runs that a recipe starts from."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,77 @@ from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir import RunDir, file_digest, find_run
-from dlcli.runtime.model_files import load_keras_file
+from dlcli.runtime.console import Console
+from dlcli.runtime.model_files import load_described, load_keras_file
+from dlcli.training import checkpoint
 
 
-def load_model(run: RunDir) -> keras.Model:
-    """Load the best model of a run: float32, raw values in and probabilities out.
+@dataclass(frozen=True)
+class BestModel:
+    """The best model of a run so far.
+
+    Attributes:
+        model: float32, raw samples in and final predictions out.
+        file: the file that its weights were read from.
+        digest: the SHA-256 of that file.
+        epoch: the epoch it is from, if the run is not complete; None for the model of a complete run.
+    """
+
+    model: keras.Model
+    file: Path
+    digest: str
+    epoch: int | None
+
+
+def load_model(run: RunDir, console: Console, *, load: Callable[[Path], keras.Model] = load_keras_file) -> BestModel:
+    """The best model of a run: model.keras of a complete one, else its best checkpoint so far, which is reported.
+
+    The run may be trained by another process at the same time.
+
+    Args:
+        load: loads model.keras.
+
+    Raises:
+        InputError: no epoch is completed yet, or the model is corrupt.
+    """
+    status = run.status()
+    if status != "completed" and run.network.exists():
+        try:
+            saved = checkpoint.load_best_in_use(run)
+        except checkpoint.Corrupt as corruption:
+            raise InputError(f"{corruption}. Resume the run with: dlcli train --resume {run.path}") from None
+        if saved is not None:
+            return _of_checkpoint(run, saved, status, console)
+    path = model_file(run)
+    return BestModel(load(path), path, file_digest(path), None)
+
+
+STATES = {"running": "is being trained", "interrupted": "was interrupted", "failed": "failed"}
+
+
+def _of_checkpoint(run: RunDir, saved: checkpoint.Saved, status: str, console: Console) -> BestModel:
+    keeps_averages = run.read_info()["config"].get("train", {}).get("ema") is not None
+    if keeps_averages and not saved.averages:
+        raise InputError(
+            f"{run.path}: its checkpoint was written by an earlier version and does not name the averages of its "
+            f"weights. Complete the training with: dlcli train --resume {run.path}"
+        )
+    epoch = saved.state.get("epoch")
+    if not isinstance(epoch, int):
+        raise InputError(f"checkpoint {saved.name}: its state.json was not written by dlcli.")
+    model = load_described(run.network, saved.averaged())
+    console.warn(f"run {run.path} {STATES[status]}: this is its best model so far, of epoch {epoch}")
+    return BestModel(model, run.checkpoint(saved.name) / "variables.npz", saved.digest, epoch)
+
+
+def load_image_model(run: RunDir, console: Console) -> BestModel:
+    """Load the best model of an image run: float32, raw values in and probabilities out.
 
     Raises:
         InputError: there is no model yet, or it is corrupt.
     """
-    model = load_keras_file(model_file(run))
+    best = load_model(run, console)
+    model = best.model
     if "logits" not in [layer.name for layer in model.layers]:
         raise InputError(f"{run.model}: is not the model that this run saved: it has no layer named 'logits'.")
     expected = (tuple(run.read_info()["data"].get("shape", ())), len(run.read_classes()))
@@ -35,7 +97,7 @@ def load_model(run: RunDir) -> keras.Model:
     baseline = run.read_info()["data"].get("baseline")
     if baseline is not None and not (_is_box(baseline) and {"boxes", "box"} <= {layer.name for layer in model.layers}):
         raise InputError(f"{run.info}: is corrupt: data.baseline is for a model that predicts boxes. Restore it.")
-    return model
+    return best
 
 
 def _is_box(baseline: Any) -> bool:
@@ -45,13 +107,14 @@ def _is_box(baseline: Any) -> bool:
     return is_box and isinstance(index, int)
 
 
-def load_sequence_model(run: RunDir, recipe: SequenceRecipe) -> keras.Model:
+def load_sequence_model(run: RunDir, recipe: SequenceRecipe, console: Console) -> BestModel:
     """Load the best model of a sequence run: float32, raw text or numbers in, probabilities or numbers out.
 
     Raises:
         InputError: there is no model yet, or it is corrupt.
     """
-    model = load_keras_file(model_file(run))
+    best = load_model(run, console)
+    model = best.model
     is_text = isinstance(recipe, TextClassification | Tagging)
     is_number = isinstance(recipe, SequenceRegression)
     last = next((layer for layer in model.layers if layer.name == ("value" if is_number else "logits")), None)
@@ -61,11 +124,11 @@ def load_sequence_model(run: RunDir, recipe: SequenceRecipe) -> keras.Model:
         outputs = "a number" if is_number else f"the probabilities of {size[0]} classes"
         rule = f"it must take {'text' if is_text else 'numbers'} and output {outputs}"
         raise InputError(f"{run.model}: is not the model that this run saved: {rule}.")
-    return model
+    return best
 
 
 def model_file(run: RunDir) -> Path:
-    """The file of a run's best model.
+    """The file of a complete run's best model.
 
     Raises:
         InputError: there is no model yet, or it is not the one that the run saved.
@@ -74,7 +137,8 @@ def model_file(run: RunDir) -> Path:
         raise InputError(f"{run.path}: has no model.keras: its training failed ({run.read_info().get('reason')}).")
     if not run.model.exists() and run.is_locked():
         raise InputError(
-            f"{run.path}: has no model.keras yet: another process is training this run. Wait until it finishes."
+            f"{run.path}: has no model.keras yet: another process is training this run, and no epoch is complete. "
+            "Wait for the first one."
         )
     if not run.model.exists():
         raise InputError(

@@ -28,15 +28,13 @@ from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir, replace_file
 from dlcli.runtime.console import Console
-from dlcli.runtime.model_files import load_keras_file
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
-from dlcli.tasks.evaluation_files import Destination, write_evaluation
+from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation
 from dlcli.tasks.job import training_memory_of
-from dlcli.tasks.run_models import model_file
+from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, slow_on_gpu, steps_of
 from dlcli.tasks.sequences.network_job import NetworkJob
-from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.tasks.task import EvaluationRequest, Task
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
@@ -86,7 +84,7 @@ class StepPredictionJob(NetworkJob):
         return build_step_predictor(self.recipe, self.dataset.task).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
-        to = Destination(run.evaluation("test"), OWN_DATA)
+        to = Destination(run.evaluation("test"))
         return _evaluate(to, model, self.dataset, console=self.console)
 
 
@@ -157,7 +155,8 @@ def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, co
     Raises:
         InputError: there is no model yet, or it is corrupt.
     """
-    model = load_keras_file(model_file(run))
+    best = load_model(run, console)
+    model = best.model
     dataset = dataset_of(recipe)
     expected = (dataset.task.num_features, dataset.task.bits)
     received = (model.inputs[0].shape[-1], model.output.shape[-1])
@@ -166,9 +165,9 @@ def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, co
             f"{run.model}: is not the model that this run saved: it must take {expected[0]} features and predict "
             f"{expected[1]} bits. Received {received[0]} and {received[1]}."
         )
-    to = Destination(run.evaluation("test"), OWN_DATA, request)
+    to = Destination(run.evaluation("test"), Source(epoch=best.epoch), request)
     metrics = _evaluate(to, model, dataset, console=console)
-    return {"run": str(run.path), "split": "test", "folder": str(to.folder), **metrics}
+    return {"run": str(run.path), "split": "test", "folder": str(to.folder), **to.source.facts, **metrics}
 
 
 def _evaluate(to: Destination, model: keras.Model, dataset: MadeDataset, *, console: Console) -> dict[str, Any]:

@@ -105,7 +105,8 @@ class AttackedModel:
     """The classifier that an attack is run against, and the samples it is run on.
 
     Attributes:
-        file: the model's .keras file.
+        file: the model's .keras file, or the file of a checkpoint.
+        digest: the SHA-256 of the file.
         classes: in the order of the model's outputs.
         target: the classifier as a function from pixels to logits.
         samples: with their true labels.
@@ -113,6 +114,7 @@ class AttackedModel:
     """
 
     file: Path
+    digest: str
     target: AttackTarget
     classes: tuple[str, ...]
     samples: Samples

@@ -21,6 +21,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,22 @@ Variables = Mapping[str, Sequence[Any]]  # group ("model", "optimizer", …) -> 
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint that has been read and verified: arrays by ``<group>/<position>``, and the state of the run."""
+    """A checkpoint that has been read and verified: arrays by ``<group>/<position>``, and the state of the run.
+
+    Attributes:
+        averages: the key of the moving average of each trained weight by the weight's key; empty if none are kept.
+        digest: the SHA-256 of the file with the arrays.
+    """
 
     name: str
     arrays: dict[str, np.ndarray]
     state: dict[str, Any]
+    averages: dict[str, str]
+    digest: str
+
+    def averaged(self) -> dict[str, np.ndarray]:
+        """The arrays as validation sees them: with the moving averages of the weights, if they are kept."""
+        return {key: self.arrays[self.averages.get(key, key)] for key in self.arrays}
 
 
 class Corrupt(Exception):
@@ -61,11 +73,13 @@ def save(
     best: bool,
     frozen: Sequence[Any] = (),
     frozen_name: str = "",
+    averages: Sequence[tuple[Any, Any]] = (),
 ) -> None:
     """Saves a checkpoint and names it as the last one and, with ``best``, as the best one.
 
     Args:
         frozen: those of the variables that do not change, which are saved once, under ``frozen_name``.
+        averages: pairs of a trained weight and its moving average, both of the variables.
 
     Raises:
         OSError: it could not be written; earlier checkpoints are kept.
@@ -86,7 +100,11 @@ def save(
         _write(run.checkpoints / frozen_name, frozen_arrays, {})
     folder = run.checkpoints / name
     if not folder.exists():  # a resumed run may reach the same point again, with the same content
-        _write(folder, arrays, state, frozen_name=frozen_name if frozen_ids else None)
+        keys = {id(variable): key for key, variable in by_key.items()}
+        more: dict[str, Any] = {"frozen": frozen_name} if frozen_ids else {}
+        if averages:
+            more["averages"] = {keys[id(weight)]: keys[id(average)] for weight, average in averages}
+        _write(folder, arrays, state, more)
     names = {**_names(run), "last": name}
     if best:
         names["best"] = name
@@ -94,13 +112,22 @@ def save(
     remove_unnamed(run)
 
 
+def keys_of(group: str, variables: Sequence[Any]) -> dict[int, str]:
+    """The keys of a group's variables in checkpoints, by the id of each."""
+    return {id(variable): key for key, variable in _by_key({group: variables}).items()}
+
+
 def _by_key(variables: Variables) -> dict[str, Any]:
     return {f"{group}/{i:04d}": member for group, members in variables.items() for i, member in enumerate(members)}
 
 
 def _write(
-    folder: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any], *, frozen_name: str | None = None
+    folder: Path,
+    arrays: Mapping[str, np.ndarray],
+    state: Mapping[str, Any],
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
+    """Write a checkpoint; ``more`` is added to its manifest."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     contents = {
@@ -110,9 +137,7 @@ def _write(
     manifest: dict[str, Any] = {
         n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in contents.items()
     }
-    if frozen_name is not None:
-        manifest["frozen"] = frozen_name
-    replace_folder(folder, {**contents, "manifest.json": json.dumps(manifest, indent=1)})
+    replace_folder(folder, {**contents, "manifest.json": json.dumps({**manifest, **more}, indent=1)})
 
 
 def _names(run: RunDir) -> dict[str, str]:
@@ -154,20 +179,49 @@ def load(run: RunDir, which: str) -> Saved:
     names = _names(run)
     if which not in names:
         raise InputError(f"{run.path}: has no checkpoint yet. Train it from the start: dlcli train {run.config}")
-    folder = run.checkpoint(names[which])
+    return _load(run, names[which])
+
+
+def load_best_in_use(run: RunDir) -> Saved | None:
+    """Reads the best checkpoint of a run that another process may be training; None if no epoch is completed.
+
+    The folder may be deleted while it is read, but only after a better one has been named: that one is then read.
+
+    Raises:
+        Corrupt: it is incomplete or has changed.
+        InputError: checkpoints.json is corrupt.
+    """
+    name = _names(run).get("best")
+    while name is not None:
+        try:
+            return _load(run, name)
+        except Corrupt:
+            current = _names(run).get("best")
+            if current == name:
+                raise
+            name = current
+    return None
+
+
+def _load(run: RunDir, name: str) -> Saved:
+    folder = run.checkpoint(name)
     try:
-        arrays, state = _read(run, folder)
-        frozen = _frozen_of(folder)
+        arrays, state, manifest = _read(run, folder)
+        frozen = manifest.get("frozen")
         if frozen is not None:
             if not FROZEN_NAME.fullmatch(frozen):
                 raise ValueError(f"its manifest names '{frozen}', which is not a folder of frozen variables")
             arrays |= _read(run, run.checkpoint(frozen))[0]
-        return Saved(folder.name, arrays, state)
+        averages = dict(manifest.get("averages", {}))
+        if not (averages.keys() | set(averages.values())) <= arrays.keys():
+            raise ValueError("its manifest names moving averages that it does not have")
+        return Saved(name, arrays, state, averages, manifest["variables.npz"]["sha256"])
     except (BadFile, OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise Corrupt(f"{folder}: {error}") from None
 
 
-def _read(run: RunDir, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read(run: RunDir, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
+    """The arrays, the state and the manifest of a checkpoint."""
     if folder.parent != run.checkpoints:
         raise Corrupt(f"{run.path}/checkpoints.json: '{folder.name}' is not the name of a checkpoint")
     contents = {}
@@ -177,7 +231,7 @@ def _read(run: RunDir, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, A
         if hashlib.sha256(content).hexdigest() != manifest[file_name]["sha256"]:
             raise Corrupt(f"{folder / file_name}: its SHA-256 is not the one in manifest.json")
         contents[file_name] = content
-    return _read_arrays(contents["variables.npz"]), json.loads(contents["state.json"])
+    return _read_arrays(contents["variables.npz"]), json.loads(contents["state.json"]), manifest
 
 
 def _read_arrays(content: bytes) -> dict[str, np.ndarray]:

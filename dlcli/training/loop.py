@@ -305,10 +305,18 @@ class Loop:
                 best=best,
                 frozen=self._parts.frozen,
                 frozen_name=f"frozen-{self.state.stage:02d}",
+                averages=self._averages(),
             )
         except FloatingPointError as error:
             raise self._not_finite(str(error)) from None
         self._checkpointed_at = time.monotonic()
+
+    def _averages(self) -> list[tuple[Any, Any]]:
+        """Each trained weight with its moving average; empty if none are kept."""
+        if not self._settings.ema:
+            return []
+        averages = [variable for variable in self._optimizer.variables if variable.name.endswith("_average")]
+        return list(zip(self._parts.model.trainable_variables, averages, strict=True))
 
     def resume(self, saved: checkpoint.Saved) -> None:
         """Restores a checkpoint: variables, state, and metrics.csv, which is cut back to it."""

@@ -224,7 +224,7 @@ class TrainStep:
         batch = _replica_batch(self._strategy, self._data, element)
         if self._adversary is not None:
             batch = self._with_attacked(batch, self._adversary, step)
-        loss_weight = self._all_sum(tf.reduce_sum(self._objective.training_weight(batch)))
+        loss_weight = self._all_sum(tf.reduce_sum(self._objective.weight(batch)))
         if self._num_parts == 1:
             sums, gradients = self._gradients(batch, loss_weight)
         else:
@@ -276,8 +276,8 @@ class TrainStep:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
             outputs = self._model(x, training=True)
-            weights = objective.training_weight(batch)
-            loss_sum = tf.reduce_sum(weights * objective.loss(outputs, batch))
+            weights = objective.weight(batch)
+            loss_sum = tf.reduce_sum(weights * objective.minimized(outputs, batch))
             # the regularization of a batch counts once, however the batch is divided
             share = tf.math.divide_no_nan(tf.reduce_sum(weights), loss_weight)
             loss = (

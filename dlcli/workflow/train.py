@@ -1,6 +1,7 @@
 """``dlcli train``: train and evaluate a model in a run directory; resume or extend a run."""
 
 import contextlib
+import os
 import platform
 import signal
 import sys
@@ -14,6 +15,7 @@ from dlcli import __version__
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
 from dlcli.files import read_file
 from dlcli.recipe.language.errors import shortened
+from dlcli.recipe.language.fields import path_keys
 from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import PERMISSIONS, LoadedRecipe, load
 from dlcli.recipe.sections.train import CommonTrain
@@ -33,6 +35,7 @@ from dlcli.rundir import (
     suffixed,
 )
 from dlcli.runtime.console import Console
+from dlcli.runtime.model_files import describe_network
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.dispatch import prepare
@@ -83,10 +86,13 @@ def resume(run: RunDir, *, device: Device, console: Console, given: LoadedRecipe
         raise InputError(
             f"{run.path}: this run is complete. Train it further with: dlcli train --extend {run.path} --epochs N"
         )
+    _refuse_other_class_weights(run, info)
     loaded = load(run.config)
     _check_same_recipe(run, info, loaded)
     if given is not None:
-        _check_same_recipe(run, info, with_run_files(given, run.path.parent))
+        given = with_run_files(given, run.path.parent)
+        _check_same_recipe(run, info, given)
+        loaded = load(run.config, _moved_paths(loaded, given))
     is_new = not run.checkpoint_names.exists()
     if is_new:
         check_base(run)
@@ -95,12 +101,27 @@ def resume(run: RunDir, *, device: Device, console: Console, given: LoadedRecipe
     if "classes" in info["data"]:
         run.read_classes()
     run.remove_leftovers()
-    run.update_info(status="running", resumed=[*info.get("resumed", []), {"time": now(), "command": command()}])
+    config = resolved(loaded.recipe)
+    moved = _moves(info, loaded)
+    if moved:
+        replace_file(run.config, to_yaml(config))
+    if not run.network.exists():
+        _write_network(run, job)
+    run.update_info(
+        status="running",
+        resumed=[*info.get("resumed", []), {"time": now(), "command": command()}],
+        **({"config": config, **moved} if moved else {}),
+    )
     return _train_and_finish(run, job)
 
 
-def extend(run: RunDir, total: int, *, device: Device, console: Console) -> dict[str, Any]:
+def extend(
+    run: RunDir, total: int, *, device: Device, console: Console, data: Override | None = None
+) -> dict[str, Any]:
     """Continue a finished run to a new total of epochs; with stages, the last stage becomes longer.
+
+    Args:
+        data: the new place of data that were moved.
 
     Raises:
         InputError: the run is not complete, or the total does not exceed its epochs.
@@ -110,12 +131,13 @@ def extend(run: RunDir, total: int, *, device: Device, console: Console) -> dict
     _refuse_untrained(run, info)
     if info.get("status") != "completed":
         raise InputError(f"{run.path}: this run is not complete. Resume it with: dlcli train --resume {run.path}")
+    _refuse_other_class_weights(run, info)
     rows = read_csv(run.metrics)
     done = len(rows)
     if total <= done:
         raise InputError(f"--epochs must be more than the {done} epochs of {run.path}. Received {total}.")
     longer = _new_total(load(run.config).recipe.train, rows, total)
-    loaded = load(run.config, [longer])
+    loaded = load(run.config, [longer] if data is None else [longer, data])
     _check_same_recipe(run, info, loaded, but_for=longer.key)
     job = prepare(with_architecture(loaded, run), device, console, is_new=False)
     check_same_data(run, job.dataset)
@@ -123,11 +145,14 @@ def extend(run: RunDir, total: int, *, device: Device, console: Console) -> dict
         run.read_classes()
     config = resolved(loaded.recipe)
     run.remove_leftovers()
+    if not run.network.exists():
+        _write_network(run, job)
     replace_file(run.config, to_yaml(config))
     run.update_info(
         status="running",
         config=config,
         extended=[*info.get("extended", []), {"time": now(), "command": command(), "from": done, "to": total}],
+        **_moves(info, loaded),
     )
     return _train_and_finish(run, job)
 
@@ -135,6 +160,21 @@ def extend(run: RunDir, total: int, *, device: Device, console: Console) -> dict
 def _refuse_untrained(run: RunDir, info: dict[str, Any]) -> None:
     if info.get("status") == "completed" and info["best"] is None:
         raise InputError(f"{run.path}: was created without training (--top), so there is nothing to continue.")
+
+
+def _refuse_other_class_weights(run: RunDir, info: dict[str, Any]) -> None:
+    """Refuse to continue a run whose loss would change: before ``train.loss``, class weights also weighted the divisor.
+
+    Raises:
+        InputError: the run has class weights and was made by such a version.
+    """
+    train = info["config"].get("train")
+    if isinstance(train, dict) and train.get("class_weights") is not None and "loss" not in train:
+        raise InputError(
+            f"{run.path}: was trained with class weights by an earlier version, which divided the loss of a batch by "
+            "the sum of its class weights; this one divides by the number of samples, as Keras does, so continuing "
+            "would change the loss. Train a new run."
+        )
 
 
 def _new_total(train: CommonTrain, rows: list[dict[str, str]], total: int) -> Override:
@@ -164,6 +204,7 @@ def _write_initial_files(run: RunDir, job: Job) -> None:
     replace_file(run.layers, layers_text(job))
     run.plots.mkdir()
     job.write_initial_files(run)
+    _write_network(run, job)
     replace_json(
         run.info,
         {
@@ -189,6 +230,10 @@ def _write_initial_files(run: RunDir, job: Job) -> None:
             "final": None,
         },
     )
+
+
+def _write_network(run: RunDir, job: Job) -> None:
+    replace_json(run.network, describe_network(job.model, job.weight_keys()))
 
 
 def command() -> list[str]:
@@ -220,9 +265,9 @@ def _restore(run: RunDir, loop: Loop, console: Console) -> None:
 
 
 def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, *, but_for: str = "name") -> None:
-    """Reject a recipe other than the one that the run was trained with; one key may differ."""
+    """Reject a recipe other than the one that the run was trained with; one key may differ, and where the data are."""
     changes = differences(completed(info["config"]), resolved(loaded.recipe))
-    for key in (but_for, *PERMISSIONS):
+    for key in (but_for, *PERMISSIONS, *_places(info, loaded)):
         changes.pop(key, None)
     if changes:
         described = "; ".join(
@@ -233,6 +278,39 @@ def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, 
             f"{loaded.path}: differs from the recipe that {run.path} was trained with: {described}. "
             "Undo the change to continue the run, or train a new one."
         )
+
+
+def _moved_paths(loaded: LoadedRecipe, given: LoadedRecipe) -> list[Override]:
+    """The paths of the data that are other ones in a given recipe than in the run's."""
+    keys = path_keys(type(loaded.recipe.data))
+    pairs = {key: (getattr(loaded.recipe.data, key), getattr(given.recipe.data, key)) for key in keys}
+    return [
+        Override.of_value(f"data.{key}", new, given.locate(f"data.{key}"))
+        for key, (old, new) in pairs.items()
+        if new is not None and new != old
+    ]
+
+
+def _places(info: dict[str, Any], loaded: LoadedRecipe) -> dict[str, tuple[str, str]]:
+    """The paths of the data that differ between run.json and a recipe, by key. Their fingerprint says whether the data
+    differ."""
+    keys = {f"data.{key}" for key in path_keys(type(loaded.recipe.data))}
+    changes = differences(completed(info["config"]), resolved(loaded.recipe))
+    return {
+        key: paths
+        for key, paths in changes.items()
+        if key in keys and all(isinstance(path, str) and os.path.isabs(path) for path in paths)
+    }
+
+
+def _moves(info: dict[str, Any], loaded: LoadedRecipe) -> dict[str, Any]:
+    """The entry of run.json about data that were moved; empty if they are where they were."""
+    places = _places(info, loaded)
+    if not places:
+        return {}
+    entry: dict[str, Any] = {"time": now(), "command": command()}
+    entry |= {key: {"from": old, "to": new} for key, (old, new) in places.items()}
+    return {"moved": [*info.get("moved", []), entry]}
 
 
 class _Observer:

@@ -65,6 +65,9 @@ class MaskTarget(Target):
 
     values: NDArray[np.uint8]
 
+    def take(self, index: NDArray[np.int64]) -> "MaskTarget":
+        return MaskTarget(self.values[index])
+
     def warped(self, maps: NDArray[np.float64], *, height: int, width: int) -> "MaskTarget":
         assert maps.shape == (len(self.values), 3, 3)
         return self

@@ -129,6 +129,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         if data["kind"] == "csv":
             data |= {"size": ("width", "height")} if data.get("size") is not None else {}
             data |= {"box": ("left", "top", "right", "bottom")} if data.get("box") is not None else {}
+    if train.get("class_weights") == "balanced" or values["task"] == "sequence_regression":
+        data.pop("sampling", None)
     layout = data.get("layout", "image")
     if layout != "image":
         for key in ("image_size", "color_mode", "value_range"):

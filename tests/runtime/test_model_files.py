@@ -1,5 +1,6 @@
 """Loading model files: Keras's own load; hostile and corrupt ones are refused in one line."""
 
+import copy
 import io
 import shutil
 import zipfile
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 from dlcli.errors import InputError
-from dlcli.rundir import RunDir, replace_json
-from dlcli.runtime.model_files import load_keras_file
-from dlcli.tasks.run_models import load_model
+from dlcli.rundir import RunDir, read_json, replace_json
+from dlcli.runtime.console import Console
+from dlcli.runtime.model_files import describe_network, load_described, load_keras_file
+from dlcli.tasks.run_models import load_image_model
 
 Change = Callable[[str, bytes], bytes | None]
 
@@ -130,21 +132,48 @@ def test_flipped_bytes_and_cut_files(original: Path, tmp_path: Path) -> None:
                 assert str(error).startswith(str(path))  # noqa: PT017 - a flip that harms nothing may load
 
 
+QUIET = Console(quiet=True)
+
+
 def test_a_run_without_its_model_and_with_another(original: Path, tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     data = {"fingerprint": "", "samples": {}, "images": None, "shape": [4]}
     replace_json(run.info, {"status": "interrupted", "config": {}, "data": data, "best": None, "final": None})
     replace_json(run.labels, {"classes": ["a", "b"]})
     with pytest.raises(InputError, match=r"has no model\.keras yet"):
-        load_model(run)
+        load_image_model(run, QUIET)
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="other")]).save(run.model)
     with pytest.raises(InputError, match="no layer named 'logits'"):
-        load_model(run)
+        load_image_model(run, QUIET)
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="logits")]).save(run.model)
     with pytest.raises(InputError, match=r"Received \(3,\) and 2\."):
-        load_model(run)
+        load_image_model(run, QUIET)
     shutil.copy(original, run.model)
-    assert load_model(run).output_shape == (None, 2)
+    assert load_image_model(run, QUIET).model.output_shape == (None, 2)
+
+
+def test_the_network_of_a_checkpoint_is_built_from_its_description_alone(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="logits", dtype="mixed_float16")])
+    path, arrays = tmp_path / "network.json", {"model/0000": np.ones((4, 2), np.float32), "model/0001": np.ones(2)}
+    keys = {id(weight): key for weight, key in zip(model.weights, arrays, strict=True)}
+    replace_json(path, describe_network(model, keys))
+    loaded = load_described(path, arrays)
+    np.testing.assert_array_equal(loaded(np.ones((1, 4), np.float32)), [[5.0, 5.0]])
+    assert loaded.layers[-1].compute_dtype == "float32"
+    description = read_json(path)
+    large = copy.deepcopy(description)
+    large["network"]["config"]["layers"][-1]["config"]["units"] = 10**7
+    code = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x), keras.layers.Dense(2)])
+    for changed_to in (
+        large,
+        {"network": description["network"], "weights": ["model/0000"]},
+        {"network": description["network"], "weights": ["model/0000", "model/0007"]},
+        {"weights": []},
+        {**description, "network": keras.saving.serialize_keras_object(code)},
+    ):
+        replace_json(path, changed_to)
+        with pytest.raises(InputError, match=r"network\.json: is corrupt"):
+            load_described(path, arrays)
 
 
 # Files of a run that are lost or exchanged ----------------------------------------------------------------------------

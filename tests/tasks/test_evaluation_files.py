@@ -9,7 +9,7 @@ from dlcli.evaluation import classification
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 from dlcli.report.plots import classification as classification_plots
 from dlcli.rundir import read_csv, read_json
-from dlcli.tasks.evaluation_files import Destination, write_classification
+from dlcli.tasks.evaluation_files import Destination, Source, write_classification
 from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.task import EvaluationRequest
 
@@ -43,7 +43,7 @@ def evaluate(to: Destination, num_classes: int) -> tuple[ScoredClasses, np.ndarr
 def to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Destination:
     for name in ("confusion_matrix", "confused_classes", "roc", "precision_recall"):
         monkeypatch.setattr(classification_plots, name, lambda *arguments: b"plot")
-    return Destination(tmp_path / "evaluation" / "test", "some data")
+    return Destination(tmp_path / "evaluation" / "test", Source("some data"))
 
 
 def test_the_confusion_matrix_of_many_classes_is_a_table(to: Destination) -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from small_problem import LoopMaker, StopAt, assert_same, outcome  # type: ignore[import-not-found]
 
 from dlcli.errors import InputError, Interrupted
-from dlcli.rundir import RunDir
+from dlcli.rundir import RunDir, replace_json
 from dlcli.training import checkpoint, loop
 
 Saved = dict[str, list[Any]]
@@ -52,6 +52,31 @@ def test_they_are_written_once_and_read_with_each(run: RunDir, monkeypatch: pyte
         again["model"][0].assign([0.0, 0.0])
         checkpoint.restore(checkpoint.load(run, which), again)
         assert [v.numpy().tolist() for v in again["model"]] == [[1.0, 2.0], [value]]
+
+
+def test_the_best_checkpoint_of_a_run_in_training_may_be_replaced_while_it_is_read(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = variables()
+    replace_json(run.checkpoint_names, {})
+    assert checkpoint.load_best_in_use(run) is None
+    save(run, ONE, members, best=True)
+    read, better = checkpoint._read_arrays, iter([TWO, THREE])
+
+    def read_slowly(content: bytes) -> dict[str, np.ndarray]:
+        if name := next(better, None):
+            members["model"][1].assign([9.0])
+            save(run, name, members, stage=int(name[3]), best=True)  # deletes what is being read
+        return read(content)
+
+    monkeypatch.setattr(checkpoint, "_read_arrays", read_slowly)
+    saved = checkpoint.load_best_in_use(run)
+    assert saved is not None
+    assert saved.name == THREE
+    assert [saved.arrays[f"model/000{i}"].tolist() for i in (0, 1)] == [[1.0, 2.0], [9.0]]
+    _flip_byte(run.checkpoints / THREE / "variables.npz")
+    with pytest.raises(checkpoint.Corrupt):
+        checkpoint.load_best_in_use(run)
 
 
 def test_they_go_with_the_last_checkpoint_that_needs_them(run: RunDir) -> None:

@@ -121,9 +121,36 @@ def test_class_weights_weigh_the_training_loss_and_not_the_metrics() -> None:
     labels = everything["y"]["class"].numpy()
     logits = model(everything["x"])
     losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True).numpy()
-    w = np.array(weights)[labels]
-    assert step.results()["loss"] == pytest.approx((w * losses).sum() / w.sum(), rel=1e-5)
+    assert step.results()["loss"] == pytest.approx((np.array(weights)[labels] * losses).mean(), rel=1e-5)
     assert step.results()["accuracy"] == pytest.approx(np.mean(np.argmax(logits, 1) == labels))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])  # the last batch of 4 has 2
+def test_class_weights_train_as_fit_does_with_keras_class_weight(batch_size: int) -> None:
+    weights = (0.2, 1.0, 3.0)
+    model, data = make_model(dropout=0.0, batch_norm=False), make_data(seed=None, batch_size=batch_size)
+    step = make_step(model, data, objective=make_objective(class_weights=weights))
+    step.run(data.source(0), 0, data.num_steps)
+    other = make_model(dropout=0.0, batch_norm=False)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    other.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
+    everything = data.assemble({"index": tf.range(data.num_samples, dtype=tf.int64)})
+    history = other.fit(
+        *(everything["x"].numpy(), everything["y"]["class"].numpy()),
+        batch_size=batch_size,
+        shuffle=False,
+        class_weight=dict(enumerate(weights)),
+        verbose=0,
+    )
+    assert_close([v.numpy() for v in model.trainable_variables], [v.numpy() for v in other.trainable_variables], 1e-5)
+    assert step.results()["loss"] == pytest.approx(history.history["loss"][0], rel=1e-4)
+
+
+def test_class_weights_mean_the_same_however_a_batch_is_divided() -> None:
+    goal = {"objective": make_objective(class_weights=(0.0, 1.0, 3.0))}
+    whole = weights_after(**goal)
+    assert_close(weights_after(**goal, num_parts=8, part_size=1), whole, tolerance=1e-5)
+    assert not np.allclose(whole[0], weights_after()[0])
 
 
 def test_regularization_counts_once_a_batch_however_it_is_divided() -> None:

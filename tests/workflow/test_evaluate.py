@@ -110,7 +110,9 @@ def test_other_data_with_the_same_labels(folder: Path, final: dict[str, float], 
 def test_data_of_another_recipe(folder: Path) -> None:
     other = TINY.replace("limit: 60", "limit: 30").replace("[12, 12]", "[9, 9]")  # its size does not count
     (folder / "other.yaml").write_text(other)
-    result = as_json("evaluate", "runs/tiny", "--data", "other.yaml", "--split", "train", folder=folder)
+    done = run("evaluate", "runs/tiny", "--data", "other.yaml", "--split", "train", "--json", "-q", folder=folder)
+    assert done.stderr == "warning: 30 of 30 images were in the training split: not a test score\n"
+    result = json.loads(done.stdout)
     assert (result["split"], result["samples"]) == ("other-train", 30)
 
 

@@ -9,6 +9,7 @@ import processes  # type: ignore[import-not-found]
 import pytest
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
+from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.rundir import read_csv, read_json
 
@@ -135,3 +136,7 @@ def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -
         RECIPE.replace("waves.csv", "flat.csv").replace(", features: [wind]", "").replace("season, ", "")
     )
     assert message in run(*arguments, folder=folder, status=2).stderr
+
+
+def test_an_unfinished_run_is_used_by_its_best_checkpoint(made: Path, tmp_path: Path) -> None:
+    assert_usable(made / "runs" / "waves", tmp_path)

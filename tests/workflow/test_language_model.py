@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import keras
@@ -12,10 +13,12 @@ import pytest
 import tensorflow as tf
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
+from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
+from dlcli.runtime.console import Console
 from dlcli.tasks.language_model.generator import Generator, load_generator
 
 PROSE = """\
@@ -65,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def generator_of(folder: Path, name: str) -> Generator:
     run_dir = RunDir(folder / "runs" / name)
     recipe = load(run_dir.config).recipe
-    return load_generator(run_dir, recipe)  # type: ignore[arg-type]
+    return load_generator(run_dir, recipe, Console(quiet=True))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["prose", "names", "words"])
@@ -151,8 +154,11 @@ def test_evaluating_other_text(folder: Path) -> None:
     (folder / "new.txt").write_text("猫犬" * 20)
     outcome = run("evaluate", "prose", "--data", "new.txt", folder=folder)
     assert "100.0% of the characters are unknown: all count as the same token" in outcome.stderr
-    metrics = json.loads(run("evaluate", "names", "--data", "names", "--json", folder=folder).stdout)
-    rows = read_csv(folder / "runs" / "names" / "evaluation" / "names-all" / "predictions.csv")
+    shutil.copytree(folder / "names", folder / "more")
+    (folder / "more" / "North.txt").write_text((folder / "names" / "North.txt").read_text() + "\nabcabcabc")
+    metrics = json.loads(run("evaluate", "names", "--data", "more", "--json", folder=folder).stdout)
+    assert metrics["trained_on"] > 100
+    rows = read_csv(folder / "runs" / "names" / "evaluation" / "more-all" / "predictions.csv")
     nats = sum(float(row["loss"]) * int(row["tokens"]) for row in rows)
     assert metrics["loss"] == pytest.approx(nats / metrics["tokens"], rel=1e-4)
     assert metrics["tokens"] == sum(len(row["text"]) + 1 for row in rows)
@@ -211,3 +217,8 @@ def test_summary_dry_run_and_overfit(made: Path) -> None:
     small = ("--set", "model.dropout=0", "--set", "train.batch_size=4")
     assert "overfitted: loss" in run("train", "prose.yaml", "--overfit", 1, *small, folder=made).stdout
     assert "overfitted: loss" in run("train", "names.yaml", "--overfit", 1, *small, folder=made).stdout
+
+
+def test_an_unfinished_run_is_used_by_its_best_checkpoint(made: Path, tmp_path: Path) -> None:
+    assert_usable(made / "runs" / "prose", tmp_path)
+    assert_usable(made / "runs" / "names", tmp_path)

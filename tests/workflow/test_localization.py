@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
+from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.data.boxes.boxes import boxes_of
 from dlcli.data.images.decoding import ImagePolicy
@@ -301,3 +302,7 @@ def test_images_with_the_same_name_are_all_drawn(folder: Path) -> None:
     refused = run("predict", "shapes", "alike", "--draw", "x.csv", "--output", "x.csv", folder=folder, status=2)
     assert refused.stderr.splitlines()[-1] == "--draw x.csv: is the same path as --output. Choose a folder."
     assert not (folder / "x.csv").exists()
+
+
+def test_an_unfinished_run_is_used_by_its_best_checkpoint(made: Path, tmp_path: Path) -> None:
+    assert_usable(made / "runs" / "shapes", tmp_path)

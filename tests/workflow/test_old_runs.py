@@ -63,9 +63,24 @@ def test_a_completed_encoder_decoder_is_evaluated_and_predicts(runs: Path) -> No
     predictions = (folder / "evaluation" / "test" / "predictions.csv").read_bytes()
     run("evaluate", "addition", folder=runs)
     new = read_json(folder / "evaluation" / "test" / "metrics.json")
-    assert {name: value for name, value in new.items() if name != "evaluated"} == {
-        name: value for name, value in old.items() if name != "evaluated"
-    }
+    assert new == {**old, "evaluated": new["evaluated"], "trained_on": 0}
     assert (folder / "evaluation" / "test" / "predictions.csv").read_bytes() == predictions
     done = run("predict", "addition", "--text", "12+3", "--json", folder=runs)
     assert '"text": "12+3"' in done.stdout
+
+
+def test_a_run_whose_class_weights_had_another_meaning_is_not_continued(runs: Path) -> None:
+    path = runs / "runs" / "digits"
+    for name, old, new in (
+        ("run.json", '"class_weights": null', '"class_weights": "balanced"'),
+        ("config.yaml", "class_weights: null", "class_weights: balanced"),
+    ):
+        text = (path / name).read_text()
+        assert old in text
+        (path / name).write_text(text.replace(old, new))
+    files = {file: file.read_bytes() for file in path.rglob("*.*") if file.is_file()}
+    extend = ("train", "--extend", "digits", "--epochs", "3")
+    done = processes.run(*extend, folder=runs, prepare=processes.without_plots).expect(2)
+    assert "runs/digits: was trained with class weights by an earlier version" in done.stderr
+    assert {file: file.read_bytes() for file in files} == files
+    run("evaluate", "digits", folder=runs)

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
+from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir, read_csv, read_json
@@ -55,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def text_decoder_of(folder: Path, name: str) -> TextDecoder:
     run_dir = RunDir(folder / "runs" / name)
-    return load_text_decoder(run_dir, load(run_dir.config).recipe)  # type: ignore[arg-type]
+    return load_text_decoder(run_dir, load(run_dir.config).recipe, Console(quiet=True))  # type: ignore[arg-type]
 
 
 def test_it_learns_and_plots_its_attention(made: Path) -> None:
@@ -187,3 +188,7 @@ def test_summary_dry_run_and_overfit(made: Path) -> None:
     assert "target texts are longer than" in cut
     small = ("--set", "model.dropout=0")
     assert "overfitted: loss" in run("train", "sums.yaml", "--overfit", 1, *small, folder=made).stdout
+
+
+def test_an_unfinished_run_is_used_by_its_best_checkpoint(made: Path, tmp_path: Path) -> None:
+    assert_usable(made / "runs" / "phrases", tmp_path)

@@ -9,6 +9,7 @@ import processes  # type: ignore[import-not-found]
 import pytest
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
+from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.rundir import read_csv, read_json
 
@@ -210,3 +211,8 @@ def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -
     done = run(*arguments, folder=folder, status=2)
     assert message in done.stderr
     assert sorted(path.relative_to(folder) for path in folder.rglob("*")) == before
+
+
+def test_an_unfinished_run_is_used_by_its_best_checkpoint(made: Path, tmp_path: Path) -> None:
+    assert_usable(made / "runs" / "waves", tmp_path)
+    assert_usable(made / "runs" / "adding", tmp_path)

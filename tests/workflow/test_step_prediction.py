@@ -7,6 +7,7 @@ import processes  # type: ignore[import-not-found]
 import pytest
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
+from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.rundir import read_csv, read_json
 
@@ -113,3 +114,7 @@ def test_half_precision_and_a_network_too_large_for_memory(tmp_path: Path) -> No
     huge = ("-s", "data.lengths=[1000,1000]", "-s", "model.memory=[10000,1000]", "-s", "train.precision=float32")
     finished = processes.run("train", "ntm.yaml", *huge, folder=tmp_path).expect(2)
     assert "training this network takes at least" in finished.stderr
+
+
+def test_an_unfinished_run_is_used_by_its_best_checkpoint(made: Path, tmp_path: Path) -> None:
+    assert_usable(made / "runs" / "copy", tmp_path)

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
+from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.rundir import read_csv, read_json
 
@@ -105,9 +106,11 @@ def test_predicting_files_and_texts(folder: Path) -> None:
     assert [row["text"] for row in rows] == ["birds", "hear", "the", "dogs", "see", "CATS", "like", "the", "hear"]
     shown = run("predict", "tagger", "new.txt", folder=folder).stdout.splitlines()
     assert shown == ["the/DET dogs/NOUN see/VERB", "", "CATS/NOUN like/VERB the/DET hear/NOUN"]
-    other = json.loads(run("evaluate", "tagger", "--data", "tagged.txt", "--json", folder=folder).stdout)
-    assert other["sentences"] == 150
-    assert other["split"] == "tagged-all"
+    (folder / "more.txt").write_text((folder / "tagged.txt").read_text() + "\n\nthe\tDET\n")
+    other = json.loads(run("evaluate", "tagger", "--data", "more.txt", "--json", folder=folder).stdout)
+    assert other["sentences"] == 151
+    assert other["split"] == "more-all"
+    assert 90 < other["trained_on"] < 150
 
 
 def test_long_sentences_are_truncated(folder: Path) -> None:
@@ -124,7 +127,10 @@ def test_long_sentences_are_truncated(folder: Path) -> None:
     ("arguments", "message"),
     [
         (("train", "tagger.yaml", "-s", "model.pooling=max"), "model.pooling: is for tasks with one output for each"),
-        (("train", "tagger.yaml", "-s", "train.class_weights=balanced"), "train.class_weights: this key is for task: "),
+        (
+            ("train", "tagger.yaml", "-s", "train.class_weights={NOUN: 1}"),
+            "expected a weight for each class; missing: ",
+        ),
         (("train", "tagger.yaml", "-s", "text.min_count=10000"), "the vocabulary must have at least two words"),
         (("train", "tagger.yaml", "-s", "data.path=none"), "data.path: no such file or folder"),
         (("predict", "tagger", "--text", "  "), "nothing to predict: the inputs contain no words."),
@@ -134,3 +140,7 @@ def test_long_sentences_are_truncated(folder: Path) -> None:
 def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     done = run(*arguments, folder=folder, status=2 if message else 0)
     assert message in done.stderr
+
+
+def test_an_unfinished_run_is_used_by_its_best_checkpoint(made: Path, tmp_path: Path) -> None:
+    assert_usable(made / "runs" / "tagger", tmp_path)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.annotations import Target
 from dlcli.data.augmentation.affine import Maps, move_boxes
+from dlcli.data.splits import Index
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class BoxTarget(Target):
     """
 
     boxes: NDArray[np.float32]
+
+    def take(self, index: Index) -> "BoxTarget":
+        """The boxes of the samples at these positions."""
+        return BoxTarget(self.boxes[index])
 
     def warped(self, maps: Maps, *, height: int, width: int) -> "BoxTarget":
         """The boxes around the warped boxes; NaN where nothing of a box is left in the image."""

@@ -16,6 +16,7 @@ import tensorflow as tf
 from dlcli.data.annotations import Target
 from dlcli.data.augmentation.augmentation import Augmentation
 from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.sampling import draw_balanced
 from dlcli.errors import InputError
 
 PREFETCH = 2  # batches decoded ahead of the step: they bound the memory, whatever the size of the data set
@@ -41,6 +42,8 @@ class Batches:
         num_classes: only for mixing.
         dtype: of what ``load`` returns.
         targets: what is predicted besides the class; they follow the augmentation.
+        balanced: each epoch draws samples with replacement so that classes are equally frequent; needs a seed. A sample
+            that is drawn twice is augmented twice.
     """
 
     def __init__(
@@ -57,9 +60,10 @@ class Batches:
         num_classes: int = 0,
         dtype: tf.DType = tf.uint8,
         targets: Sequence[Target] = (),
+        balanced: bool = False,
     ) -> None:
-        if seed is None and (augmentation is not None or mixing is not None):
-            raise ValueError("augmentation and mixing need a seed. Received none.")
+        if seed is None and (augmentation is not None or mixing is not None or balanced):
+            raise ValueError("augmentation, mixing and balanced sampling need a seed. Received none.")
         self.num_samples = len(labels)
         self.batch_size = batch_size
         self.num_steps = -(-self.num_samples // batch_size)
@@ -71,7 +75,9 @@ class Batches:
         self._mixing = mixing
         self._num_classes = num_classes
         self.failure: InputError | None = None  # why a sample could not be loaded
+        self._of_classes = np.asarray(labels, np.int32)
         self._labels = tf.constant(labels, tf.int32)
+        self._balanced = balanced
         self._targets = targets
         self._pixels = None if pixels is None else tf.constant(pixels)
 
@@ -83,6 +89,8 @@ class Batches:
         """The samples' indices in the order of an epoch, int64 ``[n]``."""
         if self._seed is None:
             return np.arange(self.num_samples, dtype=np.int64)
+        if self._balanced:
+            return draw_balanced(self._of_classes, seed=self._seed, epoch=epoch)
         generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
         return generator.permutation(self.num_samples).astype(np.int64)
 
@@ -104,17 +112,20 @@ class Batches:
     def source(self, epoch: int, first_step: int = 0) -> dict[str, Any]:
         """The source of :meth:`element` for an epoch, from ``first_step`` on; steps are taken in order."""
         order = self.order(epoch)
-        drawn = self._draw(epoch)
+        drawn = self._draw(epoch, order)
         if self._pixels is not None:
             return {**drawn, "order": tf.constant(order)}
         batches = tf.data.Dataset.from_tensor_slices(order[first_step * self.batch_size :]).batch(self.batch_size)
         decode = tf.autograph.experimental.do_not_convert(self._decode)
         return {**drawn, "decoded": iter(batches.map(decode, num_parallel_calls=1).prefetch(PREFETCH))}
 
-    def _draw(self, epoch: int) -> dict[str, Any]:
-        """The tables of an epoch: ``samples``, with a row for each sample, and ``batches``, with one for each batch."""
+    def _draw(self, epoch: int, order: np.ndarray) -> dict[str, Any]:
+        """The tables of an epoch: ``samples``, with a row for each sample, and ``batches``, with one for each batch.
+
+        If sampling is balanced, ``samples`` has a row for each draw, in their order.
+        """
         drawn: dict[str, Any] = {"samples": {}, "batches": {}}
-        targets = self._targets
+        targets = [target.take(order) for target in self._targets] if self._balanced else self._targets
         if self._seed is not None and self.is_random:
             size = {"height": self._shape[0], "width": self._shape[1]}
         if self._seed is not None and self._augmentation is not None:
@@ -137,7 +148,10 @@ class Batches:
         else:
             element = {"index": source["order"][step * self.batch_size : (step + 1) * self.batch_size]}
         index = element["index"]
-        element |= {name: tf.gather(values, index) for name, values in source["samples"].items()}
+        rows = index
+        if self._balanced:
+            rows = step * self.batch_size + tf.range(tf.shape(index, tf.int64)[0], dtype=tf.int64)
+        element |= {name: tf.gather(values, rows) for name, values in source["samples"].items()}
         repeated = tf.fill(tf.shape(index), step)
         return element | {name: tf.gather(values, repeated) for name, values in source["batches"].items()}
 

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.data.sampling import draw_balanced
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.splits import Index
+from dlcli.data.splits import Index, Labels
 
 
 class SequenceBatches:
@@ -25,6 +26,8 @@ class SequenceBatches:
         batch_size: samples in a batch; the last one may have fewer.
         seed: of the order; None for the order of the split.
         buckets: sort by length as described; otherwise batches follow the permutation.
+        balanced_by: the class of each sample ``[n]``, if each epoch draws samples with replacement so that classes are
+            equally frequent; needs a seed.
     """
 
     def __init__(
@@ -35,12 +38,14 @@ class SequenceBatches:
         batch_size: int,
         seed: int | None = None,
         buckets: bool = True,
+        balanced_by: Labels | None = None,
     ) -> None:
         self.num_samples = len(inputs)
         self.batch_size = batch_size
         self.num_steps = -(-self.num_samples // batch_size)
         self._seed = seed
         self._buckets = buckets
+        self._balanced_by = balanced_by
         self.lengths = inputs.lengths
         self.steps = inputs.flat
         self._flat = tf.constant(inputs.flat)
@@ -61,6 +66,10 @@ class SequenceBatches:
         """The samples' indices in the order of an epoch, int64 ``[n]``."""
         if self._seed is None:
             return np.arange(self.num_samples, dtype=np.int64)
+        if self._balanced_by is not None:
+            drawn = draw_balanced(self._balanced_by, seed=self._seed, epoch=epoch)
+            lengths = self.lengths[drawn]
+            return drawn[drawn_order(lengths, self.batch_size, seed=self._seed, epoch=epoch, buckets=self._buckets)]
         return drawn_order(self.lengths, self.batch_size, seed=self._seed, epoch=epoch, buckets=self._buckets)
 
     def source(self, epoch: int, first_step: int = 0) -> Any:

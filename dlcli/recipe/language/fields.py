@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import (
@@ -167,6 +167,21 @@ def _make_absolute(value: str, info: ValidationInfo) -> str:
 def _make_path_absolute(value: str, info: ValidationInfo) -> str:
     """The same, except for run:NAME, which is looked up among the runs."""
     return value if value.startswith("run:") else _make_absolute(value, info)
+
+
+def path_keys(section: type[Section]) -> frozenset[str]:
+    """The keys of a section whose values are paths of files or folders."""
+    fields = section.model_fields.items()
+    return frozenset(key for key, field in fields if _is_path([field.annotation, *field.metadata]))
+
+
+def _is_path(parts: Iterable[Any]) -> bool:
+    """Whether a type is a path, or a union with one; given as the type and what is annotated."""
+    return any(
+        (isinstance(part, AfterValidator) and part.func is _make_absolute)
+        or _is_path([item for member in get_args(part) for item in (member, *getattr(member, "__metadata__", ()))])
+        for part in parts
+    )
 
 
 Number = Annotated[float, FractionsAllowed()]

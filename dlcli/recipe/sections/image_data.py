@@ -27,7 +27,15 @@ class DividedSource(Section):
             yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
 
 
-class ImageSource(DividedSource):
+class ClassifiedSource(DividedSource):
+    """The keys of a source whose samples have a class each."""
+
+    sampling: Literal["balanced"] | None = None
+    """How an epoch draws the training samples: balanced draws as many, with replacement, so that all classes are
+    equally frequent. Default: each sample once."""
+
+
+class ImageSource(ClassifiedSource):
     """The keys that every source of images has."""
 
     image_size: Size | None = None

@@ -7,10 +7,10 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from dlcli.recipe.language.fields import LocalPath, Seed, Text
-from dlcli.recipe.sections.image_data import DividedSource
+from dlcli.recipe.sections.image_data import ClassifiedSource, DividedSource
 
 
-class SequenceNpz(DividedSource):
+class SequenceNpz(ClassifiedSource):
     """Arrays x_train [n, steps, features], y_train [n] and optionally lengths_train [n] in a NumPy .npz file; the same
     with _val and _test, which are optional."""
 
@@ -48,7 +48,7 @@ class SequenceTable(DividedSource):
                 yield f"features.{i}", f"each column can be named once. Received '{name}' twice."
 
 
-class SequenceCsv(SequenceTable):
+class SequenceCsv(SequenceTable, ClassifiedSource):
     """A CSV file with a row for each step of each sequence."""
 
     kind: Literal["csv"]
@@ -57,7 +57,7 @@ class SequenceCsv(SequenceTable):
     """Name of the column that holds the sequence's class."""
 
 
-class SequenceTs(DividedSource):
+class SequenceTs(ClassifiedSource):
     """The .ts format of the UCR and UEA archives: a line for each sequence."""
 
     kind: Literal["ts"]

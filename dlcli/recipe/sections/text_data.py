@@ -7,7 +7,7 @@ from annotated_types import Le
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, LocalPath, Section, Text
-from dlcli.recipe.sections.image_data import DividedSource
+from dlcli.recipe.sections.image_data import ClassifiedSource, DividedSource
 
 Encoding = Literal["utf-8", "utf-16", "latin-1", "cp1252"]
 
@@ -19,7 +19,7 @@ class TextSource(DividedSource):
     """Character encoding of the files."""
 
 
-class TextTable(TextSource):
+class TextTable(TextSource, ClassifiedSource):
     """The keys of sources with named columns."""
 
     path: LocalPath
@@ -55,7 +55,7 @@ class TextJsonl(TextTable):
     """Source of the samples."""
 
 
-class TextLines(TextSource):
+class TextLines(TextSource, ClassifiedSource):
     """A folder with a file for each class, named after it, with a text on each line; or subfolders train, test, … of
     such files."""
 
@@ -69,7 +69,7 @@ class TextLines(TextSource):
     """What the folders below `path` are: splits or classes, by their names (auto), or classes whatever their names."""
 
 
-class TextFiles(TextSource):
+class TextFiles(TextSource, ClassifiedSource):
     """A folder for each class with a file for each text, directly under `path` or under path/train, path/test, …"""
 
     kind: Literal["files"]

@@ -1,7 +1,7 @@
 """The ``train`` section: length of training, optimizer and schedule, and which model is kept."""
 
 from collections.abc import Iterator
-from typing import Annotated, Generic, Literal
+from typing import Annotated, Any, Generic, Literal
 
 from annotated_types import Gt, Le
 from pydantic import StringConstraints
@@ -19,6 +19,7 @@ from dlcli.recipe.language.fields import (
     Seed,
     WordForTrue,
 )
+from dlcli.recipe.sections.loss import ClassLosses, CrossEntropy
 from dlcli.recipe.sections.optimizer import Adam, AnyOptimizer
 from dlcli.recipe.sections.schedule import AnySchedule, Constant, MetricT, Plateau, SteeredSection
 
@@ -182,9 +183,21 @@ class SmoothTrain(CommonTrain[MetricT], Generic[MetricT]):
 class ClassTrain(SmoothTrain[MetricT], Generic[MetricT]):
     """How a classifier is trained."""
 
+    loss: ClassLosses = CrossEntropy(kind="cross_entropy")
+    """The loss that is minimized: a section, or a list of sections whose losses are added up by their weights."""
     class_weights: Literal["balanced"] | dict[str, NonNegativeNumber] | None = None
     """Weight of each class in the loss: balanced (samples / (classes * samples of the class)), or a weight for every
-    class."""
+    class. The loss of a batch is the sum of the weighted losses divided by its number of samples, as in Keras."""
+
+
+def rules_of_balance(data: Section, train: ClassTrain[Any]) -> Iterator[tuple[str, str]]:
+    """The rule between ``data.sampling`` and ``train.class_weights``, for a task's recipe."""
+    if train.class_weights == "balanced" and getattr(data, "sampling", None) == "balanced":
+        yield (
+            "data.sampling",
+            "balanced cannot be combined with train.class_weights: balanced, which corrects the same imbalance again; "
+            "remove one",
+        )
 
 
 class Train(ClassTrain[MetricT], Generic[MetricT]):

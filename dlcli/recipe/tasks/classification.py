@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_data import ImageData, Npz
 from dlcli.recipe.sections.image_model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
-from dlcli.recipe.sections.train import Train
+from dlcli.recipe.sections.train import Train, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
 
 RANK = {"signal": 1, "image": 2, "volume": 3}
@@ -67,4 +67,5 @@ class Classification(TaskRecipe):
                 "model.kind",
                 f"{self.model.kind} takes images; use convnet or mlp. Received data.layout: {layout}.",
             )
+        yield from rules_of_balance(self.data, self.train)
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

@@ -7,7 +7,7 @@ from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, Sect
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.box_data import LocalizationData
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
-from dlcli.recipe.sections.train import Stage, Train
+from dlcli.recipe.sections.train import Stage, Train, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
 
 
@@ -93,4 +93,5 @@ class Localization(TaskRecipe):
             for key in ("mixup", "cutmix"):
                 if getattr(self.augment, key) is not None:
                     yield f"augment.{key}", "mixes two images and so their two boxes; remove it"
+        yield from rules_of_balance(self.data, self.train)
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

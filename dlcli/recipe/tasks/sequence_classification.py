@@ -1,10 +1,11 @@
 """The recipe of ``task: sequence_classification``: a class for each sequence of numbers."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import ClassifiedSequences
-from dlcli.recipe.sections.train import ClassTrain
+from dlcli.recipe.sections.train import ClassTrain, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
 
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
@@ -26,3 +27,6 @@ class SequenceClassification(TaskRecipe):
     """The network."""
     train: ClassTrain[Metric] = ClassTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_balance(self.data, self.train)

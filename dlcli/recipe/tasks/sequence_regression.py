@@ -1,5 +1,6 @@
 """The recipe of ``task: sequence_regression``: a number for each sequence of numbers."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.sections.sequence_model import StepModel
@@ -26,3 +27,7 @@ class SequenceRegression(TaskRecipe):
     """The network."""
     train: CommonTrain[Metric] = CommonTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if getattr(self.data, "sampling", None) is not None:
+            yield "data.sampling", "is for tasks with a class for each sample; remove it"

@@ -9,7 +9,7 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, LocalPath, Section
 from dlcli.recipe.sections.sequence_model import StepModel, rules_of_steps
 from dlcli.recipe.sections.text_data import TextSource
-from dlcli.recipe.sections.train import SmoothTrain
+from dlcli.recipe.sections.train import ClassTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 
 
@@ -75,7 +75,7 @@ class Tagging(TaskRecipe):
     """Vocabulary of the words."""
     model: StepModel
     """The network."""
-    train: SmoothTrain[Metric] = SmoothTrain[Metric]()
+    train: ClassTrain[Metric] = ClassTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""
 
     def rules(self) -> Iterator[tuple[str, str]]:

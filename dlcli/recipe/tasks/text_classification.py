@@ -1,10 +1,11 @@
 """The recipe of ``task: text_classification``: a class for each text."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.text_data import LabeledTexts, Tokens
-from dlcli.recipe.sections.train import ClassTrain
+from dlcli.recipe.sections.train import ClassTrain, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
 
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
@@ -28,3 +29,6 @@ class TextClassification(TaskRecipe):
     """The network."""
     train: ClassTrain[Metric] = ClassTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_balance(self.data, self.train)

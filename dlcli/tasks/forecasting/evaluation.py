@@ -10,16 +10,15 @@ from dlcli.data.series.windows import Series, Windows, divide_by_time
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import forecast
-from dlcli.recipe.load import load
+from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
-from dlcli.runtime.model_files import load_keras_file
-from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import Destination, write_evaluation
+from dlcli.tasks.checks import check_same_data, own_data_at
+from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation
 from dlcli.tasks.forecasting.sources import FORECAST_BATCH, open_series, read_time_table
-from dlcli.tasks.run_models import model_file
+from dlcli.tasks.run_models import BestModel, load_model
 from dlcli.tasks.split_choice import OWN_DATA, own_split
 from dlcli.tasks.task import EvaluationRequest
 
@@ -33,10 +32,12 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
         InputError: there is no model yet, or the data cannot be used.
     """
     split, data = request.split, request.data
-    model = load_forecaster(run, recipe)
-    source = OWN_DATA if data is None else str(data.absolute())
-    if data is None:
-        series = open_series(load(run.config), recipe)
+    best = load_forecaster(run, recipe, console)
+    moved = None if data is None else own_data_at(run, data, _open, console)
+    is_own = data is None or moved is not None
+    source = Source(OWN_DATA if is_own else str(data and data.absolute()), best.epoch)
+    if data is None or moved is not None:
+        series = moved or open_series(load(run.config), recipe)
         check_same_data(run, series)
         name = own_split(run, series.splits, split)
         windows = series.splits[name]
@@ -61,28 +62,34 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
             raise InputError(
                 f"{data}: must have the columns {', '.join(features)}. Received {', '.join(series.table.features)}."
             )
-    name = run.free_evaluation(name, source)
+    name = run.free_evaluation(name, source.data)
     console.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
     to = Destination(run.evaluation(name), source, request)
     metrics = evaluate_windows(
         to,
-        model,
+        best.model,
         series,
         windows,
         recipe=recipe,
         info=run.read_data_info("scale", "mase_scale", "target"),
         console=console,
     )
-    return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
+    return {"run": str(run.path), "split": name, "folder": str(to.folder), **source.facts, **metrics}
 
 
-def load_forecaster(run: RunDir, recipe: Forecasting) -> keras.Model:
+def _open(loaded: LoadedRecipe) -> Series:
+    assert isinstance(loaded.recipe, Forecasting)
+    return open_series(loaded, loaded.recipe)
+
+
+def load_forecaster(run: RunDir, recipe: Forecasting, console: Console) -> BestModel:
     """Load the best model of a run: float32 ``[b, history, features]`` -> ``[b, horizon]``.
 
     Raises:
         InputError: there is no model yet, or it is corrupt.
     """
-    model = load_keras_file(model_file(run))
+    best = load_model(run, console)
+    model = best.model
     window, features = recipe.window, run.read_data_info("features")["features"]
     expected = ([window.history, len(features)], [window.horizon])
     received = (list(model.inputs[0].shape[1:]), list(model.output.shape[1:]))
@@ -91,7 +98,7 @@ def load_forecaster(run: RunDir, recipe: Forecasting) -> keras.Model:
             f"{run.model}: is not the model that this run saved: it must have the input shape {expected[0]} and the "
             f"output shape {expected[1]}. Received {received[0]} and {received[1]}."
         )
-    return model
+    return best
 
 
 def evaluate_windows(

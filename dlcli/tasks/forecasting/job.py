@@ -26,7 +26,6 @@ from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.scaling import usable_variance
-from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
@@ -89,7 +88,7 @@ class ForecastJob(NetworkJob):
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_windows(
-            Destination(run.evaluation(split), OWN_DATA),
+            Destination(run.evaluation(split)),
             model,
             self.dataset,
             self.dataset.splits[split],

@@ -21,7 +21,7 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
         InputError: a table cannot be used, or has fewer rows than ``window.history``.
     """
     paths, output = request.paths, request.output
-    model, window = load_forecaster(run, recipe), recipe.window
+    model, window = load_forecaster(run, recipe, console).model, recipe.window
     features = run.read_data_info("features")["features"]
     predictions: list[dict[str, Any]] = []
     for path in paths:

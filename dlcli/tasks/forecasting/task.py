@@ -10,7 +10,7 @@ from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
-from dlcli.runtime.model_files import load_keras_file
+from dlcli.runtime.model_files import load_described_network, load_keras_file
 from dlcli.runtime.startup import Device
 from dlcli.tasks.forecasting import evaluation, inspection, job, prediction
 from dlcli.tasks.forecasting.sources import open_series
@@ -41,7 +41,9 @@ class ForecastingTask(Task):
         return prediction.predict(run, self.recipe, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
-        return layer_table(load_keras_file(model_file(run)))
+        return layer_table(
+            load_described_network(run.network) if run.network.exists() else load_keras_file(model_file(run))
+        )
 
     @property
     def remark(self) -> str:

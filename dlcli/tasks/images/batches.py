@@ -70,6 +70,7 @@ def batches(
     chosen: np.ndarray | None = None,
     augment: Augment | None = None,
     num_classes: int = 0,
+    balanced: bool = False,
 ) -> Batches:
     """Make the batches of a split.
 
@@ -78,6 +79,7 @@ def batches(
         chosen: indices of the samples to use; None for all.
         augment: the section by which training samples are augmented; None for no augmentation.
         num_classes: needed for mixing samples (mixup, cutmix).
+        balanced: draw so that classes are equally frequent; needs a seed.
     """
     index = np.arange(len(samples)) if chosen is None else chosen
     boxes = relative_boxes(samples)
@@ -93,6 +95,7 @@ def batches(
         augmentation=None if augment is None else make_augmentation(augment),
         mixing=Mixing(augment.mixup, augment.cutmix) if augment is not None and mixes else None,
         num_classes=num_classes,
+        balanced=balanced,
     )
 
 

@@ -15,13 +15,13 @@ from dlcli.errors import InputError
 from dlcli.evaluation import classification
 from dlcli.evaluation.class_predictions import ScoredClasses
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe, load
-from dlcli.recipe.sections.image_data import Digits
+from dlcli.recipe.sections.image_data import Digits, Folder
 from dlcli.report.plots import images as image_plots
-from dlcli.rundir import RunDir
+from dlcli.rundir import RunDir, read_csv
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration, calibrate, read_calibration
-from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
+from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at
+from dlcli.tasks.evaluation_files import Destination, Source, report_neglect, write_classification
 from dlcli.tasks.images import localization
 from dlcli.tasks.images.baselines import DESCRIPTIONS, baseline_accuracies
 from dlcli.tasks.images.batches import predict_batches
@@ -29,7 +29,7 @@ from dlcli.tasks.images.objective import make_objective
 from dlcli.tasks.images.sources import open_dataset, read_dataset, section_for
 from dlcli.tasks.images.views import Views, num_views, view_averages
 from dlcli.tasks.reduction import Reduction
-from dlcli.tasks.run_models import load_model
+from dlcli.tasks.run_models import BestModel, load_image_model
 from dlcli.tasks.split_choice import OWN_DATA, first_split, own_split
 from dlcli.tasks.task import EvaluationRequest
 
@@ -41,18 +41,22 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
     """As :meth:`dlcli.tasks.task.Task.evaluate`; other data are a recipe, a folder, an .npz or a .csv."""
     split, data = request.split, request.data
     classes = run.read_classes()
-    model = load_model(run)
-    name, samples = samples_of_run(run, split=split, data=data, console=console)
-    source = OWN_DATA if data is None else str(data.absolute())
-    split_name = name if data is None else None
+    best = load_image_model(run, console)
+    model = best.model
+    name, samples, is_own = samples_of_run(run, split=split, data=data, console=console)
+    noun = "samples" if samples.policy is None else "images"
+    trained_on = count_trained_on(run, samples.digests, noun=noun, console=console, is_asked=name == "train")
+    source = Source(OWN_DATA if is_own else str(data and data.absolute()), best.epoch, trained_on)
+    split_name = name if is_own else None
     if request.views is not None:  # its results are kept next to those without
         if samples.policy is None:
             raise InputError(f"--tta: is for images. Received samples of shape {samples.shape}. Remove the option.")
         name = f"{name}-tta-{request.views}"
-    name = run.free_evaluation(name, source)
+    name = run.free_evaluation(name, source.data)
     to = Destination(run.evaluation(name), source, request)
     if request.calibrate:
-        _calibrate(run, model, batch_size=recipe.train.batch_size, console=console)
+        moved = data if is_own else None
+        _calibrate(run, best, moved, batch_size=recipe.train.batch_size, console=console)
     expected = tuple(model.inputs[0].shape[1:])
     if samples.shape != expected:
         raise InputError(f"{data}: the model takes samples of shape {expected}. Received {samples.shape}.")
@@ -64,37 +68,49 @@ def evaluate(run: RunDir, recipe: ImageRecipe, request: EvaluationRequest, conso
         classes=classes,
         recipe=recipe,
         baseline=run.read_info()["data"].get("baseline"),
-        calibration=read_calibration(run, console),
+        calibration=read_calibration(run, best.digest, console),
         accuracies=baseline_accuracies(run.read_baseline(), split_name, samples),
         console=console,
     )
-    return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
+    return {"run": str(run.path), "split": name, "folder": str(to.folder), **source.facts, **metrics}
 
 
-def _calibrate(run: RunDir, model: keras.Model, *, batch_size: int, console: Console) -> None:
-    _, samples = samples_of_run(run, split="validation", data=None, console=console)
-    inner = keras.Model(model.inputs[0], model.get_layer("logits").output)
+def _calibrate(run: RunDir, best: BestModel, moved: Path | None, *, batch_size: int, console: Console) -> None:
+    _, samples, _ = samples_of_run(run, split="validation", data=moved, console=console)
+    inner = keras.Model(best.model.inputs[0], best.model.get_layer("logits").output)
     outputs = predict_batches(inner, samples, batch_size=batch_size, console=console)
-    calibrate(run, ((index, logits) for index, (logits,) in outputs), samples.labels, console)
+    calibrate(run, best.digest, ((index, logits) for index, (logits,) in outputs), samples.labels, console)
 
 
-def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, console: Console) -> tuple[str, Samples]:
-    """Read a split of a run's own data, or other data in the same way; returns its name and the samples.
+def samples_of_run(run: RunDir, *, split: str | None, data: Path | None, console: Console) -> tuple[str, Samples, bool]:
+    """Read a split of a run's own data, which may have moved, or other data in the same way.
+
+    Returns:
+        The name and the samples of the split, and whether the data are the run's own.
 
     Raises:
         InputError: the data cannot be used, or there is no such split.
     """
     loaded = load(run.config)
-    if data is not None:
-        return _other_data(data, loaded, run, run.read_classes(), split, console)
-    dataset = open_dataset(loaded, console)
-    check_same_data(run, dataset)
-    return _own_split(dataset, split, run)
-
-
-def _own_split(dataset: Dataset, split: str | None, run: RunDir) -> tuple[str, Samples]:
+    if data is None:
+        dataset = open_dataset(loaded, console)
+        check_same_data(run, dataset)
+    else:
+        moved = _moved_data(data, loaded, run, console)
+        if moved is None:
+            return *_other_data(data, loaded, run, run.read_classes(), split, console), False
+        dataset = moved
     name = own_split(run, dataset.splits, split)
-    return name, dataset.splits[name]
+    return name, dataset.splits[name], True
+
+
+def _moved_data(data: Path, loaded: LoadedRecipe, run: RunDir, console: Console) -> Dataset | None:
+    """The run's own data at another place; None for other data, which their names show first."""
+    if isinstance(loaded.recipe.data, Folder) and not (
+        run.split.exists() and all((data / row["file"]).is_file() for row in read_csv(run.split))
+    ):
+        return None
+    return own_data_at(run, data, lambda moved: open_dataset(moved, console), console)
 
 
 def split_of_other(data: Path, dataset: Dataset, split: str | None) -> str:

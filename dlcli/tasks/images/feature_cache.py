@@ -128,7 +128,9 @@ def key_of(front: keras.Model, samples: Samples) -> str:
     return digest.hexdigest()[:32]
 
 
-def feature_batches(features: NDArray[np.float32], samples: Samples, *, batch_size: int, seed: int | None) -> Batches:
+def feature_batches(
+    features: NDArray[np.float32], samples: Samples, *, batch_size: int, seed: int | None, balanced: bool = False
+) -> Batches:
     """Batches of features, in the order in which the samples' own batches would come."""
     is_small = features.nbytes <= MEMORY_BYTES
     boxes = relative_boxes(samples)
@@ -141,4 +143,5 @@ def feature_batches(features: NDArray[np.float32], samples: Samples, *, batch_si
         batch_size=batch_size,
         seed=seed,
         dtype=tf.float32,
+        balanced=balanced,
     )

@@ -45,7 +45,6 @@ from dlcli.tasks.images.sources import open_dataset
 from dlcli.tasks.images.standardization import Standardization, fit_standardization
 from dlcli.tasks.job import Job
 from dlcli.tasks.optimization import stage_sections
-from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.training.grouped_convolution import speed_up_kernel_gradients
 from dlcli.training.loop import Parts
 from dlcli.training.objectives.objective import Objective
@@ -76,14 +75,12 @@ class ImageJob(Job):
         return self.classifier.logits
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
-        recipe = self.recipe
-        if exact:
-            recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"label_smoothing": 0.0})})
         return make_objective(
-            recipe,
+            self.recipe,
             num_classes=len(self.dataset.classes),
             class_weights=self.class_weights if in_training else None,
             losses=losses,
+            exact=exact,
         )
 
     def loop_options(self) -> dict[str, Any]:
@@ -159,6 +156,7 @@ class ImageJob(Job):
             samples,
             batch_size=train.batch_size,
             seed=train.seed if split == "train" else None,
+            balanced=split == "train" and is_balanced(self.recipe),
         )
 
     def _images(self, section: Stage) -> Batches:
@@ -166,7 +164,9 @@ class ImageJob(Job):
         if section.augment or not self.train_data.is_random:
             return self.train_data
         train = self.recipe.train
-        return batches(self.train_samples, batch_size=train.batch_size, seed=train.seed)
+        return batches(
+            self.train_samples, batch_size=train.batch_size, seed=train.seed, balanced=is_balanced(self.recipe)
+        )
 
     @property
     def _reads_images(self) -> bool:
@@ -272,7 +272,7 @@ class ImageJob(Job):
             baseline = compute_baselines(self.dataset)
             run.update_info(baseline=baseline)
         return evaluate_split(
-            Destination(run.evaluation(split), OWN_DATA),
+            Destination(run.evaluation(split)),
             model,
             self.dataset.splits[split],
             classes=self.dataset.classes,
@@ -342,11 +342,17 @@ def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: b
             seed=recipe.train.seed,
             augment=recipe.augment,
             num_classes=num_classes,
+            balanced=is_balanced(recipe),
         ),
         validation_data=None if validation is None else batches(validation, batch_size=batch_size),
         device=device,
         console=console,
     )
+
+
+def is_balanced(recipe: ImageRecipe) -> bool:
+    """Whether an epoch draws the training samples so that classes are equally frequent."""
+    return recipe.data.sampling == "balanced"
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.images.evaluation import predict_logits
 from dlcli.tasks.images.localization import predict_boxes
 from dlcli.tasks.predictions import Ranking, listed, write_probabilities
-from dlcli.tasks.run_models import load_model
+from dlcli.tasks.run_models import load_image_model
 from dlcli.tasks.task import PredictionRequest
 
 MAX_LEFT_OUT = 5  # skipped files that are named
@@ -41,7 +41,8 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
     classes = run.read_classes()
     images = run.read_image_policy()
     policy = None if images is None else ImagePolicy.from_dict(images)
-    model = load_model(run)
+    best = load_image_model(run, console)
+    model = best.model
     samples, left_out = collect(
         paths,
         policy=policy,
@@ -59,7 +60,7 @@ def predict(run: RunDir, recipe: ImageRecipe, request: PredictionRequest, consol
     console.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
     batch_size = recipe.train.batch_size
     boxes: list[list[float]] | None = None
-    calibration = read_calibration(run, console)
+    calibration = read_calibration(run, best.digest, console)
     ranking = Ranking(len(samples), len(classes), num_top=top, output=output, calibration=calibration)
     if has_boxes:
         relative = []

@@ -9,11 +9,12 @@ from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
+from dlcli.runtime.model_files import load_float32
 from dlcli.runtime.startup import Device
-from dlcli.tasks.attack_target import load_target
+from dlcli.tasks.attack_target import target_of
 from dlcli.tasks.images import evaluation, inspection, job, layer_table, prediction
 from dlcli.tasks.images.sources import open_dataset
-from dlcli.tasks.run_models import model_file
+from dlcli.tasks.run_models import load_model
 from dlcli.tasks.task import AttackedModel, EvaluationRequest, PredictionRequest, SampleShape, Task
 
 
@@ -58,7 +59,7 @@ class ImageTask(Task):
         inspection.preview(loaded, output, num_samples=num_samples, num_epochs=num_epochs, console=console)
 
     def attacked(self, run: RunDir, *, split: str | None, data: Path | None, console: Console) -> AttackedModel:
-        path = model_file(run)
-        target = load_target(path)
-        name, samples = evaluation.samples_of_run(run, split=split, data=data, console=console)
-        return AttackedModel(path, target, run.read_classes(), samples, name)
+        best = load_model(run, console, load=load_float32)
+        target = target_of(best.model, best.file)
+        name, samples, _ = evaluation.samples_of_run(run, split=split, data=data, console=console)
+        return AttackedModel(best.file, best.digest, target, run.read_classes(), samples, name)

@@ -12,14 +12,15 @@ from dlcli.data.text.corpus import Passage
 from dlcli.data.text.vocabulary import END, FIRST, UNKNOWN
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import language
-from dlcli.recipe.load import load
+from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.language_model import LanguageModel, LongText
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import Destination, Rows, write_evaluation
-from dlcli.tasks.language_model.generator import Generator, load_generator
+from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at
+from dlcli.tasks.evaluation_files import Destination, Rows, Source, write_evaluation
+from dlcli.tasks.language_model.generator import Generator, generator_of
 from dlcli.tasks.language_model.sources import Batches, Texts, is_stateful, open_texts, read_texts, window_batches
+from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequences.tokens import REPORTED_UNKNOWN, encodable, token_sums
 from dlcli.tasks.split_choice import OWN_DATA, own_split
 from dlcli.tasks.task import EvaluationRequest
@@ -35,13 +36,15 @@ def evaluate(run: RunDir, recipe: LanguageModel, request: EvaluationRequest, con
         InputError: there is no model yet, or the data cannot be used.
     """
     split, data = request.split, request.data
-    generator = load_generator(run, recipe)
+    best = load_model(run, console)
+    generator = generator_of(run, recipe, best.model)
     train: Texts | None = None
-    if data is None:
-        dataset = train = open_texts(load(run.config), recipe.data)
+    moved = None if data is None else own_data_at(run, data, _open, console)
+    if data is None or moved is not None:
+        dataset = train = moved or open_texts(load(run.config), recipe.data)
         check_same_data(run, dataset)
         name = part = own_split(run, dataset.splits, split)
-        source = OWN_DATA
+        place = OWN_DATA
     else:
         if not data.exists():
             raise InputError(f"{data}: no such file or folder.")
@@ -58,12 +61,23 @@ def evaluate(run: RunDir, recipe: LanguageModel, request: EvaluationRequest, con
         dataset = read_texts(section, generator.classes or None)
         if not generator.classes and isinstance(dataset, SequenceDataset) and dataset.classes != ("",):
             raise InputError(f"{data}: expected a file with a text on each line, as in training.")
-        name, part, source = f"{data.stem}-all", "train", str(data.absolute())
-    name = run.free_evaluation(name, source)
+        name, part, place = f"{data.stem}-all", "train", str(data.absolute())
+    trained_on = None
+    if isinstance(dataset, SequenceDataset):
+        trained_on = count_trained_on(
+            run, dataset.splits[part].digests, noun="texts", console=console, is_asked=name == "train"
+        )
+    source = Source(place, best.epoch, trained_on)
+    name = run.free_evaluation(name, source.data)
     console.say(f"run {run.path}: evaluating {name}")
     to = Destination(run.evaluation(name), source, request)
     metrics = evaluate_texts(to, generator, dataset, part, train=train, console=console)
-    return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
+    return {"run": str(run.path), "split": name, "folder": str(to.folder), **source.facts, **metrics}
+
+
+def _open(loaded: LoadedRecipe) -> Texts:
+    assert isinstance(loaded.recipe, LanguageModel)
+    return open_texts(loaded, loaded.recipe.data)
 
 
 def evaluate_texts(

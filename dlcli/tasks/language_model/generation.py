@@ -16,7 +16,7 @@ MAX_NAMED = 30  # classes listed in a message
 
 def generate(run: RunDir, recipe: LanguageModel, request: GenerationRequest, console: Console) -> dict[str, Any]:
     """As :meth:`dlcli.tasks.task.Task.generate`."""
-    generator = load_generator(run, recipe)
+    generator = load_generator(run, recipe, console)
     prompt_ids = _prompt_ids(generator, request.prompt, request.label, run=run, console=console)
     generated = generator.generate(
         [prompt_ids] * request.num_samples,

@@ -14,9 +14,9 @@ from dlcli.data.text.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText
 from dlcli.rundir import RunDir
-from dlcli.runtime.model_files import load_keras_file
+from dlcli.runtime.console import Console
 from dlcli.tasks.language_model.network import stateful_language_model
-from dlcli.tasks.run_models import model_file
+from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequences.tokens import check_tokens, encodable, read_vocabulary
 
 
@@ -168,13 +168,13 @@ def sample(logits: np.ndarray, rng: np.random.Generator, *, temperature: float, 
     return int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
 
 
-def load_generator(run: RunDir, recipe: LanguageModel) -> Generator:
+def load_generator(run: RunDir, recipe: LanguageModel, console: Console) -> Generator:
     """Load the best model of a run.
 
     Raises:
         InputError: there is no model yet, or it or the vocabulary is corrupt.
     """
-    return generator_of(run, recipe, load_keras_file(model_file(run)))
+    return generator_of(run, recipe, load_model(run, console).model)
 
 
 def generator_of(run: RunDir, recipe: LanguageModel, model: keras.Model) -> Generator:

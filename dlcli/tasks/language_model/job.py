@@ -38,7 +38,6 @@ from dlcli.tasks.language_model.sources import (
 )
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.tokens import cut_lines, fit_tokens, unknown_lines, write_vocabulary
-from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
@@ -118,15 +117,22 @@ class LanguageJob(NetworkJob):
         return build_language_model(self.recipe, self.vocabulary, start_tokens=start_tokens).model
 
     def float32_model(self) -> keras.Model:
-        saved, trained = self.model.trainable_variables, self.trained.trainable_variables
-        for variable, source in zip(saved, trained, strict=True):  # the same variables unless training is stateful
+        for variable, source in self._sources():
             if variable is not source:
                 variable.assign(source)
         return super().float32_model()
 
+    def weight_keys(self) -> dict[int, str]:
+        keys = super().weight_keys()
+        return keys | {id(variable): keys[id(source)] for variable, source in self._sources()}
+
+    def _sources(self) -> list[tuple[Any, Any]]:
+        """The model's variables with those that are trained, which are others only where training is stateful."""
+        return list(zip(self.model.trainable_variables, self.trained.trainable_variables, strict=True))
+
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_texts(
-            Destination(run.evaluation(split), OWN_DATA),
+            Destination(run.evaluation(split)),
             generator_of(run, self.recipe, model),
             self.dataset,
             split,

@@ -15,8 +15,7 @@ from dlcli.models.sequences.encoder_decoder import Decoder
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
-from dlcli.runtime.model_files import load_keras_file
-from dlcli.tasks.run_models import model_file
+from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequences.tokens import check_tokens, encodable, read_vocabulary
 
 
@@ -199,13 +198,13 @@ def beam_search(next_scores: Any, lengths: np.ndarray, *, beam: int, start: int,
     return hypotheses
 
 
-def load_text_decoder(run: RunDir, recipe: SequenceToSequence) -> TextDecoder:
+def load_text_decoder(run: RunDir, recipe: SequenceToSequence, console: Console) -> TextDecoder:
     """Load the best model of a run.
 
     Raises:
         InputError: there is no model yet, or it or a vocabulary is corrupt.
     """
-    return text_decoder_of(run, recipe, load_keras_file(model_file(run)))
+    return text_decoder_of(run, recipe, load_model(run, console).model)
 
 
 def text_decoder_of(run: RunDir, recipe: SequenceToSequence, model: keras.Model) -> TextDecoder:

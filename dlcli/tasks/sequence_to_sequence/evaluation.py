@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.files import printable
-from dlcli.data.sequences.dataset import Sequences
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.vocabulary import FIRST, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import sequence_to_sequence as text_metrics
-from dlcli.recipe.load import load
+from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import Destination, write_evaluation
-from dlcli.tasks.sequence_to_sequence.decoding import Hypothesis, TextDecoder, load_text_decoder
+from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at
+from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation
+from dlcli.tasks.run_models import load_model
+from dlcli.tasks.sequence_to_sequence.decoding import Hypothesis, TextDecoder, text_decoder_of
 from dlcli.tasks.sequence_to_sequence.sources import AnyPairs, Vocabularies, open_pairs, pair_batches, read_pairs
 from dlcli.tasks.sequences.tokens import encode_texts, token_sums
 from dlcli.tasks.split_choice import OWN_DATA, other_split, own_split
@@ -36,22 +37,34 @@ def evaluate(run: RunDir, recipe: SequenceToSequence, request: EvaluationRequest
         InputError: there is no model yet, or the data cannot be used.
     """
     split, data, beam = request.split, request.data, request.beam
-    decoder = load_text_decoder(run, recipe)
-    if data is None:
-        dataset, source = open_pairs(load(run.config), recipe.data), OWN_DATA
+    best = load_model(run, console)
+    decoder = text_decoder_of(run, recipe, best.model)
+    moved = None if data is None else own_data_at(run, data, _open, console)
+    if data is None or moved is not None:
+        dataset, place = moved or open_pairs(load(run.config), recipe.data), OWN_DATA
         check_same_data(run, dataset)
         name = own_split(run, dataset.splits, split)
         samples = dataset.splits[name]
     else:
-        dataset, source = read_pairs(_other_section(data, recipe)), str(data.absolute())
+        dataset, place = read_pairs(_other_section(data, recipe)), str(data.absolute())
         part = other_split(data, dataset.splits, split)
         samples, name = dataset.splits[part], f"{data.stem}-{part if len(dataset.splits) > 1 else 'all'}"
+    source = Source(
+        place,
+        best.epoch,
+        count_trained_on(run, samples.digests, noun="texts", console=console, is_asked=name == "train"),
+    )
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     # the results of beam search are kept next to those of greedy decoding
-    folder = run.evaluation(run.free_evaluation(name if beam == 1 else f"{name}-beam{beam}", source))
+    folder = run.evaluation(run.free_evaluation(name if beam == 1 else f"{name}-beam{beam}", source.data))
     to = Destination(folder, source, request)
     metrics = evaluate_pairs(to, decoder, samples, beam=beam, console=console)
-    return {"run": str(run.path), "split": name, "folder": str(folder), **metrics}
+    return {"run": str(run.path), "split": name, "folder": str(folder), **source.facts, **metrics}
+
+
+def _open(loaded: LoadedRecipe) -> SequenceDataset:
+    assert isinstance(loaded.recipe, SequenceToSequence)
+    return open_pairs(loaded, loaded.recipe.data)
 
 
 def _other_section(data: Path, recipe: SequenceToSequence) -> AnyPairs:

@@ -26,7 +26,6 @@ from dlcli.tasks.sequence_to_sequence.network import build_encoder_decoder
 from dlcli.tasks.sequence_to_sequence.sources import Vocabularies, open_pairs, pair_batches, teacher_forcing
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.tokens import cut_lines, fit_tokens, unknown_lines, write_vocabulary
-from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
@@ -96,7 +95,7 @@ class PairJob(NetworkJob):
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         decoder = text_decoder_of(run, self.recipe, model)
         samples = self.dataset.splits[split]
-        to = Destination(run.evaluation(split), OWN_DATA)
+        to = Destination(run.evaluation(split))
         return evaluate_pairs(to, decoder, samples, beam=1, console=self.console)
 
 

@@ -31,7 +31,7 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
         encoding=recipe.data.encoding if isinstance(recipe.data, PairsTsv | PairsCsv) else "utf-8",
         of_line=_before_tab if isinstance(recipe.data, PairsTsv) else None,
     )
-    decoder = load_text_decoder(run, recipe)
+    decoder = load_text_decoder(run, recipe, console)
     if longer := count_longer(sources, recipe.text):
         limit = f"text.max_length, {recipe.text.max_length} {recipe.text.unit}"
         console.warn(f"{longer:,} of {len(sources):,} texts are longer than {limit}, and truncated")

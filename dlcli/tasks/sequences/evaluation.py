@@ -17,7 +17,7 @@ from dlcli.errors import InputError
 from dlcli.evaluation import classification, regression, tagging
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 from dlcli.evaluation.text_baseline import tf_idf_predictions
-from dlcli.recipe.load import SequenceRecipe, load
+from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
@@ -25,10 +25,11 @@ from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration, calibrate, read_calibration
-from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification, write_evaluation
+from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at
+from dlcli.tasks.evaluation_files import Destination, Source, report_neglect, write_classification, write_evaluation
+from dlcli.tasks.losses import loss_arguments
 from dlcli.tasks.reduction import Reduction
-from dlcli.tasks.run_models import load_sequence_model
+from dlcli.tasks.run_models import BestModel, load_sequence_model
 from dlcli.tasks.sequences.sources import open_sequences, other_data
 from dlcli.tasks.sequences.tokens import encodable
 from dlcli.tasks.split_choice import OWN_DATA, other_split, own_split
@@ -43,44 +44,55 @@ MAX_SHOWN = 300  # characters of each
 def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, console: Console) -> dict[str, Any]:
     """As :meth:`dlcli.tasks.task.Task.evaluate`."""
     split, data = request.split, request.data
-    model = load_sequence_model(run, recipe)
+    best = load_sequence_model(run, recipe, console)
     info = run.read_data_info("target" if isinstance(recipe, SequenceRegression) else "classes")
-    dataset = _own_data(run, recipe, is_needed=data is None, console=console)
-    if data is None:
+    moved = None if data is None else own_data_at(run, data, _open, console)
+    dataset = moved or _own_data(run, recipe, is_needed=data is None, console=console)
+    if data is None or moved is not None:
         assert dataset is not None
         name = own_split(run, dataset.splits, split)
-        samples, source = dataset.splits[name], OWN_DATA
+        samples, place = dataset.splits[name], OWN_DATA
     else:
-        samples, name, source = _other_samples(data, recipe, run, split)
-    name = run.free_evaluation(name, source)
+        samples, name, place = _other_samples(data, recipe, run, split)
+    noun = "sequences" if samples.values is not None else "texts" if samples.words is None else "sentences"
+    source = Source(
+        place, best.epoch, count_trained_on(run, samples.digests, noun=noun, console=console, is_asked=name == "train")
+    )
+    name = run.free_evaluation(name, source.data)
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     to = Destination(run.evaluation(name), source, request)
     if request.calibrate:
         validation = dataset or _own_data(run, recipe, is_needed=True, console=console)
         assert validation is not None
-        _calibrate(run, recipe, model, validation.splits[own_split(run, validation.splits, "validation")], console)
+        _calibrate(run, recipe, best, validation.splits[own_split(run, validation.splits, "validation")], console)
     metrics = evaluate_split(
         to,
-        model,
+        best.model,
         samples,
         info=info,
         recipe=recipe,
         train=None if dataset is None else dataset.splits["train"],
-        calibration=None if isinstance(recipe, SequenceRegression) else read_calibration(run, console),
+        calibration=None if isinstance(recipe, SequenceRegression) else read_calibration(run, best.digest, console),
         console=console,
     )
-    return {"run": str(run.path), "split": name, "folder": str(to.folder), **metrics}
+    return {"run": str(run.path), "split": name, "folder": str(to.folder), **source.facts, **metrics}
 
 
-def _calibrate(run: RunDir, recipe: SequenceRecipe, model: keras.Model, samples: Sequences, console: Console) -> None:
+def _calibrate(run: RunDir, recipe: SequenceRecipe, best: BestModel, samples: Sequences, console: Console) -> None:
+    model = best.model
     batch_size = recipe.train.batch_size
     if isinstance(recipe, Tagging):
         words, tags = _words_and_tags(recipe, samples)
         of_words = predict_words(model, words, batch_size=batch_size, console=console)
-        calibrate(run, ((index, logits) for index, logits, _ in of_words), tags.flat, console)
+        calibrate(run, best.digest, ((index, logits) for index, logits, _ in of_words), tags.flat, console)
         return
     outputs = predict_samples(model, samples, batch_size=batch_size, console=console)
-    calibrate(run, ((index, logits) for index, (logits, _) in outputs), samples.labels, console)
+    calibrate(run, best.digest, ((index, logits) for index, (logits, _) in outputs), samples.labels, console)
+
+
+def _open(loaded: LoadedRecipe) -> SequenceDataset:
+    assert isinstance(loaded.recipe, SequenceRecipe)
+    return open_sequences(loaded, loaded.recipe.data)
 
 
 def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
@@ -146,9 +158,7 @@ def evaluate_split(
         values = in_order(batches, len(samples))
         return _evaluate_numbers(to, samples, values, target=info["target"], console=console)
     classes = info["classes"]
-    objective = class_objective(
-        num_classes=len(classes), label_smoothing=recipe.train.label_smoothing, class_weights=None
-    )
+    objective = class_objective(num_classes=len(classes), class_weights=None, **loss_arguments(recipe.train))
     kept = to.probability_file(len(samples), len(classes))
     reduction = Reduction(samples.labels, kept, calibration)
     for index, (logits, probabilities) in batches:
@@ -211,7 +221,7 @@ def _evaluate_tags(
     console: Console,
 ) -> dict[str, Any]:
     words, tags = _words_and_tags(recipe, samples)
-    objective = tagging_objective(label_smoothing=recipe.train.label_smoothing)
+    objective = tagging_objective(**loss_arguments(recipe.train))
     kept = to.probability_file(len(tags.flat), len(classes))
     reduction = Reduction(tags.flat, kept, calibration)
     for index, logits, probabilities in predict_words(

@@ -69,7 +69,8 @@ def _sample_findings(dataset: SequenceDataset, *, classes_are_predicted: bool) -
         yield Finding("several targets", False, text, tuple(tuple(names[i] for i in group) for group in several))
     if dataset.classes != ("",):
         is_tagged = any(samples.tags is not None for samples in dataset.splits.values())
-        yield from class_findings(counts(dataset), absent_is_problem=not is_tagged, has_weights=not is_tagged)
+        remedies = {"remedies": "train.class_weights"} if is_tagged else {}
+        yield from class_findings(counts(dataset), absent_is_problem=not is_tagged, **remedies)
 
 
 def _value_findings(dataset: SequenceDataset) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from dlcli.data.sequences.batches import SequenceBatches
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
@@ -12,7 +13,6 @@ from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.vocabulary import Vocabulary, encode_words, fit_words
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
-from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging, Words
 from dlcli.recipe.tasks.text_classification import TextClassification
@@ -24,6 +24,7 @@ from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked, check_class_weights, class_counts, class_weights
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.job import training_memory_of
+from dlcli.tasks.losses import loss_arguments
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
 from dlcli.tasks.sequences.evaluation import evaluate_split
 from dlcli.tasks.sequences.network import Front, build_network
@@ -39,7 +40,6 @@ from dlcli.tasks.sequences.tokens import (
     unknown_lines,
     write_vocabulary,
 )
-from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
@@ -63,14 +63,17 @@ class SequenceJob(NetworkJob):
         if isinstance(recipe, SequenceRegression):
             assert isinstance(self.front, Scale)
             return sequence_objectives.regression(variance=self.front.target_variance)
+        weights = class_weights(recipe.train, self._labels, classes) if in_training else None
+        arguments = loss_arguments(recipe.train, exact=exact)
         if isinstance(recipe, Tagging):
-            return sequence_objectives.tagging(label_smoothing=0.0 if exact else recipe.train.label_smoothing)
-        labels = self.dataset.splits["train"].labels
-        return classification_objectives.classification(
-            num_classes=len(classes),
-            label_smoothing=0.0 if exact else recipe.train.label_smoothing,
-            class_weights=class_weights(recipe.train, labels, classes) if in_training else None,
-        )
+            return sequence_objectives.tagging(class_weights=weights, **arguments)
+        return classification_objectives.classification(num_classes=len(classes), class_weights=weights, **arguments)
+
+    @property
+    def _labels(self) -> NDArray[np.int32]:
+        """The classes of the training split: of its samples, or of the words of its sentences."""
+        train = self.dataset.splits["train"]
+        return train.labels if train.tags is None else train.tags.flat
 
     def overfit_data(self, num_batches: int) -> SequenceBatches:
         samples, train = self.dataset.splits["train"], self.recipe.train
@@ -96,10 +99,8 @@ class SequenceJob(NetworkJob):
 
     def data_notes(self) -> list[str]:
         lines = []
-        train = self.dataset.splits["train"]
         if self.dataset.classes != ("",):
-            labels = train.labels if train.tags is None else train.tags.flat
-            lines += class_counts(labels, self.dataset.classes)
+            lines += class_counts(self._labels, self.dataset.classes)
         if isinstance(self.recipe, TextClassification):
             lines += cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
@@ -140,7 +141,7 @@ class SequenceJob(NetworkJob):
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_split(
-            Destination(run.evaluation(split), OWN_DATA),
+            Destination(run.evaluation(split)),
             model,
             self.dataset.splits[split],
             info=run.read_info()["data"],
@@ -160,9 +161,10 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, consol
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     front = _fit(loaded, recipe, dataset)
     num_classes = len(dataset.classes)
-    if isinstance(recipe, TextClassification | SequenceClassification):
+    if not isinstance(recipe, SequenceRegression):
         check_class_weights(loaded, recipe.train, dataset.classes)
-    train_data = _batches(recipe, train, front, seed=recipe.train.seed)
+    is_balanced = getattr(recipe.data, "sampling", None) == "balanced"
+    train_data = _batches(recipe, train, front, seed=recipe.train.seed, is_balanced=is_balanced)
     longest = int(train_data.lengths.max())
 
     def build() -> SequenceNetwork:
@@ -248,6 +250,7 @@ def _batches(
     *,
     seed: int | None = None,
     chosen: np.ndarray | None = None,
+    is_balanced: bool = False,
 ) -> SequenceBatches:
     index = np.arange(len(samples)) if chosen is None else chosen
     targets: dict[str, Any]
@@ -263,6 +266,7 @@ def _batches(
         targets=targets,
         batch_size=recipe.train.batch_size,
         seed=seed,
+        balanced_by=samples.labels[index] if is_balanced else None,
     )
 
 

@@ -40,7 +40,8 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
         samples = Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(all_texts))
     else:
         samples = _collect_series(paths, recipe, run.read_data_info("scale"))
-    model = load_sequence_model(run, recipe)
+    best = load_sequence_model(run, recipe, console)
+    model = best.model
     noun = "sample" if len(samples) == 1 else "samples"
     console.say(f"run {run.path}: predicting {len(samples):,} {noun}")
     batches = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
@@ -54,7 +55,7 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
         results = [{"predicted": float(value)} for value in values]
     else:
         classes = run.read_classes()
-        calibration = read_calibration(run, console)
+        calibration = read_calibration(run, best.digest, console)
         ranking = Ranking(len(samples), len(classes), num_top=top, output=output, calibration=calibration)
         for index, (logits, probabilities) in batches:
             ranking.add(index, logits, probabilities)
@@ -84,11 +85,12 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
         sentences += more
     if not any(sentences):
         raise InputError("nothing to predict: the inputs contain no words.")
-    model, classes = load_sequence_model(run, recipe), run.read_classes()
+    loaded, classes = load_sequence_model(run, recipe, console), run.read_classes()
+    model = loaded.model
     noun = "sentence" if len(sentences) == 1 else "sentences"
     console.say(f"run {run.path}: predicting {len(sentences):,} {noun}")
     used = [sentence[: recipe.text.max_length] for sentence in sentences]
-    calibration = read_calibration(run, console)
+    calibration = read_calibration(run, loaded.digest, console)
     ranking = Ranking(sum(map(len, used)), len(classes), num_top=1, output=None, calibration=calibration)
     for index, logits, probabilities in predict_words(model, used, batch_size=recipe.train.batch_size, console=console):
         ranking.add(index, logits, probabilities)

@@ -20,6 +20,7 @@ def localization(
     box_loss: BoxLoss,
     class_weight: float,
     box_weight: float,
+    class_weights: tuple[float, ...] | None = None,
 ) -> Objective:
     """The weighted sum of the losses of a class head and a box head, with accuracy, IoU and localization accuracy.
 
@@ -29,10 +30,13 @@ def localization(
     box loss, and do not count in the metrics of boxes.
 
     Args:
-        classes: the loss and accuracy of the logits.
+        classes: the loss and accuracy of the logits, without class weights.
         box_loss: the loss of a box, see :func:`box_losses`.
         class_weight, box_weight: weights of the two losses; 0 leaves a loss out.
+        class_weights: weight of each class in the training loss of both heads, in the order of the outputs; None for
+            none.
     """
+    weight_of_class = None if class_weights is None else tf.constant(class_weights, tf.float32)
 
     def own_box(outputs: Tensor, batch: Batch) -> Tensor:
         boxes = outputs[1]
@@ -51,6 +55,9 @@ def localization(
             total += box_weight * batch["y"]["box_weight"] * found
         return total
 
+    def weighted(outputs: Tensor, batch: Batch) -> Tensor:
+        return tf.gather(weight_of_class, batch["y"]["class"]) * loss(outputs, batch)
+
     def accuracy(outputs: Tensor, batch: Batch) -> Tensor:
         return classes.metrics["accuracy"](outputs[0], batch)
 
@@ -67,7 +74,7 @@ def localization(
         loss=loss,
         metrics={"accuracy": accuracy, "iou": overlap, "localization_accuracy": is_localized},
         metric_weights={"iou": weight, "localization_accuracy": weight},
-        loss_weight=classes.loss_weight,
+        training_loss=loss if weight_of_class is None else weighted,
     )
 
 

@@ -15,30 +15,31 @@ class Objective:
     """A loss and metrics, and the weights of their means.
 
     The loss of a batch is ``sum(weight * loss) / sum(weight)``, with both sums over the whole batch: over all its parts
-    under gradient accumulation, and over all devices under a strategy.
+    under gradient accumulation, and over all devices under a strategy. Class weights belong to the training loss, not
+    to ``weight``, so that they mean the same at every batch size, as in Keras.
 
     Attributes:
         loss: (model outputs, batch) -> float32 ``[b]`` (or ``[b, t]``), unweighted.
         metrics: name -> (model outputs, batch) -> float32 of the same shape, unweighted.
         weight: batch -> the weights of loss and metrics, of the loss's shape. Default: ``batch["weight"]``, ``[b]``.
         metric_weights: name -> batch -> weights, for metrics that have weights of their own.
-        loss_weight: batch -> the weights of the training loss, if it has weights of its own, such as class weights.
+        training_loss: the loss that training minimizes, if it differs from ``loss``, for example by class weights.
     """
 
     loss: Callable[[Tensor, Batch], Tensor]
     metrics: Mapping[str, Callable[[Tensor, Batch], Tensor]]
     weight: Callable[[Batch], Tensor] = field(default=lambda batch: batch["weight"])
     metric_weights: Mapping[str, Callable[[Batch], Tensor]] = field(default_factory=dict)
-    loss_weight: Callable[[Batch], Tensor] | None = None
+    training_loss: Callable[[Tensor, Batch], Tensor] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the values that an epoch reports, in order."""
         return ("loss", *self.metrics)
 
-    def training_weight(self, batch: Batch) -> Tensor:
-        """The weights of the training loss."""
-        return self.weight(batch) if self.loss_weight is None else self.loss_weight(batch)
+    def minimized(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """The values of the loss that training minimizes."""
+        return (self.training_loss or self.loss)(outputs, batch)
 
     def metric_sums(self, outputs: Tensor, batch: Batch) -> list[Tensor]:
         """For each metric in order, the sum of weight * value over the batch and the sum of the weights."""

@@ -1,7 +1,10 @@
 """The objectives of regression, tagging, step prediction and forecasting."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from dlcli.training.objectives.class_losses import CrossEntropy, Term, accuracy, class_loss
 from dlcli.training.objectives.objective import Batch, Objective, Tensor
 
 
@@ -22,30 +25,39 @@ def regression(*, variance: float) -> Objective:
     )
 
 
-def tagging(*, label_smoothing: float) -> Objective:
-    """Cross-entropy and accuracy of the logits of each step, float32 ``[b, t, k]``.
+def tagging(
+    *,
+    label_smoothing: float,
+    class_weights: tuple[float, ...] | None = None,
+    terms: Sequence[Term] = (CrossEntropy(),),
+) -> Objective:
+    """The loss and accuracy of the logits of each step, float32 ``[b, t, k]``.
 
     Labels are ``y["tags"]`` int32 ``[b, t]``. ``y["mask"]`` float32 ``[b, t]`` is 0 after a sequence's end, and such
     steps do not count.
 
     Args:
-        label_smoothing: epsilon in [0, 1), as in classification.
+        label_smoothing, class_weights, terms: as in classification.
     """
+    weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
-        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["y"]["tags"], logits=logits)
-        if label_smoothing == 0.0:
-            return cross_entropy
-        uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
-        return (1.0 - label_smoothing) * cross_entropy + label_smoothing * uniform
+        return class_loss(logits, batch["y"]["tags"], terms=terms, label_smoothing=label_smoothing)
 
-    def accuracy(logits: Tensor, batch: Batch) -> Tensor:
-        return tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), batch["y"]["tags"]), tf.float32)
+    def weighted(logits: Tensor, batch: Batch) -> Tensor:
+        return class_loss(
+            *(logits, batch["y"]["tags"]), terms=terms, label_smoothing=label_smoothing, class_weights=weights
+        )
 
     def weight(batch: Batch) -> Tensor:
         return batch["weight"][:, None] * batch["y"]["mask"]
 
-    return Objective(loss=loss, metrics={"accuracy": accuracy}, weight=weight)
+    return Objective(
+        loss=loss,
+        metrics={"accuracy": lambda logits, batch: accuracy(logits, batch["y"]["tags"])},
+        weight=weight,
+        training_loss=loss if weights is None else weighted,
+    )
 
 
 def bits() -> Objective:

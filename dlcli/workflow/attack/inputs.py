@@ -12,9 +12,10 @@ from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.recipe.load import load
 from dlcli.rundir import file_digest, find_run
 from dlcli.runtime.console import Console
-from dlcli.tasks.attack_target import AttackTarget, load_target
+from dlcli.runtime.model_files import load_float32
+from dlcli.tasks.attack_target import AttackTarget, load_target, target_of
 from dlcli.tasks.dispatch import classifier_of_file, samples_for_file, task_of
-from dlcli.tasks.run_models import model_file
+from dlcli.tasks.run_models import load_model
 from dlcli.tasks.task import AttackedModel
 from dlcli.workflow.attack.request import Request, read_range
 
@@ -74,7 +75,9 @@ def load_inputs(request: Request, console: Console) -> AttackInputs:
         raise InputError(f"{path}: expects images of shape {target.shape}; the samples have shape {samples.shape}.")
     if request.limit is not None:
         samples = take_evenly(samples, request.limit)
-    other_path, scored_by = (None, None) if request.transfer_to is None else _other_network(request, target, classes)
+    other_digest, scored_by = (
+        (None, None) if request.transfer_to is None else _other_network(request, target, classes, console)
+    )
     return AttackInputs(
         target=target,
         samples=samples,
@@ -82,11 +85,11 @@ def load_inputs(request: Request, console: Console) -> AttackInputs:
         name=attacked.name,
         source={
             "model": str(path),
-            "sha256": file_digest(path),
+            "sha256": attacked.digest,
             "split": attacked.name,
             "transfer_to": request.transfer_to,
         }
-        | ({} if other_path is None else {"other_sha256": file_digest(other_path)}),
+        | ({} if other_digest is None else {"other_sha256": other_digest}),
         parent=parent,
         prefix=prefix,
         target_class=None if request.target is None else _class_index(request.target, classes),
@@ -101,19 +104,21 @@ def _attacked_file(request: Request, console: Console) -> AttackedModel:
     classes = tuple(name.strip() for name in str(request.classes).split(","))
     assert request.data is not None
     name, samples = samples_for_file(request.data, target, classes, split=request.split, console=console)
-    return AttackedModel(path, target, classes, samples, name)
+    return AttackedModel(path, file_digest(path), target, classes, samples, name)
 
 
-def _other_network(request: Request, target: AttackTarget, classes: tuple[str, ...]) -> tuple[Path, AttackTarget]:
-    """Load the network of --transfer-to; return its file and the network."""
+def _other_network(
+    request: Request, target: AttackTarget, classes: tuple[str, ...], console: Console
+) -> tuple[str, AttackTarget]:
+    """Load the network of --transfer-to; return the SHA-256 of its file and the network."""
     reference = str(request.transfer_to)
     if reference.endswith(".keras"):
         path = Path(reference)
-        other = load_target(path, input_range=read_range(str(request.transfer_input_range)))
+        other, digest = load_target(path, input_range=read_range(str(request.transfer_input_range))), file_digest(path)
     else:
         run = find_run(request.runs, reference)
-        path = model_file(run)
-        other = load_target(path)
+        best = load_model(run, console, load=load_float32)
+        other, digest = target_of(best.model, best.file), best.digest
         if run.read_classes() != classes:
             raise InputError(
                 f"--transfer-to {reference}: its classes, in the order of its outputs, are "
@@ -124,7 +129,7 @@ def _other_network(request: Request, target: AttackTarget, classes: tuple[str, .
             f"--transfer-to {reference}: maps images of shape {other.shape} to {other.num_classes} classes; the "
             f"attacked network maps {target.shape} to {target.num_classes}."
         )
-    return path, other
+    return digest, other
 
 
 def _class_index(text: str, classes: tuple[str, ...]) -> int:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dlcli.data.augmentation.augmentation import Augmentation
 from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 
 NUM_SAMPLES, BATCH_SIZE = 21, 8
@@ -79,6 +80,27 @@ def test_each_sample_is_augmented_independently(everything: Augmentation) -> Non
     for batch in large:
         for i, x in zip(batch["index"], batch["x"], strict=True):
             np.testing.assert_allclose(x, by_index[int(i)], atol=1e-3)
+
+
+def test_balanced_draws_are_the_same_from_memory_and_files_and_each_is_augmented_by_itself(
+    everything: Augmentation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.LABELS", (np.arange(NUM_SAMPLES) == 0).astype(np.int32))  # sample 0 is alone
+    boxes = np.sort(np.random.default_rng(0).random((NUM_SAMPLES, 2, 2)), axis=1).reshape(-1, 4).astype(np.float32)
+    options: dict[str, Any] = {"augmentation": everything, "balanced": True, "targets": [BoxTarget(boxes)]}
+    from_memory, from_files = (make(in_memory=in_memory, **options) for in_memory in (True, False))
+    whole = read(from_memory, 2)
+    assert equal(whole, read(from_files, 2))
+    for data in (from_memory, from_files):
+        assert equal(whole[1:], read(data, 2, first_step=1))
+    index, x, box = (np.concatenate([batch[key] for batch in flat(whole)]) for key in ("index", "x", "box"))
+    assert np.sum(index == 0) in (NUM_SAMPLES // 2, NUM_SAMPLES // 2 + 1)
+    for values in (x[index == 0], box[index == 0]):
+        assert len({value.tobytes() for value in values}) == len(values)  # a box moves with its own pixels
+
+
+def flat(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**batch, **batch["y"]} for batch in batches]
 
 
 def test_augmentation_and_mixing_need_a_seed(everything: Augmentation) -> None:

@@ -64,6 +64,18 @@ def test_each_epoch_has_its_own_reproducible_order() -> None:
         np.testing.assert_array_equal(later["x"], batch["x"])
 
 
+def test_balanced_draws_are_reproducible_from_any_step_and_still_batched_by_length() -> None:
+    inputs = ragged(1000)
+    labels = (np.arange(1000) < 50).astype(np.int32)
+    data = batches_of(inputs, seed=1, balanced_by=labels)
+    order = data.order(3)
+    assert np.bincount(labels[order]).tolist() == [500, 500]
+    assert order.tolist() == batches_of(inputs, seed=1, balanced_by=labels).order(3).tolist()
+    assert order.tolist() != data.order(4).tolist()
+    spread = np.ptp(inputs.lengths[order].reshape(-1, 8), axis=1).mean()
+    assert spread < np.ptp(inputs.lengths[np.sort(order)].reshape(-1, 8), axis=1).mean() / 2
+
+
 def test_buckets_save_padding_and_keep_the_order_random() -> None:
     inputs = ragged(8 * POOL * 2, longest=100)
     padding = []

@@ -268,10 +268,7 @@ LABELS = (np.arange(NUM_SAMPLES) % NUM_CLASSES).astype(np.int32)
 
 
 def make_objective(**keys: Any) -> Objective:
-    class_weights = keys.pop("class_weights", None)
-    classes = classification_objectives.classification(
-        num_classes=NUM_CLASSES, label_smoothing=0.0, class_weights=class_weights
-    )
+    classes = classification_objectives.classification(num_classes=NUM_CLASSES, label_smoothing=0.0, class_weights=None)
     return localization_objectives.localization(
         classes=classes, **{"box_loss": "giou", "class_weight": 1.0, "box_weight": 1.0, **keys}
     )
@@ -327,7 +324,8 @@ def test_the_class_weights_weigh_both_losses_and_no_metric() -> None:
     outputs, batch = make_outputs(), make_batch()
     weights = (0.5, 1.0, 4.0)
     plain, weighted = make_objective(), make_objective(class_weights=weights)
-    np.testing.assert_allclose(weighted.loss_weight(batch), np.array(weights)[LABELS])
+    expected = np.array(weights, np.float32)[LABELS] * plain.loss(outputs, batch)
+    np.testing.assert_allclose(weighted.minimized(outputs, batch), expected, rtol=1e-6)
     np.testing.assert_array_equal(weighted.loss(outputs, batch), plain.loss(outputs, batch))
     np.testing.assert_array_equal(weighted.metric_sums(outputs, batch), plain.metric_sums(outputs, batch))
 
@@ -444,8 +442,7 @@ def expected_means(model: keras.Model, goal: Objective) -> dict[str, float]:
     data = make_data(seed=None)
     x = data.assemble({"index": tf.range(NUM_SAMPLES, dtype=tf.int64)})["x"]
     outputs, batch = model(x), make_batch()
-    weight = goal.training_weight(batch).numpy()
-    means = {"loss": float((weight * goal.loss(outputs, batch)).numpy().sum() / weight.sum())}
+    means = {"loss": float(goal.minimized(outputs, batch).numpy().mean())}
     values = {name: metric(outputs, batch).numpy() for name, metric in goal.metrics.items()}
     means["accuracy"] = float(values["accuracy"].mean())
     return means | {name: float(values[name][HAS_BOX].mean()) for name in ("iou", "localization_accuracy")}

@@ -41,7 +41,11 @@ def test_tagging_is_keras_cross_entropy_over_the_unmasked_steps(smoothing: float
         tf.one_hot(tags, 4), logits, from_logits=True, label_smoothing=smoothing
     )
     np.testing.assert_allclose(goal.loss(logits, found), expected, rtol=1e-5)
-    np.testing.assert_array_equal(goal.training_weight(found), [[1.0, 1.0, 0.0], [2.0, 0.0, 0.0]])
+    weights = np.array([0.5, 2.0, 1.0, 4.0], np.float32)
+    weighted = sequences.tagging(label_smoothing=smoothing, class_weights=tuple(weights))
+    np.testing.assert_allclose(weighted.minimized(logits, found), weights[tags] * expected, rtol=1e-5)
+    np.testing.assert_array_equal(weighted.weight(found), goal.weight(found))
+    np.testing.assert_array_equal(goal.weight(found), [[1.0, 1.0, 0.0], [2.0, 0.0, 0.0]])
     correct = np.argmax(logits, axis=-1) == tags
     assert means(goal.metric_sums(logits, found)) == pytest.approx(
         [(correct[0, 0] + correct[0, 1] + 2 * correct[1, 0]) / 4]
