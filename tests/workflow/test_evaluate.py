@@ -74,7 +74,7 @@ def test_the_newest_run_is_the_default(folder: Path, final: dict[str, float]) ->
     progress, beaten, neglected = done.stderr.splitlines()
     assert progress == "run runs/tiny: evaluating 60 samples of test"
     assert beaten.startswith("no better than the baseline, logistic regression on ")
-    assert neglected.endswith("; see train.class_weights")  # a run this tiny predicts few classes
+    assert neglected.endswith("; see train.class_weights and data.sampling")  # a run this tiny predicts few classes
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

@@ -108,7 +108,7 @@ def test_results_on_stdout_and_progress_on_stderr(as_installed: tuple[Path, proc
     openings = [line.split()[0] for line in progress]
     assert openings == ["run", "data:", "train:", "model:", "stage", "epoch", "epoch"]
     assert beaten.startswith("no better than the baseline, logistic regression on ")
-    assert neglected.endswith("; see train.class_weights")  # a run this tiny predicts few classes
+    assert neglected.endswith("; see train.class_weights and data.sampling")  # a run this tiny predicts few classes
     log = (folder / "runs" / "tiny" / "train.log").read_text()
     for line in said.stderr.splitlines():
         assert line in log
