@@ -55,7 +55,7 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
         if sets or path is not None:
             raise click.UsageError("--set and --data are for a recipe; a folder has no keys.")
         loaded = None
-    elif source.suffix in (".yaml", ".yml"):
+    elif source.suffix.lower() in (".yaml", ".yml"):
         loaded = _load("check", source, sets, path)
     else:
         raise InputError(f"{source}: expected a recipe or a folder of data.")

@@ -192,7 +192,7 @@ def refuse_errors(file: Path, errors: Sequence[tuple[int, str]]) -> None:
 
 def _parse(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Each record, the header first, with the line on which it starts."""
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if table.suffix == ".tsv" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if table.suffix.lower() == ".tsv" else csv.QUOTE_MINIMAL
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     while True:
         line = reader.line_num + 1

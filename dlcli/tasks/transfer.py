@@ -206,9 +206,9 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
     if layout.kind == "images":
         section = {"kind": "folder", **found, **common, "on_bad_image": "skip"}
         return section | ({"exclude": ("*.gif",)} if _has_few_gifs(layout.path) else {})
-    if layout.kind == "file" and layout.path.suffix == ".csv":
+    if layout.kind == "file" and layout.path.suffix.lower() == ".csv":
         return {"kind": "csv", **found, **common, "on_bad_image": "skip"}
-    if layout.kind == "file" and layout.path.suffix == ".npz":
+    if layout.kind == "file" and layout.path.suffix.lower() == ".npz":
         return {"kind": "npz", **found, **common}
     if layout.kind in BOX_KINDS:
         raise InputError(f"--data {path}: holds images with boxes ({layout.kind}). Add --task localization.")

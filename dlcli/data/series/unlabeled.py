@@ -35,7 +35,7 @@ def read_unlabeled_series(
     Raises:
         InputError: the file cannot be read, or has other features.
     """
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         arrays, _ = read_arrays(path, ["x", "x_test", "lengths", "lengths_test"])
         key = next((key for key in ("x", "x_test") if key in arrays), None)
         if key is None:
@@ -45,7 +45,7 @@ def read_unlabeled_series(
             arrays[key], arrays.get(lengths_key), f"{path}: {key}", lengths_source=f"{path}: {lengths_key}"
         )
         samples = [Series(f"{path}/{i}", "", "", values) for i, values in enumerate(found)]
-    elif path.suffix == ".ts":
+    elif path.suffix.lower() == ".ts":
         samples = read_ts_file(path, "")
     else:
         samples = _read_unlabeled_table(path, sequence, time, features, others)

@@ -305,12 +305,12 @@ def read_unlabeled(path: Path, *, column: str, encoding: str) -> tuple[list[str]
         InputError: the file cannot be read, or has no such column.
     """
     content = read_content(path, "file of texts", encoding)
-    if path.suffix in (".csv", ".tsv"):
+    if path.suffix.lower() in (".csv", ".tsv"):
         records, errors = read_cells(path, content, {"text": column}, required=())
         refuse_errors(path, errors)
         return [f"{path}:{line}" for line, _, _ in records], [cells["text"] for _, _, cells in records]
     lines = split_lines(content)
-    if path.suffix not in (".jsonl", ".ndjson"):
+    if path.suffix.lower() not in (".jsonl", ".ndjson"):
         names = [f"{path}:{line}" for line in range(1, len(lines) + 1)]
         return names, lines
     names, texts, invalid = [], [], []

@@ -149,7 +149,7 @@ def _other_data(
     images = images and {**images, "image_size": tuple(images["image_size"])}
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
-    if data.suffix in (".yaml", ".yml") and not (data.is_file() and is_yolo_index(data)):
+    if data.suffix.lower() in (".yaml", ".yml") and not (data.is_file() and is_yolo_index(data)):
         section = load(data).of_images.data
         section = section.model_copy(update=images)
     else:

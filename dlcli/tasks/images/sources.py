@@ -201,14 +201,14 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
         if isinstance(trained_on, Folder):
             common |= {"exclude": trained_on.exclude, "folders": trained_on.folders}
         return Folder(kind="folder", **common)
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         columns = (
             {key: getattr(trained_on, key) for key in ("image", "label", "split", "exclude", "allow_outside")}
             if isinstance(trained_on, Csv)
             else {}
         )
         return Csv(kind="csv", **common, **columns)
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         if isinstance(trained_on, Npz):
             common |= {key: getattr(trained_on, key) for key in ("value_range", "layout")}
         return Npz(kind="npz", **_of_arrays(common))
@@ -223,9 +223,9 @@ def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any])
         ".csv": ("csv", BoxCsv),
         ".npz": ("npz", BoxNpz),
     }
-    if not path.is_dir() and path.suffix not in kinds:
+    if not path.is_dir() and path.suffix.lower() not in kinds:
         raise InputError(f"{path}: expected a recipe, a Pascal VOC or YOLO folder, a COCO .json, a .csv or an .npz.")
-    name, kind = kinds.get(path.suffix, ("voc", Voc))
+    name, kind = kinds.get(path.suffix.lower(), ("voc", Voc))
     if path.is_dir() and find_yaml(path) is not None:
         name, kind = "yolo", Yolo
     if isinstance(trained_on, Annotations) and kind is not BoxNpz:

@@ -71,14 +71,14 @@ def _other_section(data: Path, recipe: SequenceToSequence) -> AnyPairs:
     if not data.is_file():
         received = "Received a folder." if data.is_dir() else "There is no such file."
         raise InputError(f"{data}: expected a recipe or a file of pairs. {received}")
-    if data.suffix in (".yaml", ".yml"):
+    if data.suffix.lower() in (".yaml", ".yml"):
         loaded = load(data)
         if not isinstance(loaded.recipe, SequenceToSequence):
             raise loaded.error("task", f"expected {recipe.task}, the task of the run")
         return loaded.recipe.data
     section = recipe.data
     common: dict[str, Any] = {"path": str(data.absolute()), "validation": 0.0, "test": 0.0, "allow_leakage": True}
-    if isinstance(section, PairsCsv) or data.suffix == ".csv":
+    if isinstance(section, PairsCsv) or data.suffix.lower() == ".csv":
         keys = ("source", "target", "split", "encoding")
         return PairsCsv(kind="csv", **common, **{key: getattr(section, key) for key in keys if hasattr(section, key)})
     return PairsTsv(kind="tsv", encoding=getattr(section, "encoding", "utf-8"), **common)

@@ -149,7 +149,7 @@ def named_texts(
     for path in paths:
         if str(path) == "-":
             lines = lines_of_stdin(encoding)
-        elif of_line is not None and path.suffix not in (".csv", ".jsonl", ".ndjson"):
+        elif of_line is not None and path.suffix.lower() not in (".csv", ".jsonl", ".ndjson"):
             lines = lines_of_file(path, encoding)
         else:
             more_names, more = read_unlabeled(path, column=column, encoding=encoding)

@@ -135,7 +135,7 @@ def other_data(
         section_of: reads the ``data`` section of a recipe.
         goal: class or value.
     """
-    section = section_of(data) if data.suffix in (".yaml", ".yml") else section_for(data, own, goal=goal)
+    section = section_of(data) if data.suffix.lower() in (".yaml", ".yml") else section_for(data, own, goal=goal)
     info = run.read_info()["data"]
     scale, features = info.get("scale"), info.get("features")
     if isinstance(section, SequenceTable) and section.features is None and features:
@@ -165,15 +165,15 @@ def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequen
         return _texts_for(path, trained_on, common | {"encoding": trained_on.encoding})
     if isinstance(trained_on, TaggedFiles):
         common["encoding"] = trained_on.encoding
-        if path.suffix == ".conllu":
+        if path.suffix.lower() == ".conllu":
             column = trained_on.column if isinstance(trained_on, Conllu) else "upos"
             return Conllu(kind="conllu", column=column, **common)
         return Columns(kind="columns", **common)
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return SequenceNpz(kind="npz", **common)
-    if path.suffix == ".ts" and goal == "class":
+    if path.suffix.lower() == ".ts" and goal == "class":
         return SequenceTs(kind="ts", **common)
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         keys = ("sequence", "time", "features", "split", "label", "target")
         common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
         return RegressionCsv(kind="csv", **common) if goal == "value" else SequenceCsv(kind="csv", **common)
@@ -190,9 +190,9 @@ def _texts_for(path: Path, trained_on: LabeledTexts, common: dict[str, Any]) -> 
         if isinstance(trained_on, TextFiles) or (not isinstance(trained_on, TextLines) and _has_folders(path)):
             return TextFiles(kind="files", **common)
         return TextLines(kind="lines", **common)
-    if path.suffix in (".csv", ".tsv"):
+    if path.suffix.lower() in (".csv", ".tsv"):
         return TextCsv(kind="csv", **common, **columns)
-    if path.suffix in (".jsonl", ".ndjson"):
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
         return TextJsonl(kind="jsonl", **common, **columns)
     raise InputError(f"{path}: expected a recipe, a .csv, .tsv or .jsonl, or a folder of classes.")
 

@@ -132,7 +132,7 @@ def lists_of(root: Path) -> dict[str, str]:
     """The file names of the lists of splits in ImageSets/Main, by split; empty without one for train."""
     if not (root / LIST_FOLDER).is_dir():
         return {}
-    files = [file for file in list_folder(root / LIST_FOLDER)[1] if file.suffix == ".txt"]
+    files = [file for file in list_folder(root / LIST_FOLDER)[1] if file.suffix.lower() == ".txt"]
     lists = {split: file.name for file in reversed(files) if (split := split_named(file.stem)) is not None}
     return lists if "train" in lists else {}
 
