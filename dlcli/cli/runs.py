@@ -24,32 +24,41 @@ def runs() -> None:
 
 
 @runs.command("list", short_help="List runs.")
+@click.option(
+    "--sort",
+    default="started",
+    show_default=True,
+    metavar="ORDER",
+    help="started (newest first), name, best, or a final metric, such as test_accuracy or accuracy: best first.",
+)
 @runs_option
 @json_option
-def list_(runs: Path, as_json: bool) -> None:
-    """List runs, newest first.
+def list_(sort: str, runs: Path, as_json: bool) -> None:
+    """List runs with the metric that chose the best epoch, and the headline metric of the evaluated split.
 
     \b
     Examples:
       dlcli runs list
+      dlcli runs list --sort accuracy
       dlcli runs list --runs experiments --json
     """
-    from dlcli.workflow.runs import list_all
+    from dlcli.workflow.runs import ORDERS, in_order, list_all, value_of
 
-    summaries = list_all(runs)
+    summaries = in_order(list_all(runs), sort)
     if as_json:
         write_json(summaries)
     elif not summaries:
         say(f"{runs}: no runs found", err=True)
     else:
-        columns = ("name", "status", "started", "seed", "epochs", "metric", "best")
-        write_table(
-            columns,
-            [
-                [str(run.get("started") or "-")[:16] if c == "started" else run.get(c) for c in columns]
-                for run in summaries
-            ],
-        )
+        columns = ["name", "status", "started", "seed", "epochs", "metric", "best", "headline", "value"]
+        rows = [
+            [str(run.get("started") or "-")[:16] if c == "started" else run.get(c) for c in columns]
+            for run in summaries
+        ]
+        if sort not in ORDERS and any(value_of(run, sort) != run.get("value") for run in summaries):
+            columns.append(sort)
+            rows = [[*row, value_of(run, sort)] for row, run in zip(rows, summaries, strict=True)]
+        write_table(columns, rows)
 
 
 @runs.command("show", short_help="Show one run.")

@@ -22,11 +22,11 @@ import tensorflow as tf
 from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted
 from dlcli.rundir import RunDir, append_line, csv_text, metrics_row, read_csv, replace_file
 from dlcli.training import checkpoint
+from dlcli.training.direction import lower_is_better
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.schedule import Rate
 from dlcli.training.step import Adversary, Clipping, Data, EvaluationStep, TrainStep
 
-FALLING = ("loss", "mse", "mae", "bits_wrong")  # endings of the names of metrics for which lower is better
 CALL_SECONDS = 0.5  # approximate duration of a compiled call, between which progress is shown and signals are handled
 
 
@@ -123,9 +123,9 @@ class Tracker:
     def update(self, metric: str, value: float, epoch: int, min_delta: float = 0.0) -> bool:
         """Records an epoch's value and returns whether it improves on the best one by more than ``min_delta``.
 
-        Lower is better for losses and errors (:data:`FALLING`), higher for all other metrics.
+        Lower is better for losses and errors (:func:`lower_is_better`), higher for all other metrics.
         """
-        sign = -1.0 if metric.endswith(FALLING) else 1.0
+        sign = -1.0 if lower_is_better(metric) else 1.0
         if self.best is None or sign * (value - self.best) > min_delta:
             self.best, self.epoch, self.waited = value, epoch, 0
             return True

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import os
 import re
 import shlex
@@ -10,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
+from dlcli.recipe.language.errors import shortened
+from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.recipe.yaml_writer import completed
 from dlcli.rundir import RunDir, find_run, list_runs, read_csv, read_json
+from dlcli.training.direction import lower_is_better
 from dlcli.workflow.compare import ABSENT, differences
+from dlcli.workflow.headline import final_metrics, headline
 
 REMOVING = ".removing-"  # prefix of the folders with runs that are being removed
+ORDERS = ("started", "name", "best")  # by which runs are sorted, besides the names of metrics
 
 
 def summary(run: RunDir) -> dict[str, Any]:
@@ -23,6 +29,7 @@ def summary(run: RunDir) -> dict[str, Any]:
         info = run.read_info()
         best = info.get("best") or {}
         epochs = len(read_csv(run.metrics)) if run.metrics.exists() else 0
+        found = headline(info)
         return {
             "name": run.name,
             "status": run.status(),
@@ -31,6 +38,9 @@ def summary(run: RunDir) -> dict[str, Any]:
             "epochs": epochs,
             "best": best.get("value"),
             "metric": best.get("metric"),
+            "headline": found[0] if found else None,
+            "value": found[1] if found else None,
+            "evaluated": info.get("evaluated"),
             "final": info.get("final"),
         }
     except (InputError, AttributeError, OSError):
@@ -40,6 +50,41 @@ def summary(run: RunDir) -> dict[str, Any]:
 def list_all(runs: Path) -> list[dict[str, Any]]:
     """Summarize all runs of a folder, newest first."""
     return [summary(run) for run in list_runs(runs)]
+
+
+def value_of(run: dict[str, Any], metric: str) -> float | None:
+    """A final metric of a summary of :func:`list_all`, by its name, or by its name without the evaluated split."""
+    metrics = final_metrics(run)
+    return metrics.get(metric, metrics.get(f"{run.get('evaluated')}_{metric}"))
+
+
+def in_order(summaries: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
+    """Sort the summaries of :func:`list_all`: ``started`` (newest first), ``name``, ``best`` or a final metric.
+
+    The best run comes first, and runs without a value last. Values of ``best`` are compared within one metric.
+
+    Raises:
+        InputError: no run has such a metric.
+    """
+    if order == "started":
+        return summaries
+    if order == "name":
+        return sorted(summaries, key=lambda run: str(run["name"]))
+    if order == "best":
+        return sorted(summaries, key=lambda run: (str(run.get("metric")), *_rank(run.get("best"), run.get("metric"))))
+    if summaries and all(value_of(run, order) is None for run in summaries):
+        names = [*ORDERS, *dict.fromkeys(name for run in summaries for name in final_metrics(run))]
+        raise InputError(
+            f"--sort: expected one of {', '.join(names)}. Received {shortened(order)}{did_you_mean(order, names)}"
+        )
+    return sorted(summaries, key=lambda run: _rank(value_of(run, order), order))
+
+
+def _rank(value: Any, metric: Any) -> tuple[bool, float]:
+    """What to sort by, so that the best value comes first and no value last."""
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return True, 0.0
+    return False, value if lower_is_better(str(metric)) else -value
 
 
 def show(run: RunDir) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def make_run(name: str, *, started: str, **info: Any) -> Path:
         "config": {**CONFIG, "name": name},
         "best": {"epoch": 2, "metric": "val_loss", "value": 1.25},
         "final": {"val_loss": 1.25, "test_accuracy": 0.5},
+        "evaluated": "test",
     }
     replace_json(path / "run.json", {**default, **info})
     return path
@@ -73,7 +74,7 @@ def test_list(dlcli: Callable[..., Called]) -> None:
     status, out, err = dlcli("runs", "list")
     assert (status, err) == (0, "")
     header, *lines = out.splitlines()
-    assert header.split() == ["name", "status", "started", "seed", "epochs", "metric", "best"]
+    assert header.split() == ["name", "status", "started", "seed", "epochs", "metric", "best", "headline", "value"]
     assert lines[0].split() == [
         "two",
         "interrupted",
@@ -82,10 +83,55 @@ def test_list(dlcli: Callable[..., Called]) -> None:
         "2",
         "-",
         "-",
+        "-",
+        "-",
     ]  # no process has locked it
-    assert lines[1].split() == ["one", "completed", "2026-01-01T10:00", "0", "2", "val_loss", "1.2500"]
+    assert lines[1].split()[1:7] == ["completed", "2026-01-01T10:00", "0", "2", "val_loss", "1.2500"]
+    assert lines[1].split()[7:] == ["test_accuracy", "0.5000"]
     listed = json.loads(dlcli("runs", "list", "--json")[1])
     assert [(run["name"], run["status"]) for run in listed] == [("two", "interrupted"), ("one", "completed")]
+
+
+def test_sorted_list(dlcli: Callable[..., Called]) -> None:
+    make_run(
+        "three",
+        started="2025-12-31T10:00:00.000000Z",
+        best={"epoch": 1, "metric": "val_accuracy", "value": 0.8},
+        final={"val_loss": 0.5, "validation_loss": 0.5, "validation_accuracy": 0.75},
+        evaluated="validation",
+    )
+    make_run("four", started="2025-12-30T10:00:00.000000Z", best={"epoch": 1, "metric": "val_loss", "value": 1.0})
+
+    def names(*options: str) -> list[str]:
+        status, out, _ = dlcli("runs", "list", *options)
+        assert status == 0
+        return [line.split()[0] for line in out.splitlines()[1:]]
+
+    assert names() == names("--sort", "started") == ["two", "one", "three", "four"]
+    assert names("--sort", "name") == ["four", "one", "three", "two"]
+    assert names("--sort", "best") == ["two", "three", "four", "one"]  # no metric, then val_accuracy, val_loss
+    assert names("--sort", "accuracy") == ["three", "one", "four", "two"]
+    assert names("--sort", "val_loss") == ["three", "one", "four", "two"]
+    header, first, *_ = dlcli("runs", "list", "--sort", "val_loss")[1].splitlines()
+    assert header.split()[-1] == "val_loss"
+    assert first.split()[-3:] == ["validation_accuracy", "0.7500", "0.5000"]
+    assert "accuracy" not in dlcli("runs", "list", "--sort", "accuracy")[1].splitlines()[0]
+    status, out, err = dlcli("runs", "list", "--sort", "acuracy")
+    assert (status, out) == (2, "")
+    assert "--sort: expected one of started, name, best, val_loss, test_accuracy, " in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("final", [[], {"test_accuracy": "high"}, {"test_accuracy": float("nan")}, 3])
+def test_strange_metrics_are_not_listed(dlcli: Callable[..., Called], final: Any) -> None:
+    text = json.dumps(json.loads(Path("runs", "one", "run.json").read_text()) | {"final": final, "task": []})
+    Path("runs", "one", "run.json").write_text(text)
+    Path("runs", "two", "run.json").write_text(text)
+    for order in ("name", "best"):
+        status, out, _ = dlcli("runs", "list", "--sort", order)
+        assert status == 0
+        assert "test_accuracy" not in out
+    assert dlcli("runs", "list", "--sort", "test_accuracy")[0] == 2
 
 
 def test_empty_list(dlcli: Callable[..., Called]) -> None:

@@ -25,6 +25,8 @@ class TaskRecipe(Section):
     """The options of `dlcli.recipe.support.OPTIONS` that mean something for the task."""
     instead: ClassVar[Mapping[str, str]] = MappingProxyType({"generate": "Use dlcli predict."})
     """What to do instead of a verb or an option that the task lacks, as a sentence, where there is something."""
+    headline: ClassVar[str]
+    """The metric of an evaluation that people look for first, without the split: ``accuracy``."""
 
     task: str
     """The task, which selects the schema of the recipe."""

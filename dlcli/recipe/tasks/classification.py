@@ -25,6 +25,7 @@ class Classification(TaskRecipe):
         ("train", "evaluate", "predict", "attack", "summary", "data check", "data preview", "data stats", "data split")
     )
     options = frozenset(("--data", "--input", "--split", "--tta")) | CLASSIFIER_OPTIONS
+    headline = "accuracy"
 
     task: Literal["classification"]
     """The task, which selects the schema of the recipe."""

@@ -92,6 +92,7 @@ class LanguageModel(TaskRecipe):
     samples = "texts"
     verbs = frozenset(("train", "evaluate", "generate", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split"))
+    headline = "perplexity"
     instead = MappingProxyType({"predict": "Use dlcli generate."})
 
     task: Literal["language_model"]

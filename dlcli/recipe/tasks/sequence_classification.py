@@ -18,6 +18,7 @@ class SequenceClassification(TaskRecipe):
     samples = "sequences of numbers"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
+    headline = "accuracy"
 
     task: Literal["sequence_classification"]
     """The task, which selects the schema of the recipe."""

@@ -18,6 +18,7 @@ class SequenceRegression(TaskRecipe):
     samples = "sequences of numbers"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split"))
+    headline = "mae"
 
     task: Literal["sequence_regression"]
     """The task, which selects the schema of the recipe."""

@@ -77,6 +77,7 @@ class StepPrediction(TaskRecipe):
     samples = "generated sequences of bits"
     verbs = frozenset(("train", "evaluate", "summary"))
     options = frozenset()
+    headline = "bits_wrong"
     instead = MappingProxyType(
         {
             "predict": "Use dlcli evaluate.",

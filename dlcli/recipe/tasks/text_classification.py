@@ -18,6 +18,7 @@ class TextClassification(TaskRecipe):
     samples = "texts"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split", "--text")) | CLASSIFIER_OPTIONS
+    headline = "accuracy"
 
     task: Literal["text_classification"]
     """The task, which selects the schema of the recipe."""
