@@ -8,6 +8,7 @@ import click
 
 from dlcli.cli.options import complete_runs, device_option, json_option, quiet_option, runs_option, sets_option
 from dlcli.cli.output import say, write_json, write_metrics, write_table
+from dlcli.printing import escaped_line
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
@@ -254,9 +255,21 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         write_json(result)
         return
-    best = result["best"]
-    say(f"{result['run']}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
-    write_metrics(result["final"])
+    write_result(result)
+
+
+def write_result(result: dict[str, Any]) -> None:
+    """Print what a run achieved: the best epoch, the headline metric, the worst classes, then the other metrics."""
+    from dlcli.rundir import RunDir
+    from dlcli.workflow.headline import headline, telling_metrics, worst_classes
+
+    run, best = RunDir(Path(result["run"])), result["best"]
+    say(f"{run.path}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
+    if first := headline(result):
+        say(f"{first[0]}: {first[1]:.4f}")
+    if worst := worst_classes(run, result["evaluated"]):
+        say(f"lowest recall: {', '.join(f'{escaped_line(name)} ({recall:.4f})' for name, recall in worst)}")
+    write_metrics(telling_metrics(run, result))
 
 
 def _show_seeds(results: dict[str, Any], as_json: bool) -> None:

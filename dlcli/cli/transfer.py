@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from dlcli.cli.options import complete_runs
-from dlcli.cli.output import say, write_json, write_matrix, write_metrics
-from dlcli.cli.train import train_new, training_options, training_overrides
+from dlcli.cli.output import say, write_json, write_matrix
+from dlcli.cli.train import train_new, training_options, training_overrides, write_result
 
 AUGMENTS = ("none", "flip", "light", "strong")
 MAX_MATRIX = 12  # maximum number of classes of a confusion matrix that is printed
@@ -234,12 +234,10 @@ def _show(result: dict[str, Any]) -> None:
     from dlcli.rundir import MAX_METRICS_BYTES, RunDir, read_json
 
     run = RunDir(Path(result["run"]))
-    best = result["best"]
-    say(f"{run.path}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
-    write_metrics(result["final"])
+    write_result(result)
     split = result["evaluated"]
     classes = run.read_classes()
-    if len(classes) <= MAX_MATRIX:
+    if 1 < len(classes) <= MAX_MATRIX:
         say(f"confusion matrix of {split} (rows: label; columns: prediction)")
         write_matrix(read_json(run.evaluation(split) / "metrics.json", MAX_METRICS_BYTES)["confusion_matrix"], classes)
     name = "mistakes.png" if (run.plots / "mistakes.png").exists() else "boxes.png"

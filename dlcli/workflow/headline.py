@@ -1,10 +1,13 @@
-"""The metric that people look for in a run: its task's headline metric on the split that was evaluated."""
+"""What people look for in a run: its task's headline metric on the split that was evaluated, and the worst classes."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from dlcli.recipe.load import TASKS, respelled
+from dlcli.rundir import RunDir, read_csv
+
+MAX_WORST = 3  # classes that are named
 
 
 def final_metrics(info: Mapping[str, Any]) -> dict[str, float]:
@@ -27,3 +30,30 @@ def headline(info: Mapping[str, Any]) -> tuple[str, float] | None:
     name = f"{info.get('evaluated')}_{TASKS[task].headline}"
     value = final_metrics(info).get(name)
     return None if value is None else (name, value)
+
+
+def worst_classes(run: RunDir, split: str) -> list[tuple[str, float]]:
+    """The name and recall of the classes with the lowest recall in an evaluation, the worst first.
+
+    At most three, and not all classes; none whose samples are all recognized, and none for tasks without classes.
+    """
+    rows = _classes(run, split)
+    recalls = [(row["class"], float(row["recall"])) for row in rows if row["recall"]]
+    worst = sorted(((name, recall) for name, recall in recalls if recall < 1), key=lambda pair: pair[1])
+    return worst[: min(MAX_WORST, len(rows) - 1)]
+
+
+def telling_metrics(run: RunDir, info: Mapping[str, Any]) -> dict[str, float]:
+    """A run's final metrics without its headline, and without accuracies where there is one class, which are all 1."""
+    first = headline(info)
+    left_out = set() if first is None else {first[0]}
+    split = str(info.get("evaluated"))
+    if len(_classes(run, split)) == 1:
+        left_out |= {f"{part}_accuracy" for part in (split, "train", "val")}
+    return {name: value for name, value in (info.get("final") or {}).items() if name not in left_out}
+
+
+def _classes(run: RunDir, split: str) -> list[dict[str, str]]:
+    """The rows of an evaluation's per_class.csv; none for a task without classes."""
+    table = run.evaluation(split) / "per_class.csv"
+    return read_csv(table) if table.exists() else []

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from dlcli.recipe.load import TASKS
-from dlcli.workflow.headline import headline
+from dlcli.rundir import RunDir
+from dlcli.workflow.headline import headline, telling_metrics, worst_classes
 
 OLD_RUNS = Path(__file__).parent / "old_runs"
 
@@ -21,3 +22,31 @@ def test_every_task_has_one() -> None:
         info = {"task": task, "evaluated": "test", "final": {f"test_{schema.headline}": 0.5, "val_loss": 1.0}}
         assert headline(info) == (f"test_{schema.headline}", 0.5)
     assert headline({"task": "alchemy", "evaluated": "test", "final": {"test_accuracy": 0.5}}) is None
+
+
+def test_worst_classes(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    table = run.evaluation("test") / "per_class.csv"
+    assert worst_classes(run, "test") == []  # a task without classes
+    table.parent.mkdir(parents=True)
+
+    def worst(**recalls: str) -> list[tuple[str, float]]:
+        table.write_text("class,support,recall\n" + "".join(f"{name},4,{text}\n" for name, text in recalls.items()))
+        return worst_classes(run, "test")
+
+    assert worst(a="1.0", b="0.5", c="", d="0.25", e="0.75", f="0.5") == [("d", 0.25), ("b", 0.5), ("f", 0.5)]
+    assert worst(a="0.5", b="0.75") == [("a", 0.5)]
+    assert worst(a="1.0", b="1.0") == []
+    assert worst(a="1.0") == []
+
+
+def test_metrics_that_say_something(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    table = run.evaluation("test") / "per_class.csv"
+    table.parent.mkdir(parents=True)
+    final = {"test_accuracy": 1.0, "test_localization_accuracy": 0.5, "test_mean_iou": 0.6, "train_accuracy": 1.0}
+    info = {"task": "localization", "evaluated": "test", "final": final}
+    table.write_text("class,recall\nraccoon,1.0\n")
+    assert telling_metrics(run, info) == {"test_mean_iou": 0.6}
+    table.write_text("class,recall\nraccoon,1.0\ncat,1.0\n")
+    assert list(telling_metrics(run, info)) == ["test_accuracy", "test_mean_iou", "train_accuracy"]

@@ -100,9 +100,19 @@ def test_predictions_and_split(trained: Path) -> None:
 def test_results_on_stdout_and_progress_on_stderr(as_installed: tuple[Path, processes.Finished]) -> None:
     folder, said = as_installed
     info = read_json(folder / "runs" / "tiny" / "run.json")
-    first, *others = said.stdout.splitlines()
+    first, headline, worst, *others = said.stdout.splitlines()
     assert first.startswith(f"runs/tiny: best epoch {info['best']['epoch']}, val_loss ")
-    assert [line.split()[0] for line in others] == list(info["final"])
+    assert headline == f"test_accuracy: {info['final']['test_accuracy']:.4f}"
+    recalls = {
+        f"{row['class']} ({float(row['recall']):.4f})": float(row["recall"])
+        for row in read_csv(folder / "runs" / "tiny" / "evaluation" / "test" / "per_class.csv")
+    }
+    assert worst.startswith("lowest recall: ")
+    named = [recalls.pop(part) for part in worst.removeprefix("lowest recall: ").split(", ")]
+    assert len(named) == 3
+    assert named == sorted(named)
+    assert max(named) <= min(recalls.values())
+    assert [line.split()[0] for line in others] == [name for name in info["final"] if name != "test_accuracy"]
     # nothing of TensorFlow's: these lines and no others
     *progress, beaten, neglected = said.stderr.splitlines()
     openings = [line.split()[0] for line in progress]
