@@ -53,6 +53,9 @@ def metrics(scored: ScoredClasses, classes: Sequence[str], loss: float, *, top_k
           `MANY_CLASSES` classes, see :func:`confusions`;
         - ``classes``.
 
+        With one class, which is never missed, only ``samples``, ``loss``, ``accuracy``, ``confusion_matrix`` and
+        ``classes``.
+
     Raises:
         CheckFailed: a probability is not a finite number.
         ValueError: there are no samples.
@@ -63,6 +66,8 @@ def metrics(scored: ScoredClasses, classes: Sequence[str], loss: float, *, top_k
         "loss": float(loss),
         "accuracy": float(np.mean(scored.is_correct)),
     }
+    if len(classes) == 1:
+        return result | {"confusion_matrix": confusion_matrix(scored, 1).tolist(), "classes": list(classes)}
     if len(classes) > 5:
         # not scikit-learn's, which resolves ties in favor of the last classes, whereas argmax favors the first
         result["top_5_accuracy"] = float(np.mean(scored.label_rank < 5))
@@ -126,7 +131,7 @@ def neglect(metrics: Mapping[str, Any], scored: ScoredClasses, classes: Sequence
         more = f" and {len(never) - NUM_NAMED:,} more" if len(never) > NUM_NAMED else ""
         noun = "class is" if len(never) == 1 else "classes are"
         return f"{len(never):,} {noun} never predicted: {shown}{more}"
-    if metrics["macro_recall"] < metrics["accuracy"] / 2:
+    if len(classes) > 1 and metrics["macro_recall"] < metrics["accuracy"] / 2:
         return (
             f"macro recall, {metrics['macro_recall']:.2f}, is below half of accuracy, {metrics['accuracy']:.2f}: rare "
             "classes are missed"

@@ -121,6 +121,18 @@ def test_measures_of_a_single_class_here_are_left_out() -> None:
     assert metrics(score(np.zeros(3, np.int32), np.ones((3, 1))), ("a",), loss=0.0)["accuracy"] == 1.0
 
 
+def test_one_class_has_no_scores_that_are_always_1() -> None:
+    scored = score(np.zeros(3, np.int32), np.ones((3, 1)))
+    assert metrics(scored, ("cat",), loss=0.5, top_k=(3,)) == {
+        "samples": 3,
+        "loss": 0.5,
+        "accuracy": 1.0,
+        "confusion_matrix": [[3]],
+        "classes": ["cat"],
+    }
+    assert neglect(metrics(scored, ("cat",), loss=0.5), scored, ("cat",)) == ""
+
+
 def test_any_number_of_most_probable_classes() -> None:
     labels, probabilities, classes = random_case(100, 12)
     result = metrics(score(labels, probabilities), classes, loss=1.0, top_k=(1, 3, 11, 99))
