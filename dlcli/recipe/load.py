@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dlcli.errors import InputError
+from dlcli.recipe.language.default_kinds import with_default_kinds
 from dlcli.recipe.language.diagnosis import explain
 from dlcli.recipe.language.errors import Diagnostic, RecipeError
 from dlcli.recipe.language.overrides import Override, apply_overrides
@@ -132,8 +133,11 @@ def load_text(text: bytes, path: Path, overrides: Sequence[Override] = ()) -> Lo
     if not tree.complete:
         raise RecipeError(tree.diagnostics)
     tree.values = _as_it_was_read(tree.values, path)
+    written = tree.values
     apply_overrides(tree, overrides)
     tree.values = respelled(tree.values)
+    if (schema := _schema(tree.values)) is not None:
+        tree.values = with_default_kinds(tree.values, written, overrides, schema)
     recipe = None if tree.diagnostics else _validated(tree, path)
     if recipe is None:
         diagnostics = [*tree.diagnostics, *explain(TASKS, tree)]
@@ -185,12 +189,18 @@ def _respelled(value: Any, path: Sequence[str]) -> Any:
     return {**value, path[0]: _respelled(value[path[0]], path[1:])}
 
 
+def _schema(values: Any) -> type[Recipe] | None:
+    """The schema of a recipe's task; None if there is no such task."""
+    task = values.get("task") if isinstance(values, dict) else None
+    return TASKS.get(task) if isinstance(task, str) else None
+
+
 def _validated(tree: Tree, path: Path) -> Recipe | None:
     """The recipe of the values by the schema of their task; None where that refuses them."""
-    task = tree.values.get("task") if isinstance(tree.values, dict) else None
-    if not isinstance(task, str) or task not in TASKS:
+    schema = _schema(tree.values)
+    if schema is None:
         return None
     try:
-        return TASKS[task].model_validate(tree.values, context={"folder": os.path.abspath(path.parent)})
+        return schema.model_validate(tree.values, context={"folder": os.path.abspath(path.parent)})
     except ValidationError:
         return None

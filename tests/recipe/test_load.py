@@ -133,6 +133,25 @@ def test_overrides_create_missing_sections() -> None:
     assert stopping.patience == 3
 
 
+def test_a_section_that_only_overrides_have_is_of_the_default_kind() -> None:
+    Path("recipe.yaml").write_text("task: classification\ndata: {kind: digits}\nmodel: {kind: mlp}\n")
+    train = load_with("train.optimizer.learning_rate=0.5", "train.schedule.warmup_epochs=2").recipe.train
+    assert (train.optimizer.kind, train.optimizer.learning_rate) == ("adam", 0.5)
+    assert (train.schedule.kind, train.schedule.warmup_epochs) == ("constant", 2)
+    assert load_with("train.optimizer.momentum=0.5", "train.optimizer.kind=sgd").recipe.train.optimizer.kind == "sgd"
+    assert error_with("train.optimizer.momentum=0.5").startswith(
+        "--set train.optimizer.momentum=0.5: train.optimizer.momentum: unknown key for kind 'adam'; it belongs to "
+    )
+    assert "train.class_weights.a.b" in error_with("train.class_weights.a.b=1")  # no section by the schema
+
+
+def test_a_section_of_the_file_needs_its_kind() -> None:
+    Path("recipe.yaml").write_text(
+        "task: classification\ndata: {kind: digits}\nmodel: {kind: mlp}\ntrain: {optimizer: {epsilon: 0.1}}\n"
+    )
+    assert "train.optimizer.kind: missing key" in error_with("train.optimizer.learning_rate=0.5")
+
+
 def test_overrides_replace_sections_and_lists() -> None:
     recipe = load_with("model={kind: mlp, units: [8, 9]}", "train.optimizer={kind: sgd}", "name=").recipe
     assert recipe.model == Mlp(kind="mlp", units=(8, 9))
@@ -183,8 +202,8 @@ def test_override_of_text() -> None:
         ),
         (
             "train.schedule.final=0.1",
-            "--set train.schedule.final=0.1: train.schedule.kind: missing key; the kinds are constant, step, "
-            "exponential, cosine and plateau",
+            "--set train.schedule.final=0.1: train.schedule.final: "
+            "unknown key for kind 'constant'; it belongs to cosine",
         ),
         ("train.epochs=[1", "--set train.epochs=[1: train.epochs: expected ',' or a closing bracket"),
         (
