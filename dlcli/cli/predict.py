@@ -1,5 +1,8 @@
 """``dlcli predict``."""
 
+import glob
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -17,6 +20,7 @@ from dlcli.cli.options import (
     safe_csv_option,
 )
 from dlcli.cli.output import say, write_json, write_table
+from dlcli.errors import InputError
 
 
 @click.command(short_help="Predict with a trained model.")
@@ -75,8 +79,10 @@ def predict(
 ) -> None:
     """Predict with the best model of RUN.
 
-    Each PATH is an image, a folder of images or an .npz file; for text and series models, a text file with one sample
-    per line, a table (.csv, .tsv, .jsonl) with one sample per row, or - for the lines of stdin.
+    Each PATH is an image, a folder of images, an .npz file, or - for an image's bytes on stdin; for text and series
+    models, a text file with one sample per line, a table (.csv, .tsv, .jsonl) with one sample per row, or - for the
+    lines of stdin. A pattern that the shell has not expanded, such as 'photos/**/*.jpg', stands for the files that
+    match.
 
     \b
     Examples:
@@ -88,6 +94,7 @@ def predict(
       dlcli predict names --text Rossi --text Müller
       dlcli predict translator --text "good morning" --beam 5
       cut -f2 mails.tsv | dlcli predict spam - --json
+      curl -s https://example.org/cat.jpg | dlcli predict runs/pets -
 
     Images are resized as in training; boxes are in pixels of the upright image. Images that cannot be read are named
     and skipped.
@@ -99,6 +106,7 @@ def predict(
         raise click.UsageError("Specify what to predict: a PATH, or --text for a text model.")
     if "" in paths:
         raise click.UsageError("A PATH must not be empty. Use . for the current folder.")
+    files = expanded(paths)
     if output is not None:
         check_output(output, (".csv", ".json", ".npz"), force=force)
     if safe_csv and (output is None or output.suffix.lower() != ".csv"):
@@ -118,7 +126,7 @@ def predict(
     from dlcli.workflow.predict import PredictionRequest
     from dlcli.workflow.predict import predict as predict_with_run
 
-    request = PredictionRequest([Path(path) for path in paths], texts, top, output, draw, beam, safe_csv)
+    request = PredictionRequest(files, texts, top, output, draw, beam, safe_csv)
     results = predict_with_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
@@ -146,3 +154,25 @@ def predict(
     ]
     ranks = [f"#{rank + 1}" for rank in range(len(predictions[0]["top"]))]
     write_table([name, *(f"{box} (x1 y1 x2 y2)" for box in boxes), *ranks], rows)
+
+
+def expanded(paths: Sequence[str]) -> list[Path]:
+    """The paths, with the files that match in place of a pattern; a file whose own name looks like one is itself.
+
+    Raises:
+        InputError: nothing matches a pattern.
+    """
+    result: list[Path] = []
+    unmatched: list[str] = []
+    for path in paths:
+        if not glob.has_magic(path) or os.path.lexists(path):
+            result.append(Path(path))
+            continue
+        found = sorted(glob.iglob(path, recursive=True))
+        result += map(Path, found)
+        unmatched += [] if found else [path]
+    if unmatched:
+        raise InputError(
+            "\n".join(f"{path}: no file matches this pattern. Name what to predict." for path in unmatched)
+        )
+    return result

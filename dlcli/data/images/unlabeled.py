@@ -1,14 +1,16 @@
-"""Images, signals and volumes without ground truth, for prediction: files, folders of images, or an .npz file."""
+"""Images, signals and volumes without ground truth, for prediction: files, folders, an .npz file, or stdin."""
 
 import os
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import as_samples, leave_unsized, left_out_of
-from dlcli.data.images.decoding import ImagePolicy
+from dlcli.data.images.decoding import MAX_FILE_BYTES, BadImage, ImagePolicy, decode
 from dlcli.data.images.discovery import check_images, find_images
 from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.samples import Samples
@@ -19,6 +21,7 @@ from dlcli.data.npz_archive import read_arrays
 from dlcli.data.splits import NO_LABEL, LeftOut
 from dlcli.errors import InputError
 
+STDIN = Path("-")
 ARRAY_KEYS = ("x", "x_test")  # the first that exists is used
 
 
@@ -30,7 +33,8 @@ def collect(
     value_range: tuple[float, float],
     progress: Progress | None = None,
 ) -> tuple[Samples, tuple[LeftOut, ...]]:
-    """The samples of paths, in their order: files, all images below a folder, or an .npz with x or x_test.
+    """The samples of paths, in their order: files, all images below a folder, an .npz with x or x_test, or - for the
+    bytes of one image on stdin.
 
     A sample is named by its path as given, or by its position in an .npz: "FILE.npz/17". Images that cannot be read are
     left out. Labels are all NO_LABEL.
@@ -41,18 +45,22 @@ def collect(
         value_range: of the pixels of an .npz file.
 
     Raises:
-        InputError: a path does not exist, nothing can be read, or an .npz file is among other paths.
+        InputError: a path does not exist, nothing can be read, or an .npz file or - is among other paths.
     """
     archives = [path for path in paths if path.suffix.lower() == ".npz"]
     if archives and len(paths) > 1:
         raise InputError(f"{archives[0]}: an .npz file must be predicted alone. Received {len(paths)} paths.")
-    missing = [path for path in paths if not os.path.lexists(path)]
+    if STDIN in paths and len(paths) > 1:
+        raise InputError(f"{STDIN}: stdin must be predicted alone. Received {len(paths)} paths.")
+    missing = [path for path in paths if path != STDIN and not os.path.lexists(path)]
     if missing:
         raise InputError("\n".join(f"{path}: no such file or folder. Name what to predict." for path in missing))
     if archives:
         return _collect_arrays(archives[0], policy, shape, value_range), ()
     if policy is None:
         raise InputError(f"{paths[0]}: samples of this model are not images. Give an .npz file with an array x.")
+    if STDIN in paths:
+        return _collect_stdin(policy), ()
     files: list[Path] = []
     left_out: list[LeftOut] = []
     for path in paths:
@@ -89,6 +97,19 @@ def _collect_files(
         files=tuple(files[i] for i in good),
     )
     return samples, (*left_out, *bad)
+
+
+def _collect_stdin(policy: ImagePolicy) -> Samples:
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    try:
+        if len(data) > MAX_FILE_BYTES:
+            raise BadImage(f"too large: an image may have at most {MAX_FILE_BYTES:,} bytes")
+        image = np.asarray(decode(data, value_range=policy.value_range))
+    except BadImage as reason:
+        raise InputError(f"{STDIN}: {reason}. Send the bytes of one image to stdin.") from None
+    x = image.reshape(1, *image.shape[:2], -1)  # [1, height, width, channels]
+    listing = list_arrays(str(STDIN), x, np.full(1, NO_LABEL, np.int32), str(STDIN))
+    return leave_unsized(replace(as_samples(listing, policy), names=(str(STDIN),)))
 
 
 def _collect_arrays(

@@ -1,3 +1,5 @@
+import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,26 @@ def test_a_named_file_may_have_any_suffix(save_image: Save) -> None:
 def test_names_are_as_given(save_image: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(save_image("in/a.png").parents[1])
     assert gather(Path("in"))[0].names == ("in/a.png",)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_stdin_is_an_image(mode: str, save_image: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_image("a.png", size=(9, 7), mode=mode)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    samples, left_out = gather(Path("-"))
+    assert (samples.names, left_out) == (("-",), ())
+    assert np.array_equal(samples.load(np.arange(1)), gather(path)[0].load(np.arange(1)))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [(b"", "-: the file is empty"), (b"no image", "-: not an image: its content is not ")]
+)
+def test_stdin_without_an_image(data: bytes, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    message = error(Path("-"))
+    assert message.startswith(reason)
+    assert message.endswith(". Send the bytes of one image to stdin.")
+    assert error(Path("-"), Path("a.png")) == "-: stdin must be predicted alone. Received 2 paths."
 
 
 def test_an_npz_file(tmp_path: Path) -> None:
