@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from dlcli.cli.options import complete_runs, json_option, run_argument, runs_option
 from dlcli.cli.output import as_recipe, confirm, say, write_json, write_metrics, write_table
 from dlcli.errors import InputError
+from dlcli.recipe.language.errors import shortened
 
 
 @click.group(short_help="List, show, compare and remove runs.")
@@ -105,6 +107,8 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
 def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
     """Compare two runs: recipe keys that differ, and metrics and robust accuracies side by side.
 
+    A section that only one of the recipes has takes one line; --json has its keys.
+
     \b
     Examples:
       dlcli runs diff digits_convnet digits_convnet-2
@@ -120,7 +124,7 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
     for title in ("recipe", "metrics"):
         if result[title]:
             rows = [
-                [key, *(as_recipe(value) if title == "recipe" else value for value in pair)]
+                [key, *(_in_a_line(value) if title == "recipe" else value for value in pair)]
                 for key, pair in result[title].items()
             ]
             write_table([title, *result["runs"]], rows)
@@ -131,6 +135,11 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
     if result["attacks"]:
         say()
         write_table(["robust accuracy", *result["runs"]], [[key, *pair] for key, pair in result["attacks"].items()])
+
+
+def _in_a_line(value: Any) -> str:
+    """A value of a recipe; a section or a list is shortened, text such as a path is not."""
+    return value if isinstance(value, str) else shortened(as_recipe(value))
 
 
 @runs.command("remove", short_help="Delete a run.")

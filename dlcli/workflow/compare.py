@@ -6,27 +6,27 @@ from typing import Any
 ABSENT = "(absent)"
 
 
-def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Flatten nested mappings to one mapping by dotted key, such as ``model.blocks.0.filters``.
+def differences(one: Any, other: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
+    """Map each dotted key whose values differ, such as ``model.blocks.0.filters``, to both values.
 
-    Lists of mappings are flattened too; other lists are values.
+    Items of lists of mappings have keys too. A section that only one side has is one difference, not one for each of
+    its keys.
     """
-    if isinstance(values, (list, tuple)):
-        if not any(isinstance(item, Mapping) for item in values):
-            return {prefix: list(values)}
-        values = {str(position): value for position, value in enumerate(values)}
-    if not isinstance(values, Mapping) or (prefix and not values):
-        return {prefix: values}
-    pairs = [(str(key), value) for key, value in values.items()]
-    flat: dict[str, Any] = {}
-    for key, value in pairs:
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
-    return flat
+    first, second = _parts(one), _parts(other)
+    if first is None or second is None:
+        return {} if _plain(one) == _plain(other) else {key: (_plain(one), _plain(other))}
+    result: dict[str, tuple[Any, Any]] = {}
+    for part in first | second:
+        result |= differences(first.get(part, ABSENT), second.get(part, ABSENT), f"{key}.{part}" if key else part)
+    return result
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Map each dotted key whose values differ to both values."""
-    first, second = flatten(one), flatten(other)
-    keys = [*first, *(key for key in second if key not in first)]
-    pairs = {key: (first.get(key, ABSENT), second.get(key, ABSENT)) for key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+def _parts(value: Any) -> dict[str, Any] | None:
+    """The values of a mapping, or of a list of mappings, by key; None for another value."""
+    if isinstance(value, (list, tuple)) and any(isinstance(item, Mapping) for item in value):
+        return {str(position): item for position, item in enumerate(value)}
+    return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else None
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -184,6 +184,23 @@ def test_diff(dlcli: Callable[..., Called]) -> None:
     assert "recipe: no difference" in dlcli("runs", "diff", "one", "one")[1]
 
 
+def test_a_section_that_one_run_lacks_is_one_difference(dlcli: Callable[..., Called]) -> None:
+    augment = {f"option_{i}": 0.5 for i in range(20)}
+    config = {**CONFIG, "augment": augment, "model": {"blocks": [{"f": 2}, {"f": 3, "g": 4}]}}
+    make_run("three", started="2026-01-03T10:00:00.000000Z", config={**config, "train": {"stages": [{"a": 1}]}})
+    make_run("four", started="2026-01-04T10:00:00.000000Z", config={**CONFIG, "augment": None, "train": {"stages": []}})
+    lines = dlcli("runs", "diff", "three", "four")[1].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in lines] == [
+        *("recipe", "train.stages", "model.blocks.0.f", "model.blocks.1", "augment")
+    ]
+    assert max(map(len, lines)) < 120
+    assert lines[-1].endswith("null")
+    recipe = json.loads(dlcli("runs", "diff", "three", "four", "--json")[1])["recipe"]
+    assert recipe["augment"] == [augment, None]
+    assert recipe["train.stages"] == [[{"a": 1}], []]
+    assert recipe["model.blocks.1"] == [{"f": 3, "g": 4}, "(absent)"]
+
+
 def test_remove(dlcli: Callable[..., Called]) -> None:
     for answer, expected, last in [
         ("n\n", 0, "kept runs/one\n"),
