@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from dlcli.data.listing import name_some
 from dlcli.evaluation import one_against_rest
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 from dlcli.evaluation.classification import confusions, most_confused, neglect
 from dlcli.printing import json_text
 from dlcli.report.plots import classification as classification_plots
 from dlcli.report.plots.classification import ClassCurve
+from dlcli.report.plots.figure import NOT_DRAWABLE, without_glyph
 from dlcli.rundir import now, replace_folder, write_rows
 from dlcli.runtime.console import Console
 from dlcli.tasks.probability_file import ProbabilityFile
@@ -104,6 +106,7 @@ def write_classification(
     per_class: Rows,
     predictions: Rows,
     others: Mapping[str, bytes | str],
+    console: Console,
     probabilities: ProbabilityFile | None = None,
 ) -> None:
     """Write the files of a classifier's evaluation: also per_class.csv, predictions.csv, confusion_matrix.png, roc.png
@@ -112,6 +115,11 @@ def write_classification(
     With many classes, the confusion matrix is in confusion_matrix.csv, without its zeros, its plot shows the classes
     that are confused most often, and there are no curves.
     """
+    if missing := without_glyph(classes):
+        console.say(
+            f"plots: no installed font has {name_some(missing)}, drawn as {NOT_DRAWABLE}; "
+            "install a Noto font of the script"
+        )
     tables: dict[str, Rows] = {"per_class.csv": per_class, "predictions.csv": predictions}
     files: dict[str, bytes | str | Callable[[Path], None]] = dict(others)
     if len(classes) <= MANY_CLASSES:

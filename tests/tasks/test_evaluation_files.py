@@ -9,12 +9,13 @@ from dlcli.evaluation import classification
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 from dlcli.report.plots import classification as classification_plots
 from dlcli.rundir import read_csv, read_json
+from dlcli.runtime.console import Console
 from dlcli.tasks.evaluation_files import Destination, Source, write_classification
 from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.task import EvaluationRequest
 
 
-def evaluate(to: Destination, num_classes: int) -> tuple[ScoredClasses, np.ndarray, np.ndarray]:
+def evaluate(to: Destination, num_classes: int, *, letter: str = "=") -> tuple[ScoredClasses, np.ndarray, np.ndarray]:
     """Writes the evaluation of random predictions; returns the scores, labels and probabilities."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, num_classes, 30).astype(np.int32)
@@ -23,7 +24,11 @@ def evaluate(to: Destination, num_classes: int) -> tuple[ScoredClasses, np.ndarr
     reduction = Reduction(labels, kept)
     for part in (np.arange(20, 30), np.arange(20)):
         reduction.add(part, np.log(probabilities[part]), probabilities[part], part.astype(np.float32))
-    scored, classes, names = reduction.scored(), [f"={i}" for i in range(num_classes)], [f"-{i}" for i in range(30)]
+    scored, classes, names = (
+        reduction.scored(),
+        [f"{letter}{i}" for i in range(num_classes)],
+        [f"-{i}" for i in range(30)],
+    )
     assert reduction.mean_loss() == np.mean(np.arange(30))
     write_classification(
         to,
@@ -34,6 +39,7 @@ def evaluate(to: Destination, num_classes: int) -> tuple[ScoredClasses, np.ndarr
         per_class=classification.per_class(scored, classes),
         predictions=classification.predictions(names, scored, classes),
         others={"more.txt": "more"},
+        console=Console(quiet=False),
         probabilities=kept,
     )
     return scored, labels, probabilities
@@ -86,3 +92,12 @@ def test_safe_tables_have_no_formulas(to: Destination) -> None:
         cells = [row[column] for row in read_csv(to.folder / name)]
         assert all(cell.startswith("'=") for cell in cells), name
     assert read_csv(to.folder / "predictions.csv")[9]["file"] == "-9"  # a number, which is harmless
+
+
+def test_characters_that_cannot_be_drawn_are_said_once(to: Destination, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(to, 3, letter="\U0010ffff")
+    assert capsys.readouterr().err.splitlines() == [
+        "plots: no installed font has '\U0010ffff', drawn as □; install a Noto font of the script"
+    ]
+    evaluate(to, 3)
+    assert capsys.readouterr().err == ""

@@ -5,8 +5,9 @@ Matplotlib's pyplot is not used, because it has global state and looks for a win
 
 import contextlib
 import io
+import logging
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -29,18 +30,28 @@ LINE_COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000
 MARKERS = "osv^D"  # tell lines apart if there are more lines than colors
 
 FALLBACK_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans CJK KR",
-    "Noto Sans Devanagari",
-    "Noto Sans Thai",
-    "WenQuanYi Zen Hei",
-    "Arial Unicode MS",
-    "Hiragino Sans",
-    "Microsoft YaHei",
-    "Malgun Gothic",
+    # Linux
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "WenQuanYi Zen Hei"),
+    *(
+        "WenQuanYi Micro Hei",
+        "Droid Sans Fallback",
+        "IPAGothic",
+        "NanumGothic",
+        "Noto Sans Devanagari",
+        "Noto Sans Thai",
+    ),
+    *("Noto Sans Arabic", "Noto Naskh Arabic", "Noto Emoji", "Symbola", "Unifont", "Unifont Upper"),
+    # macOS
+    *("PingFang SC", "Hiragino Sans", "Hiragino Sans GB", "Apple SD Gothic Neo", "Arial Unicode MS", "Geeza Pro"),
+    # Windows
+    *("Microsoft YaHei", "Yu Gothic", "MS Gothic", "Malgun Gothic", "Nirmala UI", "Leelawadee UI", "Segoe UI"),
+    *("Segoe UI Emoji", "Segoe UI Symbol"),
 )
-"""Fonts for scripts that Matplotlib's own font lacks, used if they are installed."""
+"""Fonts for scripts that Matplotlib's own font lacks, used if they are installed. Color emoji fonts such as Noto Color
+Emoji consist of images, which Matplotlib does not draw."""
+
+# It logs a warning for each text where a font lacks the normal weight, as WenQuanYi Zen Hei does.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 NOT_DRAWABLE = "\N{WHITE SQUARE}"
 
@@ -85,9 +96,7 @@ def printable(text: str, max_width: int) -> str:
         text: any text, such as the name of a class or of a file.
         max_width: maximum width in characters; wide characters, such as Chinese ones, count as two.
     """
-    drawable = "".join(
-        " " if character.isspace() else character if _has_glyph(character) else NOT_DRAWABLE for character in text
-    )
+    drawable = "".join(_drawable(character) for character in text)
     # a dollar sign would start a formula
     return _shortened(drawable, max_width).replace("$", r"\$")
 
@@ -127,6 +136,21 @@ def _longest(text: str, max_width: int) -> str:
 
 def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def without_glyph(texts: Iterable[str]) -> list[str]:
+    """The characters of texts, such as the names of classes, that no installed font has, each once."""
+    return [character for character in dict.fromkeys("".join(texts)) if _drawable(character) == NOT_DRAWABLE]
+
+
+def _drawable(character: str) -> str:
+    if character.isspace():
+        return " "
+    if _has_glyph(character):
+        return character
+    return (
+        "" if unicodedata.category(character) == "Cf" else NOT_DRAWABLE
+    )  # Cf: invisible, as between parts of an emoji
 
 
 def _has_glyph(character: str) -> bool:

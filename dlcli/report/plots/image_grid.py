@@ -28,7 +28,7 @@ def image_grid(
     """A grid of images.
 
     Args:
-        captions: one or two lines for each image: the first goes above it, the second below.
+        captions: one or two texts for each image: the first goes above it, in one or more lines, the second below.
         title: title of the figure.
         outlines: boxes rel_xyxy ``[n, 4]`` and their color; NaN where an image has no box.
         num_columns: number of images in a row. Default: the square root of their number, rounded up.
@@ -39,9 +39,10 @@ def image_grid(
     num_rows = math.ceil(len(images) / num_columns)
     width = 1.7  # of a column in inches
     height = width * (1.0 if images.ndim == 3 else min(max(images.shape[-3] / images.shape[-2], 0.4), 2.0))
+    above = 0.15 * max((caption[0].count("\n") for caption in captions), default=0)  # of further lines
     with style():
         least = 6.4 if outlines and len(title) > 30 else 3.2  # room for the title
-        figure = new_figure(max(least, num_columns * width), num_rows * (height + 0.4) + 0.4)
+        figure = new_figure(max(least, num_columns * width), num_rows * (height + above + 0.4) + 0.4)
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
         figure.suptitle(title)
         for i, (image, caption) in enumerate(zip(images, captions, strict=True)):

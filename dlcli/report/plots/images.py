@@ -93,7 +93,7 @@ def mistakes(
     order = sorted(range(len(confidence)), key=lambda i: -confidence[i])[:MAX_IMAGES]
     captions = [
         [
-            f"{printable(labels[i], 12)} as {printable(predicted[i], 12)} {confidence[i]:.2f}",
+            f"label: {printable(labels[i], 16)}\npredicted: {printable(predicted[i], 16)} {confidence[i]:.2f}",
             printable(str(names[i]), 30),
         ]
         for i in order

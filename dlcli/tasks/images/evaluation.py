@@ -222,6 +222,7 @@ def evaluate_split(
         predictions=classification.predictions(samples.names, scored, classes),
         others={"mistakes.png": _plot_mistakes(samples, scored, classes)},
         probabilities=kept,
+        console=console,
     )
     return metrics
 

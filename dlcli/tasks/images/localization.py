@@ -126,6 +126,7 @@ def evaluate_split(
         predictions=predictions,
         others=plots,
         probabilities=kept,
+        console=console,
     )
     return metrics
 

@@ -190,6 +190,7 @@ def evaluate_split(
         predictions=predictions,
         others={"mistakes.txt": _mistakes(samples, scored, classes)},
         probabilities=kept,
+        console=console,
     )
     return metrics
 
@@ -252,6 +253,7 @@ def _evaluate_tags(
         predictions=tagging.predictions(samples.names, words, scored, classes, is_known=is_known),
         others={},
         probabilities=kept,
+        console=console,
     )
     return metrics
 

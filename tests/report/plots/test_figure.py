@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from matplotlib import font_manager
 from pixels import STRANGE_NAMES, draw_mistakes, noise, read  # type: ignore[import-not-found]
 
 from dlcli.report.plots import classification as classification_plots
-from dlcli.report.plots import curves
+from dlcli.report.plots import curves, figure
 from dlcli.report.plots import images as image_plots
-from dlcli.report.plots.figure import NOT_DRAWABLE, printable
+from dlcli.report.plots.figure import NOT_DRAWABLE, printable, without_glyph
 
 
 def epoch(number: int, stage: str = "main", **changes: object) -> dict[str, object]:
@@ -46,6 +47,25 @@ def test_names_in_any_script_are_drawn_without_a_warning(caplog) -> None:
 )
 def test_names_are_made_to_fit(text, width, expected) -> None:
     assert printable(text, width) == expected
+
+
+def test_invisible_characters_are_left_out() -> None:
+    assert printable("a\U000e0001b", 20) == "ab"  # a language tag
+    assert without_glyph(["a\U000e0001b", "猫 \U0010ffff", "\U0010ffff"])[-1] == "\U0010ffff"
+
+
+def test_a_fallback_font_draws_what_the_first_one_lacks(caplog, monkeypatch) -> None:
+    symbols = font_manager.get_font(font_manager.findfont("STIXNonUnicode"))  # comes with Matplotlib
+    letter = next(chr(code) for code in sorted(symbols.get_charmap()) if without_glyph([chr(code)]))
+    squares = draw_mistakes(noise(1, 8, 8, 3), [0.5], labels=[letter])
+    monkeypatch.setattr(figure, "FALLBACK_FONTS", ("No such font", "STIXNonUnicode"))
+    figure._fonts.cache_clear()
+    try:
+        assert without_glyph([letter, "a"]) == []
+        assert draw_mistakes(noise(1, 8, 8, 3), [0.5], labels=[letter]) != squares
+    finally:
+        figure._fonts.cache_clear()
+    assert caplog.records == []
 
 
 def test_equal_data_give_equal_bytes_whatever_the_users_style() -> None:

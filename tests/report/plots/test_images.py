@@ -98,6 +98,13 @@ def test_every_word_of_a_mistake_is_shown() -> None:
         assert draw_mistakes(batch, [0.98], **changes) != before
 
 
+def test_a_mistake_says_which_name_is_the_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    captions: list[list[str]] = []
+    monkeypatch.setattr(image_plots, "image_grid", lambda images, texts, title: captions.extend(texts) or b"")
+    draw_mistakes(noise(1, 8, 8, 3), [0.98], labels=["RBC"], predicted=["WBC"], names=["1.png"])
+    assert captions == [["label: RBC\npredicted: WBC 0.98", "1.png"]]
+
+
 def test_a_plot_without_mistakes_says_so() -> None:
     pixels = read(draw_mistakes(noise(0, 8, 8, 1), []))
     assert (pixels < 255).any()
