@@ -161,7 +161,7 @@ def remove(run: str, runs: Path, yes: bool) -> None:
 
     finished = [folder / name for folder in {runs, Path(run).parent} for name in finish_removals(folder)]
     if (path := next((path for path in (Path(run), runs / run) if path in finished), None)) and not path.exists():
-        click.echo(f"removed {path}", err=True)
+        say(f"removed {path}", err=True)
         return
     run_dir = find_removable(runs, run)
     if not yes and not _confirmed(f"Permanently delete {run_dir.path}?"):
