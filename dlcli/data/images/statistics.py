@@ -23,7 +23,9 @@ def channel_statistics(batches: Iterable[Values]) -> tuple[NDArray[np.float64], 
         own_mean = values.mean(axis=0)
         difference = own_mean - mean
         total = count + len(values)
-        squares = squares + np.square(values - own_mean).sum(axis=0) + difference**2 * count * len(values) / total
+        values -= own_mean
+        np.square(values, out=values)  # in place: a copy in float64 takes eight times the memory of the pixels
+        squares = squares + values.sum(axis=0) + difference**2 * count * len(values) / total
         mean = mean + difference * len(values) / total
         count = total
     return mean, np.sqrt(squares / count)

@@ -1,5 +1,6 @@
 """What ``dlcli data`` reports about images, and its previews. The user's data are never changed."""
 
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ from dlcli.tasks.inspection import (
 
 CONTENT = ("boxes", "range", "frames")  # kinds of warnings about the contents of files, which are findings
 NUM_LOADED = 256  # samples in memory at a time
+MAX_VALUES = 4_000_000  # values in memory at a time, for statistics in float64
 
 
 # Check ----------------------------------------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ def stats(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
     """Mean and standard deviation of each channel over the training split, of decoded and resized samples."""
     dataset = open_dataset(loaded, console)
     train = dataset.splits["train"]
-    mean, std = channel_statistics(_loaded_in_parts(train, console))
+    mean, std = channel_statistics(loaded_in_parts(train, console))
     return {
         "samples": {name: len(split) for name, split in dataset.splits.items()},
         "classes": len(dataset.classes),
@@ -211,9 +213,11 @@ def stats(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
     }
 
 
-def _loaded_in_parts(samples: Samples, console: Console) -> Iterator[np.ndarray]:
-    for start in range(0, len(samples), NUM_LOADED):
-        stop = min(start + NUM_LOADED, len(samples))
+def loaded_in_parts(samples: Samples, console: Console) -> Iterator[np.ndarray]:
+    """The samples, at most MAX_VALUES values of them at a time, but at least one."""
+    step = max(1, min(NUM_LOADED, MAX_VALUES // math.prod(samples.shape)))
+    for start in range(0, len(samples), step):
+        stop = min(start + step, len(samples))
         yield samples.load(np.arange(start, stop))
         console.reading(stop, len(samples))
 
