@@ -33,18 +33,39 @@ def data() -> None:
 @click.argument("source", metavar="RECIPE|FOLDER", type=PATH)
 @sets_option
 @path_option
+@click.option(
+    "--exclude-list",
+    "exclude_list",
+    type=PATH,
+    metavar="FILE.yaml",
+    help="Write the value of data.exclude that leaves out copies of images.",
+)
+@click.option("--force", is_flag=True, help="Overwrite that file if it exists.")
 @json_option
 @quiet_option
-def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, quiet: bool) -> None:
+def check(
+    source: Path,
+    sets: tuple[str, ...],
+    path: str | None,
+    exclude_list: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Find problems in the data of a recipe, or of a folder: any folder for which `dlcli recipe init` drafts a recipe.
 
     Reports files that cannot be read or have the wrong extension, duplicates and near duplicates within and across
     splits, the same image or text under two labels, classes missing from a split, and missing values. Exit status 1 if
     there is a problem; notes are not problems.
 
+    With --exclude-list, write a list to put under data.exclude, which leaves out copies of images: identical ones,
+    nearly identical ones, and those that are probably the same. What is in test stays, then what is in validation; of
+    two copies in one split the first by name.
+
     \b
     Examples:
       dlcli data check photos/
+      dlcli data check photos/ --exclude-list copies.yaml
       dlcli data check recipe.yaml --json
       dlcli data check recipes/mnist_convnet.yaml --data mnist.npz
       dlcli data check recipes/film_reviews.yaml --data reviews/
@@ -59,10 +80,14 @@ def check(source: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
         loaded = _load("check", source, sets, path)
     else:
         raise InputError(f"{source}: expected a recipe or a folder of data.")
+    if exclude_list is not None:
+        check_output(exclude_list, (".yaml", ".yml"), force=force)
     console = _start(quiet)
     from dlcli.workflow import inspect
 
     report = inspect.check_folder(source, console) if loaded is None else inspect.check(loaded, console)
+    if exclude_list is not None:
+        _write_exclude_list(report, exclude_list, source)
     if as_json:
         write_json(report)
     else:
@@ -216,6 +241,21 @@ def split(
         _write_counts(counts)
     if output is not None:
         say(f"written to {output}", err=True)
+
+
+def _write_exclude_list(report: dict[str, Any], output: Path, source: Path) -> None:
+    """Write the patterns as an indented JSON list, which is YAML both below ``data.exclude:`` and for ``--set``."""
+    import json
+    from textwrap import indent
+
+    from dlcli.rundir import replace_file
+
+    if "exclude" not in report:
+        raise InputError(f"{source}: --exclude-list is for images in files, which data.exclude can leave out.")
+    patterns = report["exclude"]
+    replace_file(output, indent(json.dumps(patterns, ensure_ascii=False, indent=2), " " * 4) + "\n")
+    noun = "1 pattern" if len(patterns) == 1 else f"{len(patterns):,} patterns"
+    say(f"{noun} for data.exclude written to {output}", err=True)
 
 
 def _write_by_split(columns: list[str], splits: dict[str, dict[str, list[int]]]) -> None:

@@ -117,12 +117,14 @@ def report(
     *,
     sizes: Mapping[str, int] | None = None,
     modes: Mapping[str, int] | None = None,
+    exclude: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """The report of ``dlcli data check``.
 
     Args:
         splits: the number of samples of each class, by split.
         sizes, modes: the number of image files of each size and color mode.
+        exclude: the value of ``data.exclude`` with which no copies remain; None if the data have no such key.
     """
     findings = list(findings)
     return {
@@ -131,6 +133,7 @@ def report(
         "modes": modes or {},
         "findings": [vars(finding) | {"samples": list(finding.samples)} for finding in findings],
         "problems": sum(finding.is_problem for finding in findings),
+        **({} if exclude is None else {"exclude": list(exclude)}),
     }
 
 

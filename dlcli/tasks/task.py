@@ -195,7 +195,8 @@ class Task(Protocol):
 
         Returns:
             ``splits`` (number of samples of each class by split), ``sizes`` and ``modes`` of image files, ``findings``,
-            and the number of ``problems`` among them.
+            the number of ``problems`` among them, and for images in files ``exclude``: the value of ``data.exclude``
+            with which no copies remain.
 
         Raises:
             InputError: there is nothing to train on.

@@ -199,3 +199,39 @@ def test_refused_input(photos: Path, arguments: tuple[str, ...], message: str) -
     done = processes.run("data", *arguments, folder=photos).expect(2)
     assert done.stderr.splitlines()[-1].startswith(message)
     assert done.stdout == ""
+
+
+def test_with_the_exclude_list_no_copies_are_left(photos: Path) -> None:
+    """Identical, re-saved and mirrored copies, in a recipe that leaves out other files already."""
+    folder = photos / "photos"
+    shutil.copy(folder / "cat/00.png", folder / "cat/again [1].png")
+    with Image.open(folder / "dog/01.png") as image:
+        image.save(folder / "dog/saved.jpg", quality=85)
+    with Image.open(folder / "dog/03.png") as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "dog/mirrored.png")
+    shutil.copy(folder / "cat/02.png", folder / "cat/old.png")
+    recipe = RECIPE.replace("path: photos", "path: photos, exclude: ['old*']").replace("[24, 32]", "[30, 40]")
+    (photos / "r.yaml").write_text(recipe)
+    given = processes.run("data", "check", "r.yaml", "--exclude-list", "copies.yaml", folder=photos)
+    assert "probably the same image: " in given.stdout
+    assert "mirrored)" in given.stdout
+    assert "4 patterns for data.exclude written to copies.yaml" in given.stderr
+    text = (photos / "copies.yaml").read_text()
+    assert "old*" in text
+    below = f"task: classification\ndata:\n  kind: folder\n  path: photos\n  exclude:\n{text}model: {{kind: mlp}}\n"
+    (photos / "below.yaml").write_text(below)
+    for source, sets in (("r.yaml", ("--set", f"data.exclude={text}")), ("below.yaml", ())):
+        done = processes.run("data", "check", source, *sets, "--json", folder=photos).expect(0)
+        assert kinds(done.stdout) == {"skipped": False}
+        assert sum(map(sum, (c.values() for c in json.loads(done.stdout)["splits"].values()))) == 40
+    again = processes.run("data", "check", "r.yaml", "--exclude-list", "copies.yaml", folder=photos).expect(2)
+    assert "copies.yaml: already exists. Choose another name, or use --force to replace it." in again.stderr
+
+
+def test_an_exclude_list_is_for_images_in_files(photos: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+    np.savez(photos / "a.npz", x_train=pixels, y_train=np.arange(20) % 2)
+    (photos / "a.yaml").write_text("task: classification\ndata: {kind: npz, path: a.npz}\nmodel: {kind: mlp}\n")
+    done = processes.run("data", "check", "a.yaml", "--exclude-list", "c.yaml", folder=photos).expect(2)
+    assert "a.yaml: --exclude-list is for images in files, which data.exclude can leave out." in done.stderr
+    assert not (photos / "c.yaml").exists()

@@ -4,42 +4,30 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from dlcli.data.boxes.boxes import boxes_of, relative_boxes
 from dlcli.data.files import printable
-from dlcli.data.images.duplicates import SIDE, copies, has_wrong_suffix, near_copies
+from dlcli.data.images.duplicates import SIDE, has_wrong_suffix
 from dlcli.data.images.samples import Dataset, Samples
-from dlcli.data.images.scan_index import ScanIndex
 from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
 from dlcli.data.paths import is_outside
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
-from dlcli.evaluation.localization import LOCALIZED, intersection_over_union
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.image_data import Csv, Folder
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir import replace_file, rows_text
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import check_augment, make_augmentation
+from dlcli.tasks.images.copies import copy_findings, find_copies, names_to_exclude
 from dlcli.tasks.images.sources import AnyData, open_dataset, read_dataset
-from dlcli.tasks.inspection import (
-    Finding,
-    NamedSamples,
-    class_findings,
-    count,
-    duplicate_findings,
-    group_finding,
-    report,
-    some,
-)
+from dlcli.tasks.inspection import Finding, class_findings, count, report, some
 
 CONTENT = ("boxes", "range", "frames")  # kinds of warnings about the contents of files, which are findings
 NUM_LOADED = 256  # samples in memory at a time
@@ -64,12 +52,12 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
     # the classes are given, as for a trained model, so that a class without images is a finding, not an error
     classes = class_folders(section.path, folders=section.folders) if isinstance(section, Folder) else ()
     dataset = read_dataset(section.model_copy(update=changes), console, classes=classes if len(classes) > 1 else None)
-    samples = _all(dataset)
+    found = find_copies(dataset, console)
     findings = [
         *_file_findings(dataset),
         *(Finding(warning.kind, False, warning.text, ()) for warning in dataset.warnings if warning.kind in CONTENT),
         *_box_findings(dataset),
-        *_duplicate_findings(dataset, samples, console),
+        *copy_findings(found),
         *class_findings(counts(dataset)),
     ]
     checked = [image for split in dataset.splits.values() for image in split.checked]
@@ -79,38 +67,13 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
         findings,
         sizes={f"{height}x{width}": number for (height, width), number in sizes.most_common()},
         modes=dict(modes.most_common()),
+        exclude=[*section.exclude, *names_to_exclude(found)] if hasattr(section, "exclude") else None,
     )
 
 
 def folder_section(folder: Path) -> Folder:
     """The ``data`` section for a folder with a folder for each class."""
     return Folder(kind="folder", path=str(folder.absolute()))
-
-
-@dataclass(frozen=True)
-class _All:
-    """The samples of all splits, one after another."""
-
-    named: NamedSamples
-    boxes: NDArray[np.float64]  # corners [n, 4]; NaN where a sample has none
-    digests: list[str]
-
-
-def _all(dataset: Dataset) -> _All:
-    corners = [
-        np.full((len(split), 4), np.nan) if (boxes := boxes_of(split)) is None else boxes.corners
-        for split in dataset.splits.values()
-    ]
-    names: list[str] = []
-    splits: list[str] = []
-    labels: list[str] = []
-    digests: list[str] = []
-    for name, split in dataset.splits.items():
-        names.extend(split.names)
-        splits.extend([name] * len(split))
-        labels.extend(dataset.classes[label] for label in split.labels)
-        digests.extend(split.digests)
-    return _All(NamedSamples(names, splits, labels), np.concatenate(corners), digests)
 
 
 def _file_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -143,47 +106,6 @@ def _box_findings(dataset: Dataset) -> Iterator[Finding]:
         elif without:
             noun = "image has" if len(without) == 1 else "images have"
             yield Finding("no box", False, f"{name}: {len(without):,} {noun} no box: {some(without)}", without)
-
-
-def _duplicate_findings(dataset: Dataset, samples: _All, console: Console) -> Iterator[Finding]:
-    groups = copies(samples.digests)
-    yield from duplicate_findings("duplicates", groups, samples.named, "byte-identical images")
-    conflicts = [group for group in groups if _have_different_boxes(samples.boxes[list(group)])]
-    if conflicts:
-        kind, description = "duplicates with different boxes", "byte-identical images with different boxes"
-        yield group_finding(kind, True, conflicts, samples.named.names, description)
-    if dataset.policy is None:
-        return
-    thumbnails = np.concatenate([_thumbnails(split, console) for split in dataset.splits.values()])
-    pairs = near_copies(thumbnails, samples.digests)
-    groups = [list(pair) for pair in pairs]
-    yield from duplicate_findings("near duplicates", groups, samples.named, "nearly identical images")
-
-
-def _have_different_boxes(boxes: NDArray[np.float64]) -> bool:
-    """Whether the boxes of identical images disagree: some are missing, or overlap too little with the first one."""
-    overlaps = intersection_over_union(np.broadcast_to(boxes[0], boxes.shape), boxes)
-    return not np.isnan(boxes).all() and not (overlaps >= LOCALIZED).all()
-
-
-def _thumbnails(samples: Samples, console: Console) -> np.ndarray:
-    """Grayscale thumbnails, uint8 ``[n, SIDE, SIDE]``; those of files are kept in the index of images."""
-    result = np.empty((len(samples), SIDE, SIDE), np.uint8)
-    kinds = [f"{digest} {samples.policy}" for digest in samples.digests]  # a thumbnail depends on how it is resized
-    with ScanIndex(samples.files or ()) as index:
-        is_known = np.zeros(len(samples), bool)
-        for position, pixels in index.thumbnails(kinds).items():
-            if len(pixels) == SIDE * SIDE:
-                result[position] = np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE)
-                is_known[position] = True
-        missing = np.flatnonzero(~is_known)
-        for start in range(0, len(missing), NUM_LOADED):
-            part = missing[start : start + NUM_LOADED]
-            result[part] = samples.load(part).mean(axis=-1)
-            if samples.files is not None:
-                index.add_thumbnails({int(i): result[i].tobytes() for i in part}, kinds)
-            console.reading(start + len(part), len(missing))
-    return result
 
 
 def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
