@@ -692,7 +692,7 @@ def test_a_saved_network_as_an_imagenet_classifier(with_top: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "nowhere.json: cannot be read (No such file or directory)."),
+        (None, "nowhere.json: no such file. Give a file with the names of 1,000 classes."),
         ("{", 'nowhere.json: expected classes in the format of Keras: {"0": ["n01440764", "tench"]'),
         ('{"0": ["n1", "x"]}', "nowhere.json: expected classes in the format of Keras"),
     ],

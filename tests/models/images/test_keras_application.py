@@ -101,7 +101,7 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda path: None, "no such weights file"),
-        (Path.mkdir, "is a folder, not a weights file"),
+        (Path.mkdir, "x.h5: a folder, not a file. Give a weights file (.weights.h5 or .h5)."),
         (lambda path: path.write_bytes(b"random" * 100), "is not a weights file (.weights.h5 or .h5), or is corrupt"),
     ],
 )
