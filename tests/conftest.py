@@ -14,6 +14,7 @@ os.environ["DLCLI_CACHE"] = ""  # no index of images but in the tests of the ind
 
 # a shell ignores Ctrl-C for what it starts in the background, and every process started from here would too
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as nohup does
 
 # tests take a share of the profile's examples: `make test-long` gives ten times as many as the default profile, 100
 settings.register_profile("long", max_examples=1000)
