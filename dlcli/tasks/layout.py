@@ -70,6 +70,11 @@ def _of_folder(folder: Path) -> Layout:
                 return layout
             break
         inner = folders[0]
+    if inner != folder and any(classify_file(path) is None for path in _meant(inner)[1]):
+        raise InputError(
+            f"{inner.parent}: there must be a folder of images for each of two or more classes. Received one, "
+            f"'{printable(inner.name)}/'."
+        )
     raise InputError(
         f"{folder}: must hold images in folders named after their classes, such as {folder / 'cats' / '1.jpg'}; images "
         "with boxes (Pascal VOC, COCO, or YOLO with a data.yaml); texts in files or folders named after their classes, "

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dlcli.errors import InputError
 from dlcli.recipe.load import load
 from dlcli.rundir import RunDir
 from dlcli.runtime.console import Console
@@ -19,5 +20,15 @@ def evaluate(run: RunDir, request: EvaluationRequest, *, console: Console) -> di
     Raises:
         InputError: the run has no model, the data cannot be used, or the split does not exist.
     """
+    if request.top_k:
+        _check_top_k(max(request.top_k), len(run.read_classes()))
     run.remove_leftovers()
     return task_of(load(run.config).recipe).evaluate(run, request, console)
+
+
+def _check_top_k(largest: int, num_classes: int) -> None:
+    if largest >= num_classes:
+        raise InputError(
+            f"--top-k must be less than the number of classes, {num_classes}, because the accuracy is 1 otherwise. "
+            f"Received {largest}."
+        )

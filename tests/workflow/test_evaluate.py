@@ -172,6 +172,13 @@ def test_all_probabilities_and_safe_tables(folder: Path, probabilities: dict[str
         assert [archive["classes"][label] for label in archive["label"]] == labels
 
 
+def test_as_many_classes_as_there_are_is_no_measure(folder: Path) -> None:
+    refused = run("evaluate", "--top-k", 10, folder=folder, status=2)
+    assert refused.stderr == (
+        "--top-k must be less than the number of classes, 10, because the accuracy is 1 otherwise. Received 10.\n"
+    )
+
+
 def test_views_are_kept_next_to_the_results_without(folder: Path) -> None:
     plain = as_json("evaluate", folder=folder)
     flipped = as_json("evaluate", "--tta", "flip", folder=folder)

@@ -4,7 +4,7 @@ import csv
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -13,8 +13,9 @@ from typing import Any
 from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.data.boxes.sources.voc import lists_of, split_parts
 from dlcli.data.boxes.sources.yolo import yolo_splits
+from dlcli.data.files import printable
 from dlcli.data.images.sources.class_folders import class_names, list_classes
-from dlcli.data.listing import index_labels, sort_names
+from dlcli.data.listing import index_labels, name_some, sort_names
 from dlcli.data.npz_archive import CORRUPT, Header, corrupt, read_array, read_header, usual_name
 from dlcli.data.paths import is_outside, path_named
 from dlcli.data.split_folders import find_splits
@@ -105,20 +106,33 @@ def _summarize_folder(root: Path, path: str) -> _Summary:
     Raises:
         InputError: as for training.
     """
-    folders, _, _ = find_splits(root)
+    folders, _, warnings = find_splits(root)
     files = {split: list_classes(folder, root, needs_all=split == "train")[0] for split, folder in folders.items()}
+    _check_regular([file for found in files.values() for file in found])
     labels = {split: class_names(folders[split], found) for split, found in files.items()}
     index_labels(labels, sort_names(labels["train"]), source=str(root), trained=None)
     seen = [f"{split}: {in_classes(Counter(names), 'images')}" for split, names in labels.items()]
     sizes = _sizes(files["train"])
     if not sizes:
         raise InputError(f"{root}: none of the images can be read. The first is {files['train'][0]}")
-    seen.append(f"sizes: {_size_range(sizes)}")
+    seen += [f"sizes: {_size_range(sizes)}", *map(str, warnings)]
     source = (
         ("kind", "folder", "a folder for each class" + (", in a folder for each split" if len(folders) > 1 else "")),
         ("path", path, "relative to this file"),
     )
     return _Summary(tuple(seen), source, _common_size(sizes), len(files["train"]), frozenset(folders) - {"train"})
+
+
+def _check_regular(files: Sequence[Path]) -> None:
+    """Refuses pipes, devices, and links to nothing among the images, as training does.
+
+    Raises:
+        InputError: there are some; at most the first ten are named.
+    """
+    others = [file for file in files if not file.is_file()]
+    if others:
+        names = name_some([printable(str(file)) for file in others])
+        raise InputError(f"{names}: pipes, devices or broken links where images must be. Remove them.")
 
 
 def _summarize_boxes(layout: Layout, path: str, folder: Path) -> _Summary:

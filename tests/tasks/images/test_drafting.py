@@ -104,12 +104,30 @@ def test_corrupt_images_are_skipped() -> None:
     assert seen == ("train: 3 images in 2 classes: a (2), b (1)", "sizes: 30x40")
 
 
+def test_what_is_left_out_is_reported() -> None:
+    for split in ("train", "test"):
+        for label in ("a", "b"):
+            image(f"photos/{split}/{label}/1.png")
+    image("photos/unlabeled/1.png")
+    assert drafted("photos")[0][-1] == "photos/unlabeled is not a split folder and was left out."
+
+
+def test_pipes_are_not_counted_as_images() -> None:
+    image("photos/a/1.png")
+    image("photos/b/1.png")
+    os.mkfifo("photos/b/2.png")
+    assert refusal("photos") == "'photos/b/2.png': pipes, devices or broken links where images must be. Remove them."
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         ([], "photos: must hold images in folders named after their classes, such as photos/cats/1.jpg; "),
         (["photos/1.png"], "photos: must hold images in folders named after their classes"),
-        (["photos/cats/1.png"], "photos: must hold images in folders named after their classes"),
+        (
+            ["photos/cats/1.png"],
+            "photos: there must be a folder of images for each of two or more classes. Received one, 'cats/'.",
+        ),
         (["photos/cats/1.png", "photos/1.png"], "photos: there must be at least two classes. Received one: 'cats'."),
     ],
 )
@@ -229,10 +247,6 @@ def test_a_pipe_does_not_block() -> None:
     for name in ("p.csv", "p.npz"):
         os.mkfifo(name)
         assert refusal(name) == f"{name}: expected a file or folder. Received a pipe or device"
-    image("data/a/1.png")
-    image("data/b/2.png")
-    os.mkfifo("data/a/0.png")
-    assert drafted("data")[0][1] == "sizes: 30x40"
 
 
 def test_a_split_column_with_other_values() -> None:
