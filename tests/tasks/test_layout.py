@@ -181,7 +181,7 @@ def test_init_check_train_and_transfer_agree(name: str, tmp_path: Path) -> None:
         (("x.npz", "photos/cats/1.png", "photos/dogs/1.png"), "may be several data sets. Name one of them instead"),
         (("README.md", "__MACOSX/1.png"), "Received nothing of the kind."),
         (("train.txt", "valid.txt"), "a class must not have the name of a split. Received 'train'"),
-        (("a/1.txt", "a/1.png", "a/2.png"), "Received 'a/'."),
+        (("a/1.txt", "a/1.png", "a/2.png"), "Received one, 'a/'."),
     ],
 )
 def test_what_is_unclear_is_refused_by_every_verb(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
