@@ -21,6 +21,7 @@ PIXELS = (0.0, 255.0)
 NUM_ATTACKED = 500
 
 
+@pytest.mark.slow  # test_against_peers.py compares small networks
 def test_lenet5s_curve_is_foolboxs(shared_data: Path) -> None:
     foolbox = pytest.importorskip("foolbox")
     with np.load(shared_data / "mnist" / "mnist.npz", allow_pickle=False) as file:

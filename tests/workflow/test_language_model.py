@@ -208,6 +208,7 @@ def test_unknown_characters_of_a_prompt_are_reported(made: Path) -> None:
     assert "1 character of the prompt not in the model's vocabulary" in outcome.stderr
 
 
+@pytest.mark.slow  # the same verbs on other sequence tasks are quick
 def test_summary_dry_run_and_overfit(made: Path) -> None:
     assert "gru1" in run("summary", "names", folder=made).stdout
     assert "lstm2" in run("summary", "prose.yaml", folder=made).stdout

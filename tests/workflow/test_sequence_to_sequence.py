@@ -178,6 +178,7 @@ def test_truncated_and_unknown_words_are_reported_and_pairs_accepted(folder: Pat
     assert [(row["text"], row["predicted"]) for row in found] == [("red cat", "chat rouge"), ("car", "auto")]
 
 
+@pytest.mark.slow  # the same verbs on other sequence tasks are quick
 def test_summary_dry_run_and_overfit(made: Path) -> None:
     table = run("summary", "phrases", folder=made).stdout
     assert "decoder" in table

@@ -1,6 +1,7 @@
 """Properties of all networks from papers: shapes, heads, small inputs, gradients, learning."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import pytest
@@ -21,21 +22,29 @@ STAGES = {  # the sides of each stage for inputs of 224x224, and of 160x97
 }
 
 
+def large(*values: object) -> Any:
+    """A case whose network takes seconds to build; a smaller one of its family is quick."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("section", "stages", "channels"),
     [
         *((Vgg(kind="vgg", depth=depth), "vgg", (64, 128, 256, 512, 512)) for depth in (11, 13, 16, 19)),
         *((Resnet(kind="resnet", depth=depth), "imagenet", (64, 128, 256, 512)) for depth in (18, 34)),
-        *((Resnet(kind="resnet", depth=depth), "imagenet", (256, 512, 1024, 2048)) for depth in (50, 101)),
+        (Resnet(kind="resnet", depth=50), "imagenet", (256, 512, 1024, 2048)),
+        large(Resnet(kind="resnet", depth=101), "imagenet", (256, 512, 1024, 2048)),
         (Resnet(kind="resnet", depth=34, version=2), "imagenet", (64, 128, 256, 512)),
         (Resnet(kind="resnet", depth=18, stem="small"), "small", (64, 128, 256, 512)),
         *((Resnet(kind="resnet", depth=depth), "cifar", (16, 32, 64)) for depth in (20, 56)),
         (Resnet(kind="resnet", depth=20, version=2), "cifar", (16, 32, 64)),
-        *((Resnext(kind="resnext", variant=v), "imagenet", (256, 512, 1024, 2048)) for v in ("50_32x4d", "101_64x4d")),
-        *((Senet(kind="senet", variant=v), "imagenet", (256, 512, 1024, 2048)) for v in ("se_resnet50", "senet154")),
+        (Resnext(kind="resnext", variant="50_32x4d"), "imagenet", (256, 512, 1024, 2048)),
+        large(Resnext(kind="resnext", variant="101_64x4d"), "imagenet", (256, 512, 1024, 2048)),
+        (Senet(kind="senet", variant="se_resnet50"), "imagenet", (256, 512, 1024, 2048)),
+        large(Senet(kind="senet", variant="senet154"), "imagenet", (256, 512, 1024, 2048)),
         (Dpn(kind="dpn", depth=68), "imagenet", (144, 320, 704, 832)),
-        (Dpn(kind="dpn", depth=92), "imagenet", (336, 704, 1552, 2688)),
-        (Polynet(kind="polynet"), "polynet", (384, 1152, 2048)),
+        large(Dpn(kind="dpn", depth=92), "imagenet", (336, 704, 1552, 2688)),
+        large(Polynet(kind="polynet"), "polynet", (384, 1152, 2048)),
         (Resnet(kind="resnet", depth=18, width=0.5), "imagenet", (32, 64, 128, 256)),
     ],
 )  # fmt: skip
