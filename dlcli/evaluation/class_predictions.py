@@ -1,12 +1,15 @@
 """What is kept of a classifier's probabilities: batches are reduced as they come, so that memory does not grow with the
 number of classes."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from dlcli.evaluation.one_against_rest import Curve, curve
 
 Labels = npt.NDArray[np.int32]
 Array = npt.NDArray[Any]
@@ -77,6 +80,12 @@ class ScoredClasses(RankedClasses):
     def is_correct(self) -> Array:
         """Whether the label is predicted ``[n]``."""
         return np.equal(self.label_rank, 0)
+
+    @functools.cached_property
+    def curves(self) -> list[Curve | None]:
+        """The curve of each class against all others, computed once; none if there are too many classes for their
+        probabilities to be kept."""
+        return [curve(self.labels == i, self.probabilities[:, i]) for i in range(self.probabilities.shape[1])]
 
 
 def rank(probabilities: Array, *, num_top: int = NUM_TOP) -> RankedClasses:

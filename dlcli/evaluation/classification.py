@@ -8,7 +8,6 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_fscore_support
 
 from dlcli.errors import CheckFailed
-from dlcli.evaluation import one_against_rest
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 from dlcli.evaluation.intervals import intervals
 from dlcli.evaluation.one_against_rest import Curve
@@ -85,7 +84,7 @@ def metrics(scored: ScoredClasses, classes: Sequence[str], loss: float, *, top_k
     result["balanced_accuracy"] = result["macro_recall"]
     found = confusions(scored, len(classes))
     result["matthews_correlation"] = _matthews_correlation(found, len(classes))
-    result |= _areas(one_against_rest.curves(scored), len(classes))
+    result |= _areas(scored.curves, len(classes))
     if len(classes) == 2:
         recall = scores[1]
         result |= {name: float(recall[i]) for i, name in ((1, "sensitivity"), (0, "specificity")) if support[i] > 0}
@@ -197,7 +196,7 @@ def per_class(scored: ScoredClasses, classes: Sequence[str]) -> list[dict[str, A
     confidence = scored.confidence.astype(np.float64)
     precision, recall, f1, support = _scores(scored, len(classes))
     of_class = np.split(np.argsort(scored.labels, kind="stable"), np.cumsum(support.astype(np.int64))[:-1])
-    curves = one_against_rest.curves(scored) or [None] * len(classes)
+    curves = scored.curves or [None] * len(classes)
     rows = []
     for i, (name, curve) in enumerate(zip(classes, curves, strict=True)):
         present = support[i] > 0

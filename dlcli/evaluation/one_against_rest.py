@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlcli.evaluation.class_predictions import ScoredClasses
-
 Array = npt.NDArray[Any]
 
 
@@ -59,9 +57,3 @@ def curve(is_positive: Array, probability: Array) -> Curve | None:
     last_of_ties = np.flatnonzero(np.append(probability[1:] != probability[:-1], True))
     true_positives = np.cumsum(is_positive[order])[last_of_ties]
     return Curve(true_positives, last_of_ties + 1 - true_positives)
-
-
-def curves(scored: ScoredClasses) -> list[Curve | None]:
-    """The curve of each class; of none if there are too many classes for their probabilities to be kept."""
-    probabilities = scored.probabilities
-    return [curve(scored.labels == i, probabilities[:, i]) for i in range(probabilities.shape[1])]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.listing import name_some
-from dlcli.evaluation import one_against_rest
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 from dlcli.evaluation.classification import confusions, most_confused, neglect
 from dlcli.printing import json_text
@@ -142,7 +141,7 @@ def write_classification(
 
 def _curves(scored: ScoredClasses, classes: Sequence[str]) -> dict[str, bytes]:
     """The plots of each class against all others, of two classes the second one."""
-    found = dict(zip(classes, one_against_rest.curves(scored), strict=False))
+    found = dict(zip(classes, scored.curves, strict=False))
     if len(classes) == 2:
         del found[classes[0]]
     known = {name: curve for name, curve in found.items() if curve is not None}
