@@ -1,6 +1,8 @@
-"""The errors that the user sees as lines on stderr and an exit status, never as a traceback."""
+"""The errors that the user sees as lines on stderr and an exit status, never as a traceback; the signals that stop."""
 
 import signal
+from types import FrameType
+from typing import NoReturn
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that stop a command in an orderly way: Ctrl-C, a scheduler, a terminal that is closed."""
@@ -37,3 +39,24 @@ class Interrupted(Exception):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+
+
+_received: list[int] = []  # the stop signals that raise_stop has raised, first one first
+
+
+def raise_stop(number: int, frame: FrameType | None) -> NoReturn:
+    """Handle a stop signal: record it, then raise KeyboardInterrupt (Ctrl-C) or Terminated.
+
+    Whatever runs at that moment may lose the exception: C code turns it into an error of its own, and a library that
+    tries one import after another takes it for a failed try. So that such a stop is not lost, nor taken for a fault,
+    see ``received_stop``.
+    """
+    _received.append(number)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise Terminated(number)
+
+
+def received_stop() -> int | None:
+    """The number of the first stop signal that ``raise_stop`` handled, or None."""
+    return _received[0] if _received else None

@@ -13,14 +13,13 @@ import os
 import signal
 import sys
 import warnings
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from dlcli import __version__
 from dlcli.cli.output import say
-from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, Terminated
+from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, Terminated, raise_stop, received_stop
 
 REMEDIES = {
     errno.ENOSPC: ". Free some space on that disk, or choose another location.",
@@ -89,15 +88,11 @@ def cli() -> None:
     """
 
 
-def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(number)
-
-
 def main() -> NoReturn:
     """Run the command line and exit."""
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup and in a script's background
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else _raise_terminated)
+            signal.signal(number, raise_stop)
     _open_missing_streams()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # of libraries; a user of the command line cannot act on them
@@ -141,35 +136,46 @@ def _run() -> int:
         result: Any = cli.main(prog_name="dlcli", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except click.ClickException as error:
-        shown = _Shown()
-        error.show(shown)
-        _print_error(shown.getvalue().removesuffix("\n"))
-        return error.exit_code
-    except InputError as error:
-        _print_error(error)
-        return 2
-    except CheckFailed as error:
-        _print_error(error)
-        return 1
     except Interrupted as error:
         _print_error(error)
         return 128 + error.signal_number
     except (KeyboardInterrupt, click.Abort):
-        _print_error("Interrupted.")
-        return 130
+        return _report_stop(signal.SIGINT)
     except Terminated as error:
-        _print_error("Terminated.")
-        return 128 + error.signal_number
-    except OSError as error:  # a full disk, a folder without permission
-        remedy = REMEDIES.get(error.errno or 0, "")
-        _print_error(f"{error.filename or 'input or output'}: {error.strerror or error}{remedy}")
-        return 2
+        return _report_stop(error.signal_number)
     except Exception as error:
-        if not _is_out_of_memory(error):
-            raise
-        _print_error("the memory is full. Use a smaller batch size, or a machine with more memory.")
-        return 1
+        number = received_stop()  # if any, the error is what a library made of it
+        return _report_error(error) if number is None else _report_stop(number)
+
+
+def _report_stop(number: int) -> int:
+    _print_error("Interrupted." if number == signal.SIGINT else "Terminated.")
+    return 128 + number
+
+
+def _report_error(error: Exception) -> int:
+    """Print the line of an error that a user can do something about, and return the exit status; raise any other."""
+    match error:
+        case click.ClickException():
+            shown = _Shown()
+            error.show(shown)
+            _print_error(shown.getvalue().removesuffix("\n"))
+            return error.exit_code
+        case InputError():
+            _print_error(error)
+            return 2
+        case CheckFailed():
+            _print_error(error)
+            return 1
+        case OSError():  # a full disk, a folder without permission
+            remedy = REMEDIES.get(error.errno or 0, "")
+            _print_error(f"{error.filename or 'input or output'}: {error.strerror or error}{remedy}")
+            return 2
+        case _ if _is_out_of_memory(error):
+            _print_error("the memory is full. Use a smaller batch size, or a machine with more memory.")
+            return 1
+        case _:
+            raise error
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted
+from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, raise_stop
 from dlcli.rundir import RunDir, append_line, csv_text, metrics_row, read_csv, replace_file
 from dlcli.training import checkpoint
 from dlcli.training.direction import lower_is_better
@@ -217,7 +217,6 @@ class Loop:
         self._settings = settings
         self._observer = observer
         self._signal: int | None = None
-        self.is_forced_to_stop = False  # by a second signal: the interrupted code may then raise any exception
         self._steps_a_call = 1
         self._checkpointed_at = time.monotonic()
         self.state = State()
@@ -524,8 +523,7 @@ class Loop:
             if self._signal is None:
                 self._signal = number
             elif number != signal.SIGHUP:  # a terminal that is closed may send several
-                self.is_forced_to_stop = True
-                raise KeyboardInterrupt
+                raise_stop(number, frame)
 
         heeded = [n for n in STOP_SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
         earlier = {number: signal.signal(number, note) for number in heeded}

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from dlcli import __version__
-from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated
+from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated, received_stop
 from dlcli.files import read_file
 from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.language.fields import path_keys
@@ -332,9 +332,13 @@ class _Observer:
         self._console.epoch(row, num_epochs, is_best)
 
 
+def _record_stop(run: RunDir, job: Job, stop: Interrupted) -> Interrupted:
+    _record_end(run, job.console, "interrupted", str(stop))
+    return Interrupted(f"{stop}. Resume with: dlcli train --resume {run.path}", stop.signal_number)
+
+
 def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
     tensorboard = TensorBoard(run.tensorboard)
-    loop: Loop | None = None
     try:
         describe(job, run)
         job.set_up_cache(run)
@@ -345,16 +349,13 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
         return _finish(run, job, loop)
     except (Interrupted, KeyboardInterrupt, Terminated) as stop:
         if not isinstance(stop, Interrupted):  # raised outside the loop
-            number = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
-            stop = Interrupted(STOPPED_BETWEEN_CHECKPOINTS, number)
-        _record_end(run, job.console, "interrupted", str(stop))
-        raise Interrupted(f"{stop}. Resume with: dlcli train --resume {run.path}", stop.signal_number) from None
+            by = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
+            stop = Interrupted(STOPPED_BETWEEN_CHECKPOINTS, by)
+        raise _record_stop(run, job, stop) from None
     except Exception as error:
-        if loop is not None and loop.is_forced_to_stop:
-            _record_end(run, job.console, "interrupted", STOPPED_BETWEEN_CHECKPOINTS)
-            raise Interrupted(
-                f"{STOPPED_BETWEEN_CHECKPOINTS}. Resume with: dlcli train --resume {run.path}", signal.SIGINT
-            ) from None
+        number = received_stop()  # if any, the error is what a library made of it
+        if number is not None:
+            raise _record_stop(run, job, Interrupted(STOPPED_BETWEEN_CHECKPOINTS, number)) from None
         user_error = _user_error(run, job, error)
         _record_end(run, job.console, "failed", str(user_error))
         raise user_error from error

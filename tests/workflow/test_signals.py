@@ -1,5 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP at any time, two processes on one run, and a loss that is not finite."""
 
+import functools
+import importlib
 import json
 import os
 import random
@@ -132,6 +134,35 @@ def test_a_second_signal_while_a_step_is_compiled(folder: Path) -> None:
     )
     assert status(folder / "runs" / "tiny") == "interrupted"
     processes.run("train", "--resume", "tiny", folder=folder, prepare=processes.without_plots).expect(0)
+
+
+def stop_an_import(what_it_becomes: str) -> None:
+    """Sends SIGTERM while TensorFlow is imported, where an extension or a library turns it into something else."""
+    import_module = importlib.import_module
+
+    def import_stopped(name: str, *args: object) -> object:
+        if name == "tensorflow":
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            except BaseException:
+                if what_it_becomes == "RuntimeError":
+                    raise RuntimeError("Could not import original test/binary location") from None
+                if what_it_becomes == "ImportError":
+                    raise ImportError("initialization failed") from None
+        return import_module(name, *args)
+
+    importlib.import_module = import_stopped
+
+
+@pytest.mark.parametrize(
+    "what_it_becomes",
+    ["RuntimeError", "ImportError", pytest.param("nothing", marks=pytest.mark.slow)],
+)
+def test_a_stop_that_an_import_takes_for_something_else(folder: Path, what_it_becomes: str) -> None:
+    prepare = functools.partial(stop_an_import, what_it_becomes)
+    done = processes.run("train", "tiny.yaml", folder=folder, prepare=prepare).expect(143)
+    assert done.stderr == "Terminated.\n"
+    assert not (folder / "runs").exists()
 
 
 def stop_at_start(folder: Path, number: int, seconds: float) -> processes.Finished:
