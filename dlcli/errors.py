@@ -48,7 +48,7 @@ def raise_stop(number: int, frame: FrameType | None) -> NoReturn:
     """Handle a stop signal: record it, then raise KeyboardInterrupt (Ctrl-C) or Terminated.
 
     Whatever runs at that moment may lose the exception: C code turns it into an error of its own, and a library that
-    tries one import after another takes it for a failed try. So that such a stop is not lost, nor taken for a fault,
+    tries one import after another takes it for a failed try. So that such a stop is not lost, nor taken for an error,
     see ``received_stop``.
     """
     _received.append(number)
