@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dlcli.recipe.load import load_text
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import start_tensorflow
 from dlcli.tasks.dispatch import prepare

@@ -69,7 +69,7 @@ def dlcli_epochs(model: Any, goal: Any, data: Any, *, rate: float, folder: Path)
     """A function that trains an epoch as `dlcli train` does, with Adam."""
     import keras
 
-    from dlcli.rundir import RunDir
+    from dlcli.rundir.directory import RunDir
     from dlcli.training import loop, schedule
 
     training = loop.Loop(

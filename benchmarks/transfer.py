@@ -58,7 +58,7 @@ def with_dlcli(folder: Path, epochs: int, *, augment: bool) -> float:
     recipe.write_text(RECIPE.format(epochs=epochs, augment="augment: {horizontal_flip: true}" if augment else ""))
     device = start_tensorflow("cpu")
     from dlcli.report.tensorboard import TensorBoard
-    from dlcli.rundir import create_run
+    from dlcli.rundir.runs import create_run
     from dlcli.runtime.console import Console
     from dlcli.tasks.dispatch import prepare
     from dlcli.workflow.train import _Observer

@@ -20,7 +20,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "files": (),
     "printing": (),
     "temporary": (),
-    "rundir": ("temporary",),
+    "rundir": ("rundir", "temporary"),
     **{leaf: (leaf,) for leaf in LEAVES},
     "training": ("training", "rundir", "temporary"),
     "recipe": ("recipe",),
@@ -167,9 +167,9 @@ def test_cli_and_recipe_come_without_heavy_imports(path: Path) -> None:
     assert not {name for name in imports(path, inside_functions=False) if name.split(".")[0] in heavy}
 
 
-@pytest.mark.parametrize("name", ["errors", "files", "printing", "rundir"])
-def test_the_foundations_need_the_standard_library_alone(name: str) -> None:
-    found = {name.split(".")[0] for name in imports(PACKAGE / f"{name}.py", inside_functions=True)}
+@modules_of("errors", "files", "printing", "rundir")
+def test_the_foundations_need_the_standard_library_alone(path: Path) -> None:
+    found = {name.split(".")[0] for name in imports(path, inside_functions=True)}
     assert found - set(sys.stdlib_module_names) <= {"dlcli"}
 
 

@@ -21,7 +21,7 @@ from dlcli.recipe.language.errors import dotted
 from dlcli.recipe.language.overrides import parse_setting
 from dlcli.recipe.load import TASKS, load
 from dlcli.recipe.tasks.classification import Classification
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]

@@ -25,7 +25,7 @@ ALLOWED = {
     ),
     "dlcli/recipe/load.py": ("localisation",),
     "dlcli/recipe/json_schema.py": ("``localisation``",),
-    "dlcli/rundir.py": ("localisation",),
+    "dlcli/rundir/metric_names.py": ("localisation",),
 }
 """Old spellings that are named because they are still read, by file: the words around them that may stand."""
 

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.rundir import replace_file, replace_folder
+from dlcli.rundir.writing import replace_file, replace_folder
 from dlcli.temporary import remove_leftovers, temporary_file, temporary_folder
 
 WRITER = """
 import os, sys
 from pathlib import Path
-from dlcli import rundir
+from dlcli.rundir.writing import replace_by, replace_folder
 path = Path(sys.argv[1])
 if sys.argv[2] == "file":
-    rundir.replace_by(path, lambda temporary: (temporary.write_text("half"), print("writing", flush=True), input()))
+    replace_by(path, lambda temporary: (temporary.write_text("half"), print("writing", flush=True), input()))
 elif sys.argv[2] == "folder":
     def write(file):
         file.write_text("half")
         print("writing", flush=True)
         input()
-    rundir.replace_folder(path, {"a.csv": "new", "b.csv": write})
+    replace_folder(path, {"a.csv": "new", "b.csv": write})
 else:  # between the two renames
     rename = os.rename
     def stop(source, target):
@@ -30,7 +30,7 @@ else:  # between the two renames
         print("writing", flush=True)
         input()
     os.rename = stop
-    rundir.replace_folder(path, {"a.csv": "new"})
+    replace_folder(path, {"a.csv": "new"})
 """
 
 

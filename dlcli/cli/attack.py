@@ -158,7 +158,7 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
     if not kinds:
         raise click.UsageError(f"no attack given. Choose one or more of {', '.join(f'--{kind}' for kind in KINDS)}.")
     if options["name"] is not None:
-        from dlcli.rundir import check_name
+        from dlcli.rundir.runs import check_name
 
         if len(kinds) > 1:
             raise click.UsageError("--name is for a single attack.")

@@ -248,7 +248,7 @@ def _write_exclude_list(report: dict[str, Any], output: Path, source: Path) -> N
     import json
     from textwrap import indent
 
-    from dlcli.rundir import replace_file
+    from dlcli.rundir.writing import replace_file
 
     if "exclude" not in report:
         raise InputError(f"{source}: --exclude-list is for images in files, which data.exclude can leave out.")

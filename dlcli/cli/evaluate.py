@@ -73,7 +73,7 @@ def evaluate(
 
     Results are written to evaluation/<split>/ in the run: metrics.json, per_class.csv, predictions.csv and plots.
     """
-    from dlcli.rundir import find_run
+    from dlcli.rundir.runs import find_run
     from dlcli.runtime.startup import start_tensorflow
 
     run_dir = find_run(runs, run)

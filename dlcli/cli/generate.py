@@ -83,7 +83,7 @@ def generate(
 
     The same seed gives the same text.
     """
-    from dlcli.rundir import find_run
+    from dlcli.rundir.runs import find_run
     from dlcli.runtime.startup import start_tensorflow
 
     if temperature != temperature:

@@ -99,7 +99,7 @@ def predict(
     Images are resized as in training; boxes are in pixels of the upright image. Images that cannot be read are named
     and skipped.
     """
-    from dlcli.rundir import find_run
+    from dlcli.rundir.runs import find_run
     from dlcli.runtime.startup import start_tensorflow
 
     if not paths and not texts:

@@ -75,7 +75,7 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
       dlcli runs show
       dlcli runs show runs/digits_convnet --json
     """
-    from dlcli.rundir import find_run
+    from dlcli.rundir.runs import find_run
     from dlcli.workflow.runs import show as show_run
 
     info = show_run(find_run(runs, run))
@@ -114,7 +114,7 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
       dlcli runs diff digits_convnet digits_convnet-2
       dlcli runs diff digits_convnet digits_mlp --json
     """
-    from dlcli.rundir import find_run
+    from dlcli.rundir.runs import find_run
     from dlcli.workflow.runs import diff as diff_runs
 
     result = diff_runs(find_run(runs, one), find_run(runs, other))

@@ -101,7 +101,7 @@ def _summarize(source: str | None, runs: Path, options: dict[str, Any]) -> Any:
         from dlcli.workflow.summary import of_file
 
         return of_file(Path(source), batch_size=batch_size)
-    from dlcli.rundir import find_run
+    from dlcli.rundir.runs import find_run
 
     if source is not None and Path(source).is_file():
         raise InputError(f"{source}: expected a recipe (.yaml), a run directory or a model (.keras).")

@@ -170,7 +170,7 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
     if len(exclusive) > 1:
         raise click.UsageError(f"{' and '.join(exclusive)} cannot be combined.")
     from dlcli.recipe.language.overrides import Override
-    from dlcli.rundir import check_name
+    from dlcli.rundir.runs import check_name
     from dlcli.runtime.startup import start_tensorflow
 
     if options["name"] is not None:
@@ -208,7 +208,7 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
 
 def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:
     from dlcli.recipe.load import load
-    from dlcli.rundir import find_run
+    from dlcli.rundir.runs import find_run
     from dlcli.runtime.startup import start_tensorflow
 
     run = find_run(options["runs"], resume)
@@ -232,7 +232,7 @@ def _extend(recipe: Path | None, extend: str, options: dict[str, Any]) -> None:
     total = options["epochs"] or ""
     if not (total.isascii() and total.isdigit()):
         raise click.UsageError("--extend requires --epochs N, the new total of epochs, a whole number.")
-    from dlcli.rundir import find_run
+    from dlcli.rundir.runs import find_run
     from dlcli.runtime.startup import start_tensorflow
 
     run = find_run(options["runs"], extend)
@@ -260,7 +260,7 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
 
 def write_result(result: dict[str, Any]) -> None:
     """Print what a run achieved: the best epoch, the headline metric, the worst classes, then the other metrics."""
-    from dlcli.rundir import RunDir
+    from dlcli.rundir.directory import RunDir
     from dlcli.workflow.headline import headline, telling_metrics, worst_classes
 
     run, best = RunDir(Path(result["run"])), result["best"]

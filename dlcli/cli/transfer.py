@@ -231,7 +231,8 @@ def _command() -> str:
 
 
 def _show(result: dict[str, Any]) -> None:
-    from dlcli.rundir import MAX_METRICS_BYTES, RunDir, read_json
+    from dlcli.rundir.directory import RunDir
+    from dlcli.rundir.reading import MAX_METRICS_BYTES, read_json
 
     run = RunDir(Path(result["run"]))
     write_result(result)
@@ -266,7 +267,7 @@ def _make_pretrained_run(base: str, options: dict[str, Any]) -> None:
     base_network = find_base(base, runs=options["runs"], device=options["device"])
     if options["weights"] == "none":
         raise InputError("--weights none: --top imagenet requires the pretrained weights.")
-    from dlcli.rundir import check_name
+    from dlcli.rundir.runs import check_name
     from dlcli.runtime.startup import start_tensorflow
 
     if options["name"] is not None:

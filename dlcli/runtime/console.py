@@ -14,7 +14,8 @@ from rich import console as rich_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dlcli.printing import escaped, escaped_line
-from dlcli.rundir import append_line, now
+from dlcli.rundir.runs import now
+from dlcli.rundir.writing import append_line
 
 SECONDS_PER_LINE = 10.0  # between lines about progress where there is no terminal
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dlcli.errors import InputError
 from dlcli.files import BadFile, NoFile, half_of_memory, open_file
-from dlcli.rundir import read_json
+from dlcli.rundir.reading import read_json
 from dlcli.runtime.startup import without_weights
 
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")

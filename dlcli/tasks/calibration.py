@@ -12,7 +12,10 @@ from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation.class_predictions import Labels, score
 from dlcli.evaluation.classification import calibration_error
 from dlcli.evaluation.temperature import fit_temperature, scaled_probabilities
-from dlcli.rundir import RunDir, now, read_json, replace_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.runs import now
+from dlcli.rundir.writing import replace_json
 from dlcli.runtime.console import Console
 
 MAX_LOGITS = 2**25  # of which the temperature is fitted; above it, on evenly spaced samples

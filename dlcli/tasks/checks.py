@@ -14,7 +14,8 @@ from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe, Override, load
 from dlcli.recipe.sections.train import ClassTrain
 from dlcli.report.cost.training_memory import TrainingMemory
-from dlcli.rundir import RunDir, read_csv
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import set_precision, set_seed, without_weights
 from dlcli.tasks.job import MAX_LISTED, AnyDataset

@@ -15,7 +15,9 @@ from dlcli.printing import json_text
 from dlcli.report.plots import classification as classification_plots
 from dlcli.report.plots.classification import ClassCurve
 from dlcli.report.plots.figure import NOT_DRAWABLE, without_glyph
-from dlcli.rundir import now, replace_folder, write_rows
+from dlcli.rundir.runs import now
+from dlcli.rundir.tables import write_rows
+from dlcli.rundir.writing import replace_folder
 from dlcli.runtime.console import Console
 from dlcli.tasks.probability_file import ProbabilityFile
 from dlcli.tasks.split_choice import OWN_DATA

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dlcli.recipe.language.fields import Section
-from dlcli.rundir import replace_file, rows_text
+from dlcli.rundir.tables import rows_text
+from dlcli.rundir.writing import replace_file
 from dlcli.tasks.job import AnyDataset
 
 DataSection = TypeVar("DataSection", bound=Section)

@@ -16,7 +16,7 @@ from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.train import CommonStage, CommonTrain
 from dlcli.report.cost.layer_table import LayerTable, layer_table, table_text
 from dlcli.report.cost.training_memory import TrainingMemory, memory_text, training_memory
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_precision
 from dlcli.tasks.optimization import make_settings, make_stage, slots_per_weight, stage_sections

@@ -8,7 +8,8 @@ import numpy as np
 
 from dlcli.evaluation.class_predictions import MANY_CLASSES, NUM_TOP, RankedClasses, rank
 from dlcli.printing import json_text
-from dlcli.rundir import replace_by, replace_file, write_csv
+from dlcli.rundir.tables import write_csv
+from dlcli.rundir.writing import replace_by, replace_file
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.probability_file import ProbabilityFile
 

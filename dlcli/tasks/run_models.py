@@ -13,7 +13,9 @@ from dlcli.recipe.sections.image_model import Saved
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
-from dlcli.rundir import RunDir, file_digest, find_run
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import file_digest
+from dlcli.rundir.runs import find_run
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_described, load_keras_file
 from dlcli.training import checkpoint

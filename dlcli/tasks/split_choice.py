@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from dlcli.errors import InputError
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 
 OWN_DATA = "the run's own"  # what metrics.json names as the data if no other were given
 

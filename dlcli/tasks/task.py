@@ -9,7 +9,7 @@ from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, Recipe
 from dlcli.report.cost.layer_table import LayerTable
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import AttackTarget

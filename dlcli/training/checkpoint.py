@@ -28,7 +28,9 @@ import numpy as np
 
 from dlcli.errors import InputError
 from dlcli.files import BadFile, half_of_memory, read_file
-from dlcli.rundir import MAX_JSON_BYTES, RunDir, read_json, replace_folder, replace_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import MAX_JSON_BYTES, read_json
+from dlcli.rundir.writing import replace_folder, replace_json
 from dlcli.temporary import TEMPORARY
 
 FILES = ("variables.npz", "state.json")

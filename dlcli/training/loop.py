@@ -20,7 +20,9 @@ import keras
 import tensorflow as tf
 
 from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, raise_stop
-from dlcli.rundir import RunDir, append_line, csv_text, metrics_row, read_csv, replace_file
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.tables import csv_text, metrics_row, read_csv
+from dlcli.rundir.writing import append_line, replace_file
 from dlcli.training import checkpoint
 from dlcli.training.direction import lower_is_better
 from dlcli.training.objectives.objective import Objective

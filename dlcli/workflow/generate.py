@@ -3,7 +3,7 @@
 from typing import Any
 
 from dlcli.recipe.load import load
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.task import GenerationRequest

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlcli.recipe.load import TASKS, respelled
-from dlcli.rundir import RunDir, read_csv
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.tables import read_csv
 
 MAX_WORST = 3  # classes that are named
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dlcli.errors import InputError
 from dlcli.files import check_replaceable
-from dlcli.rundir import replace_file
+from dlcli.rundir.writing import replace_file
 from dlcli.tasks.draft import draft_recipe
 
 

@@ -14,7 +14,10 @@ from dlcli.models.images.keras_application import IMAGENET_CLASSES, read_class_i
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.yaml_writer import resolved, to_yaml
 from dlcli.report.cost.layer_table import layer_table, table_text
-from dlcli.rundir import RunDir, create_run, file_digest, now, replace_by, replace_file, replace_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import file_digest
+from dlcli.rundir.runs import create_run, now
+from dlcli.rundir.writing import replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, set_seed
 from dlcli.tasks.dispatch import pretrained_classifier

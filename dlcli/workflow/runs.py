@@ -14,7 +14,10 @@ from dlcli.errors import InputError
 from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.recipe.yaml_writer import completed
-from dlcli.rundir import RunDir, find_run, list_runs, read_csv, read_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.runs import find_run, list_runs
+from dlcli.rundir.tables import read_csv
 from dlcli.training.direction import lower_is_better
 from dlcli.workflow.compare import ABSENT, differences
 from dlcli.workflow.headline import final_metrics, headline

@@ -8,7 +8,7 @@ import numpy as np
 
 from dlcli.errors import Interrupted
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.rundir import suffixed
+from dlcli.rundir.runs import suffixed
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.workflow.train import run_name, train

@@ -8,7 +8,7 @@ from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.report.cost.layer_table import COLUMNS, LayerTable, layer_table, table_cells, table_csv, table_text
 from dlcli.report.cost.training_memory import TrainingMemory, memory_text, training_memory
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.tasks.dispatch import task_of

@@ -22,18 +22,11 @@ from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.yaml_writer import completed, resolved, to_yaml
 from dlcli.report.plots import curves
 from dlcli.report.tensorboard import TensorBoard
-from dlcli.rundir import (
-    RunDir,
-    create_run,
-    file_digest,
-    now,
-    read_csv,
-    replace_by,
-    replace_file,
-    replace_json,
-    rows_text,
-    suffixed,
-)
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import file_digest
+from dlcli.rundir.runs import create_run, now, suffixed
+from dlcli.rundir.tables import read_csv, rows_text
+from dlcli.rundir.writing import replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import describe_network
 from dlcli.runtime.startup import Device

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.recipe.language.fields import RUN_NAME
-from dlcli.rundir import find_run
+from dlcli.rundir.runs import find_run
 from dlcli.runtime.startup import start_tensorflow
 from dlcli.tasks.transfer import (
     BOX_FINE_TUNE_EPOCHS,

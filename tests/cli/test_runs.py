@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dlcli.cli import _run
-from dlcli.rundir import RunDir, replace_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.writing import replace_json
 from dlcli.workflow.runs import remove
 
 Called = tuple[int, str, str]  # exit status, stdout, stderr

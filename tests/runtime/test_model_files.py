@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from dlcli.errors import InputError
-from dlcli.rundir import RunDir, read_json, replace_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.writing import replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import describe_network, load_described, load_keras_file
 from dlcli.tasks.run_models import load_image_model

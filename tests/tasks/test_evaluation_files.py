@@ -8,7 +8,8 @@ import pytest
 from dlcli.evaluation import classification
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 from dlcli.report.plots import classification as classification_plots
-from dlcli.rundir import read_csv, read_json
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
 from dlcli.tasks.evaluation_files import Destination, Source, write_classification
 from dlcli.tasks.reduction import Reduction

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.errors import InputError
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.tasks import split_choice
 
 ALL = ("train", "validation", "test")

@@ -14,7 +14,7 @@ import tensorflow as tf
 from dlcli.data.augmentation.augmentation import Augmentation, RandAugment, RandomErasing
 from dlcli.data.augmentation.mixup import Mixing
 from dlcli.data.images.batches import Batches
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.training import loop, schedule
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import objective

@@ -10,7 +10,8 @@ import tensorflow as tf
 from small_problem import LoopMaker, StopAt, assert_same, outcome  # type: ignore[import-not-found]
 
 from dlcli.errors import InputError, Interrupted
-from dlcli.rundir import RunDir, replace_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.writing import replace_json
 from dlcli.training import checkpoint, loop
 
 Saved = dict[str, list[Any]]

@@ -14,7 +14,7 @@ import tensorflow as tf
 from small_problem import LoopMaker, Silence, StopAt, assert_same, make_model, make_objective, outcome  # type: ignore[import-not-found]
 
 from dlcli.errors import CheckFailed, InputError, Interrupted
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.training import checkpoint, loop
 from dlcli.training.objectives.objective import Objective
 
@@ -273,9 +273,9 @@ def _fail_at(patch: pytest.MonkeyPatch, operation: str, k: int) -> list[int]:
         return fail_or_do
 
     if operation == "write":
-        from dlcli import rundir
+        from dlcli.rundir import writing
 
-        patch.setattr(rundir, "write_file", counting(rundir.write_file))
+        patch.setattr(writing, "write_file", counting(writing.write_file))
     else:
         patch.setattr(os, operation, counting(getattr(os, operation)))
     return calls

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from dlcli.rundir import read_csv
+from dlcli.rundir.tables import read_csv
 
 TINY = """\
 task: classification

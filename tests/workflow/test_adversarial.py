@@ -8,7 +8,7 @@ import pytest
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
 from dlcli.recipe.load import load
-from dlcli.rundir import read_csv
+from dlcli.rundir.tables import read_csv
 
 RECIPE = """\
 task: classification

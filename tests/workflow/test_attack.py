@@ -13,7 +13,7 @@ from PIL import Image
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from sklearn.datasets import load_digits
 
-from dlcli.rundir import read_csv
+from dlcli.rundir.tables import read_csv
 
 RECIPE = """\
 task: classification

@@ -11,7 +11,7 @@ import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
 
-from dlcli.rundir import read_csv
+from dlcli.rundir.tables import read_csv
 
 RECIPE = """\
 task: classification

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from run_outcome import assert_same, assert_same_but_name, leftovers, outcome, rows  # type: ignore[import-not-found]
 
-FUNCTIONS = ("os.fsync", "os.rename", "os.replace", "dlcli.rundir.write_file", "keras.Model.save")
+FUNCTIONS = ("os.fsync", "os.rename", "os.replace", "dlcli.rundir.writing.write_file", "keras.Model.save")
 NUM_CALLS = 535  # everything.yaml makes a few more of them
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 from run_outcome import TINY  # type: ignore[import-not-found]
 from sklearn.datasets import load_digits
 
-from dlcli.rundir import read_csv, read_json
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
 
 
 @pytest.fixture(scope="module")

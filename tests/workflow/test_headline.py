@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from dlcli.recipe.load import TASKS
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.workflow.headline import headline, telling_metrics, worst_classes
 
 OLD_RUNS = Path(__file__).parent / "old_runs"

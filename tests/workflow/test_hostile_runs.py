@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from dlcli.printing import escaped
-from dlcli.rundir import read_json, replace_json
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.writing import replace_json
 
 OLD = Path(__file__).parent / "old_runs"
 READ_ONLY = (

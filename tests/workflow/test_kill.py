@@ -48,7 +48,7 @@ def tear_file(call: int) -> None:
 
         return wrapper
 
-    processes.replace("dlcli.rundir.write_file", tearing)
+    processes.replace("dlcli.rundir.writing.write_file", tearing)
 
 
 class Killer:

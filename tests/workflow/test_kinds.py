@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 from run_outcome import TINY, rows  # type: ignore[import-not-found]
 
-from dlcli.rundir import read_csv, read_json
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
 
 NUM_SAMPLES = 48
 CLASSES = ("ant", "bee", "cat", "dog")

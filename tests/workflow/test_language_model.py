@@ -17,7 +17,9 @@ from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.recipe.load import load
-from dlcli.rundir import RunDir, read_csv, read_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
 from dlcli.tasks.language_model.generator import Generator, load_generator
 

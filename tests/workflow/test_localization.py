@@ -19,7 +19,7 @@ from dlcli.data.boxes.boxes import boxes_of
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.evaluation.localization import intersection_over_union
-from dlcli.rundir import read_csv
+from dlcli.rundir.tables import read_csv
 
 RECIPE = """\
 task: localization

@@ -10,7 +10,8 @@ from PIL import Image
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from unfinished import unfinished  # type: ignore[import-not-found]
 
-from dlcli.rundir import read_csv, read_json
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
 
 RECIPE = """\
 task: classification

@@ -10,7 +10,8 @@ from pathlib import Path
 import processes  # type: ignore[import-not-found]
 import pytest
 
-from dlcli.rundir import read_csv, read_json
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
 
 OLD = Path(__file__).parent / "old_runs"
 

@@ -15,7 +15,9 @@ from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.recipe.load import load
-from dlcli.rundir import RunDir, read_csv, read_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
 from dlcli.tasks.sequence_to_sequence.decoding import TextDecoder, load_text_decoder
 

@@ -9,7 +9,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 
-from dlcli.rundir import read_csv
+from dlcli.rundir.tables import read_csv
 
 RECIPES = {
     "reviews": "task: text_classification\ndata: {kind: csv, path: reviews.csv, split: split}\n",

@@ -16,7 +16,8 @@ import processes  # type: ignore[import-not-found]
 import pytest
 from run_outcome import assert_same, leftovers, outcome  # type: ignore[import-not-found]
 
-from dlcli.rundir import read_csv, read_json
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
 
 SIGNALS = [pytest.param(signal.SIGINT, 130, id="Ctrl-C"), pytest.param(signal.SIGTERM, 143, id="SIGTERM")]
 HANGUP = pytest.param(signal.SIGHUP, 129, id="SIGHUP", marks=pytest.mark.slow)

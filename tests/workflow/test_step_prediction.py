@@ -9,7 +9,8 @@ from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
-from dlcli.rundir import read_csv, read_json
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
 
 RECIPE = """\
 task: step_prediction

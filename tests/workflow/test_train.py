@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 from run_outcome import TINY, assert_same_but_name, leftovers, rows  # type: ignore[import-not-found]
 
-from dlcli.rundir import read_csv
+from dlcli.rundir.tables import read_csv
 
 COLUMNS = ["stage", "epoch", "step", "seconds", "learning_rate", "gradient_norm"]
 METRICS = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]

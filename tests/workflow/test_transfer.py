@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
-from dlcli.rundir import read_csv
+from dlcli.rundir.tables import read_csv
 
 SIDE = 64
 RECIPE = """\

@@ -8,7 +8,8 @@ import pytest
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from unfinished import assert_usable, unfinished  # type: ignore[import-not-found]
 
-from dlcli.rundir import read_json, replace_json
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.writing import replace_json
 
 
 def test_with_frozen_layers_and_averaged_weights(never_stopped: Path, tmp_path: Path) -> None:

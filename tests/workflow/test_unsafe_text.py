@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dlcli.printing import escaped
-from dlcli.rundir import read_json
+from dlcli.rundir.reading import read_json
 
 RED, REVERSED, CSI = "\x1b[31m", "\u202e", "\x9b"
 LABELS = [f"cat{RED}", f"dog{REVERSED}{CSI}2J"]

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.rundir import RunDir, read_json, replace_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.writing import replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file
 from dlcli.tasks.run_models import load_model

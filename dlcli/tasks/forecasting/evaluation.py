@@ -13,7 +13,7 @@ from dlcli.evaluation import forecast
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.plots import sequences as sequence_plots
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data, own_data_at
 from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation

@@ -14,7 +14,8 @@ from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.cost.layer_table import layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.report.plots import sequences as sequence_plots
-from dlcli.rundir import RunDir, replace_file
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.forecasting import Forecasting
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.forecasting.evaluation import load_forecaster
 from dlcli.tasks.forecasting.sources import read_time_table

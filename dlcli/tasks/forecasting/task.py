@@ -8,7 +8,7 @@ from dlcli.data.series.windows import Series
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.cost.layer_table import LayerTable, layer_table
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_described_network, load_keras_file
 from dlcli.runtime.startup import Device

@@ -17,7 +17,8 @@ from dlcli.evaluation.class_predictions import ScoredClasses
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe, load
 from dlcli.recipe.sections.image_data import Digits, Folder
 from dlcli.report.plots import images as image_plots
-from dlcli.rundir import RunDir, read_csv
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration, calibrate, read_calibration
 from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at

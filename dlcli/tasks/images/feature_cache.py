@@ -25,7 +25,8 @@ from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
 from dlcli.errors import CheckFailed, InputError
-from dlcli.rundir import file_digest, read_json, replace_by, replace_json
+from dlcli.rundir.reading import file_digest, read_json
+from dlcli.rundir.writing import replace_by, replace_json
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.batches import batches
 

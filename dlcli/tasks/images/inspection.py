@@ -22,7 +22,8 @@ from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.image_data import Csv, Folder
 from dlcli.report.plots import images as image_plots
-from dlcli.rundir import replace_file, rows_text
+from dlcli.rundir.tables import rows_text
+from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import check_augment, make_augmentation
 from dlcli.tasks.images.copies import copy_findings, find_copies, names_to_exclude

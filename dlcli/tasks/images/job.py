@@ -23,7 +23,9 @@ from dlcli.recipe.sections.image_model import Application, Saved
 from dlcli.recipe.sections.train import CommonStage, Stage
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.report.plots import images as image_plots
-from dlcli.rundir import RunDir, file_digest, replace_file, replace_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import file_digest
+from dlcli.rundir.writing import replace_file, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import read_config
 from dlcli.runtime.startup import Device

@@ -9,7 +9,7 @@ from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, Mlp
 from dlcli.report.cost.layer_table import LayerTable, layer_table
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import without_weights
 from dlcli.tasks.images.freezing import set_depth

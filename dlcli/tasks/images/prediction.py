@@ -20,7 +20,8 @@ from dlcli.evaluation.localization import CORNERS
 from dlcli.recipe.load import ImageRecipe
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.report.plots.box_overlay import with_box
-from dlcli.rundir import RunDir, replace_folder, write_file
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.writing import replace_folder, write_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.images.evaluation import predict_logits

@@ -7,7 +7,7 @@ from typing import Any
 from dlcli.data.images.samples import Dataset
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.report.cost.layer_table import LayerTable
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_float32
 from dlcli.runtime.startup import Device

@@ -14,7 +14,7 @@ from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import language
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.language_model import LanguageModel, LongText
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at
 from dlcli.tasks.evaluation_files import Destination, Rows, Source, write_evaluation

@@ -5,7 +5,7 @@ from typing import Any
 from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.language_model import LanguageModel
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.language_model.evaluation import default_prompt
 from dlcli.tasks.language_model.generator import Generator, load_generator

@@ -13,7 +13,7 @@ import tensorflow as tf
 from dlcli.data.text.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.language_model.network import stateful_language_model
 from dlcli.tasks.run_models import load_model

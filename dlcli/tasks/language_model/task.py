@@ -8,7 +8,7 @@ from dlcli.data.text.corpus import LongTexts
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.report.cost.layer_table import LayerTable
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table

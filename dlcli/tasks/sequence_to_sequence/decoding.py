@@ -13,7 +13,7 @@ from dlcli.data.text.vocabulary import END, FIRST, PADDING, UNKNOWN
 from dlcli.errors import InputError
 from dlcli.models.sequences.encoder_decoder import Decoder
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequences.tokens import check_tokens, encodable, read_vocabulary

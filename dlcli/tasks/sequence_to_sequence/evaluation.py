@@ -15,7 +15,7 @@ from dlcli.evaluation import sequence_to_sequence as text_metrics
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
 from dlcli.report.plots import sequences as sequence_plots
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at
 from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation

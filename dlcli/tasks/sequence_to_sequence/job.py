@@ -14,7 +14,7 @@ from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.predictions import write_table
 from dlcli.tasks.sequence_to_sequence.decoding import load_text_decoder

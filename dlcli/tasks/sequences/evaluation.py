@@ -22,7 +22,7 @@ from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.plots import sequences as sequence_plots
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration, calibrate, read_calibration
 from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at

@@ -18,7 +18,8 @@ from dlcli.recipe.tasks.tagging import Tagging, Words
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
-from dlcli.rundir import RunDir, replace_json
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.writing import replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked, check_class_weights, class_counts, class_weights

@@ -20,7 +20,7 @@ from dlcli.recipe.sections.text_data import TextTable
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.predictions import Ranking, listed, write_probabilities, write_table, write_values

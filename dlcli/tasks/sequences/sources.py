@@ -26,7 +26,7 @@ from dlcli.recipe.sections.series_data import (
 )
 from dlcli.recipe.sections.text_data import LabeledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
 from dlcli.recipe.tasks.tagging import Columns, Conllu, TaggedFiles
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.tasks.split_keys import split_keys
 
 AnySequences = LabeledTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns

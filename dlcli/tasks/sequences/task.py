@@ -7,7 +7,7 @@ from typing import Any
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.report.cost.layer_table import LayerTable
-from dlcli.rundir import RunDir
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table

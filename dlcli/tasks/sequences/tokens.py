@@ -17,7 +17,7 @@ from dlcli.models.sequences.text_input import splitter
 from dlcli.printing import json_text
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.text_data import Tokens
-from dlcli.rundir import replace_file
+from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.step import Data

@@ -8,7 +8,8 @@ from typing import Any
 from dlcli.attacks import gradient
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
-from dlcli.rundir import now, replace_folder
+from dlcli.rundir.runs import now
+from dlcli.rundir.writing import replace_folder
 from dlcli.runtime.console import Console
 from dlcli.tasks.attack_target import AttackTarget
 from dlcli.temporary import remove_leftovers

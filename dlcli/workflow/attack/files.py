@@ -16,7 +16,8 @@ from dlcli.evaluation import robustness
 from dlcli.printing import json_text
 from dlcli.report.plots import images as image_plots
 from dlcli.report.plots import robustness as robustness_plots
-from dlcli.rundir import read_csv, read_json, rows_text
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv, rows_text
 from dlcli.workflow.attack.plan import Plan
 from dlcli.workflow.attack.run import AttackOutcome
 

@@ -10,7 +10,8 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.recipe.load import load
-from dlcli.rundir import file_digest, find_run
+from dlcli.rundir.reading import file_digest
+from dlcli.rundir.runs import find_run
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_float32
 from dlcli.tasks.attack_target import AttackTarget, load_target, target_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from dlcli.errors import InputError
 from dlcli.recipe.load import load
 from dlcli.recipe.support import check_verb
-from dlcli.rundir import find_run
+from dlcli.rundir.runs import find_run
 
 
 @dataclass(frozen=True)

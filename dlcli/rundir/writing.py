@@ -1,0 +1,150 @@
+"""Crash-safe writing.
+
+A file is replaced by writing a temporary file, flushing it to disk and renaming it, so that a kill, a crash or a full
+disk leaves either the complete old file or the complete new one. Files that grow are appended to in whole lines.
+"""
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import InputError
+from dlcli.files import check_replaceable
+from dlcli.printing import json_text
+from dlcli.temporary import NEW, OLD, temporary_file, temporary_folder
+
+LINE_BLOCK = 2**16  # bytes read at a time to find the end of the last complete line
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, so that a rename in it survives a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a new file and flush it to disk; for files in a folder that is itself renamed when complete."""
+    try:
+        with open(path, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = error.filename or str(path)  # errors while writing do not name the file
+        raise
+
+
+def replace_file(path: Path, content: bytes | str) -> None:
+    """Create or replace a file atomically: a reader sees the old content or the new, never a part."""
+    data = content.encode() if isinstance(content, str) else content
+    replace_by(path, lambda temporary: write_file(temporary, data))
+
+
+def replace_by(path: Path, write: Callable[[Path], None]) -> None:
+    """Replace a file as :func:`replace_file` does, for libraries that need a file name: ``write`` gets a temporary one.
+
+    Raises:
+        InputError: ``path`` is a link, a pipe or a device.
+        OSError: the file could not be written; its ``filename`` is ``path``.
+    """
+    check_replaceable(path)
+    with temporary_file(path) as temporary:
+        write(temporary)
+        _sync_file(temporary)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+
+
+def _sync_file(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path], None]]) -> None:
+    """Create or replace a folder atomically, so that it contains exactly these files.
+
+    Args:
+        files: the content of each file by its name, or a function that writes it.
+
+    Raises:
+        InputError: ``path`` is a link, a pipe or a device.
+        OSError: the folder could not be written; the old one is unchanged.
+    """
+    check_replaceable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(path) as temporary:
+        new = temporary / NEW
+        new.mkdir()
+        for name, content in files.items():
+            if callable(content):
+                content(new / name)
+                _sync_file(new / name)
+            else:
+                write_file(new / name, content.encode() if isinstance(content, str) else content)
+        sync_folder(new)
+        if path.exists():  # a rename cannot replace a folder that is not empty
+            (temporary / OLD).mkdir()
+            os.rename(path, temporary / OLD / path.name)
+        os.rename(new, path)
+        sync_folder(path.parent)
+
+
+def replace_json(path: Path, value: Any) -> None:
+    """Replace a JSON file; NaN and infinities raise ValueError because other programs could not read them."""
+    replace_file(path, json_text(value, allow_nan=False) + "\n")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line and flush it to disk, after removing an incomplete line that a killed process left."""
+    with open_own(path) as file:
+        _remove_incomplete_line(file)
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _remove_incomplete_line(file: Any) -> None:
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return
+    file.seek(size - 1)
+    if file.read(1) == b"\n":
+        return
+    end = size
+    while end > 0:
+        start = max(0, end - LINE_BLOCK)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            file.truncate(start + found + 1)
+            return
+        end = start
+    file.truncate(0)
+
+
+def open_own(path: Path) -> io.BufferedRandom:
+    """Opens a file of a run to append to it, or creates it; never what a link leads to, nor a pipe or device.
+
+    Raises:
+        InputError: it is one of these.
+        OSError: it cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    refusal = InputError(f"{path}: must be a file of the run. Received a link, pipe or device: remove it.")
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link
+            raise refusal from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise refusal
+    return os.fdopen(descriptor, "ab+")
