@@ -8,7 +8,6 @@ import atexit
 import contextlib
 import errno
 import importlib
-import io
 import os
 import signal
 import sys
@@ -62,6 +61,11 @@ class VerbGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            if error.ctx is None and ctx.invoked_subcommand:  # click's parser of options names no command
+                command = click.Command(ctx.invoked_subcommand)
+                error.ctx = click.Context(command, parent=ctx, info_name=ctx.invoked_subcommand)
+            raise
         except BrokenPipeError:  # the reader of stdout is gone, as in `dlcli runs list | head -1`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
@@ -124,13 +128,6 @@ def _print_error(text: object) -> None:
         say(text, err=True)
 
 
-class _Shown(io.StringIO):
-    """Text as click writes it to a terminal: with the codes of colors in it, which `say` escapes."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 def _run() -> int:
     try:
         result: Any = cli.main(prog_name="dlcli", standalone_mode=False)
@@ -157,9 +154,7 @@ def _report_error(error: Exception) -> int:
     """Print the line of an error that a user can do something about, and return the exit status; raise any other."""
     match error:
         case click.ClickException():
-            shown = _Shown()
-            error.show(shown)
-            _print_error(shown.getvalue().removesuffix("\n"))
+            _print_error(_line_of(error))
             return error.exit_code
         case InputError():
             _print_error(error)
@@ -176,6 +171,23 @@ def _report_error(error: Exception) -> int:
             return 1
         case _:
             raise error
+
+
+def _line_of(error: click.ClickException) -> str:
+    """One line about a wrong command line, with the command that explains it: click would print four.
+
+    A group without a command shows its help.
+    """
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    text = error.format_message().replace("\n", " ").replace("\t", " ")
+    if text[1:2].islower():  # click's sentences have a capital; dlcli's errors begin with a place
+        text = text[0].lower() + text[1:]
+    text = text if text.endswith((".", "?", "?)")) else f"{text}."
+    if not isinstance(error, click.UsageError):
+        return text
+    command = "dlcli" if error.ctx is None else error.ctx.command_path
+    return f"{command}: {text} See: {command} --help"
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -150,7 +150,7 @@ def training_overrides(options: dict[str, Any]) -> list[Any]:
 
 def _train(recipe: Path | None, options: dict[str, Any]) -> None:
     if recipe is None:
-        raise click.UsageError("no recipe given. For example: dlcli train recipes/digits_convnet.yaml")
+        raise click.UsageError("no recipe given, such as recipes/digits_convnet.yaml.")
     from dlcli.recipe.load import load
 
     overrides = _overrides(options)

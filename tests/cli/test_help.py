@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dlcli import __version__
-from dlcli.cli import VERBS, cli
+from dlcli.cli import VERBS, _run, cli
 
 DLCLI = Path(sys.executable).parent / "dlcli"
 
@@ -73,25 +73,41 @@ def test_main_help_and_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["trian"], "No such command 'trian'"),
-        (["train", "--epoch-count", "3"], "No such option"),
-        (["train"], "no recipe given"),
+        (["trian"], "dlcli: no such command 'trian'"),
+        (["train", "--epoch-count", "3"], "dlcli train: no such option '--epoch-count'."),
+        (["train"], "dlcli train: no recipe given, such as "),
+        (["train", "r.yaml", "--set"], "dlcli train: option '--set' requires an argument."),
+        (["data", "preview", "r.yaml", "--samples", "0"], "dlcli data preview: invalid value for '--samples': 0 is"),
         (["train", "r.yaml", "--seeds", "1"], "'--seeds'"),
         (["train", "r.yaml", "--overfit", "0"], "'--overfit'"),
         (["train", "r.yaml", "--device", "cuda"], "expected auto, cpu, gpu or gpu:N"),
         (["train", "r.yaml", "--device", "gpu:x"], "expected auto, cpu, gpu or gpu:N"),
         (["train", "a.yaml", "b.yaml"], "unexpected extra argument"),
         (["evaluate", "--split", "all"], "'--split'"),
-        (["predict"], "Missing argument"),
-        (["runs", "lsit"], "No such command 'lsit'"),
+        (["predict"], "dlcli predict: missing argument 'RUN'."),
+        (["runs", "lsit"], "dlcli runs: no such command 'lsit'."),
         (["completion", "powershell"], "'powershell' is not one of"),
     ],
 )
-def test_usage_errors(arguments: list[str], expected: str) -> None:
-    result = CliRunner().invoke(cli, arguments, prog_name="dlcli")
-    assert result.exit_code == 2
-    assert expected in result.stderr
-    assert result.stdout == ""
+def test_usage_errors_are_one_line_that_names_the_help(
+    arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["dlcli", *arguments])
+    assert _run() == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert expected in shown.err
+    command = shown.err.partition(":")[0]
+    assert shown.err.endswith(f" See: {command} --help\n")
+    assert shown.err.count("\n") == 1
+
+
+def test_a_group_without_a_command_shows_its_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["dlcli", "recipe"])
+    assert _run() == 2
+    assert capsys.readouterr().err.startswith("Usage: dlcli recipe [OPTIONS] COMMAND [ARGS]...\n\n")
 
 
 # Completion -----------------------------------------------------------------------------------------------------------

@@ -86,13 +86,13 @@ def test_csv_output(folder: Path) -> None:
     ("arguments", "message"),
     [
         (("nothing.keras",), "nothing.keras: no such file."),
-        (("r.yaml", "--csv", "--json"), "Error: --csv and --json cannot be combined."),
-        (("done", "-s", "model.depth=32"), "Error: --set is for a recipe; a trained network cannot be changed."),
-        (("r.yaml", "--input", "32x32x3"), "Error: --input and --classes must be given together"),
-        (("r.yaml", "--input", "32by32", "--classes", "3"), "Error: Invalid value for --input: expected sides"),
+        (("r.yaml", "--csv", "--json"), "dlcli summary: --csv and --json cannot be combined."),
+        (("done", "-s", "model.depth=32"), "dlcli summary: --set is for a recipe; a trained network"),
+        (("r.yaml", "--input", "32x32x3"), "dlcli summary: --input and --classes must be given together"),
+        (("r.yaml", "--input", "32by32", "--classes", "3"), "dlcli summary: invalid value for --input: expected"),
         (("r.yaml", "--input", "32x32", "--classes", "3"), "--input: resnet takes images, height"),
         (("r.yaml", "--input", "3x32x32", "--classes", "3"), "--input: resnet takes images, height"),
-        (("r.yaml", "--input", "100000x1x3", "--classes", "3"), "Error: Invalid value for --input: expected sides"),
+        (("r.yaml", "--input", "100000x1x3", "--classes", "3"), "dlcli summary: invalid value for --input: expected"),
         (("r.txt",), "r.txt: expected a recipe (.yaml), a run directory or a model (.keras)."),
         (("unbuilt.keras",), "unbuilt.keras: a layer table needs a built model"),
         (("old.h5",), "old.h5: whole models are loaded only from .keras files"),
@@ -100,7 +100,7 @@ def test_csv_output(folder: Path) -> None:
         (("r.yaml", "-s", "model={kind: vgg}", "--input", "31x40x3", "--classes", "3"),
          "--set model={kind: vgg}: model: vgg of depth 16 needs images of at least 32x32: set data.image_size."),
         (("broken.keras",), "broken.keras: is not a Keras model file"),
-        (("r.yaml", "--batch-size", "0"), "Error: Invalid value for '--batch-size'"),
+        (("r.yaml", "--batch-size", "0"), "dlcli summary: invalid value for '--batch-size'"),
     ],
 )  # fmt: skip
 def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -> None:
