@@ -4,7 +4,7 @@ A source lists an :class:`Annotation` for all its samples (boxes, texts, tags, n
 predicts besides the class enters its batches as a :class:`Target`, which also follows augmentation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -64,6 +64,33 @@ def find(annotations: Mapping[str, Annotation], name: str, kind: type[Kind]) -> 
     return found
 
 
+@dataclass(frozen=True)
+class Loader:
+    """What belongs to a sample and is read from files for each batch, in the input pipeline.
+
+    Attributes:
+        load: index int64 ``[b]`` -> an array ``[b, *shape]``. It may raise InputError.
+        shape: of one sample.
+        dtype: of the array, by its name in NumPy: ``uint8``.
+    """
+
+    load: Callable[[NDArray[np.int64]], NDArray[Any]]
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class BatchMixing(Protocol):
+    """How MixUp or CutMix mixes each sample of a batch with its partner."""
+
+    def means(self, values: Any) -> Any:
+        """Traced: the means of float32 values ``[b, n]`` of both samples, by the parts of the image that are theirs."""
+        ...
+
+    def pasted(self, maps: Any) -> Any:
+        """Traced: maps ``[b, height, width, ...]`` with the partner's values in the rectangle that CutMix copies."""
+        ...
+
+
 class Target(Protocol):
     """What a network predicts for each image, in the coordinates of its input, such as a box or a mask."""
 
@@ -72,27 +99,35 @@ class Target(Protocol):
         ...
 
     def warped(self, maps: NDArray[np.float64], *, height: int, width: int) -> "Target":
-        """The targets of the images that augmentation warps in one epoch.
+        """The targets of the images that augmentation warps in one epoch; themselves if they have no position.
 
         Args:
             maps: ``[n, 3, 3]``, from a pixel of the result to its place in the source, as in
                 :mod:`dlcli.data.augmentation.affine`.
         """
-        ...
+        return self
 
     def rows(self) -> Mapping[str, Any]:
         """Tensors with a row for each sample; a batch's element holds the rows of its samples."""
         return {}
 
-    def decode(self, index: Any) -> Mapping[str, Any]:
-        """Traced, in the input pipeline: what is decoded from files for a batch, with static shapes."""
+    def loaders(self) -> Mapping[str, Loader]:
+        """What is read from files for each batch, by its name in a batch's element."""
         return {}
 
     def batch(self, element: Mapping[str, Any]) -> Mapping[str, Any]:
         """Traced: entries of a batch's ``y``.
 
         Args:
-            element: ``index`` int64 ``[b]``, the batch's :meth:`rows`, what :meth:`decode` returned, and ``maps``
+            element: ``index`` int64 ``[b]``, the batch's :meth:`rows`, what :meth:`loaders` loaded, and ``maps``
                 float32 ``[b, 6]`` if the images are warped. It may be ``index`` alone, if only images are needed.
         """
         ...
+
+    def mixed(self, entries: Mapping[str, Any], mixing: BatchMixing) -> Mapping[str, Any]:
+        """Traced: the entries of a batch's ``y`` that :meth:`batch` returned, for images that MixUp or CutMix mixes.
+
+        Raises:
+            TypeError: such targets cannot be mixed.
+        """
+        raise TypeError(f"{', '.join(entries)}: targets of this kind cannot be mixed, as MixUp and CutMix mix images.")

@@ -1,7 +1,7 @@
 """What a source lists before anything is decoded: samples with names, labels and annotations, by split."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, TypeVar
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dlcli.data.annotations import Annotation
 from dlcli.data.junk import reason_of_exclusion
 from dlcli.data.splits import (
+    NO_LABEL,
     SPLITS,
     TEST,
     TRAIN,
@@ -65,6 +66,15 @@ class Listing:
             arrays=None if self.arrays is None else self.arrays[index],
             annotations={name: annotation.take(index) for name, annotation in self.annotations.items()},
         )
+
+    def without_classes(self) -> "Listing":
+        """The same samples, which have no class: their labels are NO_LABEL."""
+        return replace(self, labels=np.full(len(self), NO_LABEL, np.int32))
+
+    @property
+    def strata(self) -> Labels:
+        """The labels by which splits are stratified; samples without a class are all alike."""
+        return np.maximum(self.labels, 0)
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
@@ -241,8 +251,8 @@ def divide(
 ) -> tuple[dict[str, Listing], list[DataWarning]]:
     """Draws the splits that the source lacks, and applies the limit to each. Returns warnings as well.
 
-    Samples with the same content stay in one split: ``digests`` identifies contents. It is called only if a split is
-    drawn.
+    Splits are stratified by class, if samples have one. Samples with the same content stay in one split: ``digests``
+    identifies contents. It is called only if a split is drawn.
 
     Raises:
         InputError: a proportion is given for a split that the source has, or nothing is left to train on.
@@ -255,7 +265,7 @@ def divide(
     seed = common["split_seed"]
     drawn = draw_splits(
         train.names,
-        train.labels,
+        train.strata,
         train.groups,
         digests(train) if validation or test else None,
         num_classes=num_classes,
@@ -289,7 +299,7 @@ def divide(
     if limit is not None:
         for split, listing in result.items():
             if len(listing) > limit:
-                index = limit_evenly(listing.names, listing.labels, num_classes=num_classes, limit=limit, seed=seed)
+                index = limit_evenly(listing.names, listing.strata, num_classes=num_classes, limit=limit, seed=seed)
                 result[split] = listing.take(index)
     return result, warnings
 

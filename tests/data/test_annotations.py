@@ -9,11 +9,13 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.annotations import Annotation, Array, Items, Target, find
+from dlcli.data.annotations import Array, Items, Loader, Target, find
 from dlcli.data.augmentation.affine import warp
 from dlcli.data.augmentation.augmentation import Augmentation
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.dataset import assemble_images
+from dlcli.data.images.decoding import ImagePolicy
+from dlcli.data.images.samples import ImageAnnotation
 from dlcli.data.listing import Listing
 
 SIZE = (6, 8)
@@ -44,7 +46,7 @@ def test_annotations_are_found_by_name_and_class() -> None:
 
 
 @dataclass(frozen=True)
-class Masks(Annotation):
+class Masks(ImageAnnotation):
     """A mask for each image, uint8 ``[n, height, width]``."""
 
     values: NDArray[np.uint8]
@@ -57,6 +59,9 @@ class Masks(Annotation):
 
     def columns(self) -> Mapping[str, Sequence[str]]:
         return {"mask": [str(int(mask.sum())) for mask in self.values]}
+
+    def target(self, policy: ImagePolicy | None) -> "MaskTarget":
+        return MaskTarget(self.values)
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,11 @@ class MaskTarget(Target):
         assert maps.shape == (len(self.values), 3, 3)
         return self
 
-    def decode(self, index: Any) -> Mapping[str, Any]:
-        return {"decoded_mask": tf.gather(tf.constant(self.values), index)}
+    def loaders(self) -> Mapping[str, Loader]:
+        return {"stored_mask": Loader(lambda index: self.values[index], self.values.shape[1:], "uint8")}
 
     def batch(self, element: Mapping[str, Any]) -> Mapping[str, Any]:
-        mask = element.get("decoded_mask", tf.gather(tf.constant(self.values), element["index"]))[..., None]
+        mask = element["stored_mask"][..., None]
         if "maps" in element:
             mask = warp(mask, element["maps"], fill_mode="reflect", cval=0.0)
         return {"mask": tf.cast(mask, tf.float32)}
@@ -98,6 +103,7 @@ def test_a_new_annotation_follows_its_samples_into_splits_and_the_fingerprint(
         found = find(samples.annotations, "masks", Masks)
         assert found is not None
         np.testing.assert_array_equal(found.values, masks[[int(name) for name in samples.names]])
+        assert [type(target) for target in samples.targets()] == [MaskTarget]
     rows = made.split_rows()
     assert [row["mask"] for row in rows] == [str(masks[int(row["file"])].sum()) for row in rows]
     assert dataset(masks).fingerprint() == made.fingerprint()

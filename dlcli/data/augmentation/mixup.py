@@ -1,4 +1,4 @@
-"""MixUp and CutMix: each sample of a batch is mixed with another sample of it, and so are their labels.
+"""MixUp and CutMix: each sample of a batch is mixed with another sample of it, and so are their labels and targets.
 
 Parameters are a function of (seed, epoch, batch). A sample's partner is the one at the mirrored position of the batch,
 whose order differs in each epoch.
@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.data.annotations import BatchMixing
 from dlcli.data.augmentation.color import is_in_box
 
 Tensor = Any
@@ -49,19 +50,34 @@ class Mixing:
             "cut": np.where(is_cut[:, None], np.concatenate(corners, axis=1), 0.0),
         }
 
-    def apply(self, images: Tensor, labels: Tensor, blend: Tensor, cut: Tensor) -> tuple[Tensor, Tensor]:
-        """Traced: the mixed images and labels of a whole batch.
 
-        Args:
-            images: float32 ``[b, height, width, channels]``.
-            labels: float32 ``[b, classes]``.
-            blend, cut: the batch's values, repeated for each sample: ``[b]`` and ``[b, 4]``.
-        """
-        height, width = images.shape[1:3]
-        partner = tf.reverse(images, [0])
-        own = blend[:, None, None, None]
-        mixed = images * own + partner * (1.0 - own)
-        mixed = tf.where(is_in_box(cut, height, width), partner, mixed)
-        area = (cut[:, 2] - cut[:, 0]) * (cut[:, 3] - cut[:, 1])
-        weight = (blend * (1.0 - area / (height * width)))[:, None]
-        return mixed, labels * weight + tf.reverse(labels, [0]) * (1.0 - weight)
+@dataclass(frozen=True)
+class MixedBatch(BatchMixing):
+    """Mixes the samples of a batch with those at the mirrored positions of the batch. Traced.
+
+    Attributes:
+        blend, cut: the batch's values of :meth:`Mixing.draw`, repeated for each sample: ``[b]`` and ``[b, 4]``.
+        height, width: of the images.
+    """
+
+    blend: Tensor
+    cut: Tensor
+    height: int
+    width: int
+
+    def images(self, images: Tensor) -> Tensor:
+        """The mixed images, float32 ``[b, height, width, channels]``."""
+        own = self.blend[:, None, None, None]
+        return self.pasted(images * own + tf.reverse(images, [0]) * (1.0 - own))
+
+    def means(self, values: Tensor) -> Tensor:
+        """The means of float32 values ``[b, n]`` of both samples, by the parts of the image that are theirs."""
+        area = (self.cut[:, 2] - self.cut[:, 0]) * (self.cut[:, 3] - self.cut[:, 1])
+        weight = (self.blend * (1.0 - area / (self.height * self.width)))[:, None]
+        return values * weight + tf.reverse(values, [0]) * (1.0 - weight)
+
+    def pasted(self, maps: Tensor) -> Tensor:
+        """Maps ``[b, height, width]`` or ``[b, height, width, channels]`` with the partner's values in the rectangle
+        that CutMix copies."""
+        is_cut = is_in_box(self.cut, self.height, self.width)
+        return tf.where(is_cut if maps.shape.rank == 4 else is_cut[..., 0], tf.reverse(maps, [0]), maps)

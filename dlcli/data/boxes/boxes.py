@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.annotations import Annotation, find
+from dlcli.data.annotations import Target, find
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.resizing import placement
-from dlcli.data.images.samples import Samples
+from dlcli.data.images.samples import ImageAnnotation, Samples
 from dlcli.errors import InputError
 
 OnBadBox = Literal["error", "repair", "skip"]
@@ -60,7 +60,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Boxes(Annotation):
+class Boxes(ImageAnnotation):
     """A box for each sample, in the pixels of its frame.
 
     Attributes:
@@ -84,6 +84,13 @@ class Boxes(Annotation):
             name: ["" if np.isnan(value) else f"{value:.10g}" for value in values]
             for name, values in zip(BOX_COLUMNS, self.corners.T, strict=True)
         }
+
+    def target(self, policy: ImagePolicy | None) -> Target:
+        """The boxes in the network's input; NaN if no part of a box is in it."""
+        from dlcli.data.boxes.targets import BoxTarget  # TensorFlow, which listing the boxes of a source does not need
+
+        assert policy is not None
+        return BoxTarget(self.relative(policy))
 
     def relative(self, policy: ImagePolicy) -> NDArray[np.float32]:
         """The boxes in the network's input, rel_xyxy float32 ``[n, 4]``; NaN if no part of a box is in it."""

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.annotations import Target
+from dlcli.data.annotations import Loader, Target
 from dlcli.data.augmentation.augmentation import Augmentation
-from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.augmentation.mixup import MixedBatch, Mixing
 from dlcli.data.sampling import draw_balanced
+from dlcli.data.splits import NO_LABEL
 from dlcli.errors import InputError
 
 PREFETCH = 2  # batches decoded ahead of the step: they bound the memory, whatever the size of the data set
@@ -31,17 +32,18 @@ class Batches:
     data of any epoch can be rebuilt from any step, which makes exact resume possible.
 
     Args:
-        labels: int32 ``[n]``.
+        labels: int32 ``[n]``; all of them NO_LABEL for samples without a class.
         pixels: the samples in memory, ``[n, ...]``, uint8 or float32; None if ``load`` returns them.
         load: loads a batch of samples by their index; used if ``pixels`` is None.
         shape: of one sample.
         batch_size: samples in a batch.
         seed: of the order and all random parameters; None for the order of the split.
         augmentation: random changes to each image; needs a seed.
-        mixing: mixes pairs of samples of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``.
+        mixing: mixes pairs of samples of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``, and
+            targets are mixed by their own rule.
         num_classes: only for mixing.
         dtype: of what ``load`` returns.
-        targets: what is predicted besides the class; they follow the augmentation.
+        targets: what is predicted besides the class, or in its place; they follow the augmentation.
         balanced: each epoch draws samples with replacement so that classes are equally frequent; needs a seed. A sample
             that is drawn twice is augmented twice.
     """
@@ -76,10 +78,11 @@ class Batches:
         self._num_classes = num_classes
         self.failure: InputError | None = None  # why a sample could not be loaded
         self._of_classes = np.asarray(labels, np.int32)
-        self._labels = tf.constant(labels, tf.int32)
+        self._labels = None if np.any(self._of_classes == NO_LABEL) else tf.constant(labels, tf.int32)
         self._balanced = balanced
         self._targets = targets
         self._pixels = None if pixels is None else tf.constant(pixels)
+        self._loaders = {name: loader for target in targets for name, loader in target.loaders().items()}
 
     def load_by(self, load: Load) -> None:
         """Replaces the function that loads samples that are not in memory, for example by one with a cache."""
@@ -100,6 +103,11 @@ class Batches:
         return self._pixels is not None
 
     @property
+    def _is_loaded(self) -> bool:
+        """Whether anything is read from files for each batch, so that batches come from an input pipeline."""
+        return self._pixels is None or bool(self._loaders)
+
+    @property
     def is_random(self) -> bool:
         """Whether samples are augmented or mixed."""
         return self._augmentation is not None or self._mixing is not None
@@ -113,7 +121,7 @@ class Batches:
         """The source of :meth:`element` for an epoch, from ``first_step`` on; steps are taken in order."""
         order = self.order(epoch)
         drawn = self._draw(epoch, order)
-        if self._pixels is not None:
+        if not self._is_loaded:
             return {**drawn, "order": tf.constant(order)}
         batches = tf.data.Dataset.from_tensor_slices(order[first_step * self.batch_size :]).batch(self.batch_size)
         decode = tf.autograph.experimental.do_not_convert(self._decode)
@@ -143,7 +151,7 @@ class Batches:
 
     def element(self, source: dict[str, Any], step: Any) -> dict[str, Any]:
         """Traced: the element of a step: ``index`` int64 ``[b]``, the rows of its tables, and for files ``pixels``."""
-        if self._pixels is None:
+        if self._is_loaded:
             element = dict(source["decoded"].get_next())
         else:
             element = {"index": source["order"][step * self.batch_size : (step + 1) * self.batch_size]}
@@ -157,34 +165,44 @@ class Batches:
 
     def _decode(self, index: Any) -> dict[str, Any]:
         # one call for each batch, which decodes its images in parallel
-        pixels = tf.numpy_function(self._load_or_note, [index], self._dtype, stateful=False)
-        pixels.set_shape([None, *self._shape])
-        decoded = {"index": index, "pixels": pixels}
-        for target in self._targets:
-            decoded |= target.decode(index)
+        loaders = dict(self._loaders)
+        if self._pixels is None:
+            loaders["pixels"] = Loader(lambda index: self._load(index), self._shape, self._dtype.name)
+        decoded = {"index": index}
+        for name, loader in loaders.items():
+            decoded[name] = tf.numpy_function(self._noting(loader.load), [index], loader.dtype, stateful=False)
+            decoded[name].set_shape([None, *loader.shape])
         return decoded
 
-    def _load_or_note(self, index: np.ndarray) -> np.ndarray:
-        try:
-            return self._load(index)
-        except InputError as failure:  # TensorFlow would report it with a traceback
-            self.failure = failure
-            raise
+    def _noting(self, load: Load) -> Load:
+        def load_or_note(index: np.ndarray) -> np.ndarray:
+            try:
+                return load(index)
+            except InputError as failure:  # TensorFlow would report it with a traceback
+                self.failure = failure
+                raise
+
+        return load_or_note
 
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
         """Traced: turns an element, or a part of one, into a batch.
 
-        Returns ``{x: float32 [b, ...], y: {class: int32 [b], or float32 [b, num_classes] if samples are mixed, and the
-        entries of the targets}, weight: float32 [b], index: int64 [b]}``.
+        Returns ``{x: float32 [b, ...], y: {class: int32 [b], or float32 [b, num_classes] if samples are mixed, unless
+        samples have no class, and the entries of the targets}, weight: float32 [b], index: int64 [b]}``.
+
+        Raises:
+            TypeError: samples are mixed, and a target cannot be.
         """
         index = element["index"]
         pixels = element["pixels"] if self._pixels is None else tf.gather(self._pixels, index)
-        labels = tf.gather(self._labels, index)
         x = tf.cast(pixels, tf.float32) if self._augmentation is None else self._augmentation.apply(pixels, element)
+        y = {} if self._labels is None else {"class": tf.gather(self._labels, index)}
+        entries = [target.batch(element) for target in self._targets]
         if self._mixing is not None:
-            one_hot = tf.one_hot(labels, self._num_classes)
-            x, labels = self._mixing.apply(x, one_hot, element["blend"], element["cut"])
-        y = {"class": labels}
-        for target in self._targets:
-            y |= target.batch(element)
+            mixed = MixedBatch(element["blend"], element["cut"], *x.shape[1:3])
+            x = mixed.images(x)
+            y = {name: mixed.means(tf.one_hot(labels, self._num_classes)) for name, labels in y.items()}
+            entries = [target.mixed(of_target, mixed) for target, of_target in zip(self._targets, entries, strict=True)]
+        for of_target in entries:
+            y |= of_target
         return {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}

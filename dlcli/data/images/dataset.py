@@ -18,7 +18,7 @@ from dlcli.data.images.decoding import HIGHEST, ColorMode, ImagePolicy, ValueRan
 from dlcli.data.images.discovery import Scan
 from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.resizing import Interpolation, Resize
-from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.images.samples import Dataset, ImageAnnotation, Samples
 from dlcli.data.images.scan_index import Checked
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
 from dlcli.data.listing import NUM_NAMED, Listing, Row, SplitKeys, divide, list_rows, name_some, without_excluded
@@ -67,6 +67,7 @@ def assemble_files(
     aliases: Mapping[str, str],
     progress: Progress | None,
     common: CommonKeys,
+    outputs: tuple[str, ...] | None = None,
     annotate: Callable[[Sequence[AnyFileRow]], Mapping[str, Annotation]] = lambda part: {},
     has_groups: bool = False,
     least: int = 2,
@@ -81,7 +82,9 @@ def assemble_files(
         rule, has_groups, trained, aliases, least: as for :func:`dlcli.data.listing.list_rows`.
         place: where a sample with this name comes from, for messages: its path, or the line of a table.
         progress: called with the number of images checked and their total.
-        annotate: the annotations of some rows besides the class.
+        outputs: names of the model's outputs, if images have no class: rows then need no label, and splits are drawn
+            without regard to it.
+        annotate: the annotations of some rows besides the class, each an ImageAnnotation.
         by_suffix: refuse files with the suffix of a format that is not supported.
         exclude: patterns of the names of images to leave out, unless the source has done so.
 
@@ -90,7 +93,7 @@ def assemble_files(
             in size and no size is given, a new model would have no image of a class, or the splits cannot be drawn.
     """
     rows, excluded = without_excluded(rows, exclude)
-    classes, listings = list_rows(
+    known, listings = list_rows(
         rows,
         source=source,
         rule=rule,
@@ -98,10 +101,14 @@ def assemble_files(
         complete=lambda listing, part: replace(
             listing, files=tuple(row.file for row in part), annotations=annotate(part)
         ),
+        has_classes=outputs is None,
         trained=trained,
         aliases=aliases,
         least=least,
     )
+    classes = known if outputs is None else outputs
+    if outputs is not None:
+        listings = {split: listing.without_classes() for split, listing in listings.items()}
     scan = Scan(by_suffix=by_suffix, value_range=common.get("file_range"), progress=progress)
     divided, more_warnings = divide(
         listings,
@@ -133,9 +140,11 @@ def assemble_files(
             groups=kept.groups,
             policy=policy,
             files=kept.files,
-            annotations=kept.annotations,
+            annotations=_of_images(kept.annotations),
             checked=properties,
         )
+    if len(splits["train"]) == 0 and outputs is not None:
+        raise InputError(f"{source}: train must have a readable image. Received none: repair its images.")
     emptied = sorted(set(divided["train"].labels.tolist()) - set(splits["train"].labels.tolist()))
     if emptied and trained is None:
         raise InputError(
@@ -151,6 +160,13 @@ def assemble_files(
         warnings=[*warnings, *more_warnings, *_warn_of_range(good, policy.value_range), *_warn_of_frames(good)],
         common=common,
     )
+
+
+def _of_images(annotations: Mapping[str, Annotation]) -> dict[str, ImageAnnotation]:
+    """The annotations of a listing, all of which are of images."""
+    found = {name: kept for name, kept in annotations.items() if isinstance(kept, ImageAnnotation)}
+    assert found.keys() == annotations.keys()
+    return found
 
 
 def _warn_of_range(images: Sequence[Checked], value_range: ValueRange | None) -> list[DataWarning]:
@@ -238,10 +254,19 @@ def assemble_images(
     classes: tuple[str, ...],
     *,
     source: str,
+    has_classes: bool = True,
     left_out: Sequence[LeftOut] = (),
     common: CommonKeys,
 ) -> Dataset:
-    """A data set of images in memory, uint8 [n, height, width, channels] with 1 or 3 channels."""
+    """A data set of images in memory, uint8 [n, height, width, channels] with 1 or 3 channels.
+
+    Args:
+        classes: names of the model's outputs in their order.
+        has_classes: whether the labels of the listings are classes; else they are ignored, and splits are drawn without
+            regard to them.
+    """
+    if not has_classes:
+        listings = {split: listing.without_classes() for split, listing in listings.items()}
     height, width, channels = _common_shape(listings, source)
     divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
     policy = choose_policy([Checked(height, width, channels == 1, "")], source=source, common=common)
@@ -301,7 +326,7 @@ def as_samples(listing: Listing, policy: ImagePolicy | None) -> Samples:
         groups=listing.groups,
         policy=policy,
         pixels=listing.arrays,
-        annotations=listing.annotations,
+        annotations=_of_images(listing.annotations),
     )
 
 
@@ -331,6 +356,7 @@ def _finish(
 ) -> Dataset:
     copies = refuse_copies(splits, source=source, allow_leakage=common["allow_leakage"])
     splits = {split: samples for split, samples in splits.items() if len(samples)}
+    has_classes = splits["train"].has_classes
     return Dataset(
         classes=classes,
         shape=splits["train"].shape if policy is None else policy.shape,
@@ -338,5 +364,5 @@ def _finish(
         splits=splits,
         policy=policy,
         left_out=tuple(left_out),
-        warnings=(*warnings, *warn_of_absent_classes(splits, classes), *copies),
+        warnings=(*warnings, *(warn_of_absent_classes(splits, classes) if has_classes else ()), *copies),
     )

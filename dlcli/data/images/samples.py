@@ -5,15 +5,28 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.annotations import Annotation
+from dlcli.data.annotations import Annotation, Target
 from dlcli.data.images.decoding import ImagePolicy, read_images, resize_images
 from dlcli.data.images.scan_index import Checked
-from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, Index, Labels, LeftOut
+from dlcli.data.splits import NO_LABEL, SPLIT_COLUMNS, DataWarning, Index, Labels, LeftOut
+
+
+@runtime_checkable
+class ImageAnnotation(Annotation, Protocol):
+    """What is annotated of each image besides its class, or in place of one: boxes, masks, labels, numbers."""
+
+    def target(self, policy: ImagePolicy | None) -> Target:
+        """What a network predicts of it, in the coordinates of its input.
+
+        Args:
+            policy: how images are resized.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,7 @@ class Samples:
     names: tuple[str, ...]
     """The name of each sample in tables and messages: its path below the data's root, or its position ("train/17")."""
     labels: Labels
-    """Index of each sample's class [n], or NO_LABEL."""
+    """Index of each sample's class [n]; NO_LABEL for all of them if samples have no class."""
     digests: tuple[str, ...]
     """The first 16 hexadecimal digits of the SHA-256 of each file's, or each array's, bytes."""
     groups: tuple[str, ...] | None
@@ -36,13 +49,22 @@ class Samples:
     """Images that `load` reads."""
     unsized: NDArray[np.uint8] | None = None
     """Images [n, height, width, channels] that `load` resizes, because all of them resized need too much memory."""
-    annotations: Mapping[str, Annotation] = field(default_factory=dict)
-    """By name, what is annotated besides the class."""
+    annotations: Mapping[str, ImageAnnotation] = field(default_factory=dict)
+    """By name, what is annotated besides the class, or in place of one."""
     checked: tuple[Checked, ...] = ()
     """What decoding showed of each of `files`, if all of them were decoded."""
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether each sample has a class."""
+        return not bool(np.any(self.labels == NO_LABEL))
+
+    def targets(self) -> tuple[Target, ...]:
+        """What a network predicts for each sample besides its class, in the coordinates of its input."""
+        return tuple(annotation.target(self.policy) for annotation in self.annotations.values())
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,7 +100,7 @@ class Dataset:
     """All the samples of a source, ready to be loaded."""
 
     classes: tuple[str, ...]
-    """Names of the classes, in the order of the model's outputs."""
+    """Names of the model's outputs in their order: classes of images or pixels, labels, columns of numbers."""
     shape: tuple[int, ...]
     """Of one sample: (height, width, channels), (time, channels) or (depth, height, width, channels)."""
     dtype: str
@@ -90,6 +112,11 @@ class Dataset:
     left_out: tuple[LeftOut, ...]
     """The rest of the source: files that are not images, unreadable images that were skipped."""
     warnings: tuple[DataWarning, ...]
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether each sample has a class."""
+        return all(samples.has_classes for samples in self.splits.values())
 
     def fingerprint(self) -> str:
         """SHA-256 over the classes, the shape, and each sample's split, name, label, content and annotations."""
@@ -106,7 +133,7 @@ class Dataset:
             columns = {
                 "file": samples.names,
                 "split": (split,) * len(samples),
-                "label": [self.classes[label] for label in samples.labels],
+                "label": ["" if label == NO_LABEL else self.classes[label] for label in samples.labels],
                 "group": samples.groups or ("",) * len(samples),
                 "digest": samples.digests,
             }

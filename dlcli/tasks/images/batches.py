@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.augmentation.mixup import Mixing
-from dlcli.data.boxes.boxes import relative_boxes
-from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
@@ -82,11 +80,10 @@ def batches(
         balanced: draw so that classes are equally frequent; needs a seed.
     """
     index = np.arange(len(samples)) if chosen is None else chosen
-    boxes = relative_boxes(samples)
     mixes = augment is not None and (augment.mixup is not None or augment.cutmix is not None)
     return Batches(
         labels=samples.labels[index],
-        targets=() if boxes is None else (BoxTarget(boxes[index]),),
+        targets=tuple(target.take(index) for target in samples.targets()),
         pixels=None if samples.pixels is None else samples.pixels[index],
         load=lambda positions: samples.load(index[positions]),
         shape=samples.shape,

@@ -20,8 +20,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.boxes.boxes import relative_boxes
-from dlcli.data.boxes.targets import BoxTarget
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
 from dlcli.errors import CheckFailed, InputError
@@ -134,10 +132,9 @@ def feature_batches(
 ) -> Batches:
     """Batches of features, in the order in which the samples' own batches would come."""
     is_small = features.nbytes <= MEMORY_BYTES
-    boxes = relative_boxes(samples)
     return Batches(
         labels=samples.labels,
-        targets=() if boxes is None else (BoxTarget(boxes),),
+        targets=samples.targets(),
         pixels=features if is_small else None,
         load=lambda index: np.asarray(features[index]),
         shape=features.shape[1:],
