@@ -5,7 +5,7 @@ that results do not depend on how a batch is divided.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -150,8 +150,7 @@ class TrainStep:
 
     @property
     def _num_sums(self) -> int:
-        # sums of weight * value and of weight for the loss and each metric, the gradient's norm, the steps
-        return 2 * len(self._objective.names) + 2
+        return self._objective.num_sums + 2  # those of the loss and metrics, the gradient's norm, the steps
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -166,10 +165,11 @@ class TrainStep:
         return bool(self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64)))
 
     def results(self) -> dict[str, float]:
-        """Weighted means since the last :meth:`reset`, by the objective's names, and the mean ``gradient_norm``, which
-        is NaN if no step was finite."""
-        *sums, norm, steps = self._totals.numpy().tolist()
-        return {**_means(self._objective.names, sums), "gradient_norm": norm / steps if steps else math.nan}
+        """The objective's values since the last :meth:`reset`, by its names, and the mean ``gradient_norm``, which is
+        NaN if no step was finite."""
+        totals = self._totals.numpy()
+        norm, steps = totals[-2:].tolist()
+        return {**self._objective.results(totals[:-2]), "gradient_norm": norm / steps if steps else math.nan}
 
     def reset(self) -> None:
         """Resets the means for a new epoch."""
@@ -267,15 +267,25 @@ class TrainStep:
             return value
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
-    def _gradients(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The sums of a part of a batch, and its share of the gradient of the batch's loss, times the loss scale."""
-        objective = self._objective
+    def _inputs(self, batch: Batch) -> Tensor:
+        """The inputs of the trained part of the model."""
         x = batch["x"] if self._adversary is None else self._adversary.change(batch)
-        if self._front is not None:
-            x = self._front(x, training=False)
+        return x if self._front is None else self._front(x, training=False)
+
+    def _gradients(
+        self, batch: Batch, loss_weight: Tensor, batch_loss_sums: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The sums of a part of a batch, and its share of the gradient of the batch's loss, times the loss scale.
+
+        Args:
+            loss_weight: of the whole batch.
+            batch_loss_sums: of the whole batch; None if this is this replica's only part.
+        """
+        objective = self._objective
+        inputs = self._inputs(batch)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trainable)
-            outputs = self._model(x, training=True)
+            outputs = self._model(inputs, training=True)
             weights = objective.weight(batch)
             loss_sum = tf.reduce_sum(weights * objective.minimized(outputs, batch))
             # the regularization of a batch counts once, however the batch is divided
@@ -283,16 +293,24 @@ class TrainStep:
             loss = (
                 tf.math.divide_no_nan(loss_sum, loss_weight) + sum(self._model.losses, start=tf.constant(0.0)) * share
             )
+            if objective.batch_loss is not None:
+                own = objective.batch_loss.sums(outputs, batch)
+                whole = self._all_sum(tf.stop_gradient(own)) if batch_loss_sums is None else batch_loss_sums
+                # the value of the whole batch, with the gradient that it has by this part's samples
+                value = objective.batch_loss.value(own + tf.stop_gradient(whole - own))
+                loss += value - tf.stop_gradient((1.0 - share) * value)  # its value counts once too
             scaled = loss * self._loss_scale if self._loss_scaling else loss
         gradients = tape.gradient(scaled, self._trainable)
-        sums = tf.stack([loss * loss_weight, tf.reduce_sum(weights), *objective.metric_sums(outputs, batch)])
-        return sums, [tf.convert_to_tensor(gradient) for gradient in gradients]
+        sums = [tf.stack([loss * loss_weight, tf.reduce_sum(weights)]), objective.metric_sums(outputs, batch)]
+        return tf.concat(sums, axis=0), [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def _gradients_by_parts(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
         num_samples = tf.shape(batch["weight"])[0]
+        batch_loss_sums = None if self._objective.batch_loss is None else self._sums_by_parts(batch)
 
         def one_part(start: Tensor, sums: Tensor, gradients: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-            more_sums, more_gradients = self._gradients(_part(batch, start, self._part_size), loss_weight)
+            part = _part(batch, start, self._part_size)
+            more_sums, more_gradients = self._gradients(part, loss_weight, batch_loss_sums)
             gradients = [a + b for a, b in zip(gradients, more_gradients, strict=True)]
             return start + self._part_size, sums + more_sums, gradients
 
@@ -301,6 +319,31 @@ class TrainStep:
             lambda start, sums, gradients: start < num_samples, one_part, (0, tf.zeros(self._num_sums - 2), zeros)
         )
         return sums, gradients
+
+    def _sums_by_parts(self, batch: Batch) -> Tensor:
+        """The sums of the batch loss over the whole batch, by a forward pass of its own.
+
+        The state of the model's random generators and batch normalization is restored, so that the pass that computes
+        the gradients draws the same dropout.
+        """
+        batch_loss, num_samples = self._objective.batch_loss, tf.shape(batch["weight"])[0]
+        assert batch_loss is not None
+        variables = [variable.value for variable in self._model.non_trainable_variables]
+        before = [tf.identity(variable) for variable in variables]
+
+        def one_part(start: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+            part = _part(batch, start, self._part_size)
+            outputs = self._model(self._inputs(part), training=True)
+            return start + self._part_size, sums + batch_loss.sums(outputs, part)
+
+        with tf.control_dependencies(before):
+            _, sums = tf.while_loop(
+                lambda start, sums: start < num_samples, one_part, (0, tf.zeros(batch_loss.num_sums))
+            )
+        with tf.control_dependencies([sums]):
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
+        return self._all_sum(sums)
 
     def _adapt_loss_scale(self, finite: Tensor) -> Tensor:
         """Doubles the scale after many finite steps, halves it after an overflow; False if it overflows at scale 1."""
@@ -311,12 +354,6 @@ class TrainStep:
         self._loss_scale.assign(tf.maximum(self._loss_scale * factor, 1.0))
         self._finite_steps.assign(tf.where(grow, tf.zeros_like(finite_steps), finite_steps))
         return can_go_on
-
-
-def _means(names: Sequence[str], sums: Sequence[float]) -> dict[str, float]:
-    """Weighted means by name, from the sum of weight * value and the sum of weights of each in turn."""
-    pairs = zip(names, sums[::2], sums[1::2], strict=True)
-    return {name: total / weight if weight else 0.0 for name, total, weight in pairs}
 
 
 def _part(batch: Batch, start: Any, size: int) -> Batch:
@@ -356,9 +393,9 @@ class EvaluationStep:
         self._objective = objective
         self._data = data
         self._adversary = adversary
-        self._names = (*objective.names, *(["robust_accuracy"] if adversary is not None else []))
         self._strategy = tf.distribute.get_strategy()
-        self._totals = tf.Variable(tf.zeros(2 * len(self._names), tf.float64), trainable=False)
+        num_sums = objective.num_sums + (0 if objective.batch_loss is None else objective.batch_loss.num_sums)
+        self._totals = tf.Variable(tf.zeros(num_sums + 2 * (adversary is not None), tf.float64), trainable=False)
         self._run = tf.function(self._many_steps, autograph=False)
 
     def run(self, source: Source, first_step: int, num_steps: int) -> None:
@@ -366,8 +403,17 @@ class EvaluationStep:
         self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64))
 
     def results(self) -> dict[str, float]:
-        """Weighted means over the samples since the last :meth:`reset`, by name."""
-        return _means(self._names, self._totals.numpy().tolist())
+        """The objective's values over the samples since the last :meth:`reset`, by name, and the ``robust_accuracy``
+        if there is an adversary."""
+        totals, batch_loss = self._totals.numpy(), self._objective.batch_loss
+        results = self._objective.results(totals[: self._objective.num_sums])
+        if batch_loss is not None:
+            sums = totals[self._objective.num_sums :][: batch_loss.num_sums]
+            results["loss"] += float(batch_loss.value(tf.constant(sums, tf.float32)))
+        if self._adversary is not None:
+            correct, weight = totals[-2:].tolist()
+            results["robust_accuracy"] = correct / weight if weight else 0.0
+        return results
 
     def reset(self) -> None:
         """Resets the means."""
@@ -389,14 +435,16 @@ class EvaluationStep:
         batch = _replica_batch(self._strategy, self._data, element)
         outputs = self._model(batch["x"], training=False)
         weight = self._objective.weight(batch)
-        sums = [tf.reduce_sum(weight * self._objective.loss(outputs, batch)), tf.reduce_sum(weight)]
-        sums += self._objective.metric_sums(outputs, batch)
+        loss_sum = tf.reduce_sum(weight * self._objective.loss(outputs, batch))
+        sums = [tf.stack([loss_sum, tf.reduce_sum(weight)]), self._objective.metric_sums(outputs, batch)]
+        if self._objective.batch_loss is not None:
+            sums.append(self._objective.batch_loss.sums(outputs, batch))
         if self._adversary is not None:
             start = self._adversary.start(batch["x"], step, salt=1)
             attacked = self._adversary.perturb(batch["x"], batch["y"]["class"], start)
             correct = self._objective.metrics["accuracy"](self._model(attacked, training=False), batch)
-            sums += [tf.reduce_sum(weight * correct), tf.reduce_sum(weight)]
-        return tf.stack(sums)
+            sums.append(tf.stack([tf.reduce_sum(weight * correct), tf.reduce_sum(weight)]))
+        return tf.concat(sums, axis=0)
 
 
 def predict(
