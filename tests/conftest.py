@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import dlcli.recipe.load  # noqa: F401 - before TensorFlow: pydantic searches all modules for the source of each class
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# every worker of pytest-xdist has a core to itself; more threads only wait for each other
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ["DLCLI_CACHE"] = ""  # no index of images but in the tests of the index
 
 # a shell ignores Ctrl-C for what it starts in the background, and every process started from here would too
