@@ -55,8 +55,8 @@ def check(
     """Find problems in the data of a recipe, or of a folder: any folder for which `dlcli recipe init` drafts a recipe.
 
     Reports files that cannot be read or have the wrong extension, duplicates and near duplicates within and across
-    splits, the same image or text under two labels, classes missing from a split, and missing values. Exit status 1 if
-    there is a problem; notes are not problems.
+    splits, the same image or text under two labels, missing values, and what training would refuse. Exit status 1 if
+    there is a problem. What training only warns about is a note: a class that validation or test lacks, for example.
 
     With --exclude-list, write a list to put under data.exclude, which leaves out copies of images: identical ones,
     nearly identical ones, and those that are probably the same. What is in test stays, then what is in validation; of

@@ -1,9 +1,10 @@
-"""Samples that validation or test share with train, and classes that a split lacks."""
+"""Samples that validation or test share with train, classes that a split lacks, and names of classes alike."""
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from dlcli.data.listing import name_some
+from dlcli.data.listing import NUM_NAMED, name_some
 from dlcli.data.splits import DataWarning, Labels
 from dlcli.errors import InputError
 
@@ -26,9 +27,35 @@ def warn_of_absent_classes(splits: Mapping[str, Labeled], classes: tuple[str, ..
         present = set(samples.labels.tolist())
         absent = [name for label, name in enumerate(classes) if label not in present]
         if absent:
-            noun = "class" if len(absent) == 1 else f"{len(absent)} of the {len(classes)} classes:"
-            warnings.append(DataWarning("classes", f"{split} has no sample of {noun} {name_some(absent)}."))
+            warnings.append(DataWarning("classes", f"{describe_absent(split, absent, len(classes))}."))
     return warnings
+
+
+def describe_absent(split: str, absent: Sequence[str], num_classes: int) -> str:
+    """``test has no sample of class 'cat'``"""
+    noun = "class" if len(absent) == 1 else f"{len(absent)} of the {num_classes} classes:"
+    return f"{split} has no sample of {noun} {name_some(absent)}"
+
+
+def similar_names(names: Sequence[str]) -> list[list[str]]:
+    """The groups of names that differ only in case, such as ``Cat`` and ``cat``."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(unicodedata.normalize("NFC", name.casefold()), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def warn_of_similar_names(classes: Sequence[str]) -> list[DataWarning]:
+    """A warning if the names of some classes differ only in case: they are classes of their own."""
+    similar = similar_names(classes)
+    return [DataWarning("classes", f"{describe_similar(similar)}.")] if similar else []
+
+
+def describe_similar(groups: Sequence[Sequence[str]]) -> str:
+    """``classes 'Cat' and 'cat' differ only in case``, with what that means."""
+    shown = "; ".join(" and ".join(f"'{name}'" for name in group) for group in groups[:NUM_NAMED])
+    more = f"; … ({len(groups)} in all)" if len(groups) > NUM_NAMED else ""
+    return f"classes whose names differ only in case are different classes: {shown}{more}. If one is meant, rename them"
 
 
 def refuse_copies(splits: Mapping[str, Labeled], *, source: str, allow_leakage: bool) -> list[DataWarning]:

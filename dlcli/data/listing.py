@@ -1,5 +1,6 @@
 """What a source lists before anything is decoded: samples with names, labels and annotations, by split."""
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -215,10 +216,9 @@ def index_labels(
     for name in classes:
         if not is_encodable(name):
             raise InputError(f"{source}: a class name must be valid Unicode. Received {ascii(name)[:60]}.")
+    _refuse_twins(classes, source)
     if trained is None and len(classes) < least:
-        only = f" Received one: '{classes[0]}'." if classes else ""
-        must = "at least two classes" if least > 1 else "at least one class"
-        raise InputError(f"{source}: there must be {must}.{only}")
+        raise InputError(f"{source}: {describe_too_few(classes, least)}")
     known = classes if trained is None else trained
     position = {name: index for index, name in enumerate(known)}
     labels = {split: [aliases.get(name, name) for name in names] for split, names in labels.items()}
@@ -227,10 +227,46 @@ def index_labels(
         if unknown:
             where = f"in {split} must also be in train" if trained is None else "must be one of the trained model's"
             raise InputError(
-                f"{source}: every class {where}. Received {name_some(unknown)}: "
+                f"{source}: every class {where}. Received {name_some(unknown)}{_like(unknown, known)}: "
                 f"correct the name or remove the samples. Classes: {name_some(list(known))}."
             )
     return known, {split: np.array([position[name] for name in names], np.int32) for split, names in labels.items()}
+
+
+def describe_too_few(classes: Sequence[str], least: int = 2) -> str:
+    """That there are fewer classes than ``least``, which is 1 or 2."""
+    only = f" Received one: '{classes[0]}'." if classes else ""
+    return f"there must be {'at least two classes' if least > 1 else 'at least one class'}.{only}"
+
+
+def _refuse_twins(names: Sequence[str], source: str) -> None:
+    """Refuses names that look the same but are written with different code points, as ``é`` can be.
+
+    Raises:
+        InputError: there are some.
+    """
+    composed: dict[str, str] = {}
+    for name in names:
+        other = composed.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            raise InputError(
+                f"{source}: two classes are both called '{name}', with different Unicode code points: {other!a} "
+                f"and {name!a}. Rename one of them."
+            )
+
+
+def _like(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """Which classes the first unknown names are like, if they differ only in case or in code points."""
+
+    def plain(name: str) -> str:
+        return unicodedata.normalize("NFC", name.casefold())
+
+    by_plain = {plain(name): name for name in known}
+    for name in unknown:
+        if other := by_plain.get(plain(name)):
+            same = unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other)
+            return f", which differs from '{other}' only in {'its Unicode code points' if same else 'case'}"
+    return ""
 
 
 def is_encodable(text: str) -> bool:

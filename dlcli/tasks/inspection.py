@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dlcli.data.leakage import describe_absent, describe_similar, similar_names
 from dlcli.recipe.language.fields import Section
 from dlcli.rundir.tables import rows_text
 from dlcli.rundir.writing import replace_file
@@ -79,26 +80,33 @@ def group_finding(
 def class_findings(
     counts: Mapping[str, Mapping[str, int]],
     *,
-    absent_is_problem: bool = True,
     remedies: str = "train.class_weights and data.sampling",
+    is_refused: bool = False,
 ) -> Iterator[Finding]:
-    """The findings about classes that a split lacks, and about imbalance in the training split.
+    """The findings about classes that a split lacks, about names that look alike, and about imbalance in train.
+
+    A class missing from train makes the check fail; one missing from a split that is evaluated is a note, as training
+    goes on with a warning in the same words.
 
     Args:
         counts: the number of samples of each class, by split.
-        absent_is_problem: whether a class missing outside the training split makes the check fail.
+        is_refused: whether another finding says why classes missing from train are refused.
         remedies: the keys of the task that help against imbalance.
     """
+    train = counts.get("train", {})
     for name, of_class in counts.items():
-        absent = tuple(label for label, number in of_class.items() if number == 0)
-        if absent:
-            is_problem = absent_is_problem or name == "train"
-            yield Finding("missing class", is_problem, f"{name} has no samples of {some(absent)}", absent)
+        absent = tuple(
+            label for label, number in of_class.items() if number == 0 and (name == "train" or train.get(label, 0))
+        )
+        if absent and not (name == "train" and is_refused):
+            yield Finding("missing class", name == "train", describe_absent(name, absent, len(of_class)), absent)
         largest, smallest = max(of_class.values()), min(of_class.values())
         if name == "train" and smallest and largest > IMBALANCE * smallest:
             few = tuple(label for label, number in of_class.items() if largest > IMBALANCE * number)
             text = f"the largest class has {largest / smallest:.0f} times as many samples as the smallest: {some(few)}"
             yield Finding("imbalance", False, f"{text}. See {remedies}", few)
+    if similar := similar_names(list(train)):
+        yield Finding("similar classes", False, describe_similar(similar), tuple(map(tuple, similar)))
 
 
 def some(names: Sequence[str]) -> str:

@@ -10,9 +10,11 @@ from typing import Literal
 from dlcli.data.boxes.sources.voc import ANNOTATION_FOLDERS, holds_voc
 from dlcli.data.boxes.sources.yolo import find_yaml, is_yolo_index
 from dlcli.data.files import list_folder, printable
+from dlcli.data.folders import walk
 from dlcli.data.images.discovery import classify_file
+from dlcli.data.images.sources.class_folders import describe_empty
 from dlcli.data.junk import is_document, is_junk
-from dlcli.data.listing import name_some
+from dlcli.data.listing import describe_too_few, name_some
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import split_named, split_word_in
 from dlcli.errors import InputError
@@ -71,10 +73,9 @@ def _of_folder(folder: Path) -> Layout:
             break
         inner = folders[0]
     if inner != folder and any(classify_file(path) is None for path in _meant(inner)[1]):
-        raise InputError(
-            f"{inner.parent}: there must be a folder of images for each of two or more classes. Received one, "
-            f"'{printable(inner.name)}/'."
-        )
+        raise InputError(f"{inner.parent}: {describe_too_few([printable(inner.name)])}")
+    if (folders := _meant(folder)[0]) and not any(entries for walked in walk(folder) if (entries := walked.files)):
+        raise InputError(f"{folder}: {describe_empty([printable(path.name) for path in folders])}")
     raise InputError(
         f"{folder}: must hold images in folders named after their classes, such as {folder / 'cats' / '1.jpg'}; images "
         "with boxes (Pascal VOC, COCO, or YOLO with a data.yaml); texts in files or folders named after their classes, "

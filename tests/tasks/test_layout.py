@@ -1,6 +1,7 @@
 """Folders as people have them: recognized once, so that init, check, train and transfer agree about each of them."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -181,7 +182,7 @@ def test_init_check_train_and_transfer_agree(name: str, tmp_path: Path) -> None:
         (("x.npz", "photos/cats/1.png", "photos/dogs/1.png"), "may be several data sets. Name one of them instead"),
         (("README.md", "__MACOSX/1.png"), "Received nothing of the kind."),
         (("train.txt", "valid.txt"), "a class must not have the name of a split. Received 'train'"),
-        (("a/1.txt", "a/1.png", "a/2.png"), "Received one, 'a/'."),
+        (("a/1.txt", "a/1.png", "a/2.png"), "Received one: 'a'."),
     ],
 )
 def test_what_is_unclear_is_refused_by_every_verb(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
@@ -212,3 +213,11 @@ def test_only_the_folder_that_holds_the_data_is_named(tmp_path: Path) -> None:
     root = write(classes(tmp_path / "download" / "photos", {".": 1}), "SOURCE.md")
     assert recognize(tmp_path / "download").path == root
     assert draft_recipe(tmp_path / "download", tmp_path).seen[0] == f"data: {root}"
+
+
+def test_empty_folders_of_classes_are_named(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+    message = "there must be images in the folders of the classes. Received none in 'cats', 'dogs'."
+    with pytest.raises(InputError, match=f"^{re.escape(f'{tmp_path}: {message}')}$"):
+        recognize(tmp_path)

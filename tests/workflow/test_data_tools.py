@@ -122,9 +122,12 @@ def test_classes_missing_from_a_split_are_reported(photos: Path) -> None:
     (folder / "train/cat/broken.png").write_bytes(b"no image")
     found = processes.run("data", "check", "photos", "--json", folder=photos).expect(1)
     texts = [finding["text"] for finding in json.loads(found.stdout)["findings"]]
-    assert "train has no samples of yak, zebra" in texts
-    assert "test has no samples of yak" in texts
-    assert {"missing class", "unreadable"} <= kinds(found.stdout).keys()
+    refusal = next(text for text in texts if "yak" in text)
+    assert refusal.endswith("train/yak: no image in this class folder. Add images or remove the folder")
+    assert {"refused", "unreadable"} <= kinds(found.stdout).keys()
+    (photos / "r.yaml").write_text(RECIPE.replace(", validation: 0.25, test: 0.25", ", on_bad_image: skip"))
+    refused = processes.run("data", "split", "r.yaml", folder=photos).expect(2)
+    assert refused.stderr == f"{refusal}.\n"
 
 
 def test_a_file_name_that_is_not_utf_8_is_refused_in_a_table(photos: Path) -> None:

@@ -53,8 +53,8 @@ def kinds(report: str) -> dict[str, Any]:
     [
         (
             "reviews",
-            {"duplicates across splits", "duplicates with different labels", "missing class"},
-            {"imbalance", "skipped"},
+            {"duplicates across splits", "duplicates with different labels"},
+            {"imbalance", "missing class", "skipped"},
         ),
         ("waves", set(), {"missing values", "constant"}),
         ("load", set(), {"missing values", "constant"}),

@@ -20,7 +20,7 @@ from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.resizing import Interpolation, Resize
 from dlcli.data.images.samples import Dataset, ImageAnnotation, Samples
 from dlcli.data.images.scan_index import Checked
-from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
+from dlcli.data.leakage import refuse_copies, warn_of_absent_classes, warn_of_similar_names
 from dlcli.data.listing import NUM_NAMED, Listing, Row, SplitKeys, divide, list_rows, name_some, without_excluded
 from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.errors import InputError
@@ -122,7 +122,7 @@ def assemble_files(
     names = [name for listing in divided.values() for name in listing.names]
     bad = left_out_of(names, checked)
     bad.sort(key=lambda item: item.name)
-    if bad and on_bad_image == "error":
+    if bad and (on_bad_image == "error" or len(bad) == len(files)):
         raise InputError(_describe_bad(bad, len(files), place))
     good = [result for result in checked if isinstance(result, Checked)]
     policy = choose_policy(good, source=source, common=common)
@@ -211,10 +211,13 @@ def _describe_bad(bad: Sequence[LeftOut], num_files: int, place: Callable[[str],
     lines = [f"{place(item.name)}: {item.reason}" for item in bad[:NUM_NAMED]]
     if len(bad) > NUM_NAMED:
         lines.append(f"… and {len(bad) - NUM_NAMED} more")
-    lines.append(
-        f"{len(bad)} of {num_files} images cannot be read. Repair or remove the files above, "
-        "or leave them out with `data.on_bad_image: skip`."
-    )
+    if len(bad) == num_files:
+        lines.append(f"none of the images can be read. Give {FORMAT_NAMES} files.")
+    else:
+        lines.append(
+            f"{len(bad)} of {num_files} images cannot be read. Repair or remove the files above, "
+            "or leave them out with `data.on_bad_image: skip`."
+        )
     return "\n".join(lines)
 
 
@@ -356,7 +359,9 @@ def _finish(
 ) -> Dataset:
     copies = refuse_copies(splits, source=source, allow_leakage=common["allow_leakage"])
     splits = {split: samples for split, samples in splits.items() if len(samples)}
-    has_classes = splits["train"].has_classes
+    of_classes: list[DataWarning] = []
+    if splits["train"].has_classes:
+        of_classes = [*warn_of_absent_classes(splits, classes), *warn_of_similar_names(classes)]
     return Dataset(
         classes=classes,
         shape=splits["train"].shape if policy is None else policy.shape,
@@ -364,5 +369,5 @@ def _finish(
         splits=splits,
         policy=policy,
         left_out=tuple(left_out),
-        warnings=(*warnings, *(warn_of_absent_classes(splits, classes) if has_classes else ()), *copies),
+        warnings=(*warnings, *of_classes, *copies),
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.annotations import Array, Items, find
 from dlcli.data.files import hash_content
-from dlcli.data.leakage import refuse_copies, warn_of_absent_classes
+from dlcli.data.leakage import refuse_copies, warn_of_absent_classes, warn_of_similar_names
 from dlcli.data.listing import Listing, SplitKeys, divide
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, Labels, LeftOut
@@ -119,7 +119,7 @@ def assemble_sequences(
         classes=classes,
         splits=splits,
         left_out=tuple(left_out),
-        warnings=(*warnings, *more_warnings, *absent, *copies),
+        warnings=(*warnings, *more_warnings, *absent, *warn_of_similar_names(classes), *copies),
         features=features,
     )
 

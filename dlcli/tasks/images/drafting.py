@@ -14,6 +14,7 @@ from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.data.boxes.sources.voc import lists_of, split_parts
 from dlcli.data.boxes.sources.yolo import yolo_splits
 from dlcli.data.files import printable
+from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.sources.class_folders import class_names, list_classes
 from dlcli.data.listing import index_labels, name_some, sort_names
 from dlcli.data.npz_archive import CORRUPT, Header, corrupt, read_array, read_header, usual_name
@@ -114,7 +115,7 @@ def _summarize_folder(root: Path, path: str) -> _Summary:
     seen = [f"{split}: {in_classes(Counter(names), 'images')}" for split, names in labels.items()]
     sizes = _sizes(files["train"])
     if not sizes:
-        raise InputError(f"{root}: none of the images can be read. The first is {files['train'][0]}")
+        raise InputError(f"{root}: none of the images can be read. Give {FORMAT_NAMES} files.")
     seen += [f"sizes: {_size_range(sizes)}", *map(str, warnings)]
     source = (
         ("kind", "folder", "a folder for each class" + (", in a folder for each split" if len(folders) > 1 else "")),

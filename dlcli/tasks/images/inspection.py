@@ -30,7 +30,7 @@ from dlcli.tasks.images.copies import copy_findings, find_copies, names_to_exclu
 from dlcli.tasks.images.sources import AnyData, open_dataset, read_dataset
 from dlcli.tasks.inspection import Finding, class_findings, count, report, some
 
-CONTENT = ("boxes", "range", "frames")  # kinds of warnings about the contents of files, which are findings
+REPORTED = ("classes", "leakage")  # kinds of warnings of which other findings say more
 NUM_LOADED = 256  # samples in memory at a time
 MAX_VALUES = 4_000_000  # values in memory at a time, for statistics in float64
 
@@ -50,16 +50,19 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
         changes["on_bad_image"] = "skip"
     if getattr(section, "layout", "image") != "image":
         del changes["image_size"]
-    # the classes are given, as for a trained model, so that a class without images is a finding, not an error
-    classes = class_folders(section.path, folders=section.folders) if isinstance(section, Folder) else ()
-    dataset = read_dataset(section.model_copy(update=changes), console, classes=classes if len(classes) > 1 else None)
+    dataset, refusal = _read_all(section.model_copy(update=changes), console)
     found = find_copies(dataset, console)
     findings = [
         *_file_findings(dataset),
-        *(Finding(warning.kind, False, warning.text, ()) for warning in dataset.warnings if warning.kind in CONTENT),
+        *(
+            Finding(warning.kind, False, warning.text.rstrip("."), ())
+            for warning in dataset.warnings
+            if warning.kind not in REPORTED
+        ),
         *_box_findings(dataset),
         *copy_findings(found),
-        *class_findings(counts(dataset)),
+        *([] if refusal is None else [Finding("refused", True, refusal.rstrip("."), ())]),
+        *class_findings(counts(dataset), is_refused=refusal is not None),
     ]
     checked = [image for split in dataset.splits.values() for image in split.checked]
     sizes, modes = Counter((image.height, image.width) for image in checked), Counter(image.mode for image in checked)
@@ -70,6 +73,23 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
         modes=dict(modes.most_common()),
         exclude=[*section.exclude, *names_to_exclude(found)] if hasattr(section, "exclude") else None,
     )
+
+
+def _read_all(section: AnyData, console: Console) -> tuple[Dataset, str | None]:
+    """The data, and why training would refuse them although they can be read.
+
+    Then the classes are given, as for a trained model, so that all the other findings are reported too.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    try:
+        return read_dataset(section, console), None
+    except InputError as error:
+        classes = class_folders(section.path, folders=section.folders) if isinstance(section, Folder) else ()
+        if len(classes) < 2:
+            raise
+        return read_dataset(section, console, classes=classes), str(error)
 
 
 def folder_section(folder: Path) -> Folder:

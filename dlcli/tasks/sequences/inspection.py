@@ -69,8 +69,8 @@ def _sample_findings(dataset: SequenceDataset, *, classes_are_predicted: bool) -
         yield Finding("several targets", False, text, tuple(tuple(names[i] for i in group) for group in several))
     if dataset.classes != ("",):
         is_tagged = any(samples.tags is not None for samples in dataset.splits.values())
-        remedies = {"remedies": "train.class_weights"} if is_tagged else {}
-        yield from class_findings(counts(dataset), absent_is_problem=not is_tagged, **remedies)
+        remedies = "train.class_weights" if is_tagged else "train.class_weights and data.sampling"
+        yield from class_findings(counts(dataset), remedies=remedies)
 
 
 def _value_findings(dataset: SequenceDataset) -> Iterator[Finding]:

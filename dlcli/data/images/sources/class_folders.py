@@ -9,7 +9,7 @@ from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
 from dlcli.data.junk import is_junk
-from dlcli.data.listing import NO_ALIASES
+from dlcli.data.listing import NO_ALIASES, name_some
 from dlcli.data.split_folders import Folders, find_splits
 from dlcli.data.splits import LeftOut
 from dlcli.data.table import ImageRow
@@ -98,6 +98,11 @@ def class_names(folder: Path, images: Sequence[Path]) -> list[str]:
     return [shown[name] for name in folders]
 
 
+def describe_empty(names: Sequence[str]) -> str:
+    """That the folders of the classes, of these names, hold nothing that can be trained on."""
+    return f"there must be images in the folders of the classes. Received none in {name_some(names)}."
+
+
 def list_classes(
     folder: Path, root: Path, *, exclude: Sequence[str] = (), needs_all: bool
 ) -> tuple[list[Path], list[LeftOut]]:
@@ -112,6 +117,9 @@ def list_classes(
     loose = [path for path, name in zip(found, names, strict=True) if "/" not in name]
     left_out += [LeftOut(name_below(root, path), "outside the class folders") for path in loose]
     if not images:
+        empty = [printable(path.name) for path in list_folder(folder)[0] if not is_junk(path.name)]
+        if empty:
+            raise InputError(f"{folder}: {describe_empty(empty)}")
         beside = f" ({len(loose)} images are directly in it)" if loose else ""
         raise InputError(
             f"{folder}: there must be a folder of images for each class, such as "

@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,8 @@ def test_other_folders_beside_splits_are_left_out(save_classes: Save, common: Co
 def test_an_empty_split(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=4, train__y=4)
     (root / "test" / "x").mkdir(parents=True)
-    assert f"{root}/test: there must be a folder of images for each class" in error(root, common)
+    message = f"{root}/test: there must be images in the folders of the classes. Received none in 'x'."
+    assert error(root, common) == message
 
 
 def test_subfolders_of_a_class(save_image: Save, tmp_path: Path, common: Common) -> None:
@@ -205,9 +207,13 @@ def test_no_images(tmp_path: Path, save_image: Save, common: Common) -> None:
     message = "there must be a folder of images for each class, such as"
     assert message in error(tmp_path, common)
     save_image("loose.png")
+    assert error(tmp_path, common).endswith("Received none (1 images are directly in it).")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "notes.txt").write_text("no image")
-    assert error(tmp_path, common).endswith("Received none (1 images are directly in it).")
+    (tmp_path / "b").mkdir()
+    assert error(tmp_path, common).endswith(
+        ": there must be images in the folders of the classes. Received none in 'a', 'b'."
+    )
 
 
 def test_one_class_only(save_classes: Save, common: Common) -> None:
@@ -224,7 +230,29 @@ def test_an_empty_class(save_classes: Save, common: Common) -> None:
 
 def test_a_class_missing_from_train(save_classes: Save, common: Common) -> None:
     root = save_classes(train__x=2, train__y=2, val__x=2, val__Y=2)
-    assert "every class in validation must also be in train. Received 'Y':" in error(root, common)
+    assert (
+        "every class in validation must also be in train. Received 'Y', which differs from 'y' only in case:"
+        in error(root, common)
+    )
+
+
+def test_names_of_classes_that_differ_only_in_case_are_reported(save_classes: Save, common: Common) -> None:
+    dataset = read(save_classes(Cat=10, cat=10, dog=10), common)
+    assert dataset.classes == ("Cat", "cat", "dog")
+    assert [warning.text for warning in dataset.warnings if "case" in warning.text] == [
+        "classes whose names differ only in case are different classes: 'Cat' and 'cat'. If one is meant, rename them."
+    ]
+
+
+def test_names_of_classes_that_differ_only_in_code_points_are_refused(save_classes: Save, common: Common) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    root = save_classes(**{composed: 3, decomposed: 3})
+    assert f"two classes are both called '{composed}', with different Unicode code points: " in error(root, common)
+    root = save_classes(**{f"train__{composed}": 3, "train__x": 3, f"test__{decomposed}": 3})
+    shutil.rmtree(root / composed)
+    shutil.rmtree(root / decomposed)
+    message = f"Received '{decomposed}', which differs from '{composed}' only in its Unicode code points:"
+    assert message in error(root, common)
 
 
 def test_a_class_missing_from_another_split(save_classes: Save, common: Common) -> None:
