@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,10 @@ from dlcli.errors import InputError
 Folders = Literal["auto", "classes"]
 Found = tuple[dict[str, Path], list[LeftOut], list[DataWarning]]
 
+PART_OF_SPLIT = re.compile(
+    rf"((?i:{'|'.join(itertools.chain(*SPLIT_WORDS.values()))}))((?<=[a-z])[A-Z]|[\s._-][A-Za-z]|[\s._-]*\d+)"
+)
+"""A split's name and a letter or number: ``trainA``, ``test_1``."""
 IF_CLASSES = "If they are classes, set data.folders: classes in a recipe"
 IF_CLASS = "If it is a class, set data.folders: classes in a recipe"
 
@@ -48,6 +53,7 @@ def find_splits(root: Path, *, folders: Folders = "auto", classes: Collection[st
         if named:
             _refuse_unclear(root, named, others)
         if by_name:  # else all are the classes of a trained model
+            _refuse_parts_of_splits(root, list(by_name))
             _refuse_inner_folders(root, below)
         return {"train": root}, [], []
     splits: dict[str, Path] = {}
@@ -137,6 +143,24 @@ def _refuse_unclear(root: Path, named: Mapping[str, str], others: Sequence[str])
         f"{root}: folders must be either splits or classes. '{printable(name)}' has the name of the {split} split, "
         f"and {beside} {'has' if len(others) == 1 else 'have'} not. If it is a split, move the classes into a folder "
         f"'train' beside it, or remove it. {IF_CLASS}."
+    )
+
+
+def _refuse_parts_of_splits(root: Path, names: Sequence[str]) -> None:
+    """Refuses folders that are all named after splits and something more, such as ``trainA`` and ``trainB``.
+
+    Raises:
+        InputError: they are like this.
+    """
+    found = [PART_OF_SPLIT.fullmatch(name) for name in names]
+    parts = [(match[0], match[1], match[2]) for match in found if match is not None]
+    if len(parts) < 2 or len(parts) < len(names) or "train" not in {split_named(word) for _, word, _ in parts}:
+        return
+    name, word, rest = parts[0]
+    raise InputError(
+        f"{root}: folders must be either splits or classes. {name_some([part[0] for part in parts])} are named after "
+        f"splits and something more. If '{rest}' is a class, make '{word}/{rest}' of '{name}'. If '{name}' is a part "
+        f"of a split, merge the parts into '{word}'. {IF_CLASSES}."
     )
 
 

@@ -17,12 +17,13 @@ from dlcli.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 SPLIT_WORDS = {
-    "train": ("train", "training", "tr"),
+    "train": ("train", "training", "tr", "trainval"),
     "validation": ("validation", "val", "valid", "validating", "dev", "development", "eval", "evaluation"),
     "test": ("test", "testing"),
 }
 """What each split is called, in lowercase; see :func:`split_named`."""
 SPLIT_NOUNS = ("set", "data", "split", "images")  # may follow such a word: training_set, Test Data
+YEAR = re.compile(r"(19|20)\d\d$")  # may follow too: train2017
 SPLIT_NAMES = "train, validation (or val, valid, dev, eval) or test"  # for messages
 SPLIT_COLUMNS = ("file", "split", "label", "group", "digest")  # of split.csv; annotations may add more
 NO_LABEL = -1  # of a sample without ground truth
@@ -70,15 +71,16 @@ class DataWarning:
 def split_named(name: str) -> str | None:
     """The split that a folder, a cell of a table or the end of an array's name stands for: train, validation or test.
 
-    Case, spaces, hyphens, underscores and dots do not matter, and a noun may follow: ``Valid``, ``training_set``,
-    ``test-data``. None if the name is not a split's.
+    Case, spaces, hyphens, underscores and dots do not matter, and a noun or a year may follow: ``Valid``,
+    ``training_set``, ``test-data``, ``val2017``. Train and validation together are train: ``trainval``. None if the
+    name is not a split's.
     """
-    return _SPLIT_OF.get("".join(_words(name)))
+    return _SPLIT_OF.get(YEAR.sub("", "".join(_words(name))))
 
 
 def split_word_in(name: str) -> str | None:
     """The split that is named by one of the words of a longer name, such as ``seg_train``; None without one."""
-    found = {split for word in _words(name) if (split := _SPLIT_OF.get(word)) is not None}
+    found = {split for word in _words(name) if (split := _SPLIT_OF.get(YEAR.sub("", word))) is not None}
     return found.pop() if len(found) == 1 else None
 
 

@@ -85,8 +85,8 @@ def class_findings(
 ) -> Iterator[Finding]:
     """The findings about classes that a split lacks, about names that look alike, and about imbalance in train.
 
-    A class missing from train makes the check fail; one missing from a split that is evaluated is a note, as training
-    goes on with a warning in the same words.
+    A class missing from train makes the check fail; one missing from another split is a note, because training only
+    warns about it, in the same words.
 
     Args:
         counts: the number of samples of each class, by split.

@@ -209,7 +209,7 @@ def _coco_files(folder: Path, folders: Sequence[Path], files: Sequence[Path]) ->
         return {"train": preferred[0]}
     by_split: dict[str, Path] = {}
     for path in preferred:
-        split = split_word_in(re.sub(r"\d+$", "", path.stem)) or split_named(path.parent.name)
+        split = split_word_in(path.stem) or split_named(path.parent.name)
         if split is None or split in by_split:
             names = name_some([printable(os.path.relpath(each, folder)) for each in preferred])
             raise InputError(f"{folder}: holds several COCO files, not one for each split. Name one of {names}.")

@@ -30,6 +30,10 @@ def make(root: Path, *names: str) -> Path:
         (("Training Data", "Testing Data"), {"train": "Training Data", "test": "Testing Data"}),
         (("tr", "dev", "Eval.csv"), {"train": "tr", "validation": "dev"}),
         (("train",), {"train": "train"}),
+        (("train2017", "val2017"), {"train": "train2017", "validation": "val2017"}),
+        (("trainval", "test"), {"train": "trainval", "test": "test"}),
+        (("train_1/a", "train_1/b", "test_1/a", "test_1/b"), {"train": "train_1", "test": "test_1"}),
+        (("trainA", "cats"), {"train": ""}),
         (("train", "test", ".cache", "__MACOSX"), {"train": "train", "test": "test"}),
         # archives repeat the folder's name
         (
@@ -88,6 +92,14 @@ def test_other_folders_and_files_are_left_out_with_a_warning(tmp_path: Path) -> 
         (
             ("fold1/a", "fold1/b", "fold2/a", "fold2/b"),
             r"'fold1' and 'fold2' hold folders of the same names, .*'a', 'b'",
+        ),
+        (
+            ("trainA", "trainB", "testA", "testB"),
+            r"'\w+', .* are named after splits and .*If '[AB]' is a class, make '(train|test)/[AB]' of '\w+'\. If",
+        ),
+        (
+            ("train_1", "train_2"),
+            r"If '_[12]' is|merge the parts into 'train'\. If they are classes, set data\.folders",
         ),
         (("a/train", "a/test", "b/train", "b/test"), r"must be the outer ones: make 'test/a' of 'a/test'\. If they"),
     ],

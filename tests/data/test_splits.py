@@ -211,10 +211,17 @@ def test_groups_that_share_a_content_stay_together() -> None:
 @pytest.mark.parametrize(
     ("split", "names"),
     [
-        ("train", ("train", "TRAIN", "Training", "training_set", "train set", "train-data", "tr", " train ")),
-        ("validation", ("val", "Valid", "validation", "dev", "dev_set", "Eval", "evaluation", "VALIDATION-SET")),
+        (
+            "train",
+            ("train", "TRAIN", "Training", "training_set", "train set", "train-data", "tr", " train ", "train2017"),
+        ),
+        ("train", ("trainval", "train_val", "TrainVal_2012")),
+        (
+            "validation",
+            ("val", "Valid", "validation", "dev", "dev_set", "Eval", "evaluation", "VALIDATION-SET", "val2017"),
+        ),
         ("test", ("test", "Testing", "test_set", "test.images")),
-        (None, ("", "trains", "tests", "valley", "cats", "set", "trainval", "test2", "seg_train", "training wheels")),
+        (None, ("", "trains", "tests", "valley", "cats", "set", "test2", "train12017", "seg_train", "training wheels")),
     ],
 )
 def test_names_of_splits(split: str | None, names: tuple[str, ...]) -> None:

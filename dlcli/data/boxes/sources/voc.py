@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ from dlcli.data.images.samples import Dataset
 from dlcli.data.junk import is_junk, reason_of_junk
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.split_folders import find_splits
-from dlcli.data.splits import DataWarning, LeftOut, split_named
+from dlcli.data.splits import SPLITS, DataWarning, LeftOut, split_named
 from dlcli.data.table import parse_number
 from dlcli.errors import InputError
 from dlcli.files import read_text
@@ -64,7 +65,8 @@ def read_voc(
     Args:
         images, annotations: folders below ``path``. Default: the first folder of a usual name in any case, such as
             JPEGImages or images, and Annotations, annots or labels, that holds images or .xml files; else ``path``
-            itself; or such folders, or both kinds of files together, in a folder for each split.
+            itself; or such folders, or both kinds of files together, in a folder for each split; or folders of the
+            splits in both folders.
         train_list, validation_list, test_list: files with an image's name, without suffix, on each line, in
             ImageSets/Main or in ``path``. Without lists the splits are drawn.
         several: how to treat an image with several objects.
@@ -78,16 +80,18 @@ def read_voc(
     root = Path(path)
     lists = {"train": train_list, "validation": validation_list, "test": test_list}
     given = {split: name for split, name in lists.items() if name is not None}
-    parts: dict[str, Path] = {"train": root}
+    parts = {"train": Part(root, root)}
     left_out: list[LeftOut] = []
     warnings: list[DataWarning] = []
     if not given and annotations is None and images is None:
         parts, left_out, warnings = split_parts(root)
+    else:
+        parts = {"train": Part.of(root, annotations, images)}
     annotated: list[Annotated] = []
     errors: list[str] = []
-    for split, folder in parts.items():
-        annotation_folder = _find_folder(folder, annotations, "data.annotations")
-        gallery = _Gallery(root, _find_folder(folder, images, "data.images"))
+    for split, part in parts.items():
+        annotation_folder = part.annotations
+        gallery = _Gallery(root, part.images)
         found, others = _list_annotations(root, annotation_folder, gallery.folder)
         split_of = _read_lists(root, given, found)
         for stem, file in found.items():
@@ -121,11 +125,29 @@ def read_voc(
 # Folders and lists --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Part:
+    """The folders of the annotations and of the images of a split."""
+
+    annotations: Path
+    images: Path
+
+    @classmethod
+    def of(cls, folder: Path, annotations: str | None = None, images: str | None = None) -> "Part":
+        """Those of these names in a folder, or of usual ones.
+
+        Raises:
+            InputError: there is no folder of a given name.
+        """
+        return cls(
+            _find_folder(folder, annotations, "data.annotations"),
+            _find_folder(folder, images, "data.images"),
+        )
+
+
 def holds_voc(folder: Path) -> bool:
     """Whether a folder has .xml files in one of the usual places, in it or in a folder for each split."""
-    return all(
-        _holds(_find_folder(part, None, "data.annotations"), _is_xml) for part in split_parts(folder)[0].values()
-    )
+    return all(_holds(part.annotations, _is_xml) for part in split_parts(folder)[0].values())
 
 
 def lists_of(root: Path) -> dict[str, str]:
@@ -137,16 +159,45 @@ def lists_of(root: Path) -> dict[str, str]:
     return lists if "train" in lists else {}
 
 
-def split_parts(root: Path) -> tuple[dict[str, Path], list[LeftOut], list[DataWarning]]:
-    """The folders in which annotations and images are looked for, by split: the root, unless it has none of them and
-    its folders are splits.
+def split_parts(root: Path) -> tuple[dict[str, Part], list[LeftOut], list[DataWarning]]:
+    """The folders in which annotations and images are, by split: in the root, unless it has none of them and its
+    folders are splits, or its folders of annotations and of images hold those of the splits.
 
     Raises:
         InputError: the folder cannot be listed.
     """
-    if _holds(_find_folder(root, None, "data.annotations"), _is_xml):
-        return {"train": root}, [], []
-    return find_splits(root)
+    whole_root = Part.of(root)
+    if _holds(whole_root.annotations, _is_xml):
+        return {"train": whole_root}, [], []
+    inner = _inner_splits(root)
+    if inner:
+        return inner, [], []
+    folders, left_out, warnings = find_splits(root)
+    return {split: Part.of(folder) for split, folder in folders.items()}, left_out, warnings
+
+
+def _inner_splits(root: Path) -> dict[str, Part]:
+    """The folders of splits inside those of annotations and images, as ``annotations/train`` and ``images/train``;
+    none unless both have the same splits."""
+    annotations = _splits_in(root, ANNOTATION_FOLDERS, _is_xml)
+    images = _splits_in(root, IMAGE_FOLDERS, _is_image)
+    if "train" not in annotations or set(annotations) != set(images):
+        return {}
+    return {split: Part(annotations[split], images[split]) for split in SPLITS if split in annotations}
+
+
+def _splits_in(root: Path, usual: Sequence[str], is_meant: Callable[[str], bool]) -> dict[str, Path]:
+    """The folders of splits with such files, in the first folder of a usual name that has some."""
+    for folder in sorted(list_folder(root)[0], key=lambda path: path.name):
+        if folder.name.lower() in usual:
+            found = {
+                split: inner
+                for inner in list_folder(folder)[0]
+                if (split := split_named(inner.name)) is not None and _holds(inner, is_meant)
+            }
+            if found:
+                return found
+    return {}
 
 
 def _find_folder(root: Path, given: str | None, key: str) -> Path:

@@ -32,6 +32,7 @@ MAX_YAML_BYTES = 2**20
 MAX_BYTES = 8 * 2**20  # of the objects of an image
 MAX_LIST_BYTES = 2**28
 MAX_CLASSES = 100_000
+CONFIDENCE = ": if the last is the confidence of a prediction, remove it"
 
 
 @dataclass(frozen=True)
@@ -310,13 +311,19 @@ def _read_objects(file: Path, index: _Index, frame: Frame | None) -> list[Object
             continue
         numbers = [parse_number(cell) for cell in content.split()]
         if any(number is None or not math.isfinite(number) for number in numbers):
-            errors.append(f"{file}:{line}: a line must be numbers. Received '{printable(content.strip()[:50])}'.")
+            errors.append(
+                f"{file}:{line}: a line must be finite numbers. Received '{printable(content.strip()[:50])}'."
+            )
             continue
         label, *values = (number for number in numbers if number is not None)
         if len(values) != 4 and (len(values) < 6 or len(values) % 2):
             errors.append(
                 f"{file}:{line}: a line must be a class and either 4 numbers (x, y, width, height) or at least 3 "
-                f"points. Received {len(values)} numbers after the class."
+                f"points. Received {len(values)} numbers after the class{CONFIDENCE if len(values) == 5 else ''}."
+            )
+        elif len(values) == 4 and min(values[2:]) < 0:
+            errors.append(
+                f"{file}:{line}: the width and height of a box must be >= 0. Received {values[2]:g} and {values[3]:g}."
             )
         elif label not in index.names:
             errors.append(

@@ -110,6 +110,19 @@ def test_folders_of_splits(tmp_path: Path, save: Callable[..., Path], common: Co
     assert left_out(dataset) == {"README.roboflow.txt": "outside the split folders"}
 
 
+def test_splits_inside_the_folders_of_annotations_and_images(
+    tmp_path: Path, save: Callable[..., Path], common: Common
+) -> None:
+    save("a", folders=("annotations/train", "images/train"))
+    save("b", folders=("annotations/val", "images/val"))
+    dataset = read(tmp_path, common)
+    assert holds_voc(tmp_path)
+    assert {split: samples.names for split, samples in dataset.splits.items()} == {
+        "train": ("images/train/a.png",),
+        "validation": ("images/val/b.png",),
+    }
+
+
 def test_a_size_of_0_is_unknown(save: Callable[..., Path], tmp_path: Path, common: Common) -> None:
     save("a", xml("a.png", size=(0, 0)))
     assert read(tmp_path, common).warnings == ()

@@ -108,15 +108,19 @@ def test_boxes_refer_to_the_upright_image(save: Save, common: Common, tmp_path: 
 def test_errors_are_reported_with_file_and_line(save: Save, common: Common) -> None:
     path = save(
         train__images__a="0 0.5 0.5\n\n2 0.5 0.5 0.1 0.1\n0 x 0.5 0.1 0.1\n",
-        train__images__b="0 0.5 0.5 0.1 nan\n",
+        train__images__b="0 0.5 0.5 0.1 nan\n0 0.5 0.5 0.1 -inf\n0 0.5 0.5 -0.1 0.1\n0 0.5 0.5 0.1 0.1 0.87\n",
         valid__images__c="",
     )
     assert error(path, common) == [
         "train/labels/a.txt:1: a line must be a class and either 4 numbers (x, y, width, height) or at least 3 points. "
         "Received 2 numbers after the class.",
         "train/labels/a.txt:3: the class must be a number of data.yaml's names, such as 0. Received 2.",
-        "train/labels/a.txt:4: a line must be numbers. Received '0 x 0.5 0.1 0.1'.",
-        "train/labels/b.txt:1: a line must be numbers. Received '0 0.5 0.5 0.1 nan'.",
+        "train/labels/a.txt:4: a line must be finite numbers. Received '0 x 0.5 0.1 0.1'.",
+        "train/labels/b.txt:1: a line must be finite numbers. Received '0 0.5 0.5 0.1 nan'.",
+        "train/labels/b.txt:2: a line must be finite numbers. Received '0 0.5 0.5 0.1 -inf'.",
+        "train/labels/b.txt:3: the width and height of a box must be >= 0. Received -0.1 and 0.1.",
+        "train/labels/b.txt:4: a line must be a class and either 4 numbers (x, y, width, height) or at least 3 points. "
+        "Received 5 numbers after the class: if the last is the confidence of a prediction, remove it.",
         "Correct the files above, or remove them.",
     ]
 
