@@ -82,7 +82,8 @@ def _window(layer: Any, before: Strides | None, output_stride: int) -> Any:
             )
         size = tuple(layer.pool_size if is_pooling else layer.kernel_size)
         is_adjacent = size == tuple(layer.strides)
-        if is_pooling and layer.padding == "valid" and not is_adjacent and _dilation(before, 0, output_stride) > 1:
+        is_unpadded = layer.padding == "valid" and not is_adjacent and max(size) > 1
+        if is_pooling and is_unpadded and _dilation(before, 0, output_stride) > 1:
             raise InputError(
                 f"the network cannot have an output stride of {output_stride}, because its pooling '{layer.name}' "
                 f"cannot be dilated. Use {2 * output_stride}, or another network, such as resnet."

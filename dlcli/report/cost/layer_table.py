@@ -349,7 +349,8 @@ def table_text(table: LayerTable) -> str:
         "",
         *_aligned([COLUMNS, *table_cells(table)]),
         "",
-        "Multiply-adds are the products of convolution, dense, recurrent and attention layers for one input.",
+        "Multiply-adds are the products of convolution, dense, recurrent and attention layers, and of bilinear "
+        "resizing, for one input.",
         f"Not included: {cost.bias_additions:,} bias additions, {cost.normalization:,} values normalized, "
         f"{cost.pooling:,} values pooled,",
         "activation functions and other elementwise operations.",

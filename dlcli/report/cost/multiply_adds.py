@@ -1,9 +1,9 @@
 """Multiply-adds of a Keras layer, counted from its shapes as papers count them.
 
 One multiply-add is one product and its addition to a sum. The products of convolutions, dense layers, recurrent layers
-and attention are counted: values with weights, queries with keys, scores with values. Products with zero padding count,
-because layers compute them. Biases, normalization and pooling are counted separately; activation functions, gates and
-other elementwise operations are not counted.
+and attention are counted (values with weights, queries with keys, scores with values), and those of bilinear resizing,
+four for each output. Products with zero padding count, because layers compute them. Biases, normalization and pooling
+are counted separately; activation functions, gates and other elementwise operations are not counted.
 """
 
 import math
@@ -39,6 +39,8 @@ GLOBAL_POOLINGS = (
 )
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.Softmax)
 """Layers that only apply an activation function."""
+RESIZINGS = (layers.UpSampling2D, layers.Resizing)
+"""Layers that interpolate between positions."""
 REARRANGEMENTS = (
     *(layers.InputLayer, layers.Identity, layers.Flatten, layers.Reshape, layers.Permute, layers.RepeatVector),
     *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
@@ -158,9 +160,15 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
         return Operations(pooling=math.prod(inputs[0]))
     if kind in ACTIVATIONS or kind in REARRANGEMENTS or is_elementwise(layer) or _is_sum_or_move(layer):
         return Operations()
-    if kind is layers.UpSampling2D and layer.interpolation == "nearest":
-        return Operations()
+    if is_interpolation(layer):
+        return Operations(0 if layer.interpolation == "nearest" else 4 * math.prod(outputs[0]))
     return None
+
+
+def is_interpolation(layer: Any) -> bool:
+    """Whether a layer resizes maps to given sides by nearest neighbors or bilinear interpolation."""
+    keeps_ratio = getattr(layer, "crop_to_aspect_ratio", False) or getattr(layer, "pad_to_aspect_ratio", False)
+    return type(layer) in RESIZINGS and layer.interpolation in ("nearest", "bilinear") and not keeps_ratio
 
 
 def is_elementwise(layer: Any) -> bool:

@@ -2,11 +2,13 @@
 
 Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill), equations 1 and 2:
 a window of size k enlarges the field by (k - 1) times the product of all earlier strides, which its own stride s then
-multiplies.
+multiplies. Where layers enlarge maps, positions have fields of different sizes, and the largest one is given.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Literal
 
 from keras import layers
@@ -22,12 +24,45 @@ class Window:
     """The receptive field along one axis of a layer's output, channels included.
 
     Attributes:
-        size: number of input positions on which one output position depends; None for all of them.
+        size: number of input positions on which one output position depends, before the first layer that enlarges the
+            maps; None for all of them.
         step: distance in the input between adjacent output positions.
+        grids: for each layer that enlarges the maps the step before it, and the distance between the first and the last
+            of the finer positions on which one output depends.
     """
 
     size: int | None = 1
-    step: int = 1
+    step: Fraction = Fraction(1)
+    grids: tuple[tuple[Fraction, Fraction], ...] = ()
+
+    @property
+    def field(self) -> int | None:
+        """Number of input positions on which an output may depend; None for all of them."""
+        if self.size is None:
+            return None
+        distance = Fraction(0)
+        for step, spread in reversed(self.grids):  # the most coarse positions that so many finer ones can reach
+            distance = math.floor((distance + spread) / step) * step
+        return self.size + int(distance)
+
+    def widened(self, distance: Fraction) -> "Window":
+        """The window of several positions, of which the first and the last have this distance in the input."""
+        if self.size is None:
+            return self
+        if not self.grids:
+            return replace(self, size=self.size + int(distance))
+        *coarser, (step, spread) = self.grids
+        return replace(self, grids=(*coarser, (step, spread + distance)))
+
+    def refined(self, factor: Fraction, spread: Fraction) -> "Window":
+        """The window of positions between the previous ones.
+
+        Args:
+            factor: the number of new positions for each previous one.
+            spread: number of new positions between the first and last ones that share a previous one with them.
+        """
+        step = self.step / factor
+        return replace(self, step=step, grids=(*self.grids, (self.step, spread * step)))
 
 
 ALL = Window(None)
@@ -79,6 +114,10 @@ def windows_after(
     merged = tuple(_widest(axis) for axis in zip(*(windows for windows in inputs if windows is not None), strict=True))
     if kind in SLIDING:
         return _slide(merged, layer.kernel_size, layer.strides, layer.dilation_rate)
+    if kind in known.TRANSPOSED_CONVOLUTIONS and set(layer.dilation_rate) == {1}:
+        return _transpose(merged, layer.kernel_size, layer.strides)
+    if known.is_interpolation(layer):
+        return _interpolate(merged, input_shapes[0], output_shapes[0], is_nearest=layer.interpolation == "nearest")
     if kind in known.POOLINGS:
         return _slide(merged, layer.pool_size, layer.strides, (1,) * (rank - 1))
     if kind is layers.Permute:
@@ -89,8 +128,8 @@ def windows_after(
 
 def _widest(axis: Sequence[Window]) -> Window:
     """The window of several inputs together along one axis."""
-    sizes = [window.size for window in axis]
-    return Window(None if None in sizes else max(size or 0 for size in sizes), max(window.step for window in axis))
+    largest = max(axis, key=lambda window: math.inf if window.field is None else window.field)
+    return replace(largest, step=max(window.step for window in axis))
 
 
 def _slide(
@@ -98,16 +137,46 @@ def _slide(
 ) -> tuple[Window, ...]:
     """Slides a window over all axes but the channels."""
     slid = [
-        Window(None if window.size is None else window.size + (size - 1) * dilation * window.step, window.step * step)
+        replace(window.widened((size - 1) * dilation * window.step), step=window.step * step)
         for window, size, step, dilation in zip(windows[:-1], sizes, steps, dilations, strict=True)
     ]
     return (*slid, Window())
+
+
+def _transpose(windows: tuple[Window, ...], sizes: Sequence[int], steps: Sequence[int]) -> tuple[Window, ...]:
+    """A transposed convolution: position i of the input is added to the outputs i * step to i * step + size - 1."""
+    spread = [
+        window.refined(Fraction(step), Fraction(size - 1))
+        for window, size, step in zip(windows[:-1], sizes, steps, strict=True)
+    ]
+    return (*spread, Window())
+
+
+def _interpolate(
+    windows: tuple[Window, ...], before: Shape, after: Shape, *, is_nearest: bool
+) -> tuple[Window, ...] | None:
+    """Resizing with aligned borders: output i lies at (i + 1/2) * before / after - 1/2 of the input.
+
+    Bilinear interpolation reads the positions on both sides of it, or the position itself if it lies on one.
+    """
+    resized = []
+    for window, old, new in zip(windows[:-1], before[:-1], after[:-1], strict=True):
+        if old is None or new is None:
+            return None
+        factor = Fraction(new, old)
+        p, q = factor.numerator, factor.denominator
+        if factor == 1:
+            resized.append(window)
+            continue
+        reach = p - 1 if is_nearest else 2 * p - 1 if (p - q) % 2 else 2 * p - 2
+        resized.append(window.refined(factor, Fraction(reach, q)))
+    return (*resized, Window())
 
 
 def field_of(windows: tuple[Window, ...] | None) -> ReceptiveField:
     """The sides of the receptive field, without the channels."""
     if windows is None:
         return None
-    sizes = [window.size for window in windows[:-1]]
+    sizes = [window.field for window in windows[:-1]]
     sides = tuple(size for size in sizes if size is not None)
     return sides if sides and len(sides) == len(sizes) else "all"

@@ -37,6 +37,14 @@ CLOSED_FORMS = [
     (layers.Conv1DTranspose(4, 3, strides=2), (5, 2), Operations(5 * 3 * 2 * 4, 11 * 4)),
     (layers.Conv2DTranspose(4, 3, strides=2, padding="same"), (5, 6, 2), Operations(30 * 9 * 2 * 4, 10 * 12 * 4)),
     (layers.Conv3DTranspose(2, 2, use_bias=False), (2, 3, 4, 3), Operations(24 * 8 * 3 * 2)),
+    (layers.Conv2DTranspose(3, 4, strides=2, padding="same"), (4, 6, 5), Operations(24 * 16 * 5 * 3, 8 * 12 * 3)),
+    (layers.Conv2D(4, 3, dilation_rate=6, padding="same"), (9, 7, 2), Operations(63 * 9 * 2 * 4, 63 * 4)),
+    (layers.DepthwiseConv2D(3, dilation_rate=2), (9, 9, 5), Operations(5 * 5 * 9 * 5, 5 * 5 * 5)),
+    (layers.SeparableConv2D(7, 3, dilation_rate=2), (9, 8, 5), Operations(5 * 4 * (9 * 5 + 5 * 7), 5 * 4 * 7)),
+    (layers.UpSampling2D(2, interpolation="bilinear"), (4, 5, 3), Operations(8 * 10 * 3 * 4)),
+    (layers.UpSampling2D((2, 3)), (4, 5, 3), Operations()),
+    (layers.Resizing(9, 11), (4, 5, 3), Operations(9 * 11 * 3 * 4)),
+    (layers.Resizing(9, 11, interpolation="nearest"), (4, 5, 3), Operations()),
     (layers.EinsumDense("abc,cd->abd", output_shape=(3, 7), bias_axes="d"), (3, 5), Operations(3 * 5 * 7, 3 * 7)),
     (layers.EinsumDense("...c,cde->...de", output_shape=(4, 6)), (3, 5), Operations(3 * 5 * 4 * 6)),
     (layers.SimpleRNN(4), (9, 3), Operations(9 * 4 * (3 + 4), 9 * 4)),
@@ -60,6 +68,14 @@ def test_operations_of_a_layer(layer, shape, expected) -> None:
     assert table.rows[1].operations == expected
     assert table.operations == expected
     assert table.not_counted == ()
+
+
+@pytest.mark.parametrize(
+    "layer", [layers.Resizing(9, 9, interpolation="bicubic"), layers.Resizing(9, 9, crop_to_aspect_ratio=True)]
+)
+def test_other_interpolation_is_not_counted(layer) -> None:
+    table = table_of(layer, (4, 5, 3))
+    assert [(row.kind, row.receptive_field) for row in table.not_counted] == [("Resizing", None)]
 
 
 def test_channels_first_costs_the_same() -> None:

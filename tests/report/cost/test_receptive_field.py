@@ -65,3 +65,55 @@ def test_an_output_depends_on_as_many_positions_as_its_field(name: str) -> None:
     middle = outputs.shape[1] // 2
     positions = np.flatnonzero(outputs[:-1, middle] != outputs[-1, middle])
     assert row.receptive_field == (np.ptp(positions) + 1,)
+
+
+def conv(size: int, **keys) -> layers.Layer:
+    return layers.Conv2D(1, (size, 1), **keys)
+
+
+def up(size: int, step: int, padding: str = "valid") -> layers.Layer:
+    return layers.Conv2DTranspose(2, (size, 1), strides=(step, 1), padding=padding)
+
+
+ENLARGING: dict[str, tuple[tuple[layers.Layer, ...], int]] = {  # with fields by hand
+    "nearest": ((layers.UpSampling2D((2, 1)),), 1),
+    "nearest, then 2": ((layers.UpSampling2D((2, 1)), conv(2)), 2),
+    "nearest, then 3": ((layers.UpSampling2D((3, 1)), conv(3)), 2),
+    "nearest, then 3 and 3": ((layers.UpSampling2D((3, 1)), conv(3), conv(3)), 3),
+    "bilinear": ((layers.UpSampling2D((2, 1), interpolation="bilinear"),), 2),
+    "bilinear, then 3": ((layers.UpSampling2D((2, 1), interpolation="bilinear"), conv(3)), 3),
+    "bilinear by 3": ((layers.Resizing(180, 1),), 2),
+    "bilinear by 3, then 3": ((layers.Resizing(180, 1), conv(3)), 3),
+    "bilinear by 3/2": ((layers.Resizing(90, 1), conv(3)), 4),
+    "bilinear by 13/10": ((layers.Resizing(78, 1), conv(3, dilation_rate=(2, 1))), 6),
+    "transposed 2": ((up(2, 2), conv(3)), 2),
+    "transposed 3": ((up(3, 2),), 2),
+    "transposed 4": ((up(4, 2, "same"), conv(3)), 3),
+    "transposed without overlap": ((up(2, 3), conv(2)), 1),
+    "down and up": ((conv(3, strides=(4, 1)), up(4, 4), conv(3)), 3 + 4),
+    "down, up and up": ((conv(3, strides=(4, 1)), conv(3), up(2, 2), conv(3), up(2, 2), conv(3)), 3 + 8 + 8),
+}
+
+
+@pytest.mark.parametrize("name", ENLARGING)
+def test_the_largest_field_after_maps_are_enlarged(name: str) -> None:
+    stack, expected = ENLARGING[name]
+    model = keras.Sequential([keras.Input((60, 1, 2)), *stack])
+    (side, _) = layer_table(model).rows[-1].receptive_field
+    values = np.random.default_rng(0).uniform(0.5, 1, (60, 1, 2)).astype(np.float32)
+    changed = np.stack([values + 1e3 * (np.arange(60) == i)[:, None, None] for i in range(60)] + [values])
+    model.set_weights([np.abs(weight) + 0.1 for weight in model.get_weights()])
+    outputs = model.predict_on_batch(changed.astype(np.float32))[:, :, 0, 0]
+    depends = outputs[:-1] != outputs[-1]  # [input position, output position]
+    found = max(np.ptp(np.flatnonzero(column)) + 1 for column in depends.T if column.any())
+    assert (side, found) == (expected, expected)
+
+
+def test_skips_have_the_field_of_the_deepest_branch() -> None:
+    inputs = keras.Input((32, 32, 1))
+    skip = layers.Conv2D(2, 3, padding="same")(inputs)
+    deep = layers.Conv2D(2, 3, padding="same")(layers.MaxPooling2D(2)(skip))
+    joined = layers.Concatenate()([skip, layers.Conv2DTranspose(2, 2, strides=2)(deep)])
+    outputs = layers.Conv2D(1, 3, padding="same")(joined)
+    # 3, pooled 4, then 3 of step 2: 8; up: the same; three fine positions lie in up to two coarse ones: 10
+    assert layer_table(keras.Model(inputs, outputs)).rows[-1].receptive_field == (10, 10)
