@@ -2,7 +2,8 @@
 
 For each class of an image, the precision is the proportion of the predicted boundary that lies within a tolerance of
 the true boundary, the recall the proportion of the true boundary that lies within it of the predicted one, and the
-score their harmonic mean (Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?", section 3).
+score their harmonic mean (Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?",
+section 3).
 """
 
 import math

@@ -143,8 +143,8 @@ def image_scores(matrix: Array) -> dict[str, float | None]:
 
 def class_means(values: Array) -> npt.NDArray[np.float64]:
     """The mean of each column of ``[n, k]`` over the rows that are not NaN ``[k]``; NaN if all are."""
-    is_known = ~np.isnan(values)
-    return _ratio(np.where(is_known, values, 0.0).sum(axis=0), is_known.sum(axis=0), where=is_known.any(axis=0))
+    is_known: Array = ~np.isnan(values)
+    return _ratio(np.where(is_known, values, 0.0).sum(axis=0), is_known.sum(axis=0), where=np.any(is_known, axis=0))
 
 
 def neglect(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:

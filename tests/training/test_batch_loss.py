@@ -50,43 +50,33 @@ def test_the_pass_of_the_sums_leaves_the_models_state_as_it_was() -> None:
 
 # Replicas -------------------------------------------------------------------------------------------------------------
 
-CASES = [
-    {"num_samples": 8, "num_parts": 1},
-    {"num_samples": 9, "num_parts": 2},  # a last batch of 1: the second replica has none
-]
 
-
-def train_on_one_and_two(output: Path, cases: list[dict[str, int]]) -> None:
+def train_on_one_and_two(output: Path, num_parts: int) -> None:
     """In a process of its own: the number of devices is fixed when TensorFlow starts."""
     tf.config.set_visible_devices([], "GPU")
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     assert two.num_replicas_in_sync == 2
-    overlaps = (dice(), Tversky(0.3, 0.7, weight=2.0), dice(over="image"))
     objective = segmentation(
-        num_classes=NUM_CLASSES, label_smoothing=0.0, class_weights=(1.0, 2.0, 0.5), overlaps=overlaps
+        num_classes=NUM_CLASSES,
+        label_smoothing=0.0,
+        class_weights=(1.0, 2.0, 0.5),
+        overlaps=(dice(), Tversky(0.3, 0.7, weight=2.0), dice(over="image")),
     )
-    for number, case in enumerate(cases):
-        for name, strategy in (("one", tf.distribute.get_strategy()), ("two", two)):
-            data = Pixels(num_samples=case["num_samples"])
-            with strategy.scope():
-                model, results = train(objective, data=data, num_parts=case["num_parts"], num_epochs=2)
-                results |= {f"val_{key}": value for key, value in evaluate(model, objective, data).items()}
-            weights = {f"weights{i}": np.asarray(v) for i, v in enumerate(model.trainable_variables)}
-            np.savez(output / f"{number}-{name}.npz", **weights, **{k: np.array(v) for k, v in results.items()})
+    data = Pixels(num_samples=9)  # with batches of 8, a last one of 1: the second replica has none
+    for name, strategy in (("one", tf.distribute.get_strategy()), ("two", two)):
+        with strategy.scope():
+            model, results = train(objective, data=data, num_parts=num_parts, num_epochs=2)
+            results |= {f"val_{key}": value for key, value in evaluate(model, objective, data).items()}
+        weights = {f"weights{i}": np.asarray(v) for i, v in enumerate(model.trainable_variables)}
+        np.savez(output / f"{name}.npz", **weights, **{key: np.array(value) for key, value in results.items()})
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("replicas")
-    processes.call(train_on_one_and_two, folder, CASES, folder=folder).expect(0)
-    return folder
-
-
-@pytest.mark.parametrize("number", range(len(CASES)), ids=[str(case) for case in CASES])
-def test_two_replicas_give_the_weights_and_losses_of_one(trained: Path, number: int) -> None:
-    one, two = np.load(trained / f"{number}-one.npz"), np.load(trained / f"{number}-two.npz")
+@pytest.mark.parametrize("num_parts", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_two_replicas_give_the_weights_and_losses_of_one(tmp_path: Path, num_parts: int) -> None:
+    processes.call(train_on_one_and_two, tmp_path, num_parts, folder=tmp_path).expect(0)
+    one, two = np.load(tmp_path / "one.npz"), np.load(tmp_path / "two.npz")
     assert one.files == two.files
     assert len(one.files) == 4 + 4 + 3
     for name in one.files:
