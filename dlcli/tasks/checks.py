@@ -1,17 +1,19 @@
 """Checks that all tasks share, made before training: data, memory, metrics and class weights."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from dlcli.data.splits import Labels, describe_difference
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe, Override, load
+from dlcli.recipe.sections.target_train import DenseTrain, LabelTrain
 from dlcli.recipe.sections.train import ClassTrain
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir.directory import RunDir
@@ -22,6 +24,8 @@ from dlcli.tasks.job import MAX_LISTED, AnyDataset
 
 Network = TypeVar("Network")
 Data = TypeVar("Data", bound=AnyDataset)
+Weights = Mapping[str, float] | Literal["balanced"] | None
+Counts = npt.NDArray[np.int64]
 
 
 def build_checked(
@@ -148,31 +152,67 @@ def check_metrics(loaded: LoadedRecipe, *, has_validation: bool) -> None:
             raise loaded.error(f"train.{key}", f"{metric} needs a validation split; set data.validation above 0")
 
 
-def check_class_weights(loaded: LoadedRecipe, train: ClassTrain, classes: Sequence[str]) -> None:
+def check_class_weights(loaded: LoadedRecipe, train: ClassTrain | DenseTrain, classes: Sequence[str]) -> None:
     """Refuse class weights that do not name each class of the data exactly once.
 
     Raises:
         InputError: located at the key.
     """
-    if isinstance(train.class_weights, dict):
-        missing = [name for name in classes if name not in train.class_weights]
-        known = set(classes)
-        unknown = [name for name in train.class_weights if name not in known]
+    _check_weights(loaded, "class_weights", train.class_weights, classes, noun="class")
+
+
+def check_positive_weights(loaded: LoadedRecipe, train: LabelTrain, labels: Sequence[str]) -> None:
+    """Refuse weights of positives that do not name each label of the data exactly once.
+
+    Raises:
+        InputError: located at the key.
+    """
+    _check_weights(loaded, "positive_weights", train.positive_weights, labels, noun="label")
+
+
+def _check_weights(loaded: LoadedRecipe, key: str, weights: Weights, names: Sequence[str], *, noun: str) -> None:
+    if isinstance(weights, dict):
+        missing = [name for name in names if name not in weights]
+        known = set(names)
+        unknown = [name for name in weights if name not in known]
         errors = [f"missing: {', '.join(missing)}"] if missing else []
-        errors += [f"not a class of the data: {', '.join(unknown)}"] if unknown else []
+        errors += [f"not a {noun} of the data: {', '.join(unknown)}"] if unknown else []
         if errors:
-            raise loaded.error("train.class_weights", f"expected a weight for each class; {'; '.join(errors)}")
+            raise loaded.error(f"train.{key}", f"expected a weight for each {noun}; {'; '.join(errors)}")
 
 
 def class_weights(train: ClassTrain, labels: Labels, classes: Sequence[str]) -> tuple[float, ...] | None:
     """The recipe's class weights in the order of the outputs; None without any. ``labels`` are those of training."""
-    section_weights = train.class_weights
-    if section_weights is None:
+    if train.class_weights is None:
         return None
-    if section_weights == "balanced":
-        counts = np.bincount(labels, minlength=len(classes))
+    return weights_of_classes(train.class_weights, np.bincount(labels, minlength=len(classes)), classes)
+
+
+def weights_of_classes(weights: Weights, counts: Counts, classes: Sequence[str]) -> tuple[float, ...] | None:
+    """The recipe's class weights in the order of the outputs; None without any.
+
+    Args:
+        weights: ``train.class_weights``.
+        counts: number of training samples, or pixels, of each class ``[k]``.
+    """
+    if weights == "balanced":
         return tuple((counts.sum() / (len(classes) * np.maximum(counts, 1))).tolist())
-    return tuple(section_weights[name] for name in classes)
+    return None if weights is None else tuple(weights[name] for name in classes)
+
+
+def weights_of_positives(
+    train: LabelTrain, positives: Counts, known: Counts, labels: Sequence[str]
+) -> tuple[float, ...] | None:
+    """The recipe's weights of positives in the order of the outputs; None without any.
+
+    Args:
+        positives: number of training samples to which each label applies ``[l]``.
+        known: number of training samples for which each label is known ``[l]``.
+    """
+    weights = train.positive_weights
+    if weights == "balanced":
+        return tuple(((known - positives) / np.maximum(positives, 1)).tolist())
+    return None if weights is None else tuple(weights[name] for name in labels)
 
 
 def class_counts(labels: Labels, classes: Sequence[str]) -> list[str]:

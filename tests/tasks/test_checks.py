@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load_text
+from dlcli.recipe.sections.target_train import LabelTrain
 from dlcli.recipe.sections.train import ClassTrain
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.tasks import checks
@@ -37,6 +38,20 @@ def test_named_weights_are_in_the_order_of_the_outputs() -> None:
     labels = np.zeros(1, np.int32)
     assert checks.class_weights(train, labels, CLASSES) == (1.0, 2.0, 3.0)
     assert checks.class_weights(ClassTrain(), labels, CLASSES) is None
+
+
+def test_weights_of_counts_of_pixels_and_of_positives() -> None:
+    found = checks.weights_of_classes("balanced", np.array([1, 3, 0]), CLASSES)
+    assert found == pytest.approx((4 / 3, 4 / 9, 4 / 3))
+    assert checks.weights_of_classes({"flies": 3.0, "bees": 2.0, "ants": 1.0}, np.ones(3, int), CLASSES) == (1, 2, 3)
+    positives, known = np.array([2, 10, 0]), np.array([10, 10, 4])
+    balanced = checks.weights_of_positives(LabelTrain(positive_weights="balanced"), positives, known, CLASSES)
+    assert balanced == (4.0, 0.0, 4.0)
+    assert checks.weights_of_positives(LabelTrain(), positives, known, CLASSES) is None
+    named = LabelTrain(positive_weights={"flies": 3.0, "ants": 1.0, "bees": 2.0})
+    assert checks.weights_of_positives(named, positives, known, CLASSES) == (1.0, 2.0, 3.0)
+    with pytest.raises(InputError, match="expected a weight for each label; missing: bees, flies"):
+        checks.check_positive_weights(recipe_of(), LabelTrain(positive_weights={"ants": 1.0}), CLASSES)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The ``train`` section: length of training, optimizer and schedule, and which model is kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Generic, Literal
 
 from annotated_types import Gt, Le
@@ -200,6 +200,17 @@ def rules_of_balance(data: Section, train: ClassTrain[Any]) -> Iterator[tuple[st
         )
 
 
+def rules_of_rate_decay(stages: Sequence[Stage], *, ema: float | None) -> Iterator[tuple[str, str]]:
+    """The rule between ``stages`` with discriminative learning rates and ``ema``."""
+    if ema is not None:
+        for i, stage in enumerate(stages):
+            if stage.rate_decay is not None:
+                yield (
+                    f"stages.{i}.rate_decay",
+                    "cannot be combined with ema, which averages steps at the full learning rate",
+                )
+
+
 class Train(ClassTrain[MetricT], Generic[MetricT]):
     """How the model is trained."""
 
@@ -210,13 +221,7 @@ class Train(ClassTrain[MetricT], Generic[MetricT]):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
-        if self.ema is not None:
-            for i, stage in enumerate(self.stages):
-                if stage.rate_decay is not None:
-                    yield (
-                        f"stages.{i}.rate_decay",
-                        "cannot be combined with ema, which averages steps at the full learning rate",
-                    )
+        yield from rules_of_rate_decay(self.stages, ema=self.ema)
         if not (self.adversarial is not None and self.adversarial.validate_robustness):
             for key, metric in self.steering_metrics.items():
                 if metric == "val_robust_accuracy":
