@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     print(machine())
-    model = build_classifier(Lenet5(kind="lenet5"), shape=(28, 28, 1), num_classes=10).logits
+    model = build_classifier(Lenet5(kind="lenet5"), shape=(28, 28, 1), num_classes=10).trained
     pixels, labels = mnist_like(BATCH * arguments.batches)
     x, y = pixels.astype(np.float32), labels.astype(np.int32)
     for name, by_library in runners(model).items():

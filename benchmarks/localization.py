@@ -16,8 +16,7 @@ from dlcli.recipe.load import load_text
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import start_tensorflow
-from dlcli.tasks.dispatch import prepare
-from dlcli.tasks.images.sources import open_dataset
+from dlcli.tasks.dispatch import prepare, task_of
 
 device = start_tensorflow("cpu")
 
@@ -57,7 +56,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "run").mkdir()
-        scenes = open_dataset(load_text(with_boxes.encode(), folder / "x.yaml"), Console(quiet=True)).splits["train"]
+        loaded = load_text(with_boxes.encode(), folder / "x.yaml")
+        scenes = task_of(loaded.recipe).open_data(loaded, Console(quiet=True)).splits["train"]
         np.savez(folder / "scenes.npz", x_train=scenes.load(np.arange(len(scenes))), y_train=scenes.labels)
         without = f"task: classification\ndata: {{kind: npz, path: scenes.npz, validation: 0, test: 0}}\n{COMMON}"
         boxes, num_steps = epochs(with_boxes, folder)

@@ -48,7 +48,7 @@ def own(network: Network) -> keras.Model:
     """The network as ``dlcli train`` builds it, up to the logits."""
     section = TypeAdapter(ImageClassifier).validate_python({**network.model, "preprocessing": "none"})
     shape = (network.side, network.side, network.channels)
-    model = build_classifier(section, shape=shape, num_classes=network.num_classes).logits
+    model = build_classifier(section, shape=shape, num_classes=network.num_classes).trained
     speed_up_kernel_gradients(model)
     return model
 

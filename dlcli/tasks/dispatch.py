@@ -7,6 +7,7 @@ import keras
 
 from dlcli.data.images.samples import Samples
 from dlcli.recipe.load import LoadedRecipe, Recipe, load_text
+from dlcli.recipe.sections.image_model import Mlp
 from dlcli.recipe.tasks.classification import Classification
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.language_model import LanguageModel
@@ -23,6 +24,8 @@ from dlcli.tasks.attack_target import AttackTarget, load_target
 from dlcli.tasks.draft import draft_layout
 from dlcli.tasks.forecasting.task import ForecastingTask
 from dlcli.tasks.images import evaluation, initial_weights, inspection, network
+from dlcli.tasks.images.classification import ClassificationHead
+from dlcli.tasks.images.localization import LocalizationHead
 from dlcli.tasks.images.task import ImageTask
 from dlcli.tasks.job import Job
 from dlcli.tasks.language_model.task import LanguageModelTask
@@ -36,8 +39,10 @@ from dlcli.tasks.task import Task
 def task_of(recipe: Recipe) -> Task:
     """The task that a recipe is for, which offers the verbs for it."""
     match recipe:
-        case Classification() | Localization():
-            return ImageTask(recipe)
+        case Classification():
+            return ImageTask(recipe, ClassificationHead(recipe))
+        case Localization():
+            return ImageTask(recipe, LocalizationHead(recipe))
         case TextClassification() | SequenceClassification() | SequenceRegression() | Tagging():
             return SequenceTask(recipe)
         case StepPrediction():
@@ -62,7 +67,9 @@ def check_folder(folder: Path, console: Console) -> dict[str, Any]:
     if layout.path != folder:
         console.say(f"data: {layout.path}")
     if layout.kind == "images":  # without a draft, which classes without images do not have
-        return inspection.check(inspection.folder_section(layout.path), console)
+        section = inspection.folder_section(layout.path)
+        recipe = Classification(task="classification", data=section, model=Mlp(kind="mlp"))  # which is not built
+        return inspection.check(section, ClassificationHead(recipe), console)
     loaded = load_text(draft_layout(layout, Path()).text.encode(), Path(f"{folder.name}.yaml"))
     return task_of(loaded.recipe).check(loaded, console)
 

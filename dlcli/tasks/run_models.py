@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -79,34 +78,41 @@ def _of_checkpoint(run: RunDir, saved: checkpoint.Saved, status: str, console: C
     return BestModel(model, run.checkpoint(saved.name) / "variables.npz", saved.digest, epoch)
 
 
-def load_image_model(run: RunDir, console: Console) -> BestModel:
-    """Load the best model of an image run: float32, raw values in and probabilities out.
+def check_image_model(run: RunDir, model: keras.Model, *, layer: str = "logits", noun: str = "classes") -> None:
+    """Check that a model takes the samples of an image run, and has an output for each of its classes.
+
+    Args:
+        layer: the layer whose output has them in its last dimension.
+        noun: what the outputs are called: classes, labels.
+
+    Raises:
+        InputError: it is another model.
+    """
+    if layer not in [inner.name for inner in model.layers]:
+        raise InputError(f"{run.model}: is not the model that this run saved: it has no layer named '{layer}'.")
+    expected = (tuple(run.read_info()["data"].get("shape", ())), len(run.read_classes()))
+    received = (tuple(model.inputs[0].shape[1:]), model.get_layer(layer).output.shape[-1])
+    if received != expected:
+        raise InputError(
+            f"{run.model}: is not the model that this run saved: it must take samples of shape {expected[0]} and have "
+            f"{expected[1]} {noun}. Received {received[0]} and {received[1]}."
+        )
+
+
+def load_image_model(
+    run: RunDir, console: Console, *, check: Callable[[RunDir, keras.Model], None] = check_image_model
+) -> BestModel:
+    """Load the best model of an image run: float32, raw values in and final predictions out.
+
+    Args:
+        check: refuses the model of another run.
 
     Raises:
         InputError: there is no model yet, or it is corrupt.
     """
     best = load_model(run, console)
-    model = best.model
-    if "logits" not in [layer.name for layer in model.layers]:
-        raise InputError(f"{run.model}: is not the model that this run saved: it has no layer named 'logits'.")
-    expected = (tuple(run.read_info()["data"].get("shape", ())), len(run.read_classes()))
-    received = (tuple(model.inputs[0].shape[1:]), model.get_layer("logits").output.shape[-1])
-    if received != expected:
-        raise InputError(
-            f"{run.model}: is not the model that this run saved: it must take samples of shape {expected[0]} and have "
-            f"{expected[1]} classes. Received {received[0]} and {received[1]}."
-        )
-    baseline = run.read_info()["data"].get("baseline")
-    if baseline is not None and not (_is_box(baseline) and {"boxes", "box"} <= {layer.name for layer in model.layers}):
-        raise InputError(f"{run.info}: is corrupt: data.baseline is for a model that predicts boxes. Restore it.")
+    check(run, best.model)
     return best
-
-
-def _is_box(baseline: Any) -> bool:
-    """Whether it is the prediction without a network that a run of localization saves: a box and a class."""
-    box, index = (baseline.get("box"), baseline.get("class")) if isinstance(baseline, dict) else (None, None)
-    is_box = isinstance(box, list) and len(box) == 4 and all(isinstance(value, float) for value in box)
-    return is_box and isinstance(index, int)
 
 
 def load_sequence_model(run: RunDir, recipe: SequenceRecipe, console: Console) -> BestModel:

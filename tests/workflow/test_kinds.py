@@ -191,7 +191,7 @@ def check_frozen(run: Path) -> None:
         return wrapper
 
     processes.without_plots()
-    processes.replace("dlcli.tasks.images.network.build_classifier", note_initial)
+    processes.replace("dlcli.tasks.images.network.with_head", note_initial)
     cli.main([*arguments, "--name", "frozen"], standalone_mode=False)
     trained = keras.saving.load_model(run.parent / "frozen" / "model.keras")
     moved = {weight.path for weight in trained.weights if not np.array_equal(weight.numpy(), initial[weight.path])}

@@ -81,7 +81,7 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
 @pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
 def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status: int) -> None:
     run, held = folder / "runs" / "tiny", folder / "held"
-    hold = HeldAt("dlcli.tasks.images.evaluation.evaluate_split")
+    hold = HeldAt("dlcli.tasks.images.classification.evaluate_split")
     process = processes.start("train", "tiny.yaml", folder=folder, prepare=hold)
     process.wait_for(held)
     process.send(number)
@@ -99,7 +99,7 @@ def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status:
     "function",
     [
         "dlcli.data.images.sources.digits.read_digits",
-        "dlcli.tasks.images.network.build_network",
+        "dlcli.tasks.images.network.with_head",
         "dlcli.report.plots.images.sample_batch",
     ],
 )

@@ -6,16 +6,21 @@ import tensorflow as tf
 
 from dlcli.attacks.gradient import cross_entropy
 from dlcli.attacks.pgd import climb
-from dlcli.recipe.sections.train import Adversarial
-from dlcli.tasks.images.network import Classifier
+from dlcli.recipe.sections.train import Adversarial, CommonTrain, Train
+from dlcli.tasks.images.network import ImageNetwork
 from dlcli.training.step import Adversary
 
 
-def make_adversary(section: Adversarial, classifier: Classifier, seed: int) -> Adversary:
+def adversarial_of(train: CommonTrain[Any]) -> Adversarial | None:
+    """The section of adversarial training; None without one, and for the tasks whose ``train`` section has none."""
+    return train.adversarial if isinstance(train, Train) else None
+
+
+def make_adversary(section: Adversarial, network: ImageNetwork, seed: int) -> Adversary:
     """The attack on each training batch, as the recipe's ``train.adversarial`` describes it."""
 
     def logits(pixels: Any) -> Any:
-        return tf.cast(classifier.logits(pixels, training=False), tf.float32)
+        return tf.cast(network.trained(pixels, training=False), tf.float32)
 
     is_one_step = section.attack == "fgsm"
     steps = 1 if is_one_step else section.steps

@@ -45,7 +45,7 @@ def find_copies(dataset: Dataset, console: Console) -> Copies:
     named = NamedSamples(
         [name for split in splits.values() for name in split.names],
         [name for name, split in splits.items() for _ in split.names],
-        [dataset.classes[label] for split in splits.values() for label in split.labels],
+        [dataset.classes[i] if split.has_classes else "" for split in splits.values() for i in split.labels],
     )
     boxes = np.concatenate([_corners(split) for split in splits.values()])
     digests = [digest for split in splits.values() for digest in split.digests]

@@ -10,11 +10,11 @@ from dlcli.models.images import preprocessing
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.recipe.sections.train import CommonStage, Stage
 from dlcli.recipe.tasks.localization import LocalizationStage
-from dlcli.tasks.images.network import Classifier
+from dlcli.tasks.images.network import ImageNetwork
 
 
 def set_trainable(
-    classifier: Classifier, trainable: str | int, *, freeze_batch_norm: bool = False, losses: str = "all"
+    network: ImageNetwork, trainable: str | int, *, freeze_batch_norm: bool = False, losses: str = "all"
 ) -> None:
     """Make the layers from a given depth on trainable, and freeze those before it.
 
@@ -29,20 +29,20 @@ def set_trainable(
         ValueError: there is no such stage, or nothing would be trained; the text names the available stages.
     """
     # whitening is fitted, not trained
-    layers = [layer for layer in classifier.model.layers if layer.name != preprocessing.WHITENING]
+    layers = [layer for layer in network.model.layers if layer.name != preprocessing.WHITENING]
     needed = layers
     if losses != "all":
-        output = classifier.logits.outputs[0 if losses == "class" else 1]
-        names = {layer.name for layer in keras.Model(classifier.logits.inputs[0], output).layers}
+        output = network.trained.outputs[0 if losses == "class" else 1]
+        names = {layer.name for layer in keras.Model(network.trained.inputs[0], output).layers}
         needed = [layer for layer in layers if layer.name in names]
-    chosen = {layer.name for layer in needed[_first_trained(classifier, trainable, needed) :]}
+    chosen = {layer.name for layer in needed[_first_trained(network, trainable, needed) :]}
     if trainable == "head":
-        chosen &= classifier.head
+        chosen &= network.head
     for layer in layers:
         layer.trainable = layer.name in chosen
-        for norm in _batch_norms(layer) if freeze_batch_norm and layer.name not in classifier.head else ():
+        for norm in _batch_norms(layer) if freeze_batch_norm and layer.name not in network.head else ():
             norm.trainable = False
-    if not classifier.model.trainable_variables:
+    if not network.model.trainable_variables:
         raise ValueError(f"at least one layer must be trained. Received {trainable}.")
 
 
@@ -53,7 +53,7 @@ def _batch_norms(layer: Any) -> list[Any]:
     return [layer] if isinstance(layer, keras.layers.BatchNormalization) else []
 
 
-def _first_trained(classifier: Classifier, trainable: str | int, layers: Sequence[Any]) -> int:
+def _first_trained(network: ImageNetwork, trainable: str | int, layers: Sequence[Any]) -> int:
     """The position of the first trainable layer."""
     if isinstance(trainable, int):
         with_weights = [position for position, layer in enumerate(layers) if layer.weights]
@@ -64,7 +64,7 @@ def _first_trained(classifier: Classifier, trainable: str | int, layers: Sequenc
         return with_weights[-trainable]
     if trainable in ("all", "head"):
         return 0
-    stages = network_stages(classifier)
+    stages = network_stages(network)
     if trainable == "last_stage":
         trainable = list(stages)[-1]
     if trainable not in stages:
@@ -76,24 +76,24 @@ def _first_trained(classifier: Classifier, trainable: str | int, layers: Sequenc
     return next(position for position, layer in enumerate(layers) if layer.name == stages[trainable])
 
 
-def network_stages(classifier: Classifier) -> dict[str, str]:
+def network_stages(network: ImageNetwork) -> dict[str, str]:
     """The names of the network's stages, each with the name of its first layer.
 
     dlcli's own networks define their stages: ``stage2`` is the name of a stage's last layer. In any other network
     ``stage3`` consists of the layers at an eighth of the image's resolution, that is, with a stride of 2**3 pixels. A
     network with a single resolution has one stage.
     """
-    names = [layer.name for layer in classifier.model.layers]
+    names = [layer.name for layer in network.model.layers]
     ends = [name for name in names if name.startswith("stage") and name.removeprefix("stage").isdigit()]
     if ends:
         starts = [names[0], *(names[names.index(end) + 1] for end in ends[:-1])]
         return dict(zip(ends, starts, strict=True))
-    strides = _output_strides(classifier.model)
+    strides = _output_strides(network.model)
     stages: dict[str, str] = {}
     first_of_stage = names[0]
     deepest = 0
-    for layer in classifier.model.layers:
-        if layer.name in classifier.head:
+    for layer in network.model.layers:
+        if layer.name in network.head:
             break
         power = strides[layer.name].bit_length() - 1
         if power > deepest:
@@ -129,8 +129,8 @@ def _tensors(structure: Any) -> list[Any]:
 # Frozen layers --------------------------------------------------------------------------------------------------------
 
 
-def split_front(classifier: Classifier) -> tuple[keras.Model, keras.Model] | None:
-    """Split the network in two: the front, before all trainable layers, and the rest, up to the logits.
+def split_front(network: ImageNetwork) -> tuple[keras.Model, keras.Model] | None:
+    """Split the network in two: the front, before all trainable layers, and the rest, up to its trained outputs.
 
     The cut is where a single tensor connects the two. Random layers of the head belong to the rest; the front is meant
     to be called in inference mode, in which its random layers, such as dropout, do nothing.
@@ -138,13 +138,12 @@ def split_front(classifier: Classifier) -> tuple[keras.Model, keras.Model] | Non
     Returns:
         The front and the rest; None if the front would have no weights.
     """
-    model = classifier.logits
+    model = network.trained
     operations = list(model.operations)
     first = next(
         position
         for position, operation in enumerate(operations)
-        if getattr(operation, "trainable_variables", ())
-        or (operation.name in classifier.head and _is_random(operation))
+        if getattr(operation, "trainable_variables", ()) or (operation.name in network.head and _is_random(operation))
     )
     cut = _last_cut(model, operations, first)
     if cut is None:
@@ -174,16 +173,16 @@ def _last_cut(model: keras.Model, operations: Sequence[Any], first: int) -> Any:
     return cut
 
 
-def rate_factors(classifier: Classifier, decay: float) -> Callable[[Any], float]:
+def rate_factors(network: ImageNetwork, decay: float) -> Callable[[Any], float]:
     """The learning-rate factor of each variable: 1 in the head; in each stage, ``decay`` times that of the next one.
 
     Discriminative fine-tuning: Howard and Ruder 2018, section 3.2, with a rate for each stage instead of each layer.
     """
-    names = [layer.name for layer in classifier.model.layers]
-    starts = sorted(names.index(first) for first in network_stages(classifier).values())
+    names = [layer.name for layer in network.model.layers]
+    starts = sorted(names.index(first) for first in network_stages(network).values())
     factors: dict[int, float] = {}
-    for position, layer in enumerate(classifier.model.layers):
-        depth = 0 if layer.name in classifier.head else 1 + sum(start > position for start in starts)
+    for position, layer in enumerate(network.model.layers):
+        depth = 0 if layer.name in network.head else 1 + sum(start > position for start in starts)
         factors |= {id(variable): decay**depth for variable in layer.variables}
     return lambda variable: factors[id(variable)]
 
@@ -193,7 +192,7 @@ def as_image_stage(section: CommonStage) -> Stage:
     return section if isinstance(section, Stage) else Stage(**section.model_dump())
 
 
-def set_depth(model: ImageClassifier, classifier: Classifier, section: CommonStage) -> None:
+def set_depth(model: ImageClassifier, network: ImageNetwork, section: CommonStage) -> None:
     """Freeze and unfreeze the layers of a network for a stage.
 
     Raises:
@@ -201,7 +200,7 @@ def set_depth(model: ImageClassifier, classifier: Classifier, section: CommonSta
     """
     stage = as_image_stage(section)
     freezes = model.origin != "none" if stage.batch_norm is None else stage.batch_norm == "freeze"
-    set_trainable(classifier, stage.trainable, freeze_batch_norm=freezes, losses=losses_of(section))
+    set_trainable(network, stage.trainable, freeze_batch_norm=freezes, losses=losses_of(section))
 
 
 def losses_of(section: CommonStage) -> str:

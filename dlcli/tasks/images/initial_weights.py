@@ -10,7 +10,7 @@ from dlcli.models.images.weight_files import DoNotFit, copy_weights, read_weight
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.image_model import Application, ImageClassifier
 from dlcli.runtime.model_files import check_weights_file, load_keras_file
-from dlcli.tasks.images.network import Classifier, build_classifier, has_paper_head
+from dlcli.tasks.images.network import ImageNetwork, build_classifier, has_paper_head
 
 
 def find_weights(section: ImageClassifier) -> keras.Model | None:
@@ -37,7 +37,7 @@ def find_weights(section: ImageClassifier) -> keras.Model | None:
 
 
 def load_weights(
-    section: ImageClassifier, classifier: Classifier, pretrained: keras.Model | None, *, with_classes: bool = False
+    section: ImageClassifier, network: ImageNetwork, pretrained: keras.Model | None, *, with_classes: bool = False
 ) -> None:
     """Load the pretrained weights into a network; do nothing if the recipe names none.
 
@@ -51,16 +51,16 @@ def load_weights(
     source = section.origin
     try:
         if source.endswith(".keras") and pretrained is not None:
-            copy_weights(classifier.features, pretrained)
+            copy_weights(network.features, pretrained)
             if with_classes:
-                keras_application.give_classifier(classifier.model.get_layer("logits"), pretrained)
+                keras_application.give_classifier(network.model.get_layer("logits"), pretrained)
         elif pretrained is not None:
-            logits = classifier.model.get_layer("logits") if with_classes else None
+            logits = network.model.get_layer("logits") if with_classes else None
             keras_application.give_weights(
-                classifier.features, pretrained, with_top=has_paper_head(section), logits=logits
+                network.features, pretrained, with_top=has_paper_head(section), logits=logits
             )
         elif source != "none":
-            read_weights(classifier.features, source)
+            read_weights(network.features, source)
     except DoNotFit as reason:
         raise InputError(f"{source}: the weights do not fit this network: {reason}.") from None
 

@@ -3,14 +3,14 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.boxes.boxes import boxes_of, relative_boxes
+from dlcli.data.annotations import Target
 from dlcli.data.files import printable
 from dlcli.data.images.duplicates import SIDE, has_wrong_suffix
 from dlcli.data.images.samples import Dataset, Samples
@@ -21,13 +21,12 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.image_data import Csv, Folder
-from dlcli.report.plots import images as image_plots
 from dlcli.rundir.tables import rows_text
 from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import check_augment, make_augmentation
 from dlcli.tasks.images.copies import copy_findings, find_copies, names_to_exclude
-from dlcli.tasks.images.sources import AnyData, open_dataset, read_dataset
+from dlcli.tasks.images.head import Entries, ImageHead
 from dlcli.tasks.inspection import Finding, class_findings, count, report, some
 
 REPORTED = ("classes", "leakage")  # kinds of warnings of which other findings say more
@@ -38,7 +37,7 @@ MAX_VALUES = 4_000_000  # values in memory at a time, for statistics in float64
 # Check ----------------------------------------------------------------------------------------------------------------
 
 
-def check(section: AnyData, console: Console) -> dict[str, Any]:
+def check(section: Any, head: ImageHead, console: Console) -> dict[str, Any]:
     """Look for problems in all the data of a recipe's ``data`` section, as :meth:`dlcli.tasks.task.Task.check`.
 
     Raises:
@@ -50,8 +49,8 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
         changes["on_bad_image"] = "skip"
     if getattr(section, "layout", "image") != "image":
         del changes["image_size"]
-    dataset, refusal = _read_all(section.model_copy(update=changes), console)
-    found = find_copies(dataset, console)
+    dataset, refusal = _read_all(section.model_copy(update=changes), head, console)
+    found, counts = find_copies(dataset, console), head.counts(dataset)
     findings = [
         *_file_findings(dataset),
         *(
@@ -59,15 +58,15 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
             for warning in dataset.warnings
             if warning.kind not in REPORTED
         ),
-        *_box_findings(dataset),
+        *head.findings(dataset),
         *copy_findings(found),
         *([] if refusal is None else [Finding("refused", True, refusal.rstrip("."), ())]),
-        *class_findings(counts(dataset), is_refused=refusal is not None),
+        *(class_findings(counts, is_refused=refusal is not None) if dataset.has_classes else ()),
     ]
     checked = [image for split in dataset.splits.values() for image in split.checked]
     sizes, modes = Counter((image.height, image.width) for image in checked), Counter(image.mode for image in checked)
     return report(
-        counts(dataset),
+        counts,
         findings,
         sizes={f"{height}x{width}": number for (height, width), number in sizes.most_common()},
         modes=dict(modes.most_common()),
@@ -75,7 +74,7 @@ def check(section: AnyData, console: Console) -> dict[str, Any]:
     )
 
 
-def _read_all(section: AnyData, console: Console) -> tuple[Dataset, str | None]:
+def _read_all(section: Any, head: ImageHead, console: Console) -> tuple[Dataset, str | None]:
     """The data, and why training would refuse them although they can be read.
 
     Then the classes are given, as for a trained model, so that all the other findings are reported too.
@@ -84,12 +83,12 @@ def _read_all(section: AnyData, console: Console) -> tuple[Dataset, str | None]:
         InputError: they cannot be read.
     """
     try:
-        return read_dataset(section, console), None
+        return head.read(section, console), None
     except InputError as error:
         classes = class_folders(section.path, folders=section.folders) if isinstance(section, Folder) else ()
         if len(classes) < 2:
             raise
-        return read_dataset(section, console, classes=classes), str(error)
+        return head.read(section, console, classes=classes), str(error)
 
 
 def folder_section(folder: Path) -> Folder:
@@ -116,35 +115,12 @@ def _file_findings(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("wrong suffix", True, text, tuple(wrong))
 
 
-def _box_findings(dataset: Dataset) -> Iterator[Finding]:
-    for name, split in dataset.splits.items():
-        boxes = boxes_of(split)
-        if boxes is None:
-            continue
-        without = tuple(split.names[i] for i in np.flatnonzero(np.isnan(boxes.corners).any(axis=1)))
-        if len(without) == len(split):
-            yield Finding("no box", True, f"no image in {name} has a box", without)
-        elif without:
-            noun = "image has" if len(without) == 1 else "images have"
-            yield Finding("no box", False, f"{name}: {len(without):,} {noun} no box: {some(without)}", without)
-
-
-def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
-    """The number of samples of each class, by split."""
-    return {
-        name: dict(
-            zip(dataset.classes, np.bincount(split.labels, minlength=len(dataset.classes)).tolist(), strict=True)
-        )
-        for name, split in dataset.splits.items()
-    }
-
-
 # Statistics and splits ------------------------------------------------------------------------------------------------
 
 
-def stats(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
+def stats(loaded: LoadedRecipe, head: ImageHead, console: Console) -> dict[str, Any]:
     """Mean and standard deviation of each channel over the training split, of decoded and resized samples."""
-    dataset = open_dataset(loaded, console)
+    dataset = head.open_data(loaded, console)
     train = dataset.splits["train"]
     mean, std = channel_statistics(loaded_in_parts(train, console))
     return {
@@ -165,12 +141,12 @@ def loaded_in_parts(samples: Samples, console: Console) -> Iterator[np.ndarray]:
         console.reading(stop, len(samples))
 
 
-def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
+def divide(loaded: LoadedRecipe, head: ImageHead, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
     """As :meth:`dlcli.tasks.task.Task.divide`.
 
     For images in files the table has paths relative to its own folder, so that ``data.kind: csv`` can read it.
     """
-    dataset = open_dataset(loaded, console)
+    dataset = head.open_data(loaded, console)
     if output is not None:
         paths = [path for split in dataset.splits.values() for path in split.files or ()]
         rows = dataset.split_rows()
@@ -186,7 +162,7 @@ def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[
                 )
             rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
         replace_file(output, rows_text(rows))
-    return counts(dataset)
+    return head.counts(dataset)
 
 
 def _is_utf8(path: Path) -> bool:
@@ -200,14 +176,16 @@ def _is_utf8(path: Path) -> bool:
 # Preview --------------------------------------------------------------------------------------------------------------
 
 
-def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console) -> None:
+def preview(
+    loaded: LoadedRecipe, head: ImageHead, output: Path, *, num_samples: int, num_epochs: int, console: Console
+) -> None:
     """Draw training samples next to their augmented versions in the first epochs, with the random parameters.
 
     Raises:
         InputError: the samples are not images, or the data cannot be used.
     """
     recipe = loaded.of_images
-    dataset = open_dataset(loaded, console)
+    dataset = head.open_data(loaded, console)
     if dataset.policy is None:
         raise InputError(f"{loaded.path}: only images can be previewed; the samples have shape {dataset.shape}.")
     check_augment(loaded, dataset.shape)
@@ -216,10 +194,11 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
     train = dataset.splits["train"]
     chosen = evenly_spaced(len(train), num_samples)
     pixels = train.load(chosen)
-    names = [f"{dataset.classes[train.labels[i]]}\n{train.names[i]}" for i in chosen]
+    captions = head.captions(dataset, train, chosen)
+    names = [f"{caption}\n{train.names[i]}".strip() for caption, i in zip(captions, chosen, strict=True)]
     columns = [("original", pixels.astype(np.float32), names)]
-    boxes = relative_boxes(train)
-    outlines = [] if boxes is None else [boxes[chosen]]
+    targets = [target.take(chosen) for target in train.targets()]
+    entries = [_entries(targets, len(chosen))]
     if recipe.augment is not None:
         augmentation = make_augmentation(recipe.augment)
         height, width = dataset.shape[:2]
@@ -227,9 +206,27 @@ def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs:
         for epoch in range(num_epochs):
             drawn = augmentation.draw(seed=recipe.train.seed, epoch=epoch, num=len(train), height=height, width=width)
             rows = {name: values[chosen] for name, values in drawn.items()}
-            augmented = compiled(tf.constant(pixels), augmentation.to_tensors(rows, height=height, width=width)).numpy()
+            tensors = augmentation.to_tensors(rows, height=height, width=width)
+            augmented = compiled(tf.constant(pixels), tensors).numpy()
             captions = [augmentation.describe(rows, i) for i in range(len(chosen))]
             columns.append((f"epoch {epoch + 1}", augmented, captions))
-            if boxes is not None:
-                outlines.append(augmentation.move_boxes(boxes[chosen], rows, height=height, width=width))
-    replace_file(output, image_plots.preview(columns, outlines))
+            maps = augmentation.maps(rows, height=height, width=width)
+            warped = [target if maps is None else target.warped(maps, height=height, width=width) for target in targets]
+            moves = {} if maps is None else {"maps": tensors["maps"]}
+            entries.append(_entries(warped, len(chosen), **moves))
+    replace_file(output, head.preview(columns, entries))
+
+
+def _entries(targets: Sequence[Target], num_samples: int, **tensors: Any) -> Entries:
+    """The ground truth of a few samples, as a batch's ``y`` has it.
+
+    Args:
+        targets: of these samples alone.
+        tensors: how the images are warped, if they are.
+    """
+    index = np.arange(num_samples)
+    entries: dict[str, Any] = {}
+    for target in targets:
+        loaded = {name: tf.constant(loader.load(index)) for name, loader in target.loaders().items()}
+        entries |= target.batch({"index": tf.constant(index), **tensors, **target.rows(), **loaded})
+    return {name: np.asarray(values) for name, values in entries.items()}

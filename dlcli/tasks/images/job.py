@@ -1,4 +1,4 @@
-"""The training job of image classification and localization."""
+"""The training job of the tasks on images."""
 
 import contextlib
 import functools
@@ -21,29 +21,23 @@ from dlcli.models.images.saved_network import scales_its_input
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.image_model import Application, Saved
 from dlcli.recipe.sections.train import CommonStage, Stage
-from dlcli.recipe.tasks.localization import Localization
-from dlcli.report.plots import images as image_plots
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import file_digest
 from dlcli.rundir.writing import replace_file, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import read_config
 from dlcli.runtime.startup import Device
-from dlcli.tasks.checks import build_checked, check_class_weights, class_counts, class_weights
+from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import Destination
-from dlcli.tasks.images.adversarial_training import make_adversary
+from dlcli.tasks.images.adversarial_training import adversarial_of, make_adversary
 from dlcli.tasks.images.augmentation import check_augment
-from dlcli.tasks.images.baselines import baseline_accuracies, compute_baselines
 from dlcli.tasks.images.batches import batches, decoded_bytes, in_memory, is_kept_in_memory, is_kept_on_disk
-from dlcli.tasks.images.evaluation import evaluate_split
 from dlcli.tasks.images.feature_cache import FeatureCache, feature_batches
 from dlcli.tasks.images.freezing import as_image_stage, losses_of, rate_factors, set_depth, split_front
+from dlcli.tasks.images.head import ImageHead, TargetInfo
 from dlcli.tasks.images.initial_weights import find_weights, load_weights
-from dlcli.tasks.images.localization import baseline_of, check_boxes
 from dlcli.tasks.images.memory import memory_of_stages
-from dlcli.tasks.images.network import Classifier, build_network
-from dlcli.tasks.images.objective import make_objective
-from dlcli.tasks.images.sources import open_dataset
+from dlcli.tasks.images.network import ImageNetwork
 from dlcli.tasks.images.standardization import Standardization, fit_standardization
 from dlcli.tasks.job import Job
 from dlcli.tasks.optimization import stage_sections
@@ -57,11 +51,13 @@ SAMPLE_BATCH = 16  # images in plots/batch.png
 
 @dataclass(frozen=True)
 class ImageJob(Job):
-    """A job that trains a network to classify images, or to localize an object in them."""
+    """A job that trains a network on images, signals or volumes, with the head of a task."""
 
     recipe: ImageRecipe
+    head: ImageHead
+    info: TargetInfo
     dataset: Dataset
-    classifier: Classifier
+    network: ImageNetwork
     standardization: Standardization
     train_samples: Samples
     validation_samples: Samples | None
@@ -70,30 +66,25 @@ class ImageJob(Job):
 
     @property
     def model(self) -> keras.Model:
-        return self.classifier.model
+        return self.network.model
 
     @property
     def trained(self) -> keras.Model:
-        return self.classifier.logits
+        return self.network.trained
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
-        return make_objective(
-            self.recipe,
-            num_classes=len(self.dataset.classes),
-            class_weights=self.class_weights if in_training else None,
-            losses=losses,
-            exact=exact,
-        )
+        train = self.train_samples if in_training else None
+        return self.head.objective(self.info, train=train, losses=losses, exact=exact)
 
     def loop_options(self) -> dict[str, Any]:
         if self.device.kind == "cpu":
             speed_up_kernel_gradients(self.model)
-        train = self.recipe.train
-        if train.adversarial is None:
+        section = adversarial_of(self.recipe.train)
+        if section is None:
             return {}
         return {
-            "adversary": make_adversary(train.adversarial, self.classifier, train.seed),
-            "validates_robustness": train.adversarial.validate_robustness,
+            "adversary": make_adversary(section, self.network, self.recipe.train.seed),
+            "validates_robustness": section.validate_robustness,
         }
 
     # Stages -----------------------------------------------------------------------------------------------------------
@@ -110,10 +101,10 @@ class ImageJob(Job):
         """
         self.set_depth(section)
         stage = as_image_stage(section)
-        model, validation = self.classifier.logits, self.validation_data
-        front = None if stage.trainable == "all" else split_front(self.classifier)
-        factor = None if stage.rate_decay is None else rate_factors(self.classifier, stage.rate_decay)
-        is_random = (stage.augment and self.train_data.is_random) or self.recipe.train.adversarial is not None
+        model, validation = self.network.trained, self.validation_data
+        front = None if stage.trainable == "all" else split_front(self.network)
+        factor = None if stage.rate_decay is None else rate_factors(self.network, stage.rate_decay)
+        is_random = (stage.augment and self.train_data.is_random) or adversarial_of(self.recipe.train) is not None
         if front is None:
             parts = Parts(model, self._images(stage), model, validation, rate_factor=factor)
         elif is_random:
@@ -144,7 +135,7 @@ class ImageJob(Job):
         return parts
 
     def set_depth(self, section: CommonStage) -> None:
-        set_depth(self.recipe.model, self.classifier, section)
+        set_depth(self.recipe.model, self.network, section)
 
     def losses_of(self, section: CommonStage) -> str:
         return losses_of(section)
@@ -175,14 +166,9 @@ class ImageJob(Job):
         """Whether any stage reads the images in every epoch, not cached features."""
         is_random = self.train_data.is_random
         stages = [as_image_stage(section) for section in stage_sections(self.recipe.train)]
-        if self.recipe.train.adversarial is not None:
+        if adversarial_of(self.recipe.train) is not None:
             return True
         return any(stage.trainable == "all" or (is_random and stage.augment) for stage in stages)
-
-    @property
-    def class_weights(self) -> tuple[float, ...] | None:
-        """The recipe's class weights, in the order of the outputs."""
-        return class_weights(self.recipe.train, self.dataset.splits["train"].labels, self.dataset.classes)
 
     def overfit_data(self, num_batches: int) -> Batches:
         samples, train = self.dataset.splits["train"], self.recipe.train
@@ -192,19 +178,18 @@ class ImageJob(Job):
     # What it prints and writes ----------------------------------------------------------------------------------------
 
     def data_summary(self) -> str:
-        classes = self.dataset.classes
         shape = "x".join(str(side) for side in self.dataset.shape)
-        return f"{len(classes)} {'class' if len(classes) == 1 else 'classes'}; sample shape {shape}"
+        return f"{self.head.summary(self.info)}; sample shape {shape}"
 
     def data_notes(self) -> list[str]:
-        return class_counts(self.dataset.splits["train"].labels, self.dataset.classes)
+        return self.head.notes(self.dataset)
 
     def model_summary(self) -> list[str]:
         section = self.recipe.model
         lines = super().model_summary()
         if section.origin != "none":
             base = section.network if isinstance(section, Application) else section.kind
-            num_parameters = self.classifier.features.count_params()
+            num_parameters = self.network.features.count_params()
             lines.append(f"base: {base}, {num_parameters:,} parameters, pretrained weights: {section.origin}")
         return lines
 
@@ -214,7 +199,7 @@ class ImageJob(Job):
             "classes": list(dataset.classes),
             "shape": list(dataset.shape),
             "images": None if dataset.policy is None else dataset.policy.to_dict(),
-            "baseline": baseline_of(dataset) if isinstance(self.recipe, Localization) else None,
+            **self.info.facts,
         }
 
     def base(self) -> dict[str, str] | None:
@@ -224,7 +209,7 @@ class ImageJob(Job):
         return {"weights": source} if source == "imagenet" else {"weights": source, "sha256": file_digest(Path(source))}
 
     def write_initial_files(self, run: RunDir) -> None:
-        replace_json(run.labels, {"classes": list(self.dataset.classes)})
+        replace_json(run.labels, {"classes": list(self.info.names)})
         if isinstance(self.recipe.model, Saved):
             replace_json(run.architecture, read_config(Path(self.recipe.model.file)))
         replace_file(run.plots / "batch.png", self._plot_first_batch())
@@ -233,12 +218,8 @@ class ImageJob(Job):
         """The first images of the first epoch as the model sees them: augmented and mixed, if the recipe does so."""
         data = self.train_data
         batch = data.assemble(data.element(data.source(0), tf.constant(0, tf.int64)))
-        images, labels = (values[:SAMPLE_BATCH].numpy() for values in (batch["x"], batch["y"]["class"]))
-        boxes = None
-        if "box" in batch["y"]:
-            box, weight = (batch["y"][name][:SAMPLE_BATCH].numpy() for name in ("box", "box_weight"))
-            boxes = np.where(weight[:, None] > 0, box, np.nan)
-        return image_plots.sample_batch(images, [_title(label, self.dataset.classes) for label in labels], boxes)
+        entries = {name: values[:SAMPLE_BATCH].numpy() for name, values in batch["y"].items()}
+        return self.head.plot_batch(batch["x"][:SAMPLE_BATCH].numpy(), entries, self.info)
 
     def set_up_cache(self, run: RunDir) -> None:
         if not self._reads_images:
@@ -261,80 +242,71 @@ class ImageJob(Job):
     # After training ---------------------------------------------------------------------------------------------------
 
     def build_model(self) -> keras.Model:
-        return build_network(
-            self.recipe,
-            shape=self.dataset.shape,
-            num_classes=len(self.dataset.classes),
-            standardization=self.standardization,
-        ).model
+        network = self.head.build(
+            self.recipe.model, self.info, shape=self.dataset.shape, standardization=self.standardization
+        )
+        return network.model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         baseline = run.read_baseline()
-        if baseline is None and not isinstance(self.recipe, Localization):
-            baseline = compute_baselines(self.dataset)
-            run.update_info(baseline=baseline)
-        return evaluate_split(
+        if baseline is None:
+            baseline = self.head.baseline(self.dataset)
+            if baseline is not None:
+                run.update_info(baseline=baseline)
+        return self.head.evaluate(
             Destination(run.evaluation(split)),
             model,
             self.dataset.splits[split],
-            classes=self.dataset.classes,
-            recipe=self.recipe,
-            baseline=run.read_info()["data"].get("baseline"),
-            accuracies=baseline_accuracies(baseline, split, self.dataset.splits[split]),
+            info=self.info,
+            split=split,
+            baseline=baseline,
+            calibration=None,
             console=self.console,
         )
 
 
-def _title(label: np.ndarray, classes: tuple[str, ...]) -> str:
-    """The class of a sample; for a mixed sample, its two main classes with their proportions."""
-    if label.ndim == 0:
-        return classes[int(label)]
-    first, second = (int(i) for i in np.argsort(-label, kind="stable")[:2])
-    if label[second] < 0.005:
-        return classes[first]
-    return f"{label[first]:.2f} {classes[first]}, {label[second]:.2f} {classes[second]}"
-
-
-def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True) -> ImageJob:
+def prepare(
+    loaded: LoadedRecipe, head: ImageHead, device: Device, console: Console, *, is_new: bool = True
+) -> ImageJob:
     """As :meth:`dlcli.tasks.task.Task.prepare`."""
     recipe = loaded.of_images
     with _located_at_weights(loaded):  # first, because reading the data may take a long time
         pretrained = find_weights(recipe.model) if is_new else None
-    dataset = open_dataset(loaded, console)
+    dataset = head.open_data(loaded, console)
     check_augment(loaded, dataset.shape)
-    check_boxes(loaded, dataset, console)
-    check_class_weights(loaded, recipe.train, dataset.classes)
+    head.check(loaded, dataset, console)
+    info = head.info(dataset)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     if is_kept_in_memory(recipe.data, train):
         train = in_memory(train)
     if validation is not None and is_kept_in_memory(recipe.data, validation):
         validation = in_memory(validation)
-    adversarial = recipe.train.adversarial
+    adversarial = adversarial_of(recipe.train)
     if adversarial is not None and adversarial.validate_robustness and validation is None:
         raise loaded.error(
             "train.adversarial.validate_robustness", "needs a validation split; set data.validation above 0"
         )
     standardization = fit_standardization(loaded, train)
-    shape, num_classes = dataset.shape, len(dataset.classes)
-    classifier = build_checked(
+    network = build_checked(
         loaded,
         has_validation=validation is not None,
-        memory_of=lambda: memory_of_stages(loaded, dataset),
-        build=lambda: build_network(recipe, shape=shape, num_classes=num_classes, standardization=standardization),
+        memory_of=lambda: memory_of_stages(loaded, head, info, dataset),
+        build=lambda: head.build(recipe.model, info, shape=dataset.shape, standardization=standardization),
     )
     if is_new:
         with _located_at_weights(loaded):
-            load_weights(recipe.model, classifier, pretrained)
+            load_weights(recipe.model, network, pretrained)
         del pretrained  # frees as much memory as the network takes
-        _warn_of_unscaled_input(recipe, classifier, train, console)
-    _warn_of_untrained_head(recipe, console)
-    set_depth(recipe.model, classifier, stage_sections(recipe.train)[-1])  # the layer table shows the last stage
+        _warn_of_unscaled_input(recipe, network, train, console)
+    set_depth(recipe.model, network, stage_sections(recipe.train)[-1])  # the layer table shows the last stage
     batch_size = recipe.train.batch_size
     return ImageJob(
         loaded=loaded,
         recipe=recipe,
+        head=head,
+        info=info,
         dataset=dataset,
-        classifier=classifier,
+        network=network,
         standardization=standardization,
         train_samples=train,
         validation_samples=validation,
@@ -343,7 +315,7 @@ def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: b
             batch_size=batch_size,
             seed=recipe.train.seed,
             augment=recipe.augment,
-            num_classes=num_classes,
+            num_classes=len(info.names),
             balanced=is_balanced(recipe),
         ),
         validation_data=None if validation is None else batches(validation, batch_size=batch_size),
@@ -354,7 +326,7 @@ def prepare(loaded: LoadedRecipe, device: Device, console: Console, *, is_new: b
 
 def is_balanced(recipe: ImageRecipe) -> bool:
     """Whether an epoch draws the training samples so that classes are equally frequent."""
-    return recipe.data.sampling == "balanced"
+    return getattr(recipe.data, "sampling", None) == "balanced"
 
 
 @contextlib.contextmanager
@@ -367,11 +339,11 @@ def _located_at_weights(loaded: LoadedRecipe) -> Iterator[None]:
         raise loaded.error(key, str(error)) from None
 
 
-def _warn_of_unscaled_input(recipe: ImageRecipe, classifier: Classifier, train: Samples, console: Console) -> None:
+def _warn_of_unscaled_input(recipe: ImageRecipe, network: ImageNetwork, train: Samples, console: Console) -> None:
     """Warns where a saved model takes pixels in [0, 255] into its initial weights: few models are trained that way."""
     if not isinstance(recipe.model, Saved) or recipe.model.input_range is not None:
         return
-    if scales_its_input(*classifier.ends):
+    if scales_its_input(*network.ends):
         return
     pixels = train.load(evenly_spaced(len(train), INPUT_SAMPLES)).astype(np.float32)
     console.warn(
@@ -379,10 +351,3 @@ def _warn_of_unscaled_input(recipe: ImageRecipe, classifier: Classifier, train: 
         f"{pixels.min():.0f} to {pixels.max():.0f}, with mean {pixels.mean():.1f} and deviation {pixels.std():.1f}. If "
         "it was trained on pixels in [0, 1] or [-1, 1], set model.input_range to that range; else to [0, 255]"
     )
-
-
-def _warn_of_untrained_head(recipe: ImageRecipe, console: Console) -> None:
-    trained = {losses_of(section) for section in stage_sections(recipe.train)}
-    if isinstance(recipe, Localization) and len(trained) == 1 and trained != {"all"}:
-        other = "box" if trained == {"class"} else "class"
-        console.warn(f"no stage trains the {other} head: it keeps its random weights (train.stages.losses)")

@@ -13,38 +13,37 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import without_weights
 from dlcli.tasks.images.freezing import set_depth
-from dlcli.tasks.images.network import build_network
-from dlcli.tasks.images.sources import open_dataset
+from dlcli.tasks.images.head import ImageHead, TargetInfo
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.run_models import with_architecture
 from dlcli.tasks.task import SampleShape
 
 
 def table_of_recipe(
-    loaded: LoadedRecipe, assumed: SampleShape | None, console: Console
+    loaded: LoadedRecipe, head: ImageHead, assumed: SampleShape | None, console: Console
 ) -> tuple[LayerTable, int | None]:
     """As :meth:`dlcli.tasks.task.Task.table_of_recipe`; the data are read only if no samples are assumed."""
     if assumed is not None:
         _check_shape(loaded.of_images.model, assumed.shape)
-        return _table(loaded, assumed.shape, assumed.num_classes), None
-    dataset = open_dataset(loaded, console)
-    return _table(loaded, dataset.shape, len(dataset.classes)), len(dataset.splits["train"])
+        return _table(loaded, head, head.assumed(assumed), assumed.shape), None
+    dataset = head.open_data(loaded, console)
+    return _table(loaded, head, head.info(dataset), dataset.shape), len(dataset.splits["train"])
 
 
-def table_of_run(run: RunDir, data: dict[str, Any]) -> LayerTable:
+def table_of_run(run: RunDir, head: ImageHead, data: dict[str, Any]) -> LayerTable:
     """As :meth:`dlcli.tasks.task.Task.table_of_run`."""
-    return _table(with_architecture(load(run.config), run), tuple(data["shape"]), len(run.read_classes()))
+    return _table(with_architecture(load(run.config), run), head, head.recorded(run), tuple(data["shape"]))
 
 
-def _table(loaded: LoadedRecipe, shape: tuple[int, ...], num_classes: int) -> LayerTable:
+def _table(loaded: LoadedRecipe, head: ImageHead, info: TargetInfo, shape: tuple[int, ...]) -> LayerTable:
     recipe = loaded.of_images
     try:
         with without_weights():
             standardization = _placeholder(loaded, shape)
-            classifier = build_network(recipe, shape=shape, num_classes=num_classes, standardization=standardization)
+            network = head.build(recipe.model, info, shape=shape, standardization=standardization)
             if recipe.train.stages:  # the table counts what the last stage trains as trainable
-                set_depth(recipe.model, classifier, recipe.train.stages[-1])
-            return layer_table(classifier.model)
+                set_depth(recipe.model, network, recipe.train.stages[-1])
+            return layer_table(network.model)
     except InputError as error:
         raise loaded.error("model", str(error)) from None
 

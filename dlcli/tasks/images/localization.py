@@ -1,26 +1,217 @@
-"""The evaluation of localization: boxes in pixels of the original images, and the mean box as a baseline."""
+"""The head of localization: a class and a box. Boxes are evaluated in pixels of the original images, next to the mean
+box as a baseline."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
 
-from dlcli.data.boxes.boxes import boxes_of, in_frames, relative_boxes
+from dlcli.data.boxes.boxes import Frame, boxes_of, in_frames, relative_boxes
+from dlcli.data.images.decoding import read_header
 from dlcli.data.images.samples import Dataset, Samples
+from dlcli.errors import InputError
 from dlcli.evaluation import classification, localization
 from dlcli.evaluation.class_predictions import ScoredClasses
+from dlcli.evaluation.localization import CORNERS
+from dlcli.models.heads import boxes as box_heads
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.tasks.localization import BoxHead, Localization
 from dlcli.report.plots import boxes as box_plots
+from dlcli.report.plots import images as image_plots
+from dlcli.report.plots.box_overlay import with_box
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
+from dlcli.tasks.checks import check_class_weights, class_weights
 from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
 from dlcli.tasks.images.batches import predict_batches
+from dlcli.tasks.images.freezing import losses_of
+from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
+from dlcli.tasks.images.network import Features, HeadOutputs, class_outputs
+from dlcli.tasks.inspection import Finding, some
+from dlcli.tasks.losses import loss_arguments
+from dlcli.tasks.optimization import stage_sections
+from dlcli.tasks.predictions import Ranking, listed, write_probabilities
 from dlcli.tasks.reduction import Reduction
+from dlcli.tasks.run_models import check_image_model
+from dlcli.tasks.task import PredictionRequest
+from dlcli.training.objectives import classification as class_objectives
+from dlcli.training.objectives import localization as box_objectives
 from dlcli.training.objectives.objective import Objective
 
 NUM_SHOWN = 8  # images shown of each: the best, the median and the worst
+
+
+@dataclass(frozen=True)
+class LocalizationHead(ImageHead):
+    """One class and one bounding box for each image."""
+
+    recipe: Localization
+    fact_names = ("baseline",)
+
+    def check(self, loaded: LoadedRecipe, dataset: Dataset, console: Console) -> None:
+        check_boxes(loaded, dataset, console)
+        check_class_weights(loaded, self.recipe.train, dataset.classes)
+        trained = {losses_of(section) for section in stage_sections(self.recipe.train)}
+        if len(trained) == 1 and trained != {"all"}:
+            other = "box" if trained == {"class"} else "class"
+            console.warn(f"no stage trains the {other} head: it keeps its random weights (train.stages.losses)")
+
+    def info(self, dataset: Dataset) -> TargetInfo:
+        return TargetInfo(dataset.classes, {"baseline": baseline_of(dataset)})
+
+    def outputs(self, base: Features, info: TargetInfo) -> HeadOutputs:
+        return box_outputs(base, self.recipe.box_head, num_classes=len(info.names))
+
+    def check_model(self, run: RunDir, model: keras.Model) -> None:
+        check_image_model(run, model)
+        has_boxes = {"boxes", "box"} <= {layer.name for layer in model.layers}
+        if not (_is_box(self.recorded(run).facts["baseline"]) and has_boxes):
+            raise InputError(
+                f"{run.info}: is corrupt: data.baseline must be the box and class of a model that predicts boxes. "
+                "Restore it."
+            )
+
+    def objective(
+        self, info: TargetInfo, *, train: Samples | None = None, losses: str = "all", exact: bool = False
+    ) -> Objective:
+        section, box_head = self.recipe.train, self.recipe.box_head
+        classes = class_objectives.classification(
+            num_classes=len(info.names), class_weights=None, **loss_arguments(section, exact=exact)
+        )
+        return box_objectives.localization(
+            classes=classes,
+            box_loss=box_head.loss,
+            class_weight=0.0 if losses == "box" else 1.0,
+            box_weight=0.0 if losses == "class" else box_head.weight,
+            class_weights=None if train is None else class_weights(section, train.labels, info.names),
+        )
+
+    def findings(self, dataset: Dataset) -> Iterator[Finding]:
+        return box_findings(dataset)
+
+    def plot_batch(self, images: NDArray[np.float32], entries: Entries, info: TargetInfo) -> bytes:
+        titles = [info.names[label] for label in entries["class"]]
+        return image_plots.sample_batch(images, titles, outlines(entries))
+
+    def preview(self, columns: Sequence[tuple[str, NDArray[Any], Sequence[str]]], entries: Sequence[Entries]) -> bytes:
+        return image_plots.preview(columns, [outlines(of_column) for of_column in entries])
+
+    def evaluate(
+        self,
+        to: Destination,
+        model: keras.Model,
+        samples: Samples,
+        *,
+        info: TargetInfo,
+        split: str | None,
+        baseline: Mapping[str, Any] | None,
+        calibration: Calibration | None,
+        console: Console,
+    ) -> dict[str, Any]:
+        return evaluate_split(
+            *(to, model, samples),
+            classes=info.names,
+            objective=self.objective(info),
+            has_weights=self.recipe.train.class_weights is not None,
+            baseline=info.facts["baseline"],
+            calibration=calibration,
+            batch_size=self.recipe.train.batch_size,
+            console=console,
+        )
+
+    def predict(
+        self,
+        model: keras.Model,
+        samples: Samples,
+        *,
+        info: TargetInfo,
+        request: PredictionRequest,
+        calibration: Calibration | None,
+        console: Console,
+    ) -> Predicted:
+        output, top = request.output, request.top
+        ranking = Ranking(len(samples), len(info.names), num_top=top, output=output, calibration=calibration)
+        relative = []
+        batch_size = self.recipe.train.batch_size
+        for index, logits, _, probabilities, found in predict_boxes(
+            model, samples, batch_size=batch_size, console=console
+        ):
+            ranking.add(index, logits, probabilities)
+            relative.append(found)
+        assert samples.policy is not None
+        boxes = in_frames(np.concatenate(relative), _frames(samples), samples.policy).round(2).tolist()
+        if output is not None:
+            corners = dict(zip(CORNERS, zip(*boxes, strict=True), strict=True))
+            names = {"file": samples.names}
+            write_probabilities(output, names, ranking, info.names, corners, safe_csv=request.safe_csv)
+        ranked = listed(ranking.ranked(), info.names, top)
+        rows = [row | {"box": box} for row, box in zip(ranked, boxes, strict=True)]
+
+        def draw(position: int, image: Image.Image) -> bytes:
+            row = rows[position]
+            return with_box(image, row["box"], f"{row['predicted']} {row['confidence']:.2f}")
+
+        return Predicted(rows, draw)
+
+
+def box_outputs(base: Features, section: BoxHead, *, num_classes: int) -> HeadOutputs:
+    """The outputs of a class head and a box head on a network's features.
+
+    The loss is taken from the logits and the box head's raw outputs, which may lie outside [0, 1] or hold a box for
+    each class; the saved model has a dictionary of ``probabilities`` and ``box``, rel_xyxy float32 ``[b, 4]``.
+    """
+    classes = class_outputs(base, num_classes=num_classes, least=1)
+    boxes = box_heads.boxes(
+        base.maps,
+        channels=section.channels,
+        dense=section.dense,
+        dropout=section.dropout,
+        form=section.form,
+        num_boxes=num_classes if section.per_class else 1,
+    )
+    final = {"probabilities": classes.final, "box": box_heads.final_box(boxes, classes.final)}
+    return HeadOutputs(final=final, trained=[classes.trained, boxes])
+
+
+def outlines(entries: Entries) -> NDArray[np.float32]:
+    """The boxes of a batch's ``y``, rel_xyxy ``[n, 4]``; NaN for a sample without one."""
+    return np.where(entries["box_weight"][:, None] > 0, entries["box"], np.float32(np.nan))
+
+
+def _is_box(baseline: Any) -> bool:
+    """Whether it is the prediction without a network that a run of localization saves: a box and a class."""
+    box, index = (baseline.get("box"), baseline.get("class")) if isinstance(baseline, dict) else (None, None)
+    is_box = isinstance(box, list) and len(box) == 4 and all(isinstance(value, float) for value in box)
+    return is_box and isinstance(index, int)
+
+
+def _frames(samples: Samples) -> tuple[Frame, ...]:
+    """The size of each image, upright."""
+    if samples.files is None:
+        pixels = samples.unsized if samples.unsized is not None else samples.pixels
+        assert pixels is not None
+        return (Frame(pixels.shape[2], pixels.shape[1]),) * len(samples)
+    return tuple(Frame(*Frame(*read_header(path)).upright_size) for path in samples.files)
+
+
+def box_findings(dataset: Dataset) -> Iterator[Finding]:
+    """The findings about images without a box."""
+    for name, split in dataset.splits.items():
+        boxes = boxes_of(split)
+        if boxes is None:
+            continue
+        without = tuple(split.names[i] for i in np.flatnonzero(np.isnan(boxes.corners).any(axis=1)))
+        if len(without) == len(split):
+            yield Finding("no box", True, f"no image in {name} has a box", without)
+        elif without:
+            noun = "image has" if len(without) == 1 else "images have"
+            yield Finding("no box", False, f"{name}: {len(without):,} {noun} no box: {some(without)}", without)
 
 
 def baseline_of(dataset: Dataset) -> dict[str, Any]:

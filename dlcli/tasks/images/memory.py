@@ -5,24 +5,24 @@ from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.cost.layer_table import layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.tasks.images.freezing import set_depth
-from dlcli.tasks.images.network import build_network
+from dlcli.tasks.images.head import ImageHead, TargetInfo
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.optimization import stage_sections
 
 
-def memory_of_stages(loaded: LoadedRecipe, dataset: Dataset) -> TrainingMemory:
+def memory_of_stages(loaded: LoadedRecipe, head: ImageHead, info: TargetInfo, dataset: Dataset) -> TrainingMemory:
     """The memory of the stage that takes the most; builds the network.
 
     Raises:
         InputError: a stage names layers that the network lacks.
     """
     recipe, num_samples = loaded.of_images, len(dataset.splits["train"])
-    classifier = build_network(recipe, shape=dataset.shape, num_classes=len(dataset.classes))
+    network = head.build(recipe.model, info, shape=dataset.shape)
     by_stage = []
     for position, section in enumerate(stage_sections(recipe.train)):
         try:
-            set_depth(recipe.model, classifier, section)
+            set_depth(recipe.model, network, section)
         except ValueError as error:
             raise loaded.error(f"train.stages.{position}.trainable", str(error)) from None
-        by_stage.append(training_memory_of(layer_table(classifier.model), recipe.train, num_samples)[0])
+        by_stage.append(training_memory_of(layer_table(network.model), recipe.train, num_samples)[0])
     return max(by_stage, key=lambda memory: memory.total)

@@ -7,8 +7,8 @@ from typing import Any, Literal, cast
 import keras
 
 from dlcli.errors import InputError
-from dlcli.models.heads import boxes as box_heads
 from dlcli.models.heads import vector as heads
+from dlcli.models.heads.boxes import last_maps
 from dlcli.models.images import (
     convnet,
     dpn,
@@ -23,7 +23,6 @@ from dlcli.models.images import (
     senet,
     vgg,
 )
-from dlcli.recipe.load import ImageRecipe
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_model import (
     Application,
@@ -41,26 +40,65 @@ from dlcli.recipe.sections.image_model import (
     Senet,
     Vgg,
 )
-from dlcli.recipe.tasks.localization import BoxHead, Localization
 from dlcli.runtime.model_files import load_architecture
 from dlcli.tasks.images.standardization import Standardization, scale_input
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """A classifier as several models that share their layers.
+class Features:
+    """An image network up to the task's head, as symbolic tensors.
 
     Attributes:
-        model: raw values float32 ``[b, *shape]`` (pixels in [0, 255]) -> probabilities float32 ``[b, classes]``; with a
-            box head a dictionary of ``probabilities`` and ``box``, rel_xyxy float32 ``[b, 4]``.
-        logits: the same network up to the logits, which training and attacks differentiate; with a box head a list of
-            the logits and the box head's raw outputs, which may lie outside [0, 1] or hold a box for each class.
+        kind: of the ``model`` section; it names the models.
+        inputs: raw values float32 ``[b, *shape]`` (pixels in [0, 255]).
+        base: the output of the family's own layers: feature maps, or a vector; the head comes after it.
+        vector: what a head on whole samples takes, ``[b, units]``.
+        ends: the tensors between which pretrained weights are loaded: the scaled input, and the features.
+        l2: factor of the L2 penalty on the head's kernel.
+        is_dense: the network is a multilayer perceptron, which has no feature maps.
+    """
+
+    kind: str
+    inputs: Any
+    base: Any
+    vector: Any
+    ends: tuple[Any, Any]
+    l2: float
+    is_dense: bool
+
+    @property
+    def maps(self) -> Any:
+        """The last feature maps ``[b, height, width, channels]``; the vector of a network without any."""
+        return self.vector if self.is_dense else last_maps(self.base)
+
+
+@dataclass(frozen=True)
+class HeadOutputs:
+    """What a task's head adds to the features of a network.
+
+    Attributes:
+        final: the outputs of the saved model: a tensor, or a dictionary of tensors by name.
+        trained: the outputs that the loss is taken from: a tensor, such as logits, or a list of tensors.
+    """
+
+    final: Any
+    trained: Any
+
+
+@dataclass(frozen=True)
+class ImageNetwork:
+    """An image network as several models that share their layers.
+
+    Attributes:
+        model: raw values float32 ``[b, *shape]`` (pixels in [0, 255]) -> the final predictions, such as probabilities
+            float32 ``[b, classes]``.
+        trained: the same network up to what the loss is taken from, such as logits, which training differentiates.
         head: names of the layers after the features.
         ends: the tensors between which pretrained weights are loaded: the scaled input, and the features.
     """
 
     model: keras.Model
-    logits: keras.Model
+    trained: keras.Model
     head: frozenset[str]
     ends: tuple[Any, Any]
 
@@ -70,19 +108,16 @@ class Classifier:
         return keras.Model(*self.ends)
 
 
-def build_classifier(
+def features(
     section: ImageClassifier,
     *,
     shape: tuple[int, ...],
-    num_classes: int,
     augment: Augment | None = None,
     standardization: Standardization | None = None,
-    box_head: BoxHead | None = None,
-) -> Classifier:
-    """Build the network under the current dtype policy and seed.
+) -> Features:
+    """Build the layers before the task's head, under the current dtype policy and seed.
 
     Args:
-        box_head: the box head's section, for localization.
         augment: the section whose standardization keys become layers at the network's input.
         standardization: the statistics fitted for these keys.
 
@@ -90,9 +125,9 @@ def build_classifier(
         InputError: the network cannot take samples of this shape.
     """
     if isinstance(section, Saved):
-        inputs, features = _saved_features(section, shape)
+        inputs, base = _saved_features(section, shape)
         x = inputs
-        vector = heads.dense_layers(features, dense=section.dense, dropout=section.dropout, name="new_head")
+        vector = heads.dense_layers(base, dense=section.dense, dropout=section.dropout, name="new_head")
     else:
         inputs = keras.Input(shape=shape, dtype="float32", name="pixels")
         x = scale_input(inputs, section, augment)
@@ -101,50 +136,52 @@ def build_classifier(
             x = preprocessing.featurewise(x, mean=fitted.mean, std=fitted.std)
         if fitted.whitening is not None:
             x = preprocessing.whitened(x, matrix=fitted.whitening)
-        features, vector = _features(section, x)
-    probabilities = heads.classification(
-        vector, num_classes=num_classes, l2=section.l2, least=2 if box_head is None else 1
-    )
-    if box_head is None:
-        model = keras.Model(inputs, probabilities, name=section.kind)
-        logits = keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits")
-    else:
-        boxes = box_heads.boxes(
-            vector if isinstance(section, Mlp) else box_heads.last_maps(features),
-            channels=box_head.channels,
-            dense=box_head.dense,
-            dropout=box_head.dropout,
-            form=box_head.form,
-            num_boxes=num_classes if box_head.per_class else 1,
-        )
-        outputs = {"probabilities": probabilities, "box": box_heads.final_box(boxes, probabilities)}
-        model = keras.Model(inputs, outputs, name=section.kind)
-        logits = keras.Model(inputs, [model.get_layer("logits").output, boxes], name=f"{section.kind}_logits")
-    before = {layer.name for layer in keras.Model(inputs, features).layers}
-    return Classifier(
+        base, vector = _features(section, x)
+    ends = (x, vector if has_paper_head(section) else base)
+    return Features(section.kind, inputs, base, vector, ends, section.l2, isinstance(section, Mlp))
+
+
+def class_outputs(base: Features, *, num_classes: int, least: int = 2) -> HeadOutputs:
+    """The logits of a class for each sample, which the loss is taken from, and their probabilities.
+
+    Args:
+        least: smallest number of classes, which may be 1 beside another head.
+    """
+    probabilities = heads.classification(base.vector, num_classes=num_classes, l2=base.l2, least=least)
+    logits = keras.Model(base.inputs, probabilities, name=base.kind).get_layer("logits").output
+    return HeadOutputs(final=probabilities, trained=logits)
+
+
+def with_head(base: Features, outputs: HeadOutputs) -> ImageNetwork:
+    """The models of a network with a task's head."""
+    model = keras.Model(base.inputs, outputs.final, name=base.kind)
+    before = {layer.name for layer in keras.Model(base.inputs, base.base).layers}
+    return ImageNetwork(
         model,
-        logits,
+        keras.Model(base.inputs, outputs.trained, name=f"{base.kind}_trained"),
         frozenset(layer.name for layer in model.layers if layer.name not in before),
-        ends=(x, vector if has_paper_head(section) else features),
+        base.ends,
     )
 
 
-def build_network(
-    recipe: ImageRecipe, *, shape: tuple[int, ...], num_classes: int, standardization: Standardization | None = None
-) -> Classifier:
-    """Build the network of a recipe, with a box head for localization.
+def build_classifier(
+    section: ImageClassifier,
+    *,
+    shape: tuple[int, ...],
+    num_classes: int,
+    augment: Augment | None = None,
+    standardization: Standardization | None = None,
+) -> ImageNetwork:
+    """Build a classifier under the current dtype policy and seed.
+
+    Args:
+        augment, standardization: as for :func:`features`.
 
     Raises:
-        InputError: as for :func:`build_classifier`.
+        InputError: the network cannot take samples of this shape.
     """
-    return build_classifier(
-        recipe.model,
-        shape=shape,
-        num_classes=num_classes,
-        augment=recipe.augment,
-        standardization=standardization,
-        box_head=recipe.box_head if isinstance(recipe, Localization) else None,
-    )
+    base = features(section, shape=shape, augment=augment, standardization=standardization)
+    return with_head(base, class_outputs(base, num_classes=num_classes))
 
 
 def shape_of_saved(path: Path) -> tuple[int, ...]:

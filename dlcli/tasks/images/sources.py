@@ -19,24 +19,12 @@ from dlcli.data.images.sources.npz import read_npz
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
-from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc, Yolo
 from dlcli.recipe.sections.image_data import Csv, Digits, Folder, ImageData, ImageFiles, KerasDataset, NoData, Npz
 from dlcli.runtime.console import Console
 from dlcli.tasks.split_keys import split_keys
 
 AnyData = ImageData | LocalizationData
-
-
-def open_dataset(loaded: LoadedRecipe, console: Console) -> Dataset:
-    """Read the recipe's data; every image is read once, so that corrupt ones are found before training starts.
-
-    Raises:
-        InputError: the data cannot be used; a missing path is located in the recipe.
-    """
-    section = loaded.of_images.data
-    loaded.check_data_path()
-    return read_dataset(section, console)
 
 
 def read_dataset(

@@ -1,4 +1,4 @@
-"""Image classification and localization: what they offer to the verbs."""
+"""The tasks on images: what they offer to the verbs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,53 +13,54 @@ from dlcli.runtime.model_files import load_float32
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import target_of
 from dlcli.tasks.images import evaluation, inspection, job, layer_table, prediction
-from dlcli.tasks.images.sources import open_dataset
+from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.task import AttackedModel, EvaluationRequest, PredictionRequest, SampleShape, Task
 
 
 @dataclass(frozen=True)
 class ImageTask(Task):
-    """Classification of images, signals or volumes, or localization of objects in images."""
+    """A task on images, signals or volumes; its head has what differs between them."""
 
     recipe: ImageRecipe
+    head: ImageHead
 
     def open_data(self, loaded: LoadedRecipe, console: Console) -> Dataset:
-        return open_dataset(loaded, console)
+        return self.head.open_data(loaded, console)
 
     def prepare(self, loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True) -> job.ImageJob:
-        return job.prepare(loaded, device, console, is_new=is_new)
+        return job.prepare(loaded, self.head, device, console, is_new=is_new)
 
     def evaluate(self, run: RunDir, request: EvaluationRequest, console: Console) -> dict[str, Any]:
-        return evaluation.evaluate(run, self.recipe, request, console)
+        return evaluation.evaluate(run, self.head, request, console)
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
-        return prediction.predict(run, self.recipe, request, console)
+        return prediction.predict(run, self.head, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
-        return layer_table.table_of_run(run, data)
+        return layer_table.table_of_run(run, self.head, data)
 
     def table_of_recipe(
         self, loaded: LoadedRecipe, assumed: SampleShape | None, console: Console
     ) -> tuple[LayerTable, int | None]:
-        return layer_table.table_of_recipe(loaded, assumed, console)
+        return layer_table.table_of_recipe(loaded, self.head, assumed, console)
 
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
-        return inspection.check(self.recipe.data, console)
+        return inspection.check(self.recipe.data, self.head, console)
 
     def stats(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
-        return inspection.stats(loaded, console)
+        return inspection.stats(loaded, self.head, console)
 
     def divide(self, loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
-        return inspection.divide(loaded, output, console)
+        return inspection.divide(loaded, self.head, output, console)
 
     def preview(
         self, loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console
     ) -> None:
-        inspection.preview(loaded, output, num_samples=num_samples, num_epochs=num_epochs, console=console)
+        inspection.preview(loaded, self.head, output, num_samples=num_samples, num_epochs=num_epochs, console=console)
 
     def attacked(self, run: RunDir, *, split: str | None, data: Path | None, console: Console) -> AttackedModel:
         best = load_model(run, console, load=load_float32)
         target = target_of(best.model, best.file)
-        name, samples, _ = evaluation.samples_of_run(run, split=split, data=data, console=console)
+        name, samples, _ = evaluation.samples_of_run(run, self.head, split=split, data=data, console=console)
         return AttackedModel(best.file, best.digest, target, run.read_classes(), samples, name)

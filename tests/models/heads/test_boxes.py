@@ -15,7 +15,8 @@ from dlcli.models.heads import boxes as box_heads
 from dlcli.recipe.sections.image_model import Application, ConvBlock, Convnet, ImageClassifier, Lenet5, Mlp, Resnet, Vgg
 from dlcli.recipe.tasks.localization import BoxHead
 from dlcli.tasks.images.freezing import set_trainable, split_front
-from dlcli.tasks.images.network import Classifier, build_classifier
+from dlcli.tasks.images.localization import box_outputs
+from dlcli.tasks.images.network import ImageNetwork, build_classifier, features, with_head
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import localization as localization_objectives
 
@@ -45,14 +46,15 @@ every_head = pytest.mark.parametrize(
 )
 
 
-def built(name: str, box_head: BoxHead = HEAD, num_classes: int = 3) -> Classifier:
+def built(name: str, box_head: BoxHead = HEAD, num_classes: int = 3) -> ImageNetwork:
     keras.utils.set_random_seed(0)
     section, shape, _ = NETWORKS[name]
-    return build_classifier(section, shape=shape, num_classes=num_classes, box_head=box_head)
+    base = features(section, shape=shape)
+    return with_head(base, box_outputs(base, box_head, num_classes=num_classes))
 
 
 @functools.cache
-def shared(name: str, box_head: BoxHead = HEAD) -> Classifier:
+def shared(name: str, box_head: BoxHead = HEAD) -> ImageNetwork:
     """One that no test may change but for its moving statistics."""
     return built(name, box_head)
 
@@ -86,10 +88,10 @@ def test_shapes_of_the_outputs(name: str, box_head: BoxHead) -> None:
         "box": (None, 4),
     }
     boxes = (None, 3, 4) if box_head.per_class else (None, 4)
-    assert [tuple(output.shape) for output in classifier.logits.outputs] == [(None, 3), boxes]
-    assert all(output.dtype == "float32" for output in classifier.logits.outputs)
+    assert [tuple(output.shape) for output in classifier.trained.outputs] == [(None, 3), boxes]
+    assert all(output.dtype == "float32" for output in classifier.trained.outputs)
     x = images(name, 2)
-    found, (logits, raw) = classifier.model(x), classifier.logits(x)
+    found, (logits, raw) = classifier.model(x), classifier.trained(x)
     np.testing.assert_allclose(found["probabilities"], tf.nn.softmax(logits), rtol=1e-5)
     assert raw.shape == (2, *boxes[1:])
     for layer in ("logits", "boxes", "probabilities", "box"):  # by which evaluation finds them
@@ -162,7 +164,7 @@ def test_last_maps_stop_at_maps_and_give_a_vector_back() -> None:
 @every_head
 def test_training_starts_from_the_middle_half_of_the_image(name: str, box_head: BoxHead) -> None:
     classifier = built(name, box_head) if name in QUICK else shared(name, box_head)
-    boxes = classifier.logits(images(name), training=True)[1].numpy().reshape(-1, 4)
+    boxes = classifier.trained(images(name), training=True)[1].numpy().reshape(-1, 4)
     np.testing.assert_allclose(boxes, np.broadcast_to([0.25, 0.25, 0.75, 0.75], boxes.shape), atol=0.03)
 
 
@@ -219,7 +221,7 @@ def test_mixed_precision_keeps_boxes_in_float32() -> None:
     keras.config.set_dtype_policy("mixed_float16")
     classifier = built("dense", HEAD.model_copy(update={"per_class": True}))
     assert classifier.model.get_layer("box_conv").output.dtype == "float16"
-    assert {output.dtype for output in classifier.logits.outputs} == {"float32"}
+    assert {output.dtype for output in classifier.trained.outputs} == {"float32"}
     assert {output.dtype for output in classifier.model.output.values()} == {"float32"}
     assert np.isfinite(classifier.model(images("dense"))["box"]).all()
 
@@ -227,7 +229,7 @@ def test_mixed_precision_keeps_boxes_in_float32() -> None:
 # Gradients ------------------------------------------------------------------------------------------------------------
 
 
-def gradients(classifier: Classifier, name: str, **weights: float) -> dict[str, Any]:
+def gradients(classifier: ImageNetwork, name: str, **weights: float) -> dict[str, Any]:
     """Of both losses, or of those that have a weight, by the path of each trainable variable."""
     classes = classification_objectives.classification(num_classes=3, label_smoothing=0.0, class_weights=None)
     goal = localization_objectives.localization(
@@ -239,9 +241,9 @@ def gradients(classifier: Classifier, name: str, **weights: float) -> dict[str, 
         "box": tf.constant(np.concatenate([box.min(axis=1), box.max(axis=1)], axis=1), tf.float32),
         "box_weight": tf.ones(8),
     }
-    variables = classifier.logits.trainable_variables
+    variables = classifier.trained.trainable_variables
     with tf.GradientTape() as tape:
-        outputs = classifier.logits(images(name, 8), training=True)
+        outputs = classifier.trained(images(name, 8), training=True)
         loss = tf.reduce_mean(goal.loss(outputs, {"y": y, "weight": tf.ones(8)}))
     found = tape.gradient(loss, [variable.value for variable in variables])
     return {variable.path: gradient for variable, gradient in zip(variables, found, strict=True)}
@@ -281,7 +283,7 @@ def test_a_loss_alone_freezes_what_the_other_head_needs(name: str, losses: str, 
         assert not any(path.startswith(other) for path in found)
         assert any(path.startswith(("stage", "c1", "dense1")) for path in found) == (trainable == "all")
         set_trainable(classifier, trainable)  # and both again
-        assert {"logits/kernel", "box_outputs/kernel"} <= {v.path for v in classifier.logits.trainable_variables}
+        assert {"logits/kernel", "box_outputs/kernel"} <= {v.path for v in classifier.trained.trainable_variables}
 
 
 @pytest.mark.parametrize("losses", ["class", "box"])
@@ -292,12 +294,12 @@ def test_what_a_loss_freezes_stays_as_it_is_in_training(losses: str) -> None:
     names = ("logits", "dense1") if losses == "box" else ("box_conv", "box_conv_norm", "box_dense1_norm", "box_outputs")
     layers = [classifier.model.get_layer(name) for name in names]
     before = [weight.numpy() for layer in layers for weight in layer.weights]
-    classifier.logits(images("dense"), training=True)
+    classifier.trained(images("dense"), training=True)
     for weight, old in zip([weight for layer in layers for weight in layer.weights], before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), old)
     own = "stage1_norm1" if losses == "class" else "box_conv_norm"
     moving = classifier.model.get_layer(own).moving_mean.numpy().copy()
-    classifier.logits(images("dense"), training=True)
+    classifier.trained(images("dense"), training=True)
     assert not np.array_equal(classifier.model.get_layer(own).moving_mean.numpy(), moving)
 
 
@@ -315,13 +317,13 @@ def test_front_and_rest_of_two_heads_are_the_network(name: str, losses: str) -> 
     assert len(front.outputs) == len(rest.inputs) == 1
     assert tuple(front.output.shape[1:]) == NETWORKS[name][2]  # both heads need the maps
     x = images(name)
-    whole = classifier.logits(x, training=False)
+    whole = classifier.trained(x, training=False)
     parts = rest(front(x, training=False), training=False)
     assert len(parts) == len(whole) == 2
     for part, expected in zip(parts, whole, strict=True):
         np.testing.assert_array_equal(part, expected)
     assert front.trainable_variables == []
-    assert [v.path for v in rest.trainable_variables] == [v.path for v in classifier.logits.trainable_variables]
+    assert [v.path for v in rest.trainable_variables] == [v.path for v in classifier.trained.trainable_variables]
     assert not any(isinstance(layer, keras.layers.Dropout) and layer.name in classifier.head for layer in front.layers)
 
 
@@ -332,7 +334,7 @@ def test_front_and_rest_from_a_stage_on() -> None:
     assert cut is not None
     front, rest = cut
     x = images("resnet20")
-    for part, expected in zip(rest(front(x, training=False)), classifier.logits(x), strict=True):
+    for part, expected in zip(rest(front(x, training=False)), classifier.trained(x), strict=True):
         np.testing.assert_array_equal(part, expected)
     assert {"stage3", "box_conv", "logits"} <= {layer.name for layer in rest.layers}
 

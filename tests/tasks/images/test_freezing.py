@@ -18,12 +18,12 @@ from dlcli.recipe.sections.image_model import (
 )
 from dlcli.runtime.startup import without_weights
 from dlcli.tasks.images.freezing import network_stages, rate_factors, set_trainable, split_front
-from dlcli.tasks.images.network import Classifier, build_classifier
+from dlcli.tasks.images.network import ImageNetwork, build_classifier
 
 SMALL = Convnet(kind="convnet", blocks=tuple(ConvBlock(filters=4, batch_norm=True, dropout=0.2) for _ in range(3)))
 
 
-def built(section: ImageClassifier, shape: tuple[int, ...] = (32, 32, 3)) -> Classifier:
+def built(section: ImageClassifier, shape: tuple[int, ...] = (32, 32, 3)) -> ImageNetwork:
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     return build_classifier(section, shape=shape, num_classes=3)
@@ -104,10 +104,10 @@ def test_front_and_rest_compose_to_the_network(section: ImageClassifier, trainab
     assert cut is not None
     front, rest = cut
     x = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype(np.float32)
-    whole = classifier.logits(x, training=False)
+    whole = classifier.trained(x, training=False)
     np.testing.assert_array_equal(rest(front(x, training=False), training=False), whole)
     assert front.trainable_variables == []
-    assert [v.path for v in rest.trainable_variables] == [v.path for v in classifier.logits.trainable_variables]
+    assert [v.path for v in rest.trainable_variables] == [v.path for v in classifier.trained.trainable_variables]
 
 
 def test_dropout_of_the_head_is_not_in_the_front() -> None:

@@ -12,7 +12,10 @@ from dlcli.data.images.samples import Samples
 from dlcli.data.images.statistics import channel_statistics
 from dlcli.errors import InputError
 from dlcli.recipe.sections.image_data import Folder
+from dlcli.recipe.sections.image_model import Mlp
+from dlcli.recipe.tasks.classification import Classification
 from dlcli.runtime.console import Console
+from dlcli.tasks.images.classification import ClassificationHead
 from dlcli.tasks.images.inspection import MAX_VALUES, NUM_LOADED, check, loaded_in_parts
 from dlcli.tasks.images.sources import read_dataset
 
@@ -27,6 +30,10 @@ def folder_of(root: Path, **numbers: int) -> Folder:
     return Folder(kind="folder", path=str(root))
 
 
+def head_of(section: Folder) -> ClassificationHead:
+    return ClassificationHead(Classification(task="classification", data=section, model=Mlp(kind="mlp")))
+
+
 def problems(report: dict[str, Any]) -> list[str]:
     return [finding["text"] for finding in report["findings"] if finding["is_problem"]]
 
@@ -34,7 +41,7 @@ def problems(report: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("num", [1, 2, 3, 5])
 def test_a_small_folder_has_notes_and_no_problems(tmp_path: Path, num: int) -> None:
     section = folder_of(tmp_path / "data", a=num, b=num)
-    report = check(section, Console(quiet=True))
+    report = check(section, head_of(section), Console(quiet=True))
     assert problems(report) == []
     warnings = [warning.text.rstrip(".") for warning in read_dataset(section, Console(quiet=True)).warnings]
     assert warnings
@@ -56,7 +63,7 @@ def test_what_training_refuses_is_a_problem_in_the_same_words(tmp_path: Path, ki
     skipping = section.model_copy(update={"on_bad_image": "skip"})
     with pytest.raises(InputError) as refused:
         read_dataset(skipping, Console(quiet=True))
-    report = check(section, Console(quiet=True))
+    report = check(section, head_of(section), Console(quiet=True))
     assert problems(report)[-1] == str(refused.value).rstrip(".")
     assert "train has no sample of" not in "".join(problems(report))
 
