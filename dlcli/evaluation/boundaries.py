@@ -19,7 +19,8 @@ Array = npt.NDArray[Any]
 TOLERANCE = 0.0075
 """The tolerance, as a proportion of the image's diagonal (Csurka et al. 2013); rounded up to whole pixels, as in the
 DAVIS benchmark (Perazzi et al. 2016)."""
-FAR = 1 << 20  # pixels; further than any two pixels of an image
+NO_CLASS = -1
+AT_ONCE = 32  # classes, each of which has a bit
 
 
 def boundary_f1(
@@ -29,8 +30,8 @@ def boundary_f1(
 
     The boundary of a class is its pixels that have a neighbor of another class above, below, left or right. The edges
     of the image and of ignored regions are not boundaries. Distances are Euclidean, between the centers of pixels. If a
-    class has neither a true nor a predicted boundary, because it fills the image, the score is 1; if only one of them
-    exists, 0.
+    class has neither a true nor a predicted boundary, because it fills the image in both, the score is 1; if only one
+    of them exists, or the class is not predicted, 0.
 
     Args:
         true: integer labels ``[height, width]``: classes, or ``ignored``.
@@ -39,15 +40,17 @@ def boundary_f1(
     """
     counts = true != ignored
     distance = tolerance_in_pixels(*true.shape, tolerance=tolerance)
-    edges = [(labels, _boundary(labels, counts)) for labels in (true, predicted)]
+    signed = (true.astype(np.int32), predicted.astype(np.int32))  # with room for NO_CLASS
+    own, found = (np.where(_is_boundary(labels, counts), labels, NO_CLASS) for labels in signed)
+    recall, precision = _near(own, found, num_classes, distance), _near(found, own, num_classes, distance)
     scores = np.full(num_classes, np.nan)
     for label in np.unique(true[counts]):
-        own, found = (is_boundary & (labels == label) for labels, is_boundary in edges)
-        if not own.any() or not found.any():
-            scores[label] = float(own.any() == found.any())
+        if np.isnan(recall[label]) or np.isnan(precision[label]):  # a boundary without pixels
+            has_neither = np.isnan(recall[label]) and np.isnan(precision[label])
+            scores[label] = float(has_neither and (predicted[counts] == label).any())
             continue
-        precision, recall = _proportion_near(found, own, distance), _proportion_near(own, found, distance)
-        scores[label] = 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+        total = recall[label] + precision[label]
+        scores[label] = 2 * recall[label] * precision[label] / total if total > 0 else 0.0
     return scores
 
 
@@ -56,7 +59,7 @@ def tolerance_in_pixels(height: int, width: int, *, tolerance: float = TOLERANCE
     return max(1, math.ceil(tolerance * math.hypot(height, width)))
 
 
-def _boundary(labels: Array, counts: Array) -> Array:
+def _is_boundary(labels: Array, counts: Array) -> Array:
     """Where a pixel that counts has a neighbor that counts and has another label ``[height, width]``."""
     result = np.zeros(labels.shape, bool)
     for axis in (0, 1):
@@ -69,27 +72,42 @@ def _boundary(labels: Array, counts: Array) -> Array:
     return result
 
 
-def _proportion_near(points: Array, targets: Array, distance: int) -> float:
-    """The proportion of ``points`` that are at most ``distance`` from one of ``targets``, both ``[height, width]``.
+def _near(points: Array, targets: Array, num_classes: int, distance: int) -> npt.NDArray[np.float64]:
+    """For each class the proportion of its ``points`` that are at most ``distance`` from one of its ``targets``
+    ``[k]``; NaN for a class without points.
 
-    A distance is found from the horizontal distances in the rows at most ``distance`` above and below, so that the time
-    is linear in the pixels.
+    Args:
+        points, targets: the class of each pixel of a boundary, `NO_CLASS` elsewhere, ``[height, width]``.
     """
-    along = _distance_in_row(targets)
-    rows, columns = np.nonzero(points)
-    is_near = np.zeros(len(rows), bool)
-    for shift in range(-distance, distance + 1):
-        shifted = rows + shift
-        is_inside = (shifted >= 0) & (shifted < len(along))
-        reach = math.isqrt(distance**2 - shift**2)
-        is_near[is_inside] |= along[shifted[is_inside], columns[is_inside]] <= reach
-    return float(is_near.mean())
+    hits = np.zeros(num_classes, np.int64)
+    for first in range(0, num_classes, AT_ONCE):
+        near = _dilated(_bits(targets, first), distance) & _bits(points, first)
+        hits += np.bincount(points[near > 0].astype(np.int64), minlength=num_classes)
+    total = np.bincount(points[points != NO_CLASS].astype(np.int64), minlength=num_classes)
+    result = np.full(num_classes, np.nan)
+    np.divide(hits, total, out=result, where=total > 0)
+    return result
 
 
-def _distance_in_row(targets: Array) -> npt.NDArray[np.int32]:
-    """The distance of each pixel to the nearest of ``targets`` in its row, int32 ``[height, width]``."""
-    columns = np.arange(targets.shape[1], dtype=np.int32)
-    left = np.maximum.accumulate(np.where(targets, columns, -FAR), axis=1)
-    right = np.minimum.accumulate(np.where(targets, columns, FAR)[:, ::-1], axis=1)[:, ::-1]
-    nearest: npt.NDArray[np.int32] = np.minimum(columns - left, right - columns).astype(np.int32)
-    return nearest
+def _bits(labels: Array, first: int) -> npt.NDArray[np.uint32]:
+    """A bit for the class of each pixel, if it is one of the `AT_ONCE` classes from ``first`` on."""
+    is_one = (labels >= first) & (labels < first + AT_ONCE)
+    return np.where(is_one, np.uint32(1) << np.where(is_one, labels - first, 0).astype(np.uint32), np.uint32(0))
+
+
+def _dilated(bits: npt.NDArray[np.uint32], distance: int) -> npt.NDArray[np.uint32]:
+    """The union of the bits within a Euclidean distance of each pixel: all classes are dilated by a disk at once.
+
+    The disk consists of horizontal runs, which are extended by one pixel on both sides at a time.
+    """
+    height = len(bits)
+    result, run = np.zeros_like(bits), bits.copy()
+    reaches = [math.isqrt(distance**2 - shift**2) for shift in range(min(distance, height - 1) + 1)]
+    for reach in range(distance + 1):
+        if reach > 0:
+            run[:, reach:] |= bits[:, :-reach]
+            run[:, :-reach] |= bits[:, reach:]
+        for shift in (shift for shift, own in enumerate(reaches) if own == reach):
+            result[shift:] |= run[: height - shift]
+            result[: height - shift] |= run[shift:]
+    return result

@@ -64,4 +64,19 @@ def test_classes_without_true_pixels_and_without_boundaries() -> None:
     found = boundary_f1(full, full, 3)
     assert found[0] == 1.0
     assert np.isnan(found[1:]).all()
+    assert boundary_f1(full, full + 1, 3)[0] == 0.0
     assert boundary_f1(true, np.zeros_like(true), 3).tolist()[:2] == [0.0, 0.0]
+
+
+def test_the_number_of_classes_has_no_bound() -> None:
+    true, predicted = square(20) * 40, square(24) * 40  # more than the bits that are computed at once
+    found = boundary_f1(true, predicted, 41)
+    few = boundary_f1(true // 40, predicted // 40, 2)
+    assert 0 < few[1] < 1
+    assert found[[0, 40]].tolist() == few.tolist()
+
+
+def test_images_smaller_than_the_tolerance() -> None:
+    true, predicted = np.array([[0, 1, 1]]), np.array([[0, 0, 1]])
+    assert boundary_f1(true, predicted, 2, tolerance=3.0).tolist() == [1.0, 1.0]
+    assert boundary_f1(true.T, predicted.T, 2, tolerance=3.0).tolist() == [1.0, 1.0]

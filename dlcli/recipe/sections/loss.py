@@ -44,7 +44,10 @@ class Overlap(Loss):
 
     over: Literal["batch", "image"] = "batch"
     """The pixels over which overlaps are summed: of the whole batch, in which a rare class is more likely to occur; or
-    of each image, weighted by its number of pixels that are not ignored."""
+    of each image, weighted by its number of pixels that are not ignored.
+
+    With batch and `gradient_accumulation`, each part is computed twice, because its gradient depends on the sums of all
+    parts. Of the validation split, batch means the whole split, whatever `batch_size` is."""
 
 
 class Dice(Overlap):
