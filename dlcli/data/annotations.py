@@ -82,6 +82,11 @@ class Loader:
 class BatchMixing(Protocol):
     """How MixUp or CutMix mixes each sample of a batch with its partner."""
 
+    @property
+    def averages(self) -> bool:
+        """Whether MixUp may average the pixels of both samples."""
+        ...
+
     def means(self, values: Any) -> Any:
         """Traced: the means of float32 values ``[b, n]`` of both samples, by the parts of the image that are theirs."""
         ...

@@ -1,7 +1,7 @@
 """What a source lists before anything is decoded: samples with names, labels and annotations, by split."""
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, TypeVar
@@ -360,3 +360,15 @@ def name_some(names: Sequence[str]) -> str:
     """The names in quotes, at most the first NUM_NAMED of them."""
     shown = ", ".join(f"'{name}'" for name in names[:NUM_NAMED])
     return f"{shown}, … ({len(names)} in all)" if len(names) > NUM_NAMED else shown
+
+
+def refuse(lines: Iterable[str], remedy: str) -> None:
+    """Refuses a source that has errors, given one per line; the first NUM_NAMED are reported and the rest counted.
+
+    Raises:
+        InputError: there are errors.
+    """
+    lines = list(lines)
+    if lines:
+        more = [f"… and {len(lines) - NUM_NAMED} more"] if len(lines) > NUM_NAMED else []
+        raise InputError("\n".join([*lines[:NUM_NAMED], *more, remedy]))

@@ -34,7 +34,7 @@ Labels = NDArray[np.int32]
 Counts = NDArray[np.int64]
 
 LeftOutKind = Literal["unused", "unreadable"]
-WarningKind = Literal["folders", "splits", "classes", "tags", "leakage", "boxes", "times", "range", "frames"]
+WarningKind = Literal["folders", "splits", "classes", "tags", "leakage", "boxes", "masks", "times", "range", "frames"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class DataWarning:
     Attributes:
         kind: what it is about: ``folders`` that are not read, ``splits`` that are missing or far from their proportion,
             ``classes`` that a split lacks, ``tags`` that train lacks, ``leakage`` between splits, ``boxes`` that were
-            repaired or left out, ``times`` with gaps, the ``range`` of the pixels' values, or ``frames`` of a file that
-            are not read.
+            repaired or left out, ``masks`` that may not mean what they should, ``times`` with gaps, the ``range`` of
+            the pixels' values, or ``frames`` of a file that are not read.
     """
 
     kind: WarningKind

@@ -16,6 +16,7 @@ from dlcli.data.listing import (
     index_labels,
     list_rows,
     name_some,
+    refuse,
 )
 from dlcli.errors import InputError
 
@@ -147,3 +148,9 @@ def test_a_proportion_of_a_given_split_is_refused() -> None:
 def test_many_names_are_counted() -> None:
     assert name_some(["a", "b"]) == "'a', 'b'"
     assert name_some([str(i) for i in range(11)]).endswith("'9', … (11 in all)")
+
+
+def test_no_errors_no_refusal() -> None:
+    refuse([], "Correct it.")
+    with pytest.raises(InputError, match=r"^a\nb\nCorrect it\.$"):
+        refuse(["a", "b"], "Correct it.")

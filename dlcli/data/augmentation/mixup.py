@@ -58,12 +58,19 @@ class MixedBatch(BatchMixing):
     Attributes:
         blend, cut: the batch's values of :meth:`Mixing.draw`, repeated for each sample: ``[b]`` and ``[b, 4]``.
         height, width: of the images.
+        has_mixup: whether MixUp is one of the ways of mixing.
     """
 
     blend: Tensor
     cut: Tensor
     height: int
     width: int
+    has_mixup: bool
+
+    @property
+    def averages(self) -> bool:
+        """Whether MixUp may average the pixels of both samples."""
+        return self.has_mixup
 
     def images(self, images: Tensor) -> Tensor:
         """The mixed images, float32 ``[b, height, width, channels]``."""

@@ -4,7 +4,7 @@ Every source of boxes in image files ends here, so that boxes are treated alike 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.decoding import BadImage, read_header
 from dlcli.data.images.samples import Dataset
 from dlcli.data.junk import reason_of_exclusion
-from dlcli.data.listing import NUM_NAMED
+from dlcli.data.listing import refuse
 from dlcli.data.splits import SPLITS, DataWarning, LeftOut
 from dlcli.errors import InputError
 
@@ -191,18 +191,6 @@ def choose_objects(images: Sequence[Annotated], *, folder: Path, several: Severa
         left_out=tuple(left_out),
         warnings=(*_warn_of_several(num_several, several), *_warn_of_bad(bad)),
     )
-
-
-def refuse(lines: Iterable[str], remedy: str) -> None:
-    """Refuses a source that has errors, given one per line; the first NUM_NAMED are reported and the rest counted.
-
-    Raises:
-        InputError: there are errors.
-    """
-    lines = list(lines)
-    if lines:
-        more = [f"… and {len(lines) - NUM_NAMED} more"] if len(lines) > NUM_NAMED else []
-        raise InputError("\n".join([*lines[:NUM_NAMED], *more, remedy]))
 
 
 # Numbers ------------------------------------------------------------------------------------------------------------

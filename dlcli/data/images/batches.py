@@ -199,7 +199,8 @@ class Batches:
         y = {} if self._labels is None else {"class": tf.gather(self._labels, index)}
         entries = [target.batch(element) for target in self._targets]
         if self._mixing is not None:
-            mixed = MixedBatch(element["blend"], element["cut"], *x.shape[1:3])
+            has_mixup = self._mixing.mixup is not None
+            mixed = MixedBatch(element["blend"], element["cut"], x.shape[1], x.shape[2], has_mixup)
             x = mixed.images(x)
             y = {name: mixed.means(tf.one_hot(labels, self._num_classes)) for name, labels in y.items()}
             entries = [target.mixed(of_target, mixed) for target, of_target in zip(self._targets, entries, strict=True)]

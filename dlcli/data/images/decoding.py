@@ -11,7 +11,7 @@ import re
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
@@ -188,7 +188,7 @@ def decode(data: bytes, *, value_range: ValueRange | None = None) -> Image.Image
 def decode_with_extremes(data: bytes, *, value_range: ValueRange | None = None) -> Decoded:
     """As :func:`decode`, with the extremes of gray values of more than 8 bits."""
     image = _open(io.BytesIO(data))
-    try:
+    with _explained(image, data):
         image.load()
         extremes = None
         if image.mode.startswith(("I", "F")):
@@ -196,8 +196,36 @@ def decode_with_extremes(data: bytes, *, value_range: ValueRange | None = None) 
         else:
             _refuse_range(image, data, value_range)
             gray = _flatten(image, is_gray=_is_gray(image, data))
-        turn = TURNS.get(_orientation_of(image))
-        return Decoded(gray if turn is None else gray.transpose(turn), extremes, image.mode)
+        return Decoded(_turned(gray, image), extremes, image.mode)
+
+
+def decode_stored(data: bytes) -> Image.Image:
+    """The image in a file's bytes with its values, mode and palette as they are stored, but upright: for masks.
+
+    Raises:
+        BadImage: it is not an image, too large, truncated or corrupt.
+    """
+    image = _open(io.BytesIO(data))
+    with _explained(image, data):
+        image.load()
+        return _turned(image, image)
+
+
+def _turned(pixels: Image.Image, image: Image.Image) -> Image.Image:
+    """The pixels of an image, rotated upright by its EXIF orientation."""
+    turn = TURNS.get(_orientation_of(image))
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+@contextlib.contextmanager
+def _explained(image: Image.Image, data: bytes) -> Iterator[None]:
+    """Gives the reason why an image cannot be decoded.
+
+    Raises:
+        BadImage: decoding it failed.
+    """
+    try:
+        yield
     except BadImage:
         raise
     except MemoryError:

@@ -26,11 +26,12 @@ def resize_image(
     resize: Resize,
     interpolation: Interpolation,
     antialias: bool,
+    padding: int = 0,
 ) -> Image.Image:
     """Resizes an image ("L" or "RGB") to ``image_size``, given as (height, width).
 
     ``stretch`` scales the sides independently. ``crop`` scales the image to cover the size and cuts out the center.
-    ``pad`` scales the image to fit inside and centers it on black.
+    ``pad`` scales the image to fit inside and centers it on the value ``padding``, black by default.
     """
     height, width = image_size
     whole: Box = (0, 0, image.width, image.height)
@@ -40,7 +41,7 @@ def resize_image(
         return _scale(image, _center(image.width, image.height, image_size), (height, width), interpolation, antialias)
     inner_width, inner_height = _inner(image.width, image.height, image_size)
     inner = _scale(image, whole, (inner_height, inner_width), interpolation, antialias)
-    padded = Image.new(image.mode, (width, height))
+    padded = Image.new(image.mode, (width, height), padding)
     padded.paste(inner, ((width - inner_width) // 2, (height - inner_height) // 2))
     return padded
 

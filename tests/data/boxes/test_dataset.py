@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dlcli.data.boxes.boxes import Corners, Frame, Object, boxes_of
-from dlcli.data.boxes.dataset import Annotated, Chosen, assemble_objects, choose_objects, refuse, whole
+from dlcli.data.boxes.dataset import Annotated, Chosen, assemble_objects, choose_objects, whole
 from dlcli.data.images.samples import Dataset
 from dlcli.data.table import parse_number
 from dlcli.errors import InputError
@@ -315,9 +315,3 @@ def test_an_image_listed_twice(folder: Path, common: Common) -> None:
 def test_numbers(text: str, number: float | None, side: int | None) -> None:
     assert parse_number(text) == number
     assert whole(parse_number(text)) == side
-
-
-def test_no_errors_no_refusal() -> None:
-    refuse([], "Correct it.")
-    with pytest.raises(InputError, match=r"^a\nb\nCorrect it\.$"):
-        refuse(["a", "b"], "Correct it.")

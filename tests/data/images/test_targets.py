@@ -122,7 +122,7 @@ def test_numbers_are_mixed_by_the_parts_of_the_images() -> None:
 def test_maps_are_pasted_where_the_images_are() -> None:
     pixels = tf.constant(PIXELS[:4], tf.float32)
     cut = tf.constant([[2.0, 1.0, 5.0, 4.0]] * 4)
-    mixed = MixedBatch(tf.ones(4), cut, 6, 8)
+    mixed = MixedBatch(tf.ones(4), cut, 6, 8, has_mixup=False)
     expected = PIXELS[:4].copy()
     expected[:, 1:4, 2:5] = PIXELS[:4][::-1, 1:4, 2:5]
     np.testing.assert_array_equal(mixed.images(pixels), expected)

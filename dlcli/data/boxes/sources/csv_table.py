@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Unpack
 
 from dlcli.data.boxes.boxes import BOX_COLUMNS, Corners, Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects, known_size, refuse, whole
+from dlcli.data.boxes.dataset import Annotated, assemble_objects, known_size, whole
 from dlcli.data.files import Progress
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES, check_groups
+from dlcli.data.listing import NO_ALIASES, check_groups, refuse
 from dlcli.data.table import ImageRow, parse_number, read_image_rows
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.boxes.boxes import BadBox, Boxes, Frame, refuse_proportions
-from dlcli.data.boxes.dataset import refuse, valid_corners
+from dlcli.data.boxes.dataset import valid_corners
 from dlcli.data.images.dataset import CommonKeys, assemble_images
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.npz import BRING_TO_RANGE, SET_RANGE, list_arrays, read_labeled_arrays, to_samples
+from dlcli.data.listing import refuse
 from dlcli.errors import InputError
 
 

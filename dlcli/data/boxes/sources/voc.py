@@ -9,13 +9,13 @@ from typing import Unpack
 from xml.etree import ElementTree
 
 from dlcli.data.boxes.boxes import Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects, known_size, refuse, whole
+from dlcli.data.boxes.dataset import Annotated, assemble_objects, known_size, whole
 from dlcli.data.files import Progress, list_folder, name_below, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.discovery import classify_file
 from dlcli.data.images.samples import Dataset
 from dlcli.data.junk import is_junk, reason_of_junk
-from dlcli.data.listing import NO_ALIASES
+from dlcli.data.listing import NO_ALIASES, refuse
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import SPLITS, DataWarning, LeftOut, split_named
 from dlcli.data.table import parse_number

@@ -15,12 +15,12 @@ from typing import Any, Unpack
 import yaml
 
 from dlcli.data.boxes.boxes import Corners, Frame, Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects, read_frame, refuse
+from dlcli.data.boxes.dataset import Annotated, assemble_objects, read_frame
 from dlcli.data.files import Progress, list_folder, printable, workers
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.discovery import find_images
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES, NUM_NAMED
+from dlcli.data.listing import NO_ALIASES, NUM_NAMED, refuse
 from dlcli.data.paths import is_outside, outside_error, path_named
 from dlcli.data.splits import LeftOut, split_named
 from dlcli.data.table import parse_number

@@ -241,7 +241,7 @@ def test_paths_that_are_not_files(tmp_path: Path, save: Save, common: Common, mo
         "y.json:2: the COCO file must be UTF-8 text. Received byte 0xff: save it as UTF-8."
     ]
     path = save(content({}))
-    monkeypatch.setattr("dlcli.data.boxes.sources.coco.MAX_BYTES", 10)
+    monkeypatch.setattr("dlcli.data.boxes.sources.coco_json.MAX_BYTES", 10)
     assert error(path, common) == ["boxes.json: a COCO file may have at most 10 bytes. Split it or give a smaller one."]
 
 
