@@ -88,16 +88,16 @@ def draw_scene(
     side = int(rng.integers(math.ceil(SIDES[0] * shorter), math.floor(SIDES[1] * shorter) + 1))
     left, top = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
     color = rng.uniform(SMOOTH, 255 - SMOOTH, 3).astype(np.float32)  # of the background
-    scene = _draw_background(color, height, width, rng)
-    _draw_line(scene, rng)
-    cover = _coverage(shape, side)
+    scene = draw_background(color, height, width, rng)
+    draw_line(scene, rng)
+    cover = coverage(shape, side)
     part = scene[top : top + side, left : left + side]
-    part += cover * (_contrasting(color, rng) - part)
+    part += cover * (contrasting(color, rng) - part)
     scene += FINE * rng.standard_normal(scene.shape, np.float32)
     return np.rint(scene).clip(0, 255).astype(np.uint8), (left, top, left + side, top + side)
 
 
-def _draw_background(color: Values, height: int, width: int, rng: np.random.Generator) -> Values:
+def draw_background(color: Values, height: int, width: int, rng: np.random.Generator) -> Values:
     """A color with smooth noise: float32 [height, width, 3]."""
     grid = rng.uniform(-SMOOTH, SMOOTH, (GRID, GRID, 3)).astype(np.float32)
     lines = _interpolate(grid, height).swapaxes(0, 1)  # [GRID, height, 3]
@@ -117,7 +117,7 @@ def _interpolate(values: Values, size: int) -> Values:
     return between
 
 
-def _draw_line(scene: Values, rng: np.random.Generator) -> None:
+def draw_line(scene: Values, rng: np.random.Generator) -> None:
     """A distractor with probability 1/2: a thin line across the scene."""
     angle, is_drawn = rng.uniform(0, np.pi), rng.uniform() < 0.5
     height, width = scene.shape[:2]
@@ -128,7 +128,7 @@ def _draw_line(scene: Values, rng: np.random.Generator) -> None:
         scene += np.clip(1 - distance, 0, 1)[..., None] * (color - scene)
 
 
-def _contrasting(background: Values, rng: np.random.Generator) -> Values:
+def contrasting(background: Values, rng: np.random.Generator) -> Values:
     """The first of 32 random colors that is much lighter or darker than the background, or else the best of them."""
     candidates = rng.uniform(0, 255, (32, 3)).astype(np.float32)
     contrast = abs(((candidates - background) * LUMINANCE).sum(axis=1))
@@ -137,7 +137,7 @@ def _contrasting(background: Values, rng: np.random.Generator) -> Values:
 
 
 @functools.cache
-def _coverage(shape: str, side: int) -> Values:
+def coverage(shape: str, side: int) -> Values:
     """The part of each pixel in its box that a shape covers: float32 [side, side, 1] in [0, 1]."""
     num = side * SUBPIXELS
     y, x = (2 * np.mgrid[:num, :num].astype(np.float32) + 1) / num - 1

@@ -60,7 +60,7 @@ def test_the_box_is_the_exact_extent_of_the_shape(
     """Drawn again without its shape, a scene differs only inside the box, up to each of its edges."""
     with_shapes = read(common, image_size=size)
     with monkeypatch.context() as patch:
-        patch.setattr(shapes, "_coverage", lambda shape, side: np.zeros((side, side, 1), np.float32))
+        patch.setattr(shapes, "coverage", lambda shape, side: np.zeros((side, side, 1), np.float32))
         without = read(common, image_size=size)
     corners = corners_of(with_shapes)
     assert boxes_of(with_shapes.splits["train"]).frames == (Frame(size[1], size[0]),) * 40  # type: ignore[union-attr]
@@ -91,7 +91,7 @@ def test_positions_and_sizes_vary(common: Common) -> None:
 @pytest.mark.parametrize("side", [13, 14, 38])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_shape_fills_its_box(shape: str, side: int) -> None:
-    cover = shapes._coverage(shape, side)[..., 0]
+    cover = shapes.coverage(shape, side)[..., 0]
     assert cover.min() >= 0
     assert cover.max() == 1
     for edge in (cover[0], cover[-1], cover[:, 0], cover[:, -1]):
@@ -102,7 +102,7 @@ def test_a_shape_fills_its_box(shape: str, side: int) -> None:
 
 
 def test_a_triangle_points_up() -> None:
-    cover = shapes._coverage("triangle", 20)[..., 0].sum(axis=1)
+    cover = shapes.coverage("triangle", 20)[..., 0].sum(axis=1)
     assert (np.diff(cover) > 0).all()
 
 
