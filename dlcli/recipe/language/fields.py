@@ -132,6 +132,18 @@ class OneForBoth:
         return {"anyOf": [handler(schema), {"type": "integer", "exclusiveMinimum": 0}]}
 
 
+class OneForList:
+    """For a list of whole numbers or of lists: allows one whole number, which is then its only item."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(
+            lambda value: (value,) if type(value) is int else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"type": "integer"}]}
+
+
 class FractionsAllowed:
     """Allows a number to be written as a fraction: ``8/255`` is read as 0.03137…"""
 
