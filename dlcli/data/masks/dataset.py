@@ -188,3 +188,16 @@ def _warn_of_lossy(number: int) -> list[DataWarning]:
     noun = "mask is" if number == 1 else "masks are"
     text = f"{number:,} {noun} of a format with lossy compression: values from 128 on are read as 255, others as 0."
     return [DataWarning("masks", text)]
+
+
+def refuse_other_classes(classes: Sequence[str], trained: Sequence[str] | None, source: Path) -> None:
+    """Refuses masks whose classes are not those of a trained model.
+
+    Raises:
+        InputError: they are others, or in another order.
+    """
+    if trained is not None and tuple(classes) != tuple(trained):
+        raise InputError(
+            f"{source}: the classes must be those of the trained model, in its order: {', '.join(trained)}. Received "
+            f"{', '.join(classes)}."
+        )

@@ -38,7 +38,7 @@ def fill_polygon(points: Points, height: int, width: int) -> Inside:
     return inside
 
 
-def fill_runs(counts: Sequence[int], height: int, width: int) -> Inside:
+def fill_runs(counts: Sequence[int] | NDArray[np.int64], height: int, width: int) -> Inside:
     """The pixels of COCO's run-length encoding: lengths of runs outside and inside in turn, column by column.
 
     Raises:

@@ -1,20 +1,20 @@
 """What every reader of COCO's format needs: the JSON file, its entries and their values, and the folder of images."""
 
-import json
 import reprlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dlcli.data.boxes.dataset import known_size, whole
 from dlcli.data.files import printable
+from dlcli.data.json_file import read_json
 from dlcli.data.listing import refuse
 from dlcli.data.paths import is_outside, outside_error, path_named
 from dlcli.errors import InputError
-from dlcli.files import read_text
 
 MAX_BYTES = 2**30  # of a file: the one of COCO's train2017 has 448 MB
+REMEDY = "Give the .json file of the annotations."
 NUM_TRIED = 100  # images by which their folder is found
 Entry = dict[str, Any]
 Id = int | str
@@ -59,7 +59,7 @@ def read_coco_file(
     Raises:
         InputError: it is not a COCO file, or entries are invalid, which are reported together.
     """
-    content = _parse(file)
+    content = read_json(file, noun="COCO file", max_bytes=MAX_BYTES, remedy=REMEDY)
     errors: list[str] = []
     entries = {key: _entries(content, key, file) for key in ("images", "annotations", "categories")}
     categories: dict[Id, str] = {}
@@ -126,24 +126,6 @@ def _find_images(file: Path, names: list[str]) -> Path:
 
 
 # The file -----------------------------------------------------------------------------------------------------------
-
-
-def _parse(file: Path) -> Any:
-    text = read_text(file, noun="COCO file", max_bytes=MAX_BYTES, remedy="Give the .json file of the annotations.")
-
-    def refuse_constant(name: str) -> NoReturn:
-        raise InputError(f"{file}: numbers must be finite. Received {name}: correct the file, or write it again.")
-
-    try:
-        return json.loads(text, parse_constant=refuse_constant)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{file}:{error.lineno}: this is not valid JSON ({error.msg}). Give the .json file of the annotations."
-        ) from None
-    except RecursionError:
-        raise InputError(f"{file}: must be a COCO file. Received lists nested too deeply: give another file.") from None
-    except ValueError:  # from int()
-        raise InputError(f"{file}: numbers must be of usual length. Received one of thousands of digits.") from None
 
 
 def _entries(content: Any, key: str, file: Path) -> list[Entry]:

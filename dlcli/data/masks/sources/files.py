@@ -17,9 +17,8 @@ from dlcli.data.masks.coding import (
     by_value,
     foreground,
 )
-from dlcli.data.masks.dataset import assemble_masks
+from dlcli.data.masks.dataset import assemble_masks, refuse_other_classes
 from dlcli.data.masks.pairs import OnMissing, find_pairs, read_pairs
-from dlcli.errors import InputError
 
 TABLES = (".csv", ".tsv", ".txt")
 
@@ -96,16 +95,3 @@ def read_masks(
         progress=progress,
         common=common,
     )
-
-
-def refuse_other_classes(classes: Sequence[str], trained: Sequence[str] | None, source: Path) -> None:
-    """Refuses masks whose classes are not those of a trained model.
-
-    Raises:
-        InputError: they are others, or in another order.
-    """
-    if trained is not None and tuple(classes) != tuple(trained):
-        raise InputError(
-            f"{source}: the classes must be those of the trained model, in its order: {', '.join(trained)}. Received "
-            f"{', '.join(classes)}."
-        )

@@ -1,0 +1,133 @@
+"""Masks in COCO's format: a JSON file with the polygons or run-length encodings of objects."""
+
+import os
+import reprlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from dlcli.data.boxes.dataset import LARGEST
+from dlcli.data.boxes.sources.coco_json import BadEntry, Entry, as_number, locate_images, read_coco_file, value_of
+from dlcli.data.files import Progress, printable
+from dlcli.data.images.dataset import CommonKeys, OnBadImage
+from dlcli.data.images.samples import Dataset
+from dlcli.data.masks.polygons import decode_runs
+from dlcli.data.masks.region_dataset import assemble_regions
+from dlcli.data.masks.regions import Region, RegionImage, Shape
+
+
+def read_coco_masks(
+    *,
+    path: str | Path,
+    images: str | Path | None,
+    validation_path: str | Path | None,
+    test_path: str | Path | None,
+    labels: Sequence[str] | None,
+    background: str | None,
+    ignore: Sequence[str],
+    on_bad_image: OnBadImage,
+    exclude: Sequence[str] = (),
+    allow_outside: bool = False,
+    classes: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
+    """The images of a COCO file, with a mask that is drawn from all objects of each.
+
+    Large objects are drawn before small ones, so that none is hidden; crowds are ignored where nothing is drawn.
+
+    Args:
+        path, images, validation_path, test_path, allow_outside: as for
+            :func:`dlcli.data.boxes.sources.coco.read_coco`.
+        labels: the categories to learn; None for those of train.
+        background: the class of the pixels of no object; None to ignore them.
+        ignore: categories whose pixels are ignored.
+        classes: those of a trained model, which must be the same.
+
+    Raises:
+        InputError: files, segmentations or images are invalid.
+    """
+    source = Path(path)
+    found: list[RegionImage] = []
+    for split, part in (("train", path), ("validation", validation_path), ("test", test_path)):
+        if part is not None:
+            folder = None if images is None else source.parent / images
+            found += _read_file(Path(part), split, root=source.parent, folder=folder, allow_outside=allow_outside)
+    return assemble_regions(
+        found,
+        source=source,
+        classes=labels,
+        trained=classes,
+        background=background,
+        ignore=ignore,
+        on_bad_image=on_bad_image,
+        exclude=exclude,
+        progress=progress,
+        common=common,
+    )
+
+
+def _read_file(file: Path, split: str, *, root: Path, folder: Path | None, allow_outside: bool) -> list[RegionImage]:
+    content = read_coco_file(file, place=str(file), make=_region, without_crowds=False)
+    paths = locate_images(file, content.images, folder=folder, allow_outside=allow_outside)
+    return [
+        RegionImage(
+            name=printable(os.path.relpath(path, root)),
+            file=path,
+            split=split,
+            place=f"{file}: image {number}",
+            mask_name=printable(os.path.relpath(file, root)),
+            regions=tuple(sorted(content.objects.get(number, ()), key=_order)),
+            size=content.images[number].size,
+        )
+        for number, path in paths.items()
+    ]
+
+
+def _order(region: Region) -> tuple[bool, float]:
+    """Crowds first, then by decreasing area."""
+    return region.label != "", -region.shape.area
+
+
+def _region(place: str, label: str, entry: Entry) -> Region:
+    return Region(place, "" if entry.get("iscrowd") == 1 else label, _shape(entry))
+
+
+def _shape(entry: Entry) -> Shape:
+    """The shape of an object.
+
+    Raises:
+        BadEntry: it has none, or it is invalid.
+    """
+    value = value_of(entry, "segmentation")
+    if isinstance(value, list) and value:
+        return Shape(polygons=tuple(_points(numbers) for numbers in value))
+    if isinstance(value, dict) and "counts" in value:
+        return Shape(runs=_runs(value["counts"]))
+    raise BadEntry(
+        "segmentation must be a list of polygons [[x, y, x, y, …]] or a run-length encoding {counts, size}. Received "
+        f"{reprlib.repr(value)}."
+    )
+
+
+def _points(value: Any) -> Any:
+    numbers = [as_number(item) for item in value] if isinstance(value, list) else []
+    usable = [number for number in numbers if number is not None and abs(number) <= LARGEST]
+    if len(usable) != len(numbers) or len(usable) < 6 or len(usable) % 2:
+        raise BadEntry(
+            "a polygon must be the numbers [x, y, x, y, …] of at least three corners in pixels. Received "
+            f"{reprlib.repr(value)}."
+        )
+    return np.array(usable, np.float32).reshape(-1, 2)
+
+
+def _runs(value: Any) -> Any:
+    try:
+        counts = decode_runs(value) if isinstance(value, str) else value
+        if not isinstance(counts, list) or not all(type(count) is int and 0 <= count <= LARGEST for count in counts):
+            raise ValueError("they must be whole numbers of pixels.")
+    except ValueError as reason:
+        raise BadEntry(f"counts must be lengths of runs: {reason} Received {reprlib.repr(value)}.") from None
+    return np.array(counts, np.int64)
