@@ -92,12 +92,15 @@ def _check_device(value: str) -> str:
     raise click.BadParameter(f"expected auto, cpu, gpu or gpu:N. Received '{value}'.")
 
 
-def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) -> None:
+def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) -> Any:
     """Reject a verb or an option that the run's task does not support, before TensorFlow is imported.
 
     Args:
         run: the run directory.
         options: whether each option, such as ``--beam``, is given.
+
+    Returns:
+        The run's recipe.
 
     Raises:
         InputError: gives the reason and what to do instead.
@@ -108,6 +111,7 @@ def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) ->
     recipe = load(run.config).recipe
     check_verb(recipe, str(run.path), verb)
     check_options(recipe, str(run.path), {option for option, is_given in (options or {}).items() if is_given})
+    return recipe
 
 
 def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> None:

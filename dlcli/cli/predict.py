@@ -2,8 +2,10 @@
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import click
 
@@ -120,7 +122,7 @@ def predict(
         "--text": bool(texts),
         "--top": is_top_given,
     }
-    check_run(run_dir, "predict", given)
+    recipe = check_run(run_dir, "predict", given)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.predict import PredictionRequest
@@ -131,29 +133,47 @@ def predict(
     if as_json:
         write_json(results)
         return
-    predictions = results["predictions"]
-    if "step" in predictions[0]:
-        write_table(list(predictions[0]), [list(row.values()) for row in predictions])
-        return
-    if "tags" in predictions[0]:
-        for row in predictions:
-            say(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))
-        return
-    name = "text" if "text" in predictions[0] else "file"
-    if "top" not in predictions[0]:
-        write_table([name, "predicted"], [[row[name], row["predicted"]] for row in predictions])
-        return
-    boxes = ["box"] if "box" in predictions[0] else []
+    _show(recipe.prediction, recipe.named_by, results["predictions"])
+
+
+def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
+    """Print predictions in the form that the schema of their task names.
+
+    Args:
+        form: as in :data:`dlcli.recipe.tasks.base.Prediction`.
+        name: the entry of each row that names its sample.
+    """
+    match form:
+        case "classes":
+            _show_classes(name, predictions)
+        case "box":
+            boxes = {"box (x1 y1 x2 y2)": [" ".join(f"{value:.0f}" for value in row["box"]) for row in predictions]}
+            _show_classes(name, predictions, boxes)
+        case "value":
+            write_table([name, "predicted"], [[row[name], row["predicted"]] for row in predictions])
+        case "tags":
+            for row in predictions:
+                say(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))
+        case "steps":
+            write_table(list(predictions[0]), [list(row.values()) for row in predictions])
+        case _:
+            raise AssertionError(f"a prediction without a form: {form}")
+
+
+def _show_classes(
+    name: str, predictions: Sequence[dict[str, Any]], more: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> None:
+    """A row for each sample: its name, further columns, and its most probable classes."""
     rows = [
         [
             row[name],
-            *(" ".join(f"{value:.0f}" for value in row[box]) for box in boxes),
+            *(cells[i] for cells in more.values()),
             *(f"{entry['class']} {entry['probability']:.4f}" for entry in row["top"]),
         ]
-        for row in predictions
+        for i, row in enumerate(predictions)
     ]
     ranks = [f"#{rank + 1}" for rank in range(len(predictions[0]["top"]))]
-    write_table([name, *(f"{box} (x1 y1 x2 y2)" for box in boxes), *ranks], rows)
+    write_table([name, *more, *ranks], rows)
 
 
 def expanded(paths: Sequence[str]) -> list[Path]:

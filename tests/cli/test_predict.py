@@ -1,11 +1,14 @@
-"""The paths of ``dlcli predict``."""
+"""The paths of ``dlcli predict``, and the form in which it shows what each task predicts."""
 
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
-from dlcli.cli.predict import expanded
+from dlcli.cli.predict import _show, expanded
 from dlcli.errors import InputError
+from dlcli.recipe.load import TASKS
+from dlcli.recipe.tasks.base import Prediction
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +40,32 @@ def test_patterns_without_files_are_all_reported() -> None:
         "photos/*.gif: no file matches this pattern. Name what to predict.",
         "images/*: no file matches this pattern. Name what to predict.",
     ]
+
+
+TOP = [{"class": "cat", "probability": 0.75}, {"class": "dog", "probability": 0.25}]
+FORMS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
+    "classes": ([{"file": "a.png", "predicted": "cat", "top": TOP}], ["file", "#1", "#2", "a.png", "cat 0.7500"]),
+    "box": (
+        [{"file": "a.png", "top": TOP, "box": [1.4, 2.0, 30.6, 40.0]}],
+        ["file", "box (x1 y1 x2 y2)", "#1", "1 2 31 40", "dog 0.2500"],
+    ),
+    "value": ([{"file": "a.csv", "predicted": 1.5}], ["file", "predicted", "a.csv", "1.5"]),
+    "tags": ([{"file": "-:1", "words": ["a", "cat"], "tags": ["DET", "NOUN"]}], ["a/DET cat/NOUN"]),
+    "steps": ([{"file": "a.csv", "step": 1, "predicted": 2.5}], ["file", "step", "predicted", "2.5"]),
+}
+
+
+@pytest.mark.parametrize("form", get_args(Prediction))
+def test_every_form_of_a_prediction_is_shown(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rows, expected = FORMS[form]
+    _show(form, "file", rows)
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in expected), shown
+
+
+def test_a_sample_is_named_as_its_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
+    _show("value", "text", [{"file": "--text 1", "text": "12+34", "predicted": "46"}])
+    assert "12+34" in (shown := capsys.readouterr().out)
+    assert "--text 1" not in shown
+    by_text = {task for task, schema in TASKS.items() if "predict" in schema.verbs and schema.named_by == "text"}
+    assert by_text == {"text_classification", "sequence_to_sequence"}

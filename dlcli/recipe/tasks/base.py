@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from dlcli.recipe.language.fields import RunName, Section
 
 CLASSIFIER_OPTIONS = frozenset(("--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"))
 """The options of `dlcli.recipe.support.OPTIONS` that mean something for every task with one class for each sample."""
+
+
+Prediction = Literal["classes", "box", "value", "tags", "steps"]
+"""What ``dlcli predict`` shows of a sample: the most probable classes; these and a box; one value or text; a tag for
+each word; or a row for each step."""
 
 
 class TaskRecipe(Section):
@@ -25,6 +30,10 @@ class TaskRecipe(Section):
     """The options of `dlcli.recipe.support.OPTIONS` that mean something for the task."""
     instead: ClassVar[Mapping[str, str]] = MappingProxyType({"generate": "Use dlcli predict."})
     """What to do instead of a verb or an option that the task lacks, as a sentence, where there is something."""
+    prediction: ClassVar[Prediction] = "value"
+    """What the rows of a prediction hold; ``dlcli.cli.predict`` has a form for each."""
+    named_by: ClassVar[Literal["file", "text"]] = "file"
+    """What names a sample where its prediction is shown."""
     headline: ClassVar[str]
     """The metric of an evaluation that people look for first, without the split: ``accuracy``."""
 

@@ -25,6 +25,7 @@ class Classification(TaskRecipe):
         ("train", "evaluate", "predict", "attack", "summary", "data check", "data preview", "data stats", "data split")
     )
     options = frozenset(("--data", "--input", "--split", "--tta")) | CLASSIFIER_OPTIONS
+    prediction = "classes"
     headline = "accuracy"
 
     task: Literal["classification"]

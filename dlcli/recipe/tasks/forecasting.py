@@ -74,6 +74,7 @@ class Forecasting(TaskRecipe):
     samples = "tables of numbers"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split"))
+    prediction = "steps"
     headline = "mae"
 
     task: Literal["forecasting"]

@@ -72,6 +72,7 @@ class Localization(TaskRecipe):
         ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
     )
     options = frozenset(("--data", "--draw", "--input", "--split")) | CLASSIFIER_OPTIONS
+    prediction = "box"
     headline = "localization_accuracy"
 
     task: Literal["localization"]

@@ -18,6 +18,7 @@ class SequenceClassification(TaskRecipe):
     samples = "sequences of numbers"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
+    prediction = "classes"
     headline = "accuracy"
 
     task: Literal["sequence_classification"]

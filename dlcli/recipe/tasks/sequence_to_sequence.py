@@ -127,6 +127,7 @@ class SequenceToSequence(TaskRecipe):
     samples = "texts"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--beam", "--data", "--split", "--text"))
+    named_by = "text"
     headline = "exact"
 
     task: Literal["sequence_to_sequence"]

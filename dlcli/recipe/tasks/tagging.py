@@ -66,6 +66,7 @@ class Tagging(TaskRecipe):
     samples = "sentences"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--calibrate", "--data", "--probabilities", "--split", "--text", "--top-k"))
+    prediction = "tags"
     headline = "accuracy"
 
     task: Literal["tagging"]

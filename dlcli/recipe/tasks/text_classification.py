@@ -18,6 +18,8 @@ class TextClassification(TaskRecipe):
     samples = "texts"
     verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split", "--text")) | CLASSIFIER_OPTIONS
+    prediction = "classes"
+    named_by = "text"
     headline = "accuracy"
 
     task: Literal["text_classification"]

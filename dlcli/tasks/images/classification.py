@@ -88,6 +88,8 @@ class ClassificationHead(ImageHead):
         calibration: Calibration | None,
         console: Console,
     ) -> dict[str, Any]:
+        if not samples.has_classes:
+            raise InputError(f"{to.source.data}: each image must have a class. Received images without one.")
         return evaluate_split(
             *(to, model, samples),
             classes=info.names,

@@ -114,6 +114,8 @@ class LocalizationHead(ImageHead):
         calibration: Calibration | None,
         console: Console,
     ) -> dict[str, Any]:
+        if boxes_of(samples) is None or not samples.has_classes:
+            raise InputError(f"{to.source.data}: each image must have a class and a box. Received images without them.")
         return evaluate_split(
             *(to, model, samples),
             classes=info.names,
