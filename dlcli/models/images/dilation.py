@@ -29,7 +29,8 @@ def dilated(inputs: Tensor, maps: Tensor, *, output_stride: int, onto: Tensor | 
         onto: the tensor that takes the place of ``inputs``, of the same shape; None for ``inputs`` itself.
 
     Raises:
-        InputError: a pooling without padding would have to be dilated, as in Inception networks of stride 8.
+        InputError: a pooling without padding would have to be dilated, as in Inception networks of stride 8, or the
+            strides of the network are no multiples or divisors of ``output_stride``.
 
     Returns:
         ``[batch, height, width, channels]`` at the smaller of the network's stride and ``output_stride``. All layers
@@ -37,6 +38,12 @@ def dilated(inputs: Tensor, maps: Tensor, *, output_stride: int, onto: Tensor | 
         original, so that its weights can be loaded.
     """
     calls = calls_between(inputs, maps)
+    strides = sorted({call.stride for call in calls if call.stride is not None})
+    if any(max(stride, output_stride) % min(stride, output_stride) for stride in strides):
+        raise InputError(
+            f"the network cannot have an output stride of {output_stride}, because its strides are "
+            f"{', '.join(map(str, strides))}. Use one of them, or another network, such as resnet."
+        )
     consumers: dict[int, list[Call]] = defaultdict(list)
     for call in calls:
         for tensor in call.node.input_tensors:

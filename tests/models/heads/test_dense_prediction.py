@@ -15,7 +15,7 @@ from dlcli.runtime.startup import without_weights
 
 
 @pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize("size", [(64, 64), (65, 97), (50, 33)])
+@pytest.mark.parametrize("size", [(64, 64), (50, 97)])
 def test_logits_have_the_size_of_the_image(name: str, size: tuple[int, int]) -> None:
     with without_weights():
         model = SMALL[name]((*size, 3), 5)
@@ -27,9 +27,27 @@ def test_logits_have_the_size_of_the_image(name: str, size: tuple[int, int]) -> 
         assert all(row.receptive_field is not None for row in table.rows)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "unet on resnet" else name for name in SMALL]
+)
 def test_every_trainable_variable_gets_a_gradient(name: str) -> None:
     assert_dense_gradients(SMALL[name]((64, 97, 3), 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_a_batch_is_learned(name: str) -> None:
+    """Two rectangles on noise, by the mean cross-entropy of the pixels."""
+    keras.utils.set_random_seed(0)
+    model = SMALL[name]((64, 65, 3), 3)
+    rng = np.random.default_rng(0)
+    y = np.zeros((2, 64, 65), np.int64)
+    y[:, 8:40, 10:30], y[:, 30:60, 35:60] = 1, 2
+    x = (rng.normal(size=(2, 64, 65, 3)) * 0.1 + np.eye(3)[y]).astype("float32")
+    model.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    first = model.train_on_batch(x, y)
+    losses = [float(model.train_on_batch(x, y)) for _ in range(80)]
+    assert min(losses) < 0.5 * float(first), losses[-5:]
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
@@ -43,12 +61,10 @@ def test_logits_are_float32_in_mixed_precision(name: str, policy: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_only_layers_of_keras_are_used(name: str, tmp_path: Path) -> None:
-    model = SMALL[name]((64, 65, 3), 3)
-    assert {type(operation).__module__.split(".")[0] for operation in model.operations} == {"keras"}
-    model.save(tmp_path / "model.keras")
-    x = np.random.default_rng(0).uniform(0, 1, (1, 64, 65, 3)).astype("float32")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(x), model(x))
+def test_only_layers_of_keras_are_used(name: str) -> None:
+    with without_weights():
+        model = SMALL[name]((64, 65, 3), 3)
+        assert {type(operation).__module__.split(".")[0] for operation in model.operations} == {"keras"}
 
 
 LOAD = """

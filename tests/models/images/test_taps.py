@@ -41,8 +41,8 @@ BUILDERS: dict[str, tuple[Build, tuple[int, ...]]] = {
     "dpn": (lambda x: dpn.features(x, depth=68, width=0.125), FIVE),
     "polynet": (lambda x: polynet.features(x, width=0.1, num_modules=(1, 2, 2)), FIVE),
 }
-QUICK_BUILDERS = ("vgg", "resnet18", "resnet50 version 2", "resnet20")
-QUICK_APPLICATIONS = ("mobilenet", "mobilenetv3small", "vgg16", "convnexttiny")
+QUICK_BUILDERS = ("vgg", "resnet18", "resnet20")
+QUICK_APPLICATIONS = ("mobilenet", "vgg16", "convnexttiny")
 
 
 def strides_of_application(name: str) -> tuple[int, ...]:
