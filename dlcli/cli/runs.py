@@ -38,12 +38,15 @@ def runs() -> None:
 def list_(sort: str, runs: Path, as_json: bool) -> None:
     """List runs with the metric that chose the best epoch, and the headline metric of the evaluated split.
 
+    Why a run cannot be read, and where a link leads, is reported on stderr.
+
     \b
     Examples:
       dlcli runs list
       dlcli runs list --sort accuracy
       dlcli runs list --runs experiments --json
     """
+    from dlcli.rundir.runs import describe_others
     from dlcli.workflow.runs import ORDERS, in_order, list_all, value_of
 
     summaries = in_order(list_all(runs), sort)
@@ -61,6 +64,13 @@ def list_(sort: str, runs: Path, as_json: bool) -> None:
             columns.append(sort)
             rows = [[*row, value_of(run, sort)] for row, run in zip(rows, summaries, strict=True)]
         write_table(columns, rows)
+    for run in summaries:
+        if "link" in run:
+            say(f"{runs / run['name']}: is a link to {run['link']}", err=True)
+        if "reason" in run:
+            say(run["reason"], err=True)
+    for line in describe_others(runs):
+        say(line, err=True)
 
 
 @runs.command("show", short_help="Show one run.")

@@ -11,7 +11,19 @@ from dlcli.files import BadFile, NoFile, open_file, read_file
 from dlcli.rundir.metric_names import with_current_names
 
 MAX_JSON_BYTES = 2**28  # of run.json, which lists what was left out of the data, and the like
+MAX_DIGITS = 300  # of an integer
 MAX_METRICS_BYTES = 2**31  # of metrics.json, which holds the confusion matrix
+
+
+def _integer(digits: str) -> int:
+    """An integer that a float can hold, as what reads runs computes with it.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def file_digest(path: Path) -> str:
@@ -36,7 +48,7 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
         InputError: it is missing, unreadable, larger than ``max_bytes`` or not a JSON object.
     """
     try:
-        value = json.loads(read_file(path, max_bytes), object_pairs_hook=with_current_names)
+        value = json.loads(read_file(path, max_bytes), object_pairs_hook=with_current_names, parse_int=_integer)
     except NoFile:
         raise InputError(f"{path}: no such file. A run directory must contain it. Restore it from a copy.") from None
     except (BadFile, ValueError, RecursionError) as error:

@@ -128,6 +128,25 @@ def list_runs(runs: Path) -> list[RunDir]:
     return sorted(found, key=lambda run: (_started(run), run.name), reverse=True)
 
 
+def describe_others(runs: Path) -> list[str]:
+    """A line for each entry of a folder of runs that may be meant as a run and cannot be listed as one."""
+    if not runs.is_dir():
+        return []
+    lines = []
+    for path in sorted(runs.iterdir()):
+        try:
+            has_info = (path / "run.json").is_symlink() or (path / "run.json").exists()
+            names = set(os.listdir(path)) if path.is_dir() else set()
+        except OSError as error:
+            lines.append(f"{path}: cannot be read ({error.strerror}). Fix its permissions.")
+            continue
+        if path.is_symlink() and not path.exists():
+            lines.append(f"{path}: is a link to {os.readlink(path)}, which does not exist. Remove the link.")
+        elif not has_info and not path.name.startswith(".") and names & {"config.yaml", "checkpoints"}:
+            lines.append(f"{path}: has files of a run but no run.json. Restore it from a copy, or remove the folder.")
+    return lines
+
+
 def _started(run: RunDir) -> str:
     try:
         return str(read_json(run.info).get("started", ""))

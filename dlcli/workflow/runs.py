@@ -27,7 +27,8 @@ ORDERS = ("started", "name", "best")  # by which runs are sorted, besides the na
 
 
 def summary(run: RunDir) -> dict[str, Any]:
-    """Summarize a run in a few values; the ``status`` of a run that cannot be read is ``corrupt``."""
+    """Summarize a run in a few values; the ``status`` of a run that cannot be read is ``corrupt``, for a ``reason``."""
+    link = {"link": os.readlink(run.path)} if run.path.is_symlink() else {}
     try:
         info = run.read_info()
         best = info.get("best") or {}
@@ -45,9 +46,13 @@ def summary(run: RunDir) -> dict[str, Any]:
             "value": found[1] if found else None,
             "evaluated": info.get("evaluated"),
             "final": info.get("final"),
+            **link,
         }
-    except (InputError, AttributeError, OSError):
-        return {"name": run.name, "status": "corrupt", "final": None}
+    except InputError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"{error.filename or run.path}: cannot be read ({error.strerror})."
+    return {"name": run.name, "status": "corrupt", "reason": reason, "final": None, **link}
 
 
 def list_all(runs: Path) -> list[dict[str, Any]]:

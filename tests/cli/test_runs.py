@@ -149,6 +149,49 @@ def test_one_corrupt_run_does_not_hide_the_others(dlcli: Callable[..., Called], 
     assert dlcli("runs", "show", "two")[0] in (0, 2)
 
 
+def test_what_cannot_be_listed_is_named_with_its_reason(dlcli: Callable[..., Called]) -> None:
+    Path("runs", "two", "run.json").write_text('{"status": 3')
+    Path("runs", "absent").symlink_to("nowhere")
+    Path("runs", "copy").symlink_to("one")
+    Path("runs", "torn", "checkpoints").mkdir(parents=True)
+    Path("runs", "torn", "run.json").symlink_to("../one/run.json")
+    Path("runs", "lost", "checkpoints").mkdir(parents=True)
+    Path("runs", "notes").mkdir()
+    status, out, err = dlcli("runs", "list")
+    assert status == 0
+    assert {line.split()[0]: line.split()[1] for line in out.splitlines()[1:]} == {
+        "one": "completed",
+        "copy": "completed",
+        "two": "corrupt",
+        "torn": "corrupt",
+    }
+    lines = sorted(err.splitlines())
+    assert [line.partition(": ")[0] for line in lines] == [
+        "runs/absent",
+        "runs/copy",
+        "runs/lost",
+        "runs/torn/run.json",
+        "runs/two/run.json",
+    ]
+    assert lines[0] == "runs/absent: is a link to nowhere, which does not exist. Remove the link."
+    assert lines[1] == "runs/copy: is a link to one"
+    assert lines[2].startswith("runs/lost: has files of a run but no run.json. ")
+    assert lines[3].startswith("runs/torn/run.json: is a link. A run directory must not contain links")
+    assert "cannot be read" in lines[4]
+    listed = {run["name"]: run for run in json.loads(dlcli("runs", "list", "--json")[1])}
+    assert listed["two"]["reason"] == lines[4]
+    assert listed["copy"]["link"] == "one"
+
+
+def test_a_number_beyond_the_range_of_floats_is_corrupt(dlcli: Callable[..., Called]) -> None:
+    info = json.loads(Path("runs", "one", "run.json").read_text())
+    info["best"]["value"] = 10**400
+    Path("runs", "one", "run.json").write_text(json.dumps(info))
+    status, out, err = dlcli("runs", "list", "--sort", "best")
+    assert (status, out.splitlines()[-1].split()[:2]) == (0, ["one", "corrupt"])
+    assert err.startswith("runs/one/run.json: cannot be read")
+
+
 def test_corrupt_metrics_do_not_hide_the_others(dlcli: Callable[..., Called]) -> None:
     Path("runs", "two", "metrics.csv").write_bytes(b"\xff\xfe\n\xff\n")
     status, out, _ = dlcli("runs", "list")
