@@ -37,6 +37,19 @@ def json_text(value: Any, *, indent: int | None = 2, allow_nan: bool = True) -> 
     return unicode_escaped(text)  # outside of strings JSON has none
 
 
+def describe_bad_json(error: ValueError | RecursionError) -> str:
+    """What is wrong with a document that :func:`json.loads` refuses: where it stops being JSON, without its jargon."""
+    match error:
+        case json.JSONDecodeError():
+            return f"it is not valid JSON from line {error.lineno}, column {error.colno}"
+        case UnicodeDecodeError():
+            return "it has bytes that are not UTF-8"
+        case RecursionError():
+            return "its lists or objects are nested too deeply"
+        case _:
+            return "it has a number with too many digits"
+
+
 def unicode_escaped(text: str) -> str:
     """The text with unsafe characters as escapes that JSON and YAML read in double quotes: ``\\u202e``."""
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 import yaml
 
-from dlcli.printing import escaped, escaped_line, json_text
+from dlcli.printing import describe_bad_json, escaped, escaped_line, json_text
 from dlcli.recipe.language.yaml_reader import read_yaml
 from dlcli.recipe.yaml_writer import to_yaml
 
@@ -43,3 +43,18 @@ def test_a_recipe_that_is_written_has_escapes_and_reads_back_the_same(character:
         tree = read_yaml(text, "recipe.yaml")
         assert tree.values["data"]["path"] == f"a{character}b"
         assert not tree.diagnostics
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"a": 1,\n "b" 2}', "it is not valid JSON from line 2, column 6"),
+        (b"\xff", "it has bytes that are not UTF-8"),
+        (b"[" * 100_000, "its lists or objects are nested too deeply"),
+        (b"1" * 5000, "it has a number with too many digits"),
+    ],
+)
+def test_what_is_wrong_with_json(content: bytes, expected: str) -> None:
+    with pytest.raises((ValueError, RecursionError)) as error:
+        json.loads(content)
+    assert describe_bad_json(error.value) == expected

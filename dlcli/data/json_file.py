@@ -26,7 +26,7 @@ def read_json(file: Path, *, noun: str, max_bytes: int, remedy: str) -> Any:
     try:
         return json.loads(text, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
-        raise InputError(f"{file}:{error.lineno}: this is not valid JSON ({error.msg}). {remedy}") from None
+        raise InputError(f"{file}:{error.lineno}: this is not valid JSON from column {error.colno}. {remedy}") from None
     except RecursionError:
         raise InputError(f"{file}: must be a {noun}. Received lists nested too deeply: give another file.") from None
     except ValueError:  # from int()

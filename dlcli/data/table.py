@@ -200,8 +200,11 @@ def _parse(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[s
             values = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
-            raise InputError(f"{table}:{line}: this row is not valid CSV ({error}). Correct its quotes.") from None
+        except csv.Error:
+            raise InputError(
+                f"{table}:{line}: this row is not valid CSV: a quote is not closed or not doubled, or a cell is too "
+                "long. Correct it."
+            ) from None
         if values:
             yield line, values
 

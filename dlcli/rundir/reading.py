@@ -8,6 +8,7 @@ from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.files import BadFile, NoFile, open_file, read_file
+from dlcli.printing import describe_bad_json
 from dlcli.rundir.metric_names import with_current_names
 
 MAX_JSON_BYTES = 2**28  # of run.json, which lists what was left out of the data, and the like
@@ -22,7 +23,7 @@ def _integer(digits: str) -> int:
         ValueError: it is too large.
     """
     if len(digits) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits")
+        raise ValueError("too many digits")
     return int(digits)
 
 
@@ -51,10 +52,12 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
         value = json.loads(read_file(path, max_bytes), object_pairs_hook=with_current_names, parse_int=_integer)
     except NoFile:
         raise InputError(f"{path}: no such file. A run directory must contain it. Restore it from a copy.") from None
-    except (BadFile, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read ({error}). The file is corrupt: restore it from a copy.") from None
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. Restore it from a copy.") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is corrupt: {describe_bad_json(error)}. Restore it from a copy.") from None
     if not isinstance(value, dict):
-        raise InputError(f"{path}: must contain a JSON object. The file is corrupt: restore it from a copy.")
+        raise InputError(f"{path}: is corrupt: it must contain a JSON object. Restore it from a copy.")
     return value
 
 

@@ -83,8 +83,10 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         rows = list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
     except NoFile:
         raise InputError(f"{path}: no such file. A run directory must contain it. Restore it from a copy.") from None
-    except (BadFile, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: is corrupt ({error}). Restore it from a copy.") from None
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. Restore it from a copy.") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise InputError(f"{path}: is corrupt: it is not a table in UTF-8. Restore it from a copy.") from None
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise InputError(

@@ -28,6 +28,7 @@ import numpy as np
 
 from dlcli.errors import InputError
 from dlcli.files import BadFile, half_of_memory, read_file
+from dlcli.printing import describe_bad_json
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import MAX_JSON_BYTES, read_json
 from dlcli.rundir.writing import replace_folder, replace_json
@@ -218,7 +219,11 @@ def _load(run: RunDir, name: str) -> Saved:
         if not (averages.keys() | set(averages.values())) <= arrays.keys():
             raise ValueError("its manifest names moving averages that it does not have")
         return Saved(name, arrays, state, averages, manifest["variables.npz"]["sha256"])
-    except (BadFile, OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except json.JSONDecodeError as error:
+        raise Corrupt(f"{folder}: its manifest or state is corrupt: {describe_bad_json(error)}") from None
+    except (KeyError, TypeError):
+        raise Corrupt(f"{folder}: its manifest or state lacks a value") from None
+    except (BadFile, OSError, ValueError, zipfile.BadZipFile) as error:
         raise Corrupt(f"{folder}: {error}") from None
 
 

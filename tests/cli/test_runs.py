@@ -177,7 +177,7 @@ def test_what_cannot_be_listed_is_named_with_its_reason(dlcli: Callable[..., Cal
     assert lines[1] == "runs/copy: is a link to one"
     assert lines[2].startswith("runs/lost: has files of a run but no run.json. ")
     assert lines[3].startswith("runs/torn/run.json: is a link. A run directory must not contain links")
-    assert "cannot be read" in lines[4]
+    assert lines[4].startswith("runs/two/run.json: is corrupt: it is not valid JSON from line 1, column ")
     listed = {run["name"]: run for run in json.loads(dlcli("runs", "list", "--json")[1])}
     assert listed["two"]["reason"] == lines[4]
     assert listed["copy"]["link"] == "one"
@@ -189,7 +189,7 @@ def test_a_number_beyond_the_range_of_floats_is_corrupt(dlcli: Callable[..., Cal
     Path("runs", "one", "run.json").write_text(json.dumps(info))
     status, out, err = dlcli("runs", "list", "--sort", "best")
     assert (status, out.splitlines()[-1].split()[:2]) == (0, ["one", "corrupt"])
-    assert err.startswith("runs/one/run.json: cannot be read")
+    assert err.startswith("runs/one/run.json: is corrupt: it has a number with too many digits.")
 
 
 def test_corrupt_metrics_do_not_hide_the_others(dlcli: Callable[..., Called]) -> None:

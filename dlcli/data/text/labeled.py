@@ -150,8 +150,8 @@ def _object(content: str) -> dict[str, Any]:
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, json.JSONDecodeError) else "too deep or too long"
-        raise _BadLine(f"this is not valid JSON ({reason}).") from None
+        where = f" from column {error.colno}" if isinstance(error, json.JSONDecodeError) else ": too deep or too long"
+        raise _BadLine(f"this is not valid JSON{where}. Correct the line.") from None
     if not isinstance(values, dict):
         raise _BadLine('a line must be a JSON object, such as {"text": …, "label": …}.')
     return values

@@ -88,7 +88,7 @@ def _words(annotation: Any, plural: bool) -> str:
         least = next((f", at least {item.min_length}" for item in metadata if isinstance(item, MinLen)), "")
         return f"{'lists' if plural else 'a list'} of {number}{_words(arguments[0], plural=True)}{least}"
     if origin is dict:
-        return f"{'mappings' if plural else 'a mapping'} of names to {_words(arguments[1], plural=True)}"
+        return f"{'sections' if plural else 'a section'} of names, each with {_words(arguments[1], plural=False)}"
     if base is bool:
         return "true or false"
     if base is str:

@@ -13,7 +13,7 @@ from typing import Any
 from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.data.boxes.sources.voc import lists_of, split_parts
 from dlcli.data.boxes.sources.yolo import yolo_splits
-from dlcli.data.files import printable
+from dlcli.data.files import names_below
 from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.sources.class_folders import class_names, list_classes
 from dlcli.data.listing import index_labels, name_some, sort_names
@@ -109,7 +109,7 @@ def _summarize_folder(root: Path, path: str) -> _Summary:
     """
     folders, _, warnings = find_splits(root)
     files = {split: list_classes(folder, root, needs_all=split == "train")[0] for split, folder in folders.items()}
-    _check_regular([file for found in files.values() for file in found])
+    _check_regular(root, [file for found in files.values() for file in found])
     labels = {split: class_names(folders[split], found) for split, found in files.items()}
     index_labels(labels, sort_names(labels["train"]), source=str(root), trained=None)
     seen = [f"{split}: {in_classes(Counter(names), 'images')}" for split, names in labels.items()]
@@ -124,7 +124,7 @@ def _summarize_folder(root: Path, path: str) -> _Summary:
     return _Summary(tuple(seen), source, _common_size(sizes), len(files["train"]), frozenset(folders) - {"train"})
 
 
-def _check_regular(files: Sequence[Path]) -> None:
+def _check_regular(root: Path, files: Sequence[Path]) -> None:
     """Refuses pipes, devices, and links to nothing among the images, as training does.
 
     Raises:
@@ -132,8 +132,10 @@ def _check_regular(files: Sequence[Path]) -> None:
     """
     others = [file for file in files if not file.is_file()]
     if others:
-        names = name_some([printable(str(file)) for file in others])
-        raise InputError(f"{names}: pipes, devices or broken links where images must be. Remove them.")
+        names = name_some(names_below(root, others))
+        raise InputError(
+            f"{root}: images must be files. Received pipes, devices or links to nothing: {names}. Remove them."
+        )
 
 
 def _summarize_boxes(layout: Layout, path: str, folder: Path) -> _Summary:
@@ -287,8 +289,8 @@ def _summarize_csv(file: Path, path: str) -> _Summary:
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     try:
         rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
-    except csv.Error as error:
-        raise InputError(f"{file}: not a readable CSV file: {error}") from None
+    except csv.Error:
+        raise InputError(f"{file}: this is not valid CSV. Correct its quotes and line endings.") from None
     columns = [column for column in (rows[0] if rows else {}) if column]
     image, label = named(columns, IMAGE), named(columns, LABEL)
     if image is None or label is None:

@@ -182,8 +182,8 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
     csv.field_size_limit(MAX_BYTES)
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
-    except csv.Error as error:
-        raise InputError(f"{table}: not a readable CSV file: {error}. Correct its quotes and line endings.") from None
+    except csv.Error:
+        raise InputError(f"{table}: this is not valid CSV. Correct its quotes and line endings.") from None
     names = [name for name in (rows[0] if rows else {}) if name]
     by_split = columns_of_splits(names)
     label, words = named(names, LABEL), named(names, TEXT)

@@ -168,7 +168,10 @@ def test_the_fingerprint_depends_on_the_samples_only(tmp_path: Path) -> None:
             "a.csv:6: a row must have 2 values, like the header. Received 3.",
         ]),
         ("text,label\na,x\n", {}, ["a.csv: there must be at least two classes. Received one: 'x'."]),
-        (CSV + '"open,pos\n', {}, ["a.csv:4: this row is not valid CSV (unexpected end of data). Correct its quotes."]),
+        (CSV + '"open,pos\n', {}, [
+                "a.csv:4: this row is not valid CSV: a quote is not closed or not doubled, or a cell is too long. "
+                "Correct it."
+            ]),
         ("text,label\nsch\xf6n,pos\n".encode("latin-1"), {}, [
             "a.csv:2: the table must be UTF-8 text. Received byte 0xf6: save it as UTF-8, or set data.encoding "
             "to its encoding."
@@ -194,8 +197,8 @@ def test_errors_of_tables(tmp_path: Path, content: str | bytes, options: dict[st
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("{", "this is not valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))."),
-        ("[" * 100_000, "this is not valid JSON (too deep or too long)."),
+        ("{", "this is not valid JSON from column 2. Correct the line."),
+        ("[" * 100_000, "this is not valid JSON: too deep or too long. Correct the line."),
         ("[1]", 'a line must be a JSON object, such as {"text": …, "label": …}.'),
         ('{"label": "x", "txt": "a"}', "there must be 'text'. Received 'label', 'txt'."),
         ("{}", "there must be 'text'. Received none."),

@@ -116,7 +116,9 @@ def test_pipes_are_not_counted_as_images() -> None:
     image("photos/a/1.png")
     image("photos/b/1.png")
     os.mkfifo("photos/b/2.png")
-    assert refusal("photos") == "'photos/b/2.png': pipes, devices or broken links where images must be. Remove them."
+    assert refusal("photos") == (
+        "photos: images must be files. Received pipes, devices or links to nothing: 'b/2.png'. Remove them."
+    )
 
 
 @pytest.mark.parametrize(

@@ -215,8 +215,8 @@ def test_many_errors_are_counted(save: Save, common: Common) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"images": [],\n}', ":2: this is not valid JSON (Expecting property name enclosed in double quotes)."),
-        ("", ":1: this is not valid JSON (Expecting value)."),
+        ('{"images": [],\n}', ":2: this is not valid JSON from column 1."),
+        ("", ":1: this is not valid JSON from column 1."),
         ("[" * 100_000, ": must be a COCO file. Received lists nested too deeply"),
         ('{"images": [NaN]}', ": numbers must be finite. Received NaN: correct the file, or write it again."),
         ('{"images": [-Infinity]}', ": numbers must be finite. Received -Infinity: "),

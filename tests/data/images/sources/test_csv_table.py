@@ -199,7 +199,10 @@ def test_groups_stay_together(write_table: WriteTable, common: Common) -> None:
         (
             'path,label\n0.png,a\n"1.png,b\n2.png,b\n',
             {},
-            ["data.csv:3: this row is not valid CSV (unexpected end of data). Correct its quotes."],
+            [
+                "data.csv:3: this row is not valid CSV: a quote is not closed or not doubled, or a cell is too long. "
+                "Correct it."
+            ],
         ),
     ],
 )
