@@ -87,6 +87,15 @@ class ScoredClasses(RankedClasses):
         probabilities to be kept."""
         return [curve(self.labels == i, self.probabilities[:, i]) for i in range(self.probabilities.shape[1])]
 
+    @functools.cached_property
+    def confusions(self) -> Array:
+        """The confusion matrix without its zeros, computed once: rows of true class, predicted class and count, int64
+        ``[m, 3]``."""
+        labels, predicted = self.labels.astype(np.int64), self.predicted.astype(np.int64)
+        base = int(max(labels.max(initial=0), predicted.max(initial=0))) + 1
+        pairs, counts = np.unique(labels * base + predicted, return_counts=True)
+        return np.stack([pairs // base, pairs % base, counts], axis=1)
+
 
 def rank(probabilities: Array, *, num_top: int = NUM_TOP) -> RankedClasses:
     """The most probable classes by probabilities ``[n, classes]``, at most ``num_top`` of them."""

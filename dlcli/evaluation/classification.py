@@ -49,7 +49,7 @@ def metrics(scored: ScoredClasses, classes: Sequence[str], loss: float, *, top_k
           and of the first one;
         - ``intervals``: see :func:`dlcli.evaluation.intervals.intervals`;
         - ``confusion_matrix``: counts, with a row for each true class and a column for each predicted class; only up to
-          `MANY_CLASSES` classes, see :func:`confusions`;
+          `MANY_CLASSES` classes, see :attr:`ScoredClasses.confusions`;
         - ``classes``.
 
         With one class, which is never missed, only ``samples``, ``loss``, ``accuracy``, ``confusion_matrix`` and
@@ -82,7 +82,7 @@ def metrics(scored: ScoredClasses, classes: Sequence[str], loss: float, *, top_k
     squared = scored.sum_of_squares - 2 * of_labels + 1
     result["brier_score"] = float(np.mean(squared)) / (2 if len(classes) == 2 else 1)
     result["balanced_accuracy"] = result["macro_recall"]
-    found = confusions(scored, len(classes))
+    found = scored.confusions
     result["matthews_correlation"] = _matthews_correlation(found, len(classes))
     result |= _areas(scored.curves, len(classes))
     if len(classes) == 2:
@@ -153,15 +153,9 @@ def calibration_error(scored: ScoredClasses) -> float:
     return float(np.abs(gaps).sum() / len(scored))
 
 
-def confusions(scored: ScoredClasses, num_classes: int) -> Array:
-    """The confusion matrix without its zeros: rows of true class, predicted class and count, int64 ``[m, 3]``."""
-    pairs, counts = np.unique(scored.labels.astype(np.int64) * num_classes + scored.predicted, return_counts=True)
-    return np.stack([pairs // num_classes, pairs % num_classes, counts], axis=1)
-
-
 def confusion_matrix(scored: ScoredClasses, num_classes: int) -> Array:
     """Counts, int64 ``[k, k]``, with a row for each true class and a column for each predicted class."""
-    label, predicted, counts = confusions(scored, num_classes).T
+    label, predicted, counts = scored.confusions.T
     matrix = np.zeros((num_classes, num_classes), np.int64)
     matrix[label, predicted] = counts
     return matrix
@@ -171,7 +165,7 @@ def most_confused(found: Array, num_classes: int) -> list[int]:
     """The classes of the most frequent mistakes, at most ``num_classes`` of them, in ascending order.
 
     Args:
-        found: the result of :func:`confusions`.
+        found: the result of :attr:`ScoredClasses.confusions`.
     """
     mistakes = found[found[:, 0] != found[:, 1]]
     chosen: dict[int, None] = {}

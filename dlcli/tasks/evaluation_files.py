@@ -10,7 +10,7 @@ import numpy as np
 
 from dlcli.data.listing import name_some
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
-from dlcli.evaluation.classification import confusions, most_confused, neglect
+from dlcli.evaluation.classification import most_confused, neglect
 from dlcli.printing import json_text
 from dlcli.report.plots import classification as classification_plots
 from dlcli.report.plots.classification import ClassCurve
@@ -126,7 +126,7 @@ def write_classification(
     if len(classes) <= MANY_CLASSES:
         files["confusion_matrix.png"] = classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)
     else:
-        found = confusions(scored, len(classes))
+        found = scored.confusions
         tables["confusion_matrix.csv"] = (
             {"label": classes[label], "predicted": classes[predicted], "count": count}
             for label, predicted, count in found.tolist()

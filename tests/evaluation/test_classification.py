@@ -23,7 +23,6 @@ from dlcli.errors import CheckFailed
 from dlcli.evaluation.class_predictions import MANY_CLASSES, NUM_TOP, score
 from dlcli.evaluation.classification import (
     calibration_error,
-    confusions,
     metrics,
     most_confused,
     neglect,
@@ -278,7 +277,7 @@ def test_many_classes_have_the_same_numbers_without_a_matrix() -> None:
 
 def test_confusions_are_the_entries_of_the_matrix() -> None:
     labels, probabilities, _ = random_case(300, MANY_CLASSES + 1)
-    found = confusions(score(labels, probabilities), MANY_CLASSES + 1)
+    found = score(labels, probabilities).confusions
     matrix = confusion_matrix(labels, probabilities.argmax(axis=1), labels=np.arange(MANY_CLASSES + 1))
     assert [tuple(row) for row in found] == [(i, j, matrix[i, j]) for i, j in np.argwhere(matrix)]
 

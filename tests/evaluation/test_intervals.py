@@ -6,7 +6,6 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from dlcli.evaluation import intervals as module
 from dlcli.evaluation.class_predictions import score
-from dlcli.evaluation.classification import confusions
 from dlcli.evaluation.intervals import intervals
 
 
@@ -19,7 +18,7 @@ def case() -> tuple[np.ndarray, np.ndarray]:
 
 def test_intervals_are_those_of_resampled_samples() -> None:
     labels, predicted = case()
-    found = intervals(confusions(score(labels, np.eye(5)[predicted]), 5))
+    found = intervals(score(labels, np.eye(5)[predicted]).confusions)
     rng = np.random.default_rng(1)
     values: dict[str, list[float]] = {"accuracy": [], "balanced_accuracy": [], "macro_f1": []}
     for _ in range(150):
@@ -35,7 +34,7 @@ def test_intervals_are_those_of_resampled_samples() -> None:
 
 def test_intervals_are_the_same_each_time_and_contain_the_metric() -> None:
     labels, predicted = case()
-    found = confusions(score(labels, np.eye(5)[predicted]), 5)
+    found = score(labels, np.eye(5)[predicted]).confusions
     assert intervals(found) == intervals(found)
     low, high = intervals(found)["accuracy"]
     assert low < np.mean(labels == predicted) < high
@@ -43,7 +42,7 @@ def test_intervals_are_the_same_each_time_and_contain_the_metric() -> None:
 
 def test_a_large_confusion_matrix_has_the_interval_of_the_accuracy_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     labels, predicted = case()
-    found = confusions(score(labels, np.eye(5)[predicted]), 5)
+    found = score(labels, np.eye(5)[predicted]).confusions
     whole = intervals(found)
     monkeypatch.setattr(module, "MAX_CELLS", len(found) - 1)
     few = intervals(found)
@@ -53,7 +52,7 @@ def test_a_large_confusion_matrix_has_the_interval_of_the_accuracy_alone(monkeyp
 
 def test_resamples_that_are_drawn_in_parts_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     labels, predicted = case()
-    found = confusions(score(labels, np.eye(5)[predicted]), 5)
+    found = score(labels, np.eye(5)[predicted]).confusions
     whole = intervals(found)
     monkeypatch.setattr(module, "DRAWN", 7 * len(found))
     assert intervals(found) == whole

@@ -5,6 +5,7 @@ Matplotlib's pyplot is not used, because it has global state and looks for a win
 
 import contextlib
 import io
+import itertools
 import logging
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -96,9 +97,18 @@ def printable(text: str, max_width: int) -> str:
         text: any text, such as the name of a class or of a file.
         max_width: maximum width in characters; wide characters, such as Chinese ones, count as two.
     """
-    drawable = "".join(_drawable(character) for character in text)
-    # a dollar sign would start a formula
-    return _shortened(drawable, max_width).replace("$", r"\$")
+    return shown(text, max_width).replace("$", r"\$")  # a dollar sign would start a formula
+
+
+def shown(text: str, max_width: int) -> str:
+    """Text as :func:`printable` has it, to be drawn with the fonts of :func:`font_runs`."""
+    return _shortened("".join(_drawable(character) for character in text), max_width)
+
+
+def font_runs(text: str) -> list[tuple[str, str]]:
+    """The parts of a text, each with the file of the first font that has its characters."""
+    parts = itertools.groupby(text, _font_file)
+    return [("".join(characters), file) for file, characters in parts]
 
 
 def size_of(text: Text) -> tuple[float, float]:
@@ -155,6 +165,11 @@ def _drawable(character: str) -> str:
 
 def _has_glyph(character: str) -> bool:
     return any(font.get_char_index(ord(character)) != 0 for _, font in _fonts())
+
+
+def _font_file(character: str) -> str:
+    having = (font for _, font in _fonts() if font.get_char_index(ord(character)) != 0)
+    return str(next(having, _fonts()[0][1]).fname)
 
 
 @cache

@@ -4,9 +4,11 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib import font_manager
 from PIL import Image
 from pixels import BACKGROUND, STRANGE_NAMES, where  # type: ignore[import-not-found]
 
+from dlcli.report.plots import figure
 from dlcli.report.plots.box_overlay import with_box
 from dlcli.report.plots.figure import VERMILION
 
@@ -62,6 +64,26 @@ def test_any_label_in_an_image_of_any_size(size: tuple[int, int], name: str) -> 
     ):
         pixels = drawn(box, size=size, label=name)
         assert where(pixels, VERMILION) is not None or min(size) < 6  # the text may cover all of a tiny one
+
+
+def test_a_label_is_drawn_with_the_fonts_of_the_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    symbols = font_manager.get_font(font_manager.findfont("STIXNonUnicode"))  # comes with Matplotlib
+    letter = next(chr(code) for code in sorted(symbols.get_charmap()) if figure.without_glyph([chr(code)]))
+    squares = drawn((60, 80, 220, 170), label=f"cat {letter} 0.98")
+    monkeypatch.setattr(figure, "FALLBACK_FONTS", ("STIXNonUnicode",))
+    figure._fonts.cache_clear()
+    try:
+        assert [part for part, _ in figure.font_runs(f"cat {letter} 0.98")] == ["cat ", letter, " 0.98"]
+        found = drawn((60, 80, 220, 170), label=f"cat {letter} 0.98")
+    finally:
+        figure._fonts.cache_clear()
+    assert (found[:80] != squares[:80]).any()
+    assert (found[80:] == squares[80:]).all()
+
+
+def test_a_dollar_sign_is_drawn_as_one_character() -> None:
+    assert figure.shown("5$", 10) == "5$"
+    assert where(drawn((60, 80, 220, 170), label="5$")[:80], "#FFFFFF", tolerance=60) is not None
 
 
 def test_the_whole_image_is_framed_to_its_last_pixel() -> None:
