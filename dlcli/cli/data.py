@@ -251,7 +251,7 @@ def _write_exclude_list(report: dict[str, Any], output: Path, source: Path) -> N
     from dlcli.rundir.writing import replace_file
 
     if "exclude" not in report:
-        raise InputError(f"{source}: --exclude-list is for images in files, which data.exclude can leave out.")
+        raise InputError(f"{source}: --exclude-list is for images, of which copies are looked for.")
     patterns = report["exclude"]
     replace_file(output, indent(json.dumps(patterns, ensure_ascii=False, indent=2), " " * 4) + "\n")
     noun = "1 pattern" if len(patterns) == 1 else f"{len(patterns):,} patterns"

@@ -5,9 +5,11 @@ It is left out and counted wherever folders are read, is never a class, and does
 """
 
 import fnmatch
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+WILDCARD = re.compile(r"[*?\[]")
 SYSTEM = re.compile(
     r"thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini|icon\r|\$recycle\.bin|system volume information|"
     r"lost\+found|__macosx|__pycache__|@eadir|.*\.(tmp|temp|part|crdownload|swp|bak|cache)|.*~",
@@ -44,8 +46,35 @@ def reason_of_exclusion(name: str, exclude: Sequence[str]) -> str | None:
     Args:
         exclude: the patterns, as for :mod:`fnmatch`.
     """
+    pattern = _pattern_of(name, *_compiled(tuple(exclude))) if exclude else None
+    return None if pattern is None else f"excluded by '{pattern}'"
+
+
+def unmatched(exclude: Sequence[str], names: Iterable[str]) -> list[str]:
+    """The patterns that none of these names fits: of what was left out."""
+    literal, others = _compiled(tuple(exclude))
+    remaining = dict.fromkeys(exclude)
+    for name in names:
+        for part in {name, name.rpartition("/")[2]}:
+            if part in literal:
+                remaining.pop(part, None)
+            for pattern, compiled in others:
+                if pattern in remaining and compiled.match(part):
+                    del remaining[pattern]
+    return list(remaining)
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(exclude: tuple[str, ...]) -> tuple[frozenset[str], list[tuple[str, re.Pattern[str]]]]:
+    """The patterns without wildcards, of which lists of copies have thousands, and the others."""
+    others = [pattern for pattern in exclude if WILDCARD.search(pattern)]
+    literal = frozenset(exclude).difference(others)
+    return literal, [(pattern, re.compile(fnmatch.translate(pattern))) for pattern in others]
+
+
+def _pattern_of(name: str, literal: frozenset[str], others: Sequence[tuple[str, re.Pattern[str]]]) -> str | None:
     last = name.rpartition("/")[2]
-    for pattern in exclude:
-        if fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(last, pattern):
-            return f"excluded by '{pattern}'"
-    return None
+    for part in (name, last):
+        if part in literal:
+            return part
+    return next((pattern for pattern, compiled in others if compiled.match(name) or compiled.match(last)), None)

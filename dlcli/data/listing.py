@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation
-from dlcli.data.junk import reason_of_exclusion
+from dlcli.data.junk import reason_of_exclusion, unmatched
 from dlcli.data.splits import (
     NO_LABEL,
     SPLITS,
@@ -122,6 +122,39 @@ def without_excluded(rows: Sequence[AnyRow], exclude: Sequence[str]) -> tuple[Se
         else:
             left_out.append(LeftOut(row.name, reason))
     return kept, left_out
+
+
+def without_excluded_samples(
+    listings: Mapping[str, Listing], exclude: Sequence[str], *, source: str
+) -> tuple[Mapping[str, Listing], list[LeftOut]]:
+    """The listings without the samples whose names fit a pattern of ``data.exclude``, and those that are left out.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
+    if not exclude:
+        return listings, []
+    left_out: list[LeftOut] = []
+    kept: dict[str, Listing] = {}
+    for split, listing in listings.items():
+        reasons = [reason_of_exclusion(name, exclude) for name in listing.names]
+        left_out += [LeftOut(name, reason) for name, reason in zip(listing.names, reasons, strict=True) if reason]
+        index = np.array([i for i, reason in enumerate(reasons) if reason is None], np.int64)
+        if len(index):
+            kept[split] = listing if len(index) == len(listing) else listing.take(index)
+    if "train" not in kept:
+        raise InputError(f"{source}: data.exclude must leave samples to train on. It leaves none.")
+    return kept, left_out
+
+
+def warn_of_unmatched(exclude: Sequence[str], left_out: Sequence[LeftOut]) -> list[DataWarning]:
+    """A warning if patterns of ``data.exclude`` fit nothing."""
+    names = unmatched(exclude, (item.name for item in left_out)) if exclude else []
+    if not names:
+        return []
+    verb = "leaves" if len(names) == 1 else "leave"
+    text = f"data.exclude: {name_some(names)} {verb} out nothing. The names of samples are those in a run's split.csv."
+    return [DataWarning("exclude", text)]
 
 
 def list_rows(

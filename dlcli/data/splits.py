@@ -34,7 +34,9 @@ Labels = NDArray[np.int32]
 Counts = NDArray[np.int64]
 
 LeftOutKind = Literal["unused", "unreadable"]
-WarningKind = Literal["folders", "splits", "classes", "tags", "leakage", "boxes", "masks", "times", "range", "frames"]
+WarningKind = Literal[
+    "folders", "splits", "classes", "tags", "leakage", "boxes", "masks", "times", "range", "frames", "exclude"
+]
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class DataWarning:
         kind: what it is about: ``folders`` that are not read, ``splits`` that are missing or far from their proportion,
             ``classes`` that a split lacks, ``tags`` that train lacks, ``leakage`` between splits, ``boxes`` that were
             repaired or left out, ``masks`` that may not mean what they should, ``times`` with gaps, the ``range`` of
-            the pixels' values, or ``frames`` of a file that are not read.
+            the pixels' values, ``frames`` of a file that are not read, or patterns of ``exclude`` that fit nothing.
     """
 
     kind: WarningKind

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from dlcli.printing import json_text
 from dlcli.report.plots import classification as classification_plots
 from dlcli.report.plots.classification import ClassCurve
 from dlcli.report.plots.figure import NOT_DRAWABLE, without_glyph
+from dlcli.rundir.directory import RunDir
 from dlcli.rundir.runs import now
 from dlcli.rundir.tables import write_rows
 from dlcli.rundir.writing import replace_folder
@@ -68,6 +69,20 @@ class Destination:
         if not self.request.all_probabilities:
             return None
         return ProbabilityFile(self.folder.parents[1], num_samples=num_samples, num_classes=num_classes)
+
+
+class HasDigests(Protocol):
+    """The samples of a split, by their contents."""
+
+    @property
+    def digests(self) -> Sequence[str]: ...
+
+
+def destination_after_training(run: RunDir, splits: Mapping[str, HasDigests], split: str) -> Destination:
+    """Where the evaluation at the end of training goes, with the facts that ``dlcli evaluate`` would state."""
+    trained = set(splits["train"].digests)
+    trained_on = sum(digest in trained for digest in splits[split].digests)
+    return Destination(run.evaluation(split), Source(trained_on=trained_on))
 
 
 def write_evaluation(

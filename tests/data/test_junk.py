@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlcli.data.junk import is_document, is_junk, reason_of_exclusion
+from dlcli.data.junk import is_document, is_junk, reason_of_exclusion, unmatched
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,12 @@ def test_exclusion_is_by_name_or_path() -> None:
     assert reason_of_exclusion("train/ants/1.gif", ["*.png", "*.gif"]) == "excluded by '*.gif'"
     assert reason_of_exclusion("train/ants/1.gif", ["1.gif"]) == "excluded by '1.gif'"
     assert reason_of_exclusion("train/ants/1.gif", ["ants/*"]) is None
+
+
+def test_patterns_that_no_name_fits() -> None:
+    exclude = ["train/1.png", "2.png", "*.gif", "x[0-9]", "[!a-z0-9]*", "absent", "absent*"]
+    names = ["train/1.png", "val/2.png", "a/b.gif", "x7", "Z"]
+    assert unmatched(exclude, names) == ["absent", "absent*"]
+    assert all(reason_of_exclusion(name, exclude) is not None for name in names)
+    assert reason_of_exclusion("train/11.png", exclude) is None
+    assert unmatched([], names) == []

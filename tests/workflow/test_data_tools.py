@@ -231,10 +231,21 @@ def test_with_the_exclude_list_no_copies_are_left(photos: Path) -> None:
     assert "copies.yaml: already exists. Choose another name, or use --force to replace it." in again.stderr
 
 
-def test_an_exclude_list_is_for_images_in_files(photos: Path) -> None:
+def test_an_exclude_list_for_arrays_and_none_for_texts(photos: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+    pixels[5] = pixels[3]
     np.savez(photos / "a.npz", x_train=pixels, y_train=np.arange(20) % 2)
     (photos / "a.yaml").write_text("task: classification\ndata: {kind: npz, path: a.npz}\nmodel: {kind: mlp}\n")
-    done = processes.run("data", "check", "a.yaml", "--exclude-list", "c.yaml", folder=photos).expect(2)
-    assert "a.yaml: --exclude-list is for images in files, which data.exclude can leave out." in done.stderr
-    assert not (photos / "c.yaml").exists()
+    done = processes.run("data", "check", "a.yaml", "--exclude-list", "c.yaml", folder=photos).expect(0)
+    assert "note: 1 pair of byte-identical images within a split: train/3 = train/5" in done.stdout
+    sets = ("--set", f"data.exclude={(photos / 'c.yaml').read_text()}")
+    done = processes.run("data", "check", "a.yaml", *sets, folder=photos).expect(0)
+    assert "1 skipped: train/5" in done.stdout
+    assert "train/3 = " not in done.stdout
+    (photos / "t.csv").write_text("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(20)))
+    (photos / "t.yaml").write_text(
+        "task: text_classification\ndata: {kind: csv, path: t.csv}\nmodel: {kind: convolutional}\n"
+    )
+    done = processes.run("data", "check", "t.yaml", "--exclude-list", "d.yaml", folder=photos).expect(2)
+    assert "t.yaml: --exclude-list is for images, of which copies are looked for." in done.stderr
+    assert not (photos / "d.yaml").exists()

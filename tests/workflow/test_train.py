@@ -71,6 +71,7 @@ def test_metrics_and_run_json(trained: Path) -> None:
     assert info["best"] == {"epoch": int(best["epoch"]), "metric": "val_loss", "value": info["best"]["value"]}
     assert info["best"]["value"] == pytest.approx(float(best["val_loss"]), rel=1e-8)
     metrics = read_json(trained / "evaluation" / "test" / "metrics.json")
+    assert metrics["trained_on"] == 0
     for name, value in info["final"].items():
         assert value == pytest.approx(float(best[name]) if name in best else metrics[name.removeprefix("test_")])
     assert {*METRICS, "test_loss", "test_accuracy", "test_top_5_accuracy", "test_log_loss"} <= set(info["final"])

@@ -137,6 +137,7 @@ def assemble_objects(
         annotate=lambda part: {"boxes": chosen.boxes.take(np.array([row.position for row in part], np.int64))},
         has_groups=any(image.group is not None for image in images),
         least=1,
+        exclude=exclude,
         left_out=[*left_out, *chosen.left_out],
         warnings=[*warnings, *chosen.warnings],
     )

@@ -21,7 +21,18 @@ from dlcli.data.images.resizing import Interpolation, Resize
 from dlcli.data.images.samples import Dataset, ImageAnnotation, Samples
 from dlcli.data.images.scan_index import Checked
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes, warn_of_similar_names
-from dlcli.data.listing import NUM_NAMED, Listing, Row, SplitKeys, divide, list_rows, name_some, without_excluded
+from dlcli.data.listing import (
+    NUM_NAMED,
+    Listing,
+    Row,
+    SplitKeys,
+    divide,
+    list_rows,
+    name_some,
+    warn_of_unmatched,
+    without_excluded,
+    without_excluded_samples,
+)
 from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.errors import InputError
 
@@ -86,13 +97,14 @@ def assemble_files(
             without regard to it.
         annotate: the annotations of some rows besides the class, each an ImageAnnotation.
         by_suffix: refuse files with the suffix of a format that is not supported.
-        exclude: patterns of the names of images to leave out, unless the source has done so.
+        exclude: patterns of the names of images to leave out, which the source may have done.
 
     Raises:
         InputError: the rows are not as :func:`dlcli.data.listing.list_rows` requires, images are corrupt, they differ
             in size and no size is given, a new model would have no image of a class, or the splits cannot be drawn.
     """
     rows, excluded = without_excluded(rows, exclude)
+    left_out = [*left_out, *excluded]
     known, listings = list_rows(
         rows,
         source=source,
@@ -156,8 +168,14 @@ def assemble_files(
         classes,
         policy=policy,
         source=source,
-        left_out=[*left_out, *excluded, *bad],
-        warnings=[*warnings, *more_warnings, *_warn_of_range(good, policy.value_range), *_warn_of_frames(good)],
+        left_out=[*left_out, *bad],
+        warnings=[
+            *warnings,
+            *warn_of_unmatched(exclude, left_out),
+            *more_warnings,
+            *_warn_of_range(good, policy.value_range),
+            *_warn_of_frames(good),
+        ],
         common=common,
     )
 
@@ -258,6 +276,7 @@ def assemble_images(
     *,
     source: str,
     has_classes: bool = True,
+    exclude: Sequence[str] = (),
     left_out: Sequence[LeftOut] = (),
     common: CommonKeys,
 ) -> Dataset:
@@ -267,10 +286,12 @@ def assemble_images(
         classes: names of the model's outputs in their order.
         has_classes: whether the labels of the listings are classes; else they are ignored, and splits are drawn without
             regard to them.
+        exclude: patterns of the names of samples to leave out.
     """
     if not has_classes:
         listings = {split: listing.without_classes() for split, listing in listings.items()}
     height, width, channels = _common_shape(listings, source)
+    listings, left_out, unused = _excluded(listings, left_out, exclude, source)
     divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
     policy = choose_policy([Checked(height, width, channels == 1, "")], source=source, common=common)
     splits = {split: as_samples(listing, policy) for split, listing in divided.items()}
@@ -280,6 +301,7 @@ def assemble_images(
             split: leave_unsized(samples) if num_bytes > RESIZED_BYTES else _resize_now(samples)
             for split, samples in splits.items()
         }
+    warnings = [*warnings, *unused]
     return _finish(splits, classes, policy=policy, source=source, left_out=left_out, warnings=warnings, common=common)
 
 
@@ -288,14 +310,29 @@ def assemble_values(
     classes: tuple[str, ...],
     *,
     source: str,
+    exclude: Sequence[str] = (),
     left_out: Sequence[LeftOut] = (),
     common: CommonKeys,
 ) -> Dataset:
-    """A data set of signals or volumes in memory, float32 [n, ...], used unchanged."""
+    """A data set of signals or volumes in memory, float32 [n, ...], used unchanged.
+
+    Args:
+        exclude: patterns of the names of samples to leave out.
+    """
     _common_shape(listings, source)
+    listings, left_out, unused = _excluded(listings, left_out, exclude, source)
     divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
     splits = {split: as_samples(listing, None) for split, listing in divided.items()}
+    warnings = [*warnings, *unused]
     return _finish(splits, classes, policy=None, source=source, left_out=left_out, warnings=warnings, common=common)
+
+
+def _excluded(
+    listings: Mapping[str, Listing], left_out: Sequence[LeftOut], exclude: Sequence[str], source: str
+) -> tuple[Mapping[str, Listing], list[LeftOut], list[DataWarning]]:
+    """The listings without what ``data.exclude`` leaves out, all that is left out, and a warning of unused patterns."""
+    kept, excluded = without_excluded_samples(listings, exclude, source=source)
+    return kept, [*left_out, *excluded], warn_of_unmatched(exclude, excluded)
 
 
 def _common_shape(listings: Mapping[str, Listing], source: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dlcli.data.annotations import Array, Items, find
 from dlcli.data.files import hash_content
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes, warn_of_similar_names
-from dlcli.data.listing import Listing, SplitKeys, divide
+from dlcli.data.listing import Listing, SplitKeys, divide, warn_of_unmatched, without_excluded_samples
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, Labels, LeftOut
 
@@ -104,12 +104,17 @@ def assemble_sequences(
     warnings: Sequence[DataWarning],
     common: SplitKeys,
     features: tuple[str, ...] = (),
+    exclude: Sequence[str] = (),
 ) -> SequenceDataset:
     """The data set of a source's listings: missing splits are drawn, and samples with the same content stay together.
+
+    Args:
+        exclude: patterns of the names of samples to leave out, unless the source has done so.
 
     Raises:
         InputError: splits cannot be drawn, or share a sample.
     """
+    listings, excluded = without_excluded_samples(listings, exclude, source=source)
     divided, more_warnings = divide(listings, digests=_digests, num_classes=len(classes), source=source, common=common)
     splits = {split: _as_sequences(listing) for split, listing in divided.items() if len(listing)}
     # of tags, not every split needs all
@@ -118,8 +123,15 @@ def assemble_sequences(
     return SequenceDataset(
         classes=classes,
         splits=splits,
-        left_out=tuple(left_out),
-        warnings=(*warnings, *more_warnings, *absent, *warn_of_similar_names(classes), *copies),
+        left_out=(*left_out, *excluded),
+        warnings=(
+            *warnings,
+            *warn_of_unmatched(exclude, excluded),
+            *more_warnings,
+            *absent,
+            *warn_of_similar_names(classes),
+            *copies,
+        ),
         features=features,
     )
 

@@ -29,6 +29,7 @@ def read_sequence_csv(
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     num_features: int | None = None,
+    exclude: Sequence[str] = (),
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """A table in long format: a row for each step, with the name of its sequence and the sequence's class or number.
@@ -94,6 +95,7 @@ def read_sequence_csv(
         num_features=num_features,
         has_groups=group is not None,
         features=features,
+        exclude=exclude,
         common=common,
     )
 

@@ -1,6 +1,6 @@
 """Series in .npz files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -26,6 +26,7 @@ def read_sequence_npz(
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     num_features: int | None = None,
+    exclude: Sequence[str] = (),
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """x_train ``[n, steps, features]`` or ``[n, steps]``, y_train ``[n]`` and, optionally, lengths_train ``[n]``.
@@ -73,6 +74,7 @@ def read_sequence_npz(
         classes=classes,
         aliases=aliases,
         num_features=num_features,
+        exclude=exclude,
         left_out=left_out,
         common=common,
     )

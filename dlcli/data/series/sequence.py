@@ -101,6 +101,7 @@ def assemble_series(
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     num_features: int | None = None,
+    exclude: Sequence[str] = (),
     left_out: Sequence[LeftOut] = (),
     has_groups: bool = False,
     features: tuple[str, ...] = (),
@@ -113,6 +114,7 @@ def assemble_series(
         aliases: other names of these.
         num_features: of a trained model; by default that of the first training sample.
         features: names of a step's features.
+        exclude: patterns of the names of samples to leave out.
 
     Raises:
         InputError: there are no training samples, samples differ in their features, or the classes or splits are not
@@ -148,5 +150,12 @@ def assemble_series(
         aliases=aliases,
     )
     return assemble_sequences(
-        listings, known, source=source, left_out=left_out, warnings=(), common=common, features=features
+        listings,
+        known,
+        source=source,
+        left_out=left_out,
+        warnings=(),
+        common=common,
+        features=features,
+        exclude=exclude,
     )

@@ -1,7 +1,7 @@
 """Series in the .ts format of the UCR and UEA archives."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -24,6 +24,7 @@ def read_ts(
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     num_features: int | None = None,
+    exclude: Sequence[str] = (),
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """The .ts files of the UCR and UEA archives (Bagnall et al. 2018): a line for each sample, ending in its class.
@@ -48,6 +49,7 @@ def read_ts(
         classes=classes,
         aliases=aliases,
         num_features=num_features,
+        exclude=exclude,
         common=common,
     )
 

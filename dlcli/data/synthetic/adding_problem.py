@@ -1,5 +1,6 @@
 """The adding problem (Hochreiter and Schmidhuber 1997, experiment 4)."""
 
+from collections.abc import Sequence
 from typing import Unpack
 
 import numpy as np
@@ -13,7 +14,9 @@ from dlcli.files import half_of_memory
 BYTES_A_STEP = 64  # of memory, while the problem is generated
 
 
-def make_adding(*, length: int, num_samples: int, seed: int, **common: Unpack[SplitKeys]) -> SequenceDataset:
+def make_adding(
+    *, length: int, num_samples: int, seed: int, exclude: Sequence[str] = (), **common: Unpack[SplitKeys]
+) -> SequenceDataset:
     """The adding problem (Hochreiter and Schmidhuber 1997, section 5.4, in the form of Le et al. 2015, section 4.1).
 
     Each step has a number drawn uniformly from [0, 1] and a mark, which is 1 at two steps, one in each half of the
@@ -40,4 +43,4 @@ def make_adding(*, length: int, num_samples: int, seed: int, **common: Unpack[Sp
         Series(f"adding/{i}", "train", repr(float(sums[i])), np.stack([values[i], marks[i]], axis=1))
         for i in range(num_samples)
     ]
-    return assemble_series("adding", samples, goal="value", common=common)
+    return assemble_series("adding", samples, goal="value", exclude=exclude, common=common)

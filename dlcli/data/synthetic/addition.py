@@ -1,5 +1,6 @@
 """Sums of two numbers as text."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -11,7 +12,9 @@ from dlcli.data.text.labeled import TextRow
 from dlcli.data.text.pairs import assemble_pairs
 
 
-def make_addition(*, digits: int, num_samples: int, seed: int, **common: Unpack[SplitKeys]) -> SequenceDataset:
+def make_addition(
+    *, digits: int, num_samples: int, seed: int, exclude: Sequence[str] = (), **common: Unpack[SplitKeys]
+) -> SequenceDataset:
     """Pairs of a sum of two numbers and its result as text, "52+7" and "59". Each sum occurs once, in one order.
 
     Args:
@@ -26,4 +29,4 @@ def make_addition(*, digits: int, num_samples: int, seed: int, **common: Unpack[
             if len(found) < num_samples:
                 found.setdefault((min(a, b), max(a, b)), f"{a}+{b}")
     rows = [TextRow(0, f"sums/{text}", text, str(sum(pair)), "train") for pair, text in found.items()]
-    return assemble_pairs(Path("addition"), rows, has_groups=False, common=common)
+    return assemble_pairs(Path("addition"), rows, has_groups=False, exclude=exclude, common=common)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Unpack
 
 import numpy as np
@@ -40,6 +40,7 @@ def read_shapes(
     num_samples: int,
     seed: int,
     classes: tuple[str, ...] | None = None,
+    exclude: Sequence[str] = (),
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """Scenes that show a circle, a cross, a square or a triangle, in turn, drawn at the size of the recipe.
@@ -77,7 +78,7 @@ def read_shapes(
         arrays=pixels,
         annotations={"boxes": Boxes(corners, (Frame(width, height),) * num_samples)},
     )
-    return assemble_images({"train": listing}, known, source="shapes", common=common)
+    return assemble_images({"train": listing}, known, source="shapes", exclude=exclude, common=common)
 
 
 def draw_scene(

@@ -16,6 +16,7 @@ from dlcli.data.listing import (
     is_encodable,
     list_rows,
     name_some,
+    warn_of_unmatched,
     without_excluded,
 )
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
@@ -387,6 +388,7 @@ def _assemble(
     warnings: Sequence[DataWarning] = (),
 ) -> SequenceDataset:
     rows, excluded = without_excluded(rows, exclude)
+    left_out = [*left_out, *excluded]
     empty = [LeftOut(row.name, "an empty text") for row in rows if not row.text]
 
     def complete(listing: Listing, part: Sequence[TextRow]) -> Listing:
@@ -403,5 +405,10 @@ def _assemble(
         least=least,
     )
     return assemble_sequences(
-        listings, known, source=str(source), left_out=[*left_out, *excluded, *empty], warnings=warnings, common=common
+        listings,
+        known,
+        source=str(source),
+        left_out=[*left_out, *empty],
+        warnings=[*warnings, *warn_of_unmatched(exclude, left_out)],
+        common=common,
     )

@@ -14,7 +14,9 @@ from dlcli.data.text.files import read_content
 from dlcli.data.text.labeled import TextRow, read_text_rows
 
 
-def read_pairs_tsv(*, path: str | Path, encoding: str, **common: Unpack[SplitKeys]) -> SequenceDataset:
+def read_pairs_tsv(
+    *, path: str | Path, encoding: str, exclude: Sequence[str] = (), **common: Unpack[SplitKeys]
+) -> SequenceDataset:
     """A file with a pair on each line: the source, a tab, the target; further columns are ignored.
 
     Raises:
@@ -31,7 +33,7 @@ def read_pairs_tsv(*, path: str | Path, encoding: str, **common: Unpack[SplitKey
             errors.append((line, f"there must be a tab between source and target. Received '{source[:50]}'."))
         rows.append(TextRow(line, f"{file.name}:{line}", source.strip(), rest.partition("\t")[0].strip(), "train"))
     refuse_errors(file, errors)
-    return assemble_pairs(file, rows, has_groups=False, common=common)
+    return assemble_pairs(file, rows, has_groups=False, exclude=exclude, common=common)
 
 
 def read_pairs_csv(
@@ -42,6 +44,7 @@ def read_pairs_csv(
     split: str | None,
     group: str | None,
     encoding: str,
+    exclude: Sequence[str] = (),
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """The pairs of a table, CSV or, where the file's name ends in .tsv, tab-separated without quotes.
@@ -55,10 +58,12 @@ def read_pairs_csv(
     table = Path(path)
     columns = role_columns(text=source, label=target, split=split, group=group)
     rows = read_text_rows(table, columns, optional=("text", "label"), encoding=encoding)
-    return assemble_pairs(table, rows, has_groups=group is not None, common=common)
+    return assemble_pairs(table, rows, has_groups=group is not None, exclude=exclude, common=common)
 
 
-def assemble_pairs(source: Path, rows: Sequence[TextRow], *, has_groups: bool, common: SplitKeys) -> SequenceDataset:
+def assemble_pairs(
+    source: Path, rows: Sequence[TextRow], *, has_groups: bool, exclude: Sequence[str] = (), common: SplitKeys
+) -> SequenceDataset:
     """The data set of pairs, each row's label being the target; pairs with an empty text are left out.
 
     Raises:
@@ -82,4 +87,6 @@ def assemble_pairs(source: Path, rows: Sequence[TextRow], *, has_groups: bool, c
         complete=complete,
         has_classes=False,
     )
-    return assemble_sequences(listings, classes, source=str(source), left_out=empty, warnings=(), common=common)
+    return assemble_sequences(
+        listings, classes, source=str(source), left_out=empty, warnings=(), exclude=exclude, common=common
+    )

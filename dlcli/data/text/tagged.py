@@ -41,6 +41,7 @@ def read_conllu(
     encoding: str,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
+    exclude: Sequence[str] = (),
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """The words of CoNLL-U files, tagged with one of the columns; ranges and empty nodes (1-2, 1.1) are skipped.
@@ -72,7 +73,7 @@ def read_conllu(
         for split, file in files.items()
         if file is not None
     }
-    return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, common=common)
+    return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, exclude=exclude, common=common)
 
 
 def read_columns(
@@ -83,6 +84,7 @@ def read_columns(
     encoding: str,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
+    exclude: Sequence[str] = (),
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """A word and its tag on each line, and an empty line after each sentence. They are the first and last of columns
@@ -101,7 +103,7 @@ def read_columns(
         for split, file in files.items()
         if file is not None
     }
-    return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, common=common)
+    return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, exclude=exclude, common=common)
 
 
 def read_words(path: Path, *, encoding: str) -> tuple[list[str], list[tuple[str, ...]]]:
@@ -179,6 +181,7 @@ def _assemble(
     *,
     classes: tuple[str, ...] | None,
     aliases: Mapping[str, str],
+    exclude: Sequence[str],
     common: SplitKeys,
 ) -> SequenceDataset:
     by_split = {split: sentences[split] for split in SPLITS if sentences.get(split)}
@@ -205,4 +208,6 @@ def _assemble(
         )
         for split, part in by_split.items()
     }
-    return assemble_sequences(listings, known, source=source, left_out=(), warnings=warnings, common=common)
+    return assemble_sequences(
+        listings, known, source=source, left_out=(), warnings=warnings, exclude=exclude, common=common
+    )

@@ -21,6 +21,8 @@ class DividedSource(Section):
     """Maximum number of samples of each split (evenly over the classes), for quick trials."""
     allow_leakage: bool = False
     """Only warn where samples of the validation or test split are also in the training split, byte for byte."""
+    exclude: tuple[Text, ...] = ()
+    """Patterns of samples to leave out, by their names in `split.csv` of a run: `train/17`, `*/1*`."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.validation is not None and self.test is not None and self.validation + self.test >= 1:

@@ -28,7 +28,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import read_config
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
-from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.evaluation_files import destination_after_training
 from dlcli.tasks.images.adversarial_training import adversarial_of, make_adversary
 from dlcli.tasks.images.augmentation import check_augment
 from dlcli.tasks.images.batches import batches, decoded_bytes, in_memory, is_kept_in_memory, is_kept_on_disk
@@ -254,7 +254,7 @@ class ImageJob(Job):
             if baseline is not None:
                 run.update_info(baseline=baseline)
         return self.head.evaluate(
-            Destination(run.evaluation(split)),
+            destination_after_training(run, self.dataset.splits, split),
             model,
             self.dataset.splits[split],
             info=self.info,

@@ -55,15 +55,18 @@ def read_dataset(
     listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": console.reading}
     match section:
         case Digits():
-            return _with_classes(read_digits(**common), classes)
+            return _with_classes(read_digits(exclude=section.exclude, **common), classes)
         case KerasDataset():
-            return _with_classes(read_keras_dataset(kind=section.kind, path=section.path, **common), classes)
+            return _with_classes(
+                read_keras_dataset(kind=section.kind, path=section.path, exclude=section.exclude, **common), classes
+            )
         case Npz():
             return read_npz(
                 path=section.path,
                 value_range=section.value_range,
                 layout=section.layout,
                 classes=classes,
+                exclude=section.exclude,
                 **common,
             )
         case Folder():
@@ -89,7 +92,9 @@ def read_dataset(
                 **common,
             )
         case Shapes():
-            return read_shapes(num_samples=section.num_samples, seed=section.seed, classes=classes, **common)
+            return read_shapes(
+                num_samples=section.num_samples, seed=section.seed, classes=classes, exclude=section.exclude, **common
+            )
         case Voc():
             return read_voc(
                 path=section.path,
@@ -136,7 +141,9 @@ def read_dataset(
                 **common,
             )
         case BoxNpz():
-            return read_box_npz(path=section.path, value_range=section.value_range, classes=classes, **common)
+            return read_box_npz(
+                path=section.path, value_range=section.value_range, classes=classes, exclude=section.exclude, **common
+            )
         case NoData():
             raise InputError(
                 "data.kind: none: there are no samples. Give some with --data, or in the recipe's data section."

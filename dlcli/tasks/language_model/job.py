@@ -22,7 +22,7 @@ from dlcli.rundir.writing import replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked
-from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.evaluation_files import Destination, destination_after_training
 from dlcli.tasks.job import OVERFIT_LOSS, training_memory_of
 from dlcli.tasks.language_model.evaluation import evaluate_texts
 from dlcli.tasks.language_model.generator import generator_of
@@ -132,8 +132,11 @@ class LanguageJob(NetworkJob):
         return list(zip(self.model.trainable_variables, self.trained.trainable_variables, strict=True))
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        to = Destination(run.evaluation(split))  # one long text has no samples to compare
+        if isinstance(self.dataset, SequenceDataset):
+            to = destination_after_training(run, self.dataset.splits, split)
         return evaluate_texts(
-            Destination(run.evaluation(split)),
+            to,
             generator_of(run, self.recipe, model),
             self.dataset,
             split,

@@ -18,7 +18,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked
-from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.evaluation_files import destination_after_training
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.sequence_to_sequence.decoding import text_decoder_of
 from dlcli.tasks.sequence_to_sequence.evaluation import evaluate_pairs
@@ -95,7 +95,7 @@ class PairJob(NetworkJob):
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         decoder = text_decoder_of(run, self.recipe, model)
         samples = self.dataset.splits[split]
-        to = Destination(run.evaluation(split))
+        to = destination_after_training(run, self.dataset.splits, split)
         return evaluate_pairs(to, decoder, samples, beam=1, console=self.console)
 
 

@@ -47,9 +47,15 @@ def read_pairs(section: AnyPairs) -> SequenceDataset:
     common = split_keys(section)
     match section:
         case Addition():
-            return make_addition(digits=section.digits, num_samples=section.num_samples, seed=section.seed, **common)
+            return make_addition(
+                digits=section.digits,
+                num_samples=section.num_samples,
+                seed=section.seed,
+                exclude=section.exclude,
+                **common,
+            )
         case PairsTsv():
-            return read_pairs_tsv(path=section.path, encoding=section.encoding, **common)
+            return read_pairs_tsv(path=section.path, encoding=section.encoding, exclude=section.exclude, **common)
         case PairsCsv():
             return read_pairs_csv(
                 path=section.path,
@@ -58,6 +64,7 @@ def read_pairs(section: AnyPairs) -> SequenceDataset:
                 split=section.split,
                 group=section.group,
                 encoding=section.encoding,
+                exclude=section.exclude,
                 **common,
             )
 

@@ -23,7 +23,7 @@ from dlcli.rundir.writing import replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, without_weights
 from dlcli.tasks.checks import build_checked, check_class_weights, class_counts, class_weights
-from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.evaluation_files import destination_after_training
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.losses import loss_arguments
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
@@ -142,7 +142,7 @@ class SequenceJob(NetworkJob):
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_split(
-            Destination(run.evaluation(split)),
+            destination_after_training(run, self.dataset.splits, split),
             model,
             self.dataset.splits[split],
             info=run.read_info()["data"],

@@ -69,7 +69,7 @@ def read_sequences(
     """
     common = split_keys(section)
     trained: dict[str, Any] = {"classes": classes, "aliases": aliases}
-    series = trained | {"num_features": num_features}
+    series = trained | {"num_features": num_features, "exclude": section.exclude}
     match section:
         case TextCsv():
             return read_text_csv(**_of_texts(section), **_columns(section), **trained, **common)
@@ -98,11 +98,17 @@ def read_sequences(
         case Columns():
             return read_columns(**_of_texts(section), **_files(section), **trained, **common)
         case Adding():
-            return make_adding(length=section.length, num_samples=section.num_samples, seed=section.seed, **common)
+            return make_adding(
+                length=section.length,
+                num_samples=section.num_samples,
+                seed=section.seed,
+                exclude=section.exclude,
+                **common,
+            )
 
 
 def _files(section: TaggedFiles) -> dict[str, Any]:
-    return {"validation_path": section.validation_path, "test_path": section.test_path}
+    return {key: getattr(section, key) for key in ("validation_path", "test_path", "exclude")}
 
 
 def _of_texts(section: LabeledTexts | TaggedFiles) -> dict[str, Any]:

@@ -22,6 +22,7 @@ def read_box_npz(
     path: str | Path,
     value_range: tuple[float, float],
     classes: tuple[str, ...] | None = None,
+    exclude: Sequence[str] = (),
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """The arrays x_train, y_train and box_train, and if present those of val and test, of an .npz file.
@@ -54,7 +55,9 @@ def read_box_npz(
     refuse(errors, "Correct these boxes: xmin, ymin, xmax, ymax in pixels of the arrays, or NaN for no box.")
     for split, part in boxes.items():
         refuse_proportions(part, f"{file}: {split}")
-    return assemble_images(listings, found.classes, source=str(file), left_out=found.left_out, common=common)
+    return assemble_images(
+        listings, found.classes, source=str(file), exclude=exclude, left_out=found.left_out, common=common
+    )
 
 
 def _check_boxes(corners: NDArray[Any], labels: Sequence[str], frame: Frame, source: str, errors: list[str]) -> Boxes:

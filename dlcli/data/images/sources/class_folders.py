@@ -60,6 +60,7 @@ def read_folder(
         progress=progress,
         common=common,
         by_suffix=True,
+        exclude=exclude,
         left_out=left_out,
         warnings=warnings,
     )

@@ -1,5 +1,6 @@
 """The handwritten digits that ship with scikit-learn: real data without a download."""
 
+from collections.abc import Sequence
 from typing import Unpack
 
 import numpy as np
@@ -9,7 +10,7 @@ from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import Listing
 
 
-def read_digits(**common: Unpack[CommonKeys]) -> Dataset:
+def read_digits(*, exclude: Sequence[str] = (), **common: Unpack[CommonKeys]) -> Dataset:
     """1,797 digits, 8x8, grayscale; white is 16 in the source and becomes 255, rounded to 8 bits.
 
     Source: the test set of the UCI Optical Recognition of Handwritten Digits data (Alpaydin and Kaynak, 1998).
@@ -26,4 +27,4 @@ def read_digits(**common: Unpack[CommonKeys]) -> Dataset:
         labels=digits.target.astype(np.int32),
         arrays=pixels,
     )
-    return assemble_images({"train": listing}, tuple("0123456789"), source="digits", common=common)
+    return assemble_images({"train": listing}, tuple("0123456789"), source="digits", exclude=exclude, common=common)

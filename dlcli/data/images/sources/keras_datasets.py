@@ -11,6 +11,7 @@ import struct
 import sys
 import tarfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Unpack
@@ -94,7 +95,9 @@ COPIES = {
 MAX_BYTES = 2**30  # of an archive or an unpacked array
 
 
-def read_keras_dataset(*, kind: Kind, path: str | Path | None, **common: Unpack[CommonKeys]) -> Dataset:
+def read_keras_dataset(
+    *, kind: Kind, path: str | Path | None, exclude: Sequence[str] = (), **common: Unpack[CommonKeys]
+) -> Dataset:
     """One of Keras's image data sets, with its own train and test splits.
 
     Args:
@@ -120,7 +123,7 @@ def read_keras_dataset(*, kind: Kind, path: str | Path | None, **common: Unpack[
             x = to_samples(arrays[f"x_{suffix}"], where, layout="image", value_range=(0, 255), remedy=BRING_TO_RANGE)
             labels = _check_labels(arrays[f"y_{suffix}"], len(origin.classes), f"{source}: y_{suffix}")
             listings[split] = list_arrays(split, x, labels, where)
-    return assemble_images(listings, origin.classes, source=source, left_out=left_out, common=common)
+    return assemble_images(listings, origin.classes, source=source, exclude=exclude, left_out=left_out, common=common)
 
 
 def _check_labels(y: NDArray[Any], num_classes: int, source: str) -> NDArray[np.int32]:

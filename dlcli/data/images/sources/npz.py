@@ -59,6 +59,7 @@ def read_npz(
     value_range: tuple[float, float],
     layout: Layout,
     classes: tuple[str, ...] | None = None,
+    exclude: Sequence[str] = (),
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """The arrays x_train and y_train, and if present x_val, y_val, x_test and y_test, of an .npz file.
@@ -83,12 +84,16 @@ def read_npz(
         x = to_samples(found.arrays.pop(f"x_{suffix}"), where, layout=layout, value_range=value_range, remedy=remedy)
         listings[found.listed_as(split)] = list_arrays(split, x, found.labels[split], where)
     if layout == "image":
-        return assemble_images(listings, found.classes, source=str(file), left_out=found.left_out, common=common)
+        return assemble_images(
+            listings, found.classes, source=str(file), exclude=exclude, left_out=found.left_out, common=common
+        )
     if common["image_size"] is not None or common["color_mode"] is not None:
         raise InputError(
             f"{file}: data.image_size and data.color_mode are for layout: image. Received layout: {layout}."
         )
-    return assemble_values(listings, found.classes, source=str(file), left_out=found.left_out, common=common)
+    return assemble_values(
+        listings, found.classes, source=str(file), exclude=exclude, left_out=found.left_out, common=common
+    )
 
 
 def read_labeled_arrays(
