@@ -10,7 +10,7 @@ from dlcli.data.junk import is_document, is_junk
 from dlcli.data.listing import name_some
 from dlcli.data.masks.names import INSTANCES_FOLDER, is_of_images, is_of_masks, split_part_of
 from dlcli.data.split_folders import find_splits
-from dlcli.data.splits import SPLITS, DataWarning, LeftOut, split_named
+from dlcli.data.splits import SPLITS, DataWarning, LeftOut, split_named, split_word_in
 from dlcli.errors import InputError
 
 
@@ -54,7 +54,7 @@ def find_parts(root: Path, *, images: str | None, masks: str | None) -> Found:
     if two is not None:
         rest = [path for path in folders if path not in two]
         return _by_split(Part("train", *two)), *_others(root, rest, "neither the folder of images nor that of masks")
-    splits, left_out, warnings = find_splits(root)
+    splits, left_out, warnings = _splits_in(root)
     if len(splits) == 1:
         return [Part("train", root, root)], [], []
     parts = []
@@ -63,6 +63,24 @@ def find_parts(root: Path, *, images: str | None, masks: str | None) -> Found:
         own = _two_folders(folder, below) or (folder, folder)
         parts.append(Part(split, *own))
     return parts, left_out, warnings
+
+
+def _splits_in(folder: Path) -> tuple[dict[str, Path], list[LeftOut], list[DataWarning]]:
+    """The folder of each split in a folder; itself as train without such folders.
+
+    Raises:
+        InputError: it cannot be listed, or it is not clear which folders are splits.
+    """
+    names = [path.name for path in list_folder(folder)[0] if not is_junk(path.name)]
+    if not any(split_named(name) or split_word_in(name) for name in names):
+        return {"train": folder}, [], []
+    try:
+        return find_splits(folder)
+    except InputError:  # speaks of folders of classes, which are none here
+        raise InputError(
+            f"{folder}: its folders must be one for each split, 'train' among them, or have no names of splits. "
+            f"Received {name_some([printable(name) for name in names])}: rename them, or move the others away."
+        ) from None
 
 
 def _others(root: Path, folders: Sequence[Path], reason: str) -> tuple[list[LeftOut], list[DataWarning]]:
@@ -104,10 +122,10 @@ def _by_split(part: Part) -> list[Part]:
         InputError: only one of them does.
     """
     if part.images == part.masks:
-        splits = find_splits(part.images)[0]
+        splits = _splits_in(part.images)[0]
         inside = {split: (folder, folder) for split, folder in splits.items()}
     else:
-        of_images, of_masks = (find_splits(folder)[0] for folder in (part.images, part.masks))
+        of_images, of_masks = (_splits_in(folder)[0] for folder in (part.images, part.masks))
         if len(of_images) == 1:
             return [part]
         lacking = sorted(set(of_images) - set(of_masks))

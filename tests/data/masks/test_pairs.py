@@ -209,6 +209,20 @@ def test_several_folders_may_be_meant(tmp_path: Path) -> None:
     assert shown(found) == {"images/a.png": "masks/a.png"}
 
 
+def test_folders_of_which_some_are_splits(tmp_path: Path) -> None:
+    make(tmp_path, "train/a.png", "train/a_mask.png", "more/b.png", "more/b_mask.png")
+    assert error(tmp_path) == (
+        "ROOT: its folders must be one for each split, 'train' among them, or have no names of splits. Received "
+        "'more', 'train': rename them, or move the others away."
+    )
+
+
+def test_folders_of_samples_are_no_splits(tmp_path: Path) -> None:
+    for sample in "xy":
+        make(tmp_path, f"{sample}/1/a.png", f"{sample}/1/a_mask.png", f"{sample}/2/a.png", f"{sample}/2/a_mask.png")
+    assert len(find_pairs(tmp_path).pairs) == 4
+
+
 def test_instances_of_voc_are_not_classes(tmp_path: Path) -> None:
     make(tmp_path, "JPEGImages/a.jpg", "SegmentationClass/a.png", "SegmentationObject/a.png", "Annotations/a.xml")
     assert shown(find_pairs(tmp_path)) == {"JPEGImages/a.jpg": "SegmentationClass/a.png"}

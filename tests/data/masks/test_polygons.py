@@ -107,6 +107,7 @@ def test_texts_that_are_no_runs(text: str) -> None:
         decode_runs(text)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_against_pycocotools() -> None:
     tools = pytest.importorskip("pycocotools.mask")
     rng = np.random.default_rng(2)

@@ -14,9 +14,10 @@ from dlcli.data.augmentation.augmentation import Augmentation, RandomCrop
 from dlcli.data.augmentation.mixup import Mixing
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.decoding import ImagePolicy, read_image
+from dlcli.data.images.resizing import placement
 from dlcli.data.masks.coding import IGNORED, by_index
 from dlcli.data.masks.masks import MaskArray, MaskFile, Masks
-from dlcli.data.masks.resizing import resize_mask, restore_mask
+from dlcli.data.masks.resizing import resize_mask, restore_mask, restore_scores
 from dlcli.data.splits import NO_LABEL
 from dlcli.errors import InputError
 
@@ -221,3 +222,25 @@ def test_masks_are_restored_to_the_size_of_their_images(resize: Any) -> None:
     is_cut = restored == IGNORED
     assert np.array_equal(restored[~is_cut], mask[~is_cut])
     assert is_cut.sum() == (60 * 20 if resize == "crop" else 0)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_scores_are_restored_to_the_places_of_their_images(resize: Any) -> None:
+    """A map whose values are its own places becomes the places of the image's pixels."""
+    policy = ImagePolicy((120, 96), "grayscale", resize, "bilinear", True)
+    x_scale, y_scale, left, top = placement(80, 60, (120, 96), resize)
+    rows, columns = np.indices((120, 96), np.float32)
+    scores = np.stack([columns, rows], axis=2)
+    restored = restore_scores(scores, 60, 80, policy)
+    assert restored.shape == (60, 80, 2)
+    x, y = (np.arange(80) + 0.5) * x_scale + left - 0.5, (np.arange(60) + 0.5) * y_scale + top - 0.5
+    inside = np.s_[1:-1, 1:-1] if resize != "crop" else np.s_[1:-1, (x > 0) & (x < 95)]
+    expected = np.stack(np.broadcast_arrays(x[None, :], y[:, None]), axis=2)
+    assert np.allclose(restored[inside], expected[inside], atol=1e-4)
+
+
+def test_padding_has_no_influence_on_restored_scores() -> None:
+    policy = ImagePolicy((40, 40), "grayscale", "pad", "bilinear", True)
+    scores = np.full((40, 40, 1), 7.0, np.float32)
+    scores[10:30] = 1  # an image of 80x40 pixels is shown in these rows
+    assert np.array_equal(restore_scores(scores, 40, 80, policy), np.ones((40, 80, 1)))
