@@ -1,10 +1,13 @@
 """The ``data`` sections of masks: what they accept, and the rules between keys."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from dlcli.recipe.language.diagnosis import explain
+from dlcli.recipe.language.fields import Section
+from dlcli.recipe.language.yaml_reader import read_yaml
 from dlcli.recipe.sections.mask_data import CocoMasks, MaskData, MaskImages, Polygons, Scenes, Tiles
 
 MASKS = {"kind": "masks", "path": "x"}
@@ -73,3 +76,31 @@ def test_tiles_and_regions() -> None:
     values = {"kind": "coco", "path": "x", "classes": ("a",), "ignore": ("a",)}
     assert "ignore: must not hold a label of classes. Received 'a'." in error(values, CocoMasks)
     assert Polygons.model_validate({"kind": "polygons", "path": "x", "background": None}).background is None
+
+
+class Recipe(Section):
+    """A recipe of nothing but data."""
+
+    task: Literal["segmentation"]
+    data: MaskData
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ignore: 2.5", "data.ignore: expected a whole number, or a list of whole numbers or colors. Received 2.5."),
+        ("ignore: [9, x]", "data.ignore.1: expected a whole number in [0, 65535] or a color [red, green, blue]"),
+        ("palette: {a: [0, 0, 300]}", "data.palette.a.2: expected a whole number in [0, 255]. Received 300."),
+        ("palette: {a: [0, 0]}", "data.palette.a: expected a color [red, green, blue] of whole numbers from 0 to 255."),
+        ("classes: {a: x}", "data.classes.a: expected a whole number in [0, 65535]. Received 'x'."),
+        (
+            "classes: 3",
+            "data.classes: expected a list of text that is not empty or a mapping of names to whole numbers",
+        ),
+        ("class: [a]", "data.class: unknown key; did you mean 'classes'?"),
+    ],
+)
+def test_what_the_user_reads(line: str, message: str) -> None:
+    tree = read_yaml(f"task: segmentation\ndata:\n  kind: masks\n  path: x\n  {line}\n", "recipe.yaml")
+    found = [str(diagnostic) for diagnostic in explain({"segmentation": Recipe}, tree)]
+    assert any(text.startswith("recipe.yaml:5:") and message in text for text in found), found
