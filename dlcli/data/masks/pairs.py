@@ -107,7 +107,7 @@ def find_pairs(
 
 
 def _refuse_none(root: Path, missing: Sequence[LeftOut]) -> None:
-    received = f"Received {name_some([item.name for item in missing])}" if missing else "Received none"
+    received = f"Received {len(missing):,} files, such as '{missing[0].name}'" if missing else "Received none"
     raise InputError(
         f"{root}: there must be images with masks of the same names: in two folders, such as images and masks, or side "
         f"by side, such as x.png and x_mask.png. {received}: name the two folders, or patterns of the files, in "

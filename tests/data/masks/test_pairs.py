@@ -232,7 +232,7 @@ def test_no_pairs(tmp_path: Path) -> None:
     make(tmp_path, "cats/1.png", "dogs/2.png")
     message = error(tmp_path)
     assert "there must be images with masks of the same names" in message
-    assert "'cats/1.png', 'dogs/2.png'" in message
+    assert "Received 2 files, such as 'cats/1.png': name the two folders" in message
 
 
 def test_two_images_of_one_name(tmp_path: Path) -> None:
