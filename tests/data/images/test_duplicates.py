@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.data.images.duplicates import SIDE, copies, has_wrong_suffix, near_copies
+from dlcli.data.images.duplicates import (
+    MAX_BITS,
+    MIN_CORRELATION,
+    SIDE,
+    _difference_hashes,
+    copies,
+    has_wrong_suffix,
+    near_copies,
+)
 
 
 def thumbnails(num: int, seed: int = 0) -> np.ndarray:
@@ -45,6 +53,30 @@ def test_the_number_of_pairs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("dlcli.data.images.duplicates.MAX_PAIRS", 10)
     same = np.repeat(thumbnails(1), 50, axis=0)
     assert len(near_copies(same, [str(i) for i in range(50)])) == 10
+
+
+@pytest.mark.parametrize("pairs_at_a_time", [7, 2**20])
+def test_all_pairs_are_found_that_a_comparison_of_all_finds(
+    monkeypatch: pytest.MonkeyPatch, pairs_at_a_time: int
+) -> None:
+    monkeypatch.setattr("dlcli.data.images.duplicates.PAIRS_AT_A_TIME", pairs_at_a_time)
+    rng = np.random.default_rng(3)
+    originals = np.concatenate([thumbnails(60), np.full((3, SIDE, SIDE), 9, np.uint8)])
+    images = [originals]
+    for strength in (1, 3, 9, 14):  # from near copies to images that only resemble each other
+        noise = rng.integers(-strength, strength + 1, originals.shape)
+        images.append(np.clip(originals.astype(int) + noise, 0, 255).astype(np.uint8))
+    everything = np.concatenate(images)[rng.permutation(5 * len(originals))]
+    values = everything.reshape(len(everything), -1).astype(float)
+    with np.errstate(invalid="ignore"):  # of plain images
+        correlation = np.corrcoef(values)
+    hashes = _difference_hashes(everything)
+    distance = np.bitwise_count(hashes[:, None] ^ hashes)
+    one, other = np.nonzero((distance <= MAX_BITS) & (correlation >= MIN_CORRELATION))
+    expected = sorted((a, b) for a, b in zip(one.tolist(), other.tolist(), strict=True) if a < b)
+    found = near_copies(everything, [str(i) for i in range(len(everything))])
+    assert sorted(found) == expected
+    assert 60 < len(expected) < 600
 
 
 def test_suffixes(tmp_path: Path) -> None:
