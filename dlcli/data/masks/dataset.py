@@ -32,6 +32,7 @@ def assemble_masks(
     source: Path,
     on_bad_image: OnBadImage,
     has_groups: bool,
+    exclude: Sequence[str] = (),
     progress: Progress | None,
     common: CommonKeys,
 ) -> Dataset:
@@ -40,6 +41,7 @@ def assemble_masks(
     Args:
         codings: what the values may mean, with the same classes; that by which most masks can be read is used.
         source: the folder or table, for messages.
+        exclude: patterns of the names of images to leave out, which the source may have done.
         progress: called with the number of images, then of masks, that were read, and their total.
 
     Raises:
@@ -67,6 +69,7 @@ def assemble_masks(
         annotate=annotate,
         has_groups=has_groups,
         by_suffix=True,
+        exclude=exclude,
         left_out=paired.left_out,
         warnings=paired.warnings,
     )

@@ -68,6 +68,7 @@ def assemble_regions(
         common=common,
         outputs=known,
         annotate=annotate,
+        exclude=exclude,
         left_out=[*left_out, *excluded],
         warnings=warnings,
     )

@@ -5,6 +5,7 @@ A scene is a function of the seed, its number and its size. Shapes and backgroun
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -120,8 +121,11 @@ def check_size(height: int, width: int, num_samples: int) -> None:
         )
 
 
-def read_scenes(*, num_samples: int, seed: int, **common: Unpack[CommonKeys]) -> Dataset:
+def read_scenes(*, num_samples: int, seed: int, exclude: Sequence[str] = (), **common: Unpack[CommonKeys]) -> Dataset:
     """Scenes with their masks, drawn at the size of the recipe.
+
+    Args:
+        exclude: patterns of the names of scenes to leave out.
 
     Raises:
         InputError: scenes are too small or do not fit into memory, or the splits cannot be drawn.
@@ -141,4 +145,6 @@ def read_scenes(*, num_samples: int, seed: int, **common: Unpack[CommonKeys]) ->
         arrays=pixels,
         annotations={NAME: Masks(tuple(masks), counts)},
     )
-    return assemble_images({"train": listing}, CLASSES, source="scenes", has_classes=False, common=common)
+    return assemble_images(
+        {"train": listing}, CLASSES, source="scenes", has_classes=False, exclude=exclude, common=common
+    )

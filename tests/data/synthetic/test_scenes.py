@@ -86,6 +86,14 @@ def test_a_data_set(common: Common) -> None:
     assert counted.pixels.sum() == 21 * 32 * 40
 
 
+def test_scenes_can_be_left_out(common: Common) -> None:
+    data = read_scenes(num_samples=5, seed=1, exclude=("scenes/3",), **{**common, "validation": 0.0, "test": 0.0})
+    assert data.splits["train"].names == ("scenes/0", "scenes/1", "scenes/2", "scenes/4")
+    masks = masks_of(data.splits["train"])
+    assert masks is not None
+    assert np.array_equal(masks.masks[3].read(), draw_scene(1, 4, 64, 64).mask)
+
+
 def test_sizes_are_checked(common: Common) -> None:
     with pytest.raises(InputError, match=r"at least 16 pixels along each side\. Received \[10, 40\]"):
         read_scenes(num_samples=2, seed=0, **{**common, "image_size": (10, 40)})

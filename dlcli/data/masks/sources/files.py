@@ -92,6 +92,7 @@ def read_masks(
         source=source,
         on_bad_image=on_bad_image,
         has_groups=group is not None,
+        exclude=exclude,
         progress=progress,
         common=common,
     )

@@ -72,6 +72,7 @@ def read_polygons(
         background=background,
         ignore=ignore,
         on_bad_image=on_bad_image,
+        exclude=exclude,
         left_out=paired.left_out,
         warnings=paired.warnings,
         progress=progress,

@@ -50,6 +50,15 @@ def test_a_folder(tmp_path: Path, common: Common, high: int) -> None:
     assert count_masks(data.splits)["train"].pixels.sum() == 3 * 24
 
 
+def test_excluded_images_and_patterns_that_fit_nothing(tmp_path: Path, common: Common) -> None:
+    data = read(make(tmp_path), common, codings=codings_of(classes=("a", "b")), exclude=("*/1.png", "x*"))
+    assert data.splits["train"].names == ("images/0.png", "images/2.png")
+    assert [item.name for item in data.left_out] == ["images/1.png"]
+    assert [str(warning) for warning in data.warnings if warning.kind == "exclude"] == [
+        "data.exclude: 'x*' leaves out nothing. The names of samples are those in a run's split.csv."
+    ]
+
+
 def test_a_table(tmp_path: Path, common: Common) -> None:
     make(tmp_path)
     table = tmp_path / "pairs.csv"
