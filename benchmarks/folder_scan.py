@@ -1,9 +1,10 @@
 """Time and memory of reading a folder of images, first and second call: 1, 10 and 100 thousand files.
 
-    python benchmarks/folder_scan.py [--numbers 1000 10000 100000]
+    python benchmarks/folder_scan.py [--numbers 1000 10000 100000] [--listing 1000000]
 
 Writes folders of distinct 8x8 PNGs in ten classes, scans each twice in processes of their own with an index of its own,
-and prints seconds (imports not counted), files per second, and the process's peak resident memory.
+and prints seconds (imports not counted) of the clock and of the processor, files per second, and the process's peak
+resident memory. With --listing, files of one byte are listed twice with their classes, and none is opened.
 """
 
 import argparse
@@ -22,13 +23,25 @@ NUM_CLASSES = 10
 SCAN = """\
 import resource, sys, time
 from dlcli.data.images.sources.class_folders import read_folder
-start = time.perf_counter()
+start, start_cpu = time.perf_counter(), time.process_time()
 dataset = read_folder(
     path=sys.argv[1], on_bad_image="error", image_size=None, color_mode=None, resize="stretch",
     interpolation="bilinear", antialias=True, validation=None, test=None, split_seed=0, limit=None, allow_leakage=True,
 )
-seconds = time.perf_counter() - start
-print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, dataset.fingerprint())
+seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu
+mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(seconds, cpu_seconds, mib, dataset.fingerprint())
+"""
+LIST = """\
+import resource, sys, time
+from pathlib import Path
+from dlcli.data.images.sources.class_folders import class_names, list_classes
+root = Path(sys.argv[1])
+start, start_cpu = time.perf_counter(), time.process_time()
+files, left_out = list_classes(root, root, needs_all=True)
+labels = class_names(root, files)
+seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu
+print(seconds, cpu_seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, len(labels))
 """
 SETTLED = 3.0  # seconds: files that changed just before they are read are not kept in the index
 
@@ -43,32 +56,54 @@ def write_images(folder: Path, number: int) -> None:
             Image.fromarray(pixels).save(folder / f"class{label}" / f"{i:06d}.png", compress_level=0)
 
 
-def scan(folder: Path) -> tuple[float, float, str]:
-    """Seconds, peak MiB, and the fingerprint of the data."""
+def write_bytes(folder: Path, number: int) -> None:
+    """Files that have the names of images."""
+    for label in range(NUM_CLASSES):
+        (folder / f"class{label}").mkdir(parents=True)
+        for i in range(number // NUM_CLASSES):
+            (folder / f"class{label}" / f"{i:06d}.png").write_bytes(b"x")
+
+
+def call(code: str, folder: Path) -> tuple[float, float, float, str]:
+    """Seconds of the clock and of the processor, peak MiB, and the fingerprint of the data or the number of files."""
     environment = {**os.environ, "DLCLI_CACHE": str(folder.absolute().parent / "cache")}
-    command = [sys.executable, "-c", SCAN, str(folder)]
-    seconds, mib, fingerprint = subprocess.run(
+    command = [sys.executable, "-c", code, str(folder)]
+    seconds, cpu_seconds, mib, result = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, text=True, check=True
     ).stdout.split()
-    return float(seconds), float(mib), fingerprint
+    return float(seconds), float(cpu_seconds), float(mib), result
+
+
+def report(code: str, noun: str, number: int, folder: Path) -> None:
+    """Calls twice, and prints a line for each."""
+    results = [call(code, folder) for _ in range(2)]
+    for name, (seconds, cpu_seconds, mib, _) in zip(("first", "second"), results, strict=True):
+        print(
+            f"{number:9,}  {name:6} {noun:7}  {seconds:7.2f}  {cpu_seconds:7.2f}  {number / seconds:7,.0f}  {mib:8.0f}",
+            flush=True,
+        )
+    if results[0][3] != results[1][3]:
+        raise SystemExit("the two calls differ")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--numbers", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--listing", type=int, help="a number of files that are only listed")
     arguments = parser.parse_args()
     print(machine())
-    print("  files  scan    seconds  files/s  peak MiB")
+    print("    files  call            seconds      CPU  files/s  peak MiB")
     for number in arguments.numbers:
         with tempfile.TemporaryDirectory() as parent:
             folder = Path(parent, "images")
             write_images(folder, number)
             time.sleep(SETTLED)
-            results = [scan(folder), scan(folder)]
-        for name, (seconds, mib, _) in zip(("first", "second"), results, strict=True):
-            print(f"{number:7,}  {name:6}  {seconds:7.2f}  {number / seconds:7,.0f}  {mib:8.0f}", flush=True)
-        if results[0][2] != results[1][2]:
-            raise SystemExit("the two scans differ")
+            report(SCAN, "scan", number, folder)
+    if arguments.listing:
+        with tempfile.TemporaryDirectory() as parent:
+            folder = Path(parent, "images")
+            write_bytes(folder, arguments.listing)
+            report(LIST, "listing", arguments.listing, folder)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Listing folders, and what every source of data shares: names that can be printed, digests and threads."""
 
+import contextlib
 import functools
+import gc
 import hashlib
+import operator
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +28,18 @@ def num_threads() -> int:
     return os.cpu_count() or 1
 
 
+@contextlib.contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """For code that makes many small objects which are kept: Python would examine all of them again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def hash_content(data: bytes) -> str:
     """The first 16 hexadecimal digits of the SHA-256: enough to distinguish the samples of a data set."""
     return hashlib.sha256(data).hexdigest()[:16]
@@ -40,7 +55,7 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     others: list[Path] = []
     try:
         with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
+            for entry in sorted(entries, key=operator.attrgetter("name")):
                 is_folder = os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
                 (folders if is_folder else others).append(folder / entry.name)
     except FileNotFoundError:

@@ -240,7 +240,10 @@ def _explained(image: Image.Image, data: bytes) -> Iterator[None]:
 
 def has_more_frames(data: bytes) -> bool:
     """Whether a file that can be decoded has more frames or pages than the first, which alone is read."""
-    if find_format(data) == "JPEG":  # phones append previews and gain maps, which are no further images
+    image_format = find_format(data)
+    if image_format == "JPEG":  # phones append previews and gain maps, which are no further images
+        return False
+    if image_format == "PNG" and ANIMATION not in data:  # the common case, without opening the image again
         return False
     try:
         return bool(getattr(_open(io.BytesIO(data)), "is_animated", False))
@@ -421,6 +424,7 @@ def _has_gray_palette(image: Image.Image) -> bool:
     return bool((colors == colors[:, :1]).all())
 
 
+ANIMATION = b"acTL"  # a chunk of PNG
 RAW_EXIF = "Raw profile type exif"  # a text chunk of PNG, in which ImageMagick writes EXIF data as hexadecimal digits
 
 

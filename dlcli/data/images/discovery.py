@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from dlcli.data.files import Progress, hash_content, name_below, names_below, workers
+from dlcli.data.files import Progress, hash_content, name_below, names_below, no_garbage_collection, workers
 from dlcli.data.folders import walk
 from dlcli.data.images.decoding import (
     CONVERT,
@@ -48,7 +48,7 @@ class Scan:
 
     def check(self, files: Sequence[Path]) -> list[Checked | str]:
         """Decodes every file in several threads. Returns its properties, or the reason why it cannot be read."""
-        found = [self._results.get(os.fspath(file)) for file in files]
+        found = list(map(self._results.get, map(str, files)))
         missing = [position for position, result in enumerate(found) if result is None]
         read = check_images(
             [files[i] for i in missing],
@@ -57,7 +57,7 @@ class Scan:
             progress=self._progress,
         )
         for position, result in zip(missing, read, strict=True):
-            found[position] = self._results[os.fspath(files[position])] = result
+            found[position] = self._results[str(files[position])] = result
         return [result for result in found if result is not None]
 
     def digests(self, files: Sequence[Path], *, only: bool) -> tuple[str, ...]:
@@ -108,8 +108,8 @@ def check_images(
 
     results: list[Checked | str | None] = [None] * len(files)
     with ScanIndex(files if value_range is None else ()) as index:  # which images can be read depends on the range
-        for position, known in index.known().items():
-            results[position] = known.checked
+        for position, checked in index.checked().items():
+            results[position] = checked
         missing = [position for position, result in enumerate(results) if result is None]
         for position, (status, result) in _read_all(check, files, missing, progress):
             results[position] = result
@@ -130,8 +130,8 @@ def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
 
     results: list[str] = [""] * len(files)
     with ScanIndex(files) as index:
-        for position, known in index.known().items():
-            results[position] = known.digest
+        for position, digest_then in index.digests().items():
+            results[position] = digest_then
         missing = [position for position, result in enumerate(results) if not result]
         for position, (status, result) in _read_all(digest, files, missing, None):
             results[position] = result
@@ -168,22 +168,24 @@ def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tup
     """
     found: list[Path] = []
     left_out: list[LeftOut] = []
-    for path, reason in _entries(folder, root):
-        if reason is None:
-            reason = reason_of_exclusion(name_below(root, path), exclude) if exclude else None
-        if reason is None:
-            found.append(path)
-        else:
-            left_out.append(LeftOut(name_below(root, path), reason))
-    names = names_below(folder, found)
-    return [found[i] for i in sorted(range(len(found)), key=names.__getitem__)], left_out
+    with no_garbage_collection():
+        for path, reason in _entries(folder, root):
+            if reason is None:
+                reason = reason_of_exclusion(name_below(root, path), exclude) if exclude else None
+            if reason is None:
+                found.append(path)
+            else:
+                left_out.append(LeftOut(name_below(root, path), reason))
+        names = names_below(folder, found)
+        return [found[i] for i in sorted(range(len(found)), key=names.__getitem__)], left_out
 
 
 def classify_file(path: Path) -> str | None:
     """None if a file counts as an image, else the reason why not."""
-    if is_junk(path.name):
-        return reason_of_junk(path.name)
-    if path.suffix.lower() in ALL_SUFFIXES:
+    name = path.name
+    if is_junk(name):
+        return reason_of_junk(name)
+    if os.path.splitext(name)[1].lower() in ALL_SUFFIXES:  # as Path.suffix, in half the time
         return None
     return "not an image by its suffix"
 

@@ -7,20 +7,21 @@ tried again by each command. Nothing depends on the index: without it, or after 
 """
 
 import contextlib
+import json
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import PIL
 
+from dlcli.data.files import no_garbage_collection
+
 ENVIRONMENT = "DLCLI_CACHE"  # the folder of the index; empty: no index
 FILE = "images.sqlite"
-LAYOUT = 1  # to be raised whenever the tables change, or what is decided when an image is decoded
+LAYOUT = 2  # to be raised whenever the tables change, or what is decided when an image is decoded
 GRANULARITY = 2.0  # seconds, of the coarsest file systems' times: a file that changed within them may change unnoticed
 DAY = 24 * 3600.0  # seconds
 UNUSED = 90 * DAY  # after which a folder that no command read is forgotten
@@ -30,47 +31,45 @@ MAX_INTEGER = 2**63 - 1  # of SQLite
 DIGEST_LENGTH = 16
 
 Status = tuple[int, int, int, int]  # size, modification and change in ns, inode
+Extremes = tuple[float, float]
+Properties = tuple[int, int, bool, Extremes | None, bool, str, str]  # as in Checked, without the digest
 
 TABLES = (
     "CREATE TABLE version (text TEXT NOT NULL)",
     "CREATE TABLE folders (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, used REAL NOT NULL)",
     "CREATE TABLE files (folder INTEGER, name BLOB, size INTEGER, modified INTEGER, changed INTEGER, inode INTEGER, "
-    "digest TEXT, height INTEGER, width INTEGER, is_gray INTEGER, low REAL, high REAL, frames INTEGER, "
-    "format TEXT, mode TEXT, "
+    "digest TEXT, properties TEXT, "  # the latter as JSON, equal for many files; NULL if the file was not decoded
     "PRIMARY KEY (folder, name)) WITHOUT ROWID",
     # with row ids: without, each thumbnail would fill a page of its own
     "CREATE TABLE thumbnails (folder INTEGER, name BLOB, digest TEXT, pixels BLOB, PRIMARY KEY (folder, name))",
 )
 SELECT_FILES = (
-    "SELECT name, size, modified, changed, inode, digest, height, width, is_gray, low, high, frames, "
-    "format, mode FROM files "
+    "SELECT name, size, modified, changed, inode, digest, properties FROM files "
     "WHERE folder = ? AND name BETWEEN ? AND ?"
 )
 SELECT_THUMBNAILS = "SELECT name, digest, pixels FROM thumbnails WHERE folder = ? AND name BETWEEN ? AND ?"
-INSERT_FILE = f"INSERT OR REPLACE INTO files VALUES ({', '.join('?' * 15)})"
+INSERT_FILE = f"INSERT OR REPLACE INTO files VALUES ({', '.join('?' * 8)})"
 INSERT_THUMBNAIL = "INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?, ?)"
 INSERT_FOLDER = (
     "INSERT INTO folders (path, used) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET used = excluded.used RETURNING id"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):  # a dataclass takes four times as long to make
     """The properties of an image that was decoded once."""
 
     height: int  # upright
     width: int
     is_gray: bool
     digest: str
-    extremes: tuple[float, float] | None = None
+    extremes: Extremes | None = None
     """The smallest and largest gray value in the file, if it has more than 8 bits."""
     has_more_frames: bool = False
     image_format: str = ""  # by :func:`dlcli.data.images.decoding.find_format`; "" of an array
     mode: str = ""  # Pillow's, as stored: "L", "RGB", "RGBA", "CMYK", "P", "1", "I;16"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What is known of a file's content: its digest, and what decoding it showed if it was decoded."""
 
     digest: str
@@ -116,7 +115,8 @@ class ScanIndex:
         self._path = index_path() if files else None
         self._database: sqlite3.Connection | None = None
         if self._path is not None:
-            self._keys = _keys_of(files)
+            with no_garbage_collection():
+                self._keys = _keys_of(files)
             with self._without_errors():
                 self._database = _open(self._path)
 
@@ -130,19 +130,35 @@ class ScanIndex:
                 _mark_used(self._database, self._numbers.values())
         self._close()
 
-    def known(self) -> dict[int, Known]:
-        """What is known of the files, by their position; those that changed since they were read are absent."""
-        found: dict[int, Known] = {}
+    def digests(self) -> dict[int, str]:
+        """The digests of the files' contents, by position; files that changed since they were read are absent."""
+        return {position: row[5] for position, row in self._unchanged()}
+
+    def checked(self) -> dict[int, Checked]:
+        """The properties of the files, by position; those that changed or were not decoded yet are absent."""
+        found: dict[int, Checked] = {}
+        properties: dict[Any, Properties | None] = {}  # by their JSON
+        with no_garbage_collection():
+            for position, row in self._unchanged():
+                digest, text = row[5:]
+                if text not in properties:
+                    properties[text] = _read_properties(text)
+                read = properties[text]
+                if read is not None:
+                    height, width, is_gray, extremes, frames, image_format, mode = read
+                    found[position] = Checked(height, width, is_gray, digest, extremes, frames, image_format, mode)
+        return found
+
+    def _unchanged(self) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """The position and row of each file that has not changed since it was read; the row has a digest."""
         with self._without_errors():
             for positions, rows in self._rows(SELECT_FILES):
-                for position in positions:
-                    folder, name = self._keys[position]
-                    row = rows.get(name)
-                    if row is not None and row[1:5] == _status_now(folder, name):
-                        known = _known(row[5:])
-                        if known is not None:
-                            found[position] = known
-        return found
+                with _opened(self._keys[positions[0]][0]) as folder:
+                    for position in positions if folder is not None else ():
+                        name = self._keys[position][1]
+                        row = rows.get(name)
+                        if row is not None and row[1:5] == _status_now(name, folder) and _is_digest(row[5]):
+                            yield position, row
 
     def add(self, position: int, status: Status, known: Known) -> None:
         """Keep what was found in a file.
@@ -287,31 +303,47 @@ def _keys_of(files: Sequence[Path]) -> list[tuple[bytes, bytes]]:
     return keys
 
 
-def _status_now(folder: bytes, name: bytes) -> Status | None:
+@contextlib.contextmanager
+def _opened(folder: bytes) -> Iterator[int | None]:
+    """A descriptor of a folder, from which its files are found faster than by their paths; None if there is none."""
     try:
-        return _status(os.stat(folder + b"/" + name))
+        descriptor = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY))  # O_PATH needs no permission to list it
+    except OSError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _status_now(name: bytes, folder: int | None) -> Status | None:
+    try:
+        return _status(os.stat(name, dir_fd=folder))
     except (OSError, ValueError):
         return None
 
 
-def _row(known: Known) -> tuple[Any, ...]:
-    checked = known.checked
-    if checked is None:
-        return known.digest, *[None] * 8
-    low, high = checked.extremes or (None, None)
-    flags = int(checked.is_gray), low, high, int(checked.has_more_frames)
-    return known.digest, checked.height, checked.width, *flags, checked.image_format, checked.mode
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and len(value) == DIGEST_LENGTH
 
 
-def _known(row: tuple[Any, ...]) -> Known | None:
-    """What a row holds; None if it was not written by :func:`_row`."""
-    digest, height, width, is_gray, low, high, frames, image_format, mode = row
-    if not isinstance(digest, str) or len(digest) != DIGEST_LENGTH:
+def _row(known: Known) -> tuple[str, str | None]:
+    """The digest, and the other properties as JSON."""
+    if known.checked is None:
+        return known.digest, None
+    height, width, is_gray, digest, extremes, *more = known.checked
+    return digest, json.dumps([height, width, is_gray, *(extremes or (None, None)), *more])
+
+
+def _read_properties(text: object) -> Properties | None:
+    """The properties that :func:`_row` wrote; None if it wrote none."""
+    try:
+        height, width, is_gray, low, high, has_more_frames, image_format, mode = json.loads(str(text))
+    except (ValueError, TypeError, RecursionError):
         return None
-    if height is None:
-        return Known(digest, None)
-    if type(height) is type(width) is type(is_gray) is int and type(image_format) is type(mode) is str:
-        names = sys.intern(image_format), sys.intern(mode)
-        extremes = (low, high) if type(low) is type(high) is float else None
-        return Known(digest, Checked(height, width, bool(is_gray), digest, extremes, bool(frames), *names))
-    return None
+    kinds = [type(value) for value in (height, width, is_gray, has_more_frames, image_format, mode)]
+    if kinds != [int, int, bool, bool, str, str]:
+        return None
+    extremes = (low, high) if type(low) is type(high) is float else None
+    return height, width, is_gray, extremes, has_more_frames, image_format, mode

@@ -138,7 +138,7 @@ def test_a_corrupt_index_is_replaced(files: list[Path], opened: list[Path], cont
 def test_rows_that_make_no_sense_are_ignored(files: list[Path], opened: list[Path]) -> None:
     first = check(files)
     with sqlite3.connect(str(index_path())) as database:
-        database.execute("UPDATE files SET height = 'tall' WHERE name = ?", (b"a.png",))
+        database.execute("UPDATE files SET properties = '[1, [2], true]' WHERE name = ?", (b"a.png",))
         database.execute("UPDATE files SET digest = 7 WHERE name = ?", (b"b.png",))
     opened.clear()
     assert check(files) == first
@@ -181,14 +181,14 @@ def test_two_processes_share_the_index(files: list[Path]) -> None:
         "from dlcli.data.images.discovery import check_images\n"
         "s.GRANULARITY = 0.0\n"
         "for _ in range(20):\n"
-        "    s.LAYOUT = 1; print([r.digest for r in check_images([Path(p) for p in sys.argv[1:]], by_suffix=True)])\n"
+        "    print([r.digest for r in check_images([Path(p) for p in sys.argv[1:]], by_suffix=True)])\n"
     )
     command = [sys.executable, "-c", code, *map(str, files)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = {line for process in processes for line in process.communicate()[0].splitlines()}
     assert len(outputs) == 1
     with ScanIndex(files) as index:
-        assert len(index.known()) == 3
+        assert len(index.digests()) == 3
 
 
 def test_thumbnails_belong_to_contents(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.files import Progress, list_folder, name_below, names_below, printable
+from dlcli.data.files import Progress, list_folder, name_below, names_below, no_garbage_collection, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
@@ -45,10 +45,12 @@ def read_folder(
     for split, folder in split_folders.items():
         images, others = list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
         left_out += others
-        rows += [
-            ImageRow(0, printable(name), image, label, split, "")
-            for name, image, label in zip(names_below(root, images), images, class_names(folder, images), strict=True)
-        ]
+        names, labels = names_below(root, images), class_names(folder, images)
+        with no_garbage_collection():
+            rows += [
+                ImageRow(0, printable(name), image, label, split, "")
+                for name, image, label in zip(names, images, labels, strict=True)
+            ]
     return assemble_files(
         rows,
         source=str(root),
