@@ -74,7 +74,13 @@ def on_trained(name: str, norm: Any) -> Attack:
     return ATTACKS[name](lambda p: model(p, training=False), norm)
 
 
-NORMS = [(name, norm) for name in ATTACKS for norm in ("linf", "l2") if (name, norm) != ("square", "l2")]
+SLOW = ("apgd-dlr", "l2")  # to trace; the other loss has the same steps
+NORMS = [
+    pytest.param(name, norm, marks=[pytest.mark.slow] if (name, norm) == SLOW else [])
+    for name in ATTACKS
+    for norm in ("linf", "l2")
+    if (name, norm) != ("square", "l2")
+]
 
 
 @pytest.mark.parametrize(("name", "norm"), NORMS)

@@ -29,21 +29,30 @@ train:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the completed run hardened."""
+    """A folder with the recipe hardened.yaml."""
     folder: Path = tmp_path_factory.mktemp("adversarial")
     (folder / "hardened.yaml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hardened(folder: Path) -> Path:
+    """The folder with the completed run hardened."""
     processes.run("train", "hardened.yaml", folder=folder, prepare=processes.without_plots).expect(0)
     return folder
 
 
 @pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
-def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
+def test_a_killed_run_resumes_to_the_same_result(hardened: Path) -> None:
+    folder = hardened
     processes.run("train", "hardened.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(20))
     processes.run("train", "--resume", "killed", folder=folder, prepare=processes.without_plots).expect(0)
     assert_same_but_name(folder / "runs" / "hardened", folder / "runs" / "killed")
 
 
-def test_adversarial_training_makes_a_network_robust(folder: Path) -> None:
+@pytest.mark.slow  # tests/training/test_step.py checks the steps, the tests below what is recorded
+def test_adversarial_training_makes_a_network_robust(hardened: Path) -> None:
+    folder = hardened
     plain = ("-s", "train.adversarial=null", "--name", "plain")
     processes.run("train", "hardened.yaml", *plain, folder=folder, prepare=processes.without_plots).expect(0)
     robust = {}
@@ -77,6 +86,8 @@ def test_the_best_checkpoint_by_robust_accuracy(folder: Path) -> None:
     options = ("-s", "train.best_metric=val_robust_accuracy", "--epochs", 2, "--name", "robust", "--limit", 60)
     processes.run("train", "hardened.yaml", *options, folder=folder, prepare=processes.without_plots).expect(0)
     assert json.loads((folder / "runs" / "robust" / "run.json").read_text())["best"]["metric"] == "val_robust_accuracy"
+    rows = read_csv(folder / "runs" / "robust" / "metrics.csv")
+    assert all(0 <= float(row["val_robust_accuracy"]) <= 1 for row in rows)
 
 
 def test_on_a_frozen_front_the_pixels_are_attacked(folder: Path) -> None:

@@ -76,8 +76,15 @@ def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     assert_same_but_name(folder / "runs" / "waves", folder / "runs" / "killed")
 
 
-@pytest.mark.parametrize("difference", ["none", "last"])
-@pytest.mark.parametrize("model", ["kind: convolutional, filters: 8", "kind: transformer, units: 8, heads: 2"])
+@pytest.mark.parametrize(
+    ("difference", "model"),
+    [
+        ("none", "kind: convolutional, filters: 8"),
+        ("last", "kind: transformer, units: 8, heads: 2"),
+        pytest.param("last", "kind: convolutional, filters: 8", marks=pytest.mark.slow),
+        pytest.param("none", "kind: transformer, units: 8, heads: 2", marks=pytest.mark.slow),
+    ],
+)
 def test_other_networks_and_differences(folder: Path, difference: str, model: str) -> None:
     options = ("-s", f"window.difference={difference}", "-s", f"model={{{model}}}", "-s", "train.epochs=1")
     run("train", "waves.yaml", *options, "-s", "train.precision=mixed_bfloat16", "--name", "other", folder=folder)

@@ -18,7 +18,13 @@ from dlcli.tasks.images.network import build_classifier
 from dlcli.tasks.images.standardization import scale_input
 
 
-@pytest.mark.parametrize("name", ["mobilenet", "mobilenetv3small", "vgg16", "efficientnetb0", "convnexttiny"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mobilenet", "mobilenetv3small", "vgg16", "efficientnetb0"),
+        pytest.param("convnexttiny", marks=pytest.mark.slow),
+    ],
+)
 def test_an_application_is_keras_own_with_another_classifier(name: str, build_classifier) -> None:
     net = keras_application.NETWORKS[name]
     model = build_classifier(Application(kind="application", network=name), (64, 64, 3), 7)
@@ -58,9 +64,24 @@ def load_weights(target, file: Path | None, *, with_top: bool = False) -> None:
     keras_application.give_weights(target.features, found, with_top=with_top)
 
 
-@pytest.mark.parametrize("head", ["average", "paper"])
-@pytest.mark.parametrize("include_top", [True, False])
-@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+@pytest.mark.parametrize(
+    ("head", "include_top", "suffix"),
+    [
+        ("average", True, ".weights.h5"),
+        ("average", False, ".h5"),
+        ("paper", True, ".h5"),
+        ("paper", False, ".weights.h5"),
+        *(
+            pytest.param(*values, marks=pytest.mark.slow)  # each pair of values is above
+            for values in (
+                ("average", True, ".h5"),
+                ("average", False, ".weights.h5"),
+                ("paper", True, ".weights.h5"),
+                ("paper", False, ".h5"),
+            )
+        ),
+    ],
+)
 def test_weights_come_from_a_file(tmp_path: Path, head: str, include_top: bool, suffix: str) -> None:
     source = trained(include_top=include_top)
     file = tmp_path / f"x{suffix}"
