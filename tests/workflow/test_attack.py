@@ -109,7 +109,7 @@ def test_samples_without_a_gradient_are_counted_for_the_loss_in_use(folder: Path
 
 
 def test_several_attacks_in_one_command(folder: Path) -> None:
-    kinds = ("--fgsm", "--suite")  # square is one of the suite
+    kinds = ("--fgsm", "--square", "--suite")
     done = run("attack", *kinds, "--eps", "0.1", "--limit", 20, "--steps", 5, "--json", folder=folder)
     results = json.loads(done.stdout)
     assert [result["settings"]["kind"] for result in results] == [kind.removeprefix("--") for kind in kinds]
