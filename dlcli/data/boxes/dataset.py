@@ -4,7 +4,7 @@ Every source of boxes in image files ends here, so that boxes are treated alike 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,8 +24,8 @@ from dlcli.data.boxes.boxes import (
     refuse_proportions,
     repaired,
 )
-from dlcli.data.files import Progress, workers
-from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
+from dlcli.data.files import workers
+from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.decoding import BadImage, read_header
 from dlcli.data.images.samples import Dataset
 from dlcli.data.junk import reason_of_exclusion
@@ -85,36 +85,42 @@ class _Chosen:
     line: int = 0
 
 
+@dataclass(frozen=True)
+class BoxReading(Reading):
+    """How the files of a source of images with boxes are read.
+
+    Attributes:
+        several: how to treat an image with several objects.
+        on_bad_box: whether a box that cannot be used is an error, is repaired, or its object is left out.
+    """
+
+    several: Several = "largest"
+    on_bad_box: OnBadBox = "error"
+
+
 def assemble_objects(
     images: Sequence[Annotated],
     *,
     source: Path,
-    several: Several,
-    on_bad_box: OnBadBox,
-    on_bad_image: OnBadImage,
-    exclude: Sequence[str] = (),
-    classes: tuple[str, ...] | None,
-    aliases: Mapping[str, str],
+    reading: BoxReading,
     left_out: Sequence[LeftOut],
-    progress: Progress | None,
     common: CommonKeys,
     warnings: Sequence[DataWarning] = (),
 ) -> Dataset:
     """A data set of images with a class and a box each, sorted by name.
 
     Args:
-        exclude: patterns of the names of images to leave out.
         source: the folder or file that lists the images, for messages; places are relative to it or its folder.
 
     Raises:
         InputError: an image is listed twice, boxes or images are bad, or a split has no object to learn.
     """
     folder = source if source.is_dir() else source.parent
-    excluded = [(image, reason) for image in images if (reason := reason_of_exclusion(image.name, exclude))]
+    excluded = [(image, reason) for image in images if (reason := reason_of_exclusion(image.name, reading.exclude))]
     left_out = [*left_out, *(LeftOut(image.name, reason) for image, reason in excluded)]
-    images = [image for image in images if reason_of_exclusion(image.name, exclude) is None]
+    images = [image for image in images if reason_of_exclusion(image.name, reading.exclude) is None]
     _refuse_repeated(images, folder)
-    chosen = choose_objects(images, folder=folder, several=several, on_bad_box=on_bad_box)
+    chosen = choose_objects(images, folder=folder, several=reading.several, on_bad_box=reading.on_bad_box)
     remaining = {image.split for image in chosen.images}
     for split in SPLITS:
         if split not in remaining and (split == "train" or any(image.split == split for image in images)):
@@ -129,15 +135,15 @@ def assemble_objects(
         source=str(source),
         rule=_nothing_to_learn("train"),
         place=lambda name: f"{folder / place_of[name]}: {name}",
-        on_bad_image=on_bad_image,
-        trained=classes,
-        aliases=aliases,
-        progress=progress,
+        on_bad_image=reading.on_bad_image,
+        trained=reading.classes,
+        aliases=reading.aliases,
+        progress=reading.progress,
         common=common,
         annotate=lambda part: {"boxes": chosen.boxes.take(np.array([row.position for row in part], np.int64))},
         has_groups=any(image.group is not None for image in images),
         least=1,
-        exclude=exclude,
+        exclude=reading.exclude,
         left_out=[*left_out, *chosen.left_out],
         warnings=[*warnings, *chosen.warnings],
     )

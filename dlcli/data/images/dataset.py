@@ -6,7 +6,7 @@ Every source ends here, so that splits, limits and images are treated alike what
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NotRequired, Protocol, TypeVar
 
@@ -50,6 +50,26 @@ class CommonKeys(SplitKeys):
 
 
 OnBadImage = Literal["error", "skip"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the image files of a source are read, whatever lists them.
+
+    Attributes:
+        on_bad_image: whether an image that cannot be read is an error, or is left out.
+        exclude: patterns of the names of images to leave out.
+        classes: those of a trained model, to use its labels. Default: those of train, sorted as strings.
+        aliases: other names of these.
+        progress: called with the number of images checked and their total.
+    """
+
+    on_bad_image: OnBadImage = "error"
+    exclude: Sequence[str] = ()
+    classes: tuple[str, ...] | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress | None = None
+
 
 RESIZED_BYTES = 2**30  # arrays of images that would need more memory than this when resized are resized batch by batch
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.boxes.dataset import BoxReading
 from dlcli.data.boxes.sources.coco import read_coco
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.npz import read_box_npz
 from dlcli.data.boxes.sources.voc import read_voc
 from dlcli.data.boxes.sources.yolo import find_yaml, read_yolo
-from dlcli.data.images.dataset import CommonKeys
+from dlcli.data.images.dataset import CommonKeys, Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.class_folders import read_folder
 from dlcli.data.images.sources.csv_table import read_csv
@@ -72,10 +73,8 @@ def read_dataset(
         case Folder():
             return read_folder(
                 path=section.path,
-                on_bad_image=section.on_bad_image,
-                exclude=section.exclude,
                 folders=section.folders,
-                **listed,
+                reading=Reading(section.on_bad_image, section.exclude, **listed),
                 **common,
             )
         case Csv():
@@ -85,10 +84,8 @@ def read_dataset(
                 label=section.label,
                 split=section.split,
                 group=section.group,
-                on_bad_image=section.on_bad_image,
-                exclude=section.exclude,
                 allow_outside=section.allow_outside,
-                **listed,
+                reading=Reading(section.on_bad_image, section.exclude, **listed),
                 **common,
             )
         case Shapes():
@@ -103,8 +100,7 @@ def read_dataset(
                 train_list=section.train_list,
                 validation_list=section.validation_list,
                 test_list=section.test_list,
-                **listed,
-                **_annotation_keys(section),
+                reading=BoxReading(**_annotation_keys(section), **listed),
                 **common,
             )
         case Coco():
@@ -114,16 +110,14 @@ def read_dataset(
                 validation_path=section.validation_path,
                 test_path=section.test_path,
                 allow_outside=section.allow_outside,
-                **listed,
-                **_annotation_keys(section),
+                reading=BoxReading(**_annotation_keys(section), **listed),
                 **common,
             )
         case Yolo():
             return read_yolo(
                 path=section.path,
                 allow_outside=section.allow_outside,
-                **listed,
-                **_annotation_keys(section),
+                reading=BoxReading(**_annotation_keys(section), **listed),
                 **common,
             )
         case BoxCsv():
@@ -136,8 +130,7 @@ def read_dataset(
                 split=section.split,
                 group=section.group,
                 allow_outside=section.allow_outside,
-                **listed,
-                **_annotation_keys(section),
+                reading=BoxReading(**_annotation_keys(section), **listed),
                 **common,
             )
         case BoxNpz():

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from dlcli.data.boxes.boxes import Corners, Frame, Object, boxes_of
-from dlcli.data.boxes.dataset import Annotated, Chosen, assemble_objects, choose_objects, whole
+from dlcli.data.boxes.dataset import Annotated, BoxReading, Chosen, assemble_objects, choose_objects, whole
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.table import parse_number
 from dlcli.errors import InputError
@@ -48,11 +49,12 @@ def error(folder: Path, *images: Annotated, **options: Any) -> list[str]:
 
 
 def assemble(folder: Path, common: Common, *images: Annotated, **options: Any) -> Dataset:
-    known = {"several": "largest", "on_bad_box": "error", "on_bad_image": "error", "classes": None, "aliases": {}}
-    known |= {"left_out": (), "progress": None, **options}
+    known = {"left_out": (), **options}
+    how = BoxReading.__annotations__ | Reading.__annotations__
+    reading = BoxReading(**{key: known.pop(key) for key in list(known) if key in how})
     extra = {key: known.pop(key) for key in list(known) if key in common}
     common = {**common, "validation": 0.0, "test": 0.0, **extra}
-    return assemble_objects(images, source=folder, common=common, **known)
+    return assemble_objects(images, source=folder, reading=reading, common=common, **known)
 
 
 # Choosing -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from PIL import Image
 
 from dlcli.data.boxes.boxes import Several, relative_boxes
 from dlcli.data.boxes.sources.voc import read_voc
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.sources.class_folders import read_folder
 from dlcli.data.images.sources.keras_datasets import read_keras_dataset
 from dlcli.data.images.sources.npz import read_npz
@@ -47,7 +48,7 @@ def test_mnist_as_npz(shared_data: Path, common: Common) -> None:
 def test_class_folders(
     shared_data: Path, common: Common, folder: str, shape: tuple[int, ...], counts: dict[str, int]
 ) -> None:
-    dataset = read_folder(path=shared_data / folder, on_bad_image="error", **common)
+    dataset = read_folder(path=shared_data / folder, reading=Reading("error"), **common)
     assert dataset.shape == shape
     assert {split: len(samples) for split, samples in dataset.splits.items()} == counts
     assert len(dataset.classes) == 10
@@ -63,9 +64,9 @@ def test_class_folders(
 def test_photos_of_many_sizes(shared_data: Path, common: Common) -> None:
     root = shared_data / "hymenoptera"
     with pytest.raises(InputError, match=r"smallest \[130, 193\], median \[374, 500\], largest \[1944, 2592\]"):
-        read_folder(path=root, on_bad_image="error", **common)
+        read_folder(path=root, reading=Reading("error"), **common)
     sized = {**common, "image_size": (224, 224), "resize": "crop", "limit": 40}
-    dataset = read_folder(path=root, on_bad_image="error", **sized)
+    dataset = read_folder(path=root, reading=Reading("error"), **sized)
     assert dataset.classes == ("ants", "bees")
     assert {split: len(samples) for split, samples in dataset.splits.items()} == {"train": 40, "validation": 40}
     assert [item.name for item in dataset.left_out] == ["SOURCE.md"]
@@ -92,7 +93,7 @@ def test_raccoons_in_voc(shared_data: Path, common: Common, several: Several, co
         test_list=None,
         several=several,
         on_bad_box="error",
-        on_bad_image="error",
+        reading=Reading("error"),
         **keys,
     )
     assert {split: len(samples) for split, samples in dataset.splits.items()} == counts

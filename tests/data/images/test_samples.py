@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.class_folders import read_folder
 from dlcli.data.splits import SPLIT_COLUMNS, describe_difference
@@ -19,7 +20,7 @@ def root(save_classes: Save) -> Path:
 
 
 def read(root: Path, common: Common) -> Dataset:
-    return read_folder(path=root, on_bad_image="error", **common)
+    return read_folder(path=root, reading=Reading("error"), **common)
 
 
 def test_split_rows_name_every_sample_once(root: Path, common: Common) -> None:

@@ -2,17 +2,15 @@
 
 import os
 import reprlib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.boxes.boxes import Corners, Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects
+from dlcli.data.boxes.boxes import Corners, Object
+from dlcli.data.boxes.dataset import Annotated, BoxReading, assemble_objects
 from dlcli.data.boxes.sources.coco_json import BadEntry, Entry, as_number, locate_images, read_coco_file, value_of
-from dlcli.data.files import Progress, printable
-from dlcli.data.images.dataset import CommonKeys, OnBadImage
+from dlcli.data.files import printable
+from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES
 from dlcli.data.splits import LeftOut
 
 
@@ -22,14 +20,8 @@ def read_coco(
     images: str | Path | None,
     validation_path: str | Path | None,
     test_path: str | Path | None,
-    several: Several,
-    on_bad_box: OnBadBox,
-    on_bad_image: OnBadImage,
-    exclude: Sequence[str] = (),
     allow_outside: bool = False,
-    classes: tuple[str, ...] | None = None,
-    aliases: Mapping[str, str] = NO_ALIASES,
-    progress: Progress | None = None,
+    reading: BoxReading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """The images of a COCO file, with the class and the box of one object each; crowds are left out.
@@ -40,11 +32,7 @@ def read_coco(
             the first that contains images of the file among its own folder, ``images`` in it, and in the parent folder
             the one named like the file (``train2017`` for ``instances_train2017.json``) or ``images``.
         validation_path, test_path: further files. Without them the splits are drawn.
-        several: how to treat an image with several objects.
         allow_outside: whether names of images may leave the folder of images.
-        exclude: patterns of the names of images to leave out.
-        classes: those of a trained model, to use its labels. Default: those of train, sorted.
-        aliases: other names of these.
 
     Raises:
         InputError: files, boxes or images are invalid.
@@ -63,14 +51,8 @@ def read_coco(
     return assemble_objects(
         annotated,
         source=source,
-        several=several,
-        on_bad_box=on_bad_box,
-        on_bad_image=on_bad_image,
-        exclude=exclude,
-        classes=classes,
-        aliases=aliases,
+        reading=reading,
         left_out=left_out,
-        progress=progress,
         common=common,
     )
 

@@ -1,15 +1,13 @@
 """Images with boxes in a CSV file: a row for each object with its image's path, its class and its box."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.boxes.boxes import BOX_COLUMNS, Corners, Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects, known_size, whole
-from dlcli.data.files import Progress
-from dlcli.data.images.dataset import CommonKeys, OnBadImage
+from dlcli.data.boxes.boxes import BOX_COLUMNS, Corners, Object
+from dlcli.data.boxes.dataset import Annotated, BoxReading, assemble_objects, known_size, whole
+from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES, check_groups, refuse
+from dlcli.data.listing import check_groups, refuse
 from dlcli.data.table import ImageRow, parse_number, read_image_rows
 
 
@@ -20,16 +18,10 @@ def read_box_csv(
     label: str,
     split: str | None,
     group: str | None,
-    several: Several,
-    on_bad_box: OnBadBox,
-    on_bad_image: OnBadImage,
     box: tuple[str, str, str, str] = BOX_COLUMNS,
     size: tuple[str, str] | None = None,
-    exclude: Sequence[str] = (),
     allow_outside: bool = False,
-    classes: tuple[str, ...] | None = None,
-    aliases: Mapping[str, str] = NO_ALIASES,
-    progress: Progress | None = None,
+    reading: BoxReading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """The images of a table, with the class and the box of one object each; paths are relative to its folder.
@@ -41,11 +33,7 @@ def read_box_csv(
         box: names of the columns of xmin, ymin, xmax and ymax, in pixels. All four cells are empty for an image of
             which only the class is known.
         size: names of the columns of the image's width and height when the boxes were drawn.
-        several: how to treat an image with several objects.
         allow_outside: whether paths may leave the table's folder.
-        exclude: patterns of the names of images to leave out.
-        classes: those of a trained model, to use its labels. Default: those of train, sorted.
-        aliases: other names of these.
 
     Raises:
         InputError: the table is not as described, rows contradict each other, or boxes or images are bad.
@@ -70,14 +58,8 @@ def read_box_csv(
     return assemble_objects(
         _join_rows(table, rows, has_group=group is not None),
         source=table,
-        several=several,
-        on_bad_box=on_bad_box,
-        on_bad_image=on_bad_image,
-        exclude=exclude,
-        classes=classes,
-        aliases=aliases,
+        reading=reading,
         left_out=(),
-        progress=progress,
         common=common,
     )
 

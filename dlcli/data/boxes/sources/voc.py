@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Unpack
 from xml.etree import ElementTree
 
-from dlcli.data.boxes.boxes import Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects, known_size, whole
-from dlcli.data.files import Progress, list_folder, name_below, printable
-from dlcli.data.images.dataset import CommonKeys, OnBadImage
+from dlcli.data.boxes.boxes import Object
+from dlcli.data.boxes.dataset import Annotated, BoxReading, assemble_objects, known_size, whole
+from dlcli.data.files import list_folder, name_below, printable
+from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.discovery import classify_file
 from dlcli.data.images.samples import Dataset
 from dlcli.data.junk import is_junk, reason_of_junk
-from dlcli.data.listing import NO_ALIASES, refuse
+from dlcli.data.listing import refuse
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import SPLITS, DataWarning, LeftOut, split_named
 from dlcli.data.table import parse_number
@@ -51,13 +51,7 @@ def read_voc(
     train_list: str | None,
     validation_list: str | None,
     test_list: str | None,
-    several: Several,
-    on_bad_box: OnBadBox,
-    on_bad_image: OnBadImage,
-    exclude: Sequence[str] = (),
-    classes: tuple[str, ...] | None = None,
-    aliases: Mapping[str, str] = NO_ALIASES,
-    progress: Progress | None = None,
+    reading: BoxReading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """The images of a folder that have an annotation, with the class and the box of one object each.
@@ -69,10 +63,6 @@ def read_voc(
             splits in both folders.
         train_list, validation_list, test_list: files with an image's name, without suffix, on each line, in
             ImageSets/Main or in ``path``. Without lists the splits are drawn.
-        several: how to treat an image with several objects.
-        exclude: patterns of the names of images to leave out.
-        classes: those of a trained model, to use its labels. Default: those of train, sorted.
-        aliases: other names of these.
 
     Raises:
         InputError: folders, annotations, lists, boxes or images are invalid.
@@ -109,15 +99,9 @@ def read_voc(
     return assemble_objects(
         annotated,
         source=root,
-        several=several,
-        on_bad_box=on_bad_box,
-        on_bad_image=on_bad_image,
-        exclude=exclude,
-        classes=classes,
-        aliases=aliases,
+        reading=reading,
         left_out=left_out,
         warnings=warnings,
-        progress=progress,
         common=common,
     )
 

@@ -14,13 +14,13 @@ from typing import Any, Unpack
 
 import yaml
 
-from dlcli.data.boxes.boxes import Corners, Frame, Object, OnBadBox, Several
-from dlcli.data.boxes.dataset import Annotated, assemble_objects, read_frame
-from dlcli.data.files import Progress, list_folder, printable, workers
-from dlcli.data.images.dataset import CommonKeys, OnBadImage
+from dlcli.data.boxes.boxes import Corners, Frame, Object
+from dlcli.data.boxes.dataset import Annotated, BoxReading, assemble_objects, read_frame
+from dlcli.data.files import list_folder, printable, workers
+from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.discovery import find_images
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES, NUM_NAMED, refuse
+from dlcli.data.listing import NUM_NAMED, refuse
 from dlcli.data.paths import is_outside, outside_error, path_named
 from dlcli.data.splits import LeftOut, split_named
 from dlcli.data.table import parse_number
@@ -91,25 +91,15 @@ def yolo_splits(path: Path) -> tuple[str, ...]:
 def read_yolo(
     *,
     path: str | Path,
-    several: Several,
-    on_bad_box: OnBadBox,
-    on_bad_image: OnBadImage,
-    exclude: Sequence[str] = (),
     allow_outside: bool = False,
-    classes: tuple[str, ...] | None = None,
-    aliases: Mapping[str, str] = NO_ALIASES,
-    progress: Progress | None = None,
+    reading: BoxReading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """The images of a data.yaml, with the class and the box of one object each.
 
     Args:
         path: the data.yaml, or its folder.
-        several: how to treat an image with several objects.
-        exclude: patterns of the names of images to leave out.
         allow_outside: whether paths may leave the folder of data.yaml.
-        classes: those of a trained model, to use its labels. Default: those of train, sorted.
-        aliases: other names of these.
 
     Raises:
         InputError: files, boxes or images are invalid.
@@ -155,14 +145,8 @@ def read_yolo(
     return assemble_objects(
         annotated,
         source=file,
-        several=several,
-        on_bad_box=on_bad_box,
-        on_bad_image=on_bad_image,
-        exclude=exclude,
-        classes=classes,
-        aliases=aliases,
+        reading=reading,
         left_out=left_out,
-        progress=progress,
         common=common,
     )
 

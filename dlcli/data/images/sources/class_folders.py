@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.files import Progress, list_folder, name_below, names_below, no_garbage_collection, printable
-from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
+from dlcli.data.files import list_folder, name_below, names_below, no_garbage_collection, printable
+from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
 from dlcli.data.junk import is_junk
-from dlcli.data.listing import NO_ALIASES, name_some
+from dlcli.data.listing import name_some
 from dlcli.data.split_folders import Folders, find_splits
 from dlcli.data.splits import LeftOut
 from dlcli.data.table import ImageRow
@@ -19,31 +19,27 @@ from dlcli.errors import InputError
 def read_folder(
     *,
     path: str | Path,
-    on_bad_image: OnBadImage,
-    exclude: Sequence[str] = (),
     folders: Folders = "auto",
-    classes: tuple[str, ...] | None = None,
-    aliases: Mapping[str, str] = NO_ALIASES,
-    progress: Progress | None = None,
+    reading: Reading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """The images of a folder. The class of each is the folder directly below the root, or the split, that contains it.
 
     Args:
-        exclude: patterns of the names of files to leave out.
         folders: ``classes`` if no folder is a split, whatever its name.
-        classes: those of a trained model, to use its labels. Default: the folders' names, sorted.
-        aliases: other names of these.
-        progress: called with the number of images checked and their total.
 
     Raises:
         InputError: there is no folder for each class, or images cannot be read.
     """
     root = Path(path)
-    split_folders, left_out, warnings = find_splits(root, folders=folders, classes=_known(classes, aliases))
+    split_folders, left_out, warnings = find_splits(
+        root, folders=folders, classes=_known(reading.classes, reading.aliases)
+    )
     rows: list[ImageRow] = []
     for split, folder in split_folders.items():
-        images, others = list_classes(folder, root, exclude=exclude, needs_all=split == "train" and classes is None)
+        images, others = list_classes(
+            folder, root, exclude=reading.exclude, needs_all=split == "train" and reading.classes is None
+        )
         left_out += others
         names, labels = names_below(root, images), class_names(folder, images)
         with no_garbage_collection():
@@ -56,13 +52,13 @@ def read_folder(
         source=str(root),
         rule="there must be images to train on.",
         place=lambda name: f"{root}/{name}",
-        on_bad_image=on_bad_image,
-        trained=classes,
-        aliases=aliases,
-        progress=progress,
+        on_bad_image=reading.on_bad_image,
+        trained=reading.classes,
+        aliases=reading.aliases,
+        progress=reading.progress,
         common=common,
         by_suffix=True,
-        exclude=exclude,
+        exclude=reading.exclude,
         left_out=left_out,
         warnings=warnings,
     )

@@ -1,13 +1,10 @@
 """Images listed in a CSV file: a row for each with its path, its class and, optionally, its split and group."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.files import Progress
-from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
+from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import NO_ALIASES
 from dlcli.data.splits import LeftOut
 from dlcli.data.table import ImageRow, read_image_rows
 from dlcli.errors import InputError
@@ -20,12 +17,8 @@ def read_csv(
     label: str,
     split: str | None,
     group: str | None,
-    on_bad_image: OnBadImage,
-    exclude: Sequence[str] = (),
     allow_outside: bool = False,
-    classes: tuple[str, ...] | None = None,
-    aliases: Mapping[str, str] = NO_ALIASES,
-    progress: Progress | None = None,
+    reading: Reading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
     """The images that a CSV file lists; paths are relative to its folder.
@@ -35,11 +28,7 @@ def read_csv(
 
     Args:
         image, label, split, group: names of columns.
-        classes: those of a trained model, to use its labels. Default: the labels of train, sorted as strings.
-        aliases: other names of these.
         allow_outside: whether paths may leave the table's folder.
-        exclude: patterns of the images' paths to leave out.
-        progress: called with the number of images checked and their total.
 
     Raises:
         InputError: the table is not as described, rows contradict each other, or images cannot be read.
@@ -53,13 +42,13 @@ def read_csv(
         source=str(table),
         rule=f"column '{split}' must be train in some rows.",
         place=lambda name: f"{table}:{line_of[name]}: {name}",
-        on_bad_image=on_bad_image,
-        trained=classes,
-        aliases=aliases,
-        progress=progress,
+        on_bad_image=reading.on_bad_image,
+        trained=reading.classes,
+        aliases=reading.aliases,
+        progress=reading.progress,
         common=common,
         has_groups=group is not None,
-        exclude=exclude,
+        exclude=reading.exclude,
         left_out=left_out,
     )
 

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from dlcli.data.boxes.boxes import boxes_of, relative_boxes
+from dlcli.data.boxes.dataset import BoxReading
 from dlcli.data.boxes.sources.coco import read_coco
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.voc import read_voc
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 
@@ -51,7 +53,10 @@ def content(*annotations: dict[str, Any], **changes: Any) -> dict[str, Any]:
 def read(path: Path, common: Common, **options: Any) -> Dataset:
     known = {"images": None, "validation_path": None, "test_path": None, **HOW, **options}
     extra = {key: known.pop(key) for key in list(known) if key in common}
-    return read_coco(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
+    reading = BoxReading(
+        **{key: known.pop(key) for key in list(known) if key in BoxReading.__annotations__ | Reading.__annotations__}
+    )
+    return read_coco(path=path, reading=reading, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
 def error(path: Path, common: Common, **options: Any) -> list[str]:
@@ -311,7 +316,14 @@ def test_all_formats_give_the_same_data_set(tmp_path: Path, common: Common) -> N
     with open(tmp_path / "boxes.csv", "w", newline="") as file:
         csv.writer(file).writerows([["path", "label", "xmin", "ymin", "xmax", "ymax", "w", "h"], *rows])
 
-    keys = {**HOW, **common, "image_size": (32, 32), "resize": "pad", "validation": 0.25, "test": 0.25}
+    keys = {
+        "reading": BoxReading(**HOW),
+        **common,
+        "image_size": (32, 32),
+        "resize": "pad",
+        "validation": 0.25,
+        "test": 0.25,
+    }
     lists = dict.fromkeys(("images", "annotations", "train_list", "validation_list", "test_list"))
     columns: dict[str, Any] = {"image": "path", "label": "label", "split": None, "group": None, "size": ("w", "h")}
     sets = [

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from dlcli.data.boxes.boxes import boxes_of, relative_boxes
+from dlcli.data.boxes.dataset import BoxReading
 from dlcli.data.boxes.sources.csv_table import read_box_csv
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 
@@ -33,7 +35,10 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
     known = {"image": "path", "label": "label", "split": None, "group": None, "several": "largest", **options}
     known = {"on_bad_box": "error", "on_bad_image": "error", **known}
     extra = {key: known.pop(key) for key in list(known) if key in common}
-    return read_box_csv(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
+    reading = BoxReading(
+        **{key: known.pop(key) for key in list(known) if key in BoxReading.__annotations__ | Reading.__annotations__}
+    )
+    return read_box_csv(path=path, reading=reading, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
 def error(path: Path, common: Common, **options: Any) -> list[str]:

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from dlcli.data.boxes.boxes import Frame, boxes_of
+from dlcli.data.boxes.dataset import BoxReading
 from dlcli.data.boxes.sources.voc import holds_voc, read_voc
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 
@@ -54,7 +56,10 @@ def read(path: Path, common: Common, **options: Any) -> Dataset:
     known = dict.fromkeys(("images", "annotations", "train_list", "validation_list", "test_list"))
     known |= {"several": "largest", "on_bad_box": "error", "on_bad_image": "error", **options}
     extra = {key: known.pop(key) for key in list(known) if key in common}
-    return read_voc(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
+    reading = BoxReading(
+        **{key: known.pop(key) for key in list(known) if key in BoxReading.__annotations__ | Reading.__annotations__}
+    )
+    return read_voc(path=path, reading=reading, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
 def error(path: Path, common: Common, **options: Any) -> list[str]:

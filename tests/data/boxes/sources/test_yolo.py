@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from dlcli.data.boxes.boxes import boxes_of
+from dlcli.data.boxes.dataset import BoxReading
 from dlcli.data.boxes.sources.yolo import find_yaml, is_yolo_index, read_yolo
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 
@@ -39,7 +41,10 @@ def save(tmp_path: Path) -> Save:
 
 def read(path: Path, common: Common, **options: Any) -> Dataset:
     known = {"several": "largest", "on_bad_box": "error", "on_bad_image": "error", **options}
-    return read_yolo(path=path, **known, **{**common, "test": 0.0})
+    reading = BoxReading(
+        **{key: known.pop(key) for key in list(known) if key in BoxReading.__annotations__ | Reading.__annotations__}
+    )
+    return read_yolo(path=path, reading=reading, **known, **{**common, "test": 0.0})
 
 
 def error(path: Path, common: Common, **options: Any) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.decoding import read_image
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.class_folders import read_folder
@@ -20,7 +21,10 @@ Common = dict[str, Any]
 def read(path: Path, common: Common, **options: Any) -> Dataset:
     known = {"on_bad_image": "error", **options}
     extra = {key: known.pop(key) for key in list(known) if key in common}
-    return read_folder(path=path, **known, **{**common, **extra})
+    reading = Reading(
+        **{key: known.pop(key) for key in list(known) if key in Reading.__annotations__ | Reading.__annotations__}
+    )
+    return read_folder(path=path, reading=reading, **known, **{**common, **extra})
 
 
 def error(path: Path, common: Common, **options: Any) -> str:

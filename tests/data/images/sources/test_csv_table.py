@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.csv_table import read_csv
 from dlcli.errors import InputError
@@ -31,7 +32,10 @@ def write_table(tmp_path: Path, save_image: Save) -> WriteTable:
 def read(path: Path, common: Common, **options: Any) -> Dataset:
     known = {"image": "path", "label": "label", "split": None, "group": None, "on_bad_image": "error", **options}
     extra = {key: known.pop(key) for key in list(known) if key in common}
-    return read_csv(path=path, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
+    reading = Reading(
+        **{key: known.pop(key) for key in list(known) if key in Reading.__annotations__ | Reading.__annotations__}
+    )
+    return read_csv(path=path, reading=reading, **known, **{**common, "validation": 0.0, "test": 0.0, **extra})
 
 
 def error(path: Path, common: Common, **options: Any) -> str:

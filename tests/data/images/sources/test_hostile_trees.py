@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.discovery import find_images
 from dlcli.data.images.sources.class_folders import read_folder
 from dlcli.errors import InputError
@@ -69,8 +70,8 @@ def check(folder: Path, common: dict[str, Any], seed: int) -> None:
         assert os.path.realpath(root) not in folders
         assert all(item.name.isprintable() and item.reason.isprintable() for item in left_out)
     for read in (
-        lambda: read_folder(path=root, on_bad_image="skip", **common | {"image_size": (8, 8), "color_mode": "rgb"}),
-        lambda: read_folder(path=root, on_bad_image="error", **common),
+        lambda: read_folder(path=root, reading=Reading("skip"), **common | {"image_size": (8, 8), "color_mode": "rgb"}),
+        lambda: read_folder(path=root, reading=Reading("error"), **common),
         lambda: draft_recipe(root, folder),
         lambda: _has_few_gifs(root),
     ):
