@@ -131,11 +131,7 @@ def write_classification(
     With many classes, the confusion matrix is in confusion_matrix.csv, without its zeros, its plot shows the classes
     that are confused most often, and there are no curves.
     """
-    if missing := without_glyph(classes):
-        console.say(
-            f"plots: no installed font has {name_some(missing)}, drawn as {NOT_DRAWABLE}; "
-            "install a Noto font of the script"
-        )
+    report_missing_glyphs(console, classes, what="plots")
     tables: dict[str, Rows] = {"per_class.csv": per_class, "predictions.csv": predictions}
     files: dict[str, bytes | str | Callable[[Path], None]] = dict(others)
     if len(classes) <= MANY_CLASSES:
@@ -154,6 +150,19 @@ def write_classification(
         arrays = {"label": scored.labels, "file": np.array(names), "classes": np.array(classes)}
         files["probabilities.npz"] = functools.partial(probabilities.save, arrays=arrays)
     write_evaluation(to, metrics, tables=tables, others=files)
+
+
+def report_missing_glyphs(console: Console, texts: Iterable[str], *, what: str) -> None:
+    """Say which characters of texts that are drawn no installed font has.
+
+    Args:
+        what: they are drawn in, such as plots.
+    """
+    if missing := without_glyph(texts):
+        console.say(
+            f"{what}: no installed font has {name_some(missing)}, drawn as {NOT_DRAWABLE}; "
+            "install a Noto font of the script"
+        )
 
 
 def _curves(scored: ScoredClasses, classes: Sequence[str]) -> dict[str, bytes]:

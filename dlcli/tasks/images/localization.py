@@ -28,7 +28,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_class_weights, class_weights
-from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
+from dlcli.tasks.evaluation_files import Destination, report_missing_glyphs, report_neglect, write_classification
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.freezing import losses_of
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
@@ -154,6 +154,9 @@ class LocalizationHead(ImageHead):
             write_probabilities(output, names, ranking, info.names, corners, safe_csv=request.safe_csv)
         ranked = listed(ranking.ranked(), info.names, top)
         rows = [row | {"box": box} for row, box in zip(ranked, boxes, strict=True)]
+
+        if request.draw is not None:
+            report_missing_glyphs(console, [str(row["predicted"]) for row in rows], what=str(request.draw))
 
         def draw(position: int, image: Image.Image) -> bytes:
             row = rows[position]
