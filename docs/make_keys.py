@@ -44,10 +44,11 @@ class Page:
     tasks: tuple[str, ...]
 
 
-IMAGE_TASKS = ("classification", "localization")
+IMAGE_TASKS = ("classification", "localization", "image_regression")
 PAGES = (
     Page("data-images", "Image data", "data", ("classification",)),
     Page("data-boxes", "Images with bounding boxes", "data", ("localization",)),
+    Page("data-targets", "Images with numbers", "data", ("image_regression",)),
     Page(
         "data-texts", "Text data", "data", ("text_classification", "tagging", "language_model", "sequence_to_sequence")
     ),

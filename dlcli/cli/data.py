@@ -185,11 +185,16 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     counts = ", ".join(f"{count:,} {split}" for split, count in results["samples"].items())
     if "shape" in results:
         shape = "x".join(map(str, results["shape"]))
-        say(f"{counts}; {results['classes']} classes; samples of {shape}")
+        targets = results.get("targets")
+        num_outputs = f"{results['classes']} classes" if targets is None else f"{len(targets)} targets"
+        say(f"{counts}; {num_outputs}; samples of {shape}")
         channels = enumerate(zip(results["mean"], results["std"], strict=True))
         write_table(
             ["channel", "mean", "standard deviation"], [[channel, mean, std] for channel, (mean, std) in channels]
         )
+        if targets:
+            say("")
+            write_table(["target", *list(targets[0])[1:]], [list(row.values()) for row in targets])
         return
     say(counts)
     _write_by_split(["minimum", "median", "maximum"], results["lengths"])

@@ -151,6 +151,9 @@ def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
             _show_classes(name, predictions, boxes)
         case "value":
             write_table([name, "predicted"], [[row[name], row["predicted"]] for row in predictions])
+        case "numbers":
+            names = list(predictions[0]["predicted"])
+            write_table([name, *names], [[row[name], *row["predicted"].values()] for row in predictions])
         case "tags":
             for row in predictions:
                 say(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))

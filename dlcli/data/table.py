@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from dlcli.data.files import printable
 from dlcli.data.listing import NUM_NAMED, name_some
 from dlcli.data.paths import is_outside, normalized, outside_error
-from dlcli.data.splits import SPLIT_NAMES, split_named
+from dlcli.data.splits import SPLIT_NAMES, LeftOut, split_named
 from dlcli.errors import InputError
 from dlcli.files import read_text
 
@@ -45,20 +45,24 @@ def read_image_rows(
     table: Path,
     *,
     image: str,
-    label: str,
+    label: str | None,
     split: str | None,
     group: str | None,
     more: Sequence[str] = (),
     error_of: Callable[[tuple[str, ...]], str | None] = lambda _: None,
     allow_outside: bool = False,
+    root: Path | None = None,
+    suffix: str = "",
 ) -> list[ImageRow]:
     """The rows of a table of images, without empty lines.
 
     Args:
-        image, label, split, group: names of columns.
+        image, label, split, group: names of columns; without one, labels are empty, and all rows are in train.
         more: names of further columns, whose cells may be empty.
         error_of: the error in the cells of these columns, or None.
-        allow_outside: whether paths may leave the table's folder.
+        allow_outside: whether paths may leave ``root``.
+        root: the folder to which paths are relative. Default: the table's.
+        suffix: appended to each path.
 
     Raises:
         InputError: it is not such a table; the errors of all rows, missing files included, are reported together.
@@ -68,26 +72,50 @@ def read_image_rows(
     records, errors = read_cells(
         table,
         text,
-        columns | {name: name for name in more},
+        columns | {f"more {name}": name for name in more},  # which may be named like a role
         required=tuple(columns),
-        error_of=lambda cells: error_of(tuple(cells[name] for name in more)),
+        error_of=lambda cells: error_of(tuple(cells[f"more {name}"] for name in more)),
     )
+    folder = table.parent if root is None else root
     rows = []
     for line, own_split, cells in records:
-        file = normalized(table.parent, cells["image"])
-        path = table.parent / file
-        if not allow_outside and is_outside(table.parent, path):
-            errors.append((line, outside_error(table.parent, cells["image"])))
+        file = normalized(folder, cells["image"] + suffix)
+        path = folder / file
+        if not allow_outside and is_outside(folder, path):
+            errors.append((line, outside_error(folder, cells["image"])))
             continue
-        further = tuple(cells[name] for name in more)
-        group_of = cells.get("group", "")
-        rows.append(ImageRow(line, printable(file), path, cells["label"], own_split, group_of, further))
+        further = tuple(cells[f"more {name}"] for name in more)
+        label_of, group_of = cells.get("label", ""), cells.get("group", "")
+        rows.append(ImageRow(line, printable(file), path, label_of, own_split, group_of, further))
     if errors:
         errors += [(row.line, f"{row.name}: no such file.") for row in rows if not os.path.lexists(row.file)]
     refuse_errors(table, errors)
     if not rows:
         raise InputError(f"{table}: there must be rows below the header. Received none.")
     return rows
+
+
+def drop_repeated(table: Path, rows: Sequence[ImageRow], *, must: str) -> tuple[list[ImageRow], list[LeftOut]]:
+    """The first row of each image; further rows are left out.
+
+    Args:
+        must: what the rows of an image must agree in: ``one label, split and group``.
+
+    Raises:
+        InputError: two rows of one image contradict each other.
+    """
+    first: dict[str, ImageRow] = {}
+    left_out = []
+    for row in rows:
+        earlier = first.setdefault(row.name, row)
+        if earlier is row:
+            continue
+        if (earlier.label, earlier.split, earlier.group, earlier.more) != (row.label, row.split, row.group, row.more):
+            raise InputError(
+                f"{table}:{row.line}: an image must have {must}. Line {earlier.line} has others for '{row.name}'."
+            )
+        left_out.append(LeftOut(row.name, f"listed again on line {row.line}"))
+    return list(first.values()), left_out
 
 
 def column_names(table: Path, text: str) -> list[str]:

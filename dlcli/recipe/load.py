@@ -17,6 +17,7 @@ from dlcli.recipe.language.overrides import Override, apply_overrides
 from dlcli.recipe.language.yaml_reader import Tree, decode, read_bytes, read_yaml
 from dlcli.recipe.tasks.classification import Classification
 from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
@@ -28,7 +29,7 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
-ImageRecipe = Classification | Localization
+ImageRecipe = Classification | Localization | ImageRegression
 """A recipe of a task on images, signals or volumes."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task with a class or a number for a sequence, or for each of its steps."""
@@ -38,6 +39,7 @@ Recipe = ImageRecipe | SequenceRecipe | StepPrediction | Forecasting | LanguageM
 TASKS: Mapping[str, type[Recipe]] = {
     "classification": Classification,
     "localization": Localization,
+    "image_regression": ImageRegression,
     "text_classification": TextClassification,
     "sequence_classification": SequenceClassification,
     "sequence_regression": SequenceRegression,

@@ -10,6 +10,7 @@ from dlcli.recipe.load import LoadedRecipe, Recipe, load_text
 from dlcli.recipe.sections.image_model import Mlp
 from dlcli.recipe.tasks.classification import Classification
 from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
@@ -26,6 +27,7 @@ from dlcli.tasks.forecasting.task import ForecastingTask
 from dlcli.tasks.images import evaluation, initial_weights, inspection, network
 from dlcli.tasks.images.classification import ClassificationHead
 from dlcli.tasks.images.localization import LocalizationHead
+from dlcli.tasks.images.regression import RegressionHead
 from dlcli.tasks.images.task import ImageTask
 from dlcli.tasks.job import Job
 from dlcli.tasks.language_model.task import LanguageModelTask
@@ -43,6 +45,8 @@ def task_of(recipe: Recipe) -> Task:
             return ImageTask(recipe, ClassificationHead(recipe))
         case Localization():
             return ImageTask(recipe, LocalizationHead(recipe))
+        case ImageRegression():
+            return ImageTask(recipe, RegressionHead(recipe))
         case TextClassification() | SequenceClassification() | SequenceRegression() | Tagging():
             return SequenceTask(recipe)
         case StepPrediction():

@@ -50,6 +50,10 @@ FORMS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ["file", "box (x1 y1 x2 y2)", "#1", "1 2 31 40", "dog 0.2500"],
     ),
     "value": ([{"file": "a.csv", "predicted": 1.5}], ["file", "predicted", "a.csv", "1.5"]),
+    "numbers": (
+        [{"file": "a.png", "predicted": {"age": 31.5, "weight": -2.25}}],
+        ["file", "age", "weight", "a.png", "31.5", "-2.25"],
+    ),
     "tags": ([{"file": "-:1", "words": ["a", "cat"], "tags": ["DET", "NOUN"]}], ["a/DET cat/NOUN"]),
     "steps": ([{"file": "a.csv", "step": 1, "predicted": 2.5}], ["file", "step", "predicted", "2.5"]),
 }

@@ -129,6 +129,12 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         if data["kind"] == "csv":
             data |= {"size": ("width", "height")} if data.get("size") is not None else {}
             data |= {"box": ("left", "top", "right", "bottom")} if data.get("box") is not None else {}
+    if values["task"] == "image_regression":
+        if data["kind"] == "csv":
+            data |= {"image": "path", "targets": ("age", "weight"), "group": None}
+            data["split"] = None if data.get("split") is None else "part"
+        else:
+            data["targets"] = ("side", "center_x")
     if train.get("class_weights") == "balanced" or values["task"] == "sequence_regression":
         data.pop("sampling", None)
     layout = data.get("layout", "image")

@@ -16,6 +16,7 @@ from dlcli.recipe.tasks.base import TaskRecipe
 DATA = {
     "classification": "{kind: digits}",
     "localization": "{kind: shapes}",
+    "image_regression": "{kind: shapes}",
     "text_classification": "{kind: csv, path: a.csv}",
     "sequence_classification": "{kind: csv, path: a.csv}",
     "sequence_regression": "{kind: adding}",
@@ -25,11 +26,13 @@ DATA = {
     "language_model": "{kind: text, path: a.txt}",
     "sequence_to_sequence": "{kind: addition}",
 }
-MODELS = {"classification": "lenet5", "localization": "lenet5", "sequence_to_sequence": "encoder_decoder"}
+IMAGES = ("classification", "localization", "image_regression")
+MODELS = dict.fromkeys(IMAGES, "lenet5") | {"sequence_to_sequence": "encoder_decoder"}
 OF_CLASSIFIERS = {"--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"}
 REFUSED = {
     "classification": {"--beam", "--draw", "--text"},
     "localization": {"--tta", "--beam", "--text"},
+    "image_regression": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "text_classification": {"--tta", "--beam", "--draw", "--input"},
     "sequence_classification": {"--tta", "--beam", "--draw", "--input", "--text"},
     "sequence_regression": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
@@ -129,7 +132,7 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()
-    expected |= {"data preview"} if recipe.task in ("classification", "localization") else set()
+    expected |= {"data preview"} if recipe.task in IMAGES else set()
     for verb in expected:
         check_verb(recipe, "runs/x", verb)
     for verb in VERBS - expected:
@@ -141,7 +144,8 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     [
         ("localization", "attack", "localization, only classification."),
         ("tagging", "generate", "tagging, only language_model. Use dlcli predict."),
-        ("tagging", "data preview", "tagging, only classification and localization."),
+        ("tagging", "data preview", "tagging, only classification, localization and image_regression."),
+        ("image_regression", "attack", "image_regression, only classification."),
         ("language_model", "predict", "language_model, whose samples are texts. Use dlcli generate."),
         (
             "step_prediction",

@@ -1,6 +1,6 @@
 """Numbers that belong to images: they enter batches, and stay as they are where augmentation warps the images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import BatchMixing, Target
-from dlcli.data.splits import Index
+from dlcli.data.images.decoding import ImagePolicy
+from dlcli.data.images.samples import ImageAnnotation, Samples
+from dlcli.data.splits import SPLIT_COLUMNS, Index
+
+TABLE = "targets"  # the name of the annotation
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,44 @@ class ArrayTarget(Target):
     def mixed(self, entries: Mapping[str, Any], mixing: BatchMixing) -> Mapping[str, Any]:
         """Traced: the means of both samples' numbers."""
         return {name: mixing.means(values) for name, values in entries.items()}
+
+
+@dataclass(frozen=True)
+class TargetTable(ImageAnnotation):
+    """Columns of numbers, with a row for each image.
+
+    Attributes:
+        entry: of a batch's ``y``: ``value`` for numbers to predict, ``labels`` for which of several labels apply.
+        names: of the columns, t of them.
+        values: float64 ``[n, t]``; NaN where one is unknown.
+    """
+
+    entry: str
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: Index) -> "TargetTable":
+        """The rows of the images at these positions."""
+        return TargetTable(self.entry, self.names, self.values[index])
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """A column for each of the numbers; empty cells where one is unknown. A column may take the place of the empty
+        label of samples without a class, but of no other column of split.csv."""
+        taken = set(SPLIT_COLUMNS) - {"label"}
+        names = [f"target_{name}" if name in taken else name for name in self.names]
+        cells = [["" if np.isnan(value) else repr(float(value)) for value in column] for column in self.values.T]
+        return dict(zip(names, cells, strict=True))
+
+    def target(self, policy: ImagePolicy | None) -> ArrayTarget:
+        """The numbers as they enter batches."""
+        return ArrayTarget(self.entry, self.values.astype(np.float32))
+
+
+def target_values(samples: Samples) -> NDArray[np.float64]:
+    """The numbers or labels of samples that have them, float64 ``[n, t]``."""
+    table = samples.annotations[TABLE]
+    assert isinstance(table, TargetTable)
+    return table.values

@@ -114,3 +114,28 @@ def regression(features: Tensor, *, mean: float, deviation: float) -> Tensor:
     scaled = keras.layers.Dense(1, dtype="float32", name="scaled_value")(features)
     scaled = keras.layers.Rescaling(deviation, offset=mean, dtype="float32", name="unscaled_value")(scaled)
     return keras.layers.Reshape((), dtype="float32", name="value")(scaled)
+
+
+def numbers(features: Tensor, *, mean: Sequence[float], deviation: Sequence[float], l2: float = 0.0) -> Tensor:
+    """A dense layer with an output for each of several numbers, rescaled to their ranges; float32 whatever the dtype
+    policy.
+
+    Args:
+        features: a vector for each sample, ``[batch, units]``.
+        mean, deviation: mean and standard deviation of each number in the training split ``[t]``.
+        l2: factor of the L2 penalty on the kernel.
+
+    Returns:
+        float32 ``[batch, t]``, the output of the layer ``value``.
+
+    Raises:
+        ValueError: the features still have spatial dimensions.
+    """
+    if len(features.shape) != 2:
+        raise ValueError(
+            "a head for numbers takes features of shape [batch, units]; flatten or pool them first. "
+            f"Received shape {list(features.shape)}."
+        )
+    penalty = keras.regularizers.L2(l2) if l2 else None
+    scaled = keras.layers.Dense(len(mean), kernel_regularizer=penalty, dtype="float32", name="scaled_value")(features)
+    return keras.layers.Rescaling(list(deviation), offset=list(mean), dtype="float32", name="value")(scaled)

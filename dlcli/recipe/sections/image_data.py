@@ -37,8 +37,8 @@ class ClassifiedSource(DividedSource):
     equally frequent. Default: each sample once."""
 
 
-class ImageSource(ClassifiedSource):
-    """The keys that every source of images has."""
+class Images(DividedSource):
+    """The keys that every source of images has, whatever is predicted of them."""
 
     image_size: Size | None = None
     """Height and width in pixels to which every image is resized; one number for both. Default: their own,
@@ -54,6 +54,10 @@ class ImageSource(ClassifiedSource):
     """Antialias when an image is reduced (no effect with `nearest` or when it is enlarged)."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where decoded images are cached between epochs; auto: in memory up to 64 MiB for each split, else on disk."""
+
+
+class ImageSource(Images, ClassifiedSource):
+    """The keys that every source of images with a class each has."""
 
 
 class Digits(ImageSource):
@@ -106,8 +110,8 @@ class Npz(ImageSource):
                     )
 
 
-class ImageFiles(ImageSource):
-    """The keys that every source of image files has."""
+class FilesOfImages(Images):
+    """The keys that every source of image files has, whatever is predicted of them."""
 
     value_range: tuple[Number, Number] | None = None
     """The two values that become black and white, in gray images of 16 or 32 bits; values beyond are clipped. Images of
@@ -118,6 +122,10 @@ class ImageFiles(ImageSource):
         if self.value_range is not None and self.value_range[0] >= self.value_range[1]:
             low, high = self.value_range
             yield "value_range", f"the first value must be below the second. Received [{low}, {high}]."
+
+
+class ImageFiles(FilesOfImages, ImageSource):
+    """The keys that every source of image files with a class each has."""
 
 
 class Folder(ImageFiles):

@@ -99,3 +99,17 @@ def mistakes(
         for i in order
     ]
     return image_grid(images[order], captions, title="The most confident mistakes")
+
+
+def with_captions(images: Images, captions: Sequence[str], *, names: Sequence[str], title: str) -> bytes:
+    """A grid of at most 25 images, each with a caption of one or more lines above it and its name below.
+
+    Args:
+        images: at least one.
+        title: of the figure.
+    """
+    shown = [
+        ["\n".join(printable(line, 34) for line in caption.splitlines()), printable(name, 30)]
+        for caption, name in zip(captions, names, strict=True)
+    ]
+    return image_grid(images[:MAX_IMAGES], shown[:MAX_IMAGES], title=title)

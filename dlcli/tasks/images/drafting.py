@@ -39,6 +39,7 @@ from dlcli.tasks.draft_text import (
     section,
     shares,
 )
+from dlcli.tasks.images.target_drafting import draft_targets
 from dlcli.tasks.layout import Layout
 
 NUM_HEADERS = 60  # images whose headers are read for their size
@@ -68,6 +69,8 @@ class _Summary:
     """Number of dimensions of a sample, without channels."""
     has_boxes: bool = False
     """Whether each image has a box besides its class."""
+    task: Line = ("task", "classification", "predicts one of several classes for each sample")
+    """The ``task`` key with its comment."""
 
 
 def draft_images(layout: Layout, folder: Path) -> Draft:
@@ -90,7 +93,7 @@ def draft_images(layout: Layout, folder: Path) -> Draft:
     elif data.suffix.lower() == ".npz":
         summary = _summarize_npz(data, path)
     elif data.suffix.lower() == ".csv":
-        summary = _summarize_csv(data, path)
+        summary = _summarize_csv(data, path, folder)
     else:
         raise InputError(
             f"{data}: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), a .conllu or a .ts"
@@ -281,8 +284,12 @@ def _value_range(x: Any) -> tuple[float, float]:
     return low, high
 
 
-def _summarize_csv(file: Path, path: str) -> _Summary:
-    """Summarize a table with a row for each image, whose columns are recognized by their names."""
+def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
+    """Summarize a table with a row for each image, whose columns are recognized by their names.
+
+    Args:
+        path: of the file, relative to ``folder``, that of the recipe.
+    """
     with open_input(file, "Give a table of images.") as opened:
         data = opened.read(MAX_CSV_BYTES)
     text = data.decode("utf-8-sig", "replace")
@@ -292,10 +299,19 @@ def _summarize_csv(file: Path, path: str) -> _Summary:
     except csv.Error:
         raise InputError(f"{file}: this is not valid CSV. Correct its quotes and line endings.") from None
     columns = [column for column in (rows[0] if rows else {}) if column]
+    targets = draft_targets(file, path, folder, columns, rows)
+    if targets is not None:
+        sizes = _sizes(targets.files)
+        if not sizes:
+            raise InputError(f"{file}: none of the images can be read. The first is {targets.files[0]}")
+        seen_of_targets, in_table = (targets.seen, f"sizes: {_size_range(sizes)}"), frozenset(own_splits(file, rows))
+        size, num_images = _common_size(sizes), len(targets.files)
+        return _Summary(seen_of_targets, targets.source, size, num_images, in_table, task=targets.task)
     image, label = named(columns, IMAGE), named(columns, LABEL)
     if image is None or label is None:
         raise InputError(
-            f"{file}: expected columns whose names tell the task: path and label for images, text and label for texts, "
+            f"{file}: expected columns whose names tell the task: path and label, or path and numbers, for images, "
+            "text and label for texts, "
             "source and target for pairs of texts, sequence and label for sequences, date and numbers for a series. "
             f"Received {', '.join(map(shortened, columns)) or 'no rows'}. Rename the columns, or write the recipe by "
             "hand."
@@ -341,21 +357,21 @@ def _write(summary: _Summary) -> str:
         data.append(("image_size", summary.size, "height and width to which images are resized"))
     data += shares(summary.splits)
     num_blocks = 3 if summary.size is None else _num_blocks(summary.size)
-    task = ("classification", "predicts one of several classes for each sample")
+    task = summary.task
     if summary.has_boxes:
-        task = ("localization", "predicts the class and the box of one object in each image")
+        task = ("task", "localization", "predicts the class and the box of one object in each image")
         data.append(("color_mode", "rgb", "channels of the images: grayscale or rgb"))
     lines = [
         HEADING,
         "",
-        line("task", *task),
+        line(*task),
         *section("data", data),
         "model:",
         *(f"  {line(*each)}" for each in _model(summary)),
         "  blocks:  # each: convolution, batch normalization, activation, pooling by 2",
         *(f"    - {{filters: {min(32 * 2**i, 256)}, batch_norm: true}}" for i in range(num_blocks)),
         "  pooling: flatten  # keeps positions; average and max pool each feature map to one value",
-        "  dense: [128]  # units of the layers between the features and the classes",
+        "  dense: [128]  # units of the layers between the features and the outputs",
         "  dropout: 0.3  # proportion of units dropped in training",
         *section(
             "train",

@@ -206,6 +206,10 @@ class ImageHead(Protocol):
         """What ``dlcli data check`` reports of the annotations."""
         yield from ()
 
+    def statistics(self, dataset: Dataset) -> dict[str, Any]:
+        """What ``dlcli data stats`` reports of the annotations of the training split, in plain values."""
+        return {}
+
     def captions(self, dataset: Dataset, samples: Samples, index: NDArray[np.int64]) -> list[str]:
         """A few words on the ground truth of the samples at these positions, for plots; the class by default."""
         return [dataset.classes[samples.labels[i]] if samples.has_classes else "" for i in index]

@@ -21,6 +21,7 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.image_data import Csv, Folder
+from dlcli.recipe.sections.target_data import ImageTable
 from dlcli.rundir.tables import rows_text
 from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
@@ -45,8 +46,10 @@ def check(section: Any, head: ImageHead, console: Console) -> dict[str, Any]:
     """
     # thumbnails are enough, and what would stop training is to be reported here
     changes: dict[str, Any] = {"image_size": (SIDE, SIDE), "allow_leakage": True}
-    if isinstance(section, (Folder, Csv)):
+    if isinstance(section, (Folder, Csv, ImageTable)):
         changes["on_bad_image"] = "skip"
+    if isinstance(section, ImageTable):
+        changes["on_missing"] = "skip"
     if getattr(section, "layout", "image") != "image":
         del changes["image_size"]
     dataset, refusal = _read_all(section.model_copy(update=changes), head, console)
@@ -100,7 +103,7 @@ def _file_findings(dataset: Dataset) -> Iterator[Finding]:
     unreadable = [item for item in dataset.left_out if item.kind == "unreadable"]
     for item in unreadable:
         yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
-    skipped = [item.name for item in dataset.left_out if item.kind != "unreadable"]
+    skipped = [item.name for item in dataset.left_out if item.kind == "unused"]
     if skipped:
         yield Finding("skipped", False, f"{len(skipped):,} skipped: {some(skipped)}", tuple(skipped))
     wrong = [
@@ -129,6 +132,7 @@ def stats(loaded: LoadedRecipe, head: ImageHead, console: Console) -> dict[str, 
         "shape": list(dataset.shape),
         "mean": mean.tolist(),
         "std": std.tolist(),
+        **head.statistics(dataset),
     }
 
 

@@ -1,5 +1,6 @@
 """Reads the samples that the recipe's ``data`` section names."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,18 @@ from dlcli.data.images.sources.csv_table import read_csv
 from dlcli.data.images.sources.digits import read_digits
 from dlcli.data.images.sources.keras_datasets import read_keras_dataset
 from dlcli.data.images.sources.npz import read_npz
+from dlcli.data.images.sources.target_table import folder_of, read_number_table
 from dlcli.data.listing import NO_ALIASES
+from dlcli.data.synthetic.shape_numbers import read_shape_numbers
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
 from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc, Yolo
-from dlcli.recipe.sections.image_data import Csv, Digits, Folder, ImageData, ImageFiles, KerasDataset, NoData, Npz
+from dlcli.recipe.sections.image_data import Csv, Digits, FilesOfImages, Folder, ImageData, KerasDataset, NoData, Npz
+from dlcli.recipe.sections.target_data import ImageTable, NumberData, NumberTable, ShapeNumbers
 from dlcli.runtime.console import Console
 from dlcli.tasks.split_keys import split_keys
 
-AnyData = ImageData | LocalizationData
+AnyData = ImageData | LocalizationData | NumberData
 
 
 def read_dataset(
@@ -50,7 +54,7 @@ def read_dataset(
         resize=section.resize,
         interpolation=section.interpolation,
         antialias=section.antialias,
-        file_range=section.value_range if isinstance(section, ImageFiles) else None,
+        file_range=section.value_range if isinstance(section, FilesOfImages) else None,
         **split_keys(section),
     )
     listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": console.reading}
@@ -137,6 +141,22 @@ def read_dataset(
             return read_box_npz(
                 path=section.path, value_range=section.value_range, classes=classes, exclude=section.exclude, **common
             )
+        case NumberTable():
+            return read_number_table(
+                targets=section.targets,
+                on_missing=section.on_missing,
+                reading=Reading(section.on_bad_image, section.exclude, progress=console.reading),
+                **_table_keys(section),
+                **common,
+            )
+        case ShapeNumbers():
+            return read_shape_numbers(
+                num_samples=section.num_samples,
+                seed=section.seed,
+                targets=section.targets,
+                exclude=section.exclude,
+                **common,
+            )
         case NoData():
             raise InputError(
                 "data.kind: none: there are no samples. Give some with --data, or in the recipe's data section."
@@ -150,6 +170,11 @@ def _annotation_keys(section: Annotations) -> dict[str, Any]:
         "on_bad_image": section.on_bad_image,
         "exclude": section.exclude,
     }
+
+
+def _table_keys(section: ImageTable) -> dict[str, Any]:
+    keys = ("path", "image", "images", "suffix", "split", "group", "allow_outside")
+    return {key: getattr(section, key) for key in keys}
 
 
 def _with_classes(dataset: Dataset, classes: tuple[str, ...] | None) -> Dataset:
@@ -183,6 +208,8 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
     }
     if isinstance(trained_on, (Shapes, Annotations, BoxNpz)):
         return _boxes_for(path, trained_on, common)
+    if isinstance(trained_on, (NumberTable, ShapeNumbers)):
+        return _table_for(path, trained_on, common)
     if isinstance(trained_on, (Folder, Csv)) and path.suffix != ".npz":
         common["on_bad_image"] = trained_on.on_bad_image
     if path.is_dir():
@@ -201,6 +228,18 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
             common |= {key: getattr(trained_on, key) for key in ("value_range", "layout")}
         return Npz(kind="npz", **_of_arrays(common))
     raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
+
+
+def _table_for(path: Path, trained_on: NumberTable | ShapeNumbers, common: dict[str, Any]) -> NumberTable:
+    if not path.is_dir() and path.suffix.lower() not in (".csv", ".tsv"):
+        raise InputError(f"{path}: expected a recipe, a table of images (.csv), or a folder that contains one.")
+    if isinstance(trained_on, NumberTable):
+        keys = ("image", "suffix", "split", "exclude", "allow_outside", "on_bad_image", "on_missing")
+        common |= {key: getattr(trained_on, key) for key in keys}
+        if trained_on.images is not None:  # at the same place beside the table
+            moved = folder_of(path) / os.path.relpath(trained_on.images, folder_of(Path(trained_on.path)))
+            common["images"] = str(moved.absolute())
+    return NumberTable(kind="csv", targets=trained_on.targets, **common)
 
 
 def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any]) -> LocalizationData:

@@ -229,7 +229,8 @@ def test_csv() -> None:
         ("", "x.csv: must have a header and rows below it. The file is empty."),
         (
             "a,b\n1,2\n",
-            "x.csv: expected columns whose names tell the task: path and label for images, text and label for texts, "
+            "x.csv: expected columns whose names tell the task: path and label, or path and numbers, for images, text "
+            "and label for texts, "
             "source and target for pairs of texts, sequence and label for sequences, date and numbers for a series. "
             "Received a, b. Rename the columns, or write the recipe by hand.",
         ),

@@ -5,9 +5,7 @@ from typing import Unpack
 
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.samples import Dataset
-from dlcli.data.splits import LeftOut
-from dlcli.data.table import ImageRow, read_image_rows
-from dlcli.errors import InputError
+from dlcli.data.table import drop_repeated, read_image_rows
 
 
 def read_csv(
@@ -35,7 +33,7 @@ def read_csv(
     """
     table = Path(path)
     rows = read_image_rows(table, image=image, label=label, split=split, group=group, allow_outside=allow_outside)
-    rows, left_out = _drop_repeated(table, rows)
+    rows, left_out = drop_repeated(table, rows, must="one label, split and group")
     line_of = {row.name: row.line for row in rows}
     return assemble_files(
         rows,
@@ -51,24 +49,3 @@ def read_csv(
         exclude=reading.exclude,
         left_out=left_out,
     )
-
-
-def _drop_repeated(table: Path, rows: list[ImageRow]) -> tuple[list[ImageRow], list[LeftOut]]:
-    """The first row of each image; further rows are left out.
-
-    Raises:
-        InputError: two rows of one image contradict each other.
-    """
-    first: dict[str, ImageRow] = {}
-    left_out = []
-    for row in rows:
-        earlier = first.setdefault(row.name, row)
-        if earlier is row:
-            continue
-        if (earlier.label, earlier.split, earlier.group) != (row.label, row.split, row.group):
-            raise InputError(
-                f"{table}:{row.line}: an image must have one label, split and group. Line {earlier.line} has "
-                f"others for '{row.name}'."
-            )
-        left_out.append(LeftOut(row.name, f"listed again on line {row.line}"))
-    return list(first.values()), left_out

@@ -1,0 +1,133 @@
+"""Images listed in a CSV file with numbers to predict: a row for each image, and a column for each number."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Unpack
+
+import numpy as np
+
+from dlcli.data.files import list_folder, printable
+from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
+from dlcli.data.images.samples import Dataset
+from dlcli.data.images.targets import TABLE, TargetTable
+from dlcli.data.junk import is_junk
+from dlcli.data.listing import NO_ALIASES, name_some
+from dlcli.data.splits import LeftOut, split_named
+from dlcli.data.table import MISSING, ImageRow, drop_repeated, number_error, parse_number, read_image_rows
+from dlcli.errors import InputError
+
+OnMissing = Literal["error", "skip"]
+SUFFIXES = (".csv", ".tsv")
+
+
+def read_number_table(
+    *,
+    path: str | Path,
+    image: str,
+    targets: tuple[str, ...],
+    images: str | Path | None = None,
+    suffix: str = "",
+    split: str | None = None,
+    group: str | None = None,
+    on_missing: OnMissing = "error",
+    allow_outside: bool = False,
+    reading: Reading,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
+    """The images that a CSV file lists, with numbers to predict.
+
+    Args:
+        path: the file, or a folder with one table.
+        image, split, group: names of columns.
+        targets: names of the columns of numbers, in the order of the outputs.
+        images: the folder to which paths are relative. Default: the table's.
+        suffix: appended to each path.
+        on_missing: what to do about rows without one of the numbers.
+        allow_outside: whether paths may leave that folder.
+
+    Raises:
+        InputError: the table is not as described, a number is missing or too large, rows contradict each other, or
+            images cannot be read.
+    """
+    table = table_at(Path(path))
+
+    def error_of(cells: tuple[str, ...]) -> str | None:
+        for name, cell in zip(targets, cells, strict=True):
+            if cell in MISSING:
+                if on_missing == "error":
+                    return f"column '{printable(name)}' has no value. Fill it in, or set data.on_missing: skip."
+            elif (error := number_error(name, cell)) is not None:
+                return error
+        return None
+
+    rows = read_image_rows(
+        table,
+        image=image,
+        label=None,
+        split=split,
+        group=group,
+        more=targets,
+        error_of=error_of,
+        allow_outside=allow_outside,
+        root=None if images is None else Path(images),
+        suffix=suffix,
+    )
+    rows, repeated = drop_repeated(table, rows, must="the same numbers, split and group in all of its rows")
+    rows, incomplete = _drop_incomplete(rows, targets)
+    line_of = {row.name: row.line for row in rows}
+    return assemble_files(
+        rows,
+        source=str(table),
+        rule="train must have rows with all of the numbers."
+        if split is None
+        else f"column '{split}' must be train in some rows with all of the numbers.",
+        place=lambda name: f"{table}:{line_of[name]}: {name}",
+        on_bad_image=reading.on_bad_image,
+        trained=None,
+        aliases=NO_ALIASES,
+        progress=reading.progress,
+        common=common,
+        outputs=targets,
+        annotate=lambda part: {TABLE: TargetTable("value", targets, _values(part, len(targets)))},
+        has_groups=group is not None,
+        exclude=reading.exclude,
+        left_out=[*repeated, *incomplete],
+    )
+
+
+def table_at(path: Path) -> Path:
+    """The table that a path names: the file itself, or the only one in a folder, of several that of train.
+
+    Raises:
+        InputError: the folder has no table, or several.
+    """
+    if not path.is_dir():
+        return path
+    tables = [file for file in list_folder(path)[1] if file.suffix.lower() in SUFFIXES and not is_junk(file.name)]
+    chosen = tables if len(tables) == 1 else [file for file in tables if split_named(file.stem) == "train"]
+    if len(chosen) != 1:
+        received = name_some([printable(file.name) for file in tables]) or "none"
+        raise InputError(f"{path}: must contain one table (.csv, .tsv) of its images. Received {received}.")
+    return chosen[0]
+
+
+def folder_of(path: Path) -> Path:
+    """The folder of the table that a path names, which may no longer exist: the path itself, unless it is a table's."""
+    return path.parent if path.suffix.lower() in SUFFIXES else path
+
+
+def _drop_incomplete(rows: Sequence[ImageRow], names: Sequence[str]) -> tuple[list[ImageRow], list[LeftOut]]:
+    """The rows that have all of the numbers, and those that are left out."""
+    kept, left_out = [], []
+    for row in rows:
+        empty = [name for name, cell in zip(names, row.more, strict=True) if cell in MISSING]
+        if empty:
+            left_out.append(LeftOut(row.name, f"no value in column '{printable(empty[0])}'", "incomplete"))
+        else:
+            kept.append(row)
+    return kept, left_out
+
+
+def _values(rows: Sequence[ImageRow], num_columns: int) -> np.ndarray:
+    numbers = [[parse_number(cell) for cell in row.more] for row in rows]
+    return np.array(numbers, np.float64).reshape(len(rows), num_columns)

@@ -1,0 +1,40 @@
+"""The recipe of ``task: image_regression``: one number or several for each image."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input
+from dlcli.recipe.sections.target_data import NumberData, rules_of_images
+from dlcli.recipe.sections.target_train import NumberTrain
+from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal["train_loss", "train_mae", "val_loss", "val_mae"]
+"""The columns of metrics.csv that can steer training."""
+
+
+class ImageRegression(TaskRecipe):
+    """One number or several for each image."""
+
+    samples = "images"
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+    )
+    options = frozenset(("--data", "--split"))
+    prediction = "numbers"
+    headline = "mae"
+
+    task: Literal["image_regression"]
+    """The task, which selects the schema of the recipe."""
+    data: NumberData
+    """Source of the samples, and how they are split."""
+    augment: Augment | None = None
+    """Random augmentation of the training images. The numbers stay as they are: leave out what would change them."""
+    model: ImageClassifier
+    """The network."""
+    train: NumberTrain[Metric] = NumberTrain[Metric]()
+    """Length of training, optimizer, schedule, and which model is kept."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_images(self.model, self.augment, batch_size=self.train.batch_size)
+        yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

@@ -1,0 +1,65 @@
+"""Drafts for tables of images with numbers: which columns are predicted, and where the images are."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dlcli.recipe.load import load
+from dlcli.recipe.sections.target_data import NumberTable
+from dlcli.tasks.draft import draft_recipe
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a/photos", "recipes"):
+        Path(folder).mkdir(parents=True)
+    for i in range(3):
+        Image.new("RGB", (40, 30), (i, 0, 0)).save(f"a/photos/{i}.png")
+
+
+def drafted(text: str) -> tuple[str, NumberTable | None]:
+    """The drafted task, and the ``data`` section as loaded from another folder if it is a table of numbers."""
+    Path("a/t.csv").write_text(text)
+    Path("recipes/r.yaml").write_text(draft_recipe(Path("a"), Path("recipes")).text)
+    recipe = load(Path("recipes/r.yaml")).recipe
+    return recipe.task, recipe.data if isinstance(recipe.data, NumberTable) else None
+
+
+def test_all_columns_of_numbers_but_names_flags_and_splits() -> None:
+    text = "user_id,path,flag,age,weight,split\n7,photos/0.png,0,30,1.5,train\n8,photos/1.png,1,41,2.5,test\n"
+    task, data = drafted(text + "9,photos/2.png,1,35,3.5,val\n")
+    assert task == "image_regression"
+    assert data is not None
+    assert data.targets == ("age", "weight")
+    assert (data.split, data.images, data.suffix, data.on_missing) == ("split", None, "", "error")
+    assert data.image_size == (30, 40)
+    assert data.path == str(Path("a/t.csv").absolute())
+
+
+def test_images_in_a_folder_beside_the_table_named_without_suffix() -> None:
+    _, data = drafted("Id,score\n0,3\n1,5\n2,9\n")
+    assert data is not None
+    assert (data.image, data.images, data.suffix) == ("Id", str(Path("a/photos").absolute()), ".png")
+
+
+def test_missing_numbers_are_left_out() -> None:
+    _, data = drafted("path,score\nphotos/0.png,3\nphotos/1.png,NA\nphotos/2.png,4\nphotos/1.png,7\n")
+    assert data is not None
+    assert data.on_missing == "skip"
+
+
+@pytest.mark.parametrize("label", ["1.5,2.25,1.5", "0.1,0.9,0.5"])
+def test_a_label_with_decimals_is_a_number(label: str) -> None:
+    rows = "".join(f"photos/{i}.png,{value}\n" for i, value in enumerate(label.split(",")))
+    task, data = drafted(f"path,label\n{rows}")
+    assert task == "image_regression"
+    assert data is not None
+    assert data.targets == ("label",)
+
+
+def test_a_label_without_decimals_is_a_class() -> None:
+    assert (
+        drafted("path,label,age\nphotos/0.png,1,3.5\nphotos/1.png,2,4.5\nphotos/2.png,3,5.5\n")[0] == "classification"
+    )
