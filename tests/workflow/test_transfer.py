@@ -344,7 +344,7 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
             ("--base", "vgg16", "--top", "imagenet", "--weights", "none"),
             "--weights none: --top imagenet requires the pretrained weights.",
         ),
-        ((), "Missing option '--base'"),
+        ((), "missing option '--base'"),
     ],
 )
 def test_refused_options(folder: Path, options: tuple[str, ...], message: str) -> None:
