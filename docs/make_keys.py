@@ -44,11 +44,11 @@ class Page:
     tasks: tuple[str, ...]
 
 
-IMAGE_TASKS = ("classification", "localization", "image_regression")
+IMAGE_TASKS = ("classification", "localization", "image_regression", "multilabel")
 PAGES = (
     Page("data-images", "Image data", "data", ("classification",)),
     Page("data-boxes", "Images with bounding boxes", "data", ("localization",)),
-    Page("data-targets", "Images with numbers", "data", ("image_regression",)),
+    Page("data-targets", "Images with numbers or labels", "data", ("image_regression", "multilabel")),
     Page(
         "data-texts", "Text data", "data", ("text_classification", "tagging", "language_model", "sequence_to_sequence")
     ),

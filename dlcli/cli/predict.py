@@ -154,6 +154,8 @@ def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
         case "numbers":
             names = list(predictions[0]["predicted"])
             write_table([name, *names], [[row[name], *row["predicted"].values()] for row in predictions])
+        case "labels":
+            write_table([name, "labels"], [[row[name], _labels_text(row["labels"])] for row in predictions])
         case "tags":
             for row in predictions:
                 say(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))
@@ -161,6 +163,11 @@ def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
             write_table(list(predictions[0]), [list(row.values()) for row in predictions])
         case _:
             raise AssertionError(f"a prediction without a form: {form}")
+
+
+def _labels_text(labels: Sequence[Mapping[str, Any]]) -> str:
+    """The labels that are predicted, with their probabilities."""
+    return ", ".join(f"{row['label']} {row['probability']:.4f}" for row in labels if row["predicted"]) or "none"
 
 
 def _show_classes(

@@ -120,9 +120,9 @@ def init(data: Path, output: Path | None, force: bool) -> None:
 
     For images, DATA is a folder with one subfolder per class (or with train, validation and test folders of these, also
     called training_set, valid, dev or Testing); images with boxes as Pascal VOC, COCO or YOLO with a data.yaml; an .npz
-    file with arrays x_train and y_train; or a .csv file with one row per image (its class, or numbers) or box. For
-    text and series, it is a folder with one file per class, or a folder of files; a table with a text and a class, a
-    pair of texts, or a time and numbers in each row; or a .txt, .conllu, .ts or .jsonl file. A README and the like
+    file with arrays x_train and y_train; or a .csv file with one row per image (its class, labels or numbers) or box.
+    For text and series, it is a folder with one file per class, or a folder of files; a table with a text and a class,
+    a pair of texts, or a time and numbers in each row; or a .txt, .conllu, .ts or .jsonl file. A README and the like
     beside the data is ignored.
 
     \b

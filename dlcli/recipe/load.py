@@ -20,6 +20,7 @@ from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.localization import Localization
+from dlcli.recipe.tasks.multilabel import Multilabel
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
@@ -29,7 +30,7 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
-ImageRecipe = Classification | Localization | ImageRegression
+ImageRecipe = Classification | Localization | ImageRegression | Multilabel
 """A recipe of a task on images, signals or volumes."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task with a class or a number for a sequence, or for each of its steps."""
@@ -40,6 +41,7 @@ TASKS: Mapping[str, type[Recipe]] = {
     "classification": Classification,
     "localization": Localization,
     "image_regression": ImageRegression,
+    "multilabel": Multilabel,
     "text_classification": TextClassification,
     "sequence_classification": SequenceClassification,
     "sequence_regression": SequenceRegression,

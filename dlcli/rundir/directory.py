@@ -111,6 +111,11 @@ class RunDir:
         return self._entry("calibration.json")
 
     @property
+    def thresholds(self) -> Path:
+        """The probability from which on each label is predicted, for a run of several labels per image."""
+        return self._entry("thresholds.json")
+
+    @property
     def network(self) -> Path:
         """The configuration of the network that the run trains, by which a checkpoint can be used as a model."""
         return self._entry("network.json")

@@ -13,6 +13,7 @@ from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.localization import Localization
+from dlcli.recipe.tasks.multilabel import Multilabel
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
@@ -27,6 +28,7 @@ from dlcli.tasks.forecasting.task import ForecastingTask
 from dlcli.tasks.images import evaluation, initial_weights, inspection, network
 from dlcli.tasks.images.classification import ClassificationHead
 from dlcli.tasks.images.localization import LocalizationHead
+from dlcli.tasks.images.multilabel import MultilabelHead
 from dlcli.tasks.images.regression import RegressionHead
 from dlcli.tasks.images.task import ImageTask
 from dlcli.tasks.job import Job
@@ -47,6 +49,8 @@ def task_of(recipe: Recipe) -> Task:
             return ImageTask(recipe, LocalizationHead(recipe))
         case ImageRegression():
             return ImageTask(recipe, RegressionHead(recipe))
+        case Multilabel():
+            return ImageTask(recipe, MultilabelHead(recipe))
         case TextClassification() | SequenceClassification() | SequenceRegression() | Tagging():
             return SequenceTask(recipe)
         case StepPrediction():

@@ -54,6 +54,13 @@ FORMS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         [{"file": "a.png", "predicted": {"age": 31.5, "weight": -2.25}}],
         ["file", "age", "weight", "a.png", "31.5", "-2.25"],
     ),
+    "labels": (
+        [
+            {"file": "a.png", "labels": [{"label": "cat", "probability": 0.75, "predicted": True}]},
+            {"file": "b.png", "labels": [{"label": "cat", "probability": 0.25, "predicted": False}]},
+        ],
+        ["file", "labels", "a.png", "cat 0.7500", "b.png", "none"],
+    ),
     "tags": ([{"file": "-:1", "words": ["a", "cat"], "tags": ["DET", "NOUN"]}], ["a/DET cat/NOUN"]),
     "steps": ([{"file": "a.csv", "step": 1, "predicted": 2.5}], ["file", "step", "predicted", "2.5"]),
 }

@@ -135,6 +135,12 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             data["split"] = None if data.get("split") is None else "part"
         else:
             data["targets"] = ("side", "center_x")
+    if values["task"] == "multilabel" and data["kind"] == "csv":
+        data |= {"image": "path", "group": None, "split": None if data.get("split") is None else "part"}
+        if data.get("label") is None:
+            data |= {"labels": ("cat", "dog"), "label": None, "separator": None}
+        else:
+            data |= {"labels": None, "label": "tags", "separator": "|"}
     if train.get("class_weights") == "balanced" or values["task"] == "sequence_regression":
         data.pop("sampling", None)
     layout = data.get("layout", "image")

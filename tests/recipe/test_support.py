@@ -17,6 +17,7 @@ DATA = {
     "classification": "{kind: digits}",
     "localization": "{kind: shapes}",
     "image_regression": "{kind: shapes}",
+    "multilabel": "{kind: scenes}",
     "text_classification": "{kind: csv, path: a.csv}",
     "sequence_classification": "{kind: csv, path: a.csv}",
     "sequence_regression": "{kind: adding}",
@@ -26,13 +27,14 @@ DATA = {
     "language_model": "{kind: text, path: a.txt}",
     "sequence_to_sequence": "{kind: addition}",
 }
-IMAGES = ("classification", "localization", "image_regression")
+IMAGES = ("classification", "localization", "image_regression", "multilabel")
 MODELS = dict.fromkeys(IMAGES, "lenet5") | {"sequence_to_sequence": "encoder_decoder"}
 OF_CLASSIFIERS = {"--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"}
 REFUSED = {
     "classification": {"--beam", "--draw", "--text"},
     "localization": {"--tta", "--beam", "--text"},
     "image_regression": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
+    "multilabel": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "text_classification": {"--tta", "--beam", "--draw", "--input"},
     "sequence_classification": {"--tta", "--beam", "--draw", "--input", "--text"},
     "sequence_regression": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
@@ -144,8 +146,9 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     [
         ("localization", "attack", "localization, only classification."),
         ("tagging", "generate", "tagging, only language_model. Use dlcli predict."),
-        ("tagging", "data preview", "tagging, only classification, localization and image_regression."),
+        ("tagging", "data preview", "tagging, whose samples are sentences."),
         ("image_regression", "attack", "image_regression, only classification."),
+        ("multilabel", "attack", "multilabel, only classification."),
         ("language_model", "predict", "language_model, whose samples are texts. Use dlcli generate."),
         (
             "step_prediction",

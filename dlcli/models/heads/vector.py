@@ -131,11 +131,40 @@ def numbers(features: Tensor, *, mean: Sequence[float], deviation: Sequence[floa
     Raises:
         ValueError: the features still have spatial dimensions.
     """
-    if len(features.shape) != 2:
-        raise ValueError(
-            "a head for numbers takes features of shape [batch, units]; flatten or pool them first. "
-            f"Received shape {list(features.shape)}."
-        )
+    _check_vector(features, "numbers")
     penalty = keras.regularizers.L2(l2) if l2 else None
     scaled = keras.layers.Dense(len(mean), kernel_regularizer=penalty, dtype="float32", name="scaled_value")(features)
     return keras.layers.Rescaling(list(deviation), offset=list(mean), dtype="float32", name="value")(scaled)
+
+
+def labels(features: Tensor, *, num_labels: int, l2: float = 0.0) -> Tensor:
+    """A dense layer ``logits`` and its sigmoid ``probabilities``, float32 whatever the dtype policy.
+
+    Args:
+        features: a vector for each sample, ``[batch, units]``.
+        num_labels: number of labels, each of which applies or does not.
+        l2: factor of the L2 penalty on the kernel.
+
+    Returns:
+        float32 probabilities ``[batch, num_labels]``; the logits are the output of the layer ``logits``.
+
+    Raises:
+        ValueError: the features still have spatial dimensions.
+    """
+    _check_vector(features, "labels")
+    penalty = keras.regularizers.L2(l2) if l2 else None
+    logits = keras.layers.Dense(num_labels, kernel_regularizer=penalty, dtype="float32", name="logits")(features)
+    return keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
+
+
+def _check_vector(features: Tensor, noun: str) -> None:
+    """Refuses features that are not a vector for each sample.
+
+    Raises:
+        ValueError: they still have spatial dimensions.
+    """
+    if len(features.shape) != 2:
+        raise ValueError(
+            f"a head for {noun} takes features of shape [batch, units]; flatten or pool them first. "
+            f"Received shape {list(features.shape)}."
+        )

@@ -35,9 +35,6 @@ class ImageTable(FilesOfImages):
     """Read images outside of that folder too: absolute paths, and paths that leave the folder by `..`."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
-    on_missing: Literal["error", "skip"] = "error"
-    """What to do about a row without one of the values (empty, NA): stop before training starts, or leave it out and
-    count it."""
 
     @property
     def roles(self) -> dict[str, str]:
@@ -63,6 +60,9 @@ class NumberTable(ImageTable):
     """Source of the samples."""
     targets: Names
     """Names of the columns of numbers to predict."""
+    on_missing: Literal["error", "skip"] = "error"
+    """What to do about a row without one of the values (empty, NA): stop before training starts, or leave it out and
+    count it."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
@@ -89,6 +89,55 @@ class ShapeNumbers(Images):
         yield from super().rules()
         yield from rules_of_columns("targets", self.targets, {})
 
+
+class LabelTable(ImageTable):
+    """A CSV file with a row for each image: its path, and which labels apply to it, in a column for each label or as a
+    list in one column."""
+
+    kind: Literal["csv"]
+    """Source of the samples."""
+    labels: Names | None = None
+    """Names of the columns of the labels, which hold 1 where a label applies and 0 where it does not."""
+    label: Text | None = None
+    """Name of the column that lists the labels that apply; empty where none does. The labels are those of train."""
+    separator: Text | None = None
+    """What separates the labels in that column: `","`, `"|"`, `" "`."""
+    on_missing: Literal["error", "skip", "unknown"] = "error"
+    """What to do about a row without one of the values (empty, NA), where each label has a column: stop before training
+    starts, leave the row out and count it, or leave the unknown value out of the loss and of the metrics."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if (self.labels is None) == (self.label is None):
+            received = "neither" if self.labels is None else "both"
+            yield "labels", f"give labels, the columns, or label, a column with lists. Received {received}."
+        if self.labels is not None:
+            yield from rules_of_columns("labels", self.labels, self.roles)
+        for role, name in self.roles.items():
+            if name == self.label:
+                yield "label", f"must be another column than data.{role}. Received '{name}'."
+        if (self.label is None) != (self.separator is None):
+            yield (
+                "separator",
+                "is for a column with lists, label; remove it"
+                if self.label is None
+                else "must be given with label: what separates the labels in a cell",
+            )
+
+
+class SceneLabels(Images):
+    """Synthetic scenes of several shapes; the labels say which shapes occur. The images are generated; no file is
+    read."""
+
+    kind: Literal["scenes"]
+    """Source of the samples."""
+    num_samples: Count = 2000
+    """Number of scenes to generate, over all splits."""
+    seed: Seed = 0
+    """Seed of the generated scenes."""
+
+
+LabelData = Annotated[LabelTable | SceneLabels, Field(discriminator="kind")]
 
 NumberData = Annotated[NumberTable | ShapeNumbers, Field(discriminator="kind")]
 

@@ -233,6 +233,17 @@ class ImageHead(Protocol):
         """Baselines that take long to compute, in plain values: computed once and kept in run.json; None for none."""
         return None
 
+    def fitted(
+        self, run: RunDir, model: keras.Model, dataset: Dataset, info: TargetInfo, console: Console
+    ) -> TargetInfo:
+        """What the head needs to know after training, such as thresholds; what it adds is written into the run.
+
+        Args:
+            model: the saved model.
+            info: as before training.
+        """
+        return info
+
     def evaluate(
         self,
         to: Destination,

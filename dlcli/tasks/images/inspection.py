@@ -48,7 +48,7 @@ def check(section: Any, head: ImageHead, console: Console) -> dict[str, Any]:
     changes: dict[str, Any] = {"image_size": (SIDE, SIDE), "allow_leakage": True}
     if isinstance(section, (Folder, Csv, ImageTable)):
         changes["on_bad_image"] = "skip"
-    if isinstance(section, ImageTable):
+    if getattr(section, "on_missing", None) == "error":
         changes["on_missing"] = "skip"
     if getattr(section, "layout", "image") != "image":
         del changes["image_size"]

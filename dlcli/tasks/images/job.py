@@ -253,11 +253,12 @@ class ImageJob(Job):
             baseline = self.head.baseline(self.dataset)
             if baseline is not None:
                 run.update_info(baseline=baseline)
+        info = self.head.fitted(run, model, self.dataset, self.info, self.console)
         return self.head.evaluate(
             destination_after_training(run, self.dataset.splits, split),
             model,
             self.dataset.splits[split],
-            info=self.info,
+            info=info,
             split=split,
             baseline=baseline,
             calibration=None,

@@ -17,19 +17,29 @@ from dlcli.data.images.sources.class_folders import read_folder
 from dlcli.data.images.sources.csv_table import read_csv
 from dlcli.data.images.sources.digits import read_digits
 from dlcli.data.images.sources.keras_datasets import read_keras_dataset
+from dlcli.data.images.sources.label_table import read_label_table
 from dlcli.data.images.sources.npz import read_npz
 from dlcli.data.images.sources.target_table import folder_of, read_number_table
 from dlcli.data.listing import NO_ALIASES
+from dlcli.data.synthetic.scene_labels import LABELS, read_scene_labels
 from dlcli.data.synthetic.shape_numbers import read_shape_numbers
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
 from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc, Yolo
 from dlcli.recipe.sections.image_data import Csv, Digits, FilesOfImages, Folder, ImageData, KerasDataset, NoData, Npz
-from dlcli.recipe.sections.target_data import ImageTable, NumberData, NumberTable, ShapeNumbers
+from dlcli.recipe.sections.target_data import (
+    ImageTable,
+    LabelData,
+    LabelTable,
+    NumberData,
+    NumberTable,
+    SceneLabels,
+    ShapeNumbers,
+)
 from dlcli.runtime.console import Console
 from dlcli.tasks.split_keys import split_keys
 
-AnyData = ImageData | LocalizationData | NumberData
+AnyData = ImageData | LocalizationData | NumberData | LabelData
 
 
 def read_dataset(
@@ -157,6 +167,20 @@ def read_dataset(
                 exclude=section.exclude,
                 **common,
             )
+        case LabelTable():
+            return read_label_table(
+                labels=section.labels,
+                label=section.label,
+                separator=section.separator,
+                on_missing=section.on_missing,
+                reading=Reading(section.on_bad_image, section.exclude, **listed),
+                **_table_keys(section),
+                **common,
+            )
+        case SceneLabels():
+            return read_scene_labels(
+                num_samples=section.num_samples, seed=section.seed, exclude=section.exclude, **common
+            )
         case NoData():
             raise InputError(
                 "data.kind: none: there are no samples. Give some with --data, or in the recipe's data section."
@@ -208,7 +232,7 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
     }
     if isinstance(trained_on, (Shapes, Annotations, BoxNpz)):
         return _boxes_for(path, trained_on, common)
-    if isinstance(trained_on, (NumberTable, ShapeNumbers)):
+    if isinstance(trained_on, (NumberTable, ShapeNumbers, LabelTable, SceneLabels)):
         return _table_for(path, trained_on, common)
     if isinstance(trained_on, (Folder, Csv)) and path.suffix != ".npz":
         common["on_bad_image"] = trained_on.on_bad_image
@@ -230,16 +254,23 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
     raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
 
 
-def _table_for(path: Path, trained_on: NumberTable | ShapeNumbers, common: dict[str, Any]) -> NumberTable:
+def _table_for(path: Path, trained_on: NumberData | LabelData, common: dict[str, Any]) -> NumberTable | LabelTable:
     if not path.is_dir() and path.suffix.lower() not in (".csv", ".tsv"):
         raise InputError(f"{path}: expected a recipe, a table of images (.csv), or a folder that contains one.")
-    if isinstance(trained_on, NumberTable):
+    if isinstance(trained_on, ImageTable):
         keys = ("image", "suffix", "split", "exclude", "allow_outside", "on_bad_image", "on_missing")
         common |= {key: getattr(trained_on, key) for key in keys}
         if trained_on.images is not None:  # at the same place beside the table
             moved = folder_of(path) / os.path.relpath(trained_on.images, folder_of(Path(trained_on.path)))
             common["images"] = str(moved.absolute())
-    return NumberTable(kind="csv", targets=trained_on.targets, **common)
+    match trained_on:
+        case NumberTable() | ShapeNumbers():
+            return NumberTable(kind="csv", targets=trained_on.targets, **common)
+        case LabelTable():
+            columns = {key: getattr(trained_on, key) for key in ("labels", "label", "separator")}
+            return LabelTable(kind="csv", **columns, **common)
+        case SceneLabels():
+            return LabelTable(kind="csv", labels=LABELS, **common)
 
 
 def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any]) -> LocalizationData:

@@ -1,4 +1,4 @@
-"""Recognizes a table of images with numbers to predict, and drafts the ``data`` section for it."""
+"""Recognizes a table of images with numbers or labels to predict, and drafts the ``data`` section for it."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +18,9 @@ from dlcli.tasks.draft_text import GROUP, LABEL, SPLIT, Line, columns_of_splits,
 IMAGE = ("path", "file", "filename", "file_name", "image", "image_path", "image_name", "image_id", "img", "id")
 NUM_TRIED = 5  # paths by which the folder and the suffix of the images are found
 MAX_FOLDERS = 50  # beside the table in which they are looked for
+
+LISTS = ("labels", "tags", "finding labels", "attributes", "genres", "categories", "keywords")
+SEPARATORS = ("|", ";", ",", " ")
 
 Rows = Sequence[Mapping[str, str | None]]
 
@@ -40,7 +43,7 @@ class TargetDraft:
 
 
 def draft_targets(table: Path, path: str, folder: Path, columns: Sequence[str], rows: Rows) -> TargetDraft | None:
-    """Draft the ``data`` section for a table of images with columns of numbers.
+    """Draft the ``data`` section for a table of images with columns of numbers, of flags, or with lists of labels.
 
     Args:
         path: of the table, relative to ``folder``, that of the recipe.
@@ -53,14 +56,13 @@ def draft_targets(table: Path, path: str, folder: Path, columns: Sequence[str], 
     image = named(columns, IMAGE)
     if image is None or not rows or all(named(columns, (name,)) is not None for name in BOX_COLUMNS):
         return None
-    targets = _numbers(columns, rows, image)
-    place = _place_of(table, [row[image] or "" for row in rows[:NUM_TRIED]]) if targets else None
-    if place is None:
+    split = named(columns, SPLIT)
+    train = [row for row in rows if split is None or split_named(row[split] or "") == "train"]
+    goal = _goal(columns, rows, train, image)
+    place = None if goal is None else _place_of(table, [row[image] or "" for row in rows[:NUM_TRIED]])
+    if goal is None or place is None:
         return None
     root, suffix = place
-    train = [
-        row for row in rows if (split := named(columns, SPLIT)) is None or split_named(row[split] or "") == "train"
-    ]
     source: list[Line] = [
         ("kind", "csv", "a row for each image"),
         ("path", path, "relative to this file"),
@@ -70,15 +72,82 @@ def draft_targets(table: Path, path: str, folder: Path, columns: Sequence[str], 
         source.append(("images", relative_path(root, folder), "the folder that the paths are relative to"))
     if suffix:
         source.append(("suffix", suffix, "appended to each path"))
-    source.append(("targets", targets, "the columns with the numbers to predict"))
-    if any((row[name] or "").strip() in MISSING for row in train for name in targets):
-        source.append(("on_missing", "skip", "what to do about rows without a number: leave them out, or error"))
     return TargetDraft(
-        task=("task", "image_regression", "predicts a number or several for each image"),
-        seen=f"train: {len(train):,} images; numbers: {', '.join(map(shortened, targets))}",
-        source=(*source, *columns_of_splits(columns)),
+        task=goal.task,
+        seen=f"train: {len(train):,} images; {goal.seen}",
+        source=(*source, *goal.source, *columns_of_splits(columns)),
         files=[path_named(root, (row[image] or "") + suffix) for row in train],
     )
+
+
+@dataclass(frozen=True)
+class _Goal:
+    """What is to be predicted: the ``task`` key, a few words on it, and its keys of the ``data`` section."""
+
+    task: Line
+    seen: str
+    source: tuple[Line, ...]
+
+
+def _goal(columns: Sequence[str], rows: Rows, train: Rows, image: str) -> _Goal | None:
+    """Numbers or labels, as the columns suggest; None for neither."""
+    separated = _list_column(columns, rows)
+    numbers = () if separated is not None else _numbers(columns, rows, image)
+    flags = () if separated is not None or numbers else _flags(columns, rows, image)
+    is_missing = any((row[name] or "").strip() in MISSING for row in train for name in (*numbers, *flags))
+    if numbers:
+        source: list[Line] = [("targets", numbers, "the columns with the numbers to predict")]
+        if is_missing:
+            source.append(("on_missing", "skip", "what to do about rows without a number: leave them out, or error"))
+        task = ("task", "image_regression", "predicts a number or several for each image")
+        return _Goal(task, f"numbers: {_some(numbers)}", tuple(source))
+    task = ("task", "multilabel", "predicts which of several labels apply to each image")
+    if flags:
+        source = [("labels", flags, "the columns that hold 1 where a label applies, and 0 where it does not")]
+        if is_missing:
+            source.append(("on_missing", "unknown", "what an empty cell means: unknown, or skip the row, or error"))
+        return _Goal(task, f"{len(flags)} labels: {_some(flags)}", tuple(source))
+    if separated is None:
+        return None
+    column, separator = separated
+    names = sorted({name for row in train for name in _parts(row[column], separator)})
+    lines: tuple[Line, ...] = (
+        ("label", column, "the column that lists the labels of the image"),
+        ("separator", separator, "what separates them"),
+    )
+    return _Goal(task, f"{len(names)} labels: {_some(names)}", lines)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(shortened, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def _list_column(columns: Sequence[str], rows: Rows) -> tuple[str, str] | None:
+    """The column of lists and their separator: one whose name says so, or the label if its cells have ``|``."""
+    column = named(columns, LISTS)
+    label = named(columns, LABEL)
+    for name, separators in ((column, SEPARATORS), (label, SEPARATORS[:1])):
+        for separator in separators if name is not None else ():
+            assert name is not None
+            if sum(len(_parts(row[name], separator)) > 1 for row in rows):
+                return name, separator
+    return None
+
+
+def _parts(cell: str | None, separator: str) -> list[str]:
+    return [part.strip() for part in (cell or "").split(separator) if part.strip()]
+
+
+def _flags(columns: Sequence[str], rows: Rows, image: str) -> tuple[str, ...]:
+    """The columns that hold 0 and 1 alone, if there are several and no column of classes."""
+    if named(columns, LABEL) is not None:
+        return ()
+    found = []
+    for column in columns:
+        values = None if column == image else _values(row[column] for row in rows)
+        if values is not None and set(values) <= {0.0, 1.0} and len(rows) > 2:
+            found.append(column)
+    return tuple(found) if len(found) > 1 else ()
 
 
 def _numbers(columns: Sequence[str], rows: Rows, image: str) -> tuple[str, ...]:

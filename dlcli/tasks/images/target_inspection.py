@@ -7,7 +7,6 @@ from dlcli.data.images.samples import Dataset
 from dlcli.data.images.targets import TABLE
 from dlcli.data.listing import name_some
 from dlcli.errors import InputError
-from dlcli.recipe.sections.target_data import ImageTable
 from dlcli.tasks.inspection import Finding, count, some
 
 
@@ -33,7 +32,7 @@ def incomplete_findings(section: Any, dataset: Dataset) -> Iterator[Finding]:
     """The rows that are left out because a value is missing: a problem where training would stop."""
     missing = [item for item in dataset.left_out if item.kind == "incomplete"]
     if missing:
-        stops = isinstance(section, ImageTable) and section.on_missing == "error"
+        stops = getattr(section, "on_missing", None) == "error"
         named = tuple(item.name for item in missing)
         shown = some([f"{item.name} ({item.reason})" for item in missing])
         text = f"{count(named, 'row')} without a value (data.on_missing): {shown}"

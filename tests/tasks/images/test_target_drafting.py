@@ -1,4 +1,4 @@
-"""Drafts for tables of images with numbers: which columns are predicted, and where the images are."""
+"""Drafts for tables of images with numbers or labels: which columns are predicted, and where the images are."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from dlcli.recipe.load import load
-from dlcli.recipe.sections.target_data import NumberTable
+from dlcli.recipe.sections.target_data import LabelTable, NumberTable
 from dlcli.tasks.draft import draft_recipe
 
 
@@ -63,3 +63,32 @@ def test_a_label_without_decimals_is_a_class() -> None:
     assert (
         drafted("path,label,age\nphotos/0.png,1,3.5\nphotos/1.png,2,4.5\nphotos/2.png,3,5.5\n")[0] == "classification"
     )
+
+
+def drafted_labels(text: str) -> LabelTable:
+    Path("a/t.csv").write_text(text)
+    Path("recipes/r.yaml").write_text(draft_recipe(Path("a"), Path("recipes")).text)
+    recipe = load(Path("recipes/r.yaml")).recipe
+    assert isinstance(recipe.data, LabelTable)
+    return recipe.data
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "label", "separator"),
+    [
+        ("path,cat,dog\nphotos/0.png,1,0\nphotos/1.png,0,0\nphotos/2.png,1,1\n", ("cat", "dog"), None, None),
+        ("image_name,tags\n0,haze sea\n1,sea\n2,clear\n", None, "tags", " "),
+        ("path,label\nphotos/0.png,a|b\nphotos/1.png,b\nphotos/2.png,a\n", None, "label", "|"),
+        ('path,labels\nphotos/0.png,"a, b c"\nphotos/1.png,b c\nphotos/2.png,a\n', None, "labels", ","),
+    ],
+)
+def test_labels_in_columns_and_lists(
+    text: str, labels: tuple[str, ...] | None, label: str | None, separator: str | None
+) -> None:
+    data = drafted_labels(text)
+    assert (data.labels, data.label, data.separator, data.on_missing) == (labels, label, separator, "error")
+
+
+def test_missing_flags_are_unknown() -> None:
+    data = drafted_labels("path,cat,dog\nphotos/0.png,1,\nphotos/1.png,0,0\nphotos/2.png,1,1\n")
+    assert data.on_missing == "unknown"

@@ -73,7 +73,7 @@ def read_number_table(
         suffix=suffix,
     )
     rows, repeated = drop_repeated(table, rows, must="the same numbers, split and group in all of its rows")
-    rows, incomplete = _drop_incomplete(rows, targets)
+    rows, incomplete = drop_incomplete(rows, targets)
     line_of = {row.name: row.line for row in rows}
     return assemble_files(
         rows,
@@ -116,7 +116,7 @@ def folder_of(path: Path) -> Path:
     return path.parent if path.suffix.lower() in SUFFIXES else path
 
 
-def _drop_incomplete(rows: Sequence[ImageRow], names: Sequence[str]) -> tuple[list[ImageRow], list[LeftOut]]:
+def drop_incomplete(rows: Sequence[ImageRow], names: Sequence[str]) -> tuple[list[ImageRow], list[LeftOut]]:
     """The rows that have all of the numbers, and those that are left out."""
     kept, left_out = [], []
     for row in rows:

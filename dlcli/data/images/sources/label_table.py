@@ -1,0 +1,151 @@
+"""Images listed in a CSV file with any number of labels each: a column for each label, or a list in one column."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.files import printable
+from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
+from dlcli.data.images.samples import Dataset
+from dlcli.data.images.sources.target_table import drop_incomplete, table_at
+from dlcli.data.images.targets import TABLE, TargetTable
+from dlcli.data.listing import NO_ALIASES, index_labels, sort_names
+from dlcli.data.table import MISSING, ImageRow, drop_repeated, read_image_rows
+
+OnMissing = Literal["error", "skip", "unknown"]
+APPLIES = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
+"""What a cell of a label's column may hold, in lowercase."""
+
+
+def read_label_table(
+    *,
+    path: str | Path,
+    image: str,
+    labels: tuple[str, ...] | None = None,
+    label: str | None = None,
+    separator: str | None = None,
+    images: str | Path | None = None,
+    suffix: str = "",
+    split: str | None = None,
+    group: str | None = None,
+    on_missing: OnMissing = "error",
+    allow_outside: bool = False,
+    reading: Reading,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
+    """The images that a CSV file lists, with the labels that apply to each.
+
+    Args:
+        path: the file, or a folder with one table.
+        image, split, group: names of columns.
+        labels: names of the columns of the labels, in the order of the outputs; None for lists in one column.
+        label, separator: name of that column, and what separates the labels in it.
+        images: the folder to which paths are relative. Default: the table's.
+        suffix: appended to each path.
+        on_missing: what to do about rows in which one of the columns of labels is empty.
+        allow_outside: whether paths may leave that folder.
+
+    Raises:
+        InputError: the table is not as described, a cell is neither 0 nor 1, rows contradict each other, a label is in
+            no row of train, or images cannot be read.
+    """
+    table = table_at(Path(path))
+    rows = read_image_rows(
+        table,
+        image=image,
+        label=None,
+        split=split,
+        group=group,
+        more=labels or ((label,) if label is not None else ()),
+        error_of=(lambda cells: None) if labels is None else _error_of(labels, on_missing),
+        allow_outside=allow_outside,
+        root=None if images is None else Path(images),
+        suffix=suffix,
+    )
+    rows, left_out = drop_repeated(table, rows, must="the same labels, split and group in all of its rows")
+    names = labels
+    values: Callable[[Sequence[ImageRow]], NDArray[np.float64]] = _values_of_columns
+    if labels is None:
+        names = _names_in(rows, separator or "", source=str(table), trained=reading.classes)
+        values = _values_of_lists(names, separator or "")
+    elif on_missing == "skip":
+        rows, incomplete = drop_incomplete(rows, labels)
+        left_out = [*left_out, *incomplete]
+    assert names is not None
+    outputs = names
+    line_of = {row.name: row.line for row in rows}
+    return assemble_files(
+        rows,
+        source=str(table),
+        rule="train must have rows with all of the labels."
+        if split is None
+        else f"column '{split}' must be train in some rows with all of the labels.",
+        place=lambda name: f"{table}:{line_of[name]}: {name}",
+        on_bad_image=reading.on_bad_image,
+        trained=None,
+        aliases=NO_ALIASES,
+        progress=reading.progress,
+        common=common,
+        outputs=outputs,
+        annotate=lambda part: {TABLE: TargetTable("labels", outputs, values(part))},
+        has_groups=group is not None,
+        exclude=reading.exclude,
+        left_out=left_out,
+    )
+
+
+def _error_of(labels: Sequence[str], on_missing: OnMissing) -> Callable[[tuple[str, ...]], str | None]:
+    def error_of(cells: tuple[str, ...]) -> str | None:
+        for name, cell in zip(labels, cells, strict=True):
+            if cell in MISSING:
+                if on_missing == "error":
+                    return (
+                        f"column '{printable(name)}' has no value. Fill it in, or set data.on_missing: skip or unknown."
+                    )
+            elif cell.lower() not in APPLIES:
+                return f"column '{printable(name)}' must be 0 or 1. Received '{printable(cell[:50])}'."
+        return None
+
+    return error_of
+
+
+def _values_of_columns(rows: Sequence[ImageRow]) -> NDArray[np.float64]:
+    """1 where a label applies, 0 where it does not, NaN where that is unknown ``[n, l]``."""
+    return np.array([[APPLIES.get(cell.lower(), math.nan) for cell in row.more] for row in rows], np.float64)
+
+
+def _listed(row: ImageRow, separator: str) -> list[str]:
+    """The labels in the cell of a row."""
+    return [name for part in row.more[0].split(separator) if (name := part.strip())]
+
+
+def _names_in(
+    rows: Sequence[ImageRow], separator: str, *, source: str, trained: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    """The labels of train, sorted; those of a trained model.
+
+    Raises:
+        InputError: another split, or data for a trained model, have others.
+    """
+    by_split: dict[str, list[str]] = {}
+    for row in rows:
+        by_split.setdefault(row.split, []).extend(_listed(row, separator))
+    own = sort_names(by_split.get("train", []))
+    names, _ = index_labels(by_split, own, source=source, trained=trained, least=1)
+    return names
+
+
+def _values_of_lists(names: tuple[str, ...], separator: str) -> Callable[[Sequence[ImageRow]], NDArray[np.float64]]:
+    position = {name: i for i, name in enumerate(names)}
+
+    def values(rows: Sequence[ImageRow]) -> NDArray[np.float64]:
+        applies = np.zeros((len(rows), len(names)), np.float64)
+        for i, row in enumerate(rows):
+            applies[i, [position[name] for name in _listed(row, separator)]] = 1.0
+        return applies
+
+    return values

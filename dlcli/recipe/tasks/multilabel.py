@@ -1,0 +1,40 @@
+"""The recipe of ``task: multilabel``: any number of labels for each image."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input
+from dlcli.recipe.sections.target_data import LabelData, rules_of_images
+from dlcli.recipe.sections.target_train import LabelTrain
+from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal["train_loss", "train_micro_f1", "train_macro_f1", "val_loss", "val_micro_f1", "val_macro_f1"]
+"""The columns of metrics.csv that can steer training."""
+
+
+class Multilabel(TaskRecipe):
+    """Any number of labels for each image."""
+
+    samples = "images"
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+    )
+    options = frozenset(("--data", "--split"))
+    prediction = "labels"
+    headline = "mean_average_precision"
+
+    task: Literal["multilabel"]
+    """The task, which selects the schema of the recipe."""
+    data: LabelData
+    """Source of the samples, and how they are split."""
+    augment: Augment | None = None
+    """Random augmentation of the training images."""
+    model: ImageClassifier
+    """The network."""
+    train: LabelTrain[Metric] = LabelTrain[Metric]()
+    """Length of training, loss, optimizer, schedule, and which model is kept."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_images(self.model, self.augment, batch_size=self.train.batch_size)
+        yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
