@@ -45,20 +45,23 @@ class Page:
 
 
 IMAGE_TASKS = ("classification", "localization", "image_regression", "multilabel")
+AUGMENTED = (*IMAGE_TASKS, "segmentation")
 PAGES = (
     Page("data-images", "Image data", "data", ("classification",)),
     Page("data-boxes", "Images with bounding boxes", "data", ("localization",)),
     Page("data-targets", "Images with numbers or labels", "data", ("image_regression", "multilabel")),
+    Page("data-masks", "Images with masks", "data", ("segmentation",)),
     Page(
         "data-texts", "Text data", "data", ("text_classification", "tagging", "language_model", "sequence_to_sequence")
     ),
     Page("data-sequences", "Sequences of numbers", "data", ("sequence_classification", "sequence_regression")),
     Page("data-series", "Time series", "data", ("forecasting",)),
     Page("data-synthetic", "Synthetic step problems", "data", ("step_prediction",)),
-    Page("augment", "Augmentation", "augment", IMAGE_TASKS),
+    Page("augment", "Augmentation", "augment", AUGMENTED),
     Page("model-images", "Image models", "model", IMAGE_TASKS),
+    Page("model-segmentation", "Segmentation models", "model", ("segmentation",)),
     Page(
-        "model-sequences", "Sequence models", "model", tuple(task for task in TASKS if task not in IMAGE_TASKS)
+        "model-sequences", "Sequence models", "model", tuple(task for task in TASKS if task not in AUGMENTED)
     ),
     Page("box_head", "Box head", "box_head", ("localization",)),
     Page(
@@ -128,6 +131,7 @@ def _section_at(path: str, types: Mapping[str, Any], description: str, *, level:
         first = next(iter(next(iter(kinds.values())).values()))
         cells = [_cells(first, key) for key in common]
         yield f"Keys of every `kind`:\n\n{_table(('key', 'accepts', 'default', 'meaning'), cells)}"
+        yield from _inner_sections(path, next(iter(kinds.values())), common, level=level)
     for names, variants in kinds.items():
         quoted = listed(f"`{kind}`" for kind in names)
         yield f"{'#' * level} {path}, kind {quoted}\n" if names else f"{'#' * level} {path}\n"
@@ -160,7 +164,12 @@ def _keys_of(path: str, variants: Variants, skip: Sequence[str], description: st
     if special:
         heading = "Keys that depend on the task:\n\n" if shared else ""
         yield heading + _table(("key", "task", "accepts", "default", "meaning"), special)
-    for key in rows:
+    yield from _inner_sections(path, variants, list(rows), level=level)
+
+
+def _inner_sections(path: str, variants: Variants, keys: Sequence[str], *, level: int) -> Iterator[str]:
+    """The sections in a section, at these of its keys."""
+    for key in keys:
         types = {task: field_type(section, key) for task, section in variants.items() if key in section.model_fields}
         types = {task: annotation for task, annotation in types.items() if _sections_of(annotation)[0]}
         if types:

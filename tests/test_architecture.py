@@ -36,6 +36,7 @@ INSIDE_FUNCTIONS: Mapping[str, tuple[str, ...]] = {"cli": ("workflow", "runtime"
 """What may be imported besides, but only while a verb runs."""
 
 OTHER_TASKS: Mapping[str, tuple[str, ...]] = {
+    "segmentation": ("images",),
     "forecasting": ("sequences",),
     "language_model": ("sequences",),
     "sequence_to_sequence": ("sequences",),

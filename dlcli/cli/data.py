@@ -195,6 +195,13 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
         if targets:
             say("")
             write_table(["target", *list(targets[0])[1:]], [list(row.values()) for row in targets])
+        for of_split, counted in results.get("masks", {}).items():
+            rows = [
+                [label, row["pixels"], f"{row['share']:.2%}", row["images"]]
+                for label, row in counted["classes"].items()
+            ]
+            rows.append(["ignored", counted["ignored"]["pixels"], f"{counted['ignored']['share']:.2%}", ""])
+            write_table([f"{of_split}, class", "pixels", "share", "images"], rows, right=(1, 2, 3))
         return
     say(counts)
     _write_by_split(["minimum", "median", "maximum"], results["lengths"])

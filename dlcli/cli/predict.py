@@ -24,6 +24,8 @@ from dlcli.cli.options import (
 from dlcli.cli.output import say, write_json, write_table
 from dlcli.errors import InputError
 
+MOST_AREAS = 4  # classes of an image that are shown; --output and --json have all
+
 
 @click.command(short_help="Predict with a trained model.")
 @run_argument(required=True)
@@ -49,13 +51,25 @@ from dlcli.errors import InputError
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write all probabilities to this .csv, .json or .npz file.",
+    help="Write all probabilities to this .csv, .json or .npz file; for segmentation, the area of each class.",
 )
 @click.option(
     "--draw",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write the images with their boxes to this new folder (localization).",
+    help="Write the images with their boxes or masks to this new folder (localization, segmentation).",
+)
+@click.option(
+    "--masks",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write the masks to this new folder, as PNG files whose values are classes (segmentation).",
+)
+@click.option(
+    "--pixel-size",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SIZE",
+    help="Length of a pixel's side, such as 0.25 micrometers: areas are also given in its square (segmentation).",
 )
 @beam_option
 @safe_csv_option
@@ -72,6 +86,8 @@ def predict(
     output: Path | None,
     force: bool,
     draw: Path | None,
+    masks: Path | None,
+    pixel_size: float | None,
     beam: int,
     safe_csv: bool,
     runs: Path,
@@ -92,14 +108,15 @@ def predict(
       dlcli predict runs/flowers photos/ --top 5 --output flowers.csv
       dlcli predict runs/flowers photos/ --json
       dlcli predict raccoons photos/ --draw found/
+      dlcli predict cells slides/ --masks masks/ --pixel-size 0.25 --output areas.csv
       dlcli predict reviews new.txt --top 1
       dlcli predict names --text Rossi --text Müller
       dlcli predict translator --text "good morning" --beam 5
       cut -f2 mails.tsv | dlcli predict spam - --json
       curl -s https://example.org/cat.jpg | dlcli predict runs/pets -
 
-    Images are resized as in training; boxes are in pixels of the upright image. Images that cannot be read are named
-    and skipped.
+    Images are resized as in training; boxes and masks are in pixels of the upright image. Images that cannot be read
+    are named and skipped.
     """
     from dlcli.rundir.runs import find_run
     from dlcli.runtime.startup import start_tensorflow
@@ -118,6 +135,8 @@ def predict(
     given = {
         "--beam": beam != 1,
         "--draw": draw is not None,
+        "--masks": masks is not None,
+        "--pixel-size": pixel_size is not None,
         "--output FILE.npz": output is not None and output.suffix.lower() == ".npz",
         "--text": bool(texts),
         "--top": is_top_given,
@@ -128,7 +147,7 @@ def predict(
     from dlcli.workflow.predict import PredictionRequest
     from dlcli.workflow.predict import predict as predict_with_run
 
-    request = PredictionRequest(files, texts, top, output, draw, beam, safe_csv)
+    request = PredictionRequest(files, texts, top, output, draw, beam, safe_csv, masks, pixel_size)
     results = predict_with_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
@@ -159,6 +178,8 @@ def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
         case "tags":
             for row in predictions:
                 say(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))
+        case "masks":
+            _show_areas(name, predictions)
         case "steps":
             write_table(list(predictions[0]), [list(row.values()) for row in predictions])
         case _:
@@ -184,6 +205,20 @@ def _show_classes(
     ]
     ranks = [f"#{rank + 1}" for rank in range(len(predictions[0]["top"]))]
     write_table([name, *more, *ranks], rows)
+
+
+def _show_areas(name: str, predictions: Sequence[dict[str, Any]]) -> None:
+    """A row for each sample: its name, its size, and the share and area of its largest classes."""
+    rows = []
+    for row in predictions:
+        largest = sorted(row["areas"].items(), key=lambda item: -item[1]["pixels"])[:MOST_AREAS]
+        areas = [
+            f"{label} {area['share']:.1%}" + (f" ({area['area']:.6g})" if "area" in area else "")
+            for label, area in largest
+        ]
+        rows.append([row[name], f"{row['height']}x{row['width']}", *areas, *[""] * (MOST_AREAS - len(areas))])
+    ranks = [f"#{rank + 1}" for rank in range(MOST_AREAS)]
+    write_table([name, "height x width", *ranks], rows)
 
 
 def expanded(paths: Sequence[str]) -> list[Path]:

@@ -21,6 +21,7 @@ from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.recipe.tasks.multilabel import Multilabel
+from dlcli.recipe.tasks.segmentation import Segmentation
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
@@ -30,7 +31,7 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
-ImageRecipe = Classification | Localization | ImageRegression | Multilabel
+ImageRecipe = Classification | Localization | ImageRegression | Multilabel | Segmentation
 """A recipe of a task on images, signals or volumes."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task with a class or a number for a sequence, or for each of its steps."""
@@ -42,6 +43,7 @@ TASKS: Mapping[str, type[Recipe]] = {
     "localization": Localization,
     "image_regression": ImageRegression,
     "multilabel": Multilabel,
+    "segmentation": Segmentation,
     "text_classification": TextClassification,
     "sequence_classification": SequenceClassification,
     "sequence_regression": SequenceRegression,

@@ -195,7 +195,7 @@ class RunDir:
         return policy
 
     def read_baseline(self) -> dict[str, Any] | None:
-        """What run.json records about the baselines of an image classifier; None if it records none.
+        """What run.json records about the baselines of a task on images; None if it records none.
 
         Raises:
             InputError: run.json is corrupt.
@@ -204,7 +204,10 @@ class RunDir:
         if baseline is None:
             return None
         check_keys(self.info, {"baseline": baseline}, baseline=dict)
-        check_keys(self.info, baseline, most_frequent=int, accuracy=dict)
+        check_keys(self.info, baseline, most_frequent=int)
+        if "grid" in baseline:  # of masks
+            return baseline
+        check_keys(self.info, baseline, accuracy=dict)
         for accuracies in baseline["accuracy"].values():
             if not isinstance(accuracies, dict) or not all(isinstance(value, float) for value in accuracies.values()):
                 raise InputError(f"{self.info}: is corrupt: 'accuracy' has the wrong type. Restore it from a copy.")

@@ -71,7 +71,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
     """Create or replace a folder atomically, so that it contains exactly these files.
 
     Args:
-        files: the content of each file by its name, or a function that writes it.
+        files: the content of each file by its name, which may be in a folder below, or a function that writes it.
 
     Raises:
         InputError: ``path`` is a link, a pipe or a device.
@@ -82,13 +82,18 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
     with temporary_folder(path) as temporary:
         new = temporary / NEW
         new.mkdir()
+        folders: set[Path] = set()
         for name, content in files.items():
+            if "/" in name:
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                folders.add((new / name).parent)
             if callable(content):
                 content(new / name)
                 _sync_file(new / name)
             else:
                 write_file(new / name, content.encode() if isinstance(content, str) else content)
-        sync_folder(new)
+        for folder in (*folders, new):
+            sync_folder(folder)
         if path.exists():  # a rename cannot replace a folder that is not empty
             (temporary / OLD).mkdir()
             os.rename(path, temporary / OLD / path.name)

@@ -14,6 +14,7 @@ from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.recipe.tasks.multilabel import Multilabel
+from dlcli.recipe.tasks.segmentation import Segmentation
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
@@ -34,6 +35,7 @@ from dlcli.tasks.images.task import ImageTask
 from dlcli.tasks.job import Job
 from dlcli.tasks.language_model.task import LanguageModelTask
 from dlcli.tasks.layout import recognize
+from dlcli.tasks.segmentation.head import SegmentationHead
 from dlcli.tasks.sequence_to_sequence.task import SequenceToSequenceTask
 from dlcli.tasks.sequences.task import SequenceTask
 from dlcli.tasks.step_prediction import StepPredictionTask
@@ -51,6 +53,8 @@ def task_of(recipe: Recipe) -> Task:
             return ImageTask(recipe, RegressionHead(recipe))
         case Multilabel():
             return ImageTask(recipe, MultilabelHead(recipe))
+        case Segmentation():
+            return ImageTask(recipe, SegmentationHead(recipe))
         case TextClassification() | SequenceClassification() | SequenceRegression() | Tagging():
             return SequenceTask(recipe)
         case StepPrediction():

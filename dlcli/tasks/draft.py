@@ -6,6 +6,7 @@ from dlcli.errors import InputError
 from dlcli.tasks.draft_text import Draft
 from dlcli.tasks.images.drafting import draft_images
 from dlcli.tasks.layout import Layout, recognize
+from dlcli.tasks.segmentation.drafting import draft_masks
 from dlcli.tasks.sequences.drafting import draft_sequences
 
 
@@ -31,6 +32,8 @@ def draft_recipe(data: Path, folder: Path) -> Draft:
 def draft_layout(layout: Layout, folder: Path) -> Draft:
     """Draft a recipe for data that are recognized, as :func:`draft_recipe`."""
     try:
+        if layout.kind == "masks":
+            return draft_masks(layout.path, folder)
         return draft_sequences(layout, folder) or draft_images(layout, folder)
     except OSError as error:
         raise InputError(f"{error.filename or layout.path}: cannot be read: {error.strerror}") from None

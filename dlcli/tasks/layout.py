@@ -1,7 +1,6 @@
 """What a folder of data holds: the one place by which ``recipe init``, ``data check`` and ``transfer`` decide it."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +14,16 @@ from dlcli.data.images.discovery import classify_file
 from dlcli.data.images.sources.class_folders import describe_empty
 from dlcli.data.junk import is_document, is_junk
 from dlcli.data.listing import describe_too_few, name_some
+from dlcli.data.masks.names import is_of_images, is_of_masks
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import split_named, split_word_in
 from dlcli.errors import InputError
 from dlcli.files import BadFile, open_file
 
-Kind = Literal["images", "voc", "coco", "yolo", "files", "lines", "file"]
+Kind = Literal["images", "voc", "coco", "yolo", "masks", "files", "lines", "file"]
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 OF_SPLITS = (".conllu", ".ts")  # files of which a split may have one each
 NOT_TEXT = (".npz", ".npy", ".zip", ".gz", ".json", ".yaml", ".yml", ".h5", ".hdf5", ".keras", ".xml", ".py", ".sh")
-MASKS = re.compile(r".*(masks?|annot|annotations?|labels?|ground_?truth|segmentations?|_gt)", re.IGNORECASE)
 COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
 MAX_DEPTH = 4  # folders that hold nothing but a folder
 NUM_TRIED = 2000  # entries of a folder among which an image is looked for
@@ -37,7 +36,7 @@ class Layout:
 
     Attributes:
         kind: a folder of class folders of images (images) or texts (files), or of a text file for each class (lines);
-            boxes in the format of Pascal VOC, COCO or YOLO; or a single file to read.
+            boxes in the format of Pascal VOC, COCO or YOLO; images with masks; or a single file to read.
         path: the folder, which may be the only one in the folder given, or the file; for COCO that of train, for YOLO
             the data.yaml or its folder.
         others: for COCO and for a single file those of further splits.
@@ -78,7 +77,8 @@ def _of_folder(folder: Path) -> Layout:
         raise InputError(f"{folder}: {describe_empty([printable(path.name) for path in folders])}")
     raise InputError(
         f"{folder}: must hold images in folders named after their classes, such as {folder / 'cats' / '1.jpg'}; images "
-        "with boxes (Pascal VOC, COCO, or YOLO with a data.yaml); texts in files or folders named after their classes, "
+        "with boxes (Pascal VOC, COCO, or YOLO with a data.yaml) or with masks (in folders images and masks); "
+        f"texts in files or folders named after their classes, "
         f"such as {folder / 'praise.txt'} or {folder / 'praise' / '1.txt'}; or one table. {_received(folder)}"
     )
 
@@ -110,7 +110,8 @@ def _layout_of(folder: Path, folders: Sequence[Path], files: Sequence[Path]) -> 
     tables = [path for path in files if path.suffix.lower() in TABLES]
     image_folders = [path for path in folders if _has_images(path)]
     if image_folders and not (tables and len(image_folders) < 2):
-        _refuse_masks(folder, [path.name for path in image_folders])
+        if _holds_masks(folder, [path.name for path in image_folders]):
+            return Layout("masks", folder)
         if files and len(image_folders) == 1 and _has_image_folders(image_folders[0]):
             names = name_some([printable(path.name) for path in (*image_folders, *files)])
             raise InputError(f"{folder}: may be several data sets. Name one of them instead of the folder: {names}.")
@@ -266,16 +267,14 @@ def _files_of_splits(folder: Path, files: Sequence[Path]) -> Layout:
     return Layout("file", by_split.pop("train"), by_split)
 
 
-def _refuse_masks(folder: Path, names: Sequence[str]) -> None:
-    """Refuses images beside folders of masks, which would be read as classes or splits.
-
-    Raises:
-        InputError: there are such folders.
-    """
-    masks = [name for name in names if MASKS.fullmatch(name)]
+def _holds_masks(folder: Path, names: Sequence[str]) -> bool:
+    """Whether folders of images are beside folders of their masks, directly or in a folder for each split."""
+    masks = [name for name in names if is_of_masks(name)]
     images = [name for name in names if name not in masks]
-    if masks and all(re.search("image|img", name, re.IGNORECASE) or split_named(name) for name in images):
-        raise InputError(
-            f"{folder}: holds masks of images ({name_some(masks)}), for which there is no task here: give images in "
-            "folders named after their classes, or images with boxes."
-        )
+    if masks and all(is_of_images(name) or split_named(name) for name in images):
+        return bool(images)
+    inner = [folder / name for name in names if split_named(name) is not None]
+    if masks or len(inner) < len(names):
+        return False
+    below = [path.name for path in _meant(inner[0])[0] if _has_images(path)]
+    return len(below) == 2 and sum(map(is_of_masks, below)) == 1 and any(map(is_of_images, below))

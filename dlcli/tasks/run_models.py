@@ -9,6 +9,7 @@ import keras
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.sections.image_model import Saved
+from dlcli.recipe.sections.segmentation_model import base_key, base_of, with_base
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
@@ -163,11 +164,19 @@ def model_file(run: RunDir) -> Path:
 
 def with_architecture(loaded: LoadedRecipe, run: RunDir) -> LoadedRecipe:
     """The recipe of a run that has checkpoints; a saved network is read from the run, as its file may be gone."""
-    model = loaded.recipe.model
-    if not isinstance(model, Saved) or not run.architecture.exists():
+    base = base_of(loaded.recipe.model)
+    if not isinstance(base, Saved) or not run.architecture.exists():
         return loaded
-    recipe = loaded.recipe.model_copy(update={"model": model.model_copy(update={"file": str(run.architecture)})})
-    return replace(loaded, recipe=recipe)
+    return _with_file(loaded, "file", run.architecture)
+
+
+def _with_file(loaded: LoadedRecipe, key: str, file: Path) -> LoadedRecipe:
+    """The recipe with another file of the network that it starts from."""
+    model = loaded.recipe.model
+    base = base_of(model)
+    assert base is not None
+    changed = with_base(model, base.model_copy(update={key: str(file)}))
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"model": changed}))
 
 
 def check_base(run: RunDir) -> None:
@@ -196,12 +205,11 @@ def with_run_files(loaded: LoadedRecipe, runs: Path) -> LoadedRecipe:
     """
     model = loaded.recipe.model
     for key in ("weights", "file"):
-        source = str(getattr(model, key, ""))
+        source = str(getattr(base_of(model), key, ""))
         if source.startswith("run:"):
             try:
                 path = model_file(find_run(runs, source.removeprefix("run:"))).absolute()
             except InputError as error:
-                raise loaded.error(f"model.{key}", str(error)) from None
-            recipe = loaded.recipe.model_copy(update={"model": model.model_copy(update={key: str(path)})})
-            return replace(loaded, recipe=recipe)
+                raise loaded.error(f"{base_key(model)}.{key}", str(error)) from None
+            return _with_file(loaded, key, path)
     return loaded

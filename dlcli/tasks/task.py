@@ -50,9 +50,11 @@ class PredictionRequest:
         texts: samples given on the command line, for text models.
         top: number of classes listed for each sample.
         output: a .csv, .json or .npz file for all probabilities.
-        draw: a folder for the images with their predicted boxes; it must be absent or empty.
+        draw: a folder for the images with their predicted boxes or masks; it must be absent or empty.
         beam: hypotheses kept at each decoding step, for tasks that generate text.
         safe_csv: quote the cells of the output that a spreadsheet would read as a formula.
+        masks: a folder for the predicted masks; it must be absent or empty.
+        pixel_size: the length of a pixel's side in any unit; areas are then also given in its square.
     """
 
     paths: Sequence[Path]
@@ -62,6 +64,8 @@ class PredictionRequest:
     draw: Path | None = None
     beam: int = 1
     safe_csv: bool = False
+    masks: Path | None = None
+    pixel_size: float | None = None
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,16 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             data |= {"labels": ("cat", "dog"), "label": None, "separator": None}
         else:
             data |= {"labels": None, "label": "tags", "separator": "|"}
+    if values["task"] == "segmentation":
+        for key in ("tiles", "palette", "foreground", "ignore"):
+            data.pop(key, None)
+        if data["kind"] == "masks":
+            data["classes"] = ("a", "b")
+        if model["kind"] != "unet" or model.get("backbone") is not None:
+            model["backbone"] = {"kind": "resnet", "depth": 18}
+            for key in ("depth", "preprocessing"):
+                model.pop(key, None)
+        (values.get("augment") or {}).pop("mixup", None)
     if train.get("class_weights") == "balanced" or values["task"] == "sequence_regression":
         data.pop("sampling", None)
     layout = data.get("layout", "image")

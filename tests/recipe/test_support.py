@@ -18,6 +18,7 @@ DATA = {
     "localization": "{kind: shapes}",
     "image_regression": "{kind: shapes}",
     "multilabel": "{kind: scenes}",
+    "segmentation": "{kind: scenes}",
     "text_classification": "{kind: csv, path: a.csv}",
     "sequence_classification": "{kind: csv, path: a.csv}",
     "sequence_regression": "{kind: adding}",
@@ -27,13 +28,14 @@ DATA = {
     "language_model": "{kind: text, path: a.txt}",
     "sequence_to_sequence": "{kind: addition}",
 }
-IMAGES = ("classification", "localization", "image_regression", "multilabel")
-MODELS = dict.fromkeys(IMAGES, "lenet5") | {"sequence_to_sequence": "encoder_decoder"}
+IMAGES = ("classification", "localization", "image_regression", "multilabel", "segmentation")
+MODELS = dict.fromkeys(IMAGES, "lenet5") | {"segmentation": "unet", "sequence_to_sequence": "encoder_decoder"}
 OF_CLASSIFIERS = {"--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"}
 REFUSED = {
     "classification": {"--beam", "--draw", "--text"},
     "localization": {"--tta", "--beam", "--text"},
     "image_regression": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
+    "segmentation": {"--tta", "--beam", "--text", *OF_CLASSIFIERS},
     "multilabel": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "text_classification": {"--tta", "--beam", "--draw", "--input"},
     "sequence_classification": {"--tta", "--beam", "--draw", "--input", "--text"},
@@ -44,6 +46,8 @@ REFUSED = {
     "language_model": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "sequence_to_sequence": {"--tta", "--draw", "--input", *OF_CLASSIFIERS},
 }
+for of_task in REFUSED.keys() - {"segmentation"}:
+    REFUSED[of_task] |= {"--masks", "--pixel-size"}
 INSPECTED = {"data check", "data stats", "data split"}
 
 
@@ -99,7 +103,7 @@ def test_options_of_each_task(recipe: Recipe) -> None:
     ("recipe", "option", "message"),
     [
         ("text_classification", "--beam", "decodes no text: its task is text_classification. Remove the option."),
-        ("tagging", "--draw", "predicts no boxes: its task is tagging. Remove the option."),
+        ("tagging", "--draw", "predicts neither boxes nor masks: its task is tagging. Remove the option."),
         ("classification", "--text", "takes images or arrays: its task is classification. Name files instead."),
         ("forecasting", "--text", "takes tables of numbers: its task is forecasting. Name files instead."),
         (
@@ -145,6 +149,11 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     ("recipe", "verb", "message"),
     [
         ("localization", "attack", "localization, only classification."),
+        (
+            "segmentation",
+            "attack",
+            "segmentation, only classification. Adversarial examples of a class for each pixel are not available.",
+        ),
         ("tagging", "generate", "tagging, only language_model. Use dlcli predict."),
         ("tagging", "data preview", "tagging, whose samples are sentences."),
         ("image_regression", "attack", "image_regression, only classification."),

@@ -174,8 +174,6 @@ def test_init_check_train_and_transfer_agree(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("images/1.png", "masks/1.png"), "holds masks of images ('masks'), for which there is no task here"),
-        (("train/1.png", "trainannot/1.png", "val/1.png"), "holds masks of images ('trainannot')"),
         (("cats/1.png", "dogs/1.png", "test/1.png"), "'test' has the name of the test split, and 'cats', 'dogs' have"),
         (("train/1.png", "test/2.png"), "Received images without classes."),
         (("a.csv", "b.csv"), "holds several tables. Name one of them instead of the folder: 'a.csv', 'b.csv'."),

@@ -134,6 +134,7 @@ SLOW = {
     "mnist_adversarial",
     "mnist_augmented",
     "mnist_folder",
+    "segment_shapes",
     "transfer_photos",
 }
 

@@ -49,7 +49,7 @@ class MaskSource(DividedSource):
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where decoded images are cached between epochs; auto: in memory up to 64 MiB for each split, else on disk."""
     tiles: Tiles | None = None
-    """Cut large images into tiles, drawn at random in training. Default: whole images."""
+    """Cut large images into tiles. Not available yet: whole images are resized to `image_size`."""
 
 
 class Scenes(MaskSource):

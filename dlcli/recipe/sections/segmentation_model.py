@@ -12,6 +12,7 @@ from dlcli.recipe.sections.image_model import (
     Backbone,
     Convnet,
     Dpn,
+    ImageClassifier,
     Polynet,
     Preprocessing,
     Resnet,
@@ -152,3 +153,19 @@ class Deeplabv3plus(Section):
 
 
 SegmentationModel = Annotated[Unet | Fcn | Deeplabv3plus, Field(discriminator="kind")]
+
+
+def base_of(model: Any) -> ImageClassifier | None:
+    """The section of the image network that pretrained weights are for: of a ``model`` section for segmentation its
+    backbone, None for a network from scratch; any other section itself."""
+    return model.backbone if isinstance(model, Unet | Fcn | Deeplabv3plus) else model
+
+
+def with_base(model: Any, base: ImageClassifier) -> Any:
+    """A ``model`` section with another section as what :func:`base_of` returns."""
+    return model.model_copy(update={"backbone": base}) if isinstance(model, Unet | Fcn | Deeplabv3plus) else base
+
+
+def base_key(model: Any) -> str:
+    """The dotted key of what :func:`base_of` returns."""
+    return "model.backbone" if isinstance(model, Unet | Fcn | Deeplabv3plus) else "model"

@@ -116,10 +116,10 @@ def _summarize_folder(root: Path, path: str) -> _Summary:
     labels = {split: class_names(folders[split], found) for split, found in files.items()}
     index_labels(labels, sort_names(labels["train"]), source=str(root), trained=None)
     seen = [f"{split}: {in_classes(Counter(names), 'images')}" for split, names in labels.items()]
-    sizes = _sizes(files["train"])
+    sizes = image_sizes(files["train"])
     if not sizes:
         raise InputError(f"{root}: none of the images can be read. Give {FORMAT_NAMES} files.")
-    seen += [f"sizes: {_size_range(sizes)}", *map(str, warnings)]
+    seen += [f"sizes: {size_range(sizes)}", *map(str, warnings)]
     source = (
         ("kind", "folder", "a folder for each class" + (", in a folder for each split" if len(folders) > 1 else "")),
         ("path", path, "relative to this file"),
@@ -175,7 +175,7 @@ def _path_line(path: str) -> Line:
     return ("path", path, "relative to this file")
 
 
-def _sizes(files: list[Path]) -> Counter[tuple[int, int]]:
+def image_sizes(files: list[Path]) -> Counter[tuple[int, int]]:
     """Heights and widths in the headers of evenly spaced files; files that are not images are skipped."""
     from dlcli.data.images.decoding import BadImage, read_header
 
@@ -301,10 +301,10 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
     columns = [column for column in (rows[0] if rows else {}) if column]
     targets = draft_targets(file, path, folder, columns, rows)
     if targets is not None:
-        sizes = _sizes(targets.files)
+        sizes = image_sizes(targets.files)
         if not sizes:
             raise InputError(f"{file}: none of the images can be read. The first is {targets.files[0]}")
-        seen_of_targets, in_table = (targets.seen, f"sizes: {_size_range(sizes)}"), frozenset(own_splits(file, rows))
+        seen_of_targets, in_table = (targets.seen, f"sizes: {size_range(sizes)}"), frozenset(own_splits(file, rows))
         size, num_images = _common_size(sizes), len(targets.files)
         return _Summary(seen_of_targets, targets.source, size, num_images, in_table, task=targets.task)
     image, label = named(columns, IMAGE), named(columns, LABEL)
@@ -326,7 +326,7 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
         where = "" if split is None else f" in the rows with {split} train"
         raise InputError(f"{file}: the column {label} has only one class{where}; a classifier needs at least two")
     paths = [path_named(file.parent, row[image] or "") for row in train]
-    sizes = _sizes(paths)
+    sizes = image_sizes(paths)
     if not sizes:
         raise InputError(
             f"{file}: none of the images in the column {image} can be read. The first is {train[0][image]}"
@@ -340,7 +340,7 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
     ]
     if has_boxes:
         source += [("box", tuple(box), "the columns with the corners of the box, in pixels"), SEVERAL]
-    seen = [f"train: {in_classes(counts, 'objects' if has_boxes else 'images')}", f"sizes: {_size_range(sizes)}"]
+    seen = [f"train: {in_classes(counts, 'objects' if has_boxes else 'images')}", f"sizes: {size_range(sizes)}"]
     if num_outside := sum(is_outside(file.parent, listed) for listed in paths):
         source.append(("allow_outside", True, "reads images outside of the table's folder too"))
         seen.append(f"outside of the table's folder: {num_outside:,} images (data.allow_outside)")
@@ -408,7 +408,7 @@ def _common_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
     return side, side
 
 
-def _size_range(sizes: Counter[tuple[int, int]]) -> str:
+def size_range(sizes: Counter[tuple[int, int]]) -> str:
     """The range of sizes, as height x width."""
     if len(sizes) == 1:
         (size,) = sizes

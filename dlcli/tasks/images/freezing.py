@@ -192,14 +192,18 @@ def as_image_stage(section: CommonStage) -> Stage:
     return section if isinstance(section, Stage) else Stage(**section.model_dump())
 
 
-def set_depth(model: ImageClassifier, network: ImageNetwork, section: CommonStage) -> None:
+def set_depth(base: ImageClassifier | None, network: ImageNetwork, section: CommonStage) -> None:
     """Freeze and unfreeze the layers of a network for a stage.
+
+    Args:
+        base: the section of the network that pretrained weights are for; None if there is none.
 
     Raises:
         ValueError: as for :func:`set_trainable`.
     """
     stage = as_image_stage(section)
-    freezes = model.origin != "none" if stage.batch_norm is None else stage.batch_norm == "freeze"
+    is_pretrained = base is not None and base.origin != "none"
+    freezes = is_pretrained if stage.batch_norm is None else stage.batch_norm == "freeze"
     set_trainable(network, stage.trainable, freeze_batch_norm=freezes, losses=losses_of(section))
 
 

@@ -17,6 +17,8 @@ from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.listing import NO_ALIASES
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.image_model import ImageClassifier
+from dlcli.recipe.sections.mask_data import MaskSource
+from dlcli.recipe.sections.segmentation_model import SegmentationModel, base_of
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -54,10 +56,12 @@ class Predicted:
     Attributes:
         rows: what is predicted for each sample, in plain values.
         draw: the PNG file of the upright image of the sample at a position with its prediction, for ``--draw``.
+        mask: the PNG file of the predicted mask of the sample at a position, for ``--masks``.
     """
 
     rows: Sequence[dict[str, Any]]
     draw: Callable[[int, Image.Image], bytes] | None = None
+    mask: Callable[[int], bytes] | None = None
 
 
 class ImageHead(Protocol):
@@ -66,6 +70,13 @@ class ImageHead(Protocol):
     recipe: ImageRecipe
     fact_names: ClassVar[tuple[str, ...]] = ()
     """The keys of :attr:`TargetInfo.facts`."""
+    caches_features: ClassVar[bool] = True
+    """Whether the features of frozen layers are computed once; not worth it for a head that uses the finest maps."""
+
+    @property
+    def base(self) -> ImageClassifier | None:
+        """The section of the network that pretrained weights are for, as it is built; None for one without any."""
+        return base_of(self.recipe.model)
 
     # Data -------------------------------------------------------------------------------------------------------------
 
@@ -107,7 +118,9 @@ class ImageHead(Protocol):
         Raises:
             InputError: the path is nothing that the task can read.
         """
-        return section_for(path, self.recipe.data, images)
+        trained_on = self.recipe.data
+        assert not isinstance(trained_on, MaskSource), "masks have a reader of their own"
+        return section_for(path, trained_on, images)
 
     def check(self, loaded: LoadedRecipe, dataset: Dataset, console: Console) -> None:
         """Check the recipe against the data before training, and report what the user should know.
@@ -141,7 +154,7 @@ class ImageHead(Protocol):
 
     def build(
         self,
-        section: ImageClassifier,
+        section: ImageClassifier | SegmentationModel,
         info: TargetInfo,
         *,
         shape: tuple[int, ...],
@@ -157,7 +170,9 @@ class ImageHead(Protocol):
         Raises:
             InputError: the network cannot take samples of this shape.
         """
-        base = features(section, shape=shape, augment=self.recipe.augment, standardization=standardization)
+        network = base_of(section)
+        assert network is not None
+        base = features(network, shape=shape, augment=self.recipe.augment, standardization=standardization)
         return with_head(base, self.outputs(base, info))
 
     def check_model(self, run: RunDir, model: keras.Model) -> None:
@@ -218,12 +233,18 @@ class ImageHead(Protocol):
         """The PNG file of images as the model sees them, ``[n, height, width, channels]``, with their ground truth."""
         ...
 
-    def preview(self, columns: Sequence[tuple[str, NDArray[Any], Sequence[str]]], entries: Sequence[Entries]) -> bytes:
+    def preview(
+        self,
+        columns: Sequence[tuple[str, NDArray[Any], Sequence[str]]],
+        entries: Sequence[Entries],
+        names: Sequence[str],
+    ) -> bytes:
         """The PNG file of samples next to their augmented versions.
 
         Args:
             columns: a title, images and a caption for each, as in :func:`dlcli.report.plots.images.preview`.
             entries: the ground truth of the images of each column.
+            names: of the outputs.
         """
         return image_plots.preview(columns)
 

@@ -9,6 +9,7 @@ from dlcli.models.images import keras_application
 from dlcli.models.images.weight_files import DoNotFit, copy_weights, read_weights
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.image_model import Application, ImageClassifier
+from dlcli.recipe.sections.segmentation_model import base_of
 from dlcli.runtime.model_files import check_weights_file, load_keras_file
 from dlcli.tasks.images.network import ImageNetwork, build_classifier, has_paper_head
 
@@ -68,11 +69,13 @@ def load_weights(
 def pretrained_classifier(loaded: LoadedRecipe, *, num_classes: int) -> keras.Model:
     """As :func:`dlcli.tasks.dispatch.pretrained_classifier`, for RGB images of ``data.image_size``."""
     recipe = loaded.of_images
+    section = base_of(recipe.model)
+    assert section is not None
     assert recipe.data.image_size is not None
     try:
-        pretrained = find_weights(recipe.model)
-        classifier = build_classifier(recipe.model, shape=(*recipe.data.image_size, 3), num_classes=num_classes)
-        load_weights(recipe.model, classifier, pretrained, with_classes=True)
+        pretrained = find_weights(section)
+        classifier = build_classifier(section, shape=(*recipe.data.image_size, 3), num_classes=num_classes)
+        load_weights(section, classifier, pretrained, with_classes=True)
     except InputError as error:
         raise loaded.error("model", str(error)) from None
     return classifier.model

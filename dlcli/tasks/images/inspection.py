@@ -218,7 +218,7 @@ def preview(
             warped = [target if maps is None else target.warped(maps, height=height, width=width) for target in targets]
             moves = {} if maps is None else {"maps": tensors["maps"]}
             entries.append(_entries(warped, len(chosen), **moves))
-    replace_file(output, head.preview(columns, entries))
+    replace_file(output, head.preview(columns, entries, dataset.classes))
 
 
 def _entries(targets: Sequence[Target], num_samples: int, **tensors: Any) -> Entries:

@@ -19,7 +19,8 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.models.images.saved_network import scales_its_input
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
-from dlcli.recipe.sections.image_model import Application, Saved
+from dlcli.recipe.sections.image_model import Application, ImageClassifier, Saved
+from dlcli.recipe.sections.segmentation_model import base_key, base_of
 from dlcli.recipe.sections.train import CommonStage, Stage
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import file_digest
@@ -105,7 +106,7 @@ class ImageJob(Job):
         front = None if stage.trainable == "all" else split_front(self.network)
         factor = None if stage.rate_decay is None else rate_factors(self.network, stage.rate_decay)
         is_random = (stage.augment and self.train_data.is_random) or adversarial_of(self.recipe.train) is not None
-        if front is None:
+        if front is None or not (is_random or self.head.caches_features):
             parts = Parts(model, self._images(stage), model, validation, rate_factor=factor)
         elif is_random:
             parts = Parts(
@@ -135,7 +136,7 @@ class ImageJob(Job):
         return parts
 
     def set_depth(self, section: CommonStage) -> None:
-        set_depth(self.recipe.model, self.network, section)
+        set_depth(self.head.base, self.network, section)
 
     def losses_of(self, section: CommonStage) -> str:
         return losses_of(section)
@@ -185,9 +186,9 @@ class ImageJob(Job):
         return self.head.notes(self.dataset)
 
     def model_summary(self) -> list[str]:
-        section = self.recipe.model
+        section = self.head.base
         lines = super().model_summary()
-        if section.origin != "none":
+        if section is not None and section.origin != "none":
             base = section.network if isinstance(section, Application) else section.kind
             num_parameters = self.network.features.count_params()
             lines.append(f"base: {base}, {num_parameters:,} parameters, pretrained weights: {section.origin}")
@@ -203,15 +204,15 @@ class ImageJob(Job):
         }
 
     def base(self) -> dict[str, str] | None:
-        source = self.recipe.model.origin
+        source = "none" if self.head.base is None else self.head.base.origin
         if source == "none":
             return None
         return {"weights": source} if source == "imagenet" else {"weights": source, "sha256": file_digest(Path(source))}
 
     def write_initial_files(self, run: RunDir) -> None:
         replace_json(run.labels, {"classes": list(self.info.names)})
-        if isinstance(self.recipe.model, Saved):
-            replace_json(run.architecture, read_config(Path(self.recipe.model.file)))
+        if isinstance(self.head.base, Saved):
+            replace_json(run.architecture, read_config(Path(self.head.base.file)))
         replace_file(run.plots / "batch.png", self._plot_first_batch())
 
     def _plot_first_batch(self) -> bytes:
@@ -272,7 +273,7 @@ def prepare(
     """As :meth:`dlcli.tasks.task.Task.prepare`."""
     recipe = loaded.of_images
     with _located_at_weights(loaded):  # first, because reading the data may take a long time
-        pretrained = find_weights(recipe.model) if is_new else None
+        pretrained = find_weights(head.base) if is_new and head.base is not None else None
     dataset = head.open_data(loaded, console)
     check_augment(loaded, dataset.shape)
     head.check(loaded, dataset, console)
@@ -294,12 +295,12 @@ def prepare(
         memory_of=lambda: memory_of_stages(loaded, head, info, dataset),
         build=lambda: head.build(recipe.model, info, shape=dataset.shape, standardization=standardization),
     )
-    if is_new:
+    if is_new and head.base is not None:
         with _located_at_weights(loaded):
-            load_weights(recipe.model, network, pretrained)
+            load_weights(head.base, network, pretrained)
         del pretrained  # frees as much memory as the network takes
-        _warn_of_unscaled_input(recipe, network, train, console)
-    set_depth(recipe.model, network, stage_sections(recipe.train)[-1])  # the layer table shows the last stage
+        _warn_of_unscaled_input(head.base, network, train, console)
+    set_depth(head.base, network, stage_sections(recipe.train)[-1])  # the layer table shows the last stage
     batch_size = recipe.train.batch_size
     return ImageJob(
         loaded=loaded,
@@ -336,13 +337,14 @@ def _located_at_weights(loaded: LoadedRecipe) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        key = "model.file" if isinstance(loaded.of_images.model, Saved) else "model.weights"
-        raise loaded.error(key, str(error)) from None
+        model = loaded.of_images.model
+        key = "file" if isinstance(base_of(model), Saved) else "weights"
+        raise loaded.error(f"{base_key(model)}.{key}", str(error)) from None
 
 
-def _warn_of_unscaled_input(recipe: ImageRecipe, network: ImageNetwork, train: Samples, console: Console) -> None:
+def _warn_of_unscaled_input(base: ImageClassifier, network: ImageNetwork, train: Samples, console: Console) -> None:
     """Warns where a saved model takes pixels in [0, 255] into its initial weights: few models are trained that way."""
-    if not isinstance(recipe.model, Saved) or recipe.model.input_range is not None:
+    if not isinstance(base, Saved) or base.input_range is not None:
         return
     if scales_its_input(*network.ends):
         return

@@ -24,7 +24,7 @@ def table_of_recipe(
 ) -> tuple[LayerTable, int | None]:
     """As :meth:`dlcli.tasks.task.Task.table_of_recipe`; the data are read only if no samples are assumed."""
     if assumed is not None:
-        _check_shape(loaded.of_images.model, assumed.shape)
+        _check_shape(head.base, assumed.shape)
         return _table(loaded, head, head.assumed(assumed), assumed.shape), None
     dataset = head.open_data(loaded, console)
     return _table(loaded, head, head.info(dataset), dataset.shape), len(dataset.splits["train"])
@@ -42,13 +42,13 @@ def _table(loaded: LoadedRecipe, head: ImageHead, info: TargetInfo, shape: tuple
             standardization = _placeholder(loaded, shape)
             network = head.build(recipe.model, info, shape=shape, standardization=standardization)
             if recipe.train.stages:  # the table counts what the last stage trains as trainable
-                set_depth(recipe.model, network, recipe.train.stages[-1])
+                set_depth(head.base, network, recipe.train.stages[-1])
             return layer_table(network.model)
     except InputError as error:
         raise loaded.error("model", str(error)) from None
 
 
-def _check_shape(section: ImageClassifier, shape: tuple[int, ...]) -> None:
+def _check_shape(section: ImageClassifier | None, shape: tuple[int, ...]) -> None:
     """Raise InputError for a shape that the samples of this network cannot have."""
     if isinstance(section, Mlp):
         return
@@ -60,7 +60,8 @@ def _check_shape(section: ImageClassifier, shape: tuple[int, ...]) -> None:
     }[rank]
     if len(shape) != rank + 1 or (rank == 2 and shape[-1] not in (1, 3)):
         received = "x".join(map(str, shape))
-        raise InputError(f"--input: {section.kind} takes {layout}, such as {example}. Received {received}.")
+        network = "unet" if section is None else section.kind
+        raise InputError(f"--input: {network} takes {layout}, such as {example}. Received {received}.")
 
 
 def _placeholder(loaded: LoadedRecipe, shape: tuple[int, ...]) -> Standardization:

@@ -99,7 +99,12 @@ class LocalizationHead(ImageHead):
         titles = [info.names[label] for label in entries["class"]]
         return image_plots.sample_batch(images, titles, outlines(entries))
 
-    def preview(self, columns: Sequence[tuple[str, NDArray[Any], Sequence[str]]], entries: Sequence[Entries]) -> bytes:
+    def preview(
+        self,
+        columns: Sequence[tuple[str, NDArray[Any], Sequence[str]]],
+        entries: Sequence[Entries],
+        names: Sequence[str],
+    ) -> bytes:
         return image_plots.preview(columns, [outlines(of_column) for of_column in entries])
 
     def evaluate(

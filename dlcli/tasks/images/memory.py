@@ -21,7 +21,7 @@ def memory_of_stages(loaded: LoadedRecipe, head: ImageHead, info: TargetInfo, da
     by_stage = []
     for position, section in enumerate(stage_sections(recipe.train)):
         try:
-            set_depth(recipe.model, network, section)
+            set_depth(head.base, network, section)
         except ValueError as error:
             raise loaded.error(f"train.stages.{position}.trainable", str(error)) from None
         by_stage.append(training_memory_of(layer_table(network.model), recipe.train, num_samples)[0])

@@ -40,6 +40,7 @@ from dlcli.recipe.sections.image_model import (
     Senet,
     Vgg,
 )
+from dlcli.recipe.sections.segmentation_model import Unet
 from dlcli.runtime.model_files import load_architecture
 from dlcli.tasks.images.standardization import Standardization, scale_input
 
@@ -129,16 +130,32 @@ def features(
         x = inputs
         vector = heads.dense_layers(base, dense=section.dense, dropout=section.dropout, name="new_head")
     else:
-        inputs = keras.Input(shape=shape, dtype="float32", name="pixels")
-        x = scale_input(inputs, section, augment)
-        fitted = standardization or Standardization()
-        if fitted.mean is not None:
-            x = preprocessing.featurewise(x, mean=fitted.mean, std=fitted.std)
-        if fitted.whitening is not None:
-            x = preprocessing.whitened(x, matrix=fitted.whitening)
+        inputs, x = scaled_input(section, shape=shape, augment=augment, standardization=standardization)
         base, vector = _features(section, x)
     ends = (x, vector if has_paper_head(section) else base)
     return Features(section.kind, inputs, base, vector, ends, section.l2, isinstance(section, Mlp))
+
+
+def scaled_input(
+    section: BuiltModel | Unet,
+    *,
+    shape: tuple[int, ...],
+    augment: Augment | None = None,
+    standardization: Standardization | None = None,
+) -> tuple[Any, Any]:
+    """The input of a network that is built, ``pixels``, and the tensor that its first layer takes.
+
+    Args:
+        augment, standardization: as for :func:`features`.
+    """
+    inputs = keras.Input(shape=shape, dtype="float32", name="pixels")
+    x = scale_input(inputs, section, augment)
+    fitted = standardization or Standardization()
+    if fitted.mean is not None:
+        x = preprocessing.featurewise(x, mean=fitted.mean, std=fitted.std)
+    if fitted.whitening is not None:
+        x = preprocessing.whitened(x, matrix=fitted.whitening)
+    return inputs, x
 
 
 def class_outputs(base: Features, *, num_classes: int, least: int = 2) -> HeadOutputs:

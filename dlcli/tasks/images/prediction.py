@@ -3,7 +3,7 @@
 import functools
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ MAX_LEFT_OUT = 5  # skipped files that are named
 def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: Console) -> dict[str, Any]:
     """As :meth:`dlcli.tasks.task.Task.predict`, for images, which are resized as in training."""
     output, draw = request.output, request.draw
-    if draw is not None:
-        _check_drawing(draw, output)
+    folders = {
+        option: folder for option, folder in (("--draw", draw), ("--masks", request.masks)) if folder is not None
+    }
+    _check_folders(folders, output)
     images = run.read_image_policy()
     policy = None if images is None else ImagePolicy.from_dict(images)
     best = load_image_model(run, console, check=head.check_model)
@@ -62,8 +64,13 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
     predictions = [{"file": name, **row} for name, row in zip(samples.names, predicted.rows, strict=True)]
     if draw is not None:
         assert predicted.draw is not None, "the schema allows --draw, and the head does not draw"
-        _draw(draw, samples, predicted.draw)
+        drawer = predicted.draw
+        _write_images(draw, samples, lambda position: drawer(position, _upright(samples, position)))
         console.say(f"{len(samples):,} images written to {draw}")
+    if request.masks is not None:
+        assert predicted.mask is not None, "the schema allows --masks, and the head predicts none"
+        _write_images(request.masks, samples, predicted.mask)
+        console.say(f"{len(samples):,} masks written to {request.masks}")
     return {
         "run": str(run.path),
         "predictions": predictions,
@@ -71,35 +78,42 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
     }
 
 
-def _check_drawing(draw: Path, output: Path | None) -> None:
-    if draw.exists() and (not draw.is_dir() or any(draw.iterdir())):
-        raise InputError(f"--draw {draw}: already exists, and is not an empty folder. Choose another name.")
-    if not os.access(draw.parent, os.W_OK) or not draw.parent.is_dir():
-        raise InputError(f"--draw {draw}: cannot create a folder in {draw.parent}. Choose another name.")
-    if draw.resolve() == Path.cwd():
-        raise InputError(f"--draw {draw}: is the current folder. Choose a new one.")
-    if output is not None and draw.absolute() == output.absolute():
-        raise InputError(f"--draw {draw}: is the same path as --output. Choose a folder.")
+def _check_folders(folders: Mapping[str, Path], output: Path | None) -> None:
+    """Check the folders that are to be written, by their options."""
+    for option, folder in folders.items():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{option} {folder}: already exists, and is not an empty folder. Choose another name.")
+        if not os.access(folder.parent, os.W_OK) or not folder.parent.is_dir():
+            raise InputError(f"{option} {folder}: cannot create a folder in {folder.parent}. Choose another name.")
+        if folder.resolve() == Path.cwd():
+            raise InputError(f"{option} {folder}: is the current folder. Choose a new one.")
+        if output is not None and folder.absolute() == output.absolute():
+            raise InputError(f"{option} {folder}: is the same path as --output. Choose a folder.")
+    if len({folder.absolute() for folder in folders.values()}) < len(folders):
+        raise InputError(f"{' and '.join(folders)}: must be different folders.")
 
 
-def _draw(folder: Path, samples: Samples, draw: Callable[[int, Image.Image], bytes]) -> None:
-    """Write each image, upright, with its prediction; a name that occurs again gets a number."""
+def _write_images(folder: Path, samples: Samples, content: Callable[[int], bytes]) -> None:
+    """Write a PNG file for each image, by its position; a name that occurs again gets a number."""
     files: dict[str, Callable[[Path], None]] = {}
     for position in range(len(samples)):
         stem = printable(str(position) if samples.files is None else samples.files[position].stem)
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         name = next(name for name in names if f"{name}.png" not in files)
-        files[f"{name}.png"] = functools.partial(_draw_image, samples, position, draw)
+        files[f"{name}.png"] = functools.partial(_write_image, position, content)
     replace_folder(folder.resolve(), files)
 
 
-def _draw_image(samples: Samples, position: int, draw: Callable[[int, Image.Image], bytes], path: Path) -> None:
+def _write_image(position: int, content: Callable[[int], bytes], path: Path) -> None:
+    write_file(path, content(position))
+
+
+def _upright(samples: Samples, position: int) -> Image.Image:
+    """The image at a position at its own size."""
     if samples.files is not None:
         assert samples.policy is not None
-        image = decode(read_file(samples.files[position]), value_range=samples.policy.value_range)
-    else:
-        pixels = samples.unsized if samples.unsized is not None else samples.pixels
-        assert pixels is not None
-        values = pixels[position]
-        image = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
-    write_file(path, draw(position, image))
+        return decode(read_file(samples.files[position]), value_range=samples.policy.value_range)
+    pixels = samples.unsized if samples.unsized is not None else samples.pixels
+    assert pixels is not None
+    values = pixels[position]
+    return Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)

@@ -14,6 +14,7 @@ from dlcli.models.images import keras_application, preprocessing
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_model import Application, BuiltModel, Preprocessing
+from dlcli.recipe.sections.segmentation_model import Unet, base_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ MAX_WHITENED = 4096  # values per sample up to which whitening is allowed: the m
 FIT_BATCH = 256  # samples
 
 
-def scale_input(inputs: Any, section: BuiltModel, augment: Augment | None) -> Any:
+def scale_input(inputs: Any, section: BuiltModel | Unet, augment: Augment | None) -> Any:
     """The preprocessing that needs no fitting: scaling the pixels, and standardizing each sample by itself."""
     x = preprocessing.pixels(
         inputs,
@@ -46,7 +47,7 @@ def scale_input(inputs: Any, section: BuiltModel, augment: Augment | None) -> An
     return x
 
 
-def _default_preprocessing(section: BuiltModel, shape: tuple[int | None, ...]) -> Preprocessing:
+def _default_preprocessing(section: BuiltModel | Unet, shape: tuple[int | None, ...]) -> Preprocessing:
     if len(shape) != 4:  # not [b, height, width, channels]: signals and volumes have values of any range
         return "none"
     if not isinstance(section, Application):
@@ -62,10 +63,11 @@ def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardizati
     """Fit the statistics on the training split that the ``augment`` section asks for."""
     recipe = loaded.of_images
     augment = recipe.augment
-    if augment is None or not augment.centers_features or not isinstance(recipe.model, BuiltModel):
+    section = base_of(recipe.model) or recipe.model
+    if augment is None or not augment.centers_features or not isinstance(section, BuiltModel | Unet):
         return Standardization()
     inputs = keras.Input(shape=samples.shape, dtype="float32")
-    scaled = keras.Model(inputs, scale_input(inputs, recipe.model, augment))
+    scaled = keras.Model(inputs, scale_input(inputs, section, augment))
 
     def values() -> Iterator[np.ndarray]:
         for start in range(0, len(samples), FIT_BATCH):

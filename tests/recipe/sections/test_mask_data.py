@@ -95,7 +95,7 @@ class Recipe(Section):
         ("classes: {a: x}", "data.classes.a: expected a whole number in [0, 65535]. Received 'x'."),
         (
             "classes: 3",
-            "data.classes: expected a list of text that is not empty or a mapping of names to whole numbers",
+            "data.classes: expected a list of text that is not empty or a section of names, each with a whole number",
         ),
         ("class: [a]", "data.class: unknown key; did you mean 'classes'?"),
     ],

@@ -113,10 +113,16 @@ class NumbersHead(ImageHead):
         assert entries["value"].shape == (len(images), 2)
         return b"png"
 
-    def preview(self, columns: Sequence[tuple[str, np.ndarray, Sequence[str]]], entries: Sequence[Entries]) -> bytes:
+    def preview(
+        self,
+        columns: Sequence[tuple[str, np.ndarray, Sequence[str]]],
+        entries: Sequence[Entries],
+        names: Sequence[str],
+    ) -> bytes:
+        assert tuple(names) == NAMES
         for of_column in entries:
             np.testing.assert_array_equal(of_column["value"], entries[0]["value"])
-        return super().preview(columns, entries)
+        return super().preview(columns, entries, names)
 
     def evaluate(self, to: Destination, model: keras.Model, samples: Samples, **keys: Any) -> dict[str, Any]:
         outputs = [found for _, (found,) in predict_batches(model, samples, batch_size=8, console=QUIET)]

@@ -1,0 +1,57 @@
+"""Recipes that are drafted for folders of images with masks: what their values mean."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlcli.errors import InputError
+from dlcli.recipe.load import load_text
+from dlcli.tasks.draft import draft_recipe
+
+SIZE = (16, 20)
+
+
+def write(root: Path, *masks: np.ndarray, suffix: str = "png") -> Path:
+    for part in ("images", "masks"):
+        (root / part).mkdir(parents=True)
+    for number, mask in enumerate(masks):
+        pixels = np.full((*SIZE, 3), 40 * number + 10, np.uint8)
+        Image.fromarray(pixels).save(root / "images" / f"{number}.png")
+        Image.fromarray(mask).save(root / "masks" / f"{number}.{suffix}")
+    return root
+
+
+def mask_of(*values: int | tuple[int, ...]) -> np.ndarray:
+    """A mask in whose rows these values or colors are."""
+    rows = np.array(values, np.uint8)[np.arange(SIZE[0]) % len(values)]
+    return np.repeat(rows[:, None], SIZE[1], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("masks", "lines"),
+    [
+        ([mask_of(0, 1, 3), mask_of(1, 2)], ["classes: [class_0, class_1, class_2, class_3]"]),
+        ([mask_of(0, 2), mask_of(1, 255)], ["classes: [class_0, class_1, class_2]", "ignore: 255"]),
+        ([mask_of(0, 255)], ["classes: [background, foreground]"]),
+        ([mask_of(0, 1, 2), mask_of(0, 1, 2, 3)], ["foreground: object"]),
+        ([mask_of((0, 0, 0), (128, 0, 0)), mask_of((0, 0, 9))], ["palette: {class_0: [0, 0, 0], class_1: [0, 0, 9]"]),
+    ],
+    ids=["classes", "ignored", "black and white", "objects", "colors"],
+)
+def test_what_masks_mean(tmp_path: Path, masks: list[np.ndarray], lines: list[str]) -> None:
+    draft = draft_recipe(write(tmp_path / "data", *masks), tmp_path)
+    for line in lines:
+        assert f"\n  {line}" in draft.text
+    recipe = load_text(draft.text.encode(), tmp_path / "r.yaml").recipe
+    assert recipe.task == "segmentation"
+    assert recipe.data.image_size == SIZE  # type: ignore[union-attr]
+
+
+def test_masks_that_cannot_be_classes_are_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    with pytest.raises(InputError, match="the masks have more than 64 colors"):
+        draft_recipe(write(tmp_path / "noise", noise), tmp_path)
+    with pytest.raises(InputError, match="none of the masks can be read"):
+        draft_recipe(write(tmp_path / "lossy", noise, suffix="jpg"), tmp_path)
