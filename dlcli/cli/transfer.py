@@ -42,10 +42,10 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 )
 @click.option(
     "--task",
-    type=click.Choice(["classification", "localization"]),
+    type=click.Choice(["classification", "localization", "multilabel", "image_regression"]),
     default="classification",
     show_default=True,
-    help="Task of the new head: classes, or classes and a box.",
+    help="Task of the new head: a class, a class and a box, several labels, or numbers.",
 )
 @click.option(
     "--data",
@@ -53,7 +53,7 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     metavar="PATH",
     help="Folder of class folders, a .csv or .npz file. Default: the current folder if it holds class folders, else "
     "the bundled digits. For localization: a Pascal VOC folder, a COCO .json, a .csv or .npz file; default: synthetic "
-    "shapes.",
+    "shapes. For several labels and numbers: a .csv, or the folder that contains it; default: synthetic scenes.",
 )
 @click.option(
     "--weights",
@@ -104,7 +104,7 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     "--augment",
     type=click.Choice(AUGMENTS),
     help="Random augmentation of the images in fine-tuning; for localization, in both stages. Default: light; none for "
-    "the bundled digits.",
+    "the bundled digits and for numbers, which flips and shifts may change.",
 )
 @click.option(
     "--top",
@@ -132,6 +132,7 @@ def transfer(base: str, **options: Any) -> None:
       dlcli transfer --base run:flowers --data other_flowers/
       dlcli transfer --base resnet50 --top imagenet
       dlcli transfer --base mobilenetv2 --task localization --data voc/
+      dlcli transfer --base resnet50 --task multilabel --data photos/tags.csv
 
     Stage 1 trains the head on the frozen base, whose features are computed once and cached in RUNS/.features. Stage 2
     also trains the deepest layers, at a low learning rate; batch normalization stays frozen. The run's config.yaml is
@@ -238,11 +239,12 @@ def _show(result: dict[str, Any]) -> None:
     write_result(result)
     split = result["evaluated"]
     classes = run.read_classes()
-    if 1 < len(classes) <= MAX_MATRIX:
+    matrix = read_json(run.evaluation(split) / "metrics.json", MAX_METRICS_BYTES).get("confusion_matrix")
+    if matrix is not None and 1 < len(classes) <= MAX_MATRIX:
         say(f"confusion matrix of {split} (rows: label; columns: prediction)")
-        write_matrix(read_json(run.evaluation(split) / "metrics.json", MAX_METRICS_BYTES)["confusion_matrix"], classes)
-    name = "mistakes.png" if (run.plots / "mistakes.png").exists() else "boxes.png"
-    say(f"{name.removesuffix('.png')}: {run.plots / name}")
+        write_matrix(matrix, classes)
+    name = next(name for name in ("mistakes", "boxes", "errors") if (run.plots / f"{name}.png").exists())
+    say(f"{name}: {run.plots / name}.png")
 
 
 _TOP_OPTIONS = (

@@ -1,10 +1,13 @@
 """Drafts a recipe for given data, whose layout suggests the task. Needs no TensorFlow."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.tasks.draft_text import Draft
 from dlcli.tasks.images.drafting import draft_images
+from dlcli.tasks.images.target_drafting import draft_targets, read_rows
 from dlcli.tasks.layout import Layout, recognize
 from dlcli.tasks.segmentation.drafting import draft_masks
 from dlcli.tasks.sequences.drafting import draft_sequences
@@ -37,3 +40,21 @@ def draft_layout(layout: Layout, folder: Path) -> Draft:
         return draft_sequences(layout, folder) or draft_images(layout, folder)
     except OSError as error:
         raise InputError(f"{error.filename or layout.path}: cannot be read: {error.strerror}") from None
+
+
+def table_of_targets(layout: Layout) -> tuple[str, dict[str, Any]] | None:
+    """The task and the ``data`` section, with absolute paths, for a table of images with labels or numbers to predict.
+
+    Returns:
+        None for anything else.
+
+    Raises:
+        InputError: the table cannot be read.
+    """
+    if layout.kind != "file" or layout.path.suffix.lower() != ".csv":
+        return None
+    draft = draft_targets(layout.path, os.path.abspath(layout.path), Path("/"), *read_rows(layout.path))
+    if draft is None:
+        return None
+    keys = {key: value for key, value, _ in draft.source}
+    return draft.task[1], keys | {key: os.path.join("/", keys[key]) for key in ("path", "images") if key in keys}

@@ -19,6 +19,7 @@ from dlcli.recipe.language.yaml_reader import Mark
 from dlcli.recipe.load import LoadedRecipe, Override, load_text
 from dlcli.recipe.sections.image_model import ApplicationName
 from dlcli.recipe.yaml_writer import to_yaml
+from dlcli.tasks.draft import table_of_targets
 from dlcli.tasks.layout import recognize
 
 AUGMENTS: dict[str, dict[str, Any]] = {
@@ -37,6 +38,7 @@ AUGMENTS: dict[str, dict[str, Any]] = {
 
 DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that five halvings leave feature maps
 BOX_KINDS = ("voc", "coco", "yolo")
+SYNTHETIC = {"multilabel": "scenes", "image_regression": "shapes"}  # sources without --data
 RARE = 0.05  # GIFs below this proportion of the images are excluded
 HEAD_EPOCHS = 40
 HEAD_RATE = 3e-3
@@ -92,14 +94,19 @@ class Plan:
         augment: a key of `AUGMENTS`.
         unfreeze: the layers of the base to fine-tune: a stage's name, a number of layers, all, or none.
         fine_tune_epochs: epochs of the second stage; 0 for none.
-        has_boxes: train a localizer, not a classifier.
+        task: of the new head: classification, localization, multilabel or image_regression.
     """
 
     dense: tuple[int, ...] = ()
     augment: str = "light"
     unfreeze: str | int = "last_stage"
     fine_tune_epochs: int = 5
-    has_boxes: bool = False
+    task: str = "classification"
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether a localizer is trained."""
+        return self.task == "localization"
 
 
 def transfer_recipe(
@@ -131,8 +138,8 @@ def transfer_recipe(
                 "trainable": _trainable(plan),
             }
         )
-    task, name = ("localization", "localize") if plan.has_boxes else ("classification", "transfer")
-    values: dict[str, Any] = {"task": task, "name": f"{name}_{base.name}", "data": data}
+    name = "localize" if plan.has_boxes else "transfer"
+    values: dict[str, Any] = {"task": plan.task, "name": f"{name}_{base.name}", "data": data}
     if (is_tuned or plan.has_boxes) and AUGMENTS[plan.augment]:
         values["augment"] = AUGMENTS[plan.augment]
     values["model"] = model
@@ -242,6 +249,30 @@ def boxes_section(path: Path | None, base: Base) -> dict[str, Any]:
         section |= {f"{split}_path": os.path.abspath(file) for split, file in layout.others.items()}
     section |= {"image_size": base.size, "color_mode": color_mode}
     return section | ({} if kind == "npz" else {"on_bad_image": "skip"})
+
+
+def table_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:
+    """The ``data`` section for a table of images with labels or numbers; for None, synthetic scenes.
+
+    Args:
+        task: multilabel or image_regression.
+
+    Raises:
+        InputError: the path does not exist, or is not a table whose columns show what is to be predicted.
+    """
+    color_mode = "rgb" if base.channels == 3 else "grayscale"
+    if path is None:
+        kind, size = SYNTHETIC[task], base.size if base.model["kind"] == "saved" else (DIGITS_SIDE, DIGITS_SIDE)
+        return {"kind": kind, "image_size": size, "color_mode": color_mode}
+    if not path.exists():
+        raise InputError(f"--data {path}: no such file or folder.")
+    found = table_of_targets(recognize(path))
+    if found is None or found[0] != task:
+        received = "something else" if found is None else f"a table for task: {found[0]}"
+        noun = "labels: columns of 0 and 1, or lists" if task == "multilabel" else "numbers to predict"
+        raise InputError(f"--data {path}: expected a table (.csv) of images with {noun}. Received {received}.")
+    common = {"image_size": base.size, "resize": "crop", "color_mode": color_mode, "on_bad_image": "skip"}
+    return {**found[1], **common}
 
 
 def digits_section(base: Base) -> dict[str, Any]:

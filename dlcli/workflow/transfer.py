@@ -18,6 +18,7 @@ from dlcli.tasks.transfer import (
     data_section,
     digits_section,
     has_class_folders,
+    table_section,
     top_recipe,
     transfer_recipe,
 )
@@ -68,6 +69,9 @@ def find_data(path: Path | None, base: Base, *, task: str) -> tuple[dict[str, An
     if task == "localization":
         source = "synthetic shapes (use --data PATH for other data)" if path is None else str(path)
         return boxes_section(path, base), f"data: {source}"
+    if task in ("multilabel", "image_regression"):
+        source = "synthetic scenes (use --data PATH for other data)" if path is None else str(path)
+        return table_section(path, base, task), f"data: {source}"
     if path is not None:
         return data_section(path, base), f"data: {path}"
     current = Path()
@@ -103,8 +107,8 @@ def make_plan(
         raise InputError(f"--fine-tune-epochs {epochs}: expected a whole number.")
     return Plan(
         dense=() if head == "linear" else tuple(map(int, head.split(","))),
-        augment=augment or ("none" if is_digits else "light"),
+        augment=augment or ("none" if is_digits or task == "image_regression" else "light"),
         unfreeze=int(unfreeze) if unfreeze.isdigit() else unfreeze,
         fine_tune_epochs=int(epochs),
-        has_boxes=has_boxes,
+        task=task,
     )

@@ -1,7 +1,5 @@
 """Drafts a recipe for images: for a folder of class folders, an .npz or a .csv."""
 
-import csv
-import io
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -39,11 +37,10 @@ from dlcli.tasks.draft_text import (
     section,
     shares,
 )
-from dlcli.tasks.images.target_drafting import draft_targets
+from dlcli.tasks.images.target_drafting import draft_targets, read_rows
 from dlcli.tasks.layout import Layout
 
 NUM_HEADERS = 60  # images whose headers are read for their size
-MAX_CSV_BYTES = 2**26
 MAX_ARRAY_BYTES = 2**31
 MAX_SIDE = 224  # of the images in a drafted recipe
 IMAGE = ("path", "file", "filename", "file_name", "image", "image_path")
@@ -290,15 +287,7 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
     Args:
         path: of the file, relative to ``folder``, that of the recipe.
     """
-    with open_input(file, "Give a table of images.") as opened:
-        data = opened.read(MAX_CSV_BYTES)
-    text = data.decode("utf-8-sig", "replace")
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    try:
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
-    except csv.Error:
-        raise InputError(f"{file}: this is not valid CSV. Correct its quotes and line endings.") from None
-    columns = [column for column in (rows[0] if rows else {}) if column]
+    columns, rows = read_rows(file)
     targets = draft_targets(file, path, folder, columns, rows)
     if targets is not None:
         sizes = image_sizes(targets.files)

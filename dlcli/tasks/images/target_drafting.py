@@ -1,5 +1,7 @@
 """Recognizes a table of images with numbers or labels to predict, and drafts the ``data`` section for it."""
 
+import csv
+import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +14,37 @@ from dlcli.data.junk import is_junk
 from dlcli.data.paths import path_named
 from dlcli.data.splits import split_named
 from dlcli.data.table import MISSING, is_usable, parse_number
+from dlcli.errors import InputError
+from dlcli.files import open_input
 from dlcli.recipe.language.errors import shortened
 from dlcli.tasks.draft_text import GROUP, LABEL, SPLIT, Line, columns_of_splits, named, relative_path
 
 IMAGE = ("path", "file", "filename", "file_name", "image", "image_path", "image_name", "image_id", "img", "id")
 NUM_TRIED = 5  # paths by which the folder and the suffix of the images are found
+MAX_BYTES = 2**26  # of a table that are read
 MAX_FOLDERS = 50  # beside the table in which they are looked for
 
 LISTS = ("labels", "tags", "finding labels", "attributes", "genres", "categories", "keywords")
 SEPARATORS = ("|", ";", ",", " ")
 
 Rows = Sequence[Mapping[str, str | None]]
+
+
+def read_rows(table: Path) -> tuple[list[str], list[dict[str, str | None]]]:
+    """The columns of a table that have names, and its rows; of a very large one, the first.
+
+    Raises:
+        InputError: it is not a readable table.
+    """
+    with open_input(table, "Give a table of images.") as opened:
+        data = opened.read(MAX_BYTES)
+    text = data.decode("utf-8-sig", "replace")
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    try:
+        rows: list[dict[str, str | None]] = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error:
+        raise InputError(f"{table}: this is not valid CSV. Correct its quotes and line endings.") from None
+    return [column for column in (rows[0] if rows else {}) if column], rows
 
 
 @dataclass(frozen=True)
