@@ -86,7 +86,8 @@ def test_the_header_keeps_the_contract(path: Path) -> None:
     assert [word for word in HEADER if word not in header] == []
     assert f"dlcli train recipes/{path.name}" in header
     assert re.search(
-        r"(test|validation)_(loss|accuracy|token_accuracy|localization_accuracy|mean_iou|mse|mase|exact_at_20) "
+        r"(test|validation)_(loss|accuracy|token_accuracy|localization_accuracy|mean_iou|mean_average_precision|mae|mse|"
+        r"mase|exact_at_20) "
         r"\d\.\d{4} \(standard deviation \d\.\d{4}",
         header,
     )
@@ -135,6 +136,8 @@ SLOW = {
     "mnist_augmented",
     "mnist_folder",
     "segment_shapes",
+    "shape_positions",
+    "shapes_in_scenes",
     "transfer_photos",
 }
 
