@@ -84,7 +84,8 @@ def test_results_equal_those_of_the_model_file_in_plain_keras(made: Path) -> Non
             assert image.size[0] > 100
 
 
-@pytest.mark.parametrize("call", [5, pytest.param(2, marks=pytest.mark.slow), pytest.param(13, marks=pytest.mark.slow)])
+@pytest.mark.slow  # the resume of image tasks without a class is in the quick tests of several labels
+@pytest.mark.parametrize("call", [2, 5, 13])
 def test_a_killed_run_resumes_to_the_same_result(folder: Path, call: int) -> None:
     processes.run("train", "photos.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(call))
     run("train", "--resume", "killed", folder=folder)
