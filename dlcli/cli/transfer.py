@@ -42,10 +42,10 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 )
 @click.option(
     "--task",
-    type=click.Choice(["classification", "localization", "multilabel", "image_regression"]),
+    type=click.Choice(["classification", "localization", "segmentation", "multilabel", "image_regression"]),
     default="classification",
     show_default=True,
-    help="Task of the new head: a class, a class and a box, several labels, or numbers.",
+    help="Task of the new head: a class, a class and a box, a class for each pixel, several labels, or numbers.",
 )
 @click.option(
     "--data",
@@ -53,7 +53,8 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     metavar="PATH",
     help="Folder of class folders, a .csv or .npz file. Default: the current folder if it holds class folders, else "
     "the bundled digits. For localization: a Pascal VOC folder, a COCO .json, a .csv or .npz file; default: synthetic "
-    "shapes. For several labels and numbers: a .csv, or the folder that contains it; default: synthetic scenes.",
+    "shapes. For segmentation: a folder of images and one of masks; for several labels and numbers: a .csv, or the "
+    "folder that contains it; default: synthetic scenes.",
 )
 @click.option(
     "--weights",
@@ -76,7 +77,9 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 )
 @click.option("--image-size", metavar="N|HxW", help="Image size. Default: the size that the base was trained on.")
 @click.option(
-    "--epochs", metavar="N", help="Epochs of training the head with the base frozen. Default: 40; 15 for localization."
+    "--epochs",
+    metavar="N",
+    help="Epochs of training the head with the base frozen. Default: 40; 15 for localization, 5 for segmentation.",
 )
 @click.option(
     "--learning-rate", metavar="R", help="Initial learning rate of the head. Default: 0.003; 0.001 for localization."
@@ -85,15 +88,17 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     "--unfreeze",
     metavar="N|STAGE|all|none",
     help="Part of the base to fine-tune: the deepest N layers with weights, a stage such as stage4 and everything "
-    "after it, all, or none. Default: last_stage; all for localization.",
+    "after it, all, or none. Default: last_stage; all for localization and segmentation.",
 )
 @click.option(
-    "--fine-tune-epochs", metavar="N", help="Epochs of fine-tuning; 0 for none. Default: 5; 30 for localization."
+    "--fine-tune-epochs",
+    metavar="N",
+    help="Epochs of fine-tuning; 0 for none. Default: 5; 30 for localization, 20 for segmentation.",
 )
 @click.option(
     "--fine-tune-learning-rate",
     metavar="R",
-    help="Initial learning rate of fine-tuning. Default: 0.00001; 0.0003 for localization.",
+    help="Initial learning rate of fine-tuning. Default: 0.00001; 0.0003 for localization, 0.0005 for segmentation.",
 )
 @click.option(
     "--rate-decay",
@@ -133,6 +138,7 @@ def transfer(base: str, **options: Any) -> None:
       dlcli transfer --base resnet50 --top imagenet
       dlcli transfer --base mobilenetv2 --task localization --data voc/
       dlcli transfer --base resnet50 --task multilabel --data photos/tags.csv
+      dlcli transfer --base mobilenetv2 --task segmentation --data photos/
 
     Stage 1 trains the head on the frozen base, whose features are computed once and cached in RUNS/.features. Stage 2
     also trains the deepest layers, at a low learning rate; batch normalization stays frozen. The run's config.yaml is
@@ -146,6 +152,10 @@ def transfer(base: str, **options: Any) -> None:
     from dlcli.workflow.transfer import find_base, find_data, make_plan, transfer_recipe
 
     _check_base_options(base, options)
+    network = "model.backbone" if options["task"] == "segmentation" else "model"
+    for option in ("dropout", "pooling"):
+        if options[option] is not None and options["task"] == "segmentation":
+            raise click.UsageError(f"--{option} is for the head of a classifier; a segmenter's head is a decoder.")
     base_network = find_base(base, runs=options["runs"], device=options["device"])
     data, data_line = find_data(options["data"], base_network, task=options["task"])
     plan = make_plan(
@@ -156,7 +166,7 @@ def transfer(base: str, **options: Any) -> None:
         augment=options["augment"],
         is_digits=data["kind"] == "digits",
     )
-    overrides = _overrides(options, is_tuned=plan.unfreeze != "none" and plan.fine_tune_epochs > 0)
+    overrides = _overrides(options, network=network, is_tuned=plan.unfreeze != "none" and plan.fine_tune_epochs > 0)
     if not options["quiet"]:
         say(data_line, err=True)
 
@@ -182,8 +192,8 @@ def _check_base_options(base: str, options: dict[str, Any]) -> None:
                 raise click.UsageError(f"--{flag} is for networks of keras.applications.")
 
 
-def _overrides(options: dict[str, Any], *, is_tuned: bool) -> list[Any]:
-    """The overrides of recipe keys that the options ask for."""
+def _overrides(options: dict[str, Any], *, is_tuned: bool, network: str = "model") -> list[Any]:
+    """The overrides of recipe keys that the options ask for; ``network`` is the key of the base."""
     from dlcli.errors import InputError
     from dlcli.recipe.language.overrides import Override
 
@@ -192,12 +202,12 @@ def _overrides(options: dict[str, Any], *, is_tuned: bool) -> list[Any]:
         key, equals, value = text.partition("=")
         if not equals or re.fullmatch(r"[a-z_]+", key) is None:
             raise InputError(f"--base-option {text}: expected KEY=VALUE, such as alpha=0.35.")
-        overrides.append(Override(f"model.{key}", value, f"--base-option {text}"))
+        overrides.append(Override(f"{network}.{key}", value, f"--base-option {text}"))
     weights = options["weights"]
     if weights is not None:
         is_word = weights in ("imagenet", "none") or weights.startswith("run:")
         value = weights if is_word else str(Path(weights).expanduser().absolute())
-        overrides.append(Override.of_value("model.weights", value, f"--weights {weights}"))
+        overrides.append(Override.of_value(f"{network}.weights", value, f"--weights {weights}"))
     size = options["image_size"]
     if size is not None:
         sides = re.fullmatch(r"([0-9]{1,5})(?:x([0-9]{1,5}))?", size)
@@ -243,7 +253,8 @@ def _show(result: dict[str, Any]) -> None:
     if matrix is not None and 1 < len(classes) <= MAX_MATRIX:
         say(f"confusion matrix of {split} (rows: label; columns: prediction)")
         write_matrix(matrix, classes)
-    name = next(name for name in ("mistakes", "boxes", "errors") if (run.plots / f"{name}.png").exists())
+    names = ("mistakes", "boxes", "errors", "overlays")
+    name = next(name for name in names if (run.plots / f"{name}.png").exists())
     say(f"{name}: {run.plots / name}.png")
 
 

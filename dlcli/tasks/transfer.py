@@ -19,7 +19,7 @@ from dlcli.recipe.language.yaml_reader import Mark
 from dlcli.recipe.load import LoadedRecipe, Override, load_text
 from dlcli.recipe.sections.image_model import ApplicationName
 from dlcli.recipe.yaml_writer import to_yaml
-from dlcli.tasks.draft import table_of_targets
+from dlcli.tasks.draft import draft_layout, table_of_targets
 from dlcli.tasks.layout import recognize
 
 AUGMENTS: dict[str, dict[str, Any]] = {
@@ -44,6 +44,9 @@ HEAD_EPOCHS = 40
 HEAD_RATE = 3e-3
 BOX_EPOCHS, BOX_RATE = 15, 1e-3  # for both heads of a localizer
 BOX_FINE_TUNE_EPOCHS, BOX_FINE_TUNE_RATE = 30, 3e-4  # for the whole network
+MASK_EPOCHS = 5  # of a segmenter's decoder
+MASK_FINE_TUNE_EPOCHS = 20
+FINE_TUNE_RATES = {"localization": BOX_FINE_TUNE_RATE, "segmentation": 5e-4}  # 1e-5 for others
 L2 = 0.03  # on the head: with the few samples that transfer is meant for, a head without it overfits immediately
 
 
@@ -94,7 +97,7 @@ class Plan:
         augment: a key of `AUGMENTS`.
         unfreeze: the layers of the base to fine-tune: a stage's name, a number of layers, all, or none.
         fine_tune_epochs: epochs of the second stage; 0 for none.
-        task: of the new head: classification, localization, multilabel or image_regression.
+        task: of the new head: classification, localization, segmentation, multilabel or image_regression.
     """
 
     dense: tuple[int, ...] = ()
@@ -107,6 +110,11 @@ class Plan:
     def has_boxes(self) -> bool:
         """Whether a localizer is trained."""
         return self.task == "localization"
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether a segmenter is trained."""
+        return self.task == "segmentation"
 
 
 def transfer_recipe(
@@ -122,33 +130,40 @@ def transfer_recipe(
     Raises:
         InputError: a value is not valid; the text names the option.
     """
-    model = {**base.model, "l2": L2}
+    if plan.has_masks:
+        backbone = {key: value for key, value in base.model.items() if key != "head"}
+        model: dict[str, Any] = {"kind": "unet", "backbone": backbone}
+    else:
+        model = {**base.model, "l2": L2}
     if plan.dense:
         model["dense"] = plan.dense
     stages: list[dict[str, Any]] = [{"name": "head", "epochs": HEAD_EPOCHS, "trainable": "head", "augment": False}]
     is_tuned = plan.unfreeze != "none" and plan.fine_tune_epochs > 0
     if plan.has_boxes:
         stages[0] |= {"epochs": BOX_EPOCHS, "augment": True}  # the head would memorize a small number of boxes
+    if plan.has_masks:
+        stages[0] |= {"epochs": MASK_EPOCHS, "augment": True}
     if is_tuned:
         stages.append(
             {
                 "name": "fine_tune",
                 "epochs": plan.fine_tune_epochs,
-                "learning_rate": BOX_FINE_TUNE_RATE if plan.has_boxes else 1e-5,
+                "learning_rate": FINE_TUNE_RATES.get(plan.task, 1e-5),
                 "trainable": _trainable(plan),
             }
         )
-    name = "localize" if plan.has_boxes else "transfer"
+    name = "localize" if plan.has_boxes else "segment" if plan.has_masks else "transfer"
     values: dict[str, Any] = {"task": plan.task, "name": f"{name}_{base.name}", "data": data}
-    if (is_tuned or plan.has_boxes) and AUGMENTS[plan.augment]:
+    if (is_tuned or plan.has_boxes or plan.has_masks) and AUGMENTS[plan.augment]:
         values["augment"] = AUGMENTS[plan.augment]
     values["model"] = model
     if plan.has_boxes:
         values["box_head"] = {"dropout": 0.3, "loss": "giou"}
     values["train"] = {
-        **({"batch_size": 16} if plan.has_boxes else {}),
+        **({"batch_size": 16} if plan.has_boxes else {"batch_size": 8} if plan.has_masks else {}),
         "optimizer": {"kind": "adam", "learning_rate": BOX_RATE if plan.has_boxes else HEAD_RATE},
         "schedule": {"kind": "cosine"},
+        **({"best_metric": "val_mean_iou"} if plan.has_masks else {}),
         "stages": tuple(stages),
     }
     return _loaded(values, overrides, command)
@@ -217,6 +232,8 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
         return {"kind": "csv", **found, **common, "on_bad_image": "skip"}
     if layout.kind == "file" and layout.path.suffix.lower() == ".npz":
         return {"kind": "npz", **found, **common}
+    if layout.kind == "masks":
+        raise InputError(f"--data {path}: holds images with masks. Add --task segmentation.")
     if layout.kind in BOX_KINDS:
         raise InputError(f"--data {path}: holds images with boxes ({layout.kind}). Add --task localization.")
     raise InputError(f"--data {path}: expected a folder of class folders, a .csv or an .npz.")
@@ -273,6 +290,24 @@ def table_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:
         raise InputError(f"--data {path}: expected a table (.csv) of images with {noun}. Received {received}.")
     common = {"image_size": base.size, "resize": "crop", "color_mode": color_mode, "on_bad_image": "skip"}
     return {**found[1], **common}
+
+
+def masks_section(path: Path | None, base: Base) -> dict[str, Any]:
+    """The ``data`` section for images with masks, as it is drafted for them; for None, synthetic scenes.
+
+    Raises:
+        InputError: the path does not exist, or has no images with masks.
+    """
+    color_mode = "rgb" if base.channels == 3 else "grayscale"
+    if path is None:
+        return {"kind": "scenes", "image_size": (DIGITS_SIDE, DIGITS_SIDE), "color_mode": color_mode}
+    if not path.exists():
+        raise InputError(f"--data {path}: no such file or folder.")
+    layout = recognize(path)
+    if layout.kind != "masks":
+        raise InputError(f"--data {path}: expected a folder of images and one of their masks.")
+    drafted = load_text(draft_layout(layout, Path()).text.encode(), Path("transfer.yaml")).tree.values["data"]
+    return {**drafted, "path": os.path.abspath(layout.path), "color_mode": color_mode}
 
 
 def digits_section(base: Base) -> dict[str, Any]:

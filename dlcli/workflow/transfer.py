@@ -10,6 +10,7 @@ from dlcli.rundir.runs import find_run
 from dlcli.runtime.startup import start_tensorflow
 from dlcli.tasks.transfer import (
     BOX_FINE_TUNE_EPOCHS,
+    MASK_FINE_TUNE_EPOCHS,
     Base,
     Plan,
     application_base,
@@ -18,6 +19,7 @@ from dlcli.tasks.transfer import (
     data_section,
     digits_section,
     has_class_folders,
+    masks_section,
     table_section,
     top_recipe,
     transfer_recipe,
@@ -72,6 +74,11 @@ def find_data(path: Path | None, base: Base, *, task: str) -> tuple[dict[str, An
     if task in ("multilabel", "image_regression"):
         source = "synthetic scenes (use --data PATH for other data)" if path is None else str(path)
         return table_section(path, base, task), f"data: {source}"
+    if task == "segmentation":
+        source = "synthetic scenes (use --data PATH for other data)" if path is None else str(path)
+        section = masks_section(path, base)
+        made_up = "; the names of the classes are made up: set data.classes" if "classes" in section else ""
+        return section, f"data: {source}{made_up}"
     if path is not None:
         return data_section(path, base), f"data: {path}"
     current = Path()
@@ -96,9 +103,11 @@ def make_plan(
     Raises:
         InputError: an option has an invalid value.
     """
-    has_boxes = task == "localization"
-    unfreeze = unfreeze or ("all" if has_boxes else "last_stage")
-    epochs = fine_tune_epochs or (str(BOX_FINE_TUNE_EPOCHS) if has_boxes else "5")
+    of_task = {"localization": BOX_FINE_TUNE_EPOCHS, "segmentation": MASK_FINE_TUNE_EPOCHS}
+    unfreeze = unfreeze or ("all" if task in of_task else "last_stage")
+    epochs = fine_tune_epochs or str(of_task.get(task, 5))
+    if task == "segmentation" and head != "linear":
+        raise InputError(f"--head {head}: is for classes; a segmenter's head is a decoder. Remove the option.")
     if head != "linear" and re.fullmatch(r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*", head) is None:
         raise InputError(f"--head {head}: expected linear or the units of dense layers, such as 256 or 512,128.")
     if re.fullmatch(r"[1-9][0-9]{0,5}|last_stage|stage[1-9][0-9]?|all|none", unfreeze) is None:

@@ -159,3 +159,22 @@ def test_a_folder_of_masks_is_drafted_checked_evaluated_and_trained_on(folder: P
     assert "baseline_position_mean_iou" in result
     done = run("evaluate", "scenes", "--data", "photos.yaml", folder=folder, status=2)
     assert "the classes must be those of the trained model" in done.stderr
+
+
+BASE = ("--base", "mobilenetv2", "--base-option", "alpha=0.35")
+
+
+def test_transfer_refuses_what_a_decoder_does_not_have(folder: Path) -> None:
+    write_masks(folder / "photos", size=(32, 32), number=2)
+    done = run("transfer", *BASE, "--data", "photos", folder=folder, status=2)
+    assert done.stderr == "--data photos: holds images with masks. Add --task segmentation.\n"
+    run("transfer", *BASE, "--task", "segmentation", "--head", "10", folder=folder, status=2)
+    run("transfer", *BASE, "--task", "segmentation", "--pooling", "max", folder=folder, status=2)
+
+
+@pytest.mark.slow
+def test_transfer_to_a_folder_of_masks(folder: Path) -> None:
+    write_masks(folder / "photos", size=(32, 32), number=10)
+    options = ("--task", "segmentation", "--data", "photos", "--weights", "none", "--unfreeze", "none", "--dry-run")
+    plan = json.loads(run("transfer", *BASE, *options, "--json", folder=folder).stdout)
+    assert plan["layers"]["trainable"] < plan["layers"]["parameters"]
