@@ -40,6 +40,7 @@ from dlcli.training.objectives import multilabel as objectives
 from dlcli.training.objectives.objective import Objective
 
 MAX_REPORTED = 20  # labels whose numbers are printed before training
+NOTHING_TO_LEARN = "no label applies to some images of train and not to others: there is nothing to learn"
 NUM_WRONG = 25  # images shown in plots/mistakes.png
 NO_CURVES = 100  # labels above which no curves are drawn
 
@@ -65,11 +66,10 @@ class MultilabelHead(ImageHead):
         check_positive_weights(loaded, self.recipe.train, dataset.classes)
         never, always = _constant(dataset, "train")
         if len(never) + len(always) == len(dataset.classes):
-            raise loaded.error("data", "no label applies to some images of train and not to others: nothing to learn")
-        for names, when in ((never, "never applies"), (always, "always applies")):
+            raise loaded.error("data", NOTHING_TO_LEARN)
+        for names, when in ((never, "never"), (always, "always")):
             if names:
-                noun = "label" if len(names) == 1 else "labels"
-                console.warn(f"train: {len(names)} {noun} of {len(dataset.classes)} {when}: {some(names)}")
+                console.warn(_constant_text(dataset, "train", names, when))
 
     def info(self, dataset: Dataset) -> TargetInfo:
         true = target_values(dataset.splits["train"])
@@ -136,11 +136,11 @@ class MultilabelHead(ImageHead):
         yield from incomplete_findings(self.recipe.data, dataset)
         for split in dataset.splits:
             never, always = _constant(dataset, split)
+            if split == "train" and len(never) + len(always) == len(dataset.classes):
+                yield Finding("constant labels", True, f"{NOTHING_TO_LEARN}. Training refuses it", dataset.classes)
             for names, when in ((never, "never"), (always, "always")):
                 if names:
-                    noun = "label" if len(names) == 1 else "labels"
-                    text = f"{split}: {len(names)} {noun} of {len(dataset.classes)} {when} applies: {some(names)}"
-                    yield Finding(f"label {when} applies", False, text, names)
+                    yield Finding(f"label {when} applies", False, _constant_text(dataset, split, names, when), names)
 
     def captions(self, dataset: Dataset, samples: Samples, index: NDArray[np.int64]) -> list[str]:
         return [_caption(row, dataset.classes) for row in target_values(samples)[index]]
@@ -252,6 +252,11 @@ def _constant(dataset: Dataset, split: str) -> tuple[tuple[str, ...], tuple[str,
     never, not_absent = ~(true == 1).any(axis=0), ~(true == 0).any(axis=0)
     names = np.array(dataset.classes, object)
     return tuple(names[never]), tuple(names[not_absent & ~never])
+
+
+def _constant_text(dataset: Dataset, split: str, names: tuple[str, ...], when: str) -> str:
+    apply = "label of {} {} applies" if len(names) == 1 else "labels of {} {} apply"
+    return f"{split}: {len(names)} {apply.format(len(dataset.classes), when)}: {some(names)}"
 
 
 def _read_thresholds(run: RunDir, names: tuple[str, ...]) -> list[Any]:

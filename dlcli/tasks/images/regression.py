@@ -59,16 +59,9 @@ class RegressionHead(ImageHead):
         """
         values = target_values(dataset.splits["train"])
         for i, name in enumerate(dataset.classes):
-            key, column = f"data.targets.{i}", values[:, i]
-            if column.min() == column.max():
-                raise loaded.error(key, f"'{name}' is {column[0]:g} in all of train: there is nothing to learn")
-            largest, deviation = float(np.abs(column).max()), float(column.std())
-            if deviation < LEAST_SPREAD * largest:
-                raise loaded.error(
-                    key,
-                    f"'{name}' varies too little for its size: its standard deviation in train must be at least "
-                    f"{LEAST_SPREAD * largest:.3g}. Received {deviation:.3g}; subtract a constant from its values",
-                )
+            reason = _nothing_to_learn(name, values[:, i])
+            if reason:
+                raise loaded.error(f"data.targets.{i}", reason)
 
     def info(self, dataset: Dataset) -> TargetInfo:
         values = target_values(dataset.splits["train"])
@@ -127,9 +120,9 @@ class RegressionHead(ImageHead):
         for split, samples in dataset.splits.items():
             for name, column in zip(dataset.classes, target_values(samples).T, strict=True):
                 low, median, high = np.quantile(column, (0.25, 0.5, 0.75))
-                if split == "train" and column.min() == column.max():
-                    text = f"{split}: '{name}' is {column[0]:g} in all rows: there is nothing to learn"
-                    yield Finding("constant target", True, text, (name,))
+                reason = _nothing_to_learn(name, column) if split == "train" else None
+                if reason:
+                    yield Finding("constant target", True, f"{reason}. Training refuses it", (name,))
                 far = np.flatnonzero(np.abs(column - median) > FAR * (high - low)) if high > low else ()
                 if len(far):
                     named = tuple(samples.names[i] for i in far)
@@ -204,6 +197,19 @@ def _moments(info: TargetInfo) -> tuple[NDArray[np.float64], NDArray[np.float64]
     """The mean and the variance of each target in the training split."""
     targets = info.facts["targets"]
     return np.array(targets["mean"], np.float64), np.array(targets["variance"], np.float64)
+
+
+def _nothing_to_learn(name: str, column: NDArray[np.float64]) -> str | None:
+    """Why the values ``[n]`` of a target in training cannot be learned from, or None."""
+    if column.min() == column.max():
+        return f"'{name}' is {column[0]:g} in all of train: there is nothing to learn"
+    least, deviation = LEAST_SPREAD * float(np.abs(column).max()), float(column.std())
+    if deviation < least:
+        return (
+            f"'{name}' varies too little for its size: its standard deviation in train must be at least {least:.3g}. "
+            f"Received {deviation:.3g}; subtract a constant from its values"
+        )
+    return None
 
 
 def _are_numbers(values: Any, info: TargetInfo) -> bool:

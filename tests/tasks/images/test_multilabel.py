@@ -54,9 +54,15 @@ def test_labels_that_never_or_always_apply(tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().err.splitlines() == [f"warning: {text}" for text in texts]
     report = check(loaded.recipe.data, head, QUIET)
     assert [(found["text"], found["is_problem"]) for found in report["findings"]] == [(text, False) for text in texts]
-    assert refusal(recipe_of(tmp_path, "1,0,0 1,0,0")).endswith(
-        "no label applies to some images of train and not to others: nothing to learn"
-    )
+    constant = recipe_of(tmp_path, "1,0,0 1,0,0")
+    reason = "no label applies to some images of train and not to others: there is nothing to learn"
+    assert refusal(constant).endswith(reason)
+    findings = check(constant.recipe.data, head, QUIET)["findings"]
+    assert [found["text"] for found in findings] == [
+        f"{reason}. Training refuses it",
+        "train: 2 labels of 3 never apply: b, c",
+        "train: 1 label of 3 always applies: a",
+    ]
 
 
 def test_missing_values_are_a_problem_unless_they_are_unknown(tmp_path: Path) -> None:

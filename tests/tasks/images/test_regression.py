@@ -59,10 +59,13 @@ def findings(loaded: LoadedRecipe) -> list[tuple[str, bool, str]]:
 
 def test_what_data_check_reports(tmp_path: Path) -> None:
     text = "2 rows without a value (data.on_missing): 1.png (no value in column 'x'), 3.png (no value in column 'x')"
-    constant = ("constant target", True, "train: 'x' is 7 in all rows: there is nothing to learn")
+    constant = ("constant target", True, "'x' is 7 in all of train: there is nothing to learn. Training refuses it")
     assert findings(recipe_of(tmp_path, ["7", "NA", "7", ""])) == [("missing value", True, text), constant]
     skips = recipe_of(tmp_path, ["7", "NA", "7", ""], ", on_missing: skip")
     assert findings(skips) == [("missing value", False, text), constant]
+    (close,) = findings(recipe_of(tmp_path, ["1000000", "1000001", "1000002"]))
+    assert close[:2] == ("constant target", True)
+    assert close[2].startswith("'x' varies too little for its size")
     far = recipe_of(tmp_path, ["1", "2", "3", "4", "5", "1e9"])
     assert findings(far) == [("far value", False, "train: 'x' is far from its median, 3.5: 5.png (1e+09)")]
     assert findings(recipe_of(tmp_path, ["1", "2", "3"])) == []
