@@ -1,6 +1,6 @@
 """What ``dlcli data`` reports for every task: duplicates, conflicting labels, missing and rare classes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -115,7 +115,7 @@ def some(names: Sequence[str]) -> str:
     return f"{shown}, … ({len(names)} in total)" if len(names) > NUM_NAMED else shown
 
 
-def count(names: Sequence[Any], noun: str) -> str:
+def count(names: Sized, noun: str) -> str:
     """``3 files``, ``1 file``."""
     return f"{len(names):,} {noun}{'' if len(names) == 1 else 's'}"
 

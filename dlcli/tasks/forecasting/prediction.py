@@ -10,6 +10,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.forecasting.evaluation import load_forecaster
 from dlcli.tasks.forecasting.sources import read_time_table
+from dlcli.tasks.inspection import count
 from dlcli.tasks.predictions import write_table
 from dlcli.tasks.task import PredictionRequest
 
@@ -38,5 +39,5 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
     if output is not None:
         rows = [list(row.values()) for row in predictions]
         write_table(output, list(predictions[0]), rows, safe_csv=request.safe_csv)
-        console.say(f"{len(predictions):,} rows written to {output}")
+        console.say(f"{count(predictions, 'row')} written to {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}

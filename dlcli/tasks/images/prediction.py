@@ -19,6 +19,7 @@ from dlcli.rundir.writing import replace_folder, write_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.images.head import ImageHead
+from dlcli.tasks.inspection import count
 from dlcli.tasks.run_models import load_image_model
 from dlcli.tasks.task import PredictionRequest
 
@@ -60,7 +61,7 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
         console=console,
     )
     if output is not None:
-        console.say(f"{len(samples):,} rows written to {output}")
+        console.say(f"{count(samples, 'row')} written to {output}")
     predictions = [{"file": name, **row} for name, row in zip(samples.names, predicted.rows, strict=True)]
     if draw is not None:
         assert predicted.draw is not None, "the schema allows --draw, and the head does not draw"

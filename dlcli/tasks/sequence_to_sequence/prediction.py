@@ -5,6 +5,7 @@ from typing import Any
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
+from dlcli.tasks.inspection import count
 from dlcli.tasks.predictions import write_table
 from dlcli.tasks.sequence_to_sequence.decoding import load_text_decoder
 from dlcli.tasks.sequences.prediction import named_texts
@@ -53,5 +54,5 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
     if output is not None:
         rows = [list(row.values()) for row in predictions]
         write_table(output, list(predictions[0]), rows, safe_csv=request.safe_csv)
-        console.say(f"{len(predictions):,} rows written to {output}")
+        console.say(f"{count(predictions, 'row')} written to {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}

@@ -23,6 +23,7 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
+from dlcli.tasks.inspection import count
 from dlcli.tasks.predictions import Ranking, listed, write_probabilities, write_table, write_values
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import in_order, predict_samples, predict_words
@@ -63,7 +64,7 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
             write_probabilities(output, columns, ranking, classes, {}, safe_csv=request.safe_csv)
         results = list(listed(ranking.ranked(), classes, top))
     if output is not None:
-        console.say(f"{len(samples):,} rows written to {output}")
+        console.say(f"{count(samples, 'row')} written to {output}")
     predictions = [{name: values[i] for name, values in columns.items()} | result for i, result in enumerate(results)]
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
@@ -105,7 +106,7 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
     if output is not None:
         header = ["file", "word", "text", "predicted", "confidence"]
         write_table(output, header, rows, safe_csv=request.safe_csv)
-        console.say(f"{len(rows):,} rows written to {output}")
+        console.say(f"{count(rows, 'row')} written to {output}")
     predictions, start = [], 0
     for name, sentence in zip(names, used, strict=True):
         tags = [classes[k] for k in best[start : start + len(sentence)]]
