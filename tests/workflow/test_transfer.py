@@ -177,11 +177,12 @@ def test_cached_features_are_the_outputs_of_the_network(never_stopped: Path) -> 
     model = keras.saving.load_model(never_stopped / "model.keras")
     rows = [row for row in read_csv(never_stopped / "split.csv") if row["split"] == "validation"]
     photos = never_stopped.parents[1] / "photos"
+    from dlcli.data.images.dataset import Reading
     from dlcli.data.images.sources.class_folders import read_folder
 
     dataset = read_folder(
         path=photos,
-        on_bad_image="error",
+        reading=Reading("error"),
         image_size=(SIDE, SIDE),
         color_mode="rgb",
         resize="stretch",
