@@ -18,6 +18,7 @@ from dlcli.data.masks.masks import NAME, MaskFile, Masks, masks_of
 from dlcli.data.masks.pairs import Pair, Paired
 from dlcli.data.masks.scan import Counted, Scanned, best_coding, scan_masks
 from dlcli.data.masks.statistics import count_masks
+from dlcli.data.masks.stored import SAVE_AS
 from dlcli.data.splits import DataWarning
 from dlcli.errors import InputError
 
@@ -107,8 +108,9 @@ def _scanned(dataset: Dataset, codings: Sequence[Coding], *, source: Path, progr
         annotations = {**samples.annotations, NAME: masks.with_digests(digests, codings[chosen], counts)}
         splits[split] = replace(samples, annotations=annotations)
     _refuse_ignored_white(splits, codings[chosen], str(source))
-    num_lossy = sum(scanned.is_lossy for scanned, _ in checked)
-    warnings = [*dataset.warnings, *warn_of_masks(splits, dataset.classes), *_warn_of_lossy(num_lossy)]
+    lossy = [counted for scanned, counted in checked if scanned.is_lossy]
+    _refuse_lossy_black(lossy, str(source))
+    warnings = [*dataset.warnings, *warn_of_masks(splits, dataset.classes), *_warn_of_lossy(len(lossy))]
     return replace(dataset, splits=splits, warnings=tuple(warnings))
 
 
@@ -183,6 +185,15 @@ def warn_of_masks(splits: Mapping[str, Samples], classes: tuple[str, ...]) -> li
             text = f"{counted.ignored_share:.0%} of the pixels of {split} are ignored (data.ignore)."
             warnings.append(DataWarning("masks", text))
     return warnings
+
+
+def _refuse_lossy_black(lossy: Sequence[Counted], source: str) -> None:
+    """Refuse lossy masks that are black everywhere: their values are small numbers of classes, which are lost."""
+    if lossy and not any(counted.counts[1] for counted in lossy):
+        raise InputError(
+            f"{source}: none of the {len(lossy):,} masks with lossy compression (JPEG and the like) has a value from "
+            f"128 on, so that all their pixels would be background. Lossy masks must be black and white: {SAVE_AS}."
+        )
 
 
 def _warn_of_lossy(number: int) -> list[DataWarning]:

@@ -81,15 +81,19 @@ def _values_of(root: Path, pairs: Sequence[Pair]) -> _Values:
     colors: Counter[tuple[int, ...]] = Counter()
     are_ids = True  # in each mask 0 and 1, 2, … without a gap
     reasons: list[str] = []
+    lossy: list[Path] = []
     for pair in pairs[:: max(1, len(pairs) // NUM_MASKS)]:
         try:
             data = read_file(pair.mask)
-            stored = read_stored(data, is_colored=False).values
+            read = read_stored(data, is_colored=False)
         except BadImage as reason:
             found = _colors_of(pair)
             colors.update(found)
             reasons += [] if found else [f"{pair.mask}: {reason}."]
             continue
+        # of lossy masks only black and white can be distinguished
+        stored = np.where(read.values >= 128, WHITE, 0) if read.is_lossy else read.values
+        lossy += [pair.mask] if read.is_lossy else []
         present = np.unique(stored).tolist()
         values.update(present)
         inner = [value for value in present if value not in (0, WHITE)]
@@ -99,6 +103,11 @@ def _values_of(root: Path, pairs: Sequence[Pair]) -> _Values:
     if colors:
         return _of_colors(root, colors)
     numbers = sorted(values)
+    if lossy and numbers == [0]:
+        raise InputError(
+            f"{lossy[0]}: masks with lossy compression (JPEG and the like) must be black and white. Received none "
+            "with a value from 128 on: save masks without loss, as PNG."
+        )
     highest = max((value for value in numbers if value != WHITE), default=0)
     if numbers == [0, WHITE]:
         both = ("background", "foreground")

@@ -173,6 +173,14 @@ def test_lossy_masks_are_warned_about(tmp_path: Path, common: Common) -> None:
     assert lines[0].startswith("ROOT/masks/a.jpg: its format is lossy")
 
 
+def test_lossy_masks_of_small_values_are_refused(tmp_path: Path, common: Common) -> None:
+    save(tmp_path, "a", np.kron(np.eye(2, dtype=np.uint8), np.ones((13, 11), np.uint8)))
+    Image.open(tmp_path / "masks/a.png").save(tmp_path / "masks/a.jpg", quality=95)
+    (tmp_path / "masks/a.png").unlink()
+    (line,) = error(tmp_path, common, [foreground("cell")])
+    assert "none of the 1 masks with lossy compression (JPEG and the like) has a value from 128 on" in line
+
+
 def test_only_what_is_used_is_read(tmp_path: Path, common: Common) -> None:
     calls: list[tuple[int, int]] = []
     for name in "abcdef":

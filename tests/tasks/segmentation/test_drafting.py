@@ -55,3 +55,13 @@ def test_masks_that_cannot_be_classes_are_refused(tmp_path: Path) -> None:
         draft_recipe(write(tmp_path / "noise", noise), tmp_path)
     with pytest.raises(InputError, match="none of the masks can be read"):
         draft_recipe(write(tmp_path / "lossy", noise, suffix="jpg"), tmp_path)
+
+
+def test_lossy_masks_are_black_and_white_or_refused(tmp_path: Path) -> None:
+    square = np.zeros(SIZE, np.uint8)
+    square[: SIZE[0] // 2] = 1
+    with pytest.raises(InputError, match=r"must be black and white.*as PNG"):
+        draft_recipe(write(tmp_path / "small", square, suffix="jpg"), tmp_path)
+    assert (
+        "masks: black and white" in draft_recipe(write(tmp_path / "white", square * 255, suffix="jpg"), tmp_path).seen
+    )

@@ -13,12 +13,14 @@ from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.target_table import drop_incomplete, table_at
 from dlcli.data.images.targets import TABLE, TargetTable
-from dlcli.data.listing import NO_ALIASES, index_labels, sort_names
+from dlcli.data.listing import NO_ALIASES, index_labels, name_some, sort_names
 from dlcli.data.table import MISSING, ImageRow, drop_repeated, read_image_rows
+from dlcli.errors import InputError
 
 OnMissing = Literal["error", "skip", "unknown"]
 APPLIES = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
 """What a cell of a label's column may hold, in lowercase."""
+BETWEEN = "|"  # the labels of an image in predictions.csv
 
 
 def read_label_table(
@@ -76,6 +78,12 @@ def read_label_table(
         rows, incomplete = drop_incomplete(rows, labels)
         left_out = [*left_out, *incomplete]
     assert names is not None
+    for name in names:
+        if BETWEEN in name:
+            raise InputError(
+                f"{table}: {name_some([name])}: a label must not contain '{BETWEEN}', which separates the labels in "
+                "predictions.csv. Rename it, or correct data.separator."
+            )
     outputs = names
     line_of = {row.name: row.line for row in rows}
     return assemble_files(

@@ -48,6 +48,11 @@ def test_columns_and_lists_give_the_same_labels(table: Path, common: Common) -> 
     np.testing.assert_array_equal(target_values(listed.splits["train"]), target_values(by_column.splits["train"]))
 
 
+def test_labels_must_not_hold_what_separates_them_in_predictions(table: Path, common: Common) -> None:
+    table.write_text("path,tags\n0.png,dog\n1.png,cat|dog\n2.png,cat\n")
+    assert "'cat|dog': a label must not contain '|'" in error(table, common, label="tags", separator=",")
+
+
 def test_labels_of_lists_are_those_of_train_or_of_the_model(table: Path, common: Common) -> None:
     table.write_text("path,tags,part\n0.png,a b,train\n1.png,b c,test\n")
     options = {"label": "tags", "separator": " ", "split": "part", "validation": None, "test": None}
