@@ -180,7 +180,7 @@ def warn_of_masks(splits: Mapping[str, Samples], classes: tuple[str, ...]) -> li
         absent = [name for name, number in zip(classes, counted.pixels, strict=True) if not number]
         if absent:
             noun = "class" if len(absent) == 1 else f"{len(absent)} of the {len(classes)} classes:"
-            warnings.append(DataWarning("classes", f"{split} has no pixel of {noun} {name_some(absent)}."))
+            warnings.append(DataWarning("masks", f"{split} has no pixel of {noun} {name_some(absent)}."))
         if counted.ignored_share > MOSTLY:
             text = f"{counted.ignored_share:.0%} of the pixels of {split} are ignored (data.ignore)."
             warnings.append(DataWarning("masks", text))

@@ -159,6 +159,7 @@ def test_warnings(tmp_path: Path, common: Common) -> None:
         "train has no pixel of 2 of the 3 classes: 'road', 'car'.",
         "75% of the pixels of train are ignored (data.ignore).",
     ]
+    assert {warning.kind for warning in data.warnings} == {"masks"}  # which data check reports too
 
 
 def test_lossy_masks_are_warned_about(tmp_path: Path, common: Common) -> None:
