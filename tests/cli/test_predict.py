@@ -61,6 +61,20 @@ FORMS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ],
         ["file", "labels", "a.png", "cat 0.7500", "b.png", "none"],
     ),
+    "masks": (
+        [
+            {
+                "file": "a.png",
+                "height": 20,
+                "width": 30,
+                "areas": {
+                    "cell": {"pixels": 450, "share": 0.75, "area": 112.5},
+                    "ground": {"pixels": 150, "share": 0.25, "area": 37.5},
+                },
+            }
+        ],
+        ["file", "height x width", "#1", "a.png", "20x30", "cell 75.0% (112.5)", "ground 25.0% (37.5)"],
+    ),
     "tags": ([{"file": "-:1", "words": ["a", "cat"], "tags": ["DET", "NOUN"]}], ["a/DET cat/NOUN"]),
     "steps": ([{"file": "a.csv", "step": 1, "predicted": 2.5}], ["file", "step", "predicted", "2.5"]),
 }

@@ -311,7 +311,7 @@ def test_refused_input_of_predict(folder: Path) -> None:
         (("unknown.npz", "photos"), "unknown.npz: an .npz file must be predicted alone."),
         (("test.npz",), "there must be an array x or x_test"),
         (("photos", "--safe-csv"), "--safe-csv is for --output FILE.csv."),
-        ((), "Specify what to predict: a PATH"),
+        ((), "specify what to predict: a PATH"),
         (("photos", "--top", "0"), "'--top'"),
     ]:
         done = run("predict", "tiny", *arguments, folder=folder, status=2)

@@ -105,7 +105,7 @@ def test_statistics(folder: Path) -> None:
         (["check", "copy.yaml"], "dlcli data check does not support task: step_prediction"),
         (
             ["preview", "prose.yaml"],
-            "dlcli data preview does not support task: language_model, only classification and localization.",
+            "dlcli data preview does not support task: language_model, whose samples are texts.",
         ),
         (["stats", "prose.yaml", "--data", "absent.txt"], "data.path: no such file or folder"),
     ],

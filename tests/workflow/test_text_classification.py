@@ -210,11 +210,11 @@ def test_predicting_lines_tables_stdin_and_texts(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("predict", "films"), "Specify what to predict: a PATH, or --text for a text model."),
+        (("predict", "films"), "specify what to predict: a PATH, or --text for a text model. See: "),
         (("predict", "films", ""), "A PATH must not be empty. Use . for the current folder."),
         (("predict", "films", "none.txt"), "none.txt: no such file. Give the file that contains the texts."),
         (("predict", "films", "runs"), "runs: a folder, not a file. Give the file that contains the texts."),
-        (("predict", "films", "--text", "a", "--draw", "x"), "--draw: runs/films predicts no boxes: its task is "),
+        (("predict", "films", "--text", "a", "--draw", "x"), "--draw: runs/films predicts neither boxes nor masks"),
         (("evaluate", "films", "--data", "none.csv"), "none.csv: no such recipe, file or folder."),
         (("evaluate", "films", "--split", "dev"), "'dev' is not one of 'train', 'validation', 'test'."),
         (("evaluate", "films", "--data", "digits.yaml"), "digits.yaml:1:7: task: expected text_classification"),
@@ -227,7 +227,7 @@ def test_predicting_lines_tables_stdin_and_texts(folder: Path) -> None:
         (("train", "films.yaml", "-s", "text.min_count=1000"), "the vocabulary must have at least two words"),
         (("train", "films.yaml", "-s", "train.best_metric=val_iou"), "value 'val_iou' is for task: localization; here"),
         (("train", "films.yaml", "-s", "augment={horizontal_flip: true}"), "augment: this key is for task: "),
-        (("train", "films.yaml", "-s", "model.kind=vgg"), "kind 'vgg' is for task: classification or localization"),
+        (("train", "films.yaml", "-s", "model.kind=vgg"), "kind 'vgg' is for task: classification, localization, "),
     ],
 )  # fmt: skip
 def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dlcli.data.boxes.boxes import Several, relative_boxes
+from dlcli.data.boxes.dataset import BoxReading
 from dlcli.data.boxes.sources.voc import read_voc
 from dlcli.data.images.dataset import Reading
 from dlcli.data.images.sources.class_folders import read_folder
@@ -91,9 +92,7 @@ def test_raccoons_in_voc(shared_data: Path, common: Common, several: Several, co
         train_list=None,
         validation_list=None,
         test_list=None,
-        several=several,
-        on_bad_box="error",
-        reading=Reading("error"),
+        reading=BoxReading("error", several=several),
         **keys,
     )
     assert {split: len(samples) for split, samples in dataset.splits.items()} == counts
