@@ -48,6 +48,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/attack.py
 	$(BIN)/python benchmarks/localization.py
+	$(BIN)/python benchmarks/segmentation.py
 	$(BIN)/python benchmarks/sequences.py
 
 clean:

@@ -134,8 +134,7 @@ def compare(num_samples: int, size: int, rounds: int) -> None:
         everything = np.arange(len(samples))
         images = samples.load(everything).astype(np.uint8)
         (target,) = samples.targets()
-        load = target.loaders()["mask"].load
-        masks = np.asarray(load(everything), np.uint8).reshape(images.shape[:3])
+        masks = np.asarray(target.rows()["mask"])  # scenes are kept in memory
         runners = {
             "dlcli": epochs_of(job.loop(RunDir(folder / "run"), Silence())),
             "hand-written": hand_written(loaded.recipe.model, images, masks, num_classes),
