@@ -22,10 +22,11 @@ from PIL import Image
 NUM_CLASSES = 10
 SCAN = """\
 import resource, sys, time
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.sources.class_folders import read_folder
 start, start_cpu = time.perf_counter(), time.process_time()
 dataset = read_folder(
-    path=sys.argv[1], on_bad_image="error", image_size=None, color_mode=None, resize="stretch",
+    path=sys.argv[1], reading=Reading(), image_size=None, color_mode=None, resize="stretch",
     interpolation="bilinear", antialias=True, validation=None, test=None, split_seed=0, limit=None, allow_leakage=True,
 )
 seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu

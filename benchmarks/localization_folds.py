@@ -21,6 +21,7 @@ from pathlib import Path
 import yaml
 from measure import ROOT, machine
 
+from dlcli.data.boxes.dataset import BoxReading
 from dlcli.data.boxes.sources.voc import read_voc
 
 FOLDS = 5
@@ -36,9 +37,7 @@ def photos(folder: Path) -> list[dict[str, str]]:
         train_list=None,
         validation_list=None,
         test_list=None,
-        several="leave_out",
-        on_bad_box="error",
-        on_bad_image="error",
+        reading=BoxReading(several="leave_out"),
         image_size=(64, 64),
         color_mode="rgb",
         resize="stretch",
