@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 IGNORED = 255
 WHITE = 255
+MIDDLE = 128  # from which value on a mask with lossy compression is white
 MAX_CLASSES = 255  # indices 0 to 254
 HIGHEST = 65535  # the largest value in a mask file, of 16 bits
 NUM_LISTED = 8  # undeclared values named for each file
@@ -93,7 +94,7 @@ class ValueCoding:
     @property
     def threshold(self) -> int | None:
         """The middle of the two values of a mask of two classes, one of which is 255 or all that is not 0."""
-        return 128 if self.rest is not None or self.values == (0, WHITE) else None
+        return MIDDLE if self.rest is not None or self.values == (0, WHITE) else None
 
     def encode(self, stored: NDArray[Any]) -> Encoded:
         """See :meth:`Coding.encode`; ``stored`` holds whole numbers from 0 to HIGHEST."""

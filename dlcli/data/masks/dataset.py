@@ -13,7 +13,7 @@ from dlcli.data.files import Progress
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.listing import NO_ALIASES, name_some, refuse
-from dlcli.data.masks.coding import WHITE, Coding, ValueCoding
+from dlcli.data.masks.coding import MIDDLE, WHITE, Coding, ValueCoding
 from dlcli.data.masks.masks import NAME, MaskFile, Masks, masks_of
 from dlcli.data.masks.pairs import Pair, Paired
 from dlcli.data.masks.scan import Counted, Scanned, best_coding, scan_masks
@@ -191,8 +191,8 @@ def _refuse_lossy_black(lossy: Sequence[Counted], source: str) -> None:
     """Refuse lossy masks that are black everywhere: their values are small numbers of classes, which are lost."""
     if lossy and not any(counted.counts[1] for counted in lossy):
         raise InputError(
-            f"{source}: none of the {len(lossy):,} masks with lossy compression (JPEG and the like) has a value from "
-            f"128 on, so that all their pixels would be background. Lossy masks must be black and white: {SAVE_AS}."
+            f"{source}: none of the masks with lossy compression (JPEG and the like) has a value from {MIDDLE} on, so "
+            f"that all their pixels would be background. Lossy masks must be black and white: {SAVE_AS}."
         )
 
 
@@ -200,7 +200,9 @@ def _warn_of_lossy(number: int) -> list[DataWarning]:
     if not number:
         return []
     noun = "mask is" if number == 1 else "masks are"
-    text = f"{number:,} {noun} of a format with lossy compression: values from 128 on are read as 255, others as 0."
+    text = (
+        f"{number:,} {noun} of a format with lossy compression: values from {MIDDLE} on are read as 255, others as 0."
+    )
     return [DataWarning("masks", text)]
 
 

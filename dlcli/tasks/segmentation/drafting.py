@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.data.images.decoding import BadImage, read_file
-from dlcli.data.masks.coding import WHITE
+from dlcli.data.masks.coding import MIDDLE, WHITE
 from dlcli.data.masks.pairs import Pair, find_pairs
-from dlcli.data.masks.stored import read_stored
+from dlcli.data.masks.stored import SAVE_AS, read_stored
 from dlcli.data.splits import SPLITS
 from dlcli.errors import InputError
 from dlcli.tasks.draft_text import HEADING, Draft, Line, line, relative_path, section, shares
@@ -92,7 +92,7 @@ def _values_of(root: Path, pairs: Sequence[Pair]) -> _Values:
             reasons += [] if found else [f"{pair.mask}: {reason}."]
             continue
         # of lossy masks only black and white can be distinguished
-        stored = np.where(read.values >= 128, WHITE, 0) if read.is_lossy else read.values
+        stored = np.where(read.values >= MIDDLE, WHITE, 0) if read.is_lossy else read.values
         lossy += [pair.mask] if read.is_lossy else []
         present = np.unique(stored).tolist()
         values.update(present)
@@ -106,7 +106,7 @@ def _values_of(root: Path, pairs: Sequence[Pair]) -> _Values:
     if lossy and numbers == [0]:
         raise InputError(
             f"{lossy[0]}: masks with lossy compression (JPEG and the like) must be black and white. Received none "
-            "with a value from 128 on: save masks without loss, as PNG."
+            f"with a value from {MIDDLE} on: {SAVE_AS}."
         )
     highest = max((value for value in numbers if value != WHITE), default=0)
     if numbers == [0, WHITE]:

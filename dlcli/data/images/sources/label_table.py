@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.files import printable
-from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
+from dlcli.data.images.dataset import CommonKeys, Reading
 from dlcli.data.images.samples import Dataset
-from dlcli.data.images.sources.target_table import drop_incomplete, table_at
-from dlcli.data.images.targets import TABLE, TargetTable
-from dlcli.data.listing import NO_ALIASES, index_labels, name_some, sort_names
+from dlcli.data.images.sources.target_table import assemble_table, drop_incomplete, table_at
+from dlcli.data.listing import index_labels, name_some, sort_names
 from dlcli.data.table import MISSING, ImageRow, drop_repeated, read_image_rows
 from dlcli.errors import InputError
 
@@ -84,25 +83,18 @@ def read_label_table(
                 f"{table}: {name_some([name])}: a label must not contain '{BETWEEN}', which separates the labels in "
                 "predictions.csv. Rename it, or correct data.separator."
             )
-    outputs = names
-    line_of = {row.name: row.line for row in rows}
-    return assemble_files(
+    return assemble_table(
+        table,
         rows,
-        source=str(table),
-        rule="train must have rows with all of the labels."
-        if split is None
-        else f"column '{split}' must be train in some rows with all of the labels.",
-        place=lambda name: f"{table}:{line_of[name]}: {name}",
-        on_bad_image=reading.on_bad_image,
-        trained=None,
-        aliases=NO_ALIASES,
-        progress=reading.progress,
-        common=common,
-        outputs=outputs,
-        annotate=lambda part: {TABLE: TargetTable("labels", outputs, values(part))},
+        "labels",
+        names,
+        values,
+        nouns="labels",
+        split=split,
         has_groups=group is not None,
-        exclude=reading.exclude,
         left_out=left_out,
+        reading=reading,
+        common=common,
     )
 
 

@@ -1,10 +1,11 @@
 """Images listed in a CSV file with numbers to predict: a row for each image, and a column for each number."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlcli.data.files import list_folder, printable
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
@@ -74,24 +75,64 @@ def read_number_table(
     )
     rows, repeated = drop_repeated(table, rows, must="the same numbers, split and group in all of its rows")
     rows, incomplete = drop_incomplete(rows, targets)
+    return assemble_table(
+        table,
+        rows,
+        "value",
+        targets,
+        lambda part: _values(part, len(targets)),
+        nouns="numbers",
+        split=split,
+        has_groups=group is not None,
+        left_out=[*repeated, *incomplete],
+        reading=reading,
+        common=common,
+    )
+
+
+def assemble_table(
+    table: Path,
+    rows: Sequence[ImageRow],
+    kind: str,
+    names: tuple[str, ...],
+    values: Callable[[Sequence[ImageRow]], NDArray[np.float64]],
+    *,
+    nouns: str,
+    split: str | None,
+    has_groups: bool,
+    left_out: Sequence[LeftOut],
+    reading: Reading,
+    common: CommonKeys,
+) -> Dataset:
+    """Read the images of a table's rows, with a number for each of several outputs.
+
+    Args:
+        kind, names: of the outputs, as for :class:`TargetTable`.
+        values: of rows, ``[rows, outputs]``.
+        nouns: what the outputs are: numbers or labels.
+        split: the name of the column of splits, for the error where no row is of train.
+
+    Raises:
+        InputError: no row is of train, or images cannot be read.
+    """
     line_of = {row.name: row.line for row in rows}
     return assemble_files(
         rows,
         source=str(table),
-        rule="train must have rows with all of the numbers."
+        rule=f"train must have rows with all of the {nouns}."
         if split is None
-        else f"column '{split}' must be train in some rows with all of the numbers.",
+        else f"column '{split}' must be train in some rows with all of the {nouns}.",
         place=lambda name: f"{table}:{line_of[name]}: {name}",
         on_bad_image=reading.on_bad_image,
         trained=None,
         aliases=NO_ALIASES,
         progress=reading.progress,
         common=common,
-        outputs=targets,
-        annotate=lambda part: {TABLE: TargetTable("value", targets, _values(part, len(targets)))},
-        has_groups=group is not None,
+        outputs=names,
+        annotate=lambda part: {TABLE: TargetTable(kind, names, values(part))},
+        has_groups=has_groups,
         exclude=reading.exclude,
-        left_out=[*repeated, *incomplete],
+        left_out=left_out,
     )
 
 
