@@ -119,9 +119,12 @@ def _legend(figure: Figure, present: Sequence[int], classes: Sequence[str]) -> N
     """The colors of the classes that occur, at most MAX_IN_LEGEND of them."""
     colors = class_colors(len(classes)) / 255
     shown = [label for label in present if label < len(classes)][:MAX_IN_LEGEND]
-    patches = [Patch(color=tuple(colors[label]), label=printable(classes[label], 20)) for label in shown]
+    # the edge shows a white class on the white page
+    patches = [
+        Patch(facecolor=tuple(colors[label]), edgecolor="gray", label=printable(classes[label], 20)) for label in shown
+    ]
     if any(label >= len(classes) for label in present):
-        patches.append(Patch(color=tuple(colors[255]), label="ignored"))
+        patches.append(Patch(facecolor=tuple(colors[255]), edgecolor="gray", label="ignored"))
     width = figure.get_size_inches()[0]
     figure.legend(
         handles=patches, loc="outside lower center", ncols=max(1, int(width / 1.3)), fontsize=7, frameon=False
