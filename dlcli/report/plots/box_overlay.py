@@ -1,32 +1,70 @@
-"""Full-size images with a box and its label drawn on them."""
+"""Full-size images with boxes and their labels drawn on them, and the parts of images that boxes contain."""
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
 from dlcli.report.plots.figure import VERMILION, font_runs, shown
 
 
+@dataclass(frozen=True)
+class LabeledBox:
+    """A box to be drawn.
+
+    Attributes:
+        corners: xmin, ymin, xmax, ymax in pixels.
+        label: what is written at its top.
+        color: of its outline, and behind the label.
+    """
+
+    corners: Sequence[float]
+    label: str
+    color: str = VERMILION
+
+
 def with_box(image: Image.Image, box: Sequence[float], label: str) -> bytes:
     """The image with a box (xmin, ymin, xmax, ymax in pixels) and a label at its top, as the bytes of a PNG file."""
+    return with_boxes(image, [LabeledBox(box, label)])
+
+
+def with_boxes(image: Image.Image, boxes: Sequence[LabeledBox]) -> bytes:
+    """The image with boxes, the first ones above the others, as the bytes of a PNG file."""
     drawn = image.convert("RGB")
+    for box in reversed(boxes):
+        _draw(drawn, box)
+    return _png(drawn)
+
+
+def crop(image: Image.Image, corners: Sequence[float]) -> bytes:
+    """The part of an image in a box, at least one pixel, as the bytes of a PNG file."""
+    left, top, right, bottom = corners
+    x, y = min(int(left), image.width - 1), min(int(top), image.height - 1)
+    end_x, end_y = max(x + 1, min(round(right), image.width)), max(y + 1, min(round(bottom), image.height))
+    return _png(image.convert("RGB").crop((x, y, end_x, end_y)))
+
+
+def _draw(drawn: Image.Image, box: LabeledBox) -> None:
     canvas = ImageDraw.Draw(drawn)
     width = max(1, round(min(drawn.size) / 150))
-    left, top, right, bottom = box
+    left, top, right, bottom = box.corners
     # box edges lie between pixels: the last pixel inside is one before the right and bottom edges
-    canvas.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=VERMILION, width=width)
-    parts = _with_fonts(shown(label, 40), max(8.0, min(drawn.size) / 25))
+    canvas.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=box.color, width=width)
+    parts = _with_fonts(shown(box.label, 40), max(8.0, min(drawn.size) / 25))
     ascents, descents = zip(*(font.getmetrics() for _, font in parts), strict=True)
     height, length = max(ascents) + max(descents) + 2 * width, sum(_length(*part) for part in parts) + 2 * width
     x = max(0.0, min(left, drawn.width - length))
     y = top - height if top >= height else top
-    canvas.rectangle((x, y, x + length, y + height), fill=VERMILION)
+    canvas.rectangle((x, y, x + length, y + height), fill=box.color)
     for text, font in parts:
         canvas.text((x + width, y + width + max(ascents)), text, fill="white", font=font, anchor="ls")
         x += _length(text, font)
+
+
+def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    drawn.save(file, format="PNG")
+    image.save(file, format="PNG")
     return file.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Full-size images with a box: drawn at its pixels, in any mode and size, with any label."""
+"""Full-size images with boxes: drawn at their pixels, in any mode and size, with any label."""
 
 import io
 
@@ -9,8 +9,8 @@ from PIL import Image
 from pixels import BACKGROUND, STRANGE_NAMES, where  # type: ignore[import-not-found]
 
 from dlcli.report.plots import figure
-from dlcli.report.plots.box_overlay import with_box
-from dlcli.report.plots.figure import VERMILION
+from dlcli.report.plots.box_overlay import LabeledBox, crop, with_box, with_boxes
+from dlcli.report.plots.figure import BLUE, VERMILION
 
 
 def drawn(box: tuple[float, ...], *, size: tuple[int, int] = (300, 200), label: str = "cat 0.98") -> np.ndarray:
@@ -103,3 +103,31 @@ def test_images_of_every_mode_are_drawn_in_color_and_stay_as_they_were(mode: str
     assert pixels.shape == (50, 60, 3)
     assert where(pixels, VERMILION) is not None
     assert image.tobytes() == before
+
+
+def test_the_first_of_several_boxes_is_above_the_others() -> None:
+    boxes = [LabeledBox((60, 80, 220, 170), "cat 0.98"), LabeledBox((60, 80, 240, 190), "dog 0.50", BLUE)]
+    pixels = np.asarray(Image.open(io.BytesIO(with_boxes(Image.new("RGB", (300, 200), BACKGROUND), boxes))))
+    assert where(pixels[80:82, 60:220], VERMILION) is not None
+    found = where(pixels, BLUE)
+    assert found is not None
+    assert found[2:].tolist() == [240, 190]
+    plain = Image.open(io.BytesIO(with_boxes(Image.new("RGB", (300, 200), BACKGROUND), [])))
+    assert where(np.asarray(plain), VERMILION) is None
+
+
+@pytest.mark.parametrize(
+    ("corners", "size"),
+    [
+        ((10, 20, 50, 45), (40, 25)),
+        ((10.4, 20.6, 49.7, 45.2), (40, 25)),
+        ((60, 50, 60, 50), (1, 1)),
+        ((0, 0, 0, 0), (1, 1)),
+    ],
+)
+def test_a_crop_has_the_pixels_of_its_box(corners: tuple[float, ...], size: tuple[int, int]) -> None:
+    values = np.arange(60 * 50 * 3, dtype=np.uint8).reshape(50, 60, 3)
+    found = Image.open(io.BytesIO(crop(Image.fromarray(values), corners)))
+    assert found.size == size
+    x, y = min(int(corners[0]), 59), min(int(corners[1]), 49)
+    assert (np.asarray(found) == values[y : y + size[1], x : x + size[0]]).all()
