@@ -78,3 +78,25 @@ def everything() -> Augmentation:
         random_erasing=RandomErasing(0.5, (0.1, 0.2), (0.5, 2.0), 0.0),
         rand_augment=RandAugment(2, 9.0),
     )
+
+
+@pytest.fixture
+def still() -> Augmentation:
+    """An augmentation that changes nothing, to be given some transforms; the outside of an image is black."""
+    return Augmentation(
+        rotation_range=0.0,
+        width_shift_range=0.0,
+        height_shift_range=0.0,
+        brightness_range=None,
+        shear_range=0.0,
+        zoom_range=(1.0, 1.0),
+        channel_shift_range=0.0,
+        fill_mode="constant",
+        cval=0.0,
+        horizontal_flip=False,
+        vertical_flip=False,
+        random_crop=None,
+        color_jitter=None,
+        random_erasing=None,
+        rand_augment=None,
+    )

@@ -144,12 +144,17 @@ def move_boxes(boxes: NDArray[Any], maps: Maps, *, height: int, width: int) -> t
     Returns:
         The boxes, float32 ``[n, 4]``, and for each whether a part of it is still in the image, bool ``[n]``.
     """
+    moved = bounds_of_moved(boxes, maps, height=height, width=width).clip(0, 1)
+    kept = (moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])
+    return moved.astype(np.float32), kept
+
+
+def bounds_of_moved(boxes: NDArray[Any], maps: Maps, *, height: int, width: int) -> NDArray[np.float64]:
+    """The same before they are clipped: float64 ``[n, 4]``, also outside [0, 1]."""
     left, top, right, bottom = np.asarray(boxes, np.float64).T
     # edges, not centers: the image's left edge is half a pixel left of the first pixel's center
     x = np.stack([left, right, right, left], axis=1) * width - 0.5  # [n, 4 corners]
     y = np.stack([top, top, bottom, bottom], axis=1) * height - 0.5
     corners = np.linalg.inv(maps) @ np.stack([x, y, np.ones_like(x)], axis=1)  # [n, 3, 4]
     x, y = (corners[:, 0] + 0.5) / width, (corners[:, 1] + 0.5) / height
-    moved = np.stack([x.min(axis=1), y.min(axis=1), x.max(axis=1), y.max(axis=1)], axis=1).clip(0, 1)
-    kept = (moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])
-    return moved.astype(np.float32), kept
+    return np.stack([x.min(axis=1), y.min(axis=1), x.max(axis=1), y.max(axis=1)], axis=1)

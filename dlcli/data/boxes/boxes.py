@@ -94,7 +94,7 @@ class Boxes(ImageAnnotation):
 
     def relative(self, policy: ImagePolicy) -> NDArray[np.float32]:
         """The boxes in the network's input, rel_xyxy float32 ``[n, 4]``; NaN if no part of a box is in it."""
-        moved = _moved(self.corners, _maps(self.frames, policy)).clip(0, 1).astype(np.float32)
+        moved = move(self.corners, maps_to_input(self.frames, policy)).clip(0, 1).astype(np.float32)
         is_visible = (moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])
         return np.where(is_visible[:, None], moved, np.float32(np.nan))
 
@@ -115,12 +115,12 @@ def relative_boxes(samples: Samples) -> NDArray[np.float32] | None:
 
 def in_frames(relative: NDArray[Any], frames: tuple[Frame, ...], policy: ImagePolicy) -> NDArray[np.float64]:
     """Boxes in the network's input, rel_xyxy ``[n, 4]``, in the pixels of their frames and clipped to these."""
-    inverse = np.linalg.inv(_maps(frames, policy)).astype(np.float64)
+    inverse = np.linalg.inv(maps_to_input(frames, policy)).astype(np.float64)
     sizes = np.array([[frame.width, frame.height] * 2 for frame in frames], np.float64).reshape(-1, 4)
-    return np.clip(_moved(np.asarray(relative, np.float64), inverse), 0, sizes)
+    return np.clip(move(np.asarray(relative, np.float64), inverse), 0, sizes)
 
 
-def _maps(frames: tuple[Frame, ...], policy: ImagePolicy) -> NDArray[np.float64]:
+def maps_to_input(frames: tuple[Frame, ...], policy: ImagePolicy) -> NDArray[np.float64]:
     """From the pixels of each frame to relative coordinates of the network's input: ``[n, 3, 3]``."""
     known: dict[Frame, NDArray[np.float64]] = {}
     for frame in frames:
@@ -140,8 +140,8 @@ def _map(frame: Frame, policy: ImagePolicy) -> NDArray[np.float64]:
     return place @ turn
 
 
-def _moved(corners: NDArray[np.float64], maps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The boxes under maps that keep their sides parallel to the axes."""
+def move(corners: NDArray[np.float64], maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The boxes ``[n, 4]`` under maps ``[n, 3, 3]`` that keep their sides parallel to the axes."""
     opposite = corners.reshape(-1, 2, 2) @ maps[:, :2, :2].transpose(0, 2, 1) + maps[:, None, :2, 2]
     return np.concatenate([opposite.min(axis=1), opposite.max(axis=1)], axis=1)
 

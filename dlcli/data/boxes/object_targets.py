@@ -1,0 +1,101 @@
+"""Any number of boxes for each image, in the network's input: they follow augmentation and enter batches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.data.annotations import Target
+from dlcli.data.augmentation.affine import Maps, bounds_of_moved
+from dlcli.data.boxes.offsets import offsets_of, spans
+from dlcli.data.splits import Index
+
+PADDING = -1  # the class of a slot without a box
+
+
+@dataclass(frozen=True)
+class ObjectsTarget(Target):
+    """The boxes of each sample, one sample's after another.
+
+    Attributes:
+        boxes: rel_xyxy in [0, 1], float32 ``[m, 4]``.
+        labels: the class of each, int32 ``[m]``.
+        visible: the proportion of each box's area that is in the image, float32 ``[m]`` in (0, 1].
+        offsets: int64 ``[n + 1]``: sample i has the boxes ``offsets[i]:offsets[i + 1]``.
+        slots: the boxes that a row of a batch has room for; at least as many as any sample has.
+        min_visible: boxes with a smaller proportion left are dropped.
+        num_dropped: how many were, of the boxes of these samples.
+    """
+
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    visible: NDArray[np.float32]
+    offsets: Index
+    slots: int
+    min_visible: float
+    num_dropped: int = 0
+
+    @property
+    def owners(self) -> Index:
+        """The sample of each box, int64 ``[m]``."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+    def take(self, index: Index) -> "ObjectsTarget":
+        """The boxes of the samples at these positions."""
+        positions, offsets = spans(self.offsets, index)
+        return replace(
+            self,
+            boxes=self.boxes[positions],
+            labels=self.labels[positions],
+            visible=self.visible[positions],
+            offsets=offsets,
+            num_dropped=0,
+        )
+
+    def warped(self, maps: Maps, *, height: int, width: int) -> "ObjectsTarget":
+        """The boxes around the warped boxes, without those of which less than ``min_visible`` is left in the image."""
+        return self.placed(bounds_of_moved(self.boxes, maps[self.owners], height=height, width=width))
+
+    def placed(self, boxes: NDArray[np.float64]) -> "ObjectsTarget":
+        """The same objects at other places, clipped to the image, without those of which too little is left.
+
+        Args:
+            boxes: rel_xyxy ``[m, 4]``, also outside [0, 1].
+        """
+        inside = boxes.clip(0, 1)
+        # what was cropped before is gone too
+        visible = self.visible * area(inside) / np.maximum(area(boxes), np.finfo(np.float64).tiny)
+        single = inside.astype(np.float32)  # a box may have no area in single precision
+        kept = (visible >= self.min_visible) & (single[:, 2] > single[:, 0]) & (single[:, 3] > single[:, 1])
+        return replace(
+            self,
+            boxes=single[kept],
+            labels=self.labels[kept],
+            visible=visible[kept].astype(np.float32),
+            offsets=offsets_of(self.owners[kept], len(self.offsets) - 1),
+            num_dropped=self.num_dropped + int((~kept).sum()),
+        )
+
+    def rows(self) -> Mapping[str, Any]:
+        """``boxes`` float32 ``[n, slots, 4]`` rel_xyxy, 0 where padded, and ``box_class`` int32 ``[n, slots]``, there
+        PADDING."""
+        owners, num = self.owners, len(self.offsets) - 1
+        slot = np.arange(len(owners)) - self.offsets[:-1][owners]
+        boxes = np.zeros((num, self.slots, 4), np.float32)
+        classes = np.full((num, self.slots), PADDING, np.int32)
+        boxes[owners, slot], classes[owners, slot] = self.boxes, self.labels
+        return {"boxes": tf.constant(boxes), "box_class": tf.constant(classes)}
+
+    def batch(self, element: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Traced: ``boxes`` float32 ``[b, slots, 4]`` and ``box_class`` int32 ``[b, slots]``; nothing without
+        :meth:`rows`."""
+        return {name: element[name] for name in ("boxes", "box_class") if name in element}
+
+
+def area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The area of each box ``[n, 4]``, as a proportion of the image; 0 for one that is turned inside out."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return np.asarray(sides[:, 0] * sides[:, 1])

@@ -1,0 +1,127 @@
+"""The boxes of all objects of each image: for detection, where an image has any number of objects, or none.
+
+The boxes of a split are stored flat, one image's after another, with the offsets of each image.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.annotations import find
+from dlcli.data.boxes.boxes import Frame, maps_to_input, move
+from dlcli.data.boxes.offsets import offsets_of, spans
+from dlcli.data.images.decoding import ImagePolicy
+from dlcli.data.images.samples import ImageAnnotation, Samples
+from dlcli.data.splits import Index
+
+if TYPE_CHECKING:
+    from dlcli.data.boxes.object_targets import ObjectsTarget
+
+NAME = "objects"  # of the annotation
+OBJECT_COLUMNS = ("objects", "objects_digest")  # of split.csv
+
+
+@dataclass(frozen=True)
+class ObjectBoxes(ImageAnnotation):
+    """The objects of each sample with their boxes, in the pixels of their frames.
+
+    Attributes:
+        corners: xmin, ymin, xmax, ymax, float64 ``[m, 4]``; each box has an area.
+        labels: index of each object's class among the data set's, int32 ``[m]``. There is no class of the background.
+        is_crowd: whether a box is around a group of objects, bool ``[m]``. Crowds are not trained on, and a detection
+            in one is not false (COCO).
+        is_difficult: whether an object is marked as hard to recognize, bool ``[m]``. These are not trained on, and
+            finding one is neither right nor wrong (Pascal VOC).
+        areas: of each object in the pixels of its frame, float64 ``[m]``: that of the annotation, else of the box.
+        offsets: int64 ``[n + 1]``: sample i has the objects ``offsets[i]:offsets[i + 1]``; a negative has none.
+        frames: one for each sample.
+        slots: the boxes that a row of a batch has room for; the most that a sample has to train on, if None.
+        min_visible: the proportion of a box's area that must be left after cropping and augmentation for it to be in
+            a batch; 0 for any.
+    """
+
+    corners: NDArray[np.float64]
+    labels: NDArray[np.int32]
+    is_crowd: NDArray[np.bool_]
+    is_difficult: NDArray[np.bool_]
+    areas: NDArray[np.float64]
+    offsets: Index
+    frames: tuple[Frame, ...]
+    slots: int | None = None
+    min_visible: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def counts(self) -> Index:
+        """The number of objects of each sample, int64 ``[n]``."""
+        return np.diff(self.offsets)
+
+    @property
+    def owners(self) -> Index:
+        """The sample of each object, int64 ``[m]``."""
+        return np.repeat(np.arange(len(self)), self.counts)
+
+    @property
+    def is_trained(self) -> NDArray[np.bool_]:
+        """Whether an object is in training batches: it is neither a crowd nor difficult, bool ``[m]``."""
+        return ~(self.is_crowd | self.is_difficult)
+
+    @property
+    def most_trained(self) -> int:
+        """The largest number of objects to train on of a sample."""
+        return int(np.bincount(self.owners[self.is_trained], minlength=1).max())
+
+    def take(self, index: Index) -> "ObjectBoxes":
+        """The objects of the samples at these positions."""
+        positions, offsets = spans(self.offsets, index)
+        return replace(
+            self,
+            corners=self.corners[positions],
+            labels=self.labels[positions],
+            is_crowd=self.is_crowd[positions],
+            is_difficult=self.is_difficult[positions],
+            areas=self.areas[positions],
+            offsets=offsets,
+            frames=tuple(self.frames[i] for i in index),
+        )
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """The number of objects of each sample, and a digest of their classes, boxes and marks, as OBJECT_COLUMNS."""
+        table = np.column_stack([self.labels, self.is_crowd, self.is_difficult, self.areas, self.corners])
+        digests = [
+            hashlib.sha256(np.ascontiguousarray(table[start:stop], "<f8").tobytes()).hexdigest()[:16]
+            for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True)
+        ]
+        return dict(zip(OBJECT_COLUMNS, (list(map(str, self.counts.tolist())), digests), strict=True))
+
+    def target(self, policy: ImagePolicy | None) -> "ObjectsTarget":
+        """The boxes to train on in the network's input, without those of which too little is left by cropping."""
+        from dlcli.data.boxes.object_targets import ObjectsTarget  # TensorFlow, which listing objects does not need
+
+        assert policy is not None
+        trained = self.is_trained
+        owners = self.owners[trained]
+        whole = ObjectsTarget(
+            boxes=np.zeros((len(owners), 4), np.float32),
+            labels=self.labels[trained],
+            visible=np.ones(len(owners), np.float32),
+            offsets=offsets_of(owners, len(self)),
+            slots=max(1, self.most_trained if self.slots is None else self.slots),
+            min_visible=self.min_visible,
+        )
+        return whole.placed(self.relative(policy)[trained])
+
+    def relative(self, policy: ImagePolicy) -> NDArray[np.float64]:
+        """All boxes in the network's input, rel_xyxy ``[m, 4]``; outside [0, 1] where a box is cropped."""
+        return move(self.corners, maps_to_input(self.frames, policy)[self.owners])
+
+
+def objects_of(samples: Samples) -> ObjectBoxes | None:
+    """The objects of each sample, for detection; None where the samples have none."""
+    return find(samples.annotations, NAME, ObjectBoxes)
