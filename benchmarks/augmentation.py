@@ -266,7 +266,7 @@ def main() -> None:
             Image.fromarray(photo).save(folder / "class" / f"{i:03}.jpg", quality=90)
         files = sorted((folder / "class").iterdir())
         policy = ImagePolicy((224, 224), "rgb", "stretch", "bilinear", True)
-        from_files = in_arrays(photos, files=tuple(files))
+        from_files = in_arrays(photos, files=tuple(map(str, files)))
         from_files = Samples(**{**from_files.__dict__, "policy": policy})
         kept = in_arrays(read_images(files, policy=policy))
         runners = {

@@ -21,7 +21,7 @@ class NoFile(BadFile):
     """A file that does not exist."""
 
 
-def open_file(path: str | Path) -> BufferedReader:
+def open_file(path: str | os.PathLike[str]) -> BufferedReader:
     """Opens a regular file for reading; a pipe or device is refused without being opened.
 
     Raises:

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import gc
 import hashlib
-import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path
 from dlcli.errors import InputError
 
 Progress = Callable[[int, int], None]  # done, total
+AnyPath = str | os.PathLike[str]  # of files there may be many of: making a Path takes longer than opening the file
 
 
 @functools.cache
@@ -51,20 +51,39 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     Raises:
         InputError: it is not a folder or cannot be listed.
     """
-    folders: list[Path] = []
-    others: list[Path] = []
+    folders, others = list_names(folder)
+    return [folder / name for name in folders], [folder / name for name in others]
+
+
+def list_names(folder: Path) -> tuple[list[str], list[str]]:
+    """As :func:`list_folder`, by name alone: for folders of very many files."""
+    folders: list[str] = []
+    others: list[str] = []
     try:
         with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=operator.attrgetter("name")):
+            for entry in entries:
                 is_folder = os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
-                (folders if is_folder else others).append(folder / entry.name)
+                (folders if is_folder else others).append(entry.name)
     except FileNotFoundError:
         raise InputError(f"{folder}: no such folder. Give the folder that contains the data.") from None
     except NotADirectoryError:
         raise InputError(f"{folder}: must be a folder. Received a file: give the folder that contains it.") from None
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}). Fix its permissions.") from None
+    folders.sort()
+    others.sort()
     return folders, others
+
+
+def paths_below(folder: Path, names: Iterable[str]) -> list[str]:
+    """The paths of files whose names are relative to a folder."""
+    above = "" if folder == Path() else os.path.join(folder, "")
+    return [above + name for name in names]
+
+
+def prefix_below(root: Path, folder: Path) -> str:
+    """What comes before the name of a file in a folder, to make it relative to ``root``: ``cats/``, or nothing."""
+    return "" if folder == root else f"{names_below(root, [folder])[0]}/"
 
 
 def names_below(root: Path, paths: Iterable[Path]) -> list[str]:

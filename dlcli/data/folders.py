@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dlcli.data.files import list_folder, printable
+from dlcli.data.files import list_names, printable
 from dlcli.errors import InputError
 
 MAX_DEPTH = 100  # folders within each other; deeper trees are a mistake or an attack
@@ -20,13 +20,13 @@ class Walked:
     Attributes:
         path: of the folder, through the links that lead to it.
         folders: directly in it, sorted by name; the walk enters those that its caller leaves in the list.
-        files: the other entries directly in it, sorted by name.
+        files: the names of the other entries directly in it, sorted.
         left_out: why it was not listed: a link to it leads back, or to a folder that was listed already.
     """
 
     path: Path
     folders: list[Path] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     left_out: str | None = None
 
 
@@ -56,7 +56,8 @@ def walk(folder: Path, *, root: Path | None = None) -> Iterator[Walked]:
             yield Walked(path, left_out=f"a link to {printable(listed[own].name)}, which is listed already")
             continue
         listed[own] = path
-        walked = Walked(path, *list_folder(path))
+        folders, files = list_names(path)
+        walked = Walked(path, [path / name for name in folders], files)
         yield walked
         further = [(inner, depth + 1, parents | {own}) for inner in walked.folders]
         pending += [item for item in reversed(further) if not item[0].is_symlink()]

@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol, TypedDict, TypeVar
 
 import numpy as np
@@ -50,7 +49,7 @@ class Listing:
     names: tuple[str, ...]
     labels: Labels
     groups: tuple[str, ...] | None = None
-    files: tuple[Path, ...] | None = None
+    files: tuple[str, ...] | None = None
     arrays: NDArray[Any] | None = None  # [n, ...]
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
 

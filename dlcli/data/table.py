@@ -29,7 +29,7 @@ class ImageRow(NamedTuple):  # a dataclass takes four times as long to make
 
     line: int
     name: str
-    file: Path
+    file: str
     label: str
     split: str
     group: str
@@ -86,7 +86,7 @@ def read_image_rows(
             continue
         further = tuple(cells[f"more {name}"] for name in more)
         label_of, group_of = cells.get("label", ""), cells.get("group", "")
-        rows.append(ImageRow(line, printable(file), path, label_of, own_split, group_of, further))
+        rows.append(ImageRow(line, printable(file), str(path), label_of, own_split, group_of, further))
     if errors:
         errors += [(row.line, f"{row.name}: no such file.") for row in rows if not os.path.lexists(row.file)]
     refuse_errors(table, errors)

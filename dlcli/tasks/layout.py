@@ -71,7 +71,7 @@ def _of_folder(folder: Path) -> Layout:
                 return layout
             break
         inner = folders[0]
-    if inner != folder and any(classify_file(path) is None for path in _meant(inner)[1]):
+    if inner != folder and any(classify_file(path.name) is None for path in _meant(inner)[1]):
         raise InputError(f"{inner.parent}: {describe_too_few([printable(inner.name)])}")
     if (folders := _meant(folder)[0]) and not any(entries for walked in walk(folder) if (entries := walked.files)):
         raise InputError(f"{folder}: {describe_empty([printable(path.name) for path in folders])}")
@@ -169,7 +169,7 @@ def _has_images(folder: Path, depth: int = MAX_DEPTH) -> bool:
                     continue
                 if entry.is_dir():
                     below.append(Path(entry.path))
-                elif classify_file(Path(entry.name)) is None:
+                elif classify_file(entry.name) is None:
                     return True
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be listed ({error.strerror}). Fix its permissions.") from None
@@ -182,7 +182,7 @@ def _has_image_folders(folder: Path) -> bool:
 
 def is_text(file: Path) -> bool:
     """Whether a file may be text: not by its suffix something else, and without null bytes at its start."""
-    if classify_file(Path(file.name)) is None or file.suffix.lower() in NOT_TEXT:
+    if classify_file(file.name) is None or file.suffix.lower() in NOT_TEXT:
         return False
     return b"\0" not in _start(file)
 

@@ -332,7 +332,7 @@ def _has_images(folder: Path) -> bool:
 
 def _has_few_gifs(folder: Path) -> bool:
     """Whether a few of the images are GIFs: among photos, these are buttons and "not found" notices, not photos."""
-    names = [file.name.lower() for walked in walk(folder) for file in walked.files]
+    names = [name.lower() for walked in walk(folder) for name in walked.files]
     images = [name for name in names if name.endswith(IMAGE_SUFFIXES)]
     num_gifs = sum(name.endswith(".gif") for name in images)
     return 0 < num_gifs < RARE * len(images)

@@ -15,7 +15,7 @@ def listed(folder: Path, root: Path | None = None) -> dict[str, str | None]:
     """The names below a folder in the order of the walk: of files with None, of folders left out with the reason."""
     found: dict[str, str | None] = {}
     for walked in walk(folder, root=root):
-        found |= {path.relative_to(folder).as_posix(): None for path in walked.files}
+        found |= {(walked.path / name).relative_to(folder).as_posix(): None for name in walked.files}
         if walked.left_out is not None:
             found[walked.path.relative_to(folder).as_posix()] = walked.left_out
     return found

@@ -4,16 +4,16 @@ Every source ends here, so that splits, limits and images are treated alike what
 """
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, NotRequired, Protocol, TypeVar
 
 import numpy as np
 
 from dlcli.data.annotations import Annotation
-from dlcli.data.files import Progress, hash_content
+from dlcli.data.files import AnyPath, Progress, hash_content
 from dlcli.data.images.decoding import HIGHEST, ColorMode, ImagePolicy, ValueRange, resize_images
 from dlcli.data.images.discovery import Scan
 from dlcli.data.images.formats import FORMAT_NAMES
@@ -81,7 +81,7 @@ class FileRow(Row, Protocol):
     """An image file as its source lists it."""
 
     @property
-    def file(self) -> Path: ...
+    def file(self) -> AnyPath: ...
 
 
 AnyFileRow = TypeVar("AnyFileRow", bound=FileRow)
@@ -131,7 +131,7 @@ def assemble_files(
         rule=rule,
         has_groups=has_groups,
         complete=lambda listing, part: replace(
-            listing, files=tuple(row.file for row in part), annotations=annotate(part)
+            listing, files=tuple(os.fspath(row.file) for row in part), annotations=annotate(part)
         ),
         has_classes=outputs is None,
         trained=trained,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, _imaging
 
-from dlcli.data.files import hash_content, num_threads, workers
+from dlcli.data.files import AnyPath, hash_content, num_threads, workers
 from dlcli.data.images.formats import FORMAT_NAMES, FORMATS, INSTALL_HEIC, SIGNATURE_BYTES, recognize
 from dlcli.data.images.resizing import Interpolation, Resize, resize_image
 from dlcli.data.images.scan_index import Status, settled_status
@@ -135,7 +135,7 @@ def read_image(source: Path | bytes, *, policy: ImagePolicy) -> NDArray[np.uint8
     return _bring_to(image, policy)
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: AnyPath) -> bytes:
     """The bytes of an image file.
 
     Raises:
@@ -144,7 +144,7 @@ def read_file(path: Path) -> bytes:
     return read_with_status(path)[1]
 
 
-def read_with_status(path: Path) -> tuple[Status | None, bytes]:
+def read_with_status(path: AnyPath) -> tuple[Status | None, bytes]:
     """As :func:`read_file`, with the file's :func:`~dlcli.data.images.scan_index.settled_status` before it is read."""
     try:
         with open_file(path) as file:
@@ -279,7 +279,7 @@ def _has_incomplete_box(data: bytes) -> bool:
     return start != len(data)
 
 
-def read_header(source: Path | bytes) -> tuple[int, int, int]:
+def read_header(source: AnyPath | bytes) -> tuple[int, int, int]:
     """Width and height of an image as it is stored, and the EXIF orientation (1 to 8) that `decode` applies.
 
     Raises:
@@ -501,7 +501,7 @@ def _bring_to(image: Image.Image, policy: ImagePolicy) -> NDArray[np.uint8]:
 
 
 def read_images(
-    files: Sequence[Path], *, policy: ImagePolicy, digests: Sequence[str] | None = None
+    files: Sequence[AnyPath], *, policy: ImagePolicy, digests: Sequence[str] | None = None
 ) -> NDArray[np.uint8]:
     """Image files as pixels [batch, height, width, channels], decoded in several threads.
 

@@ -6,8 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from dlcli.data.files import Progress, hash_content, name_below, names_below, no_garbage_collection, workers
-from dlcli.data.folders import walk
+from dlcli.data.files import (
+    AnyPath,
+    Progress,
+    hash_content,
+    name_below,
+    no_garbage_collection,
+    prefix_below,
+    printable,
+    workers,
+)
+from dlcli.data.folders import Walked, walk
 from dlcli.data.images.decoding import (
     CONVERT,
     BadImage,
@@ -46,9 +55,9 @@ class Scan:
         self._progress = progress
         self._results: dict[str, Checked | str] = {}
 
-    def check(self, files: Sequence[Path]) -> list[Checked | str]:
+    def check(self, files: Sequence[str]) -> list[Checked | str]:
         """Decodes every file in several threads. Returns its properties, or the reason why it cannot be read."""
-        found = list(map(self._results.get, map(str, files)))
+        found = list(map(self._results.get, files))
         missing = [position for position, result in enumerate(found) if result is None]
         read = check_images(
             [files[i] for i in missing],
@@ -57,10 +66,10 @@ class Scan:
             progress=self._progress,
         )
         for position, result in zip(missing, read, strict=True):
-            found[position] = self._results[str(files[position])] = result
+            found[position] = self._results[files[position]] = result
         return [result for result in found if result is not None]
 
-    def digests(self, files: Sequence[Path], *, only: bool) -> tuple[str, ...]:
+    def digests(self, files: Sequence[str], *, only: bool) -> tuple[str, ...]:
         """The digest of each file's content, or the path of a file that cannot be read.
 
         Args:
@@ -75,7 +84,7 @@ class Scan:
 
 
 def check_images(
-    files: Sequence[Path],
+    files: Sequence[AnyPath],
     *,
     by_suffix: bool,
     value_range: ValueRange | None = None,
@@ -86,10 +95,11 @@ def check_images(
     With ``by_suffix`` a file with the suffix of an unsupported format is refused without being opened.
     """
 
-    def check(path: Path) -> tuple[Status | None, Checked | str]:
+    def check(path: AnyPath) -> tuple[Status | None, Checked | str]:
         try:
-            if by_suffix and path.suffix.lower() in UNSUPPORTED_SUFFIXES:
-                raise BadImage(f"{path.suffix} files are not supported: {CONVERT}")
+            suffix = os.path.splitext(path)[1]
+            if by_suffix and suffix.lower() in UNSUPPORTED_SUFFIXES:
+                raise BadImage(f"{suffix} files are not supported: {CONVERT}")
             status, data = read_with_status(path)
             decoded = decode_with_extremes(data, value_range=value_range)
             image = decoded.image
@@ -118,10 +128,10 @@ def check_images(
     return [result for result in results if result is not None]
 
 
-def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
+def hash_files(files: Sequence[AnyPath]) -> tuple[str, ...]:
     """The digest of each file's content, or the path of a file that cannot be read."""
 
-    def digest(path: Path) -> tuple[Status | None, str]:
+    def digest(path: AnyPath) -> tuple[Status | None, str]:
         try:
             status, data = read_with_status(path)
             return status, hash_content(data)
@@ -141,7 +151,7 @@ def hash_files(files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _read_all(
-    read: Callable[[Path], Result], files: Sequence[Path], positions: Sequence[int], progress: Progress | None
+    read: Callable[[AnyPath], Result], files: Sequence[AnyPath], positions: Sequence[int], progress: Progress | None
 ) -> Iterator[tuple[int, Result]]:
     """What ``read`` makes of the files at these positions, in several threads."""
 
@@ -156,57 +166,61 @@ def _read_all(
             progress(stop, len(positions))
 
 
-def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tuple[list[Path], list[LeftOut]]:
-    """All image files below a folder, sorted by path, and what is left out, with names relative to ``root``.
+def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tuple[list[str], list[LeftOut]]:
+    """All image files below a folder and what is left out.
 
     Links to folders are followed; each real folder is listed once. Left out are hidden files and folders, files without
     an image's suffix, folders of this program's runs, which contain plots, and files that match ``exclude``: patterns
     such as ``*.gif`` of a file's name or of its path below the root.
 
+    Returns:
+        The names of the images relative to the folder, with forward slashes, sorted; and what is left out, with names
+        relative to ``root``.
+
     Raises:
         InputError: a folder cannot be listed, or folders are nested too deep.
     """
-    found: list[Path] = []
+    found: list[str] = []
     left_out: list[LeftOut] = []
+    above = prefix_below(root, folder)
     with no_garbage_collection():
-        for path, reason in _entries(folder, root):
-            if reason is None:
-                reason = reason_of_exclusion(name_below(root, path), exclude) if exclude else None
-            if reason is None:
-                found.append(path)
-            else:
-                left_out.append(LeftOut(name_below(root, path), reason))
-        names = names_below(folder, found)
-        return [found[i] for i in sorted(range(len(found)), key=names.__getitem__)], left_out
-
-
-def classify_file(path: Path) -> str | None:
-    """None if a file counts as an image, else the reason why not."""
-    name = path.name
-    if is_junk(name):
-        return reason_of_junk(name)
-    if os.path.splitext(name)[1].lower() in ALL_SUFFIXES:  # as Path.suffix, in half the time
-        return None
-    return "not an image by its suffix"
-
-
-def _entries(folder: Path, root: Path) -> Iterator[tuple[Path, str | None]]:
-    """The entries below a folder: each image with None, others with the reason why they are left out."""
-    for walked in walk(folder, root=root):
-        if walked.left_out is not None:
-            yield walked.path, walked.left_out
-        elif walked.path != folder and hold_runs(walked.folders):
-            walked.folders.clear()
-            yield walked.path, "a folder of runs"
-        else:
-            for path in walked.files:
-                yield path, classify_file(path)
-            for path in walked.folders:
-                if is_junk(path.name):
-                    yield path, reason_of_junk(path.name)
-                elif path.suffix.lower() in IMAGE_SUFFIXES:
-                    yield path, None  # it has an image's name, so it is reported like a corrupt image
+        for walked in walk(folder, root=root):
+            if walked.left_out is not None:
+                left_out.append(LeftOut(name_below(root, walked.path), walked.left_out))
+                continue
+            if walked.path != folder and hold_runs(walked.folders):
+                walked.folders.clear()
+                left_out.append(LeftOut(name_below(root, walked.path), "a folder of runs"))
+                continue
+            prefix = prefix_below(folder, walked.path)
+            for name, reason in _entries(walked):
+                if reason is None and exclude:
+                    reason = reason_of_exclusion(printable(above + prefix + name), exclude)
+                if reason is None:
+                    found.append(prefix + name)
+                else:
+                    left_out.append(LeftOut(printable(above + prefix + name), reason))
             walked.folders[:] = [path for path in walked.folders if _may_hold_images(path)]
+        found.sort()
+    return found, left_out
+
+
+def classify_file(name: str) -> str | None:
+    """None if a file of this name counts as an image, else the reason why not."""
+    if os.path.splitext(name)[1].lower() in ALL_SUFFIXES and not name.startswith("."):  # junk has other suffixes
+        return None
+    return reason_of_junk(name) if is_junk(name) else "not an image by its suffix"
+
+
+def _entries(walked: Walked) -> Iterator[tuple[str, str | None]]:
+    """The entries of a folder: each image with None, others with the reason why they are left out."""
+    for name in walked.files:
+        yield name, classify_file(name)
+    for path in walked.folders:
+        if is_junk(path.name):
+            yield path.name, reason_of_junk(path.name)
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            yield path.name, None  # it has an image's name, so it is reported like a corrupt image
 
 
 def _may_hold_images(folder: Path) -> bool:

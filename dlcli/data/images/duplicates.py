@@ -2,8 +2,8 @@
 
 import itertools
 import math
+import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,9 @@ Array = NDArray[np.float32]
 Positions = NDArray[np.int64]
 
 
-def has_wrong_suffix(path: Path, image_format: str) -> bool:
+def has_wrong_suffix(path: str, image_format: str) -> bool:
     """Whether a file's suffix is that of another format than its content."""
-    return path.suffix.lower() not in FORMATS[image_format].suffixes
+    return os.path.splitext(path)[1].lower() not in FORMATS[image_format].suffixes
 
 
 def copies(digests: Sequence[str]) -> list[list[int]]:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -45,7 +44,7 @@ class Samples:
     """How images are resized and converted; None for signals and volumes."""
     pixels: NDArray[Any] | None = None
     """In memory and ready: uint8 [n, height, width, channels], or float32 [n, ...] for signals and volumes."""
-    files: tuple[Path, ...] | None = None
+    files: tuple[str, ...] | None = None
     """Images that `load` reads."""
     unsized: NDArray[np.uint8] | None = None
     """Images [n, height, width, channels] that `load` resizes, because all of them resized need too much memory."""

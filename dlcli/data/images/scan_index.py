@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import PIL
 
-from dlcli.data.files import no_garbage_collection
+from dlcli.data.files import AnyPath, no_garbage_collection
 
 ENVIRONMENT = "DLCLI_CACHE"  # the folder of the index; empty: no index
 FILE = "images.sqlite"
@@ -108,7 +108,7 @@ class ScanIndex:
         files: those that may be looked up or added, by their position.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[AnyPath]) -> None:
         self._keys: list[tuple[bytes, bytes]] = []  # folder and name
         self._numbers: dict[bytes, int] = {}  # of the folders
         self._new: dict[int, tuple[Status, Known]] = {}
@@ -291,12 +291,12 @@ def _mark_used(database: sqlite3.Connection, numbers: Collection[int]) -> None:
             database.execute("DELETE FROM folders WHERE used < ?", old)
 
 
-def _keys_of(files: Sequence[Path]) -> list[tuple[bytes, bytes]]:
+def _keys_of(files: Sequence[AnyPath]) -> list[tuple[bytes, bytes]]:
     """The absolute path of each file's folder, and the file's name; files in one folder share the former."""
     folders: dict[str, bytes] = {}
     keys = []
     for file in files:
-        folder, separator, name = str(file).rpartition(os.sep)
+        folder, separator, name = os.fspath(file).rpartition(os.sep)
         if folder not in folders:
             folders[folder] = os.fsencode(os.path.abspath(folder + separator))
         keys.append((folders[folder], name.encode(errors="surrogateescape")))

@@ -66,7 +66,7 @@ def collect(
     for path in paths:
         if os.path.isdir(path):
             found, others = find_images(path, root=path)
-            files += found
+            files += [path / name for name in found]
             left_out += [LeftOut(printable((path / item.name).as_posix()), item.reason) for item in others]
         else:
             files.append(path)
@@ -94,7 +94,7 @@ def _collect_files(
         digests=tuple(result.digest for result in checked if isinstance(result, Checked)),
         groups=None,
         policy=policy,
-        files=tuple(files[i] for i in good),
+        files=tuple(str(files[i]) for i in good),
     )
     return samples, (*left_out, *bad)
 

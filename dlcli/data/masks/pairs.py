@@ -56,7 +56,8 @@ class Paired:
 
 def list_images(folder: Path, root: Path) -> tuple[list[Path], list[LeftOut]]:
     """The image files below a folder, which may be masks."""
-    return find_images(folder, root=root)
+    names, left_out = find_images(folder, root=root)
+    return [folder / name for name in names], left_out
 
 
 def find_pairs(
@@ -124,7 +125,7 @@ Keys = dict[Path, tuple[str, ...]]
 
 def _match(part: Part, root: Path, list_masks: ListFiles) -> tuple[list[Pair], list[LeftOut], list[LeftOut]]:
     """The pairs of a part; the images and masks without counterpart; the files that are neither."""
-    image_files, left_out = find_images(part.images, root=root)
+    image_files, left_out = list_images(part.images, root)
     mask_files, others = list_masks(part.masks, root)
     in_folders = _have_folders(part.images, image_files) and _have_folders(part.masks, mask_files)
     images = _keys(part.images, image_files, part.image_pattern, image_stems, in_folders=in_folders)
@@ -270,4 +271,4 @@ def read_pairs(
 
 def _pair_of(table: Path, row: ImageRow) -> Pair:
     mask = normalized(table.parent, row.label)
-    return Pair(row.name, row.file, printable(mask), table.parent / mask, row.split, row.group, row.line)
+    return Pair(row.name, Path(row.file), printable(mask), table.parent / mask, row.split, row.group, row.line)

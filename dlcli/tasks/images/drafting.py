@@ -11,7 +11,7 @@ from typing import Any
 from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.data.boxes.sources.voc import lists_of, split_parts
 from dlcli.data.boxes.sources.yolo import yolo_splits
-from dlcli.data.files import names_below
+from dlcli.data.files import AnyPath, paths_below, prefix_below, printable
 from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.sources.class_folders import class_names, list_classes
 from dlcli.data.listing import index_labels, name_some, sort_names
@@ -109,11 +109,11 @@ def _summarize_folder(root: Path, path: str) -> _Summary:
     """
     folders, _, warnings = find_splits(root)
     files = {split: list_classes(folder, root, needs_all=split == "train")[0] for split, folder in folders.items()}
-    _check_regular(root, [file for found in files.values() for file in found])
+    _check_regular(root, [prefix_below(root, folders[split]) + name for split in files for name in files[split]])
     labels = {split: class_names(folders[split], found) for split, found in files.items()}
     index_labels(labels, sort_names(labels["train"]), source=str(root), trained=None)
     seen = [f"{split}: {in_classes(Counter(names), 'images')}" for split, names in labels.items()]
-    sizes = image_sizes(files["train"])
+    sizes = image_sizes(paths_below(folders["train"], files["train"]))
     if not sizes:
         raise InputError(f"{root}: none of the images can be read. Give {FORMAT_NAMES} files.")
     seen += [f"sizes: {size_range(sizes)}", *map(str, warnings)]
@@ -124,17 +124,17 @@ def _summarize_folder(root: Path, path: str) -> _Summary:
     return _Summary(tuple(seen), source, _common_size(sizes), len(files["train"]), frozenset(folders) - {"train"})
 
 
-def _check_regular(root: Path, files: Sequence[Path]) -> None:
+def _check_regular(root: Path, names: Sequence[str]) -> None:
     """Refuses pipes, devices, and links to nothing among the images, as training does.
 
     Raises:
         InputError: there are some; at most the first ten are named.
     """
-    others = [file for file in files if not file.is_file()]
+    others = [printable(name) for name in names if not (root / name).is_file()]
     if others:
-        names = name_some(names_below(root, others))
         raise InputError(
-            f"{root}: images must be files. Received pipes, devices or links to nothing: {names}. Remove them."
+            f"{root}: images must be files. Received pipes, devices or links to nothing: {name_some(others)}. Remove "
+            "them."
         )
 
 
@@ -172,7 +172,7 @@ def _path_line(path: str) -> Line:
     return ("path", path, "relative to this file")
 
 
-def image_sizes(files: list[Path]) -> Counter[tuple[int, int]]:
+def image_sizes(files: Sequence[AnyPath]) -> Counter[tuple[int, int]]:
     """Heights and widths in the headers of evenly spaced files; files that are not images are skipped."""
     from dlcli.data.images.decoding import BadImage, read_header
 

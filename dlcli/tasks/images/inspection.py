@@ -16,6 +16,7 @@ from dlcli.data.images.duplicates import SIDE, has_wrong_suffix
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
+from dlcli.data.listing import is_encodable
 from dlcli.data.paths import is_outside
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
@@ -156,25 +157,17 @@ def divide(loaded: LoadedRecipe, head: ImageHead, output: Path | None, console: 
         rows = dataset.split_rows()
         if paths:
             folder = output.absolute().parent
-            if num_outside := sum(is_outside(folder, path) for path in paths):
+            if num_outside := sum(is_outside(folder, Path(path)) for path in paths):
                 noun = "1 image is" if num_outside == 1 else f"{num_outside:,} images are"
                 console.say(f"{noun} outside of {folder}: a recipe for {output} needs data.allow_outside: true")
-            invalid = next((path for path in paths if not _is_utf8(path)), None)
+            invalid = next((path for path in paths if not is_encodable(path)), None)
             if invalid is not None:
                 raise InputError(
-                    f"{printable(str(invalid))}: its name is not valid UTF-8, so a table cannot hold it. Rename it."
+                    f"{printable(invalid)}: its name is not valid UTF-8, so a table cannot hold it. Rename it."
                 )
             rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
         replace_file(output, rows_text(rows))
     return head.counts(dataset)
-
-
-def _is_utf8(path: Path) -> bool:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 # Preview --------------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def _write_images(folder: Path, samples: Samples, content: Callable[[int], bytes
     """Write a PNG file for each image, by its position; a name that occurs again gets a number."""
     files: dict[str, Callable[[Path], None]] = {}
     for position in range(len(samples)):
-        stem = printable(str(position) if samples.files is None else samples.files[position].stem)
+        stem = printable(str(position) if samples.files is None else Path(samples.files[position]).stem)
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         name = next(name for name in names if f"{name}.png" not in files)
         files[f"{name}.png"] = functools.partial(_write_image, position, content)

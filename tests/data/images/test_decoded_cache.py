@@ -36,7 +36,7 @@ def make(folder: Path, said: list[str]) -> DecodedFile:
         digests=names,
         groups=None,
         policy=ImagePolicy((6, 5), "rgb", "stretch", "bilinear", True),
-        files=tuple(Path(name) for name in names),
+        files=names,
     )
     return DecodedFile(samples, folder=folder, warn=said.append)
 

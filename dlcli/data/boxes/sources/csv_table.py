@@ -103,7 +103,7 @@ def _join_rows(table: Path, rows: list[ImageRow], *, has_group: bool) -> list[An
         Annotated(
             name=name,
             place=f"{table.name}:{row.line}",
-            file=row.file,
+            file=Path(row.file),
             split=row.split,
             objects=tuple(objects[name]),
             size=_size(row),

@@ -212,7 +212,7 @@ def _is_xml(name: str) -> bool:
 
 
 def _is_image(name: str) -> bool:
-    return classify_file(Path(name)) is None
+    return classify_file(name) is None
 
 
 class _Gallery:
@@ -223,8 +223,10 @@ class _Gallery:
         self.folder = folder
         files = [file for file in list_folder(folder)[1] if file.suffix.lower() != ".xml"]
         self.names = {file.name for file in files}
-        self.images = [file for file in files if classify_file(file) is None]
-        self.left_out = [LeftOut(name_below(root, file), reason) for file in files if (reason := classify_file(file))]
+        self.images = [file for file in files if classify_file(file.name) is None]
+        self.left_out = [
+            LeftOut(name_below(root, file), reason) for file in files if (reason := classify_file(file.name))
+        ]
         self._by_stem: dict[str, list[Path]] = {}
         for file in self.images:
             self._by_stem.setdefault(file.stem, []).append(file)

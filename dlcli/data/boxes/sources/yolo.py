@@ -244,7 +244,7 @@ def _images_of(index: _Index, split: str, spec: str, *, allow_outside: bool) -> 
     if source.is_dir():
         found, others = find_images(source, root=source)
         prefix = _name(source, root)
-        return found, [
+        return [source / image for image in found], [
             LeftOut(f"{prefix}/{item.name}", item.reason) for item in others if not item.name.endswith(".txt")
         ]
     if source.suffix.lower() != ".txt":

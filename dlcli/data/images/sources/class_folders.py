@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.files import list_folder, name_below, names_below, no_garbage_collection, printable
+from dlcli.data.files import list_folder, name_below, no_garbage_collection, paths_below, prefix_below, printable
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
@@ -41,11 +41,11 @@ def read_folder(
             folder, root, exclude=reading.exclude, needs_all=split == "train" and reading.classes is None
         )
         left_out += others
-        names, labels = names_below(root, images), class_names(folder, images)
+        above, paths, labels = prefix_below(root, folder), paths_below(folder, images), class_names(folder, images)
         with no_garbage_collection():
             rows += [
-                ImageRow(0, printable(name), image, label, split, "")
-                for name, image, label in zip(names, images, labels, strict=True)
+                ImageRow(0, printable(above + name), path, label, split, "")
+                for name, path, label in zip(images, paths, labels, strict=True)
             ]
     return assemble_files(
         rows,
@@ -80,13 +80,13 @@ def class_folders(path: str | Path, *, folders: Folders = "auto") -> tuple[str, 
     return tuple(sorted({printable(folder.name) for folder in found if not hold_runs(list_folder(folder)[0])}))
 
 
-def class_names(folder: Path, images: Sequence[Path]) -> list[str]:
-    """The class of each image: its folder's name.
+def class_names(folder: Path, images: Sequence[str]) -> list[str]:
+    """The class of each image, given by its name relative to the folder of a split: the first folder in it.
 
     Raises:
         InputError: two folders' names are the same with unprintable characters written as escapes.
     """
-    folders = [name.partition("/")[0] for name in names_below(folder, images)]
+    folders = [name.partition("/")[0] for name in images]
     own: dict[str, str] = {}
     for name in set(folders):
         if own.setdefault(printable(name), name) != name:
@@ -104,17 +104,16 @@ def describe_empty(names: Sequence[str]) -> str:
 
 def list_classes(
     folder: Path, root: Path, *, exclude: Sequence[str] = (), needs_all: bool
-) -> tuple[list[Path], list[LeftOut]]:
-    """The images in the class folders of one split, sorted, and what is left out.
+) -> tuple[list[str], list[LeftOut]]:
+    """The images in the class folders of one split, by their names relative to it, sorted; and what is left out.
 
     Raises:
         InputError: there is no class folder, or one contains no image and all are needed.
     """
     found, left_out = find_images(folder, root=root, exclude=exclude)
-    names = names_below(folder, found)
-    images = [path for path, name in zip(found, names, strict=True) if "/" in name]
-    loose = [path for path, name in zip(found, names, strict=True) if "/" not in name]
-    left_out += [LeftOut(name_below(root, path), "outside the class folders") for path in loose]
+    images = [name for name in found if "/" in name]
+    loose = {name for name in found if "/" not in name}
+    left_out += [LeftOut(name_below(root, folder / name), "outside the class folders") for name in sorted(loose)]
     if not images:
         empty = [printable(path.name) for path in list_folder(folder)[0] if not is_junk(path.name)]
         if empty:
@@ -125,9 +124,9 @@ def list_classes(
             f"{folder}/cats/1.jpg. Received none{beside}."
         )
     if needs_all:
-        filled = {name.partition("/")[0] for name in names if "/" in name}
+        filled = {name.partition("/")[0] for name in images}
         skipped = {item.name for item in left_out}
         for path in list_folder(folder)[0]:
-            if path.name not in filled and path not in loose and name_below(root, path) not in skipped:
+            if path.name not in filled and path.name not in loose and name_below(root, path) not in skipped:
                 raise InputError(f"{path}: no image in this class folder. Add images or remove the folder.")
     return images, left_out

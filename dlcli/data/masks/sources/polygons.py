@@ -88,11 +88,11 @@ def list_json(folder: Path, root: Path) -> tuple[list[Path], list[LeftOut]]:
         if walked.left_out is not None or (walked.path != folder and hold_runs(walked.folders)):
             walked.folders.clear()
             continue
-        for path in walked.files:
-            if is_junk(path.name):
-                left_out.append(LeftOut(name_below(root, path), reason_of_junk(path.name)))
-            elif path.suffix.lower() == ".json":
-                found.append(path)
+        for name in walked.files:
+            if is_junk(name):
+                left_out.append(LeftOut(name_below(root, walked.path / name), reason_of_junk(name)))
+            elif name.lower().endswith(".json"):
+                found.append(walked.path / name)
         walked.folders[:] = [path for path in walked.folders if not is_junk(path.name)]
     return sorted(found), left_out
 

@@ -123,7 +123,7 @@ def test_the_usual_folders_are_found(tmp_path: Path, save: Save, common: Common,
     path = save(content({}), name, tuple(f"{images}/{letter}.png" for letter in "abc"))
     samples = read(path, common).splits["train"]
     assert samples.files is not None
-    assert samples.files[0].resolve() == (tmp_path / images / "a.png").resolve()
+    assert Path(samples.files[0]).resolve() == (tmp_path / images / "a.png").resolve()
 
 
 def test_the_folder_by_name(tmp_path: Path, save: Save, common: Common) -> None:

@@ -64,7 +64,8 @@ def check(folder: Path, common: dict[str, Any], seed: int) -> None:
     grow(root, random.Random(seed))
     before = sorted(os.fsencode(path) for path in folder.rglob("*"))
     for name in ("one", "two"):
-        found, left_out = find_images(root / name, root=root)
+        names, left_out = find_images(root / name, root=root)
+        found = [root / name / image for image in names]
         folders = {os.path.realpath(path.parent) for path in found}
         assert len({(path.name, os.path.realpath(path.parent)) for path in found}) == len(found)
         assert os.path.realpath(root) not in folders
