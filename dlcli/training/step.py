@@ -97,7 +97,7 @@ class TrainStep:
     Besides the model's and the optimizer's variables, checkpoints need the step's own, which are in ``variables``.
 
     Args:
-        model: inputs -> outputs that ``objective`` takes; called with ``training=True``.
+        model: the inputs that ``objective`` names -> outputs that it takes; called with ``training=True``.
         optimizer: built on the model's trainable variables, without clipping or accumulation of its own.
         objective: the loss and metrics.
         data: the batches.
@@ -267,10 +267,10 @@ class TrainStep:
             return value
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
-    def _inputs(self, batch: Batch) -> Tensor:
+    def _inputs(self, batch: Batch) -> Any:
         """The inputs of the trained part of the model."""
         x = batch["x"] if self._adversary is None else self._adversary.change(batch)
-        return x if self._front is None else self._front(x, training=False)
+        return self._objective.inputs(x if self._front is None else self._front(x, training=False), batch)
 
     def _gradients(
         self, batch: Batch, loss_weight: Tensor, batch_loss_sums: Tensor | None = None
@@ -433,7 +433,7 @@ class EvaluationStep:
 
     def _one_step(self, element: dict[str, Tensor], step: Tensor) -> Tensor:
         batch = _replica_batch(self._strategy, self._data, element)
-        outputs = self._model(batch["x"], training=False)
+        outputs = self._model(self._objective.inputs(batch["x"], batch), training=False)
         weight = self._objective.weight(batch)
         loss_sum = tf.reduce_sum(weight * self._objective.loss(outputs, batch))
         sums = [tf.stack([loss_sum, tf.reduce_sum(weight)]), self._objective.metric_sums(outputs, batch)]

@@ -1,5 +1,6 @@
 """One step against hand-written gradients: batches, parts, clipping, weights, precision, replicas."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -284,3 +285,35 @@ def test_robust_accuracy_is_measured_under_the_attack() -> None:
     assert evaluation.results()["robust_accuracy"] == pytest.approx(
         np.mean(predicted == everything["y"]["class"].numpy())
     )
+
+
+def test_model_takes_what_the_objective_names_of_the_batch() -> None:
+    def noise(draws: Any) -> Any:
+        return tf.map_fn(
+            lambda seed: tf.random.stateless_normal([3], seed),
+            draws,
+            fn_output_signature=tf.TensorSpec([3], tf.float32),
+        )
+
+    def trained(num_parts: int) -> tuple[keras.Model, TrainStep]:
+        inner, more = make_model(dropout=0.0, batch_norm=False), keras.Input((3,), name="more")
+        model = keras.Model([inner.inputs[0], more], keras.layers.Add()([inner.outputs[0], more]))
+        objective = dataclasses.replace(make_objective(), further_inputs=lambda batch: [noise(batch["draws"])])
+        data = make_data(seed=3)
+        step = make_step(model, data, objective=objective, num_parts=num_parts, part_size=-(-8 // num_parts))
+        assert step.run(data.source(1), 0, data.num_steps)
+        evaluation = EvaluationStep(model=model, objective=objective, data=data)
+        evaluation.run(data.source(0), 0, data.num_steps)
+        everything = [data.assemble(data.element(data.source(0), tf.constant(i, tf.int64))) for i in range(3)]
+        losses = [
+            keras.losses.sparse_categorical_crossentropy(
+                batch["y"]["class"], inner(batch["x"]) + noise(batch["draws"]), from_logits=True
+            )
+            for batch in everything
+        ]
+        assert evaluation.results()["loss"] == pytest.approx(float(tf.reduce_mean(tf.concat(losses, 0))), rel=1e-5)
+        return model, step
+
+    (whole, _), (in_parts, _) = trained(1), trained(3)
+    assert_close(*([v.numpy() for v in model.trainable_variables] for model in (whole, in_parts)), tolerance=1e-5)  # type: ignore[misc]
+    assert not np.allclose(whole.trainable_variables[0], weights_after(1)[0], atol=1e-5)

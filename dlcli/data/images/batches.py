@@ -120,7 +120,7 @@ class Batches:
     def source(self, epoch: int, first_step: int = 0) -> dict[str, Any]:
         """The source of :meth:`element` for an epoch, from ``first_step`` on; steps are taken in order."""
         order = self.order(epoch)
-        drawn = self._draw(epoch, order)
+        drawn = {**self._draw(epoch, order), "draw": tf.constant(_epoch_seed(self._seed, epoch), tf.int64)}
         if not self._is_loaded:
             return {**drawn, "order": tf.constant(order)}
         batches = tf.data.Dataset.from_tensor_slices(order[first_step * self.batch_size :]).batch(self.batch_size)
@@ -150,12 +150,14 @@ class Batches:
         return drawn
 
     def element(self, source: dict[str, Any], step: Any) -> dict[str, Any]:
-        """Traced: the element of a step: ``index`` int64 ``[b]``, the rows of its tables, and for files ``pixels``."""
+        """Traced: the element of a step: ``index`` int64 ``[b]``, ``draws`` int64 ``[b, 2]``, the rows of its tables,
+        and for files ``pixels``."""
         if self._is_loaded:
             element = dict(source["decoded"].get_next())
         else:
             element = {"index": source["order"][step * self.batch_size : (step + 1) * self.batch_size]}
         index = element["index"]
+        element["draws"] = tf.stack([tf.fill(tf.shape(index), source["draw"]), index], axis=1)
         rows = index
         if self._balanced:
             rows = step * self.batch_size + tf.range(tf.shape(index, tf.int64)[0], dtype=tf.int64)
@@ -188,7 +190,9 @@ class Batches:
         """Traced: turns an element, or a part of one, into a batch.
 
         Returns ``{x: float32 [b, ...], y: {class: int32 [b], or float32 [b, num_classes] if samples are mixed, unless
-        samples have no class, and the entries of the targets}, weight: float32 [b], index: int64 [b]}``.
+        samples have no class, and the entries of the targets}, weight: float32 [b], index: int64 [b], draws: int64
+        [b, 2]}``. The ``draws`` are a seed for each sample, a function of (seed, epoch, sample), of the random numbers
+        that the step draws itself; an element that is ``index`` alone has none.
 
         Raises:
             TypeError: samples are mixed, and a target cannot be.
@@ -206,4 +210,11 @@ class Batches:
             entries = [target.mixed(of_target, mixed) for target, of_target in zip(self._targets, entries, strict=True)]
         for of_target in entries:
             y |= of_target
-        return {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
+        batch = {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
+        return batch | {"draws": element["draws"]} if "draws" in element else batch
+
+
+def _epoch_seed(seed: int | None, epoch: int) -> int:
+    """A number in [0, 2**63) that differs between epochs and seeds; without a seed, the same in all epochs."""
+    mixed = np.random.SeedSequence([0, 0] if seed is None else [seed, epoch])
+    return int(mixed.generate_state(1, np.uint64)[0]) >> 1

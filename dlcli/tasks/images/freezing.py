@@ -133,7 +133,8 @@ def split_front(network: ImageNetwork) -> tuple[keras.Model, keras.Model] | None
     """Split the network in two: the front, before all trainable layers, and the rest, up to its trained outputs.
 
     The cut is where a single tensor connects the two. Random layers of the head belong to the rest; the front is meant
-    to be called in inference mode, in which its random layers, such as dropout, do nothing.
+    to be called in inference mode, in which its random layers, such as dropout, do nothing. The front takes the
+    samples; the rest takes the front's output and, if the trained network has further inputs, these after it.
 
     Returns:
         The front and the rest; None if the front would have no weights.
@@ -151,7 +152,8 @@ def split_front(network: ImageNetwork) -> tuple[keras.Model, keras.Model] | None
     front = keras.Model(model.inputs[0], cut, name="front")
     if not front.weights:
         return None
-    return front, keras.Model(cut, model.outputs if len(model.outputs) > 1 else model.outputs[0], name="rest")
+    inputs = [cut, *model.inputs[1:]] if len(model.inputs) > 1 else cut
+    return front, keras.Model(inputs, model.outputs if len(model.outputs) > 1 else model.outputs[0], name="rest")
 
 
 def _is_random(operation: Any) -> bool:
@@ -160,13 +162,14 @@ def _is_random(operation: Any) -> bool:
 
 
 def _last_cut(model: keras.Model, operations: Sequence[Any], first: int) -> Any:
-    """The last tensor before a position that all paths of the network pass through; None if there is none."""
+    """The last tensor before a position that all paths from the samples pass through; None if there is none."""
     last_use = {id(tensor): position for position, op in enumerate(operations) for tensor in _tensors(op.input)}
     last_use |= {id(tensor): len(operations) for tensor in model.outputs}
+    further = {id(tensor) for tensor in model.inputs[1:]}
     open_tensors: dict[int, Any] = {}
     cut = None
     for position, operation in enumerate(operations[:first]):
-        open_tensors |= {id(tensor): tensor for tensor in _tensors(operation.output)}
+        open_tensors |= {id(tensor): tensor for tensor in _tensors(operation.output) if id(tensor) not in further}
         open_tensors = {key: tensor for key, tensor in open_tensors.items() if last_use.get(key, -1) > position}
         if len(open_tensors) == 1:
             cut = next(iter(open_tensors.values()))

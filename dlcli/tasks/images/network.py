@@ -1,5 +1,6 @@
 """Builds a Keras model from the recipe's ``model`` section: preprocessing, the family's features, the task's head."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -80,10 +81,12 @@ class HeadOutputs:
     Attributes:
         final: the outputs of the saved model: a tensor, or a dictionary of tensors by name.
         trained: the outputs that the loss is taken from: a tensor, such as logits, or a list of tensors.
+        further_inputs: of the trained outputs alone: those that the objective names besides the samples.
     """
 
     final: Any
     trained: Any
+    further_inputs: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class ImageNetwork:
     Attributes:
         model: raw values float32 ``[b, *shape]`` (pixels in [0, 255]) -> the final predictions, such as probabilities
             float32 ``[b, classes]``.
-        trained: the same network up to what the loss is taken from, such as logits, which training differentiates.
+        trained: the same network up to what the loss is taken from, such as logits, which training differentiates. It
+            may take further inputs after the samples.
         head: names of the layers after the features.
         ends: the tensors between which pretrained weights are loaded: the scaled input, and the features.
     """
@@ -173,9 +177,10 @@ def with_head(base: Features, outputs: HeadOutputs) -> ImageNetwork:
     """The models of a network with a task's head."""
     model = keras.Model(base.inputs, outputs.final, name=base.kind)
     before = {layer.name for layer in keras.Model(base.inputs, base.base).layers}
+    inputs = [base.inputs, *outputs.further_inputs] if outputs.further_inputs else base.inputs
     return ImageNetwork(
         model,
-        keras.Model(base.inputs, outputs.trained, name=f"{base.kind}_trained"),
+        keras.Model(inputs, outputs.trained, name=f"{base.kind}_trained"),
         frozenset(layer.name for layer in model.layers if layer.name not in before),
         base.ends,
     )

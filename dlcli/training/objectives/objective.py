@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 Tensor = Any  # a symbolic or eager tf.Tensor
-Batch = Mapping[str, Any]  # {x, y: {…}, weight: float32 [b], index: int64 [b]}
+Batch = Mapping[str, Any]  # {x, y: {…}, weight: float32 [b], index: int64 [b]}, of images also draws: int64 [b, 2]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Objective:
         training_loss: the loss that training minimizes, if it differs from ``loss``, for example by class weights.
         batch_loss: a loss of sums over the whole batch, which is added; None for none.
         tally: metrics of sums over an epoch; None for none.
+        further_inputs: batch -> what the model takes besides the samples, such as the ground truth from which the
+            second stage of a detector is sampled; None for a model that takes the samples alone.
     """
 
     loss: Callable[[Tensor, Batch], Tensor]
@@ -74,6 +76,7 @@ class Objective:
     training_loss: Callable[[Tensor, Batch], Tensor] | None = None
     batch_loss: BatchLoss | None = None
     tally: Tally | None = None
+    further_inputs: Callable[[Batch], Sequence[Tensor]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,6 +101,14 @@ class Objective:
         if self.tally is not None:
             values += [float(value) for value in self.tally.values(sums[2 * num_pairs :])]
         return dict(zip(self.names, values, strict=True))
+
+    def inputs(self, x: Tensor, batch: Batch) -> Any:
+        """Traced: what the model is called with.
+
+        Args:
+            x: the samples, or the outputs of a frozen front for them.
+        """
+        return x if self.further_inputs is None else [x, *self.further_inputs(batch)]
 
     def minimized(self, outputs: Tensor, batch: Batch) -> Tensor:
         """The values of the loss that training minimizes."""

@@ -140,3 +140,19 @@ def test_with_mixup_and_cutmix_each_batch_uses_one() -> None:
     assert (top <= bottom).all()
     assert right.max() <= 30
     assert bottom.max() <= 20
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_seeds_of_the_step_are_a_function_of_seed_epoch_and_sample(in_memory: bool) -> None:
+    def by_sample(seed: int | None, epoch: int, first_step: int = 0) -> dict[int, list[int]]:
+        found = read(make(in_memory=in_memory, seed=seed), epoch, first_step)
+        return {int(i): row.tolist() for batch in found for i, row in zip(batch["index"], batch["draws"], strict=True)}
+
+    once = by_sample(3, 0)
+    assert once == by_sample(3, 0)
+    assert len({tuple(row) for row in once.values()}) == NUM_SAMPLES
+    later = by_sample(3, 0, first_step=1)
+    assert later == {index: once[index] for index in later}
+    assert not {tuple(row) for row in once.values()} & {tuple(row) for row in by_sample(3, 1).values()}
+    assert not {tuple(row) for row in once.values()} & {tuple(row) for row in by_sample(4, 0).values()}
+    assert by_sample(None, 0) == by_sample(None, 1)

@@ -18,7 +18,7 @@ from dlcli.recipe.sections.image_model import (
 )
 from dlcli.runtime.startup import without_weights
 from dlcli.tasks.images.freezing import network_stages, rate_factors, set_trainable, split_front
-from dlcli.tasks.images.network import ImageNetwork, build_classifier
+from dlcli.tasks.images.network import HeadOutputs, ImageNetwork, build_classifier, features, with_head
 
 SMALL = Convnet(kind="convnet", blocks=tuple(ConvBlock(filters=4, batch_norm=True, dropout=0.2) for _ in range(3)))
 
@@ -144,3 +144,23 @@ def test_learning_rates_decay_from_stage_to_stage() -> None:
     kernels = [value for name, value in found.items() if name != "logits"]
     assert sorted(set(kernels)) == [0.125, 0.25, 0.5]
     assert kernels == sorted(kernels)
+
+
+def test_front_takes_the_samples_and_the_rest_what_else_is_trained_with() -> None:
+    keras.backend.clear_session()
+    base = features(SMALL, shape=(32, 32, 3))
+    more = keras.Input((3,), name="more")
+    logits = keras.layers.Dense(3, name="logits")(base.vector)
+    network = with_head(base, HeadOutputs(logits, keras.layers.Add()([logits, more]), further_inputs=[more]))
+    assert len(network.model.inputs) == 1
+    set_trainable(network, "head")
+    cut = split_front(network)
+    assert cut is not None
+    front, rest = cut
+    rng = np.random.default_rng(0)
+    x, values = (keras.ops.array(rng.uniform(0, 1, shape), "float32") for shape in ((4, 32, 32, 3), (4, 3)))
+    whole = network.trained([x, values], training=False)
+    np.testing.assert_array_equal(rest([front(x, training=False), values], training=False), whole)
+    assert len(front.inputs) == 1
+    assert front.trainable_variables == []
+    np.testing.assert_allclose(whole, network.model(x) + values, rtol=1e-6)
