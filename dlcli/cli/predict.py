@@ -51,13 +51,14 @@ MOST_AREAS = 4  # classes of an image that are shown; --output and --json have a
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write all probabilities to this .csv, .json or .npz file; for segmentation, the area of each class.",
+    help="Write all probabilities to this .csv, .json or .npz file; for segmentation, the area of each class; "
+    "for detection, the objects.",
 )
 @click.option(
     "--draw",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write the images with their boxes or masks to this new folder (localization, segmentation).",
+    help="Write the images with their boxes or masks to this new folder (localization, detection, segmentation).",
 )
 @click.option(
     "--masks",
@@ -70,6 +71,19 @@ MOST_AREAS = 4  # classes of an image that are shown; --output and --json have a
     type=click.FloatRange(min=0, min_open=True),
     metavar="SIZE",
     help="Length of a pixel's side, such as 0.25 micrometers: areas are also given in its square (segmentation).",
+)
+@click.option(
+    "--score",
+    type=click.FloatRange(min=0, max=1),
+    metavar="S",
+    help="Lowest score of an object that is shown. Default: the one with the best F1 on the validation split "
+    "(detection).",
+)
+@click.option(
+    "--crops",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write the part of an image in each object's box to this new folder (detection).",
 )
 @beam_option
 @safe_csv_option
@@ -88,6 +102,8 @@ def predict(
     draw: Path | None,
     masks: Path | None,
     pixel_size: float | None,
+    score: float | None,
+    crops: Path | None,
     beam: int,
     safe_csv: bool,
     runs: Path,
@@ -109,6 +125,7 @@ def predict(
       dlcli predict runs/flowers photos/ --json
       dlcli predict raccoons photos/ --draw found/
       dlcli predict cells slides/ --masks masks/ --pixel-size 0.25 --output areas.csv
+      dlcli predict fruit photos/ --score 0.5 --crops crops/ --output found.csv
       dlcli predict reviews new.txt --top 1
       dlcli predict names --text Rossi --text Müller
       dlcli predict translator --text "good morning" --beam 5
@@ -134,10 +151,12 @@ def predict(
     is_top_given = click.get_current_context().get_parameter_source("top") is click.core.ParameterSource.COMMANDLINE
     given = {
         "--beam": beam != 1,
+        "--crops": crops is not None,
         "--draw": draw is not None,
         "--masks": masks is not None,
         "--pixel-size": pixel_size is not None,
         "--output FILE.npz": output is not None and output.suffix.lower() == ".npz",
+        "--score": score is not None,
         "--text": bool(texts),
         "--top": is_top_given,
     }
@@ -147,7 +166,7 @@ def predict(
     from dlcli.workflow.predict import PredictionRequest
     from dlcli.workflow.predict import predict as predict_with_run
 
-    request = PredictionRequest(files, texts, top, output, draw, beam, safe_csv, masks, pixel_size)
+    request = PredictionRequest(files, texts, top, output, draw, beam, safe_csv, masks, pixel_size, score, crops)
     results = predict_with_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
@@ -168,6 +187,8 @@ def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
         case "box":
             boxes = {"box (x1 y1 x2 y2)": [" ".join(f"{value:.0f}" for value in row["box"]) for row in predictions]}
             _show_classes(name, predictions, boxes)
+        case "objects":
+            write_table([name, "objects", "counts", "highest score"], [_objects_row(name, row) for row in predictions])
         case "value":
             write_table([name, "predicted"], [[row[name], row["predicted"]] for row in predictions])
         case "numbers":
@@ -184,6 +205,13 @@ def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
             write_table(list(predictions[0]), [list(row.values()) for row in predictions])
         case _:
             raise AssertionError(f"a prediction without a form: {form}")
+
+
+def _objects_row(name: str, row: Mapping[str, Any]) -> list[str]:
+    """The name of a sample, the number of its objects, that of each class, and the highest score."""
+    objects = row["objects"]
+    counts = ", ".join(f"{label} {number}" for label, number in row["counts"].items())
+    return [row[name], str(len(objects)), counts or "none", f"{objects[0]['score']:.4f}" if objects else ""]
 
 
 def _labels_text(labels: Sequence[Mapping[str, Any]]) -> str:

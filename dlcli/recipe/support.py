@@ -22,6 +22,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "--beam": ("decodes no text", "Remove the option."),
         "--calibrate": ("predicts no class probabilities", "Remove the option."),
+        "--crops": ("predicts no objects", "Remove the option."),
         "--data": ("has no other data to be evaluated on", "Remove the option."),
         "--draw": ("predicts neither boxes nor masks", "Remove the option."),
         "--input": ("takes {samples}", "Leave --input and --classes out; the shape is read from the data."),
@@ -29,6 +30,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "--output FILE.npz": ("predicts no probabilities of whole samples", "Name a .csv or .json file."),
         "--pixel-size": ("predicts no areas", "Remove the option."),
         "--probabilities": ("predicts no class probabilities", "Remove the option."),
+        "--score": ("predicts no objects", "Remove the option."),
         "--split": ("has one split to be evaluated on", "Remove the option."),
         "--top": ("predicts no class probabilities", "Remove the option."),
         "--top-k": ("predicts no class probabilities", "Remove the option."),

@@ -55,6 +55,8 @@ class PredictionRequest:
         safe_csv: quote the cells of the output that a spreadsheet would read as a formula.
         masks: a folder for the predicted masks; it must be absent or empty.
         pixel_size: the length of a pixel's side in any unit; areas are then also given in its square.
+        score: the lowest score of an object that is shown; None for the one that the run has chosen.
+        crops: a folder for a file of each object that is shown; it must be absent or empty.
     """
 
     paths: Sequence[Path]
@@ -66,6 +68,8 @@ class PredictionRequest:
     safe_csv: bool = False
     masks: Path | None = None
     pixel_size: float | None = None
+    score: float | None = None
+    crops: Path | None = None
 
 
 @dataclass(frozen=True)

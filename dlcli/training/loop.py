@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -172,6 +172,19 @@ class State:
         self.best, self.early_stopping, self.plateau = Tracker(), Tracker(), Tracker()
 
 
+@dataclass(frozen=True)
+class Measure:
+    """Metrics of the validation split that are not sums over samples, such as average precision.
+
+    Attributes:
+        names: of the metrics.
+        values: a finite value for each name, with the model's current weights; a function of these alone.
+    """
+
+    names: tuple[str, ...]
+    values: Callable[[], Mapping[str, float]]
+
+
 class Observer(Protocol):
     """Receives the events of training."""
 
@@ -207,9 +220,11 @@ class Loop:
         observer: Observer,
         adversary: Adversary | None = None,
         validates_robustness: bool = False,
+        validation_measure: Measure | None = None,
     ) -> None:
         self._adversary = adversary
         self._validates_robustness = validates_robustness
+        self._measure = validation_measure if validation_data is not None else None
         self._run = run
         self._model = model
         self._train_objective = train_objective
@@ -230,6 +245,8 @@ class Loop:
         """The columns of metrics.csv."""
         names = self._train_objective.names
         names_there = (*names, "robust_accuracy") if self._validates_robustness else names
+        if self._measure is not None:
+            names_there = (*names_there, *self._measure.names)
         validation = () if self._validation_data is None else tuple(f"val_{name}" for name in names_there)
         return (
             *("stage", "epoch", "step", "seconds", "learning_rate", "gradient_norm"),
@@ -489,8 +506,9 @@ class Loop:
                 self._evaluation.run(source, first, min(self._steps_a_call, data.num_steps - first))
                 if self._signal is not None:
                     break
-        self._stop_if_asked(saved=False)
-        return self._evaluation.results()
+            measured = {} if self._measure is None or self._signal is not None else self._measure.values()
+        self._stop_if_asked(saved=False)  # with the weights that are trained, not their average
+        return {**self._evaluation.results(), **measured}
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:

@@ -49,6 +49,17 @@ FORMS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         [{"file": "a.png", "top": TOP, "box": [1.4, 2.0, 30.6, 40.0]}],
         ["file", "box (x1 y1 x2 y2)", "#1", "1 2 31 40", "dog 0.2500"],
     ),
+    "objects": (
+        [
+            {
+                "file": "a.png",
+                "objects": [{"class": "cat", "score": 0.75, "box": [1, 2, 3, 4]}] * 2,
+                "counts": {"cat": 2},
+            },
+            {"file": "b.png", "objects": [], "counts": {}},
+        ],
+        ["file", "objects", "counts", "highest score", "a.png", "2", "cat 2", "0.7500", "b.png", "0", "none"],
+    ),
     "value": ([{"file": "a.csv", "predicted": 1.5}], ["file", "predicted", "a.csv", "1.5"]),
     "numbers": (
         [{"file": "a.png", "predicted": {"age": 31.5, "weight": -2.25}}],

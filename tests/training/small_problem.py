@@ -163,6 +163,7 @@ def make_loop(tmp_path: Path) -> LoopMaker:
         stages: tuple[tuple[str, int, float], ...] = (("train", 3, 1e-2),),
         model: keras.Model | None = None,
         observer: Any = None,
+        measure: loop.Measure | None = None,
         **settings: Any,
     ) -> loop.Loop:
         run = RunDir(tmp_path / name)
@@ -194,6 +195,7 @@ def make_loop(tmp_path: Path) -> LoopMaker:
             ],
             settings=loop.Settings(**{"best_metric": "val_loss", **settings}),
             observer=observer or Silence(),
+            validation_measure=measure,
         )
 
     return make

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_problem import LoopMaker, Silence, StopAt, assert_same, make_model, make_objective, outcome  # type: ignore[import-not-found]
+from small_problem import LoopMaker, Silence, StopAt, assert_same, make_dense_model, make_model, make_objective, outcome  # type: ignore[import-not-found]
 
 from dlcli.errors import CheckFailed, InputError, Interrupted
 from dlcli.rundir.directory import RunDir
@@ -118,6 +118,48 @@ def test_validation_and_best_use_the_moving_average(make_loop: LoopMaker) -> Non
     best = observer.rows[trained.state.best.epoch - 1]
     trained._evaluation.reset()
     assert trained._validate()["loss"] == pytest.approx(best["val_loss"], rel=1e-6)
+
+
+def test_a_measure_of_the_validation_split_can_choose_the_best_epoch(make_loop: LoopMaker, tmp_path: Path) -> None:
+    values = iter((0.25, 0.75, 0.5))
+    observer, seen = Silence(), []
+    model = make_dense_model()
+
+    def measured() -> dict[str, float]:
+        seen.append(model.trainable_variables[0].numpy())
+        return {"ap": next(values)}
+
+    measure = loop.Measure(("ap",), measured)
+    trained = make_loop(observer=observer, model=model, measure=measure, best_metric="val_ap", ema=True)
+    assert trained.columns[-2:] == ("val_accuracy", "val_ap")
+    trained.train()
+    assert [row["val_ap"] for row in observer.rows] == [0.25, 0.75, 0.5]
+    assert (trained.state.best.epoch, trained.state.best.best) == (2, 0.75)
+    trained.load_best()
+    np.testing.assert_array_equal(model.trainable_variables[0].numpy(), seen[1])  # the average of epoch 2
+
+
+def test_a_signal_during_a_measure_stops_with_the_weights_that_are_trained(
+    make_loop: LoopMaker, tmp_path: Path
+) -> None:
+    def measure(*, stops: bool) -> loop.Measure:
+        def values() -> dict[str, float]:
+            if stops:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return {"ap": 0.5}
+
+        return loop.Measure(("ap",), values)
+
+    reference = make_loop("reference", measure=measure(stops=False), ema=True)
+    reference.train()
+    with pytest.raises(Interrupted):
+        make_loop(measure=measure(stops=True), ema=True).train()
+    resumed = make_loop(measure=measure(stops=False), ema=True)
+    saved, _ = checkpoint.load_last(RunDir(tmp_path / "run"))
+    assert saved.state["step"] == NUM_STEPS // 3
+    resumed.resume(saved)
+    resumed.train()
+    assert_same(outcome(resumed, tmp_path / "run"), outcome(reference, tmp_path / "reference"))
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(make_loop: LoopMaker, tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ class LabelTrain(CommonTrain[MetricT], Generic[MetricT]):
         yield from rules_of_rate_decay(self.stages, ema=self.ema)
 
 
-class NumberTrain(CommonTrain[MetricT], Generic[MetricT]):
-    """How a network is trained that predicts one number or several."""
+class StagedTrain(CommonTrain[MetricT], Generic[MetricT]):
+    """How a network is trained whose loss has no keys here."""
 
     stages: tuple[Stage, ...] = ()
     """Stages of training in sequence, each with its own epochs and learning rate. Default: one stage."""

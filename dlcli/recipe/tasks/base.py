@@ -10,9 +10,10 @@ CLASSIFIER_OPTIONS = frozenset(("--calibrate", "--output FILE.npz", "--probabili
 """The options of `dlcli.recipe.support.OPTIONS` that mean something for every task with one class for each sample."""
 
 
-Prediction = Literal["classes", "box", "value", "numbers", "labels", "tags", "steps", "masks"]
-"""What ``dlcli predict`` shows of a sample: the most probable classes; these and a box; one value or text; several
-numbers by name; the labels that apply; a tag for each word; a row for each step; or the area of each class."""
+Prediction = Literal["classes", "box", "objects", "value", "numbers", "labels", "tags", "steps", "masks"]
+"""What ``dlcli predict`` shows of a sample: the most probable classes; these and a box; any number of objects; one
+value or text; several numbers by name; the labels that apply; a tag for each word; a row for each step; or the area of
+each class."""
 
 
 class TaskRecipe(Section):

@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input
 from dlcli.recipe.sections.target_data import NumberData, rules_of_images
-from dlcli.recipe.sections.target_train import NumberTrain
+from dlcli.recipe.sections.target_train import StagedTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 
 Metric = Literal["train_loss", "train_mae", "val_loss", "val_mae"]
@@ -32,7 +32,7 @@ class ImageRegression(TaskRecipe):
     """Random augmentation of the training images. The numbers stay as they are: leave out what would change them."""
     model: ImageClassifier
     """The network."""
-    train: NumberTrain[Metric] = NumberTrain[Metric]()
+    train: StagedTrain[Metric] = StagedTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""
 
     def rules(self) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,7 @@ from dlcli.tasks.images.sources import read_dataset, section_for
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
 from dlcli.tasks.task import PredictionRequest, SampleShape
+from dlcli.training.loop import Measure
 from dlcli.training.objectives.objective import Objective
 
 Entries = Mapping[str, NDArray[Any]]
@@ -57,11 +58,13 @@ class Predicted:
         rows: what is predicted for each sample, in plain values.
         draw: the PNG file of the upright image of the sample at a position with its prediction, for ``--draw``.
         mask: the PNG file of the predicted mask of the sample at a position, for ``--masks``.
+        crops: for each object the position of its sample, and the PNG file of it in the upright image, for ``--crops``.
     """
 
     rows: Sequence[dict[str, Any]]
     draw: Callable[[int, Image.Image], bytes] | None = None
     mask: Callable[[int], bytes] | None = None
+    crops: Sequence[tuple[int, Callable[[Image.Image], bytes]]] | None = None
 
 
 class ImageHead(Protocol):
@@ -70,6 +73,8 @@ class ImageHead(Protocol):
     recipe: ImageRecipe
     fact_names: ClassVar[tuple[str, ...]] = ()
     """The keys of :attr:`TargetInfo.facts`."""
+    best_metric: ClassVar[str] = "loss"
+    """The metric of the validation split by which the best epoch is chosen, unless the recipe names one."""
     caches_features: ClassVar[bool] = True
     """Whether the features of frozen layers are computed once; not worth it for a head that uses the finest maps."""
 
@@ -196,6 +201,15 @@ class ImageHead(Protocol):
             exact: a loss that can reach 0; see :func:`dlcli.tasks.losses.loss_arguments`.
         """
         ...
+
+    def measure(self, model: keras.Model, samples: Samples, info: TargetInfo, console: Console) -> Measure | None:
+        """What is measured of the validation split after each epoch besides the objective's values; None for nothing.
+
+        Args:
+            model: the network with its final predictions, in the precision of training.
+            samples: the validation split.
+        """
+        return None
 
     # What is reported -------------------------------------------------------------------------------------------------
 

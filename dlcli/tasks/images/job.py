@@ -43,7 +43,7 @@ from dlcli.tasks.images.standardization import Standardization, fit_standardizat
 from dlcli.tasks.job import Job
 from dlcli.tasks.optimization import stage_sections
 from dlcli.training.grouped_convolution import speed_up_kernel_gradients
-from dlcli.training.loop import Parts
+from dlcli.training.loop import Measure, Parts
 from dlcli.training.objectives.objective import Objective
 
 INPUT_SAMPLES = 64  # for the statistics of an input that nothing scales
@@ -73,6 +73,12 @@ class ImageJob(Job):
     def trained(self) -> keras.Model:
         return self.network.trained
 
+    @property
+    def best_metric(self) -> str:
+        if self.validation_data is None:
+            return super().best_metric
+        return self.loaded.recipe.train.best_metric or f"val_{self.head.best_metric}"
+
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
         train = self.train_samples if in_training else None
         return self.head.objective(self.info, train=train, losses=losses, exact=exact)
@@ -82,11 +88,15 @@ class ImageJob(Job):
             speed_up_kernel_gradients(self.model)
         section = adversarial_of(self.recipe.train)
         if section is None:
-            return {}
+            return {"validation_measure": self._measure()}
         return {
             "adversary": make_adversary(section, self.network, self.recipe.train.seed),
             "validates_robustness": section.validate_robustness,
         }
+
+    def _measure(self) -> Measure | None:
+        samples = self.validation_samples
+        return None if samples is None else self.head.measure(self.model, samples, self.info, self.console)
 
     # Stages -----------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 import functools
 import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from dlcli.rundir.writing import replace_folder, write_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.images.head import ImageHead
-from dlcli.tasks.inspection import count
 from dlcli.tasks.run_models import load_image_model
 from dlcli.tasks.task import PredictionRequest
 
@@ -29,10 +29,8 @@ MAX_LEFT_OUT = 5  # skipped files that are named
 def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: Console) -> dict[str, Any]:
     """As :meth:`dlcli.tasks.task.Task.predict`, for images, which are resized as in training."""
     output, draw = request.output, request.draw
-    folders = {
-        option: folder for option, folder in (("--draw", draw), ("--masks", request.masks)) if folder is not None
-    }
-    _check_folders(folders, output)
+    folders = {"--draw": draw, "--masks": request.masks, "--crops": request.crops}
+    _check_folders({option: folder for option, folder in folders.items() if folder is not None}, output)
     images = run.read_image_policy()
     policy = None if images is None else ImagePolicy.from_dict(images)
     best = load_image_model(run, console, check=head.check_model)
@@ -61,17 +59,21 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
         console=console,
     )
     if output is not None:
-        console.say(f"{count(samples, 'row')} written to {output}")
+        console.say(f"predictions written to {output}")
     predictions = [{"file": name, **row} for name, row in zip(samples.names, predicted.rows, strict=True)]
     if draw is not None:
         assert predicted.draw is not None, "the schema allows --draw, and the head does not draw"
         drawer = predicted.draw
-        _write_images(draw, samples, lambda position: drawer(position, _upright(samples, position)))
+        _write_files(draw, _files(samples, lambda position: drawer(position, _upright(samples, position))))
         console.say(f"{len(samples):,} images written to {draw}")
     if request.masks is not None:
         assert predicted.mask is not None, "the schema allows --masks, and the head predicts none"
-        _write_images(request.masks, samples, predicted.mask)
+        _write_files(request.masks, _files(samples, predicted.mask))
         console.say(f"{len(samples):,} masks written to {request.masks}")
+    if request.crops is not None:
+        assert predicted.crops is not None, "the schema allows --crops, and the head has no objects"
+        number = _write_files(request.crops, _crop_files(samples, predicted.crops))
+        console.say(f"{number:,} crops written to {request.crops}")
     return {
         "run": str(run.path),
         "predictions": predictions,
@@ -94,19 +96,49 @@ def _check_folders(folders: Mapping[str, Path], output: Path | None) -> None:
         raise InputError(f"{' and '.join(folders)}: must be different folders.")
 
 
-def _write_images(folder: Path, samples: Samples, content: Callable[[int], bytes]) -> None:
-    """Write a PNG file for each image, by its position; a name that occurs again gets a number."""
-    files: dict[str, Callable[[Path], None]] = {}
+File = tuple[str, Callable[[], bytes]]
+"""The name of a file to be written, without a suffix, and its content."""
+
+
+def _files(samples: Samples, content: Callable[[int], bytes]) -> Iterator[File]:
+    """A file for each image, by its position."""
     for position in range(len(samples)):
-        stem = printable(str(position) if samples.files is None else Path(samples.files[position]).stem)
+        yield _stem(samples, position), functools.partial(content, position)
+
+
+def _crop_files(samples: Samples, crops: Sequence[tuple[int, Callable[[Image.Image], bytes]]]) -> Iterator[File]:
+    """The file of each object, numbered within its image."""
+    numbers: dict[int, int] = defaultdict(int)
+    upright = functools.lru_cache(1)(functools.partial(_upright, samples))  # objects are listed image by image
+    for position, content in crops:
+        numbers[position] += 1
+        yield (
+            f"{_stem(samples, position)}-{numbers[position]}",
+            functools.partial(_of_image, content, upright, position),
+        )
+
+
+def _of_image(content: Callable[[Image.Image], bytes], upright: Callable[[int], Image.Image], position: int) -> bytes:
+    return content(upright(position))
+
+
+def _stem(samples: Samples, position: int) -> str:
+    return printable(str(position) if samples.files is None else Path(samples.files[position]).stem)
+
+
+def _write_files(folder: Path, files: Iterable[File]) -> int:
+    """Write PNG files into a folder, and return their number; a name that occurs again gets a number."""
+    writers: dict[str, Callable[[Path], None]] = {}
+    for stem, content in files:
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        name = next(name for name in names if f"{name}.png" not in files)
-        files[f"{name}.png"] = functools.partial(_write_image, position, content)
-    replace_folder(folder.resolve(), files)
+        name = next(name for name in names if f"{name}.png" not in writers)
+        writers[f"{name}.png"] = functools.partial(_write_file, content)
+    replace_folder(folder.resolve(), writers)
+    return len(writers)
 
 
-def _write_image(position: int, content: Callable[[int], bytes], path: Path) -> None:
-    write_file(path, content(position))
+def _write_file(content: Callable[[], bytes], path: Path) -> None:
+    write_file(path, content())
 
 
 def _upright(samples: Samples, position: int) -> Image.Image:

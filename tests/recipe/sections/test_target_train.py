@@ -6,11 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from dlcli.recipe.sections import loss
-from dlcli.recipe.sections.target_train import DenseTrain, LabelTrain, NumberTrain
+from dlcli.recipe.sections.target_train import DenseTrain, LabelTrain, StagedTrain
 from dlcli.recipe.sections.train import Stage
 
 Metric = Literal["val_loss", "val_mean_iou"]
-SECTIONS: list[Any] = [DenseTrain[Metric], LabelTrain[Metric], NumberTrain[Metric]]
+SECTIONS: list[Any] = [DenseTrain[Metric], LabelTrain[Metric], StagedTrain[Metric]]
 
 
 def test_losses_of_pixels_have_the_papers_defaults() -> None:
@@ -42,7 +42,7 @@ def test_losses_of_labels_are_their_own() -> None:
         (LabelTrain[Metric], {"loss": {"kind": "dice"}}),
         (LabelTrain[Metric], {"loss": {"kind": "focal", "alpha": 1.0}}),
         (LabelTrain[Metric], {"label_smoothing": 0.1}),
-        (NumberTrain[Metric], {"class_weights": "balanced"}),
+        (StagedTrain[Metric], {"class_weights": "balanced"}),
     ],
 )
 def test_what_does_not_fit_is_refused(section: Any, keys: dict[str, Any]) -> None:
