@@ -107,7 +107,7 @@ def read_text(
 
 
 def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other_encoding: str = "") -> str:
-    """Decodes bytes to text, without a byte order mark.
+    """Decodes bytes to text, without a byte order mark; one of UTF-16 takes the place of UTF-8.
 
     Args:
         name: of their source, for messages.
@@ -115,6 +115,8 @@ def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other
     Raises:
         InputError: they are not in the encoding.
     """
+    if encoding == "utf-8" and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
     if encoding == "utf-8":
         data = data.removeprefix(codecs.BOM_UTF8)  # the codec utf-8-sig would report positions without it
     try:

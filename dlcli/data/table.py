@@ -4,6 +4,7 @@ import csv
 import difflib
 import io
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -16,7 +17,12 @@ from dlcli.errors import InputError
 from dlcli.files import read_text
 
 DELIMITERS = ",;\t"
-MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells without a value
+LINE_END = re.compile(r"\r\n|\r|\n")
+DELIMITER_LINE = re.compile(r"sep=([,;\t|])(?:\r\n|\r|\n)")
+QUOTED = re.compile(r'"[^"]*"')
+DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "?", "null", "NULL", "None")  # cells without a value
+FLAGS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}  # by a cell in lowercase
 LARGEST = 1e18  # the largest magnitude of a number: its square must be finite in float32
 MAX_BYTES = 2**30  # of a table: about ten million rows
 csv.field_size_limit(MAX_BYTES)  # a text may be longer than the default limit of 131,072 characters
@@ -124,8 +130,7 @@ def column_names(table: Path, text: str) -> list[str]:
     Raises:
         InputError: the header cannot be read.
     """
-    header_line = text.split("\n", 1)[0]
-    _, header = next(_parse(table, text, max(DELIMITERS, key=header_line.count)), (1, []))
+    _, header = next(read_records(table, text), (1, []))
     return [name.strip() for name in header]
 
 
@@ -142,6 +147,11 @@ def is_usable(number: float | None) -> bool:
     return number is not None and abs(number) <= LARGEST
 
 
+def has_decimal_comma(cell: str) -> bool:
+    """Whether a cell looks like a number with a decimal comma: ``12,5`` or ``1.234,5``."""
+    return DECIMAL_COMMA.fullmatch(cell) is not None
+
+
 def number_error(name: str, cell: str) -> str | None:
     """The error in a cell of a column of numbers, or None."""
     number = parse_number(cell)
@@ -149,8 +159,16 @@ def number_error(name: str, cell: str) -> str | None:
         return None
     shown = printable(cell[:50])
     if number is None or number != number or number in (float("inf"), float("-inf")):
-        return f"column '{printable(name)}' must be a number. Received '{shown}'."
+        remedy = " Write decimals with a point, without separators of thousands." if has_decimal_comma(cell) else ""
+        return f"column '{printable(name)}' must be a number. Received '{shown}'.{remedy}"
     return f"column '{printable(name)}' must be at most {LARGEST:g} in magnitude. Received {shown}: rescale the column."
+
+
+def flag_error(name: str, cell: str) -> str | None:
+    """The error in a cell of a column of 0 and 1, or None."""
+    if cell.lower() in FLAGS:
+        return None
+    return f"column '{printable(name)}' must be 0 or 1. Received '{printable(cell[:50])}'."
 
 
 def read_cells(
@@ -175,8 +193,7 @@ def read_cells(
     Raises:
         InputError: it is not a table, or lacks a column.
     """
-    header_line = text.split("\n", 1)[0]
-    records = _parse(table, text, max(DELIMITERS, key=header_line.count))
+    records = read_records(table, text)
     _, header = next(records, (1, []))
     names = set(columns.values())
     positions = {role: _find_column(table, header, name, names) for role, name in columns.items()}
@@ -216,12 +233,28 @@ def refuse_errors(file: Path, errors: Sequence[tuple[int, str]]) -> None:
         raise InputError("\n".join(lines + rest))
 
 
-def _parse(table: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record, the header first, with the line on which it starts."""
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if table.suffix.lower() == ".tsv" else csv.QUOTE_MINIMAL
+def read_records(table: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each record of a table, the header first, with the line on which it starts; empty lines are skipped.
+
+    The delimiter is the one of comma, semicolon and tab that is most frequent in the header outside of quotes, unless a
+    line such as ``sep=;`` comes before it, as in Excel. Lines end as on any system. In a file whose name ends in .tsv,
+    quotes have no meaning.
+
+    Raises:
+        InputError: it is not CSV.
+    """
+    is_tsv = table.suffix.lower() == ".tsv"
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL
+    named = DELIMITER_LINE.match(text)
+    if named is not None:
+        text = text[named.end() :]
+    header = LINE_END.split(text, maxsplit=1)[0]
+    delimiter = max(DELIMITERS, key=(header if is_tsv else QUOTED.sub("", header)).count)
+    if named is not None:
+        delimiter = named[1]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     while True:
-        line = reader.line_num + 1
+        line = reader.line_num + (1 if named is None else 2)
         try:
             values = next(reader)
         except StopIteration:

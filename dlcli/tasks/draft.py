@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
+from dlcli.tasks.draft_table import read_table
 from dlcli.tasks.draft_text import Draft
 from dlcli.tasks.images.drafting import draft_images
-from dlcli.tasks.images.target_drafting import draft_targets, read_rows
+from dlcli.tasks.images.target_drafting import draft_targets
 from dlcli.tasks.layout import Layout, recognize
 from dlcli.tasks.segmentation.drafting import draft_masks
 from dlcli.tasks.sequences.drafting import draft_sequences
@@ -53,7 +54,7 @@ def table_of_targets(layout: Layout) -> tuple[str, dict[str, Any]] | None:
     """
     if layout.kind != "file" or layout.path.suffix.lower() != ".csv":
         return None
-    draft = draft_targets(layout.path, os.path.abspath(layout.path), Path("/"), *read_rows(layout.path))
+    draft = draft_targets(read_table(layout.path), os.path.abspath(layout.path), Path("/"))
     if draft is None:
         return None
     keys = {key: value for key, value, _ in draft.source}

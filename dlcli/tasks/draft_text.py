@@ -63,17 +63,16 @@ def columns_of_splits(columns: Iterable[str]) -> list[Line]:
     return lines
 
 
-def own_splits(table: Path, rows: Sequence[Mapping[str, str | None]]) -> set[str]:
+def own_splits(table: Path, rows: Sequence[Mapping[str, str]]) -> set[str]:
     """The splits besides training that a table's split column names; none without such a column.
 
     Raises:
         InputError: the column holds other values.
     """
-    # the cells of a row that is longer than the header have no name
-    column = named(filter(None, rows[0]), SPLIT) if rows else None
+    column = named(rows[0], SPLIT) if rows else None
     if column is None:
         return set()
-    values = {row[column] or "" for row in rows}
+    values = {row[column] for row in rows}
     if unknown := [value for value in values if split_named(value) is None]:
         raise InputError(f"{table}: the column {column} must hold {SPLIT_NAMES}. Received '{shortened(min(unknown))}'.")
     return {split for value in values if (split := split_named(value)) is not None} - {"train"}

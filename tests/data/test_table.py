@@ -31,6 +31,33 @@ def test_the_delimiter_is_that_of_the_header(delimiter: str) -> None:
     assert errors == []
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("sep=;\na;b,c\n1;2\n", 3),
+        ('"a;x;y;z",b\n1,2\n', 2),
+        ('a\t"b,c,d"\n1\t2\n', 2),
+        ("sep=|\na|b\n1|2\n", 3),
+    ],
+)
+def test_delimiters_in_quotes_do_not_count_and_a_first_line_may_name_it(text: str, first: int, newline: str) -> None:
+    columns = column_names(TABLE, text.replace("\n", newline))
+    valid, errors = read_cells(TABLE, text.replace("\n", newline), dict(zip("ab", columns, strict=True)), required=())
+    assert valid == [(first, "train", {"a": "1", "b": "2"})]
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "has_comma"),
+    [("12,5", True), ("-0,25", True), ("1.234,5", True), ("1,2,3", False), ("1.23,5", False), ("x", False)],
+)
+def test_decimal_commas_are_explained(cell: str, has_comma: bool) -> None:
+    error = number_error("a", cell)
+    assert error is not None
+    assert error.endswith("Write decimals with a point, without separators of thousands.") == has_comma
+
+
 def test_valid_and_invalid_rows_are_separated() -> None:
     text = "name,part\na,VAL\nb,vall\n,train\nc\nbad,test\n"
     valid, errors = read_cells(

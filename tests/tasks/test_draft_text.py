@@ -33,7 +33,7 @@ def test_splits_of_a_table() -> None:
     with pytest.raises(InputError, match=r"^a\.csv: the column Split must hold train, .* Received 'other'\.$"):
         draft_text.own_splits(Path("a.csv"), [*rows, {"Split": "other", "x": "1"}])
     with pytest.raises(InputError, match=r"Received ''\.$"):
-        draft_text.own_splits(Path("a.csv"), [*rows, {"Split": None, "x": "1"}])
+        draft_text.own_splits(Path("a.csv"), [*rows, {"Split": "", "x": "1"}])
 
 
 @pytest.mark.parametrize(

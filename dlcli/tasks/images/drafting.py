@@ -22,6 +22,7 @@ from dlcli.data.splits import SPLITS, split_named
 from dlcli.errors import InputError
 from dlcli.files import open_input
 from dlcli.recipe.language.errors import shortened
+from dlcli.tasks.draft_table import read_table
 from dlcli.tasks.draft_text import (
     HEADING,
     LABEL,
@@ -37,7 +38,7 @@ from dlcli.tasks.draft_text import (
     section,
     shares,
 )
-from dlcli.tasks.images.target_drafting import draft_targets, read_rows
+from dlcli.tasks.images.target_drafting import draft_targets
 from dlcli.tasks.layout import Layout
 
 NUM_HEADERS = 60  # images whose headers are read for their size
@@ -287,13 +288,15 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
     Args:
         path: of the file, relative to ``folder``, that of the recipe.
     """
-    columns, rows = read_rows(file)
-    targets = draft_targets(file, path, folder, columns, rows)
+    table = read_table(file)
+    columns, rows = table.columns, table.rows
+    targets = draft_targets(table, path, folder)
     if targets is not None:
         sizes = image_sizes(targets.files)
         if not sizes:
             raise InputError(f"{file}: none of the images can be read. The first is {targets.files[0]}")
-        seen_of_targets, in_table = (targets.seen, f"sizes: {size_range(sizes)}"), frozenset(own_splits(file, rows))
+        seen_of_targets = (targets.seen[0], f"sizes: {size_range(sizes)}", *targets.seen[1:])
+        in_table = frozenset(own_splits(file, rows))
         size, num_images = _common_size(sizes), len(targets.files)
         return _Summary(seen_of_targets, targets.source, size, num_images, in_table, task=targets.task)
     image, label = named(columns, IMAGE), named(columns, LABEL)
@@ -307,14 +310,14 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
         )
     split = named(columns, SPLIT)
     splits = own_splits(file, rows)
-    train = [row for row in rows if split is None or split_named(row[split] or "") == "train"]
-    counts = Counter(row[label] or "" for row in train)
+    train = [row for row in rows if split is None or split_named(row[split]) == "train"]
+    counts = Counter(row[label] for row in train)
     box = [named(columns, (name,)) for name in BOX_COLUMNS]
     has_boxes = None not in box
     if len(counts) < 2 and not has_boxes:
         where = "" if split is None else f" in the rows with {split} train"
         raise InputError(f"{file}: the column {label} has only one class{where}; a classifier needs at least two")
-    paths = [path_named(file.parent, row[image] or "") for row in train]
+    paths = [path_named(file.parent, row[image]) for row in train]
     sizes = image_sizes(paths)
     if not sizes:
         raise InputError(

@@ -1,7 +1,6 @@
 """Drafts a recipe for texts and series: for a folder of texts, a table, a tagged text or a plain text."""
 
-import csv
-import io
+import codecs
 import itertools
 import math
 from collections import Counter
@@ -13,10 +12,12 @@ from dlcli.data.files import list_folder, printable
 from dlcli.data.junk import is_junk
 from dlcli.data.listing import index_labels, sort_names
 from dlcli.data.split_folders import find_splits
+from dlcli.data.table import MISSING
 from dlcli.data.text.labeled import files_of_classes, text_files
 from dlcli.errors import InputError
 from dlcli.files import open_input
 from dlcli.recipe.language.errors import shortened
+from dlcli.tasks.draft_table import read_table
 from dlcli.tasks.draft_text import (
     HEADING,
     LABEL,
@@ -40,8 +41,6 @@ SEQUENCE = ("sequence", "sequence_id", "series", "series_id", "sample")
 SOURCE, TARGET = ("source", "src", "input", "question"), ("target", "tgt", "output", "answer", "translation")
 
 NUM_LINES, MANY_NUMBERS = 5, 10  # lines by which word vectors are recognized, and numbers that each must have
-
-MISSING = ("", "NA", "NaN", "nan", "?", "null")  # cells that hold no value
 
 Part = tuple[str, list[Line]]
 """A section of a recipe: its name and its lines."""
@@ -175,20 +174,12 @@ def _unit_of(texts: Iterable[str]) -> list[Part]:
 
 
 def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
-    text = _text(table)
-    is_tsv = table.suffix.lower() == ".tsv"
-    header = text.partition("\n")[0]
-    delimiter = "\t" if is_tsv else max(",;\t", key=header.count)
-    csv.field_size_limit(MAX_BYTES)
-    try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
-    except csv.Error:
-        raise InputError(f"{table}: this is not valid CSV. Correct its quotes and line endings.") from None
-    names = [name for name in (rows[0] if rows else {}) if name]
+    drafted = read_table(table)
+    names, rows = drafted.columns if drafted.rows else (), drafted.rows
     by_split = columns_of_splits(names)
     label, words = named(names, LABEL), named(names, TEXT)
     if words and label and words != label:
-        counts = Counter(row[label] or "" for row in rows)
+        counts = Counter(row[label] for row in rows)
         source = [
             ("kind", "csv", "a row for each text"),
             _path(path),
@@ -196,7 +187,7 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             ("label", label, "the column with its class"),
             *by_split,
         ]
-        return _of_texts(counts, source, _unit_of(row[words] or "" for row in rows), own_splits(table, rows))
+        return _of_texts(counts, source, _unit_of(row[words] for row in rows), own_splits(table, rows))
     source_column, target_column = named(names, SOURCE), named(names, TARGET)
     if source_column and target_column:
         source = [
@@ -209,11 +200,14 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
         goal, splits = "generates a target text for each source text", own_splits(table, rows)
         recipe = _recipe("sequence_to_sequence", goal, source, _pairs(), splits=splits)
         return (f"{len(rows):,} pairs",), recipe
-    if is_tsv and _is_pairs(text):
+    if table.suffix.lower() == ".tsv" and _is_pairs(text := _text(table)):
         return _of_pairs(text, path)
     sequence = named(names, SEQUENCE)
     if sequence and label:
-        is_number = all(_is_number(row[label]) for row in rows) and len({row[label] for row in rows}) > 20
+        has_many = len({row[label] for row in rows}) > 20
+        is_number = all(_is_number(row[label]) for row in rows) and has_many
+        if has_many and (mistake := drafted.mistake(label)) is not None:
+            raise InputError(f"{mistake} Correct the cell, or write the recipe by hand.")
         task = "sequence_regression" if is_number else "sequence_classification"
         goal = "a number for each sequence" if is_number else "a class for each sequence"
         source = [
@@ -252,13 +246,15 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             "window",
             [("history", history, "past steps that a forecast uses"), ("horizon", 1, "steps to forecast")],
         )
-        seen = (f"{len(rows):,} rows; numeric columns: {', '.join(map(shortened, numbers))}",)
+        mistakes = [drafted.mistake(name) for name in names if name not in (*times, *numbers)]
+        left_out = [f"left out: {mistake}" for mistake in mistakes if mistake is not None]
+        seen = (f"{len(rows):,} rows; numeric columns: {', '.join(map(shortened, numbers))}", *left_out)
         return seen, _recipe(
             "forecasting", "predicts the next steps of a series", source, RECURRENT, window, splits=None
         )
     if not names:
         raise InputError(
-            f"{table}: must have a header and rows below it.{'' if text.strip() else ' The file is empty.'}"
+            f"{table}: must have a header and rows below it.{'' if drafted.columns else ' The file is empty.'}"
         )
     return None
 
@@ -276,7 +272,9 @@ def _of_pairs(text: str, path: str) -> tuple[tuple[str, ...], str]:
 def _text(file: Path) -> str:
     with open_input(file, "Give a file of texts or of a series.") as opened:
         data = opened.read(MAX_BYTES)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return data[: len(data) // 2 * 2].decode("utf-16", "replace")
+    if b"\0" in data:
         raise InputError(
             f"{file}: must be UTF-8 text. It may be UTF-16: save it as UTF-8, or write the recipe with data.encoding."
         )
@@ -295,18 +293,18 @@ def _is_pairs(text: str) -> bool:
     return len(lines) > 1 and all("\t" in line for line in lines)
 
 
-def _is_number(cell: str | None) -> bool:
-    if cell is None or cell in MISSING:
-        return cell is not None
+def _is_number(cell: str) -> bool:
+    if cell in MISSING:
+        return True
     try:
         return math.isfinite(float(cell))
     except ValueError:
         return False
 
 
-def _counts_rows(cells: Iterable[str | None]) -> bool:
+def _counts_rows(cells: Iterable[str]) -> bool:
     """Whether a column of numbers only counts the rows."""
-    values = [float(cell) if cell not in MISSING else math.nan for cell in cells if cell is not None]
+    values = [float(cell) if cell not in MISSING else math.nan for cell in cells]
     return len(values) > 2 and all(later - earlier == 1 for earlier, later in itertools.pairwise(values))
 
 

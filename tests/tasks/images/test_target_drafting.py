@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dlcli.errors import InputError
 from dlcli.recipe.load import load
 from dlcli.recipe.sections.target_data import LabelTable, NumberTable
 from dlcli.tasks.draft import draft_recipe
@@ -92,3 +93,46 @@ def test_labels_in_columns_and_lists(
 def test_missing_flags_are_unknown() -> None:
     data = drafted_labels("path,cat,dog\nphotos/0.png,1,\nphotos/1.png,0,0\nphotos/2.png,1,1\n")
     assert data.on_missing == "unknown"
+
+
+def seen(header: str, *cells: str) -> tuple[str, ...]:
+    """What a draft says about a table of three images with these further columns."""
+    rows = [f"photos/{i % 3}.png{delimiter(header)}{more}" for i, more in enumerate(cells)]
+    Path("a/t.csv").write_text("\n".join([header, *rows, ""]))
+    return draft_recipe(Path("a"), Path("recipes")).seen
+
+
+def delimiter(header: str) -> str:
+    return ";" if ";" in header else ","
+
+
+def test_columns_that_mistakes_leave_out_are_named_with_the_line() -> None:
+    assert seen("path,age,weight", "30,1.5", "41,2.5", "old,3.5", "7,4.5")[-1] == (
+        "left out: a/t.csv:4: column 'age' must be a number. Received 'old'."
+    )
+    assert seen("path,cat,dog,cow", "1,0,True", "0,x,false", "1,1,true", "0,0,true", "1,1,true")[-2:] == (
+        "sizes: 30x40",
+        "left out: a/t.csv:3: column 'dog' must be 0 or 1. Received 'x'.",
+    )
+    assert seen("path,cat,dog,age", "1,0,2", "0,0,3", "1,1,4")[-1] == (
+        "left out: the columns of 0 and 1, cat, dog: task multilabel predicts those"
+    )
+
+
+@pytest.mark.parametrize("column", ["age", "label"])
+def test_a_table_with_no_target_but_for_a_mistake_is_refused(column: str) -> None:
+    with pytest.raises(InputError) as caught:
+        seen(f"path,{column}", "3.5", "4.5", "x", "5.5", "6.5", "", "7.5", "y", "8")
+    assert str(caught.value) == (
+        f"a/t.csv:4: column '{column}' must be a number. Received 'x'. 2 cells in the column are like it.\n"
+        "Correct the cells, or write the recipe by hand."
+    )
+
+
+def test_decimal_commas_are_refused_with_a_hint() -> None:
+    with pytest.raises(InputError, match=r"t\.csv:2: column 'age' must be a number\. .* Write decimals"):
+        seen("path;age", "3,5", "4", "5,5")
+
+
+def test_columns_of_words_are_no_mistakes() -> None:
+    assert len(seen("path,name,age", "4,1.5", "tom,2.5", "7,3.5", "ann,4.5")) == 3

@@ -155,7 +155,7 @@ def test_other_data_are_drafted_as_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("utf16.txt", "some text".encode("utf-16"), "It may be UTF-16: save it as UTF-8"),
+        ("utf16.txt", "some text".encode("utf-16-le"), "It may be UTF-16: save it as UTF-8"),
         ("latin.txt", "caf\xe9 au lait".encode("latin-1"), "latin.txt:1: must be UTF-8 text. Received byte 0xe9"),
     ],
 )

@@ -13,12 +13,10 @@ from dlcli.data.images.dataset import CommonKeys, Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.target_table import assemble_table, drop_incomplete, table_at
 from dlcli.data.listing import index_labels, name_some, sort_names
-from dlcli.data.table import MISSING, ImageRow, drop_repeated, read_image_rows
+from dlcli.data.table import FLAGS, MISSING, ImageRow, drop_repeated, flag_error, read_image_rows
 from dlcli.errors import InputError
 
 OnMissing = Literal["error", "skip", "unknown"]
-APPLIES = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
-"""What a cell of a label's column may hold, in lowercase."""
 BETWEEN = "|"  # the labels of an image in predictions.csv
 
 
@@ -106,8 +104,8 @@ def _error_of(labels: Sequence[str], on_missing: OnMissing) -> Callable[[tuple[s
                     return (
                         f"column '{printable(name)}' has no value. Fill it in, or set data.on_missing: skip or unknown."
                     )
-            elif cell.lower() not in APPLIES:
-                return f"column '{printable(name)}' must be 0 or 1. Received '{printable(cell[:50])}'."
+            elif (error := flag_error(name, cell)) is not None:
+                return error
         return None
 
     return error_of
@@ -115,7 +113,7 @@ def _error_of(labels: Sequence[str], on_missing: OnMissing) -> Callable[[tuple[s
 
 def _values_of_columns(rows: Sequence[ImageRow]) -> NDArray[np.float64]:
     """1 where a label applies, 0 where it does not, NaN where that is unknown ``[n, l]``."""
-    return np.array([[APPLIES.get(cell.lower(), math.nan) for cell in row.more] for row in rows], np.float64)
+    return np.array([[FLAGS.get(cell.lower(), math.nan) for cell in row.more] for row in rows], np.float64)
 
 
 def _listed(row: ImageRow, separator: str) -> list[str]:
