@@ -37,6 +37,7 @@ INSIDE_FUNCTIONS: Mapping[str, tuple[str, ...]] = {"cli": ("workflow", "runtime"
 
 OTHER_TASKS: Mapping[str, tuple[str, ...]] = {
     "segmentation": ("images",),
+    "detection": ("images",),
     "forecasting": ("sequences",),
     "language_model": ("sequences",),
     "sequence_to_sequence": ("sequences",),

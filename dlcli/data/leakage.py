@@ -31,10 +31,10 @@ def warn_of_absent_classes(splits: Mapping[str, Labeled], classes: tuple[str, ..
     return warnings
 
 
-def describe_absent(split: str, absent: Sequence[str], num_classes: int) -> str:
+def describe_absent(split: str, absent: Sequence[str], num_classes: int, *, noun: str = "sample") -> str:
     """``test has no sample of class 'cat'``"""
-    noun = "class" if len(absent) == 1 else f"{len(absent)} of the {num_classes} classes:"
-    return f"{split} has no sample of {noun} {name_some(absent)}"
+    which = "class" if len(absent) == 1 else f"{len(absent)} of the {num_classes} classes:"
+    return f"{split} has no {noun} of {which} {name_some(absent)}"
 
 
 def similar_names(names: Sequence[str]) -> list[list[str]]:

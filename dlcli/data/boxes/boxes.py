@@ -158,12 +158,18 @@ class Object:
         label: its class.
         corners: xmin, ymin, xmax, ymax in pixels, not yet checked; None if only the image's class is known.
         flaw: why it has no box although it should; empty if it need not have one.
+        is_crowd: whether the box is around a group of objects.
+        is_difficult: whether the object is marked as hard to recognize.
+        area: of the object in pixels; None for that of its box.
     """
 
     place: str
     label: str
     corners: Corners | None
     flaw: str = ""
+    is_crowd: bool = False
+    is_difficult: bool = False
+    area: float | None = None
 
 
 class BadBox(Exception):
@@ -244,14 +250,18 @@ def _refuse_empty(corners: Corners) -> None:
         raise BadBox("its box is empty: it has no area in the image")
 
 
-def refuse_proportions(boxes: Boxes, source: str) -> None:
+def refuse_proportions(corners: NDArray[np.float64], frames: Sequence[Frame], source: str) -> None:
     """Refuses boxes that all lie in the first pixel: they are proportions of the images' sides, not pixels.
+
+    Args:
+        corners: ``[m, 4]``; NaN for no box.
+        frames: of the images.
 
     Raises:
         InputError: the boxes are proportions.
     """
-    found = boxes.corners[~np.isnan(boxes.corners).any(axis=1)]
-    is_small = all(max(frame.width, frame.height) <= 2 for frame in boxes.frames)
+    found = corners[~np.isnan(corners).any(axis=1)]
+    is_small = all(max(frame.width, frame.height) <= 2 for frame in frames)
     if len(found) and found.max() <= 1 and not is_small:
         raise InputError(
             f"{source}: boxes must be in pixels of their images. Received {len(found):,} boxes, all between 0 and 1: "

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcli.data.boxes.annotated import UNREADABLE, read_frame
 from dlcli.data.boxes.boxes import BadBox, Frame, frame_of
-from dlcli.data.boxes.dataset import UNREADABLE, read_frame
 from dlcli.data.files import Progress, workers
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
 from dlcli.data.images.samples import Dataset, Samples

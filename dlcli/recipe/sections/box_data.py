@@ -6,14 +6,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, Number, Seed, Text
-from dlcli.recipe.sections.image_data import ImageFiles, ImageSource
+from dlcli.recipe.sections.image_data import FilesOfImages, ImageSource
 
 
-class Annotations(ImageFiles):
-    """The keys of sources that list objects, of which an image may have several."""
+class AnnotatedFiles(FilesOfImages):
+    """The keys of sources that list the objects of images, whatever is predicted of them."""
 
-    several: Literal["largest", "first", "leave_out"] = "largest"
-    """What to do about an image with several objects: use the largest, use the first, or leave the image out."""
     on_bad_box: Literal["error", "repair", "skip"] = "error"
     """What to do about a box that is missing, inverted, empty, outside its image, or given for another image size: stop
     before training starts (error); reorder its corners, clip and scale it (repair); or ignore the object (skip)."""
@@ -21,6 +19,13 @@ class Annotations(ImageFiles):
     """Patterns of images to leave out, by name or by path as in `split.csv` of a run: `*.gif`."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
+
+
+class Annotations(AnnotatedFiles, ImageSource):
+    """The keys of sources that list objects, one of which is learned for each image."""
+
+    several: Literal["largest", "first", "leave_out"] = "largest"
+    """What to do about an image with several objects: use the largest, use the first, or leave the image out."""
 
 
 class Shapes(ImageSource):
@@ -34,11 +39,9 @@ class Shapes(ImageSource):
     """Seed of the generated scenes."""
 
 
-class Voc(Annotations):
+class VocFiles(AnnotatedFiles):
     """Pascal VOC: a folder of images, and a folder of XML files with their objects."""
 
-    kind: Literal["voc"]
-    """Source of the samples."""
     path: LocalPath
     """The folder that contains both, relative to the recipe's folder."""
     images: Text | None = None
@@ -62,11 +65,9 @@ class Voc(Annotations):
                     yield key, "needs train_list too"
 
 
-class Coco(Annotations):
+class CocoFile(AnnotatedFiles):
     """COCO: a JSON file with images, objects and categories."""
 
-    kind: Literal["coco"]
-    """Source of the samples."""
     path: LocalPath
     """The .json file, relative to the recipe's folder."""
     images: LocalPath | None = None
@@ -79,23 +80,19 @@ class Coco(Annotations):
     """Read images outside of the folder of images too: absolute paths, and paths that leave the folder by `..`."""
 
 
-class Yolo(Annotations):
+class YoloFiles(AnnotatedFiles):
     """YOLO: a data.yaml that names the classes and the folders or lists of images; a .txt file with the objects of each
     image, in a folder `labels` where the image's is `images`, or beside the image."""
 
-    kind: Literal["yolo"]
-    """Source of the samples."""
     path: LocalPath
     """The data.yaml, or the folder that contains it, relative to the recipe's folder."""
     allow_outside: bool = False
     """Read images outside of the folder of data.yaml too: absolute paths, and paths that leave the folder by `..`."""
 
 
-class BoxCsv(Annotations):
+class ObjectTable(AnnotatedFiles):
     """A CSV file with a row for each object; paths in it are relative to the CSV's folder."""
 
-    kind: Literal["csv"]
-    """Source of the samples."""
     path: LocalPath
     """The .csv file, relative to the recipe's folder."""
     image: Text = "path"
@@ -127,6 +124,35 @@ class BoxCsv(Annotations):
                     key,
                     f"each number must have its own column. Received '{again[0]}' {columns.count(again[0])} times.",
                 )
+
+
+class Voc(VocFiles, Annotations):
+    """Pascal VOC: a folder of images, and a folder of XML files with their objects."""
+
+    kind: Literal["voc"]
+    """Source of the samples."""
+
+
+class Coco(CocoFile, Annotations):
+    """COCO: a JSON file with images, objects and categories."""
+
+    kind: Literal["coco"]
+    """Source of the samples."""
+
+
+class Yolo(YoloFiles, Annotations):
+    """YOLO: a data.yaml that names the classes and the folders or lists of images; a .txt file with the objects of each
+    image, in a folder `labels` where the image's is `images`, or beside the image."""
+
+    kind: Literal["yolo"]
+    """Source of the samples."""
+
+
+class BoxCsv(ObjectTable, Annotations):
+    """A CSV file with a row for each object; paths in it are relative to the CSV's folder."""
+
+    kind: Literal["csv"]
+    """Source of the samples."""
 
 
 class BoxNpz(ImageSource):

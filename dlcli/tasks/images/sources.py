@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dlcli.data.boxes.dataset import BoxReading
 from dlcli.data.boxes.sources.coco import read_coco
@@ -250,7 +250,7 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
     if path.suffix.lower() == ".npz":
         if isinstance(trained_on, Npz):
             common |= {key: getattr(trained_on, key) for key in ("value_range", "layout")}
-        return Npz(kind="npz", **_of_arrays(common))
+        return Npz(kind="npz", **of_arrays(common))
     raise InputError(f"{path}: expected a recipe, a folder of class folders, a .csv or an .npz.")
 
 
@@ -273,19 +273,34 @@ def _table_for(path: Path, trained_on: NumberData | LabelData, common: dict[str,
             return LabelTable(kind="csv", labels=LABELS, **common)
 
 
-def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any]) -> LocalizationData:
-    kinds: dict[str, tuple[str, type[Voc | Coco | Yolo | BoxCsv | BoxNpz]]] = {
-        ".json": ("coco", Coco),
-        ".yaml": ("yolo", Yolo),
-        ".yml": ("yolo", Yolo),
-        ".csv": ("csv", BoxCsv),
-        ".npz": ("npz", BoxNpz),
-    }
-    if not path.is_dir() and path.suffix.lower() not in kinds:
+BoxKind = Literal["voc", "coco", "yolo", "csv", "npz"]
+BOX_KINDS: Mapping[str, BoxKind] = {".json": "coco", ".yaml": "yolo", ".yml": "yolo", ".csv": "csv", ".npz": "npz"}
+
+
+def kind_of_boxes(path: Path) -> BoxKind:
+    """The kind of source of annotated objects that a path is, by its suffix; a folder is VOC, or YOLO if it contains a
+    data.yaml.
+
+    Raises:
+        InputError: it is none.
+    """
+    if path.is_dir():
+        return "voc" if find_yaml(path) is None else "yolo"
+    if path.suffix.lower() not in BOX_KINDS:
         raise InputError(f"{path}: expected a recipe, a Pascal VOC or YOLO folder, a COCO .json, a .csv or an .npz.")
-    name, kind = kinds.get(path.suffix.lower(), ("voc", Voc))
-    if path.is_dir() and find_yaml(path) is not None:
-        name, kind = "yolo", Yolo
+    return BOX_KINDS[path.suffix.lower()]
+
+
+def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any]) -> LocalizationData:
+    kinds: dict[BoxKind, type[Voc | Coco | Yolo | BoxCsv | BoxNpz]] = {
+        "voc": Voc,
+        "coco": Coco,
+        "yolo": Yolo,
+        "csv": BoxCsv,
+        "npz": BoxNpz,
+    }
+    name = kind_of_boxes(path)
+    kind = kinds[name]
     if isinstance(trained_on, Annotations) and kind is not BoxNpz:
         common |= _annotation_keys(trained_on)
     if isinstance(trained_on, kind):  # the same names of columns and folders
@@ -293,9 +308,9 @@ def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any])
         common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
         if isinstance(trained_on, Coco):
             common["images"] = None  # beside the file
-    return kind(**(_of_arrays(common) if kind is BoxNpz else common) | {"kind": name})
+    return kind(**(of_arrays(common) if kind is BoxNpz else common) | {"kind": name})
 
 
-def _of_arrays(common: dict[str, Any]) -> dict[str, Any]:
+def of_arrays(common: dict[str, Any]) -> dict[str, Any]:
     """The keys for arrays, whose range of values has a default of its own."""
     return {key: value for key, value in common.items() if key != "value_range" or value is not None}

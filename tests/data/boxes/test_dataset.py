@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcli.data.boxes.annotated import Annotated, whole
 from dlcli.data.boxes.boxes import Corners, Frame, Object, boxes_of
-from dlcli.data.boxes.dataset import Annotated, BoxReading, Chosen, assemble_objects, choose_objects, whole
+from dlcli.data.boxes.dataset import BoxReading, Chosen, assemble_objects, choose_objects
 from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.table import parse_number

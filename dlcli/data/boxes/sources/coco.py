@@ -5,8 +5,10 @@ import reprlib
 from pathlib import Path
 from typing import Unpack
 
+from dlcli.data.boxes.annotated import Annotated
 from dlcli.data.boxes.boxes import Corners, Object
-from dlcli.data.boxes.dataset import Annotated, BoxReading, assemble_objects
+from dlcli.data.boxes.dataset import AnyReading, assemble_objects
+from dlcli.data.boxes.object_dataset import ObjectReading
 from dlcli.data.boxes.sources.coco_json import BadEntry, Entry, as_number, locate_images, read_coco_file, value_of
 from dlcli.data.files import printable
 from dlcli.data.images.dataset import CommonKeys
@@ -21,10 +23,12 @@ def read_coco(
     validation_path: str | Path | None,
     test_path: str | Path | None,
     allow_outside: bool = False,
-    reading: BoxReading,
+    reading: AnyReading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The images of a COCO file, with the class and the box of one object each; crowds are left out.
+    """The images of a COCO file, with the class and the box of one object each, or with all objects.
+
+    Crowds are left out where an image has one object.
 
     Args:
         path: the .json file of train, or of all samples.
@@ -44,7 +48,12 @@ def read_coco(
         if part is not None:
             folder = None if images is None else source.parent / images
             listed, others = _read_file(
-                Path(part), split, root=source.parent, folder=folder, allow_outside=allow_outside
+                Path(part),
+                split,
+                root=source.parent,
+                folder=folder,
+                allow_outside=allow_outside,
+                without_crowds=not isinstance(reading, ObjectReading),
             )
             annotated += listed
             left_out += others
@@ -58,11 +67,11 @@ def read_coco(
 
 
 def _read_file(
-    file: Path, split: str, *, root: Path, folder: Path | None, allow_outside: bool
+    file: Path, split: str, *, root: Path, folder: Path | None, allow_outside: bool, without_crowds: bool
 ) -> tuple[list[Annotated], list[LeftOut]]:
     """The images of one file, with names relative to ``root``, and the objects that are left out."""
     place = printable(os.path.relpath(file, root))
-    content = read_coco_file(file, place=place, make=_object, without_crowds=True)
+    content = read_coco_file(file, place=place, make=_object, without_crowds=without_crowds)
     paths = locate_images(file, content.images, folder=folder, allow_outside=allow_outside)
     annotated = [
         Annotated(
@@ -80,7 +89,14 @@ def _read_file(
 
 def _object(place: str, label: str, entry: Entry) -> Object:
     flaw = "" if entry.get("bbox") else "there is no box (bbox)"
-    return Object(place, label, None if flaw else _corners(entry), flaw)
+    return Object(
+        place,
+        label,
+        None if flaw else _corners(entry),
+        flaw,
+        is_crowd=entry.get("iscrowd") == 1,
+        area=as_number(entry.get("area")),
+    )
 
 
 def _corners(entry: Entry) -> Corners:

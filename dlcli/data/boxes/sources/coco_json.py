@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from dlcli.data.boxes.dataset import known_size, whole
+from dlcli.data.boxes.annotated import known_size, whole
 from dlcli.data.files import printable
 from dlcli.data.json_file import read_json
 from dlcli.data.listing import refuse

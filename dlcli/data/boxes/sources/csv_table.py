@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Unpack
 
+from dlcli.data.boxes.annotated import Annotated, known_size, whole
 from dlcli.data.boxes.boxes import BOX_COLUMNS, Corners, Object
-from dlcli.data.boxes.dataset import Annotated, BoxReading, assemble_objects, known_size, whole
+from dlcli.data.boxes.dataset import AnyReading, assemble_objects
+from dlcli.data.boxes.object_dataset import ObjectReading
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import check_groups, refuse
@@ -21,12 +23,13 @@ def read_box_csv(
     box: tuple[str, str, str, str] = BOX_COLUMNS,
     size: tuple[str, str] | None = None,
     allow_outside: bool = False,
-    reading: BoxReading,
+    reading: AnyReading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The images of a table, with the class and the box of one object each; paths are relative to its folder.
+    """The images of a table, with the class and the box of one object each, or with all objects.
 
-    The format is that of `read_csv`. Rows with the same path are objects of one image.
+    The format is that of `read_csv`; paths are relative to the table's folder. Rows with the same path are objects of
+    one image. Where all objects are read, a row without class and box is an image without objects.
 
     Args:
         image, label, split, group: names of columns.
@@ -40,16 +43,20 @@ def read_box_csv(
     """
     table = Path(path)
 
+    may_be_empty = isinstance(reading, ObjectReading)
+
     def error_of(cells: tuple[str, ...]) -> str | None:
-        return _error_of_box(box, cells[:4]) or (None if size is None else _error_of_size(size, cells[4:]))
+        if not cells[0] and (any(cells[1:5]) or not may_be_empty):
+            return f"column '{label}' must not be empty."
+        return _error_of_box(box, cells[1:5]) or (None if size is None else _error_of_size(size, cells[5:]))
 
     rows = read_image_rows(
         table,
         image=image,
-        label=label,
+        label=None,
         split=split,
         group=group,
-        more=(*box, *(size or ())),
+        more=(label, *box, *(size or ())),
         error_of=error_of,
         allow_outside=allow_outside,
     )
@@ -97,7 +104,9 @@ def _join_rows(table: Path, rows: list[ImageRow], *, has_group: bool) -> list[An
                 f"{table}:{row.line}: an image must have one split, group and size. Line {earlier.line} has "
                 f"others for '{row.name}'."
             )
-        objects.setdefault(row.name, []).append(Object(f"{table.name}:{row.line}", row.label, _corners(row)))
+        own = objects.setdefault(row.name, [])
+        if row.more[0]:
+            own.append(Object(f"{table.name}:{row.line}", row.more[0], _corners(row)))
     refuse(errors, "Correct the rows.")
     return [
         Annotated(
@@ -114,10 +123,10 @@ def _join_rows(table: Path, rows: list[ImageRow], *, has_group: bool) -> list[An
 
 
 def _corners(row: ImageRow) -> Corners | None:
-    numbers = [number for cell in row.more[:4] if (number := parse_number(cell)) is not None]
+    numbers = [number for cell in row.more[1:5] if (number := parse_number(cell)) is not None]
     return (numbers[0], numbers[1], numbers[2], numbers[3]) if numbers else None
 
 
 def _size(row: ImageRow) -> tuple[int, int] | None:
-    sides = [side for cell in row.more[4:] if (side := whole(parse_number(cell))) is not None]
+    sides = [side for cell in row.more[5:] if (side := whole(parse_number(cell))) is not None]
     return known_size(sides[0], sides[1]) if sides else None

@@ -8,8 +8,8 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.boxes.annotated import valid_corners
 from dlcli.data.boxes.boxes import BadBox, Boxes, Frame, refuse_proportions
-from dlcli.data.boxes.dataset import valid_corners
 from dlcli.data.images.dataset import CommonKeys, assemble_images
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.npz import BRING_TO_RANGE, SET_RANGE, list_arrays, read_labeled_arrays, to_samples
@@ -54,7 +54,7 @@ def read_box_npz(
         listings[own] = replace(list_arrays(split, x, found.labels[split], where), annotations={"boxes": boxes[own]})
     refuse(errors, "Correct these boxes: xmin, ymin, xmax, ymax in pixels of the arrays, or NaN for no box.")
     for split, part in boxes.items():
-        refuse_proportions(part, f"{file}: {split}")
+        refuse_proportions(part.corners, part.frames, f"{file}: {split}")
     return assemble_images(
         listings, found.classes, source=str(file), exclude=exclude, left_out=found.left_out, common=common
     )

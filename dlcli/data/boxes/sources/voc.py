@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Unpack
 from xml.etree import ElementTree
 
+from dlcli.data.boxes.annotated import Annotated, known_size, whole
 from dlcli.data.boxes.boxes import Object
-from dlcli.data.boxes.dataset import Annotated, BoxReading, assemble_objects, known_size, whole
+from dlcli.data.boxes.dataset import AnyReading, assemble_objects
 from dlcli.data.files import list_folder, name_below, printable
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.discovery import classify_file
@@ -51,10 +52,11 @@ def read_voc(
     train_list: str | None,
     validation_list: str | None,
     test_list: str | None,
-    reading: BoxReading,
+    reading: AnyReading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The images of a folder that have an annotation, with the class and the box of one object each.
+    """The images of a folder that have an annotation, with the class and the box of one object each, or with all
+    objects.
 
     Args:
         images, annotations: folders below ``path``. Default: the first folder of a usual name in any case, such as
@@ -336,7 +338,8 @@ def _read_annotation(file: Path, root: Path, gallery: _Gallery, split: str) -> A
             objects.append(Object(f"{place}: object {number}", label, None, flaw))
             continue
         x1, y1, x2, y2 = (_number(element, f"bndbox/{side}", where) for side in SIDES)
-        objects.append(Object(f"{place}: object {number}", label, (x1, y1, x2, y2)))
+        is_difficult = (element.findtext("difficult") or "").strip() == "1"
+        objects.append(Object(f"{place}: object {number}", label, (x1, y1, x2, y2), is_difficult=is_difficult))
     try:
         image = gallery.find((annotation.findtext("filename") or "").strip(), file.stem)
     except InputError as error:

@@ -14,15 +14,17 @@ from typing import Any, Unpack
 
 import yaml
 
+from dlcli.data.boxes.annotated import Annotated, read_frame
 from dlcli.data.boxes.boxes import Corners, Frame, Object
-from dlcli.data.boxes.dataset import Annotated, BoxReading, assemble_objects, read_frame
+from dlcli.data.boxes.dataset import AnyReading, assemble_objects
+from dlcli.data.boxes.object_dataset import ObjectReading
 from dlcli.data.files import list_folder, printable, workers
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.discovery import find_images
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import NUM_NAMED, refuse
 from dlcli.data.paths import is_outside, outside_error, path_named
-from dlcli.data.splits import LeftOut, split_named
+from dlcli.data.splits import DataWarning, LeftOut, split_named
 from dlcli.data.table import parse_number
 from dlcli.errors import InputError
 from dlcli.files import read_text
@@ -92,10 +94,10 @@ def read_yolo(
     *,
     path: str | Path,
     allow_outside: bool = False,
-    reading: BoxReading,
+    reading: AnyReading,
     **common: Unpack[CommonKeys],
 ) -> Dataset:
-    """The images of a data.yaml, with the class and the box of one object each.
+    """The images of a data.yaml, with the class and the box of one object each, or with all objects.
 
     Args:
         path: the data.yaml, or its folder.
@@ -123,11 +125,14 @@ def read_yolo(
             left_out += others
     refuse(errors, "Correct the files above.")
     annotated: list[Annotated] = []
+    num_unlisted = 0
     for (split, image), frame in zip(images, workers().map(read_frame, [image for _, image in images]), strict=True):
         labels = _labels_of(image, index.root)
         name = _name(image, index.root)
         objects: list[Object] = []
-        if os.path.lexists(labels):
+        has_labels = os.path.lexists(labels)
+        num_unlisted += not has_labels
+        if has_labels:
             try:
                 objects = _read_objects(labels, index, frame)
             except InputError as error:
@@ -135,7 +140,7 @@ def read_yolo(
         annotated.append(
             Annotated(
                 name=name,
-                place=_name(labels, index.root) if os.path.lexists(labels) else name,
+                place=_name(labels, index.root) if has_labels else name,
                 file=image,
                 split=split,
                 objects=tuple(objects),
@@ -147,8 +152,16 @@ def read_yolo(
         source=file,
         reading=reading,
         left_out=left_out,
+        warnings=_warn_of_unlisted(num_unlisted) if isinstance(reading, ObjectReading) else [],
         common=common,
     )
+
+
+def _warn_of_unlisted(number: int) -> list[DataWarning]:
+    if not number:
+        return []
+    noun = "image has" if number == 1 else "images have"
+    return [DataWarning("boxes", f"{number:,} {noun} no .txt file of objects: taken as without objects.")]
 
 
 def _name(path: Path, root: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from dlcli.data.boxes.dataset import LARGEST
+from dlcli.data.boxes.annotated import LARGEST
 from dlcli.data.boxes.sources.coco_json import BadEntry, Entry, as_number, locate_images, read_coco_file, value_of
 from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.boxes.dataset import LARGEST, whole
+from dlcli.data.boxes.annotated import LARGEST, whole
 from dlcli.data.boxes.sources.coco_json import as_number
 from dlcli.data.files import Progress, name_below, printable
 from dlcli.data.folders import walk

@@ -1,0 +1,169 @@
+"""Reads the images and objects that the recipe's ``data`` section names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, assert_never
+
+from dlcli.data.boxes.object_dataset import ObjectReading
+from dlcli.data.boxes.sources.coco import read_coco
+from dlcli.data.boxes.sources.csv_table import read_box_csv
+from dlcli.data.boxes.sources.object_npz import read_object_npz
+from dlcli.data.boxes.sources.voc import read_voc
+from dlcli.data.boxes.sources.yolo import read_yolo
+from dlcli.data.images.dataset import CommonKeys
+from dlcli.data.images.samples import Dataset
+from dlcli.data.listing import NO_ALIASES
+from dlcli.data.synthetic.scene_objects import read_scene_objects
+from dlcli.errors import InputError
+from dlcli.recipe.sections.detection_data import (
+    CocoObjects,
+    CsvObjects,
+    DetectionData,
+    NpzObjects,
+    ObjectFiles,
+    SceneObjects,
+    VocObjects,
+    YoloObjects,
+)
+from dlcli.runtime.console import Console
+from dlcli.tasks.images.sources import BoxKind, kind_of_boxes, of_arrays
+from dlcli.tasks.split_keys import split_keys
+
+
+def read_dataset(
+    section: DetectionData,
+    console: Console,
+    *,
+    classes: tuple[str, ...] | None = None,
+    aliases: Mapping[str, str] = NO_ALIASES,
+) -> Dataset:
+    """Read the data of a ``data`` section; every image is read once.
+
+    Args:
+        classes: of a trained model, in the order of its outputs, by which objects are numbered; None to find them.
+        aliases: other names of these classes that the data may use.
+
+    Raises:
+        InputError: the data cannot be used.
+    """
+    common = CommonKeys(
+        image_size=section.image_size,
+        color_mode=section.color_mode,
+        resize=section.resize,
+        interpolation=section.interpolation,
+        antialias=section.antialias,
+        file_range=section.value_range if isinstance(section, ObjectFiles) else None,
+        **split_keys(section),
+    )
+
+    def reading(files: ObjectFiles) -> ObjectReading:
+        return ObjectReading(
+            on_bad_image=files.on_bad_image,
+            exclude=files.exclude,
+            classes=classes,
+            aliases=aliases,
+            progress=console.reading,
+            on_bad_box=files.on_bad_box,
+            min_visible=files.min_visible,
+            learned=files.classes,
+        )
+
+    match section:
+        case SceneObjects():
+            dataset = read_scene_objects(
+                num_samples=section.num_samples,
+                seed=section.seed,
+                min_visible=section.min_visible,
+                exclude=section.exclude,
+                **common,
+            )
+            if classes is not None and classes != dataset.classes:
+                raise InputError(
+                    f"scenes: the classes must be those of the model: {', '.join(classes[:5])}. Received "
+                    f"{', '.join(dataset.classes)}."
+                )
+            return dataset
+        case VocObjects():
+            return read_voc(
+                path=section.path,
+                images=section.images,
+                annotations=section.annotations,
+                train_list=section.train_list,
+                validation_list=section.validation_list,
+                test_list=section.test_list,
+                reading=reading(section),
+                **common,
+            )
+        case CocoObjects():
+            return read_coco(
+                path=section.path,
+                images=section.images,
+                validation_path=section.validation_path,
+                test_path=section.test_path,
+                allow_outside=section.allow_outside,
+                reading=reading(section),
+                **common,
+            )
+        case YoloObjects():
+            return read_yolo(path=section.path, allow_outside=section.allow_outside, reading=reading(section), **common)
+        case CsvObjects():
+            return read_box_csv(
+                path=section.path,
+                image=section.image,
+                label=section.label,
+                box=section.box,
+                size=section.size,
+                split=section.split,
+                group=section.group,
+                allow_outside=section.allow_outside,
+                reading=reading(section),
+                **common,
+            )
+        case NpzObjects():
+            return read_object_npz(
+                path=section.path,
+                value_range=section.value_range,
+                min_visible=section.min_visible,
+                classes=classes,
+                exclude=section.exclude,
+                **common,
+            )
+        case _:
+            assert_never(section)
+
+
+def section_for(path: Path, trained_on: DetectionData, images: dict[str, Any]) -> DetectionData:
+    """A ``data`` section that reads a folder, a .json, .csv or .npz like a trained model's data, without dividing them.
+
+    Args:
+        trained_on: the ``data`` section that the model was trained on.
+        images: how the model's images are resized, from its run.json.
+
+    Raises:
+        InputError: the path is none of these.
+    """
+    kinds: dict[BoxKind, type[VocObjects | CocoObjects | YoloObjects | CsvObjects | NpzObjects]] = {
+        "voc": VocObjects,
+        "coco": CocoObjects,
+        "yolo": YoloObjects,
+        "csv": CsvObjects,
+        "npz": NpzObjects,
+    }
+    name = kind_of_boxes(path)
+    kind = kinds[name]
+    keys: dict[str, Any] = {
+        **(of_arrays(images) if kind is NpzObjects else images),
+        "path": str(path.absolute()),
+        "validation": 0.0,
+        "test": 0.0,
+        "allow_leakage": True,
+        "min_visible": trained_on.min_visible,
+    }
+    if isinstance(trained_on, ObjectFiles) and issubclass(kind, ObjectFiles):
+        keys |= {key: getattr(trained_on, key) for key in ("on_bad_box", "on_bad_image", "exclude", "classes")}
+    if isinstance(trained_on, kind):  # the same names of columns and folders
+        more = ("images", "annotations", "image", "label", "box", "size", "split", "value_range", "allow_outside")
+        keys |= {key: getattr(trained_on, key) for key in more if hasattr(trained_on, key)}
+        if isinstance(trained_on, CocoObjects):
+            keys["images"] = None  # beside the file
+    return kind(**keys | {"kind": name})
