@@ -447,21 +447,18 @@ class EvaluationStep:
         return tf.concat(sums, axis=0)
 
 
-def predict(
-    model: Callable[..., Any], data: Data, *, progress: Callable[[int, int], None] | None = None
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """The model's outputs for the samples of a split, float32 ``[b, ...]`` each, batch by batch, in inference mode.
-
-    Args:
-        progress: called after each batch with the number of batches done and their total.
-    """
+def prediction(model: Callable[..., Any], data: Data) -> Callable[[], Iterator[tuple[np.ndarray, ...]]]:
+    """A function that yields the model's outputs for the samples of a split, ``[b, ...]`` each, batch by batch, in
+    inference mode; it is compiled once, and uses the model's current weights."""
 
     def one_step(source: Source, step: Tensor) -> Tensor:
         return tf.nest.flatten(model(data.assemble(data.element(source, step))["x"], training=False))
 
     compiled = tf.function(one_step, autograph=False)
-    source = data.source(0)
-    for step in range(data.num_steps):
-        yield tuple(output.numpy() for output in compiled(source, tf.constant(step, tf.int64)))
-        if progress is not None:
-            progress(step + 1, data.num_steps)
+
+    def run() -> Iterator[tuple[np.ndarray, ...]]:
+        source = data.source(0)
+        for step in range(data.num_steps):
+            yield tuple(output.numpy() for output in compiled(source, tf.constant(step, tf.int64)))
+
+    return run

@@ -11,7 +11,7 @@ from small_problem import make_data, make_model, make_objective  # type: ignore[
 
 from dlcli.training import schedule
 from dlcli.training.objectives.objective import Objective
-from dlcli.training.step import Adversary, Clipping, EvaluationStep, TrainStep, predict
+from dlcli.training.step import Adversary, Clipping, EvaluationStep, TrainStep, prediction
 
 
 def make_step(model: keras.Model, data: Any, **keys: Any) -> TrainStep:
@@ -74,7 +74,7 @@ def test_results_are_weighted_means_over_all_samples() -> None:
     evaluation = EvaluationStep(model=model, objective=make_objective(), data=data)
     evaluation.run(data.source(0), 0, data.num_steps)
     assert evaluation.results()["loss"] == pytest.approx(float(loss), rel=1e-5)
-    predicted = np.concatenate([outputs[0] for outputs in predict(model, make_data(seed=None))])
+    predicted = np.concatenate([outputs[0] for outputs in prediction(model, make_data(seed=None))()])
     np.testing.assert_allclose(predicted, logits, rtol=1e-4, atol=1e-5)
 
 

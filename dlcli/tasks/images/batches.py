@@ -18,7 +18,7 @@ from dlcli.recipe.sections.mask_data import MaskData
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import make_augmentation
 from dlcli.tasks.images.sources import AnyData
-from dlcli.training.step import predict
+from dlcli.training import step
 
 MEMORY_BYTES = 64 * 2**20  # a split's decoded images are cached in memory up to this size
 DISK_SHARE = 4  # decoded images are cached on disk if they take at most a quarter of the free space
@@ -101,8 +101,22 @@ def predict_batches(
     model: Callable[..., Any], samples: Samples, *, batch_size: int, console: Console
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
     """A model's outputs for samples in inference mode, batch by batch, with the samples' positions int64 ``[b]``."""
-    start = 0
-    for outputs in predict(model, batches(samples, batch_size=batch_size), progress=console.evaluating):
-        index = np.arange(start, start + len(outputs[0]))
-        start += len(index)
-        yield index, outputs
+    yield from prediction(model, samples, batch_size=batch_size, console=console)()
+
+
+def prediction(
+    model: Callable[..., Any], samples: Samples, *, batch_size: int, console: Console
+) -> Callable[[], Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]]:
+    """A function that yields the same by the model's current weights, and is compiled once."""
+    data = batches(samples, batch_size=batch_size)
+    outputs_of = step.prediction(model, data)
+
+    def run() -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
+        start = 0
+        for number, outputs in enumerate(outputs_of(), start=1):
+            index = np.arange(start, start + len(outputs[0]))
+            start += len(index)
+            yield index, outputs
+            console.evaluating(number, data.num_steps)
+
+    return run

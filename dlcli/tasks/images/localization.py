@@ -11,8 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
-from dlcli.data.boxes.boxes import Frame, boxes_of, in_frames, relative_boxes
-from dlcli.data.images.decoding import read_header
+from dlcli.data.boxes.boxes import boxes_of, in_frames, relative_boxes
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.evaluation import classification, localization
@@ -30,6 +29,7 @@ from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_class_weights, class_weights
 from dlcli.tasks.evaluation_files import Destination, report_missing_glyphs, report_neglect, write_classification
 from dlcli.tasks.images.batches import predict_batches
+from dlcli.tasks.images.frames import upright_frames
 from dlcli.tasks.images.freezing import losses_of
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs, class_outputs
@@ -152,7 +152,7 @@ class LocalizationHead(ImageHead):
             ranking.add(index, logits, probabilities)
             relative.append(found)
         assert samples.policy is not None
-        boxes = in_frames(np.concatenate(relative), _frames(samples), samples.policy).round(2).tolist()
+        boxes = in_frames(np.concatenate(relative), upright_frames(samples), samples.policy).round(2).tolist()
         if output is not None:
             corners = dict(zip(CORNERS, zip(*boxes, strict=True), strict=True))
             names = {"file": samples.names}
@@ -199,15 +199,6 @@ def _is_box(baseline: Any) -> bool:
     box, index = (baseline.get("box"), baseline.get("class")) if isinstance(baseline, dict) else (None, None)
     is_box = isinstance(box, list) and len(box) == 4 and all(isinstance(value, float) for value in box)
     return is_box and isinstance(index, int)
-
-
-def _frames(samples: Samples) -> tuple[Frame, ...]:
-    """The size of each image, upright."""
-    if samples.files is None:
-        pixels = samples.unsized if samples.unsized is not None else samples.pixels
-        assert pixels is not None
-        return (Frame(pixels.shape[2], pixels.shape[1]),) * len(samples)
-    return tuple(Frame(*Frame(*read_header(path)).upright_size) for path in samples.files)
 
 
 def box_findings(dataset: Dataset) -> Iterator[Finding]:
