@@ -16,6 +16,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ["DLCLI_CACHE"] = ""  # no index of images but in the tests of the index
+os.fsync = lambda descriptor: None  # only a power failure would show the difference, and each call waits for the disk
 
 # a shell ignores Ctrl-C for what it starts in the background, and every process started from here would too
 signal.signal(signal.SIGINT, signal.default_int_handler)

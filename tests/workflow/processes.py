@@ -2,8 +2,8 @@
 
 Importing TensorFlow takes seconds, so processes are forked from one that has imported everything and started nothing
 (:mod:`multiprocessing`'s fork server). Commands that need no process of their own share one, which runs them in turn:
-what TensorFlow, Keras and Matplotlib do at first use costs as much as a tiny training run. Tests of startup itself use
-:mod:`subprocess`.
+what TensorFlow, Keras and Matplotlib do at first use costs as much as a tiny training run. No process waits for the
+disk: what it wrote before a kill is in the files without that. Tests of startup itself use :mod:`subprocess`.
 """
 
 import contextlib
@@ -181,8 +181,13 @@ def _work(function: Callable[..., None], arguments: Sequence[object], folder: Pa
     """What the forked process does."""
     gc.freeze()  # what was imported is no garbage; Keras looks for garbage whenever a model is built
     _enter(folder, output)
-    os.environ.update(WITHOUT_GPU)
+    _set_up()
     function(*arguments)
+
+
+def _set_up() -> None:
+    os.environ.update(WITHOUT_GPU)
+    os.fsync = lambda descriptor: None
 
 
 def _enter(folder: Path, output: Path) -> None:
@@ -210,7 +215,7 @@ def _serve(pipe: Any) -> None:
     from dlcli.cli import _run
 
     gc.freeze()
-    os.environ.update(WITHOUT_GPU)
+    _set_up()
     warnings.simplefilter("ignore")
     environment = dict(os.environ)
     while True:
