@@ -1,4 +1,4 @@
-"""Transfer learning: frozen weights stay bit for bit, features are computed once, and the verb from end to end."""
+"""``dlcli transfer`` from end to end: on networks of keras.applications, runs and model files."""
 
 import json
 import re
@@ -14,35 +14,13 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
-from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
 from dlcli.rundir.tables import read_csv
 
 SIDE = 64
-RECIPE = """\
-task: classification
-data: {kind: folder, path: photos, image_size: [64, 64], validation: 0.25, test: 0.0}
-augment: {horizontal_flip: true, rotation_range: 20}
-model:
-  kind: application
-  network: mobilenet
-  alpha: 0.25
-  head: average
-  dropout: 0.2
-  l2: 0.01
-  weights: base.weights.h5
-train:
-  batch_size: 9
-  optimizer: {kind: adam, learning_rate: 0.003}
-  schedule: {kind: cosine}
-  checkpoint: {steps: 2}
-  stages:
-    - {name: head, epochs: 3, trainable: head, augment: false}
-    - {name: tune, epochs: 2, trainable: last_stage, learning_rate: 1e-3, rate_decay: 0.5}
-"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of MobileNet 0.25 without its top, none of them a first one."""
     keras.utils.set_random_seed(3)
@@ -59,10 +37,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, base: Path) -> Path:
-    """A user's folder: photos of two classes, weights, the recipe."""
+    """A user's folder: photos of two classes, and weights."""
     make_photos(tmp_path / "photos")
     shutil.copy(base, tmp_path / "base.weights.h5")
-    (tmp_path / "transfer.yaml").write_text(RECIPE)
     return tmp_path
 
 
@@ -85,32 +62,66 @@ def weights_of(model: Path) -> dict[str, np.ndarray]:
     return {weight.path: weight.numpy() for layer in loaded.layers for weight in layer.weights}
 
 
+# The verb -------------------------------------------------------------------------------------------------------------
+
+VERB = ("transfer", "--base", "mobilenet", "--base-option", "alpha=0.25", "--image-size", SIDE)
+QUICK = ("--epochs", 2, "--fine-tune-epochs", 1, "--batch-size", 9)
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """A run of the verb on photos, of which some are copies and some cannot be read."""
+
+    folder: Path
+    stdout: str
+    stderr: list[str]
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "runs" / "transfer_mobilenet"
+
+
 @pytest.fixture(scope="module")
-def never_stopped(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
-    folder: Path = tmp_path_factory.mktemp("never_stopped")
+def transferred(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Transferred:
+    folder: Path = tmp_path_factory.mktemp("transferred")
     make_photos(folder / "photos")
-    shutil.copy(base, folder / "base.weights.h5")
-    (folder / "transfer.yaml").write_text(RECIPE)
-    run("train", "transfer.yaml", folder=folder)
-    return folder / "runs" / "transfer"
+    Image.new("P", (30, 30)).save(folder / "photos" / "dark" / "not_found.gif")
+    (folder / "photos" / "light" / "broken.jpg").write_bytes(b"no image")
+    shutil.copy(folder / "photos" / "light" / "1.png", folder / "photos" / "light" / "21.png")
+    for i in range(22, 42):
+        Image.new("RGB", (60, 50), (200, i, i)).save(folder / "photos" / "light" / f"{i}.png")
+    done = run(*VERB, *QUICK, "--data", "photos", "--weights", base, "--augment", "flip", folder=folder)
+    return Transferred(folder, done.stdout, done.stderr.splitlines())
 
 
-# What is trained, and what is not -------------------------------------------------------------------------------------
-
-
-def test_metrics_csv_holds_both_stages(never_stopped: Path) -> None:
-    rows = read_csv(never_stopped / "metrics.csv")
-    assert [row["stage"] for row in rows] == ["head"] * 3 + ["tune"] * 2
-    info = json.loads((never_stopped / "run.json").read_text())
-    assert [stage["name"] for stage in info["stages"]] == ["head", "tune"]
-    assert info["best"]["epoch"] == info["stages"][1]["epoch"]
-
-
-def test_frozen_weights_and_all_statistics_stay_bit_for_bit(never_stopped: Path, base: Path) -> None:
-    model = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+def mobilenet(base: Path) -> keras.Model:
+    model = keras.applications.MobileNet(
+        alpha=0.25, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), pooling="avg"
+    )
     model.load_weights(base)
+    return model
+
+
+def test_transfer_on_photos_from_end_to_end(transferred: Transferred) -> None:
+    lines = transferred.stderr
+    assert lines[0] == "data: photos"
+    assert any(line.startswith("train: ") and "dark" in line and "light" in line for line in lines)
+    skipped = next(line for line in lines if line.startswith("skipped "))
+    assert "dark/not_found.gif (excluded by '*.gif')" in skipped
+    assert "light/broken.jpg" in skipped
+    assert any(line.startswith("base: mobilenet, 218,544 parameters, pretrained weights: ") for line in lines)
+    assert "trainable parameters: 514; frozen: 218,544" in lines
+    assert any(line.startswith("trainable parameters: 102,274; frozen: 116,784") for line in lines)
+    assert "confusion matrix of test (rows: label; columns: prediction)" in transferred.stdout
+    assert "mistakes: runs/transfer_mobilenet/plots/mistakes.png" in transferred.stdout
+    recipe = (transferred.run / "recipe.yaml").read_text()
+    assert recipe.startswith("# Written by: dlcli transfer --base mobilenet")
+
+
+def test_frozen_weights_and_all_statistics_stay_bit_for_bit(transferred: Transferred, base: Path) -> None:
+    model = mobilenet(base)
     before = {weight.path: weight.numpy() for layer in model.layers for weight in layer.weights}
-    after = weights_of(never_stopped / "model.keras")
+    after = weights_of(transferred.run / "model.keras")
     same = {path for path, array in before.items() if np.array_equal(array, after[path])}
     changed = set(before) - same
     last_stage = [layer.name for layer in model.layers]
@@ -121,180 +132,28 @@ def test_frozen_weights_and_all_statistics_stay_bit_for_bit(never_stopped: Path,
     assert changed == kernels  # and all of these
 
 
-def test_the_first_stage_changes_the_head_alone(folder: Path, base: Path) -> None:
-    run("train", "transfer.yaml", "-s", "train.stages=[{name: head, epochs: 2, trainable: head}]", folder=folder)
-    model = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
-    model.load_weights(base)
-    after = weights_of(folder / "runs" / "transfer" / "model.keras")
-    for layer in model.layers:
-        for weight in layer.weights:
-            np.testing.assert_array_equal(after[weight.path], weight.numpy())
-    assert not (folder / "runs" / ".features").exists()  # images are changed at random here: nothing to keep
-
-
-# Features -------------------------------------------------------------------------------------------------------------
-
-
-def said(done: Any) -> list[str]:
-    return [line for line in done.stderr.splitlines() if line.startswith("features of")]
-
-
-def test_features_are_computed_once_and_again_after_a_change(folder: Path) -> None:
-    head = ("-s", "train.stages=[{name: head, epochs: 1, trainable: head, augment: false}]")
-    command = ("train", "transfer.yaml", *head)
-
-    def kinds(*more: object) -> list[str]:
-        lines = said(run(*command, *more, folder=folder))
-        assert len(lines) == 2
-        return ["computed" if "computed in" in line else "read" for line in lines]
-
-    assert kinds() == ["computed", "computed"]
-    assert kinds("-s", "model.dropout=0.5", "-s", "train.seed=4") == ["read", "read"]  # the head's affair
-    with h5py.File(folder / "base.weights.h5", "r+") as file:
-        found: list[h5py.Dataset] = []
-        file.visititems(lambda name, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
-        found[0][...] = found[0][...] + 0.25
-    assert kinds() == ["computed", "computed"]
-    train = next(row["file"] for row in read_csv(folder / "runs" / "transfer" / "split.csv") if row["split"] == "train")
-    Image.fromarray(np.full((70, 80, 3), 9, np.uint8)).save(folder / "photos" / train)
-    assert sorted(kinds()) == ["computed", "read"]
-
-
-def test_corrupt_features_are_computed_again(folder: Path) -> None:
-    head = ("-s", "train.stages=[{name: head, epochs: 1, trainable: head, augment: false}]")
-    run("train", "transfer.yaml", *head, folder=folder)
-    files = sorted((folder / "runs" / ".features").glob("*.npy"))
-    content = bytearray(files[0].read_bytes())
-    content[-5] ^= 1
-    files[0].write_bytes(bytes(content))
-    files[1].with_suffix(".json").write_text("{")
-    assert all("computed in" in line for line in said(run("train", "transfer.yaml", *head, folder=folder)))
-    assert files[0].read_bytes() != bytes(content)
-
-
-def test_cached_features_are_the_outputs_of_the_network(never_stopped: Path) -> None:
-    """The head on the kept features, and the whole model on the images."""
-    model = keras.saving.load_model(never_stopped / "model.keras")
-    rows = [row for row in read_csv(never_stopped / "split.csv") if row["split"] == "validation"]
-    photos = never_stopped.parents[1] / "photos"
-    from dlcli.data.images.dataset import Reading
-    from dlcli.data.images.sources.class_folders import read_folder
-
-    dataset = read_folder(
-        path=photos,
-        reading=Reading("error"),
-        image_size=(SIDE, SIDE),
-        color_mode="rgb",
-        resize="stretch",
-        interpolation="bilinear",  # type: ignore[arg-type]
-        antialias=True,
-        validation=0.25,
-        test=0.0,
-        split_seed=0,
-        limit=None,
-        allow_leakage=False,
-    )
-    samples = dataset.splits["validation"]
-    assert [row["file"] for row in rows] == list(samples.names)
-    images = samples.load(np.arange(len(samples))).astype(np.float32)
+def test_cached_features_are_the_outputs_of_the_network(transferred: Transferred, base: Path) -> None:
+    """The features that the head was trained on, and those of Keras's own network."""
+    model = keras.saving.load_model(transferred.run / "model.keras")
+    rows = [row for row in read_csv(transferred.run / "split.csv") if row["split"] == "validation"]
+    files = [transferred.folder / "photos" / row["file"] for row in rows]
+    size, filter_ = (SIDE, SIDE), Image.Resampling.BILINEAR
+    images = np.stack([np.asarray(Image.open(file).resize(size, filter_), np.float32) for file in files])
+    kept = [np.load(path) for path in (transferred.run.parent / ".features").glob("*.npy")]
+    mine = next(array for array in kept if len(array) == len(rows))
+    close = {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(mine, mobilenet(base)(images / 127.5 - 1, training=False), **close)
+    # the last stage was trained since, so the features of the finished network differ
     pooled = keras.Model(model.input, model.get_layer("head_average").output)
-    expected = pooled(images, training=False)
-    kept = [np.load(path) for path in (never_stopped.parent / ".features").glob("*.npy")]
-    mine = next(array for array in kept if len(array) == len(samples))
-    # the last stage was trained since, so the features of the first run differ: the same base gives the same numbers
-    fresh = keras.applications.MobileNet(
-        alpha=0.25, include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), pooling="avg"
-    )
-    fresh.load_weights(never_stopped.parents[1] / "base.weights.h5")
-    np.testing.assert_allclose(mine, fresh(images / 127.5 - 1, training=False), rtol=1e-4, atol=1e-5)
-    assert np.abs(mine - expected).max() > 1e-3
-
-
-# Resuming -------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class WithoutPlots:
-    """Kills at a call, and draws no plots."""
-
-    call: int
-    function: str = "dlcli.training.checkpoint.save"
-    after: bool = False
-
-    def __call__(self) -> None:
-        processes.without_plots()
-        processes.KillAtCall((self.function,), self.call, after=self.after)()
-
-
-@pytest.mark.parametrize(
-    "call", [9, *(pytest.param(call, marks=pytest.mark.slow) for call in (1, 2, 3, 5, 6, 7, 8, 10))]
-)
-def test_a_killed_run_resumes_to_the_same_result(folder: Path, never_stopped: Path, call: int) -> None:
-    killed = processes.run("train", "transfer.yaml", folder=folder, prepare=WithoutPlots(call))
-    assert killed.status == -9
-    run("train", "--resume", "transfer", folder=folder)
-    assert_same_but_name(never_stopped, folder / "runs" / "transfer")
-
-
-def test_killed_while_features_are_written(folder: Path, never_stopped: Path) -> None:
-    processes.run(
-        "train",
-        "transfer.yaml",
-        folder=folder,
-        prepare=WithoutPlots(2, "dlcli.tasks.images.feature_cache.key_of", after=True),
-    )
-    run("train", "--resume", "transfer", folder=folder)
-    assert (
-        read_csv(folder / "runs" / "transfer" / "metrics.csv")[-1]["val_loss"]
-        == (read_csv(never_stopped / "metrics.csv")[-1]["val_loss"])
-    )
-
-
-def test_resuming_needs_no_weights_file(folder: Path, never_stopped: Path) -> None:
-    processes.run("train", "transfer.yaml", folder=folder, prepare=WithoutPlots(4))
-    (folder / "base.weights.h5").unlink()
-    shutil.rmtree(folder / "runs" / ".features")
-    run("train", "--resume", "transfer", folder=folder)
-    rows = [read_csv(path / "metrics.csv")[-1]["val_loss"] for path in (folder / "runs" / "transfer", never_stopped)]
-    assert rows[0] == rows[1]
-
-
-# The verb -------------------------------------------------------------------------------------------------------------
-
-VERB = ("transfer", "--base", "mobilenet", "--base-option", "alpha=0.25", "--image-size", SIDE)
-QUICK = ("--epochs", 2, "--fine-tune-epochs", 1, "--batch-size", 9)
-
-
-def test_transfer_on_photos_from_end_to_end(folder: Path) -> None:
-    Image.new("P", (30, 30)).save(folder / "photos" / "dark" / "not_found.gif")
-    (folder / "photos" / "light" / "broken.jpg").write_bytes(b"no image")
-    shutil.copy(folder / "photos" / "light" / "1.png", folder / "photos" / "light" / "21.png")
-    for i in range(22, 42):
-        Image.new("RGB", (60, 50), (200, i, i)).save(folder / "photos" / "light" / f"{i}.png")
-    done = run(*(*VERB, *QUICK, "--data", "photos", "--weights", "base.weights.h5", "--augment", "flip"), folder=folder)
-    lines = done.stderr.splitlines()
-    assert lines[0] == "data: photos"
-    assert any(line.startswith("train: ") and "dark" in line and "light" in line for line in lines)
-    skipped = next(line for line in lines if line.startswith("skipped "))
-    assert "dark/not_found.gif (excluded by '*.gif')" in skipped
-    assert "light/broken.jpg" in skipped
-    assert any(line.startswith("base: mobilenet, 218,544 parameters, pretrained weights: ") for line in lines)
-    assert "trainable parameters: 514; frozen: 218,544" in lines
-    assert any(line.startswith("trainable parameters: 102,274; frozen: 116,784") for line in lines)
-    assert "confusion matrix of test (rows: label; columns: prediction)" in done.stdout
-    assert "mistakes: runs/transfer_mobilenet/plots/mistakes.png" in done.stdout
-    made = folder / "runs" / "transfer_mobilenet"
-    assert (made / "recipe.yaml").read_text().startswith("# Written by: dlcli transfer --base mobilenet")
-    again = run("train", made / "recipe.yaml", "--json", folder=folder)
-    assert json.loads(again.stdout)["final"] == json.loads((made / "run.json").read_text())["final"]
+    assert not np.allclose(mine, pooled(images, training=False), **close)
 
 
 def test_the_class_folders_of_this_folder_are_the_default(folder: Path) -> None:
     photos = folder / "photos"
-    weights = folder / "base.weights.h5"
-    options = ("--weights", weights, "--unfreeze", "none", "--epochs", 1)
-    for name in ("transfer_mobilenet", "transfer_mobilenet-2"):  # the second time beside a folder of runs
-        done = run(*VERB, *options, folder=photos)
+    sequential(folder / "theirs.keras")
+    for name in ("transfer_theirs", "transfer_theirs-2"):  # the second time beside a folder of runs
+        options = ("--base", "../theirs.keras", "--unfreeze", "none", "--epochs", 1)
+        done = run("transfer", *options, folder=photos)
         assert done.stderr.startswith(f"data: the class folders in the current folder, {photos}")
         info = json.loads((photos / "runs" / name / "run.json").read_text())
         assert info["data"]["classes"] == ["dark", "light"]
@@ -348,11 +207,13 @@ def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: 
         ((), "missing option '--base'"),
     ],
 )
-def test_refused_options(folder: Path, options: tuple[str, ...], message: str) -> None:
-    refused = run("transfer", *options, folder=folder, status=2)
+def test_refused_options(transferred: Transferred, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    (tmp_path / "photos").symlink_to(transferred.folder / "photos")
+    (tmp_path / "transfer.yaml").write_text("no folder")
+    refused = run("transfer", *options, folder=tmp_path, status=2)
     assert message in refused.stderr
     assert refused.stdout == ""
-    assert not (folder / "runs").exists()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_unknown_stage(folder: Path) -> None:
@@ -479,6 +340,8 @@ def test_a_run_as_the_base(digits: Path, tmp_path: Path) -> None:
         after[next(iter(before))],
     )
     assert not np.array_equal(before["logits/kernel"], after["logits/kernel"])
+    again = run("train", made / "recipe.yaml", "--json", folder=tmp_path)  # the recipe that the verb wrote
+    assert json.loads(again.stdout)["final"] == json.loads((made / "run.json").read_text())["final"]
     shutil.rmtree(tmp_path / "runs" / "digits")
     run("evaluate", "transfer_digits", folder=tmp_path)  # which needs no base
 
@@ -529,10 +392,28 @@ def nested(path: Path) -> None:
 
 
 def ends_in_a_convolution(path: Path) -> None:
+    """A classifier with the last layers of MobileNet's."""
+    inputs = x = keras.Input((32, 32, 3))
+    for strides in (2, 2, 2):
+        x = keras.layers.Conv2D(8, 3, strides=strides, padding="same", use_bias=False)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.Dropout(0.1)(keras.layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = keras.layers.Reshape((5,))(keras.layers.Conv2D(5, 1)(x))
+    keras.Model(inputs, keras.layers.Softmax()(x)).save(path)
+
+
+def with_its_top(path: Path) -> None:
     keras.applications.MobileNet(alpha=0.25, weights=None, input_shape=(32, 32, 3)).save(path)
 
 
-@pytest.mark.parametrize("make", [sequential, pytest.param(nested, marks=pytest.mark.slow), ends_in_a_convolution])
+@pytest.mark.parametrize(
+    "make",
+    [
+        sequential,
+        ends_in_a_convolution,
+        *(pytest.param(slow, marks=pytest.mark.slow) for slow in (nested, with_its_top)),
+    ],
+)
 def test_bases_of_every_form(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "theirs.keras")
     make_photos(tmp_path / "photos")
@@ -555,7 +436,7 @@ def test_a_base_is_needed_until_the_first_checkpoint_and_must_be_the_same(tmp_pa
     sequential(tmp_path / "theirs.keras")
     make_photos(tmp_path / "photos")
     command = ("transfer", "--base", "theirs.keras", "--data", "photos", "--name", "t", *QUICK)
-    processes.run(*command, folder=tmp_path, prepare=WithoutPlots(1))
+    processes.run(*command, folder=tmp_path, prepare=processes.KillAtCheckpoint(1))
     keras.utils.set_random_seed(99)
     sequential(tmp_path / "theirs.keras")
     refused = run("train", "--resume", "t", folder=tmp_path, status=2)
@@ -570,7 +451,7 @@ def test_a_run_with_checkpoints_needs_no_base(tmp_path: Path) -> None:
     make_photos(tmp_path / "photos")
     command = ("transfer", "--base", "theirs.keras", "--data", "photos", *QUICK)
     run(*command, "--name", "whole", folder=tmp_path)
-    processes.run(*command, "--name", "t", folder=tmp_path, prepare=WithoutPlots(3))
+    processes.run(*command, "--name", "t", folder=tmp_path, prepare=processes.KillAtCheckpoint(3))
     (tmp_path / "theirs.keras").unlink()
     run("train", "--resume", "t", folder=tmp_path)
     rows = [[r["val_loss"] for r in read_csv(tmp_path / "runs" / name / "metrics.csv")] for name in ("whole", "t")]
