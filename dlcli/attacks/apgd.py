@@ -1,7 +1,5 @@
 """Auto-PGD: projected gradient ascent with an adaptive step size (Croce and Hein 2020, algorithm 1)."""
 
-import itertools
-
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -58,23 +56,25 @@ def apgd(
     halving = checkpoints(steps)
 
     def one_run(x: Tensor, label: Tensor, eps: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        ends = tf.constant(halving)
         adversarial = project(x + eps * start, x, eps, norm, bounds)
         losses, slope = gradient(logits, loss, adversarial, label)
-        size = tf.fill(tf.shape(losses), 2.0 * eps)
-        best, highest, best_slope, before = adversarial, losses, slope, adversarial
-        highest_before, was_halved = losses, tf.zeros_like(losses, tf.bool)
-        for first, last in itertools.pairwise(halving):
-            state = (
-                tf.constant(first),
-                adversarial,
-                before,
-                losses,
-                slope,
-                best,
-                highest,
-                best_slope,
-                tf.zeros_like(losses),
-            )
+
+        def one_phase(
+            phase: Tensor,
+            adversarial: Tensor,
+            before: Tensor,
+            losses: Tensor,
+            slope: Tensor,
+            best: Tensor,
+            highest: Tensor,
+            best_slope: Tensor,
+            size: Tensor,
+            highest_before: Tensor,
+            was_halved: Tensor,
+        ) -> tuple[Tensor, ...]:
+            """The steps from one checkpoint to the next, and what is decided there."""
+            first, last = ends[phase], ends[phase + 1]
 
             def one_step(
                 number: Tensor,
@@ -86,7 +86,6 @@ def apgd(
                 highest: Tensor,
                 best_slope: Tensor,
                 rises: Tensor,
-                size: Tensor = size,
             ) -> tuple[Tensor, ...]:
                 moved = project(now + per_sample(size, x) * direction(slope, norm), x, eps, norm, bounds)
                 alpha = tf.where(number == 0, 1.0, MOMENTUM)  # the first step has no momentum
@@ -100,16 +99,28 @@ def apgd(
                 highest = tf.maximum(highest, new_losses)
                 return number + 1, moved, now, new_losses, new_slope, best, highest, best_slope, rises
 
-            state = tf.while_loop(lambda number, *_, last=last: number < last, one_step, state, parallel_iterations=1)
+            state = (first, adversarial, before, losses, slope, best, highest, best_slope, tf.zeros_like(losses))
+            state = tf.while_loop(lambda number, *_: number < last, one_step, state, parallel_iterations=1)
             _, adversarial, before, losses, slope, best, highest, best_slope, rises = state
-            too_few = rises < RISING * (last - first)  # condition 1
+            too_few = rises < RISING * tf.cast(last - first, tf.float32)  # condition 1
             no_gain = tf.logical_and(tf.logical_not(was_halved), highest <= highest_before)  # condition 2
             is_halved = tf.logical_or(too_few, no_gain)
-            size = tf.where(is_halved, size / 2, size)
+            size_now = tf.where(is_halved, size / 2, size)
             adversarial = tf.where(per_sample(is_halved, x), best, adversarial)  # continue from the best point
             slope = tf.where(per_sample(is_halved, x), best_slope, slope)
             losses = tf.where(is_halved, highest, losses)
-            highest_before, was_halved = highest, is_halved
+            return (
+                *(phase + 1, adversarial, before, losses, slope, best, highest, best_slope),
+                *(size_now, highest, is_halved),
+            )
+
+        state = (
+            *(tf.constant(0), adversarial, adversarial, losses, slope, adversarial, losses, slope),
+            *(tf.fill(tf.shape(losses), 2.0 * eps), losses, tf.zeros_like(losses, tf.bool)),
+        )
+        # a loop over the phases too: the network is traced once, not once for each phase
+        state = tf.while_loop(lambda phase, *_: phase < len(halving) - 1, one_phase, state, parallel_iterations=1)
+        best, highest = state[5], state[6]
         return best, highest, succeeds(logits(best), label)
 
     run = compiled(one_run)

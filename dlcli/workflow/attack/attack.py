@@ -16,7 +16,7 @@ from dlcli.temporary import remove_leftovers
 from dlcli.workflow.attack.checks import Check, checks
 from dlcli.workflow.attack.files import describe_distances, free_folder, write_files
 from dlcli.workflow.attack.kinds import ATTACKS_BY_OPTION
-from dlcli.workflow.attack.plan import Plan
+from dlcli.workflow.attack.plan import Attacked, Plan
 from dlcli.workflow.attack.run import AttackOutcome, run_attack
 from dlcli.workflow.train import command, versions
 
@@ -85,9 +85,11 @@ def _run_and_check(
 ) -> tuple[AttackOutcome, AttackOutcome | None, list[Check]]:
     if target.note:
         console.warn(target.note)
-    result = run_attack(plan, target, samples, scored_by=scored_by, progress=console.evaluating)
+    attacked = Attacked(target)
+    scorer = None if scored_by is None else Attacked(scored_by)
+    result = run_attack(plan, attacked, samples, scored_by=scorer, progress=console.evaluating)
     if not with_checks or scored_by is not None or plan.target is not None:  # the checks do not apply
         return result, None, []
     console.say("checking the attack")
-    noisy = None if plan.kind == "noise" else run_attack(replace(plan, kind="noise", num_saved=0), target, samples)
-    return result, noisy, checks(plan, target, samples, result, noisy)
+    noisy = None if plan.kind == "noise" else run_attack(replace(plan, kind="noise", num_saved=0), attacked, samples)
+    return result, noisy, checks(plan, attacked, samples, result, noisy)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dlcli.data.images.samples import Samples
-from dlcli.tasks.attack_target import AttackTarget
 from dlcli.workflow.attack.inputs import take_evenly
 from dlcli.workflow.attack.kinds import ITERATED, WITHOUT_GRADIENTS
-from dlcli.workflow.attack.plan import Plan
+from dlcli.workflow.attack.plan import Attacked, Plan
 from dlcli.workflow.attack.run import TOLERANCE, AttackOutcome, run_attack
 
 NUM_CHECKED = 100  # samples that the more expensive checks use
@@ -27,7 +26,7 @@ class Check:
 
 
 def checks(
-    plan: Plan, target: AttackTarget, samples: Samples, result: AttackOutcome, noisy: AttackOutcome | None
+    plan: Plan, attacked: Attacked, samples: Samples, result: AttackOutcome, noisy: AttackOutcome | None
 ) -> list[Check]:
     """Check properties that hold for every attack that is strong enough."""
     robust = [row["robust_accuracy"] for row in result.rows]
@@ -47,8 +46,8 @@ def checks(
         rises = max((b - a for a, b in itertools.pairwise(robust)), default=0.0)
         details = f"accuracy rises by {rises:.3f}" if rises > 0 else "accuracy never rises"
         results.append(Check("monotone in epsilon", rises <= TOLERANCE, details))
-        accuracy = _accuracy(replace(plan, eps=(largest,)), target, few)
-        single = _accuracy(replace(plan, kind="fgsm", eps=(largest,)), target, few)
+        accuracy = _accuracy(replace(plan, eps=(largest,)), attacked, few)
+        single = _accuracy(replace(plan, kind="fgsm", eps=(largest,)), attacked, few)
         results.append(
             Check(
                 "not weaker than one step",
@@ -56,16 +55,16 @@ def checks(
                 f"accuracy {accuracy:.3f}, with FGSM {single:.3f}",
             )
         )
-        chance = 1 / target.num_classes
+        chance = 1 / attacked.target.num_classes
         # in l2, the length of a perturbation that changes every pixel by this much
-        large = LARGE_EPS if plan.norm == "linf" else LARGE_EPS * float(np.prod(target.shape)) ** 0.5
-        at_large = _accuracy(replace(plan, eps=(large,)), target, few)
+        large = LARGE_EPS if plan.norm == "linf" else LARGE_EPS * float(np.prod(attacked.target.shape)) ** 0.5
+        at_large = _accuracy(replace(plan, eps=(large,)), attacked, few)
         results.append(
             Check(f"at or below chance at eps {large:.3g}", at_large <= chance + TOLERANCE, f"accuracy {at_large:.3f}")
         )
         if plan.kind != "suite":
             steps = 2 * plan.num_steps
-            twice = _accuracy(replace(plan, eps=(largest,), steps=steps), target, few)
+            twice = _accuracy(replace(plan, eps=(largest,), steps=steps), attacked, few)
             gain = accuracy - twice
             results.append(
                 Check(
@@ -77,5 +76,5 @@ def checks(
     return results
 
 
-def _accuracy(plan: Plan, target: AttackTarget, samples: Samples) -> float:
-    return float(run_attack(replace(plan, num_saved=0), target, samples).rows[0]["robust_accuracy"])
+def _accuracy(plan: Plan, attacked: Attacked, samples: Samples) -> float:
+    return float(run_attack(replace(plan, num_saved=0), attacked, samples).rows[0]["robust_accuracy"])

@@ -1,5 +1,6 @@
 """The attack and its settings that the options of ``dlcli attack`` ask for."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -72,6 +73,35 @@ class Plan:
         }
 
 
+class Attacked:
+    """A network under attack: what is computed with it is traced once, for all budgets and samples.
+
+    Attributes:
+        target: the network.
+        probabilities: pixels float32 ``[b, height, width, channels]`` -> float32 ``[b, classes]``.
+    """
+
+    def __init__(self, target: AttackTarget) -> None:
+        self.target = target
+        self.probabilities = gradient.compiled(lambda x: tf.nn.softmax(target.logits(x)))
+        self._attacks: dict[Plan, Attack] = {}
+        self._gradients: dict[gradient.Loss, Callable[..., Any]] = {}
+
+    def attack(self, plan: Plan) -> Attack:
+        """The attack of a plan."""
+        key = replace(plan, eps=(), num_saved=None, batch_size=0)  # without what does not change it
+        if key not in self._attacks:
+            self._attacks[key] = make_attack(plan, self.target)
+        return self._attacks[key]
+
+    def gradients(self, plan: Plan) -> Callable[..., Any]:
+        """The gradient of a plan's loss: pixels, labels or targets int32 ``[b]`` -> the shape of the pixels."""
+        loss = attack_loss(plan, self.target)  # the same function for all untargeted attacks that maximize it
+        if loss not in self._gradients:
+            self._gradients[loss] = gradient.compiled(lambda x, y: gradient.gradient(self.target.logits, loss, x, y)[1])
+        return self._gradients[loss]
+
+
 def make_attack(plan: Plan, target: AttackTarget) -> Attack:
     """Make the attack of a plan; a minimal attack counts only where it stays within the budget."""
     loss = attack_loss(plan, target)
@@ -115,17 +145,16 @@ def attack_loss(plan: Plan, target: AttackTarget) -> gradient.Loss:
 
 def _within_budget(find: gradient.MinimalAttack) -> Attack:
     """Turn a minimal attack into one with a budget: a sample whose perturbation is too large stays unchanged."""
-    cache: dict[tuple[int, ...], NDArray[np.float32]] = {}
+    cache: list[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]] = []
 
     def attack(
         x: NDArray[np.float32], label: NDArray[np.int32], eps: float, index: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        key = tuple(index.tolist())
-        if key not in cache:  # the same for every epsilon
-            cache.clear()
-            cache[key] = find(x, label)
-        is_within = np.linalg.norm((cache[key] - x).reshape(len(x), -1), axis=1) <= eps
-        return np.where(is_within.reshape(-1, *[1] * (x.ndim - 1)), cache[key], x)
+        if not (cache and np.array_equal(cache[0][0], x) and np.array_equal(cache[0][1], label)):
+            cache[:] = [(x.copy(), label.copy(), find(x, label))]  # the same for every epsilon
+        found = cache[0][2]
+        is_within = np.linalg.norm((found - x).reshape(len(x), -1), axis=1) <= eps
+        return np.where(is_within.reshape(-1, *[1] * (x.ndim - 1)), found, x)
 
     return attack
 

@@ -5,18 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.attacks import gradient
 from dlcli.attacks.gradient import Norm
 from dlcli.data.images.samples import Samples
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import robustness
-from dlcli.tasks.attack_target import AttackTarget
 from dlcli.workflow.attack.kinds import WITHOUT_GRADIENTS
-from dlcli.workflow.attack.plan import PIXELS, ROUNDING_ERROR, Plan, attack_loss, make_attack
+from dlcli.workflow.attack.plan import PIXELS, ROUNDING_ERROR, Attacked, Plan
 
 TOLERANCE = 0.02  # of accuracy, for checks to pass: a sample or two
 
@@ -45,10 +42,10 @@ class AttackOutcome:
 
 def run_attack(
     plan: Plan,
-    target: AttackTarget,
+    attacked: Attacked,
     samples: Samples,
     *,
-    scored_by: AttackTarget | None = None,
+    scored_by: Attacked | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> AttackOutcome:
     """Attack samples batch by batch; memory is bounded by a batch and the saved samples.
@@ -60,11 +57,8 @@ def run_attack(
     Raises:
         InputError: the network's outputs or gradients cannot be used.
     """
-    attack = make_attack(plan, target)
-    scorer = scored_by or target
-    probabilities = gradient.compiled(lambda x: tf.nn.softmax(scorer.logits(x)))
-    loss = attack_loss(plan, target)
-    gradients = gradient.compiled(lambda x, y: gradient.gradient(target.logits, loss, x, y)[1])
+    attack, gradients = attacked.attack(plan), attacked.gradients(plan)
+    probabilities = (scored_by or attacked).probabilities
     saved = np.arange(len(samples)) if plan.num_saved is None else evenly_spaced(len(samples), plan.num_saved)
     predicted, confidence, saved_x, parts = [], [], [], [[] for _ in plan.eps]  # type: ignore[var-annotated]
     saved_adversarial: list[list[NDArray[np.float32]]] = [[] for _ in plan.eps]

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dlcli.attacks import gradient
 from dlcli.tasks.attack_target import AttackTarget
@@ -93,3 +94,26 @@ def test_a_minimal_attack_counts_only_within_the_budget_and_is_computed_once() -
     assert calls == [3]
     attack(x[:1], label[:1], 6.0, index[1:2])  # other samples
     assert calls == [3, 1]
+    attack(x[:1] + 1, label[:1], 6.0, index[1:2])  # others again, of the same number among theirs
+    assert calls == [3, 1, 1]
+
+
+@pytest.mark.parametrize("kind", ["fgsm", "pgd", "apgd"])
+def test_an_attack_is_traced_once_for_all_budgets_and_samples(kind: Kind) -> None:
+    traced = []
+
+    def logits(pixels: Any) -> Any:
+        traced.append(1)
+        return tf.reshape(pixels, [-1, 4])
+
+    attacked = plans.Attacked(AttackTarget(logits, (2, 2, 1), 4))
+    plan = replace(PLAN, kind=kind, loss="margin", steps=None if kind == "fgsm" else 5)
+    found, counts = [], []
+    for num, eps in ((3, 10.0), (2, 20.0)):
+        x, label = np.full((num, 2, 2, 1), 100.0, np.float32), np.zeros(num, np.int32)
+        found.append(attacked.attack(replace(plan, eps=(eps / 255,)))(x, label, eps, np.arange(num)))
+        attacked.gradients(plan)(x, label)
+        attacked.probabilities(x)
+        counts.append(len(traced))
+    assert counts[0] == counts[1]
+    assert [np.abs(adversarial - 100).max() for adversarial in found] == pytest.approx([10, 20])
