@@ -8,8 +8,8 @@ import keras
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
+from dlcli.recipe.sections.backbone import base_key, base_of, with_base
 from dlcli.recipe.sections.image_model import Saved
-from dlcli.recipe.sections.segmentation_model import base_key, base_of, with_base
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification

@@ -7,47 +7,8 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, NullForDefault, Proportion, Section, WholeNumber
-from dlcli.recipe.sections.image_model import (
-    Application,
-    Backbone,
-    Convnet,
-    Dpn,
-    ImageClassifier,
-    Polynet,
-    Preprocessing,
-    Resnet,
-    Resnext,
-    Saved,
-    Senet,
-    Vgg,
-)
-
-SegmentationBackbone = Annotated[
-    Convnet | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Application | Saved, Field(discriminator="kind")
-]
-"""The image networks whose feature maps a head can use. LeNet-5 takes one size only, and a perceptron has no maps."""
-
-CLASSIFIER_KEYS = ("head", "pooling", "dense", "dropout", "l2")
-"""The keys of image networks for layers after the feature maps, which a segmentation network does not have."""
-
-
-def rules_of_backbone(backbone: SegmentationBackbone) -> Iterator[tuple[str, str]]:
-    """Rules on the keys of a network of which only the feature maps are used."""
-    keys = [key for key in CLASSIFIER_KEYS if key in type(backbone).model_fields]
-    others = {key: value for key, value in backbone if key not in keys}
-    defaults = type(backbone).model_validate(others)
-    for key in keys:
-        if getattr(backbone, key) != getattr(defaults, key):
-            yield f"backbone.{key}", "is for classifiers, of which only the feature maps are used here; remove the key"
-    if isinstance(backbone, Convnet) and backbone.rank != 2:
-        yield "backbone.rank", "must be 2 for images"
-
-
-def without_classifier(backbone: SegmentationBackbone) -> SegmentationBackbone:
-    """The same network without layers after its feature maps, of which VGG's have more weights than all others."""
-    if not isinstance(backbone, Backbone):
-        return backbone
-    return backbone.model_copy(update={"head": "average", "dense": (), "dropout": 0.0})
+from dlcli.recipe.sections.backbone import DenseBackbone, rules_of_backbone
+from dlcli.recipe.sections.image_model import Application, Preprocessing, Vgg
 
 
 class Unet(Section):
@@ -55,7 +16,7 @@ class Unet(Section):
 
     kind: Literal["unet"]
     """Family of networks."""
-    backbone: SegmentationBackbone | None = None
+    backbone: DenseBackbone | None = None
     """Network whose last maps at each stride replace the contracting path: an image model section with `weights`.
     Default: the paper's own contracting path."""
     preprocessing: Preprocessing | None = None
@@ -97,7 +58,7 @@ class Fcn(Section):
 
     kind: Literal["fcn"]
     """Family of networks."""
-    backbone: SegmentationBackbone
+    backbone: DenseBackbone
     """Network whose feature maps are scored: an image model section with `weights`. The paper's is VGG of depth 16."""
     stride: Annotated[Literal[32, 16, 8], WholeNumber()] = 8
     """The smallest stride of which maps are scored: 8 for FCN-8s."""
@@ -133,7 +94,7 @@ class Deeplabv3plus(Section):
 
     kind: Literal["deeplabv3plus"]
     """Family of networks."""
-    backbone: SegmentationBackbone
+    backbone: DenseBackbone
     """Network that is dilated: an image model section with `weights`, such as resnet or mobilenetv2."""
     output_stride: Annotated[Literal[16, 8], WholeNumber()] = 16
     """Stride of the backbone's last maps; 8 is more exact, and takes several times the computation and memory."""
@@ -153,19 +114,3 @@ class Deeplabv3plus(Section):
 
 
 SegmentationModel = Annotated[Unet | Fcn | Deeplabv3plus, Field(discriminator="kind")]
-
-
-def base_of(model: Any) -> ImageClassifier | None:
-    """The section of the image network that pretrained weights are for: of a ``model`` section for segmentation its
-    backbone, None for a network from scratch; any other section itself."""
-    return model.backbone if isinstance(model, Unet | Fcn | Deeplabv3plus) else model
-
-
-def with_base(model: Any, base: ImageClassifier) -> Any:
-    """A ``model`` section with another section as what :func:`base_of` returns."""
-    return model.model_copy(update={"backbone": base}) if isinstance(model, Unet | Fcn | Deeplabv3plus) else base
-
-
-def base_key(model: Any) -> str:
-    """The dotted key of what :func:`base_of` returns."""
-    return "model.backbone" if isinstance(model, Unet | Fcn | Deeplabv3plus) else "model"

@@ -5,9 +5,10 @@ from types import MappingProxyType
 from typing import Literal
 
 from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.backbone import base_of
 from dlcli.recipe.sections.image_model import rules_of_input
 from dlcli.recipe.sections.mask_data import MaskData
-from dlcli.recipe.sections.segmentation_model import SegmentationModel, base_of
+from dlcli.recipe.sections.segmentation_model import SegmentationModel
 from dlcli.recipe.sections.target_train import DenseTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 

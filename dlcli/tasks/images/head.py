@@ -16,9 +16,10 @@ from PIL import Image
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.listing import NO_ALIASES
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.recipe.sections.backbone import base_of
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.recipe.sections.mask_data import MaskSource
-from dlcli.recipe.sections.segmentation_model import SegmentationModel, base_of
+from dlcli.recipe.sections.segmentation_model import SegmentationModel
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console

@@ -8,8 +8,8 @@ from dlcli.errors import InputError
 from dlcli.models.images import keras_application
 from dlcli.models.images.weight_files import DoNotFit, copy_weights, read_weights
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.backbone import base_of
 from dlcli.recipe.sections.image_model import Application, ImageClassifier
-from dlcli.recipe.sections.segmentation_model import base_of
 from dlcli.runtime.model_files import check_weights_file, load_keras_file
 from dlcli.tasks.images.network import ImageNetwork, build_classifier, has_paper_head
 

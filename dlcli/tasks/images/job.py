@@ -19,8 +19,8 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.models.images.saved_network import scales_its_input
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
+from dlcli.recipe.sections.backbone import base_key, base_of
 from dlcli.recipe.sections.image_model import Application, ImageClassifier, Saved
-from dlcli.recipe.sections.segmentation_model import base_key, base_of
 from dlcli.recipe.sections.train import CommonStage, Stage
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import file_digest

@@ -13,8 +13,9 @@ from dlcli.data.images.statistics import channel_statistics, whitening_matrix
 from dlcli.models.images import keras_application, preprocessing
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.backbone import base_of
 from dlcli.recipe.sections.image_model import Application, BuiltModel, Preprocessing
-from dlcli.recipe.sections.segmentation_model import Unet, base_of
+from dlcli.recipe.sections.segmentation_model import Unet
 
 
 @dataclass(frozen=True)

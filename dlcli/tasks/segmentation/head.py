@@ -13,9 +13,10 @@ from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.masks.statistics import count_masks
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.backbone import without_classifier
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.recipe.sections.mask_data import MaskData
-from dlcli.recipe.sections.segmentation_model import Deeplabv3plus, Fcn, SegmentationModel, Unet, without_classifier
+from dlcli.recipe.sections.segmentation_model import Deeplabv3plus, Fcn, SegmentationModel, Unet
 from dlcli.recipe.tasks.segmentation import Segmentation
 from dlcli.report.plots import mask_comparison as mask_plots
 from dlcli.rundir.directory import RunDir

@@ -9,7 +9,8 @@ from dlcli.models.heads import deeplabv3plus, fcn, unet
 from dlcli.models.images.dilation import dilated
 from dlcli.models.images.taps import check_strides, first_maps, taps
 from dlcli.recipe.sections.augment import Augment
-from dlcli.recipe.sections.segmentation_model import Deeplabv3plus, Fcn, SegmentationModel, Unet, without_classifier
+from dlcli.recipe.sections.backbone import without_classifier
+from dlcli.recipe.sections.segmentation_model import Deeplabv3plus, Fcn, SegmentationModel, Unet
 from dlcli.tasks.images.network import Features, HeadOutputs, features, scaled_input
 from dlcli.tasks.images.standardization import Standardization
 

@@ -6,8 +6,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from dlcli.recipe.language.fields import BROKEN_RULES
+from dlcli.recipe.sections.backbone import without_classifier
 from dlcli.recipe.sections.image_model import Application, Vgg
-from dlcli.recipe.sections.segmentation_model import Deeplabv3plus, Fcn, SegmentationModel, Unet, without_classifier
+from dlcli.recipe.sections.segmentation_model import Deeplabv3plus, Fcn, SegmentationModel, Unet
 
 MODEL: TypeAdapter[Any] = TypeAdapter(SegmentationModel)
 RESNET = {"kind": "resnet", "depth": 18}

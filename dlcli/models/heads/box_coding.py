@@ -1,0 +1,37 @@
+"""Boxes relative to other boxes, such as anchors: Girshick, Donahue, Darrell and Malik 2014, "Rich feature hierarchies
+for accurate object detection", appendix C, equations 1 to 10."""
+
+import math
+from typing import Any
+
+import keras
+
+Tensor = Any  # a tensor or a symbolic keras.KerasTensor
+
+MOST_GROWTH = math.log(1000 / 16)
+"""Largest logarithm of a side's growth that is decoded, so that the exponential cannot overflow: no box of 16 pixels
+becomes larger than 1,000."""
+
+
+def decoded(deltas: Tensor, *, x: Any, y: Any, width: Any, height: Any) -> Tensor:
+    """Boxes from what was predicted relative to others, of which these are the centers and sides.
+
+    Args:
+        deltas: ``[..., 4]``: shift of the center along x and y in sides, logarithms of the growth of width and height.
+        x, y, width, height: of the other boxes; arrays or tensors that broadcast against ``[...]``.
+
+    Returns:
+        corners ``[..., 4]`` (xmin, ymin, xmax, ymax) in the same unit.
+    """
+    middle_x, middle_y = deltas[..., 0] * width + x, deltas[..., 1] * height + y
+    half_width = keras.ops.exp(keras.ops.minimum(deltas[..., 2], MOST_GROWTH)) * (width / 2)
+    half_height = keras.ops.exp(keras.ops.minimum(deltas[..., 3], MOST_GROWTH)) * (height / 2)
+    corners = [middle_x - half_width, middle_y - half_height, middle_x + half_width, middle_y + half_height]
+    return keras.ops.stack(corners, axis=-1)
+
+
+def encoded(boxes: Tensor, others: Tensor) -> Tensor:
+    """The inverse of :func:`decoded`, for corners ``[..., 4]`` of boxes that have an area, relative to ``others``."""
+    sides, other_sides = boxes[..., 2:] - boxes[..., :2], others[..., 2:] - others[..., :2]
+    shift = (boxes[..., :2] + boxes[..., 2:] - others[..., :2] - others[..., 2:]) / (2 * other_sides)
+    return keras.ops.concatenate([shift, keras.ops.log(sides / other_sides)], axis=-1)
