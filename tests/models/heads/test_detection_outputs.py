@@ -8,8 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from detectors import detector, images  # type: ignore[import-not-found]
-from test_suppression import NUM_CLASSES, greedy, like_a_detectors  # type: ignore[import-not-found]
+from detectors import NUM_CLASSES, detector, greedy, images, like_a_detectors  # type: ignore[import-not-found]
 
 from dlcli.models.heads.detection_outputs import CANDIDATES, detection_outputs
 
