@@ -5,6 +5,9 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
+
+from dlcli.models.heads.anchors import Size, axes_of, sides_of
 
 Tensor = Any  # a tensor or a symbolic keras.KerasTensor
 
@@ -28,6 +31,30 @@ def decoded(deltas: Tensor, *, x: Any, y: Any, width: Any, height: Any) -> Tenso
     half_height = keras.ops.exp(keras.ops.minimum(deltas[..., 3], MOST_GROWTH)) * (height / 2)
     corners = [middle_x - half_width, middle_y - half_height, middle_x + half_width, middle_y + half_height]
     return keras.ops.stack(corners, axis=-1)
+
+
+def anchored_boxes(deltas: Tensor, *, size: Size, level: int, sides: np.ndarray) -> Tensor:
+    """The boxes of a level from what was predicted relative to its anchors, rel_xyxy ``[b, n, 4]``.
+
+    The anchors' rows, columns and sides broadcast, so that saved models hold few constants.
+
+    Args:
+        deltas: ``[b, n, 4]``, in the order of `anchors.anchors`.
+        size: height and width of the image.
+        sides: of the anchors at each position, see `anchors.anchor_sides`.
+    """
+    rows, columns = axes_of(size, level)
+    height, width = size
+    num_rows, num_columns = sides_of(size, level)
+    grid = keras.ops.reshape(deltas, (-1, num_rows, num_columns, len(sides), 4))
+    boxes = decoded(
+        grid,
+        x=(columns / width).astype(np.float32)[None, None, :, None],
+        y=(rows / height).astype(np.float32)[None, :, None, None],
+        width=(sides[:, 0] / width).astype(np.float32),
+        height=(sides[:, 1] / height).astype(np.float32),
+    )
+    return keras.ops.reshape(boxes, (-1, num_rows * num_columns * len(sides), 4))
 
 
 def encoded(boxes: Tensor, others: Tensor) -> Tensor:

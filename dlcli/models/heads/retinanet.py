@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
-from dlcli.models.heads.anchors import Size, anchor_sides, axes_of, sides_of
-from dlcli.models.heads.box_coding import decoded
+from dlcli.models.heads.anchors import Size, anchor_sides
+from dlcli.models.heads.box_coding import anchored_boxes
 from dlcli.models.heads.dense_detection import DenseOutputs, joined, predictions, prior_bias, subnet
 from dlcli.models.heads.feature_pyramid import Pyramid
 from dlcli.models.heads.normalization import Normalization
@@ -53,26 +52,7 @@ def retinanet(
         trained=[joined(logits, name="class_logits"), joined(deltas, name="box_deltas")],
         scores={level: keras.ops.sigmoid(x) for level, x in logits.items()},
         boxes={
-            level: _boxes(x, size=size, level=level, sides=anchor_sides(level, sizes=sizes, ratios=ratios))
+            level: anchored_boxes(x, size=size, level=level, sides=anchor_sides(level, sizes=sizes, ratios=ratios))
             for level, x in deltas.items()
         },
     )
-
-
-def _boxes(deltas: Tensor, *, size: Size, level: int, sides: np.ndarray) -> Tensor:
-    """The boxes of a level, rel_xyxy ``[b, n, 4]``.
-
-    The anchors' rows, columns and sides broadcast, so that saved models hold few constants.
-    """
-    rows, columns = axes_of(size, level)
-    height, width = size
-    num_rows, num_columns = sides_of(size, level)
-    grid = keras.ops.reshape(deltas, (-1, num_rows, num_columns, len(sides), 4))
-    boxes = decoded(
-        grid,
-        x=(columns / width).astype(np.float32)[None, None, :, None],
-        y=(rows / height).astype(np.float32)[None, :, None, None],
-        width=(sides[:, 0] / width).astype(np.float32),
-        height=(sides[:, 1] / height).astype(np.float32),
-    )
-    return keras.ops.reshape(boxes, (-1, num_rows * num_columns * len(sides), 4))

@@ -11,13 +11,14 @@ from dlcli.models.images.taps import check_strides, taps
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.backbone import without_classifier
 from dlcli.recipe.sections.detect import Detect
-from dlcli.recipe.sections.detection_model import DetectionModel, Fcos, Retinanet
+from dlcli.recipe.sections.detection_model import DetectionModel, FasterRcnn, Fcos, Retinanet
+from dlcli.tasks.detection.two_stage import two_stage_outputs
 from dlcli.tasks.images.network import Features, HeadOutputs, features
 from dlcli.tasks.images.standardization import Standardization
 
 
 def maps_of(
-    section: DetectionModel,
+    section: DetectionModel | FasterRcnn,
     *,
     shape: tuple[int, ...],
     augment: Augment | None = None,
@@ -36,20 +37,28 @@ def maps_of(
     return replace(base, kind=section.kind, base=maps, vector=maps, ends=(base.ends[0], maps))
 
 
-def detection_outputs(base: Features, section: DetectionModel, *, detect: Detect, num_classes: int) -> HeadOutputs:
-    """What a one-stage detector predicts.
+def detection_outputs(
+    base: Features, section: DetectionModel | FasterRcnn, *, detect: Detect, num_classes: int
+) -> HeadOutputs:
+    """What a detector predicts.
 
     Of RetinaNet the loss is taken from class logits ``[b, n, classes]`` and boxes relative to the anchors ``[b, n,
-    4]``, of FCOS from class logits, boxes rel_xyxy and logits of the centerness ``[b, n, 1]``; all are float32. The
-    saved model has the dictionary of :func:`dlcli.models.heads.detection_outputs.detection_outputs`.
+    4]``, of FCOS from class logits, boxes rel_xyxy and logits of the centerness ``[b, n, 1]``; all are float32. For
+    Faster R-CNN see :func:`dlcli.tasks.detection.two_stage.two_stage_outputs`. The saved model has the dictionary of
+    :func:`dlcli.models.heads.detection_outputs.detection_outputs`.
 
     Raises:
         InputError: the backbone lacks feature maps at a stride that the pyramid needs.
     """
     x, maps = base.ends
     found = taps(x, maps)
-    check_strides(found, backbone_strides(section.levels), network=section.backbone.kind, purpose=section.kind)
-    outputs = _outputs(found, section, size=tuple(base.inputs.shape[1:3]), num_classes=num_classes)
+    size = tuple(base.inputs.shape[1:3])
+    has_pyramid = not isinstance(section, FasterRcnn) or section.pyramid
+    strides = backbone_strides(section.levels) if has_pyramid else (2 ** section.levels[0],)
+    check_strides(found, strides, network=section.backbone.kind, purpose=section.kind)
+    if isinstance(section, FasterRcnn):
+        return two_stage_outputs(found, section, size=size, detect=detect, num_classes=num_classes)
+    outputs = _outputs(found, section, size=size, num_classes=num_classes)
     final = final_outputs(
         outputs.scores,
         outputs.boxes,
@@ -64,7 +73,7 @@ def detection_outputs(base: Features, section: DetectionModel, *, detect: Detect
 
 
 def _outputs(
-    found: dict[int, Any], section: DetectionModel, *, size: tuple[int, int], num_classes: int
+    found: dict[int, Any], section: Fcos | Retinanet, *, size: tuple[int, int], num_classes: int
 ) -> DenseOutputs:
     pyramid = feature_pyramid(found, size=size, levels=section.levels, channels=section.channels)
     match section:

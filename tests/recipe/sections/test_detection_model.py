@@ -1,17 +1,17 @@
 """The sections of detectors and of their detections: defaults, and what is refused."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from dlcli.recipe.language.fields import BROKEN_RULES
 from dlcli.recipe.sections.backbone import base_key, base_of, with_base
 from dlcli.recipe.sections.detect import Detect
-from dlcli.recipe.sections.detection_model import DetectionModel, Fcos, Retinanet
+from dlcli.recipe.sections.detection_model import FasterRcnn, Fcos, Retinanet
 from dlcli.recipe.sections.image_model import Resnet
 
-MODEL: TypeAdapter[Any] = TypeAdapter(DetectionModel)
+MODEL: TypeAdapter[Any] = TypeAdapter(Annotated[Fcos | Retinanet | FasterRcnn, Field(discriminator="kind")])
 RESNET = {"kind": "resnet", "depth": 18}
 
 
@@ -31,7 +31,8 @@ def broken(function: Any, **values: Any) -> tuple[tuple[str, str], ...]:
 def test_kinds() -> None:
     assert isinstance(read(kind="fcos"), Fcos)
     assert isinstance(read(kind="retinanet"), Retinanet)
-    for kind in ("fcos", "retinanet"):
+    assert isinstance(read(kind="faster_rcnn"), FasterRcnn)
+    for kind in ("fcos", "retinanet", "faster_rcnn"):
         model = read(kind=kind)
         assert list(model.model_dump())[:2] == ["kind", "backbone"]
         assert read(**model.model_dump()) == model
@@ -60,6 +61,22 @@ def test_the_network_that_weights_are_for() -> None:
             "negative_iou",
             "must not be above positive_iou: 0.3. Received 0.4",
         ),
+        ({"kind": "faster_rcnn", "levels": (3, 5)}, "levels", "must be consecutive"),
+        (
+            {"kind": "faster_rcnn", "pyramid": False, "levels": (3, 4)},
+            "levels",
+            "must be one level without a pyramid. Received [3, 4]",
+        ),
+        (
+            {"kind": "faster_rcnn", "anchor_negative_iou": 0.8},
+            "anchor_negative_iou",
+            "must not be above anchor_positive_iou: 0.7. Received 0.8",
+        ),
+        (
+            {"kind": "faster_rcnn", "num_proposals": 400},
+            "proposal_candidates",
+            "must be at least num_proposals: 400. Received 300",
+        ),
     ],
 )
 def test_what_is_refused(values: dict[str, Any], key: str, message: str) -> None:
@@ -71,3 +88,9 @@ def test_what_is_refused(values: dict[str, Any], key: str, message: str) -> None
 def test_there_must_be_enough_candidates() -> None:
     assert Detect(max_boxes=300).candidates == 300
     assert broken(Detect, max_boxes=301) == (("candidates", "must be at least max_boxes: 301. Received 300"),)
+
+
+def test_faster_rcnn_without_a_pyramid() -> None:
+    model = read(kind="faster_rcnn", pyramid=False)
+    assert (model.levels, model.anchor_sizes, model.box_levels) == ((4,), (3.0, 6.0, 12.0), (4,))
+    assert read(kind="faster_rcnn").box_levels == (3, 4, 5)  # the coarsest is for proposals alone

@@ -1,20 +1,24 @@
 """Detectors by the recipe's sections."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
+import numpy as np
 import pytest
-from pydantic import TypeAdapter
+import tensorflow as tf
+from pydantic import Field, TypeAdapter
 
 from dlcli.errors import InputError
 from dlcli.models.heads.anchors import centers
 from dlcli.recipe.sections.detect import Detect
-from dlcli.recipe.sections.detection_model import DetectionModel
+from dlcli.recipe.sections.detection_model import FasterRcnn, Fcos, Retinanet
+from dlcli.report.cost.layer_table import layer_table
 from dlcli.runtime.startup import without_weights
 from dlcli.tasks.detection.network import detection_outputs, maps_of
+from dlcli.tasks.images.freezing import set_trainable, split_front
 from dlcli.tasks.images.network import ImageNetwork, with_head
 
-MODEL: TypeAdapter[Any] = TypeAdapter(DetectionModel)
+MODEL: TypeAdapter[Any] = TypeAdapter(Annotated[Fcos | Retinanet | FasterRcnn, Field(discriminator="kind")])
 RESNET = {"kind": "resnet", "depth": 18, "stem": "imagenet", "width": 0.0625}
 SHAPE = (64, 72, 3)
 
@@ -67,3 +71,39 @@ def test_the_backbone_must_have_maps_at_the_strides() -> None:
     convnet = {"kind": "convnet", "blocks": ({"filters": 4}, {"filters": 4})}
     with without_weights(), pytest.raises(InputError, match=r"convnet has no feature maps at stride 8, 16, 32, which"):
         build(kind="fcos", backbone=convnet)
+
+
+@pytest.mark.parametrize(("pyramid", "num_anchors"), [(True, 6 * (72 + 20 + 6 + 2)), (False, 9 * 20)])
+def test_outputs_of_faster_rcnn(pyramid: bool, num_anchors: int) -> None:
+    keys = {"sampled_anchors": 32, "sampled_boxes": 16, "num_proposals": 40, "proposal_candidates": 50, "dense": (6,)}
+    with without_weights():
+        section = {"kind": "faster_rcnn", "backbone": RESNET, "channels": 8, "pyramid": pyramid, **keys}
+        base = maps_of(MODEL.validate_python(section), shape=SHAPE)
+        outputs = detection_outputs(base, MODEL.validate_python(section), detect=Detect(), num_classes=4)
+        network = with_head(base, outputs)
+        assert [x.shape[1:] for x in network.trained.outputs] == [
+            *((32,), (32,), (32, 4), (32, 4)),
+            *((16, 5), (16,), (16, 4), (16, 4)),
+        ]
+        assert network.model.get_layer("objectness_logits").output.shape == (None, num_anchors, 1)
+        assert network.model.output["boxes"].shape == (None, 100, 4)
+        assert network.model.get_layer("candidate_scores").output.shape == (None, 160)
+        weights = [{w.path for w in model.weights} for model in (network.model, network.trained)]
+        assert weights[0] == weights[1]
+        assert network.head >= {"proposal1_conv", "box_dense1", "class_logits", "box_deltas", "count"}
+        assert layer_table(network.model).trainable > 0
+
+
+def test_a_frozen_backbone_of_faster_rcnn_is_a_front() -> None:
+    section = {"kind": "faster_rcnn", "backbone": RESNET, "channels": 8, "sampled_boxes": 8, "dense": (6,)}
+    base = maps_of(MODEL.validate_python(section), shape=SHAPE)
+    outputs = detection_outputs(base, MODEL.validate_python(section), detect=Detect(), num_classes=4)
+    network = with_head(base, outputs)
+    set_trainable(network, "head")
+    cut = split_front(network)
+    assert cut is not None
+    front, rest = cut
+    truth = [np.tile(np.float32([[[0.1, 0.2, 0.5, 0.6]]]), (2, 1, 1)), np.zeros((2, 1), "int32"), np.ones((2, 2), int)]
+    x, *truth = (tf.constant(values) for values in (np.ones((2, *SHAPE), "float32"), *truth))
+    for one, other in zip(rest([front(x), *truth]), network.trained([x, *truth]), strict=True):
+        np.testing.assert_array_equal(one, other)

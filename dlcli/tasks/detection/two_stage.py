@@ -1,0 +1,80 @@
+"""Builds the head of a two-stage detector on the feature maps of an image network."""
+
+from typing import Any
+
+from dlcli.models.heads.anchors import Size, anchors, sides_of
+from dlcli.models.heads.dense_prediction import resized
+from dlcli.models.heads.detection_outputs import detection_outputs
+from dlcli.models.heads.faster_rcnn import BoxHead, final_boxes, ground_truth, trained_outputs
+from dlcli.models.heads.feature_pyramid import Pyramid, feature_pyramid
+from dlcli.models.heads.region_proposal import region_proposals
+from dlcli.models.heads.target_sampling import AnchorSampling, ProposalSampling
+from dlcli.recipe.sections.detect import Detect
+from dlcli.recipe.sections.detection_model import FasterRcnn
+from dlcli.tasks.images.network import HeadOutputs
+
+
+def two_stage_outputs(
+    found: dict[int, Any], section: FasterRcnn, *, size: Size, detect: Detect, num_classes: int
+) -> HeadOutputs:
+    """What a two-stage detector predicts.
+
+    The network that is trained takes the ground truth besides the pixels, from which it samples; its outputs are those
+    of :func:`dlcli.models.heads.faster_rcnn.trained_outputs`.
+
+    Args:
+        found: the backbone's last maps by stride.
+    """
+    pyramid = _maps(found, section, size=size)
+    anchor_keys: dict[str, Any] = {"sizes": section.anchor_sizes, "ratios": section.anchor_ratios}
+    proposals = region_proposals(
+        pyramid,
+        size=size,
+        channels=section.channels,
+        num_candidates=section.proposal_candidates,
+        iou=section.proposal_iou,
+        num_proposals=section.num_proposals,
+        **anchor_keys,
+    )
+    of_boxes = {level: pyramid[level] for level in section.box_levels}
+    channels = of_boxes[section.box_levels[0]].shape[-1]
+    head = BoxHead(bins=section.bins, channels=channels, units=section.dense, num_classes=num_classes)
+    truth = ground_truth()
+    trained = trained_outputs(
+        *(of_boxes, proposals, head, truth),
+        size=size,
+        anchors=AnchorSampling(
+            anchors=anchors(size, section.levels, **anchor_keys),
+            num=section.sampled_anchors,
+            positive_iou=section.anchor_positive_iou,
+            negative_iou=section.anchor_negative_iou,
+            name="sampled_anchors",
+        ),
+        sampling=ProposalSampling(
+            num_classes=num_classes,
+            num=section.sampled_boxes,
+            max_positive=max(1, round(section.positive_share * section.sampled_boxes)),
+            positive_iou=section.positive_iou,
+            name="sampled_boxes",
+        ),
+    )
+    scores, boxes = final_boxes(of_boxes, proposals, head, size=size)
+    final = detection_outputs(
+        {0: scores},
+        {0: boxes},
+        score=detect.score,
+        iou=detect.iou,
+        nms=detect.nms,
+        max_boxes=detect.max_boxes,
+        num_candidates=detect.candidates,
+        class_agnostic=detect.class_agnostic,
+    )
+    return HeadOutputs(final=final, trained=trained, further_inputs=truth.inputs)
+
+
+def _maps(found: dict[int, Any], section: FasterRcnn, *, size: Size) -> Pyramid:
+    """The maps by level on which boxes are proposed."""
+    if section.pyramid:
+        return feature_pyramid(found, size=size, levels=section.levels, channels=section.channels)
+    (level,) = section.levels
+    return {level: resized(found[2**level], sides_of(size, level), name="maps_resized")}
