@@ -1,5 +1,10 @@
 """Boxes relative to other boxes, such as anchors: Girshick, Donahue, Darrell and Malik 2014, "Rich feature hierarchies
-for accurate object detection", appendix C, equations 1 to 10."""
+for accurate object detection", appendix C, equations 1 to 10.
+
+Of ``keras.ops.add`` (and ``+``) the larger tensor is the second operand. If the second operand has a single side longer
+than 1, Keras 3.15 adds it as a bias along the last or the second axis wherever lengths match, whatever its own axis is:
+along the wrong one in square images or in batches of one image.
+"""
 
 import math
 from typing import Any
@@ -26,7 +31,7 @@ def decoded(deltas: Tensor, *, x: Any, y: Any, width: Any, height: Any) -> Tenso
     Returns:
         corners ``[..., 4]`` (xmin, ymin, xmax, ymax) in the same unit.
     """
-    middle_x, middle_y = deltas[..., 0] * width + x, deltas[..., 1] * height + y
+    middle_x, middle_y = keras.ops.add(x, deltas[..., 0] * width), keras.ops.add(y, deltas[..., 1] * height)
     half_width = keras.ops.exp(keras.ops.minimum(deltas[..., 2], MOST_GROWTH)) * (width / 2)
     half_height = keras.ops.exp(keras.ops.minimum(deltas[..., 3], MOST_GROWTH)) * (height / 2)
     corners = [middle_x - half_width, middle_y - half_height, middle_x + half_width, middle_y + half_height]

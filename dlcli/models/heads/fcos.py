@@ -69,10 +69,11 @@ def _boxes(sides: Tensor, *, size: Size, level: int) -> Tensor:
     )
     distances = keras.ops.exp(keras.ops.minimum(scaled, MOST_GROWTH)) * float(2**level)
     x, y = (columns / width).astype(np.float32)[None, None], (rows / height).astype(np.float32)[None, :, None]
+    left, top, right, bottom = (distances[..., i] / side for i, side in enumerate((width, height, width, height)))
     corners = [
-        distances[..., 0] / -width + x,
-        distances[..., 1] / -height + y,
-        distances[..., 2] / width + x,
-        distances[..., 3] / height + y,
+        keras.ops.subtract(x, left),
+        keras.ops.subtract(y, top),
+        keras.ops.add(x, right),  # in this order, see box_coding
+        keras.ops.add(y, bottom),
     ]
     return keras.ops.reshape(keras.ops.stack(corners, axis=-1), (-1, num_rows * num_columns, 4))

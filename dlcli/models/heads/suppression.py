@@ -28,7 +28,8 @@ def pairwise_iou(boxes: Tensor) -> Tensor:
     height = keras.ops.minimum(bottom[:, :, None], bottom[:, None]) - keras.ops.maximum(top[:, :, None], top[:, None])
     common = keras.ops.relu(width) * keras.ops.relu(height)
     area = (right - left) * (bottom - top)
-    return common / keras.ops.maximum(area[:, :, None] + area[:, None] - common, TINY)
+    union = keras.ops.add(area[:, None], area[:, :, None] - common)  # in this order, see box_coding
+    return common / keras.ops.maximum(union, TINY)
 
 
 def earlier_overlaps(boxes: Tensor, classes: Tensor | None) -> Tensor:

@@ -66,6 +66,27 @@ def test_the_boxes_of_fcos_are_distances_in_strides() -> None:
     np.testing.assert_allclose(boxes, expected, atol=1e-5)
 
 
+def test_boxes_in_square_images() -> None:
+    """They have as many columns as rows, and at one level as many as ratios."""
+    size = (96, 96)
+    keras.utils.set_random_seed(0)
+    inputs, outputs = detector("retinanet", size, levels=(3, 4, 5))
+    model = keras.Model(inputs, [outputs.trained[1], *outputs.boxes.values()])
+    deltas, *levels = (np.asarray(x) for x in model(images(size, 1)))
+    others = anchors(size, (3, 4, 5), sizes=SIZES, ratios=RATIOS)
+    sides = others[:, 2:] - others[:, :2]
+    middle = (others[:, :2] + others[:, 2:]) / 2 + deltas[..., :2] * sides
+    half = np.exp(deltas[..., 2:]) * sides / 2
+    expected = np.concatenate([middle - half, middle + half], axis=-1)
+    np.testing.assert_allclose(np.concatenate(levels, axis=1), expected, atol=1e-5)
+
+    inputs, outputs = detector("fcos", size, levels=(3, 4, 5))
+    boxes = np.concatenate(keras.Model(inputs, list(outputs.boxes.values()))(images(size, 1)), axis=1)[0] * 96
+    middle = centers(size, (3, 4, 5))
+    assert (boxes[:, :2] < middle).all()
+    assert (boxes[:, 2:] > middle).all()
+
+
 @pytest.mark.parametrize(("kind", "normalization"), [("fcos", "group"), ("fcos", "batch"), ("retinanet", "none")])
 def test_parameters_of_the_shared_subnets(kind: str, normalization: str) -> None:
     """The weights do not depend on the number of levels, but for batch normalization and the factors of FCOS."""

@@ -1,5 +1,6 @@
 """Non-maximum suppression against a plain loop."""
 
+import keras
 import numpy as np
 import pytest
 from detectors import greedy, iou_of, like_a_detectors  # type: ignore[import-not-found]
@@ -32,6 +33,16 @@ def test_overlaps_of_boxes_without_an_area_are_0() -> None:
     boxes = np.float32([[[0, 0, 0, 0], [0.2, 0.2, 0.2, 0.6], [0, 0, 1, 1], [0, 0, 1, 1]]])
     overlap = np.asarray(pairwise_iou(boxes))[0]
     assert overlap.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
+
+
+def test_overlaps_in_batches_of_any_size() -> None:
+    boxes, _ = like_a_detectors(2, 9, seed=4)
+    inputs = keras.Input((9, 4))
+    model = keras.Model(inputs, pairwise_iou(inputs))
+    for batch in (boxes, boxes[:1]):
+        overlap = np.asarray(model(batch))
+        for image, i, j in np.ndindex(overlap.shape):
+            assert overlap[image, i, j] == pytest.approx(iou_of(batch[image, i], batch[image, j]), abs=1e-5)
 
 
 def test_soft_suppression_is_matrix_nms() -> None:
