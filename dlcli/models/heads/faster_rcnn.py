@@ -97,6 +97,20 @@ class BoxHead:
         return self._logits(x), self._deltas(x)
 
 
+@dataclass(frozen=True)
+class SampledBoxes:
+    """The boxes of the second stage in training, see `target_sampling.ProposalSampling`: positives first."""
+
+    boxes: Tensor
+    labels: Tensor
+    targets: Tensor
+    objects: Tensor
+
+    def first(self, num: int) -> "SampledBoxes":
+        """The first ones, such as all that can be positives."""
+        return SampledBoxes(*(values[:, :num] for values in (self.boxes, self.labels, self.targets, self.objects)))
+
+
 def trained_outputs(
     pyramid: Pyramid,
     proposals: Proposals,
@@ -106,7 +120,7 @@ def trained_outputs(
     size: Size,
     anchors: AnchorSampling,
     sampling: ProposalSampling,
-) -> list[Tensor]:
+) -> tuple[list[Tensor], SampledBoxes]:
     """What the loss is taken from, see `training.objectives.two_stage`: of sampled anchors objectness logits, labels,
     deltas and their targets; of sampled boxes class logits, labels, deltas and their targets.
 
@@ -114,11 +128,11 @@ def trained_outputs(
         pyramid: maps by level that boxes are sampled from.
     """
     first = anchors(*proposals.trained, *truth.inputs)
-    boxes, labels, targets, _ = sampling(proposals.boxes, proposals.are_kept, *truth.inputs)
-    levels = box_levels(boxes, size=size, levels=list(pyramid))
-    features = RoiAlign(size=size, bins=head.bins, name="sampled_features")(pyramid, boxes, levels)
+    sampled = SampledBoxes(*sampling(proposals.boxes, proposals.are_kept, *truth.inputs))
+    levels = box_levels(sampled.boxes, size=size, levels=list(pyramid))
+    features = RoiAlign(size=size, bins=head.bins, name="sampled_features")(pyramid, sampled.boxes, levels)
     logits, deltas = head(features)
-    return [*first, logits, labels, deltas, targets / DELTA_SCALE]
+    return [*first, logits, sampled.labels, deltas, sampled.targets / DELTA_SCALE], sampled
 
 
 def final_boxes(

@@ -131,7 +131,7 @@ class RoiAlign(keras.layers.Layer):  # type: ignore[misc]
                     for level, maps in by_level.items()
                 )
 
-            return _cropped(by_level, boxes, levels, self.size, self.bins), gradient
+            return cropped(by_level, boxes, levels, self.size, self.bins), gradient
 
         return sampled(*pyramid.values())
 
@@ -140,7 +140,8 @@ class RoiAlign(keras.layers.Layer):  # type: ignore[misc]
         return (*boxes_shape[:2], self.bins, self.bins, channels)
 
 
-def _cropped(pyramid: Mapping[int, Tensor], boxes: Tensor, levels: Tensor, size: Size, bins: int) -> Tensor:
+def cropped(pyramid: Mapping[int, Tensor], boxes: Tensor, levels: Tensor, size: Size, bins: int) -> Tensor:
+    """Traced: the same features as of :func:`roi_align`, without a gradient that could be reproduced."""
     first, number = next(iter(pyramid.values())), boxes.shape[1]
     images = tf.repeat(tf.range(tf.shape(boxes)[0]), number)
     boxes, levels = tf.reshape(boxes, [-1, 4]), tf.reshape(levels, [-1])

@@ -103,10 +103,10 @@ class Retinanet(PyramidDetector):
             )
 
 
-class FasterRcnn(Section):
-    """Faster R-CNN (Ren et al. 2015): proposals of boxes, which a second stage classifies and corrects."""
+class TwoStageDetector(Section):
+    """The keys of detectors that propose boxes, which a second stage classifies and corrects."""
 
-    kind: Literal["faster_rcnn"]
+    kind: str
     """Family of networks."""
     backbone: DenseBackbone
     """Network whose feature maps are used: an image model section with `weights`."""
@@ -182,6 +182,25 @@ class FasterRcnn(Section):
                 "proposal_candidates",
                 f"must be at least num_proposals: {self.num_proposals}. Received {self.proposal_candidates}",
             )
+
+
+class FasterRcnn(TwoStageDetector):
+    """Faster R-CNN (Ren et al. 2015): proposals of boxes, which a second stage classifies and corrects."""
+
+    kind: Literal["faster_rcnn"]
+    """Family of networks."""
+
+
+class MaskRcnn(TwoStageDetector):
+    """Mask R-CNN (He et al. 2017): Faster R-CNN with a mask for each box."""
+
+    kind: Literal["mask_rcnn"]
+    """Family of networks."""
+    mask_convs: Annotated[int, Ge(0), Le(8)] = 2
+    """Number of 3x3 convolutions before the transposed convolution of the masks, all with `channels` channels; 4 in the
+    paper."""
+    mask_weight: PositiveNumber = 1.0
+    """Weight of the loss of masks."""
 
 
 DetectionModel = Annotated[Fcos | Retinanet, Field(discriminator="kind")]

@@ -11,14 +11,21 @@ from dlcli.models.images.taps import check_strides, taps
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.backbone import without_classifier
 from dlcli.recipe.sections.detect import Detect
-from dlcli.recipe.sections.detection_model import DetectionModel, FasterRcnn, Fcos, Retinanet
+from dlcli.recipe.sections.detection_model import (
+    DetectionModel,
+    FasterRcnn,
+    Fcos,
+    MaskRcnn,
+    Retinanet,
+    TwoStageDetector,
+)
 from dlcli.tasks.detection.two_stage import two_stage_outputs
 from dlcli.tasks.images.network import Features, HeadOutputs, features
 from dlcli.tasks.images.standardization import Standardization
 
 
 def maps_of(
-    section: DetectionModel | FasterRcnn,
+    section: DetectionModel | FasterRcnn | MaskRcnn,
     *,
     shape: tuple[int, ...],
     augment: Augment | None = None,
@@ -38,13 +45,13 @@ def maps_of(
 
 
 def detection_outputs(
-    base: Features, section: DetectionModel | FasterRcnn, *, detect: Detect, num_classes: int
+    base: Features, section: DetectionModel | FasterRcnn | MaskRcnn, *, detect: Detect, num_classes: int
 ) -> HeadOutputs:
     """What a detector predicts.
 
     Of RetinaNet the loss is taken from class logits ``[b, n, classes]`` and boxes relative to the anchors ``[b, n,
-    4]``, of FCOS from class logits, boxes rel_xyxy and logits of the centerness ``[b, n, 1]``; all are float32. For
-    Faster R-CNN see :func:`dlcli.tasks.detection.two_stage.two_stage_outputs`. The saved model has the dictionary of
+    4]``, of FCOS from class logits, boxes rel_xyxy and logits of the centerness ``[b, n, 1]``; all are float32. Of the
+    others see :func:`dlcli.tasks.detection.two_stage.two_stage_outputs`. The saved model has the dictionary of
     :func:`dlcli.models.heads.detection_outputs.detection_outputs`.
 
     Raises:
@@ -53,10 +60,10 @@ def detection_outputs(
     x, maps = base.ends
     found = taps(x, maps)
     size = tuple(base.inputs.shape[1:3])
-    has_pyramid = not isinstance(section, FasterRcnn) or section.pyramid
+    has_pyramid = not isinstance(section, TwoStageDetector) or section.pyramid
     strides = backbone_strides(section.levels) if has_pyramid else (2 ** section.levels[0],)
     check_strides(found, strides, network=section.backbone.kind, purpose=section.kind)
-    if isinstance(section, FasterRcnn):
+    if isinstance(section, FasterRcnn | MaskRcnn):
         return two_stage_outputs(found, section, size=size, detect=detect, num_classes=num_classes)
     outputs = _outputs(found, section, size=size, num_classes=num_classes)
     final = final_outputs(

@@ -2,25 +2,31 @@
 
 from typing import Any
 
+import keras
+
 from dlcli.models.heads.anchors import Size, anchors, sides_of
 from dlcli.models.heads.dense_prediction import resized
 from dlcli.models.heads.detection_outputs import detection_outputs
 from dlcli.models.heads.faster_rcnn import BoxHead, final_boxes, ground_truth, trained_outputs
 from dlcli.models.heads.feature_pyramid import Pyramid, feature_pyramid
+from dlcli.models.heads.mask_rcnn import MaskHead, final_masks, trained_masks
 from dlcli.models.heads.region_proposal import region_proposals
 from dlcli.models.heads.target_sampling import AnchorSampling, ProposalSampling
 from dlcli.recipe.sections.detect import Detect
-from dlcli.recipe.sections.detection_model import FasterRcnn
+from dlcli.recipe.sections.detection_model import MaskRcnn, TwoStageDetector
 from dlcli.tasks.images.network import HeadOutputs
 
 
 def two_stage_outputs(
-    found: dict[int, Any], section: FasterRcnn, *, size: Size, detect: Detect, num_classes: int
+    found: dict[int, Any], section: TwoStageDetector, *, size: Size, detect: Detect, num_classes: int
 ) -> HeadOutputs:
     """What a two-stage detector predicts.
 
     The network that is trained takes the ground truth besides the pixels, from which it samples; its outputs are those
-    of :func:`dlcli.models.heads.faster_rcnn.trained_outputs`.
+    of :func:`dlcli.models.heads.faster_rcnn.trained_outputs` and, of Mask R-CNN,
+    :func:`dlcli.models.heads.mask_rcnn.trained_masks`. The saved model has the dictionary of
+    :func:`dlcli.models.heads.detection_outputs.detection_outputs`; Mask R-CNN adds ``masks`` float32
+    ``[b, max_boxes, 28, 28]``, in each box the probability of its object.
 
     Args:
         found: the backbone's last maps by stride.
@@ -40,7 +46,8 @@ def two_stage_outputs(
     channels = of_boxes[section.box_levels[0]].shape[-1]
     head = BoxHead(bins=section.bins, channels=channels, units=section.dense, num_classes=num_classes)
     truth = ground_truth()
-    trained = trained_outputs(
+    max_positive = max(1, round(section.positive_share * section.sampled_boxes))
+    trained, sampled = trained_outputs(
         *(of_boxes, proposals, head, truth),
         size=size,
         anchors=AnchorSampling(
@@ -53,7 +60,7 @@ def two_stage_outputs(
         sampling=ProposalSampling(
             num_classes=num_classes,
             num=section.sampled_boxes,
-            max_positive=max(1, round(section.positive_share * section.sampled_boxes)),
+            max_positive=max_positive,
             positive_iou=section.positive_iou,
             name="sampled_boxes",
         ),
@@ -69,10 +76,17 @@ def two_stage_outputs(
         num_candidates=detect.candidates,
         class_agnostic=detect.class_agnostic,
     )
-    return HeadOutputs(final=final, trained=trained, further_inputs=truth.inputs)
+    inputs = truth.inputs
+    if isinstance(section, MaskRcnn):
+        masks = MaskHead(num_convs=section.mask_convs, channels=section.channels, num_classes=num_classes)
+        truth_masks = keras.Input((None, *size), dtype="uint8", name="truth_masks")
+        trained += trained_masks(of_boxes, sampled.first(max_positive), masks, truth_masks, size=size)
+        final["masks"] = final_masks(of_boxes, final["boxes"], final["classes"], masks, size=size)
+        inputs = [*inputs, truth_masks]
+    return HeadOutputs(final=final, trained=trained, further_inputs=inputs)
 
 
-def _maps(found: dict[int, Any], section: FasterRcnn, *, size: Size) -> Pyramid:
+def _maps(found: dict[int, Any], section: TwoStageDetector, *, size: Size) -> Pyramid:
     """The maps by level on which boxes are proposed."""
     if section.pyramid:
         return feature_pyramid(found, size=size, levels=section.levels, channels=section.channels)

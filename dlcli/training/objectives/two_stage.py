@@ -11,7 +11,7 @@ PROPOSAL_BETA = 1 / 9
 BOX_BETA = 1.0  # Girshick 2015, "Fast R-CNN", equation 3
 
 
-def two_stage(*, num_classes: int, box_weight: float = 1.0) -> Objective:
+def two_stage(*, num_classes: int, box_weight: float = 1.0, mask_weight: float | None = None) -> Objective:
     """The losses of Faster R-CNN (Ren et al. 2015, equation 1; Girshick 2015, equation 1).
 
     Each stage has a cross-entropy over its samples, and a smooth L1 loss of the boxes of its positives. All of them are
@@ -25,9 +25,15 @@ def two_stage(*, num_classes: int, box_weight: float = 1.0) -> Objective:
 
     Besides the pixels, the network takes ``y["boxes"]``, ``y["box_class"]`` and the batch's ``draws``.
 
+    With masks (He et al. 2017, "Mask R-CNN", section 3), two more outputs follow, of the m first sampled boxes, which
+    are all that can be positives: mask logits float32 ``[b, m, side, side]`` of the box's class, and targets uint8 of
+    the same shape. The loss of a positive's mask is the mean binary cross-entropy of its pixels; their sum is divided
+    by m. The network also takes ``y["masks"]`` uint8 ``[b, n, height, width]``.
+
     Args:
         num_classes: number of classes, without background.
         box_weight: of the two losses of boxes.
+        mask_weight: of the loss of masks; None for a network without masks.
     """
 
     def objectness_loss(outputs: Tensor, batch: Batch) -> Tensor:
@@ -46,8 +52,15 @@ def two_stage(*, num_classes: int, box_weight: float = 1.0) -> Objective:
 
     def box_loss(outputs: Tensor, batch: Batch) -> Tensor:
         labels, deltas, targets = outputs[5:8]
-        is_object = (labels >= 0) & (labels < num_classes)
-        return _mean_over_samples(smooth_l1(deltas - targets, BOX_BETA), is_object)
+        return _mean_over_samples(smooth_l1(deltas - targets, BOX_BETA), is_object(labels))
+
+    def mask_loss(outputs: Tensor, batch: Batch) -> Tensor:
+        logits, targets = outputs[8:10]
+        values = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(targets, tf.float32), logits)
+        return _mean_over_samples(tf.reduce_mean(values, axis=[2, 3]), is_object(outputs[5][:, : logits.shape[1]]))
+
+    def is_object(labels: Tensor) -> Tensor:
+        return (labels >= 0) & (labels < num_classes)
 
     metrics: dict[str, Callable[[Tensor, Batch], Tensor]] = {
         "class_loss": class_loss,
@@ -55,16 +68,19 @@ def two_stage(*, num_classes: int, box_weight: float = 1.0) -> Objective:
         "objectness_loss": objectness_loss,
         "proposal_loss": proposal_loss,
     }
+    if mask_weight is not None:
+        metrics["mask_loss"] = mask_loss
 
     def loss(outputs: Tensor, batch: Batch) -> Tensor:
         of_classes = class_loss(outputs, batch) + objectness_loss(outputs, batch)
-        return of_classes + box_weight * (box_loss(outputs, batch) + proposal_loss(outputs, batch))
+        of_boxes = box_weight * (box_loss(outputs, batch) + proposal_loss(outputs, batch))
+        return of_classes + of_boxes + (0.0 if mask_weight is None else mask_weight * mask_loss(outputs, batch))
 
-    return Objective(loss=loss, metrics=metrics, further_inputs=_ground_truth)
+    def ground_truth(batch: Batch) -> list[Tensor]:
+        y = batch["y"]
+        return [y["boxes"], y["box_class"], batch["draws"], *([] if mask_weight is None else [y["masks"]])]
 
-
-def _ground_truth(batch: Batch) -> list[Tensor]:
-    return [batch["y"]["boxes"], batch["y"]["box_class"], batch["draws"]]
+    return Objective(loss=loss, metrics=metrics, further_inputs=ground_truth)
 
 
 def smooth_l1(errors: Tensor, beta: float) -> Tensor:

@@ -40,7 +40,7 @@ def detector(channels: int = 8, width: float = 0.0625) -> tuple[keras.Model, ker
     maps = {level: pyramid[level] for level in (3, 4, 5)}
     head = BoxHead(bins=3, channels=channels, units=(16,), num_classes=NUM_CLASSES)
     truth = ground_truth()
-    outputs = trained_outputs(
+    outputs, _ = trained_outputs(
         *(maps, proposals, head, truth),
         size=SIZE,
         anchors=AnchorSampling(

@@ -8,10 +8,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 from dlcli.recipe.language.fields import BROKEN_RULES
 from dlcli.recipe.sections.backbone import base_key, base_of, with_base
 from dlcli.recipe.sections.detect import Detect
-from dlcli.recipe.sections.detection_model import FasterRcnn, Fcos, Retinanet
+from dlcli.recipe.sections.detection_model import FasterRcnn, Fcos, MaskRcnn, Retinanet
 from dlcli.recipe.sections.image_model import Resnet
 
-MODEL: TypeAdapter[Any] = TypeAdapter(Annotated[Fcos | Retinanet | FasterRcnn, Field(discriminator="kind")])
+MODEL: TypeAdapter[Any] = TypeAdapter(Annotated[Fcos | Retinanet | FasterRcnn | MaskRcnn, Field(discriminator="kind")])
 RESNET = {"kind": "resnet", "depth": 18}
 
 
@@ -32,7 +32,7 @@ def test_kinds() -> None:
     assert isinstance(read(kind="fcos"), Fcos)
     assert isinstance(read(kind="retinanet"), Retinanet)
     assert isinstance(read(kind="faster_rcnn"), FasterRcnn)
-    for kind in ("fcos", "retinanet", "faster_rcnn"):
+    for kind in ("fcos", "retinanet", "faster_rcnn", "mask_rcnn"):
         model = read(kind=kind)
         assert list(model.model_dump())[:2] == ["kind", "backbone"]
         assert read(**model.model_dump()) == model

@@ -11,14 +11,14 @@ from pydantic import Field, TypeAdapter
 from dlcli.errors import InputError
 from dlcli.models.heads.anchors import centers
 from dlcli.recipe.sections.detect import Detect
-from dlcli.recipe.sections.detection_model import FasterRcnn, Fcos, Retinanet
+from dlcli.recipe.sections.detection_model import FasterRcnn, Fcos, MaskRcnn, Retinanet
 from dlcli.report.cost.layer_table import layer_table
 from dlcli.runtime.startup import without_weights
 from dlcli.tasks.detection.network import detection_outputs, maps_of
 from dlcli.tasks.images.freezing import set_trainable, split_front
 from dlcli.tasks.images.network import ImageNetwork, with_head
 
-MODEL: TypeAdapter[Any] = TypeAdapter(Annotated[Fcos | Retinanet | FasterRcnn, Field(discriminator="kind")])
+MODEL: TypeAdapter[Any] = TypeAdapter(Annotated[Fcos | Retinanet | FasterRcnn | MaskRcnn, Field(discriminator="kind")])
 RESNET = {"kind": "resnet", "depth": 18, "stem": "imagenet", "width": 0.0625}
 SHAPE = (64, 72, 3)
 
@@ -107,3 +107,21 @@ def test_a_frozen_backbone_of_faster_rcnn_is_a_front() -> None:
     x, *truth = (tf.constant(values) for values in (np.ones((2, *SHAPE), "float32"), *truth))
     for one, other in zip(rest([front(x), *truth]), network.trained([x, *truth]), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_outputs_of_mask_rcnn() -> None:
+    with without_weights():
+        keys = {"sampled_boxes": 16, "num_proposals": 40, "proposal_candidates": 50, "dense": (6,)}
+        section = MODEL.validate_python({"kind": "mask_rcnn", "backbone": RESNET, "channels": 8, **keys})
+        base = maps_of(section, shape=SHAPE)
+        outputs = detection_outputs(base, section, detect=Detect(max_boxes=7), num_classes=4)
+        network = with_head(base, outputs)
+        assert [(x.shape[1:], x.dtype) for x in network.trained.outputs[8:]] == [
+            ((4, 28, 28), "float32"),
+            ((4, 28, 28), "uint8"),
+        ]
+        assert network.trained.inputs[-1].shape == (None, None, 64, 72)
+        assert network.model.output["masks"].shape == (None, 7, 28, 28)
+        weights = [{w.path for w in model.weights} for model in (network.model, network.trained)]
+        assert weights[0] == weights[1]
+        assert network.head >= {"mask_conv2", "mask_up", "mask_logits", "masks"}

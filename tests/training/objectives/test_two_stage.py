@@ -52,3 +52,25 @@ def test_the_network_takes_the_ground_truth_and_the_seeds() -> None:
     inputs = two_stage(num_classes=2).inputs("pixels", batch)
     assert inputs[0] == "pixels"
     assert [tuple(x.shape) for x in inputs[1:]] == [(1, 2, 4), (1, 2), (1, 2)]
+
+
+def test_loss_of_masks() -> None:
+    rng = np.random.default_rng(1)
+    labels = np.int32([[0, 1, 2, -1, 2], [2, 2, 2, 2, 2]])  # 2 is the background
+    logits, targets = (
+        rng.normal(size=(2, 3, 4, 4)).astype(np.float32),
+        rng.integers(0, 2, (2, 3, 4, 4)).astype(np.uint8),
+    )
+    others = [tf.zeros((2, 5)), tf.zeros((2, 5), tf.int32), *[tf.zeros((2, 5, 4))] * 2, tf.zeros((2, 5, 3))]
+    outputs = [*others, tf.constant(labels), *[tf.zeros((2, 5, 4))] * 2, tf.constant(logits), tf.constant(targets)]
+    signs = np.where(targets == 1, -1, 1)
+    values = np.log1p(np.exp(signs * logits)).mean(axis=(2, 3))
+    expected = [(values[0, 0] + values[0, 1]) / 3, 0]
+    objective = two_stage(num_classes=2, mask_weight=2.0)
+    np.testing.assert_allclose(objective.metrics["mask_loss"](outputs, {}), expected, rtol=1e-5)
+    without = two_stage(num_classes=2)
+    assert "mask_loss" not in without.metrics
+    difference = objective.loss(outputs, {}) - without.loss(outputs, {})
+    np.testing.assert_allclose(difference, 2.0 * np.array(expected), rtol=1e-4)
+    y = {"boxes": "boxes", "box_class": "classes", "masks": "masks"}
+    assert objective.inputs("x", {"y": y, "draws": "draws"}) == ["x", "boxes", "classes", "draws", "masks"]
