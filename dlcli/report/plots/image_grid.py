@@ -1,7 +1,7 @@
 """Grids of images with captions and boxes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ Images = npt.NDArray[Any]
 """Images ``[n, height, width, channels]`` in [0, 255]; or signals ``[n, time, channels]`` or volumes ``[n, depth,
 height, width, channels]`` in any range."""
 
+Overlay = Callable[[Axes, int], None]
 MAX_IMAGES = 25
 
 
@@ -23,6 +24,7 @@ def image_grid(
     *,
     title: str,
     outlines: Sequence[tuple[npt.NDArray[Any], str]] = (),
+    overlay: Overlay | None = None,
     num_columns: int | None = None,
 ) -> bytes:
     """A grid of images.
@@ -31,6 +33,7 @@ def image_grid(
         captions: one or two texts for each image: the first goes above it, in one or more lines, the second below.
         title: title of the figure.
         outlines: boxes rel_xyxy ``[n, 4]`` and their color; NaN where an image has no box.
+        overlay: draws on the image at a position.
         num_columns: number of images in a row. Default: the square root of their number, rounded up.
     """
     images = np.nan_to_num(images.astype(np.float64))
@@ -52,6 +55,8 @@ def image_grid(
             draw_image(axes, image, limits)
             for boxes, color in outlines:
                 outline_box(axes, boxes[i], image.shape, color)
+            if overlay is not None:
+                overlay(axes, i)
             shrink_to(axes.set_title(caption[0], fontsize=9), width - 0.15)
             if len(caption) > 1:
                 shrink_to(axes.set_xlabel(caption[1], fontsize=7, color=GRAY), width - 0.15)

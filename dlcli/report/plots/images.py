@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlcli.report.plots.figure import GRAY, VERMILION, new_figure, png, printable, style
-from dlcli.report.plots.image_grid import MAX_IMAGES, Images, draw_image, image_grid, outline_box
+from dlcli.report.plots.image_grid import MAX_IMAGES, Images, Overlay, draw_image, image_grid, outline_box
 
 
 def sample_batch(images: Images, titles: Sequence[str], boxes: npt.NDArray[Any] | None = None) -> bytes:
@@ -32,13 +32,18 @@ def sample_batch(images: Images, titles: Sequence[str], boxes: npt.NDArray[Any] 
     return image_grid(images[:MAX_IMAGES], captions[:MAX_IMAGES], title="What the model sees", outlines=outlines)
 
 
-def preview(columns: Sequence[tuple[str, Images, Sequence[str]]], boxes: Sequence[npt.NDArray[Any]] = ()) -> bytes:
+def preview(
+    columns: Sequence[tuple[str, Images, Sequence[str]]],
+    boxes: Sequence[npt.NDArray[Any]] = (),
+    overlays: Sequence[Overlay] = (),
+) -> bytes:
     """A row for each sample: the original, and versions of it that augmentation produces.
 
     Args:
         columns: for each column a title, the images ``[n, height, width, channels]``, and a caption for each image,
             which may have several lines.
         boxes: for each column, boxes rel_xyxy ``[n, 4]``.
+        overlays: for each column, what draws on the image of a row.
     """
     num_rows, num_columns = len(columns[0][1]), len(columns)
     side = 2.1  # of a column in inches
@@ -59,6 +64,8 @@ def preview(columns: Sequence[tuple[str, Images, Sequence[str]]], boxes: Sequenc
                 draw_image(axes, image.astype(np.float64), (0.0, 255.0))
                 if boxes:
                     outline_box(axes, boxes[column][row], image.shape, VERMILION)
+                if overlays:
+                    overlays[column](axes, row)
                 axes.set_xlabel("\n".join(text), fontsize=6, color=GRAY)
         return png(figure)
 
