@@ -39,6 +39,20 @@ class Annotated:
     group: str | None = None
 
 
+@dataclass(frozen=True)
+class Listed:
+    """What a source lists.
+
+    Attributes:
+        images: with their objects, whose boxes are not yet checked.
+        left_out, warnings: what the source left out, and what the user should know about it.
+    """
+
+    images: tuple[Annotated, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[DataWarning, ...] = ()
+
+
 # Numbers ------------------------------------------------------------------------------------------------------------
 
 
@@ -157,21 +171,32 @@ def _check(
             reason, line = mismatch, f"{image.place}: {mismatch}"
         else:
             try:
-                valid.append(replace(found, corners=valid_corners(found.corners, frame)))
+                corners = valid_corners(found.corners, frame)
+                _refuse_flaw(found, frame)
+                valid.append(replace(found, corners=corners))
                 continue
             except BadBox as error:
                 reason, line = str(error), f"{place}: {error}"
-        corners = _repair(found.corners, frame, image.size) if on_bad_box == "repair" else None
-        if corners is not None:
-            valid.append(replace(found, corners=corners, area=None))
-        bad.append(Bad(found.place, reason, line, is_repaired=corners is not None))
+        is_repairable = on_bad_box == "repair" and (mismatch is None or found.shape is None)  # shapes are not scaled
+        repaired_corners = _repair(found, frame, image.size) if is_repairable else None
+        if repaired_corners is not None:
+            valid.append(replace(found, corners=repaired_corners, area=None))
+        bad.append(Bad(found.place, reason, line, is_repaired=repaired_corners is not None))
     return frame, valid, bad
 
 
-def _repair(corners: Corners, frame: Frame, annotated: tuple[int, int] | None) -> Corners | None:
+def _refuse_flaw(found: Object, frame: Frame) -> None:
+    flaw = "" if found.shape is None else found.shape.flaw(frame)
+    if flaw:
+        raise BadBox(flaw)
+
+
+def _repair(found: Object, frame: Frame, annotated: tuple[int, int] | None) -> Corners | None:
+    assert found.corners is not None
     try:
-        _refuse_absurd(corners)
-        return repaired(corners, frame, annotated)
+        _refuse_flaw(found, frame)
+        _refuse_absurd(found.corners)
+        return repaired(found.corners, frame, annotated)
     except BadBox:
         return None
 

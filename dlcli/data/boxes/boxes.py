@@ -7,7 +7,7 @@ affine map of each axis converts between the two, so that the conversion back is
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +149,19 @@ def move(corners: NDArray[np.float64], maps: NDArray[np.float64]) -> NDArray[np.
 # Annotations ----------------------------------------------------------------------------------------------------------
 
 
+class ObjectShape(Protocol):
+    """The pixels of an object, as its source describes them."""
+
+    @property
+    def area(self) -> float:
+        """In pixels of the image's frame."""
+        ...
+
+    def flaw(self, frame: "Frame") -> str:
+        """Why it cannot be the shape of an object in this frame; empty if it can."""
+        ...
+
+
 @dataclass(frozen=True)
 class Object:
     """An object as a source lists it.
@@ -161,6 +174,7 @@ class Object:
         is_crowd: whether the box is around a group of objects.
         is_difficult: whether the object is marked as hard to recognize.
         area: of the object in pixels; None for that of its box.
+        shape: its pixels; None if they are not known.
     """
 
     place: str
@@ -170,6 +184,7 @@ class Object:
     is_crowd: bool = False
     is_difficult: bool = False
     area: float | None = None
+    shape: ObjectShape | None = None
 
 
 class BadBox(Exception):

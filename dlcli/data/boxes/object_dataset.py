@@ -1,6 +1,6 @@
 """From images with annotated objects to a data set of all their objects: check, number the classes, assemble."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.boxes.annotated import Annotated, CheckedImage, check_images, warn_of_bad
-from dlcli.data.boxes.boxes import Object, OnBadBox, refuse_proportions
-from dlcli.data.boxes.objects import NAME, ObjectBoxes, objects_of
+from dlcli.data.boxes.boxes import Frame, Object, ObjectShape, OnBadBox, refuse_proportions
+from dlcli.data.boxes.objects import NAME, Instances, ObjectBoxes, objects_of
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.samples import Dataset
 from dlcli.data.leakage import describe_absent, warn_of_similar_names
@@ -29,11 +29,14 @@ class ObjectReading(Reading):
         min_visible: the proportion of a box that must be left by cropping and augmentation.
         learned: the classes of objects to learn, in the order of the outputs; the others are left out. Default: all of
             train, sorted.
+        instances: how the masks of the objects of an image are read, from its frame and their shapes; each object must
+            then have a shape. None for boxes alone.
     """
 
     on_bad_box: OnBadBox = "error"
     min_visible: float = 0.0
     learned: tuple[str, ...] | None = None
+    instances: Callable[[Frame, Sequence[ObjectShape]], Instances] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,11 @@ def assemble_all_objects(
         InputError: boxes or images are bad, classes are unknown, or train has no object to learn.
     """
     images, other_classes = _of_classes(images, reading.learned)
-    images = [replace(image, objects=tuple(map(_with_box, image.objects))) for image in images]
+    has_masks = reading.instances is not None
+    images = [
+        replace(image, objects=tuple(_complete(found, has_masks=has_masks) for found in image.objects))
+        for image in images
+    ]
     found = check_images(images, folder=folder, on_bad_box=reading.on_bad_box)
     emptied = [checked.image for checked in found.images if checked.image.objects and not checked.objects]
     kept = [checked for checked in found.images if checked.objects or not checked.image.objects]
@@ -124,9 +131,13 @@ def _of_classes(
     return kept, left_out
 
 
-def _with_box(found: Object) -> Object:
-    """The same object, which must have a box: an image's class alone is not enough to find objects."""
-    return replace(found, flaw="there is no box") if found.corners is None and not found.flaw else found
+def _complete(found: Object, *, has_masks: bool) -> Object:
+    """The same object, which must have a box and, where masks are read, a shape: it has a flaw without."""
+    if not found.flaw and found.corners is None:
+        return replace(found, flaw="there is no box")
+    if not found.flaw and has_masks and found.shape is None:
+        return replace(found, flaw="there is no mask")
+    return found
 
 
 def _number(
@@ -145,7 +156,7 @@ def _number(
     position = {name: index for index, name in enumerate(classes)}
     objects = [found for checked in images for found in checked.objects]
     corners = np.array([found.corners for found in objects], np.float64).reshape(-1, 4)
-    areas = [found.area for found in objects]
+    areas = [found.area if found.shape is None or found.area is not None else found.shape.area for found in objects]
     return classes, ObjectBoxes(
         corners=corners,
         labels=np.array([position[reading.aliases.get(found.label, found.label)] for found in objects], np.int32),
@@ -155,7 +166,15 @@ def _number(
         offsets=np.cumsum([0, *(len(checked.objects) for checked in images)]).astype(np.int64),
         frames=tuple(checked.frame for checked in images),
         min_visible=reading.min_visible,
+        instances=None if reading.instances is None else _instances(images, reading.instances),
     )
+
+
+def _instances(
+    images: Sequence[CheckedImage], make: Callable[[Frame, Sequence[ObjectShape]], Instances]
+) -> tuple[Instances, ...]:
+    shapes = [[found.shape for found in checked.objects if found.shape is not None] for checked in images]
+    return tuple(make(checked.frame, of_image) for checked, of_image in zip(images, shapes, strict=True))
 
 
 def areas_of(corners: NDArray[np.float64]) -> NDArray[np.float64]:

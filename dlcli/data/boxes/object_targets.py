@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +24,7 @@ class ObjectsTarget(Target):
         boxes: rel_xyxy in [0, 1], float32 ``[m, 4]``.
         labels: the class of each, int32 ``[m]``.
         visible: the proportion of each box's area that is in the image, float32 ``[m]`` in (0, 1].
+        positions: the number of each among all boxes of its sample, of which some may have been dropped, int32 ``[m]``.
         offsets: int64 ``[n + 1]``: sample i has the boxes ``offsets[i]:offsets[i + 1]``.
         slots: the boxes that a row of a batch has room for; at least as many as any sample has.
         min_visible: boxes with a smaller proportion left are dropped.
@@ -33,6 +34,7 @@ class ObjectsTarget(Target):
     boxes: NDArray[np.float32]
     labels: NDArray[np.int32]
     visible: NDArray[np.float32]
+    positions: NDArray[np.int32]
     offsets: Index
     slots: int
     min_visible: float
@@ -43,7 +45,7 @@ class ObjectsTarget(Target):
         """The sample of each box, int64 ``[m]``."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
-    def take(self, index: Index) -> "ObjectsTarget":
+    def take(self, index: Index) -> Self:
         """The boxes of the samples at these positions."""
         positions, offsets = spans(self.offsets, index)
         return replace(
@@ -51,15 +53,16 @@ class ObjectsTarget(Target):
             boxes=self.boxes[positions],
             labels=self.labels[positions],
             visible=self.visible[positions],
+            positions=self.positions[positions],
             offsets=offsets,
             num_dropped=0,
         )
 
-    def warped(self, maps: Maps, *, height: int, width: int) -> "ObjectsTarget":
+    def warped(self, maps: Maps, *, height: int, width: int) -> Self:
         """The boxes around the warped boxes, without those of which less than ``min_visible`` is left in the image."""
         return self.placed(bounds_of_moved(self.boxes, maps[self.owners], height=height, width=width))
 
-    def placed(self, boxes: NDArray[np.float64]) -> "ObjectsTarget":
+    def placed(self, boxes: NDArray[np.float64]) -> Self:
         """The same objects at other places, clipped to the image, without those of which too little is left.
 
         Args:
@@ -75,6 +78,7 @@ class ObjectsTarget(Target):
             boxes=single[kept],
             labels=self.labels[kept],
             visible=visible[kept].astype(np.float32),
+            positions=self.positions[kept],
             offsets=offsets_of(self.owners[kept], len(self.offsets) - 1),
             num_dropped=self.num_dropped + int((~kept).sum()),
         )
@@ -82,12 +86,17 @@ class ObjectsTarget(Target):
     def rows(self) -> Mapping[str, Any]:
         """``boxes`` float32 ``[n, slots, 4]`` rel_xyxy, 0 where padded, and ``box_class`` int32 ``[n, slots]``, there
         PADDING."""
-        owners, num = self.owners, len(self.offsets) - 1
-        slot = np.arange(len(owners)) - self.offsets[:-1][owners]
-        boxes = np.zeros((num, self.slots, 4), np.float32)
-        classes = np.full((num, self.slots), PADDING, np.int32)
-        boxes[owners, slot], classes[owners, slot] = self.boxes, self.labels
-        return {"boxes": tf.constant(boxes), "box_class": tf.constant(classes)}
+        return {
+            "boxes": tf.constant(self.in_slots(self.boxes, 0)),
+            "box_class": tf.constant(self.in_slots(self.labels, PADDING)),
+        }
+
+    def in_slots(self, values: NDArray[Any], padding: int) -> NDArray[Any]:
+        """The values of the boxes ``[m, ...]`` in a table with a row for each sample, ``[n, slots, ...]``."""
+        owners = self.owners
+        table = np.full((len(self.offsets) - 1, self.slots, *values.shape[1:]), padding, values.dtype)
+        table[owners, np.arange(len(owners)) - self.offsets[:-1][owners]] = values
+        return table
 
     def batch(self, element: Mapping[str, Any]) -> Mapping[str, Any]:
         """Traced: ``boxes`` float32 ``[b, slots, 4]`` and ``box_class`` int32 ``[b, slots]``; nothing without

@@ -3,10 +3,9 @@
 The boxes of a split are stored flat, one image's after another, with the offsets of each image.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from dlcli.data.annotations import find
 from dlcli.data.boxes.boxes import Frame, maps_to_input, move
 from dlcli.data.boxes.offsets import offsets_of, spans
+from dlcli.data.files import hash_content
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import ImageAnnotation, Samples
 from dlcli.data.splits import Index
@@ -23,6 +23,23 @@ if TYPE_CHECKING:
 
 NAME = "objects"  # of the annotation
 OBJECT_COLUMNS = ("objects", "objects_digest")  # of split.csv
+
+
+class Instances(Protocol):
+    """The masks of the objects of one image."""
+
+    @property
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of what they are made of."""
+        ...
+
+    def read(self) -> NDArray[np.uint8]:
+        """The mask of each object at the size of the upright image, ``[objects, height, width]``, 1 in the object.
+
+        Raises:
+            InputError: they can no longer be read, or have changed since they were checked.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +59,7 @@ class ObjectBoxes(ImageAnnotation):
         slots: the boxes that a row of a batch has room for; the most that a sample has to train on, if None.
         min_visible: the proportion of a box's area that must be left after cropping and augmentation for it to be in
             a batch; 0 for any.
+        instances: the masks of the objects of each sample; None where only boxes are known.
     """
 
     corners: NDArray[np.float64]
@@ -53,6 +71,7 @@ class ObjectBoxes(ImageAnnotation):
     frames: tuple[Frame, ...]
     slots: int | None = None
     min_visible: float = 0.0
+    instances: tuple[Instances, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -89,31 +108,46 @@ class ObjectBoxes(ImageAnnotation):
             areas=self.areas[positions],
             offsets=offsets,
             frames=tuple(self.frames[i] for i in index),
+            instances=None if self.instances is None else tuple(self.instances[i] for i in index),
         )
 
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """The number of objects of each sample, and a digest of their classes, boxes and marks, as OBJECT_COLUMNS."""
+        """The number of objects of each sample, and a digest of their classes, boxes, marks and masks, as
+        OBJECT_COLUMNS."""
         table = np.column_stack([self.labels, self.is_crowd, self.is_difficult, self.areas, self.corners])
+        masks = [""] * len(self) if self.instances is None else [instances.digest for instances in self.instances]
         digests = [
-            hashlib.sha256(np.ascontiguousarray(table[start:stop], "<f8").tobytes()).hexdigest()[:16]
-            for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True)
+            hash_content(np.ascontiguousarray(table[start:stop], "<f8").tobytes() + of_masks.encode())
+            for start, stop, of_masks in zip(self.offsets[:-1], self.offsets[1:], masks, strict=True)
         ]
         return dict(zip(OBJECT_COLUMNS, (list(map(str, self.counts.tolist())), digests), strict=True))
 
     def target(self, policy: ImagePolicy | None) -> "ObjectsTarget":
-        """The boxes to train on in the network's input, without those of which too little is left by cropping."""
-        from dlcli.data.boxes.object_targets import ObjectsTarget  # TensorFlow, which listing objects does not need
+        """The boxes to train on in the network's input, without those of which too little is left by cropping, with
+        their masks where these are known."""
+        from dlcli.data.boxes.instance_targets import InstancesTarget  # TensorFlow, which listing objects does not need
+        from dlcli.data.boxes.object_targets import ObjectsTarget
 
         assert policy is not None
         trained = self.is_trained
         owners = self.owners[trained]
-        whole = ObjectsTarget(
-            boxes=np.zeros((len(owners), 4), np.float32),
-            labels=self.labels[trained],
-            visible=np.ones(len(owners), np.float32),
-            offsets=offsets_of(owners, len(self)),
-            slots=max(1, self.most_trained if self.slots is None else self.slots),
-            min_visible=self.min_visible,
+        offsets = offsets_of(owners, len(self))
+        keys: dict[str, Any] = {
+            "boxes": np.zeros((len(owners), 4), np.float32),
+            "labels": self.labels[trained],
+            "visible": np.ones(len(owners), np.float32),
+            "positions": (np.arange(len(owners)) - offsets[:-1][owners]).astype(np.int32),
+            "offsets": offsets,
+            "slots": max(1, self.most_trained if self.slots is None else self.slots),
+            "min_visible": self.min_visible,
+        }
+        if self.instances is None:
+            return ObjectsTarget(**keys).placed(self.relative(policy)[trained])
+        whole = InstancesTarget(
+            **keys,
+            policy=policy,
+            instances=self.instances,
+            is_trained=tuple(np.split(trained, self.offsets[1:-1])),
         )
         return whole.placed(self.relative(policy)[trained])
 

@@ -5,54 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from dlcli.data.boxes.boxes import Frame
+from dlcli.data.boxes.shapes import Shape, turned_upright
 from dlcli.data.files import hash_content
-from dlcli.data.images.decoding import TURNS
 from dlcli.data.listing import name_some, refuse
 from dlcli.data.masks.coding import IGNORED, MAX_CLASSES, Mask
-from dlcli.data.masks.polygons import fill_polygon, fill_runs
 from dlcli.errors import InputError
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The pixels of an object: those in any of its polygons, float32 ``[n, 2]`` each, or in the runs of an encoding."""
-
-    polygons: tuple[NDArray[np.float32], ...] = ()
-    runs: NDArray[np.int64] | None = None
-
-    def fill(self, height: int, width: int) -> NDArray[np.bool_]:
-        """The pixels in an image of this size.
-
-        Raises:
-            ValueError: the encoding is for an image of another size.
-        """
-        if self.runs is not None:
-            return fill_runs(self.runs, height, width)
-        inside = np.zeros((height, width), np.bool_)
-        for points in self.polygons:
-            inside |= fill_polygon(points.astype(np.float64), height, width)
-        return inside
-
-    @property
-    def area(self) -> float:
-        """In pixels; of polygons by the shoelace formula, without what they share."""
-        if self.runs is not None:
-            return float(self.runs[1::2].sum())
-        return sum(_area(points.astype(np.float64)) for points in self.polygons)
-
-    def to_bytes(self) -> bytes:
-        """Bytes that differ for different shapes."""
-        parts = [points.tobytes() for points in self.polygons] if self.runs is None else [self.runs.tobytes()]
-        return b"|".join(parts)
-
-
-def _area(points: NDArray[np.float64]) -> float:
-    x, y = points.T
-    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
 @dataclass(frozen=True)
@@ -97,8 +56,7 @@ class RegionMask:
         mask = np.full((self.frame.height, self.frame.width), self.background, np.uint8)
         for label, shape in self.regions:
             mask[shape.fill(*mask.shape)] = label
-        turn = TURNS.get(self.frame.orientation)
-        return mask if turn is None else np.array(Image.fromarray(mask).transpose(turn))
+        return turned_upright(mask, self.frame)
 
 
 @dataclass(frozen=True)

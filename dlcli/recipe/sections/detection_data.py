@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from annotated_types import MinLen
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, Expected, LocalPath, Number, Proportion, Seed, Text
+from dlcli.recipe.language.fields import Count, Expected, LocalPath, Number, OneForList, Proportion, Seed, Text
 from dlcli.recipe.sections.box_data import AnnotatedFiles, CocoFile, ObjectTable, VocFiles, YoloFiles
-from dlcli.recipe.sections.image_data import Images
+from dlcli.recipe.sections.image_data import FilesOfImages, Images
+from dlcli.recipe.sections.mask_data import Value
 
 
 class ObjectSource(Images):
@@ -96,6 +97,33 @@ class NpzObjects(ObjectSource):
             yield "value_range", f"the first value must be below the second. Received [{low}, {high}]."
 
 
+class InstanceFiles(FilesOfImages, ObjectSource):
+    """Images beside masks in which each object has its own value, and 0 is the background; boxes are those around the
+    objects."""
+
+    kind: Literal["masks"]
+    """Source of the samples."""
+    path: LocalPath
+    """The folder that contains both, relative to the recipe's folder."""
+    images: Text | None = None
+    """The folder of images below `path`, or a pattern of their names. Default: images, PNGImages or another usual
+    name."""
+    masks: Text | None = None
+    """The folder of masks below `path`, or a pattern of their names. Default: masks, labels or another usual name."""
+    label: Text = "object"
+    """Name of the class of all objects."""
+    ignore: Annotated[tuple[Value, ...], OneForList(), Expected("a whole number, or a list of whole numbers")] = ()
+    """Values of pixels that belong to no object, besides 0: those of a border."""
+    on_missing: Literal["error", "skip"] = "error"
+    """What to do about images without mask and masks without image: stop, or leave them out and count them."""
+    exclude: tuple[Text, ...] = ()
+    """Patterns of images to leave out, by name or by path as in `split.csv` of a run: `*.gif`."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
+
+
 DetectionData = Annotated[
     SceneObjects | VocObjects | CocoObjects | YoloObjects | CsvObjects | NpzObjects, Field(discriminator="kind")
 ]
+InstanceData = Annotated[SceneObjects | CocoObjects | YoloObjects | InstanceFiles, Field(discriminator="kind")]
+"""The sources that have masks of objects besides their boxes."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from dlcli.data.boxes.object_dataset import ObjectReading
+from dlcli.data.boxes.shapes import DrawnInstances
 from dlcli.data.boxes.sources.coco import read_coco
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.object_npz import read_object_npz
@@ -13,12 +14,15 @@ from dlcli.data.boxes.sources.yolo import read_yolo
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import NO_ALIASES
+from dlcli.data.masks.sources.instances import FileInstances, read_instance_masks
 from dlcli.data.synthetic.scene_objects import read_scene_objects
 from dlcli.errors import InputError
 from dlcli.recipe.sections.detection_data import (
     CocoObjects,
     CsvObjects,
     DetectionData,
+    InstanceData,
+    InstanceFiles,
     NpzObjects,
     ObjectFiles,
     SceneObjects,
@@ -31,15 +35,17 @@ from dlcli.tasks.split_keys import split_keys
 
 
 def read_dataset(
-    section: DetectionData,
+    section: DetectionData | InstanceData,
     console: Console,
     *,
+    has_masks: bool = False,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
 ) -> Dataset:
     """Read the data of a ``data`` section; every image is read once.
 
     Args:
+        has_masks: whether the masks of objects are read too; a source without masks is then refused.
         classes: of a trained model, in the order of its outputs, by which objects are numbered; None to find them.
         aliases: other names of these classes that the data may use.
 
@@ -52,7 +58,7 @@ def read_dataset(
         resize=section.resize,
         interpolation=section.interpolation,
         antialias=section.antialias,
-        file_range=section.value_range if isinstance(section, ObjectFiles) else None,
+        file_range=section.value_range if isinstance(section, ObjectFiles | InstanceFiles) else None,
         **split_keys(section),
     )
 
@@ -66,6 +72,7 @@ def read_dataset(
             on_bad_box=files.on_bad_box,
             min_visible=files.min_visible,
             learned=files.classes,
+            instances=DrawnInstances.of if has_masks else None,
         )
 
     match section:
@@ -74,6 +81,7 @@ def read_dataset(
                 num_samples=section.num_samples,
                 seed=section.seed,
                 min_visible=section.min_visible,
+                has_masks=has_masks,
                 exclude=section.exclude,
                 **common,
             )
@@ -126,6 +134,25 @@ def read_dataset(
                 min_visible=section.min_visible,
                 classes=classes,
                 exclude=section.exclude,
+                **common,
+            )
+        case InstanceFiles():
+            return read_instance_masks(
+                path=section.path,
+                images=section.images,
+                masks=section.masks,
+                label=section.label,
+                ignore=section.ignore,
+                on_missing=section.on_missing,
+                reading=ObjectReading(
+                    on_bad_image=section.on_bad_image,
+                    exclude=section.exclude,
+                    classes=classes,
+                    aliases=aliases,
+                    progress=console.reading,
+                    min_visible=section.min_visible,
+                    instances=FileInstances.of,
+                ),
                 **common,
             )
         case _:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from dlcli.data.boxes.objects import ObjectBoxes, objects_of
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
-from dlcli.recipe.sections.detection_data import DetectionData
+from dlcli.recipe.sections.detection_data import DetectionData, InstanceFiles
 from dlcli.runtime.console import Console
 from dlcli.tasks.detection.sources import read_dataset, section_for
 
@@ -215,3 +215,94 @@ def test_classes_are_chosen(tmp_path: Path, console: Console) -> None:
     assert objects(dataset).counts.tolist() == [1, 0, 1]
     with pytest.raises(ValueError, match=r"each class can be named once\. Received 'dog' twice"):
         section({"kind": "voc", "path": ".", "classes": ("dog", "cat", "dog")})
+
+
+# Masks of objects -----------------------------------------------------------------------------------------------------
+
+
+def assert_masks_fill_their_boxes(dataset: Dataset) -> None:
+    found = objects(dataset)
+    assert found.instances is not None
+    assert len(found.instances) == len(found)
+    for i, instances in enumerate(found.instances):
+        own = slice(*found.offsets[i : i + 2])
+        masks = instances.read()
+        assert masks.shape == (found.counts[i], HEIGHT, WIDTH)
+        for mask, corners in zip(masks, found.corners[own], strict=True):
+            rows, columns = np.nonzero(mask)
+            box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+            np.testing.assert_allclose(box, corners, atol=1e-6)
+
+
+def with_segmentations(folder: Path) -> DetectionData:
+    """The COCO file with a rectangle as polygon for each object, and a run-length encoding for the last."""
+    content = json.loads(Path(coco(folder)["path"]).read_text())
+    for annotation in content["annotations"]:
+        x, y, wide, high = annotation["bbox"]
+        annotation["segmentation"] = [[x, y, x + wide, y, x + wide, y + high, x, y + high]]
+    x, y, wide, high = content["annotations"][-1]["bbox"]
+    column = [high, HEIGHT - high]
+    counts = [x * HEIGHT + y, *(column * wide)[:-1], HEIGHT - y - high + (WIDTH - x - wide) * HEIGHT]
+    content["annotations"][-1]["segmentation"] = {"counts": counts, "size": [HEIGHT, WIDTH]}
+    (folder / "boxes.json").write_text(json.dumps(content))
+    return section({"kind": "coco", "path": str(folder / "boxes.json")})
+
+
+def test_masks_of_coco(tmp_path: Path, console: Console) -> None:
+    given = with_segmentations(tmp_path)
+    dataset = read_dataset(given, console, has_masks=True)
+    assert_masks_fill_their_boxes(dataset)
+    assert objects(dataset).areas.tolist() == [200, 2400, 108, 36, 240]
+    assert objects(read_dataset(given, console)).instances is None
+
+
+def test_objects_without_masks_and_encodings_of_other_sizes_are_bad(tmp_path: Path, console: Console) -> None:
+    given = with_segmentations(tmp_path)
+    content = json.loads((tmp_path / "boxes.json").read_text())
+    content["annotations"][-1]["segmentation"]["counts"][-1] += 8
+    content["annotations"][0]["segmentation"] = []
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    with pytest.raises(InputError) as error:
+        read_dataset(given, console, has_masks=True)
+    assert str(error.value).replace(f"{tmp_path}/", "").splitlines()[:2] == [
+        "boxes.json: annotation 0 (cat): there is no mask",
+        "boxes.json: annotation 4 (cat): its encoding is for 2,408 pixels, but the image has 2,400",
+    ]
+    skipped = read_dataset(given.model_copy(update={"on_bad_box": "skip"}), console, has_masks=True)
+    assert objects(skipped).counts.tolist() == [1, 0, 2]
+    assert_masks_fill_their_boxes(skipped)
+    assert objects(read_dataset(given, console)).counts.tolist() == [2, 0, 3]  # boxes alone are not affected
+
+
+def test_masks_of_yolo_segments(tmp_path: Path, console: Console) -> None:
+    given = section(yolo(tmp_path))
+    for name, listed in OBJECTS.items():
+        lines = [
+            f"{int(label == 'dog')} {x1 / WIDTH} {y1 / HEIGHT} {x2 / WIDTH} {y1 / HEIGHT} {x2 / WIDTH} {y2 / HEIGHT} "
+            f"{x1 / WIDTH} {y2 / HEIGHT}"
+            for label, (x1, y1, x2, y2) in listed
+        ]
+        (tmp_path / "labels" / f"{name[:-4]}.txt").write_text("\n".join(lines))
+    dataset = read_dataset(given, console, has_masks=True)
+    assert_masks_fill_their_boxes(dataset)
+
+
+def test_masks_of_scenes(console: Console) -> None:
+    given = section({"kind": "scenes", "num_samples": 6, "image_size": (HEIGHT, WIDTH)})
+    assert_masks_fill_their_boxes(read_dataset(given, console, has_masks=True))
+    assert objects(read_dataset(given, console)).instances is None
+
+
+def test_masks_with_ids(tmp_path: Path, console: Console) -> None:
+    save_images(tmp_path / "images")
+    (tmp_path / "masks").mkdir()
+    for name, listed in OBJECTS.items():
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        for value, (_, (x1, y1, x2, y2)) in reversed(list(enumerate(listed, 1))):
+            mask[y1:y2, x1:x2] = value
+        Image.fromarray(mask).save(tmp_path / "masks" / name)
+    given = InstanceFiles(kind="masks", path=str(tmp_path), label="animal", validation=0.0, test=0.0)
+    dataset = read_dataset(given, console, has_masks=True)
+    assert dataset.classes == ("animal",)
+    assert objects(dataset).counts.tolist() == [2, 0, 3]
+    assert_masks_fill_their_boxes(dataset)

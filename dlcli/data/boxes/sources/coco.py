@@ -2,14 +2,17 @@
 
 import os
 import reprlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.boxes.annotated import Annotated
+from dlcli.data.boxes.annotated import Annotated, Listed
 from dlcli.data.boxes.boxes import Corners, Object
 from dlcli.data.boxes.dataset import AnyReading, assemble_objects
 from dlcli.data.boxes.object_dataset import ObjectReading
 from dlcli.data.boxes.sources.coco_json import BadEntry, Entry, as_number, locate_images, read_coco_file, value_of
+from dlcli.data.boxes.sources.coco_shapes import shape_of
 from dlcli.data.files import printable
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.samples import Dataset
@@ -41,37 +44,66 @@ def read_coco(
     Raises:
         InputError: files, boxes or images are invalid.
     """
+    listed = list_coco(
+        path,
+        images=images,
+        validation_path=validation_path,
+        test_path=test_path,
+        allow_outside=allow_outside,
+        without_crowds=not isinstance(reading, ObjectReading),
+        with_shapes=isinstance(reading, ObjectReading) and reading.instances is not None,
+    )
+    return assemble_objects(listed.images, source=Path(path), reading=reading, left_out=listed.left_out, common=common)
+
+
+def list_coco(
+    path: str | Path,
+    *,
+    images: str | Path | None = None,
+    validation_path: str | Path | None = None,
+    test_path: str | Path | None = None,
+    allow_outside: bool = False,
+    without_crowds: bool = False,
+    with_shapes: bool = False,
+) -> Listed:
+    """The images and objects as the files list them, with the keys of :func:`read_coco`.
+
+    Raises:
+        InputError: files are invalid.
+    """
     source = Path(path)
     annotated: list[Annotated] = []
     left_out: list[LeftOut] = []
     for split, part in (("train", path), ("validation", validation_path), ("test", test_path)):
         if part is not None:
             folder = None if images is None else source.parent / images
-            listed, others = _read_file(
+            found, others = _read_file(
                 Path(part),
                 split,
                 root=source.parent,
                 folder=folder,
                 allow_outside=allow_outside,
-                without_crowds=not isinstance(reading, ObjectReading),
+                without_crowds=without_crowds,
+                make=_object_with_shape if with_shapes else _object,
             )
-            annotated += listed
+            annotated += found
             left_out += others
-    return assemble_objects(
-        annotated,
-        source=source,
-        reading=reading,
-        left_out=left_out,
-        common=common,
-    )
+    return Listed(tuple(annotated), tuple(left_out))
 
 
 def _read_file(
-    file: Path, split: str, *, root: Path, folder: Path | None, allow_outside: bool, without_crowds: bool
+    file: Path,
+    split: str,
+    *,
+    root: Path,
+    folder: Path | None,
+    allow_outside: bool,
+    without_crowds: bool,
+    make: Callable[[str, str, Entry], Object],
 ) -> tuple[list[Annotated], list[LeftOut]]:
     """The images of one file, with names relative to ``root``, and the objects that are left out."""
     place = printable(os.path.relpath(file, root))
-    content = read_coco_file(file, place=place, make=_object, without_crowds=without_crowds)
+    content = read_coco_file(file, place=place, make=make, without_crowds=without_crowds)
     paths = locate_images(file, content.images, folder=folder, allow_outside=allow_outside)
     annotated = [
         Annotated(
@@ -97,6 +129,11 @@ def _object(place: str, label: str, entry: Entry) -> Object:
         is_crowd=entry.get("iscrowd") == 1,
         area=as_number(entry.get("area")),
     )
+
+
+def _object_with_shape(place: str, label: str, entry: Entry) -> Object:
+    shape = shape_of(entry) if entry.get("segmentation") else None
+    return replace(_object(place, label, entry), shape=shape)
 
 
 def _corners(entry: Entry) -> Corners:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Unpack
 from xml.etree import ElementTree
 
-from dlcli.data.boxes.annotated import Annotated, known_size, whole
+from dlcli.data.boxes.annotated import Annotated, Listed, known_size, whole
 from dlcli.data.boxes.boxes import Object
 from dlcli.data.boxes.dataset import AnyReading, assemble_objects
 from dlcli.data.files import list_folder, name_below, printable
@@ -69,6 +69,38 @@ def read_voc(
     Raises:
         InputError: folders, annotations, lists, boxes or images are invalid.
     """
+    listed = list_voc(
+        path,
+        images=images,
+        annotations=annotations,
+        train_list=train_list,
+        validation_list=validation_list,
+        test_list=test_list,
+    )
+    return assemble_objects(
+        listed.images,
+        source=Path(path),
+        reading=reading,
+        left_out=listed.left_out,
+        warnings=listed.warnings,
+        common=common,
+    )
+
+
+def list_voc(
+    path: str | Path,
+    *,
+    images: str | None = None,
+    annotations: str | None = None,
+    train_list: str | None = None,
+    validation_list: str | None = None,
+    test_list: str | None = None,
+) -> Listed:
+    """The images and objects as the annotations list them, with the keys of :func:`read_voc`.
+
+    Raises:
+        InputError: folders, annotations or lists are invalid.
+    """
     root = Path(path)
     lists = {"train": train_list, "validation": validation_list, "test": test_list}
     given = {split: name for split, name in lists.items() if name is not None}
@@ -98,14 +130,7 @@ def read_voc(
         left_out += [*gallery.left_out, *others]
         left_out += [LeftOut(name_below(root, file), unused) for file in gallery.images if file not in used]
     refuse(errors, "Correct the files above, or remove them.")
-    return assemble_objects(
-        annotated,
-        source=root,
-        reading=reading,
-        left_out=left_out,
-        warnings=warnings,
-        common=common,
-    )
+    return Listed(tuple(annotated), tuple(left_out), tuple(warnings))
 
 
 # Folders and lists --------------------------------------------------------------------------------------------------

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
 import yaml
 
-from dlcli.data.boxes.annotated import Annotated, read_frame
+from dlcli.data.boxes.annotated import Annotated, Listed, read_frame
 from dlcli.data.boxes.boxes import Corners, Frame, Object
 from dlcli.data.boxes.dataset import AnyReading, assemble_objects
 from dlcli.data.boxes.object_dataset import ObjectReading
+from dlcli.data.boxes.shapes import Shape
 from dlcli.data.files import list_folder, printable, workers
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.discovery import find_images
@@ -106,11 +108,36 @@ def read_yolo(
     Raises:
         InputError: files, boxes or images are invalid.
     """
-    given = Path(path)
-    file = find_yaml(given) if given.is_dir() else given
+    listed = list_yolo(path, allow_outside=allow_outside)
+    return assemble_objects(
+        listed.images,
+        source=_index_at(Path(path)),
+        reading=reading,
+        left_out=listed.left_out,
+        warnings=listed.warnings if isinstance(reading, ObjectReading) else (),
+        common=common,
+    )
+
+
+def _index_at(path: Path) -> Path:
+    """The data.yaml at a path, or in a folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    file = find_yaml(path) if path.is_dir() else path
     if file is None:
-        raise InputError(f"{given}: there must be a data.yaml. Received none: name the file in data.path.")
-    index = _read_index(file)
+        raise InputError(f"{path}: there must be a data.yaml. Received none: name the file in data.path.")
+    return file
+
+
+def list_yolo(path: str | Path, *, allow_outside: bool = False) -> Listed:
+    """The images and objects as the files list them, with the keys of :func:`read_yolo`.
+
+    Raises:
+        InputError: files are invalid.
+    """
+    index = _read_index(_index_at(Path(path)))
     left_out: list[LeftOut] = []
     images: list[tuple[str, Path]] = []
     errors: list[str] = []
@@ -147,14 +174,7 @@ def read_yolo(
             )
         )
     refuse(errors, "Correct the files above, or remove them.")
-    return assemble_objects(
-        annotated,
-        source=file,
-        reading=reading,
-        left_out=left_out,
-        warnings=_warn_of_unlisted(num_unlisted) if isinstance(reading, ObjectReading) else [],
-        common=common,
-    )
+    return Listed(tuple(annotated), tuple(left_out), tuple(_warn_of_unlisted(num_unlisted)))
 
 
 def _warn_of_unlisted(number: int) -> list[DataWarning]:
@@ -330,7 +350,11 @@ def _read_objects(file: Path, index: _Index, frame: Frame | None) -> list[Object
         else:
             left, top, right, bottom = _corners(values)
             corners = (left * width, top * height, right * width, bottom * height)
-            objects.append(Object(f"{_name(file, index.root)}:{line}", index.names[int(label)], corners))
+            shape = None
+            if len(values) > 4:
+                points = np.array(values, np.float64).reshape(-1, 2) * [width, height]
+                shape = Shape(polygons=(points.astype(np.float32),))
+            objects.append(Object(f"{_name(file, index.root)}:{line}", index.names[int(label)], corners, shape=shape))
     if errors:
         raise InputError("\n".join(errors[:NUM_NAMED]))
     return objects

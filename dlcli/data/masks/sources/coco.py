@@ -1,21 +1,17 @@
 """Masks in COCO's format: a JSON file with the polygons or run-length encodings of objects."""
 
 import os
-import reprlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
-import numpy as np
-
-from dlcli.data.boxes.annotated import LARGEST
-from dlcli.data.boxes.sources.coco_json import BadEntry, Entry, as_number, locate_images, read_coco_file, value_of
+from dlcli.data.boxes.sources.coco_json import Entry, locate_images, read_coco_file
+from dlcli.data.boxes.sources.coco_shapes import shape_of
 from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
 from dlcli.data.images.samples import Dataset
-from dlcli.data.masks.polygons import decode_runs
 from dlcli.data.masks.region_dataset import assemble_regions
-from dlcli.data.masks.regions import Region, RegionImage, Shape
+from dlcli.data.masks.regions import Region, RegionImage
 
 
 def read_coco_masks(
@@ -92,42 +88,4 @@ def _order(region: Region) -> tuple[bool, float]:
 
 
 def _region(place: str, label: str, entry: Entry) -> Region:
-    return Region(place, "" if entry.get("iscrowd") == 1 else label, _shape(entry))
-
-
-def _shape(entry: Entry) -> Shape:
-    """The shape of an object.
-
-    Raises:
-        BadEntry: it has none, or it is invalid.
-    """
-    value = value_of(entry, "segmentation")
-    if isinstance(value, list) and value:
-        return Shape(polygons=tuple(_points(numbers) for numbers in value))
-    if isinstance(value, dict) and "counts" in value:
-        return Shape(runs=_runs(value["counts"]))
-    raise BadEntry(
-        "segmentation must be a list of polygons [[x, y, x, y, …]] or a run-length encoding {counts, size}. Received "
-        f"{reprlib.repr(value)}."
-    )
-
-
-def _points(value: Any) -> Any:
-    numbers = [as_number(item) for item in value] if isinstance(value, list) else []
-    usable = [number for number in numbers if number is not None and abs(number) <= LARGEST]
-    if len(usable) != len(numbers) or len(usable) < 6 or len(usable) % 2:
-        raise BadEntry(
-            "a polygon must be the numbers [x, y, x, y, …] of at least three corners in pixels. Received "
-            f"{reprlib.repr(value)}."
-        )
-    return np.array(usable, np.float32).reshape(-1, 2)
-
-
-def _runs(value: Any) -> Any:
-    try:
-        counts = decode_runs(value) if isinstance(value, str) else value
-        if not isinstance(counts, list) or not all(type(count) is int and 0 <= count <= LARGEST for count in counts):
-            raise ValueError("they must be whole numbers of pixels.")
-    except ValueError as reason:
-        raise BadEntry(f"counts must be lengths of runs: {reason} Received {reprlib.repr(value)}.") from None
-    return np.array(counts, np.int64)
+    return Region(place, "" if entry.get("iscrowd") == 1 else label, shape_of(entry))

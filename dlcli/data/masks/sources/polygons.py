@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.boxes.annotated import LARGEST, whole
+from dlcli.data.boxes.shapes import Shape
 from dlcli.data.boxes.sources.coco_json import as_number
 from dlcli.data.files import Progress, name_below, printable
 from dlcli.data.folders import walk
@@ -20,7 +21,7 @@ from dlcli.data.junk import is_junk, reason_of_junk
 from dlcli.data.listing import refuse
 from dlcli.data.masks.pairs import OnMissing, Pair, find_pairs
 from dlcli.data.masks.region_dataset import assemble_regions
-from dlcli.data.masks.regions import Region, RegionImage, Shape
+from dlcli.data.masks.regions import Region, RegionImage
 from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlcli.data.masks.polygons import decode_runs, fill_polygon, fill_runs
+from dlcli.data.boxes.polygons import decode_runs, fill_polygon, fill_runs
 
 
 def points(*pairs: tuple[float, float]) -> np.ndarray:

@@ -1,0 +1,108 @@
+"""The masks of objects in the network's input: read in the input pipeline, they follow augmentation like the boxes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
+
+from dlcli.data.annotations import Loader
+from dlcli.data.augmentation.affine import warp_nearest
+from dlcli.data.boxes.object_targets import ObjectsTarget
+from dlcli.data.files import workers
+from dlcli.data.images.decoding import ImagePolicy
+from dlcli.data.images.resizing import resize_image
+from dlcli.data.splits import Index
+
+
+class Readable(Protocol):
+    """The masks of the objects of an image."""
+
+    def read(self) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True)
+class InstancesTarget(ObjectsTarget):
+    """The boxes and masks of the objects of each sample.
+
+    Attributes:
+        policy: how images, and so masks, are resized.
+        instances: the masks of all objects of each sample.
+        is_trained: which of these objects are trained on, bool ``[objects]`` for each sample.
+    """
+
+    policy: ImagePolicy = None  # type: ignore[assignment]
+    instances: tuple[Readable, ...] = ()
+    is_trained: tuple[NDArray[np.bool_], ...] = ()
+
+    def take(self, index: Index) -> Self:
+        """The boxes and masks of the samples at these positions."""
+        return replace(
+            super().take(index),
+            instances=tuple(self.instances[i] for i in index),
+            is_trained=tuple(self.is_trained[i] for i in index),
+        )
+
+    def load(self, index: Index) -> NDArray[np.uint8]:
+        """The masks of the samples at ``index`` ``[b]``: uint8 ``[b, slots, height, width]``, in the order of all their
+        objects that are trained on, read in several threads.
+
+        Raises:
+            InputError: they can no longer be read, or have changed since they were checked.
+        """
+        result = np.zeros((len(index), self.slots, *self.policy.image_size), np.uint8)
+
+        def fill(row: int) -> None:
+            sample = int(index[row])
+            masks = self.instances[sample].read()[self.is_trained[sample]]
+            for slot, mask in enumerate(masks):
+                result[row, slot] = resize_instance(mask, self.policy)
+
+        list(workers().map(fill, range(len(index))))
+        return result
+
+    def rows(self) -> Mapping[str, Any]:
+        """As for boxes, and ``box_position`` int32 ``[n, slots]``: which of the loaded masks is that of a box."""
+        return {**super().rows(), "box_position": tf.constant(self.in_slots(self.positions, 0))}
+
+    def loaders(self) -> Mapping[str, Loader]:
+        """``masks`` uint8 ``[b, slots, height, width]``, those of all objects that are trained on."""
+        return {"masks": Loader(self.load, (self.slots, *self.policy.image_size), "uint8")}
+
+    def batch(self, element: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Traced: as for boxes, and ``masks`` uint8 ``[b, slots, height, width]``: 1 in the object of each box, warped
+        as the images are, 0 outside and where there is no box."""
+        entries = dict(super().batch(element))
+        if "masks" not in element or not entries:
+            return entries
+        masks = tf.gather(element["masks"], element["box_position"], batch_dims=1)
+        masks *= tf.cast(entries["box_class"] >= 0, tf.uint8)[:, :, None, None]
+        if "maps" in element:
+            height, width = self.policy.image_size
+            maps = tf.repeat(element["maps"], self.slots, axis=0)
+            warped = _warp_compiled(tf.reshape(masks, [-1, height, width]), maps)
+            masks = tf.reshape(warped, [-1, self.slots, height, width])
+        return {**entries, "masks": masks}
+
+
+def resize_instance(mask: NDArray[np.uint8], policy: ImagePolicy) -> NDArray[np.uint8]:
+    """A mask of the size of its upright image in the network's input: each pixel has the value of the nearest one; 0 in
+    what padding adds."""
+    resized = resize_image(
+        Image.fromarray(mask),
+        image_size=policy.image_size,
+        resize=policy.resize,
+        interpolation="nearest",
+        antialias=False,
+    )
+    return np.array(resized)
+
+
+def _warp(masks: Any, maps: Any) -> Any:
+    return warp_nearest(masks, maps, outside=0)
+
+
+_warp_compiled = tf.function(_warp, autograph=False, jit_compile=True)

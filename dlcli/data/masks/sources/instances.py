@@ -1,0 +1,179 @@
+"""Images beside masks in which each object has its own value, as those of the Penn-Fudan pedestrians."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.boxes.annotated import Annotated, read_frame
+from dlcli.data.boxes.boxes import Corners, Frame, Object, ObjectShape
+from dlcli.data.boxes.dataset import assemble_objects
+from dlcli.data.boxes.object_dataset import ObjectReading
+from dlcli.data.files import hash_content, workers
+from dlcli.data.images.dataset import CommonKeys
+from dlcli.data.images.decoding import BadImage, read_file
+from dlcli.data.images.samples import Dataset
+from dlcli.data.listing import refuse
+from dlcli.data.masks.pairs import OnMissing, Pair, find_pairs
+from dlcli.data.masks.stored import SAVE_AS, read_stored
+from dlcli.errors import InputError
+
+BACKGROUND = 0
+MOST_OBJECTS = 1000  # in an image; more are no ids of objects, but shades
+
+
+@dataclass(frozen=True)
+class IdShape:
+    """The pixels of one value in a mask file.
+
+    Attributes:
+        path: the file, of the content with this digest.
+        value: of the object's pixels.
+        size: width and height of the mask.
+        area: the number of the pixels.
+    """
+
+    path: Path
+    digest: str
+    value: int
+    size: tuple[int, int]
+    area: float
+
+    def flaw(self, frame: Frame) -> str:
+        """See :meth:`ObjectShape.flaw`."""
+        return ""  # sizes were compared when the mask was listed
+
+
+@dataclass(frozen=True)
+class FileInstances:
+    """The objects of an image in a mask file.
+
+    Attributes:
+        path: the file; None for an image without objects.
+        digest: of its content.
+        values: of the objects.
+        size: width and height.
+    """
+
+    path: Path | None
+    digest: str
+    values: tuple[int, ...]
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, frame: Frame, shapes: Sequence[ObjectShape]) -> "FileInstances":
+        """Those of the shapes of an image, which are in one file."""
+        listed = [shape for shape in shapes if isinstance(shape, IdShape)]
+        assert len(listed) == len(shapes)
+        path, digest = (listed[0].path, listed[0].digest) if listed else (None, "")
+        return cls(path, digest, tuple(shape.value for shape in listed), frame.upright_size)
+
+    def read(self) -> NDArray[np.uint8]:
+        """See :meth:`dlcli.data.boxes.objects.Instances.read`."""
+        if self.path is None:
+            return np.zeros((0, self.size[1], self.size[0]), np.uint8)
+        try:
+            data = read_file(self.path)
+            if hash_content(data) != self.digest:
+                raise BadImage("its content has changed")
+            stored = read_stored(data, is_colored=False).values
+        except BadImage as reason:
+            raise InputError(
+                f"{self.path}: {reason}. It was modified or removed after the data was checked: restore it."
+            ) from None
+        return np.asarray(stored == np.array(self.values)[:, None, None], np.uint8)
+
+
+def read_instance_masks(
+    *,
+    path: str | Path,
+    images: str | None,
+    masks: str | None,
+    label: str,
+    ignore: Sequence[int] = (),
+    on_missing: OnMissing = "error",
+    reading: ObjectReading,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
+    """The images of a folder that have a mask each, whose values are the objects; 0 is the background.
+
+    Args:
+        images, masks, on_missing: as for :func:`dlcli.data.masks.pairs.find_pairs`.
+        label: the class of all objects.
+        ignore: values of pixels that belong to no object, such as those of a border.
+        reading: how files are read; its ``instances`` is :meth:`FileInstances.of`.
+
+    Raises:
+        InputError: images and masks do not fit together, or cannot be read.
+    """
+    root = Path(path)
+    paired = find_pairs(root, images=images, masks=masks, exclude=reading.exclude, on_missing=on_missing)
+    listed = list(workers().map(lambda pair: _list_objects(pair, label, ignore), paired.pairs))
+    both = list(zip(paired.pairs, listed, strict=True))
+    errors = [f"{pair.mask}: {found}" for pair, found in both if isinstance(found, str)]
+    refuse(errors, "Correct these masks, or remove them with their images.")
+    annotated = [
+        Annotated(
+            name=pair.name,
+            place=pair.mask_name,
+            file=pair.file,
+            split=pair.split or "train",
+            objects=tuple(found.objects),
+            size=found.size,
+        )
+        for pair, found in both
+        if not isinstance(found, str)
+    ]
+    return assemble_objects(
+        annotated,
+        source=root,
+        reading=reading,
+        left_out=paired.left_out,
+        warnings=paired.warnings,
+        common=common,
+    )
+
+
+@dataclass(frozen=True)
+class _InMask:
+    """The objects in a mask, and its width and height."""
+
+    objects: list[Object]
+    size: tuple[int, int]
+
+
+def _list_objects(pair: Pair, label: str, ignore: Sequence[int]) -> _InMask | str:
+    """The objects of a mask, by their values, or why it has none."""
+    try:
+        data = read_file(pair.mask)
+        stored = read_stored(data, is_colored=False)
+    except BadImage as reason:
+        return f"{reason}."
+    if stored.is_lossy:
+        return f"ids of objects must be stored without loss: {SAVE_AS}."
+    values, places = np.unique(stored.values, return_inverse=True)
+    if len(values) > MOST_OBJECTS:
+        return f"there must be at most {MOST_OBJECTS:,} values, one for each object. Received {len(values):,}."
+    height, width = stored.values.shape
+    frame = read_frame(pair.file)
+    if frame is not None and frame.upright_size != (width, height):
+        has = "{}x{}".format(*frame.upright_size)
+        return f"must have the size of its image, {pair.name}, which has {has} pixels. Received {width}x{height}."
+    places = places.reshape(height, width)
+    objects = []
+    for place, value in enumerate(values.tolist()):
+        if value != BACKGROUND and value not in ignore:
+            corners, area = _box_of(places == place)
+            shape = IdShape(pair.mask, hash_content(data), value, (width, height), area)
+            objects.append(Object(f"{pair.mask_name}: value {value}", label, corners, area=area, shape=shape))
+    return _InMask(objects, (width, height))
+
+
+def _box_of(inside: NDArray[Any]) -> tuple[Corners, float]:
+    """The box around some pixels, and their number."""
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    corners = float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    return corners, float(inside.sum())

@@ -1,0 +1,183 @@
+"""Masks of objects in batches: each is that of its box, whatever augmentation drops and moves."""
+
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlcli.data.augmentation.augmentation import Augmentation, RandomCrop
+from dlcli.data.boxes.boxes import Frame
+from dlcli.data.boxes.instance_targets import InstancesTarget
+from dlcli.data.boxes.objects import ObjectBoxes
+from dlcli.data.images.batches import Batches
+from dlcli.data.images.decoding import ImagePolicy
+from dlcli.data.images.resizing import Resize
+
+HEIGHT, WIDTH = 40, 60
+NUM_SAMPLES, MOST = 13, 4
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Masks in memory."""
+
+    masks: np.ndarray
+    digest: str = ""
+
+    def read(self) -> np.ndarray:
+        return self.masks
+
+
+def scenes(**changes: Any) -> tuple[np.ndarray, ObjectBoxes]:
+    """Images with from none to three L-shaped objects, which are bright in the channel of their class."""
+    rng = np.random.default_rng(7)
+    pixels = np.zeros((NUM_SAMPLES, HEIGHT, WIDTH, 3), np.uint8)
+    corners: list[list[int]] = []
+    labels: list[int] = []
+    instances = []
+    counts = [0]
+    for i in range(NUM_SAMPLES):
+        masks = np.zeros((i % MOST, HEIGHT, WIDTH), np.uint8)
+        for channel, mask in enumerate(masks):
+            left, top = rng.integers(0, [WIDTH - 16, HEIGHT - 16]).tolist()
+            wide, high = rng.integers(8, 17, 2).tolist()
+            mask[top : top + high, left : left + 3] = 1
+            mask[top + high - 3 : top + high, left : left + wide] = 1
+            pixels[i, mask > 0, channel] = 255
+            corners.append([left, top, left + wide, top + high])
+            labels.append(channel)
+        instances.append(Stored(masks))
+        counts.append(len(masks))
+    boxes = np.array(corners, np.float64)
+    none = np.zeros(len(boxes), np.bool_)
+    objects = ObjectBoxes(
+        corners=boxes,
+        labels=np.array(labels, np.int32),
+        is_crowd=none,
+        is_difficult=none,
+        areas=np.prod(boxes[:, 2:] - boxes[:, :2], axis=1),
+        offsets=np.cumsum(counts).astype(np.int64),
+        frames=(Frame(WIDTH, HEIGHT),) * NUM_SAMPLES,
+        slots=MOST,
+        min_visible=0.3,
+        instances=tuple(instances),
+    )
+    return pixels, replace(objects, **changes)
+
+
+def policy(size: tuple[int, int] = (HEIGHT, WIDTH), resize: Resize = "stretch") -> ImagePolicy:
+    return ImagePolicy(size, "rgb", resize, "nearest", False)
+
+
+def read(augmentation: Augmentation | None, epoch: int = 0, **changes: Any) -> list[dict[str, Any]]:
+    pixels, objects = scenes(**changes)
+    data = Batches(
+        labels=np.full(NUM_SAMPLES, -1, np.int32),
+        pixels=pixels,
+        load=lambda index: pixels[index],
+        shape=(HEIGHT, WIDTH, 3),
+        batch_size=6,
+        targets=(objects.target(policy()),),
+        seed=3,
+        augmentation=augmentation,
+    )
+    compiled = tf.function(lambda source, step: data.assemble(data.element(source, step)), autograph=False)
+    source = data.source(epoch)
+    steps = [compiled(source, tf.constant(step, tf.int64)) for step in range(data.num_steps)]
+    return [tf.nest.map_structure(np.asarray, batch) for batch in steps]
+
+
+def check(batches: list[dict[str, Any]]) -> tuple[int, int]:
+    """That each mask is where its object is bright; returns how many masks and objects there are."""
+    num_masks = num_objects = 0
+    for batch in batches:
+        masks, classes = batch["y"]["masks"], batch["y"]["box_class"]
+        assert (masks.dtype, masks.shape) == (np.uint8, (len(batch["index"]), MOST, HEIGHT, WIDTH))
+        num_objects += int((np.asarray(batch["x"]) > 127).any(axis=(1, 2)).sum())
+        for image, of_image, labels in zip(batch["x"], masks, classes, strict=True):
+            for mask, label in zip(of_image, labels, strict=True):
+                if label < 0:
+                    assert not mask.any()
+                    continue
+                num_masks += 1
+                bright = image[..., label] > 127
+                assert (mask != bright).mean() < 0.005  # pixels at edges, which are interpolated
+                assert mask.any()
+    return num_masks, num_objects
+
+
+def test_each_box_has_its_mask() -> None:
+    batches = read(None)
+    num_masks, num_objects = check(batches)
+    assert num_masks == num_objects == sum(i % MOST for i in range(NUM_SAMPLES))
+    for batch in batches:
+        for mask, image in zip(batch["y"]["masks"].max(axis=1), batch["x"], strict=True):
+            np.testing.assert_array_equal(mask, image.max(axis=-1) > 0)
+
+
+def test_masks_follow_augmentation_and_dropped_boxes_have_none(still: Augmentation) -> None:
+    augmentation = replace(
+        still,
+        horizontal_flip=True,
+        vertical_flip=True,
+        rotation_range=25.0,
+        random_crop=RandomCrop((0.3, 0.8), (0.8, 1.25)),
+    )
+    num_masks, num_objects = check(read(augmentation, 1, min_visible=0.8))
+    assert 5 < num_masks < num_objects  # some are dropped although a part of them is left
+
+
+def test_masks_of_crowds_and_difficult_objects_are_not_loaded() -> None:
+    _, objects = scenes()
+    is_crowd = objects.labels == 0
+    batches = read(None, is_crowd=is_crowd, slots=MOST)
+    assert check(batches)[0] == int((~is_crowd).sum())
+    assert not any((batch["y"]["box_class"] == 0).any() for batch in batches)
+
+
+@pytest.mark.parametrize("resize", get_args(Resize))
+def test_masks_are_resized_like_their_images(resize: Resize) -> None:
+    """A box that is cut by the crop is around what is left of its mask."""
+    _, objects = scenes(min_visible=0.0)
+    target = objects.target(policy((48, 48), resize))
+    assert isinstance(target, InstancesTarget)
+    masks = target.load(np.arange(NUM_SAMPLES))
+    rows = target.rows()
+    classes, position = rows["box_class"].numpy(), rows["box_position"].numpy()
+    seen = 0
+    for i, slot in np.argwhere(classes >= 0).tolist():
+        ys, xs = np.nonzero(masks[i, position[i, slot]])
+        box = rows["boxes"].numpy()[i, slot] * 48
+        if len(xs):
+            assert box[0] - 1 <= xs.min()
+            assert xs.max() + 1 <= box[2] + 1
+            assert box[1] - 1 <= ys.min()
+            assert ys.max() + 1 <= box[3] + 1
+            seen += 1
+    assert seen > 10
+
+
+def test_taking_samples_takes_their_masks() -> None:
+    _, objects = scenes()
+    index = np.array([7, 2, 7, 4])
+    whole, taken = objects.target(policy()), objects.target(policy()).take(index)
+    again = objects.take(index).target(policy())
+    for target in (whole, taken, again):
+        assert isinstance(target, InstancesTarget)
+    assert isinstance(whole, InstancesTarget)
+    assert isinstance(taken, InstancesTarget)
+    assert isinstance(again, InstancesTarget)
+    np.testing.assert_array_equal(taken.load(np.arange(4)), whole.load(index))
+    np.testing.assert_array_equal(again.load(np.arange(4)), whole.load(index))
+    np.testing.assert_array_equal(taken.rows()["box_class"], whole.rows()["box_class"].numpy()[index])
+
+
+def test_a_change_of_a_mask_changes_the_digest_of_its_image() -> None:
+    _, objects = scenes()
+    assert objects.instances is not None
+    changed = replace(objects, instances=(Stored(np.zeros(1), "other"), *objects.instances[1:]))
+    one, other = objects.columns()["objects_digest"], changed.columns()["objects_digest"]
+    assert one[0] != other[0]
+    assert one[1:] == other[1:]
