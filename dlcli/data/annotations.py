@@ -69,12 +69,13 @@ class Loader:
     """What belongs to a sample and is read from files for each batch, in the input pipeline.
 
     Attributes:
-        load: index int64 ``[b]`` -> an array ``[b, *shape]``. It may raise InputError.
+        load: index int64 ``[b]`` -> an array ``[b, *shape]``; of images that are cut into tiles, ``(index, windows)``
+            with the windows int64 ``[b, 6]`` of :mod:`dlcli.data.images.tiles`. It may raise InputError.
         shape: of one sample.
         dtype: of the array, by its name in NumPy: ``uint8``.
     """
 
-    load: Callable[[NDArray[np.int64]], NDArray[Any]]
+    load: Callable[..., NDArray[Any]]
     shape: tuple[int, ...]
     dtype: str
 

@@ -35,7 +35,7 @@ Counts = NDArray[np.int64]
 
 LeftOutKind = Literal["unused", "unreadable", "incomplete"]
 WarningKind = Literal[
-    "folders", "splits", "classes", "tags", "leakage", "boxes", "masks", "times", "range", "frames", "exclude"
+    "folders", "splits", "classes", "tags", "leakage", "boxes", "masks", "times", "range", "frames", "tiles", "exclude"
 ]
 
 

@@ -30,6 +30,7 @@ def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[
 
 
 def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console) -> bool:
-    """Draw augmented samples and return whether the recipe augments; see :meth:`dlcli.tasks.task.Task.preview`."""
+    """Draw samples, as :meth:`dlcli.tasks.task.Task.preview`, and return whether they are augmented or in tiles."""
     task_of(loaded.recipe).preview(loaded, output, num_samples=num_samples, num_epochs=num_epochs, console=console)
-    return getattr(loaded.recipe, "augment", None) is not None
+    recipe: Any = loaded.recipe
+    return getattr(recipe, "augment", None) is not None or getattr(recipe.data, "tiles", None) is not None

@@ -16,13 +16,14 @@ import tensorflow as tf
 from dlcli.data.annotations import Loader, Target
 from dlcli.data.augmentation.augmentation import Augmentation
 from dlcli.data.augmentation.mixup import MixedBatch, Mixing
+from dlcli.data.images.tiles import Tiling
 from dlcli.data.sampling import draw_balanced
 from dlcli.data.splits import NO_LABEL
 from dlcli.errors import InputError
 
 PREFETCH = 2  # batches decoded ahead of the step: they bound the memory, whatever the size of the data set
 
-Load = Callable[[np.ndarray], np.ndarray]  # index int64 [b] -> pixels [b, ...]
+Load = Callable[..., np.ndarray]  # index int64 [b] -> pixels [b, ...]; of tiles, index and windows int64 [b, 6]
 
 
 class Batches:
@@ -46,6 +47,8 @@ class Batches:
         targets: what is predicted besides the class, or in its place; they follow the augmentation.
         balanced: each epoch draws samples with replacement so that classes are equally frequent; needs a seed. A sample
             that is drawn twice is augmented twice.
+        tiling: for samples that are tiles of images. What is loaded, pixels and targets, then gets the index of the
+            images and the windows of the batch.
     """
 
     def __init__(
@@ -63,7 +66,10 @@ class Batches:
         dtype: tf.DType = tf.uint8,
         targets: Sequence[Target] = (),
         balanced: bool = False,
+        tiling: Tiling | None = None,
     ) -> None:
+        if tiling is not None and pixels is not None:
+            raise ValueError("tiles are loaded batch by batch. Received pixels in memory.")
         if seed is None and (augmentation is not None or mixing is not None or balanced):
             raise ValueError("augmentation, mixing and balanced sampling need a seed. Received none.")
         self.num_samples = len(labels)
@@ -80,6 +86,7 @@ class Batches:
         self._of_classes = np.asarray(labels, np.int32)
         self._labels = None if np.any(self._of_classes == NO_LABEL) else tf.constant(labels, tf.int32)
         self._balanced = balanced
+        self._tiling = tiling
         self._targets = targets
         self._pixels = None if pixels is None else tf.constant(pixels)
         self._loaders = {name: loader for target in targets for name, loader in target.loaders().items()}
@@ -123,7 +130,11 @@ class Batches:
         drawn = {**self._draw(epoch, order), "draw": tf.constant(_epoch_seed(self._seed, epoch), tf.int64)}
         if not self._is_loaded:
             return {**drawn, "order": tf.constant(order)}
-        batches = tf.data.Dataset.from_tensor_slices(order[first_step * self.batch_size :]).batch(self.batch_size)
+        loaded = {"index": order}
+        if self._tiling is not None:
+            loaded |= {"image": self._tiling.images[order], "window": self._tiling.windows(epoch)[order]}
+        left = {name: values[first_step * self.batch_size :] for name, values in loaded.items()}
+        batches = tf.data.Dataset.from_tensor_slices(left).batch(self.batch_size)
         decode = tf.autograph.experimental.do_not_convert(self._decode)
         return {**drawn, "decoded": iter(batches.map(decode, num_parallel_calls=1).prefetch(PREFETCH))}
 
@@ -165,21 +176,22 @@ class Batches:
         repeated = tf.fill(tf.shape(index), step)
         return element | {name: tf.gather(values, repeated) for name, values in source["batches"].items()}
 
-    def _decode(self, index: Any) -> dict[str, Any]:
+    def _decode(self, batch: dict[str, Any]) -> dict[str, Any]:
         # one call for each batch, which decodes its images in parallel
         loaders = dict(self._loaders)
         if self._pixels is None:
-            loaders["pixels"] = Loader(lambda index: self._load(index), self._shape, self._dtype.name)
-        decoded = {"index": index}
+            loaders["pixels"] = Loader(lambda *batch: self._load(*batch), self._shape, self._dtype.name)
+        decoded = {"index": batch["index"]}
         for name, loader in loaders.items():
-            decoded[name] = tf.numpy_function(self._noting(loader.load), [index], loader.dtype, stateful=False)
+            arguments = [batch["index"]] if self._tiling is None else [batch["image"], batch["window"]]
+            decoded[name] = tf.numpy_function(self._noting(loader.load), arguments, loader.dtype, stateful=False)
             decoded[name].set_shape([None, *loader.shape])
         return decoded
 
     def _noting(self, load: Load) -> Load:
-        def load_or_note(index: np.ndarray) -> np.ndarray:
+        def load_or_note(*batch: np.ndarray) -> np.ndarray:
             try:
-                return load(index)
+                return load(*batch)
             except InputError as failure:  # TensorFlow would report it with a traceback
                 self.failure = failure
                 raise

@@ -47,6 +47,8 @@ class CommonKeys(SplitKeys):
     antialias: bool
     file_range: NotRequired[ValueRange | None]
     """The values in image files of more than 8 bits that become 0 and 255; absent for arrays."""
+    tiles: NotRequired[tuple[tuple[int, int], int] | None]
+    """Size and overlap of the tiles that images are cut into, in place of resizing them."""
 
 
 OnBadImage = Literal["error", "skip"]
@@ -195,6 +197,7 @@ def assemble_files(
             *more_warnings,
             *_warn_of_range(good, policy.value_range),
             *_warn_of_frames(good),
+            *_warn_of_padding(good, policy),
         ],
         common=common,
     )
@@ -239,6 +242,20 @@ def _warn_of_frames(images: Sequence[Checked]) -> list[DataWarning]:
     return [DataWarning("frames", f"{number:,} {noun} first is read.")]
 
 
+def _warn_of_padding(images: Sequence[Checked], policy: ImagePolicy) -> list[DataWarning]:
+    """Warns where every image fits into one tile, with room to spare."""
+    height, width = policy.image_size
+    largest = max(image.height for image in images), max(image.width for image in images)
+    if not policy.is_tiled or largest[0] > height or largest[1] > width or largest == (height, width):
+        return []
+    used = sum(image.height * image.width for image in images) / (len(images) * height * width)
+    text = (
+        f"every image fits into one tile of {height}x{width} (the largest sides are {largest[0]}x{largest[1]}), and "
+        f"{1 - used:.0%} of the tiles is padding: set a smaller data.tiles.size, or data.image_size in place of tiles."
+    )
+    return [DataWarning("tiles", text)]
+
+
 def left_out_of(names: Sequence[str], checked: Sequence[Checked | str]) -> list[LeftOut]:
     """The images that cannot be read, as :meth:`Scan.check` reports them."""
     results = zip(names, checked, strict=True)
@@ -260,14 +277,16 @@ def _describe_bad(bad: Sequence[LeftOut], num_files: int, place: Callable[[str],
 
 
 def choose_policy(images: Sequence[Checked], *, source: str, common: CommonKeys) -> ImagePolicy:
-    """How images are resized and converted: the given size and color mode, by default those of the images.
+    """How images are resized and converted: the given size and color mode, by default those of the images. Images that
+    are cut into tiles may have different sizes.
 
     Raises:
         InputError: there is no image, or the sizes differ and no size is given.
     """
     if not images:
         raise InputError(f"{source}: none of the images can be read. Give {FORMAT_NAMES} files.")
-    image_size = common["image_size"]
+    tiles = common.get("tiles")
+    image_size, overlap = (common["image_size"], None) if tiles is None else tiles
     if image_size is None:
         sizes = Counter((image.height, image.width) for image in images)
         image_size = next(iter(sizes))
@@ -283,7 +302,13 @@ def choose_policy(images: Sequence[Checked], *, source: str, common: CommonKeys)
     if color_mode is None:
         color_mode = "grayscale" if all(image.is_gray for image in images) else "rgb"
     return ImagePolicy(
-        image_size, color_mode, common["resize"], common["interpolation"], common["antialias"], common.get("file_range")
+        image_size,
+        color_mode,
+        common["resize"],
+        common["interpolation"],
+        common["antialias"],
+        common.get("file_range"),
+        overlap,
     )
 
 
@@ -315,7 +340,9 @@ def assemble_images(
     divided, warnings = divide(listings, digests=_hash_arrays, num_classes=len(classes), source=source, common=common)
     policy = choose_policy([Checked(height, width, channels == 1, "")], source=source, common=common)
     splits = {split: as_samples(listing, policy) for split, listing in divided.items()}
-    if policy.shape != (height, width, channels):
+    if policy.is_tiled:
+        splits = {split: leave_unsized(samples) for split, samples in splits.items()}
+    elif policy.shape != (height, width, channels):
         num_bytes = sum(map(len, splits.values())) * math.prod(policy.shape)
         splits = {
             split: leave_unsized(samples) if num_bytes > RESIZED_BYTES else _resize_now(samples)
@@ -391,7 +418,7 @@ def as_samples(listing: Listing, policy: ImagePolicy | None) -> Samples:
 
 
 def leave_unsized(samples: Samples) -> Samples:
-    """The same samples, whose images are resized when they are loaded."""
+    """The same samples, whose images are resized, or cut into tiles, when they are loaded."""
     return replace(samples, pixels=None, unsized=samples.pixels)
 
 

@@ -12,7 +12,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
@@ -66,24 +66,41 @@ class BadImage(Exception):
 
 @dataclass(frozen=True)
 class ImagePolicy:
-    """How every image of a data set is resized and converted, in training and prediction alike."""
+    """How every image of a data set is resized, or cut into tiles, and converted, in training and prediction alike."""
 
-    image_size: tuple[int, int]  # height, width
+    image_size: tuple[int, int]  # height, width; of tiles if images are cut into these
     color_mode: ColorMode
     resize: Resize
     interpolation: Interpolation
     antialias: bool
     value_range: ValueRange | None = None  # of gray values of more than 8 bits that become 0 and 255; None: all 16 bits
+    overlap: int | None = None  # at least, in pixels, of tiles cut from images at their own size; None: no tiles
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of an image: height, width, channels."""
-        return (*self.image_size, 1 if self.color_mode == "grayscale" else 3)
+        """Of what a network takes, an image or a tile: height, width, channels."""
+        return (*self.image_size, self.channels)
+
+    @property
+    def channels(self) -> int:
+        """Of an image."""
+        return 1 if self.color_mode == "grayscale" else 3
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether images stay at their own size, and are cut into tiles of ``image_size``."""
+        return self.overlap is not None
+
+    def of_whole_images(self) -> "ImagePolicy":
+        """The same without tiles: whole images are reduced or enlarged into the size of a tile, and padded."""
+        return replace(self, resize="pad", overlap=None) if self.is_tiled else self
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, with the keys of a recipe's ``data`` section."""
         value_range = None if self.value_range is None else list(self.value_range)
-        return {**asdict(self), "image_size": list(self.image_size), "value_range": value_range}
+        values = {**asdict(self), "image_size": list(self.image_size), "value_range": value_range}
+        overlap = values.pop("overlap")
+        return values if overlap is None else {**values, "tiles": {"size": values["image_size"], "overlap": overlap}}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "ImagePolicy":
@@ -95,6 +112,7 @@ class ImagePolicy:
         try:
             height, width = value["image_size"]
             low_and_high = value.get("value_range")  # absent in runs of earlier versions
+            tiles = value.get("tiles")
             policy = cls(
                 (height, width),
                 value["color_mode"],
@@ -102,6 +120,7 @@ class ImagePolicy:
                 value["interpolation"],
                 value["antialias"],
                 None if low_and_high is None else (float(low_and_high[0]), float(low_and_high[1])),
+                None if tiles is None else tiles["overlap"],
             )
             valid = (
                 all(type(side) is int and side > 0 for side in policy.image_size)
@@ -110,6 +129,7 @@ class ImagePolicy:
                 and policy.interpolation in get_args(Interpolation)
                 and isinstance(policy.antialias, bool)
                 and (policy.value_range is None or policy.value_range[0] < policy.value_range[1])
+                and (policy.overlap is None or (type(policy.overlap) is int and policy.overlap >= 0))
             )
         except (KeyError, IndexError, TypeError, ValueError):
             valid = False
@@ -126,7 +146,7 @@ def read_image(source: Path | bytes, *, policy: ImagePolicy) -> NDArray[np.uint8
 
     The formats are recognized by content; of an animation or several pages the first is read. An image is rotated
     upright by its EXIF orientation, composited on white, converted to the color mode (grayscale by ITU-R 601), then
-    resized.
+    resized, unless it is to be cut into tiles.
 
     Raises:
         BadImage: it cannot be read.
@@ -490,14 +510,15 @@ def _bring_to(image: Image.Image, policy: ImagePolicy) -> NDArray[np.uint8]:
     mode = "L" if policy.color_mode == "grayscale" else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
-    image = resize_image(
-        image,
-        image_size=policy.image_size,
-        resize=policy.resize,
-        interpolation=policy.interpolation,
-        antialias=policy.antialias,
-    )
-    return np.array(image).reshape(policy.shape)
+    if not policy.is_tiled:
+        image = resize_image(
+            image,
+            image_size=policy.image_size,
+            resize=policy.resize,
+            interpolation=policy.interpolation,
+            antialias=policy.antialias,
+        )
+    return np.array(image).reshape(image.height, image.width, policy.channels)
 
 
 def read_images(
@@ -513,17 +534,29 @@ def read_images(
     """
 
     def read(position: int) -> NDArray[np.uint8]:
-        try:
-            data = read_file(files[position])
-            if digests is not None and hash_content(data) != digests[position]:
-                raise BadImage("its content has changed")
-            return read_image(data, policy=policy)
-        except BadImage as reason:
-            raise InputError(
-                f"{files[position]}: {reason}. It was modified or removed after the data was checked: restore it."
-            ) from None
+        return read_unchanged(files[position], policy=policy, digest=None if digests is None else digests[position])
 
     return _fill(len(files), policy, read)
+
+
+def read_unchanged(file: AnyPath, *, policy: ImagePolicy, digest: str | None) -> NDArray[np.uint8]:
+    """As :func:`read_image`, for a file that was checked.
+
+    Args:
+        digest: of the content that the file must have; None for any.
+
+    Raises:
+        InputError: it can no longer be read, or its content has changed.
+    """
+    try:
+        data = read_file(file)
+        if digest is not None and hash_content(data) != digest:
+            raise BadImage("its content has changed")
+        return read_image(data, policy=policy)
+    except BadImage as reason:
+        raise InputError(
+            f"{file}: {reason}. It was modified or removed after the data was checked: restore it."
+        ) from None
 
 
 def resize_images(pixels: NDArray[np.uint8], *, policy: ImagePolicy) -> NDArray[np.uint8]:
@@ -531,11 +564,12 @@ def resize_images(pixels: NDArray[np.uint8], *, policy: ImagePolicy) -> NDArray[
     if pixels.shape[1:] == policy.shape:
         return pixels
 
-    def resize(position: int) -> NDArray[np.uint8]:
-        image = pixels[position]
-        return _bring_to(Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image), policy)
+    return _fill(len(pixels), policy, lambda position: bring_to(pixels[position], policy))
 
-    return _fill(len(pixels), policy, resize)
+
+def bring_to(image: NDArray[np.uint8], policy: ImagePolicy) -> NDArray[np.uint8]:
+    """An image [height, width, channels] resized and converted by the policy; of its own size for tiles."""
+    return _bring_to(Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image), policy)
 
 
 def _fill(num: int, policy: ImagePolicy, make: Callable[[int], NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -3,15 +3,16 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation, Target
-from dlcli.data.images.decoding import ImagePolicy, read_images, resize_images
+from dlcli.data.images.decoding import ImagePolicy, bring_to, read_images, read_unchanged, resize_images
 from dlcli.data.images.scan_index import Checked
+from dlcli.data.images.tiles import Sizes, TileReader, center_windows
 from dlcli.data.splits import NO_LABEL, SPLIT_COLUMNS, DataWarning, Index, Labels, LeftOut
 
 
@@ -41,13 +42,14 @@ class Samples:
     groups: tuple[str, ...] | None
     """The group of each sample, if the source has groups; each group is in one split."""
     policy: ImagePolicy | None
-    """How images are resized and converted; None for signals and volumes."""
+    """How images are resized, or cut into tiles, and converted; None for signals and volumes."""
     pixels: NDArray[Any] | None = None
     """In memory and ready: uint8 [n, height, width, channels], or float32 [n, ...] for signals and volumes."""
     files: tuple[str, ...] | None = None
     """Images that `load` reads."""
-    unsized: NDArray[np.uint8] | None = None
-    """Images [n, height, width, channels] that `load` resizes, because all of them resized need too much memory."""
+    unsized: NDArray[np.uint8] | tuple[NDArray[np.uint8], ...] | None = None
+    """Images in memory at their own size, each [height, width, channels], that `load` resizes or cuts into tiles; a
+    tuple, as sizes may differ, only for tiles."""
     annotations: Mapping[str, ImageAnnotation] = field(default_factory=dict)
     """By name, what is annotated besides the class, or in place of one."""
     checked: tuple[Checked, ...] = ()
@@ -73,8 +75,35 @@ class Samples:
         assert self.policy is not None
         return self.policy.shape
 
+    @property
+    def is_tiled(self) -> bool:
+        """Whether the network takes tiles of the images."""
+        return self.policy is not None and self.policy.is_tiled
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether the images are in memory as they are used: resized, or at their own size to be cut into tiles."""
+        return self.pixels is not None or (self.is_tiled and self.unsized is not None)
+
+    @property
+    def sizes(self) -> Sizes:
+        """Height and width of each upright image at its own size, [n, 2]; as they are in memory, if they are resized.
+
+        For files that were decoded once.
+        """
+        if self.files is not None:
+            return np.array([(image.height, image.width) for image in self.checked], np.int64).reshape(-1, 2)
+        images = self.pixels if self.unsized is None else self.unsized
+        assert images is not None
+        return np.array([image.shape[:2] for image in images], np.int64).reshape(-1, 2)
+
+    def of_whole_images(self) -> "Samples":
+        """The same samples without tiles: whole images are padded and resized to the size of a tile."""
+        return replace(self, policy=self.policy.of_whole_images()) if self.policy is not None else self
+
     def load(self, index: Index) -> NDArray[Any]:
-        """The samples at `index` [b]: uint8 [b, height, width, channels], or float32 [b, ...].
+        """The samples at `index` [b]: uint8 [b, height, width, channels], or float32 [b, ...]; of images that are cut
+        into tiles, the tiles in the middle.
 
         Files are decoded in several threads. The result is a new array.
 
@@ -84,14 +113,32 @@ class Samples:
         if self.pixels is not None:
             return np.asarray(self.pixels[index])
         assert self.policy is not None
+        if self.is_tiled:
+            return self.tile_reader().load(index, center_windows(self.sizes[index], self.policy.image_size))
         if self.files is not None:
             return read_images(
                 [self.files[position] for position in index],
                 digests=[self.digests[position] for position in index],
                 policy=self.policy,
             )
-        assert self.unsized is not None
+        assert isinstance(self.unsized, np.ndarray)
         return resize_images(self.unsized[index], policy=self.policy)
+
+    def load_whole(self, position: int) -> NDArray[np.uint8]:
+        """The image at a position at its own size, [height, width, channels], for samples that are cut into tiles.
+
+        Raises:
+            InputError: the file can no longer be read, or has changed since it was checked.
+        """
+        assert self.policy is not None
+        if self.files is not None:
+            return read_unchanged(self.files[position], policy=self.policy, digest=self.digests[position])
+        assert self.unsized is not None
+        return bring_to(self.unsized[position], self.policy)
+
+    def tile_reader(self) -> TileReader:
+        """Cuts tiles from the images; beyond an image they are black."""
+        return TileReader(self.load_whole, self.shape, fill=0)
 
 
 @dataclass(frozen=True)

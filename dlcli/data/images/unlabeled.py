@@ -85,16 +85,18 @@ def _collect_files(
     checked = check_images(files, by_suffix=False, value_range=policy.value_range, progress=progress)
     bad = left_out_of(names, checked)
     good = [i for i, result in enumerate(checked) if isinstance(result, Checked)]
+    properties = tuple(result for result in checked if isinstance(result, Checked))
     if not good:
         lines = [f"{item.name}: {item.reason}." for item in bad[:NUM_NAMED]]
         raise InputError("\n".join([*lines, f"Nothing to predict: give {FORMAT_NAMES} files, or folders of them."]))
     samples = Samples(
         names=tuple(names[i] for i in good),
         labels=np.full(len(good), NO_LABEL, np.int32),
-        digests=tuple(result.digest for result in checked if isinstance(result, Checked)),
+        digests=tuple(result.digest for result in properties),
         groups=None,
         policy=policy,
         files=tuple(str(files[i]) for i in good),
+        checked=properties,
     )
     return samples, (*left_out, *bad)
 

@@ -119,7 +119,7 @@ class Masks(ImageAnnotation):
     def target(self, policy: ImagePolicy | None) -> MaskTarget:
         """The masks in the network's input; they are read batch by batch, unless they are in memory."""
         assert policy is not None
-        if all(isinstance(mask, MaskArray) for mask in self.masks):
+        if all(isinstance(mask, MaskArray) for mask in self.masks) and not policy.is_tiled:
             return MaskTarget(policy, self.masks).in_memory()
         return MaskTarget(policy, self.masks)
 

@@ -12,6 +12,7 @@ from dlcli.data.annotations import BatchMixing, Loader, Target
 from dlcli.data.augmentation.affine import warp_nearest
 from dlcli.data.files import workers
 from dlcli.data.images.decoding import ImagePolicy
+from dlcli.data.images.tiles import TileReader, center_windows
 from dlcli.data.masks.coding import IGNORED, Mask
 from dlcli.data.masks.resizing import resize_mask
 from dlcli.data.splits import Index
@@ -47,11 +48,15 @@ class MaskTarget(Target):
         return replace(self, values=self.load(np.arange(len(self.masks))))
 
     def load(self, index: Index) -> NDArray[np.uint8]:
-        """The masks at ``index`` ``[b]``: uint8 ``[b, height, width]``, read in several threads.
+        """The masks at ``index`` ``[b]``: uint8 ``[b, height, width]``, read in several threads; of images that are cut
+        into tiles, the tiles in the middle.
 
         Raises:
             InputError: one can no longer be read, or has changed since it was checked.
         """
+        if self.policy.is_tiled:
+            sizes = np.array([self.masks[i].read().shape for i in index], np.int64)
+            return self.tile_reader().load(index, center_windows(sizes, self.policy.image_size))
         result = np.empty((len(index), *self.policy.image_size), np.uint8)
 
         def fill(position: int) -> None:
@@ -60,13 +65,22 @@ class MaskTarget(Target):
         list(workers().map(fill, range(len(index))))
         return result
 
+    def tile_reader(self) -> TileReader:
+        """Cuts tiles from the masks; pixels that are not of the image, or do not count, are IGNORED."""
+        return TileReader(
+            lambda position: self.masks[position].read(), self.policy.image_size, fill=IGNORED, only_counted=True
+        )
+
     def rows(self) -> Mapping[str, Any]:
         """``mask`` uint8 ``[n, height, width]``, if the masks are in memory."""
         return {} if self.values is None else {"mask": tf.constant(self.values)}
 
     def loaders(self) -> Mapping[str, Loader]:
         """``mask`` uint8 ``[b, height, width]``, if the masks are read batch by batch."""
-        return {"mask": Loader(self.load, self.policy.image_size, "uint8")} if self.values is None else {}
+        if self.values is not None:
+            return {}
+        load = self.tile_reader().load if self.policy.is_tiled else self.load
+        return {"mask": Loader(load, self.policy.image_size, "uint8")}
 
     def batch(self, element: Mapping[str, Any]) -> Mapping[str, Any]:
         """Traced: ``mask`` uint8 ``[b, height, width]``, warped as the images are: each pixel has the class of the

@@ -18,17 +18,36 @@ Color = Annotated[
 ]
 
 
+SMALLEST_TILE = 64  # pixels: two strides of networks' deepest feature maps, by which tiles are placed
+STRIDE = 32
+
+
 class Tiles(Section):
-    """How large images are cut into tiles."""
+    """How images are cut into tiles at their own resolution."""
 
     size: Size = (512, 512)
-    """Height and width of a tile in pixels; one number for both."""
+    """Height and width of a tile in pixels, multiples of 32 from 64 on; one number for both. Smaller images are padded
+    with black, where pixels are ignored."""
     overlap: Annotated[int, Ge(0)] = 64
-    """Pixels by which neighboring tiles overlap in evaluation and prediction, where their outputs are blended."""
+    """Pixels by which neighboring tiles overlap at least in evaluation and prediction, where their outputs are
+    blended; at most half of a tile."""
+    per_image: Count = 1
+    """Number of tiles that each epoch of training draws from each image, at random places."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        if self.overlap > min(self.size) // 2:
-            yield "overlap", f"must be at most half of the tile's shorter side, {min(self.size) // 2}."
+        height, width = self.size
+        if height % STRIDE or width % STRIDE or min(self.size) < SMALLEST_TILE:
+            fixed = [max(SMALLEST_TILE, round(side / STRIDE) * STRIDE) for side in self.size]
+            yield (
+                "size",
+                f"sides must be multiples of {STRIDE}, by which networks reduce images, and at least {SMALLEST_TILE}: "
+                f"for example {fixed}. Received [{height}, {width}].",
+            )
+        elif self.overlap > min(self.size) // 2:
+            yield (
+                "overlap",
+                f"must be at most half of the tile's shorter side, {min(self.size) // 2}. Received {self.overlap}.",
+            )
 
 
 class MaskSource(DividedSource):
@@ -49,11 +68,23 @@ class MaskSource(DividedSource):
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where decoded images are cached between epochs; auto: in memory up to 64 MiB for each split, else on disk."""
     tiles: Tiles | None = None
-    """Cut large images into tiles. Not available yet: whole images are resized to `image_size`."""
+    """Cut images into tiles at their own resolution, in place of resizing them: training draws tiles at random places;
+    evaluation and prediction cover each image and blend. `image_size` must then be absent."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.tiles is None:
+            return
+        resizing = {"resize": "stretch", "interpolation": "bilinear", "antialias": True}
+        if not isinstance(self, Scenes):  # it is the size of the scenes, from which tiles are cut
+            resizing["image_size"] = None
+        for key, default in resizing.items():
+            if getattr(self, key) != default:
+                yield key, "cannot be combined with tiles, which are cut from images that are not resized; remove it."
 
 
 class Scenes(MaskSource):
-    """Synthetic scenes of several overlapping shapes. The images are generated; no file is read."""
+    """Synthetic scenes of several overlapping shapes. The images are generated, of `image_size`; no file is read."""
 
     kind: Literal["scenes"]
     """Source of the samples."""

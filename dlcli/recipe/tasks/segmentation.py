@@ -7,10 +7,12 @@ from typing import Literal
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.backbone import base_of
 from dlcli.recipe.sections.image_model import rules_of_input
-from dlcli.recipe.sections.mask_data import MaskData
+from dlcli.recipe.sections.mask_data import STRIDE, MaskData
 from dlcli.recipe.sections.segmentation_model import SegmentationModel
 from dlcli.recipe.sections.target_train import DenseTrain
 from dlcli.recipe.tasks.base import TaskRecipe
+
+DEEPEST_IN_TILES = 5  # levels of a U-Net: it reduces a tile by 2 ** 5 = STRIDE
 
 Metric = Literal[
     "train_loss",
@@ -65,8 +67,13 @@ class Segmentation(TaskRecipe):
                     "augment.cutmix",
                     "mixes the samples of a batch; set train.batch_size to 2 or more. Received 1.",
                 )
-        if self.data.tiles is not None:
-            yield "data.tiles", "is not available yet; remove it, and set data.image_size"
+        depth = getattr(self.model, "depth", None)
+        if self.data.tiles is not None and depth is not None and depth > DEEPEST_IN_TILES:
+            yield (
+                "model.depth",
+                f"must be at most {DEEPEST_IN_TILES} with data.tiles, whose places are multiples of {STRIDE} pixels. "
+                f"Received {depth}",
+            )
         if base is None:
             return
         for key, message in rules_of_input(base, self.augment, precision=self.train.precision):

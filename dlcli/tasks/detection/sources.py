@@ -53,6 +53,7 @@ def read_dataset(
         InputError: the data cannot be used.
     """
     common = CommonKeys(
+        tiles=None,
         image_size=section.image_size,
         color_mode=section.color_mode,
         resize=section.resize,

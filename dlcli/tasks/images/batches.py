@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.files import workers
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
+from dlcli.data.images.tiles import Windows, draw_tiling, grid_tiling, make_grids
 from dlcli.errors import InputError
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.mask_data import MaskData
@@ -30,7 +32,7 @@ def is_kept_in_memory(section: AnyData | MaskData, samples: Samples) -> bool:
     Raises:
         InputError: the recipe asks for it, but they take more than half of this machine's memory.
     """
-    if samples.pixels is not None:
+    if samples.is_decoded:
         return True
     num_bytes = decoded_bytes(samples)
     if section.cache == "memory" and num_bytes > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2:
@@ -50,14 +52,25 @@ def is_kept_on_disk(section: AnyData | MaskData, samples: Samples, *, num_epochs
 
 
 def decoded_bytes(samples: Samples) -> int:
-    """Number of bytes of all the samples, decoded and resized."""
+    """Number of bytes of all the images, decoded and resized; at their own size if they are cut into tiles."""
+    if samples.is_tiled:
+        return int(samples.sizes.prod(axis=1).sum()) * samples.shape[-1]
     return len(samples) * int(np.prod(samples.shape))
+
+
+def tiles_per_image(section: AnyData | MaskData) -> int:
+    """The number of training samples that each image is in an epoch: 1, unless several tiles are drawn from it."""
+    tiles = getattr(section, "tiles", None)
+    return 1 if tiles is None else int(tiles.per_image)
 
 
 def in_memory(samples: Samples) -> Samples:
     """Decode all samples once and keep them in memory."""
-    if samples.pixels is not None:
+    if samples.is_decoded:
         return samples
+    if samples.is_tiled:
+        images = tuple(workers().map(samples.load_whole, range(len(samples))))
+        return replace(samples, unsized=images, files=None)
     return replace(samples, pixels=samples.load(np.arange(len(samples))), files=None, unsized=None)
 
 
@@ -70,23 +83,40 @@ def batches(
     augment: Augment | None = None,
     num_classes: int = 0,
     balanced: bool = False,
+    num_tiles: int = 1,
 ) -> Batches:
-    """Make the batches of a split.
+    """Make the batches of a split; of images that are cut into tiles, the batches of their tiles.
 
     Args:
-        seed: of the order and the augmentation; None for the order of the split.
-        chosen: indices of the samples to use; None for all.
+        seed: of the order, the augmentation and the tiles, which are drawn for each epoch; None for the order of the
+            split, and for the grid of tiles that covers each image.
+        chosen: indices of the samples to use, whose tiles stay those of the first epoch; None for all.
         augment: the section by which training samples are augmented; None for no augmentation.
         num_classes: needed for mixing samples (mixup, cutmix).
         balanced: draw so that classes are equally frequent; needs a seed.
+        num_tiles: number of tiles to draw from each image in an epoch.
     """
     index = np.arange(len(samples)) if chosen is None else chosen
     mixes = augment is not None and (augment.mixup is not None or augment.cutmix is not None)
+    tiling, reader = None, None
+    if samples.policy is not None and samples.policy.overlap is not None:
+        tile, sizes = samples.policy.image_size, samples.sizes[index]
+        if seed is None:
+            tiling = grid_tiling(make_grids(sizes, tile, samples.policy.overlap))
+        else:
+            tiling = draw_tiling(sizes, tile, per_image=num_tiles, seed=seed, is_fixed=chosen is not None)
+        reader = samples.tile_reader()
+
+    def load(positions: np.ndarray, windows: Windows | None = None) -> np.ndarray:
+        if reader is None or windows is None:
+            return samples.load(index[positions])
+        return reader.load(index[positions], windows)
+
     return Batches(
-        labels=samples.labels[index],
+        labels=samples.labels[index] if tiling is None else samples.labels[index][tiling.images],
         targets=tuple(target.take(index) for target in samples.targets()),
         pixels=None if samples.pixels is None else samples.pixels[index],
-        load=lambda positions: samples.load(index[positions]),
+        load=load,
         shape=samples.shape,
         batch_size=batch_size,
         seed=seed,
@@ -94,13 +124,15 @@ def batches(
         mixing=Mixing(augment.mixup, augment.cutmix) if augment is not None and mixes else None,
         num_classes=num_classes,
         balanced=balanced,
+        tiling=tiling,
     )
 
 
 def predict_batches(
     model: Callable[..., Any], samples: Samples, *, batch_size: int, console: Console
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
-    """A model's outputs for samples in inference mode, batch by batch, with the samples' positions int64 ``[b]``."""
+    """A model's outputs for samples in inference mode, batch by batch, with the samples' positions int64 ``[b]``; of
+    images that are cut into tiles, for the tiles of the images' grids and with the positions of these."""
     yield from prediction(model, samples, batch_size=batch_size, console=console)()
 
 

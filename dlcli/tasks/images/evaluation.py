@@ -10,6 +10,7 @@ from dlcli.data.images.samples import Dataset, Samples
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.image_data import Digits, Folder
+from dlcli.recipe.sections.mask_data import Tiles
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
@@ -128,10 +129,20 @@ def samples_for_shape(
     return f"{data.stem}-{name}", dataset.splits[name]
 
 
+def _data_keys(run: RunDir) -> dict[str, Any]:
+    """How the model's images are resized or cut into tiles, as keys of a ``data`` section; none for other samples."""
+    images = run.read_image_policy()
+    if images is None:
+        return {}
+    if "tiles" in images:
+        size, overlap = images["tiles"]["size"], images["tiles"]["overlap"]
+        return {**images, "image_size": None, "tiles": Tiles(size=tuple(size), overlap=overlap)}
+    return {**images, "image_size": tuple(images["image_size"])}
+
+
 def _other_data(data: Path, head: ImageHead, run: RunDir, split: str | None, console: Console) -> tuple[str, Samples]:
     """The name of the evaluation's folder, made of the data's name and the split's, and the samples to evaluate on."""
-    images = run.read_image_policy() or {}
-    images = images and {**images, "image_size": tuple(images["image_size"])}
+    images = _data_keys(run)
     if not data.exists():
         raise InputError(f"{data}: no such recipe, file or folder.")
     if data.suffix.lower() in (".yaml", ".yml") and not (data.is_file() and is_yolo_index(data)):

@@ -16,17 +16,20 @@ from dlcli.data.images.duplicates import SIDE, has_wrong_suffix
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
+from dlcli.data.images.tiles import Windows, draw_tiling
 from dlcli.data.listing import is_encodable
 from dlcli.data.paths import is_outside
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_data import Csv, Folder
 from dlcli.recipe.sections.target_data import ImageTable
 from dlcli.rundir.tables import rows_text
 from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import check_augment, make_augmentation
+from dlcli.tasks.images.batches import tiles_per_image
 from dlcli.tasks.images.copies import copy_findings, find_copies, names_to_exclude
 from dlcli.tasks.images.head import Entries, ImageHead
 from dlcli.tasks.inspection import Finding, class_findings, count, report, some
@@ -51,6 +54,8 @@ def check(section: Any, head: ImageHead, console: Console) -> dict[str, Any]:
         changes["on_bad_image"] = "skip"
     if getattr(section, "on_missing", None) == "error":
         changes["on_missing"] = "skip"
+    if getattr(section, "tiles", None) is not None:
+        changes["tiles"] = None
     if getattr(section, "layout", "image") != "image":
         del changes["image_size"]
     dataset, refusal = _read_all(section.model_copy(update=changes), head, console)
@@ -123,7 +128,8 @@ def _file_findings(dataset: Dataset) -> Iterator[Finding]:
 
 
 def stats(loaded: LoadedRecipe, head: ImageHead, console: Console) -> dict[str, Any]:
-    """Mean and standard deviation of each channel over the training split, of decoded and resized samples."""
+    """Mean and standard deviation of each channel over the training split, of decoded and resized samples; of images
+    that are cut into tiles at their own size."""
     dataset = head.open_data(loaded, console)
     train = dataset.splits["train"]
     mean, std = channel_statistics(loaded_in_parts(train, console))
@@ -138,7 +144,13 @@ def stats(loaded: LoadedRecipe, head: ImageHead, console: Console) -> dict[str, 
 
 
 def loaded_in_parts(samples: Samples, console: Console) -> Iterator[np.ndarray]:
-    """The samples, at most MAX_VALUES values of them at a time, but at least one."""
+    """The samples, at most MAX_VALUES values of them at a time, but at least one; images that are cut into tiles one by
+    one, at their own size."""
+    if samples.is_tiled:
+        for position in range(len(samples)):
+            yield samples.load_whole(position)[None]
+            console.reading(position + 1, len(samples))
+        return
     step = max(1, min(NUM_LOADED, MAX_VALUES // math.prod(samples.shape)))
     for start in range(0, len(samples), step):
         stop = min(start + step, len(samples))
@@ -176,7 +188,8 @@ def divide(loaded: LoadedRecipe, head: ImageHead, output: Path | None, console: 
 def preview(
     loaded: LoadedRecipe, head: ImageHead, output: Path, *, num_samples: int, num_epochs: int, console: Console
 ) -> None:
-    """Draw training samples next to their augmented versions in the first epochs, with the random parameters.
+    """Draw training samples next to their augmented versions in the first epochs, with the random parameters; whole
+    images next to the first tile that each epoch cuts from them.
 
     Raises:
         InputError: the samples are not images, or the data cannot be used.
@@ -190,19 +203,25 @@ def preview(
         console.say("mixup and cutmix are not shown: they mix samples of a batch; see plots/batch.png of a run")
     train = dataset.splits["train"]
     chosen = evenly_spaced(len(train), num_samples)
-    pixels = train.load(chosen)
+    whole = train.of_whole_images()
+    pixels = whole.load(chosen)
     captions = head.captions(dataset, train, chosen)
     names = [f"{caption}\n{train.names[i]}".strip() for caption, i in zip(captions, chosen, strict=True)]
     columns = [("original", pixels.astype(np.float32), names)]
-    targets = [target.take(chosen) for target in train.targets()]
-    entries = [_entries(targets, len(chosen))]
-    if recipe.augment is not None:
-        augmentation = make_augmentation(recipe.augment)
+    entries = [_entries([target.take(chosen) for target in whole.targets()], len(chosen))]
+    if recipe.augment is not None or train.is_tiled:
+        targets = [target.take(chosen) for target in train.targets()]
+        augmentation = make_augmentation(recipe.augment or Augment())
+        num_tiles, windows, seed = tiles_per_image(recipe.data), None, recipe.train.seed
         height, width = dataset.shape[:2]
         compiled = tf.function(augmentation.apply, autograph=False)
         for epoch in range(num_epochs):
-            drawn = augmentation.draw(seed=recipe.train.seed, epoch=epoch, num=len(train), height=height, width=width)
-            rows = {name: values[chosen] for name, values in drawn.items()}
+            if train.is_tiled:
+                tiling = draw_tiling(train.sizes, (height, width), per_image=num_tiles, seed=seed)
+                windows = tiling.windows(epoch)[chosen * num_tiles]
+                pixels = train.tile_reader().load(chosen, windows)
+            drawn = augmentation.draw(seed=seed, epoch=epoch, num=len(train) * num_tiles, height=height, width=width)
+            rows = {name: values[chosen * num_tiles] for name, values in drawn.items()}
             tensors = augmentation.to_tensors(rows, height=height, width=width)
             augmented = compiled(tf.constant(pixels), tensors).numpy()
             captions = [augmentation.describe(rows, i) for i in range(len(chosen))]
@@ -210,20 +229,22 @@ def preview(
             maps = augmentation.maps(rows, height=height, width=width)
             warped = [target if maps is None else target.warped(maps, height=height, width=width) for target in targets]
             moves = {} if maps is None else {"maps": tensors["maps"]}
-            entries.append(_entries(warped, len(chosen), **moves))
+            entries.append(_entries(warped, len(chosen), windows, **moves))
     replace_file(output, head.preview(columns, entries, dataset.classes))
 
 
-def _entries(targets: Sequence[Target], num_samples: int, **tensors: Any) -> Entries:
+def _entries(targets: Sequence[Target], num_samples: int, windows: Windows | None = None, **tensors: Any) -> Entries:
     """The ground truth of a few samples, as a batch's ``y`` has it.
 
     Args:
         targets: of these samples alone.
+        windows: of the tiles that are shown, if images are cut into these.
         tensors: how the images are warped, if they are.
     """
     index = np.arange(num_samples)
+    shown = (index,) if windows is None else (index, windows)
     entries: dict[str, Any] = {}
     for target in targets:
-        loaded = {name: tf.constant(loader.load(index)) for name, loader in target.loaders().items()}
+        loaded = {name: tf.constant(loader.load(*shown)) for name, loader in target.loaders().items()}
         entries |= target.batch({"index": tf.constant(index), **tensors, **target.rows(), **loaded})
     return {name: np.asarray(values) for name, values in entries.items()}

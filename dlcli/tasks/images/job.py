@@ -32,7 +32,14 @@ from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import destination_after_training
 from dlcli.tasks.images.adversarial_training import adversarial_of, make_adversary
 from dlcli.tasks.images.augmentation import check_augment
-from dlcli.tasks.images.batches import batches, decoded_bytes, in_memory, is_kept_in_memory, is_kept_on_disk
+from dlcli.tasks.images.batches import (
+    batches,
+    decoded_bytes,
+    in_memory,
+    is_kept_in_memory,
+    is_kept_on_disk,
+    tiles_per_image,
+)
 from dlcli.tasks.images.feature_cache import FeatureCache, feature_batches
 from dlcli.tasks.images.freezing import as_image_stage, losses_of, rate_factors, set_depth, split_front
 from dlcli.tasks.images.head import ImageHead, TargetInfo
@@ -169,7 +176,11 @@ class ImageJob(Job):
             return self.train_data
         train = self.recipe.train
         return batches(
-            self.train_samples, batch_size=train.batch_size, seed=train.seed, balanced=is_balanced(self.recipe)
+            self.train_samples,
+            batch_size=train.batch_size,
+            seed=train.seed,
+            balanced=is_balanced(self.recipe),
+            num_tiles=tiles_per_image(self.recipe.data),
         )
 
     @property
@@ -190,10 +201,21 @@ class ImageJob(Job):
 
     def data_summary(self) -> str:
         shape = "x".join(str(side) for side in self.dataset.shape)
-        return f"{self.head.summary(self.info)}; sample shape {shape}"
+        return (
+            f"{self.head.summary(self.info)}; {'tiles of' if self.train_samples.is_tiled else 'sample shape'} {shape}"
+        )
 
     def data_notes(self) -> list[str]:
-        return self.head.notes(self.dataset)
+        return [*self.head.notes(self.dataset), *self._tile_notes()]
+
+    def _tile_notes(self) -> list[str]:
+        policy = self.dataset.policy
+        if policy is None or not policy.is_tiled:
+            return []
+        notes = [f"tiles: {self.train_data.num_samples:,} drawn from the training images in each epoch"]
+        if self.validation_data is not None:
+            notes.append(f"{self.validation_data.num_samples:,} cover the validation images (overlap {policy.overlap})")
+        return ["; ".join(notes)]
 
     def model_summary(self) -> list[str]:
         section = self.head.base
@@ -239,10 +261,12 @@ class ImageJob(Job):
         num_epochs = sum(stage.epochs for stage in stage_sections(self.recipe.train))
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             samples = self.dataset.splits.get(split)
-            if samples is None or data is None or samples.pixels is not None:
+            if samples is None or data is None or samples.is_decoded:
                 continue
+            used = self.train_samples if split == "train" else self.validation_samples
+            assert used is not None
             size = f"{split}: {decoded_bytes(samples) / 2**20:,.0f} MiB of decoded images"
-            if data.is_in_memory:
+            if used.is_decoded:
                 self.console.say(f"{size}, cached in memory")
             elif is_kept_on_disk(section, samples, num_epochs=num_epochs, folder=run.path):
                 data.load_by(DecodedFile(samples, folder=run.path, warn=self.console.warn).load)
@@ -329,6 +353,7 @@ def prepare(
             augment=recipe.augment,
             num_classes=len(info.names),
             balanced=is_balanced(recipe),
+            num_tiles=tiles_per_image(recipe.data),
         ),
         validation_data=None if validation is None else batches(validation, batch_size=batch_size),
         device=device,

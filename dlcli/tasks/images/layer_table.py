@@ -12,6 +12,7 @@ from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import without_weights
+from dlcli.tasks.images.batches import tiles_per_image
 from dlcli.tasks.images.freezing import set_depth
 from dlcli.tasks.images.head import ImageHead, TargetInfo
 from dlcli.tasks.images.standardization import Standardization
@@ -27,7 +28,8 @@ def table_of_recipe(
         _check_shape(head.base, assumed.shape)
         return _table(loaded, head, head.assumed(assumed), assumed.shape), None
     dataset = head.open_data(loaded, console)
-    return _table(loaded, head, head.info(dataset), dataset.shape), len(dataset.splits["train"])
+    num_samples = len(dataset.splits["train"]) * tiles_per_image(loaded.of_images.data)
+    return _table(loaded, head, head.info(dataset), dataset.shape), num_samples
 
 
 def table_of_run(run: RunDir, head: ImageHead, data: dict[str, Any]) -> LayerTable:

@@ -4,6 +4,7 @@ from dlcli.data.images.samples import Dataset
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.cost.layer_table import layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
+from dlcli.tasks.images.batches import tiles_per_image
 from dlcli.tasks.images.freezing import set_depth
 from dlcli.tasks.images.head import ImageHead, TargetInfo
 from dlcli.tasks.job import training_memory_of
@@ -16,7 +17,8 @@ def memory_of_stages(loaded: LoadedRecipe, head: ImageHead, info: TargetInfo, da
     Raises:
         InputError: a stage names layers that the network lacks.
     """
-    recipe, num_samples = loaded.of_images, len(dataset.splits["train"])
+    recipe = loaded.of_images
+    num_samples = len(dataset.splits["train"]) * tiles_per_image(recipe.data)
     network = head.build(recipe.model, info, shape=dataset.shape)
     by_stage = []
     for position, section in enumerate(stage_sections(recipe.train)):

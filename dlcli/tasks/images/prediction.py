@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dlcli.data.files import printable
@@ -148,5 +150,5 @@ def _upright(samples: Samples, position: int) -> Image.Image:
         return decode(read_file(samples.files[position]), value_range=samples.policy.value_range)
     pixels = samples.unsized if samples.unsized is not None else samples.pixels
     assert pixels is not None
-    values = pixels[position]
+    values: NDArray[np.uint8] = pixels[position]
     return Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)

@@ -65,6 +65,7 @@ def read_dataset(
         interpolation=section.interpolation,
         antialias=section.antialias,
         file_range=section.value_range if isinstance(section, FilesOfImages) else None,
+        tiles=None,
         **split_keys(section),
     )
     listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": console.reading}

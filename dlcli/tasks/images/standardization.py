@@ -67,10 +67,16 @@ def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardizati
     section = base_of(recipe.model) or recipe.model
     if augment is None or not augment.centers_features or not isinstance(section, BuiltModel | Unet):
         return Standardization()
-    inputs = keras.Input(shape=samples.shape, dtype="float32")
+    whole = samples.is_tiled and not augment.zca_whitening  # which is for the pixels of a tile
+    shape = (None, None, samples.shape[-1]) if whole else samples.shape
+    inputs = keras.Input(shape=shape, dtype="float32")
     scaled = keras.Model(inputs, scale_input(inputs, section, augment))
 
     def values() -> Iterator[np.ndarray]:
+        if whole:
+            for position in range(len(samples)):
+                yield np.asarray(scaled(samples.load_whole(position)[None].astype(np.float32)))
+            return
         for start in range(0, len(samples), FIT_BATCH):
             index = np.arange(start, min(start + FIT_BATCH, len(samples)))
             yield np.asarray(scaled(samples.load(index).astype(np.float32)))

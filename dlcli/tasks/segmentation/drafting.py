@@ -21,6 +21,8 @@ MOST_COLORS = 64  # more are no palette of classes
 MOST_VALUES = 64  # more are no classes either, but ids of objects
 LONGER_SIDE = 320  # of images in a drafted recipe
 MULTIPLE = 32  # of their sides, which a network halves five times
+LARGE = 1000  # pixels of the shorter side, from which on images are cut into tiles
+TILES = {"size": 256, "overlap": 64, "per_image": 4}
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def draft_masks(root: Path, folder: Path) -> Draft:
         ("kind", "masks", "images beside masks that are images themselves"),
         ("path", relative_path(root, folder), "relative to this file"),
         *values.keys,
-        ("image_size", _size(sizes), "height and width to which images and masks are resized"),
+        _size_line(sizes),
         *([("on_missing", "skip", "leaves out images without mask")] if pairs.left_out else []),
         *shares(given),
     ]
@@ -142,6 +144,15 @@ def _of_colors(root: Path, colors: Counter[tuple[int, ...]]) -> _Values:
     palette = {f"class_{number}": list(color) for number, color in enumerate(sorted(colors))}
     key = ("palette", palette, "the color of each class; rename them, and move those to ignore to data.ignore")
     return _Values((key,), f"masks: {len(colors)} colors")
+
+
+def _size_line(sizes: Counter[tuple[int, int]]) -> Line:
+    """Tiles for images that lose much when they are resized, else the size to which they are resized."""
+    height, width = _size(sizes)
+    if min(sizes.most_common(1)[0][0]) < LARGE:
+        return "image_size", (height, width), "height and width to which images and masks are resized"
+    remark = f"cut from the images at their own size; or resize whole images: image_size: [{height}, {width}]"
+    return "tiles", TILES, remark
 
 
 def _size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Evaluates a segmenter at the size of the annotations, next to the two baselines of masks."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.files import workers
-from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
 from dlcli.data.masks.coding import IGNORED, Mask
 from dlcli.data.masks.masks import AnyMask, masks_of
-from dlcli.data.masks.resizing import restore_mask, restore_scores
 from dlcli.errors import InputError
 from dlcli.evaluation.boundaries import boundary_f1
 from dlcli.evaluation.mask_baseline import DESCRIPTIONS, resize_nearest
@@ -28,8 +26,8 @@ from dlcli.evaluation.segmentation import (
 from dlcli.report.plots.mask_overlay import mask_png
 from dlcli.runtime.console import Console
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
-from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.segmentation.baseline import MaskBaseline
+from dlcli.tasks.segmentation.inference import predict_masks
 from dlcli.tasks.segmentation.plots import evaluation_plots
 
 FOLDER = "masks"  # of the predicted masks, in the folder of an evaluation
@@ -109,10 +107,9 @@ def evaluate_split(
     if masks is None:
         raise InputError("the samples have no masks to be evaluated on.")
     scores = Scores(len(classes))
-    policy = samples.policy
-    assert policy is not None
-    for index, probabilities in predict_pixels(model, samples, batch_size=batch_size, console=console):
-        scores.images += compare([masks.masks[i] for i in index], probabilities, policy, baseline=baseline)
+    for index, predicted in predict_masks(model, samples, batch_size=batch_size, console=console):
+        of_batch = [masks.masks[i] for i in index]
+        scores.images += compare(of_batch, predicted, num_classes=len(classes), baseline=baseline)
     matrix, boundary = scores.matrix, scores.boundary
     result = {"samples": len(samples), **metrics(matrix, classes, boundary=boundary)}
     if scores.num_outside:
@@ -142,62 +139,29 @@ def evaluate_split(
     return result
 
 
-def predict_pixels(
-    model: keras.Model, samples: Samples, *, batch_size: int, console: Console
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """The probabilities of each pixel's classes in the network's input, float32 ``[b, height, width, classes]``, batch
-    by batch, with the positions of the samples."""
-    inner = keras.Model(model.inputs[0], model.get_layer("probabilities").output)
-    images = replace(samples, annotations={})  # masks are read once, at the size of the annotation
-    for index, (probabilities,) in predict_batches(inner, images, batch_size=batch_size, console=console):
-        yield index, probabilities
-
-
-def mask_in_image(probabilities: NDArray[np.float32], height: int, width: int, policy: ImagePolicy) -> Mask:
-    """The most probable class of each pixel of an upright image; IGNORED where the network did not see it.
-
-    Args:
-        probabilities: in the network's input, ``[h, w, classes]``; they are interpolated linearly.
-    """
-    restored = restore_mask(np.zeros(probabilities.shape[:2], np.uint8), height, width, policy)  # IGNORED outside
-    if (height, width) != probabilities.shape[:2]:
-        probabilities = restore_scores(probabilities, height, width, policy)
-    return np.where(restored == IGNORED, IGNORED, probabilities.argmax(axis=-1)).astype(np.uint8)
-
-
 def compare(
-    masks: Sequence[AnyMask],
-    probabilities: NDArray[np.float32],
-    policy: ImagePolicy,
-    *,
-    baseline: MaskBaseline | None,
+    masks: Sequence[AnyMask], predicted: Sequence[Mask], *, num_classes: int, baseline: MaskBaseline | None
 ) -> list[ScoredImage]:
-    """Compare predictions ``[b, h, w, classes]`` in the network's input with annotations, in several threads.
+    """Compare predicted masks, IGNORED where the network did not see the image, with annotations, in threads."""
 
-    Args:
-        policy: how the images are resized.
-    """
-    num_classes = probabilities.shape[-1]
-
-    def of_image(mask: AnyMask, of_network: NDArray[np.float32]) -> ScoredImage:
+    def of_image(mask: AnyMask, of_network: Mask) -> ScoredImage:
         true = mask.read()
         height, width = true.shape
-        predicted = mask_in_image(of_network, height, width, policy)
-        is_outside = (predicted == IGNORED) & (true != IGNORED)
+        is_outside = (of_network == IGNORED) & (true != IGNORED)
         counted = np.where(is_outside, IGNORED, true)
-        matrix = confusion_matrix(counted, predicted, num_classes)
+        matrix = confusion_matrix(counted, of_network, num_classes)
         of_position = None
         if baseline is not None:
             of_position = confusion_matrix(counted, resize_nearest(baseline.grid, height, width), num_classes)
         return ScoredImage(
             matrix,
-            boundary_f1(counted, predicted, num_classes),
+            boundary_f1(counted, of_network, num_classes),
             of_position,
             int(is_outside.sum()),
-            mask_png(predicted, num_classes),
+            mask_png(of_network, num_classes),
         )
 
-    return list(workers().map(of_image, masks, probabilities))
+    return list(workers().map(of_image, masks, predicted))
 
 
 def mask_names(names: Sequence[str]) -> list[str]:

@@ -53,7 +53,9 @@ def evaluation_plots(
 def _overlays(
     samples: Samples, pngs: Sequence[bytes], classes: Sequence[str], predictions: Sequence[Mapping[str, Any]]
 ) -> bytes:
-    """The best, median and worst images, as the network sees them, with the true and the predicted mask."""
+    """The best, median and worst images, as the network sees them, with the true and the predicted mask; those that are
+    cut into tiles as a whole."""
+    samples = samples.of_whole_images()
     masks, policy = masks_of(samples), samples.policy
     assert masks is not None
     assert policy is not None

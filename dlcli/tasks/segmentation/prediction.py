@@ -8,15 +8,13 @@ import keras
 import numpy as np
 from PIL import Image
 
-from dlcli.data.boxes.boxes import Frame
-from dlcli.data.images.decoding import read_header
 from dlcli.data.images.samples import Samples
 from dlcli.data.masks.coding import IGNORED, Mask
 from dlcli.report.plots.mask_overlay import mask_png, overlay_png
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.head import Predicted
 from dlcli.tasks.predictions import write_table
-from dlcli.tasks.segmentation.evaluation import mask_in_image, predict_pixels
+from dlcli.tasks.segmentation.inference import predict_masks
 from dlcli.tasks.task import PredictionRequest
 
 HEADER = ("file", "class", "pixels", "share")
@@ -37,16 +35,11 @@ def predict(
     its ``share`` of the image, and with ``--pixel-size`` its ``area``; and ``outside``: the share of the image that was
     cropped and has no prediction.
     """
-    policy = samples.policy
-    assert policy is not None
     pngs: list[bytes] = []
     rows: list[dict[str, Any]] = []
-    for index, probabilities in predict_pixels(model, samples, batch_size=batch_size, console=console):
-        for position, of_network in zip(index.tolist(), probabilities, strict=True):
-            height, width = _size_of(samples, position)
-            mask = mask_in_image(of_network, height, width, policy)
-            pngs.append(mask_png(mask, len(classes)))
-            rows.append(_row(mask, classes, request.pixel_size))
+    for _, masks in predict_masks(model, samples, batch_size=batch_size, console=console):
+        pngs += [mask_png(mask, len(classes)) for mask in masks]
+        rows += [_row(mask, classes, request.pixel_size) for mask in masks]
     if request.output is not None:
         header = [*HEADER, *(["area"] if request.pixel_size is not None else [])]
         cells = (
@@ -61,16 +54,6 @@ def predict(
         return overlay_png(pixels, np.array(Image.open(io.BytesIO(pngs[position]))), len(classes))
 
     return Predicted(rows, draw, pngs.__getitem__)
-
-
-def _size_of(samples: Samples, position: int) -> tuple[int, int]:
-    """Height and width of an upright image."""
-    if samples.files is None:
-        pixels = samples.unsized if samples.unsized is not None else samples.pixels
-        assert pixels is not None
-        return pixels.shape[1], pixels.shape[2]
-    width, height = Frame(*read_header(samples.files[position])).upright_size
-    return height, width
 
 
 def _row(mask: Mask, classes: Sequence[str], pixel_size: float | None) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def read_dataset(section: MaskData, console: Console, *, classes: tuple[str, ...
         interpolation=section.interpolation,
         antialias=section.antialias,
         file_range=section.value_range if isinstance(section, MaskFiles) else None,
+        tiles=None if section.tiles is None else (section.tiles.size, section.tiles.overlap),
         **split_keys(section),
     )
     match section:

@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from dlcli.data.files import hash_content
 from dlcli.data.images.decoded_cache import DecodedFile
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
+from dlcli.data.images.scan_index import Checked
+from dlcli.data.images.tiles import draw_windows
+from dlcli.data.splits import NO_LABEL
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 6, 5, 3), np.uint8)
 
@@ -83,3 +88,44 @@ def test_a_full_disk_is_reported_once_and_costs_only_time(
     assert said == ["decoded images cannot be cached (No space left on device): they are decoded in each epoch"]
     assert loaded.count(0) == loaded.count(11) == 3
     assert os.fstat(file._descriptor).st_size == 0  # the space is freed for checkpoints
+
+
+def write_images(folder: Path) -> Samples:
+    """Files of several sizes, to be cut into tiles of 6x5."""
+    rng = np.random.default_rng(0)
+    sizes = ((6, 5), (20, 9), (4, 30), (15, 15))
+    checked, files = [], []
+    for number, size in enumerate(sizes):
+        files.append(folder / f"{number}.png")
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(files[-1])
+        checked.append(Checked(*size, is_gray=False, digest=hash_content(files[-1].read_bytes())))
+    return Samples(
+        names=tuple(file.name for file in files),
+        labels=np.full(len(files), NO_LABEL, np.int32),
+        digests=tuple(image.digest for image in checked),
+        groups=None,
+        policy=ImagePolicy((6, 5), "rgb", "stretch", "bilinear", True, overlap=2),
+        files=tuple(map(str, files)),
+        checked=tuple(checked),
+    )
+
+
+def test_tiles_are_cut_from_images_that_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = write_images(tmp_path)
+    expected = samples.tile_reader()
+    decoded: list[int] = []
+    load_whole = Samples.load_whole
+    monkeypatch.setattr(Samples, "load_whole", lambda self, i: decoded.append(i) or load_whole(self, i))
+    said: list[str] = []
+    file = DecodedFile(samples, folder=tmp_path, warn=said.append)
+    for epoch in range(3):
+        windows = draw_windows(samples.sizes, (6, 5), seed=0, epoch=epoch)
+        index = np.array([2, 0, 1, 3, 2])
+        found = file.load(index, windows[index])
+        assert len(decoded) == 4
+        np.testing.assert_array_equal(found, expected.load(index, windows[index]))
+        del decoded[4:]
+    assert said == []
+    os.ftruncate(file._descriptor, 100)  # as after a full disk
+    windows = draw_windows(samples.sizes, (6, 5), seed=0, epoch=9)
+    np.testing.assert_array_equal(file.load(np.arange(4), windows), expected.load(np.arange(4), windows))

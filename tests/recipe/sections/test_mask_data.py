@@ -73,6 +73,14 @@ def test_values_are_bounded() -> None:
 def test_tiles_and_regions() -> None:
     assert Tiles.model_validate({"size": 256}).size == (256, 256)
     assert "overlap: must be at most half of the tile's shorter side, 32." in error({"size": 64, "overlap": 33}, Tiles)
+    assert "size: sides must be multiples of 32" in error({"size": (100, 32), "overlap": 0}, Tiles)
+    assert "for example [96, 64]. Received [100, 32]." in error({"size": (100, 32), "overlap": 0}, Tiles)
+    tiled = {**MASKS, "classes": ("a", "b"), "tiles": {"size": 64, "overlap": 32}}
+    assert MaskImages.model_validate(tiled).tiles == Tiles(size=(64, 64), overlap=32)
+    for key, value in (("image_size", 64), ("resize", "pad"), ("interpolation", "nearest"), ("antialias", False)):
+        assert f"{key}: cannot be combined with tiles" in error({**tiled, key: value})
+    scenes = {"kind": "scenes", "image_size": 200, "tiles": {"size": 64, "overlap": 32}}
+    assert Scenes.model_validate(scenes).image_size == (200, 200)
     values = {"kind": "coco", "path": "x", "classes": ("a",), "ignore": ("a",)}
     assert "ignore: must not hold a label of classes. Received 'a'." in error(values, CocoMasks)
     assert Polygons.model_validate({"kind": "polygons", "path": "x", "background": None}).background is None

@@ -65,3 +65,15 @@ def test_lossy_masks_are_black_and_white_or_refused(tmp_path: Path) -> None:
     assert (
         "masks: black and white" in draft_recipe(write(tmp_path / "white", square * 255, suffix="jpg"), tmp_path).seen
     )
+
+
+def test_large_images_are_cut_into_tiles(tmp_path: Path) -> None:
+    for part, mode in (("images", "RGB"), ("masks", "L")):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        for number in range(4):
+            Image.new(mode, (1300, 1000), number % 2).save(tmp_path / "data" / part / f"{number}.png")
+    text = draft_recipe(tmp_path / "data", tmp_path).text
+    comment = "cut from the images at their own size; or resize whole images: image_size: [256, 320]"
+    assert f"tiles: {{size: 256, overlap: 64, per_image: 4}}  # {comment}" in text
+    data = load_text(text.encode(), tmp_path / "r.yaml").recipe.data
+    assert data.tiles.size == (256, 256)  # type: ignore[union-attr]

@@ -10,7 +10,8 @@ from dlcli.data.masks.coding import IGNORED
 from dlcli.data.masks.masks import MaskArray
 from dlcli.errors import InputError
 from dlcli.tasks.segmentation.baseline import MaskBaseline
-from dlcli.tasks.segmentation.evaluation import Scores, compare, mask_in_image, mask_names
+from dlcli.tasks.segmentation.evaluation import Scores, compare, mask_names
+from dlcli.tasks.segmentation.inference import mask_in_image
 
 
 def policy_of(size: tuple[int, int], resize: str = "stretch") -> ImagePolicy:
@@ -39,7 +40,7 @@ def test_what_is_cropped_does_not_count() -> None:
     true = np.zeros((4, 8), np.uint8)
     true[:, 3:] = 1
     true[0, 0] = IGNORED
-    (scored,) = compare([MaskArray("a", true)], probabilities[None], policy_of((4, 4), "crop"), baseline=None)
+    (scored,) = compare([MaskArray("a", true)], [predicted], num_classes=2, baseline=None)
     np.testing.assert_array_equal(scored.matrix, [[0, 4], [0, 12]])
     assert scored.num_outside == 15
 
@@ -52,7 +53,7 @@ def test_matrices_of_the_model_and_of_both_baselines() -> None:
     baseline = MaskBaseline(grid, 1)
     scores = Scores(3)
     for _ in range(2):
-        scores.images += compare([MaskArray("a", true)], one_hot(found, 3)[None], policy_of((2, 2)), baseline=baseline)
+        scores.images += compare([MaskArray("a", true)], [found], num_classes=3, baseline=baseline)
     np.testing.assert_array_equal(scores.matrix, 2 * np.array([[1, 0, 0], [0, 1, 1], [0, 0, 1]]))
     matrices = scores.baseline_matrices(baseline.most_frequent)
     np.testing.assert_array_equal(matrices["position"], 2 * np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0]]))
