@@ -357,8 +357,14 @@ ImageClassifier = Annotated[
 ]
 
 
-def rules_of_input(model: ImageClassifier, augment: Augment | None, *, precision: str) -> Iterator[tuple[str, str]]:
-    """Rules on ``augment`` and ``train.precision`` that depend on how a network scales its pixels."""
+def rules_of_input(
+    model: ImageClassifier, augment: Augment | None, *, precision: str, place: str = "model"
+) -> Iterator[tuple[str, str]]:
+    """Rules on ``augment`` and ``train.precision`` that depend on how a network scales its pixels.
+
+    Args:
+        place: the key of the network's section.
+    """
     match model:
         case Application(network=network, scales_pixels_itself=True):
             scales_itself: str | None = network
@@ -372,7 +378,7 @@ def rules_of_input(model: ImageClassifier, augment: Augment | None, *, precision
     if augment is not None and augment.rescale is not None and getattr(model, "preprocessing", None) is not None:
         yield (
             "augment.rescale",
-            "cannot be combined with model.preprocessing, which scales pixels too; remove one of them",
+            f"cannot be combined with {place}.preprocessing, which scales pixels too; remove one of them",
         )
     if isinstance(model, Saved) and precision != "float32":
         yield "train.precision", "must be float32, in which the layers of a saved model compute"

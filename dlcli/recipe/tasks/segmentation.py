@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from dlcli.recipe.sections.augment import Augment
-from dlcli.recipe.sections.backbone import base_of
+from dlcli.recipe.sections.backbone import base_key, base_of
 from dlcli.recipe.sections.image_model import rules_of_input
 from dlcli.recipe.sections.mask_data import STRIDE, MaskData
 from dlcli.recipe.sections.segmentation_model import SegmentationModel
@@ -74,7 +74,5 @@ class Segmentation(TaskRecipe):
                 f"must be at most {DEEPEST_IN_TILES} with data.tiles, whose places are multiples of {STRIDE} pixels. "
                 f"Received {depth}",
             )
-        if base is None:
-            return
-        for key, message in rules_of_input(base, self.augment, precision=self.train.precision):
-            yield key.replace("model.", "model.backbone.", 1) if key.startswith("model.") else key, message
+        if base is not None:
+            yield from rules_of_input(base, self.augment, precision=self.train.precision, place=base_key(self.model))

@@ -119,9 +119,14 @@ def _legend(figure: Figure, present: Sequence[int], classes: Sequence[str]) -> N
     """The colors of the classes that occur, at most MAX_IN_LEGEND of them."""
     colors = class_colors(len(classes)) / 255
     shown = [label for label in present if label < len(classes)][:MAX_IN_LEGEND]
-    # the edge shows a white class on the white page
+    # the edge shows a white class on the white page; class 0 shows the image, see `overlay`
     patches = [
-        Patch(facecolor=tuple(colors[label]), edgecolor="gray", label=printable(classes[label], 20)) for label in shown
+        Patch(
+            facecolor=tuple(colors[label]) if label else "none",
+            edgecolor="gray",
+            label=printable(classes[label], 20) + ("" if label else " (not painted)"),
+        )
+        for label in shown
     ]
     if any(label >= len(classes) for label in present):
         patches.append(Patch(facecolor=tuple(colors[255]), edgecolor="gray", label="ignored"))
