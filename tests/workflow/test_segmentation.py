@@ -178,3 +178,15 @@ def test_transfer_to_a_folder_of_masks(folder: Path) -> None:
     options = ("--task", "segmentation", "--data", "photos", "--weights", "none", "--unfreeze", "none", "--dry-run")
     plan = json.loads(run("transfer", *BASE, *options, "--json", folder=folder).stdout)
     assert plan["layers"]["trainable"] < plan["layers"]["parameters"]
+
+
+def test_an_incomplete_run_is_evaluated_beside_the_same_baselines(folder: Path) -> None:
+    complete = json.loads((folder / "runs" / "scenes" / "evaluation" / "test" / "metrics.json").read_text())
+    file = folder / "runs" / "scenes" / "run.json"
+    info = json.loads(file.read_text())
+    del info["baseline"]
+    file.write_text(json.dumps(info))
+    found = json.loads(run("evaluate", "scenes", "--json", folder=folder).stdout)
+    names = [name for name in complete if name.startswith("baseline_")]
+    assert len(names) == 4
+    assert {name: found[name] for name in names} == {name: complete[name] for name in names}

@@ -30,11 +30,11 @@ def evaluate(run: RunDir, head: ImageHead, request: EvaluationRequest, console: 
     split, data = request.split, request.data
     best = load_image_model(run, console, check=head.check_model)
     model = best.model
-    name, samples, is_own = samples_of_run(run, head, split=split, data=data, console=console)
+    name, samples, own = samples_of_run(run, head, split=split, data=data, console=console)
     noun = "samples" if samples.policy is None else "images"
     trained_on = count_trained_on(run, samples.digests, noun=noun, console=console, is_asked=name == "train")
-    source = Source(OWN_DATA if is_own else str(data and data.absolute()), best.epoch, trained_on)
-    split_name = name if is_own else None
+    source = Source(str(data and data.absolute()) if own is None else OWN_DATA, best.epoch, trained_on)
+    split_name = None if own is None else name
     if request.views is not None:  # its results are kept next to those without
         if samples.policy is None:
             raise InputError(f"--tta: is for images. Received samples of shape {samples.shape}. Remove the option.")
@@ -42,19 +42,22 @@ def evaluate(run: RunDir, head: ImageHead, request: EvaluationRequest, console: 
     name = run.free_evaluation(name, source.data)
     to = Destination(run.evaluation(name), source, request)
     if request.calibrate:
-        moved = data if is_own else None
+        moved = None if own is None else data
         _calibrate(run, head, best, moved, console)
     expected = tuple(model.inputs[0].shape[1:])
     if samples.shape != expected:
         raise InputError(f"{data}: the model takes samples of shape {expected}. Received {samples.shape}.")
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
+    baseline = run.read_baseline()
+    if baseline is None and own is not None:  # a run that is not complete has not recorded it
+        baseline = head.baseline(own)
     metrics = head.evaluate(
         to,
         model,
         samples,
         info=head.recorded(run),
         split=split_name,
-        baseline=run.read_baseline(),
+        baseline=baseline,
         calibration=read_calibration(run, best.digest, console),
         console=console,
     )
@@ -70,11 +73,11 @@ def _calibrate(run: RunDir, head: ImageHead, best: BestModel, moved: Path | None
 
 def samples_of_run(
     run: RunDir, head: ImageHead, *, split: str | None, data: Path | None, console: Console
-) -> tuple[str, Samples, bool]:
+) -> tuple[str, Samples, Dataset | None]:
     """Read a split of a run's own data, which may have moved, or other data in the same way.
 
     Returns:
-        The name and the samples of the split, and whether the data are the run's own.
+        The name and the samples of the split, and all the data if they are the run's own; None for others.
 
     Raises:
         InputError: the data cannot be used, or there is no such split.
@@ -86,10 +89,10 @@ def samples_of_run(
     else:
         moved = _moved_data(data, head, loaded, run, console)
         if moved is None:
-            return *_other_data(data, head, run, split, console), False
+            return *_other_data(data, head, run, split, console), None
         dataset = moved
     name = own_split(run, dataset.splits, split)
-    return name, dataset.splits[name], True
+    return name, dataset.splits[name], dataset
 
 
 def _moved_data(data: Path, head: ImageHead, loaded: LoadedRecipe, run: RunDir, console: Console) -> Dataset | None:
