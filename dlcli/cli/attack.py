@@ -153,9 +153,25 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
     replaced; NAME gets a number instead. Sanity checks of the attack run automatically, and failures are reported.
     """
     from dlcli.errors import InputError
+    from dlcli.workflow.attack.request import Request
 
+    request = Request(
+        run=run,
+        runs=runs,
+        data=options["data"],
+        split=options["split"],
+        limit=options["limit"],
+        input_range=options["input_range"],
+        classes=options["classes"],
+        transfer_to=options["transfer_to"],
+        transfer_input_range=options["transfer_input_range"],
+        has_logits=options["logits"],
+        target=options["target"],
+    )
     kinds = [kind for kind in KINDS if options[kind.replace("-", "_")]]
     if not kinds:
+        if not request.is_file:
+            request.check()  # a task that cannot be attacked needs no attack
         raise click.UsageError(f"no attack given. Choose one or more of {', '.join(f'--{kind}' for kind in KINDS)}.")
     if options["name"] is not None:
         from dlcli.rundir.runs import check_name
@@ -173,21 +189,6 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
     if step_size is not None and not 0 < step_size <= 10:
         raise InputError(f"--step-size must be above 0 and at most 10. Received {options['step_size']}.")
     num_saved = _num_saved(options["save_samples"])
-    from dlcli.workflow.attack.request import Request
-
-    request = Request(
-        run=run,
-        runs=runs,
-        data=options["data"],
-        split=options["split"],
-        limit=options["limit"],
-        input_range=options["input_range"],
-        classes=options["classes"],
-        transfer_to=options["transfer_to"],
-        transfer_input_range=options["transfer_input_range"],
-        has_logits=options["logits"],
-        target=options["target"],
-    )
     request.check()
     from dlcli.runtime.startup import start_tensorflow
 

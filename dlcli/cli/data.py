@@ -10,6 +10,7 @@ from dlcli.cli.output import say, write_json, write_table
 from dlcli.errors import CheckFailed, InputError
 
 PATH = click.Path(path_type=Path)
+PLURALS = {"class": "classes", "label": "labels", "target": "targets"}
 
 path_option: Decorator = click.option(
     "--data", "path", metavar="PATH", help="Same as --set data.path=PATH, but relative to the current folder."
@@ -186,7 +187,8 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
     if "shape" in results:
         shape = "x".join(map(str, results["shape"]))
         targets = results.get("targets")
-        num_outputs = f"{results['classes']} classes" if targets is None else f"{len(targets)} targets"
+        noun = "class" if targets is None else "label" if "proportion" in targets[0] else "target"
+        num_outputs = f"{results['classes']} {noun if results['classes'] == 1 else PLURALS[noun]}"
         say(f"{counts}; {num_outputs}; samples of {shape}")
         channels = enumerate(zip(results["mean"], results["std"], strict=True))
         write_table(
@@ -194,7 +196,7 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
         )
         if targets:
             say("")
-            write_table(["target", *list(targets[0])[1:]], [list(row.values()) for row in targets])
+            write_table([noun, *list(targets[0])[1:]], [list(row.values()) for row in targets])
         for of_split, counted in results.get("masks", {}).items():
             rows = [
                 [label, row["pixels"], f"{row['share']:.2%}", row["images"]]

@@ -10,6 +10,7 @@ from dlcli.cli.options import complete_runs, device_option, json_option, quiet_o
 from dlcli.cli.output import say, write_json, write_metrics, write_table
 from dlcli.printing import escaped_line
 
+MAX_TARGETS = 10  # whose metric is printed next to the mean of all
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
@@ -261,15 +262,22 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
 def write_result(result: dict[str, Any]) -> None:
     """Print what a run achieved: the best epoch, the headline metric, the worst classes, then the other metrics."""
     from dlcli.rundir.directory import RunDir
-    from dlcli.workflow.headline import headline, telling_metrics, worst_classes
+    from dlcli.workflow.headline import headline, headline_of_targets, telling_metrics, worst_classes
 
     run, best = RunDir(Path(result["run"])), result["best"]
     say(f"{run.path}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
     if first := headline(result):
-        say(f"{first[0]}: {first[1]:.4f}")
+        say(f"{first[0]}: {first[1]:.4f}{_of_targets(headline_of_targets(run, result))}")
     if worst := worst_classes(run, result["evaluated"]):
         say(f"lowest recall: {', '.join(f'{escaped_line(name)} ({recall:.4f})' for name, recall in worst)}")
     write_metrics(telling_metrics(run, result))
+
+
+def _of_targets(values: list[tuple[str, float]]) -> str:
+    """``, the mean of age 4.5 and height 12.1``"""
+    shown = [f"{escaped_line(name)} {value:.4g}" for name, value in values[:MAX_TARGETS]]
+    more = f", … ({len(values)} targets in per_target.csv)" if len(values) > MAX_TARGETS else ""
+    return f", the mean of {', '.join(shown)}{more}" if values else ""
 
 
 def _show_seeds(results: dict[str, Any], as_json: bool) -> None:

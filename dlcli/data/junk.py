@@ -40,14 +40,13 @@ def reason_of_junk(name: str) -> str:
     return "hidden" if name.startswith(".") else "left by a system, archive or tool"
 
 
-def reason_of_exclusion(name: str, exclude: Sequence[str]) -> str | None:
-    """Why a sample is left out whose name or path below the root fits a pattern such as ``*.gif``; None if none fits.
+def pattern_of(name: str, exclude: Sequence[str]) -> str | None:
+    """The first pattern such as ``*.gif`` that the name of a sample, or its path below the root, fits; None if none.
 
     Args:
         exclude: the patterns, as for :mod:`fnmatch`.
     """
-    pattern = _pattern_of(name, *_compiled(tuple(exclude))) if exclude else None
-    return None if pattern is None else f"excluded by '{pattern}'"
+    return _pattern_of(name, *_compiled(tuple(exclude)))
 
 
 def unmatched(exclude: Sequence[str], names: Iterable[str]) -> list[str]:

@@ -45,17 +45,17 @@ def similar_names(names: Sequence[str]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def warn_of_similar_names(classes: Sequence[str]) -> list[DataWarning]:
-    """A warning if the names of some classes differ only in case: they are classes of their own."""
+def warn_of_similar_names(classes: Sequence[str], *, nouns: str = "classes") -> list[DataWarning]:
+    """A warning if the names of some classes, or labels, differ only in case: they are classes of their own."""
     similar = similar_names(classes)
-    return [DataWarning("classes", f"{describe_similar(similar)}.")] if similar else []
+    return [DataWarning("classes", f"{describe_similar(similar, nouns=nouns)}.")] if similar else []
 
 
-def describe_similar(groups: Sequence[Sequence[str]]) -> str:
+def describe_similar(groups: Sequence[Sequence[str]], *, nouns: str = "classes") -> str:
     """``classes 'Cat' and 'cat' differ only in case``, with what that means."""
     shown = "; ".join(" and ".join(f"'{name}'" for name in group) for group in groups[:NUM_NAMED])
     more = f"; … ({len(groups)} in all)" if len(groups) > NUM_NAMED else ""
-    return f"classes whose names differ only in case are different classes: {shown}{more}. If one is meant, rename them"
+    return f"{nouns} whose names differ only in case are different {nouns}: {shown}{more}. If one is meant, rename them"
 
 
 def refuse_copies(splits: Mapping[str, Labeled], *, source: str, allow_leakage: bool) -> list[DataWarning]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation
-from dlcli.data.junk import reason_of_exclusion, unmatched
+from dlcli.data.junk import pattern_of, unmatched
 from dlcli.data.splits import (
     NO_LABEL,
     SPLITS,
@@ -91,16 +91,24 @@ class Grouped(Protocol):
     def group(self) -> str: ...
 
 
-class Row(Grouped, Protocol):
-    """A sample as its source lists it."""
+class Named(Protocol):
+    """A sample's name and split."""
 
     @property
     def name(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+
+
+class Row(Grouped, Named, Protocol):
+    """A sample as its source lists it."""
+
     @property
     def label(self) -> str: ...
 
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+AnyNamed = TypeVar("AnyNamed", bound=Named)
 
 
 def sort_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -108,19 +116,46 @@ def sort_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
-def without_excluded(rows: Sequence[AnyRow], exclude: Sequence[str]) -> tuple[Sequence[AnyRow], list[LeftOut]]:
-    """The rows whose names fit none of the patterns of ``data.exclude``, and those that are left out."""
+def excluded(name: str, exclude: Sequence[str]) -> LeftOut | None:
+    """A sample, or a file below the root, as left out by the patterns of ``data.exclude``; None if none fits it."""
+    pattern = pattern_of(name, exclude) if exclude else None
+    return None if pattern is None else LeftOut(name, f"excluded by '{pattern}'", "excluded")
+
+
+def without_excluded(
+    rows: Sequence[AnyNamed], exclude: Sequence[str], *, source: str
+) -> tuple[Sequence[AnyNamed], list[LeftOut]]:
+    """The rows whose names fit none of the patterns of ``data.exclude``, and those that are left out.
+
+    Raises:
+        InputError: nothing is left, or nothing of train.
+    """
     if not exclude:
         return rows, []
-    kept: list[AnyRow] = []
-    left_out: list[LeftOut] = []
-    for row in rows:
-        reason = reason_of_exclusion(row.name, exclude)
-        if reason is None:
-            kept.append(row)
-        else:
-            left_out.append(LeftOut(row.name, reason))
+    found = [(row, excluded(row.name, exclude)) for row in rows]
+    kept = [row for row, item in found if item is None]
+    left_out = [item for _, item in found if item is not None]
+    splits, left = {row.split for row in rows}, {row.split for row in kept}
+    refuse_all_excluded(left_out, source=source, is_left=bool(left) and ("train" in left or "train" not in splits))
     return kept, left_out
+
+
+def refuse_all_excluded(left_out: Sequence[LeftOut], *, source: str, is_left: bool) -> None:
+    """Names ``data.exclude`` as the reason why there are no samples.
+
+    Args:
+        is_left: whether there are some.
+
+    Raises:
+        InputError: there are none, and some were excluded.
+    """
+    num_excluded = sum(item.kind == "excluded" for item in left_out)
+    if num_excluded and not is_left:
+        raise InputError(
+            f"{source}: data.exclude must leave samples to train on. It excludes all {num_excluded:,}."
+            if num_excluded > 1
+            else f"{source}: data.exclude must leave samples to train on. It excludes the only one."
+        )
 
 
 def without_excluded_samples(
@@ -136,13 +171,12 @@ def without_excluded_samples(
     left_out: list[LeftOut] = []
     kept: dict[str, Listing] = {}
     for split, listing in listings.items():
-        reasons = [reason_of_exclusion(name, exclude) for name in listing.names]
-        left_out += [LeftOut(name, reason) for name, reason in zip(listing.names, reasons, strict=True) if reason]
-        index = np.array([i for i, reason in enumerate(reasons) if reason is None], np.int64)
+        items = [excluded(name, exclude) for name in listing.names]
+        left_out += [item for item in items if item is not None]
+        index = np.array([i for i, item in enumerate(items) if item is None], np.int64)
         if len(index):
             kept[split] = listing if len(index) == len(listing) else listing.take(index)
-    if "train" not in kept:
-        raise InputError(f"{source}: data.exclude must leave samples to train on. It leaves none.")
+    refuse_all_excluded(left_out, source=source, is_left="train" in kept)
     return kept, left_out
 
 
@@ -245,10 +279,7 @@ def index_labels(
         InputError: there are too few classes, a split has a class that is not among them, or UTF-8 has no bytes for a
             name: half of a surrogate pair, which arrays and JSON can hold.
     """
-    for name in classes:
-        if not is_encodable(name):
-            raise InputError(f"{source}: a class name must be valid Unicode. Received {ascii(name)[:60]}.")
-    _refuse_twins(classes, source)
+    check_names(classes, source=source)
     if trained is None and len(classes) < least:
         raise InputError(f"{source}: {describe_too_few(classes, least)}")
     known = classes if trained is None else trained
@@ -259,10 +290,30 @@ def index_labels(
         if unknown:
             where = f"in {split} must also be in train" if trained is None else "must be one of the trained model's"
             raise InputError(
-                f"{source}: every class {where}. Received {name_some(unknown)}{_like(unknown, known)}: "
+                f"{source}: every class {where}. Received {name_some(unknown)}{like(unknown, known)}: "
                 f"correct the name or remove the samples. Classes: {name_some(list(known))}."
             )
     return known, {split: np.array([position[name] for name in names], np.int32) for split, names in labels.items()}
+
+
+def check_names(names: Sequence[str], *, source: str, noun: str = "class") -> None:
+    """Refuses names of classes, or labels, that cannot be written or distinguished.
+
+    Raises:
+        InputError: UTF-8 has no bytes for a name, or two look the same but are written with different code points, as
+            ``é`` can be.
+    """
+    plural = "classes" if noun == "class" else f"{noun}s"
+    composed: dict[str, str] = {}
+    for name in names:
+        if not is_encodable(name):
+            raise InputError(f"{source}: a {noun} name must be valid Unicode. Received {ascii(name)[:60]}.")
+        other = composed.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            raise InputError(
+                f"{source}: two {plural} are both called '{name}', with different Unicode code points: {other!a} "
+                f"and {name!a}. Rename one of them."
+            )
 
 
 def describe_too_few(classes: Sequence[str], least: int = 2) -> str:
@@ -271,23 +322,7 @@ def describe_too_few(classes: Sequence[str], least: int = 2) -> str:
     return f"there must be {'at least two classes' if least > 1 else 'at least one class'}.{only}"
 
 
-def _refuse_twins(names: Sequence[str], source: str) -> None:
-    """Refuses names that look the same but are written with different code points, as ``é`` can be.
-
-    Raises:
-        InputError: there are some.
-    """
-    composed: dict[str, str] = {}
-    for name in names:
-        other = composed.setdefault(unicodedata.normalize("NFC", name), name)
-        if other != name:
-            raise InputError(
-                f"{source}: two classes are both called '{name}', with different Unicode code points: {other!a} "
-                f"and {name!a}. Rename one of them."
-            )
-
-
-def _like(unknown: Sequence[str], known: Sequence[str]) -> str:
+def like(unknown: Sequence[str], known: Sequence[str]) -> str:
     """Which classes the first unknown names are like, if they differ only in case or in code points."""
 
     def plain(name: str) -> str:

@@ -66,9 +66,7 @@ def find_splits(root: Path, *, folders: Folders = "auto", classes: Collection[st
     if not has_train:
         raise InputError(f"{root}: there must be a folder 'train' beside {name_some(list(named))}. {IF_CLASSES}.")
     for name in others:
-        near = difflib.get_close_matches(name.lower(), itertools.chain(*SPLIT_WORDS.values()), n=1, cutoff=0.7)
-        if near:
-            raise InputError(f"{root / name}: a split's folder must be {SPLIT_NAMES}: rename it to '{near[0]}'.")
+        _refuse_misspelled(root, name)
     reason = "outside the split folders"
     left_out = [LeftOut(printable(path.name), reason_of_junk(path.name)) for path in files if is_junk(path.name)]
     left_out += [LeftOut(printable(path.name), reason) for path in files if not is_junk(path.name)]
@@ -136,13 +134,43 @@ def _subfolders(folder: Path) -> set[str] | None:
     return names
 
 
+def _refuse_misspelled(root: Path, name: str) -> None:
+    """Refuses a folder beside those of splits whose name is nearly that of one.
+
+    Raises:
+        InputError: it is such a folder.
+    """
+    near = difflib.get_close_matches(name.lower(), itertools.chain(*SPLIT_WORDS.values()), n=1, cutoff=0.7)
+    if near:
+        raise InputError(f"{root / name}: a split's folder must be {SPLIT_NAMES}: rename it to '{near[0]}'.")
+
+
 def _refuse_unclear(root: Path, named: Mapping[str, str], others: Sequence[str]) -> None:
+    """Refuses folders of which some are named like splits and the others are not.
+
+    Raises:
+        InputError: always; the remedy depends on what is in the folders.
+    """
     name, split = next(iter(named.items()))
+    inside = _subfolders(root / name)
+    alike = [other for other in others if inside and _subfolders(root / other) == inside]
+    if len(alike) == len(others):
+        for other in others:
+            _refuse_misspelled(root, other)
     beside = name_some([printable(other) for other in others])
-    raise InputError(
+    words = (
         f"{root}: folders must be either splits or classes. '{printable(name)}' has the name of the {split} split, "
-        f"and {beside} {'has' if len(others) == 1 else 'have'} not. If it is a split, move the classes into a folder "
-        f"'train' beside it, or remove it. {IF_CLASS}."
+        f"and {beside} {'has' if len(others) == 1 else 'have'} not"
+    )
+    if len(alike) == len(others):
+        missing = [other for other in SPLITS if other not in named.values()]
+        raise InputError(
+            f"{words}, but {'holds' if len(others) == 1 else 'hold'} folders of the same names: "
+            f"{name_some(sorted(map(printable, inside or ())))}. If they are splits, rename "
+            f"{'it' if len(others) == 1 else 'them'}: {' or '.join(missing)}. {IF_CLASSES}."
+        )
+    raise InputError(
+        f"{words}. If it is a split, move the classes into a folder 'train' beside it, or remove it. {IF_CLASS}."
     )
 
 

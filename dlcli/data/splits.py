@@ -33,7 +33,7 @@ Index = NDArray[np.int64]
 Labels = NDArray[np.int32]
 Counts = NDArray[np.int64]
 
-LeftOutKind = Literal["unused", "unreadable", "incomplete"]
+LeftOutKind = Literal["unused", "excluded", "unreadable", "incomplete"]
 WarningKind = Literal[
     "folders", "splits", "classes", "tags", "leakage", "boxes", "masks", "times", "range", "frames", "tiles", "exclude"
 ]
@@ -44,8 +44,8 @@ class LeftOut:
     """A file, row or array of the source that is left out, and why.
 
     Attributes:
-        kind: ``unreadable`` if it should be a sample and cannot be read; ``incomplete`` if a value to predict of it is
-            missing.
+        kind: ``excluded`` by ``data.exclude``; ``unreadable`` if it should be a sample and cannot be read;
+            ``incomplete`` if a value to predict of it is missing.
     """
 
     name: str

@@ -179,27 +179,27 @@ def per_label(true: Array, scores: Array, thresholds: Array, labels: Sequence[st
 
 
 def predictions(
-    names: Sequence[str], true: Array, scores: Array, thresholds: Array, labels: Sequence[str]
+    names: Sequence[str], true: Array, scores: Array, thresholds: Array, labels: Sequence[str], *, between: str
 ) -> Iterator[dict[str, Any]]:
     """The rows of ``predictions.csv``, one per sample.
 
-    The columns are file, labels and predicted (names, separated by ``|``), correct (whether all known labels are
+    The columns are file, labels and predicted (names, separated by ``between``), correct (whether all known labels are
     right), and p_<label> for each label, rounded to six significant digits.
     """
     predicted = predicted_labels(scores, thresholds)
     for name, own, found, values in zip(names, true, predicted, scores, strict=True):
         yield {
             "file": name,
-            "labels": named_labels(own == 1, labels),
-            "predicted": named_labels(found, labels),
+            "labels": between.join(named_labels(own == 1, labels)),
+            "predicted": between.join(named_labels(found, labels)),
             "correct": bool(np.all(np.isnan(own) | (found == (own == 1)))),
             **{f"p_{label}": float(f"{value:.6g}") for label, value in zip(labels, values, strict=True)},
         }
 
 
-def named_labels(applies: Array, labels: Sequence[str]) -> str:
-    """The names of the labels that apply ``[l]``, separated by ``|``."""
-    return "|".join(label for label, own in zip(labels, applies, strict=True) if own)
+def named_labels(applies: Array, labels: Sequence[str]) -> list[str]:
+    """The names of the labels that apply ``[l]``."""
+    return [label for label, own in zip(labels, applies, strict=True) if own]
 
 
 def _known(true: Array, scores: Array) -> tuple[Array, Array]:

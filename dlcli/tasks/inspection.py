@@ -36,11 +36,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class NamedSamples:
-    """The samples of all splits, one after another: the name, split and label of each."""
+    """The samples of all splits, one after another: the name, split and label of each.
+
+    Attributes:
+        labels: what copies must agree in, as text: the class, or all numbers or labels to predict.
+        nouns: what these are: labels, numbers or masks.
+    """
 
     names: Sequence[str]
     splits: Sequence[str]
     labels: Sequence[str]
+    nouns: str = "labels"
 
 
 def duplicate_findings(
@@ -59,7 +65,7 @@ def duplicate_findings(
     redundant = [group for group in groups if id(group) not in reported]
     for is_problem, chosen, where in (
         (True, leaks, "across splits"),
-        (True, conflicts, "with different labels"),
+        (True, conflicts, f"with different {samples.nouns}"),
         (False, redundant, "within a split"),
     ):
         if chosen:
@@ -105,8 +111,13 @@ def class_findings(
             few = tuple(label for label, number in of_class.items() if largest > IMBALANCE * number)
             text = f"the largest class has {largest / smallest:.0f} times as many samples as the smallest: {some(few)}"
             yield Finding("imbalance", False, f"{text}. See {remedies}", few)
-    if similar := similar_names(list(train)):
-        yield Finding("similar classes", False, describe_similar(similar), tuple(map(tuple, similar)))
+    yield from similar_findings(list(train))
+
+
+def similar_findings(names: Sequence[str], *, nouns: str = "classes") -> Iterator[Finding]:
+    """The finding about classes, or labels, whose names differ only in case."""
+    if similar := similar_names(names):
+        yield Finding(f"similar {nouns}", False, describe_similar(similar, nouns=nouns), tuple(map(tuple, similar)))
 
 
 def some(names: Sequence[str]) -> str:

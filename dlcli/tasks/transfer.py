@@ -11,6 +11,7 @@ from dlcli.data.files import list_folder
 from dlcli.data.folders import walk
 from dlcli.data.images.formats import IMAGE_SUFFIXES
 from dlcli.data.junk import is_junk
+from dlcli.data.listing import name_some
 from dlcli.data.split_folders import find_splits
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import Place, RecipeError
@@ -228,6 +229,9 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
     if layout.kind == "images":
         section = {"kind": "folder", **found, **common, "on_bad_image": "skip"}
         return section | ({"exclude": ("*.gif",)} if _has_few_gifs(layout.path) else {})
+    if (table := table_of_targets(layout)) is not None:
+        names = table[1].get("targets") or table[1].get("labels") or (table[1]["label"],)
+        raise InputError(f"--data {path}: holds images with {name_some(names)} to predict. Add --task {table[0]}.")
     if layout.kind == "file" and layout.path.suffix.lower() == ".csv":
         return {"kind": "csv", **found, **common, "on_bad_image": "skip"}
     if layout.kind == "file" and layout.path.suffix.lower() == ".npz":

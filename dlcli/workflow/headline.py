@@ -33,6 +33,20 @@ def headline(info: Mapping[str, Any]) -> tuple[str, float] | None:
     return None if value is None else (name, value)
 
 
+def headline_of_targets(run: RunDir, info: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """The headline metric of each of several numbers that are predicted, by name; none for other runs.
+
+    They may have different units, so that their mean says little.
+    """
+    first = headline(info)
+    table = run.evaluation(str(info.get("evaluated"))) / "per_target.csv"
+    if first is None or not table.exists():
+        return []
+    metric = first[0].removeprefix(f"{info.get('evaluated')}_")
+    rows = [row for row in read_csv(table) if row.get(metric)]
+    return [(row["target"], float(row[metric])) for row in rows] if len(rows) > 1 else []
+
+
 def worst_classes(run: RunDir, split: str) -> list[tuple[str, float]]:
     """The name and recall of the classes with the lowest recall in an evaluation, the worst first.
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlcli.data.junk import is_document, is_junk, reason_of_exclusion, unmatched
+from dlcli.data.junk import is_document, is_junk, pattern_of, unmatched
 
 
 @pytest.mark.parametrize(
@@ -49,15 +49,15 @@ def test_data(name: str) -> None:
 
 
 def test_exclusion_is_by_name_or_path() -> None:
-    assert reason_of_exclusion("train/ants/1.gif", ["*.png", "*.gif"]) == "excluded by '*.gif'"
-    assert reason_of_exclusion("train/ants/1.gif", ["1.gif"]) == "excluded by '1.gif'"
-    assert reason_of_exclusion("train/ants/1.gif", ["ants/*"]) is None
+    assert pattern_of("train/ants/1.gif", ["*.png", "*.gif"]) == "*.gif"
+    assert pattern_of("train/ants/1.gif", ["1.gif"]) == "1.gif"
+    assert pattern_of("train/ants/1.gif", ["ants/*"]) is None
 
 
 def test_patterns_that_no_name_fits() -> None:
     exclude = ["train/1.png", "2.png", "*.gif", "x[0-9]", "[!a-z0-9]*", "absent", "absent*"]
     names = ["train/1.png", "val/2.png", "a/b.gif", "x7", "Z"]
     assert unmatched(exclude, names) == ["absent", "absent*"]
-    assert all(reason_of_exclusion(name, exclude) is not None for name in names)
-    assert reason_of_exclusion("train/11.png", exclude) is None
+    assert all(pattern_of(name, exclude) is not None for name in names)
+    assert pattern_of("train/11.png", exclude) is None
     assert unmatched([], names) == []

@@ -90,6 +90,13 @@ def test_other_folders_and_files_are_left_out_with_a_warning(tmp_path: Path) -> 
         ),
         (("cats", "dogs", "test"), r"'test' has the name of the test split, and 'cats', 'dogs' have not\."),
         (
+            ("train/a", "train/b", "holdout/a", "holdout/b"),
+            r"'holdout' has not, but holds folders of the same names: 'a', 'b'\. If they are splits, rename it: "
+            r"validation or test\. If they are classes, set data\.folders",
+        ),
+        (("train/a", "train/b", "tset/a", "tset/b"), r"/tset: a split's folder must be .*: rename it to 'test'\.$"),
+        (("test/a", "test/b", "trian/a", "trian/b"), r"/trian: a split's folder must be .*: rename it to 'train'\.$"),
+        (
             ("fold1/a", "fold1/b", "fold2/a", "fold2/b"),
             r"'fold1' and 'fold2' hold folders of the same names, .*'a', 'b'",
         ),

@@ -111,7 +111,7 @@ def test_labels_without_positives_are_named_and_those_of_every_sample_are_certai
 
 def test_rows_of_predictions() -> None:
     true, scores = np.array([[1.0, 0.0, 1.0], [0.0, np.nan, 0.0]]), np.array([[0.9, 0.6, 0.2], [0.1, 0.7, 1 / 3]])
-    rows = list(multilabel.predictions(["a.png", "b.png"], true, scores, np.full(3, 0.5), LABELS))
+    rows = list(multilabel.predictions(["a.png", "b.png"], true, scores, np.full(3, 0.5), LABELS, between="|"))
     assert rows == [
         {"file": "a.png", "labels": "cat|tree", "predicted": "cat|dog", "correct": False}
         | {"p_cat": 0.9, "p_dog": 0.6, "p_tree": 0.2},

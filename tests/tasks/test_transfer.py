@@ -8,7 +8,7 @@ from PIL import Image
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.multilabel import Multilabel
-from dlcli.tasks.transfer import Plan, application_base, table_section, transfer_recipe
+from dlcli.tasks.transfer import Plan, application_base, data_section, table_section, transfer_recipe
 
 BASE = application_base("mobilenetv2", 224)
 
@@ -69,3 +69,10 @@ def test_other_data_are_refused() -> None:
         with pytest.raises(InputError) as caught:
             table_section(Path(data), BASE, task)
         assert str(caught.value) == message
+
+
+def test_tables_of_other_tasks_are_named_with_the_option() -> None:
+    Path("a/t.csv").write_text("path,age,weight\nphotos/0.png,3,1\nphotos/1.png,4.5,2\nphotos/2.png,7,5\n")
+    with pytest.raises(InputError) as caught:
+        data_section(Path("a"), BASE)
+    assert str(caught.value) == ("--data a: holds images with 'age', 'weight' to predict. Add --task image_regression.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dlcli.recipe.load import TASKS
 from dlcli.rundir.directory import RunDir
-from dlcli.workflow.headline import headline, telling_metrics, worst_classes
+from dlcli.workflow.headline import headline, headline_of_targets, telling_metrics, worst_classes
 
 OLD_RUNS = Path(__file__).parent / "old_runs"
 
@@ -50,3 +50,15 @@ def test_metrics_that_say_something(tmp_path: Path) -> None:
     assert telling_metrics(run, info) == {"test_mean_iou": 0.6}
     table.write_text("class,recall\nraccoon,1.0\ncat,1.0\n")
     assert list(telling_metrics(run, info)) == ["test_accuracy", "test_mean_iou", "train_accuracy"]
+
+
+def test_several_numbers_have_a_headline_each(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    info = {"task": "image_regression", "evaluated": "test", "final": {"test_mae": 10.0}}
+    assert headline_of_targets(run, info) == []
+    table = run.evaluation("test") / "per_target.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text("target,rmse,mae\nage,6.0,5.0\nheight,20.0,15.0\n")
+    assert headline_of_targets(run, info) == [("age", 5.0), ("height", 15.0)]
+    table.write_text("target,rmse,mae\nage,6.0,5.0\n")
+    assert headline_of_targets(run, info) == []

@@ -7,7 +7,6 @@ from pathlib import Path
 from dlcli.data.boxes.boxes import BadBox, Corners, Frame, Object, OnBadBox, checked, frame_of, repaired
 from dlcli.data.files import workers
 from dlcli.data.images.decoding import BadImage, read_header
-from dlcli.data.junk import reason_of_exclusion
 from dlcli.data.listing import refuse
 from dlcli.data.splits import DataWarning, LeftOut
 
@@ -212,7 +211,12 @@ def read_frame(file: Path) -> Frame | None:
 # Images -----------------------------------------------------------------------------------------------------------
 
 
-def _refuse_repeated(images: Sequence[Annotated], folder: Path) -> None:
+def refuse_repeated(images: Sequence[Annotated], folder: Path) -> None:
+    """Refuses an image that is listed twice.
+
+    Raises:
+        InputError: there is one.
+    """
     first: dict[str, Annotated] = {}
     lines = []
     for image in images:
@@ -221,20 +225,6 @@ def _refuse_repeated(images: Sequence[Annotated], folder: Path) -> None:
             must = "an image must be listed once."
             lines.append(f"{folder / image.place}: {must} '{image.name}' is also in {earlier.place}.")
     refuse(lines, "Remove the repeated entries, or correct the names of the images.")
-
-
-def without_excluded(
-    images: Sequence[Annotated], exclude: Sequence[str], folder: Path
-) -> tuple[list[Annotated], list[LeftOut]]:
-    """The images whose names fit none of the patterns of ``data.exclude``, and those that are left out.
-
-    Raises:
-        InputError: one of these images is listed twice.
-    """
-    reasons = [reason_of_exclusion(image.name, exclude) for image in images]
-    kept = [image for image, reason in zip(images, reasons, strict=True) if reason is None]
-    _refuse_repeated(kept, folder)
-    return kept, [LeftOut(image.name, reason) for image, reason in zip(images, reasons, strict=True) if reason]
 
 
 def _listed_once(image: Annotated) -> tuple[list[Object], list[LeftOut]]:

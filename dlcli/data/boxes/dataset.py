@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.data.boxes.annotated import Annotated, CheckedImage, check_images, warn_of_bad, without_excluded
+from dlcli.data.boxes.annotated import Annotated, CheckedImage, check_images, refuse_repeated, warn_of_bad
 from dlcli.data.boxes.boxes import Boxes, Object, OnBadBox, Several, choose, refuse_proportions
 from dlcli.data.boxes.object_dataset import ObjectReading, assemble_all_objects
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.samples import Dataset
+from dlcli.data.listing import without_excluded
 from dlcli.data.splits import SPLITS, DataWarning, LeftOut
 from dlcli.errors import InputError
 
@@ -78,7 +79,8 @@ def assemble_objects(
         InputError: an image is listed twice, boxes or images are bad, or a split has no object to learn.
     """
     folder = source if source.is_dir() else source.parent
-    images, excluded = without_excluded(images, reading.exclude, folder)
+    images, excluded = without_excluded(images, reading.exclude, source=str(source))
+    refuse_repeated(images, folder)
     left_out = [*left_out, *excluded]
     if isinstance(reading, ObjectReading):
         return assemble_all_objects(

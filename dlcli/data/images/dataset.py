@@ -125,7 +125,7 @@ def assemble_files(
         InputError: the rows are not as :func:`dlcli.data.listing.list_rows` requires, images are corrupt, they differ
             in size and no size is given, a new model would have no image of a class, or the splits cannot be drawn.
     """
-    rows, excluded = without_excluded(rows, exclude)
+    rows, excluded = without_excluded(rows, exclude, source=source)
     left_out = [*left_out, *excluded]
     known, listings = list_rows(
         rows,

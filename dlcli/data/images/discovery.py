@@ -28,7 +28,8 @@ from dlcli.data.images.decoding import (
 )
 from dlcli.data.images.formats import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES
 from dlcli.data.images.scan_index import Checked, Known, ScanIndex, Status
-from dlcli.data.junk import is_junk, reason_of_exclusion, reason_of_junk
+from dlcli.data.junk import is_junk, reason_of_junk
+from dlcli.data.listing import excluded
 from dlcli.data.splits import LeftOut
 
 ALL_SUFFIXES = {*IMAGE_SUFFIXES, *UNSUPPORTED_SUFFIXES}
@@ -194,12 +195,12 @@ def find_images(folder: Path, *, root: Path, exclude: Sequence[str] = ()) -> tup
                 continue
             prefix = prefix_below(folder, walked.path)
             for name, reason in _entries(walked):
-                if reason is None and exclude:
-                    reason = reason_of_exclusion(printable(above + prefix + name), exclude)
-                if reason is None:
-                    found.append(prefix + name)
-                else:
+                if reason is not None:
                     left_out.append(LeftOut(printable(above + prefix + name), reason))
+                elif exclude and (item := excluded(printable(above + prefix + name), exclude)) is not None:
+                    left_out.append(item)
+                else:
+                    found.append(prefix + name)
             walked.folders[:] = [path for path in walked.folders if _may_hold_images(path)]
         found.sort()
     return found, left_out

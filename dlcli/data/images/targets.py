@@ -14,6 +14,7 @@ from dlcli.data.images.samples import ImageAnnotation, Samples
 from dlcli.data.splits import SPLIT_COLUMNS, Index
 
 TABLE = "targets"  # the name of the annotation
+BETWEEN = "|"  # the labels of an image in one text, as in predictions.csv
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class TargetTable(ImageAnnotation):
         names = [f"target_{name}" if name in taken else name for name in self.names]
         cells = [["" if np.isnan(value) else repr(float(value)) for value in column] for column in self.values.T]
         return dict(zip(names, cells, strict=True))
+
+    @property
+    def nouns(self) -> str:
+        """What the columns are, for messages."""
+        return "labels" if self.entry == "labels" else "numbers"
 
     def target(self, policy: ImagePolicy | None) -> ArrayTarget:
         """The numbers as they enter batches."""

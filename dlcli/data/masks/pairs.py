@@ -12,8 +12,7 @@ from typing import Literal
 
 from dlcli.data.files import name_below, names_below, printable
 from dlcli.data.images.discovery import find_images
-from dlcli.data.junk import reason_of_exclusion
-from dlcli.data.listing import name_some, refuse
+from dlcli.data.listing import excluded, name_some, refuse, refuse_all_excluded
 from dlcli.data.masks.folders import Part, find_parts
 from dlcli.data.masks.names import image_stems, mask_stems
 from dlcli.data.paths import is_outside, normalized, outside_error
@@ -87,14 +86,19 @@ def find_pairs(
     missing: list[LeftOut] = []
     for part in parts:
         found, alone, others = _match(part, root, list_masks)
-        excluded = [(pair, reason_of_exclusion(pair.name, exclude)) for pair in found]
-        pairs += [pair for pair, reason in excluded if reason is None]
-        left_out += [LeftOut(pair.name, reason) for pair, reason in excluded if reason is not None]
-        for item in alone:
-            reason = reason_of_exclusion(item.name, exclude)
-            (missing if reason is None else left_out).append(item if reason is None else LeftOut(item.name, reason))
+        for pair in found:
+            if (item := excluded(pair.name, exclude)) is None:
+                pairs.append(pair)
+            else:
+                left_out.append(item)
+        for single in alone:
+            if (item := excluded(single.name, exclude)) is None:
+                missing.append(single)
+            else:
+                left_out.append(item)
         left_out += others
     if not pairs:
+        refuse_all_excluded(left_out, source=str(root), is_left=False)
         _refuse_none(root, missing)
     if on_missing == "error":
         number = len(missing)
@@ -254,9 +258,8 @@ def read_pairs(
     left_out: list[LeftOut] = []
     errors: list[tuple[int, str]] = []
     for row in rows:
-        reason = reason_of_exclusion(row.name, exclude)
-        if reason is not None:
-            left_out.append(LeftOut(row.name, reason))
+        if (item := excluded(row.name, exclude)) is not None:
+            left_out.append(item)
             continue
         pair = _pair_of(table, row)
         if not allow_outside and is_outside(table.parent, pair.mask):
@@ -266,6 +269,7 @@ def read_pairs(
         pairs.append(pair)
     errors += [(row.line, f"{row.name}: no such file.") for row in rows if not os.path.lexists(row.file)]
     refuse_errors(table, errors)
+    refuse_all_excluded(left_out, source=str(table), is_left=bool(pairs))
     return Paired(tuple(pairs), tuple(left_out))
 
 

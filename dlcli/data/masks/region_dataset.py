@@ -46,7 +46,7 @@ def assemble_regions(
             labels without meaning.
     """
     _refuse_repeated(images)
-    kept, excluded = without_excluded(sorted(images, key=lambda image: image.name), exclude)
+    kept, excluded = without_excluded(sorted(images, key=lambda image: image.name), exclude, source=str(source))
     known = classes_of(kept, source=source, classes=classes, background=background, ignore=ignore)
     refuse_other_classes(known, trained, source)
     frames = {image.name: frame for image, frame in zip(kept, _frames_of(kept), strict=True)}

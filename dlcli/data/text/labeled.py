@@ -8,14 +8,16 @@ from typing import Any, Unpack
 
 from dlcli.data.annotations import Items
 from dlcli.data.files import list_folder, name_below, printable
-from dlcli.data.junk import is_document, is_junk, reason_of_exclusion, reason_of_junk
+from dlcli.data.junk import is_document, is_junk, reason_of_junk
 from dlcli.data.listing import (
     NO_ALIASES,
     Listing,
     SplitKeys,
+    excluded,
     is_encodable,
     list_rows,
     name_some,
+    refuse_all_excluded,
     warn_of_unmatched,
     without_excluded,
 )
@@ -362,15 +364,15 @@ def text_files(
     left_out = [LeftOut(name_below(root, path), "a folder among the files of texts") for path in folders]
     found = []
     for path in files:
-        reason = reason_of_exclusion(name_below(root, path), exclude)
+        item = excluded(name_below(root, path), exclude)
         if is_junk(path.name):
-            reason = reason_of_junk(path.name)
+            item = LeftOut(name_below(root, path), reason_of_junk(path.name))
         elif has_documents and is_document(path.name):
-            reason = "a document beside the data"
-        if reason is None:
+            item = LeftOut(name_below(root, path), "a document beside the data")
+        if item is None:
             found.append(path)
         else:
-            left_out.append(LeftOut(name_below(root, path), reason))
+            left_out.append(item)
     return found, left_out
 
 
@@ -387,7 +389,8 @@ def _assemble(
     left_out: Sequence[LeftOut] = (),
     warnings: Sequence[DataWarning] = (),
 ) -> SequenceDataset:
-    rows, excluded = without_excluded(rows, exclude)
+    refuse_all_excluded(left_out, source=str(source), is_left=any(row.split == "train" for row in rows))
+    rows, excluded = without_excluded(rows, exclude, source=str(source))
     left_out = [*left_out, *excluded]
     empty = [LeftOut(row.name, "an empty text") for row in rows if not row.text]
 

@@ -12,6 +12,8 @@ from dlcli.data.images.duplicates import SIDE, copies, near_copies
 from dlcli.data.images.probable_copies import MANY, ProbableCopy, find_probable_copies
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.images.scan_index import ScanIndex
+from dlcli.data.images.targets import BETWEEN, TABLE, TargetTable
+from dlcli.data.masks.masks import masks_of
 from dlcli.data.splits import SPLITS
 from dlcli.evaluation.localization import LOCALIZED, intersection_over_union
 from dlcli.runtime.console import Console
@@ -45,7 +47,8 @@ def find_copies(dataset: Dataset, console: Console) -> Copies:
     named = NamedSamples(
         [name for split in splits.values() for name in split.names],
         [name for name, split in splits.items() for _ in split.names],
-        [dataset.classes[i] if split.has_classes else "" for split in splits.values() for i in split.labels],
+        [label for split in splits.values() for label in _truths(dataset, split)],
+        _nouns(splits["train"]),
     )
     boxes = np.concatenate([_corners(split) for split in splits.values()])
     digests = [digest for split in splits.values() for digest in split.digests]
@@ -111,8 +114,31 @@ def _described(copy: ProbableCopy, named: NamedSamples) -> str:
     one, other = copy.pair
     details = f"correlation {min(copy.correlation, 1.0):.2f}{', mirrored' if copy.is_mirrored else ''}"
     if named.labels[one] != named.labels[other]:
-        details += f", labels {named.labels[one]} and {named.labels[other]}"
+        details += f", {named.nouns} {named.labels[one]} and {named.labels[other]}"
     return f"{named.names[one]} and {named.names[other]} ({details})"
+
+
+def _truths(dataset: Dataset, samples: Samples) -> list[str]:
+    """What copies must agree in: the class, the numbers or the labels of each sample, as text."""
+    table = samples.annotations.get(TABLE)
+    if isinstance(table, TargetTable):
+        return [_in_words(table, row) for row in table.values]
+    if (masks := masks_of(samples)) is not None:
+        return [mask.digest for mask in masks.masks]
+    return [dataset.classes[i] if samples.has_classes else "" for i in samples.labels]
+
+
+def _in_words(table: TargetTable, row: NDArray[np.float64]) -> str:
+    if table.entry == "labels" and not np.isnan(row).any():
+        return BETWEEN.join(name for name, value in zip(table.names, row, strict=True) if value) or "none"
+    return ", ".join(f"{name} {value:.15g}" for name, value in zip(table.names, row, strict=True))
+
+
+def _nouns(samples: Samples) -> str:
+    table = samples.annotations.get(TABLE)
+    if isinstance(table, TargetTable):
+        return table.nouns
+    return "labels" if masks_of(samples) is None else "masks"
 
 
 def _corners(samples: Samples) -> NDArray[np.float64]:

@@ -109,9 +109,11 @@ def _file_findings(dataset: Dataset) -> Iterator[Finding]:
     unreadable = [item for item in dataset.left_out if item.kind == "unreadable"]
     for item in unreadable:
         yield Finding("unreadable", True, f"{item.name}: {item.reason}", (item.name,))
-    skipped = [item.name for item in dataset.left_out if item.kind == "unused"]
+    skipped = [item for item in dataset.left_out if item.kind in ("unused", "excluded")]
     if skipped:
-        yield Finding("skipped", False, f"{len(skipped):,} skipped: {some(skipped)}", tuple(skipped))
+        shown = some([f"{item.name} ({item.reason})" for item in skipped])
+        names = tuple(item.name for item in skipped)
+        yield Finding("skipped", False, f"{len(skipped):,} skipped: {shown}", names)
     wrong = [
         name
         for samples in dataset.splits.values()  # samples in arrays have no files

@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlcli.data.images.samples import Dataset, Samples
-from dlcli.data.images.targets import target_values
+from dlcli.data.images.targets import BETWEEN, target_values
 from dlcli.errors import InputError
 from dlcli.evaluation import multilabel, one_against_rest
 from dlcli.models.heads import vector as heads
@@ -31,7 +31,7 @@ from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.target_inspection import incomplete_findings, require_targets
-from dlcli.tasks.inspection import Finding, some
+from dlcli.tasks.inspection import Finding, similar_findings, some
 from dlcli.tasks.losses import label_loss_arguments
 from dlcli.tasks.predictions import write_table
 from dlcli.tasks.run_models import check_image_model
@@ -134,6 +134,7 @@ class MultilabelHead(ImageHead):
 
     def findings(self, dataset: Dataset) -> Iterator[Finding]:
         yield from incomplete_findings(self.recipe.data, dataset)
+        yield from similar_findings(dataset.classes, nouns="labels")
         for split in dataset.splits:
             never, always = _constant(dataset, split)
             if split == "train" and len(never) + len(always) == len(dataset.classes):
@@ -192,7 +193,9 @@ class MultilabelHead(ImageHead):
             metrics,
             tables={
                 "per_label.csv": per_label,
-                "predictions.csv": multilabel.predictions(samples.names, true, scores, thresholds, names),
+                "predictions.csv": multilabel.predictions(
+                    samples.names, true, scores, thresholds, names, between=BETWEEN
+                ),
             },
             others={
                 "per_label.png": _plot_scores(per_label, metrics),
@@ -218,7 +221,7 @@ class MultilabelHead(ImageHead):
         if request.output is not None:
             header = ["file", "predicted", *(f"p_{name}" for name in info.names)]
             cells = (
-                [name, multilabel.named_labels(found, info.names), *map(float, row)]
+                [name, BETWEEN.join(multilabel.named_labels(found, info.names)), *map(float, row)]
                 for name, found, row in zip(samples.names, is_predicted, scores, strict=True)
             )
             write_table(request.output, header, cells, safe_csv=request.safe_csv)

@@ -9,6 +9,7 @@ from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.data.files import list_folder
 from dlcli.data.images.formats import IMAGE_SUFFIXES
 from dlcli.data.junk import is_junk
+from dlcli.data.listing import name_some
 from dlcli.data.paths import path_named
 from dlcli.data.splits import split_named
 from dlcli.data.table import FLAGS, MISSING, flag_error, parse_number
@@ -123,13 +124,35 @@ def _goal(table: DraftTable, image: str) -> _Goal | None:
 
 
 def _of_lists(table: DraftTable, column: str, separator: str) -> _Goal:
-    names = sorted({name for row in table.rows for name in _parts(row[column], separator)})
+    names = _labels_of_train(table, column, separator)
     lines: tuple[Line, ...] = (
         ("label", column, "the column that lists the labels of the image"),
         ("separator", separator, "what separates them"),
     )
     task = ("task", "multilabel", "predicts which of several labels apply to each image")
     return _Goal(task, f"{len(names)} labels: {_some(names)}", lines)
+
+
+def _labels_of_train(table: DraftTable, column: str, separator: str) -> list[str]:
+    """The labels of the rows of train, sorted.
+
+    Raises:
+        InputError: another split has others.
+    """
+    split = named(table.columns, SPLIT)
+    by_split: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in table.rows:
+        parts = _parts(row[column], separator)
+        by_split[split is None or split_named(row[split]) == "train"].update(parts)
+    own = by_split[True]
+    for line, row in zip(table.lines, table.rows, strict=True):
+        unknown = [name for name in _parts(row[column], separator) if name not in own]
+        if unknown:
+            raise InputError(
+                f"{table.path}:{line}: a label must be in train too. Received {name_some(unknown)}: correct it, or "
+                f"remove it. Labels: {name_some(sorted(own))}."
+            )
+    return sorted(own)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What ``dlcli data check`` finds in the words of training, and what ``dlcli data stats`` keeps in memory."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ from PIL import Image
 from dlcli.data.images.samples import Samples
 from dlcli.data.images.statistics import channel_statistics
 from dlcli.errors import InputError
+from dlcli.recipe.load import load
 from dlcli.recipe.sections.image_data import Folder
 from dlcli.recipe.sections.image_model import Mlp
 from dlcli.recipe.tasks.classification import Classification
+from dlcli.recipe.yaml_writer import to_yaml
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.classification import ClassificationHead
 from dlcli.tasks.images.inspection import MAX_VALUES, NUM_LOADED, check, loaded_in_parts
+from dlcli.tasks.images.multilabel import MultilabelHead
+from dlcli.tasks.images.regression import RegressionHead
 from dlcli.tasks.images.sources import read_dataset
 
 
@@ -87,3 +92,44 @@ def test_parts_are_bounded_by_their_values(shape: Sequence[int], sizes: list[int
     assert np.array_equal(np.concatenate(parts), data.pixels)
     found = channel_statistics(parts)
     np.testing.assert_allclose(found, channel_statistics([data.pixels]), rtol=1e-9)
+
+
+def test_what_is_skipped_is_reported_with_its_reason(tmp_path: Path) -> None:
+    section = folder_of(tmp_path / "data", a=2, b=3, c=1)
+    (tmp_path / "data" / "a" / "notes.txt").write_text("x")
+    section = section.model_copy(update={"exclude": ("c/*",)})
+    report = check(section, head_of(section), Console(quiet=True))
+    (finding,) = (finding for finding in report["findings"] if finding["kind"] == "skipped")
+    assert finding["text"] == "2 skipped: a/notes.txt (not an image by its suffix), c/0.png (excluded by 'c/*')"
+    assert finding["samples"] == ["a/notes.txt", "c/0.png"]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "values", "nouns"),
+    [
+        (RegressionHead, "image_regression", ("1.5", "1.5000001"), "numbers"),
+        (RegressionHead, "image_regression", ("1.5", "1.50"), None),
+        (MultilabelHead, "multilabel", ("x|y", "x"), "labels"),
+        (MultilabelHead, "multilabel", ("x|y", "y|x"), None),
+    ],
+)
+def test_copies_with_different_targets_are_a_problem(
+    tmp_path: Path, head: Any, kind: str, values: tuple[str, str], nouns: str | None
+) -> None:
+    folder_of(tmp_path, images=8)
+    shutil.copy(tmp_path / "images" / "0.png", tmp_path / "images" / "1.png")
+    cells = [*values, *(("3", "7", "5", "1", "4", "8") if head is RegressionHead else ("x", "y", "x", "y", "x", "y"))]
+    rows = [f"images/{i}.png,{cell},train" for i, cell in enumerate(cells)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,v,split", *rows, ""]))
+    keys = {"targets": ["v"]} if head is RegressionHead else {"label": "v", "separator": "|"}
+    data = {"kind": "csv", "path": "t.csv", "image": "path", "split": "split", "validation": 0.0, **keys}
+    recipe = {"task": kind, "data": data, "model": {"kind": "convnet", "blocks": [{"filters": 4}]}}
+    (tmp_path / "r.yaml").write_text(to_yaml(recipe))
+    loaded = load(tmp_path / "r.yaml")
+    report = check(loaded.of_images.data, head(loaded.recipe), Console(quiet=True))
+    conflicts = [finding["text"] for finding in report["findings"] if " with different " in finding["text"]]
+    assert conflicts == (
+        []
+        if nouns is None
+        else [f"1 pair of byte-identical images with different {nouns}: images/0.png = images/1.png"]
+    )

@@ -9,7 +9,7 @@ from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.discovery import find_images, hold_runs
 from dlcli.data.images.samples import Dataset
 from dlcli.data.junk import is_junk
-from dlcli.data.listing import name_some
+from dlcli.data.listing import name_some, refuse_all_excluded
 from dlcli.data.split_folders import Folders, find_splits
 from dlcli.data.splits import LeftOut
 from dlcli.data.table import ImageRow
@@ -115,6 +115,7 @@ def list_classes(
     loose = {name for name in found if "/" not in name}
     left_out += [LeftOut(name_below(root, folder / name), "outside the class folders") for name in sorted(loose)]
     if not images:
+        refuse_all_excluded(left_out, source=str(folder), is_left=False)
         empty = [printable(path.name) for path in list_folder(folder)[0] if not is_junk(path.name)]
         if empty:
             raise InputError(f"{folder}: {describe_empty(empty)}")
@@ -124,9 +125,12 @@ def list_classes(
             f"{folder}/cats/1.jpg. Received none{beside}."
         )
     if needs_all:
-        filled = {name.partition("/")[0] for name in images}
+        above = prefix_below(root, folder)
+        filled = {name.partition("/")[0] for name in images} | loose
+        emptied = {item.name.removeprefix(above).partition("/")[0] for item in left_out if item.kind == "excluded"}
         skipped = {item.name for item in left_out}
         for path in list_folder(folder)[0]:
-            if path.name not in filled and path.name not in loose and name_below(root, path) not in skipped:
+            is_known = path.name in filled or printable(path.name) in emptied or name_below(root, path) in skipped
+            if not is_known:
                 raise InputError(f"{path}: no image in this class folder. Add images or remove the folder.")
     return images, left_out

@@ -12,12 +12,13 @@ from dlcli.data.files import printable
 from dlcli.data.images.dataset import CommonKeys, Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.target_table import assemble_table, drop_incomplete, table_at
-from dlcli.data.listing import index_labels, name_some, sort_names
-from dlcli.data.table import FLAGS, MISSING, ImageRow, drop_repeated, flag_error, read_image_rows
+from dlcli.data.images.targets import BETWEEN
+from dlcli.data.leakage import warn_of_similar_names
+from dlcli.data.listing import check_names, like, name_some, sort_names
+from dlcli.data.table import FLAGS, MISSING, ImageRow, drop_repeated, flag_error, read_image_rows, refuse_errors
 from dlcli.errors import InputError
 
 OnMissing = Literal["error", "skip", "unknown"]
-BETWEEN = "|"  # the labels of an image in predictions.csv
 
 
 def read_label_table(
@@ -69,7 +70,7 @@ def read_label_table(
     names = labels
     values: Callable[[Sequence[ImageRow]], NDArray[np.float64]] = _values_of_columns
     if labels is None:
-        names = _names_in(rows, separator or "", source=str(table), trained=reading.classes)
+        names = names_in(table, rows, separator or "", trained=reading.classes)
         values = _values_of_lists(names, separator or "")
     elif on_missing == "skip":
         rows, incomplete = drop_incomplete(rows, labels)
@@ -93,6 +94,7 @@ def read_label_table(
         left_out=left_out,
         reading=reading,
         common=common,
+        warnings=warn_of_similar_names(names, nouns="labels"),
     )
 
 
@@ -121,20 +123,29 @@ def _listed(row: ImageRow, separator: str) -> list[str]:
     return [name for part in row.more[0].split(separator) if (name := part.strip())]
 
 
-def _names_in(
-    rows: Sequence[ImageRow], separator: str, *, source: str, trained: tuple[str, ...] | None
+def names_in(
+    table: Path, rows: Sequence[ImageRow], separator: str, *, trained: tuple[str, ...] | None
 ) -> tuple[str, ...]:
     """The labels of train, sorted; those of a trained model.
 
     Raises:
-        InputError: another split, or data for a trained model, have others.
+        InputError: another split, or data for a trained model, have others, or train has none.
     """
-    by_split: dict[str, list[str]] = {}
-    for row in rows:
-        by_split.setdefault(row.split, []).extend(_listed(row, separator))
-    own = sort_names(by_split.get("train", []))
-    names, _ = index_labels(by_split, own, source=source, trained=trained, least=1)
-    return names
+    listed = [(row, _listed(row, separator)) for row in rows]
+    own = sort_names([name for row, names in listed if row.split == "train" for name in names])
+    check_names(own, source=str(table), noun="label")
+    if not own and trained is None:
+        raise InputError(f"{table}: there must be a label that applies to an image of train. Received none.")
+    known = own if trained is None else trained
+    must = "a label must be in train too" if trained is None else "a label must be one of the trained model's"
+    errors = []
+    for row, names in listed:
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            received = f"Received {name_some(unknown)}{like(unknown, known)}"
+            errors.append((row.line, f"{must}. {received}: correct it, or remove it. Labels: {name_some(known)}."))
+    refuse_errors(table, errors)
+    return known
 
 
 def _values_of_lists(names: tuple[str, ...], separator: str) -> Callable[[Sequence[ImageRow]], NDArray[np.float64]]:

@@ -13,7 +13,7 @@ from dlcli.data.images.samples import Dataset
 from dlcli.data.images.targets import TABLE, TargetTable
 from dlcli.data.junk import is_junk
 from dlcli.data.listing import NO_ALIASES, name_some
-from dlcli.data.splits import LeftOut, split_named
+from dlcli.data.splits import DataWarning, LeftOut, split_named
 from dlcli.data.table import MISSING, ImageRow, drop_repeated, number_error, parse_number, read_image_rows
 from dlcli.errors import InputError
 
@@ -103,6 +103,7 @@ def assemble_table(
     left_out: Sequence[LeftOut],
     reading: Reading,
     common: CommonKeys,
+    warnings: Sequence[DataWarning] = (),
 ) -> Dataset:
     """Read the images of a table's rows, with a number for each of several outputs.
 
@@ -133,6 +134,7 @@ def assemble_table(
         has_groups=has_groups,
         exclude=reading.exclude,
         left_out=left_out,
+        warnings=warnings,
     )
 
 

@@ -534,7 +534,7 @@ def test_patterns_of_names_and_of_paths(save_classes: Save, common: Common) -> N
         **{f"dogs/{i:03}.png": "excluded by 'dogs/00?.*'" for i in range(10)},
     }
     assert sum(len(samples) for samples in dataset.splits.values()) == 14
-    with pytest.raises(InputError, match="no image in this class folder"):
+    with pytest.raises(InputError, match=r"at least two classes\. Received one: 'cats'"):
         read(root, common, exclude=("dogs/*",))
 
 
@@ -544,3 +544,13 @@ def test_runs_are_not_classes(save_classes: Save, common: Common) -> None:
     dataset = read(root, common)
     assert dataset.classes == ("cats", "dogs")
     assert reasons(dataset) == {"runs": "a folder of runs"}
+
+
+def test_a_class_may_be_excluded_but_not_all_of_them(tmp_path: Path, save_image: Save, common: Common) -> None:
+    for name in ("a/1.png", "a/2.png", "b/1.png", "c/1.png"):
+        save_image(name)
+    dataset = read_folder(path=tmp_path, reading=Reading(exclude=["b/*"]), **common)
+    assert dataset.classes == ("a", "c")
+    assert [(item.name, item.kind) for item in dataset.left_out] == [("b/1.png", "excluded")]
+    with pytest.raises(InputError, match=r"data\.exclude must leave samples to train on\. It excludes all 4\.$"):
+        read_folder(path=tmp_path, reading=Reading(exclude=["*"]), **common)

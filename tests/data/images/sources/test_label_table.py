@@ -56,7 +56,9 @@ def test_labels_must_not_hold_what_separates_them_in_predictions(table: Path, co
 def test_labels_of_lists_are_those_of_train_or_of_the_model(table: Path, common: Common) -> None:
     table.write_text("path,tags,part\n0.png,a b,train\n1.png,b c,test\n")
     options = {"label": "tags", "separator": " ", "split": "part", "validation": None, "test": None}
-    assert "every class in test must also be in train. Received 'c'" in error(table, common, **options)
+    assert error(table, common, **options) == (
+        f"{table}:3: a label must be in train too. Received 'c': correct it, or remove it. Labels: 'a', 'b'."
+    )
     dataset = read(table, common, **options, reading=Reading(classes=("c", "b", "a", "z")))
     assert dataset.classes == ("c", "b", "a", "z")
     np.testing.assert_array_equal(target_values(dataset.splits["test"]), [[1, 1, 0, 0]])
@@ -81,3 +83,24 @@ def test_missing_values_are_left_out_or_unknown(table: Path, common: Common) -> 
     unknown = read(table, common, labels=("cat", "dog"), on_missing="unknown")
     np.testing.assert_array_equal(target_values(unknown.splits["train"]), [[1, 0], [1, np.nan]])
     assert [row["dog"] for row in unknown.split_rows()] == ["0.0", ""]
+
+
+@pytest.mark.parametrize("text", ["path,a,A\n0.png,1,0\n1.png,0,1\n", "path,tags\n0.png,a\n1.png,A\n"])
+def test_labels_that_differ_only_in_case_are_reported(table: Path, common: Common, text: str) -> None:
+    table.write_text(text)
+    options: dict[str, Any] = {"label": "tags", "separator": "|"} if "tags" in text else {"labels": ("a", "A")}
+    (warning,) = read(table, common, **options).warnings
+    assert warning.text.startswith("labels whose names differ only in case are different labels: 'A' and 'a'") or (
+        warning.text.startswith("labels whose names differ only in case are different labels: 'a' and 'A'")
+    )
+
+
+def test_a_table_without_labels_or_with_all_excluded_is_refused(table: Path, common: Common) -> None:
+    table.write_text("path,tags\n0.png,\n1.png,\n")
+    assert error(table, common, label="tags", separator="|") == (
+        f"{table}: there must be a label that applies to an image of train. Received none."
+    )
+    table.write_text("path,tags\n0.png,a\n1.png,b\n")
+    assert error(table, common, label="tags", separator="|", reading=Reading(exclude=["*.png"])) == (
+        f"{table}: data.exclude must leave samples to train on. It excludes all 2."
+    )
