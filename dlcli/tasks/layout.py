@@ -1,6 +1,8 @@
 """What a folder of data holds: the one place by which ``recipe init``, ``data check`` and ``transfer`` decide it."""
 
+import itertools
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,7 @@ Kind = Literal["images", "voc", "coco", "yolo", "masks", "files", "lines", "file
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 OF_SPLITS = (".conllu", ".ts")  # files of which a split may have one each
 NOT_TEXT = (".npz", ".npy", ".zip", ".gz", ".json", ".yaml", ".yml", ".h5", ".hdf5", ".keras", ".xml", ".py", ".sh")
+TASK_KEY = re.compile(rb"^task\s*:", re.MULTILINE)  # of a recipe
 COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
 MAX_DEPTH = 4  # folders that hold nothing but a folder
 NUM_TRIED = 2000  # entries of a folder among which an image is looked for
@@ -84,12 +87,28 @@ def _of_folder(folder: Path) -> Layout:
 
 
 def _meant(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The folders and files that are neither junk nor documents."""
+    """The folders and files that are neither junk nor documents, nor recipes or runs of this program."""
     folders, files = list_folder(folder)
     return (
-        [path for path in folders if not is_junk(path.name)],
-        [path for path in files if not is_junk(path.name) and not is_document(path.name)],
+        [path for path in folders if not is_junk(path.name) and not _holds_runs(path)],
+        [path for path in files if not is_junk(path.name) and not is_document(path.name) and not _is_recipe(path)],
     )
+
+
+def _is_recipe(file: Path) -> bool:
+    return file.suffix.lower() in (".yaml", ".yml") and TASK_KEY.search(_start(file)) is not None
+
+
+def _holds_runs(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(
+                os.path.isfile(os.path.join(entry.path, "run.json"))
+                for entry in itertools.islice(entries, NUM_TRIED)
+                if entry.is_dir()
+            )
+    except OSError:  # reported by whoever reads the folder
+        return False
 
 
 def _received(folder: Path) -> str:

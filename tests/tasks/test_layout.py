@@ -14,7 +14,7 @@ from dlcli.recipe.yaml_writer import to_yaml
 from dlcli.runtime.console import Console
 from dlcli.tasks.dispatch import check_folder, task_of
 from dlcli.tasks.draft import draft_recipe
-from dlcli.tasks.layout import recognize
+from dlcli.tasks.layout import Layout, recognize
 from dlcli.tasks.transfer import Base, boxes_section, data_section
 
 BASE = Base("mobilenetv2", {"kind": "application", "network": "mobilenetv2", "weights": None}, (16, 16))
@@ -219,3 +219,16 @@ def test_empty_folders_of_classes_are_named(tmp_path: Path) -> None:
     message = "there must be images in the folders of the classes. Received none in 'cats', 'dogs'."
     with pytest.raises(InputError, match=f"^{re.escape(f'{tmp_path}: {message}')}$"):
         recognize(tmp_path)
+
+
+def test_recipes_and_runs_beside_the_data_are_no_data(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    for name in ("photos/cats/1.png", "photos/cats/2.png", "photos/dogs/1.png", "photos/dogs/2.png"):
+        write(root, name)
+    write(root, "runs/photos/plots/mistakes.png", "runs/photos/plots/curves.png")
+    (root / "runs" / "photos" / "run.json").write_text("{}")
+    (root / "photos.yaml").write_text(draft_recipe(root / "photos", root).text)
+    assert recognize(root) == Layout("images", root / "photos")
+    (root / "other.yaml").write_text("names: [a, b]\n")
+    with pytest.raises(InputError, match=r"may be several data sets\..* 'photos', 'other\.yaml'\.$"):
+        recognize(root)
