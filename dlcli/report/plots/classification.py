@@ -32,7 +32,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) ->
         )
     correct, total = int(np.trace(counts)), int(counts.sum())
     percent = f" ({100 * correct / total:.1f}%)" if total else ""
-    return _matrix(counts, counts.sum(axis=1), classes, f"{correct:,} of {total:,} correct{percent}")
+    return matrix_of(counts, counts.sum(axis=1), classes, f"{correct:,} of {total:,} correct{percent}")
 
 
 def confused_classes(found: npt.NDArray[np.int64], shown: Sequence[int], classes: Sequence[str]) -> bytes:
@@ -54,7 +54,7 @@ def confused_classes(found: npt.NDArray[np.int64], shown: Sequence[int], classes
     correct, total = int(count[label == predicted].sum()), int(count.sum())
     title = f"{correct:,} of {total:,} correct ({100 * correct / total:.1f}%)"
     names = [classes[i] for i in shown]
-    return _matrix(counts, support, names, f"{title}\n{len(shown)} of {len(classes):,} classes: the most confused")
+    return matrix_of(counts, support, names, f"{title}\n{len(shown)} of {len(classes):,} classes: the most confused")
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def roc(curves: Sequence[ClassCurve]) -> bytes:
     return _curves(curves, title="ROC", x="false positive rate", y="true positive rate", has_chance=True)
 
 
-def precision_recall(curves: Sequence[ClassCurve]) -> bytes:
+def precision_recall(curves: Sequence[ClassCurve], *, title: str = "precision and recall") -> bytes:
     """Precision-recall curves; with many classes, those of the smallest areas."""
-    return _curves(curves, title="precision and recall", x="recall", y="precision", has_chance=False)
+    return _curves(curves, title=title, x="recall", y="precision", has_chance=False)
 
 
 def _curves(curves: Sequence[ClassCurve], *, title: str, x: str, y: str, has_chance: bool) -> bytes:
@@ -103,8 +103,8 @@ def _curves(curves: Sequence[ClassCurve], *, title: str, x: str, y: str, has_cha
         return png(figure)
 
 
-def _matrix(counts: npt.NDArray[np.int64], support: npt.NDArray[Any], classes: Sequence[str], title: str) -> bytes:
-    """Draw counts, colored by their proportion of ``support``, the samples of each true class."""
+def matrix_of(counts: npt.NDArray[np.int64], support: npt.NDArray[Any], classes: Sequence[str], title: str) -> bytes:
+    """Counts ``[n, n]``, colored by their proportion of ``support`` ``[n]``, the samples of each true class."""
     num_classes = len(classes)
     proportions = counts / np.maximum(support, 1)[:, None]
     side = min(max(2.6, 0.5 * num_classes), 11.0)  # inches

@@ -1,0 +1,163 @@
+"""Plots of detection: F1 by score, and images with their true and predicted boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+
+from dlcli.report.plots.classification import matrix_of
+from dlcli.report.plots.figure import (
+    BLUE,
+    GRAY,
+    GREEN,
+    LINE_COLORS,
+    VERMILION,
+    new_figure,
+    png,
+    printable,
+    shrink_to,
+    style,
+)
+from dlcli.report.plots.image_grid import Images, draw_image, outline_box
+
+BACKGROUND = "background"
+SIDE = 3.4  # of an image in inches
+MAX_BOXES = 60  # drawn on an image
+
+
+@dataclass(frozen=True)
+class MarkedBox:
+    """A box to be drawn.
+
+    Attributes:
+        box: rel_xyxy ``[4]``.
+        label: its class, and the score of a predicted one.
+        is_matched: whether the true object is found, or the detection is right.
+    """
+
+    box: npt.NDArray[np.float64]
+    label: str
+    is_matched: bool
+
+
+def f1_curves(
+    scores: npt.NDArray[np.float64],
+    f1: npt.NDArray[np.float64],
+    mean: npt.NDArray[np.float64],
+    classes: Sequence[str],
+    *,
+    threshold: float,
+) -> bytes:
+    """F1 as a function of the score from which detections count; with many classes, those of the lowest F1.
+
+    Args:
+        scores: ``[s]``.
+        f1: of each class ``[classes, s]``; NaN for classes without objects.
+        mean: over the classes ``[s]``.
+        threshold: the score from which detections count.
+    """
+    at = int(np.abs(scores - threshold).argmin())
+    known = [label for label in range(len(classes)) if not np.isnan(f1[label]).any()]
+    shown = sorted(known, key=lambda label: float(f1[label, at]))[: len(LINE_COLORS) - 1]
+    with style():
+        figure = new_figure(7.4, 4.6)
+        axes = figure.add_axes((0.085, 0.11, 0.54, 0.8))
+        axes.plot(scores, mean, color="black", linewidth=2.4, label=f"mean: {mean[at]:.3f}")
+        for label, color in zip(shown, LINE_COLORS, strict=False):
+            axes.plot(scores, f1[label], color=color, label=f"{printable(classes[label], 24)}: {f1[label, at]:.3f}")
+        axes.axvline(threshold, color=GRAY, linewidth=0.8, linestyle=":")
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_ylim(-0.01, 1.01)
+        axes.grid(True)
+        axes.set_xlabel("smallest score")
+        axes.set_ylabel("F1 at an IoU of 0.5")
+        which = "" if len(shown) == len(known) else f"\n{len(shown)} of {len(known)} classes: the lowest F1"
+        axes.set_title(f"F1 by smallest score{which}")
+        title = f"F1 at a score ≥ {threshold:.3f}"
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), title=title, fontsize=8)
+        return png(figure)
+
+
+def confusion_matrix(
+    matrix: Sequence[Sequence[int]], classes: Sequence[str], *, threshold: float, chosen_on: str
+) -> bytes:
+    """The confusion matrix with the background, colored by the proportion of each row.
+
+    Args:
+        matrix: counts, true classes in rows and predicted ones in columns, the background last.
+        classes: names, without the background.
+        threshold: the score from which detections count.
+        chosen_on: the split on which the threshold was chosen.
+    """
+    counts = np.array(matrix)
+    found, objects = int(np.trace(counts)), int(counts[:-1].sum())
+    title = (
+        f"{found:,} of {objects:,} objects found (IoU 0.5)\n"
+        f"{int(counts[-1].sum()):,} detections on background\n"
+        f"score ≥ {threshold:.3f}: best mean F1 on {chosen_on}"
+    )
+    return matrix_of(counts, counts.sum(axis=1), [*classes, BACKGROUND], title)
+
+
+def comparison(
+    images: Images,
+    true: Sequence[Sequence[MarkedBox]],
+    predicted: Sequence[Sequence[MarkedBox]],
+    *,
+    titles: Sequence[str],
+    names: Sequence[str],
+    threshold: float,
+) -> bytes:
+    """A row for each image: the image with its true boxes, and with its predicted ones.
+
+    Args:
+        images: ``[n, height, width, 1 or 3]`` in [0, 255].
+        titles: caption of each image.
+        names: name of each image.
+        threshold: the score from which detections count, for the title.
+    """
+    if len(images) == 0:
+        with style():
+            figure = new_figure(4.0, 1.5)
+            figure.text(0.5, 0.5, "No objects and no detections", ha="center", va="center", fontsize=12, color=GRAY)
+            return png(figure)
+    height = SIDE * min(max(images.shape[1] / images.shape[2], 0.4), 2.0)
+    with style():
+        figure = new_figure(2 * SIDE, len(images) * (height + 0.35) + 0.8)
+        figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
+        figure.suptitle(
+            f"true objects: found green, missed orange\ndetections from a score of {threshold:.3f} on: right blue, "
+            "false orange"
+        )
+        for row, image in enumerate(images):
+            for column, (boxes, color) in enumerate(((true[row], GREEN), (predicted[row], BLUE))):
+                axes = figure.add_subplot(len(images), 2, 2 * row + column + 1)
+                _draw(axes, image, boxes, color)
+                caption = "true" if column == 0 else "predicted"
+                if row == 0:
+                    axes.set_title(caption, fontsize=9)
+                if column == 0:
+                    text = f"{printable(titles[row], 24)}\n{printable(names[row], 40)}"
+                    shrink_to(axes.set_xlabel(text, fontsize=7, color=GRAY), SIDE - 0.15)
+        return png(figure)
+
+
+def _draw(axes: Axes, image: Images, boxes: Sequence[MarkedBox], color: str) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    draw_image(axes, image.astype(np.float64), (0.0, 255.0))
+    height, width = image.shape[:2]
+    for marked in reversed(boxes[:MAX_BOXES]):  # the first one above the others
+        edge = color if marked.is_matched else VERMILION
+        outline_box(axes, marked.box, image.shape, edge)
+        x, y = np.clip(marked.box[:2], 0, 1) * (width, height) - 0.5
+        axes.text(
+            *(x, y, printable(marked.label, 24)),
+            fontsize=6,
+            color="white",
+            va="bottom" if marked.box[1] > 0.05 else "top",
+            bbox={"facecolor": edge, "edgecolor": "none", "pad": 0.6},
+            clip_on=True,
+        )
