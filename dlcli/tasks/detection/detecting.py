@@ -1,0 +1,158 @@
+"""Detects the objects of images, in the pixels of the original images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.boxes.boxes import Frame, in_frames
+from dlcli.data.boxes.objects import ObjectBoxes, objects_of
+from dlcli.data.images.decoding import ImagePolicy
+from dlcli.data.images.samples import Samples
+from dlcli.evaluation.detection.boxes import Detections, GroundTruth
+from dlcli.evaluation.detection.suppression import greedy_nms
+from dlcli.models.heads.detection_outputs import CANDIDATES
+from dlcli.recipe.sections.detect import Detect
+from dlcli.runtime.console import Console
+from dlcli.tasks.images.batches import prediction
+from dlcli.tasks.images.frames import upright_frames
+
+Array = NDArray[Any]
+
+FINAL = ("boxes", "scores", "classes", "count")  # layers of the saved model
+DIGITS = 3  # of a pixel, after the decimal point
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What a model detects in samples.
+
+    Attributes:
+        detections: in the pixels of the images' frames.
+        nms_differs: the number of images in which exact greedy non-maximum suppression leaves other boxes than that in
+            the model; None if they were not compared.
+    """
+
+    detections: Detections
+    nms_differs: int | None = None
+
+
+def detector(
+    model: keras.Model,
+    samples: Samples,
+    *,
+    batch_size: int,
+    console: Console,
+    frames: tuple[Frame, ...] | None = None,
+    detect: Detect | None = None,
+) -> Callable[[], Detected]:
+    """A function that detects the objects of samples by a model's current weights; it is compiled once.
+
+    Memory does not depend on the number of images but for their detections.
+
+    Args:
+        frames: in which the boxes are; None for those of the annotations, or those of the upright images.
+        detect: if it asks for greedy suppression, that in the model is compared with the exact one.
+    """
+    policy = samples.policy
+    assert policy is not None
+    objects = objects_of(samples)
+    of_images = frames or (upright_frames(samples) if objects is None else objects.frames)
+    compared = CANDIDATES if detect is not None and detect.nms == "greedy" else ()
+    outputs = [model.get_layer(name).output for name in (*FINAL, *compared)]
+    predict = prediction(
+        keras.Model(model.inputs[0], outputs),
+        replace(samples, annotations={}),
+        batch_size=batch_size,
+        console=console,
+    )
+
+    def run() -> Detected:
+        parts: list[Detections] = []
+        num_different = 0
+        for index, found in predict():
+            boxes, scores, classes, counts = found[: len(FINAL)]
+            parts.append(_in_pixels(boxes, scores, classes, counts, [of_images[i] for i in index], policy))
+            if compared and detect is not None:
+                num_different += sum(_differs(detect, *of_image) for of_image in zip(*found, strict=True))
+        return Detected(_joined(parts), num_different if compared else None)
+
+    return run
+
+
+def detect_samples(
+    model: keras.Model,
+    samples: Samples,
+    *,
+    batch_size: int,
+    console: Console,
+    frames: tuple[Frame, ...] | None = None,
+) -> Detections:
+    """The objects that a model detects in samples; the arguments are those of :func:`detector`."""
+    return detector(model, samples, batch_size=batch_size, console=console, frames=frames)().detections
+
+
+def ground_truth(objects: ObjectBoxes) -> GroundTruth:
+    """The annotated objects as evaluation takes them."""
+    return GroundTruth(
+        boxes=objects.corners,
+        classes=objects.labels,
+        is_crowd=objects.is_crowd,
+        is_difficult=objects.is_difficult,
+        areas=objects.areas,
+        offsets=objects.offsets,
+    )
+
+
+def _in_pixels(
+    boxes: Array, scores: Array, classes: Array, counts: Array, frames: list[Frame], policy: ImagePolicy
+) -> Detections:
+    """The detections of a batch: rel_xyxy boxes ``[b, max_boxes, 4]``, of each image the first ``counts`` ones."""
+    is_box = np.arange(boxes.shape[1]) < counts[:, None]
+    of_boxes = tuple(frame for frame, count in zip(frames, counts.tolist(), strict=True) for _ in range(count))
+    return Detections(
+        in_frames(boxes[is_box], of_boxes, policy).round(DIGITS),
+        scores[is_box].astype(np.float64),
+        classes[is_box].astype(np.int32),
+        np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
+    )
+
+
+def _joined(parts: list[Detections]) -> Detections:
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    return Detections(
+        np.concatenate([np.zeros((0, 4)), *(part.boxes for part in parts)]),
+        np.concatenate([np.zeros(0), *(part.scores for part in parts)]),
+        np.concatenate([np.zeros(0, np.int32), *(part.classes for part in parts)]),
+        np.concatenate(
+            [np.zeros(1, np.int64), *(part.offsets[1:] + start for part, start in zip(parts, starts, strict=False))]
+        ),
+    )
+
+
+def _differs(
+    detect: Detect,
+    boxes: Array,
+    scores: Array,
+    classes: Array,
+    count: Array,
+    candidate_boxes: Array,
+    candidate_scores: Array,
+    candidate_classes: Array,
+) -> bool:
+    """Whether exact greedy suppression leaves other boxes of one image than the model, in whatever order."""
+    kept = greedy_nms(
+        candidate_boxes,
+        candidate_scores,
+        candidate_classes,
+        score=detect.score,
+        iou=detect.iou,
+        max_boxes=detect.max_boxes,
+        class_agnostic=detect.class_agnostic,
+    )
+    of_model = np.column_stack([boxes, scores, classes])[: int(count)]
+    exact = np.column_stack([candidate_boxes, candidate_scores, candidate_classes])[kept]
+    return sorted(of_model.tolist()) != sorted(exact.tolist())
