@@ -23,7 +23,8 @@ from dlcli.report.plots.figure import (
 from dlcli.report.plots.image_grid import Images, draw_image, outline_box
 
 BACKGROUND = "background"
-SIDE = 3.4  # of an image in inches
+SIDE = 2.5  # of an image in inches
+NUM_PAIRS = 3  # of true and predicted boxes in a row
 MAX_BOXES = 60  # drawn on an image
 
 
@@ -34,12 +35,12 @@ class MarkedBox:
     Attributes:
         box: rel_xyxy ``[4]``.
         label: its class, and the score of a predicted one.
-        is_matched: whether the true object is found, or the detection is right.
+        is_matched: whether the true object is found, or the detection is right; None for one that does not count.
     """
 
     box: npt.NDArray[np.float64]
     label: str
-    is_matched: bool
+    is_matched: bool | None
 
 
 def f1_curves(
@@ -110,7 +111,7 @@ def comparison(
     names: Sequence[str],
     threshold: float,
 ) -> bytes:
-    """A row for each image: the image with its true boxes, and with its predicted ones.
+    """Pairs of each image with its true boxes, and with its predicted ones; three pairs in a row.
 
     Args:
         images: ``[n, height, width, 1 or 3]`` in [0, 255].
@@ -124,23 +125,23 @@ def comparison(
             figure.text(0.5, 0.5, "No objects and no detections", ha="center", va="center", fontsize=12, color=GRAY)
             return png(figure)
     height = SIDE * min(max(images.shape[1] / images.shape[2], 0.4), 2.0)
+    num_columns = 2 * min(NUM_PAIRS, len(images))
+    num_rows = -(-len(images) // NUM_PAIRS)
     with style():
-        figure = new_figure(2 * SIDE, len(images) * (height + 0.35) + 0.8)
+        figure = new_figure(num_columns * SIDE, num_rows * (height + 0.55) + 0.7)
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
-        figure.suptitle(
-            f"true objects: found green, missed orange\ndetections from a score of {threshold:.3f} on: right blue, "
-            "false orange"
+        title = (
+            "true objects: found green, missed orange, ignored gray\n"
+            f"detections from a score of {threshold:.3f} on: right blue, false orange, ignored gray"
         )
-        for row, image in enumerate(images):
-            for column, (boxes, color) in enumerate(((true[row], GREEN), (predicted[row], BLUE))):
-                axes = figure.add_subplot(len(images), 2, 2 * row + column + 1)
+        shrink_to(figure.suptitle(title), num_columns * SIDE - 0.3)
+        for i, image in enumerate(images):
+            texts = [printable(titles[i], 60), printable(names[i], 60)]  # below the true and the predicted boxes
+            for kind, boxes, color in (("true", true[i], GREEN), ("predicted", predicted[i], BLUE)):
+                axes = figure.add_subplot(num_rows, num_columns, 2 * i + 1 + (kind == "predicted"))
                 _draw(axes, image, boxes, color)
-                caption = "true" if column == 0 else "predicted"
-                if row == 0:
-                    axes.set_title(caption, fontsize=9)
-                if column == 0:
-                    text = f"{printable(titles[row], 24)}\n{printable(names[row], 40)}"
-                    shrink_to(axes.set_xlabel(text, fontsize=7, color=GRAY), SIDE - 0.15)
+                axes.set_title(kind, fontsize=8)
+                shrink_to(axes.set_xlabel(texts.pop(0), fontsize=7, color=GRAY), SIDE - 0.15)
         return png(figure)
 
 
@@ -150,7 +151,7 @@ def _draw(axes: Axes, image: Images, boxes: Sequence[MarkedBox], color: str) -> 
     draw_image(axes, image.astype(np.float64), (0.0, 255.0))
     height, width = image.shape[:2]
     for marked in reversed(boxes[:MAX_BOXES]):  # the first one above the others
-        edge = color if marked.is_matched else VERMILION
+        edge = GRAY if marked.is_matched is None else color if marked.is_matched else VERMILION
         outline_box(axes, marked.box, image.shape, edge)
         x, y = np.clip(marked.box[:2], 0, 1) * (width, height) - 0.5
         axes.text(

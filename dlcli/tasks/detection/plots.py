@@ -68,7 +68,7 @@ def evaluation_plots(
         ],
         title="precision and recall at an IoU of 0.5",
     )
-    files["ap.png"] = class_scores.class_scores(
+    files["ap50.png"] = class_scores.class_scores(
         classes,
         [row["ap50"] for row in rows],
         measure="AP50",
@@ -98,9 +98,9 @@ def _comparison(
     classes = result["classes"]
     return detection_plots.comparison(
         samples.load(index) if len(index) else np.zeros((0, *samples.shape), np.uint8),
-        [_true(objects, i, is_found | ~objects.is_trained, samples, classes) for i in index.tolist()],
+        [_true(objects, i, is_found, samples, classes) for i in index.tolist()],
         [_predicted(objects, i, kept, assessment, samples, classes) for i in index.tolist()],
-        titles=[f"{part}: {quality[i]:.2f}" for part, i in chosen],
+        titles=[f"{part}: F1 {images[i]['f1']:.2f}, IoU {images[i]['mean_iou'] or 0.0:.2f}" for part, i in chosen],
         names=[samples.names[i] for i in index],
         threshold=result["threshold"],
     )
@@ -112,7 +112,10 @@ def _true(
     assert samples.policy is not None
     own = np.arange(objects.offsets[image], objects.offsets[image + 1])
     boxes = objects.take(np.array([image])).relative(samples.policy)
-    return [MarkedBox(box, classes[objects.labels[i]], bool(is_found[i])) for i, box in zip(own, boxes, strict=True)]
+    return [
+        MarkedBox(box, classes[objects.labels[i]], bool(is_found[i]) if objects.is_trained[i] else None)
+        for i, box in zip(own, boxes, strict=True)
+    ]
 
 
 def _predicted(
@@ -127,8 +130,11 @@ def _predicted(
     own = np.arange(kept.offsets[image], kept.offsets[image + 1])
     maps = maps_to_input((objects.frames[image],), samples.policy)
     boxes = move(kept.boxes[own], np.repeat(maps, len(own), axis=0))
-    is_right = (assessment.objects >= 0) | assessment.is_ignored
     return [
-        MarkedBox(box, f"{classes[kept.classes[i]]} {kept.scores[i]:.2f}", bool(is_right[i]))
+        MarkedBox(
+            box,
+            f"{classes[kept.classes[i]]} {kept.scores[i]:.2f}",
+            None if assessment.is_ignored[i] else bool(assessment.objects[i] >= 0),
+        )
         for i, box in zip(own, boxes, strict=True)
     ]

@@ -38,11 +38,13 @@ def test_boxes_are_drawn_in_the_colors_of_what_they_are() -> None:
     assert predicted is not None
     assert true[2] < middle < predicted[0]
     assert where(pixels, GREEN) is None
+    pixels = compared([MarkedBox(BOX, "cat", is_matched=None)], [MarkedBox(BOX, "cat 0.90", is_matched=None)])
+    assert [where(pixels, color) for color in (GREEN, BLUE, VERMILION)] == [None] * 3
 
 
 def test_any_names_and_many_boxes_and_none() -> None:
     boxes = [MarkedBox(BOX, name, is_matched=True) for name in STRANGE_NAMES]
-    assert compared(boxes * 5, [], num=2).size
+    assert compared(boxes * 5, [], num=4).size
     file = comparison(plain(1), [[]], [boxes], titles=["best"], names=[LONG], threshold=0.5)
     read(file)
     read(comparison(plain(0), [], [], titles=[], names=[], threshold=0.5))

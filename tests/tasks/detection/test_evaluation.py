@@ -90,7 +90,7 @@ def test_files_against_pycocotools(tmp_path: Path) -> None:
     assert result["baseline_fixed_boxes_ap50"] < result["ap50"]
     assert {path.name for path in folder.iterdir()} == {
         *("metrics.json", "per_class.csv", "predictions.csv", "predictions.json", "errors.csv"),
-        *("confusion_matrix.png", "precision_recall.png", "f1.png", "ap.png", "detections.png"),
+        *("confusion_matrix.png", "precision_recall.png", "f1.png", "ap50.png", "detections.png"),
     }
 
 
