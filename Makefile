@@ -49,6 +49,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/attack.py
 	$(BIN)/python benchmarks/localization.py
 	$(BIN)/python benchmarks/segmentation.py
+	$(BIN)/python benchmarks/detection_evaluation.py
 	$(BIN)/python benchmarks/sequences.py
 
 clean:
