@@ -11,6 +11,7 @@ from dlcli.evaluation.detection.boxes import Detections, GroundTruth
 from dlcli.evaluation.detection.errors import Assessment
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+BACKGROUND = "background"  # the name of what is no object
 ERROR_COLUMNS = ("file", "kind", "class", "score", *CORNERS, "true_class", "iou")
 
 
@@ -89,6 +90,12 @@ def error_rows(
         )
     for _, row in sorted(rows, key=lambda pair: pair[0]):
         yield row
+
+
+def confusion_rows(confusion: npt.NDArray[np.int64], classes: Sequence[str]) -> list[tuple[str, str, int]]:
+    """A confusion matrix with the background without its zeros: true class, predicted class and count."""
+    names = [*classes, BACKGROUND]
+    return [(names[i], names[j], int(confusion[i, j])) for i, j in np.argwhere(confusion).tolist()]
 
 
 def coco_results(detections: Detections) -> Iterator[dict[str, Any]]:

@@ -11,10 +11,11 @@ import keras
 from dlcli.data.boxes.objects import ObjectBoxes, objects_of
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
+from dlcli.evaluation.class_predictions import MANY_CLASSES
 from dlcli.evaluation.detection.boxes import Detections
 from dlcli.evaluation.detection.fixed_boxes import DESCRIPTION, FixedBoxes
 from dlcli.evaluation.detection.metrics import assess_from, metrics, metrics_from, neglect, per_class, score
-from dlcli.evaluation.detection.tables import ERROR_COLUMNS, coco_results, error_rows, per_image
+from dlcli.evaluation.detection.tables import ERROR_COLUMNS, coco_results, confusion_rows, error_rows, per_image
 from dlcli.recipe.sections.detect import Detect
 from dlcli.rundir.tables import write_csv
 from dlcli.runtime.console import Console
@@ -80,6 +81,13 @@ def evaluate_split(
         values = metrics(of_baseline)
         result |= {f"baseline_fixed_boxes_{name}": values[name] for name in MEASURED if name in values}
     rows = per_class(scores, assessment, classes, baseline=of_baseline)
+    confusions = {}
+    if len(classes) > MANY_CLASSES:
+        del result["confusion_matrix"]
+        header, counts = ("true", "predicted", "count"), confusion_rows(assessment.confusion, classes)
+        confusions["confusion_matrix.csv"] = functools.partial(
+            write_csv, header=header, rows=counts, safe=to.request.safe_csv
+        )
     _report(result, rows, console)
     report_missing_glyphs(console, classes, what="plots")
     images = per_image(kept, truth, assessment)
@@ -101,6 +109,7 @@ def evaluate_split(
                 rows=[list(row.values()) for row in errors],
                 safe=to.request.safe_csv,
             ),
+            **confusions,
             "predictions.json": functools.partial(_write_results, detections=detections),
             **evaluation_plots(samples, kept, assessment, scores, result, rows, images),
         },

@@ -8,7 +8,6 @@ import numpy as np
 from dlcli.data.boxes.boxes import maps_to_input, move
 from dlcli.data.boxes.objects import ObjectBoxes, objects_of
 from dlcli.data.images.samples import Samples
-from dlcli.evaluation.class_predictions import MANY_CLASSES
 from dlcli.evaluation.detection.average_precision import AREAS, RECALLS
 from dlcli.evaluation.detection.boxes import Detections
 from dlcli.evaluation.detection.confidence import SCORES
@@ -48,7 +47,7 @@ def evaluation_plots(
     files = {"detections.png": _comparison(samples, kept, assessment, result, images)}
     if "ap" not in result:
         return files
-    if len(classes) <= MANY_CLASSES:
+    if "confusion_matrix" in result:
         files["confusion_matrix.png"] = detection_plots.confusion_matrix(
             result["confusion_matrix"],
             classes,

@@ -7,7 +7,14 @@ import pytest
 from scenes import one_image, scenes
 
 from dlcli.evaluation.detection.metrics import assess_from
-from dlcli.evaluation.detection.tables import ERROR_COLUMNS, coco_results, error_rows, image_quality, per_image
+from dlcli.evaluation.detection.tables import (
+    ERROR_COLUMNS,
+    coco_results,
+    confusion_rows,
+    error_rows,
+    image_quality,
+    per_image,
+)
 
 OBJECTS = [(0, 0, 10, 10, 0), (50, 0, 60, 10, 0), (100, 0, 110, 10, 1)]
 FOUND = [(0, 0, 10, 10, 0.9, 0), (50, 0, 60, 8, 0.8, 0), (200, 0, 210, 10, 0.7, 1), (300, 0, 310, 10, 0.1, 1)]
@@ -73,3 +80,8 @@ def test_cocos_results_are_the_detections() -> None:
     np.testing.assert_array_equal(boxes[:, :2], detections.boxes[:, :2])
     np.testing.assert_array_equal(boxes[:, :2] + boxes[:, 2:], detections.boxes[:, 2:])
     np.testing.assert_allclose([row["score"] for row in rows], detections.scores, rtol=1e-7)
+
+
+def test_a_confusion_matrix_without_its_zeros() -> None:
+    rows = confusion_rows(np.array([[3, 0, 1], [0, 0, 0], [0, 2, 0]]), ["cat", "dog"])
+    assert rows == [("cat", "cat", 3), ("cat", "background", 1), ("background", "dog", 2)]
