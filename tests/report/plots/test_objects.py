@@ -63,6 +63,20 @@ def test_a_preview_shows_the_boxes_of_each_version() -> None:
     assert found[3] < pixels.shape[0] / 2
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_masks_tint_their_objects_in_the_colors_of_the_boxes(channels: int) -> None:
+    images = np.full((2, 4, 6, channels), 100.0)
+    masks = np.zeros((2, 2, 4, 6), np.uint8)
+    masks[0, 0, :2] = masks[1, 1, 3] = 1
+    tinted = plots.with_masks(images, masks, np.array([[0, -1], [-1, -1]]))
+    assert tinted.shape == (2, 4, 6, 3)
+    blue = np.array([0x00, 0x72, 0xB2])  # BLUE
+    np.testing.assert_allclose(tinted[0, 0, 0], 100 * 0.55 + 0.45 * blue)
+    assert (tinted[0, 2:] == 100).all()
+    assert (tinted[1] == 100).all()  # no object is there
+    assert (images == 100).all()
+
+
 @pytest.mark.parametrize("num_classes", [1, 40])
 def test_counts_and_sizes(num_classes: int) -> None:
     rng = np.random.default_rng(0)
