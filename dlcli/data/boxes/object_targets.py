@@ -14,6 +14,7 @@ from dlcli.data.boxes.offsets import offsets_of, spans
 from dlcli.data.splits import Index
 
 PADDING = -1  # the class of a slot without a box
+ROUNDING = 1e-6  # of a proportion of a box, so that a whole box counts as whole
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class ObjectsTarget(Target):
         # what was cropped before is gone too
         visible = self.visible * area(inside) / np.maximum(area(boxes), np.finfo(np.float64).tiny)
         single = inside.astype(np.float32)  # a box may have no area in single precision
-        kept = (visible >= self.min_visible) & (single[:, 2] > single[:, 0]) & (single[:, 3] > single[:, 1])
+        kept = (visible >= self.min_visible - ROUNDING) & (single[:, 2] > single[:, 0]) & (single[:, 3] > single[:, 1])
         return replace(
             self,
             boxes=single[kept],

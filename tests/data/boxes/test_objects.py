@@ -140,6 +140,12 @@ def test_a_box_of_which_too_little_is_left_by_the_crop_is_dropped(
     assert target.num_dropped == 2 - 2 * len(kept)
 
 
+@pytest.mark.parametrize("width", range(50, 60))
+def test_a_whole_box_is_kept_although_rounding_moves_an_edge_out_of_the_image(width: int) -> None:
+    objects = make([(0, 0, width, 30), (width - 3.3, 24.9, width, 30)], frame=Frame(width, 30), min_visible=1.0)
+    assert objects.target(policy((96, 120), "stretch")).num_dropped == 0
+
+
 def test_crowds_and_difficult_objects_are_not_trained_on() -> None:
     objects = make(
         [A, B, C, D],
