@@ -1,7 +1,6 @@
 """Tables of detections for ``evaluation/<split>/``: a row for each image, for each error, and for each detection."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -91,27 +90,6 @@ def error_rows(
         )
     for _, row in sorted(rows, key=lambda pair: pair[0]):
         yield row
-
-
-def predicted_objects(detections: Detections, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """What ``dlcli predict`` lists of each image: the number of objects as ``count``, of each class that occurs as
-    ``counts``, and ``objects`` in descending order of scores, each with ``class``, ``score`` and ``box`` (xmin, ymin,
-    xmax, ymax in pixels)."""
-    rows = []
-    for start, end in zip(detections.offsets[:-1].tolist(), detections.offsets[1:].tolist(), strict=True):
-        order = start + np.argsort(-detections.scores[start:end], kind="stable")
-        objects = [
-            {
-                "class": classes[detections.classes[i]],
-                "score": _short(float(detections.scores[i])),
-                "box": detections.boxes[i].round(2).tolist(),
-            }
-            for i in order
-        ]
-        present = Counter(detections.classes[start:end].tolist())
-        counts = {classes[label]: present[label] for label in sorted(present)}
-        rows.append({"count": len(objects), "counts": counts, "objects": objects})
-    return rows
 
 
 def confusion_rows(confusion: npt.NDArray[np.int64], classes: Sequence[str]) -> list[tuple[str, str, int]]:

@@ -90,14 +90,14 @@ def confusion_matrix(
         matrix: counts, true classes in rows and predicted ones in columns, the background last.
         classes: names, without the background.
         threshold: the score from which detections count.
-        chosen_on: the split on which the threshold was chosen.
+        chosen_on: the split for whose mean F1 the threshold is best; empty for one that was not chosen.
     """
     counts = np.array(matrix)
     found, objects = int(np.trace(counts)), int(counts[:-1].sum())
     title = (
         f"{found:,} of {objects:,} objects found (IoU 0.5)\n"
         f"{int(counts[-1].sum()):,} detections on background\n"
-        f"score ≥ {threshold:.3f}: best mean F1 on {chosen_on}"
+        f"score ≥ {threshold:.3f}" + (f": best mean F1 on {chosen_on}" if chosen_on else "")
     )
     return matrix_of(counts, counts.sum(axis=1), [*classes, BACKGROUND], title)
 

@@ -27,8 +27,7 @@ from dlcli.training.loop import Measure
 
 MEASURED = ("ap", "ap50")
 """What is measured of the validation split after each epoch."""
-OTHER_SPLIT, THIS_SPLIT = "validation", "these images"
-"""Where the score was chosen from which detections count."""
+THIS_SPLIT = "these images"  # where a threshold is chosen that no other split gives
 
 
 def evaluate_split(
@@ -39,6 +38,7 @@ def evaluate_split(
     classes: tuple[str, ...],
     baseline: FixedBoxes | None,
     threshold: float | None,
+    chosen_on: str = "validation",
     detect: Detect,
     batch_size: int,
     console: Console,
@@ -48,8 +48,9 @@ def evaluate_split(
     Args:
         to: where they are written.
         baseline: what was computed from the training split; None if the run has none yet.
-        threshold: the score from which detections count, chosen on the validation split; None to choose it on these
-            samples. Average precision and recall do not depend on it.
+        threshold: the score from which detections count; None to choose it on these samples. Average precision and
+            recall do not depend on it.
+        chosen_on: the split for whose mean F1 the threshold is best; empty for one that was not chosen.
         detect: how the saved model chooses its detections.
 
     Raises:
@@ -59,7 +60,6 @@ def evaluate_split(
     found = detector(model, samples, batch_size=batch_size, console=console, detect=detect)()
     detections, truth = found.detections, ground_truth(objects)
     scores = score(detections, truth, num_classes=len(classes))
-    chosen_on = OTHER_SPLIT
     if threshold is None:
         threshold, chosen_on = scores.curves.best[0], THIS_SPLIT
         console.say(f"detections count from a score of {threshold:.3f} on, which is best for the F1 of these images")
@@ -70,7 +70,7 @@ def evaluate_split(
         "detections": len(detections),
         **metrics(scores),
         "threshold": threshold,
-        "threshold_chosen_on": chosen_on,
+        **({"threshold_chosen_on": chosen_on} if chosen_on else {}),
         **metrics_from(assessment, classes),
     }
     if found.nms_differs is not None:

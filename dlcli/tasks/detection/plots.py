@@ -52,7 +52,7 @@ def evaluation_plots(
             result["confusion_matrix"],
             classes,
             threshold=result["threshold"],
-            chosen_on=result["threshold_chosen_on"],
+            chosen_on=result.get("threshold_chosen_on", ""),
         )
     curves = scores.curves
     files["f1.png"] = detection_plots.f1_curves(

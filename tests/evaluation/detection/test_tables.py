@@ -14,7 +14,6 @@ from dlcli.evaluation.detection.tables import (
     error_rows,
     image_quality,
     per_image,
-    predicted_objects,
 )
 
 OBJECTS = [(0, 0, 10, 10, 0), (50, 0, 60, 10, 0), (100, 0, 110, 10, 1)]
@@ -86,14 +85,3 @@ def test_cocos_results_are_the_detections() -> None:
 def test_a_confusion_matrix_without_its_zeros() -> None:
     rows = confusion_rows(np.array([[3, 0, 1], [0, 0, 0], [0, 2, 0]]), ["cat", "dog"])
     assert rows == [("cat", "cat", 3), ("cat", "background", 1), ("background", "dog", 2)]
-
-
-def test_objects_of_images_without_ground_truth() -> None:
-    detections, _ = one_image(FOUND[::-1], [])
-    (row,) = predicted_objects(detections, ["cat", "dog"])
-    assert row["count"] == 4
-    assert row["counts"] == {"cat": 2, "dog": 2}
-    assert [found["score"] for found in row["objects"]] == [0.9, 0.8, 0.7, 0.1]
-    assert row["objects"][2] == {"class": "dog", "score": 0.7, "box": [200.0, 0.0, 210.0, 10.0]}
-    (empty,) = predicted_objects(one_image([], [])[0], ["cat"])
-    assert empty == {"count": 0, "counts": {}, "objects": []}

@@ -125,7 +125,10 @@ def test_without_objects_and_without_detections(tmp_path: Path, capsys: pytest.C
 def test_many_classes_have_a_table_of_confusions(tmp_path: Path) -> None:
     samples = samples_of([[(0, 0, 100, 50, 0)]], [(100, 50)])
     model = detector_of(np.array([[[0.0, 0.0, 1.0, 1.0]]]), np.full((1, 1), 0.9), np.full((1, 1), 200))
-    result = evaluated(tmp_path / "run", model, samples, classes=tuple(map(str, range(201))), baseline=None)
+    result = evaluated(
+        tmp_path / "run", model, samples, classes=tuple(map(str, range(201))), baseline=None, chosen_on=""
+    )
+    assert "threshold_chosen_on" not in result
     assert "confusion_matrix" not in result
     folder = tmp_path / "run" / "evaluation" / "test"
     assert rows_of(folder / "confusion_matrix.csv") == [{"true": "0", "predicted": "200", "count": "1"}]
