@@ -221,7 +221,7 @@ class TrainStep:
 
     def _one_gradient(self, element: dict[str, Tensor], step: Tensor) -> tuple[list[Tensor], Tensor]:
         """Run on each replica: the clipped gradient of the whole batch, and the batch's sums for :meth:`results`."""
-        batch = _replica_batch(self._strategy, self._data, element)
+        batch = self._objective.prepared(_replica_batch(self._strategy, self._data, element))
         if self._adversary is not None:
             batch = self._with_attacked(batch, self._adversary, step)
         loss_weight = self._all_sum(tf.reduce_sum(self._objective.weight(batch)))
@@ -432,7 +432,7 @@ class EvaluationStep:
         self._totals.assign(totals)
 
     def _one_step(self, element: dict[str, Tensor], step: Tensor) -> Tensor:
-        batch = _replica_batch(self._strategy, self._data, element)
+        batch = self._objective.prepared(_replica_batch(self._strategy, self._data, element))
         outputs = self._model(self._objective.inputs(batch["x"], batch), training=False)
         weight = self._objective.weight(batch)
         loss_sum = tf.reduce_sum(weight * self._objective.loss(outputs, batch))

@@ -35,8 +35,9 @@ def retinanet(
         num_classes: number of classes, without background.
 
     Returns:
-        what is trained: logits ``[b, n, classes]``, the output of the layer ``class_logits``, and boxes relative to the
-        anchors ``[b, n, 4]`` (see `box_coding`), that of ``box_deltas``.
+        what is trained: logits ``[b, n, classes]``, the output of the layer ``class_logits``, boxes relative to the
+        anchors ``[b, n, 4]`` (see `box_coding`), that of ``box_deltas``, and the same boxes rel_xyxy, that of
+        ``predicted_boxes``.
     """
     keys: dict[str, Any] = {"num_convs": num_convs, "channels": channels, "normalization": normalization}
     per_position = len(sizes) * len(ratios)
@@ -48,11 +49,16 @@ def retinanet(
         name="class_outputs",
     )
     deltas = predictions(subnet(pyramid, name="box", **keys), values=4, per_position=per_position, name="box_outputs")
+    boxes = {
+        level: anchored_boxes(x, size=size, level=level, sides=anchor_sides(level, sizes=sizes, ratios=ratios))
+        for level, x in deltas.items()
+    }
     return DenseOutputs(
-        trained=[joined(logits, name="class_logits"), joined(deltas, name="box_deltas")],
+        trained=[
+            joined(logits, name="class_logits"),
+            joined(deltas, name="box_deltas"),
+            joined(boxes, name="predicted_boxes"),
+        ],
         scores={level: keras.ops.sigmoid(x) for level, x in logits.items()},
-        boxes={
-            level: anchored_boxes(x, size=size, level=level, sides=anchor_sides(level, sizes=sizes, ratios=ratios))
-            for level, x in deltas.items()
-        },
+        boxes=boxes,
     )

@@ -49,9 +49,10 @@ def detection_outputs(
 ) -> HeadOutputs:
     """What a detector predicts.
 
-    Of RetinaNet the loss is taken from class logits ``[b, n, classes]`` and boxes relative to the anchors ``[b, n,
-    4]``, of FCOS from class logits, boxes rel_xyxy and logits of the centerness ``[b, n, 1]``; all are float32. Of the
-    others see :func:`dlcli.tasks.detection.two_stage.two_stage_outputs`. The saved model has the dictionary of
+    Of RetinaNet the loss is taken from class logits ``[b, n, classes]``, boxes relative to the anchors ``[b, n, 4]``
+    and boxes rel_xyxy, of FCOS from class logits, boxes rel_xyxy and logits of the centerness ``[b, n, 1]``; all are
+    float32. Of the others see :func:`dlcli.tasks.detection.two_stage.two_stage_outputs`. The saved model has the
+    dictionary of
     :func:`dlcli.models.heads.detection_outputs.detection_outputs`.
 
     Raises:
@@ -91,6 +92,7 @@ def _outputs(
                 num_convs=section.num_convs,
                 channels=section.channels,
                 normalization=section.normalization,
+                initial_distance=section.largest_distance / 2,
                 num_classes=num_classes,
             )
         case Retinanet():

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 Tensor = Any  # a symbolic or eager tf.Tensor
 Batch = Mapping[str, Any]  # {x, y: {…}, weight: float32 [b], index: int64 [b]}, of images also draws: int64 [b, 2]
+Targets = Mapping[str, Any]  # tensors with a row for each sample
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Objective:
         tally: metrics of sums over an epoch; None for none.
         further_inputs: batch -> what the model takes besides the samples, such as the ground truth from which the
             second stage of a detector is sampled; None for a model that takes the samples alone.
+        targets: batch -> what the loss, the metrics and their weights find under the batch's ``targets``, such as which
+            object each anchor of a detector is to predict; None for none.
     """
 
     loss: Callable[[Tensor, Batch], Tensor]
@@ -77,6 +80,7 @@ class Objective:
     batch_loss: BatchLoss | None = None
     tally: Tally | None = None
     further_inputs: Callable[[Batch], Sequence[Tensor]] | None = None
+    targets: Callable[[Batch], Targets] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,6 +105,11 @@ class Objective:
         if self.tally is not None:
             values += [float(value) for value in self.tally.values(sums[2 * num_pairs :])]
         return dict(zip(self.names, values, strict=True))
+
+    def prepared(self, batch: Batch) -> Batch:
+        """Traced: the batch with its ``targets``, which all other functions take. They are computed once, before the
+        batch is divided into parts."""
+        return batch if self.targets is None else {**batch, "targets": self.targets(batch)}
 
     def inputs(self, x: Tensor, batch: Batch) -> Any:
         """Traced: what the model is called with.

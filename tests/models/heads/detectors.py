@@ -31,7 +31,7 @@ def detector(
     pyramid = feature_pyramid(taps(inputs, resnet18(inputs)), size=size, levels=levels, channels=8)
     keys: dict[str, Any] = {"size": size, "num_convs": num_convs, "channels": 8, "normalization": normalization}
     if kind == "fcos":
-        return inputs, fcos(pyramid, num_classes=num_classes, **keys)
+        return inputs, fcos(pyramid, initial_distance=3.0, num_classes=num_classes, **keys)
     return inputs, retinanet(pyramid, num_classes=num_classes, sizes=SIZES, ratios=RATIOS, **keys)
 
 

@@ -34,15 +34,18 @@ def test_shapes_and_initial_probabilities() -> None:
     assert [x.shape for x in (logits, boxes, centerness)] == [(2, num, 3), (2, num, 4), (2, num, 1)]
     np.testing.assert_array_equal(boxes, final)
     np.testing.assert_allclose(scores, (PRIOR * 0.5) ** 0.5, rtol=0.5)
+    sides = (boxes[..., 2:] - boxes[..., :2]) * [SIZE[1], SIZE[0]] / 2.0 ** level_of_positions(SIZE, LEVELS)[:, None]
+    np.testing.assert_allclose(sides, 2 * 3.0, rtol=0.3)
 
-    logits, deltas, scores, _ = predicted("retinanet")
+    logits, deltas, boxes, scores, final = predicted("retinanet")
     num *= len(SIZES) * len(RATIOS)
-    assert (logits.shape, deltas.shape) == ((2, num, 3), (2, num, 4))
+    assert [x.shape for x in (logits, deltas, boxes)] == [(2, num, 3), (2, num, 4), (2, num, 4)]
+    np.testing.assert_array_equal(boxes, final)
     np.testing.assert_allclose(scores, PRIOR, rtol=0.5)
 
 
 def test_the_boxes_of_retinanet_are_relative_to_its_anchors() -> None:
-    _, deltas, _, boxes = predicted("retinanet")
+    _, deltas, boxes, *_ = predicted("retinanet")
     others = anchors(SIZE, LEVELS, sizes=SIZES, ratios=RATIOS)
     sides = others[:, 2:] - others[:, :2]
     middle = (others[:, :2] + others[:, 2:]) / 2 + deltas[..., :2] * sides

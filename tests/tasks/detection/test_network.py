@@ -35,7 +35,7 @@ def test_outputs_of_each_kind(kind: str, per_position: int) -> None:
         network = build(kind=kind)
         num = len(centers(SHAPE[:2], (3, 4, 5, 6, 7))) * per_position
         shapes = [x.shape for x in network.trained.outputs]
-        assert shapes == [(None, num, 4), (None, num, 4), (None, num, 1)][: 3 if kind == "fcos" else 2]
+        assert shapes == [(None, num, 4), (None, num, 4), (None, num, 1 if kind == "fcos" else 4)]
         assert {name: (x.shape, x.dtype) for name, x in network.model.output.items()} == {
             "boxes": ((None, 100, 4), "float32"),
             "scores": ((None, 100), "float32"),
