@@ -11,7 +11,6 @@ from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.object_npz import read_object_npz
 from dlcli.data.boxes.sources.voc import read_voc
 from dlcli.data.boxes.sources.yolo import read_yolo
-from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.masks.sources.instances import FileInstances, read_instance_masks
@@ -30,8 +29,8 @@ from dlcli.recipe.sections.detection_data import (
     YoloObjects,
 )
 from dlcli.runtime.console import Console
+from dlcli.tasks.images.image_keys import image_keys
 from dlcli.tasks.images.sources import BoxKind, kind_of_boxes, of_arrays
-from dlcli.tasks.split_keys import split_keys
 
 
 def read_dataset(
@@ -52,15 +51,8 @@ def read_dataset(
     Raises:
         InputError: the data cannot be used.
     """
-    common = CommonKeys(
-        tiles=None,
-        image_size=section.image_size,
-        color_mode=section.color_mode,
-        resize=section.resize,
-        interpolation=section.interpolation,
-        antialias=section.antialias,
-        file_range=section.value_range if isinstance(section, ObjectFiles | InstanceFiles) else None,
-        **split_keys(section),
+    common = image_keys(
+        section, file_range=section.value_range if isinstance(section, ObjectFiles | InstanceFiles) else None
     )
 
     def reading(files: ObjectFiles) -> ObjectReading:

@@ -133,6 +133,8 @@ def stats(loaded: LoadedRecipe, head: ImageHead, console: Console) -> dict[str, 
     """Mean and standard deviation of each channel over the training split, of decoded and resized samples; of images
     that are cut into tiles at their own size."""
     dataset = head.open_data(loaded, console)
+    for warning in dataset.warnings:  # such as that values use little of their range
+        console.warn(warning.text)
     train = dataset.splits["train"]
     mean, std = channel_statistics(loaded_in_parts(train, console))
     return {

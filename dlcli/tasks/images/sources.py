@@ -11,7 +11,7 @@ from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.npz import read_box_npz
 from dlcli.data.boxes.sources.voc import read_voc
 from dlcli.data.boxes.sources.yolo import find_yaml, read_yolo
-from dlcli.data.images.dataset import CommonKeys, Reading
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.class_folders import read_folder
 from dlcli.data.images.sources.csv_table import read_csv
@@ -37,7 +37,7 @@ from dlcli.recipe.sections.target_data import (
     ShapeNumbers,
 )
 from dlcli.runtime.console import Console
-from dlcli.tasks.split_keys import split_keys
+from dlcli.tasks.images.image_keys import image_keys
 
 AnyData = ImageData | LocalizationData | NumberData | LabelData
 
@@ -58,16 +58,7 @@ def read_dataset(
     Raises:
         InputError: the data cannot be used.
     """
-    common = CommonKeys(
-        image_size=section.image_size,
-        color_mode=section.color_mode,
-        resize=section.resize,
-        interpolation=section.interpolation,
-        antialias=section.antialias,
-        file_range=section.value_range if isinstance(section, FilesOfImages) else None,
-        tiles=None,
-        **split_keys(section),
-    )
+    common = image_keys(section, file_range=section.value_range if isinstance(section, FilesOfImages) else None)
     listed: dict[str, Any] = {"classes": classes, "aliases": aliases, "progress": console.reading}
     match section:
         case Digits():

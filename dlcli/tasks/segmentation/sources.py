@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, assert_never
 
-from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.samples import Dataset
 from dlcli.data.masks.dataset import refuse_other_classes
 from dlcli.data.masks.sources.coco import read_coco_masks
@@ -13,7 +12,7 @@ from dlcli.data.synthetic.scenes import read_scenes
 from dlcli.errors import InputError
 from dlcli.recipe.sections.mask_data import CocoMasks, MaskData, MaskFiles, MaskImages, Polygons, Regions, Scenes
 from dlcli.runtime.console import Console
-from dlcli.tasks.split_keys import split_keys
+from dlcli.tasks.images.image_keys import image_keys
 
 
 def read_dataset(section: MaskData, console: Console, *, classes: tuple[str, ...] | None = None) -> Dataset:
@@ -25,15 +24,10 @@ def read_dataset(section: MaskData, console: Console, *, classes: tuple[str, ...
     Raises:
         InputError: the data cannot be used.
     """
-    common = CommonKeys(
-        image_size=section.image_size,
-        color_mode=section.color_mode,
-        resize=section.resize,
-        interpolation=section.interpolation,
-        antialias=section.antialias,
+    common = image_keys(
+        section,
         file_range=section.value_range if isinstance(section, MaskFiles) else None,
         tiles=None if section.tiles is None else (section.tiles.size, section.tiles.overlap),
-        **split_keys(section),
     )
     match section:
         case Scenes():

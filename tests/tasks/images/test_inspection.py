@@ -19,7 +19,7 @@ from dlcli.recipe.tasks.classification import Classification
 from dlcli.recipe.yaml_writer import to_yaml
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.classification import ClassificationHead
-from dlcli.tasks.images.inspection import MAX_VALUES, NUM_LOADED, check, loaded_in_parts
+from dlcli.tasks.images.inspection import MAX_VALUES, NUM_LOADED, check, loaded_in_parts, stats
 from dlcli.tasks.images.multilabel import MultilabelHead
 from dlcli.tasks.images.regression import RegressionHead
 from dlcli.tasks.images.sources import read_dataset
@@ -133,3 +133,18 @@ def test_copies_with_different_targets_are_a_problem(
         if nouns is None
         else [f"1 pair of byte-identical images with different {nouns}: images/0.png = images/1.png"]
     )
+
+
+def test_statistics_come_with_the_warnings_of_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(3):
+            pixels = rng.integers(1000, 1017, (12, 12)).astype(np.uint16)
+            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{i}.png")
+    values = {"task": "classification", "data": {"kind": "folder", "path": "data"}, "model": {"kind": "mlp"}}
+    (tmp_path / "r.yaml").write_text(to_yaml(values))
+    loaded = load(tmp_path / "r.yaml")
+    console = Console(quiet=True)
+    assert stats(loaded, head_of(loaded.of_images.data), console)["std"][0] < 0.1
+    assert "the values of 6 images of 16 bits are all between 1000 and 1016" in capsys.readouterr().err
