@@ -121,6 +121,10 @@ def read_dataset(
                 **common,
             )
         case NpzObjects():
+            if has_masks:
+                raise InputError(
+                    f"{section.path}: masks of objects must be in files. Received arrays: give kind: masks."
+                )
             return read_object_npz(
                 path=section.path,
                 value_range=section.value_range,
@@ -155,6 +159,8 @@ def read_dataset(
 def section_for(path: Path, trained_on: DetectionData, images: dict[str, Any]) -> DetectionData:
     """A ``data`` section that reads a folder, a .json, .csv or .npz like a trained model's data, without dividing them.
 
+    A folder is read as Pascal VOC, or as YOLO if it contains a data.yaml.
+
     Args:
         trained_on: the ``data`` section that the model was trained on.
         images: how the model's images are resized, from its run.json.
@@ -173,10 +179,7 @@ def section_for(path: Path, trained_on: DetectionData, images: dict[str, Any]) -
     kind = kinds[name]
     keys: dict[str, Any] = {
         **(of_arrays(images) if kind is NpzObjects else images),
-        "path": str(path.absolute()),
-        "validation": 0.0,
-        "test": 0.0,
-        "allow_leakage": True,
+        **_undivided(path),
         "min_visible": trained_on.min_visible,
     }
     if isinstance(trained_on, ObjectFiles) and issubclass(kind, ObjectFiles):
@@ -187,3 +190,21 @@ def section_for(path: Path, trained_on: DetectionData, images: dict[str, Any]) -
         if isinstance(trained_on, CocoObjects):
             keys["images"] = None  # beside the file
     return kind(**keys | {"kind": name})
+
+
+def instance_section_for(path: Path, trained_on: InstanceData, images: dict[str, Any]) -> InstanceData:
+    """As :func:`section_for`, for sources that have masks of objects.
+
+    Raises:
+        InputError: the path is no such source.
+    """
+    if isinstance(trained_on, InstanceFiles):
+        return trained_on.model_copy(update={**images, **_undivided(path), "limit": None})
+    section = section_for(path, trained_on, images)
+    if not isinstance(section, CocoObjects | YoloObjects):
+        raise InputError(f"{path}: expected a recipe, a YOLO folder or a COCO .json, whose objects have masks.")
+    return section
+
+
+def _undivided(path: Path) -> dict[str, Any]:
+    return {"path": str(path.absolute()), "validation": 0.0, "test": 0.0, "allow_leakage": True}

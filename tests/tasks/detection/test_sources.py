@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 from dlcli.data.boxes.objects import ObjectBoxes, objects_of
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
-from dlcli.recipe.sections.detection_data import DetectionData, InstanceFiles
+from dlcli.recipe.sections.detection_data import CocoObjects, DetectionData, InstanceFiles, SceneObjects
 from dlcli.runtime.console import Console
-from dlcli.tasks.detection.sources import read_dataset, section_for
+from dlcli.tasks.detection.sources import instance_section_for, read_dataset, section_for
 
 WIDTH, HEIGHT = 60, 40
 OBJECTS: dict[str, list[tuple[str, tuple[int, int, int, int]]]] = {
@@ -306,3 +306,24 @@ def test_masks_with_ids(tmp_path: Path, console: Console) -> None:
     assert dataset.classes == ("animal",)
     assert objects(dataset).counts.tolist() == [2, 0, 3]
     assert_masks_fill_their_boxes(dataset)
+    other = instance_section_for(tmp_path, given, {"image_size": (20, 30), "resize": "pad"})
+    assert isinstance(other, InstanceFiles)
+    assert (other.label, other.image_size, other.test) == ("animal", (20, 30), 0.0)
+    assert objects(read_dataset(other, console, has_masks=True, classes=("animal",))).counts.tolist() == [2, 0, 3]
+
+
+def test_arrays_have_no_masks(tmp_path: Path, console: Console) -> None:
+    with pytest.raises(InputError, match="masks of objects must be in files"):
+        read_dataset(section(npz(tmp_path)), console, has_masks=True)
+
+
+def test_other_data_with_masks_are_read_like_those_of_a_model(tmp_path: Path, console: Console) -> None:
+    given = with_segmentations(tmp_path)
+    scenes = section({"kind": "scenes", "image_size": (24, 24)})
+    assert isinstance(given, CocoObjects)
+    assert isinstance(scenes, SceneObjects)
+    for trained_on in (given, scenes):
+        other = instance_section_for(tmp_path / "boxes.json", trained_on, {})
+        assert_masks_fill_their_boxes(read_dataset(other, console, has_masks=True, classes=("cat", "dog")))
+    with pytest.raises(InputError, match="expected a recipe, a YOLO folder or a COCO"):
+        instance_section_for(tmp_path, given, {})
