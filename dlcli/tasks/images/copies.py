@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.boxes.boxes import boxes_of
+from dlcli.data.boxes.objects import ObjectBoxes, objects_of
 from dlcli.data.images.duplicates import SIDE, copies, near_copies
 from dlcli.data.images.probable_copies import MANY, ProbableCopy, find_probable_copies
 from dlcli.data.images.samples import Dataset, Samples
@@ -119,12 +120,14 @@ def _described(copy: ProbableCopy, named: NamedSamples) -> str:
 
 
 def _truths(dataset: Dataset, samples: Samples) -> list[str]:
-    """What copies must agree in: the class, the numbers or the labels of each sample, as text."""
+    """What copies must agree in: the class, the numbers, the labels or the objects of each sample, as text."""
     table = samples.annotations.get(TABLE)
     if isinstance(table, TargetTable):
         return [_in_words(table, row) for row in table.values]
     if (masks := masks_of(samples)) is not None:
         return [mask.digest for mask in masks.masks]
+    if (objects := objects_of(samples)) is not None:
+        return [_objects_in_words(objects, dataset.classes, i) for i in range(len(samples))]
     return [dataset.classes[i] if samples.has_classes else "" for i in samples.labels]
 
 
@@ -134,10 +137,20 @@ def _in_words(table: TargetTable, row: NDArray[np.float64]) -> str:
     return ", ".join(f"{name} {value:.15g}" for name, value in zip(table.names, row, strict=True))
 
 
+def _objects_in_words(objects: ObjectBoxes, classes: tuple[str, ...], position: int) -> str:
+    """The number of objects of each class in an image; boxes may differ a little."""
+    labels, numbers = np.unique(
+        objects.labels[objects.offsets[position] : objects.offsets[position + 1]], return_counts=True
+    )
+    return ", ".join(f"{number} {classes[label]}" for label, number in zip(labels, numbers, strict=True)) or "none"
+
+
 def _nouns(samples: Samples) -> str:
     table = samples.annotations.get(TABLE)
     if isinstance(table, TargetTable):
         return table.nouns
+    if objects_of(samples) is not None:
+        return "objects"
     return "labels" if masks_of(samples) is None else "masks"
 
 

@@ -12,6 +12,7 @@ from dlcli.recipe.sections.detection_data import SceneObjects
 from dlcli.runtime.console import Console
 from dlcli.tasks.detection import inspection
 from dlcli.tasks.detection.sources import read_dataset
+from dlcli.tasks.images.copies import copy_findings, find_copies
 from dlcli.tasks.inspection import Finding
 
 
@@ -138,3 +139,22 @@ def test_tiny_objects_are_counted_in_the_recipes_size(scenes: Dataset) -> None:
 
 def test_the_plot_is_an_image(scenes: Dataset) -> None:
     assert inspection.plot(scenes).startswith(b"\x89PNG")
+
+
+def test_copies_with_other_objects_are_conflicts() -> None:
+    section = SceneObjects(kind="scenes", num_samples=4, image_size=(32, 32), test=0.0, validation=0.0)
+    dataset = read_dataset(section, Console(quiet=True))
+    train, boxes = dataset.splits["train"], objects(dataset)
+    assert train.pixels is not None
+    pixels = train.pixels.copy()
+    pixels[1] = pixels[0]
+    copied = replace(train, pixels=pixels, digests=("a", "a", *train.digests[2:]))
+    found = find_copies(replace(dataset, splits={"train": copied}), Console(quiet=True))
+    for i in (0, 1):
+        of_class = np.bincount(boxes.labels[boxes.offsets[i] : boxes.offsets[i + 1]])
+        expected = [f"{number} {name}" for name, number in zip(dataset.classes, of_class, strict=False) if number]
+        assert found.named.labels[i] == ", ".join(expected)
+    assert found.named.labels[0] != found.named.labels[1]
+    kinds = {finding.kind: finding for finding in copy_findings(found)}
+    assert kinds["duplicates with different objects"].is_problem
+    assert kinds["duplicates with different objects"].samples == (train.names[:2],)
