@@ -45,12 +45,13 @@ class Page:
 
 
 IMAGE_TASKS = ("classification", "localization", "image_regression", "multilabel")
-AUGMENTED = (*IMAGE_TASKS, "segmentation")
+AUGMENTED = (*IMAGE_TASKS, "segmentation", "detection")
 PAGES = (
     Page("data-images", "Image data", "data", ("classification",)),
     Page("data-boxes", "Images with bounding boxes", "data", ("localization",)),
     Page("data-targets", "Images with numbers or labels", "data", ("image_regression", "multilabel")),
     Page("data-masks", "Images with masks", "data", ("segmentation",)),
+    Page("data-objects", "Images with objects", "data", ("detection",)),
     Page(
         "data-texts", "Text data", "data", ("text_classification", "tagging", "language_model", "sequence_to_sequence")
     ),
@@ -60,6 +61,8 @@ PAGES = (
     Page("augment", "Augmentation", "augment", AUGMENTED),
     Page("model-images", "Image models", "model", IMAGE_TASKS),
     Page("model-segmentation", "Segmentation models", "model", ("segmentation",)),
+    Page("model-detection", "Detection models", "model", ("detection",)),
+    Page("evaluate", "Detections", "evaluate", ("detection",)),
     Page(
         "model-sequences", "Sequence models", "model", tuple(task for task in TASKS if task not in AUGMENTED)
     ),

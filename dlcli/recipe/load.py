@@ -16,6 +16,7 @@ from dlcli.recipe.language.errors import Diagnostic, RecipeError
 from dlcli.recipe.language.overrides import Override, apply_overrides
 from dlcli.recipe.language.yaml_reader import Tree, decode, read_bytes, read_yaml
 from dlcli.recipe.tasks.classification import Classification
+from dlcli.recipe.tasks.detection import Detection
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.language_model import LanguageModel
@@ -31,7 +32,7 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
-ImageRecipe = Classification | Localization | ImageRegression | Multilabel | Segmentation
+ImageRecipe = Classification | Localization | ImageRegression | Multilabel | Segmentation | Detection
 """A recipe of a task on images, signals or volumes."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task with a class or a number for a sequence, or for each of its steps."""
@@ -44,6 +45,7 @@ TASKS: Mapping[str, type[Recipe]] = {
     "image_regression": ImageRegression,
     "multilabel": Multilabel,
     "segmentation": Segmentation,
+    "detection": Detection,
     "text_classification": TextClassification,
     "sequence_classification": SequenceClassification,
     "sequence_regression": SequenceRegression,

@@ -195,7 +195,8 @@ class RunDir:
         return policy
 
     def read_baseline(self) -> dict[str, Any] | None:
-        """What run.json records about the baselines of a task on images; None if it records none.
+        """What run.json records about the baselines of a task on images, whose values the task checks; None if it
+        records none.
 
         Raises:
             InputError: run.json is corrupt.
@@ -204,13 +205,6 @@ class RunDir:
         if baseline is None:
             return None
         check_keys(self.info, {"baseline": baseline}, baseline=dict)
-        check_keys(self.info, baseline, most_frequent=int)
-        if "grid" in baseline:  # of masks
-            return baseline
-        check_keys(self.info, baseline, accuracy=dict)
-        for accuracies in baseline["accuracy"].values():
-            if not isinstance(accuracies, dict) or not all(isinstance(value, float) for value in accuracies.values()):
-                raise InputError(f"{self.info}: is corrupt: 'accuracy' has the wrong type. Restore it from a copy.")
         return baseline
 
     def read_classes(self) -> tuple[str, ...]:

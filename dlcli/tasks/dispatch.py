@@ -9,6 +9,7 @@ from dlcli.data.images.samples import Samples
 from dlcli.recipe.load import LoadedRecipe, Recipe, load_text
 from dlcli.recipe.sections.image_model import Mlp
 from dlcli.recipe.tasks.classification import Classification
+from dlcli.recipe.tasks.detection import Detection
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.language_model import LanguageModel
@@ -24,6 +25,7 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import AttackTarget, load_target
+from dlcli.tasks.detection.head import DetectionHead
 from dlcli.tasks.draft import draft_layout
 from dlcli.tasks.forecasting.task import ForecastingTask
 from dlcli.tasks.images import evaluation, initial_weights, inspection, network
@@ -55,6 +57,8 @@ def task_of(recipe: Recipe) -> Task:
             return ImageTask(recipe, MultilabelHead(recipe))
         case Segmentation():
             return ImageTask(recipe, SegmentationHead(recipe))
+        case Detection():
+            return ImageTask(recipe, DetectionHead(recipe))
         case TextClassification() | SequenceClassification() | SequenceRegression() | Tagging():
             return SequenceTask(recipe)
         case StepPrediction():

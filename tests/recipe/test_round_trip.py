@@ -151,6 +151,23 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             for key in ("depth", "preprocessing"):
                 model.pop(key, None)
         (values.get("augment") or {}).pop("mixup", None)
+    if values["task"] == "detection":
+        model["backbone"] = {"kind": "resnet", "depth": 18}
+        for key in ("levels", "channels", "anchor_sizes", "positive_iou", "negative_iou"):
+            model.pop(key, None)
+        if data.get("classes") is not None:
+            data["classes"] = ("a", "b")
+        if data["kind"] == "csv":
+            data |= {"size": ("width", "height")} if data.get("size") is not None else {}
+            data |= {"box": ("left", "top", "right", "bottom")} if data.get("box") is not None else {}
+        if data["kind"] == "voc":
+            for key in ("train_list", "validation_list", "test_list"):
+                data.pop(key, None)
+        for key in ("mixup", "cutmix"):
+            (values.get("augment") or {}).pop(key, None)
+        detect = (values.get("evaluate") or {}).get("detect") or {}
+        detect.pop("candidates", None)
+        detect.pop("max_boxes", None)
     if train.get("class_weights") == "balanced" or values["task"] == "sequence_regression":
         data.pop("sampling", None)
     layout = data.get("layout", "image")

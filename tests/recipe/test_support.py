@@ -19,6 +19,7 @@ DATA = {
     "image_regression": "{kind: shapes}",
     "multilabel": "{kind: scenes}",
     "segmentation": "{kind: scenes}",
+    "detection": "{kind: scenes}",
     "text_classification": "{kind: csv, path: a.csv}",
     "sequence_classification": "{kind: csv, path: a.csv}",
     "sequence_regression": "{kind: adding}",
@@ -28,14 +29,19 @@ DATA = {
     "language_model": "{kind: text, path: a.txt}",
     "sequence_to_sequence": "{kind: addition}",
 }
-IMAGES = ("classification", "localization", "image_regression", "multilabel", "segmentation")
-MODELS = dict.fromkeys(IMAGES, "lenet5") | {"segmentation": "unet", "sequence_to_sequence": "encoder_decoder"}
+IMAGES = ("classification", "localization", "image_regression", "multilabel")
+MODELS = dict.fromkeys(IMAGES, "lenet5") | {
+    "segmentation": "unet",
+    "detection": "fcos, backbone: {kind: vgg}",
+    "sequence_to_sequence": "encoder_decoder",
+}
 OF_CLASSIFIERS = {"--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"}
 REFUSED = {
     "classification": {"--beam", "--draw", "--text"},
     "localization": {"--tta", "--beam", "--text"},
     "image_regression": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "segmentation": {"--tta", "--beam", "--text", *OF_CLASSIFIERS},
+    "detection": {"--tta", "--beam", "--text", *OF_CLASSIFIERS},
     "multilabel": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "text_classification": {"--tta", "--beam", "--draw", "--input"},
     "sequence_classification": {"--tta", "--beam", "--draw", "--input", "--text"},
@@ -48,9 +54,8 @@ REFUSED = {
 }
 for of_task in REFUSED.keys() - {"segmentation"}:
     REFUSED[of_task] |= {"--masks", "--pixel-size"}
-OF_OBJECTS = {"--crops", "--score"}  # no task predicts objects yet
-for of_task in REFUSED:
-    REFUSED[of_task] |= OF_OBJECTS
+for of_task in REFUSED.keys() - {"detection"}:
+    REFUSED[of_task] |= {"--crops", "--score"}
 INSPECTED = {"data check", "data stats", "data split"}
 
 
@@ -141,7 +146,7 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()
-    expected |= {"data preview"} if recipe.task in IMAGES else set()
+    expected |= {"data preview"} if recipe.task in (*IMAGES, "segmentation", "detection") else set()
     for verb in expected:
         check_verb(recipe, "runs/x", verb)
     for verb in VERBS - expected:
@@ -157,6 +162,7 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
             "attack",
             "segmentation, only classification. Adversarial examples of a class for each pixel are not available.",
         ),
+        ("detection", "attack", "detection, only classification. Adversarial examples of detectors are not available."),
         ("tagging", "generate", "tagging, only language_model. Use dlcli predict."),
         ("tagging", "data preview", "tagging, whose samples are sentences."),
         ("image_regression", "attack", "image_regression, only classification."),

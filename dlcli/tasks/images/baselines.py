@@ -1,6 +1,7 @@
 """The baselines of an image classifier, computed once on the run's own splits and kept in run.json."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ from threadpoolctl import threadpool_limits
 
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.splits import evenly_spaced
+from dlcli.errors import InputError
 from dlcli.evaluation.class_predictions import MANY_CLASSES
 from dlcli.evaluation.image_baseline import features, fit
+from dlcli.rundir.reading import check_keys
 
 MAX_TRAINED = 2000  # images that a baseline is trained on
 MAX_EVALUATED = 1000  # images of each split that it is evaluated on
@@ -49,15 +52,25 @@ def compute_baselines(dataset: Dataset) -> dict[str, Any]:
     return result
 
 
-def baseline_accuracies(baseline: Mapping[str, Any] | None, split: str | None, samples: Samples) -> dict[str, float]:
+def baseline_accuracies(
+    baseline: Mapping[str, Any] | None, split: str | None, samples: Samples, *, place: Path
+) -> dict[str, float]:
     """The accuracies of the baselines on samples, by the names of `DESCRIPTIONS`.
 
     Args:
         baseline: what run.json records as ``baseline``; None for a run that has none.
         split: of the run's own data; None for other data, for which only the most frequent class is known.
+        place: the file that records it, for messages.
+
+    Raises:
+        InputError: it is corrupt.
     """
     if baseline is None:
         return {}
+    check_keys(place, dict(baseline), most_frequent=int, accuracy=dict)
+    for accuracies in baseline["accuracy"].values():
+        if not isinstance(accuracies, dict) or not all(isinstance(value, float) for value in accuracies.values()):
+            raise InputError(f"{place}: is corrupt: 'accuracy' has the wrong type. Restore it from a copy.")
     if split in baseline["accuracy"]:
         return dict(baseline["accuracy"][split])
     return {"most_frequent": _share(samples.labels, baseline["most_frequent"])}

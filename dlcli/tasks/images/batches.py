@@ -16,6 +16,7 @@ from dlcli.data.images.samples import Samples
 from dlcli.data.images.tiles import Windows, draw_tiling, grid_tiling, make_grids
 from dlcli.errors import InputError
 from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.detection_data import DetectionData
 from dlcli.recipe.sections.mask_data import MaskData
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import make_augmentation
@@ -26,7 +27,7 @@ MEMORY_BYTES = 64 * 2**20  # a split's decoded images are cached in memory up to
 DISK_SHARE = 4  # decoded images are cached on disk if they take at most a quarter of the free space
 
 
-def is_kept_in_memory(section: AnyData | MaskData, samples: Samples) -> bool:
+def is_kept_in_memory(section: AnyData | MaskData | DetectionData, samples: Samples) -> bool:
     """Whether to cache the decoded images of a split in memory, by the recipe's ``data.cache`` or by their size.
 
     Raises:
@@ -43,7 +44,9 @@ def is_kept_in_memory(section: AnyData | MaskData, samples: Samples) -> bool:
     return section.cache == "memory" or (section.cache == "auto" and num_bytes <= MEMORY_BYTES)
 
 
-def is_kept_on_disk(section: AnyData | MaskData, samples: Samples, *, num_epochs: int, folder: Path) -> bool:
+def is_kept_on_disk(
+    section: AnyData | MaskData | DetectionData, samples: Samples, *, num_epochs: int, folder: Path
+) -> bool:
     """Whether to cache decoded images that are not in memory on the disk that holds ``folder``."""
     if section.cache != "auto":
         return section.cache == "disk"

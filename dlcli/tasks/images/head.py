@@ -17,6 +17,8 @@ from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.listing import NO_ALIASES
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.backbone import base_of
+from dlcli.recipe.sections.detection_data import ObjectSource
+from dlcli.recipe.sections.detection_model import DetectionModel
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.recipe.sections.mask_data import MaskSource
 from dlcli.recipe.sections.segmentation_model import SegmentationModel
@@ -125,7 +127,7 @@ class ImageHead(Protocol):
             InputError: the path is nothing that the task can read.
         """
         trained_on = self.recipe.data
-        assert not isinstance(trained_on, MaskSource), "masks have a reader of their own"
+        assert not isinstance(trained_on, MaskSource | ObjectSource), "these have readers of their own"
         return section_for(path, trained_on, images)
 
     def check(self, loaded: LoadedRecipe, dataset: Dataset, console: Console) -> None:
@@ -160,7 +162,7 @@ class ImageHead(Protocol):
 
     def build(
         self,
-        section: ImageClassifier | SegmentationModel,
+        section: ImageClassifier | SegmentationModel | DetectionModel,
         info: TargetInfo,
         *,
         shape: tuple[int, ...],

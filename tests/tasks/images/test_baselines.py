@@ -1,6 +1,7 @@
 """The baselines of a run: trained on its training split, evaluated on the others."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from dlcli.tasks.images import baselines
 from dlcli.tasks.images.baselines import baseline_accuracies, compute_baselines
 
 POLICY = ImagePolicy((8, 8), "grayscale", "stretch", "bilinear", True)
+
+PLACE = Path("run.json")
 
 
 def samples_of(labels: list[int], seed: int) -> Samples:
@@ -70,7 +73,7 @@ def test_where_regression_means_nothing_only_the_most_frequent_class_is_reported
 def test_other_data_are_compared_with_the_most_frequent_class() -> None:
     dataset = dataset_of()
     found = compute_baselines(dataset)
-    assert baseline_accuracies(found, "test", dataset.splits["test"]) == found["accuracy"]["test"]
-    assert baseline_accuracies(found, None, dataset.splits["test"]) == {"most_frequent": 0.1}
-    assert baseline_accuracies(found, "train", dataset.splits["train"]) == {"most_frequent": 0.6}
-    assert baseline_accuracies(None, "test", dataset.splits["test"]) == {}
+    assert baseline_accuracies(found, "test", dataset.splits["test"], place=PLACE) == found["accuracy"]["test"]
+    assert baseline_accuracies(found, None, dataset.splits["test"], place=PLACE) == {"most_frequent": 0.1}
+    assert baseline_accuracies(found, "train", dataset.splits["train"], place=PLACE) == {"most_frequent": 0.6}
+    assert baseline_accuracies(None, "test", dataset.splits["test"], place=PLACE) == {}

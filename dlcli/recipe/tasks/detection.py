@@ -1,0 +1,71 @@
+"""The recipe of ``task: detection``: the objects in an image, each with a class and a bounding box."""
+
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Literal
+
+from dlcli.recipe.language.fields import Section
+from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.detect import Detect
+from dlcli.recipe.sections.detection_data import DetectionData
+from dlcli.recipe.sections.detection_model import DetectionModel
+from dlcli.recipe.sections.image_model import rules_of_input
+from dlcli.recipe.sections.target_train import StagedTrain
+from dlcli.recipe.tasks.base import TaskRecipe
+
+Metric = Literal[
+    "train_loss",
+    "train_class_loss",
+    "train_box_loss",
+    "val_loss",
+    "val_class_loss",
+    "val_box_loss",
+]
+"""The columns of metrics.csv that can steer training."""
+
+
+class DetectionEvaluation(Section):
+    """How the saved model decides what it has detected."""
+
+    detect: Detect = Detect()
+    """From the network's scores and boxes to objects; part of model.keras and of every evaluation."""
+
+
+class Detection(TaskRecipe):
+    """The objects in an image, each with a label and a bounding box."""
+
+    samples = "images"
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+    )
+    options = frozenset(("--crops", "--data", "--draw", "--input", "--score", "--split"))
+    instead = MappingProxyType(
+        {
+            "generate": "Use dlcli predict.",
+            "attack": "Adversarial examples of detectors are not available.",
+            "--output FILE.npz": "Name a .csv or .json file for the objects.",
+        }
+    )
+    prediction = "objects"
+    headline = "ap"
+
+    task: Literal["detection"]
+    """The task, which selects the schema of the recipe."""
+    data: DetectionData
+    """Source of the images and their objects, and how they are split."""
+    augment: Augment | None = None
+    """Random augmentation of the training images; boxes move with the pixels."""
+    model: DetectionModel
+    """The network."""
+    train: StagedTrain[Metric] = StagedTrain[Metric]()
+    """Length of training, optimizer, schedule, and which model is kept."""
+    evaluate: DetectionEvaluation = DetectionEvaluation()
+    """How objects are detected."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.augment is not None:
+            for key in ("mixup", "cutmix"):
+                if getattr(self.augment, key) is not None:
+                    yield f"augment.{key}", "mixes two images and so their boxes; remove it"
+        for key, message in rules_of_input(self.model.backbone, self.augment, precision=self.train.precision):
+            yield key.replace("model.", "model.backbone.", 1) if key.startswith("model.") else key, message

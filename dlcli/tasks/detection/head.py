@@ -1,0 +1,225 @@
+"""The head of detection: any number of objects in each image, each with a class and a box."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.images.samples import Dataset, Samples
+from dlcli.data.listing import NO_ALIASES
+from dlcli.errors import InputError
+from dlcli.models.heads.detection_outputs import CANDIDATES
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.detection_data import DetectionData
+from dlcli.recipe.sections.detection_model import DetectionModel, Fcos, Retinanet
+from dlcli.recipe.sections.image_model import ImageClassifier
+from dlcli.recipe.sections.segmentation_model import SegmentationModel
+from dlcli.recipe.tasks.detection import Detection
+from dlcli.report.plots import objects as object_plots
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.writing import replace_json
+from dlcli.runtime.console import Console
+from dlcli.tasks.calibration import Calibration
+from dlcli.tasks.detection import baseline as baselines
+from dlcli.tasks.detection import inspection, network, prediction, sources
+from dlcli.tasks.detection.detecting import FINAL
+from dlcli.tasks.detection.evaluation import choose_threshold, evaluate_split, measure
+from dlcli.tasks.detection.objective import objective_of
+from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
+from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, with_head
+from dlcli.tasks.images.standardization import Standardization
+from dlcli.tasks.inspection import Finding
+from dlcli.tasks.task import PredictionRequest
+from dlcli.training.loop import Measure
+from dlcli.training.objectives.objective import Objective
+
+DEFAULT_THRESHOLD = 0.3  # of predictions, before one is chosen and without a validation split
+
+
+@dataclass(frozen=True)
+class DetectionHead(ImageHead):
+    """Any number of objects in each image."""
+
+    recipe: Detection
+    best_metric = "ap"
+    caches_features = False
+
+    # Data -------------------------------------------------------------------------------------------------------------
+
+    def read(
+        self,
+        section: DetectionData,
+        console: Console,
+        *,
+        classes: tuple[str, ...] | None = None,
+        aliases: Mapping[str, str] = NO_ALIASES,
+    ) -> Dataset:
+        return sources.read_dataset(section, console, classes=classes, aliases=aliases)
+
+    def section_for(self, path: Path, images: dict[str, Any]) -> DetectionData:
+        return sources.section_for(path, self.recipe.data, images)
+
+    def check(self, loaded: LoadedRecipe, dataset: Dataset, console: Console) -> None:
+        """Training without any object is refused by the sources; everything else is in :meth:`notes`."""
+        return
+
+    def info(self, dataset: Dataset) -> TargetInfo:
+        return TargetInfo(dataset.classes, {"threshold": None})
+
+    def recorded(self, run: RunDir) -> TargetInfo:
+        """As :meth:`ImageHead.recorded`, with the threshold of a complete run."""
+        info = super().recorded(run)
+        threshold = _read_threshold(run) if run.status() == "completed" else None
+        return replace(info, facts={"threshold": threshold})
+
+    # The network and its training -------------------------------------------------------------------------------------
+
+    def build(
+        self,
+        section: ImageClassifier | SegmentationModel | DetectionModel,
+        info: TargetInfo,
+        *,
+        shape: tuple[int, ...],
+        standardization: Standardization | None = None,
+    ) -> ImageNetwork:
+        assert isinstance(section, Fcos | Retinanet)
+        base = network.maps_of(section, shape=shape, augment=self.recipe.augment, standardization=standardization)
+        return with_head(base, self._outputs(base, section, info))
+
+    def outputs(self, base: Features, info: TargetInfo) -> HeadOutputs:
+        return self._outputs(base, self.recipe.model, info)
+
+    def _outputs(self, base: Features, section: DetectionModel, info: TargetInfo) -> HeadOutputs:
+        detect = self.recipe.evaluate.detect
+        return network.detection_outputs(base, section, detect=detect, num_classes=len(info.names))
+
+    def check_model(self, run: RunDir, model: keras.Model) -> None:
+        missing = {*FINAL, *CANDIDATES} - {layer.name for layer in model.layers}
+        if missing:
+            raise InputError(f"{run.model}: is not the detector of its run: it has no layer {sorted(missing)[0]}.")
+
+    def objective(
+        self, info: TargetInfo, *, train: Samples | None = None, losses: str = "all", exact: bool = False
+    ) -> Objective:
+        return objective_of(self.recipe.model)
+
+    def measure(self, model: keras.Model, samples: Samples, info: TargetInfo, console: Console) -> Measure:
+        return measure(
+            *(model, samples),
+            num_classes=len(info.names),
+            batch_size=self.recipe.train.batch_size,
+            console=Console(quiet=True),  # after each epoch there is a line anyway
+        )
+
+    # What is reported -------------------------------------------------------------------------------------------------
+
+    def notes(self, dataset: Dataset) -> list[str]:
+        return inspection.notes(dataset)
+
+    def counts(self, dataset: Dataset) -> dict[str, dict[str, int]]:
+        return inspection.counts(dataset)
+
+    def statistics(self, dataset: Dataset) -> dict[str, Any]:
+        return inspection.statistics(dataset)
+
+    def findings(self, dataset: Dataset) -> Iterator[Finding]:
+        return inspection.findings(dataset, self.recipe.data.image_size)
+
+    def plot_batch(self, images: NDArray[np.float32], entries: Entries, info: TargetInfo) -> bytes:
+        boxes, labels = entries["boxes"], entries["box_class"]
+        return object_plots.object_grid(images, boxes, labels, info.names, title="What the model sees")
+
+    def preview(
+        self,
+        columns: Sequence[tuple[str, NDArray[Any], Sequence[str]]],
+        entries: Sequence[Entries],
+        names: Sequence[str],
+    ) -> bytes:
+        boxes, labels = [column["boxes"] for column in entries], [column["box_class"] for column in entries]
+        return object_plots.object_preview(columns, boxes, labels, names)
+
+    # After training ---------------------------------------------------------------------------------------------------
+
+    def baseline(self, dataset: Dataset) -> dict[str, Any]:
+        return baselines.to_dict(baselines.baseline_of(dataset.splits["train"], len(dataset.classes)))
+
+    def fitted(
+        self, run: RunDir, model: keras.Model, dataset: Dataset, info: TargetInfo, console: Console
+    ) -> TargetInfo:
+        """Choose the score from which detections count on the validation split, and write thresholds.json."""
+        threshold = DEFAULT_THRESHOLD
+        if "validation" in dataset.splits:
+            threshold = choose_threshold(
+                *(model, dataset.splits["validation"]),
+                num_classes=len(info.names),
+                batch_size=self.recipe.train.batch_size,
+                console=console,
+            )
+        else:
+            console.say(f"without a validation split, detections count from a score of {threshold} on")
+        replace_json(run.thresholds, {"threshold": threshold})
+        return replace(info, facts={"threshold": threshold})
+
+    def evaluate(
+        self,
+        to: Destination,
+        model: keras.Model,
+        samples: Samples,
+        *,
+        info: TargetInfo,
+        split: str | None,
+        baseline: Mapping[str, Any] | None,
+        calibration: Calibration | None,
+        console: Console,
+    ) -> dict[str, Any]:
+        place, num_classes = to.folder.parent.parent / "run.json", len(info.names)
+        known = None if baseline is None else baselines.from_dict(baseline, num_classes=num_classes, place=place)
+        return evaluate_split(
+            *(to, model, samples),
+            classes=info.names,
+            baseline=known,
+            threshold=info.facts["threshold"],
+            detect=self.recipe.evaluate.detect,
+            batch_size=self.recipe.train.batch_size,
+            console=console,
+        )
+
+    def predict(
+        self,
+        model: keras.Model,
+        samples: Samples,
+        *,
+        info: TargetInfo,
+        request: PredictionRequest,
+        calibration: Calibration | None,
+        console: Console,
+    ) -> Predicted:
+        threshold = info.facts["threshold"]
+        return prediction.predict(
+            *(model, samples),
+            classes=info.names,
+            threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+            request=request,
+            batch_size=self.recipe.train.batch_size,
+            console=console,
+        )
+
+
+def _read_threshold(run: RunDir) -> float:
+    """The score from which detections count, which was chosen at the end of training.
+
+    Raises:
+        InputError: thresholds.json is missing or corrupt.
+    """
+    value = read_json(run.thresholds).get("threshold")
+    if not isinstance(value, float) or not 0 <= value <= 1:
+        raise InputError(
+            f"{run.thresholds}: is corrupt: 'threshold' must be a score in [0, 1]. Restore it from a copy."
+        )
+    return value
