@@ -69,14 +69,10 @@ class DetectionHead(ImageHead):
         """Training without any object is refused by the sources; everything else is in :meth:`notes`."""
         return
 
-    def info(self, dataset: Dataset) -> TargetInfo:
-        return TargetInfo(dataset.classes, {"threshold": None})
-
     def recorded(self, run: RunDir) -> TargetInfo:
         """As :meth:`ImageHead.recorded`, with the threshold of a complete run."""
         info = super().recorded(run)
-        threshold = _read_threshold(run) if run.status() == "completed" else None
-        return replace(info, facts={"threshold": threshold})
+        return replace(info, facts=_read_threshold(run) if run.status() == "completed" else {})
 
     # The network and its training -------------------------------------------------------------------------------------
 
@@ -153,18 +149,19 @@ class DetectionHead(ImageHead):
         self, run: RunDir, model: keras.Model, dataset: Dataset, info: TargetInfo, console: Console
     ) -> TargetInfo:
         """Choose the score from which detections count on the validation split, and write thresholds.json."""
-        threshold = DEFAULT_THRESHOLD
+        facts = {"threshold": DEFAULT_THRESHOLD, "chosen_on": ""}
         if "validation" in dataset.splits:
-            threshold = choose_threshold(
+            facts["chosen_on"] = "validation"
+            facts["threshold"] = choose_threshold(
                 *(model, dataset.splits["validation"]),
                 num_classes=len(info.names),
                 batch_size=self.recipe.train.batch_size,
                 console=console,
             )
         else:
-            console.say(f"without a validation split, detections count from a score of {threshold} on")
-        replace_json(run.thresholds, {"threshold": threshold})
-        return replace(info, facts={"threshold": threshold})
+            console.say(f"without a validation split, detections count from a score of {DEFAULT_THRESHOLD} on")
+        replace_json(run.thresholds, facts)
+        return replace(info, facts=facts)
 
     def evaluate(
         self,
@@ -184,7 +181,8 @@ class DetectionHead(ImageHead):
             *(to, model, samples),
             classes=info.names,
             baseline=known,
-            threshold=info.facts["threshold"],
+            threshold=info.facts.get("threshold"),
+            chosen_on=info.facts.get("chosen_on", ""),
             detect=self.recipe.evaluate.detect,
             batch_size=self.recipe.train.batch_size,
             console=console,
@@ -200,26 +198,28 @@ class DetectionHead(ImageHead):
         calibration: Calibration | None,
         console: Console,
     ) -> Predicted:
-        threshold = info.facts["threshold"]
+        threshold = info.facts.get("threshold", DEFAULT_THRESHOLD)
         return prediction.predict(
             *(model, samples),
             classes=info.names,
-            threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+            threshold=threshold,
             request=request,
             batch_size=self.recipe.train.batch_size,
             console=console,
         )
 
 
-def _read_threshold(run: RunDir) -> float:
-    """The score from which detections count, which was chosen at the end of training.
+def _read_threshold(run: RunDir) -> dict[str, Any]:
+    """The score from which detections count, and the split that it was chosen on, if any, at the end of training.
 
     Raises:
         InputError: thresholds.json is missing or corrupt.
     """
-    value = read_json(run.thresholds).get("threshold")
-    if not isinstance(value, float) or not 0 <= value <= 1:
+    values = read_json(run.thresholds)
+    threshold, chosen_on = values.get("threshold"), values.get("chosen_on")
+    if not isinstance(threshold, float) or not 0 <= threshold <= 1 or chosen_on not in ("", "validation"):
         raise InputError(
-            f"{run.thresholds}: is corrupt: 'threshold' must be a score in [0, 1]. Restore it from a copy."
+            f"{run.thresholds}: is corrupt: 'threshold' must be a score in [0, 1], and 'chosen_on' a split. Restore it "
+            "from a copy."
         )
-    return value
+    return {"threshold": threshold, "chosen_on": chosen_on}

@@ -23,11 +23,14 @@ from dlcli.tasks.images.augmentation import make_augmentation
 from dlcli.tasks.images.sources import AnyData
 from dlcli.training import step
 
+AnyImages = AnyData | MaskData | DetectionData
+"""The ``data`` section of any task on images."""
+
 MEMORY_BYTES = 64 * 2**20  # a split's decoded images are cached in memory up to this size
 DISK_SHARE = 4  # decoded images are cached on disk if they take at most a quarter of the free space
 
 
-def is_kept_in_memory(section: AnyData | MaskData | DetectionData, samples: Samples) -> bool:
+def is_kept_in_memory(section: AnyImages, samples: Samples) -> bool:
     """Whether to cache the decoded images of a split in memory, by the recipe's ``data.cache`` or by their size.
 
     Raises:
@@ -44,9 +47,7 @@ def is_kept_in_memory(section: AnyData | MaskData | DetectionData, samples: Samp
     return section.cache == "memory" or (section.cache == "auto" and num_bytes <= MEMORY_BYTES)
 
 
-def is_kept_on_disk(
-    section: AnyData | MaskData | DetectionData, samples: Samples, *, num_epochs: int, folder: Path
-) -> bool:
+def is_kept_on_disk(section: AnyImages, samples: Samples, *, num_epochs: int, folder: Path) -> bool:
     """Whether to cache decoded images that are not in memory on the disk that holds ``folder``."""
     if section.cache != "auto":
         return section.cache == "disk"
@@ -61,7 +62,7 @@ def decoded_bytes(samples: Samples) -> int:
     return len(samples) * int(np.prod(samples.shape))
 
 
-def tiles_per_image(section: AnyData | MaskData) -> int:
+def tiles_per_image(section: AnyImages) -> int:
     """The number of training samples that each image is in an epoch: 1, unless several tiles are drawn from it."""
     tiles = getattr(section, "tiles", None)
     return 1 if tiles is None else int(tiles.per_image)

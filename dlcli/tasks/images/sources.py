@@ -40,6 +40,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.images.image_keys import image_keys
 
 AnyData = ImageData | LocalizationData | NumberData | LabelData
+"""The ``data`` sections that :func:`read_dataset` reads."""
 
 
 def read_dataset(
