@@ -185,8 +185,8 @@ def test_boxes_in_previews_and_other_commands(folder: Path) -> None:
 
 def test_a_changed_box_is_reported(folder: Path) -> None:
     write_photos(folder)
-    recipe = RECIPE.replace("{kind: shapes, num_samples: 160, ", "{kind: voc, path: photos, test: 0, ")
-    (folder / "voc.yaml").write_text(recipe)
+    data = "{kind: voc, path: photos, test: 0, image_size: [32, 32]}"
+    (folder / "voc.yaml").write_text(f"task: localization\ndata: {data}\nmodel: {{kind: mlp}}\ntrain: {{epochs: 1}}\n")
     run("train", "voc.yaml", folder=folder)
     annotation = folder / "photos" / "annotations" / "03.xml"
     annotation.write_text(annotation.read_text().replace("<xmin>", "<xmin>1"))

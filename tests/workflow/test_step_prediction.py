@@ -65,7 +65,8 @@ def test_evaluate_gives_the_test_results_of_training(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["kind: recurrent, cell: lstm, units: 32", "kind: transformer, units: 16, dropout: 0, causal: true"]
+    "model",
+    ["kind: recurrent, cell: lstm, units: 32", "kind: transformer, units: 16, layers: 1, dropout: 0, causal: true"],
 )
 def test_other_networks_and_the_repeated_task(folder: Path, model: str) -> None:
     data = "data={kind: repeat_copy, lengths: [1, 2], repeats: [1, 2], bits: 2, test_repeats: 3, num_samples: 320}"

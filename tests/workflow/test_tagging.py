@@ -27,6 +27,7 @@ train:
   label_smoothing: 0.02
   optimizer: {kind: adam, learning_rate: 0.03}
 """
+SIMPLE = ("-s", "model={kind: recurrent, cell: simple, units: 8}")
 NOUNS, VERBS = ("cats", "dogs", "birds", "fish"), ("see", "hear", "like")
 
 
@@ -90,7 +91,7 @@ def test_validation_is_the_mean_over_the_words(folder: Path) -> None:
         name = f"b{size}"
         options = ("-s", f"train.batch_size={size}", "-s", "train.epochs=1", "-s", "train.gradient_accumulation=1")
         rate = ("-s", "train.optimizer.learning_rate=1e-30", "--name", name)  # the initial weights
-        run("train", "tagger.yaml", *options, *rate, folder=folder)
+        run("train", "tagger.yaml", *SIMPLE, *options, *rate, folder=folder)
         row = read_csv(folder / "runs" / name / "metrics.csv")[0]
         found.append((float(row["val_loss"]), float(row["val_accuracy"])))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
@@ -115,7 +116,8 @@ def test_predicting_files_and_texts(folder: Path) -> None:
 
 
 def test_long_sentences_are_truncated(folder: Path) -> None:
-    run("train", "tagger.yaml", "-s", "text.max_length=2", "-s", "train.epochs=1", "--name", "cut", folder=folder)
+    options = ("-s", "text.max_length=2", "-s", "train.epochs=1", "--name", "cut")
+    run("train", "tagger.yaml", *SIMPLE, *options, folder=folder)
     rows = read_csv(folder / "runs" / "cut" / "evaluation" / "test" / "predictions.csv")
     assert {row["word"] for row in rows} == {"1", "2"}
     model = keras.saving.load_model(folder / "runs" / "cut" / "model.keras", safe_mode=True)

@@ -45,13 +45,13 @@ def test_an_application_is_keras_own_with_another_classifier(name: str, build_cl
 
 
 def mobilenet(*, head: str = "average", shape: tuple[int, ...] = (64, 64, 3)):
-    section = Application(kind="application", network="mobilenetv3small", head=head)
+    section = Application(kind="application", network="mobilenet", alpha=0.25, head=head)
     return build_classifier(section, shape=shape, num_classes=3)
 
 
 def trained(*, include_top: bool) -> keras.Model:
     """Keras's network with weights that are none of the first ones."""
-    model = keras.applications.MobileNetV3Small(weights=None, include_top=include_top)
+    model = keras.applications.MobileNet(alpha=0.25, weights=None, include_top=include_top)
     rng = np.random.default_rng(1)
     model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.get_weights()])
     return model
@@ -59,7 +59,7 @@ def trained(*, include_top: bool) -> keras.Model:
 
 def load_weights(target, file: Path | None, *, with_top: bool = False) -> None:
     found = keras_application.trained_model(
-        "mobilenetv3small", with_top=with_top, file=None if file is None else str(file)
+        "mobilenet", with_top=with_top, file=None if file is None else str(file), options={"alpha": 0.25}
     )
     keras_application.give_weights(target.features, found, with_top=with_top)
 
@@ -88,7 +88,7 @@ def test_weights_come_from_a_file(tmp_path: Path, head: str, include_top: bool, 
     source.save_weights(file) if suffix == ".weights.h5" else source.save(file)
     target = mobilenet(head=head)
     if head == "paper" and not include_top:
-        with pytest.raises(InputError, match=r"do not fit mobilenetv3small with its classifier of 1,000"):
+        with pytest.raises(InputError, match=r"do not fit mobilenet alpha=0\.25 with its classifier of 1,000"):
             load_weights(target, file, with_top=True)
         return
     load_weights(target, file, with_top=head == "paper")
@@ -100,8 +100,8 @@ def test_weights_come_from_a_file(tmp_path: Path, head: str, include_top: bool, 
 
 def test_weights_of_another_network_and_of_colors_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "x.weights.h5"
-    keras.applications.MobileNet(weights=None, include_top=False, alpha=0.25).save_weights(file)
-    with pytest.raises(InputError, match=r"x\.weights\.h5: its weights do not fit mobilenetv3small"):
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Conv2D(4, 3)]).save_weights(file)
+    with pytest.raises(InputError, match=r"x\.weights\.h5: its weights do not fit mobilenet alpha=0\.25"):
         load_weights(mobilenet(), file)
     colors = tmp_path / "colors.weights.h5"
     trained(include_top=False).save_weights(colors)
@@ -111,10 +111,10 @@ def test_weights_of_another_network_and_of_colors_are_refused(tmp_path: Path) ->
 
 def test_a_weight_that_is_not_finite_is_named(tmp_path: Path) -> None:
     source = trained(include_top=False)
-    kernel = source.get_layer("conv").weights[0]
+    kernel = source.get_layer("conv1").weights[0]
     kernel.assign(np.full(kernel.shape, np.nan))
     source.save_weights(tmp_path / "x.weights.h5")
-    with pytest.raises(InputError, match=r"conv/kernel holds values that are not finite"):
+    with pytest.raises(InputError, match=r"conv1/kernel holds values that are not finite"):
         load_weights(mobilenet(), tmp_path / "x.weights.h5")
 
 
@@ -149,7 +149,7 @@ def test_a_failed_download_gives_one_line_with_a_remedy(monkeypatch: pytest.Monk
         load_weights(mobilenet(), None)
     home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     assert str(error.value) == (
-        f"the ImageNet weights of mobilenetv3small are not in {home / 'models'}, and https://example.org/x.h5 cannot "
+        f"the ImageNet weights of mobilenet are not in {home / 'models'}, and https://example.org/x.h5 cannot "
         "be reached. Download that file on a machine with a network connection and copy it there, name another file "
         "with model.weights (--weights PATH), or train from random weights with none."
     )
