@@ -340,6 +340,16 @@ def without_plots() -> Callable[[], None]:
             "class_scores.class_scores",
             "images.mistakes",
             "images.preview",
+            "images.with_captions",
+            "boxes.boxes",
+            "boxes.localization_curves",
+            "numbers.predicted_against_true",
+            "sequences.attention_maps",
+            "sequences.bit_sequences",
+            "sequences.errors_ahead",
+            "sequences.forecasts",
+            "sequences.predicted_numbers",
+            "sequences.series",
             "robustness.robustness_curves",
         )
     ]
