@@ -1,5 +1,6 @@
 """The same numbers as foolbox and ART on the same networks and samples."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,24 @@ def logits_of(model: keras.Model) -> Any:
     return of_model(model, input_range=BOUNDS).logits
 
 
+def one_step(logits: Any) -> Attack:
+    return fgsm(logits, loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)
+
+
+def ten_steps(logits: Any) -> Attack:
+    return iterated(logits, loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS, steps=10, step_size=0.2)
+
+
+@functools.cache
+def fgsm_of(model: keras.Model) -> Attack:
+    return one_step(logits_of(model))
+
+
+@functools.cache
+def bim_of(model: keras.Model) -> Attack:
+    return ten_steps(logits_of(model))
+
+
 def robust(attack: Attack, model: keras.Model, eps: float) -> tuple[float, np.ndarray]:
     x, y = held_out()
     adversarial = attack(x, y, eps * 255, np.arange(len(x)))
@@ -53,7 +72,7 @@ def of_foolbox(foolbox: Any, attack: Any, model: keras.Model, eps: float) -> tup
 @pytest.mark.parametrize("eps", EPS)
 def test_fgsm_is_foolboxs(foolbox: Any, head: str, mean: float, eps: float) -> None:
     model, plain = trained(head, mean=mean), trained("logits", mean=mean)
-    own, mine = robust(fgsm(logits_of(model), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS), model, eps)
+    own, mine = robust(fgsm_of(model), model, eps)
     theirs, yours = of_foolbox(foolbox, foolbox.attacks.LinfFastGradientAttack(), plain, eps)
     assert own == theirs
     differs = np.abs(mine - yours).max(axis=(1, 2, 3)) > 255e-6
@@ -64,10 +83,7 @@ def test_fgsm_is_foolboxs(foolbox: Any, head: str, mean: float, eps: float) -> N
 @pytest.mark.parametrize("eps", EPS)
 def test_bim_is_foolboxs(foolbox: Any, head: str, mean: float, eps: float) -> None:
     model, plain = trained(head, mean=mean), trained("logits", mean=mean)
-    attack = iterated(
-        logits_of(model), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS, steps=10, step_size=0.2
-    )
-    own, _ = robust(attack, model, eps)
+    own, _ = robust(bim_of(model), model, eps)
     peer = foolbox.attacks.LinfBasicIterativeAttack(rel_stepsize=0.2, steps=10)
     assert own == of_foolbox(foolbox, peer, plain, eps)[0]
 
@@ -78,33 +94,38 @@ def test_a_saturated_network_gives_the_same_accuracies(foolbox: Any, eps: float)
     x, y = held_out()
     _, slope = gradient.gradient(logits_of(model), gradient.cross_entropy, tf.constant(x), tf.constant(y))
     assert (slope.numpy() == 0).all(axis=(1, 2, 3)).mean() > 0.1
-    one = fgsm(logits_of(model), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)
-    many = iterated(logits_of(model), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS, steps=10, step_size=0.2)
     peers = (
         foolbox.attacks.LinfFastGradientAttack(),
         foolbox.attacks.LinfBasicIterativeAttack(rel_stepsize=0.2, steps=10),
     )
-    for own, peer in zip((one, many), peers, strict=True):
+    for own, peer in zip((fgsm_of(model), bim_of(model)), peers, strict=True):
         assert robust(own, model, eps)[0] == of_foolbox(foolbox, peer, model, eps)[0]
 
 
-@pytest.mark.parametrize("eps", EPS)
-def test_a_file_of_mixed_precision_gives_the_accuracies_of_float32(foolbox: Any, eps: float, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def of_mixed_precision(tmp_path_factory: pytest.TempPathFactory) -> tuple[Attack, Attack]:
+    """FGSM and BIM on a model file of mixed precision, which has the weights of ``trained()``."""
     keras.mixed_precision.set_dtype_policy("mixed_float16")
     try:
         halved = network()
     finally:
         keras.mixed_precision.set_dtype_policy("float32")
     halved.set_weights(trained().get_weights())
-    halved.save(tmp_path / "halved.keras")
-    target = load_target(tmp_path / "halved.keras")
-    one = fgsm(target.logits, loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)
-    many = iterated(target.logits, loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS, steps=10, step_size=0.2)
+    file: Path = tmp_path_factory.mktemp("mixed") / "halved.keras"
+    halved.save(file)
+    target = load_target(file)
+    return one_step(target.logits), ten_steps(target.logits)
+
+
+@pytest.mark.parametrize("eps", EPS)
+def test_a_file_of_mixed_precision_gives_the_accuracies_of_float32(
+    foolbox: Any, of_mixed_precision: tuple[Attack, Attack], eps: float
+) -> None:
     peers = (
         foolbox.attacks.LinfFastGradientAttack(),
         foolbox.attacks.LinfBasicIterativeAttack(rel_stepsize=0.2, steps=10),
     )
-    for own, peer in zip((one, many), peers, strict=True):
+    for own, peer in zip(of_mixed_precision, peers, strict=True):
         assert robust(own, trained(), eps)[0] == of_foolbox(foolbox, peer, trained(), eps)[0]
 
 
@@ -158,10 +179,10 @@ def test_fgsm_and_bim_are_arts(eps: float) -> None:
     def theirs(attack: Any) -> float:
         return float((right & (np.asarray(model(attack.generate(x, y=y))).argmax(1) == y)).mean())
 
-    one = fgsm(logits_of(model), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS)
-    assert robust(one, model, eps)[0] == theirs(evasion.FastGradientMethod(classifier, eps=eps * 255, batch_size=200))
-    many = iterated(logits_of(model), loss=gradient.cross_entropy, norm="linf", bounds=BOUNDS, steps=10, step_size=0.2)
+    assert robust(fgsm_of(model), model, eps)[0] == theirs(
+        evasion.FastGradientMethod(classifier, eps=eps * 255, batch_size=200)
+    )
     peer = evasion.BasicIterativeMethod(
         classifier, eps=eps * 255, eps_step=eps * 51, max_iter=10, batch_size=200, verbose=False
     )
-    assert robust(many, model, eps)[0] == theirs(peer)
+    assert robust(bim_of(model), model, eps)[0] == theirs(peer)
