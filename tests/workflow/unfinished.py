@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+import dlcli.tasks.dispatch  # noqa: F401 - registers the layers of all tasks, as commands do
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.writing import replace_json
