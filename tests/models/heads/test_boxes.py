@@ -358,22 +358,41 @@ assert "dlcli" not in sys.modules, "dlcli was imported"
 """
 
 
-def test_a_saved_network_loads_in_keras_alone_and_gives_the_same_outputs(tmp_path: Path) -> None:
+def save_networks(folder: Path) -> dict[str, np.ndarray]:
+    """Saves networks with boxes and their inputs; returns their outputs by file and name."""
     expected: dict[str, np.ndarray] = {}
     for name, box_head in (("lenet5", HEAD), ("dense", OF_CLASSES), ("mlp", OF_CLASSES)):
         model, x = built(name, box_head).model, images(name, 3)
+        assert {type(operation).__module__.split(".")[0] for operation in model.operations} == {"keras"}
         layer = model.get_layer("box_outputs")  # boxes that differ
         layer.set_weights([np.random.default_rng(2).normal(size=layer.kernel.shape), layer.bias.numpy()])
-        file = tmp_path / f"{name}_{box_head.form}.keras"
+        file = folder / f"{name}_{box_head.form}.keras"
         np.save(file.with_suffix(".x.npy"), x)
         expected |= {f"{file.stem}.{output}": value.numpy() for output, value in model(x).items()}
         model.save(file)
+    assert len(expected) == 6
+    for value in expected.values():
+        assert len(np.unique(value.round(4), axis=0)) > 1
+    return expected
+
+
+def test_a_saved_network_has_layers_of_keras_alone_and_gives_the_same_outputs(tmp_path: Path) -> None:
+    expected = save_networks(tmp_path)
+    for file in tmp_path.glob("*.keras"):
+        outputs = keras.saving.load_model(file, compile=False)(np.load(file.with_suffix(".x.npy")))
+        assert sorted(outputs) == ["box", "probabilities"]
+        for name, output in outputs.items():
+            np.testing.assert_array_equal(output, expected.pop(f"{file.stem}.{name}"))
+    assert not expected
+
+
+@pytest.mark.slow  # the test above loads them in this process
+def test_a_saved_network_loads_in_a_program_without_dlcli(tmp_path: Path) -> None:
+    expected = save_networks(tmp_path)
     # -P and a folder elsewhere: the working tree is not on the path
     finished = subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, finished.stderr[-2000:]
-    assert len(expected) == 6
     for name, value in expected.items():
         np.testing.assert_array_equal(np.load(tmp_path / f"{name}.loaded.npy"), value)
-        assert len(np.unique(value.round(4), axis=0)) > 1
