@@ -1,6 +1,6 @@
 """Training a segmenter compared with a hand-written loop and PyTorch: whole epochs of one U-Net, alternating.
 
-    python benchmarks/segmentation.py [--epochs 5] [--samples 400] [--size 64] [--memory]
+    python benchmarks/segmentation.py [--epochs 5] [--samples 400] [--size 64] [--processor-time] [--memory]
 
 All train the U-Net of recipes/segment_shapes.yaml on the same synthetic scenes with Adam in batches of 8, by the
 cross-entropy of each pixel. For dlcli, the loop of ``dlcli train`` is timed, with data, shuffling, gradient norm and
@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def pytorch(images: np.ndarray, masks: np.ndarray, num_classes: int) -> Callable
     return epoch
 
 
-def compare(num_samples: int, size: int, rounds: int) -> None:
+def compare(num_samples: int, size: int, rounds: int, clock: Callable[[], float]) -> None:
     data = f"{{kind: scenes, num_samples: {num_samples}, image_size: [{size}, {size}], validation: 0, test: 0}}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -143,7 +144,7 @@ def compare(num_samples: int, size: int, rounds: int) -> None:
             runners["PyTorch"] = pytorch(images, masks, num_classes)
         except ImportError:
             print("PyTorch is not installed, skipped")
-        seconds = alternate(runners, rounds=rounds)
+        seconds = alternate(runners, rounds=rounds, clock=clock)
     report(f"U-Net, {size}x{size}, batches of {BATCH_SIZE}", seconds, of="dlcli", num_steps=num_samples // BATCH_SIZE)
 
 
@@ -190,13 +191,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5, help="number of timed epochs, after a warm-up epoch")
     parser.add_argument("--samples", type=int, default=400)
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument(
+        "--processor-time", action="store_true", help="measure the processor's time in place of the clock's"
+    )
     parser.add_argument("--memory", action="store_true", help="compare the memory of large and small data instead")
     arguments = parser.parse_args()
     print(f"{machine()}; TensorFlow {tf.__version__}, Keras {keras.__version__}")
     if arguments.memory:
         compare_memory()
     else:
-        compare(arguments.samples, arguments.size, arguments.epochs)
+        clock = time.process_time if arguments.processor_time else time.perf_counter
+        compare(arguments.samples, arguments.size, arguments.epochs, clock)
 
 
 if __name__ == "__main__":
