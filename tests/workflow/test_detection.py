@@ -110,6 +110,33 @@ def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     assert_same_but_name(folder / "runs" / "scenes", folder / "runs" / "killed")
 
 
+TWO_STAGE = """\
+  kind: faster_rcnn
+  levels: [3, 4]
+  channels: 8
+  anchor_sizes: [2]
+  sampled_anchors: 32
+  proposal_candidates: 40
+  num_proposals: 20
+  sampled_boxes: 16
+  bins: 3
+  dense: [16]
+  backbone:"""
+
+
+@pytest.mark.slow
+def test_what_a_two_stage_detector_samples_is_the_same_after_a_kill(tmp_path: Path) -> None:
+    recipe = RECIPE.replace("  levels: [3, 4]\n  channels: 8\n  num_convs: 1\n", "")
+    recipe = recipe.replace("  kind: fcos\n  backbone:", TWO_STAGE).replace("augment: false}", "augment: true}")
+    (tmp_path / "scenes.yaml").write_text(recipe)
+    run("train", "scenes.yaml", folder=tmp_path)
+    processes.run("train", "scenes.yaml", "--name", "killed", folder=tmp_path, prepare=processes.KillAtCheckpoint(4))
+    run("train", "--resume", "killed", folder=tmp_path)
+    assert_same_but_name(tmp_path / "runs" / "scenes", tmp_path / "runs" / "killed")
+    outputs = keras.saving.load_model(tmp_path / "runs" / "scenes" / "model.keras").output
+    assert set(outputs) == {"boxes", "scores", "classes", "count"}
+
+
 def write_table(root: Path, *, size: tuple[int, int], number: int) -> None:
     """Writes scenes as images, and objects.csv with a row for each object."""
     root.mkdir(parents=True)

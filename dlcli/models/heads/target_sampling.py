@@ -5,6 +5,7 @@ The layers belong to the network that is trained; saved models do not have them.
 each sample alone (the ``draws`` of a batch), not on how a batch is divided.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,29 +17,28 @@ from dlcli.models.heads.box_coding import encoded
 Tensor = Any
 PADDING = -1
 """The label of what only fills up a fixed number of samples, and the class of slots without an object."""
+NEGATIVE = -1
+"""The class of anchors that are to predict no object."""
 TINY = 1e-9
 
 
 class AnchorSampling(keras.layers.Layer):  # type: ignore[misc]
-    """Samples anchors for the region proposal network, positives and negatives.
-
-    An anchor is positive if its intersection over union (IoU) with an object is at least ``positive_iou``, or is the
-    largest that any anchor has with this object; negative if it is below ``negative_iou`` with all objects. Others are
-    not sampled. At most half of the samples are positives.
+    """Samples anchors for the region proposal network, at most half of them positives.
 
     Args:
         anchors: rel_xyxy ``[n, 4]``.
         num: number of samples in an image.
+        assign: traced: boxes and classes of the objects -> which object each anchor is to predict: ``classes`` int32
+            ``[b, n]``, NEGATIVE without an object and less for anchors that do not count, and ``boxes`` ``[b, n, 4]``.
     """
 
     def __init__(
-        self, *, anchors: np.ndarray, num: int, positive_iou: float, negative_iou: float, **kwargs: Any
+        self, *, anchors: np.ndarray, num: int, assign: Callable[[Tensor, Tensor], Any], **kwargs: Any
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.anchors = np.asarray(anchors, np.float32)
         self.num = num
-        self.positive_iou = positive_iou
-        self.negative_iou = negative_iou
+        self.assign = assign
 
     def call(self, logits: Tensor, deltas: Tensor, boxes: Tensor, classes: Tensor, draws: Tensor) -> list[Tensor]:
         """Labels and targets of the samples, and what was predicted for them.
@@ -54,23 +54,14 @@ class AnchorSampling(keras.layers.Layer):  # type: ignore[misc]
             logits ``[b, num]``; labels int32 ``[b, num]``: 1 for an object, 0 for none, or PADDING; deltas
             ``[b, num, 4]``; and the deltas of the objects, ``[b, num, 4]``, 0 for labels other than 1.
         """
-        is_positive, is_negative, nearest = self.matched(boxes, classes)
+        assigned = self.assign(boxes, classes)
         numbers = uniform(draws, len(self.anchors), salt=0)
-        index, labels = sampled(is_positive, is_negative, numbers, num=self.num, max_positive=self.num // 2)
-        objects = tf.gather(boxes, tf.gather(nearest, index, batch_dims=1), batch_dims=1)
+        are_kinds = assigned.classes >= 0, assigned.classes == NEGATIVE
+        index, labels = sampled(*are_kinds, numbers, num=self.num, max_positive=self.num // 2)
+        objects = tf.gather(assigned.boxes, index, batch_dims=1)
         targets = targets_of(objects, tf.gather(self.anchors, index), labels)
         logits, deltas = tf.gather(logits[..., 0], index, batch_dims=1), tf.gather(deltas, index, batch_dims=1)
         return [logits, labels, deltas, targets]
-
-    def matched(self, boxes: Tensor, classes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Which anchors are positives and negatives, bool ``[b, n]``, and the object with which each has the largest
-        IoU, int32 ``[b, n]``."""
-        overlaps = iou_matrix(tf.constant(self.anchors)[None], boxes, classes)  # [b, n, m]
-        largest = tf.reduce_max(overlaps, axis=2)
-        of_objects = tf.reduce_max(overlaps, axis=1, keepdims=True)
-        is_best = tf.reduce_any((overlaps == of_objects) & (of_objects > 0), axis=2)
-        is_positive = is_best | (largest >= self.positive_iou)
-        return is_positive, ~is_positive & (largest < self.negative_iou), tf.argmax(overlaps, 2, tf.int32)
 
     def compute_output_shape(self, logits_shape: Any, *args: Any, **kwargs: Any) -> list[Any]:
         batch = logits_shape[0]
@@ -146,7 +137,7 @@ def iou_matrix(boxes: Tensor, objects: Tensor, classes: Tensor) -> Tensor:
     """Intersection over union of each box with each object, ``[b, n, m]``; 0 for slots without an object.
 
     Args:
-        boxes: ``[b, n, 4]`` or ``[1, n, 4]``.
+        boxes: ``[b, n, 4]``.
         objects: ``[b, m, 4]``.
         classes: of the objects, ``[b, m]``, PADDING where there is none.
     """

@@ -203,4 +203,4 @@ class MaskRcnn(TwoStageDetector):
     """Weight of the loss of masks."""
 
 
-DetectionModel = Annotated[Fcos | Retinanet, Field(discriminator="kind")]
+DetectionModel = Annotated[Fcos | Retinanet | FasterRcnn, Field(discriminator="kind")]

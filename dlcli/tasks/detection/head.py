@@ -15,7 +15,7 @@ from dlcli.errors import InputError
 from dlcli.models.heads.detection_outputs import CANDIDATES
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.detection_data import DetectionData
-from dlcli.recipe.sections.detection_model import DetectionModel, Fcos, Retinanet
+from dlcli.recipe.sections.detection_model import DetectionModel, FasterRcnn, Fcos, Retinanet
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.recipe.sections.segmentation_model import SegmentationModel
 from dlcli.recipe.tasks.detection import Detection
@@ -84,7 +84,7 @@ class DetectionHead(ImageHead):
         shape: tuple[int, ...],
         standardization: Standardization | None = None,
     ) -> ImageNetwork:
-        assert isinstance(section, Fcos | Retinanet)
+        assert isinstance(section, Fcos | Retinanet | FasterRcnn)
         base = network.maps_of(section, shape=shape, augment=self.recipe.augment, standardization=standardization)
         return with_head(base, self._outputs(base, section, info))
 

@@ -25,7 +25,7 @@ from dlcli.tasks.images.standardization import Standardization
 
 
 def maps_of(
-    section: DetectionModel | FasterRcnn | MaskRcnn,
+    section: DetectionModel | MaskRcnn,
     *,
     shape: tuple[int, ...],
     augment: Augment | None = None,
@@ -45,7 +45,7 @@ def maps_of(
 
 
 def detection_outputs(
-    base: Features, section: DetectionModel | FasterRcnn | MaskRcnn, *, detect: Detect, num_classes: int
+    base: Features, section: DetectionModel | MaskRcnn, *, detect: Detect, num_classes: int
 ) -> HeadOutputs:
     """What a detector predicts.
 

@@ -1,4 +1,4 @@
-"""The objective of a one-stage detector, from the recipe's ``model`` section."""
+"""The objective of a detector, from the recipe's ``model`` section."""
 
 from typing import assert_never
 
@@ -6,7 +6,8 @@ import numpy as np
 
 from dlcli.models.heads.anchors import Size, anchors, centers, level_of_positions
 from dlcli.models.heads.box_coding import encoded
-from dlcli.recipe.sections.detection_model import DetectionModel, Fcos, Retinanet
+from dlcli.recipe.sections.detection_model import DetectionModel, FasterRcnn, Fcos, Retinanet
+from dlcli.tasks.detection.two_stage import two_stage_objective
 from dlcli.training.objectives.detection import fcos_objective, retinanet_objective
 from dlcli.training.objectives.detection_targets import Positions
 from dlcli.training.objectives.objective import Objective
@@ -41,6 +42,8 @@ def objective_of(section: DetectionModel) -> Objective:
                 focal_alpha=section.focal_alpha,
                 box_weight=section.box_weight,
             )
+        case FasterRcnn():
+            return two_stage_objective(section)
         case _:
             assert_never(section)
 

@@ -1,5 +1,6 @@
-"""Builds the head of a two-stage detector on the feature maps of an image network."""
+"""Builds the head of a two-stage detector on the feature maps of an image network, and its objective."""
 
+import functools
 from typing import Any
 
 import keras
@@ -13,8 +14,11 @@ from dlcli.models.heads.mask_rcnn import MaskHead, final_masks, trained_masks
 from dlcli.models.heads.region_proposal import region_proposals
 from dlcli.models.heads.target_sampling import AnchorSampling, ProposalSampling
 from dlcli.recipe.sections.detect import Detect
-from dlcli.recipe.sections.detection_model import MaskRcnn, TwoStageDetector
+from dlcli.recipe.sections.detection_model import FasterRcnn, MaskRcnn, TwoStageDetector
 from dlcli.tasks.images.network import HeadOutputs
+from dlcli.training.objectives.detection_targets import assign_anchors
+from dlcli.training.objectives.objective import Objective
+from dlcli.training.objectives.two_stage import two_stage
 
 
 def two_stage_outputs(
@@ -45,16 +49,20 @@ def two_stage_outputs(
     of_boxes = {level: pyramid[level] for level in section.box_levels}
     channels = of_boxes[section.box_levels[0]].shape[-1]
     head = BoxHead(bins=section.bins, channels=channels, units=section.dense, num_classes=num_classes)
-    truth = ground_truth()
+    truth, all_anchors = ground_truth(), anchors(size, section.levels, **anchor_keys)
     max_positive = max(1, round(section.positive_share * section.sampled_boxes))
     trained, sampled = trained_outputs(
         *(of_boxes, proposals, head, truth),
         size=size,
         anchors=AnchorSampling(
-            anchors=anchors(size, section.levels, **anchor_keys),
+            anchors=all_anchors,
             num=section.sampled_anchors,
-            positive_iou=section.anchor_positive_iou,
-            negative_iou=section.anchor_negative_iou,
+            assign=functools.partial(
+                assign_anchors,
+                anchors=all_anchors,
+                positive_iou=section.anchor_positive_iou,
+                negative_iou=section.anchor_negative_iou,
+            ),
             name="sampled_anchors",
         ),
         sampling=ProposalSampling(
@@ -84,6 +92,12 @@ def two_stage_outputs(
         final["masks"] = final_masks(of_boxes, final["boxes"], final["classes"], masks, size=size)
         inputs = [*inputs, truth_masks]
     return HeadOutputs(final=final, trained=trained, further_inputs=inputs)
+
+
+def two_stage_objective(section: FasterRcnn | MaskRcnn) -> Objective:
+    """The losses of what the network predicts that is trained, from the recipe's ``model`` section."""
+    mask_weight = section.mask_weight if isinstance(section, MaskRcnn) else None
+    return two_stage(box_weight=section.box_weight, mask_weight=mask_weight)
 
 
 def _maps(found: dict[int, Any], section: TwoStageDetector, *, size: Size) -> Pyramid:

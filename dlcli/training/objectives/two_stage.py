@@ -11,7 +11,7 @@ PROPOSAL_BETA = 1 / 9
 BOX_BETA = 1.0  # Girshick 2015, "Fast R-CNN", equation 3
 
 
-def two_stage(*, num_classes: int, box_weight: float = 1.0, mask_weight: float | None = None) -> Objective:
+def two_stage(*, box_weight: float = 1.0, mask_weight: float | None = None) -> Objective:
     """The losses of Faster R-CNN (Ren et al. 2015, equation 1; Girshick 2015, equation 1).
 
     Each stage has a cross-entropy over its samples, and a smooth L1 loss of the boxes of its positives. All of them are
@@ -20,7 +20,7 @@ def two_stage(*, num_classes: int, box_weight: float = 1.0, mask_weight: float |
 
     The network's outputs are a list: of s anchors sampled in each image objectness logits float32 ``[b, s]``, labels
     int32 ``[b, s]`` (1 for objects, 0 for none, -1 for padding), deltas and their targets ``[b, s, 4]``; of r boxes
-    sampled in each image class logits ``[b, r, num_classes + 1]``, labels int32 ``[b, r]`` (num_classes for the
+    sampled in each image class logits ``[b, r, classes + 1]``, labels int32 ``[b, r]`` (the last one for the
     background, -1 for padding), deltas and their targets ``[b, r, 4]``.
 
     Besides the pixels, the network takes ``y["boxes"]``, ``y["box_class"]`` and the batch's ``draws``.
@@ -31,7 +31,6 @@ def two_stage(*, num_classes: int, box_weight: float = 1.0, mask_weight: float |
     by m. The network also takes ``y["masks"]`` uint8 ``[b, n, height, width]``.
 
     Args:
-        num_classes: number of classes, without background.
         box_weight: of the two losses of boxes.
         mask_weight: of the loss of masks; None for a network without masks.
     """
@@ -51,16 +50,17 @@ def two_stage(*, num_classes: int, box_weight: float = 1.0, mask_weight: float |
         return _mean_over_samples(values, labels >= 0)
 
     def box_loss(outputs: Tensor, batch: Batch) -> Tensor:
-        labels, deltas, targets = outputs[5:8]
-        return _mean_over_samples(smooth_l1(deltas - targets, BOX_BETA), is_object(labels))
+        deltas, targets = outputs[6:8]
+        return _mean_over_samples(smooth_l1(deltas - targets, BOX_BETA), is_object(outputs))
 
     def mask_loss(outputs: Tensor, batch: Batch) -> Tensor:
         logits, targets = outputs[8:10]
         values = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(targets, tf.float32), logits)
-        return _mean_over_samples(tf.reduce_mean(values, axis=[2, 3]), is_object(outputs[5][:, : logits.shape[1]]))
+        return _mean_over_samples(tf.reduce_mean(values, axis=[2, 3]), is_object(outputs)[:, : logits.shape[1]])
 
-    def is_object(labels: Tensor) -> Tensor:
-        return (labels >= 0) & (labels < num_classes)
+    def is_object(outputs: Tensor) -> Tensor:
+        logits, labels = outputs[4:6]
+        return (labels >= 0) & (labels < logits.shape[-1] - 1)
 
     metrics: dict[str, Callable[[Tensor, Batch], Tensor]] = {
         "class_loss": class_loss,

@@ -23,6 +23,7 @@ from dlcli.models.heads.region_proposal import Proposals, region_proposals
 from dlcli.models.heads.target_sampling import AnchorSampling, ProposalSampling
 from dlcli.models.images.taps import taps
 from dlcli.training import schedule
+from dlcli.training.objectives.detection_targets import assign_anchors
 from dlcli.training.objectives.two_stage import two_stage
 from dlcli.training.step import TrainStep
 
@@ -39,13 +40,12 @@ def detector(channels: int = 8, width: float = 0.0625) -> tuple[keras.Model, ker
     )
     maps = {level: pyramid[level] for level in (3, 4, 5)}
     head = BoxHead(bins=3, channels=channels, units=(16,), num_classes=NUM_CLASSES)
-    truth = ground_truth()
+    truth, every = ground_truth(), anchors(SIZE, LEVELS, **ANCHORS)
+    assign = functools.partial(assign_anchors, anchors=every, positive_iou=0.6, negative_iou=0.3)
     outputs, _ = trained_outputs(
         *(maps, proposals, head, truth),
         size=SIZE,
-        anchors=AnchorSampling(
-            anchors=anchors(SIZE, LEVELS, **ANCHORS), num=32, positive_iou=0.6, negative_iou=0.3, name="anchors"
-        ),
+        anchors=AnchorSampling(anchors=every, num=32, assign=assign, name="anchors"),
         sampling=ProposalSampling(num_classes=NUM_CLASSES, num=16, max_positive=4, positive_iou=0.5, name="sampling"),
     )
     scores, boxes = final_boxes(maps, proposals, head, size=SIZE)
@@ -125,7 +125,7 @@ def test_final_boxes_are_relative_to_the_proposals() -> None:
 
 def test_every_variable_gets_a_gradient_and_images_without_objects_are_learned_from() -> None:
     _, trained, _, _ = small()
-    objective, everything = two_stage(num_classes=NUM_CLASSES), batch()
+    objective, everything = two_stage(), batch()
     variables = trained.trainable_variables
 
     def gradients(data: Any) -> tuple[Any, list[Any]]:
@@ -148,7 +148,7 @@ def test_every_variable_gets_a_gradient_and_images_without_objects_are_learned_f
 def test_a_batch_can_be_memorized() -> None:
     keras.utils.set_random_seed(0)
     model, trained, _, _ = detector(channels=32, width=0.25)
-    objective, optimizer = two_stage(num_classes=NUM_CLASSES), keras.optimizers.Adam(1e-3)
+    objective, optimizer = two_stage(), keras.optimizers.Adam(1e-3)
     optimizer.build(trained.trainable_variables)
 
     @tf.function
@@ -227,7 +227,7 @@ def trained_weights(num_parts: int, *, stop_after: int = 4) -> list[np.ndarray]:
             step = TrainStep(
                 model=trained,
                 optimizer=optimizer,
-                objective=two_stage(num_classes=NUM_CLASSES),
+                objective=two_stage(),
                 data=data,
                 rate=schedule.constant(learning_rate=0.05),
                 clipping=None,

@@ -1,11 +1,13 @@
 """Matching and sampling of anchors and proposals, against loops over NumPy arrays."""
 
+import functools
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dlcli.models.heads.target_sampling import AnchorSampling, ProposalSampling, uniform
+from dlcli.training.objectives.detection_targets import NEGATIVE, assign_anchors
 
 RNG = np.random.default_rng(3)
 BATCH, NUM_ANCHORS, NUM_PROPOSALS, SLOTS, NUM_CLASSES = 4, 60, 30, 5, 3
@@ -48,30 +50,15 @@ def numpy(values: Any) -> list[np.ndarray]:
     return [np.asarray(value) for value in values]
 
 
-def test_anchors_are_matched_as_by_a_loop() -> None:
-    layer = AnchorSampling(anchors=ANCHORS, num=20, positive_iou=0.6, negative_iou=0.3)
-    is_positive, is_negative, nearest = numpy(layer.matched(tf.constant(OBJECTS), tf.constant(CLASSES)))
-    for image in range(BATCH):
-        objects = [slot for slot in range(SLOTS) if CLASSES[image, slot] >= 0]
-        overlaps = np.array([[iou(anchor, OBJECTS[image, slot]) for slot in objects] for anchor in ANCHORS])
-        for n in range(NUM_ANCHORS):
-            row = overlaps[n] if objects else np.zeros(1)
-            is_best = bool(objects) and any(row[o] == overlaps[:, o].max() > 0 for o in range(len(objects)))
-            assert is_positive[image, n] == (row.max() >= 0.6 or is_best)
-            assert is_negative[image, n] == (row.max() < 0.3 and not is_best)
-            if row.max() > 0:
-                assert nearest[image, n] == objects[int(row.argmax())]
-    assert is_positive[0, 7]
-    assert 0 < is_positive.sum() < is_negative.sum()
-    assert is_negative[2].all()
-
-
 def test_samples_of_anchors() -> None:
-    layer = AnchorSampling(anchors=ANCHORS, num=20, positive_iou=0.5, negative_iou=0.2)
+    assign = functools.partial(assign_anchors, anchors=ANCHORS, positive_iou=0.5, negative_iou=0.2)
+    layer = AnchorSampling(anchors=ANCHORS, num=20, assign=assign)
     logits, deltas = RNG.normal(size=(2, BATCH, NUM_ANCHORS, 4)).astype(np.float32)
     arguments = [tf.constant(values) for values in (logits[..., :1], deltas, OBJECTS, CLASSES, DRAWS)]
     found, labels, predicted, targets = numpy(layer(*arguments))
-    is_positive, is_negative, nearest = numpy(layer.matched(*arguments[2:4]))
+    assigned = assign(*arguments[2:4])
+    is_positive, is_negative = (np.asarray(assigned.classes) >= 0, np.asarray(assigned.classes) == NEGATIVE)
+    assert 10 < is_positive.sum() < is_negative.sum()
     for image in range(BATCH):
         index = [int(np.flatnonzero(logits[image, :, 0] == value)[0]) for value in found[image]]
         positives = [n for n, label in zip(index, labels[image], strict=True) if label == 1]
@@ -86,7 +73,7 @@ def test_samples_of_anchors() -> None:
         for sample, n in enumerate(index):
             np.testing.assert_array_equal(predicted[image, sample], deltas[image, n])
             expected = (
-                delta(OBJECTS[image, nearest[image, n]], ANCHORS[n]) if labels[image, sample] == 1 else np.zeros(4)
+                delta(np.asarray(assigned.boxes)[image, n], ANCHORS[n]) if labels[image, sample] == 1 else np.zeros(4)
             )
             np.testing.assert_allclose(targets[image, sample], expected, atol=1e-4)
 

@@ -15,6 +15,7 @@ from dlcli.recipe.sections.detection_model import FasterRcnn, Fcos, MaskRcnn, Re
 from dlcli.report.cost.layer_table import layer_table
 from dlcli.runtime.startup import without_weights
 from dlcli.tasks.detection.network import detection_outputs, maps_of
+from dlcli.tasks.detection.two_stage import two_stage_objective
 from dlcli.tasks.images.freezing import set_trainable, split_front
 from dlcli.tasks.images.network import ImageNetwork, with_head
 
@@ -125,3 +126,23 @@ def test_outputs_of_mask_rcnn() -> None:
         weights = [{w.path for w in model.weights} for model in (network.model, network.trained)]
         assert weights[0] == weights[1]
         assert network.head >= {"mask_conv2", "mask_up", "mask_logits", "masks"}
+
+
+def test_objectives_of_two_stage_detectors_fit_their_outputs() -> None:
+    truth = {"boxes": np.float32([[[0.1, 0.2, 0.5, 0.6]]]), "box_class": np.int32([[2]])}
+    y = {**truth, "masks": np.ones((1, 1, 64, 72), "uint8")}
+    batch = {"x": np.ones((1, *SHAPE), "float32"), "y": y, "draws": np.int64([[1, 2]])}
+    batch = keras.tree.map_structure(tf.constant, batch)
+    names = ["class_loss", "box_loss", "objectness_loss", "proposal_loss", "mask_loss"]
+    keys = {"sampled_boxes": 8, "num_proposals": 40, "proposal_candidates": 50, "dense": (6,), "channels": 8}
+    for kind, expected in (("faster_rcnn", names[:4]), ("mask_rcnn", names)):
+        section = MODEL.validate_python({"kind": kind, "backbone": RESNET, "box_weight": 2.0, **keys})
+        base = maps_of(section, shape=SHAPE)
+        network = with_head(base, detection_outputs(base, section, detect=Detect(), num_classes=4))
+        objective = two_stage_objective(section)
+        outputs = network.trained(objective.inputs(batch["x"], batch))
+        values = {name: float(metric(outputs, batch)[0]) for name, metric in objective.metrics.items()}
+        assert list(values) == expected
+        total = sum((2 if name in ("box_loss", "proposal_loss") else 1) * value for name, value in values.items())
+        assert float(objective.loss(outputs, batch)[0]) == pytest.approx(total, rel=1e-5)
+        assert all(value > 0 for value in values.values())

@@ -37,7 +37,7 @@ def test_losses_equal_loops() -> None:
                 expected["class_loss"][i] -= np.log(odds[labels[i, n]] / odds.sum()) / NUM_BOXES
             if 0 <= labels[i, n] < NUM_CLASSES:
                 expected["box_loss"][i] += smooth_l1(box_deltas[i, n] - box_targets[i, n], 1.0) / NUM_BOXES
-    objective = two_stage(num_classes=NUM_CLASSES, box_weight=0.5)
+    objective = two_stage(box_weight=0.5)
     for name, values in expected.items():
         np.testing.assert_allclose(objective.metrics[name](outputs, {}), values, rtol=1e-5)
     of_boxes = expected["box_loss"] + expected["proposal_loss"]
@@ -49,7 +49,7 @@ def test_losses_equal_loops() -> None:
 def test_the_network_takes_the_ground_truth_and_the_seeds() -> None:
     y = {"boxes": tf.zeros((1, 2, 4)), "box_class": tf.zeros((1, 2), tf.int32)}
     batch = {"y": y, "draws": tf.zeros((1, 2), tf.int64)}
-    inputs = two_stage(num_classes=2).inputs("pixels", batch)
+    inputs = two_stage().inputs("pixels", batch)
     assert inputs[0] == "pixels"
     assert [tuple(x.shape) for x in inputs[1:]] == [(1, 2, 4), (1, 2), (1, 2)]
 
@@ -66,9 +66,9 @@ def test_loss_of_masks() -> None:
     signs = np.where(targets == 1, -1, 1)
     values = np.log1p(np.exp(signs * logits)).mean(axis=(2, 3))
     expected = [(values[0, 0] + values[0, 1]) / 3, 0]
-    objective = two_stage(num_classes=2, mask_weight=2.0)
+    objective = two_stage(mask_weight=2.0)
     np.testing.assert_allclose(objective.metrics["mask_loss"](outputs, {}), expected, rtol=1e-5)
-    without = two_stage(num_classes=2)
+    without = two_stage()
     assert "mask_loss" not in without.metrics
     difference = objective.loss(outputs, {}) - without.loss(outputs, {})
     np.testing.assert_allclose(difference, 2.0 * np.array(expected), rtol=1e-4)
