@@ -114,8 +114,14 @@ def schema() -> None:
     metavar="FILE",
     help="File to write. Default: DATA's name with .yaml, in the current folder.",
 )
+@click.option(
+    "--task",
+    type=click.Choice(("localization", "detection")),
+    help="What to predict of images with boxes: one object of each image, or all. Default: detection if an image has "
+    "several objects.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
-def init(data: Path, output: Path | None, force: bool) -> None:
+def init(data: Path, output: Path | None, task: Any, force: bool) -> None:
     """Inspect DATA and write a recipe for it, with a comment on each line.
 
     For images, DATA is a folder with one subfolder per class (or with train, validation and test folders of these, also
@@ -129,12 +135,13 @@ def init(data: Path, output: Path | None, force: bool) -> None:
     Examples:
       dlcli recipe init photos
       dlcli recipe init photos/labels.csv --output recipes/photos.yaml
+      dlcli recipe init raccoons --task localization
       dlcli recipe init reviews.csv
       dlcli recipe init shakespeare.txt
     """
     from dlcli.workflow.init import init as draft
 
-    target, description = draft(data, output, force=force)
+    target, description = draft(data, output, task=task, force=force)
     for line in description:
         say(line, err=True)
     say(target)

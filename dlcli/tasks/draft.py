@@ -2,24 +2,30 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.errors import InputError
+from dlcli.tasks.detection.drafting import draft_detection
 from dlcli.tasks.draft_table import read_table
 from dlcli.tasks.draft_text import Draft
+from dlcli.tasks.images.box_drafting import draft_localization, find_boxes
 from dlcli.tasks.images.drafting import draft_images
 from dlcli.tasks.images.target_drafting import draft_targets
 from dlcli.tasks.layout import Layout, recognize
 from dlcli.tasks.segmentation.drafting import draft_masks
 from dlcli.tasks.sequences.drafting import draft_sequences
 
+BoxTask = Literal["localization", "detection"]
 
-def draft_recipe(data: Path, folder: Path) -> Draft:
+
+def draft_recipe(data: Path, folder: Path, task: BoxTask | None = None) -> Draft:
     """Draft a recipe for a folder or a file: for text or series if it holds any, else for images.
 
     Args:
         data: the folder or file with the samples.
         folder: where the recipe will be written; the path of the data in it is relative to this folder.
+        task: what to predict of images with boxes. Default: detection if an image has several objects.
 
     Raises:
         InputError: no recipe can be drafted for these data.
@@ -29,16 +35,24 @@ def draft_recipe(data: Path, folder: Path) -> Draft:
     if not data.is_dir() and not data.is_file():
         raise InputError(f"{data}: expected a file or folder. Received a pipe or device")
     layout = recognize(data)
-    draft = draft_layout(layout, folder)
+    draft = draft_layout(layout, folder, task)
     return draft if layout.path == data else Draft((f"data: {layout.path}", *draft.seen), draft.text)
 
 
-def draft_layout(layout: Layout, folder: Path) -> Draft:
+def draft_layout(layout: Layout, folder: Path, task: BoxTask | None = None) -> Draft:
     """Draft a recipe for data that are recognized, as :func:`draft_recipe`."""
     try:
-        if layout.kind == "masks":
-            return draft_masks(layout.path, folder)
-        return draft_sequences(layout, folder) or draft_images(layout, folder)
+        draft = draft_masks(layout.path, folder) if layout.kind == "masks" else draft_sequences(layout, folder)
+        boxes = find_boxes(layout, folder) if draft is None else None
+        if boxes is not None:
+            has_several = boxes.most > 1 if task is None else task == "detection"
+            return draft_detection(boxes) if has_several else draft_localization(boxes)
+        if task is not None:
+            raise InputError(
+                f"{layout.path}: --task is for images with boxes: Pascal VOC, COCO, YOLO, or a .csv with the columns "
+                f"{', '.join(BOX_COLUMNS)}. Received none of these: leave the option out."
+            )
+        return draft or draft_images(layout, folder)
     except OSError as error:
         raise InputError(f"{error.filename or layout.path}: cannot be read: {error.strerror}") from None
 

@@ -5,14 +5,15 @@ from pathlib import Path
 from dlcli.errors import InputError
 from dlcli.files import check_replaceable
 from dlcli.rundir.writing import replace_file
-from dlcli.tasks.draft import draft_recipe
+from dlcli.tasks.draft import BoxTask, draft_recipe
 
 
-def init(data: Path, output: Path | None, *, force: bool) -> tuple[Path, tuple[str, ...]]:
+def init(data: Path, output: Path | None, *, task: BoxTask | None = None, force: bool) -> tuple[Path, tuple[str, ...]]:
     """Draft a recipe for data and write it.
 
     Args:
         output: the file to write; None for the data's name with .yaml, in the current folder.
+        task: what to predict of images with boxes. Default: detection if an image has several objects.
         force: replace an existing file.
 
     Returns:
@@ -28,6 +29,6 @@ def init(data: Path, output: Path | None, *, force: bool) -> tuple[Path, tuple[s
         raise InputError(f"{target}: already exists. Choose another name with --output, or use --force to replace it.")
     if not target.parent.is_dir():
         raise InputError(f"{target}: no such folder {target.parent}. Create it, or choose another name with --output.")
-    draft = draft_recipe(data, target.parent)
+    draft = draft_recipe(data, target.parent, task)
     replace_file(target, draft.text)
     return target, draft.seen

@@ -1,4 +1,4 @@
-"""Drafts a recipe for images: for a folder of class folders, an .npz or a .csv."""
+"""Drafts a recipe for images without boxes: for a folder of class folders, an .npz or a .csv."""
 
 import zipfile
 from collections import Counter
@@ -8,9 +8,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dlcli.data.boxes.boxes import BOX_COLUMNS
-from dlcli.data.boxes.sources.voc import lists_of, split_parts
-from dlcli.data.boxes.sources.yolo import yolo_splits
 from dlcli.data.files import AnyPath, paths_below, prefix_below, printable
 from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.sources.class_folders import class_names, list_classes
@@ -45,12 +42,12 @@ NUM_HEADERS = 60  # images whose headers are read for their size
 MAX_ARRAY_BYTES = 2**31
 MAX_SIDE = 224  # of the images in a drafted recipe
 IMAGE = ("path", "file", "filename", "file_name", "image", "image_path")
-SEVERAL: Line = ("several", "largest", "of an image's objects, the one to learn: largest, first, or leave_out")
+OUTSIDE: Line = ("allow_outside", True, "reads images outside of the table's folder too")
 LAYOUTS = {"image": "images", "signal": "signals", "volume": "volumes"}
 
 
 @dataclass(frozen=True)
-class _Summary:
+class Summary:
     """What a draft needs to know about the data."""
 
     seen: tuple[str, ...]
@@ -65,14 +62,12 @@ class _Summary:
     """The splits besides training that the source has."""
     rank: int = 2
     """Number of dimensions of a sample, without channels."""
-    has_boxes: bool = False
-    """Whether each image has a box besides its class."""
     task: Line = ("task", "classification", "predicts one of several classes for each sample")
     """The ``task`` key with its comment."""
 
 
 def draft_images(layout: Layout, folder: Path) -> Draft:
-    """Draft a recipe for a folder of class folders, images with boxes, an .npz or a .csv of images.
+    """Draft a recipe for a folder of class folders, an .npz or a .csv of images, without boxes.
 
     Args:
         layout: the folder or file, and what it is.
@@ -86,8 +81,6 @@ def draft_images(layout: Layout, folder: Path) -> Draft:
     path = relative_path(data, folder)
     if layout.kind == "images":
         summary = _summarize_folder(data, path)
-    elif layout.kind in ("voc", "coco", "yolo"):
-        summary = _summarize_boxes(layout, path, folder)
     elif data.suffix.lower() == ".npz":
         summary = _summarize_npz(data, path)
     elif data.suffix.lower() == ".csv":
@@ -96,13 +89,13 @@ def draft_images(layout: Layout, folder: Path) -> Draft:
         raise InputError(
             f"{data}: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), a .conllu or a .ts"
         )
-    return Draft(summary.seen, _write(summary))
+    return Draft(summary.seen, write(summary))
 
 
 # Reading the data -----------------------------------------------------------------------------------------------------
 
 
-def _summarize_folder(root: Path, path: str) -> _Summary:
+def _summarize_folder(root: Path, path: str) -> Summary:
     """Summarize a folder that has a folder for each class, directly or within a folder for each split.
 
     Raises:
@@ -122,7 +115,7 @@ def _summarize_folder(root: Path, path: str) -> _Summary:
         ("kind", "folder", "a folder for each class" + (", in a folder for each split" if len(folders) > 1 else "")),
         ("path", path, "relative to this file"),
     )
-    return _Summary(tuple(seen), source, _common_size(sizes), len(files["train"]), frozenset(folders) - {"train"})
+    return Summary(tuple(seen), source, common_size(sizes), len(files["train"]), frozenset(folders) - {"train"})
 
 
 def _check_regular(root: Path, names: Sequence[str]) -> None:
@@ -139,37 +132,8 @@ def _check_regular(root: Path, names: Sequence[str]) -> None:
         )
 
 
-def _summarize_boxes(layout: Layout, path: str, folder: Path) -> _Summary:
-    """Summarize images with boxes in the format of Pascal VOC, COCO or YOLO.
-
-    Args:
-        path: of the folder or file, relative to ``folder``.
-        folder: of the recipe.
-    """
-    kind = {"voc": "Pascal VOC", "coco": "COCO", "yolo": "YOLO"}[layout.kind]
-    source: list[Line] = [("kind", layout.kind, f"annotations in the format of {kind}"), _path_line(path)]
-    splits: set[str] = set()
-    match layout.kind:
-        case "voc":
-            lists = lists_of(layout.path)
-            source += [(f"{split}_list", name, f"images of the {split} split") for split, name in lists.items()]
-            splits = set(lists or split_parts(layout.path)[0])
-        case "coco":
-            source += [
-                (f"{split}_path", relative_path(file, folder), f"annotations of the {split} split")
-                for split, file in layout.others.items()
-            ]
-            splits = set(layout.others)
-        case "yolo":
-            splits = set(yolo_splits(layout.path))
-    seen = (
-        f"images with boxes: {kind}",
-        f"splits: {', '.join(split for split in SPLITS if split in {*splits, 'train'})}",
-    )
-    return _Summary(seen, (*source, SEVERAL), (MAX_SIDE, MAX_SIDE), 0, frozenset(splits) - {"train"}, has_boxes=True)
-
-
-def _path_line(path: str) -> Line:
+def path_line(path: str) -> Line:
+    """The key of a path, which is relative to the recipe."""
     return ("path", path, "relative to this file")
 
 
@@ -188,7 +152,7 @@ def image_sizes(files: Sequence[AnyPath]) -> Counter[tuple[int, int]]:
     return sizes
 
 
-def _summarize_npz(file: Path, path: str) -> _Summary:
+def _summarize_npz(file: Path, path: str) -> Summary:
     """Summarize an .npz file with the arrays x_train and y_train."""
     try:
         with open_input(file, "Give an .npz file.") as opened, zipfile.ZipFile(opened) as archive:
@@ -225,7 +189,7 @@ def _summarize_npz(file: Path, path: str) -> _Summary:
     elif (low, high) != (0, 255):
         source.append(("value_range", (low, high), "smallest and largest possible value of a pixel"))
     rank = {"signal": 1, "image": 2, "volume": 3}[layout]
-    return _Summary(seen, tuple(source), size, shape[0], frozenset(splits), rank)
+    return Summary(seen, tuple(source), size, shape[0], frozenset(splits), rank)
 
 
 def _header(file: Path, archive: zipfile.ZipFile, name: str) -> Header:
@@ -282,7 +246,7 @@ def _value_range(x: Any) -> tuple[float, float]:
     return low, high
 
 
-def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
+def _summarize_csv(file: Path, path: str, folder: Path) -> Summary:
     """Summarize a table with a row for each image, whose columns are recognized by their names.
 
     Args:
@@ -297,8 +261,8 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
             raise InputError(f"{file}: none of the images can be read. The first is {targets.files[0]}")
         seen_of_targets = (targets.seen[0], f"sizes: {size_range(sizes)}", *targets.seen[1:])
         in_table = frozenset(own_splits(file, rows))
-        size, num_images = _common_size(sizes), len(targets.files)
-        return _Summary(seen_of_targets, targets.source, size, num_images, in_table, task=targets.task)
+        size, num_images = common_size(sizes), len(targets.files)
+        return Summary(seen_of_targets, targets.source, size, num_images, in_table, task=targets.task)
     image, label = named(columns, IMAGE), named(columns, LABEL)
     if image is None or label is None:
         raise InputError(
@@ -312,9 +276,7 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
     splits = own_splits(file, rows)
     train = [row for row in rows if split is None or split_named(row[split]) == "train"]
     counts = Counter(row[label] for row in train)
-    box = [named(columns, (name,)) for name in BOX_COLUMNS]
-    has_boxes = None not in box
-    if len(counts) < 2 and not has_boxes:
+    if len(counts) < 2:
         where = "" if split is None else f" in the rows with {split} train"
         raise InputError(f"{file}: the column {label} has only one class{where}; a classifier needs at least two")
     paths = [path_named(file.parent, row[image]) for row in train]
@@ -324,39 +286,38 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> _Summary:
             f"{file}: none of the images in the column {image} can be read. The first is {train[0][image]}"
         )
     source: list[Line] = [
-        ("kind", "csv", f"a row for each {'object' if has_boxes else 'image'}"),
-        _path_line(path),
+        ("kind", "csv", "a row for each image"),
+        path_line(path),
         ("image", image, "the column with the path of the image"),
         ("label", label, "the column with its class"),
         *columns_of_splits(columns),
     ]
-    if has_boxes:
-        source += [("box", tuple(box), "the columns with the corners of the box, in pixels"), SEVERAL]
-    seen = [f"train: {in_classes(counts, 'objects' if has_boxes else 'images')}", f"sizes: {size_range(sizes)}"]
+    seen = [f"train: {in_classes(counts, 'images')}", f"sizes: {size_range(sizes)}"]
     if num_outside := sum(is_outside(file.parent, listed) for listed in paths):
-        source.append(("allow_outside", True, "reads images outside of the table's folder too"))
-        seen.append(f"outside of the table's folder: {num_outside:,} images (data.allow_outside)")
-    return _Summary(tuple(seen), tuple(source), _common_size(sizes), len(train), frozenset(splits), has_boxes=has_boxes)
+        source.append(OUTSIDE)
+        seen.append(seen_outside(num_outside))
+    return Summary(tuple(seen), tuple(source), common_size(sizes), len(train), frozenset(splits))
+
+
+def seen_outside(number: int) -> str:
+    """That images are outside of the folder of their table."""
+    return f"outside of the table's folder: {number:,} images (data.allow_outside)"
 
 
 # Writing the recipe ---------------------------------------------------------------------------------------------------
 
 
-def _write(summary: _Summary) -> str:
+def write(summary: Summary) -> str:
     """The recipe's text, with a comment after each key."""
     data = list(summary.source)
     if summary.size is not None:
         data.append(("image_size", summary.size, "height and width to which images are resized"))
     data += shares(summary.splits)
     num_blocks = 3 if summary.size is None else _num_blocks(summary.size)
-    task = summary.task
-    if summary.has_boxes:
-        task = ("task", "localization", "predicts the class and the box of one object in each image")
-        data.append(("color_mode", "rgb", "channels of the images: grayscale or rgb"))
     lines = [
         HEADING,
         "",
-        line(*task),
+        line(*summary.task),
         *section("data", data),
         "model:",
         *(f"  {line(*each)}" for each in _model(summary)),
@@ -378,7 +339,7 @@ def _write(summary: _Summary) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _model(summary: _Summary) -> Iterator[Line]:
+def _model(summary: Summary) -> Iterator[Line]:
     yield "kind", "convnet", "convolutional stages, then dense layers"
     if summary.rank != 2:
         yield "rank", summary.rank, "dimensions of the convolutions"
@@ -389,7 +350,7 @@ def _num_blocks(size: tuple[int, int]) -> int:
     return min(5, max(1, min(size).bit_length() - 3))
 
 
-def _common_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
+def common_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
     """The size of all the images if it is the same and small; else a square near the median of their shorter sides."""
     if len(sizes) == 1:
         (size,) = sizes

@@ -1,0 +1,193 @@
+"""What a draft needs to know about images with boxes, and the draft for one object of each image."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.data.boxes.annotated import Listed
+from dlcli.data.boxes.boxes import BOX_COLUMNS
+from dlcli.data.boxes.sources.coco import list_coco
+from dlcli.data.boxes.sources.voc import list_voc, lists_of
+from dlcli.data.boxes.sources.yolo import list_yolo
+from dlcli.data.paths import is_outside, path_named
+from dlcli.data.splits import SPLITS, split_named
+from dlcli.errors import InputError
+from dlcli.tasks.draft_table import read_table
+from dlcli.tasks.draft_text import (
+    LABEL,
+    SPLIT,
+    Draft,
+    Line,
+    columns_of_splits,
+    in_classes,
+    named,
+    own_splits,
+    relative_path,
+)
+from dlcli.tasks.images.drafting import (
+    IMAGE,
+    MAX_SIDE,
+    OUTSIDE,
+    Summary,
+    image_sizes,
+    path_line,
+    seen_outside,
+    size_range,
+    write,
+)
+from dlcli.tasks.images.target_drafting import draft_targets
+from dlcli.tasks.layout import Layout
+
+SEVERAL: Line = ("several", "largest", "of an image's objects, the one to learn: largest, first, or leave_out")
+COLORS: Line = ("color_mode", "rgb", "channels of the images: grayscale or rgb")
+FORMATS = {"voc": "Pascal VOC", "coco": "COCO", "yolo": "YOLO"}
+
+
+@dataclass(frozen=True)
+class BoxSource:
+    """Images with boxes.
+
+    Attributes:
+        seen: lines that describe them.
+        keys: those of the ``data`` section that name and describe the source, whatever is predicted.
+        sizes: heights and widths of some training images.
+        num_images: of the training split, before others are drawn from it.
+        most: the largest number of objects of an image.
+        splits: besides training, those that the source has.
+    """
+
+    seen: tuple[str, ...]
+    keys: tuple[Line, ...]
+    sizes: Counter[tuple[int, int]]
+    num_images: int
+    most: int
+    splits: frozenset[str]
+
+
+def find_boxes(layout: Layout, folder: Path) -> BoxSource | None:
+    """What is known of images with boxes; None for anything else.
+
+    Args:
+        layout: the folder or file, and what it is.
+        folder: of the recipe, to which its paths are relative.
+
+    Raises:
+        OSError: the data cannot be read.
+        InputError: training would refuse them.
+    """
+    path = relative_path(layout.path, folder)
+    if layout.kind in FORMATS:
+        return _in_annotations(layout, path, folder)
+    if layout.kind == "file" and layout.path.suffix.lower() == ".csv":
+        return _in_table(layout.path, path, folder)
+    return None
+
+
+def _in_annotations(layout: Layout, path: str, folder: Path) -> BoxSource:
+    """Images in the format of Pascal VOC, COCO or YOLO."""
+    kind = FORMATS[layout.kind]
+    keys: list[Line] = [("kind", layout.kind, f"annotations in the format of {kind}"), path_line(path)]
+    match layout.kind:
+        case "voc":
+            lists = {f"{split}_list": name for split, name in lists_of(layout.path).items()}
+            keys += [(key, name, f"images of the {key.removesuffix('_list')} split") for key, name in lists.items()]
+            listed = list_voc(layout.path, **lists)
+        case "coco":
+            keys += [
+                (f"{split}_path", relative_path(file, folder), f"annotations of the {split} split")
+                for split, file in layout.others.items()
+            ]
+            others = layout.others.get("validation"), layout.others.get("test")
+            listed = list_coco(layout.path, validation_path=others[0], test_path=others[1])
+        case _:
+            listed = list_yolo(layout.path)
+    given = {image.split for image in listed.images}
+    train = [image for image in listed.images if image.split == "train"]
+    sizes = image_sizes([image.file for image in train])
+    splits = ", ".join(split for split in SPLITS if split in {*given, "train"})
+    return BoxSource(
+        seen=(f"images with boxes: {kind}", f"splits: {splits}", *_seen_of(listed)),
+        keys=tuple(keys),
+        sizes=sizes,
+        num_images=len(train),
+        most=max((len(image.objects) for image in listed.images), default=0),
+        splits=frozenset(given) - {"train"},
+    )
+
+
+def _seen_of(listed: Listed) -> list[str]:
+    """The objects of the training images."""
+    train = [image for image in listed.images if image.split == "train"]
+    counts = Counter(found.label for image in train for found in image.objects)
+    per_image = Counter(len(image.objects) for image in train)
+    return [f"train: {in_classes(counts, 'objects')}", _seen_per_image(per_image)]
+
+
+def _seen_per_image(per_image: Counter[int]) -> str:
+    several = sum(number for size, number in per_image.items() if size > 1)
+    without = f", {per_image[0]:,} without" if per_image[0] else ""
+    most = max(per_image, default=0)
+    return f"images: {per_image.total():,}, of which {several:,} with several objects, at most {most}{without}"
+
+
+def _in_table(file: Path, path: str, folder: Path) -> BoxSource | None:
+    """The images of a table with a row for each object; None if it has no columns of boxes.
+
+    Args:
+        path: of the file, relative to ``folder``, that of the recipe.
+    """
+    table = read_table(file)
+    columns, rows = table.columns, table.rows
+    image, label = named(columns, IMAGE), named(columns, LABEL)
+    box = [name for column in BOX_COLUMNS if (name := named(columns, (column,))) is not None]
+    if image is None or label is None or len(box) < len(BOX_COLUMNS) or draft_targets(table, path, folder) is not None:
+        return None
+    split = named(columns, SPLIT)
+    train = [row for row in rows if split is None or split_named(row[split]) == "train"]
+    with_box = [row for row in train if row[box[0]]]
+    per_image: Counter[str] = Counter({row[image]: 0 for row in train})
+    per_image.update(row[image] for row in with_box)
+    paths = [path_named(file.parent, name) for name in per_image]
+    sizes = image_sizes(paths)
+    if not sizes:
+        raise InputError(
+            f"{file}: none of the images in the column {image} can be read. The first is {train[0][image]}"
+        )
+    keys: list[Line] = [
+        ("kind", "csv", "a row for each object"),
+        path_line(path),
+        ("image", image, "the column with the path of the image"),
+        ("label", label, "the column with its class"),
+        *columns_of_splits(columns),
+        ("box", tuple(box), "the columns with the corners of the box, in pixels"),
+    ]
+    counts = Counter(row[label] for row in train if row[label])
+    seen = [
+        f"train: {in_classes(counts, 'objects')}",
+        _seen_per_image(Counter(per_image.values())),
+        f"sizes: {size_range(sizes)}",
+    ]
+    if num_outside := sum(is_outside(file.parent, listed) for listed in paths):
+        keys.append(OUTSIDE)
+        seen.append(seen_outside(num_outside))
+    return BoxSource(
+        seen=tuple(seen),
+        keys=tuple(keys),
+        sizes=sizes,
+        num_images=len(per_image),
+        most=max(per_image.values(), default=0),
+        splits=frozenset(own_splits(file, rows)),
+    )
+
+
+def draft_localization(boxes: BoxSource) -> Draft:
+    """Draft a recipe that learns one object of each image."""
+    summary = Summary(
+        boxes.seen,
+        (*boxes.keys, SEVERAL, COLORS),
+        (MAX_SIDE, MAX_SIDE),
+        boxes.num_images,
+        boxes.splits,
+        task=("task", "localization", "predicts the class and the box of one object in each image"),
+    )
+    return Draft(boxes.seen, write(summary))

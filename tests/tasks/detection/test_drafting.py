@@ -1,0 +1,155 @@
+"""Drafting recipes for images with boxes: of all objects, or of one in each image."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dlcli.errors import InputError
+from dlcli.recipe.load import load
+from dlcli.recipe.tasks.detection import Detection
+from dlcli.recipe.tasks.localization import Localization
+from dlcli.tasks.detection.drafting import _size
+from dlcli.tasks.draft import BoxTask, draft_recipe
+
+BOX = "<bndbox><xmin>2</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+OBJECTS = {"a": ["cat", "dog"], "b": [], "c": ["dog"], "d": ["cat"]}
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def image(path: str, size: tuple[int, int] = (40, 30)) -> None:
+    """Writes an image; the size is width and height."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size).save(path)
+
+
+def voc(objects: dict[str, list[str]] = OBJECTS) -> str:
+    Path("data/Annotations").mkdir(parents=True)
+    for name, labels in objects.items():
+        image(f"data/JPEGImages/{name}.jpg")
+        found = "".join(f"<object><name>{label}</name>{BOX}</object>" for label in labels)
+        text = f"<annotation><filename>{name}.jpg</filename>{found}</annotation>"
+        Path(f"data/Annotations/{name}.xml").write_text(text)
+    return "data"
+
+
+def coco(objects: dict[str, list[str]] = OBJECTS) -> str:
+    for name in objects:
+        image(f"data/{name}.jpg")
+    listed = [(i, label) for i, labels in enumerate(objects.values()) for label in labels]
+    content = {
+        "images": [{"id": i, "file_name": f"{name}.jpg"} for i, name in enumerate(objects)],
+        "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
+        "annotations": [
+            {"id": i, "image_id": number, "category_id": int(label == "dog"), "bbox": [2, 2, 7, 7]}
+            for i, (number, label) in enumerate(listed)
+        ],
+    }
+    Path("data/boxes.json").write_text(json.dumps(content))
+    return "data/boxes.json"
+
+
+def yolo(objects: dict[str, list[str]] = OBJECTS) -> str:
+    Path("data/labels").mkdir(parents=True)
+    for name, labels in objects.items():
+        image(f"data/images/{name}.jpg")
+        Path(f"data/labels/{name}.txt").write_text("\n".join(f"{int(x == 'dog')} .5 .5 .2 .3" for x in labels))
+    Path("data/data.yaml").write_text("train: images\nnames: [cat, dog]\n")
+    return "data"
+
+
+def csv(objects: dict[str, list[str]] = OBJECTS) -> str:
+    rows = ["filename,class,xmin,ymin,xmax,ymax"]
+    for name, labels in objects.items():
+        image(f"data/{name}.jpg")
+        rows += [f"{name}.jpg,{label},2,2,9,9" for label in labels] or [f"{name}.jpg,,,,,"]
+    Path("data/boxes.csv").write_text("\n".join(rows))
+    return "data/boxes.csv"
+
+
+FORMATS = {"voc": voc, "coco": coco, "yolo": yolo, "csv": csv}
+
+
+def drafted(data: str, task: BoxTask | None = None) -> tuple[tuple[str, ...], Detection | Localization]:
+    """The summary of the data, and the recipe as loaded from another folder."""
+    folder = Path("recipes")
+    folder.mkdir(exist_ok=True)
+    draft = draft_recipe(Path(data), folder, task)
+    (folder / "r.yaml").write_text(draft.text)
+    recipe = load(folder / "r.yaml").recipe
+    assert isinstance(recipe, Detection | Localization)
+    return draft.seen, recipe
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_images_with_several_objects_are_for_detection(name: str) -> None:
+    seen, recipe = drafted(FORMATS[name]())
+    assert isinstance(recipe, Detection)
+    assert recipe.data.kind == name
+    assert Path(recipe.data.path) == Path("data" if name == "voc" else recipe.data.path).absolute()
+    assert "train: 4 objects in 2 classes: cat (2), dog (2)" in seen
+    assert "images: 4, of which 1 with several objects, at most 2, 1 without" in seen
+    assert recipe.data.image_size == (32, 32)
+    assert (recipe.data.validation, recipe.data.test) == (0.1, 0.2)
+    assert recipe.model.kind == "fcos"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_images_with_one_object_each_are_for_localization(name: str) -> None:
+    alone = {key: labels[:1] for key, labels in OBJECTS.items() if labels}
+    _, recipe = drafted(FORMATS[name](alone))
+    assert isinstance(recipe, Localization)
+    assert recipe.data.kind == name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_task_can_be_chosen(name: str) -> None:
+    data = FORMATS[name]()
+    _, recipe = drafted(data, "localization")
+    assert isinstance(recipe, Localization)
+    assert recipe.data.kind == name
+    _, recipe = drafted(data, "detection")
+    assert isinstance(recipe, Detection)
+
+
+def test_the_task_is_for_images_with_boxes() -> None:
+    for name in ("photos/a/1.png", "photos/b/1.png"):
+        image(name)
+    with pytest.raises(InputError) as error:
+        draft_recipe(Path("photos"), Path(), "detection")
+    assert str(error.value) == (
+        "photos: --task is for images with boxes: Pascal VOC, COCO, YOLO, or a .csv with the columns xmin, ymin, xmax, "
+        "ymax. Received none of these: leave the option out."
+    )
+
+
+def test_what_training_refuses_is_not_drafted() -> None:
+    voc()
+    Path("data/Annotations/a.xml").write_text("<annotation><object>")
+    with pytest.raises(InputError, match=r"a\.xml:1: this is not valid XML"):
+        draft_recipe(Path("data"), Path())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([(480, 640)], (240, 320)),
+        ([(640, 480)], (320, 240)),
+        ([(100, 100), (4000, 3000), (4000, 3000)], (320, 256)),
+        ([(20, 3000)], (32, 320)),
+        ([(48, 64)], (64, 64)),
+        ([], (320, 320)),
+    ],
+)
+def test_the_size_has_the_median_shape(sizes: list[tuple[int, int]], expected: tuple[int, int]) -> None:
+    height, width = _size(Counter(sizes))
+    assert (height % 32, width % 32) == (0, 0)
+    assert max(height, width) <= 320
+    assert abs(height - expected[0]) <= 16
+    assert abs(width - expected[1]) <= 16
