@@ -41,7 +41,13 @@ def data() -> None:
     metavar="FILE.yaml",
     help="Write the value of data.exclude that leaves out copies of images.",
 )
-@click.option("--force", is_flag=True, help="Overwrite that file if it exists.")
+@click.option(
+    "--plot",
+    type=PATH,
+    metavar="FILE.png",
+    help="Draw the objects of each class and image, and their sizes, by split. For task: detection.",
+)
+@click.option("--force", is_flag=True, help="Overwrite these files if they exist.")
 @json_option
 @quiet_option
 def check(
@@ -49,6 +55,7 @@ def check(
     sets: tuple[str, ...],
     path: str | None,
     exclude_list: Path | None,
+    plot: Path | None,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -68,6 +75,7 @@ def check(
       dlcli data check photos/
       dlcli data check photos/ --exclude-list copies.yaml
       dlcli data check recipe.yaml --json
+      dlcli data check detection.yaml --plot objects.png
       dlcli data check recipes/mnist_convnet.yaml --data mnist.npz
       dlcli data check recipes/film_reviews.yaml --data reviews/
     """
@@ -76,6 +84,8 @@ def check(
     if source.is_dir():
         if sets or path is not None:
             raise click.UsageError("--set and --data are for a recipe; a folder has no keys.")
+        if plot is not None:
+            raise click.UsageError("--plot is for a recipe; dlcli recipe init drafts one for a folder.")
         loaded = None
     elif source.suffix.lower() in (".yaml", ".yml"):
         loaded = _load("check", source, sets, path)
@@ -83,12 +93,19 @@ def check(
         raise InputError(f"{source}: expected a recipe or a folder of data.")
     if exclude_list is not None:
         check_output(exclude_list, (".yaml", ".yml"), force=force)
+    if plot is not None and loaded is not None:
+        from dlcli.recipe.support import check_options
+
+        check_options(loaded.recipe, str(loaded.path), {"--plot"})
+        check_output(plot, (".png",), force=force)
     console = _start(quiet)
     from dlcli.workflow import inspect
 
     report = inspect.check_folder(source, console) if loaded is None else inspect.check(loaded, console)
     if exclude_list is not None:
         _write_exclude_list(report, exclude_list, source)
+    if plot is not None and loaded is not None:
+        inspect.plot(loaded, plot, console)
     if as_json:
         write_json(report)
     else:
@@ -204,6 +221,8 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
             ]
             rows.append(["ignored", counted["ignored"]["pixels"], f"{counted['ignored']['share']:.2%}", ""])
             write_table([f"{of_split}, class", "pixels", "share", "images"], rows, right=(1, 2, 3))
+        if "objects" in results:
+            _write_objects(results["objects"], results["anchors"])
         return
     say(counts)
     _write_by_split(["minimum", "median", "maximum"], results["lengths"])
@@ -276,6 +295,27 @@ def _write_by_split(columns: list[str], splits: dict[str, dict[str, list[int]]])
     rows = [[split, unit, *numbers] for split, units in splits.items() for unit, numbers in units.items()]
     if rows:
         write_table(["split", "unit", *columns], rows)
+
+
+def _write_objects(objects: dict[str, Any], anchors: dict[str, Any] | None) -> None:
+    """Print the numbers of objects by class and size, and the anchors that fit the boxes of train."""
+    for of_split, found in objects.items():
+        rows = [[label, row["objects"], row["images"]] for label, row in found["classes"].items()]
+        rows.append(["all", found["objects"], found["images"]])
+        write_table([f"{of_split}, class", "objects", "images"], rows, right=(1, 2))
+        sizes = ", ".join(f"{number:,} {size}" for size, number in found["sizes"].items())
+        marks = "".join(f"; {mark}: {found[mark]:,}" for mark in ("crowds", "difficult") if found[mark])
+        say(f"{of_split}: {sizes}; images without objects: {found['negatives']:,}{marks}")
+    if anchors is None:
+        return
+    sides, ratios = (anchors[key] for key in ("sizes_in_input", "ratios_in_input"))
+    of_sides = ", ".join(f"{value:.0f} ({name})" for name, value in sides.items())
+    of_ratios = ", ".join(f"{value:.2f} ({name})" for name, value in ratios.items())
+    say(f"train, in the network's input: square root of area {of_sides} pixels; width / height {of_ratios}")
+    keys = ", ".join(f"{key}: {anchors[key]}" for key in ("levels", "anchor_sizes", "anchor_ratios"))
+    say(f"anchors that fit: {keys}")
+    fit = f"{anchors['mean_iou']:.2f} on average; {anchors['fitting']:.1%} by 0.5 or more"
+    say(f"  the shapes of the training boxes overlap with their best anchor by {fit}")
 
 
 def _load(verb: str, recipe: Path, sets: tuple[str, ...], path: str | None) -> Any:

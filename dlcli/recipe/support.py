@@ -28,6 +28,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "--input": ("takes {samples}", "Leave --input and --classes out; the shape is read from the data."),
         "--masks": ("predicts no masks", "Remove the option."),
         "--output FILE.npz": ("predicts no probabilities of whole samples", "Name a .csv or .json file."),
+        "--plot": ("has no objects to be counted", "Remove the option."),
         "--pixel-size": ("predicts no areas", "Remove the option."),
         "--probabilities": ("predicts no class probabilities", "Remove the option."),
         "--score": ("predicts no objects", "Remove the option."),

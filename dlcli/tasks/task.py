@@ -211,6 +211,14 @@ class Task(Protocol):
         """
         raise self._lacks("data check")
 
+    def plot_data(self, loaded: LoadedRecipe, output: Path, console: Console) -> None:
+        """Draw the numbers and sizes of the objects in the data.
+
+        Raises:
+            InputError: the data cannot be used.
+        """
+        raise self._lacks("data check --plot")
+
     def stats(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         """Compute statistics of the data: of channels for images, of lengths and features for sequences.
 

@@ -19,6 +19,11 @@ def check_folder(folder: Path, console: Console) -> dict[str, Any]:
     return dispatch.check_folder(folder, console)
 
 
+def plot(loaded: LoadedRecipe, output: Path, console: Console) -> None:
+    """Draw the numbers and sizes of objects; see :meth:`dlcli.tasks.task.Task.plot_data`."""
+    task_of(loaded.recipe).plot_data(loaded, output, console)
+
+
 def stats(loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
     """Compute statistics of a recipe's data; see :meth:`dlcli.tasks.task.Task.stats`."""
     return task_of(loaded.recipe).stats(loaded, console)

@@ -55,7 +55,7 @@ REFUSED = {
 for of_task in REFUSED.keys() - {"segmentation"}:
     REFUSED[of_task] |= {"--masks", "--pixel-size"}
 for of_task in REFUSED.keys() - {"detection"}:
-    REFUSED[of_task] |= {"--crops", "--score"}
+    REFUSED[of_task] |= {"--crops", "--plot", "--score"}
 INSPECTED = {"data check", "data stats", "data split"}
 
 

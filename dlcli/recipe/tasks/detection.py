@@ -38,7 +38,7 @@ class Detection(TaskRecipe):
     verbs = frozenset(
         ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
     )
-    options = frozenset(("--crops", "--data", "--draw", "--input", "--score", "--split"))
+    options = frozenset(("--crops", "--data", "--draw", "--input", "--plot", "--score", "--split"))
     instead = MappingProxyType(
         {
             "generate": "Use dlcli predict.",

@@ -124,6 +124,9 @@ class DetectionHead(ImageHead):
     def statistics(self, dataset: Dataset) -> dict[str, Any]:
         return inspection.statistics(dataset)
 
+    def plot_data(self, dataset: Dataset) -> bytes:
+        return inspection.plot(dataset)
+
     def findings(self, dataset: Dataset) -> Iterator[Finding]:
         return inspection.findings(dataset, self.recipe.data.image_size)
 

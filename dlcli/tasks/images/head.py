@@ -242,6 +242,10 @@ class ImageHead(Protocol):
         """What ``dlcli data stats`` reports of the annotations of the training split, in plain values."""
         return {}
 
+    def plot_data(self, dataset: Dataset) -> bytes | None:
+        """The PNG file that ``dlcli data check --plot`` draws of the annotations of all splits; None for none."""
+        return None
+
     def captions(self, dataset: Dataset, samples: Samples, index: NDArray[np.int64]) -> list[str]:
         """A few words on the ground truth of the samples at these positions, for plots; the class by default."""
         return [dataset.classes[samples.labels[i]] if samples.has_classes else "" for i in index]

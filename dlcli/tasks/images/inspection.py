@@ -32,7 +32,7 @@ from dlcli.tasks.images.augmentation import check_augment, make_augmentation
 from dlcli.tasks.images.batches import tiles_per_image
 from dlcli.tasks.images.copies import copy_findings, find_copies, names_to_exclude
 from dlcli.tasks.images.head import Entries, ImageHead
-from dlcli.tasks.inspection import Finding, class_findings, count, report, some
+from dlcli.tasks.inspection import Finding, class_findings, count, report, some, with_leakage
 
 REPORTED = ("classes", "leakage")  # kinds of warnings of which other findings say more
 NUM_LOADED = 256  # samples in memory at a time
@@ -145,6 +145,14 @@ def stats(loaded: LoadedRecipe, head: ImageHead, console: Console) -> dict[str, 
         "std": std.tolist(),
         **head.statistics(dataset),
     }
+
+
+def plot_data(loaded: LoadedRecipe, head: ImageHead, output: Path, console: Console) -> None:
+    """Draw what the head plots of the annotations in all splits, as :meth:`dlcli.tasks.task.Task.plot_data`."""
+    loaded.check_data_path()
+    drawn = head.plot_data(head.read(with_leakage(loaded.of_images.data), console))
+    assert drawn is not None, "the option is refused for heads without such a plot"
+    replace_file(output, drawn)
 
 
 def loaded_in_parts(samples: Samples, console: Console) -> Iterator[np.ndarray]:

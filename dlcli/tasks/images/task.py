@@ -48,6 +48,9 @@ class ImageTask(Task):
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         return inspection.check(self.recipe.data, self.head, console)
 
+    def plot_data(self, loaded: LoadedRecipe, output: Path, console: Console) -> None:
+        inspection.plot_data(loaded, self.head, output, console)
+
     def stats(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         return inspection.stats(loaded, self.head, console)
 
