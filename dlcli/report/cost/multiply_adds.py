@@ -58,20 +58,12 @@ ELEMENTWISE = (
 """Layers that work elementwise, on one value or one of each input at a time."""
 ELEMENTWISE_BY_NAME = {
     "keras.src.ops.numpy": (
-        *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "GetItem", "Pad", "Sin", "Cos", "Where"),
-        *(
-            "Equal",
-            "NotEqual",
-            "Minimum",
-            "Maximum",
-            "Clip",
-            "LogicalAnd",
-            "LogicalNot",
-            "ZerosLike",
-            "OnesLike",
-            "FullLike",
-        ),
+        *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "FloorDivide", "GetItem", "Pad", "Sin", "Cos", "Exp"),
+        *("Log", "Sqrt", "Square", "Floor", "Round", "Negative", "Absolute", "Minimum", "Maximum", "Clip", "Where"),
+        *("Equal", "NotEqual", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "LogicalNot"),
+        *("ZerosLike", "OnesLike", "FullLike"),
     ),
+    "keras.src.ops.nn": ("Relu", "Sigmoid", "Softmax"),
     "keras.src.ops.core": ("Cast",),
     "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
     "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
@@ -158,6 +150,10 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
         return Operations(pooling=math.prod(outputs[0]) * math.prod(layer.pool_size))
     if kind in GLOBAL_POOLINGS:
         return Operations(pooling=math.prod(inputs[0]))
+    if kind.__module__ == "keras.src.ops.numpy" and kind.__name__ == "Matmul" and len(inputs) == 2:
+        return Operations(math.prod(outputs[0]) * inputs[0][-1])
+    if kind.__module__ == "keras.src.ops.numpy" and kind.__name__ == "Einsum":
+        return _products_of_two(layer.subscripts, inputs)
     if kind in ACTIVATIONS or kind in REARRANGEMENTS or is_elementwise(layer) or _is_sum_or_move(layer):
         return Operations()
     if is_interpolation(layer):
@@ -178,10 +174,31 @@ def is_elementwise(layer: Any) -> bool:
 
 
 def _is_sum_or_move(operation: Any) -> bool:
-    """Whether an operation only adds, compares or moves values, without products."""
+    """Whether an operation only adds, compares, sorts or moves values, without products."""
     kind = type(operation)
-    names = ("Sum", "Max", "Any", "Cumsum", "Concatenate", "Reshape", "Take", "Flip", "Repeat", "Isnan")
-    return kind.__module__ == "keras.src.ops.numpy" and kind.__name__ in names
+    names = {
+        "keras.src.ops.numpy": (
+            *(
+                "Sum",
+                "Mean",
+                "Max",
+                "Min",
+                "Any",
+                "All",
+                "Argmax",
+                "Argsort",
+                "Cumsum",
+                "Concatenate",
+                "Stack",
+                "Reshape",
+            ),
+            *("Transpose", "ExpandDims", "Squeeze", "BroadcastTo", "Take", "TakeAlongAxis", "Flip", "Repeat", "Tile"),
+            *("Triu", "Tril", "Isnan"),
+        ),
+        "keras.src.ops.math": ("TopK",),
+        "keras.src.ops.nn": ("OneHot",),
+    }
+    return kind.__name__ in names.get(kind.__module__, ())
 
 
 def _products(layer: Any, positions: int, *kernels: Any) -> Operations:
@@ -203,6 +220,17 @@ def _einsum(layer: Any, inputs: FixedShape, outputs: FixedShape) -> Operations |
     summed = [side for letter, side in zip(kernel, layer.kernel.shape, strict=True) if letter not in output]
     num_outputs = math.prod(outputs)
     return Operations(num_outputs * math.prod(summed), num_outputs if layer.bias is not None else 0)
+
+
+def _products_of_two(subscripts: str, inputs: Sequence[FixedShape]) -> Operations | None:
+    """The products of an einsum of two tensors, whose batch dimension is the first letter of both; None for others."""
+    letters = subscripts.replace(" ", "").partition("->")[0].split(",")
+    if len(letters) != 2 or len(inputs) != 2 or letters[0][:1] != letters[1][:1]:
+        return None
+    sides: dict[str, int] = {}
+    for names, shape in zip(letters, inputs, strict=True):
+        sides |= dict(zip(names[1:], shape, strict=True))
+    return Operations(math.prod(sides.values()))
 
 
 def _multi_head_attention(layer: Any, query: FixedShape, value: FixedShape) -> Operations | None:

@@ -14,6 +14,7 @@ from dlcli.data.listing import NO_ALIASES
 from dlcli.errors import InputError
 from dlcli.models.heads.detection_outputs import CANDIDATES
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.backbone import without_classifier
 from dlcli.recipe.sections.detection_data import DetectionData
 from dlcli.recipe.sections.detection_model import DetectionModel, FasterRcnn, Fcos, Retinanet
 from dlcli.recipe.sections.image_model import ImageClassifier
@@ -49,6 +50,10 @@ class DetectionHead(ImageHead):
     recipe: Detection
     best_metric = "ap"
     caches_features = False
+
+    @property
+    def base(self) -> ImageClassifier:
+        return without_classifier(self.recipe.model.backbone)
 
     # Data -------------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from dlcli.report.cost.layer_table import LayerTable, layer_table, table_text
-from dlcli.report.cost.multiply_adds import Operations
+from dlcli.report.cost.multiply_adds import Operations, operations
 from dlcli.report.cost.training_memory import memory_text, training_memory
 
 
@@ -101,6 +101,16 @@ def test_attention_by_dot_product() -> None:
     query, value = keras.Input((5, 8)), keras.Input((7, 8))
     table = layer_table(keras.Model([query, value], layers.Attention()([query, value])))
     assert table.operations == Operations(5 * 7 * 8 + 5 * 7 * 8)
+
+
+def test_products_of_tensors() -> None:
+    x, y = keras.Input((5, 4)), keras.Input((4, 3))
+    product = keras.ops.matmul(x, y)._keras_history.operation
+    assert operations(product, [(5, 4), (4, 3)], [(5, 3)]) == Operations(5 * 4 * 3)
+    einsum = keras.ops.einsum("bij,bjk->bk", x, y)._keras_history.operation
+    assert operations(einsum, [(5, 4), (4, 3)], [(3,)]) == Operations(5 * 4 * 3)
+    trace = keras.ops.einsum("bij->bi", x)._keras_history.operation
+    assert operations(trace, [(5, 4)], [(5,)]) is None
 
 
 def test_layers_without_products_cost_none() -> None:
