@@ -25,6 +25,10 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [base for base in bases if base.startswith(incomplete)]
 
 
+TASKS = ("classification", "localization", "detection", "segmentation", "multilabel", "image_regression")
+ON_MAPS = ("segmentation", "detection")  # tasks whose network has the base as its backbone
+
+
 @click.command(short_help="Train a new head on a pretrained network, then fine-tune.")
 @click.option(
     "--base",
@@ -42,19 +46,20 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 )
 @click.option(
     "--task",
-    type=click.Choice(["classification", "localization", "segmentation", "multilabel", "image_regression"]),
+    type=click.Choice(TASKS),
     default="classification",
     show_default=True,
-    help="Task of the new head: a class, a class and a box, a class for each pixel, several labels, or numbers.",
+    help="Task of the new head: a class, a class and a box, any number of objects, a class for each pixel, several "
+    "labels, or numbers.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="PATH",
     help="Folder of class folders, a .csv or .npz file. Default: the current folder if it holds class folders, else "
-    "the bundled digits. For localization: a Pascal VOC folder, a COCO .json, a .csv or .npz file; default: synthetic "
-    "shapes. For segmentation: a folder of images and one of masks; for several labels and numbers: a .csv, or the "
-    "folder that contains it; default: synthetic scenes.",
+    "the bundled digits. For localization and detection: a Pascal VOC, COCO or YOLO folder, a COCO .json, a .csv "
+    "or .npz file; default: synthetic images. For segmentation: a folder of images and one of masks; for several "
+    "labels and numbers: a .csv, or the folder that contains it; default: synthetic scenes.",
 )
 @click.option(
     "--weights",
@@ -79,26 +84,30 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.option(
     "--epochs",
     metavar="N",
-    help="Epochs of training the head with the base frozen. Default: 40; 15 for localization, 5 for segmentation.",
+    help="Epochs of training the head with the base frozen. Default: 40; 15 for localization, 5 for segmentation, 3 "
+    "for detection.",
 )
 @click.option(
-    "--learning-rate", metavar="R", help="Initial learning rate of the head. Default: 0.003; 0.001 for localization."
+    "--learning-rate",
+    metavar="R",
+    help="Initial learning rate of the head. Default: 0.003; 0.001 for localization and detection.",
 )
 @click.option(
     "--unfreeze",
     metavar="N|STAGE|all|none",
     help="Part of the base to fine-tune: the deepest N layers with weights, a stage such as stage4 and everything "
-    "after it, all, or none. Default: last_stage; all for localization and segmentation.",
+    "after it, all, or none. Default: last_stage; all for localization, detection and segmentation.",
 )
 @click.option(
     "--fine-tune-epochs",
     metavar="N",
-    help="Epochs of fine-tuning; 0 for none. Default: 5; 30 for localization, 20 for segmentation.",
+    help="Epochs of fine-tuning; 0 for none. Default: 5; 30 for localization, 24 for detection, 20 for segmentation.",
 )
 @click.option(
     "--fine-tune-learning-rate",
     metavar="R",
-    help="Initial learning rate of fine-tuning. Default: 0.00001; 0.0003 for localization, 0.0005 for segmentation.",
+    help="Initial learning rate of fine-tuning. Default: 0.00001; 0.0003 for localization, 0.0005 for "
+    "segmentation, 0.001 for detection.",
 )
 @click.option(
     "--rate-decay",
@@ -108,8 +117,8 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.option(
     "--augment",
     type=click.Choice(AUGMENTS),
-    help="Random augmentation of the images in fine-tuning; for localization, in both stages. Default: light; none for "
-    "the bundled digits and for numbers, which flips and shifts may change.",
+    help="Random augmentation of the images in fine-tuning; for localization, detection and segmentation, in both "
+    "stages. Default: light; none for the bundled digits and for numbers, which flips and shifts may change.",
 )
 @click.option(
     "--top",
@@ -137,6 +146,7 @@ def transfer(base: str, **options: Any) -> None:
       dlcli transfer --base run:flowers --data other_flowers/
       dlcli transfer --base resnet50 --top imagenet
       dlcli transfer --base mobilenetv2 --task localization --data voc/
+      dlcli transfer --base mobilenetv2 --task detection --data fruit/
       dlcli transfer --base resnet50 --task multilabel --data photos/tags.csv
       dlcli transfer --base mobilenetv2 --task segmentation --data photos/
 
@@ -152,10 +162,12 @@ def transfer(base: str, **options: Any) -> None:
     from dlcli.workflow.transfer import find_base, find_data, make_plan, transfer_recipe
 
     _check_base_options(base, options)
-    network = "model.backbone" if options["task"] == "segmentation" else "model"
+    network = "model.backbone" if options["task"] in ON_MAPS else "model"
     for option in ("dropout", "pooling"):
-        if options[option] is not None and options["task"] == "segmentation":
-            raise click.UsageError(f"--{option} is for the head of a classifier; a segmenter's head is a decoder.")
+        if options[option] is not None and options["task"] in ON_MAPS:
+            raise click.UsageError(
+                f"--{option} is for a head on whole images; the head of --task {options['task']} is on feature maps."
+            )
     base_network = find_base(base, runs=options["runs"], device=options["device"])
     data, data_line = find_data(options["data"], base_network, task=options["task"])
     plan = make_plan(

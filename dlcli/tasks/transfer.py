@@ -39,16 +39,51 @@ AUGMENTS: dict[str, dict[str, Any]] = {
 
 DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that five halvings leave feature maps
 BOX_KINDS = ("voc", "coco", "yolo")
+DETECTION_SIDE = 320  # of the images of a detector: small objects need more pixels than whole images
 SYNTHETIC = {"multilabel": "scenes", "image_regression": "shapes"}  # sources without --data
 RARE = 0.05  # GIFs below this proportion of the images are excluded
-HEAD_EPOCHS = 40
-HEAD_RATE = 3e-3
-BOX_EPOCHS, BOX_RATE = 15, 1e-3  # for both heads of a localizer
-BOX_FINE_TUNE_EPOCHS, BOX_FINE_TUNE_RATE = 30, 3e-4  # for the whole network
-MASK_EPOCHS = 5  # of a segmenter's decoder
-MASK_FINE_TUNE_EPOCHS = 20
-FINE_TUNE_RATES = {"localization": BOX_FINE_TUNE_RATE, "segmentation": 5e-4}  # 1e-5 for others
 L2 = 0.03  # on the head: with the few samples that transfer is meant for, a head without it overfits immediately
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """How a task is transferred to, unless the command line says otherwise.
+
+    Attributes:
+        name: beginning of the run's name.
+        epochs, rate: of training the new layers.
+        fine_tune_epochs, fine_tune_rate: of the second stage.
+        unfreeze: the layers of the base to fine-tune.
+        augments_head: augment in the first stage too; a head on a few boxes or masks would memorize them.
+        batch_size: None for the recipe's default.
+        best_metric: None for the task's default.
+        network: ``model.kind`` of the network whose backbone the base is; None for a head on the base.
+    """
+
+    name: str = "transfer"
+    epochs: int = 40
+    rate: float = 3e-3
+    fine_tune_epochs: int = 5
+    fine_tune_rate: float = 1e-5
+    unfreeze: str = "last_stage"
+    augments_head: bool = False
+    batch_size: int | None = None
+    best_metric: str | None = None
+    network: str | None = None
+
+
+DENSE: dict[str, Any] = {"unfreeze": "all", "augments_head": True}  # of boxes and masks, which need the positions
+DEFAULTS = {
+    "classification": Defaults(),
+    "multilabel": Defaults(),
+    "image_regression": Defaults(),
+    "localization": Defaults("localize", 15, 1e-3, 30, 3e-4, batch_size=16, **DENSE),
+    "segmentation": Defaults(
+        "segment", 5, 3e-3, 20, 5e-4, batch_size=8, best_metric="val_mean_iou", network="unet", **DENSE
+    ),
+    "detection": Defaults("detect", 3, 1e-3, 24, 1e-3, batch_size=8, network="fcos", **DENSE),
+}
+"""By the task of the new head."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +133,7 @@ class Plan:
         augment: a key of `AUGMENTS`.
         unfreeze: the layers of the base to fine-tune: a stage's name, a number of layers, all, or none.
         fine_tune_epochs: epochs of the second stage; 0 for none.
-        task: of the new head: classification, localization, segmentation, multilabel or image_regression.
+        task: of the new head, a key of `DEFAULTS`.
     """
 
     dense: tuple[int, ...] = ()
@@ -108,14 +143,9 @@ class Plan:
     task: str = "classification"
 
     @property
-    def has_boxes(self) -> bool:
-        """Whether a localizer is trained."""
-        return self.task == "localization"
-
-    @property
-    def has_masks(self) -> bool:
-        """Whether a segmenter is trained."""
-        return self.task == "segmentation"
+    def defaults(self) -> Defaults:
+        """How the task is transferred to."""
+        return DEFAULTS[self.task]
 
 
 def transfer_recipe(
@@ -131,40 +161,38 @@ def transfer_recipe(
     Raises:
         InputError: a value is not valid; the text names the option.
     """
-    if plan.has_masks:
+    defaults = plan.defaults
+    if defaults.network is not None:
         backbone = {key: value for key, value in base.model.items() if key != "head"}
-        model: dict[str, Any] = {"kind": "unet", "backbone": backbone}
+        model: dict[str, Any] = {"kind": defaults.network, "backbone": backbone}
     else:
         model = {**base.model, "l2": L2}
     if plan.dense:
         model["dense"] = plan.dense
-    stages: list[dict[str, Any]] = [{"name": "head", "epochs": HEAD_EPOCHS, "trainable": "head", "augment": False}]
+    stages: list[dict[str, Any]] = [
+        {"name": "head", "epochs": defaults.epochs, "trainable": "head", "augment": defaults.augments_head}
+    ]
     is_tuned = plan.unfreeze != "none" and plan.fine_tune_epochs > 0
-    if plan.has_boxes:
-        stages[0] |= {"epochs": BOX_EPOCHS, "augment": True}  # the head would memorize a small number of boxes
-    if plan.has_masks:
-        stages[0] |= {"epochs": MASK_EPOCHS, "augment": True}
     if is_tuned:
         stages.append(
             {
                 "name": "fine_tune",
                 "epochs": plan.fine_tune_epochs,
-                "learning_rate": FINE_TUNE_RATES.get(plan.task, 1e-5),
+                "learning_rate": defaults.fine_tune_rate,
                 "trainable": _trainable(plan),
             }
         )
-    name = "localize" if plan.has_boxes else "segment" if plan.has_masks else "transfer"
-    values: dict[str, Any] = {"task": plan.task, "name": f"{name}_{base.name}", "data": data}
-    if (is_tuned or plan.has_boxes or plan.has_masks) and AUGMENTS[plan.augment]:
+    values: dict[str, Any] = {"task": plan.task, "name": f"{defaults.name}_{base.name}", "data": data}
+    if (is_tuned or defaults.augments_head) and AUGMENTS[plan.augment]:
         values["augment"] = AUGMENTS[plan.augment]
     values["model"] = model
-    if plan.has_boxes:
+    if plan.task == "localization":
         values["box_head"] = {"dropout": 0.3, "loss": "giou"}
     values["train"] = {
-        **({"batch_size": 16} if plan.has_boxes else {"batch_size": 8} if plan.has_masks else {}),
-        "optimizer": {"kind": "adam", "learning_rate": BOX_RATE if plan.has_boxes else HEAD_RATE},
+        **({} if defaults.batch_size is None else {"batch_size": defaults.batch_size}),
+        "optimizer": {"kind": "adam", "learning_rate": defaults.rate},
         "schedule": {"kind": "cosine"},
-        **({"best_metric": "val_mean_iou"} if plan.has_masks else {}),
+        **({} if defaults.best_metric is None else {"best_metric": defaults.best_metric}),
         "stages": tuple(stages),
     }
     return _loaded(values, overrides, command)
@@ -239,37 +267,44 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
     if layout.kind == "masks":
         raise InputError(f"--data {path}: holds images with masks. Add --task segmentation.")
     if layout.kind in BOX_KINDS:
-        raise InputError(f"--data {path}: holds images with boxes ({layout.kind}). Add --task localization.")
+        raise InputError(
+            f"--data {path}: holds images with boxes ({layout.kind}). Add --task detection or --task localization."
+        )
     raise InputError(f"--data {path}: expected a folder of class folders, a .csv or an .npz.")
 
 
-def boxes_section(path: Path | None, base: Base) -> dict[str, Any]:
-    """The ``data`` section for images with boxes: Pascal VOC, COCO, YOLO, a .csv, an .npz; for None, synthetic shapes.
+def boxes_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:
+    """The ``data`` section for images with boxes: Pascal VOC, COCO, YOLO, a .csv, an .npz; for None, synthetic images.
+
+    Args:
+        task: localization or detection.
 
     Raises:
         InputError: the path does not exist, or is something else.
     """
     kinds = {".json": "coco", ".csv": "csv", ".npz": "npz", ".yaml": "yolo", ".yml": "yolo"}
-    color_mode = "rgb" if base.channels == 3 else "grayscale"
+    color_mode, is_saved = "rgb" if base.channels == 3 else "grayscale", base.model["kind"] == "saved"
     if path is None:
-        size = base.size if base.model["kind"] == "saved" else (DIGITS_SIDE, DIGITS_SIDE)
-        return {"kind": "shapes", "image_size": size, "color_mode": color_mode}
+        kind, size = ("scenes" if task == "detection" else "shapes"), (DIGITS_SIDE, DIGITS_SIDE)
+        return {"kind": kind, "image_size": base.size if is_saved else size, "color_mode": color_mode}
     if not path.exists():
         raise InputError(f"--data {path}: no such file or folder.")
     layout = recognize(path)
-    kind = layout.kind if layout.kind in BOX_KINDS else kinds.get(layout.path.suffix)
-    if kind is None:
+    found = layout.kind if layout.kind in BOX_KINDS else kinds.get(layout.path.suffix)
+    if found is None:
         raise InputError(
             f"--data {path}: expected a folder of images with boxes in the format of Pascal VOC, COCO or YOLO, a COCO "
             ".json, a data.yaml, a .csv or an .npz."
         )
-    section: dict[str, Any] = {"kind": kind, "path": os.path.abspath(layout.path)}
-    if kind == "voc" and layout.kind == "voc":
+    section: dict[str, Any] = {"kind": found, "path": os.path.abspath(layout.path)}
+    if found == "voc" and layout.kind == "voc":
         section |= {f"{split}_list": name for split, name in lists_of(layout.path).items()}
-    if kind == "coco":
+    if found == "coco":
         section |= {f"{split}_path": os.path.abspath(file) for split, file in layout.others.items()}
-    section |= {"image_size": base.size, "color_mode": color_mode}
-    return section | ({} if kind == "npz" else {"on_bad_image": "skip"})
+    larger = (DETECTION_SIDE, DETECTION_SIDE)
+    size = larger if task == "detection" and not is_saved else base.size
+    section |= {"image_size": size, "color_mode": color_mode}
+    return section | ({} if found == "npz" else {"on_bad_image": "skip"})
 
 
 def table_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:

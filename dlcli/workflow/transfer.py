@@ -9,8 +9,7 @@ from dlcli.recipe.language.fields import RUN_NAME
 from dlcli.rundir.runs import find_run
 from dlcli.runtime.startup import start_tensorflow
 from dlcli.tasks.transfer import (
-    BOX_FINE_TUNE_EPOCHS,
-    MASK_FINE_TUNE_EPOCHS,
+    DEFAULTS,
     Base,
     Plan,
     application_base,
@@ -68,9 +67,10 @@ def find_data(path: Path | None, base: Base, *, task: str) -> tuple[dict[str, An
         InputError: the path does not exist, or its content is not supported.
     """
     path = None if path is None else path.expanduser()
-    if task == "localization":
-        source = "synthetic shapes (use --data PATH for other data)" if path is None else str(path)
-        return boxes_section(path, base), f"data: {source}"
+    if task in ("localization", "detection"):
+        noun = "shapes" if task == "localization" else "scenes"
+        source = f"synthetic {noun} (use --data PATH for other data)" if path is None else str(path)
+        return boxes_section(path, base, task), f"data: {source}"
     if task in ("multilabel", "image_regression"):
         source = "synthetic scenes (use --data PATH for other data)" if path is None else str(path)
         return table_section(path, base, task), f"data: {source}"
@@ -103,11 +103,13 @@ def make_plan(
     Raises:
         InputError: an option has an invalid value.
     """
-    of_task = {"localization": BOX_FINE_TUNE_EPOCHS, "segmentation": MASK_FINE_TUNE_EPOCHS}
-    unfreeze = unfreeze or ("all" if task in of_task else "last_stage")
-    epochs = fine_tune_epochs or str(of_task.get(task, 5))
-    if task == "segmentation" and head != "linear":
-        raise InputError(f"--head {head}: is for classes; a segmenter's head is a decoder. Remove the option.")
+    defaults = DEFAULTS[task]
+    unfreeze = unfreeze or defaults.unfreeze
+    epochs = fine_tune_epochs or str(defaults.fine_tune_epochs)
+    if defaults.network is not None and head != "linear":
+        raise InputError(
+            f"--head {head}: is for a head on whole images; the head of --task {task} is on feature maps. Remove it."
+        )
     if head != "linear" and re.fullmatch(r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5})*", head) is None:
         raise InputError(f"--head {head}: expected linear or the units of dense layers, such as 256 or 512,128.")
     if re.fullmatch(r"[1-9][0-9]{0,5}|last_stage|stage[1-9][0-9]?|all|none", unfreeze) is None:

@@ -163,7 +163,7 @@ def test_init_check_train_and_transfer_agree(name: str, tmp_path: Path) -> None:
     assert sum(checked.values()) == sum(expected.values())
     if name in TEXTS:
         return
-    section = data_section(root, BASE) if name in IMAGES else boxes_section(root, BASE)
+    section = data_section(root, BASE) if name in IMAGES else boxes_section(root, BASE, "localization")
     if name == "table":
         section |= {"split": "split"}
     task = "classification" if name in IMAGES else "localization"

@@ -186,3 +186,20 @@ def test_a_table_of_objects_is_checked_and_evaluated(folder: Path) -> None:
     run("data", "preview", "photos.yaml", "--samples", "2", "--epochs", "1", folder=folder)
     result = json.loads(run("evaluate", "scenes", "--data", "photos/objects.csv", "--json", folder=folder).stdout)
     assert result["samples"] == 12
+
+
+BASE = ("--base", "mobilenetv2", "--base-option", "alpha=0.35", "--task", "detection")
+
+
+def test_transfer_refuses_what_a_detector_does_not_have(folder: Path) -> None:
+    for option in (("--head", "10"), ("--pooling", "max"), ("--dropout", "0.5")):
+        done = run("transfer", *BASE, *option, folder=folder, status=2)
+        assert "the head of --task detection is on feature maps" in done.stderr
+
+
+@pytest.mark.slow
+def test_transfer_to_a_table_of_objects(folder: Path) -> None:
+    write_table(folder / "photos", size=(64, 64), number=10)
+    options = ("--data", "photos/objects.csv", "--weights", "none", "--image-size", "64", "--dry-run")
+    plan = json.loads(run("transfer", *BASE, *options, "--unfreeze", "none", "--json", folder=folder).stdout)
+    assert plan["layers"]["trainable"] < plan["layers"]["parameters"]

@@ -88,7 +88,7 @@ def test_the_header_keeps_the_contract(path: Path) -> None:
     assert [word for word in HEADER if word not in header] == []
     assert f"dlcli train recipes/{path.name}" in header
     assert re.search(
-        r"(test|validation)_(loss|accuracy|token_accuracy|localization_accuracy|mean_iou|mean_average_precision|mae|mse|"
+        r"(test|validation)_(loss|accuracy|token_accuracy|localization_accuracy|mean_iou|ap|mean_average_precision|mae|mse|"
         r"mase|exact_at_20) "
         r"\d\.\d{4} \(standard deviation \d\.\d{4}",
         header,
@@ -124,6 +124,7 @@ SLOW = {
     "cifar10_vgg",
     "copy_ntm",
     "copy_ntm_paper",
+    "detect_scenes",
     "digits_adversarial",
     "film_reviews",
     "localize_photos",

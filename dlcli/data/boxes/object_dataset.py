@@ -82,7 +82,7 @@ def assemble_all_objects(
     kept = [checked for checked in found.images if checked.objects or not checked.image.objects]
     kept.sort(key=lambda checked: checked.image.name)
     classes, boxes = _number(kept, reading, source=str(source))
-    refuse_proportions(boxes.corners, boxes.frames, str(folder))
+    refuse_proportions(boxes.corners, boxes.frames, str(source))
     place_of = {image.name: image.place for image in images}
     dataset = assemble_files(
         [
@@ -146,12 +146,14 @@ def _number(
     """The classes in the order of the outputs, and the objects of all images.
 
     Raises:
-        InputError: a split has a class that train, or a trained model, has not.
+        InputError: train has no object, or a split has a class that train, or a trained model, has not.
     """
     by_split: dict[str, list[str]] = {"train": []}
     for checked in images:
         by_split.setdefault(checked.image.split, []).extend(found.label for found in checked.objects)
     own = reading.learned or sort_names(by_split["train"])
+    if not own and reading.classes is None:
+        raise InputError(f"{source}: no image to train on has an object. Give images of which some have objects.")
     classes, _ = index_labels(by_split, own, source=source, trained=reading.classes, aliases=reading.aliases, least=1)
     position = {name: index for index, name in enumerate(classes)}
     objects = [found for checked in images for found in checked.objects]
@@ -194,7 +196,10 @@ def complete(dataset: Dataset, *, source: str, is_trained: bool = False) -> Data
     listed = {split: objects_of(samples) for split, samples in dataset.splits.items()}
     found = {split: objects for split, objects in listed.items() if objects is not None}
     if not is_trained and not found["train"].is_trained.any():
-        raise InputError(f"{source}: train must contain an image with an object to learn. Received none.")
+        raise InputError(
+            f"{source}: train must contain an image with an object to learn; crowds and difficult objects are not "
+            "learned. Received none. Give more images with objects, or another data.split_seed."
+        )
     slots = max(1, *(objects.most_trained for split, objects in found.items() if split in PADDED_ALIKE))
     splits = {
         split: replace(

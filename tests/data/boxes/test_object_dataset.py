@@ -266,9 +266,8 @@ def test_the_labels_of_a_trained_model(folder: Path, common: Common) -> None:
 def test_there_must_be_an_object_to_learn(folder: Path, common: Common, marks: dict[str, bool] | None) -> None:
     listed = [] if marks is None else found(A, **marks)
     lines = error(folder, common, image(folder, "0.png", listed), image(folder, "1.png"))
-    assert lines[0].endswith("train must contain an image with an object to learn. Received none.") or lines[
-        0
-    ].endswith("there must be at least one class.")
+    rule = "no image to train on has an object." if marks is None else "train must contain an image with an object"
+    assert rule in lines[0]
 
 
 def test_train_and_validation_have_room_for_the_most_of_both(folder: Path, common: Common) -> None:

@@ -11,7 +11,16 @@ from dlcli.data.boxes.annotated import Annotated, Listed
 from dlcli.data.boxes.boxes import Corners, Object
 from dlcli.data.boxes.dataset import AnyReading, assemble_objects
 from dlcli.data.boxes.object_dataset import ObjectReading
-from dlcli.data.boxes.sources.coco_json import BadEntry, Entry, as_number, locate_images, read_coco_file, value_of
+from dlcli.data.boxes.sources.coco_json import (
+    BadEntry,
+    Entry,
+    area_of,
+    as_number,
+    is_crowd,
+    locate_images,
+    read_coco_file,
+    value_of,
+)
 from dlcli.data.boxes.sources.coco_shapes import shape_of
 from dlcli.data.files import printable
 from dlcli.data.images.dataset import CommonKeys
@@ -126,8 +135,8 @@ def _object(place: str, label: str, entry: Entry) -> Object:
         label,
         None if flaw else _corners(entry),
         flaw,
-        is_crowd=entry.get("iscrowd") == 1,
-        area=as_number(entry.get("area")),
+        is_crowd=is_crowd(entry),
+        area=area_of(entry),
     )
 
 

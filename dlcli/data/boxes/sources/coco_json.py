@@ -15,6 +15,7 @@ from dlcli.errors import InputError
 
 MAX_BYTES = 2**30  # of a file: the one of COCO's train2017 has 448 MB
 REMEDY = "Give the .json file of the annotations."
+LARGEST_AREA = 1e18  # square pixels: more than any image has
 NUM_TRIED = 100  # images by which their folder is found
 Entry = dict[str, Any]
 Id = int | str
@@ -81,7 +82,7 @@ def read_coco_file(
                     categories[own] = printable(_name(entry, "name"))
                 elif noun == "image":
                     images[own] = CocoImage(_name(entry, "file_name"), _size(entry))
-                elif without_crowds and entry.get("iscrowd") == 1:
+                elif is_crowd(entry) and without_crowds:
                     crowds.append(f"{place}: {where}")
                 else:
                     image = _reference(entry, "image_id", ids["image"], "images")
@@ -178,6 +179,31 @@ def _size(entry: Entry) -> tuple[int, int] | None:
         received = reprlib.repr([entry["width"], entry["height"]])
         raise BadEntry(f"width and height must be whole numbers of pixels. Received {received}.")
     return known_size(sides[0], sides[1])
+
+
+def is_crowd(entry: Entry) -> bool:
+    """Whether an annotation marks a crowd.
+
+    Raises:
+        BadEntry: iscrowd is something else than 0, 1 or missing.
+    """
+    value = entry.get("iscrowd")
+    if value not in (None, 0, 1):
+        raise BadEntry(f"iscrowd must be 0 or 1. Received {reprlib.repr(value)}.")
+    return value == 1
+
+
+def area_of(entry: Entry) -> float | None:
+    """The area of an annotation in square pixels; None if the file does not give it.
+
+    Raises:
+        BadEntry: it is not a number of at least 0.
+    """
+    value = entry.get("area")
+    number = as_number(value)
+    if value is not None and (number is None or not 0 <= number <= LARGEST_AREA):
+        raise BadEntry(f"area must be a number of pixels. Received {reprlib.repr(value)}.")
+    return number
 
 
 def as_number(value: Any) -> float | None:

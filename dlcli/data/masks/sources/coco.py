@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
-from dlcli.data.boxes.sources.coco_json import Entry, locate_images, read_coco_file
+from dlcli.data.boxes.sources.coco_json import Entry, is_crowd, locate_images, read_coco_file
 from dlcli.data.boxes.sources.coco_shapes import shape_of
 from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
@@ -88,4 +88,4 @@ def _order(region: Region) -> tuple[bool, float]:
 
 
 def _region(place: str, label: str, entry: Entry) -> Region:
-    return Region(place, "" if entry.get("iscrowd") == 1 else label, shape_of(entry))
+    return Region(place, "" if is_crowd(entry) else label, shape_of(entry))

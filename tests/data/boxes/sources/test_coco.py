@@ -10,7 +10,8 @@ from PIL import Image
 
 from dlcli.data.boxes.boxes import boxes_of, relative_boxes
 from dlcli.data.boxes.dataset import BoxReading
-from dlcli.data.boxes.sources.coco import read_coco
+from dlcli.data.boxes.sources.coco import _object, read_coco
+from dlcli.data.boxes.sources.coco_json import BadEntry
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.voc import read_voc
 from dlcli.data.images.dataset import Reading
@@ -343,3 +344,17 @@ def test_all_formats_give_the_same_data_set(tmp_path: Path, common: Common) -> N
             assert boxes_of(other.splits[split]).frames == boxes_of(samples).frames  # type: ignore[union-attr]
             assert np.array_equal(relative_boxes(other.splits[split]), relative_boxes(samples))  # type: ignore[arg-type]
     assert {row["xmin"] for row in sets[0].split_rows()} != {""}
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"area": -5}, "area must be a number of pixels. Received -5."),
+        ({"area": "x"}, "area must be a number of pixels. Received 'x'."),
+        ({"iscrowd": "maybe"}, "iscrowd must be 0 or 1. Received 'maybe'."),
+    ],
+)
+def test_areas_and_marks_of_crowds_are_checked(change: dict[str, Any], rule: str) -> None:
+    with pytest.raises(BadEntry) as error:
+        _object("a.json: annotation 3", "cat", {"bbox": [1, 2, 3, 4], **change})
+    assert str(error.value) == rule

@@ -101,5 +101,5 @@ def test_shades_are_no_ids(folder: Path, common: Common, monkeypatch: pytest.Mon
 def test_no_object_at_all_is_refused(folder: Path, common: Common) -> None:
     for name in ("a", "c"):
         Image.new("L", (WIDTH, HEIGHT)).save(folder / "masks" / f"{name}.png")
-    with pytest.raises(InputError, match="there must be at least one class"):
+    with pytest.raises(InputError, match="no image to train on has an object"):
         read(folder, common)
