@@ -150,8 +150,10 @@ class _Explainer:
         if "kind" not in values:
             known = {key for section in sections for key in section.model_fields}
             for key in values:
+                if key in known:  # such as polygons, which is a kind too
+                    continue
                 word, colon, _ = key.partition(":")
-                if key not in known and nearest(word, ["kind"]):
+                if nearest(word, ["kind"]):
                     hint = NO_SPACE if colon else "did you mean 'kind'?"
                     return self.error(self.key_place(path, key), (*path, key), f"unknown key; {hint}")
                 if key in by_kind:
