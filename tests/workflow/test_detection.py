@@ -124,7 +124,7 @@ TWO_STAGE = """\
   backbone:"""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_a_two_stage_detector_samples_is_the_same_after_a_kill(tmp_path: Path) -> None:
     recipe = RECIPE.replace("  levels: [3, 4]\n  channels: 8\n  num_convs: 1\n", "")
     recipe = recipe.replace("  kind: fcos\n  backbone:", TWO_STAGE).replace("augment: false}", "augment: true}")
