@@ -26,7 +26,6 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 
 TASKS = ("classification", "localization", "detection", "segmentation", "multilabel", "image_regression")
-ON_MAPS = ("segmentation", "detection")  # tasks whose network has the base as its backbone
 
 
 @click.command(short_help="Train a new head on a pretrained network, then fine-tune.")
@@ -159,12 +158,13 @@ def transfer(base: str, **options: Any) -> None:
         return
     if options["class_index"] is not None:
         raise click.UsageError("--class-index is for --top imagenet.")
-    from dlcli.workflow.transfer import find_base, find_data, make_plan, transfer_recipe
+    from dlcli.workflow.transfer import DEFAULTS, find_base, find_data, make_plan, transfer_recipe
 
     _check_base_options(base, options)
-    network = "model.backbone" if options["task"] in ON_MAPS else "model"
+    has_backbone = DEFAULTS[options["task"]].network is not None
+    network = "model.backbone" if has_backbone else "model"
     for option in ("dropout", "pooling"):
-        if options[option] is not None and options["task"] in ON_MAPS:
+        if options[option] is not None and has_backbone:
             raise click.UsageError(
                 f"--{option} is for a head on whole images; the head of --task {options['task']} is on feature maps."
             )

@@ -64,6 +64,11 @@ class Destination:
     source: Source = Source()
     request: EvaluationRequest = field(default_factory=EvaluationRequest)
 
+    @property
+    def run_info(self) -> Path:
+        """The run.json of the run, for messages about what it records."""
+        return self.folder.parents[1] / "run.json"
+
     def probability_file(self, num_samples: int, num_classes: int) -> ProbabilityFile | None:
         """Where the probabilities of all classes are kept until they are written; None if they are not wanted."""
         if not self.request.all_probabilities:

@@ -25,7 +25,7 @@ from dlcli.tasks.transfer import (
 )
 from dlcli.workflow.models import side_of_application
 
-__all__ = ["find_base", "find_data", "make_plan", "top_recipe", "transfer_recipe"]
+__all__ = ["DEFAULTS", "find_base", "find_data", "make_plan", "top_recipe", "transfer_recipe"]
 
 DEFAULT_SIDE = 224  # of images in pixels, for a saved base that accepts any size
 

@@ -13,7 +13,6 @@ from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.listing import NO_ALIASES
 from dlcli.errors import InputError
 from dlcli.models.heads.detection_outputs import CANDIDATES
-from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.backbone import without_classifier
 from dlcli.recipe.sections.detection_data import DetectionData
 from dlcli.recipe.sections.detection_model import DetectionModel, FasterRcnn, Fcos, Retinanet
@@ -69,10 +68,6 @@ class DetectionHead(ImageHead):
 
     def section_for(self, path: Path, images: dict[str, Any]) -> DetectionData:
         return sources.section_for(path, self.recipe.data, images)
-
-    def check(self, loaded: LoadedRecipe, dataset: Dataset, console: Console) -> None:
-        """Training without any object is refused by the sources; everything else is in :meth:`notes`."""
-        return
 
     def recorded(self, run: RunDir) -> TargetInfo:
         """As :meth:`ImageHead.recorded`, with the threshold of a complete run."""
@@ -183,8 +178,9 @@ class DetectionHead(ImageHead):
         calibration: Calibration | None,
         console: Console,
     ) -> dict[str, Any]:
-        place, num_classes = to.folder.parent.parent / "run.json", len(info.names)
-        known = None if baseline is None else baselines.from_dict(baseline, num_classes=num_classes, place=place)
+        known = None
+        if baseline is not None:
+            known = baselines.from_dict(baseline, num_classes=len(info.names), place=to.run_info)
         return evaluate_split(
             *(to, model, samples),
             classes=info.names,

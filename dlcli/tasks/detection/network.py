@@ -52,8 +52,7 @@ def detection_outputs(
     Of RetinaNet the loss is taken from class logits ``[b, n, classes]``, boxes relative to the anchors ``[b, n, 4]``
     and boxes rel_xyxy, of FCOS from class logits, boxes rel_xyxy and logits of the centerness ``[b, n, 1]``; all are
     float32. Of the others see :func:`dlcli.tasks.detection.two_stage.two_stage_outputs`. The saved model has the
-    dictionary of
-    :func:`dlcli.models.heads.detection_outputs.detection_outputs`.
+    dictionary of :func:`dlcli.models.heads.detection_outputs.detection_outputs`.
 
     Raises:
         InputError: the backbone lacks feature maps at a stride that the pyramid needs.

@@ -96,7 +96,7 @@ class ClassificationHead(ImageHead):
             recipe=self.recipe,
             objective=self.objective(info),
             calibration=calibration,
-            accuracies=baseline_accuracies(baseline, split, samples, place=to.folder.parent.parent / "run.json"),
+            accuracies=baseline_accuracies(baseline, split, samples, place=to.run_info),
             console=console,
         )
 

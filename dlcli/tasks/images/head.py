@@ -136,6 +136,7 @@ class ImageHead(Protocol):
         Raises:
             InputError: they do not fit; located at the key.
         """
+        return  # most of it is checked where the data are read
 
     def info(self, dataset: Dataset) -> TargetInfo:
         """What the head needs to know of the data, of its training split alone."""

@@ -141,8 +141,11 @@ class SegmentationHead(ImageHead):
         calibration: Calibration | None,
         console: Console,
     ) -> dict[str, Any]:
-        place = to.folder.parent.parent / "run.json"
-        known = None if baseline is None else MaskBaseline.from_dict(baseline, num_classes=len(info.names), place=place)
+        known = (
+            None
+            if baseline is None
+            else MaskBaseline.from_dict(baseline, num_classes=len(info.names), place=to.run_info)
+        )
         return evaluate_split(
             *(to, model, samples),
             classes=info.names,
