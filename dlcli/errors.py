@@ -1,6 +1,7 @@
 """The errors that the user sees as lines on stderr and an exit status, never as a traceback; the signals that stop."""
 
 import signal
+import threading
 from types import FrameType
 from typing import NoReturn
 
@@ -49,7 +50,7 @@ def raise_stop(number: int, frame: FrameType | None) -> NoReturn:
 
     Whatever runs at that moment may lose the exception: C code turns it into an error of its own, and a library that
     tries one import after another takes it for a failed try. So that such a stop is not lost, nor taken for an error,
-    see ``received_stop``.
+    see ``received_stop`` and ``raise_lost_stop``.
     """
     _received.append(number)
     if number == signal.SIGINT:
@@ -60,3 +61,14 @@ def raise_stop(number: int, frame: FrameType | None) -> NoReturn:
 def received_stop() -> int | None:
     """The number of the first stop signal that ``raise_stop`` handled, or None."""
     return _received[0] if _received else None
+
+
+def raise_lost_stop() -> None:
+    """Raise the stop that ``raise_stop`` raised and a library swallowed; do nothing where there was none.
+
+    A program that is asked to stop and still works has lost the exception (C code may clear any, as
+    ``PyObject_HasAttr`` does), so that long work calls this between its parts.
+    """
+    number = received_stop()
+    if number is not None and threading.current_thread() is threading.main_thread():
+        raise_stop(number, None)

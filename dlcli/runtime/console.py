@@ -13,6 +13,7 @@ from typing import Any
 from rich import console as rich_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dlcli.errors import raise_lost_stop
 from dlcli.printing import escaped, escaped_line
 from dlcli.rundir.runs import now
 from dlcli.rundir.writing import append_line
@@ -68,6 +69,7 @@ class Console:
 
     def reading(self, done: int, total: int) -> None:
         """Show the number of images read, out of the total."""
+        raise_lost_stop()
         self._show("reading images", done, total, "")
         if not self._bars and not self._quiet:
             self._report_reading(done, total)
@@ -87,12 +89,14 @@ class Console:
 
     def evaluating(self, done: int, total: int) -> None:
         """Show the number of batches evaluated, out of the total."""
+        raise_lost_stop()
         self._show("evaluating", done, total, "")
         if done == total:
             self.close()
 
     def computing_features(self, done: int, total: int) -> None:
         """Show the number of batches whose features are computed, out of the total."""
+        raise_lost_stop()
         self._show("computing features", done, total, "")
         self._epoch_start = time.monotonic()  # the time of an epoch covers its steps only
 

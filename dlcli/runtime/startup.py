@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.errors import InputError, raise_stop, received_stop
+from dlcli.errors import InputError, raise_lost_stop, received_stop
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,7 @@ def start_tensorflow(device: str = "auto") -> Device:
         os.dup2(captured.fileno(), 2)
         try:
             _started[device] = _choose_device(importlib.import_module("tensorflow"), device)
-            number = received_stop()
-            if number is not None:  # a library took it for a failed import, and went on without
-                raise_stop(number, None)
+            raise_lost_stop()  # a library took it for a failed import, and went on without
             return _started[device]
         except ImportError as error:
             if received_stop() is not None:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, raise_stop
+from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, raise_lost_stop, raise_stop
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import csv_text, metrics_row, read_csv
 from dlcli.rundir.writing import append_line, replace_file
@@ -548,6 +548,7 @@ class Loop:
         heeded = [n for n in STOP_SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
         earlier = {number: signal.signal(number, note) for number in heeded}
         try:
+            raise_lost_stop()  # from here on no exception is raised that a library could swallow
             with self._announcing_signals():
                 yield
         finally:

@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM and SIGHUP at any time, two processes on one run, and a loss that is not finite."""
 
+import contextlib
 import functools
 import importlib
 import json
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +168,29 @@ def test_a_stop_that_an_import_takes_for_something_else(folder: Path, what_it_be
     assert not (folder / "runs").exists()
 
 
+def lose_a_stop() -> None:
+    """Sends SIGTERM while the network is built, and swallows its exception as a library's C code may."""
+
+    def losing(function: Callable[..., object]) -> Callable[..., object]:
+        def wrapper(*args: object, **kwargs: object) -> object:
+            with contextlib.suppress(BaseException):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    processes.without_plots()
+    processes.replace("dlcli.tasks.images.network.with_head", losing)
+
+
+def test_a_stop_that_a_library_swallows_before_training(folder: Path) -> None:
+    done = processes.run("train", "tiny.yaml", folder=folder, prepare=lose_a_stop).expect(143)
+    assert done.stderr.splitlines()[-1] == (
+        "stopped between two checkpoints. Resume with: dlcli train --resume runs/tiny"
+    )
+    assert status(folder / "runs" / "tiny") == "interrupted"
+
+
 def stop_at_start(folder: Path, number: int, seconds: float) -> processes.Finished:
     """Sends a signal to the installed command some seconds after its start."""
     with subprocess.Popen(
@@ -177,7 +202,11 @@ def stop_at_start(folder: Path, number: int, seconds: float) -> processes.Finish
     ) as process:
         time.sleep(seconds)
         process.send_signal(number)
-        out, err = process.communicate(timeout=processes.WAIT_SECONDS)
+        try:
+            out, err = process.communicate(timeout=processes.WAIT_SECONDS)
+        except BaseException:  # it was not stopped
+            process.kill()
+            raise
     return processes.Finished(process.returncode, out, err)
 
 
