@@ -16,6 +16,10 @@ class InputError(Exception):
     """
 
 
+class SmallInput(InputError):
+    """The samples are smaller than a network needs them."""
+
+
 class CheckFailed(Exception):
     """A check failed: the loss is not finite, or a check has findings. Exit status 1."""
 

@@ -54,7 +54,7 @@ other_data_option: Decorator = click.option(
     type=click.Path(path_type=Path),
     metavar="PATH",
     help="Other data with the same labels: a recipe, a folder of class folders, a .csv or .npz file; for boxes, a "
-    "Pascal VOC folder, a COCO .json, a .csv or .npz file; for text and series, a file like the training data.",
+    "Pascal VOC or YOLO folder, a COCO .json, a .csv or .npz file; for text and series, a file like the training data.",
 )
 
 beam_option: Decorator = click.option(

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from dlcli.cli.options import sets_option
 from dlcli.cli.output import say, write_json
 from dlcli.errors import InputError
 
@@ -26,22 +27,26 @@ def recipe() -> None:
 
 @recipe.command(short_help="Check recipes for errors.")
 @click.argument("recipes", metavar="RECIPE...", nargs=-1, required=True, type=RECIPE)
+@sets_option
 @click.option("--json", "as_json", is_flag=True, help="Print a list of files and errors as JSON.")
 @click.pass_context
-def check(ctx: click.Context, recipes: tuple[Path, ...], as_json: bool) -> None:
+def check(ctx: click.Context, recipes: tuple[Path, ...], sets: tuple[str, ...], as_json: bool) -> None:
     """Check recipes without reading their data. Exit status 2 if one is invalid.
 
     \b
     Examples:
       dlcli recipe check recipe.yaml
       dlcli recipe check recipes/*.yaml --json
+      dlcli recipe check recipe.yaml --set data.image_size=224 --set train.epochs=5
     """
+    from dlcli.recipe.language.overrides import parse_setting
     from dlcli.recipe.load import load
 
+    overrides = [parse_setting(setting) for setting in sets]
     errors: dict[Path, InputError] = {}
     for path in recipes:
         try:
-            load(path)
+            load(path, overrides)
         except InputError as error:
             errors[path] = error
         if not as_json and path not in errors:
@@ -69,9 +74,9 @@ def _report(path: Path, error: InputError | None) -> dict[str, Any]:
 
 @recipe.command(short_help="Show a recipe with all defaults.")
 @click.argument("path", metavar="RECIPE", type=RECIPE)
-@click.option("-s", "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Override a recipe key; repeatable.")
+@sets_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
-def show(path: Path, settings: tuple[str, ...], as_json: bool) -> None:
+def show(path: Path, sets: tuple[str, ...], as_json: bool) -> None:
     """Show a recipe with every default filled in and absolute paths, as a run saves it.
 
     \b
@@ -84,7 +89,7 @@ def show(path: Path, settings: tuple[str, ...], as_json: bool) -> None:
     from dlcli.recipe.load import load
     from dlcli.recipe.yaml_writer import resolved, to_yaml
 
-    values = resolved(load(path, [parse_setting(setting) for setting in settings]).recipe)
+    values = resolved(load(path, [parse_setting(setting) for setting in sets]).recipe)
     if as_json:
         write_json(values)
     else:

@@ -113,6 +113,11 @@ class Target(Protocol):
         """
         return self
 
+    @property
+    def num_dropped(self) -> int:
+        """How many parts of the targets, such as boxes, were dropped because augmentation leaves too little of them."""
+        return 0
+
     def rows(self) -> Mapping[str, Any]:
         """Tensors with a row for each sample; a batch's element holds the rows of its samples."""
         return {}

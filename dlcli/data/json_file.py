@@ -8,12 +8,14 @@ from dlcli.errors import InputError
 from dlcli.files import read_text
 
 
-def read_json(file: Path, *, noun: str, max_bytes: int, remedy: str) -> Any:
-    """The content of a JSON file, with finite numbers.
+def read_json(file: Path, *, noun: str, max_bytes: int, remedy: str, allow_nan: bool = False) -> Any:
+    """The content of a JSON file, with finite numbers unless others are allowed.
 
     Args:
         noun: what the file is, for messages: "COCO file".
         remedy: what to give instead.
+        allow_nan: read NaN, Infinity and -Infinity too, which JSON does not have but some programs write: for a reader
+            that checks each number, and so can name what it belongs to.
 
     Raises:
         InputError: it cannot be read, or is not valid JSON.
@@ -24,7 +26,7 @@ def read_json(file: Path, *, noun: str, max_bytes: int, remedy: str) -> Any:
         raise InputError(f"{file}: numbers must be finite. Received {name}: correct the file, or write it again.")
 
     try:
-        return json.loads(text, parse_constant=refuse_constant)
+        return json.loads(text, parse_constant=None if allow_nan else refuse_constant)
     except json.JSONDecodeError as error:
         raise InputError(f"{file}:{error.lineno}: this is not valid JSON from column {error.colno}. {remedy}") from None
     except RecursionError:

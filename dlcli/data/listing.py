@@ -29,6 +29,7 @@ DEFAULT_VALIDATION = 0.1  # if the source has no validation split
 DEFAULT_TEST = 0.2  # if the source has no splits at all
 NO_ALIASES: Mapping[str, str] = {}
 NO_CLASSES = ("",)  # of samples that have no class
+CONTROLS = ("Cc", "Zl", "Zp")  # Unicode's categories of control characters and of ends of lines and paragraphs
 NUM_NAMED = 10  # names listed in one message; the rest are counted
 
 
@@ -276,8 +277,8 @@ def index_labels(
         least: the smallest number of classes allowed.
 
     Raises:
-        InputError: there are too few classes, a split has a class that is not among them, or UTF-8 has no bytes for a
-            name: half of a surrogate pair, which arrays and JSON can hold.
+        InputError: there are too few classes, a split has a class that is not among them, or a name cannot be written,
+            as :func:`check_names` says.
     """
     check_names(classes, source=source)
     if trained is None and len(classes) < least:
@@ -300,20 +301,29 @@ def check_names(names: Sequence[str], *, source: str, noun: str = "class") -> No
     """Refuses names of classes, or labels, that cannot be written or distinguished.
 
     Raises:
-        InputError: UTF-8 has no bytes for a name, or two look the same but are written with different code points, as
-            ``é`` can be.
+        InputError: UTF-8 has no bytes for a name, it has control characters, such as the end of a line, or two look the
+            same but are written with different code points, as ``é`` can be.
     """
     plural = "classes" if noun == "class" else f"{noun}s"
     composed: dict[str, str] = {}
     for name in names:
-        if not is_encodable(name):
-            raise InputError(f"{source}: a {noun} name must be valid Unicode. Received {ascii(name)[:60]}.")
+        if error := name_error(name, noun=noun):
+            raise InputError(f"{source}: {error}")
         other = composed.setdefault(unicodedata.normalize("NFC", name), name)
         if other != name:
             raise InputError(
                 f"{source}: two {plural} are both called '{name}', with different Unicode code points: {other!a} "
                 f"and {name!a}. Rename one of them."
             )
+
+
+def name_error(name: str, *, noun: str = "class") -> str | None:
+    """Why a name of a class, or label, cannot be written into files and on the screen; None if it can."""
+    if not is_encodable(name):
+        return f"a {noun} name must be valid Unicode. Received {ascii(name)[:60]}."
+    if any(unicodedata.category(character) in CONTROLS for character in name):
+        return f"a {noun} name must be on one line, without control characters. Received {ascii(name)[:60]}."
+    return None
 
 
 def describe_too_few(classes: Sequence[str], least: int = 2) -> str:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from dlcli.data.splits import Labels, describe_difference
-from dlcli.errors import InputError
+from dlcli.errors import InputError, SmallInput
 from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe, Override, load
 from dlcli.recipe.sections.target_train import DenseTrain, LabelTrain
@@ -118,13 +118,17 @@ def check_memory(loaded: LoadedRecipe, memory_of: Callable[[], TrainingMemory]) 
         memory_of: builds the network, which happens without its weights, and returns the memory that training it takes.
 
     Raises:
-        InputError: the network does not fit the samples or the memory; located at ``model``.
+        InputError: the network does not fit the samples or the memory; located at ``model``, or at the size of the
+            samples.
     """
     try:
         with without_weights():
             memory = memory_of()
     except RecipeError:
         raise
+    except SmallInput as error:
+        is_resized = getattr(loaded.recipe.data, "image_size", None) is not None
+        raise loaded.error("data.image_size" if is_resized else "model", str(error)) from None
     except InputError as error:
         raise loaded.error("model", str(error)) from None
     except (ValueError, OverflowError, tf.errors.OpError) as error:

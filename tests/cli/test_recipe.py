@@ -46,6 +46,12 @@ def test_check_several_with_errors() -> None:
     assert str(result.exception) == f"{ERRORS}\nnone.yaml: no such file"
 
 
+def test_check_with_overrides() -> None:
+    assert run("check", "good.yaml", str(DIGITS), "--set", "train.epochs=5").exit_code == 0
+    result = run("check", "good.yaml", "-s", "train.epochs=0")
+    assert str(result.exception) == "--set train.epochs=0: train.epochs: expected a whole number > 0. Received 0."
+
+
 def test_check_json() -> None:
     result = run("check", "--json", "bad.yaml", "good.yaml", "none.yaml")
     assert result.exit_code == 2

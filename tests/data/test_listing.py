@@ -91,6 +91,15 @@ def test_classes_must_be_in_train() -> None:
         index_labels({"train": ["a", "b\ud800"]}, ("a", "b\ud800"), source="s", trained=None)
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "nul\0", "\x1b[31m", "line\u2028separator"])
+def test_names_of_classes_have_no_control_characters(name: str) -> None:
+    with pytest.raises(
+        InputError, match=r"^s: a class name must be on one line, without control characters\. Received"
+    ):
+        index_labels({"train": ["a", name]}, ("a", name), source="s", trained=None)
+    assert index_labels({"train": ["é 🚲"]}, ("é 🚲",), source="s", trained=None, least=1)[0] == ("é 🚲",)
+
+
 def listing(num: int) -> Listing:
     return Listing(
         names=tuple(map(str, range(num))),

@@ -2,12 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
+import keras
 import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from dlcli.errors import InputError
+from dlcli.models.images.layers import check_sides
+from dlcli.recipe.language.errors import RecipeError
+from dlcli.recipe.language.overrides import parse_setting
 from dlcli.recipe.load import LoadedRecipe, load_text
 from dlcli.recipe.sections.target_train import LabelTrain
 from dlcli.recipe.sections.train import ClassTrain
@@ -100,6 +105,30 @@ def test_a_network_that_cannot_be_built_is_an_error_of_the_model() -> None:
 
     with pytest.raises(InputError, match=r"a\.yaml:3:8: model: this network cannot be built \(negative dimension\)"):
         checks.check_memory(recipe_of(), build)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "place"),
+    [
+        ([], "recipe.yaml:1:84: data.image_size: "),
+        (["data.image_size=16"], "--set data.image_size=16: data.image_size: "),
+        (["data.image_size=null"], "recipe.yaml:1:95: model: "),
+    ],
+)
+def test_images_that_are_too_small_are_an_error_of_their_size(overrides: list[str], place: str) -> None:
+    text = (
+        b"{task: classification, data: {kind: npz, path: a.npz, color_mode: rgb, image_size: 8}, "
+        b"model: {kind: application, network: mobilenetv2}}"
+    )
+    loaded = load_text(text, Path("recipe.yaml"), [parse_setting(setting) for setting in overrides])
+
+    def memory() -> NoReturn:
+        check_sides(keras.KerasTensor((None, 8, 8, 3)), smallest=32, network="mobilenetv2")
+        raise AssertionError("it was not refused")
+
+    with pytest.raises(RecipeError) as error:
+        checks.check_memory(loaded, memory)
+    assert str(error.value).startswith(place + "mobilenetv2 needs images of at least 32x32")
 
 
 def test_counts_of_classes_leave_out_samples_without_a_class() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.annotations import Loader, Target
-from dlcli.data.augmentation.augmentation import Augmentation
+from dlcli.data.augmentation.augmentation import Augmentation, Parameters
 from dlcli.data.augmentation.mixup import MixedBatch, Mixing
 from dlcli.data.images.tiles import Tiling
 from dlcli.data.sampling import draw_balanced
@@ -147,18 +147,34 @@ class Batches:
         targets = [target.take(order) for target in self._targets] if self._balanced else self._targets
         if self._seed is not None and self.is_random:
             size = {"height": self._shape[0], "width": self._shape[1]}
-        if self._seed is not None and self._augmentation is not None:
-            parameters = self._augmentation.draw(seed=self._seed, epoch=epoch, num=self.num_samples, **size)
+        parameters = self._parameters(epoch)
+        if self._augmentation is not None and parameters is not None:
             drawn["samples"] = self._augmentation.to_tensors(parameters, **size)
-            maps = self._augmentation.maps(parameters, **size)
-            if maps is not None:
-                targets = [target.warped(maps, **size) for target in targets]
-        for target in targets:
+        for target in self._warped(targets, parameters):
             drawn["samples"] |= target.rows()
         if self._seed is not None and self._mixing is not None:
             values = self._mixing.draw(seed=self._seed, epoch=epoch, num_batches=self.num_steps, **size)
             drawn["batches"] = {name: tf.constant(value, tf.float32) for name, value in values.items()}
         return drawn
+
+    def _parameters(self, epoch: int) -> Parameters | None:
+        """The parameters of the augmentation in an epoch; None without augmentation."""
+        if self._seed is None or self._augmentation is None:
+            return None
+        height, width = self._shape[:2]
+        return self._augmentation.draw(seed=self._seed, epoch=epoch, num=self.num_samples, height=height, width=width)
+
+    def _warped(self, targets: Sequence[Target], parameters: Parameters | None) -> Sequence[Target]:
+        """The targets of the augmented images."""
+        if self._augmentation is None or parameters is None:
+            return targets
+        height, width = self._shape[:2]
+        maps = self._augmentation.maps(parameters, height=height, width=width)
+        return targets if maps is None else [target.warped(maps, height=height, width=width) for target in targets]
+
+    def num_dropped(self, epoch: int) -> int:
+        """How many boxes, or other parts of targets, augmentation drops in an epoch."""
+        return sum(target.num_dropped for target in self._warped(self._targets, self._parameters(epoch)))
 
     def element(self, source: dict[str, Any], step: Any) -> dict[str, Any]:
         """Traced: the element of a step: ``index`` int64 ``[b]``, ``draws`` int64 ``[b, 2]``, the rows of its tables,

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from dlcli.errors import InputError
+from dlcli.errors import SmallInput
 
 Tensor = Any  # a symbolic keras.KerasTensor
 
@@ -115,10 +115,10 @@ def squeeze_excite(x: Tensor, *, reduction: int, name: str) -> Tensor:
 
 
 def check_sides(inputs: Tensor, *, smallest: int, network: str) -> None:
-    """Raises InputError if a side of ``[batch, height, width, channels]`` is smaller than ``smallest``."""
+    """Raises SmallInput if a side of ``[batch, height, width, channels]`` is smaller than ``smallest``."""
     sides = inputs.shape[1:-1]
     if any(side is not None and side < smallest for side in sides):
         size = "x".join("?" if side is None else str(side) for side in sides)
-        raise InputError(
+        raise SmallInput(
             f"{network} needs images of at least {smallest}x{smallest}: set data.image_size. Received {size}."
         )

@@ -26,6 +26,7 @@ BACKGROUND = "background"
 SIDE = 2.5  # of an image in inches
 NUM_PAIRS = 3  # of true and predicted boxes in a row
 MAX_BOXES = 60  # drawn on an image
+MIN_PREDICTED = 10  # detections drawn of an image with few objects, if there are so many
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,11 @@ def comparison(
 ) -> bytes:
     """Pairs of each image with its true boxes, and with its predicted ones; three pairs in a row.
 
+    Of many predicted boxes those with the highest scores are drawn, at most twice the number of true ones.
+
     Args:
         images: ``[n, height, width, 1 or 3]`` in [0, 255].
+        predicted: in descending order of their scores.
         titles: caption of each image.
         names: name of each image.
         threshold: the score from which detections count, for the title.
@@ -137,8 +141,10 @@ def comparison(
         shrink_to(figure.suptitle(title), num_columns * SIDE - 0.3)
         for i, image in enumerate(images):
             texts = [printable(titles[i], 60), printable(names[i], 60)]  # below the true and the predicted boxes
-            for kind, boxes, color in (("true", true[i], GREEN), ("predicted", predicted[i], BLUE)):
-                axes = figure.add_subplot(num_rows, num_columns, 2 * i + 1 + (kind == "predicted"))
+            best = predicted[i][: max(MIN_PREDICTED, 2 * len(true[i]))]
+            of_all = "predicted" if len(best) == len(predicted[i]) else f"predicted: {len(best)} of {len(predicted[i])}"
+            for kind, boxes, color in (("true", true[i], GREEN), (of_all, best, BLUE)):
+                axes = figure.add_subplot(num_rows, num_columns, 2 * i + 1 + (kind != "true"))
                 _draw(axes, image, boxes, color)
                 axes.set_title(kind, fontsize=8)
                 shrink_to(axes.set_xlabel(texts.pop(0), fontsize=7, color=GRAY), SIDE - 0.15)

@@ -35,8 +35,12 @@ def object_grid(
     """
     images, labels = images[:MAX_IMAGES], labels[:MAX_IMAGES]
     numbers = (labels >= 0).sum(axis=1).tolist()
-    captions = [[f"{number} {'object' if number == 1 else 'objects'}"] for number in numbers]
+    captions = [[_count(number)] for number in numbers]
     return image_grid(images, captions, title=title, overlay=_overlay(boxes, labels, names, images.shape[1:]))
+
+
+def _count(number: int) -> str:
+    return "1 object" if number == 1 else f"{number:,} objects"
 
 
 def object_preview(
@@ -45,13 +49,20 @@ def object_preview(
     labels: Sequence[npt.NDArray[Any]],
     names: Sequence[str],
 ) -> bytes:
-    """A row for each sample: the original, and versions of it that augmentation produces, with their objects.
+    """A row for each sample: the original, and versions of it that augmentation produces, with their objects, which are
+    counted.
 
     Args:
         columns: as in :func:`dlcli.report.plots.images.preview`.
         boxes, labels: of each column, as for :func:`object_grid`.
     """
     shape = columns[0][1].shape[1:]
+    columns = [
+        (title, images, [f"{_count(number)}\n{text}" for number, text in zip(numbers, captions, strict=True)])
+        for (title, images, captions), numbers in zip(
+            columns, [(of_column >= 0).sum(axis=1).tolist() for of_column in labels], strict=True
+        )
+    ]
     overlays = [_overlay(*of_column, names, shape) for of_column in zip(boxes, labels, strict=True)]
     return preview(columns, overlays=overlays)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.boxes.anchor_shapes import GOOD, Anchors, shape_iou, suggest
+from dlcli.data.boxes.object_targets import ObjectsTarget
 from dlcli.data.boxes.objects import objects_of
 from dlcli.data.boxes.statistics import SIZES, ObjectStatistics, count_objects, nearly_same
 from dlcli.data.images.decoding import ImagePolicy
@@ -27,8 +28,8 @@ def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
 
 
 def notes(dataset: Dataset) -> list[str]:
-    """A line for each split about its images and objects, and one about the training objects of each class; that is
-    left out for more than MAX_LISTED classes."""
+    """A line for each split about its images and objects, and lines about the training objects: those of each class,
+    unless there are more than MAX_LISTED classes, and those that are cropped away."""
     lines = []
     for split, found in count_objects(dataset.splits, len(dataset.classes)).items():
         parts = [f"{count(found.per_image, 'image')}", f"{int(found.per_image.sum()):,} objects"]
@@ -40,6 +41,10 @@ def notes(dataset: Dataset) -> list[str]:
         if split == "train" and len(dataset.classes) <= MAX_LISTED:
             of_classes = zip(dataset.classes, found.boxes.tolist(), strict=True)
             lines.append(f"train, objects: {', '.join(f'{name} {number:,}' for name, number in of_classes)}")
+    cropped = _target(dataset.splits["train"], dataset.policy).num_dropped
+    if cropped:
+        subject = "1 object is" if cropped == 1 else f"{cropped:,} objects are"
+        lines.append(f"train: {subject} not trained on: data.resize: crop leaves too little of them (data.min_visible)")
     return lines
 
 
@@ -91,12 +96,17 @@ def _quantiles(values: NDArray[np.float64]) -> dict[str, float] | None:
 
 def _sides_in_input(samples: Samples, policy: ImagePolicy | None) -> NDArray[np.float64]:
     """Width and height of the boxes to train on in pixels of the network's input ``[m, 2]``."""
-    objects = objects_of(samples)
-    assert objects is not None
+    boxes = _target(samples, policy).boxes.astype(np.float64)
     assert policy is not None
-    boxes = objects.target(policy).boxes.astype(np.float64)
     height, width = policy.image_size
     return np.asarray((boxes[:, 2:] - boxes[:, :2]) * [width, height])
+
+
+def _target(samples: Samples, policy: ImagePolicy | None) -> ObjectsTarget:
+    """The boxes to train on."""
+    objects = objects_of(samples)
+    assert objects is not None
+    return objects.target(policy)
 
 
 def _anchors(sides: NDArray[np.float64]) -> dict[str, Any]:

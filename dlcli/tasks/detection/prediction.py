@@ -19,6 +19,7 @@ from dlcli.tasks.images.head import Predicted
 from dlcli.tasks.predictions import write_table
 from dlcli.tasks.task import PredictionRequest
 
+MANY_CROPS = 20  # of an image, on average
 HEADER = ("file", "class", "score", "xmin", "ymin", "xmax", "ymax")
 
 
@@ -44,6 +45,8 @@ def predict(
     found = detect_samples(model, samples, batch_size=batch_size, console=console)
     rows = [_row(found, position, classes, lowest) for position in range(len(samples))]
     console.say(f"objects with a score of at least {lowest:.3g}")
+    if request.crops is not None:
+        _warn_of_crops(rows, lowest, threshold, console)
     if request.output is not None:
         cells = (
             [name, item["class"], item["score"], *item["box"]]
@@ -63,6 +66,22 @@ def predict(
         for item in row["objects"]
     ]
     return Predicted(rows, draw, crops=crops)
+
+
+def _warn_of_crops(rows: Sequence[Mapping[str, Any]], lowest: float, threshold: float, console: Console) -> None:
+    """Warn of many files of doubtful objects, which a low score lets through."""
+    scores = [item["score"] for row in rows for item in row["objects"]]
+    likely = sum(score >= threshold for score in scores)
+    if likely < len(scores):
+        console.warn(
+            f"--crops: {len(scores):,} crops are written, because --score {lowest:g} is below this model's threshold "
+            f"of {threshold:.3g}, from which on there are {likely:,}"
+        )
+    elif len(scores) > MANY_CROPS * len(rows):
+        console.warn(
+            f"--crops: {len(scores):,} crops are written, {len(scores) / len(rows):.0f} for each image: a higher "
+            "--score gives fewer"
+        )
 
 
 def _row(found: Detections, position: int, classes: Sequence[str], lowest: float) -> dict[str, Any]:

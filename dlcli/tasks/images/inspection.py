@@ -240,6 +240,11 @@ def preview(
             columns.append((f"epoch {epoch + 1}", augmented, captions))
             maps = augmentation.maps(rows, height=height, width=width)
             warped = [target if maps is None else target.warped(maps, height=height, width=width) for target in targets]
+            if dropped := sum(target.num_dropped for target in warped):
+                noun = "box is" if dropped == 1 else "boxes are"
+                console.say(
+                    f"epoch {epoch + 1}: {dropped:,} {noun} dropped: too little of them is left (data.min_visible)"
+                )
             moves = {} if maps is None else {"maps": tensors["maps"]}
             entries.append(_entries(warped, len(chosen), windows, **moves))
     replace_file(output, head.preview(columns, entries, dataset.classes))

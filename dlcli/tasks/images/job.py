@@ -206,7 +206,17 @@ class ImageJob(Job):
         )
 
     def data_notes(self) -> list[str]:
-        return [*self.head.notes(self.dataset), *self._tile_notes()]
+        return [*self.head.notes(self.dataset), *self._dropped_notes(), *self._tile_notes()]
+
+    def _dropped_notes(self) -> list[str]:
+        number = self.train_data.num_dropped(0)
+        if not number:
+            return []
+        noun = "box" if number == 1 else "boxes"
+        return [
+            f"train: in the first epoch augmentation leaves less than data.min_visible of {number:,} {noun}, which "
+            f"{'is' if number == 1 else 'are'} not trained on then"
+        ]
 
     def _tile_notes(self) -> list[str]:
         policy = self.dataset.policy

@@ -50,6 +50,13 @@ def test_any_names_and_many_boxes_and_none() -> None:
     read(comparison(plain(0), [], [], titles=[], names=[], threshold=0.5))
 
 
+def test_of_many_detections_the_best_are_drawn() -> None:
+    right = MarkedBox(BOX, "cat", is_matched=True)
+    wrong = MarkedBox(np.array([0.7, 0.1, 0.9, 0.2]), "cat", is_matched=False)
+    assert where(compared([right] * 6, [right] * 11 + [wrong]), VERMILION) is not None
+    assert where(compared([right] * 5, [right] * 10 + [wrong]), VERMILION) is None
+
+
 @pytest.mark.parametrize("num_classes", [1, 3, 30])
 def test_f1_curves_of_few_and_many_classes(num_classes: int) -> None:
     f1 = np.linspace(0.2, 0.9, num_classes)[:, None] * (1 - SCORES)

@@ -67,6 +67,21 @@ def test_notes_count_images_objects_negatives_crowds_and_difficult_ones(scenes: 
     assert inspection.statistics(negatives)["anchors"] is None
 
 
+def test_objects_that_are_cropped_away_are_counted(scenes: Dataset) -> None:
+    assert scenes.policy is not None
+    policy = replace(scenes.policy, resize="crop", image_size=(16, 48))  # of 32 rows those from 8 to 24
+    cropped = replace(scenes, policy=policy)
+    boxes = objects(scenes)
+    middle = np.clip(boxes.corners[:, [1, 3]], 8, 24)
+    left = (middle[:, 1] - middle[:, 0]) / (boxes.corners[:, 3] - boxes.corners[:, 1])
+    few = int((left < 0.3 - 1e-9).sum())
+    assert few > 1
+    lines = inspection.notes(changed(cropped, min_visible=0.3))
+    assert lines[-1] == (
+        f"train: {few} objects are not trained on: data.resize: crop leaves too little of them (data.min_visible)"
+    )
+
+
 def test_statistics(scenes: Dataset) -> None:
     found = inspection.statistics(scenes)
     train = found["objects"]["train"]

@@ -60,7 +60,7 @@ def read_coco_file(
     Raises:
         InputError: it is not a COCO file, or entries are invalid, which are reported together.
     """
-    content = read_json(file, noun="COCO file", max_bytes=MAX_BYTES, remedy=REMEDY)
+    content = read_json(file, noun="COCO file", max_bytes=MAX_BYTES, remedy=REMEDY, allow_nan=True)
     errors: list[str] = []
     entries = {key: _entries(content, key, file) for key in ("images", "annotations", "categories")}
     categories: dict[Id, str] = {}
@@ -207,7 +207,7 @@ def area_of(entry: Entry) -> float | None:
 
 
 def as_number(value: Any) -> float | None:
-    """A JSON number; None if the value is not one."""
+    """A JSON number, which may be NaN or infinite; None if the value is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

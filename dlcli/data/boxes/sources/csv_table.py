@@ -9,7 +9,8 @@ from dlcli.data.boxes.dataset import AnyReading, assemble_objects
 from dlcli.data.boxes.object_dataset import ObjectReading
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.samples import Dataset
-from dlcli.data.listing import check_groups, refuse
+from dlcli.data.listing import check_groups, name_error, name_some, refuse
+from dlcli.data.splits import DataWarning
 from dlcli.data.table import ImageRow, parse_number, read_image_rows
 
 
@@ -48,6 +49,8 @@ def read_box_csv(
     def error_of(cells: tuple[str, ...]) -> str | None:
         if not cells[0] and (any(cells[1:5]) or not may_be_empty):
             return f"column '{label}' must not be empty."
+        if error := name_error(cells[0]):
+            return f"column '{label}': {error}"
         return _error_of_box(box, cells[1:5]) or (None if size is None else _error_of_size(size, cells[5:]))
 
     rows = read_image_rows(
@@ -68,6 +71,7 @@ def read_box_csv(
         reading=reading,
         left_out=(),
         common=common,
+        warnings=_warn_of_contradictions(table, rows),
     )
 
 
@@ -120,6 +124,17 @@ def _join_rows(table: Path, rows: list[ImageRow], *, has_group: bool) -> list[An
         )
         for name, row in first.items()
     ]
+
+
+def _warn_of_contradictions(table: Path, rows: list[ImageRow]) -> list[DataWarning]:
+    """A warning of rows without an object, whose images have objects in other rows."""
+    with_objects = {row.name for row in rows if row.more[0]}
+    found = [f"{table.name}:{row.line}" for row in rows if not row.more[0] and row.name in with_objects]
+    if not found:
+        return []
+    subject = "1 row without an object is" if len(found) == 1 else f"{len(found):,} rows without an object are"
+    text = f"{subject} ignored: other rows list objects of the same images: {name_some(found)}."
+    return [DataWarning("boxes", text)]
 
 
 def _corners(row: ImageRow) -> Corners | None:

@@ -8,6 +8,8 @@ from PIL import Image
 
 from dlcli.data.boxes.boxes import boxes_of, relative_boxes
 from dlcli.data.boxes.dataset import BoxReading
+from dlcli.data.boxes.object_dataset import ObjectReading
+from dlcli.data.boxes.objects import objects_of
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
@@ -109,6 +111,26 @@ def test_the_size_that_boxes_were_drawn_for(write_table: WriteTable, common: Com
     assert skipped.splits["train"].names == ("1.png",)
 
 
+def test_a_row_without_an_object_of_an_image_with_objects_is_named(write_table: WriteTable, common: Common) -> None:
+    table = write_table(HEADER + "0.png,cat,1,2,3,4\n0.png,,,,,\n1.png,,,,,\n2.png,dog,1,2,3,4\n2.png,,,,,\n")
+    dataset = read_box_csv(
+        path=table,
+        image="path",
+        label="label",
+        split=None,
+        group=None,
+        reading=ObjectReading(),
+        **{**common, "validation": 0.0, "test": 0.0},
+    )
+    assert tuple(map(str, dataset.warnings)) == (
+        "2 rows without an object are ignored: other rows list objects of the same images: 'boxes.csv:3', "
+        "'boxes.csv:6'.",
+    )
+    objects = objects_of(dataset.splits["train"])
+    assert objects is not None
+    assert objects.counts.tolist() == [1, 0, 1]
+
+
 MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip."
 
 
@@ -133,6 +155,16 @@ MUST_CORRECT = "Correct them, or set data.on_bad_box in a recipe: repair or skip
                 "boxes.csv:4: column 'ymin' must be a number of pixels. Received '2_0'.",
                 "boxes.csv:5: column 'label' must not be empty.",
                 "boxes.csv:6: a row must have 6 values, like the header. Received 5.",
+            ],
+        ),
+        (
+            HEADER + '0.png,"two\nlines",1,2,3,4\n1.png,nul\0,1,2,3,4\n',
+            {},
+            [
+                "boxes.csv:2: column 'label': a class name must be on one line, without control characters. Received "
+                r"'two\nlines'.",
+                "boxes.csv:4: column 'label': a class name must be on one line, without control characters. Received "
+                r"'nul\x00'.",
             ],
         ),
         (
