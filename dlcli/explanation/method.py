@@ -1,0 +1,45 @@
+"""What the methods of attribution share: their form, and the number of images that a network is given at once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.explanation.logits import Network
+
+POSITIONS_AT_ONCE = 2**20
+MOST_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Maps of the evidence for a class in images.
+
+    Attributes:
+        maps: float32 ``[b, height, width]``, signed: positive where the image speaks for the class.
+        facts: values for each image ``[b]`` by their names, such as the ``completeness_error``.
+    """
+
+    maps: NDArray[np.float32]
+    facts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+Method = Callable[[NDArray[np.float32], NDArray[np.int32]], Explanation]
+"""(pixels ``[b, height, width, channels]`` in [0, 255], a class for each ``[b]``) -> their explanation, which does not
+depend on the other images of the batch."""
+
+Baseline = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Images ``[b, height, width, channels]`` -> images of the same shape without their content."""
+
+
+def num_at_once(network: Network) -> int:
+    """How many images a network is given at once: fewer of large ones, so that memory is bounded."""
+    height, width, _ = network.shape
+    return max(1, min(MOST_AT_ONCE, POSITIONS_AT_ONCE // (height * width)))
+
+
+def batches(number: int, size: int) -> list[slice]:
+    """Slices of at most ``size`` that cover ``number`` positions."""
+    return [slice(start, min(start + size, number)) for start in range(0, number, size)]
