@@ -113,6 +113,17 @@ class Target(Protocol):
         """
         return self
 
+    def composed(self, parts: Any, *, height: int, width: int) -> "Target":
+        """The targets of the images that mosaic composes of several.
+
+        Args:
+            parts: :class:`dlcli.data.augmentation.mosaic.Parts`.
+
+        Raises:
+            TypeError: such targets cannot be composed.
+        """
+        raise TypeError(f"{type(self).__name__}: targets of this kind cannot be composed, as mosaic composes images.")
+
     @property
     def num_dropped(self) -> int:
         """How many parts of the targets, such as boxes, were dropped because augmentation leaves too little of them."""
@@ -130,8 +141,9 @@ class Target(Protocol):
         """Traced: entries of a batch's ``y``.
 
         Args:
-            element: ``index`` int64 ``[b]``, the batch's :meth:`rows`, what :meth:`loaders` loaded, and ``maps``
-                float32 ``[b, 6]`` if the images are warped. It may be ``index`` alone, if only images are needed.
+            element: ``index`` int64 ``[b]``, the batch's :meth:`rows`, what :meth:`loaders` loaded (of each source of
+                composed images: ``[b, 4, ...]``), and ``maps`` float32 ``[b, 6]`` if the images are warped. It may be
+                ``index`` alone, if only images are needed.
         """
         ...
 

@@ -23,7 +23,7 @@ from dlcli.rundir.tables import read_csv
 RECIPE = """\
 task: detection
 data: {kind: scenes, num_samples: 60, image_size: [32, 48]}
-augment: {horizontal_flip: true, width_shift_range: 0.1}
+augment: {horizontal_flip: true, width_shift_range: 0.1, mosaic: 0.5}
 model:
   kind: fcos
   backbone:

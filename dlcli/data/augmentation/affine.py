@@ -9,6 +9,7 @@ warpAffine and four times faster than TensorFlow's ImageProjectiveTransformV3 (b
 further package, every fill mode is one line of index arithmetic, and a GPU runs the same code.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -68,11 +69,6 @@ def warp(pixels: Tensor, maps: Tensor, *, fill_mode: FillMode, cval: float) -> T
     height, width, channels = pixels.shape[1:]
     num = tf.shape(pixels)[0]
     flat = tf.reshape(pixels, [num, height * width, channels])
-    x, y = _places(maps, height, width)
-    left, top = tf.floor(x), tf.floor(y)
-    right_part, lower_part = (x - left)[..., None], (y - top)[..., None]  # [b, height, width, 1] in [0, 1)
-    columns = [tf.cast(left, tf.int32), tf.cast(left, tf.int32) + 1]
-    rows = [tf.cast(top, tf.int32), tf.cast(top, tf.int32) + 1]
 
     def value(row: Tensor, column: Tensor) -> Tensor:
         index = _inside(row, height, fill_mode) * width + _inside(column, width, fill_mode)
@@ -83,6 +79,20 @@ def warp(pixels: Tensor, maps: Tensor, *, fill_mode: FillMode, cval: float) -> T
         is_inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         return tf.where(is_inside[..., None], values, cval)
 
+    return interpolate(value, *_places(maps, height, width))
+
+
+def interpolate(value: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """Traced: values between pixels, by bilinear interpolation, ``[b, height, width, channels]``.
+
+    Args:
+        value: of pixels, from their rows and columns, int32 ``[b, height, width]``.
+        x, y: the places, float32 ``[b, height, width]``.
+    """
+    left, top = tf.floor(x), tf.floor(y)
+    right_part, lower_part = (x - left)[..., None], (y - top)[..., None]  # [b, height, width, 1] in [0, 1)
+    columns = [tf.cast(left, tf.int32), tf.cast(left, tf.int32) + 1]
+    rows = [tf.cast(top, tf.int32), tf.cast(top, tf.int32) + 1]
     upper = value(rows[0], columns[0]) * (1 - right_part) + value(rows[0], columns[1]) * right_part
     lower = value(rows[1], columns[0]) * (1 - right_part) + value(rows[1], columns[1]) * right_part
     return upper * (1 - lower_part) + lower * lower_part

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.annotations import Target
 from dlcli.data.augmentation.affine import Maps, bounds_of_moved
+from dlcli.data.augmentation.mosaic import NUM_PARTS, Parts
 from dlcli.data.boxes.offsets import offsets_of, spans
 from dlcli.data.splits import Index
 
@@ -63,13 +64,28 @@ class ObjectsTarget(Target):
         """The boxes around the warped boxes, without those of which less than ``min_visible`` is left in the image."""
         return self.placed(bounds_of_moved(self.boxes, maps[self.owners], height=height, width=width))
 
-    def placed(self, boxes: NDArray[np.float64]) -> Self:
+    def composed(self, parts: Parts, *, height: int, width: int) -> Self:
+        """The boxes of the parts of each sample, without those of which less than ``min_visible`` is left in the part.
+        There is room for the boxes of four samples."""
+        sides = np.array([width, height, width, height], np.float64)
+        taken = self.take(parts.sources.ravel())
+        cells, maps = (parts.cells / sides).reshape(-1, 4), parts.maps.reshape(-1, 3, 3)
+        has_room = (cells[:, :2] < cells[:, 2:]).all(axis=1)  # parts of which something is shown
+        taken = taken.take(np.flatnonzero(has_room))
+        cells, maps = cells[has_room][taken.owners], maps[has_room][taken.owners]
+        moved = taken.placed(bounds_of_moved(taken.boxes, maps, height=height, width=width), within=cells)
+        first = np.concatenate([[0], np.cumsum(has_room.reshape(-1, NUM_PARTS).sum(axis=1))])
+        return replace(moved, offsets=moved.offsets[first], slots=NUM_PARTS * self.slots)
+
+    def placed(self, boxes: NDArray[np.float64], within: NDArray[np.float64] | None = None) -> Self:
         """The same objects at other places, clipped to the image, without those of which too little is left.
 
         Args:
             boxes: rel_xyxy ``[m, 4]``, also outside [0, 1].
+            within: the part of the image in which each box can be seen, rel_xyxy ``[m, 4]``. Boxes that are wholly
+                outside of their parts are not counted as dropped.
         """
-        inside = boxes.clip(0, 1)
+        inside = boxes.clip(0, 1) if within is None else boxes.clip(within[:, [0, 1, 0, 1]], within[:, [2, 3, 2, 3]])
         # what was cropped before is gone too
         visible = self.visible * area(inside) / np.maximum(area(boxes), np.finfo(np.float64).tiny)
         single = inside.astype(np.float32)  # a box may have no area in single precision
@@ -81,7 +97,7 @@ class ObjectsTarget(Target):
             visible=visible[kept].astype(np.float32),
             positions=self.positions[kept],
             offsets=offsets_of(self.owners[kept], len(self.offsets) - 1),
-            num_dropped=self.num_dropped + int((~kept).sum()),
+            num_dropped=self.num_dropped + int((~kept & (visible > 0 if within is not None else True)).sum()),
         )
 
     def rows(self) -> Mapping[str, Any]:

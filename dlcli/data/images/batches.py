@@ -16,6 +16,7 @@ import tensorflow as tf
 from dlcli.data.annotations import Loader, Target
 from dlcli.data.augmentation.augmentation import Augmentation, Parameters
 from dlcli.data.augmentation.mixup import MixedBatch, Mixing
+from dlcli.data.augmentation.mosaic import NUM_PARTS, Mosaic, Parts, compose
 from dlcli.data.images.tiles import Tiling
 from dlcli.data.sampling import draw_balanced
 from dlcli.data.splits import NO_LABEL
@@ -40,6 +41,7 @@ class Batches:
         batch_size: samples in a batch.
         seed: of the order and all random parameters; None for the order of the split.
         augmentation: random changes to each image; needs a seed.
+        mosaic: composes samples of several; needs a seed, and no balanced sampling.
         mixing: mixes pairs of samples of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``, and
             targets are mixed by their own rule.
         num_classes: only for mixing.
@@ -61,6 +63,7 @@ class Batches:
         batch_size: int,
         seed: int | None = None,
         augmentation: Augmentation | None = None,
+        mosaic: Mosaic | None = None,
         mixing: Mixing | None = None,
         num_classes: int = 0,
         dtype: tf.DType = tf.uint8,
@@ -70,8 +73,10 @@ class Batches:
     ) -> None:
         if tiling is not None and pixels is not None:
             raise ValueError("tiles are loaded batch by batch. Received pixels in memory.")
-        if seed is None and (augmentation is not None or mixing is not None or balanced):
+        if seed is None and (augmentation is not None or mosaic is not None or mixing is not None or balanced):
             raise ValueError("augmentation, mixing and balanced sampling need a seed. Received none.")
+        if mosaic is not None and balanced:
+            raise ValueError("samples that mosaic composes cannot be balanced.")
         self.num_samples = len(labels)
         self.batch_size = batch_size
         self.num_steps = -(-self.num_samples // batch_size)
@@ -80,6 +85,7 @@ class Batches:
         self._load = load
         self._dtype = dtype
         self._augmentation = augmentation
+        self._mosaic = mosaic
         self._mixing = mixing
         self._num_classes = num_classes
         self.failure: InputError | None = None  # why a sample could not be loaded
@@ -117,7 +123,7 @@ class Batches:
     @property
     def is_random(self) -> bool:
         """Whether samples are augmented or mixed."""
-        return self._augmentation is not None or self._mixing is not None
+        return self._augmentation is not None or self._mixing is not None or self._mosaic is not None
 
     @property
     def mixes(self) -> bool:
@@ -130,10 +136,8 @@ class Batches:
         drawn = {**self._draw(epoch, order), "draw": tf.constant(_epoch_seed(self._seed, epoch), tf.int64)}
         if not self._is_loaded:
             return {**drawn, "order": tf.constant(order)}
-        loaded = {"index": order}
-        if self._tiling is not None:
-            loaded |= {"image": self._tiling.images[order], "window": self._tiling.windows(epoch)[order]}
-        left = {name: values[first_step * self.batch_size :] for name, values in loaded.items()}
+        loaded = self._loaded(epoch)
+        left = {name: values[order[first_step * self.batch_size :]] for name, values in loaded.items()}
         batches = tf.data.Dataset.from_tensor_slices(left).batch(self.batch_size)
         decode = tf.autograph.experimental.do_not_convert(self._decode)
         return {**drawn, "decoded": iter(batches.map(decode, num_parallel_calls=1).prefetch(PREFETCH))}
@@ -144,37 +148,74 @@ class Batches:
         If sampling is balanced, ``samples`` has a row for each draw, in their order.
         """
         drawn: dict[str, Any] = {"samples": {}, "batches": {}}
-        targets = [target.take(order) for target in self._targets] if self._balanced else self._targets
-        if self._seed is not None and self.is_random:
-            size = {"height": self._shape[0], "width": self._shape[1]}
-        parameters = self._parameters(epoch)
+        parameters, parts = self.parameters(epoch), self.parts(epoch)
+        if parts is not None:
+            drawn["samples"] |= parts.to_tensors()
         if self._augmentation is not None and parameters is not None:
-            drawn["samples"] = self._augmentation.to_tensors(parameters, **size)
-        for target in self._warped(targets, parameters):
+            drawn["samples"] |= self._augmentation.to_tensors(parameters, **self._size)
+        for target in self._moved(order, parameters, parts):
             drawn["samples"] |= target.rows()
         if self._seed is not None and self._mixing is not None:
-            values = self._mixing.draw(seed=self._seed, epoch=epoch, num_batches=self.num_steps, **size)
+            values = self._mixing.draw(seed=self._seed, epoch=epoch, num_batches=self.num_steps, **self._size)
             drawn["batches"] = {name: tf.constant(value, tf.float32) for name, value in values.items()}
         return drawn
 
-    def _parameters(self, epoch: int) -> Parameters | None:
-        """The parameters of the augmentation in an epoch; None without augmentation."""
+    @property
+    def _size(self) -> dict[str, int]:
+        return {"height": self._shape[0], "width": self._shape[1]}
+
+    def parameters(self, epoch: int) -> Parameters | None:
+        """The parameters of the augmentation in an epoch, with a row for each sample; None without augmentation."""
         if self._seed is None or self._augmentation is None:
             return None
-        height, width = self._shape[:2]
-        return self._augmentation.draw(seed=self._seed, epoch=epoch, num=self.num_samples, height=height, width=width)
+        return self._augmentation.draw(seed=self._seed, epoch=epoch, num=self.num_samples, **self._size)
 
-    def _warped(self, targets: Sequence[Target], parameters: Parameters | None) -> Sequence[Target]:
-        """The targets of the augmented images."""
+    def parts(self, epoch: int) -> Parts | None:
+        """The parts of which mosaic composes each sample in an epoch; None without mosaic."""
+        if self._seed is None or self._mosaic is None:
+            return None
+        return self._mosaic.draw(seed=self._seed, epoch=epoch, num=self.num_samples, **self._size)
+
+    def _moved(self, order: np.ndarray, parameters: Parameters | None, parts: Parts | None) -> Sequence[Target]:
+        """The targets of the composed and augmented images; with balanced sampling, for each draw of the order."""
+        targets = [target.take(order) for target in self._targets] if self._balanced else self._targets
+        if parts is not None:
+            targets = [target.composed(parts, **self._size) for target in targets]
         if self._augmentation is None or parameters is None:
             return targets
-        height, width = self._shape[:2]
-        maps = self._augmentation.maps(parameters, height=height, width=width)
-        return targets if maps is None else [target.warped(maps, height=height, width=width) for target in targets]
+        maps = self._augmentation.maps(parameters, **self._size)
+        return targets if maps is None else [target.warped(maps, **self._size) for target in targets]
 
     def num_dropped(self, epoch: int) -> int:
         """How many boxes, or other parts of targets, augmentation drops in an epoch."""
-        return sum(target.num_dropped for target in self._warped(self._targets, self._parameters(epoch)))
+        moved = self._moved(self.order(epoch), self.parameters(epoch), self.parts(epoch))
+        return sum(target.num_dropped for target in moved)
+
+    def at(self, epoch: int, index: np.ndarray) -> dict[str, Any]:
+        """The batch, as of :meth:`assemble`, of the samples at these positions in an epoch, for plots.
+
+        Raises:
+            ValueError: samples are mixed or balanced, so that they depend on others of their batch or on the order.
+            InputError: a sample can no longer be loaded.
+        """
+        if self._balanced or self.mixes:
+            raise ValueError("samples that are mixed, or balanced, have no content of their own.")
+        tables = self._draw(epoch, self.order(epoch))["samples"]
+        element = {"index": tf.constant(index), **{name: tf.gather(values, index) for name, values in tables.items()}}
+        if self._is_loaded:
+            element |= self._decode({name: values[index] for name, values in self._loaded(epoch).items()})
+        batch: dict[str, Any] = tf.function(self.assemble, autograph=False)(element)
+        return batch
+
+    def _loaded(self, epoch: int) -> dict[str, np.ndarray]:
+        """What is passed to the loaders of each sample in an epoch: ``index``, and where they have several sources or
+        are tiles, those."""
+        parts = self.parts(epoch)
+        sources = np.arange(self.num_samples) if parts is None else parts.sources
+        loaded = {"index": np.arange(self.num_samples), "source": sources}
+        if self._tiling is not None:
+            loaded |= {"source": self._tiling.images[sources], "window": self._tiling.windows(epoch)[sources]}
+        return loaded
 
     def element(self, source: dict[str, Any], step: Any) -> dict[str, Any]:
         """Traced: the element of a step: ``index`` int64 ``[b]``, ``draws`` int64 ``[b, 2]``, the rows of its tables,
@@ -199,9 +240,11 @@ class Batches:
             loaders["pixels"] = Loader(lambda *batch: self._load(*batch), self._shape, self._dtype.name)
         decoded = {"index": batch["index"]}
         for name, loader in loaders.items():
-            arguments = [batch["index"]] if self._tiling is None else [batch["image"], batch["window"]]
-            decoded[name] = tf.numpy_function(self._noting(loader.load), arguments, loader.dtype, stateful=False)
-            decoded[name].set_shape([None, *loader.shape])
+            arguments = [batch[key] for key in ("source", "window") if key in batch]
+            load = loader.load if self._mosaic is None else _of_sources(loader.load)
+            values = tf.numpy_function(self._noting(load), arguments, loader.dtype, stateful=False)
+            parts = () if self._mosaic is None else (NUM_PARTS,)
+            decoded[name] = tf.ensure_shape(values, [None, *parts, *loader.shape])
         return decoded
 
     def _noting(self, load: Load) -> Load:
@@ -226,7 +269,12 @@ class Batches:
             TypeError: samples are mixed, and a target cannot be.
         """
         index = element["index"]
-        pixels = element["pixels"] if self._pixels is None else tf.gather(self._pixels, index)
+        if self._pixels is None:
+            pixels = element["pixels"]
+        else:
+            pixels = tf.gather(self._pixels, index if self._mosaic is None else element["sources"])
+        if self._mosaic is not None:
+            pixels = compose(pixels, element)
         x = tf.cast(pixels, tf.float32) if self._augmentation is None else self._augmentation.apply(pixels, element)
         y = {} if self._labels is None else {"class": tf.gather(self._labels, index)}
         entries = [target.batch(element) for target in self._targets]
@@ -240,6 +288,19 @@ class Batches:
             y |= of_target
         batch = {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
         return batch | {"draws": element["draws"]} if "draws" in element else batch
+
+
+def _of_sources(load: Load) -> Load:
+    """Loads the sources of a batch ``[b, 4]``, each of them once."""
+
+    def load_sources(*rows: np.ndarray) -> np.ndarray:
+        flat = [values.reshape(-1, *values.shape[2:]) for values in rows]
+        table = np.concatenate([values.reshape(len(values), -1) for values in flat], axis=1)
+        _, first, back = np.unique(table, axis=0, return_index=True, return_inverse=True)
+        loaded = load(*(values[first] for values in flat))
+        return loaded[back.reshape(rows[0].shape[:2])]
+
+    return load_sources
 
 
 def _epoch_seed(seed: int | None, epoch: int) -> int:

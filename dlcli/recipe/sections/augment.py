@@ -142,6 +142,9 @@ class Augment(Section):
     """A random rectangle is erased."""
     rand_augment: RandAugment | None = None
     """Randomly chosen transforms."""
+    mosaic: Probability = 0.0
+    """Probability that a training image is composed of parts of four, around a random point (Bochkovskiy et al. 2020),
+    before the other transforms."""
     mixup: Alpha | None = None
     """MixUp (Zhang et al. 2018) with this alpha, such as 0.2: a weighted mean of two images and of their labels, with a
     weight from Beta(alpha, alpha)."""
@@ -182,3 +185,9 @@ class Augment(Section):
             *("samplewise_center", "samplewise_std_normalization", "zca_whitening"),
         )
         return tuple(key for key in keys if getattr(self, key))
+
+
+def rules_of_composition(augment: Augment | None) -> Iterator[tuple[str, str]]:
+    """The rule of tasks whose images cannot be composed of several."""
+    if augment is not None and augment.mosaic:
+        yield "augment.mosaic", "is for task: detection, whose images have any number of objects; remove it"

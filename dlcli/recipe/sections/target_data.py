@@ -7,7 +7,7 @@ from annotated_types import MinLen
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, Seed, Text
-from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.image_data import FilesOfImages, Images
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier
 
@@ -146,6 +146,7 @@ def rules_of_images(model: ImageClassifier, augment: Augment | None, *, batch_si
     """The rules of tasks whose samples are images, which may be mixed."""
     if isinstance(model, Convnet) and model.rank != 2:
         yield "model.rank", f"must be 2, because the samples are images. Received {model.rank}."
+    yield from rules_of_composition(augment)
     for key in ("mixup", "cutmix"):
         if augment is not None and batch_size == 1 and getattr(augment, key) is not None:
             yield (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.image_data import ImageData, Npz
 from dlcli.recipe.sections.image_model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
 from dlcli.recipe.sections.train import Train, rules_of_balance
@@ -69,5 +69,6 @@ class Classification(TaskRecipe):
                 "model.kind",
                 f"{self.model.kind} takes images; use convnet or mlp. Received data.layout: {layout}.",
             )
+        yield from rules_of_composition(self.augment)
         yield from rules_of_balance(self.data, self.train)
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

@@ -66,6 +66,6 @@ class Detection(TaskRecipe):
         if self.augment is not None:
             for key in ("mixup", "cutmix"):
                 if getattr(self.augment, key) is not None:
-                    yield f"augment.{key}", "mixes two images and so their boxes; remove it"
+                    yield f"augment.{key}", "mixes two images and so their boxes; remove it, or use mosaic"
         for key, message in rules_of_input(self.model.backbone, self.augment, precision=self.train.precision):
             yield key.replace("model.", "model.backbone.", 1) if key.startswith("model.") else key, message

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, Section
-from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.box_data import LocalizationData
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
 from dlcli.recipe.sections.train import Stage, Train, rules_of_balance
@@ -95,5 +95,6 @@ class Localization(TaskRecipe):
             for key in ("mixup", "cutmix"):
                 if getattr(self.augment, key) is not None:
                     yield f"augment.{key}", "mixes two images and so their two boxes; remove it"
+        yield from rules_of_composition(self.augment)
         yield from rules_of_balance(self.data, self.train)
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

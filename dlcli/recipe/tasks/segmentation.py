@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Literal
 
-from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.backbone import base_key, base_of
 from dlcli.recipe.sections.image_model import rules_of_input
 from dlcli.recipe.sections.mask_data import STRIDE, MaskData
@@ -56,6 +56,7 @@ class Segmentation(TaskRecipe):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         base = base_of(self.model)
+        yield from rules_of_composition(self.augment)
         if self.augment is not None:
             if self.augment.mixup is not None:
                 yield (

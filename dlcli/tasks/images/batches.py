@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlcli.data.augmentation.mixup import Mixing
+from dlcli.data.augmentation.mosaic import Mosaic
 from dlcli.data.files import workers
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
@@ -88,6 +89,7 @@ def batches(
     num_classes: int = 0,
     balanced: bool = False,
     num_tiles: int = 1,
+    is_mixed: bool = True,
 ) -> Batches:
     """Make the batches of a split; of images that are cut into tiles, the batches of their tiles.
 
@@ -96,12 +98,13 @@ def batches(
             split, and for the grid of tiles that covers each image.
         chosen: indices of the samples to use, whose tiles stay those of the first epoch; None for all.
         augment: the section by which training samples are augmented; None for no augmentation.
+        is_mixed: whether samples are mixed too, if the section says so.
         num_classes: needed for mixing samples (mixup, cutmix).
         balanced: draw so that classes are equally frequent; needs a seed.
         num_tiles: number of tiles to draw from each image in an epoch.
     """
     index = np.arange(len(samples)) if chosen is None else chosen
-    mixes = augment is not None and (augment.mixup is not None or augment.cutmix is not None)
+    mixes = is_mixed and augment is not None and (augment.mixup is not None or augment.cutmix is not None)
     tiling, reader = None, None
     if samples.policy is not None and samples.policy.overlap is not None:
         tile, sizes = samples.policy.image_size, samples.sizes[index]
@@ -125,6 +128,7 @@ def batches(
         batch_size=batch_size,
         seed=seed,
         augmentation=None if augment is None else make_augmentation(augment),
+        mosaic=None if augment is None or not augment.mosaic else Mosaic(augment.mosaic),
         mixing=Mixing(augment.mixup, augment.cutmix) if augment is not None and mixes else None,
         num_classes=num_classes,
         balanced=balanced,

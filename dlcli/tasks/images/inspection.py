@@ -3,20 +3,18 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from dlcli.data.annotations import Target
 from dlcli.data.files import printable
+from dlcli.data.images.batches import Batches
 from dlcli.data.images.duplicates import SIDE, has_wrong_suffix
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
-from dlcli.data.images.tiles import Windows, draw_tiling
 from dlcli.data.listing import is_encodable
 from dlcli.data.paths import is_outside
 from dlcli.data.splits import evenly_spaced
@@ -29,7 +27,7 @@ from dlcli.rundir.tables import rows_text
 from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import check_augment, make_augmentation
-from dlcli.tasks.images.batches import tiles_per_image
+from dlcli.tasks.images.batches import batches, tiles_per_image
 from dlcli.tasks.images.copies import copy_findings, find_copies, names_to_exclude
 from dlcli.tasks.images.head import Entries, ImageHead
 from dlcli.tasks.inspection import Finding, class_findings, count, report, some, with_leakage
@@ -216,52 +214,38 @@ def preview(
     train = dataset.splits["train"]
     chosen = evenly_spaced(len(train), num_samples)
     whole = train.of_whole_images()
-    pixels = whole.load(chosen)
     captions = head.captions(dataset, train, chosen)
     names = [f"{caption}\n{train.names[i]}".strip() for caption, i in zip(captions, chosen, strict=True)]
-    columns = [("original", pixels.astype(np.float32), names)]
-    entries = [_entries([target.take(chosen) for target in whole.targets()], len(chosen))]
+    original = batches(whole, batch_size=len(chosen)).at(0, chosen)
+    columns, entries = [("original", original["x"].numpy(), names)], [_entries(original)]
     if recipe.augment is not None or train.is_tiled:
-        targets = [target.take(chosen) for target in train.targets()]
-        augmentation = make_augmentation(recipe.augment or Augment())
-        num_tiles, windows, seed = tiles_per_image(recipe.data), None, recipe.train.seed
-        height, width = dataset.shape[:2]
-        compiled = tf.function(augmentation.apply, autograph=False)
+        augment, num_tiles = recipe.augment or Augment(), tiles_per_image(recipe.data)
+        keys: dict[str, Any] = {"augment": augment, "num_tiles": num_tiles, "is_mixed": False}
+        data = batches(train, batch_size=recipe.train.batch_size, seed=recipe.train.seed, **keys)
         for epoch in range(num_epochs):
-            if train.is_tiled:
-                tiling = draw_tiling(train.sizes, (height, width), per_image=num_tiles, seed=seed)
-                windows = tiling.windows(epoch)[chosen * num_tiles]
-                pixels = train.tile_reader().load(chosen, windows)
-            drawn = augmentation.draw(seed=seed, epoch=epoch, num=len(train) * num_tiles, height=height, width=width)
-            rows = {name: values[chosen * num_tiles] for name, values in drawn.items()}
-            tensors = augmentation.to_tensors(rows, height=height, width=width)
-            augmented = compiled(tf.constant(pixels), tensors).numpy()
-            captions = [augmentation.describe(rows, i) for i in range(len(chosen))]
-            columns.append((f"epoch {epoch + 1}", augmented, captions))
-            maps = augmentation.maps(rows, height=height, width=width)
-            warped = [target if maps is None else target.warped(maps, height=height, width=width) for target in targets]
-            if dropped := sum(target.num_dropped for target in warped):
-                noun = "box is" if dropped == 1 else "boxes are"
+            shown = chosen * num_tiles
+            batch = data.at(epoch, shown)
+            columns.append((f"epoch {epoch + 1}", batch["x"].numpy(), _descriptions(data, augment, epoch, shown)))
+            entries.append(_entries(batch))
+            if dropped := data.num_dropped(epoch):
+                noun = "box" if dropped == 1 else "boxes"
                 console.say(
-                    f"epoch {epoch + 1}: {dropped:,} {noun} dropped: too little of them is left (data.min_visible)"
+                    f"epoch {epoch + 1}: less than data.min_visible is left of {dropped:,} {noun} of all images"
                 )
-            moves = {} if maps is None else {"maps": tensors["maps"]}
-            entries.append(_entries(warped, len(chosen), windows, **moves))
     replace_file(output, head.preview(columns, entries, dataset.classes))
 
 
-def _entries(targets: Sequence[Target], num_samples: int, windows: Windows | None = None, **tensors: Any) -> Entries:
-    """The ground truth of a few samples, as a batch's ``y`` has it.
+def _entries(batch: Mapping[str, Any]) -> Entries:
+    """The ground truth of a batch."""
+    return {name: np.asarray(values) for name, values in batch["y"].items()}
 
-    Args:
-        targets: of these samples alone.
-        windows: of the tiles that are shown, if images are cut into these.
-        tensors: how the images are warped, if they are.
-    """
-    index = np.arange(num_samples)
-    shown = (index,) if windows is None else (index, windows)
-    entries: dict[str, Any] = {}
-    for target in targets:
-        loaded = {name: tf.constant(loader.load(*shown)) for name, loader in target.loaders().items()}
-        entries |= target.batch({"index": tf.constant(index), **tensors, **target.rows(), **loaded})
-    return {name: np.asarray(values) for name, values in entries.items()}
+
+def _descriptions(data: Batches, augment: Augment, epoch: int, index: np.ndarray) -> list[str]:
+    """What augmentation draws in an epoch for the samples at these positions."""
+    parameters, parts = data.parameters(epoch), data.parts(epoch)
+    assert parameters is not None
+    rows = {name: values[index] for name, values in parameters.items()}
+    augmentation = make_augmentation(augment)
+    texts = [augmentation.describe(rows, i) for i in range(len(index))]
+    composed = np.zeros(len(index), bool) if parts is None else parts.is_composed[index]
+    return [", ".join(filter(None, ["mosaic" * bool(of), text])) for of, text in zip(composed, texts, strict=True)]
