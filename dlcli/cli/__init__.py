@@ -36,6 +36,7 @@ VERBS = (
     "predict",
     "generate",
     "attack",
+    "explain",
     "runs",
     "data",
     "models",

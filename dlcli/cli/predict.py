@@ -1,7 +1,5 @@
 """``dlcli predict``."""
 
-import glob
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +20,7 @@ from dlcli.cli.options import (
     safe_csv_option,
 )
 from dlcli.cli.output import say, write_json, write_table
-from dlcli.errors import InputError
+from dlcli.cli.paths import expanded
 
 MOST_AREAS = 4  # classes of an image that are shown; --output and --json have all
 
@@ -247,25 +245,3 @@ def _show_areas(name: str, predictions: Sequence[dict[str, Any]]) -> None:
         rows.append([row[name], f"{row['height']}x{row['width']}", *areas, *[""] * (MOST_AREAS - len(areas))])
     ranks = [f"#{rank + 1}" for rank in range(MOST_AREAS)]
     write_table([name, "height x width", *ranks], rows)
-
-
-def expanded(paths: Sequence[str]) -> list[Path]:
-    """The paths, with the files that match in place of a pattern; a file whose own name looks like one is itself.
-
-    Raises:
-        InputError: nothing matches a pattern.
-    """
-    result: list[Path] = []
-    unmatched: list[str] = []
-    for path in paths:
-        if not glob.has_magic(path) or os.path.lexists(path):
-            result.append(Path(path))
-            continue
-        found = sorted(glob.iglob(path, recursive=True))
-        result += map(Path, found)
-        unmatched += [] if found else [path]
-    if unmatched:
-        raise InputError(
-            "\n".join(f"{path}: no file matches this pattern. Name what to predict." for path in unmatched)
-        )
-    return result

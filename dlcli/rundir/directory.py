@@ -147,6 +147,10 @@ class RunDir:
         return self._entry("attacks")
 
     @property
+    def explanations(self) -> Path:
+        return self._entry("explanations")
+
+    @property
     def lock_file(self) -> Path:
         return self._entry("run.lock")
 

@@ -1,6 +1,6 @@
 """The interface between verbs and tasks, so that no verb needs to know which tasks exist."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -127,6 +127,48 @@ class AttackedModel:
     classes: tuple[str, ...]
     samples: Samples
     name: str
+
+
+@dataclass(frozen=True)
+class ExplanationRequest:
+    """What ``dlcli explain`` is asked for.
+
+    Attributes:
+        paths: images, folders and .npz files; empty for images of a split.
+        methods: names of methods of attribution, such as ``gradcam``; ``auto`` chooses by the size of the images.
+        target: the class to explain: a name, its index, ``predicted`` or ``label``.
+        layer: the layer whose feature maps Grad-CAM weights; None for the last.
+        baseline: the image without content that some methods compare with; None for black.
+        steps: of integrated gradients; None for as many as completeness needs.
+        split: train, validation or test; None for test, or validation where there is none.
+        limit: number of images that are explained; None for all of the paths, and some of a split.
+    """
+
+    paths: Sequence[Path] = ()
+    methods: Sequence[str] = ("auto",)
+    target: str = "predicted"
+    layer: str | None = None
+    baseline: Literal["black", "mean", "blur"] | None = None
+    steps: int | None = None
+    split: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a task explains.
+
+    Attributes:
+        rows: of explanations.csv; all have the same columns.
+        files: further files by name: their content, or what writes them.
+        facts: plain values for explanation.json, by which two requests are the same; ``settings`` holds ``methods``.
+        left_out: file and reason of what was skipped.
+    """
+
+    rows: Sequence[dict[str, Any]]
+    files: Mapping[str, bytes | str | Callable[[Path], None]]
+    facts: dict[str, Any]
+    left_out: Sequence[tuple[str, str]] = ()
 
 
 class Task(Protocol):
@@ -284,6 +326,14 @@ class Task(Protocol):
             InputError: the run's model is not an image classifier, or the data cannot be used.
         """
         raise self._lacks("attack")
+
+    def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
+        """Explain outputs of a run's best model.
+
+        Raises:
+            InputError: the run has no model, no sample can be read, or the network lacks what a method needs.
+        """
+        raise self._lacks("explain")
 
     def _lacks(self, verb: str) -> InputError:
         return InputError(f"dlcli {verb} is not available for task: {self.recipe.task}.")

@@ -5,7 +5,8 @@ from typing import Any, get_args
 
 import pytest
 
-from dlcli.cli.predict import _show, expanded
+from dlcli.cli.paths import expanded
+from dlcli.cli.predict import _show
 from dlcli.errors import InputError
 from dlcli.recipe.load import TASKS
 from dlcli.recipe.tasks.base import Prediction
@@ -37,8 +38,8 @@ def test_patterns_without_files_are_all_reported() -> None:
     with pytest.raises(InputError) as error:
         expanded(["photos/*.gif", "photos/a.jpg", "images/*"])
     assert str(error.value).splitlines() == [
-        "photos/*.gif: no file matches this pattern. Name what to predict.",
-        "images/*: no file matches this pattern. Name what to predict.",
+        "photos/*.gif: no file matches this pattern. Name an existing file.",
+        "images/*: no file matches this pattern. Name an existing file.",
     ]
 
 

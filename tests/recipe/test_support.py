@@ -145,7 +145,7 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= set() if recipe.task == "step_prediction" else INSPECTED
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
-    expected |= {"attack"} if recipe.task == "classification" else set()
+    expected |= {"attack", "explain"} if recipe.task == "classification" else set()
     expected |= {"data preview"} if recipe.task in (*IMAGES, "segmentation", "detection") else set()
     for verb in expected:
         check_verb(recipe, "runs/x", verb)
@@ -163,6 +163,8 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
             "segmentation, only classification. Adversarial examples of a class for each pixel are not available.",
         ),
         ("detection", "attack", "detection, only classification. Adversarial examples of detectors are not available."),
+        ("detection", "explain", "detection, only classification."),
+        ("tagging", "explain", "tagging, only classification."),
         ("tagging", "generate", "tagging, only language_model. Use dlcli predict."),
         ("tagging", "data preview", "tagging, whose samples are sentences."),
         ("image_regression", "attack", "image_regression, only classification."),

@@ -31,11 +31,12 @@ Prepare = Callable[[], object]  # called in the process before dlcli starts; imp
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(
-    [f"dlcli.cli.{verb}" for verb in ("train", "transfer", "evaluate", "predict", "attack", "runs", "summary")]
-    + [
-        f"dlcli.workflow.{verb}"
-        for verb in ("train", "pretrained_classifier", "evaluate", "predict", "attack.attack", "runs", "summary")
+    [
+        f"dlcli.cli.{verb}"
+        for verb in ("train", "transfer", "evaluate", "predict", "attack", "explain", "runs", "summary")
     ]
+    + ["dlcli.workflow.pretrained_classifier", "dlcli.workflow.attack.attack"]
+    + [f"dlcli.workflow.{verb}" for verb in ("train", "evaluate", "predict", "explain", "runs", "summary")]
 )
 
 

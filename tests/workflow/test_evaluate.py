@@ -308,7 +308,7 @@ def test_refused_input_of_predict(folder: Path) -> None:
         (("photos", "--output", "there.csv"), "there.csv: already exists."),
         (("nothing.png",), "nothing.png: no such file or folder. Name what to predict."),
         (("empty",), "empty"),
-        (("unknown.npz", "photos"), "unknown.npz: an .npz file must be predicted alone."),
+        (("unknown.npz", "photos"), "unknown.npz: an .npz file must be the only path."),
         (("test.npz",), "there must be an array x or x_test"),
         (("photos", "--safe-csv"), "--safe-csv is for --output FILE.csv."),
         ((), "specify what to predict: a PATH"),

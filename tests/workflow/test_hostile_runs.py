@@ -29,6 +29,7 @@ WITH_MODEL = (
     ("evaluate", "hostile", "-q"),
     ("predict", "hostile", "image.png", "-q"),
     ("attack", "hostile", "--fgsm", "--eps", "0.1", "--no-checks", "-q"),
+    ("explain", "hostile", "image.png", "--method", "gradcam", "-q"),
     ("summary", "hostile"),
     ("runs", "remove", "-y", "hostile"),
 )

@@ -58,6 +58,7 @@ def run_with_link(tmp_path: Path, run: str, name: str, target: Path) -> None:
         ("digits", "evaluation/test", "test", ("evaluate", "digits")),
         ("digits", "attacks", "", ("attack", "digits", "--fgsm", "--eps", "0.1", "--no-checks")),
         ("digits", "attacks/fgsm", "fgsm", ("attack", "digits", "--fgsm", "--eps", "0.1", "--no-checks")),
+        ("digits", "explanations", "", ("explain", "digits", "--limit", "1", "--method", "gradient")),
         ("digits", "model.keras", "log", ("evaluate", "digits")),
         ("digits", "run.json", "log", ("evaluate", "digits")),
     ],

@@ -31,6 +31,7 @@ def collect(
     policy: ImagePolicy | None,
     shape: tuple[int, ...],
     value_range: tuple[float, float],
+    verb: str = "predict",
     progress: Progress | None = None,
 ) -> tuple[Samples, tuple[LeftOut, ...]]:
     """The samples of paths, in their order: files, all images below a folder, an .npz with x or x_test, or - for the
@@ -43,18 +44,19 @@ def collect(
         policy: that of training; None for signals and volumes, which must be in an .npz file.
         shape: of one sample in training.
         value_range: of the pixels of an .npz file.
+        verb: what is done with the samples, for messages.
 
     Raises:
         InputError: a path does not exist, nothing can be read, or an .npz file or - is among other paths.
     """
     archives = [path for path in paths if path.suffix.lower() == ".npz"]
     if archives and len(paths) > 1:
-        raise InputError(f"{archives[0]}: an .npz file must be predicted alone. Received {len(paths)} paths.")
+        raise InputError(f"{archives[0]}: an .npz file must be the only path. Received {len(paths)} paths.")
     if STDIN in paths and len(paths) > 1:
-        raise InputError(f"{STDIN}: stdin must be predicted alone. Received {len(paths)} paths.")
+        raise InputError(f"{STDIN}: stdin must be the only path. Received {len(paths)} paths.")
     missing = [path for path in paths if path != STDIN and not os.path.lexists(path)]
     if missing:
-        raise InputError("\n".join(f"{path}: no such file or folder. Name what to predict." for path in missing))
+        raise InputError("\n".join(f"{path}: no such file or folder. Name what to {verb}." for path in missing))
     if archives:
         return _collect_arrays(archives[0], policy, shape, value_range), ()
     if policy is None:
@@ -73,13 +75,13 @@ def collect(
     files = list(dict.fromkeys(files))
     if not files:
         raise InputError(
-            f"{name_some([str(path) for path in paths])}: there must be an image to predict. Received none."
+            f"{name_some([str(path) for path in paths])}: there must be an image to {verb}. Received none."
         )
-    return _collect_files(files, left_out, policy, progress)
+    return _collect_files(files, left_out, policy, verb, progress)
 
 
 def _collect_files(
-    files: Sequence[Path], left_out: list[LeftOut], policy: ImagePolicy, progress: Progress | None
+    files: Sequence[Path], left_out: list[LeftOut], policy: ImagePolicy, verb: str, progress: Progress | None
 ) -> tuple[Samples, tuple[LeftOut, ...]]:
     names = [printable(path.as_posix()) for path in files]
     checked = check_images(files, by_suffix=False, value_range=policy.value_range, progress=progress)
@@ -88,7 +90,7 @@ def _collect_files(
     properties = tuple(result for result in checked if isinstance(result, Checked))
     if not good:
         lines = [f"{item.name}: {item.reason}." for item in bad[:NUM_NAMED]]
-        raise InputError("\n".join([*lines, f"Nothing to predict: give {FORMAT_NAMES} files, or folders of them."]))
+        raise InputError("\n".join([*lines, f"Nothing to {verb}: give {FORMAT_NAMES} files, or folders of them."]))
     samples = Samples(
         names=tuple(names[i] for i in good),
         labels=np.full(len(good), NO_LABEL, np.int32),

@@ -22,7 +22,10 @@ class Classification(TaskRecipe):
 
     samples = "images or arrays"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "attack", "summary", "data check", "data preview", "data stats", "data split")
+        (
+            *("train", "evaluate", "predict", "attack", "explain", "summary"),
+            *("data check", "data preview", "data stats", "data split"),
+        )
     )
     options = frozenset(("--data", "--input", "--split", "--tta")) | CLASSIFIER_OPTIONS
     prediction = "classes"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,6 +17,7 @@ from dlcli.data.files import printable
 from dlcli.data.images.decoding import ImagePolicy, decode, read_file
 from dlcli.data.images.samples import Samples
 from dlcli.data.images.unlabeled import collect
+from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.writing import replace_folder, write_file
@@ -33,24 +35,9 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
     output, draw = request.output, request.draw
     folders = {"--draw": draw, "--masks": request.masks, "--crops": request.crops}
     _check_folders({option: folder for option, folder in folders.items() if folder is not None}, output)
-    images = run.read_image_policy()
-    policy = None if images is None else ImagePolicy.from_dict(images)
     best = load_image_model(run, console, check=head.check_model)
     model = best.model
-    samples, left_out = collect(
-        request.paths,
-        policy=policy,
-        shape=tuple(model.inputs[0].shape[1:]),
-        value_range=getattr(head.recipe.data, "value_range", None) or (0.0, 255.0),
-    )
-    left_out = tuple(sorted(left_out, key=lambda left: left.kind != "unreadable"))  # those first, and all of them
-    num_named = max(MAX_LEFT_OUT, sum(left.kind == "unreadable" for left in left_out))
-    for left in left_out[:num_named]:
-        console.warn(f"{left.name}: {left.reason}; skipped")
-    if len(left_out) > num_named:
-        console.warn(f"{len(left_out) - num_named} more skipped (--json lists all)")
-    if len(samples) == 0:
-        raise InputError("nothing to predict: none of the files is a readable image.")
+    samples, left_out = read_samples(run, head, model, request.paths, console, verb="predict")
     console.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
     predicted = head.predict(
         model,
@@ -81,6 +68,37 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
         "predictions": predictions,
         "left_out": [[left.name, left.reason] for left in left_out],
     }
+
+
+def read_samples(
+    run: RunDir, head: ImageHead, model: keras.Model, paths: Sequence[Path], console: Console, *, verb: str
+) -> tuple[Samples, tuple[LeftOut, ...]]:
+    """The samples of paths as a run's model takes them, and what was skipped, which is reported.
+
+    Args:
+        verb: what is done with the samples, for messages.
+
+    Raises:
+        InputError: a path does not exist, or nothing can be read.
+    """
+    images = run.read_image_policy()
+    policy = None if images is None else ImagePolicy.from_dict(images)
+    samples, left_out = collect(
+        paths,
+        policy=policy,
+        shape=tuple(model.inputs[0].shape[1:]),
+        value_range=getattr(head.recipe.data, "value_range", None) or (0.0, 255.0),
+        verb=verb,
+    )
+    left_out = tuple(sorted(left_out, key=lambda left: left.kind != "unreadable"))  # those first, and all of them
+    num_named = max(MAX_LEFT_OUT, sum(left.kind == "unreadable" for left in left_out))
+    for left in left_out[:num_named]:
+        console.warn(f"{left.name}: {left.reason}; skipped")
+    if len(left_out) > num_named:
+        console.warn(f"{len(left_out) - num_named} more skipped (--json lists all)")
+    if len(samples) == 0:
+        raise InputError(f"nothing to {verb}: none of the files is a readable image.")
+    return samples, left_out
 
 
 def _check_folders(folders: Mapping[str, Path], output: Path | None) -> None:

@@ -12,10 +12,18 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_float32
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import target_of
-from dlcli.tasks.images import evaluation, inspection, job, layer_table, prediction
+from dlcli.tasks.images import evaluation, explanation, inspection, job, layer_table, prediction
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.run_models import load_model
-from dlcli.tasks.task import AttackedModel, EvaluationRequest, PredictionRequest, SampleShape, Task
+from dlcli.tasks.task import (
+    AttackedModel,
+    EvaluationRequest,
+    Explained,
+    ExplanationRequest,
+    PredictionRequest,
+    SampleShape,
+    Task,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,9 @@ class ImageTask(Task):
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.head, request, console)
+
+    def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
+        return explanation.explain(run, self.head, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return layer_table.table_of_run(run, self.head, data)

@@ -14,10 +14,11 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.attack_target import AttackTarget
 from dlcli.temporary import remove_leftovers
 from dlcli.workflow.attack.checks import Check, checks
-from dlcli.workflow.attack.files import describe_distances, free_folder, write_files
+from dlcli.workflow.attack.files import describe_distances, has_same_attack, write_files
 from dlcli.workflow.attack.kinds import ATTACKS_BY_OPTION
 from dlcli.workflow.attack.plan import Attacked, Plan
 from dlcli.workflow.attack.run import AttackOutcome, run_attack
+from dlcli.workflow.result_folder import free_folder
 from dlcli.workflow.train import command, versions
 
 
@@ -69,7 +70,7 @@ def attack(
         "distances": None if result.distances is None else describe_distances(result.distances),
     }
     remove_leftovers(parent)
-    folder = free_folder(parent, name, info)
+    folder = free_folder(parent, name, has_same=lambda folder: has_same_attack(folder, info))
     files = write_files(plan, result, noisy, samples, classes, info, folder)
     replace_folder(folder, files)
     return {"folder": str(folder), "rows": result.rows, **info}

@@ -35,19 +35,12 @@ def _identity(info: dict[str, Any]) -> dict[str, Any]:
     return {key: info.get(key) for key in ("sha256", "split", "samples", "settings", "transfer_to", "other_sha256")}
 
 
-def free_folder(parent: Path, name: str, info: dict[str, Any]) -> Path:
-    """The folder of that name, with a number if it already has the results of a different attack."""
+def has_same_attack(folder: Path, info: dict[str, Any]) -> bool:
+    """Whether a results folder has the results of the same attack."""
     identity = json.loads(json.dumps(_identity(info)))
-    for candidate in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
-        folder = parent / candidate
-        if folder.is_symlink():
-            raise InputError(f"{folder}: is a link. Remove it, or choose another name with --name.")
-        if not folder.exists():
-            return folder
-        with contextlib.suppress(InputError, OSError):
-            if _identity(read_json(folder / "attack.json")) == identity:
-                return folder
-    raise AssertionError("unreachable")
+    with contextlib.suppress(InputError, OSError):
+        return bool(_identity(read_json(folder / "attack.json")) == identity)
+    return False
 
 
 def write_files(

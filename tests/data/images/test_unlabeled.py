@@ -76,7 +76,7 @@ def test_stdin_without_an_image(data: bytes, reason: str, monkeypatch: pytest.Mo
     message = error(Path("-"))
     assert message.startswith(reason)
     assert message.endswith(". Send the bytes of one image to stdin.")
-    assert error(Path("-"), Path("a.png")) == "-: stdin must be predicted alone. Received 2 paths."
+    assert error(Path("-"), Path("a.png")) == "-: stdin must be the only path. Received 2 paths."
 
 
 def test_an_npz_file(tmp_path: Path) -> None:
@@ -116,6 +116,6 @@ def test_paths_that_cannot_be_predicted(tmp_path: Path, save_image: Save) -> Non
     np.savez(tmp_path / "x.npz", images=np.zeros((1, 8, 6)))
     assert error(tmp_path / "x.npz") == f"{tmp_path}/x.npz: there must be an array x or x_test. Received 'images'."
     image = save_image("a.png")
-    assert error(tmp_path / "x.npz", image).endswith("an .npz file must be predicted alone. Received 2 paths.")
+    assert error(tmp_path / "x.npz", image).endswith("an .npz file must be the only path. Received 2 paths.")
     message = error(image, policy=None, shape=(8, 2))
     assert message == f"{image}: samples of this model are not images. Give an .npz file with an array x."
