@@ -125,6 +125,22 @@ class Target(Protocol):
         raise TypeError(f"{type(self).__name__}: targets of this kind cannot be composed, as mosaic composes images.")
 
     @property
+    def num_slots(self) -> int:
+        """The objects of a sample that its row of a batch has room for; 0 for other targets."""
+        return 0
+
+    def pasted(
+        self, images: Any, entries: Mapping[str, Any], others: Any, of_others: Mapping[str, Any], is_chosen: Any
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """Traced: images and entries of a batch's ``y`` with objects of other images, as
+        :func:`dlcli.data.augmentation.copy_paste.paste` pastes them.
+
+        Raises:
+            TypeError: such targets have no masks along which they could be pasted.
+        """
+        raise TypeError(f"{', '.join(entries)}: targets of this kind cannot be pasted, as copy_paste pastes objects.")
+
+    @property
     def num_dropped(self) -> int:
         """How many parts of the targets, such as boxes, were dropped because augmentation leaves too little of them."""
         return 0

@@ -120,8 +120,7 @@ def _compose(pixels: Tensor, point: Tensor, maps: Tensor) -> Tensor:
     flat = tf.reshape(pixels, [num, NUM_PARTS * height * width, channels])
     column = tf.range(width, dtype=tf.float32)[None, None, :]
     row = tf.range(height, dtype=tf.float32)[None, :, None]
-    is_right, is_lower = column >= point[:, 0][:, None, None], row >= point[:, 1][:, None, None]
-    part = tf.cast(is_right, tf.int32) + 2 * tf.cast(is_lower, tf.int32)  # [b, height, width]
+    part = part_of_pixels(point, height, width)
     scale, x, y = tf.unstack(tf.gather(maps, part, batch_dims=1), axis=-1)
 
     def value(row: Tensor, column: Tensor) -> Tensor:
@@ -131,6 +130,14 @@ def _compose(pixels: Tensor, point: Tensor, maps: Tensor) -> Tensor:
         return tf.reshape(tf.cast(gathered, tf.float32), [num, height, width, channels])
 
     return interpolate(value, scale * column + x, scale * row + y)
+
+
+def part_of_pixels(point: Tensor, height: int, width: int) -> Tensor:
+    """Traced: the number of the part that each pixel belongs to, int32 ``[b, height, width]``."""
+    column = tf.range(width, dtype=tf.float32)[None, None, :]
+    row = tf.range(height, dtype=tf.float32)[None, :, None]
+    is_right, is_lower = column >= point[:, 0][:, None, None], row >= point[:, 1][:, None, None]
+    return tf.cast(is_right, tf.int32) + 2 * tf.cast(is_lower, tf.int32)
 
 
 _compose_compiled = tf.function(_compose, autograph=False, jit_compile=True)

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlcli.data.annotations import Loader
+from dlcli.data.augmentation import mosaic
 from dlcli.data.augmentation.affine import warp_nearest
+from dlcli.data.augmentation.copy_paste import paste
+from dlcli.data.augmentation.mosaic import NUM_PARTS, Parts
 from dlcli.data.boxes.object_targets import ObjectsTarget
 from dlcli.data.files import workers
 from dlcli.data.images.decoding import ImagePolicy
@@ -46,6 +49,11 @@ class InstancesTarget(ObjectsTarget):
             is_trained=tuple(self.is_trained[i] for i in index),
         )
 
+    def composed(self, parts: Parts, *, height: int, width: int) -> Self:
+        """As for boxes; masks are loaded of each source, and are composed with the images."""
+        composed = super().composed(parts, height=height, width=width)
+        return replace(composed, instances=self.instances, is_trained=self.is_trained)
+
     def load(self, index: Index) -> NDArray[np.uint8]:
         """The masks of the samples at ``index`` ``[b]``: uint8 ``[b, slots, height, width]``, in the order of all their
         objects that are trained on, read in several threads.
@@ -78,14 +86,29 @@ class InstancesTarget(ObjectsTarget):
         entries = dict(super().batch(element))
         if "masks" not in element or not entries:
             return entries
-        masks = tf.gather(element["masks"], element["box_position"], batch_dims=1)
+        height, width = self.policy.image_size
+        position, is_composed = element["box_position"], element["masks"].shape.rank == 5
+        loaded = element["masks"]
+        if is_composed:
+            loaded = tf.reshape(loaded, [-1, NUM_PARTS * self.slots, height, width])
+        masks = tf.gather(loaded, position, batch_dims=1)
         masks *= tf.cast(entries["box_class"] >= 0, tf.uint8)[:, :, None, None]
+        if is_composed:
+            part = position // self.slots
+            scale, x, y = tf.unstack(tf.gather(element["part_maps"], part, batch_dims=1), axis=-1)  # [b, slots]
+            zero = tf.zeros_like(scale)
+            masks = _warped(masks, tf.stack([scale, zero, x, zero, scale, y], axis=-1))
+            part_of_pixels = mosaic.part_of_pixels(element["part_point"], height, width)
+            masks *= tf.cast(part_of_pixels[:, None] == part[:, :, None, None], tf.uint8)
         if "maps" in element:
-            height, width = self.policy.image_size
-            maps = tf.repeat(element["maps"], self.slots, axis=0)
-            warped = _warp_compiled(tf.reshape(masks, [-1, height, width]), maps)
-            masks = tf.reshape(warped, [-1, self.slots, height, width])
+            masks = _warped(masks, tf.repeat(element["maps"][:, None], position.shape[1], axis=1))
         return {**entries, "masks": masks}
+
+    def pasted(
+        self, images: Any, entries: Mapping[str, Any], others: Any, of_others: Mapping[str, Any], is_chosen: Any
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """See :meth:`dlcli.data.annotations.Target.pasted`."""
+        return paste(images, entries, others, of_others, is_chosen, min_visible=self.min_visible)
 
 
 def resize_instance(mask: NDArray[np.uint8], policy: ImagePolicy) -> NDArray[np.uint8]:
@@ -99,6 +122,13 @@ def resize_instance(mask: NDArray[np.uint8], policy: ImagePolicy) -> NDArray[np.
         antialias=False,
     )
     return np.array(resized)
+
+
+def _warped(masks: Any, maps: Any) -> Any:
+    """Traced: masks ``[b, slots, height, width]`` warped by maps ``[b, slots, 6]``."""
+    slots, height, width = masks.shape[1:]
+    warped = _warp_compiled(tf.reshape(masks, [-1, height, width]), tf.reshape(maps, [-1, 6]))
+    return tf.reshape(warped, [-1, slots, height, width])
 
 
 def _warp(masks: Any, maps: Any) -> Any:

@@ -26,7 +26,8 @@ class ObjectsTarget(Target):
         boxes: rel_xyxy in [0, 1], float32 ``[m, 4]``.
         labels: the class of each, int32 ``[m]``.
         visible: the proportion of each box's area that is in the image, float32 ``[m]`` in (0, 1].
-        positions: the number of each among all boxes of its sample, of which some may have been dropped, int32 ``[m]``.
+        positions: the number of each among all boxes of its sample, of which some may have been dropped, int32 ``[m]``;
+            in a composed sample, plus ``slots`` of one sample for each part before its own.
         offsets: int64 ``[n + 1]``: sample i has the boxes ``offsets[i]:offsets[i + 1]``.
         slots: the boxes that a row of a batch has room for; at least as many as any sample has.
         min_visible: boxes with a smaller proportion left are dropped.
@@ -41,6 +42,11 @@ class ObjectsTarget(Target):
     slots: int
     min_visible: float
     num_dropped: int = 0
+
+    @property
+    def num_slots(self) -> int:
+        """See :attr:`dlcli.data.annotations.Target.num_slots`."""
+        return self.slots
 
     @property
     def owners(self) -> Index:
@@ -74,8 +80,10 @@ class ObjectsTarget(Target):
         taken = taken.take(np.flatnonzero(has_room))
         cells, maps = cells[has_room][taken.owners], maps[has_room][taken.owners]
         moved = taken.placed(bounds_of_moved(taken.boxes, maps, height=height, width=width), within=cells)
+        part = np.flatnonzero(has_room)[moved.owners] % NUM_PARTS
+        positions = (moved.positions + part * self.slots).astype(np.int32)
         first = np.concatenate([[0], np.cumsum(has_room.reshape(-1, NUM_PARTS).sum(axis=1))])
-        return replace(moved, offsets=moved.offsets[first], slots=NUM_PARTS * self.slots)
+        return replace(moved, positions=positions, offsets=moved.offsets[first], slots=NUM_PARTS * self.slots)
 
     def placed(self, boxes: NDArray[np.float64], within: NDArray[np.float64] | None = None) -> Self:
         """The same objects at other places, clipped to the image, without those of which too little is left.

@@ -7,7 +7,7 @@ it gathers what is in memory, augments and mixes. So samples in memory never pas
 cost more than the step of a small network.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from dlcli.data.annotations import Loader, Target
 from dlcli.data.augmentation.augmentation import Augmentation, Parameters
+from dlcli.data.augmentation.copy_paste import CopyPaste
 from dlcli.data.augmentation.mixup import MixedBatch, Mixing
 from dlcli.data.augmentation.mosaic import NUM_PARTS, Mosaic, Parts, compose
 from dlcli.data.images.tiles import Tiling
@@ -23,6 +24,8 @@ from dlcli.data.splits import NO_LABEL
 from dlcli.errors import InputError
 
 PREFETCH = 2  # batches decoded ahead of the step: they bound the memory, whatever the size of the data set
+
+PARTNER = "partner "  # before the names of an element's tensors that are of the images whose objects are pasted
 
 Load = Callable[..., np.ndarray]  # index int64 [b] -> pixels [b, ...]; of tiles, index and windows int64 [b, 6]
 
@@ -42,6 +45,7 @@ class Batches:
         seed: of the order and all random parameters; None for the order of the split.
         augmentation: random changes to each image; needs a seed.
         mosaic: composes samples of several; needs a seed, and no balanced sampling.
+        copy_paste: pastes objects of other samples; needs a seed, masks of objects, and no balanced sampling.
         mixing: mixes pairs of samples of a batch; needs a seed. Labels are then float32 ``[b, num_classes]``, and
             targets are mixed by their own rule.
         num_classes: only for mixing.
@@ -64,6 +68,7 @@ class Batches:
         seed: int | None = None,
         augmentation: Augmentation | None = None,
         mosaic: Mosaic | None = None,
+        copy_paste: CopyPaste | None = None,
         mixing: Mixing | None = None,
         num_classes: int = 0,
         dtype: tf.DType = tf.uint8,
@@ -73,10 +78,11 @@ class Batches:
     ) -> None:
         if tiling is not None and pixels is not None:
             raise ValueError("tiles are loaded batch by batch. Received pixels in memory.")
-        if seed is None and (augmentation is not None or mosaic is not None or mixing is not None or balanced):
+        composes = mosaic is not None or copy_paste is not None
+        if seed is None and (augmentation is not None or mixing is not None or composes or balanced):
             raise ValueError("augmentation, mixing and balanced sampling need a seed. Received none.")
-        if mosaic is not None and balanced:
-            raise ValueError("samples that mosaic composes cannot be balanced.")
+        if composes and balanced:
+            raise ValueError("samples that are composed of several cannot be balanced.")
         self.num_samples = len(labels)
         self.batch_size = batch_size
         self.num_steps = -(-self.num_samples // batch_size)
@@ -86,6 +92,7 @@ class Batches:
         self._dtype = dtype
         self._augmentation = augmentation
         self._mosaic = mosaic
+        self._copy_paste = copy_paste
         self._mixing = mixing
         self._num_classes = num_classes
         self.failure: InputError | None = None  # why a sample could not be loaded
@@ -123,7 +130,8 @@ class Batches:
     @property
     def is_random(self) -> bool:
         """Whether samples are augmented or mixed."""
-        return self._augmentation is not None or self._mixing is not None or self._mosaic is not None
+        random = (self._augmentation, self._mosaic, self._copy_paste, self._mixing)
+        return any(change is not None for change in random)
 
     @property
     def mixes(self) -> bool:
@@ -153,8 +161,17 @@ class Batches:
             drawn["samples"] |= parts.to_tensors()
         if self._augmentation is not None and parameters is not None:
             drawn["samples"] |= self._augmentation.to_tensors(parameters, **self._size)
-        for target in self._moved(order, parameters, parts):
+        moved = self._moved(order, parameters, parts)
+        for target in moved:
             drawn["samples"] |= target.rows()
+        if self._seed is not None and self._copy_paste is not None:
+            slots = max(target.num_slots for target in moved)
+            pasting = self._copy_paste.draw(seed=self._seed, epoch=epoch, num=self.num_samples, slots=slots)
+            partners = {
+                f"{PARTNER}{name}": tf.gather(values, pasting.partners) for name, values in drawn["samples"].items()
+            }
+            partners |= {f"{PARTNER}index": tf.constant(pasting.partners), "is_chosen": tf.constant(pasting.is_chosen)}
+            drawn["samples"] |= partners
         if self._seed is not None and self._mixing is not None:
             values = self._mixing.draw(seed=self._seed, epoch=epoch, num_batches=self.num_steps, **self._size)
             drawn["batches"] = {name: tf.constant(value, tf.float32) for name, value in values.items()}
@@ -212,6 +229,9 @@ class Batches:
         are tiles, those."""
         parts = self.parts(epoch)
         sources = np.arange(self.num_samples) if parts is None else parts.sources
+        if self._seed is not None and self._copy_paste is not None:
+            pasting = self._copy_paste.draw(seed=self._seed, epoch=epoch, num=self.num_samples, slots=0)
+            sources = np.stack([sources, sources[pasting.partners]], axis=1)
         loaded = {"index": np.arange(self.num_samples), "source": sources}
         if self._tiling is not None:
             loaded |= {"source": self._tiling.images[sources], "window": self._tiling.windows(epoch)[sources]}
@@ -241,11 +261,24 @@ class Batches:
         decoded = {"index": batch["index"]}
         for name, loader in loaders.items():
             arguments = [batch[key] for key in ("source", "window") if key in batch]
-            load = loader.load if self._mosaic is None else _of_sources(loader.load)
-            values = tf.numpy_function(self._noting(load), arguments, loader.dtype, stateful=False)
             parts = () if self._mosaic is None else (NUM_PARTS,)
-            decoded[name] = tf.ensure_shape(values, [None, *parts, *loader.shape])
+            pair = () if self._copy_paste is None else (2,)
+            load = _of_sources(loader.load, 1 + len(pair) + len(parts)) if pair or parts else loader.load
+            values = tf.numpy_function(self._noting(load), arguments, loader.dtype, stateful=False)
+            values = tf.ensure_shape(values, [None, *pair, *parts, *loader.shape])
+            decoded |= {name: values} if not pair else {name: values[:, 0], f"{PARTNER}{name}": values[:, 1]}
         return decoded
+
+    def _images(self, element: dict[str, Any]) -> tuple[Any, list[Mapping[str, Any]]]:
+        """Traced: the composed and augmented images of an element, and the entries of each target."""
+        if self._pixels is None:
+            pixels = element["pixels"]
+        else:
+            pixels = tf.gather(self._pixels, element["index"] if self._mosaic is None else element["sources"])
+        if self._mosaic is not None:
+            pixels = compose(pixels, element)
+        x = tf.cast(pixels, tf.float32) if self._augmentation is None else self._augmentation.apply(pixels, element)
+        return x, [target.batch(element) for target in self._targets]
 
     def _noting(self, load: Load) -> Load:
         def load_or_note(*batch: np.ndarray) -> np.ndarray:
@@ -269,15 +302,13 @@ class Batches:
             TypeError: samples are mixed, and a target cannot be.
         """
         index = element["index"]
-        if self._pixels is None:
-            pixels = element["pixels"]
-        else:
-            pixels = tf.gather(self._pixels, index if self._mosaic is None else element["sources"])
-        if self._mosaic is not None:
-            pixels = compose(pixels, element)
-        x = tf.cast(pixels, tf.float32) if self._augmentation is None else self._augmentation.apply(pixels, element)
+        x, entries = self._images(element)
         y = {} if self._labels is None else {"class": tf.gather(self._labels, index)}
-        entries = [target.batch(element) for target in self._targets]
+        if self._copy_paste is not None:
+            of_partners = {name.removeprefix(PARTNER): element[name] for name in element if name.startswith(PARTNER)}
+            others, of_others = self._images(of_partners)
+            for i, target in enumerate(self._targets):
+                x, entries[i] = target.pasted(x, entries[i], others, of_others[i], element["is_chosen"])
         if self._mixing is not None:
             has_mixup = self._mixing.mixup is not None
             mixed = MixedBatch(element["blend"], element["cut"], x.shape[1], x.shape[2], has_mixup)
@@ -290,15 +321,15 @@ class Batches:
         return batch | {"draws": element["draws"]} if "draws" in element else batch
 
 
-def _of_sources(load: Load) -> Load:
-    """Loads the sources of a batch ``[b, 4]``, each of them once."""
+def _of_sources(load: Load, rank: int) -> Load:
+    """Loads the several sources of each sample of a batch, an index of this rank; each source once."""
 
     def load_sources(*rows: np.ndarray) -> np.ndarray:
-        flat = [values.reshape(-1, *values.shape[2:]) for values in rows]
+        flat = [values.reshape(-1, *values.shape[rank:]) for values in rows]
         table = np.concatenate([values.reshape(len(values), -1) for values in flat], axis=1)
         _, first, back = np.unique(table, axis=0, return_index=True, return_inverse=True)
         loaded = load(*(values[first] for values in flat))
-        return loaded[back.reshape(rows[0].shape[:2])]
+        return loaded[back.reshape(rows[0].shape)]
 
     return load_sources
 

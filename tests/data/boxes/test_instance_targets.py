@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from dlcli.data.augmentation.augmentation import Augmentation, RandomCrop
+from dlcli.data.augmentation.copy_paste import CopyPaste
+from dlcli.data.augmentation.mosaic import Mosaic
 from dlcli.data.boxes.boxes import Frame
 from dlcli.data.boxes.instance_targets import InstancesTarget
 from dlcli.data.boxes.objects import ObjectBoxes
@@ -71,17 +73,27 @@ def policy(size: tuple[int, int] = (HEIGHT, WIDTH), resize: Resize = "stretch") 
     return ImagePolicy(size, "rgb", resize, "nearest", False)
 
 
-def read(augmentation: Augmentation | None, epoch: int = 0, **changes: Any) -> list[dict[str, Any]]:
+def read(
+    augmentation: Augmentation | None,
+    epoch: int = 0,
+    *,
+    mosaic: Mosaic | None = None,
+    copy_paste: CopyPaste | None = None,
+    in_memory: bool = True,
+    **changes: Any,
+) -> list[dict[str, Any]]:
     pixels, objects = scenes(**changes)
     data = Batches(
         labels=np.full(NUM_SAMPLES, -1, np.int32),
-        pixels=pixels,
+        pixels=pixels if in_memory else None,
         load=lambda index: pixels[index],
         shape=(HEIGHT, WIDTH, 3),
         batch_size=6,
         targets=(objects.target(policy()),),
         seed=3,
         augmentation=augmentation,
+        mosaic=mosaic,
+        copy_paste=copy_paste,
     )
     compiled = tf.function(lambda source, step: data.assemble(data.element(source, step)), autograph=False)
     source = data.source(epoch)
@@ -181,3 +193,37 @@ def test_a_change_of_a_mask_changes_the_digest_of_its_image() -> None:
     one, other = objects.columns()["objects_digest"], changed.columns()["objects_digest"]
     assert one[0] != other[0]
     assert one[1:] == other[1:]
+
+
+@pytest.mark.parametrize("kinds", ["mosaic", "copy_paste", "both"])
+def test_masks_follow_images_that_are_composed(still: Augmentation, kinds: str) -> None:
+    """All objects of a class together cover what is bright in the channel of the class."""
+    turned = replace(still, horizontal_flip=True, rotation_range=20.0)
+    options: dict[str, Any] = {
+        "mosaic": None if kinds == "copy_paste" else Mosaic(0.7),
+        "copy_paste": None if kinds == "mosaic" else CopyPaste(0.7),
+        "min_visible": 0.0,
+    }
+    batches = read(turned, 1, **options)
+    slots = MOST * (1 if kinds == "copy_paste" else 4) * (1 if kinds == "mosaic" else 2)
+    numbers = []
+    for batch in batches:
+        masks, classes, boxes = (batch["y"][name] for name in ("masks", "box_class", "boxes"))
+        assert masks.shape == (len(batch["index"]), slots, HEIGHT, WIDTH)
+        numbers += (classes >= 0).sum(axis=1).tolist()
+        for image, of_image, labels, own in zip(batch["x"], masks, classes, boxes, strict=True):
+            for label in range(3):
+                inside = of_image[labels == label].any(axis=0)
+                assert (inside != (image[..., label] > 127)).mean() < 0.03  # pixels at edges, which are interpolated
+            for mask, box in zip(of_image[labels >= 0], own[labels >= 0], strict=True):
+                rows, columns = np.nonzero(mask)
+                if len(rows) > 8:
+                    found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+                    outside = np.array(
+                        [*(box[:2] - found[:2] / [WIDTH, HEIGHT]), *(found[2:] / [WIDTH, HEIGHT] - box[2:])]
+                    )
+                    assert outside.max() < 0.05  # the mask is in its box
+    assert max(numbers) > MOST
+    for one, other in zip(batches, read(turned, 1, in_memory=False, **options), strict=True):
+        for name in ("x", "masks", "box_class", "boxes"):
+            np.testing.assert_array_equal({**one, **one["y"]}[name], {**other, **other["y"]}[name])
