@@ -45,13 +45,14 @@ class Page:
 
 
 IMAGE_TASKS = ("classification", "localization", "image_regression", "multilabel")
-AUGMENTED = (*IMAGE_TASKS, "segmentation", "detection")
+OF_OBJECTS = ("detection", "instance_segmentation")
+AUGMENTED = (*IMAGE_TASKS, "segmentation", *OF_OBJECTS)
 PAGES = (
     Page("data-images", "Image data", "data", ("classification",)),
     Page("data-boxes", "Images with bounding boxes", "data", ("localization",)),
     Page("data-targets", "Images with numbers or labels", "data", ("image_regression", "multilabel")),
     Page("data-masks", "Images with masks", "data", ("segmentation",)),
-    Page("data-objects", "Images with objects", "data", ("detection",)),
+    Page("data-objects", "Images with objects", "data", OF_OBJECTS),
     Page(
         "data-texts", "Text data", "data", ("text_classification", "tagging", "language_model", "sequence_to_sequence")
     ),
@@ -61,8 +62,8 @@ PAGES = (
     Page("augment", "Augmentation", "augment", AUGMENTED),
     Page("model-images", "Image models", "model", IMAGE_TASKS),
     Page("model-segmentation", "Segmentation models", "model", ("segmentation",)),
-    Page("model-detection", "Detection models", "model", ("detection",)),
-    Page("evaluate", "Detections", "evaluate", ("detection",)),
+    Page("model-detection", "Detection models", "model", OF_OBJECTS),
+    Page("evaluate", "Detections", "evaluate", OF_OBJECTS),
     Page(
         "model-sequences", "Sequence models", "model", tuple(task for task in TASKS if task not in AUGMENTED)
     ),

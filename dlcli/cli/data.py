@@ -45,7 +45,8 @@ def data() -> None:
     "--plot",
     type=PATH,
     metavar="FILE.png",
-    help="Draw the objects of each class and image, and their sizes, by split. For task: detection.",
+    help="Draw the objects of each class and image, and their sizes, by split. For task: detection and "
+    "instance_segmentation.",
 )
 @click.option("--force", is_flag=True, help="Overwrite these files if they exist.")
 @json_option

@@ -50,38 +50,41 @@ MOST_AREAS = 4  # classes of an image that are shown; --output and --json have a
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write all probabilities to this .csv, .json or .npz file; for segmentation, the area of each class; "
-    "for detection, the objects.",
+    "for detection and instance segmentation, the objects, in a .json with their masks.",
 )
 @click.option(
     "--draw",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write the images with their boxes or masks to this new folder (localization, detection, segmentation).",
+    help="Write the images with their boxes or masks to this new folder (localization, detection, segmentation, "
+    "instance segmentation).",
 )
 @click.option(
     "--masks",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write the masks to this new folder, as PNG files whose values are classes (segmentation).",
+    help="Write the masks to this new folder, as PNG files whose values are classes (segmentation) or numbers of "
+    "objects (instance segmentation).",
 )
 @click.option(
     "--pixel-size",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SIZE",
-    help="Length of a pixel's side, such as 0.25 micrometers: areas are also given in its square (segmentation).",
+    help="Length of a pixel's side, such as 0.25 micrometers: areas are also given in its square (segmentation, "
+    "instance segmentation).",
 )
 @click.option(
     "--score",
     type=click.FloatRange(min=0, max=1),
     metavar="S",
     help="Lowest score of an object that is shown. Default: the one with the best F1 on the validation split "
-    "(detection).",
+    "(detection, instance segmentation).",
 )
 @click.option(
     "--crops",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write the part of an image in each object's box to this new folder (detection).",
+    help="Write the part of an image in each object's box to this new folder (detection, instance segmentation).",
 )
 @beam_option
 @safe_csv_option
@@ -124,6 +127,7 @@ def predict(
       dlcli predict raccoons photos/ --draw found/
       dlcli predict cells slides/ --masks masks/ --pixel-size 0.25 --output areas.csv
       dlcli predict fruit photos/ --score 0.5 --crops crops/ --output found.csv
+      dlcli predict pedestrians streets/ --draw found/ --masks ids/ --output found.json
       dlcli predict reviews new.txt --top 1
       dlcli predict names --text Rossi --text Müller
       dlcli predict translator --text "good morning" --beam 5

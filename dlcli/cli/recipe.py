@@ -121,9 +121,9 @@ def schema() -> None:
 )
 @click.option(
     "--task",
-    type=click.Choice(("localization", "detection")),
-    help="What to predict of images with boxes: one object of each image, or all. Default: detection if an image has "
-    "several objects.",
+    type=click.Choice(("localization", "detection", "instance_segmentation")),
+    help="What to predict of images with boxes: one object of each image, or all; or all with their masks. Default: "
+    "detection if an image has several objects, and segmentation of images with masks.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
 def init(data: Path, output: Path | None, task: Any, force: bool) -> None:
@@ -141,6 +141,7 @@ def init(data: Path, output: Path | None, task: Any, force: bool) -> None:
       dlcli recipe init photos
       dlcli recipe init photos/labels.csv --output recipes/photos.yaml
       dlcli recipe init raccoons --task localization
+      dlcli recipe init pedestrians --task instance_segmentation
       dlcli recipe init reviews.csv
       dlcli recipe init shakespeare.txt
     """

@@ -25,7 +25,10 @@ def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [base for base in bases if base.startswith(incomplete)]
 
 
-TASKS = ("classification", "localization", "detection", "segmentation", "multilabel", "image_regression")
+TASKS = (
+    *("classification", "localization", "detection", "instance_segmentation", "segmentation"),
+    *("multilabel", "image_regression"),
+)
 
 
 @click.command(short_help="Train a new head on a pretrained network, then fine-tune.")
@@ -48,8 +51,8 @@ TASKS = ("classification", "localization", "detection", "segmentation", "multila
     type=click.Choice(TASKS),
     default="classification",
     show_default=True,
-    help="Task of the new head: a class, a class and a box, any number of objects, a class for each pixel, several "
-    "labels, or numbers.",
+    help="Task of the new head: a class, a class and a box, any number of objects with boxes or also masks, a class "
+    "for each pixel, several labels, or numbers.",
 )
 @click.option(
     "--data",
@@ -57,8 +60,9 @@ TASKS = ("classification", "localization", "detection", "segmentation", "multila
     metavar="PATH",
     help="Folder of class folders, a .csv or .npz file. Default: the current folder if it holds class folders, else "
     "the bundled digits. For localization and detection: a Pascal VOC, COCO or YOLO folder, a COCO .json, a .csv "
-    "or .npz file; default: synthetic images. For segmentation: a folder of images and one of masks; for several "
-    "labels and numbers: a .csv, or the folder that contains it; default: synthetic scenes.",
+    "or .npz file; default: synthetic images. For segmentation and instance segmentation: a folder of images and "
+    "one of masks, for the latter also COCO or YOLO; for several labels and numbers: a .csv, or the folder that "
+    "contains it; default: synthetic scenes.",
 )
 @click.option(
     "--weights",
@@ -84,29 +88,31 @@ TASKS = ("classification", "localization", "detection", "segmentation", "multila
     "--epochs",
     metavar="N",
     help="Epochs of training the head with the base frozen. Default: 40; 15 for localization, 5 for segmentation, 3 "
-    "for detection.",
+    "for detection and instance segmentation.",
 )
 @click.option(
     "--learning-rate",
     metavar="R",
-    help="Initial learning rate of the head. Default: 0.003; 0.001 for localization and detection.",
+    help="Initial learning rate of the head. Default: 0.003; 0.001 for localization, detection and instance "
+    "segmentation.",
 )
 @click.option(
     "--unfreeze",
     metavar="N|STAGE|all|none",
     help="Part of the base to fine-tune: the deepest N layers with weights, a stage such as stage4 and everything "
-    "after it, all, or none. Default: last_stage; all for localization, detection and segmentation.",
+    "after it, all, or none. Default: last_stage; all for boxes and masks.",
 )
 @click.option(
     "--fine-tune-epochs",
     metavar="N",
-    help="Epochs of fine-tuning; 0 for none. Default: 5; 30 for localization, 24 for detection, 20 for segmentation.",
+    help="Epochs of fine-tuning; 0 for none. Default: 5; 30 for localization, 24 for detection and instance "
+    "segmentation, 20 for segmentation.",
 )
 @click.option(
     "--fine-tune-learning-rate",
     metavar="R",
     help="Initial learning rate of fine-tuning. Default: 0.00001; 0.0003 for localization, 0.0005 for "
-    "segmentation, 0.001 for detection.",
+    "segmentation and instance segmentation, 0.001 for detection.",
 )
 @click.option(
     "--rate-decay",
@@ -116,7 +122,7 @@ TASKS = ("classification", "localization", "detection", "segmentation", "multila
 @click.option(
     "--augment",
     type=click.Choice(AUGMENTS),
-    help="Random augmentation of the images in fine-tuning; for localization, detection and segmentation, in both "
+    help="Random augmentation of the images in fine-tuning; for boxes and masks, in both "
     "stages. Default: light; none for the bundled digits and for numbers, which flips and shifts may change.",
 )
 @click.option(
@@ -148,6 +154,7 @@ def transfer(base: str, **options: Any) -> None:
       dlcli transfer --base mobilenetv2 --task detection --data fruit/
       dlcli transfer --base resnet50 --task multilabel --data photos/tags.csv
       dlcli transfer --base mobilenetv2 --task segmentation --data photos/
+      dlcli transfer --base mobilenetv2 --task instance_segmentation --data pedestrians/
 
     Stage 1 trains the head on the frozen base, whose features are computed once and cached in RUNS/.features. Stage 2
     also trains the deepest layers, at a low learning rate; batch normalization stays frozen. The run's config.yaml is

@@ -19,6 +19,7 @@ from dlcli.recipe.tasks.classification import Classification
 from dlcli.recipe.tasks.detection import Detection
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.image_regression import ImageRegression
+from dlcli.recipe.tasks.instance_segmentation import InstanceSegmentation
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.recipe.tasks.multilabel import Multilabel
@@ -32,7 +33,9 @@ from dlcli.recipe.tasks.text_classification import TextClassification
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
-ImageRecipe = Classification | Localization | ImageRegression | Multilabel | Segmentation | Detection
+ImageRecipe = (
+    Classification | Localization | ImageRegression | Multilabel | Segmentation | Detection | InstanceSegmentation
+)
 """A recipe of a task on images, signals or volumes."""
 SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
 """A recipe of a task with a class or a number for a sequence, or for each of its steps."""
@@ -46,6 +49,7 @@ TASKS: Mapping[str, type[Recipe]] = {
     "multilabel": Multilabel,
     "segmentation": Segmentation,
     "detection": Detection,
+    "instance_segmentation": InstanceSegmentation,
     "text_classification": TextClassification,
     "sequence_classification": SequenceClassification,
     "sequence_regression": SequenceRegression,

@@ -12,6 +12,7 @@ from dlcli.recipe.tasks.classification import Classification
 from dlcli.recipe.tasks.detection import Detection
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.recipe.tasks.image_regression import ImageRegression
+from dlcli.recipe.tasks.instance_segmentation import InstanceSegmentation
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.recipe.tasks.multilabel import Multilabel
@@ -26,6 +27,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import AttackTarget, load_target
 from dlcli.tasks.detection.head import DetectionHead
+from dlcli.tasks.detection.instances import InstanceHead
 from dlcli.tasks.draft import draft_layout
 from dlcli.tasks.forecasting.task import ForecastingTask
 from dlcli.tasks.images import evaluation, initial_weights, inspection, network
@@ -59,6 +61,8 @@ def task_of(recipe: Recipe) -> Task:
             return ImageTask(recipe, SegmentationHead(recipe))
         case Detection():
             return ImageTask(recipe, DetectionHead(recipe))
+        case InstanceSegmentation():
+            return ImageTask(recipe, InstanceHead(recipe))
         case TextClassification() | SequenceClassification() | SequenceRegression() | Tagging():
             return SequenceTask(recipe)
         case StepPrediction():

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.errors import InputError
-from dlcli.tasks.detection.drafting import draft_detection
+from dlcli.tasks.detection.drafting import draft_detection, draft_instances, find_instances
 from dlcli.tasks.draft_table import read_table
 from dlcli.tasks.draft_text import Draft
 from dlcli.tasks.images.box_drafting import draft_localization, find_boxes
@@ -16,7 +16,7 @@ from dlcli.tasks.layout import Layout, recognize
 from dlcli.tasks.segmentation.drafting import draft_masks
 from dlcli.tasks.sequences.drafting import draft_sequences
 
-BoxTask = Literal["localization", "detection"]
+BoxTask = Literal["localization", "detection", "instance_segmentation"]
 
 
 def draft_recipe(data: Path, folder: Path, task: BoxTask | None = None) -> Draft:
@@ -25,7 +25,8 @@ def draft_recipe(data: Path, folder: Path, task: BoxTask | None = None) -> Draft
     Args:
         data: the folder or file with the samples.
         folder: where the recipe will be written; the path of the data in it is relative to this folder.
-        task: what to predict of images with boxes. Default: detection if an image has several objects.
+        task: what to predict of images with boxes, or masks of objects. Default: detection if an image has several
+            objects with boxes.
 
     Raises:
         InputError: no recipe can be drafted for these data.
@@ -42,9 +43,13 @@ def draft_recipe(data: Path, folder: Path, task: BoxTask | None = None) -> Draft
 def draft_layout(layout: Layout, folder: Path, task: BoxTask | None = None) -> Draft:
     """Draft a recipe for data that are recognized, as :func:`draft_recipe`."""
     try:
+        if task == "instance_segmentation" and layout.kind == "masks":
+            return draft_instances(find_instances(layout.path, folder), source=layout.path)
         draft = draft_masks(layout.path, folder) if layout.kind == "masks" else draft_sequences(layout, folder)
-        boxes = find_boxes(layout, folder) if draft is None else None
+        boxes = find_boxes(layout, folder, needs_masks=task == "instance_segmentation") if draft is None else None
         if boxes is not None:
+            if task == "instance_segmentation":
+                return draft_instances(boxes, source=layout.path)
             has_several = boxes.most > 1 if task is None else task == "detection"
             return draft_detection(boxes) if has_several else draft_localization(boxes)
         if task is not None:

@@ -39,8 +39,10 @@ AUGMENTS: dict[str, dict[str, Any]] = {
 
 DIGITS_SIDE = 96  # of the bundled digits: 8x8 pixels, enlarged so that five halvings leave feature maps
 BOX_KINDS = ("voc", "coco", "yolo")
+OBJECT_TASKS = ("detection", "instance_segmentation")  # those of all objects of an image
+MASK_KINDS = ("masks", "coco", "yolo")  # sources whose objects may have masks
 DETECTION_SIDE = 320  # of the images of a detector: small objects need more pixels than whole images
-SYNTHETIC = {"multilabel": "scenes", "image_regression": "shapes"}  # sources without --data
+SYNTHETIC = {"multilabel": "scenes", "image_regression": "shapes", "localization": "shapes"}  # sources without --data
 RARE = 0.05  # GIFs below this proportion of the images are excluded
 L2 = 0.03  # on the head: with the few samples that transfer is meant for, a head without it overfits immediately
 
@@ -82,6 +84,7 @@ DEFAULTS = {
         "segment", 5, 3e-3, 20, 5e-4, batch_size=8, best_metric="val_mean_iou", network="unet", **DENSE
     ),
     "detection": Defaults("detect", 3, 1e-3, 24, 1e-3, batch_size=8, network="fcos", **DENSE),
+    "instance_segmentation": Defaults("instances", 3, 1e-3, 24, 5e-4, batch_size=8, network="mask_rcnn", **DENSE),
 }
 """By the task of the new head."""
 
@@ -265,7 +268,10 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
     if layout.kind == "file" and layout.path.suffix.lower() == ".npz":
         return {"kind": "npz", **found, **common}
     if layout.kind == "masks":
-        raise InputError(f"--data {path}: holds images with masks. Add --task segmentation.")
+        raise InputError(
+            f"--data {path}: holds images with masks. Add --task segmentation or, if their values are objects, --task "
+            "instance_segmentation."
+        )
     if layout.kind in BOX_KINDS:
         raise InputError(
             f"--data {path}: holds images with boxes ({layout.kind}). Add --task detection or --task localization."
@@ -274,10 +280,11 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
 
 
 def boxes_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:
-    """The ``data`` section for images with boxes: Pascal VOC, COCO, YOLO, a .csv, an .npz; for None, synthetic images.
+    """The ``data`` section for images with boxes: Pascal VOC, COCO, YOLO, a .csv, an .npz; with masks of objects: COCO,
+    YOLO, a folder of images and one of masks; for None, synthetic images.
 
     Args:
-        task: localization or detection.
+        task: localization, detection or instance_segmentation.
 
     Raises:
         InputError: the path does not exist, or is something else.
@@ -285,13 +292,18 @@ def boxes_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:
     kinds = {".json": "coco", ".csv": "csv", ".npz": "npz", ".yaml": "yolo", ".yml": "yolo"}
     color_mode, is_saved = "rgb" if base.channels == 3 else "grayscale", base.model["kind"] == "saved"
     if path is None:
-        kind, size = ("scenes" if task == "detection" else "shapes"), (DIGITS_SIDE, DIGITS_SIDE)
+        kind, size = SYNTHETIC.get(task, "scenes"), (DIGITS_SIDE, DIGITS_SIDE)
         return {"kind": kind, "image_size": base.size if is_saved else size, "color_mode": color_mode}
     if not path.exists():
         raise InputError(f"--data {path}: no such file or folder.")
     layout = recognize(path)
-    found = layout.kind if layout.kind in BOX_KINDS else kinds.get(layout.path.suffix)
-    if found is None:
+    found = layout.kind if layout.kind in (*BOX_KINDS, "masks") else kinds.get(layout.path.suffix)
+    if task == "instance_segmentation" and found not in MASK_KINDS:
+        raise InputError(
+            f"--data {path}: expected images whose objects have masks: a folder of images and one of masks, a COCO "
+            ".json, or a YOLO data.yaml."
+        )
+    if found is None or (found == "masks" and task != "instance_segmentation"):
         raise InputError(
             f"--data {path}: expected a folder of images with boxes in the format of Pascal VOC, COCO or YOLO, a COCO "
             ".json, a data.yaml, a .csv or an .npz."
@@ -302,7 +314,7 @@ def boxes_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:
     if found == "coco":
         section |= {f"{split}_path": os.path.abspath(file) for split, file in layout.others.items()}
     larger = (DETECTION_SIDE, DETECTION_SIDE)
-    size = larger if task == "detection" and not is_saved else base.size
+    size = larger if task in OBJECT_TASKS and not is_saved else base.size
     section |= {"image_size": size, "color_mode": color_mode}
     return section | ({} if found == "npz" else {"on_bad_image": "skip"})
 

@@ -13,7 +13,7 @@ def init(data: Path, output: Path | None, *, task: BoxTask | None = None, force:
 
     Args:
         output: the file to write; None for the data's name with .yaml, in the current folder.
-        task: what to predict of images with boxes. Default: detection if an image has several objects.
+        task: as for :func:`dlcli.tasks.draft.draft_recipe`.
         force: replace an existing file.
 
     Returns:

@@ -10,6 +10,7 @@ from dlcli.rundir.runs import find_run
 from dlcli.runtime.startup import start_tensorflow
 from dlcli.tasks.transfer import (
     DEFAULTS,
+    OBJECT_TASKS,
     Base,
     Plan,
     application_base,
@@ -67,7 +68,7 @@ def find_data(path: Path | None, base: Base, *, task: str) -> tuple[dict[str, An
         InputError: the path does not exist, or its content is not supported.
     """
     path = None if path is None else path.expanduser()
-    if task in ("localization", "detection"):
+    if task in ("localization", *OBJECT_TASKS):
         noun = "shapes" if task == "localization" else "scenes"
         source = f"synthetic {noun} (use --data PATH for other data)" if path is None else str(path)
         return boxes_section(path, base, task), f"data: {source}"

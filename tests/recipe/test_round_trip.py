@@ -117,6 +117,8 @@ INPUT_KEYS = (
 def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     """Changes generated values so that they keep the rules between keys."""
     data, model, train = values["data"], values["model"], values.get("train", {})
+    if values["task"] != "detection":
+        (values.get("augment") or {}).pop("mosaic", None)
     if values["task"] == "localization":
         for key in ("mixup", "cutmix"):
             (values.get("augment") or {}).pop(key, None)
@@ -151,7 +153,7 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             for key in ("depth", "preprocessing"):
                 model.pop(key, None)
         (values.get("augment") or {}).pop("mixup", None)
-    if values["task"] == "detection":
+    if values["task"] in ("detection", "instance_segmentation"):
         model["backbone"] = {"kind": "resnet", "depth": 18}
         for key in ("levels", "channels", "anchor_sizes", "positive_iou", "negative_iou"):
             model.pop(key, None)

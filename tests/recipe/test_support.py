@@ -20,6 +20,7 @@ DATA = {
     "multilabel": "{kind: scenes}",
     "segmentation": "{kind: scenes}",
     "detection": "{kind: scenes}",
+    "instance_segmentation": "{kind: scenes}",
     "text_classification": "{kind: csv, path: a.csv}",
     "sequence_classification": "{kind: csv, path: a.csv}",
     "sequence_regression": "{kind: adding}",
@@ -33,6 +34,7 @@ IMAGES = ("classification", "localization", "image_regression", "multilabel")
 MODELS = dict.fromkeys(IMAGES, "lenet5") | {
     "segmentation": "unet",
     "detection": "fcos, backbone: {kind: vgg}",
+    "instance_segmentation": "mask_rcnn, backbone: {kind: vgg}",
     "sequence_to_sequence": "encoder_decoder",
 }
 OF_CLASSIFIERS = {"--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"}
@@ -42,6 +44,7 @@ REFUSED = {
     "image_regression": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "segmentation": {"--tta", "--beam", "--text", *OF_CLASSIFIERS},
     "detection": {"--tta", "--beam", "--text", *OF_CLASSIFIERS},
+    "instance_segmentation": {"--tta", "--beam", "--text", *OF_CLASSIFIERS},
     "multilabel": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "text_classification": {"--tta", "--beam", "--draw", "--input"},
     "sequence_classification": {"--tta", "--beam", "--draw", "--input", "--text"},
@@ -52,9 +55,9 @@ REFUSED = {
     "language_model": {"--tta", "--beam", "--draw", "--input", "--text", *OF_CLASSIFIERS},
     "sequence_to_sequence": {"--tta", "--draw", "--input", *OF_CLASSIFIERS},
 }
-for of_task in REFUSED.keys() - {"segmentation"}:
+for of_task in REFUSED.keys() - {"segmentation", "instance_segmentation"}:
     REFUSED[of_task] |= {"--masks", "--pixel-size"}
-for of_task in REFUSED.keys() - {"detection"}:
+for of_task in REFUSED.keys() - {"detection", "instance_segmentation"}:
     REFUSED[of_task] |= {"--crops", "--plot", "--score"}
 INSPECTED = {"data check", "data stats", "data split"}
 
@@ -146,7 +149,9 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack", "explain"} if recipe.task == "classification" else set()
-    expected |= {"data preview"} if recipe.task in (*IMAGES, "segmentation", "detection") else set()
+    expected |= (
+        {"data preview"} if recipe.task in (*IMAGES, "segmentation", "detection", "instance_segmentation") else set()
+    )
     for verb in expected:
         check_verb(recipe, "runs/x", verb)
     for verb in VERBS - expected:
@@ -165,6 +170,11 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
         ("detection", "attack", "detection, only classification. Adversarial examples of detectors are not available."),
         ("detection", "explain", "detection, only classification."),
         ("tagging", "explain", "tagging, only classification."),
+        (
+            "instance_segmentation",
+            "attack",
+            "instance_segmentation, only classification. Adversarial examples of detectors are not available.",
+        ),
         ("tagging", "generate", "tagging, only language_model. Use dlcli predict."),
         ("tagging", "data preview", "tagging, whose samples are sentences."),
         ("image_regression", "attack", "image_regression, only classification."),

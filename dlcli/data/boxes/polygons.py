@@ -1,4 +1,4 @@
-"""Rasterizing: which pixels lie in a polygon or a run-length encoding.
+"""Rasterizing: which pixels lie in a polygon or a run-length encoding; and the encoding of pixels.
 
 Coordinates are those of COCO: the pixel in column 0 and row 0 covers the square from (0, 0) to (1, 1). A pixel is in a
 polygon if its center is, so that polygons that share an edge neither overlap nor leave a gap, and the area of a polygon
@@ -78,3 +78,24 @@ def decode_runs(text: str) -> list[int]:
     if shift:
         raise ValueError("the last number is incomplete.")
     return counts
+
+
+def encode_runs(counts: NDArray[np.int64]) -> str:
+    """COCO's compressed encoding of the lengths of runs, the inverse of :func:`decode_runs`.
+
+    Args:
+        counts: int64 ``[n]``, of runs outside and inside in turn.
+    """
+    values = counts.astype(np.int64)
+    values[3:] -= counts[1:-2]
+    parts, is_used = [], []
+    is_open = np.ones(len(values), np.bool_)
+    while is_open.any():
+        part, values = values & 31, values >> 5
+        is_last = values == np.where(part & 16, -1, 0)
+        parts.append(part + np.where(is_last, 0, 32) + ord("0"))
+        is_used.append(is_open)
+        is_open = is_open & ~is_last
+    if not parts:
+        return ""
+    return np.stack(parts, axis=1)[np.stack(is_used, axis=1)].astype(np.uint8).tobytes().decode("ascii")

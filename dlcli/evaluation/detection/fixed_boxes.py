@@ -32,11 +32,14 @@ class FixedBoxes:
         boxes: rel_xyxy float64 ``[k, 4]``.
         scores: float64 ``[k]``.
         classes: int32 ``[k]``.
+        shapes: of masks, the part of a box that an object of each class fills, bool ``[classes, side, side]``; None for
+            boxes alone.
     """
 
     boxes: npt.NDArray[np.float64]
     scores: npt.NDArray[np.float64]
     classes: npt.NDArray[np.int32]
+    shapes: npt.NDArray[np.bool_] | None = None
 
     def detections(self, sizes: Array) -> Detections:
         """The boxes in images of these widths and heights ``[n, 2]``, in pixels."""

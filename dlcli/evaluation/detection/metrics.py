@@ -33,6 +33,11 @@ class Scores:
     voc: npt.NDArray[np.float64]
     curves: ConfidenceCurves
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no object counts, so that nothing is measured."""
+        return math.isnan(self.coco.ap())
+
 
 def score(
     detections: Detections, truth: GroundTruth, *, num_classes: int, iou_of_image: IouOfImage | None = None

@@ -1,7 +1,8 @@
 """Tables of detections for ``evaluation/<split>/``: a row for each image, for each error, and for each detection."""
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,14 +99,22 @@ def confusion_rows(confusion: npt.NDArray[np.int64], classes: Sequence[str]) -> 
     return [(names[i], names[j], int(confusion[i, j])) for i, j in np.argwhere(confusion).tolist()]
 
 
-def coco_results(detections: Detections) -> Iterator[dict[str, Any]]:
+def coco_results(
+    detections: Detections, segmentations: Iterable[Mapping[str, Any]] | None = None
+) -> Iterator[dict[str, Any]]:
     """COCO's results format: ``image_id`` and ``category_id`` count images and classes from 1 on, ``bbox`` is xmin,
-    ymin, width and height in pixels."""
+    ymin, width and height in pixels, ``segmentation`` the encoding of the mask.
+
+    Args:
+        segmentations: of the detections; None for boxes alone.
+    """
     corners = np.concatenate([detections.boxes[:, :2], detections.boxes[:, 2:] - detections.boxes[:, :2]], axis=1)
     columns = zip(detections.images, detections.classes, corners.round(3).tolist(), detections.scores, strict=True)
-    for image, label, box, of_detection in columns:
+    masks = itertools.repeat(None) if segmentations is None else segmentations
+    for (image, label, box, of_detection), mask in zip(columns, masks, strict=False):
         score = float(str(np.float32(of_detection)))
-        yield {"image_id": int(image) + 1, "category_id": int(label) + 1, "bbox": box, "score": score}
+        further = {} if mask is None else {"segmentation": mask}
+        yield {"image_id": int(image) + 1, "category_id": int(label) + 1, "bbox": box, "score": score, **further}
 
 
 def _short(value: float | None) -> float | None:

@@ -30,3 +30,11 @@ class Detect(Section):
                 "candidates",
                 f"must be at least max_boxes: {self.max_boxes}. Received {self.candidates}",
             )
+
+
+class InstanceDetect(Detect):
+    """How objects with masks are chosen. It is a part of the saved model, which predicts a mask for each of `max_boxes`
+    boxes, whether or not an image has as many."""
+
+    max_boxes: Count = 50
+    """Largest number of objects in an image. Time and memory of prediction grow with it."""

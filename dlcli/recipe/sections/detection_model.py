@@ -204,3 +204,5 @@ class MaskRcnn(TwoStageDetector):
 
 
 DetectionModel = Annotated[Fcos | Retinanet | FasterRcnn, Field(discriminator="kind")]
+AnyDetector = DetectionModel | MaskRcnn
+"""The network of any task that detects objects."""

@@ -9,7 +9,7 @@ from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.detect import Detect
 from dlcli.recipe.sections.detection_data import DetectionData
 from dlcli.recipe.sections.detection_model import DetectionModel
-from dlcli.recipe.sections.image_model import rules_of_input
+from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input
 from dlcli.recipe.sections.target_train import StagedTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 
@@ -63,9 +63,21 @@ class Detection(TaskRecipe):
     """How objects are detected."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        if self.augment is not None:
-            for key in ("mixup", "cutmix"):
-                if getattr(self.augment, key) is not None:
-                    yield f"augment.{key}", "mixes two images and so their boxes; remove it, or use mosaic"
-        for key, message in rules_of_input(self.model.backbone, self.augment, precision=self.train.precision):
-            yield key.replace("model.", "model.backbone.", 1) if key.startswith("model.") else key, message
+        backbone, precision = self.model.backbone, self.train.precision
+        yield from rules_of_detector(backbone, self.augment, precision=precision, advice="remove it, or use mosaic")
+
+
+def rules_of_detector(
+    backbone: ImageClassifier, augment: Augment | None, *, precision: str, advice: str
+) -> Iterator[tuple[str, str]]:
+    """Rules on the augmentation and on the network's input.
+
+    Args:
+        advice: what to do about augmentation that mixes images.
+    """
+    if augment is not None:
+        for key in ("mixup", "cutmix"):
+            if getattr(augment, key) is not None:
+                yield f"augment.{key}", f"mixes two images and so their boxes; {advice}"
+    for key, message in rules_of_input(backbone, augment, precision=precision):
+        yield key.replace("model.", "model.backbone.", 1) if key.startswith("model.") else key, message

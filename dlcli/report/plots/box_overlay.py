@@ -1,12 +1,15 @@
-"""Full-size images with boxes and their labels drawn on them, and the parts of images that boxes contain."""
+"""Full-size images with boxes, masks and their labels drawn on them, and the parts of images that boxes contain."""
 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from dlcli.report.plots.figure import VERMILION, font_runs, shown
+from dlcli.report.plots.mask_overlay import tinted
 
 
 @dataclass(frozen=True)
@@ -16,12 +19,14 @@ class LabeledBox:
     Attributes:
         corners: xmin, ymin, xmax, ymax in pixels.
         label: what is written at its top.
-        color: of its outline, and behind the label.
+        color: of its outline, behind the label, and of its mask.
+        mask: 1 in the object, ``[height, width]`` of the image; None for a box alone.
     """
 
     corners: Sequence[float]
     label: str
     color: str = VERMILION
+    mask: npt.NDArray[np.uint8] | None = None
 
 
 def with_box(image: Image.Image, box: Sequence[float], label: str) -> bytes:
@@ -30,8 +35,12 @@ def with_box(image: Image.Image, box: Sequence[float], label: str) -> bytes:
 
 
 def with_boxes(image: Image.Image, boxes: Sequence[LabeledBox]) -> bytes:
-    """The image with boxes, the first ones above the others, as the bytes of a PNG file."""
+    """The image with boxes and masks, the first ones above the others, as the bytes of a PNG file."""
     drawn = image.convert("RGB")
+    for box in reversed(boxes):
+        if box.mask is not None:
+            pixels = tinted(np.asarray(drawn), box.mask > 0, box.color)
+            drawn = Image.fromarray(np.rint(pixels).astype(np.uint8))
     for box in reversed(boxes):
         _draw(drawn, box)
     return _png(drawn)

@@ -1,4 +1,4 @@
-"""Plots of detection: F1 by score, and images with their true and predicted boxes."""
+"""Plots of detection: F1 by score, and images with their true and predicted boxes or masks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from dlcli.report.plots.figure import (
     style,
 )
 from dlcli.report.plots.image_grid import Images, draw_image, outline_box
+from dlcli.report.plots.mask_overlay import tinted
 
 BACKGROUND = "background"
 SIDE = 2.5  # of an image in inches
@@ -37,11 +38,21 @@ class MarkedBox:
         box: rel_xyxy ``[4]``.
         label: its class, and the score of a predicted one.
         is_matched: whether the true object is found, or the detection is right; None for one that does not count.
+        mask: 1 in the object, ``[height, width]`` of the image; None for a box alone.
     """
 
     box: npt.NDArray[np.float64]
     label: str
     is_matched: bool | None
+    mask: npt.NDArray[np.uint8] | None = None
+
+    def color(self, matched: str) -> str:
+        """Of its outline.
+
+        Args:
+            matched: the color of one that is matched.
+        """
+        return GRAY if self.is_matched is None else matched if self.is_matched else VERMILION
 
 
 def f1_curves(
@@ -154,10 +165,14 @@ def comparison(
 def _draw(axes: Axes, image: Images, boxes: Sequence[MarkedBox], color: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
-    draw_image(axes, image.astype(np.float64), (0.0, 255.0))
+    pixels = image.astype(np.float64)
+    for marked in reversed(boxes[:MAX_BOXES]):
+        if marked.mask is not None:
+            pixels = tinted(pixels, marked.mask > 0, marked.color(color))
+    draw_image(axes, pixels, (0.0, 255.0))
     height, width = image.shape[:2]
     for marked in reversed(boxes[:MAX_BOXES]):  # the first one above the others
-        edge = GRAY if marked.is_matched is None else color if marked.is_matched else VERMILION
+        edge = marked.color(color)
         outline_box(axes, marked.box, image.shape, edge)
         x, y = np.clip(marked.box[:2], 0, 1) * (width, height) - 0.5
         axes.text(

@@ -2,9 +2,12 @@
 
 import io
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 IGNORED = 255  # in masks
@@ -53,6 +56,21 @@ def mask_png(mask: Mask, num_classes: int) -> bytes:
     return _png(image)
 
 
+def instances_png(masks: Sequence[Mask], size: tuple[int, int]) -> bytes:
+    """The objects of an image as a PNG file: 0 for none, 1 for the first object, which is above the others, and so on.
+
+    Args:
+        masks: 1 in each object ``[height, width]``; of more than 254 the file has values of 16 bits, else a palette.
+        size: height and width.
+    """
+    numbers = np.zeros(size, np.uint16)
+    for number in range(len(masks), 0, -1):
+        numbers[masks[number - 1] > 0] = number
+    if len(masks) < IGNORED:
+        return mask_png(numbers.astype(np.uint8), len(masks) + 1)
+    return _png(Image.fromarray(numbers))
+
+
 def overlay(image: npt.NDArray[np.uint8], mask: Mask, num_classes: int, *, opacity: float = OPACITY) -> Mask:
     """An image with the colors of its mask over it, uint8 ``[height, width, 3]``.
 
@@ -74,6 +92,21 @@ def overlay(image: npt.NDArray[np.uint8], mask: Mask, num_classes: int, *, opaci
 def overlay_png(image: npt.NDArray[np.uint8], mask: Mask, num_classes: int, *, opacity: float = OPACITY) -> bytes:
     """The same as a PNG file."""
     return _png(Image.fromarray(overlay(image, mask, num_classes, opacity=opacity)))
+
+
+def tinted(
+    image: npt.NDArray[Any], inside: npt.NDArray[np.bool_], color: str, *, opacity: float = OPACITY
+) -> npt.NDArray[np.float64]:
+    """A color image in which some pixels are mixed with a color, ``[height, width, 3]``.
+
+    Args:
+        image: in [0, 255], ``[height, width, 1 or 3]``.
+        inside: these pixels, ``[height, width]``.
+        color: as Matplotlib takes it.
+    """
+    pixels = np.array(np.broadcast_to(image, (*image.shape[:2], 3)), np.float64)
+    pixels[inside] = pixels[inside] * (1 - opacity) + np.array(to_rgb(color)) * 255 * opacity
+    return pixels
 
 
 def _png(image: Image.Image) -> bytes:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
 
 from dlcli.report.plots.figure import BLUE, GRAY, GREEN, LINE_COLORS, VERMILION, new_figure, png, printable, style
 from dlcli.report.plots.image_grid import MAX_IMAGES, Images, Overlay, image_grid, outline_box
 from dlcli.report.plots.images import preview
+from dlcli.report.plots.mask_overlay import tinted
 
 OPACITY = 0.45  # of the color on an object
 MAX_CLASSES = 30  # bars of classes
@@ -75,12 +75,11 @@ def with_masks(images: Images, masks: npt.NDArray[np.uint8], labels: npt.NDArray
         masks: 1 in each object ``[n, k, height, width]``.
         labels: the class of each object ``[n, k]``; negative where there is none.
     """
-    tinted = np.array(np.broadcast_to(images, (*images.shape[:3], 3)), np.float64)
+    result = np.array(np.broadcast_to(images, (*images.shape[:3], 3)), np.float64)
     for position, slot in np.argwhere(labels >= 0):
-        color = np.array(to_rgb(LINE_COLORS[int(labels[position, slot]) % len(LINE_COLORS)])) * 255
-        inside = masks[position, slot] > 0
-        tinted[position, inside] = tinted[position, inside] * (1 - OPACITY) + OPACITY * color
-    return tinted
+        color = LINE_COLORS[int(labels[position, slot]) % len(LINE_COLORS)]
+        result[position] = tinted(result[position], masks[position, slot] > 0, color, opacity=OPACITY)
+    return result
 
 
 def _overlay(boxes: npt.NDArray[Any], labels: npt.NDArray[Any], names: Sequence[str], shape: Sequence[int]) -> Overlay:

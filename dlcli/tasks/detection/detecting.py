@@ -1,6 +1,6 @@
 """Detects the objects of images, in the pixels of the original images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.boxes.boxes import Frame, in_frames
 from dlcli.data.boxes.objects import ObjectBoxes, objects_of
+from dlcli.data.files import workers
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
 from dlcli.evaluation.detection.boxes import Detections, GroundTruth
@@ -17,12 +18,14 @@ from dlcli.evaluation.detection.suppression import greedy_nms
 from dlcli.models.heads.detection_outputs import CANDIDATES
 from dlcli.recipe.sections.detect import Detect
 from dlcli.runtime.console import Console
+from dlcli.tasks.detection.masks import ImageMasks, ReadMasks, with_areas
 from dlcli.tasks.images.batches import prediction
 from dlcli.tasks.images.frames import upright_frames
 
 Array = NDArray[Any]
 
 FINAL = ("boxes", "scores", "classes", "count")  # layers of the saved model
+MASKS = "masks"  # the further layer of one that predicts masks
 DIGITS = 3  # of a pixel, after the decimal point
 
 
@@ -34,10 +37,23 @@ class Detected:
         detections: in the pixels of the images' frames.
         nms_differs: the number of images in which exact greedy non-maximum suppression leaves other boxes than that in
             the model; None if they were not compared.
+        masks: of the detections, image by image; none of a model that predicts boxes alone. The detections then have
+            their areas.
     """
 
     detections: Detections
     nms_differs: int | None = None
+    masks: Sequence[ImageMasks] = ()
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the model predicts masks."""
+        return self.detections.mask_areas is not None
+
+    @property
+    def boxes(self) -> Detections:
+        """The boxes alone."""
+        return replace(self.detections, mask_areas=None)
 
 
 def detector(
@@ -48,6 +64,7 @@ def detector(
     console: Console,
     frames: tuple[Frame, ...] | None = None,
     detect: Detect | None = None,
+    read_masks: ReadMasks | None = None,
 ) -> Callable[[], Detected]:
     """A function that detects the objects of samples by a model's current weights; it is compiled once.
 
@@ -56,13 +73,15 @@ def detector(
     Args:
         frames: in which the boxes are; None for those of the annotations, or those of the upright images.
         detect: if it asks for greedy suppression, that in the model is compared with the exact one.
+        read_masks: for the masks of a model that predicts them, whose frames must be those of upright images.
     """
     policy = samples.policy
     assert policy is not None
     objects = objects_of(samples)
     of_images = frames or (upright_frames(samples) if objects is None else objects.frames)
     compared = CANDIDATES if detect is not None and detect.nms == "greedy" else ()
-    outputs = [model.get_layer(name).output for name in (*FINAL, *compared)]
+    of_masks = () if read_masks is None else (MASKS,)
+    outputs = [model.get_layer(name).output for name in (*FINAL, *of_masks, *compared)]
     predict = prediction(
         keras.Model(model.inputs[0], outputs),
         replace(samples, annotations={}),
@@ -72,13 +91,24 @@ def detector(
 
     def run() -> Detected:
         parts: list[Detections] = []
+        masks: list[ImageMasks] = []
         num_different = 0
         for index, found in predict():
             boxes, scores, classes, counts = found[: len(FINAL)]
             parts.append(_in_pixels(boxes, scores, classes, counts, [of_images[i] for i in index], policy))
+            if read_masks is not None:
+                each = zip(boxes, found[len(FINAL)], counts, strict=True)
+                own = [(of_image[:count], pixels[:count]) for of_image, pixels, count in each]
+                masks += workers().map(read_masks, index.tolist(), *zip(*own, strict=True))
             if compared and detect is not None:
-                num_different += sum(_differs(detect, *of_image) for of_image in zip(*found, strict=True))
-        return Detected(_joined(parts), num_different if compared else None)
+                candidates = found[len(FINAL) + len(of_masks) :]
+                num_different += sum(
+                    _differs(detect, *of_image) for of_image in zip(*found[: len(FINAL)], *candidates, strict=True)
+                )
+        detections = _joined(parts)
+        if read_masks is not None:
+            detections = with_areas(detections, masks)
+        return Detected(detections, num_different if compared else None, masks)
 
     return run
 

@@ -3,22 +3,24 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.boxes.objects import objects_of
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.listing import NO_ALIASES
 from dlcli.errors import InputError
 from dlcli.models.heads.detection_outputs import CANDIDATES
 from dlcli.recipe.sections.backbone import without_classifier
-from dlcli.recipe.sections.detection_data import DetectionData
-from dlcli.recipe.sections.detection_model import DetectionModel, FasterRcnn, Fcos, Retinanet
+from dlcli.recipe.sections.detection_data import DetectionData, InstanceData
+from dlcli.recipe.sections.detection_model import AnyDetector, FasterRcnn, Fcos, MaskRcnn, Retinanet
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.recipe.sections.segmentation_model import SegmentationModel
 from dlcli.recipe.tasks.detection import Detection
+from dlcli.recipe.tasks.instance_segmentation import InstanceSegmentation
 from dlcli.report.plots import objects as object_plots
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
@@ -27,7 +29,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.detection import baseline as baselines
 from dlcli.tasks.detection import inspection, network, prediction, sources
-from dlcli.tasks.detection.detecting import FINAL
+from dlcli.tasks.detection.detecting import FINAL, MASKS
 from dlcli.tasks.detection.evaluation import choose_threshold, evaluate_split, measure
 from dlcli.tasks.detection.objective import objective_of
 from dlcli.tasks.evaluation_files import Destination
@@ -44,11 +46,13 @@ DEFAULT_THRESHOLD = 0.3  # of predictions, before one is chosen and without a va
 
 @dataclass(frozen=True)
 class DetectionHead(ImageHead):
-    """Any number of objects in each image."""
+    """Any number of objects in each image, with boxes; see :class:`dlcli.tasks.detection.instances.InstanceHead`."""
 
-    recipe: Detection
+    recipe: Detection | InstanceSegmentation
     best_metric = "ap"
     caches_features = False
+    has_masks: ClassVar[bool] = False
+    """Whether objects have masks besides their boxes."""
 
     @property
     def base(self) -> ImageClassifier:
@@ -58,15 +62,16 @@ class DetectionHead(ImageHead):
 
     def read(
         self,
-        section: DetectionData,
+        section: DetectionData | InstanceData,
         console: Console,
         *,
         classes: tuple[str, ...] | None = None,
         aliases: Mapping[str, str] = NO_ALIASES,
     ) -> Dataset:
-        return sources.read_dataset(section, console, classes=classes, aliases=aliases)
+        return sources.read_dataset(section, console, has_masks=self.has_masks, classes=classes, aliases=aliases)
 
-    def section_for(self, path: Path, images: dict[str, Any]) -> DetectionData:
+    def section_for(self, path: Path, images: dict[str, Any]) -> DetectionData | InstanceData:
+        assert isinstance(self.recipe, Detection)
         return sources.section_for(path, self.recipe.data, images)
 
     def recorded(self, run: RunDir) -> TargetInfo:
@@ -78,25 +83,25 @@ class DetectionHead(ImageHead):
 
     def build(
         self,
-        section: ImageClassifier | SegmentationModel | DetectionModel,
+        section: ImageClassifier | SegmentationModel | AnyDetector,
         info: TargetInfo,
         *,
         shape: tuple[int, ...],
         standardization: Standardization | None = None,
     ) -> ImageNetwork:
-        assert isinstance(section, Fcos | Retinanet | FasterRcnn)
+        assert isinstance(section, Fcos | Retinanet | FasterRcnn | MaskRcnn)
         base = network.maps_of(section, shape=shape, augment=self.recipe.augment, standardization=standardization)
         return with_head(base, self._outputs(base, section, info))
 
     def outputs(self, base: Features, info: TargetInfo) -> HeadOutputs:
         return self._outputs(base, self.recipe.model, info)
 
-    def _outputs(self, base: Features, section: DetectionModel, info: TargetInfo) -> HeadOutputs:
+    def _outputs(self, base: Features, section: AnyDetector, info: TargetInfo) -> HeadOutputs:
         detect = self.recipe.evaluate.detect
         return network.detection_outputs(base, section, detect=detect, num_classes=len(info.names))
 
     def check_model(self, run: RunDir, model: keras.Model) -> None:
-        missing = {*FINAL, *CANDIDATES} - {layer.name for layer in model.layers}
+        missing = {*FINAL, *CANDIDATES, *((MASKS,) if self.has_masks else ())} - {layer.name for layer in model.layers}
         if missing:
             raise InputError(f"{run.model}: is not the detector of its run: it has no layer {sorted(missing)[0]}.")
 
@@ -109,6 +114,7 @@ class DetectionHead(ImageHead):
         return measure(
             *(model, samples),
             num_classes=len(info.names),
+            has_masks=self.has_masks,
             batch_size=self.recipe.train.batch_size,
             console=Console(quiet=True),  # after each epoch there is a line anyway
         )
@@ -146,7 +152,9 @@ class DetectionHead(ImageHead):
     # After training ---------------------------------------------------------------------------------------------------
 
     def baseline(self, dataset: Dataset) -> dict[str, Any]:
-        return baselines.to_dict(baselines.baseline_of(dataset.splits["train"], len(dataset.classes)))
+        objects = objects_of(dataset.splits["train"])
+        assert objects is not None
+        return baselines.to_dict(baselines.baseline_of(objects, len(dataset.classes)))
 
     def fitted(
         self, run: RunDir, model: keras.Model, dataset: Dataset, info: TargetInfo, console: Console
@@ -158,6 +166,7 @@ class DetectionHead(ImageHead):
             facts["threshold"] = choose_threshold(
                 *(model, dataset.splits["validation"]),
                 num_classes=len(info.names),
+                has_masks=self.has_masks,
                 batch_size=self.recipe.train.batch_size,
                 console=console,
             )
@@ -180,7 +189,9 @@ class DetectionHead(ImageHead):
     ) -> dict[str, Any]:
         known = None
         if baseline is not None:
-            known = baselines.from_dict(baseline, num_classes=len(info.names), place=to.run_info)
+            known = baselines.from_dict(
+                baseline, num_classes=len(info.names), place=to.run_info, has_masks=self.has_masks
+            )
         return evaluate_split(
             *(to, model, samples),
             classes=info.names,
@@ -188,6 +199,7 @@ class DetectionHead(ImageHead):
             threshold=info.facts.get("threshold"),
             chosen_on=info.facts.get("chosen_on", ""),
             detect=self.recipe.evaluate.detect,
+            has_masks=self.has_masks,
             batch_size=self.recipe.train.batch_size,
             console=console,
         )
@@ -207,6 +219,7 @@ class DetectionHead(ImageHead):
             *(model, samples),
             classes=info.names,
             threshold=threshold,
+            has_masks=self.has_masks,
             request=request,
             batch_size=self.recipe.train.batch_size,
             console=console,

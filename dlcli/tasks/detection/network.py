@@ -12,7 +12,7 @@ from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.backbone import without_classifier
 from dlcli.recipe.sections.detect import Detect
 from dlcli.recipe.sections.detection_model import (
-    DetectionModel,
+    AnyDetector,
     FasterRcnn,
     Fcos,
     MaskRcnn,
@@ -25,7 +25,7 @@ from dlcli.tasks.images.standardization import Standardization
 
 
 def maps_of(
-    section: DetectionModel | MaskRcnn,
+    section: AnyDetector,
     *,
     shape: tuple[int, ...],
     augment: Augment | None = None,
@@ -44,9 +44,7 @@ def maps_of(
     return replace(base, kind=section.kind, base=maps, vector=maps, ends=(base.ends[0], maps))
 
 
-def detection_outputs(
-    base: Features, section: DetectionModel | MaskRcnn, *, detect: Detect, num_classes: int
-) -> HeadOutputs:
+def detection_outputs(base: Features, section: AnyDetector, *, detect: Detect, num_classes: int) -> HeadOutputs:
     """What a detector predicts.
 
     Of RetinaNet the loss is taken from class logits ``[b, n, classes]``, boxes relative to the anchors ``[b, n, 4]``

@@ -6,17 +6,18 @@ import numpy as np
 
 from dlcli.models.heads.anchors import Size, anchors, centers, level_of_positions
 from dlcli.models.heads.box_coding import encoded
-from dlcli.recipe.sections.detection_model import DetectionModel, FasterRcnn, Fcos, Retinanet
+from dlcli.recipe.sections.detection_model import AnyDetector, FasterRcnn, Fcos, MaskRcnn, Retinanet
 from dlcli.tasks.detection.two_stage import two_stage_objective
 from dlcli.training.objectives.detection import fcos_objective, retinanet_objective
 from dlcli.training.objectives.detection_targets import Positions
 from dlcli.training.objectives.objective import Objective
 
 
-def objective_of(section: DetectionModel) -> Objective:
+def objective_of(section: AnyDetector) -> Objective:
     """The losses of the outputs that :func:`dlcli.tasks.detection.network.detection_outputs` names as trained.
 
-    Batches have ``y["boxes"]`` float32 ``[b, n, 4]`` rel_xyxy and ``y["box_class"]`` int32 ``[b, n]``, -1 where padded.
+    Batches have ``y["boxes"]`` float32 ``[b, n, 4]`` rel_xyxy and ``y["box_class"]`` int32 ``[b, n]``, -1 where padded;
+    for Mask R-CNN also ``y["masks"]`` uint8 ``[b, n, height, width]``.
     """
     match section:
         case Fcos():
@@ -42,7 +43,7 @@ def objective_of(section: DetectionModel) -> Objective:
                 focal_alpha=section.focal_alpha,
                 box_weight=section.box_weight,
             )
-        case FasterRcnn():
+        case FasterRcnn() | MaskRcnn():
             return two_stage_objective(section)
         case _:
             assert_never(section)

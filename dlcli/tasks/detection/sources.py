@@ -10,7 +10,7 @@ from dlcli.data.boxes.sources.coco import read_coco
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.object_npz import read_object_npz
 from dlcli.data.boxes.sources.voc import read_voc
-from dlcli.data.boxes.sources.yolo import read_yolo
+from dlcli.data.boxes.sources.yolo import find_yaml, read_yolo
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.masks.sources.instances import FileInstances, read_instance_masks
@@ -31,6 +31,8 @@ from dlcli.recipe.sections.detection_data import (
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.image_keys import image_keys
 from dlcli.tasks.images.sources import BoxKind, kind_of_boxes, of_arrays
+
+MASK_SUFFIXES = (".json", ".yaml", ".yml")  # of files whose objects may have masks: COCO, and YOLO's data.yaml
 
 
 def read_dataset(
@@ -156,7 +158,7 @@ def read_dataset(
             assert_never(section)
 
 
-def section_for(path: Path, trained_on: DetectionData, images: dict[str, Any]) -> DetectionData:
+def section_for(path: Path, trained_on: DetectionData | InstanceData, images: dict[str, Any]) -> DetectionData:
     """A ``data`` section that reads a folder, a .json, .csv or .npz like a trained model's data, without dividing them.
 
     A folder is read as Pascal VOC, or as YOLO if it contains a data.yaml.
@@ -198,12 +200,16 @@ def instance_section_for(path: Path, trained_on: InstanceData, images: dict[str,
     Raises:
         InputError: the path is no such source.
     """
-    if isinstance(trained_on, InstanceFiles):
+    is_yolo = path.is_dir() and find_yaml(path) is not None
+    if is_yolo or path.suffix.lower() in MASK_SUFFIXES:
+        section = section_for(path, trained_on, images)
+        assert isinstance(section, CocoObjects | YoloObjects)
+        return section
+    has_files = isinstance(trained_on, InstanceFiles)
+    if has_files and path.is_dir():
         return trained_on.model_copy(update={**images, **_undivided(path), "limit": None})
-    section = section_for(path, trained_on, images)
-    if not isinstance(section, CocoObjects | YoloObjects):
-        raise InputError(f"{path}: expected a recipe, a YOLO folder or a COCO .json, whose objects have masks.")
-    return section
+    folder = " a folder of images and masks," if has_files else ""
+    raise InputError(f"{path}: expected a recipe,{folder} a YOLO folder or a COCO .json, whose objects have masks.")
 
 
 def _undivided(path: Path) -> dict[str, Any]:

@@ -17,14 +17,14 @@ from dlcli.data.images.samples import Samples
 from dlcli.data.images.tiles import Windows, draw_tiling, grid_tiling, make_grids
 from dlcli.errors import InputError
 from dlcli.recipe.sections.augment import Augment
-from dlcli.recipe.sections.detection_data import DetectionData
+from dlcli.recipe.sections.detection_data import DetectionData, InstanceData
 from dlcli.recipe.sections.mask_data import MaskData
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.augmentation import make_augmentation
 from dlcli.tasks.images.sources import AnyData
 from dlcli.training import step
 
-AnyImages = AnyData | MaskData | DetectionData
+AnyImages = AnyData | MaskData | DetectionData | InstanceData
 """The ``data`` section of any task on images."""
 
 MEMORY_BYTES = 64 * 2**20  # a split's decoded images are cached in memory up to this size

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dlcli.data.boxes.annotated import Listed
 from dlcli.data.boxes.boxes import BOX_COLUMNS
@@ -54,6 +55,7 @@ class BoxSource:
         num_images: of the training split, before others are drawn from it.
         most: the largest number of objects of an image.
         splits: besides training, those that the source has.
+        num_objects, num_masks: of all splits, and how many of these objects have masks.
     """
 
     seen: tuple[str, ...]
@@ -62,14 +64,17 @@ class BoxSource:
     num_images: int
     most: int
     splits: frozenset[str]
+    num_objects: int = 0
+    num_masks: int = 0
 
 
-def find_boxes(layout: Layout, folder: Path) -> BoxSource | None:
+def find_boxes(layout: Layout, folder: Path, *, needs_masks: bool = False) -> BoxSource | None:
     """What is known of images with boxes; None for anything else.
 
     Args:
         layout: the folder or file, and what it is.
         folder: of the recipe, to which its paths are relative.
+        needs_masks: whether masks of objects that are invalid are refused, too.
 
     Raises:
         OSError: the data cannot be read.
@@ -77,13 +82,13 @@ def find_boxes(layout: Layout, folder: Path) -> BoxSource | None:
     """
     path = relative_path(layout.path, folder)
     if layout.kind in FORMATS:
-        return _in_annotations(layout, path, folder)
+        return _in_annotations(layout, path, folder, needs_masks=needs_masks)
     if layout.kind == "file" and layout.path.suffix.lower() == ".csv":
         return _in_table(layout.path, path, folder)
     return None
 
 
-def _in_annotations(layout: Layout, path: str, folder: Path) -> BoxSource:
+def _in_annotations(layout: Layout, path: str, folder: Path, *, needs_masks: bool) -> BoxSource:
     """Images in the format of Pascal VOC, COCO or YOLO."""
     kind = FORMATS[layout.kind]
     keys: list[Line] = [("kind", layout.kind, f"annotations in the format of {kind}"), path_line(path)]
@@ -97,8 +102,7 @@ def _in_annotations(layout: Layout, path: str, folder: Path) -> BoxSource:
                 (f"{split}_path", relative_path(file, folder), f"annotations of the {split} split")
                 for split, file in layout.others.items()
             ]
-            others = layout.others.get("validation"), layout.others.get("test")
-            listed = list_coco(layout.path, validation_path=others[0], test_path=others[1])
+            listed = _list_coco(layout, needs_masks=needs_masks)
         case _:
             listed = list_yolo(layout.path)
     given = {image.split for image in listed.images}
@@ -112,7 +116,20 @@ def _in_annotations(layout: Layout, path: str, folder: Path) -> BoxSource:
         num_images=len(train),
         most=max((len(image.objects) for image in listed.images), default=0),
         splits=frozenset(given) - {"train"},
+        num_objects=sum(len(image.objects) for image in listed.images),
+        num_masks=sum(found.shape is not None for image in listed.images for found in image.objects),
     )
+
+
+def _list_coco(layout: Layout, *, needs_masks: bool) -> Listed:
+    """The objects of COCO files with their masks; without them if some are invalid and none is needed."""
+    files: dict[str, Any] = {f"{split}_path": layout.others.get(split) for split in ("validation", "test")}
+    try:
+        return list_coco(layout.path, with_shapes=True, **files)
+    except InputError:
+        if needs_masks:
+            raise
+        return list_coco(layout.path, **files)
 
 
 def _seen_of(listed: Listed) -> list[str]:

@@ -18,7 +18,7 @@ from dlcli.data.listing import NO_ALIASES
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.backbone import base_of
 from dlcli.recipe.sections.detection_data import ObjectSource
-from dlcli.recipe.sections.detection_model import DetectionModel
+from dlcli.recipe.sections.detection_model import AnyDetector
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.recipe.sections.mask_data import MaskSource
 from dlcli.recipe.sections.segmentation_model import SegmentationModel
@@ -163,7 +163,7 @@ class ImageHead(Protocol):
 
     def build(
         self,
-        section: ImageClassifier | SegmentationModel | DetectionModel,
+        section: ImageClassifier | SegmentationModel | AnyDetector,
         info: TargetInfo,
         *,
         shape: tuple[int, ...],

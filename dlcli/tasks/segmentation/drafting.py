@@ -117,7 +117,8 @@ def _values_of(root: Path, pairs: Sequence[Pair]) -> _Values:
     are_instances = are_ids and highest > 1 and len({values[value] for value in numbers if 0 < value < WHITE}) > 1
     if highest > MOST_VALUES or are_instances:
         key = ("foreground", "object", "every value but 0, as these seem to be ids of objects; else use classes")
-        return _Values((key,), f"masks: values 0 to {highest}, probably an id for each object")
+        advice = "--task instance_segmentation finds each"
+        return _Values((key,), f"masks: values 0 to {highest}, probably an id for each object: {advice}")
     names = tuple(f"class_{value}" for value in range(highest + 1))
     keys: list[Line] = [("classes", names, "of the values 0, 1, … in the masks; rename them")]
     if WHITE in numbers:

@@ -14,7 +14,7 @@ from dlcli.data.listing import NO_ALIASES
 from dlcli.data.masks.statistics import count_masks
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.backbone import without_classifier
-from dlcli.recipe.sections.detection_model import DetectionModel
+from dlcli.recipe.sections.detection_model import AnyDetector
 from dlcli.recipe.sections.image_model import ImageClassifier
 from dlcli.recipe.sections.mask_data import MaskData
 from dlcli.recipe.sections.segmentation_model import Deeplabv3plus, Fcn, SegmentationModel, Unet
@@ -73,7 +73,7 @@ class SegmentationHead(ImageHead):
 
     def build(
         self,
-        section: ImageClassifier | SegmentationModel | DetectionModel,
+        section: ImageClassifier | SegmentationModel | AnyDetector,
         info: TargetInfo,
         *,
         shape: tuple[int, ...],

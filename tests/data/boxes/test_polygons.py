@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from dlcli.data.boxes.polygons import decode_runs, fill_polygon, fill_runs
+from dlcli.data.boxes.polygons import decode_runs, encode_runs, fill_polygon, fill_runs
 
 
 def points(*pairs: tuple[float, float]) -> np.ndarray:
     return np.array(pairs, np.float64)
 
 
-def encode_runs(counts: list[int]) -> str:
-    """The inverse of :func:`decode_runs`, written independently of it."""
+def plainly_encoded(counts: list[int]) -> str:
+    """COCO's compressed encoding, number by number."""
     text = ""
     for position, count in enumerate(counts):
         value = count - counts[position - 2] if position > 2 else count
@@ -93,7 +93,7 @@ def test_runs_by_hand() -> None:
 
 @pytest.mark.parametrize("counts", [[6], [0, 6], [2, 3, 1], [5, 1000, 3, 70000, 1, 2, 90, 31, 32, 33, 15, 16, 17]])
 def test_compressed_runs(counts: list[int]) -> None:
-    assert decode_runs(encode_runs(counts)) == counts
+    assert decode_runs(plainly_encoded(counts)) == counts
 
 
 def test_compressed_runs_by_hand() -> None:
@@ -120,3 +120,11 @@ def test_against_pycocotools() -> None:
         assert (ours & theirs).sum() / (ours | theirs).sum() > 0.98  # it rounds corners to fifths of a pixel
         counts = decode_runs(encoded["counts"].decode())
         assert np.array_equal(fill_runs(counts, 100, 100), theirs)
+
+
+def test_encoding_by_all_numbers_at_once_equals_that_number_by_number() -> None:
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 3, 4, 50):
+        counts = rng.integers(0, [3, 40, 10**4, 10**6][size % 4], size)
+        assert encode_runs(counts) == plainly_encoded(counts.tolist())
+    assert encode_runs(np.zeros(0, np.int64)) == ""

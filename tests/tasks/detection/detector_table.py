@@ -1,6 +1,8 @@
 """A saved detector's layers with outputs from a table: the detections of the image whose pixels have the value i are
 those of row i."""
 
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 
@@ -17,7 +19,11 @@ DETECT = Detect(score=0.1, iou=0.5, max_boxes=4, candidates=6)
 
 
 def detector_of(
-    candidates: np.ndarray, scores: np.ndarray, classes: np.ndarray, final: np.ndarray | None = None
+    candidates: np.ndarray,
+    scores: np.ndarray,
+    classes: np.ndarray,
+    final: np.ndarray | None = None,
+    masks: np.ndarray | None = None,
 ) -> keras.Model:
     """A model with these candidates, in descending order of scores, and what greedy suppression leaves of them.
 
@@ -26,6 +32,7 @@ def detector_of(
         scores, classes: ``[n, k]``.
         final: positions of the candidates that are kept ``[n, max_boxes]``, -1 where there is none; None for those that
             exact suppression keeps.
+        masks: of the candidates ``[n, k, side, side]``; None for a model of boxes alone.
     """
     if final is None:
         final = np.full((len(scores), DETECT.max_boxes), -1)
@@ -44,6 +51,8 @@ def detector_of(
         "candidate_scores": scores.astype("float32"),
         "candidate_classes": classes.astype("int32"),
     }
+    if masks is not None:
+        table["masks"] = np.where(is_box[..., None, None], masks[rows, final], 0.5).astype("float32")
     inputs = keras.Input((SIDE, SIDE, 3))
     index = keras.ops.cast(keras.ops.round(keras.ops.mean(inputs, axis=(1, 2, 3))), "int32")
     outputs = {}
@@ -53,12 +62,29 @@ def detector_of(
     return keras.Model(inputs, outputs)
 
 
-def samples_of(objects: list[list[tuple[float, ...]]], sizes: list[tuple[int, int]], **marks: np.ndarray) -> Samples:
+@dataclass(frozen=True)
+class GivenMasks:
+    """Masks ``[m, height, width]`` of the objects of an image."""
+
+    masks: np.ndarray
+    digest: str = ""
+
+    def read(self) -> np.ndarray:
+        return self.masks
+
+
+def samples_of(
+    objects: list[list[tuple[float, ...]]],
+    sizes: list[tuple[int, int]],
+    masks: list[np.ndarray] | None = None,
+    **marks: np.ndarray,
+) -> Samples:
     """Images whose pixels have the value of their position.
 
     Args:
         objects: of each image: xmin, ymin, xmax, ymax in pixels, and class.
         sizes: width and height of each image.
+        masks: of the objects of each image ``[m, height, width]``.
     """
     flat = np.array([row for of_image in objects for row in of_image], np.float64).reshape(-1, 5)
     corners = flat[:, :4]
@@ -67,9 +93,12 @@ def samples_of(objects: list[list[tuple[float, ...]]], sizes: list[tuple[int, in
         labels=flat[:, 4].astype(np.int32),
         is_crowd=marks.get("is_crowd", np.zeros(len(flat), bool)),
         is_difficult=marks.get("is_difficult", np.zeros(len(flat), bool)),
-        areas=(corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1]),
+        areas=(corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+        if masks is None
+        else np.concatenate([of_image.sum(axis=(1, 2)) for of_image in masks]).astype(np.float64),
         offsets=np.cumsum([0, *map(len, objects)]),
         frames=tuple(Frame(*size) for size in sizes),
+        instances=None if masks is None else tuple(map(GivenMasks, masks)),
     )
     num = len(objects)
     return Samples(

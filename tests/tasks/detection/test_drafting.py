@@ -1,6 +1,7 @@
 """Drafting recipes for images with boxes: of all objects, or of one in each image."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from PIL import Image
 
 from dlcli.errors import InputError
 from dlcli.recipe.load import load
+from dlcli.recipe.sections.detection_data import InstanceFiles
 from dlcli.recipe.tasks.detection import Detection
+from dlcli.recipe.tasks.instance_segmentation import InstanceSegmentation
 from dlcli.recipe.tasks.localization import Localization
 from dlcli.tasks.detection.drafting import _size
 from dlcli.tasks.draft import BoxTask, draft_recipe
@@ -153,3 +156,68 @@ def test_the_size_has_the_median_shape(sizes: list[tuple[int, int]], expected: t
     assert max(height, width) <= 320
     assert abs(height - expected[0]) <= 16
     assert abs(width - expected[1]) <= 16
+
+
+# Instances ------------------------------------------------------------------------------------------------------------
+
+
+def masks(values: list[list[int]], *, split: str = "") -> str:
+    """Writes images and masks whose squares have these values."""
+    for number, of_image in enumerate(values):
+        image(f"data/{split}images/{number}.png")
+        mask = Image.new("L", (40, 30))
+        for place, value in enumerate(of_image):
+            mask.paste(value, (8 * place, 0, 8 * place + 5, 5))
+        Path(f"data/{split}masks").mkdir(parents=True, exist_ok=True)
+        mask.save(f"data/{split}masks/{number}.png")
+    return "data"
+
+
+def drafted_instances(data: str) -> tuple[tuple[str, ...], InstanceSegmentation]:
+    draft = draft_recipe(Path(data), Path(), "instance_segmentation")
+    Path("r.yaml").write_text(draft.text)
+    recipe = load(Path("r.yaml")).recipe
+    assert isinstance(recipe, InstanceSegmentation)
+    return draft.seen, recipe
+
+
+def test_images_beside_masks_of_objects() -> None:
+    seen, recipe = drafted_instances(masks([[1, 2, 3], [1], [4, 9]]))
+    assert seen[0] == "images with masks: train 3"
+    assert "objects: at most 3 in each of 3 masks" in seen
+    assert isinstance(recipe.data, InstanceFiles)
+    assert (recipe.data.label, recipe.data.image_size) == ("object", (32, 32))
+    assert recipe.evaluate.detect.max_boxes == 10
+    assert recipe.model.kind == "mask_rcnn"
+    masks([[1, 2, 3], [1], [1, 2]])
+    advice = draft_recipe(Path("data"), Path()).seen
+    assert any(line.endswith("--task instance_segmentation finds each") for line in advice)
+
+
+def test_masks_with_lossy_compression_are_refused() -> None:
+    masks([[1, 2, 3], [1, 2]])
+    Image.open("data/masks/0.png").save("data/masks/0.jpg")
+    Path("data/masks/0.png").unlink()
+    with pytest.raises(InputError, match=r"0\.jpg: ids of objects must be stored without loss"):
+        draft_recipe(Path("data"), Path(), "instance_segmentation")
+
+
+def test_objects_with_polygons() -> None:
+    path = Path(coco())
+    content = json.loads(path.read_text())
+    for entry in content["annotations"][:3]:
+        entry["segmentation"] = [[2, 2, 9, 2, 9, 9]]
+    path.write_text(json.dumps(content))
+    seen, recipe = drafted_instances(str(path))
+    assert "masks: 3 of 4 objects have one" in seen
+    assert recipe.data.kind == "coco"
+    assert recipe.data.on_bad_box == "skip"
+    seen, _ = drafted(str(path))
+    assert "masks: 3 of 4 objects have one; --task instance_segmentation learns them too" in seen
+
+
+def test_boxes_alone_are_no_masks() -> None:
+    for name in ("yolo", "voc"):
+        with pytest.raises(InputError, match="Received boxes alone: use --task detection"):
+            draft_recipe(Path(FORMATS[name]()), Path(), "instance_segmentation")
+        shutil.rmtree("data")
