@@ -69,6 +69,11 @@ MOST_STEPS = 100_000
     metavar="N",
     help="Explain only N images, evenly spaced. Default: all of the PATHs, 16 of a split.",
 )
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Check the methods, too, on images of a split: randomized weights, insertion and deletion, grid pointing.",
+)
 @click.option("--name", metavar="NAME", help="Name of the results folder. Default: the methods.")
 @runs_option
 @device_option
@@ -84,6 +89,7 @@ def explain(
     steps: str,
     split: str | None,
     limit: int | None,
+    check: bool,
     name: str | None,
     runs: Path,
     device: str,
@@ -101,11 +107,13 @@ def explain(
       dlcli explain runs/flowers photos/rose.jpg
       dlcli explain runs/flowers photos/ --method gradcam --layer stage3 --class tulip
       dlcli explain digits_convnet scan.png --method integrated --steps 200 --baseline blur
+      dlcli explain digits_convnet --check --method integrated --method guided
       dlcli explain digits_convnet --split validation --class label --limit 50 --json
 
     Maps have a value for each pixel of the network's input: positive where the image speaks for the class, negative
     where it speaks against it. Results are written to explanations/NAME/ in the run: explanations.csv, maps.npz,
-    maps.png and explanation.json. Results of a different request are never replaced; NAME gets a number instead.
+    maps.png and explanation.json, with --check also check.json. Results of a different request are never replaced;
+    NAME gets a number instead.
     """
     from dlcli.rundir.runs import check_name, find_run
     from dlcli.runtime.startup import start_tensorflow
@@ -137,12 +145,16 @@ def explain(
         steps=num_steps,
         split=split,
         limit=limit,
+        check=check,
     )
     results = explain_run(run_dir, request, name=name, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return
     _show(results["explanations"])
+    if results["check"] is not None:
+        say()
+        _show_check(results["check"])
     say(f"files in {results['folder']}")
 
 
@@ -171,3 +183,24 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
         for row in rows
     ]
     write_table(header, cells)
+
+
+def _show_check(check: Mapping[str, Any]) -> None:
+    """A row for each method and for each map that knows nothing of the network."""
+    header = ["checked", "random head", "random weights", "insertion", "deletion", "mass in quarter", "quarter", ""]
+    methods, grid = check["randomization"]["methods"], check["grid_pointing"]
+    cells = []
+    for name in check["insertion"]:
+        found = methods.get(name, {})
+        values = [found.get("head"), found.get("all"), check["insertion"][name], check["deletion"][name]]
+        values += [grid["mass"].get(name), grid["quarter"].get(name)]
+        cells.append([name, *map(_statistic, values), found.get("verdict", "naive")])
+    write_table(header, cells)
+    say(f"{check['images']} images, {grid['mosaics']} mosaics of four; mean ± standard error")
+
+
+def _statistic(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    error = found["standard_error"]
+    return f"{found['mean']:.3f}" + ("" if error is None else f" ±{error:.3f}")

@@ -34,6 +34,16 @@ Baseline = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Images ``[b, height, width, channels]`` -> images of the same shape without their content."""
 
 
+def in_parts(method: Method, size: int = 16) -> Method:
+    """The same method for any number of images, of which it is given a few at a time; no facts."""
+
+    def explain(images: NDArray[np.float32], classes: NDArray[np.int32]) -> Explanation:
+        maps = [method(images[part], classes[part]).maps for part in batches(len(images), size)]
+        return Explanation(np.concatenate([np.empty((0, *images.shape[1:3]), np.float32), *maps]))
+
+    return explain
+
+
 def num_at_once(network: Network) -> int:
     """How many images a network is given at once: fewer of large ones, so that memory is bounded."""
     height, width, _ = network.shape

@@ -142,6 +142,7 @@ class ExplanationRequest:
         steps: of integrated gradients; None for as many as completeness needs.
         split: train, validation or test; None for test, or validation where there is none.
         limit: number of images that are explained; None for all of the paths, and some of a split.
+        check: check the methods, too, on images of a split.
     """
 
     paths: Sequence[Path] = ()
@@ -152,6 +153,7 @@ class ExplanationRequest:
     steps: int | None = None
     split: str | None = None
     limit: int | None = None
+    check: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,12 +165,14 @@ class Explained:
         files: further files by name: their content, or what writes them.
         facts: plain values for explanation.json, by which two requests are the same; ``settings`` holds ``methods``.
         left_out: file and reason of what was skipped.
+        check: the results of the checks, for check.json; None if the methods were not checked.
     """
 
     rows: Sequence[dict[str, Any]]
     files: Mapping[str, bytes | str | Callable[[Path], None]]
     facts: dict[str, Any]
     left_out: Sequence[tuple[str, str]] = ()
+    check: dict[str, Any] | None = None
 
 
 class Task(Protocol):

@@ -30,7 +30,8 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
             methods.
 
     Returns:
-        The content of explanation.json, with ``run``, ``folder``, ``explanations`` (the rows) and ``left_out``.
+        The content of explanation.json, with ``run``, ``folder``, ``explanations`` (the rows), ``left_out`` and
+        ``check``.
 
     Raises:
         InputError: the run has no model, no image can be read, or the network lacks what a method needs.
@@ -52,11 +53,14 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
         "explanation.json": json_text(info) + "\n",
         **explained.files,
     }
+    if explained.check is not None:
+        files["check.json"] = json_text(explained.check) + "\n"
     replace_folder(folder, files)
     return {
         "run": str(run.path),
         "folder": str(folder),
         "explanations": explained.rows,
         "left_out": [list(pair) for pair in explained.left_out],
+        "check": explained.check,
         **info,
     }

@@ -101,6 +101,29 @@ def test_one_image_by_every_method_leaves_the_run_as_it_was(folder: Path) -> Non
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_method_that_fails_its_check_is_marked_everywhere_and_from_then_on(folder: Path) -> None:
+    before = (folder / "runs" / "digits" / "model.keras").read_bytes()
+    options = ("--method", "gradient", "--method", "gradcam++", "--limit", "4")
+    done = processes.run("explain", "digits", *options, "--check", folder=folder).expect(0)
+    made = folder / "runs" / "digits" / "explanations" / "gradient-gradcam++"
+    check = json.loads((made / "check.json").read_text())
+    verdict = {name: found["verdict"] for name, found in check["randomization"]["methods"].items()}
+    assert verdict == {"gradient": "passes the randomization check", "gradcam++": "fails the randomization check"}
+    assert [row["check"] for row in read_csv(made / "explanations.csv")] == [
+        verdict["gradient"],
+        verdict["gradcam++"],
+    ] * 4
+    assert "warning: gradcam++ fails the randomization check" in done.stderr
+    assert "4 images, " in done.stdout
+    with Image.open(made / "maps.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    assert (pixels == (0xD5, 0x5E, 0x00)).all(-1).any()  # the warning above the column
+    later = explained(folder, "photos/a.png", "--method", "gradcam++")
+    assert later["explanations"][0]["check"] == verdict["gradcam++"]
+    assert later["check"] is None
+    assert (folder / "runs" / "digits" / "model.keras").read_bytes() == before
+
+
 def test_refused_input(folder: Path) -> None:
     for arguments, expected in [
         (("nothing.png",), "nothing.png: no such file or folder. Name what to explain."),

@@ -21,6 +21,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_float32
 from dlcli.tasks.images.attribution import WITH_LAYER, layer_of, make_methods, methods_of
 from dlcli.tasks.images.evaluation import samples_of_run
+from dlcli.tasks.images.explanation_check import FAILED, check_methods, recorded_verdicts, verdicts
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.images.prediction import read_samples
 from dlcli.tasks.run_models import BestModel, load_model
@@ -46,12 +47,21 @@ def explain(run: RunDir, head: ImageHead, request: ExplanationRequest, console: 
     console.say(f"run {run.path}: explaining {len(index):,} of {len(samples):,} images by {' and '.join(names)}")
     layer = layer_of(network, request.layer) if set(WITH_LAYER) & set(names) else None
     images, logits, targets, found = _explain_all(network, methods, samples, index, request.target, classes, console)
-    rows = _rows(samples, index, classes, logits, targets, found, layer)
+    known = recorded_verdicts(run, best.digest, layer, names)
+    check = None
+    if request.check:
+        check = _check(run, head, network, methods, request, samples, console)
+        check = {"sha256": best.digest, "layer": layer, **check}
+        known |= verdicts(check)
+    for name in names:
+        if known.get(name) == FAILED:
+            console.warn(f"{name} {FAILED}: its maps hardly depend on what the network has learned")
+    rows = _rows(samples, index, classes, logits, targets, found, layer, known)
     return Explained(
         rows=rows,
         files={
             "maps.npz": _writer(images, [samples.names[i] for i in index], [classes[i] for i in targets], found),
-            "maps.png": _plot(images, rows, found, layer),
+            "maps.png": _plot(images, rows, found, layer, known),
         },
         facts={
             "model": str(best.file),
@@ -65,8 +75,10 @@ def explain(run: RunDir, head: ImageHead, request: ExplanationRequest, console: 
                 "layer": layer,
                 "baseline": request.baseline or "black",
                 "steps": request.steps or "auto",
+                "check": request.check,
             },
         },
+        check=check,
         left_out=[(left.name, left.reason) for left in left_out],
     )
 
@@ -131,6 +143,31 @@ def _samples(
     return samples, (), name
 
 
+def _check(
+    run: RunDir,
+    head: ImageHead,
+    network: Network,
+    methods: Mapping[str, Method],
+    request: ExplanationRequest,
+    samples: Samples,
+    console: Console,
+) -> dict[str, Any]:
+    """Check the methods on images of a split; ``samples`` are those that are explained, which may be files."""
+    name = "the paths"
+    if request.paths:
+        name, samples, _ = samples_of_run(run, head, split=None, data=None, console=console)
+    index = evenly_spaced(len(samples), request.limit or NUM_OF_SPLIT)
+    console.say(f"checking {', '.join(methods)} on {len(index):,} images{f' of {name}' if request.paths else ''}")
+    return check_methods(
+        network,
+        methods,
+        samples.load(index).astype(np.float32),
+        samples.labels[index],
+        baseline=request.baseline or "black",
+        progress=console.evaluating,
+    )
+
+
 def _explain_all(
     network: Network,
     methods: Mapping[str, Method],
@@ -176,6 +213,7 @@ def _rows(
     targets: NDArray[np.int32],
     found: Mapping[str, Explanation],
     layer: str | None,
+    known: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """The rows of explanations.csv: one for each image and method."""
     probabilities, predicted = softmax(logits), logits.argmax(axis=1)
@@ -201,6 +239,7 @@ def _rows(
                     "largest": float(np.abs(values).max()),
                     "positive_share": float(values.clip(0).sum() / total) if total else "",
                     "note": _note(values, facts),
+                    "check": known.get(name, ""),
                 }
             )
     return rows
@@ -215,7 +254,11 @@ def _note(values: NDArray[np.float64], facts: Mapping[str, Any]) -> str:
 
 
 def _plot(
-    images: NDArray[Any], rows: Sequence[Mapping[str, Any]], found: Mapping[str, Explanation], layer: str | None
+    images: NDArray[Any],
+    rows: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Explanation],
+    layer: str | None,
+    known: Mapping[str, str],
 ) -> bytes:
     of_image = rows[:: len(found)]
     captions = [
@@ -229,6 +272,7 @@ def _plot(
             f"{name}, {layer}" if name in WITH_LAYER else name,
             explanation.maps,
             [row["note"] or _completeness(row) for row in rows[number :: len(found)]],
+            FAILED if known.get(name) == FAILED else "",
         )
         for number, (name, explanation) in enumerate(found.items())
     ]

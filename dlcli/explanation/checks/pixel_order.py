@@ -1,0 +1,59 @@
+"""Deletion and insertion: whether the pixels that a map ranks first are those the prediction depends on.
+
+Petsiuk, Das and Saenko 2018, "RISE", section 4.3: pixels are replaced by a baseline, or put into it, in the order of a
+map, and the area below the probability of the class is measured.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.explanation.logits import Network, chosen, traced
+from dlcli.explanation.method import Baseline, batches, num_at_once
+
+NUM_STEPS = 20
+
+
+def areas(
+    network: Network,
+    images: NDArray[np.float32],
+    classes: NDArray[np.int32],
+    scores: NDArray[Any],
+    *,
+    baseline: Baseline,
+    seed: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The areas below the curves of insertion (high is good) and of deletion (low is good), both ``[b]`` in [0, 1].
+
+    A curve has 21 points: from no pixel to all of them, by the trapezoidal rule.
+
+    Args:
+        scores: ``[b, height, width]``: pixels with high scores come first, equal ones in random order.
+        baseline: what pixels are replaced by.
+    """
+
+    def probability(pixels: Any, labels: Any) -> Any:
+        return chosen(tf.nn.softmax(network(pixels)), labels)
+
+    run = traced(network, probability)
+    fill = baseline(images)
+    inserted, deleted = np.empty(len(images)), np.empty(len(images))
+    for row, (image, empty) in enumerate(zip(images, fill, strict=True)):
+        position = np.argsort(order_of(scores[row], seed))  # of each pixel in the order
+        shares = np.linspace(0, 1, NUM_STEPS + 1)
+        is_first = position.reshape(1, *image.shape[:2], 1) < (shares * position.size).round()[:, None, None, None]
+        curves = []
+        for pixels in (np.where(is_first, image, empty), np.where(is_first, empty, image)):
+            labels = np.full(len(pixels), classes[row], np.int32)
+            parts = batches(len(pixels), num_at_once(network))
+            curves.append(np.concatenate([run(pixels[part], labels[part]).numpy() for part in parts]))
+        inserted[row], deleted[row] = (np.trapezoid(curve.astype(np.float64), shares) for curve in curves)
+    return inserted, deleted
+
+
+def order_of(scores: NDArray[Any], seed: int) -> NDArray[np.int64]:
+    """The positions of the pixels of a map ``[height, width]``, flattened: high scores first, ties in random order."""
+    ties = np.random.default_rng(seed).random(scores.size)
+    return np.lexsort((ties, -scores.reshape(-1).astype(np.float64)))

@@ -1,0 +1,102 @@
+"""Whether maps depend on what the network has learned (Adebayo et al. 2018, "Sanity checks for saliency maps")."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from dlcli.explanation.logits import Network
+from dlcli.explanation.method import Method
+
+Part = Literal["head", "all"]
+PARTS: tuple[Part, ...] = ("head", "all")
+LARGEST_CORRELATION = 0.5
+STATISTICS = ("moving_mean", "moving_variance")  # of batch normalization
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """The rank correlations of a method's maps with those of a randomized network.
+
+    Attributes:
+        values: of each image and seed ``[images, seeds]``; 0 where either map is constant.
+        num_constant: number of maps of randomized networks that are constant.
+    """
+
+    values: NDArray[np.float64]
+    num_constant: int
+
+
+def correlations(
+    network: Network,
+    method: Method,
+    images: NDArray[np.float32],
+    classes: NDArray[np.int32],
+    *,
+    part: Part,
+    seeds: Sequence[int],
+) -> Correlations:
+    """Spearman's correlations of signed maps before and after the weights are randomized, for the same classes."""
+    trained = method(images, classes).maps
+    found, num_constant = [], 0
+    for seed in seeds:
+        with randomized(network, part, seed):
+            maps = method(images, classes).maps
+        num_constant += sum(bool(np.ptp(values) == 0) for values in maps)
+        found.append(rank_correlation(trained, maps))
+    return Correlations(np.stack(found, axis=1), num_constant)
+
+
+def is_failed(means: Sequence[float]) -> bool:
+    """Whether maps stay alike although the head, or all weights, are random: a mean correlation above .5."""
+    return any(mean > LARGEST_CORRELATION for mean in means)
+
+
+def rank_correlation(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float64]:
+    """Spearman's correlation of each pair of maps ``[b, height, width]``; 0 if one of them is constant."""
+    ranks = [stats.rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (one, two)]
+    first, second = (values - values.mean(axis=1, keepdims=True) for values in ranks)
+    lengths = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    products: NDArray[np.float64] = (first * second).sum(axis=1)
+    found: NDArray[np.float64] = np.divide(products, lengths, out=np.zeros(len(one)), where=lengths > 0)
+    return found
+
+
+@contextlib.contextmanager
+def randomized(network: Network, part: Part, seed: int) -> Iterator[None]:
+    """A context in which weights have a random order; afterward they are what they were, bit for bit.
+
+    The values of each trained array are permuted: they keep their distribution, but nothing that was learned.
+
+    Args:
+        part: ``head``, the last layer with weights, or ``all``.
+    """
+    variables = _trained_variables(network, part)
+    values = [variable.numpy() for variable in variables]
+    generator = np.random.default_rng(seed)
+    try:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(generator.permutation(value.reshape(-1)).reshape(value.shape))
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+def _trained_variables(network: Network, part: Part) -> list[keras.Variable]:
+    """The variables of the layers, each once; those of the last layer that has some, for the head."""
+    layers = {id(call.operation): call.operation for call in network.calls if _variables(call.operation)}
+    chosen = list(layers.values())[-1:] if part == "head" else list(layers.values())
+    return [variable for layer in chosen for variable in _variables(layer)]
+
+
+def _variables(operation: Any) -> list[keras.Variable]:
+    """What training changes, whether or not the layer is frozen: not the statistics of normalization."""
+    if not isinstance(operation, keras.Layer) or isinstance(operation, keras.layers.Normalization):
+        return []
+    return [variable for variable in operation.weights if variable.name not in STATISTICS]
