@@ -207,7 +207,14 @@ def stats(recipe: Path, sets: tuple[str, ...], path: str | None, as_json: bool, 
         targets = results.get("targets")
         noun = "class" if targets is None else "label" if "proportion" in targets[0] else "target"
         num_outputs = f"{results['classes']} {noun if results['classes'] == 1 else PLURALS[noun]}"
-        say(f"{counts}; {num_outputs}; samples of {shape}")
+        sizes = results.get("sizes")  # of images that are not resized
+        if sizes is None:
+            samples = f"samples of {shape}"
+        elif None in results["shape"]:
+            samples = f"images of {sizes}"
+        else:
+            samples = f"tiles of {shape}; statistics of whole images, {sizes}"
+        say(f"{counts}; {num_outputs}; {samples}")
         channels = enumerate(zip(results["mean"], results["std"], strict=True))
         write_table(
             ["channel", "mean", "standard deviation"], [[channel, mean, std] for channel, (mean, std) in channels]

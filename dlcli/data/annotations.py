@@ -71,12 +71,12 @@ class Loader:
     Attributes:
         load: index int64 ``[b]`` -> an array ``[b, *shape]``; of images that are cut into tiles, ``(index, windows)``
             with the windows int64 ``[b, 6]`` of :mod:`dlcli.data.images.tiles`. It may raise InputError.
-        shape: of one sample.
+        shape: of one sample; None for a side that differs between batches.
         dtype: of the array, by its name in NumPy: ``uint8``.
     """
 
     load: Callable[..., NDArray[Any]]
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: str
 
 

@@ -51,7 +51,8 @@ def of_model(model: keras.Model, *, input_range: tuple[float, float], has_logits
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or None in shape:
         raise InputError(
-            f"must take images of a fixed size, height x width x channels. Its input shape is {list(shape)}."
+            "must take images of a fixed size, height x width x channels: train with data.image_size in place of "
+            f"data.resize: none. Its input shape is {list(shape)}."
         )
     network, to_logits, num_classes, note = _trusted(model) if has_logits else _find_logits(_flattened(model))
     low, high = input_range

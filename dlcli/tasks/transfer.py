@@ -185,6 +185,8 @@ def transfer_recipe(
                 "trainable": _trainable(plan),
             }
         )
+    if any((override.key, override.value_text) == ("data.resize", "none") for override in overrides):
+        data = {key: value for key, value in data.items() if key != "image_size"}
     values: dict[str, Any] = {"task": plan.task, "name": f"{defaults.name}_{base.name}", "data": data}
     if (is_tuned or defaults.augments_head) and AUGMENTS[plan.augment]:
         values["augment"] = AUGMENTS[plan.augment]

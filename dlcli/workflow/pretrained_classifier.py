@@ -43,6 +43,7 @@ def make_pretrained_run(
     recipe = loaded.of_images
     data = recipe.data
     assert data.image_size is not None
+    assert data.resize != "none"
     classes, aliases = _names(read_class_index() if class_index is None else _read_index(class_index))
     policy = ImagePolicy(data.image_size, "rgb", data.resize, data.interpolation, data.antialias)
     set_seed(recipe.train.seed, deterministic=recipe.train.deterministic)

@@ -41,9 +41,12 @@ def find_base(base: str, *, runs: Path, device: str) -> Base:
         if RUN_NAME.fullmatch(base.removeprefix("run:")) is None:
             raise InputError(f"--base {base}: expected run: followed by the name of a run in {runs}.")
         run = find_run(runs, base.removeprefix("run:"))
-        shape = tuple(run.read_info()["data"].get("shape") or ())
+        info = run.read_info()["data"]
+        shape = tuple(info.get("shape") or ())
         if len(shape) != 3:
             raise InputError(f"--base {base}: not an image classifier: its samples have shape {list(shape)}.")
+        if None in shape:  # of images that are not resized the median
+            shape = (*info["images"]["image_size"], shape[2])
         return Base(run.name, {"kind": "saved", "file": base}, (shape[0], shape[1]), shape[2])
     if base.endswith(".keras"):
         path = Path(base).expanduser()

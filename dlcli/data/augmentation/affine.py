@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 FillMode = Literal["nearest", "constant", "reflect", "wrap"]
 Maps = NDArray[np.float64]  # [n, 3, 3]
+Side = int | NDArray[np.int64]  # height or width of all images, or of each
 Tensor = Any
 
 
@@ -43,10 +44,11 @@ def shift(x: Any, y: Any, *, num: int) -> Maps:
     return maps
 
 
-def about_center(maps: Maps, *, height: int, width: int) -> Maps:
+def about_center(maps: Maps, *, height: Side, width: Side) -> Maps:
     """The same maps about the image's center instead of the origin."""
-    to_center = shift((width - 1) / 2, (height - 1) / 2, num=1)
-    back = shift(-(width - 1) / 2, -(height - 1) / 2, num=1)
+    num = np.size(height)
+    to_center = shift((width - 1) / 2, (height - 1) / 2, num=num)
+    back = shift(-(width - 1) / 2, -(height - 1) / 2, num=num)
     moved: Maps = to_center @ maps @ back
     return moved
 
@@ -66,8 +68,8 @@ def warp(pixels: Tensor, maps: Tensor, *, fill_mode: FillMode, cval: float) -> T
     Returns:
         float32 of the same shape.
     """
-    height, width, channels = pixels.shape[1:]
-    num = tf.shape(pixels)[0]
+    height, width = sides(pixels)
+    num, channels = tf.shape(pixels)[0], pixels.shape[-1]
     flat = tf.reshape(pixels, [num, height * width, channels])
 
     def value(row: Tensor, column: Tensor) -> Tensor:
@@ -122,15 +124,22 @@ def warp_nearest(values: Tensor, maps: Tensor, *, outside: int) -> Tensor:
     return tf.where(is_inside, found, tf.constant(outside, found.dtype))
 
 
-def _places(maps: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+def sides(images: Tensor) -> tuple[Any, Any]:
+    """Height and width of images ``[b, height, width, ...]``: numbers, or tensors where they differ between batches."""
+    dynamic = tf.shape(images)
+    height, width = (dynamic[i] if images.shape[i] is None else images.shape[i] for i in (1, 2))
+    return height, width
+
+
+def _places(maps: Tensor, height: Any, width: Any) -> tuple[Tensor, Tensor]:
     """Where each pixel's value is sampled: x and y, ``[b, height, width]``."""
-    column = tf.range(width, dtype=tf.float32)[None, None, :]
-    row = tf.range(height, dtype=tf.float32)[None, :, None]
+    column = tf.cast(tf.range(width), tf.float32)[None, None, :]
+    row = tf.cast(tf.range(height), tf.float32)[None, :, None]
     a, b, c, d, e, f = (maps[:, i][:, None, None] for i in range(6))
     return a * column + b * row + c, d * column + e * row + f
 
 
-def _inside(index: Tensor, size: int, fill_mode: FillMode) -> Tensor:
+def _inside(index: Tensor, size: Any, fill_mode: FillMode) -> Tensor:
     """The row or column inside of the image that replaces each one outside."""
     match fill_mode:
         case "nearest" | "constant":

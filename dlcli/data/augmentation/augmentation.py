@@ -14,7 +14,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlcli.data.augmentation import color, rand_augment
-from dlcli.data.augmentation.affine import FillMode, Maps, about_center, identity, linear, move_boxes, shift, warp
+from dlcli.data.augmentation.affine import (
+    FillMode,
+    Maps,
+    Side,
+    about_center,
+    identity,
+    linear,
+    move_boxes,
+    shift,
+    warp,
+)
 
 Tensor = Any
 Parameters = dict[str, NDArray[Any]]  # by name, one row for each sample
@@ -100,8 +110,12 @@ class Augmentation:
 
     # Drawing ----------------------------------------------------------------------------------------------------------
 
-    def draw(self, *, seed: int, epoch: int, num: int, height: int, width: int) -> Parameters:
-        """The parameters of ``num`` samples in an epoch, for the enabled transforms."""
+    def draw(self, *, seed: int, epoch: int, num: int, height: Side, width: Side) -> Parameters:
+        """The parameters of ``num`` samples in an epoch, for the enabled transforms.
+
+        Args:
+            height, width: of all images, or of each.
+        """
         drawing = _Drawing(seed, epoch, num)
         found: Parameters = {}
         if self.rotation_range:
@@ -151,7 +165,7 @@ class Augmentation:
             found["jitter_hue"] = drawing.uniform("jitter_hue", -jitter.hue, jitter.hue)
         return found
 
-    def maps(self, parameters: Parameters, *, height: int, width: int) -> Maps | None:
+    def maps(self, parameters: Parameters, *, height: Side, width: Side) -> Maps | None:
         """The map of each sample, from pixels of the result to positions in its image; None if no pixel is moved.
 
         Rotation, shift, shear and zoom are composed in ImageDataGenerator's order, about the image's center.
@@ -212,7 +226,7 @@ class Augmentation:
 
     # Applying ---------------------------------------------------------------------------------------------------------
 
-    def to_tensors(self, parameters: Parameters, *, height: int, width: int) -> dict[str, Tensor]:
+    def to_tensors(self, parameters: Parameters, *, height: Side, width: Side) -> dict[str, Tensor]:
         """The arguments of :meth:`apply` for all samples of an epoch, with maps instead of the parameters of motion."""
         names = (*SHADES, "erased", "signs")
         tensors = {name: tf.constant(parameters[name], tf.float32) for name in names if name in parameters}
@@ -234,7 +248,9 @@ class Augmentation:
             float32 of the same shape, in [0, 255]; values are not rounded.
         """
         chosen = {name: tensors[name] for name in ("maps", *SHADES) if name in tensors}
-        images = _move_and_shade_compiled(pixels, chosen, self.fill_mode, self.cval)
+        # XLA would compile once more for each size
+        change = _move_and_shade if None in pixels.shape[1:] else _move_and_shade_compiled
+        images = change(pixels, chosen, self.fill_mode, self.cval)
         images = tf.ensure_shape(images, pixels.shape)
         if self.rand_augment is not None:
             magnitude = self.rand_augment.magnitude
@@ -263,7 +279,7 @@ def _is_on(shift_range: float | tuple[float, ...]) -> bool:
     return any(shift_range) if isinstance(shift_range, tuple) else shift_range > 0
 
 
-def _crop_maps(boxes: NDArray[Any], height: int, width: int) -> Maps:
+def _crop_maps(boxes: NDArray[Any], height: Side, width: Side) -> Maps:
     """Maps under which the boxes ``[n, 4]`` (left, top, right, bottom in pixels) fill the whole image."""
     left, top, right, bottom = boxes.T
     scale_x, scale_y = (right - left) / width, (bottom - top) / height
@@ -291,7 +307,7 @@ class _Drawing:
         drawn: NDArray[np.float64] = low + (high - low) * self.random(name)
         return drawn
 
-    def shift(self, name: str, shift_range: float | tuple[float, ...], side: int) -> NDArray[np.float64]:
+    def shift(self, name: str, shift_range: float | tuple[float, ...], side: Side) -> NDArray[np.float64]:
         """How many pixels further right, or down, values are sampled."""
         if isinstance(shift_range, tuple):
             choices = np.array(shift_range)
@@ -302,7 +318,7 @@ class _Drawing:
         drawn: NDArray[np.float64] = choices[(self.random(name) * len(choices)).astype(np.int64)]
         return drawn * (side if np.abs(choices).max() < 1 else 1.0)
 
-    def boxes(self, name: str, area: Range, aspect: Range, height: int, width: int) -> NDArray[np.float64]:
+    def boxes(self, name: str, area: Range, aspect: Range, height: Side, width: Side) -> NDArray[np.float64]:
         """Boxes [n, 4] in the image: left, top, right, bottom in pixels; the aspect's logarithm is uniform."""
         size = self.uniform(f"{name}.area", *area)
         ratio = np.exp(self.uniform(f"{name}.aspect", *np.log(aspect)))

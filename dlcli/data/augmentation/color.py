@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from dlcli.data.augmentation.affine import sides
+
 Tensor = Any
 
 GRAY_WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in ITU-R BT.601, as in Pillow
@@ -66,14 +68,13 @@ def to_gray(images: Tensor) -> Tensor:
 
 def erase(images: Tensor, boxes: Tensor, value: float) -> Tensor:
     """Sets the pixels in each image's box ``[b, 4]`` to ``value``."""
-    height, width = images.shape[1:3]
-    return tf.where(is_in_box(boxes, height, width), value, images)
+    return tf.where(is_in_box(boxes, *sides(images)), value, images)
 
 
-def is_in_box(boxes: Tensor, height: int, width: int) -> Tensor:
+def is_in_box(boxes: Tensor, height: Any, width: Any) -> Tensor:
     """Which pixels ``[b, height, width, 1]`` lie in boxes ``[b, 4]``: left, top, right, bottom in pixels."""
-    column = tf.range(width, dtype=tf.float32)[None, None, :]
-    row = tf.range(height, dtype=tf.float32)[None, :, None]
+    column = tf.cast(tf.range(width), tf.float32)[None, None, :]
+    row = tf.cast(tf.range(height), tf.float32)[None, :, None]
     left, top, right, bottom = (boxes[:, i][:, None, None] for i in range(4))
     return ((column >= left) & (column < right) & (row >= top) & (row < bottom))[..., None]
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.augmentation.affine import Maps, about_center, identity, linear, shift
+from dlcli.data.augmentation.affine import Maps, Side, about_center, identity, linear, shift
 from dlcli.data.augmentation.color import adjust_brightness, adjust_contrast, adjust_saturation
 
 Tensor = Any
@@ -30,7 +30,7 @@ MIN_BITS = 4  # that posterize leaves
 
 
 def moves(
-    transforms: NDArray[np.int32], signs: NDArray[np.float32], *, magnitude: float, height: int, width: int
+    transforms: NDArray[np.int32], signs: NDArray[np.float32], *, magnitude: float, height: Side, width: Side
 ) -> Maps:
     """The maps of the transforms that move pixels, composed in order.
 

@@ -18,7 +18,8 @@ from dlcli.data.augmentation.augmentation import Augmentation, Parameters
 from dlcli.data.augmentation.copy_paste import CopyPaste
 from dlcli.data.augmentation.mixup import MixedBatch, Mixing
 from dlcli.data.augmentation.mosaic import NUM_PARTS, Mosaic, Parts, compose
-from dlcli.data.images.tiles import Tiling
+from dlcli.data.images.own_sizes import BatchesOfSizes
+from dlcli.data.images.tiles import Sizes, Tiling
 from dlcli.data.sampling import draw_balanced
 from dlcli.data.splits import NO_LABEL
 from dlcli.errors import InputError
@@ -34,7 +35,8 @@ class Batches:
     """The batches of one split.
 
     The last, smaller batch is kept. With a ``seed``, the order of epoch e is a permutation drawn from (seed, e): the
-    data of any epoch can be rebuilt from any step, which makes exact resume possible.
+    data of any epoch can be rebuilt from any step, which makes exact resume possible. Images of their own ``sizes`` are
+    divided into batches of one size each, so that the number of batches is the same in every epoch.
 
     Args:
         labels: int32 ``[n]``; all of them NO_LABEL for samples without a class.
@@ -55,6 +57,7 @@ class Batches:
             that is drawn twice is augmented twice.
         tiling: for samples that are tiles of images. What is loaded, pixels and targets, then gets the index of the
             images and the windows of the batch.
+        sizes: for images that are not resized, height and width of each, ``[n, 2]``.
     """
 
     def __init__(
@@ -75,17 +78,21 @@ class Batches:
         targets: Sequence[Target] = (),
         balanced: bool = False,
         tiling: Tiling | None = None,
+        sizes: Sizes | None = None,
     ) -> None:
-        if tiling is not None and pixels is not None:
-            raise ValueError("tiles are loaded batch by batch. Received pixels in memory.")
+        if (tiling is not None or sizes is not None) and pixels is not None:
+            raise ValueError("tiles and images of several sizes are loaded batch by batch. Received pixels in memory.")
         composes = mosaic is not None or copy_paste is not None
+        if sizes is not None and (mixing is not None or composes or balanced or tiling is not None):
+            raise ValueError("images of several sizes cannot be mixed, composed, balanced or cut into tiles.")
         if seed is None and (augmentation is not None or mixing is not None or composes or balanced):
             raise ValueError("augmentation, mixing and balanced sampling need a seed. Received none.")
         if composes and balanced:
             raise ValueError("samples that are composed of several cannot be balanced.")
         self.num_samples = len(labels)
         self.batch_size = batch_size
-        self.num_steps = -(-self.num_samples // batch_size)
+        self._of_sizes = None if sizes is None else BatchesOfSizes(sizes, batch_size)
+        self.num_steps = -(-self.num_samples // batch_size) if self._of_sizes is None else self._of_sizes.number
         self._seed = seed
         self._shape = shape
         self._load = load
@@ -110,6 +117,8 @@ class Batches:
 
     def order(self, epoch: int) -> np.ndarray:
         """The samples' indices in the order of an epoch, int64 ``[n]``."""
+        if self._of_sizes is not None:
+            return np.concatenate(self._of_sizes.draw(self._seed, epoch))
         if self._seed is None:
             return np.arange(self.num_samples, dtype=np.int64)
         if self._balanced:
@@ -140,13 +149,19 @@ class Batches:
 
     def source(self, epoch: int, first_step: int = 0) -> dict[str, Any]:
         """The source of :meth:`element` for an epoch, from ``first_step`` on; steps are taken in order."""
-        order = self.order(epoch)
+        batches_of_sizes = None if self._of_sizes is None else self._of_sizes.draw(self._seed, epoch)
+        order = self.order(epoch) if batches_of_sizes is None else np.concatenate(batches_of_sizes)
         drawn = {**self._draw(epoch, order), "draw": tf.constant(_epoch_seed(self._seed, epoch), tf.int64)}
         if not self._is_loaded:
             return {**drawn, "order": tf.constant(order)}
         loaded = self._loaded(epoch)
-        left = {name: values[order[first_step * self.batch_size :]] for name, values in loaded.items()}
-        batches = tf.data.Dataset.from_tensor_slices(left).batch(self.batch_size)
+        if batches_of_sizes is None:
+            left = {name: values[order[first_step * self.batch_size :]] for name, values in loaded.items()}
+            batches = tf.data.Dataset.from_tensor_slices(left).batch(self.batch_size)
+        else:
+            lengths = [len(batch) for batch in batches_of_sizes]
+            rows = {name: tf.RaggedTensor.from_row_lengths(values[order], lengths) for name, values in loaded.items()}
+            batches = tf.data.Dataset.from_tensor_slices({name: values[first_step:] for name, values in rows.items()})
         decode = tf.autograph.experimental.do_not_convert(self._decode)
         return {**drawn, "decoded": iter(batches.map(decode, num_parallel_calls=1).prefetch(PREFETCH))}
 
@@ -178,8 +193,10 @@ class Batches:
         return drawn
 
     @property
-    def _size(self) -> dict[str, int]:
-        return {"height": self._shape[0], "width": self._shape[1]}
+    def _size(self) -> dict[str, Any]:
+        """Height and width of all images, or of each."""
+        height, width = self._shape[:2] if self._of_sizes is None else self._of_sizes.sizes.T
+        return {"height": height, "width": width}
 
     def parameters(self, epoch: int) -> Parameters | None:
         """The parameters of the augmentation in an epoch, with a row for each sample; None without augmentation."""
@@ -209,7 +226,8 @@ class Batches:
         return sum(target.num_dropped for target in moved)
 
     def at(self, epoch: int, index: np.ndarray) -> dict[str, Any]:
-        """The batch, as of :meth:`assemble`, of the samples at these positions in an epoch, for plots.
+        """The batch, as of :meth:`assemble`, of the samples at these positions in an epoch, for plots; of images that
+        are not resized, of one size.
 
         Raises:
             ValueError: samples are mixed or balanced, so that they depend on others of their batch or on the order.
@@ -257,7 +275,8 @@ class Batches:
         # one call for each batch, which decodes its images in parallel
         loaders = dict(self._loaders)
         if self._pixels is None:
-            loaders["pixels"] = Loader(lambda *batch: self._load(*batch), self._shape, self._dtype.name)
+            shape = self._shape if self._of_sizes is None else (None, None, *self._shape[2:])
+            loaders["pixels"] = Loader(lambda *batch: self._load(*batch), shape, self._dtype.name)
         decoded = {"index": batch["index"]}
         for name, loader in loaders.items():
             arguments = [batch[key] for key in ("source", "window") if key in batch]

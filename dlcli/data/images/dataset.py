@@ -5,7 +5,6 @@ Every source ends here, so that splits, limits and images are treated alike what
 
 import math
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NotRequired, Protocol, TypeVar
@@ -42,7 +41,7 @@ class CommonKeys(SplitKeys):
 
     image_size: tuple[int, int] | None
     color_mode: ColorMode | None
-    resize: Resize
+    resize: Resize | Literal["none"]
     interpolation: Interpolation
     antialias: bool
     file_range: NotRequired[ValueRange | None]
@@ -278,7 +277,7 @@ def _describe_bad(bad: Sequence[LeftOut], num_files: int, place: Callable[[str],
 
 def choose_policy(images: Sequence[Checked], *, source: str, common: CommonKeys) -> ImagePolicy:
     """How images are resized and converted: the given size and color mode, by default those of the images. Images that
-    are cut into tiles may have different sizes.
+    are cut into tiles, or are not resized, may have different sizes.
 
     Raises:
         InputError: there is no image, or the sizes differ and no size is given.
@@ -288,15 +287,14 @@ def choose_policy(images: Sequence[Checked], *, source: str, common: CommonKeys)
     tiles = common.get("tiles")
     image_size, overlap = (common["image_size"], None) if tiles is None else tiles
     if image_size is None:
-        sizes = Counter((image.height, image.width) for image in images)
-        image_size = next(iter(sizes))
-        if len(sizes) > 1:
-            by_area = sorted(map(list, sizes.elements()), key=lambda size: (size[0] * size[1], size))
-            median = by_area[(len(by_area) - 1) // 2]
+        by_area = sorted(((image.height, image.width) for image in images), key=lambda size: (size[0] * size[1], size))
+        image_size = by_area[(len(by_area) - 1) // 2]  # the median
+        if by_area[0] != by_area[-1] and common["resize"] != "none":
+            smallest, median, largest = (list(size) for size in (by_area[0], image_size, by_area[-1]))
             raise InputError(
                 f"{source}: the images must have the same size, or data.image_size must be set to resize them, "
-                f"for example to {median}. Received {len(sizes)} sizes [height, width]: smallest {by_area[0]}, "
-                f"median {median}, largest {by_area[-1]}."
+                f"for example to {median}. Received {len(set(by_area))} sizes [height, width]: smallest {smallest}, "
+                f"median {median}, largest {largest}."
             )
     color_mode = common["color_mode"]
     if color_mode is None:
@@ -304,11 +302,12 @@ def choose_policy(images: Sequence[Checked], *, source: str, common: CommonKeys)
     return ImagePolicy(
         image_size,
         color_mode,
-        common["resize"],
+        "pad" if common["resize"] == "none" else common["resize"],
         common["interpolation"],
         common["antialias"],
         common.get("file_range"),
         overlap,
+        common["resize"] == "none",
     )
 
 

@@ -38,14 +38,13 @@ class DecodedFile:
         self._samples = samples
         self._warn = warn
         self._is_full = False
-        self._num_bytes = int(np.prod(samples.shape))  # of an image, unless it is cut into tiles
         self._is_stored = np.zeros(len(samples), bool)
-        if samples.is_tiled:
-            self._sizes = samples.sizes
-            self._starts = np.cumsum([0, *(self._sizes.prod(axis=1) * samples.shape[-1])])
+        self._sizes = samples.sizes if samples.keeps_size else np.tile(samples.shape[:2], (len(samples), 1))
+        self._starts = np.cumsum([0, *(self._sizes.prod(axis=1) * int(np.prod(samples.shape[2:])))])
 
     def load(self, index: Index, windows: Windows | None = None) -> NDArray[Any]:
-        """The images at ``index`` ``[b]``: uint8 ``[b, height, width, channels]``, as from ``Samples.load``.
+        """The images at ``index`` ``[b]``, of one size: uint8 ``[b, height, width, channels]``, as from
+        ``Samples.load``.
 
         Args:
             windows: of the tiles to load, ``[b, 6]``.
@@ -53,7 +52,7 @@ class DecodedFile:
         if windows is not None:
             return self._load_tiles(index, windows)
         missing = ~self._is_stored[index]
-        result = np.empty((len(index), *self._samples.shape), np.uint8)
+        result = np.empty((len(index), *self._sizes[index[0]], *self._samples.shape[2:]), np.uint8)
         if missing.any():
             result[missing] = self._samples.load(index[missing])
             self._keep(index[missing], result[missing])
@@ -63,7 +62,7 @@ class DecodedFile:
 
     def _read(self, position: int, image: NDArray[np.uint8]) -> None:
         view = memoryview(image.data).cast("B")
-        if os.preadv(self._descriptor, [view], position * self._num_bytes) != self._num_bytes:
+        if os.preadv(self._descriptor, [view], int(self._starts[position])) != image.nbytes:
             image[...] = self._samples.load(np.array([position]))[0]
 
     def _load_tiles(self, index: Index, windows: Windows) -> NDArray[np.uint8]:
@@ -100,8 +99,8 @@ class DecodedFile:
             return
         try:
             for position, image in zip(index.tolist(), images, strict=True):
-                start = self._starts[position] if self._samples.is_tiled else position * self._num_bytes
-                written = os.pwrite(self._descriptor, memoryview(image.data).cast("B"), int(start))
+                start = int(self._starts[position])
+                written = os.pwrite(self._descriptor, memoryview(image.data).cast("B"), start)
                 self._is_stored[position] = written == image.nbytes
         except OSError as error:
             self._is_full = True

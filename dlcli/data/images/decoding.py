@@ -68,18 +68,25 @@ class BadImage(Exception):
 class ImagePolicy:
     """How every image of a data set is resized, or cut into tiles, and converted, in training and prediction alike."""
 
-    image_size: tuple[int, int]  # height, width; of tiles if images are cut into these
+    image_size: tuple[int, int]  # height, width; of tiles if images are cut into these; the median of own sizes
     color_mode: ColorMode
     resize: Resize
     interpolation: Interpolation
     antialias: bool
     value_range: ValueRange | None = None  # of gray values of more than 8 bits that become 0 and 255; None: all 16 bits
     overlap: int | None = None  # at least, in pixels, of tiles cut from images at their own size; None: no tiles
+    has_own_sizes: bool = False  # images are not resized, and a network takes them at any size
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of what a network takes, an image or a tile: height, width, channels."""
+        """Of what a network takes, an image or a tile: height, width, channels; of images of their own sizes, of one of
+        the median size."""
         return (*self.image_size, self.channels)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Of a network's input: the same, with None for the height and width of images of their own sizes."""
+        return (None, None, self.channels) if self.has_own_sizes else self.shape
 
     @property
     def channels(self) -> int:
@@ -91,15 +98,22 @@ class ImagePolicy:
         """Whether images stay at their own size, and are cut into tiles of ``image_size``."""
         return self.overlap is not None
 
-    def of_whole_images(self) -> "ImagePolicy":
-        """The same without tiles: whole images are reduced or enlarged into the size of a tile, and padded."""
-        return replace(self, resize="pad", overlap=None) if self.is_tiled else self
+    @property
+    def keeps_size(self) -> bool:
+        """Whether images stay at their own size when they are read."""
+        return self.is_tiled or self.has_own_sizes
+
+    def of_one_size(self) -> "ImagePolicy":
+        """The same for whole images of one size, that of a tile or the median: they are scaled into it, and padded."""
+        return replace(self, resize="pad", overlap=None, has_own_sizes=False) if self.keeps_size else self
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, with the keys of a recipe's ``data`` section."""
         value_range = None if self.value_range is None else list(self.value_range)
         values = {**asdict(self), "image_size": list(self.image_size), "value_range": value_range}
         overlap = values.pop("overlap")
+        if values.pop("has_own_sizes"):
+            values["resize"] = "none"
         return values if overlap is None else {**values, "tiles": {"size": values["image_size"], "overlap": overlap}}
 
     @classmethod
@@ -112,15 +126,16 @@ class ImagePolicy:
         try:
             height, width = value["image_size"]
             low_and_high = value.get("value_range")  # absent in runs of earlier versions
-            tiles = value.get("tiles")
+            tiles, has_own_sizes = value.get("tiles"), value["resize"] == "none"
             policy = cls(
                 (height, width),
                 value["color_mode"],
-                value["resize"],
+                "pad" if has_own_sizes else value["resize"],
                 value["interpolation"],
                 value["antialias"],
                 None if low_and_high is None else (float(low_and_high[0]), float(low_and_high[1])),
                 None if tiles is None else tiles["overlap"],
+                has_own_sizes,
             )
             valid = (
                 all(type(side) is int and side > 0 for side in policy.image_size)
@@ -146,7 +161,7 @@ def read_image(source: Path | bytes, *, policy: ImagePolicy) -> NDArray[np.uint8
 
     The formats are recognized by content; of an animation or several pages the first is read. An image is rotated
     upright by its EXIF orientation, composited on white, converted to the color mode (grayscale by ITU-R 601), then
-    resized, unless it is to be cut into tiles.
+    resized, unless it is to be cut into tiles or keeps its size.
 
     Raises:
         BadImage: it cannot be read.
@@ -510,7 +525,7 @@ def _bring_to(image: Image.Image, policy: ImagePolicy) -> NDArray[np.uint8]:
     mode = "L" if policy.color_mode == "grayscale" else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
-    if not policy.is_tiled:
+    if not policy.keeps_size:
         image = resize_image(
             image,
             image_size=policy.image_size,
@@ -568,7 +583,7 @@ def resize_images(pixels: NDArray[np.uint8], *, policy: ImagePolicy) -> NDArray[
 
 
 def bring_to(image: NDArray[np.uint8], policy: ImagePolicy) -> NDArray[np.uint8]:
-    """An image [height, width, channels] resized and converted by the policy; of its own size for tiles."""
+    """An image [height, width, channels] converted by the policy, and resized unless it keeps its size."""
     return _bring_to(Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image), policy)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation, Target
+from dlcli.data.files import workers
 from dlcli.data.images.decoding import ImagePolicy, bring_to, read_images, read_unchanged, resize_images
 from dlcli.data.images.scan_index import Checked
 from dlcli.data.images.tiles import Sizes, TileReader, center_windows
@@ -49,7 +50,7 @@ class Samples:
     """Images that `load` reads."""
     unsized: NDArray[np.uint8] | tuple[NDArray[np.uint8], ...] | None = None
     """Images in memory at their own size, each [height, width, channels], that `load` resizes or cuts into tiles; a
-    tuple, as sizes may differ, only for tiles."""
+    tuple, as sizes may differ, only for tiles and for images that are not resized."""
     annotations: Mapping[str, ImageAnnotation] = field(default_factory=dict)
     """By name, what is annotated besides the class, or in place of one."""
     checked: tuple[Checked, ...] = ()
@@ -69,11 +70,17 @@ class Samples:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """Of one sample; of images of their own sizes, of one of the median size."""
         if self.pixels is not None:
             return tuple(self.pixels.shape[1:])
         assert self.policy is not None
         return self.policy.shape
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Of the input of a network that takes the samples; None for the height and width of images of their own
+        sizes."""
+        return self.shape if self.policy is None else self.policy.input_shape
 
     @property
     def is_tiled(self) -> bool:
@@ -81,9 +88,19 @@ class Samples:
         return self.policy is not None and self.policy.is_tiled
 
     @property
+    def has_own_sizes(self) -> bool:
+        """Whether images are not resized, so that those that `load` returns at once must have one size."""
+        return self.policy is not None and self.policy.has_own_sizes
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether the images are read at their own size, as they are or to be cut into tiles."""
+        return self.policy is not None and self.policy.keeps_size
+
+    @property
     def is_decoded(self) -> bool:
-        """Whether the images are in memory as they are used: resized, or at their own size to be cut into tiles."""
-        return self.pixels is not None or (self.is_tiled and self.unsized is not None)
+        """Whether the images are in memory as they are used: resized, or at their own size if they keep it."""
+        return self.pixels is not None or (self.keeps_size and self.unsized is not None)
 
     @property
     def sizes(self) -> Sizes:
@@ -97,9 +114,24 @@ class Samples:
         assert images is not None
         return np.array([image.shape[:2] for image in images], np.int64).reshape(-1, 2)
 
-    def of_whole_images(self) -> "Samples":
-        """The same samples without tiles: whole images are padded and resized to the size of a tile."""
-        return replace(self, policy=self.policy.of_whole_images()) if self.policy is not None else self
+    def of_one_size(self) -> "Samples":
+        """The same samples as whole images of one size, to be drawn or compared: padded and resized to the size of a
+        tile, or to the median size, if they are not resized anyway."""
+        return self if not self.keeps_size or self.policy is None else replace(self, policy=self.policy.of_one_size())
+
+    def take_files(self, index: Index) -> "Samples":
+        """The samples at these positions, of files that were decoded once."""
+        assert self.files is not None
+        assert self.groups is None
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in index),
+            labels=self.labels[index],
+            digests=tuple(self.digests[i] for i in index),
+            files=tuple(self.files[i] for i in index),
+            annotations={name: annotation.take(index) for name, annotation in self.annotations.items()},
+            checked=tuple(self.checked[i] for i in index),
+        )
 
     def load(self, index: Index) -> NDArray[Any]:
         """The samples at `index` [b]: uint8 [b, height, width, channels], or float32 [b, ...]; of images that are cut
@@ -109,23 +141,28 @@ class Samples:
 
         Raises:
             InputError: a file can no longer be read, or has changed since it was checked.
+            ValueError: images that are not resized differ in size.
         """
         if self.pixels is not None:
             return np.asarray(self.pixels[index])
         assert self.policy is not None
         if self.is_tiled:
             return self.tile_reader().load(index, center_windows(self.sizes[index], self.policy.image_size))
+        if self.has_own_sizes:
+            return np.stack(list(workers().map(self.load_whole, index.tolist())))
         if self.files is not None:
             return read_images(
                 [self.files[position] for position in index],
                 digests=[self.digests[position] for position in index],
                 policy=self.policy,
             )
-        assert isinstance(self.unsized, np.ndarray)
-        return resize_images(self.unsized[index], policy=self.policy)
+        if isinstance(self.unsized, np.ndarray):
+            return resize_images(self.unsized[index], policy=self.policy)
+        assert self.unsized is not None
+        return np.stack([bring_to(self.unsized[position], self.policy) for position in index])
 
     def load_whole(self, position: int) -> NDArray[np.uint8]:
-        """The image at a position at its own size, [height, width, channels], for samples that are cut into tiles.
+        """The image at a position at its own size, [height, width, channels], for samples that keep it.
 
         Raises:
             InputError: the file can no longer be read, or has changed since it was checked.
@@ -148,7 +185,8 @@ class Dataset:
     classes: tuple[str, ...]
     """Names of the model's outputs in their order: classes of images or pixels, labels, columns of numbers."""
     shape: tuple[int, ...]
-    """Of one sample: (height, width, channels), (time, channels) or (depth, height, width, channels)."""
+    """Of one sample: (height, width, channels), (time, channels) or (depth, height, width, channels); of images of
+    their own sizes, of one of the median size."""
     dtype: str
     """Of one sample: uint8 (pixels in [0, 255]) or float32."""
     splits: dict[str, Samples]
@@ -163,6 +201,12 @@ class Dataset:
     def has_classes(self) -> bool:
         """Whether each sample has a class."""
         return all(samples.has_classes for samples in self.splits.values())
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Of the input of a network that takes the samples; None for the height and width of images of their own
+        sizes."""
+        return self.shape if self.policy is None else self.policy.input_shape
 
     def fingerprint(self) -> str:
         """SHA-256 over the classes, the shape, and each sample's split, name, label, content and annotations."""

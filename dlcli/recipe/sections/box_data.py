@@ -12,6 +12,9 @@ from dlcli.recipe.sections.image_data import FilesOfImages, ImageSource
 class AnnotatedFiles(FilesOfImages):
     """The keys of sources that list the objects of images, whatever is predicted of them."""
 
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    """How images of another aspect ratio are brought to `image_size`: stretched, center-cropped, or padded with
+    black."""
     on_bad_box: Literal["error", "repair", "skip"] = "error"
     """What to do about a box that is missing, inverted, empty, outside its image, or given for another image size: stop
     before training starts (error); reorder its corners, clip and scale it (repair); or ignore the object (skip)."""

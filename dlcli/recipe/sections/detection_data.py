@@ -15,6 +15,9 @@ from dlcli.recipe.sections.mask_data import Value
 class ObjectSource(Images):
     """The keys that every source of images with objects has."""
 
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    """How images of another aspect ratio are brought to `image_size`: stretched, center-cropped, or padded with
+    black."""
     min_visible: Proportion = 0.3
     """Proportion of a box's area that must be left in the image when `resize: crop` or augmentation cuts it; other
     boxes are not trained on."""

@@ -1,7 +1,7 @@
 """The ``data`` section for images: where the samples come from, how they are resized and split."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -40,20 +40,43 @@ class ClassifiedSource(DividedSource):
 class Images(DividedSource):
     """The keys that every source of images has, whatever is predicted of them."""
 
+    may_keep_sizes: ClassVar[bool] = False
+    """Whether images of several sizes can be used without resizing them."""
+
     image_size: Size | None = None
     """Height and width in pixels to which every image is resized; one number for both. Default: their own,
     where all have the same size."""
     color_mode: Literal["grayscale", "rgb"] | None = None
     """One channel or three. Default: as the images are; rgb where they are mixed."""
-    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    resize: Literal["stretch", "crop", "pad", "none"] = "stretch"
     """How images of another aspect ratio are brought to `image_size`: stretched, center-cropped, or padded with
-    black."""
+    black. With `none` images keep their own sizes, for networks that end in global pooling: each batch has images of
+    one size."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
     """Interpolation when an image is resized."""
     antialias: bool = True
     """Antialias when an image is reduced (no effect with `nearest` or when it is enlarged)."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where decoded images are cached between epochs; auto: in memory up to 64 MiB for each split, else on disk."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.resize != "none":
+            return
+        if not self.may_keep_sizes:
+            yield (
+                "resize",
+                "none is for image files that have a class, labels or numbers each; use stretch, crop or pad.",
+            )
+        for key, default in (("image_size", None), ("interpolation", "bilinear"), ("antialias", True)):
+            if getattr(self, key) != default:
+                yield key, "cannot be combined with resize: none, with which images are not resized; remove it."
+        if getattr(self, "sampling", None) == "balanced":
+            yield (
+                "sampling",
+                "balanced cannot be combined with resize: none, because the number of batches would differ between "
+                "epochs; use train.class_weights.",
+            )
 
 
 class ImageSource(Images, ClassifiedSource):
@@ -126,6 +149,8 @@ class FilesOfImages(Images):
 
 class ImageFiles(FilesOfImages, ImageSource):
     """The keys that every source of image files with a class each has."""
+
+    may_keep_sizes = True
 
 
 class Folder(ImageFiles):

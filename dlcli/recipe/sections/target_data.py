@@ -17,6 +17,8 @@ Names = Annotated[tuple[Text, ...], MinLen(1), Expected("a list of names of colu
 class ImageTable(FilesOfImages):
     """The keys of a table with a row for each image."""
 
+    may_keep_sizes = True
+
     path: LocalPath
     """The .csv file, or a folder that contains one, relative to the recipe's folder."""
     image: Text = "path"

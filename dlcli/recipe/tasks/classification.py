@@ -6,6 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.image_data import ImageData, Npz
 from dlcli.recipe.sections.image_model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
+from dlcli.recipe.sections.own_sizes import INSTEAD, rules_of_own_sizes
 from dlcli.recipe.sections.train import Train, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
 
@@ -74,4 +75,7 @@ class Classification(TaskRecipe):
             )
         yield from rules_of_composition(self.augment)
         yield from rules_of_balance(self.data, self.train)
+        yield from rules_of_own_sizes(self.data, self.model, self.augment)
+        if self.data.resize == "none" and self.train.adversarial is not None:
+            yield "train.adversarial", f"needs images of one size; remove it, {INSTEAD}"
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

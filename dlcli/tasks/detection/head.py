@@ -34,7 +34,7 @@ from dlcli.tasks.detection.evaluation import choose_threshold, evaluate_split, m
 from dlcli.tasks.detection.objective import objective_of
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
-from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, with_head
+from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
 from dlcli.tasks.task import PredictionRequest
@@ -86,7 +86,7 @@ class DetectionHead(ImageHead):
         section: ImageClassifier | SegmentationModel | AnyDetector,
         info: TargetInfo,
         *,
-        shape: tuple[int, ...],
+        shape: InputShape,
         standardization: Standardization | None = None,
     ) -> ImageNetwork:
         assert isinstance(section, Fcos | Retinanet | FasterRcnn | MaskRcnn)

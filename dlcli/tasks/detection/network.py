@@ -20,14 +20,14 @@ from dlcli.recipe.sections.detection_model import (
     TwoStageDetector,
 )
 from dlcli.tasks.detection.two_stage import two_stage_outputs
-from dlcli.tasks.images.network import Features, HeadOutputs, features
+from dlcli.tasks.images.network import Features, HeadOutputs, InputShape, features
 from dlcli.tasks.images.standardization import Standardization
 
 
 def maps_of(
     section: AnyDetector,
     *,
-    shape: tuple[int, ...],
+    shape: InputShape,
     augment: Augment | None = None,
     standardization: Standardization | None = None,
 ) -> Features:

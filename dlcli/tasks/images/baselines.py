@@ -32,9 +32,10 @@ def compute_baselines(dataset: Dataset) -> dict[str, Any]:
         images that the regressions were trained on, evenly spaced over the training split; and ``accuracy``: for each
         other split the accuracies by the names of `DESCRIPTIONS`, those of the regressions on evenly spaced images.
     """
-    train = dataset.splits["train"]
+    splits = {name: samples.of_one_size() for name, samples in dataset.splits.items()}
+    train = splits["train"]
     most_frequent = int(np.bincount(train.labels).argmax())
-    others = {name: samples for name, samples in dataset.splits.items() if name != "train"}
+    others = {name: samples for name, samples in splits.items() if name != "train"}
     accuracy = {name: {"most_frequent": _share(samples.labels, most_frequent)} for name, samples in others.items()}
     result: dict[str, Any] = {"most_frequent": most_frequent, "train_samples": 0, "accuracy": accuracy}
     chosen = evenly_spaced(len(train), MAX_TRAINED)

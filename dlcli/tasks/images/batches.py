@@ -57,8 +57,8 @@ def is_kept_on_disk(section: AnyImages, samples: Samples, *, num_epochs: int, fo
 
 
 def decoded_bytes(samples: Samples) -> int:
-    """Number of bytes of all the images, decoded and resized; at their own size if they are cut into tiles."""
-    if samples.is_tiled:
+    """Number of bytes of all the images, decoded and resized, or at their own size if they keep it."""
+    if samples.keeps_size:
         return int(samples.sizes.prod(axis=1).sum()) * samples.shape[-1]
     return len(samples) * int(np.prod(samples.shape))
 
@@ -73,7 +73,7 @@ def in_memory(samples: Samples) -> Samples:
     """Decode all samples once and keep them in memory."""
     if samples.is_decoded:
         return samples
-    if samples.is_tiled:
+    if samples.keeps_size:
         images = tuple(workers().map(samples.load_whole, range(len(samples))))
         return replace(samples, unsized=images, files=None)
     return replace(samples, pixels=samples.load(np.arange(len(samples))), files=None, unsized=None)
@@ -91,7 +91,8 @@ def batches(
     num_tiles: int = 1,
     is_mixed: bool = True,
 ) -> Batches:
-    """Make the batches of a split; of images that are cut into tiles, the batches of their tiles.
+    """Make the batches of a split; of images that are cut into tiles, the batches of their tiles. Images that are not
+    resized come in batches of one size each.
 
     Args:
         seed: of the order, the augmentation and the tiles, which are drawn for each epoch; None for the order of the
@@ -133,6 +134,7 @@ def batches(
         num_classes=num_classes,
         balanced=balanced,
         tiling=tiling,
+        sizes=samples.sizes[index] if samples.has_own_sizes else None,
     )
 
 
@@ -140,8 +142,19 @@ def predict_batches(
     model: Callable[..., Any], samples: Samples, *, batch_size: int, console: Console
 ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
     """A model's outputs for samples in inference mode, batch by batch, with the samples' positions int64 ``[b]``; of
-    images that are cut into tiles, for the tiles of the images' grids and with the positions of these."""
+    images that are cut into tiles, for the tiles of the images' grids and with the positions of these. Images that are
+    not resized come in the order of their sizes, all others in their own."""
     yield from prediction(model, samples, batch_size=batch_size, console=console)()
+
+
+def predict_all(
+    model: Callable[..., Any], samples: Samples, *, batch_size: int, console: Console
+) -> tuple[np.ndarray, ...]:
+    """A model's outputs for whole samples in inference mode, ``[n, ...]`` each, in the order of the samples."""
+    batches = predict_batches(model, samples, batch_size=batch_size, console=console)
+    index, outputs = zip(*batches, strict=True)
+    order = np.argsort(np.concatenate(index))
+    return tuple(np.concatenate(values)[order] for values in zip(*outputs, strict=True))
 
 
 def prediction(
@@ -152,9 +165,9 @@ def prediction(
     outputs_of = step.prediction(model, data)
 
     def run() -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
-        start = 0
+        start, order = 0, data.order(0)
         for number, outputs in enumerate(outputs_of(), start=1):
-            index = np.arange(start, start + len(outputs[0]))
+            index = order[start : start + len(outputs[0])]
             start += len(index)
             yield index, outputs
             console.evaluating(number, data.num_steps)

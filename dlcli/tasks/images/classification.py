@@ -217,7 +217,7 @@ def _plot_mistakes(samples: Samples, scored: ScoredClasses, classes: tuple[str, 
     wrong = np.flatnonzero(~scored.is_correct)
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:NUM_MISTAKES]
     return image_plots.mistakes(
-        samples.load(shown) if len(shown) else np.zeros((0, *samples.shape), np.uint8),
+        samples.of_one_size().load(shown) if len(shown) else np.zeros((0, *samples.shape), np.uint8),
         labels=[classes[samples.labels[i]] for i in shown],
         predicted=[classes[predicted[i]] for i in shown],
         confidence=[float(confidence[i]) for i in shown],

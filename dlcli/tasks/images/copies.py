@@ -168,6 +168,7 @@ def _have_different_boxes(boxes: NDArray[np.float64]) -> bool:
 def _thumbnails(samples: Samples, console: Console) -> np.ndarray:
     """Grayscale thumbnails, uint8 ``[n, SIDE, SIDE]``; those of files are kept in the index of images."""
     result = np.empty((len(samples), SIDE, SIDE), np.uint8)
+    samples = samples.of_one_size()
     kinds = [f"{digest} {samples.policy}" for digest in samples.digests]  # a thumbnail depends on how it is resized
     with ScanIndex(samples.files or ()) as index:
         is_known = np.zeros(len(samples), bool)

@@ -19,6 +19,7 @@ from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at
 from dlcli.tasks.evaluation_files import Destination, Source
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.head import ImageHead
+from dlcli.tasks.images.own_sizes import refuse_too_small, smallest_side_of
 from dlcli.tasks.images.sources import read_dataset, section_for
 from dlcli.tasks.run_models import BestModel, load_image_model
 from dlcli.tasks.split_choice import OWN_DATA, first_split, own_split
@@ -45,8 +46,9 @@ def evaluate(run: RunDir, head: ImageHead, request: EvaluationRequest, console: 
         moved = None if own is None else data
         _calibrate(run, head, best, moved, console)
     expected = tuple(model.inputs[0].shape[1:])
-    if samples.shape != expected:
-        raise InputError(f"{data}: the model takes samples of shape {expected}. Received {samples.shape}.")
+    if samples.input_shape != expected:
+        raise InputError(f"{data}: the model takes samples of shape {expected}. Received {samples.input_shape}.")
+    refuse_too_small(str(data or run.path), samples, smallest_side_of(run, head, samples))
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     baseline = run.read_baseline()
     if baseline is None and own is not None:  # a run that is not complete has not recorded it
@@ -140,6 +142,9 @@ def _data_keys(run: RunDir) -> dict[str, Any]:
     if "tiles" in images:
         size, overlap = images["tiles"]["size"], images["tiles"]["overlap"]
         return {**images, "image_size": None, "tiles": Tiles(size=tuple(size), overlap=overlap)}
+    if images["resize"] == "none":
+        keys = ("resize", "color_mode", "value_range")
+        return {"image_size": None, **{key: images[key] for key in keys if key in images}}
     return {**images, "image_size": tuple(images["image_size"])}
 
 

@@ -28,7 +28,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import class_counts
 from dlcli.tasks.evaluation_files import Destination
-from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, features, with_head
+from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, features, with_head
 from dlcli.tasks.images.sources import read_dataset, section_for
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
@@ -166,14 +166,14 @@ class ImageHead(Protocol):
         section: ImageClassifier | SegmentationModel | AnyDetector,
         info: TargetInfo,
         *,
-        shape: tuple[int, ...],
+        shape: InputShape,
         standardization: Standardization | None = None,
     ) -> ImageNetwork:
         """Build the recipe's network under the current dtype policy and seed.
 
         Args:
             section: the recipe's ``model`` section; for a run, with the files that the run has kept.
-            shape: of one sample.
+            shape: of one sample; None for a side of any length.
             standardization: the statistics fitted for the ``augment`` section.
 
         Raises:

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlcli.data.files import printable
 from dlcli.data.images.batches import Batches
+from dlcli.data.images.decoding import bring_to
 from dlcli.data.images.duplicates import SIDE, has_wrong_suffix
+from dlcli.data.images.own_sizes import describe_sizes
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
 from dlcli.data.listing import is_encodable
 from dlcli.data.paths import is_outside
-from dlcli.data.splits import evenly_spaced
+from dlcli.data.splits import Index, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.augment import Augment
@@ -30,6 +33,7 @@ from dlcli.tasks.images.augmentation import check_augment, make_augmentation
 from dlcli.tasks.images.batches import batches, tiles_per_image
 from dlcli.tasks.images.copies import copy_findings, find_copies, names_to_exclude
 from dlcli.tasks.images.head import Entries, ImageHead
+from dlcli.tasks.images.own_sizes import smallest_shape
 from dlcli.tasks.inspection import Finding, class_findings, count, report, some, with_leakage
 
 REPORTED = ("classes", "leakage")  # kinds of warnings of which other findings say more
@@ -129,7 +133,7 @@ def _file_findings(dataset: Dataset) -> Iterator[Finding]:
 
 def stats(loaded: LoadedRecipe, head: ImageHead, console: Console) -> dict[str, Any]:
     """Mean and standard deviation of each channel over the training split, of decoded and resized samples; of images
-    that are cut into tiles at their own size."""
+    that are cut into tiles or not resized at their own size."""
     dataset = head.open_data(loaded, console)
     for warning in dataset.warnings:  # such as that values use little of their range
         console.warn(warning.text)
@@ -138,11 +142,18 @@ def stats(loaded: LoadedRecipe, head: ImageHead, console: Console) -> dict[str, 
     return {
         "samples": {name: len(split) for name, split in dataset.splits.items()},
         "classes": len(dataset.classes),
-        "shape": list(dataset.shape),
+        "shape": list(dataset.input_shape),
+        **_sizes(dataset),
         "mean": mean.tolist(),
         "std": std.tolist(),
         **head.statistics(dataset),
     }
+
+
+def _sizes(dataset: Dataset) -> dict[str, str]:
+    """The sizes of training images that keep them, in words: those that tiles are cut from, or that are not resized."""
+    train = dataset.splits["train"]
+    return {"sizes": describe_sizes(train.sizes)} if train.keeps_size else {}
 
 
 def plot_data(loaded: LoadedRecipe, head: ImageHead, output: Path, console: Console) -> None:
@@ -154,9 +165,9 @@ def plot_data(loaded: LoadedRecipe, head: ImageHead, output: Path, console: Cons
 
 
 def loaded_in_parts(samples: Samples, console: Console) -> Iterator[np.ndarray]:
-    """The samples, at most MAX_VALUES values of them at a time, but at least one; images that are cut into tiles one by
-    one, at their own size."""
-    if samples.is_tiled:
+    """The samples, at most MAX_VALUES values of them at a time, but at least one; images that keep their size one by
+    one."""
+    if samples.keeps_size:
         for position in range(len(samples)):
             yield samples.load_whole(position)[None]
             console.reading(position + 1, len(samples))
@@ -199,7 +210,8 @@ def preview(
     loaded: LoadedRecipe, head: ImageHead, output: Path, *, num_samples: int, num_epochs: int, console: Console
 ) -> None:
     """Draw training samples next to their augmented versions in the first epochs, with the random parameters; whole
-    images next to the first tile that each epoch cuts from them.
+    images next to the first tile that each epoch cuts from them. Images that are not resized are drawn at the median
+    size, after they have been augmented.
 
     Raises:
         InputError: the samples are not images, or the data cannot be used.
@@ -208,12 +220,12 @@ def preview(
     dataset = head.open_data(loaded, console)
     if dataset.policy is None:
         raise InputError(f"{loaded.path}: only images can be previewed; the samples have shape {dataset.shape}.")
-    check_augment(loaded, dataset.shape)
+    check_augment(loaded, smallest_shape(dataset))
     if recipe.augment is not None and (recipe.augment.mixup or recipe.augment.cutmix):
         console.say("mixup and cutmix are not shown: they mix samples of a batch; see plots/batch.png of a run")
     train = dataset.splits["train"]
     chosen = evenly_spaced(len(train), num_samples)
-    whole = train.of_whole_images()
+    whole = train.of_one_size()
     captions = head.captions(dataset, train, chosen)
     names = [f"{caption}\n{train.names[i]}".strip() for caption, i in zip(captions, chosen, strict=True)]
     original = batches(whole, batch_size=len(chosen)).at(0, chosen)
@@ -224,15 +236,31 @@ def preview(
         data = batches(train, batch_size=recipe.train.batch_size, seed=recipe.train.seed, **keys)
         for epoch in range(num_epochs):
             shown = chosen * num_tiles
-            batch = data.at(epoch, shown)
-            columns.append((f"epoch {epoch + 1}", batch["x"].numpy(), _descriptions(data, augment, epoch, shown)))
-            entries.append(_entries(batch))
+            images, ground_truth = _of_one_size(data, train, epoch, shown)
+            columns.append((f"epoch {epoch + 1}", images, _descriptions(data, augment, epoch, shown)))
+            entries.append(ground_truth)
             if dropped := data.num_dropped(epoch):
                 noun = "box" if dropped == 1 else "boxes"
                 console.say(
                     f"epoch {epoch + 1}: less than data.min_visible is left of {dropped:,} {noun} of all images"
                 )
     replace_file(output, head.preview(columns, entries, dataset.classes))
+
+
+def _of_one_size(data: Batches, train: Samples, epoch: int, index: Index) -> tuple[NDArray[np.float32], Entries]:
+    """The images ``[n, height, width, channels]`` at these positions as an epoch augments them, and their ground truth;
+    those that are not resized are brought to the median size afterwards."""
+    if not train.has_own_sizes:
+        batch = data.at(epoch, index)
+        return batch["x"].numpy(), _entries(batch)
+    assert train.policy is not None
+    policy, images, entries = train.policy.of_one_size(), [], []
+    for position in index:
+        batch = data.at(epoch, np.array([position]))
+        images.append(bring_to(np.rint(batch["x"].numpy()[0]).astype(np.uint8), policy))
+        entries.append(_entries(batch))
+    joined = {name: np.concatenate([entry[name] for entry in entries]) for name in entries[0]}
+    return np.stack(images).astype(np.float32), joined
 
 
 def _entries(batch: Mapping[str, Any]) -> Entries:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.decoded_cache import DecodedFile
+from dlcli.data.images.own_sizes import describe_sizes
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
@@ -22,6 +23,7 @@ from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.backbone import base_key, base_of
 from dlcli.recipe.sections.image_model import Application, ImageClassifier, Saved
 from dlcli.recipe.sections.train import CommonStage, Stage
+from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import file_digest
 from dlcli.rundir.writing import replace_file, replace_json
@@ -44,8 +46,10 @@ from dlcli.tasks.images.feature_cache import FeatureCache, feature_batches
 from dlcli.tasks.images.freezing import as_image_stage, losses_of, rate_factors, set_depth, split_front
 from dlcli.tasks.images.head import ImageHead, TargetInfo
 from dlcli.tasks.images.initial_weights import find_weights, load_weights
+from dlcli.tasks.images.layer_table import table_of_data
 from dlcli.tasks.images.memory import memory_of_stages
 from dlcli.tasks.images.network import ImageNetwork
+from dlcli.tasks.images.own_sizes import check_own_sizes, smallest_shape
 from dlcli.tasks.images.standardization import Standardization, fit_standardization
 from dlcli.tasks.job import Job
 from dlcli.tasks.optimization import stage_sections
@@ -123,6 +127,7 @@ class ImageJob(Job):
         front = None if stage.trainable == "all" else split_front(self.network)
         factor = None if stage.rate_decay is None else rate_factors(self.network, stage.rate_decay)
         is_random = (stage.augment and self.train_data.is_random) or adversarial_of(self.recipe.train) is not None
+        is_random = is_random or self.train_samples.has_own_sizes  # whose features are no single array
         if front is None or not (is_random or self.head.caches_features):
             parts = Parts(model, self._images(stage), model, validation, rate_factor=factor)
         elif is_random:
@@ -188,7 +193,7 @@ class ImageJob(Job):
         """Whether any stage reads the images in every epoch, not cached features."""
         is_random = self.train_data.is_random
         stages = [as_image_stage(section) for section in stage_sections(self.recipe.train)]
-        if adversarial_of(self.recipe.train) is not None:
+        if adversarial_of(self.recipe.train) is not None or self.train_samples.has_own_sizes:
             return True
         return any(stage.trainable == "all" or (is_random and stage.augment) for stage in stages)
 
@@ -199,14 +204,33 @@ class ImageJob(Job):
 
     # What it prints and writes ----------------------------------------------------------------------------------------
 
+    def table(self) -> LayerTable:
+        """The layer table; of a network for images of their own sizes, for those of the median size."""
+        if not self.train_samples.has_own_sizes:
+            return super().table()
+        return table_of_data(self.loaded, self.head, self.dataset)
+
     def data_summary(self) -> str:
+        if self.train_samples.has_own_sizes:
+            sizes = np.concatenate([samples.sizes for samples in self.dataset.splits.values()])
+            return f"{self.head.summary(self.info)}; images of {describe_sizes(sizes)}, not resized"
         shape = "x".join(str(side) for side in self.dataset.shape)
         return (
             f"{self.head.summary(self.info)}; {'tiles of' if self.train_samples.is_tiled else 'sample shape'} {shape}"
         )
 
     def data_notes(self) -> list[str]:
-        return [*self.head.notes(self.dataset), *self._dropped_notes(), *self._tile_notes()]
+        return [*self.head.notes(self.dataset), *self._dropped_notes(), *self._tile_notes(), *self._size_notes()]
+
+    def _size_notes(self) -> list[str]:
+        if not self.train_samples.has_own_sizes:
+            return []
+        number, num_samples = self.train_data.num_steps, self.train_data.num_samples
+        height, width = self.dataset.shape[:2]
+        return [
+            f"batches of one size each: {number:,} in an epoch, of {num_samples / number:.1f} images on average; the "
+            f"cost of layers is that of the median size, {height}x{width}"
+        ]
 
     def _dropped_notes(self) -> list[str]:
         number = self.train_data.num_dropped(0)
@@ -240,7 +264,7 @@ class ImageJob(Job):
         dataset = self.dataset
         return {
             "classes": list(dataset.classes),
-            "shape": list(dataset.shape),
+            "shape": list(dataset.input_shape),
             "images": None if dataset.policy is None else dataset.policy.to_dict(),
             **self.info.facts,
         }
@@ -288,7 +312,7 @@ class ImageJob(Job):
 
     def build_model(self) -> keras.Model:
         network = self.head.build(
-            self.recipe.model, self.info, shape=self.dataset.shape, standardization=self.standardization
+            self.recipe.model, self.info, shape=self.dataset.input_shape, standardization=self.standardization
         )
         return network.model
 
@@ -319,9 +343,10 @@ def prepare(
     with _located_at_weights(loaded):  # first, because reading the data may take a long time
         pretrained = find_weights(head.base) if is_new and head.base is not None else None
     dataset = head.open_data(loaded, console)
-    check_augment(loaded, dataset.shape)
+    check_augment(loaded, smallest_shape(dataset))
     head.check(loaded, dataset, console)
     info = head.info(dataset)
+    check_own_sizes(loaded, head, info, dataset)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     if is_kept_in_memory(recipe.data, train):
         train = in_memory(train)
@@ -337,7 +362,7 @@ def prepare(
         loaded,
         has_validation=validation is not None,
         memory_of=lambda: memory_of_stages(loaded, head, info, dataset),
-        build=lambda: head.build(recipe.model, info, shape=dataset.shape, standardization=standardization),
+        build=lambda: head.build(recipe.model, info, shape=dataset.input_shape, standardization=standardization),
     )
     if is_new and head.base is not None:
         with _located_at_weights(loaded):
@@ -393,7 +418,7 @@ def _warn_of_unscaled_input(base: ImageClassifier, network: ImageNetwork, train:
         return
     if scales_its_input(*network.ends):
         return
-    pixels = train.load(evenly_spaced(len(train), INPUT_SAMPLES)).astype(np.float32)
+    pixels = train.of_one_size().load(evenly_spaced(len(train), INPUT_SAMPLES)).astype(np.float32)
     console.warn(
         "model.file: nothing scales the pixels before the model's initial weights: its first layer takes values from "
         f"{pixels.min():.0f} to {pixels.max():.0f}, with mean {pixels.mean():.1f} and deviation {pixels.std():.1f}. If "

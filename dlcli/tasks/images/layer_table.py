@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, Mlp
@@ -28,13 +29,24 @@ def table_of_recipe(
         _check_shape(head.base, assumed.shape)
         return _table(loaded, head, head.assumed(assumed), assumed.shape), None
     dataset = head.open_data(loaded, console)
+    if dataset.splits["train"].has_own_sizes:
+        console.say(f"computed for images of the median size, {'x'.join(map(str, dataset.shape[:2]))}")
     num_samples = len(dataset.splits["train"]) * tiles_per_image(loaded.of_images.data)
-    return _table(loaded, head, head.info(dataset), dataset.shape), num_samples
+    return table_of_data(loaded, head, dataset), num_samples
+
+
+def table_of_data(loaded: LoadedRecipe, head: ImageHead, dataset: Dataset) -> LayerTable:
+    """The layer table of a recipe's network for samples of its data; for images of their own sizes, of the median
+    size."""
+    return _table(loaded, head, head.info(dataset), dataset.shape)
 
 
 def table_of_run(run: RunDir, head: ImageHead, data: dict[str, Any]) -> LayerTable:
     """As :meth:`dlcli.tasks.task.Task.table_of_run`."""
-    return _table(with_architecture(load(run.config), run), head, head.recorded(run), tuple(data["shape"]))
+    shape = tuple(data["shape"])
+    if None in shape:  # of images of their own sizes the median is counted
+        shape = (*data["images"]["image_size"], shape[-1])
+    return _table(with_architecture(load(run.config), run), head, head.recorded(run), shape)
 
 
 def _table(loaded: LoadedRecipe, head: ImageHead, info: TargetInfo, shape: tuple[int, ...]) -> LayerTable:

@@ -1,5 +1,6 @@
 """Estimates the memory that training the stages of an image recipe takes."""
 
+from dlcli.data.images.own_sizes import costliest_size
 from dlcli.data.images.samples import Dataset
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.cost.layer_table import layer_table
@@ -18,8 +19,11 @@ def memory_of_stages(loaded: LoadedRecipe, head: ImageHead, info: TargetInfo, da
         InputError: a stage names layers that the network lacks.
     """
     recipe = loaded.of_images
-    num_samples = len(dataset.splits["train"]) * tiles_per_image(recipe.data)
-    network = head.build(recipe.model, info, shape=dataset.shape)
+    shape, num_samples = dataset.shape, len(dataset.splits["train"]) * tiles_per_image(recipe.data)
+    if dataset.splits["train"].has_own_sizes:
+        size, num_samples = costliest_size(dataset.splits["train"].sizes, recipe.train.batch_size)
+        shape = (*size, shape[-1])
+    network = head.build(recipe.model, info, shape=shape)
     by_stage = []
     for position, section in enumerate(stage_sections(recipe.train)):
         try:

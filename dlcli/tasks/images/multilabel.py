@@ -27,7 +27,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_positive_weights, weights_of_positives
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
-from dlcli.tasks.images.batches import predict_batches
+from dlcli.tasks.images.batches import predict_all
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.target_inspection import incomplete_findings, require_targets
@@ -232,9 +232,8 @@ class MultilabelHead(ImageHead):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The logits and the probabilities of each label in the order of the samples, float32 ``[n, l]``."""
         both = keras.Model(model.inputs[0], [model.get_layer("logits").output, model.output])
-        batches = predict_batches(both, samples, batch_size=self.recipe.train.batch_size, console=console)
-        logits, scores = zip(*(outputs for _, outputs in batches), strict=True)
-        return np.concatenate(logits), np.concatenate(scores)
+        logits, scores = predict_all(both, samples, batch_size=self.recipe.train.batch_size, console=console)
+        return logits, scores
 
     def _loss(self, info: TargetInfo, logits: NDArray[np.float32], true: NDArray[np.float64]) -> float:
         """The mean loss over all known labels of all samples, without weights of positives."""
@@ -341,7 +340,7 @@ def _plot_mistakes(
     worst = np.argsort(-num_wrong, kind="stable")[:NUM_WRONG]
     of_labels = functools.partial(_caption, names=names)
     return image_plots.with_captions(
-        samples.load(worst),
+        samples.of_one_size().load(worst),
         [f"true: {of_labels(true[i])}\npredicted: {of_labels(is_predicted[i])}" for i in worst],
         names=[samples.names[i] for i in worst],
         title="The most wrong labels",

@@ -45,6 +45,9 @@ from dlcli.recipe.sections.segmentation_model import Unet
 from dlcli.runtime.model_files import load_architecture
 from dlcli.tasks.images.standardization import Standardization, scale_input
 
+InputShape = tuple[int | None, ...]
+"""Of one sample; None for a side of any length."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -116,13 +119,14 @@ class ImageNetwork:
 def features(
     section: ImageClassifier,
     *,
-    shape: tuple[int, ...],
+    shape: InputShape,
     augment: Augment | None = None,
     standardization: Standardization | None = None,
 ) -> Features:
     """Build the layers before the task's head, under the current dtype policy and seed.
 
     Args:
+        shape: of one sample; None for a side of any length.
         augment: the section whose standardization keys become layers at the network's input.
         standardization: the statistics fitted for these keys.
 
@@ -143,7 +147,7 @@ def features(
 def scaled_input(
     section: BuiltModel | Unet,
     *,
-    shape: tuple[int, ...],
+    shape: InputShape,
     augment: Augment | None = None,
     standardization: Standardization | None = None,
 ) -> tuple[Any, Any]:
@@ -222,11 +226,16 @@ def _saved_ends(path: Path, input_range: tuple[float, float] | None = None) -> t
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
 
-def _saved_features(section: Saved, shape: tuple[int, ...]) -> tuple[Any, Any]:
+def _saved_features(section: Saved, shape: InputShape) -> tuple[Any, Any]:
     inputs, features = _saved_ends(Path(section.file), section.input_range)
     expected = tuple(inputs.shape[1:])
     if any(side not in (None, given) for side, given in zip(expected, shape, strict=True)):
         color = "grayscale" if expected[-1] == 1 else "rgb"
+        if None in shape and None not in expected:
+            raise InputError(
+                f"{section.file}: takes images of {expected[0]}x{expected[1]} alone. Remove data.resize: none, and set "
+                f"data.image_size: [{expected[0]}, {expected[1]}]."
+            )
         raise InputError(
             f"{section.file}: takes images of shape {expected[0]}x{expected[1]}x{expected[2]}. Set data.image_size: "
             f"[{expected[0]}, {expected[1]}] and data.color_mode: {color}. Received {'x'.join(map(str, shape))}."

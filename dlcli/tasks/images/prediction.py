@@ -24,6 +24,7 @@ from dlcli.rundir.writing import replace_folder, write_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.images.head import ImageHead
+from dlcli.tasks.images.own_sizes import smallest_side_of, too_small
 from dlcli.tasks.run_models import load_image_model
 from dlcli.tasks.task import PredictionRequest
 
@@ -90,6 +91,8 @@ def read_samples(
         value_range=getattr(head.recipe.data, "value_range", None) or (0.0, 255.0),
         verb=verb,
     )
+    samples, small = _without_small(samples, smallest_side_of(run, head, samples))
+    left_out = (*left_out, *small)
     left_out = tuple(sorted(left_out, key=lambda left: left.kind != "unreadable"))  # those first, and all of them
     num_named = max(MAX_LEFT_OUT, sum(left.kind == "unreadable" for left in left_out))
     for left in left_out[:num_named]:
@@ -99,6 +102,21 @@ def read_samples(
     if len(samples) == 0:
         raise InputError(f"nothing to {verb}: none of the files is a readable image.")
     return samples, left_out
+
+
+def _without_small(samples: Samples, least: int) -> tuple[Samples, tuple[LeftOut, ...]]:
+    """The samples without images that are too small for the network, and these."""
+    small = too_small(samples, least) if least > 1 else ()
+    if not len(small):
+        return samples, ()
+    reason = f"too small: the network takes images of at least {least}x{least} pixels. It has"
+    left_out = tuple(
+        LeftOut(samples.names[i], f"{reason} {'x'.join(map(str, samples.sizes[i].tolist()))}", "unreadable")
+        for i in small
+    )
+    if len(small) == len(samples):
+        raise InputError("\n".join(f"{left.name}: {left.reason}." for left in left_out[:MAX_LEFT_OUT]))
+    return samples.take_files(np.setdiff1d(np.arange(len(samples)), small)), left_out
 
 
 def _check_folders(folders: Mapping[str, Path], output: Path | None) -> None:

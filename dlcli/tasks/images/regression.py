@@ -21,7 +21,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
-from dlcli.tasks.images.batches import predict_batches
+from dlcli.tasks.images.batches import predict_all
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.target_inspection import incomplete_findings, require_targets
@@ -189,8 +189,8 @@ class RegressionHead(ImageHead):
 
     def _predicted(self, model: keras.Model, samples: Samples, console: Console) -> NDArray[np.float32]:
         """The predicted numbers in the order of the samples, float32 ``[n, t]``."""
-        batches = predict_batches(model, samples, batch_size=self.recipe.train.batch_size, console=console)
-        return np.concatenate([values for _, (values,) in batches])
+        (values,) = predict_all(model, samples, batch_size=self.recipe.train.batch_size, console=console)
+        return values
 
 
 def _moments(info: TargetInfo) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -252,7 +252,7 @@ def _plot_errors(
     errors = np.mean((predicted - true) ** 2 / variance, axis=1)
     worst = np.argsort(-errors, kind="stable")[:NUM_WORST]
     return image_plots.with_captions(
-        samples.load(worst),
+        samples.of_one_size().load(worst),
         [f"true: {_caption(names, true[i])}\npredicted: {_caption(names, predicted[i])}" for i in worst],
         names=[samples.names[i] for i in worst],
         title="The largest errors",

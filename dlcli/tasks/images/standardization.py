@@ -67,7 +67,7 @@ def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardizati
     section = base_of(recipe.model) or recipe.model
     if augment is None or not augment.centers_features or not isinstance(section, BuiltModel | Unet):
         return Standardization()
-    whole = samples.is_tiled and not augment.zca_whitening  # which is for the pixels of a tile
+    whole = samples.keeps_size and not augment.zca_whitening  # which is for the pixels of a tile
     shape = (None, None, samples.shape[-1]) if whole else samples.shape
     inputs = keras.Input(shape=shape, dtype="float32")
     scaled = keras.Model(inputs, scale_input(inputs, section, augment))

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.augmentation.affine import sides
+
 Tensor = Any
 Views = Literal["flip", "crops", "flip+crops"]
 
@@ -42,11 +44,18 @@ def num_views(views: Views) -> int:
 
 def crops(images: Tensor) -> list[Tensor]:
     """The center and the four corners of images ``[b, height, width, channels]``, resized to the same size."""
-    height, width = images.shape[1:3]
-    rows, columns = max(1, round(CROP * height)), max(1, round(CROP * width))
+    height, width = sides(images)
+    rows, columns = _part(height), _part(width)
     top, left = height - rows, width - columns
     corners = [(top // 2, left // 2), (0, 0), (0, left), (top, 0), (top, left)]
     return [
         tf.image.resize(images[:, row : row + rows, column : column + columns], (height, width))
         for row, column in corners
     ]
+
+
+def _part(side: Any) -> Any:
+    """The side of a crop; a tensor for that of images whose size differs between batches."""
+    if isinstance(side, int):
+        return max(1, round(CROP * side))
+    return tf.maximum(1, tf.cast(tf.round(CROP * tf.cast(side, tf.float64)), tf.int32))

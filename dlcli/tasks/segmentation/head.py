@@ -26,7 +26,7 @@ from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_class_weights, weights_of_classes
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
-from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, with_head
+from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
 from dlcli.tasks.losses import pixel_loss_arguments
@@ -76,7 +76,7 @@ class SegmentationHead(ImageHead):
         section: ImageClassifier | SegmentationModel | AnyDetector,
         info: TargetInfo,
         *,
-        shape: tuple[int, ...],
+        shape: InputShape,
         standardization: Standardization | None = None,
     ) -> ImageNetwork:
         assert isinstance(section, Unet | Fcn | Deeplabv3plus)

@@ -11,7 +11,7 @@ from dlcli.models.images.taps import check_strides, first_maps, taps
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.backbone import without_classifier
 from dlcli.recipe.sections.segmentation_model import Deeplabv3plus, Fcn, SegmentationModel, Unet
-from dlcli.tasks.images.network import Features, HeadOutputs, features, scaled_input
+from dlcli.tasks.images.network import Features, HeadOutputs, InputShape, features, scaled_input
 from dlcli.tasks.images.standardization import Standardization
 
 SCRATCH_DEPTH = 4  # poolings of the paper's U-Net
@@ -20,7 +20,7 @@ SCRATCH_DEPTH = 4  # poolings of the paper's U-Net
 def maps_of(
     section: SegmentationModel,
     *,
-    shape: tuple[int, ...],
+    shape: InputShape,
     augment: Augment | None = None,
     standardization: Standardization | None = None,
 ) -> Features:

@@ -55,7 +55,7 @@ def _overlays(
 ) -> bytes:
     """The best, median and worst images, as the network sees them, with the true and the predicted mask; those that are
     cut into tiles as a whole."""
-    samples = samples.of_whole_images()
+    samples = samples.of_one_size()
     masks, policy = masks_of(samples), samples.policy
     assert masks is not None
     assert policy is not None
