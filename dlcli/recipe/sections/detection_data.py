@@ -100,7 +100,7 @@ class NpzObjects(ObjectSource):
             yield "value_range", f"the first value must be below the second. Received [{low}, {high}]."
 
 
-class InstanceFiles(FilesOfImages, ObjectSource):
+class InstanceFiles(ObjectSource, FilesOfImages):
     """Images beside masks in which each object has its own value, and 0 is the background; boxes are those around the
     objects."""
 
