@@ -78,12 +78,14 @@ class Network:
         calls: those that the logits depend on, each after those that it depends on.
         logits: symbolic logits ``[b, classes]``, or ``[b, 1]`` with ``has_one_unit``.
         has_one_unit: a single unit with a sigmoid: the logits are 0 for the first class and its own for the second.
+        is_multilabel: several units with sigmoids, so that the classes do not exclude each other.
     """
 
     inputs: Tensor
     calls: tuple[Call, ...]
     logits: Tensor
     has_one_unit: bool = False
+    is_multilabel: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -110,6 +112,10 @@ class Network:
     def __call__(self, pixels: Tensor) -> Tensor:
         """The logits float32 ``[b, classes]`` of pixels ``[b, height, width, channels]`` in [0, 255]."""
         return self.outputs(pixels)["logits"]
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """The probabilities of the classes: the softmax of logits ``[b, classes]``, or a sigmoid for each of labels."""
+        return tf.sigmoid(logits) if self.is_multilabel else tf.nn.softmax(logits)
 
     def outputs(
         self, pixels: Tensor, layers: Sequence[str] = (), *, substitute: Substitute = own_function
@@ -161,7 +167,8 @@ def open_network(model: keras.Model) -> Network:
     calls, logits, is_sigmoid = _without_last_activation(recorder.calls, outputs)
     if len(logits.shape) != 2:
         raise InputError(f"must have one output vector for each image. Its outputs have shape {list(logits.shape)}.")
-    return Network(inputs, tuple(_needed(calls, logits)), logits, is_sigmoid and logits.shape[-1] == 1)
+    is_alone = logits.shape[-1] == 1
+    return Network(inputs, tuple(_needed(calls, logits)), logits, is_sigmoid and is_alone, is_sigmoid and not is_alone)
 
 
 class _Recorder:

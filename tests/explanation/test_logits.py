@@ -95,13 +95,16 @@ def test_one_unit_with_a_sigmoid_has_two_logits() -> None:
     assert network.num_classes == 2
     np.testing.assert_array_equal(logits[:, 0], 0)
     np.testing.assert_allclose(1 / (1 + np.exp(-logits[:, 1:])), model(PIXELS, training=False), rtol=1e-5)
+    np.testing.assert_allclose(network.probabilities(logits)[:, 1:], model(PIXELS, training=False), rtol=1e-5)
 
 
 def test_sigmoids_of_several_labels_keep_their_logits() -> None:
     model = nested(lambda x: keras.layers.Activation("sigmoid")(keras.layers.Dense(3)(x)))
     network = open_network(model)
-    assert network.num_classes == 3
-    np.testing.assert_allclose(1 / (1 + np.exp(-network(PIXELS).numpy())), model(PIXELS, training=False), rtol=1e-5)
+    assert (network.num_classes, network.is_multilabel) == (3, True)
+    expected = model(PIXELS, training=False)
+    np.testing.assert_allclose(1 / (1 + np.exp(-network(PIXELS).numpy())), expected, rtol=1e-5)
+    np.testing.assert_allclose(network.probabilities(network(PIXELS)), expected, rtol=1e-5)
 
 
 def reused() -> keras.Model:

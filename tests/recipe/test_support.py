@@ -148,7 +148,8 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= set() if recipe.task == "step_prediction" else INSPECTED
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
-    expected |= {"attack", "explain"} if recipe.task == "classification" else set()
+    expected |= {"attack"} if recipe.task == "classification" else set()
+    expected |= {"explain"} if recipe.task in ("classification", "multilabel") else set()
     expected |= (
         {"data preview"} if recipe.task in (*IMAGES, "segmentation", "detection", "instance_segmentation") else set()
     )
@@ -168,8 +169,8 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
             "segmentation, only classification. Adversarial examples of a class for each pixel are not available.",
         ),
         ("detection", "attack", "detection, only classification. Adversarial examples of detectors are not available."),
-        ("detection", "explain", "detection, only classification."),
-        ("tagging", "explain", "tagging, only classification."),
+        ("detection", "explain", "detection, only classification and multilabel."),
+        ("tagging", "explain", "tagging, only classification and multilabel."),
         (
             "instance_segmentation",
             "attack",

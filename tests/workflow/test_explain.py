@@ -147,5 +147,7 @@ def test_refused_input(folder: Path) -> None:
 def test_other_tasks_are_refused(tmp_path: Path) -> None:
     shutil.copytree(OLD / "addition", tmp_path / "runs" / "addition")
     done = run("explain", "addition", "x.txt", folder=tmp_path, status=2)
-    expected = "runs/addition: dlcli explain does not support task: sequence_to_sequence, only classification."
+    expected = (
+        "runs/addition: dlcli explain does not support task: sequence_to_sequence, only classification and multilabel."
+    )
     assert expected in done.stderr

@@ -128,6 +128,21 @@ def test_prediction_prints_and_writes_labels(folder: Path) -> None:
     assert probabilities == sorted(probabilities, reverse=True)
 
 
+def test_one_label_of_several_is_explained(folder: Path) -> None:
+    options = ("--method", "integrated", "--limit", "5", "--check", "--json")
+    result = json.loads(run("explain", "photos", "--class", "red", *options, folder=folder).stdout)
+    with np.load(Path(folder, result["folder"], "maps.npz")) as arrays:
+        model = keras.saving.load_model(folder / "runs" / "photos" / "model.keras")
+        scores = np.asarray(model(arrays["images"].astype(np.float32), training=False))
+    rows = result["explanations"]
+    assert [row["class"] for row in rows] == ["red"] * 5
+    np.testing.assert_allclose([row["probability"] for row in rows], scores[:, 2], rtol=1e-4)
+    assert [row["predicted"] for row in rows] == [COLORS[i] for i in scores.argmax(1)]
+    assert result["check"]["grid_pointing"]["mosaics"] == 0  # a mosaic would mix the labels of its images
+    refused = run("explain", "photos", "--class", "label", folder=folder, status=2)
+    assert "have no label, or several. Name a class." in refused.stderr
+
+
 def test_the_other_verbs_and_corrupt_runs(folder: Path) -> None:
     assert "only classification." in processes.run("attack", "--fgsm", "photos", folder=folder).expect(2).stderr
     assert "photos.yaml: no problems found" in run("data", "check", "photos.yaml", folder=folder).stderr

@@ -7,7 +7,6 @@ map, and the area below the probability of the class is measured.
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlcli.explanation.logits import Network, chosen, traced
@@ -35,7 +34,7 @@ def areas(
     """
 
     def probability(pixels: Any, labels: Any) -> Any:
-        return chosen(tf.nn.softmax(network(pixels)), labels)
+        return chosen(network.probabilities(network(pixels)), labels)
 
     run = traced(network, probability)
     fill = baseline(images)

@@ -19,7 +19,10 @@ class Multilabel(TaskRecipe):
 
     samples = "images"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+        (
+            *("train", "evaluate", "predict", "explain", "summary"),
+            *("data check", "data preview", "data stats", "data split"),
+        )
     )
     options = frozenset(("--data", "--split"))
     prediction = "labels"

@@ -56,7 +56,7 @@ def explain(run: RunDir, head: ImageHead, request: ExplanationRequest, console: 
     for name in names:
         if known.get(name) == FAILED:
             console.warn(f"{name} {FAILED}: its maps hardly depend on what the network has learned")
-    rows = _rows(samples, index, classes, logits, targets, found, layer, known)
+    rows = _rows(network, samples, index, classes, logits, targets, found, layer, known)
     return Explained(
         rows=rows,
         files={
@@ -123,13 +123,6 @@ def class_index(text: str, classes: Sequence[str]) -> int:
     raise InputError(f"--class {text}: not a class of the network{hint}")
 
 
-def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Probabilities ``[b, classes]`` in float64."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities
-
-
 def _samples(
     run: RunDir, head: ImageHead, best: BestModel, request: ExplanationRequest, console: Console
 ) -> tuple[Samples, Sequence[LeftOut], str]:
@@ -139,7 +132,7 @@ def _samples(
         return samples, left_out, ", ".join(map(str, request.paths))
     name, samples, _ = samples_of_run(run, head, split=request.split, data=None, console=console)
     if request.target == "label" and not samples.has_classes:
-        raise InputError(f"--class label: the images of {name} have no labels. Name a class.")
+        raise InputError(f"--class label: the images of {name} have no label, or several. Name a class.")
     return samples, (), name
 
 
@@ -206,6 +199,7 @@ def _joined(parts: Sequence[Explanation]) -> Explanation:
 
 
 def _rows(
+    network: Network,
     samples: Samples,
     index: NDArray[np.int64],
     classes: Sequence[str],
@@ -216,7 +210,7 @@ def _rows(
     known: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """The rows of explanations.csv: one for each image and method."""
-    probabilities, predicted = softmax(logits), logits.argmax(axis=1)
+    probabilities, predicted = np.asarray(network.probabilities(logits)), logits.argmax(axis=1)
     rows = []
     for position, number in enumerate(index):
         label = samples.labels[number]
