@@ -145,6 +145,10 @@ class Target(Protocol):
         """How many parts of the targets, such as boxes, were dropped because augmentation leaves too little of them."""
         return 0
 
+    def kept(self, max_bytes: int) -> "Target":
+        """The same, which keeps what it loads of each sample, compressed, up to so many bytes."""
+        return self
+
     def rows(self) -> Mapping[str, Any]:
         """Tensors with a row for each sample; a batch's element holds the rows of its samples."""
         return {}

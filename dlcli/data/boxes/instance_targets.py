@@ -18,6 +18,7 @@ from dlcli.data.boxes.object_targets import ObjectsTarget
 from dlcli.data.files import workers
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.resizing import resize_image
+from dlcli.data.kept import Kept
 from dlcli.data.splits import Index
 
 
@@ -35,11 +36,13 @@ class InstancesTarget(ObjectsTarget):
         policy: how images, and so masks, are resized.
         instances: the masks of all objects of each sample.
         is_trained: which of these objects are trained on, bool ``[objects]`` for each sample.
+        store: the masks of each sample that were read and resized; None if nothing is kept.
     """
 
     policy: ImagePolicy = None  # type: ignore[assignment]
     instances: tuple[Readable, ...] = ()
     is_trained: tuple[NDArray[np.bool_], ...] = ()
+    store: Kept | None = None
 
     def take(self, index: Index) -> Self:
         """The boxes and masks of the samples at these positions."""
@@ -47,7 +50,12 @@ class InstancesTarget(ObjectsTarget):
             super().take(index),
             instances=tuple(self.instances[i] for i in index),
             is_trained=tuple(self.is_trained[i] for i in index),
+            store=None,
         )
+
+    def kept(self, max_bytes: int) -> Self:
+        """See :meth:`dlcli.data.annotations.Target.kept`."""
+        return replace(self, store=Kept(max_bytes))
 
     def composed(self, parts: Parts, *, height: int, width: int) -> Self:
         """As for boxes; masks are loaded of each source, and are composed with the images."""
@@ -64,13 +72,23 @@ class InstancesTarget(ObjectsTarget):
         result = np.zeros((len(index), self.slots, *self.policy.image_size), np.uint8)
 
         def fill(row: int) -> None:
-            sample = int(index[row])
-            masks = self.instances[sample].read()[self.is_trained[sample]]
-            for slot, mask in enumerate(masks):
-                result[row, slot] = resize_instance(mask, self.policy)
+            masks = self._read(int(index[row]))
+            result[row, : len(masks)] = masks
 
         list(workers().map(fill, range(len(index))))
         return result
+
+    def _read(self, sample: int) -> NDArray[np.uint8]:
+        """The resized masks of the objects of a sample that are trained on, ``[objects, height, width]``."""
+
+        def read() -> NDArray[np.uint8]:
+            masks = self.instances[sample].read()[self.is_trained[sample]]
+            resized = np.zeros((len(masks), *self.policy.image_size), np.uint8)
+            for slot, mask in enumerate(masks):
+                resized[slot] = resize_instance(mask, self.policy)
+            return resized
+
+        return read() if self.store is None else self.store.get(sample, read)
 
     def rows(self) -> Mapping[str, Any]:
         """As for boxes, and ``box_position`` int32 ``[n, slots]``: which of the loaded masks is that of a box."""

@@ -115,6 +115,11 @@ class Batches:
         """Replaces the function that loads samples that are not in memory, for example by one with a cache."""
         self._load = load
 
+    def keep_targets(self, max_bytes: int) -> None:
+        """Keeps what is loaded of targets, such as masks, in memory, compressed, up to so many bytes."""
+        self._targets = [target.kept(max_bytes) for target in self._targets]
+        self._loaders = {name: loader for target in self._targets for name, loader in target.loaders().items()}
+
     def order(self, epoch: int) -> np.ndarray:
         """The samples' indices in the order of an epoch, int64 ``[n]``."""
         if self._of_sizes is not None:

@@ -1,14 +1,16 @@
 """Reading every mask once before any work is done: what is wrong with them is found, and their pixels are counted."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.files import Progress, hash_content, workers
-from dlcli.data.images.decoding import BadImage, read_file
+from dlcli.data.images.decoding import BadImage, read_with_status
+from dlcli.data.images.scan_index import Known, ScanIndex, Status
 from dlcli.data.masks.coding import IGNORED, Coding, Mask
 from dlcli.data.masks.stored import encode, read_stored
 
@@ -66,14 +68,16 @@ def scan_masks(
 ) -> list[Scanned | str]:
     """Reads every mask file in several threads. Returns what it shows, or the reason why it cannot be read.
 
+    What earlier commands found out is taken from the index of images.
+
     Args:
         codings: what the values may mean; all of them are tried, with each file decoded once.
         progress: called with the number of masks read and their total.
     """
 
-    def scan(path: Path) -> Scanned | str:
+    def scan(path: Path) -> tuple[Status | None, Scanned | str]:
         try:
-            data = read_file(path)
+            status, data = read_with_status(path)
             stored = read_stored(data, is_colored=codings[0].is_colored)
             meanings = []
             for coding in codings:
@@ -85,16 +89,57 @@ def scan_masks(
                     none = np.zeros(len(coding.classes) + 1, np.int64)
                     meanings.append(Counted(none, reason=str(reason)))
             height, width = stored.values.shape[:2]
-            return Scanned(height, width, hash_content(data), stored.is_lossy, tuple(meanings))
+            return status, Scanned(height, width, hash_content(data), stored.is_lossy, tuple(meanings))
         except BadImage as reason:
-            return str(reason)  # the exception itself would keep the file's bytes in memory
+            return None, str(reason)  # the exception itself would keep the file's bytes in memory
 
-    results: list[Scanned | str] = []
-    for start in range(0, len(files), CHUNK):
-        results += workers().map(scan, files[start : start + CHUNK])
-        if progress is not None:
-            progress(len(results), len(files))
-    return results
+    results: list[Scanned | str | None] = [None] * len(files)
+    with ScanIndex(files) as index:
+        kind = f"mask {hash_content(repr(codings).encode())}"  # what was counted depends on the meaning of the values
+        digests = index.digests()
+        kinds = [f"{digests.get(position, '')} {kind}" for position in range(len(files))]
+        for position, text in index.thumbnails(kinds).items():
+            if position in digests:
+                results[position] = _from_json(text, digests[position])
+        missing = [position for position, result in enumerate(results) if result is None]
+        for start in range(0, len(missing), CHUNK):
+            part = missing[start : start + CHUNK]
+            texts: dict[int, bytes] = {}
+            for position, (status, result) in zip(part, workers().map(scan, [files[i] for i in part]), strict=True):
+                results[position] = result
+                if status is not None and isinstance(result, Scanned):
+                    kinds[position] = f"{result.digest} {kind}"
+                    texts[position] = _to_json(result)
+                    index.add(position, status, Known(result.digest, None))
+            index.add_thumbnails(texts, kinds)
+            if progress is not None:
+                progress(len(files) - len(missing) + start + len(part), len(files))
+    return [result for result in results if result is not None]
+
+
+def _to_json(scanned: Scanned) -> bytes:
+    """A mask's properties but for its digest, for the index."""
+    values = {**asdict(scanned), "meanings": [{**asdict(m), "counts": m.counts.tolist()} for m in scanned.meanings]}
+    del values["digest"]
+    return json.dumps(values).encode()
+
+
+def _from_json(text: bytes, digest: str) -> Scanned | None:
+    """The inverse of :func:`_to_json`; None for what it did not write."""
+    try:
+        values = json.loads(text)
+        meanings = tuple(
+            Counted(
+                np.array(meaning["counts"], np.int64),
+                tuple(map(str, meaning["undeclared"])),
+                int(meaning["num_undeclared"]),
+                str(meaning["reason"]),
+            )
+            for meaning in values["meanings"]
+        )
+        return Scanned(int(values["height"]), int(values["width"]), digest, bool(values["is_lossy"]), meanings)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def best_coding(results: Sequence[Scanned | str], num_codings: int) -> int:

@@ -13,6 +13,7 @@ from dlcli.data.augmentation.affine import warp_nearest
 from dlcli.data.files import workers
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.tiles import TileReader, center_windows
+from dlcli.data.kept import Kept
 from dlcli.data.masks.coding import IGNORED, Mask
 from dlcli.data.masks.resizing import resize_mask
 from dlcli.data.splits import Index
@@ -32,16 +33,22 @@ class MaskTarget(Target):
         policy: how images, and so masks, are resized.
         masks: in the order of the samples.
         values: the masks, resized, uint8 ``[n, height, width]``; None if they are read batch by batch.
+        store: what was read of each mask, resized, or whole for tiles; None if nothing is kept.
     """
 
     policy: ImagePolicy
     masks: Sequence[Readable]
     values: NDArray[np.uint8] | None = None
+    store: Kept | None = None
 
     def take(self, index: Index) -> "MaskTarget":
         """The masks of the samples at these positions."""
         values = None if self.values is None else self.values[index]
-        return replace(self, masks=tuple(self.masks[i] for i in index), values=values)
+        return replace(self, masks=tuple(self.masks[i] for i in index), values=values, store=None)
+
+    def kept(self, max_bytes: int) -> "MaskTarget":
+        """See :meth:`dlcli.data.annotations.Target.kept`."""
+        return replace(self, store=Kept(max_bytes))
 
     def in_memory(self) -> "MaskTarget":
         """The same masks, all of them read."""
@@ -59,17 +66,24 @@ class MaskTarget(Target):
             return self.tile_reader().load(index, center_windows(sizes, self.policy.image_size))
         result = np.empty((len(index), *self.policy.image_size), np.uint8)
 
-        def fill(position: int) -> None:
-            result[position] = resize_mask(self.masks[int(index[position])].read(), self.policy)
+        def fill(row: int) -> None:
+            result[row] = self._read(int(index[row]))
 
         list(workers().map(fill, range(len(index))))
         return result
 
     def tile_reader(self) -> TileReader:
         """Cuts tiles from the masks; pixels that are not of the image, or do not count, are IGNORED."""
-        return TileReader(
-            lambda position: self.masks[position].read(), self.policy.image_size, fill=IGNORED, only_counted=True
-        )
+        return TileReader(self._read, self.policy.image_size, fill=IGNORED, only_counted=True)
+
+    def _read(self, position: int) -> Mask:
+        """A mask, resized, or whole for tiles."""
+
+        def read() -> Mask:
+            whole = self.masks[position].read()
+            return whole if self.policy.is_tiled else resize_mask(whole, self.policy)
+
+        return read() if self.store is None else self.store.get(position, read)
 
     def rows(self) -> Mapping[str, Any]:
         """``mask`` uint8 ``[n, height, width]``, if the masks are in memory."""

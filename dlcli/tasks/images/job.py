@@ -35,6 +35,7 @@ from dlcli.tasks.evaluation_files import destination_after_training
 from dlcli.tasks.images.adversarial_training import adversarial_of, make_adversary
 from dlcli.tasks.images.augmentation import check_augment
 from dlcli.tasks.images.batches import (
+    MEMORY_BYTES,
     batches,
     decoded_bytes,
     in_memory,
@@ -295,7 +296,11 @@ class ImageJob(Job):
         num_epochs = sum(stage.epochs for stage in stage_sections(self.recipe.train))
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             samples = self.dataset.splits.get(split)
-            if samples is None or data is None or samples.is_decoded:
+            if samples is None or data is None:
+                continue
+            if section.cache != "none":
+                data.keep_targets(MEMORY_BYTES)
+            if samples.is_decoded:
                 continue
             used = self.train_samples if split == "train" else self.validation_samples
             assert used is not None

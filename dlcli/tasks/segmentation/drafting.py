@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcli.data.files import workers
 from dlcli.data.images.decoding import BadImage, read_file
 from dlcli.data.masks.coding import MIDDLE, WHITE
 from dlcli.data.masks.pairs import Pair, find_pairs
@@ -16,7 +17,7 @@ from dlcli.errors import InputError
 from dlcli.tasks.draft_text import HEADING, Draft, Line, line, relative_path, section, shares
 from dlcli.tasks.images.drafting import image_sizes, size_range
 
-NUM_MASKS = 60  # masks that are read for their values
+NUM_MASKS = 1000  # masks that are read for their values; all of them if these show a single class
 MOST_COLORS = 64  # more are no palette of classes
 MOST_VALUES = 64  # more are no classes either, but ids of objects
 LONGER_SIDE = 320  # of images in a drafted recipe
@@ -79,27 +80,14 @@ def draft_masks(root: Path, folder: Path) -> Draft:
 
 def _values_of(root: Path, pairs: Sequence[Pair]) -> _Values:
     """What the values or colors of evenly spaced masks mean, as far as they show it."""
-    values: Counter[int] = Counter()
-    colors: Counter[tuple[int, ...]] = Counter()
-    are_ids = True  # in each mask 0 and 1, 2, … without a gap
-    reasons: list[str] = []
-    lossy: list[Path] = []
-    for pair in pairs[:: max(1, len(pairs) // NUM_MASKS)]:
-        try:
-            data = read_file(pair.mask)
-            read = read_stored(data, is_colored=False)
-        except BadImage as reason:
-            found = _colors_of(pair)
-            colors.update(found)
-            reasons += [] if found else [f"{pair.mask}: {reason}."]
-            continue
-        # of lossy masks only black and white can be distinguished
-        stored = np.where(read.values >= MIDDLE, WHITE, 0) if read.is_lossy else read.values
-        lossy += [pair.mask] if read.is_lossy else []
-        present = np.unique(stored).tolist()
-        values.update(present)
-        inner = [value for value in present if value not in (0, WHITE)]
-        are_ids &= 0 in present and inner == list(range(1, len(inner) + 1))
+    read = _read(pairs[:: max(1, len(pairs) // NUM_MASKS)])
+    if _have_one_class(read):
+        read = _read(pairs)
+    values = Counter(value for mask in read for value in mask.values)
+    colors = Counter(color for mask in read for color in mask.colors)
+    reasons = [f"{mask.path}: {mask.reason}." for mask in read if mask.reason]
+    lossy = [mask.path for mask in read if mask.is_lossy]
+    are_ids = all(mask.are_ids for mask in read if mask.values)
     if not values and not colors:
         raise InputError("\n".join([*reasons[:3], f"{root}: none of the masks can be read."]))
     if colors:
@@ -110,6 +98,8 @@ def _values_of(root: Path, pairs: Sequence[Pair]) -> _Values:
             f"{lossy[0]}: masks with lossy compression (JPEG and the like) must be black and white. Received none "
             f"with a value from {MIDDLE} on: {SAVE_AS}."
         )
+    if len(numbers) == 1 and numbers[0] in (0, WHITE):
+        raise _nothing_to_learn(root, f"the value {numbers[0]}")
     highest = max((value for value in numbers if value != WHITE), default=0)
     if numbers == [0, WHITE]:
         both = ("background", "foreground")
@@ -124,6 +114,55 @@ def _values_of(root: Path, pairs: Sequence[Pair]) -> _Values:
     if WHITE in numbers:
         keys.append(("ignore", WHITE, "the value of pixels that do not count"))
     return _Values(tuple(keys), f"masks: values {', '.join(map(str, numbers))}")
+
+
+def _nothing_to_learn(root: Path, what: str) -> InputError:
+    return InputError(
+        f"{root}: the masks must have pixels of two classes or more. Received masks of {what} alone, from which "
+        "nothing can be learned."
+    )
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """What a mask holds: values or colors, or the reason why it cannot be read.
+
+    Attributes:
+        values: ascending; of one with lossy compression black and white.
+    """
+
+    path: Path
+    values: tuple[int, ...] = ()
+    colors: tuple[tuple[int, ...], ...] = ()
+    is_lossy: bool = False
+    reason: str = ""
+
+    @property
+    def are_ids(self) -> bool:
+        """Whether the values are 0 and 1, 2, … without a gap, as ids of objects are."""
+        inner = [value for value in self.values if value not in (0, WHITE)]
+        return 0 in self.values and inner == list(range(1, len(inner) + 1))
+
+
+def _read(pairs: Sequence[Pair]) -> list[_Mask]:
+    """What masks hold, read in several threads."""
+
+    def read(pair: Pair) -> _Mask:
+        try:
+            stored = read_stored(read_file(pair.mask), is_colored=False)
+        except BadImage as reason:
+            colors = tuple(_colors_of(pair))
+            return _Mask(pair.mask, colors=colors, reason="" if colors else str(reason))
+        values = np.where(stored.values >= MIDDLE, WHITE, 0) if stored.is_lossy else stored.values
+        return _Mask(pair.mask, tuple(np.unique(values).tolist()), is_lossy=stored.is_lossy)
+
+    return list(workers().map(read, pairs))
+
+
+def _have_one_class(masks: Sequence[_Mask]) -> bool:
+    values = {value for mask in masks for value in mask.values}
+    colors = {color for mask in masks for color in mask.colors}
+    return len(values) + len(colors) == 1
 
 
 def _colors_of(pair: Pair) -> list[tuple[int, ...]]:
@@ -142,6 +181,8 @@ def _of_colors(root: Path, colors: Counter[tuple[int, ...]]) -> _Values:
             f"{root}: the masks have more than {MOST_COLORS} colors, which are no classes. Save masks whose colors or "
             "values are classes, without lossy compression or smooth edges."
         )
+    if len(colors) == 1:
+        raise _nothing_to_learn(root, f"the color {list(next(iter(colors)))}")
     palette = {f"class_{number}": list(color) for number, color in enumerate(sorted(colors))}
     key = ("palette", palette, "the color of each class; rename them, and move those to ignore to data.ignore")
     return _Values((key,), f"masks: {len(colors)} colors")

@@ -186,6 +186,17 @@ def test_taking_samples_takes_their_masks() -> None:
     np.testing.assert_array_equal(taken.rows()["box_class"], whole.rows()["box_class"].numpy()[index])
 
 
+def test_masks_that_are_kept_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, objects = scenes()
+    target = objects.target(policy())
+    assert isinstance(target, InstancesTarget)
+    kept, index = target.kept(2**20), np.array([7, 2, 0, 4])
+    expected = target.load(index)
+    np.testing.assert_array_equal(kept.load(index), expected)
+    monkeypatch.setattr(Stored, "read", None)
+    np.testing.assert_array_equal(kept.load(index), expected)
+
+
 def test_a_change_of_a_mask_changes_the_digest_of_its_image() -> None:
     _, objects = scenes()
     assert objects.instances is not None

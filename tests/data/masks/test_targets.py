@@ -94,6 +94,32 @@ def test_batches_of_masks_in_files_and_in_memory(tmp_path: Path, in_memory: bool
             assert np.array_equal(batch["y"]["mask"], MASKS[batch["index"]])
 
 
+def test_masks_that_are_kept_are_read_once(tmp_path: Path) -> None:
+    masks = in_files(tmp_path)
+    data = make(masks)
+    data.keep_targets(2**20)
+    for _ in range(2):
+        for batch in read(data):
+            assert np.array_equal(batch["y"]["mask"], MASKS[batch["index"]])
+        for mask in masks.masks:  # the second time without the files
+            (tmp_path / mask.name).unlink(missing_ok=True)
+    taken = masks.target(POLICY).kept(2**20).take(np.array([1]))
+    with pytest.raises(InputError):  # what is kept is by position
+        taken.load(np.array([0]))
+
+
+def test_tiles_are_cut_from_masks_that_are_kept(tmp_path: Path) -> None:
+    tiles = replace(POLICY, image_size=(12, 12), overlap=4)
+    target = in_files(tmp_path).target(tiles).kept(2**20)
+    index, windows = np.array([2, 0]), np.array([[6, 6, 6, 6, 18, 18], [0, 0, 0, 0, 12, 12]])
+    (loader,) = target.loaders().values()
+    first = loader.load(index, windows)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert np.array_equal(first, [MASKS[2, 6:18, 6:18], MASKS[0, :12, :12]])
+    assert np.array_equal(loader.load(index[::-1], windows), [MASKS[0, 6:18, 6:18], MASKS[2, :12, :12]])
+
+
 def test_masks_follow_the_warp_of_their_images(tmp_path: Path) -> None:
     for masks in (IN_MEMORY, in_files(tmp_path)):
         for batch in read(make(masks, augmentation=MOVED)):

@@ -9,6 +9,7 @@ from PIL import Image
 from dlcli.errors import InputError
 from dlcli.recipe.load import load_text
 from dlcli.tasks.draft import draft_recipe
+from dlcli.tasks.segmentation import drafting
 
 SIZE = (16, 20)
 
@@ -47,6 +48,28 @@ def test_what_masks_mean(tmp_path: Path, masks: list[np.ndarray], lines: list[st
     recipe = load_text(draft.text.encode(), tmp_path / "r.yaml").recipe
     assert recipe.task == "segmentation"
     assert recipe.data.image_size == SIZE  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("mask", "what"),
+    [
+        (mask_of(0), "the value 0"),
+        (mask_of(255), "the value 255"),
+        (mask_of((9, 0, 0)), r"the color \[9, 0, 0\]"),
+    ],
+    ids=["black", "white", "one color"],
+)
+def test_masks_of_one_class_are_refused_as_by_training(tmp_path: Path, mask: np.ndarray, what: str) -> None:
+    with pytest.raises(InputError, match=f"two classes or more. Received masks of {what} alone"):
+        draft_recipe(write(tmp_path / "data", mask, mask), tmp_path)
+
+
+def test_all_masks_are_read_if_those_in_between_show_a_single_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafting, "NUM_MASKS", 2)
+    draft = draft_recipe(write(tmp_path / "data", *[mask_of(0)] * 4, mask_of(0, 1), mask_of(0)), tmp_path)
+    assert "classes: [class_0, class_1]" in draft.text
 
 
 def test_masks_that_cannot_be_classes_are_refused(tmp_path: Path) -> None:
