@@ -117,8 +117,12 @@ INPUT_KEYS = (
 def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     """Changes generated values so that they keep the rules between keys."""
     data, model, train = values["data"], values["model"], values.get("train", {})
-    if values["task"] != "detection":
-        (values.get("augment") or {}).pop("mosaic", None)
+    for key, tasks in {
+        "mosaic": ("detection", "instance_segmentation"),
+        "copy_paste": ("instance_segmentation",),
+    }.items():
+        if values["task"] not in tasks:
+            (values.get("augment") or {}).pop(key, None)
     if values["task"] == "localization":
         for key in ("mixup", "cutmix"):
             (values.get("augment") or {}).pop(key, None)

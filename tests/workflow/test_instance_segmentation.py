@@ -20,7 +20,7 @@ from dlcli.rundir.tables import read_csv
 RECIPE = """\
 task: instance_segmentation
 data: {kind: scenes, num_samples: 60, image_size: [48, 48]}
-augment: {horizontal_flip: true, width_shift_range: 0.1}
+augment: {horizontal_flip: true, width_shift_range: 0.1, mosaic: 0.3, copy_paste: 0.5}
 model:
   kind: mask_rcnn
   levels: [3, 4]

@@ -1,6 +1,6 @@
 """The ``augment`` section: random augmentation of training images, and standardization of the network's input."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -145,6 +145,9 @@ class Augment(Section):
     mosaic: Probability = 0.0
     """Probability that a training image is composed of parts of four, around a random point (Bochkovskiy et al. 2020),
     before the other transforms."""
+    copy_paste: Probability = 0.0
+    """Probability that objects of another training image are pasted into an image along their masks, each with
+    probability 1/2, after the other transforms (Ghiasi et al. 2021)."""
     mixup: Alpha | None = None
     """MixUp (Zhang et al. 2018) with this alpha, such as 0.2: a weighted mean of two images and of their labels, with a
     weight from Beta(alpha, alpha)."""
@@ -187,7 +190,15 @@ class Augment(Section):
         return tuple(key for key in keys if getattr(self, key))
 
 
-def rules_of_composition(augment: Augment | None) -> Iterator[tuple[str, str]]:
-    """The rule of tasks whose images cannot be composed of several."""
-    if augment is not None and augment.mosaic:
-        yield "augment.mosaic", "is for task: detection, whose images have any number of objects; remove it"
+COMPOSITION = {
+    "mosaic": "task: detection and instance_segmentation, whose images have any number of objects",
+    "copy_paste": "task: instance_segmentation, whose objects have masks",
+}
+"""The keys that compose images of several, and what they are for."""
+
+
+def rules_of_composition(augment: Augment | None, *, allowed: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """The rules of tasks whose images cannot be composed of several, but by the keys that are allowed."""
+    for key, tasks in COMPOSITION.items():
+        if augment is not None and getattr(augment, key) and key not in allowed:
+            yield f"augment.{key}", f"is for {tasks}; remove it"

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from dlcli.recipe.language.fields import Section
-from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.detect import Detect
 from dlcli.recipe.sections.detection_data import DetectionData
 from dlcli.recipe.sections.detection_model import DetectionModel
@@ -63,21 +63,17 @@ class Detection(TaskRecipe):
     """How objects are detected."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        backbone, precision = self.model.backbone, self.train.precision
-        yield from rules_of_detector(backbone, self.augment, precision=precision, advice="remove it, or use mosaic")
+        yield from rules_of_composition(self.augment, allowed=("mosaic",))
+        yield from rules_of_detector(self.model.backbone, self.augment, precision=self.train.precision)
 
 
 def rules_of_detector(
-    backbone: ImageClassifier, augment: Augment | None, *, precision: str, advice: str
+    backbone: ImageClassifier, augment: Augment | None, *, precision: str
 ) -> Iterator[tuple[str, str]]:
-    """Rules on the augmentation and on the network's input.
-
-    Args:
-        advice: what to do about augmentation that mixes images.
-    """
+    """Rules on the augmentation and on the network's input."""
     if augment is not None:
         for key in ("mixup", "cutmix"):
             if getattr(augment, key) is not None:
-                yield f"augment.{key}", f"mixes two images and so their boxes; {advice}"
+                yield f"augment.{key}", "mixes two images and so their boxes; remove it, or use mosaic"
     for key, message in rules_of_input(backbone, augment, precision=precision):
         yield key.replace("model.", "model.backbone.", 1) if key.startswith("model.") else key, message

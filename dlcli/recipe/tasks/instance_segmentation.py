@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from dlcli.recipe.language.fields import Section
-from dlcli.recipe.sections.augment import Augment, rules_of_composition
+from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.detect import InstanceDetect
 from dlcli.recipe.sections.detection_data import InstanceData
 from dlcli.recipe.sections.detection_model import MaskRcnn
@@ -65,6 +65,4 @@ class InstanceSegmentation(TaskRecipe):
     """How objects are detected."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        yield from rules_of_composition(self.augment)
-        backbone, precision = self.model.backbone, self.train.precision
-        yield from rules_of_detector(backbone, self.augment, precision=precision, advice="remove it")
+        yield from rules_of_detector(self.model.backbone, self.augment, precision=self.train.precision)

@@ -29,7 +29,8 @@ class LayerRow:
     Attributes:
         name: the layer's name; in a nested model preceded by the model's name and a slash.
         kind: name of its class.
-        output_shapes: shape of each output without the batch dimension; None for a side of variable length.
+        output_shapes: shape of each output without the batch dimension; None for a side of variable length. Of a layer
+            that sees the parts of a sample as a batch, their number comes first.
         trainable: number of parameters that training changes.
         non_trainable: number of other parameters: frozen ones, moving averages.
         shared: whether the parameters are counted in an earlier row, and are 0 here.
@@ -162,8 +163,9 @@ def layer_table(model: keras.Model, *, steps: int | None = None) -> LayerTable:
 
 
 def _of_length(shape: Sequence[int | None], steps: int | None) -> tuple[int | None, ...]:
-    batch, *sides = shape
-    return (batch, *(steps if side is None else side for side in sides))
+    """The shape of a batch of one sample, so that layers that see its parts as a batch show how many there are."""
+    _, *sides = shape
+    return (1, *(steps if side is None else side for side in sides))
 
 
 def _can_be_opened(model: Any) -> bool:
@@ -205,6 +207,7 @@ class _Reader:
             arguments = inspect.signature(layer.call).bind(*args, **kwargs).arguments
             inputs = _tensors(list(arguments.values()))  # in the order of the signature
             input_shapes, output_shapes = _sample_shapes(inputs), _sample_shapes(outputs)
+            cost, count = operations(layer, input_shapes, output_shapes), _parts_of_sample(outputs)
             windows = windows_after(
                 layer, [self.windows[id(tensor)][1] for tensor in inputs], input_shapes, output_shapes
             )
@@ -214,8 +217,8 @@ class _Reader:
                 name,
                 kind=type(layer).__name__,
                 weights=getattr(layer, "weights", []),  # operations such as keras.ops.add have none
-                outputs=output_shapes,
-                cost=operations(layer, input_shapes, output_shapes),
+                outputs=[shape if count == 1 else (count, *shape) for shape in output_shapes],
+                cost=None if cost is None else cost.times(count),
                 field=field_of(windows),
                 in_place=type(layer) in IN_PLACE,
                 is_bare=not isinstance(layer, keras.Layer),
@@ -271,6 +274,12 @@ def _tensors(nested: Any) -> list[Any]:
 def _sample_shapes(nested: Any) -> list[Shape]:
     """Shapes of all tensors without the batch dimension."""
     return [tuple(tensor.shape[1:]) for tensor in _tensors(nested)]
+
+
+def _parts_of_sample(outputs: Any) -> int:
+    """How often a layer is applied to a sample that it sees as a batch, as of the boxes of an image."""
+    batch = _tensors(outputs)[0].shape[0]
+    return 1 if batch is None else int(batch)
 
 
 def _num_elements(shapes: Sequence[Shape]) -> int | None:

@@ -95,6 +95,15 @@ class Operations:
             self.pooling + other.pooling,
         )
 
+    def times(self, number: int) -> "Operations":
+        """The cost of as many calls."""
+        return Operations(
+            self.multiply_adds * number,
+            self.bias_additions * number,
+            self.normalization * number,
+            self.pooling * number,
+        )
+
 
 def operations(layer: Any, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Operations | None:
     """The cost of one call of a layer for one sample.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcli.data.augmentation.copy_paste import CopyPaste
 from dlcli.data.augmentation.mixup import Mixing
 from dlcli.data.augmentation.mosaic import Mosaic
 from dlcli.data.files import workers
@@ -130,6 +131,7 @@ def batches(
         seed=seed,
         augmentation=None if augment is None else make_augmentation(augment),
         mosaic=None if augment is None or not augment.mosaic else Mosaic(augment.mosaic),
+        copy_paste=None if augment is None or not augment.copy_paste else CopyPaste(augment.copy_paste),
         mixing=Mixing(augment.mixup, augment.cutmix) if augment is not None and mixes else None,
         num_classes=num_classes,
         balanced=balanced,

@@ -390,6 +390,20 @@ def test_the_text_is_aligned_and_complete() -> None:
     assert "2 bias additions, 256 values normalized, 0 values pooled" in lines[12]
 
 
+def test_layers_that_see_the_parts_of_a_sample_as_a_batch_count_for_each() -> None:
+    inputs = keras.Input((5, 6, 6, 2))
+    x = keras.ops.reshape(inputs, (-1, 6, 6, 2))
+    x = layers.Conv2D(3, 3, padding="same", name="conv")(x)
+    x = layers.Dense(4, name="dense")(keras.ops.reshape(x, (-1, 5, 6 * 6 * 3)))
+    table = layer_table(keras.Model(inputs, x))
+    rows = {row.name: row for row in table.rows}
+    assert rows["conv"].output_shapes == ((5, 6, 6, 3),)
+    assert rows["conv"].operations == Operations(multiply_adds=5 * 36 * 27 * 2, bias_additions=5 * 36 * 3)
+    assert rows["conv"].activations == 5 * 36 * 3
+    assert rows["dense"].operations == Operations(multiply_adds=5 * 108 * 4, bias_additions=5 * 4)
+    assert sum(row.activations or 0 for row in table.rows if row.is_bare) == 5 * 36 * 2 + 5 * 108
+
+
 def test_all_of_it_is_ready_for_json() -> None:
     table = layer_table(small_model())
     values = json.loads(json.dumps(table.as_dict(), allow_nan=False))
