@@ -6,9 +6,11 @@ import pytest
 from PIL import Image
 
 from dlcli.errors import InputError
+from dlcli.recipe.sections.detection_data import InstanceFiles
 from dlcli.recipe.tasks.image_regression import ImageRegression
+from dlcli.recipe.tasks.instance_segmentation import InstanceSegmentation
 from dlcli.recipe.tasks.multilabel import Multilabel
-from dlcli.tasks.transfer import Plan, application_base, data_section, table_section, transfer_recipe
+from dlcli.tasks.transfer import Plan, application_base, boxes_section, data_section, table_section, transfer_recipe
 
 BASE = application_base("mobilenetv2", 224)
 
@@ -76,3 +78,31 @@ def test_tables_of_other_tasks_are_named_with_the_option() -> None:
     with pytest.raises(InputError) as caught:
         data_section(Path("a"), BASE)
     assert str(caught.value) == ("--data a: holds images with 'age', 'weight' to predict. Add --task image_regression.")
+
+
+def test_images_beside_masks_of_objects(tmp_path: Path) -> None:
+    Path("a/masks").mkdir()
+    Path("a/photos").rename("a/images")
+    for i in range(3):
+        Image.new("L", (40, 30), i).save(f"a/masks/{i}.png")
+    section = boxes_section(Path("a"), BASE, "instance_segmentation")
+    recipe = transfer_recipe(BASE, section, Plan(task="instance_segmentation"), [], command="dlcli transfer").recipe
+    assert isinstance(recipe, InstanceSegmentation)
+    assert isinstance(recipe.data, InstanceFiles)
+    assert recipe.data.path == str(tmp_path / "a")
+    assert recipe.data.image_size == (320, 320)
+    assert recipe.model.backbone.weights == "imagenet"
+    assert [stage.name for stage in recipe.train.stages] == ["head", "fine_tune"]
+    for task in ("detection", "localization"):
+        with pytest.raises(InputError, match=r"--data a: expected a folder of images with boxes"):
+            boxes_section(Path("a"), BASE, task)
+    with pytest.raises(InputError, match="if their values are objects, --task instance_segmentation"):
+        data_section(Path("a"), BASE)
+
+
+def test_boxes_alone_have_no_masks() -> None:
+    Path("a/t.csv").write_text("path,label,xmin,ymin,xmax,ymax\nphotos/0.png,cat,1,1,9,9\n")
+    with pytest.raises(InputError, match=r"--data a/t\.csv: expected images whose objects have masks"):
+        boxes_section(Path("a/t.csv"), BASE, "instance_segmentation")
+    for task, kind in (("instance_segmentation", "scenes"), ("detection", "scenes"), ("localization", "shapes")):
+        assert boxes_section(None, BASE, task)["kind"] == kind

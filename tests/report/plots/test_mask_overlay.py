@@ -7,7 +7,16 @@ from PIL import Image
 
 from dlcli.data.masks.coding import by_index
 from dlcli.data.masks.stored import read_mask
-from dlcli.report.plots.mask_overlay import GRAY, IGNORED, class_colors, mask_png, overlay, overlay_png
+from dlcli.report.plots.mask_overlay import (
+    GRAY,
+    IGNORED,
+    class_colors,
+    instances_png,
+    mask_png,
+    overlay,
+    overlay_png,
+    tinted,
+)
 
 MASK = np.array([[0, 1, 2], [3, IGNORED, 1]], np.uint8)
 
@@ -49,3 +58,26 @@ def test_overlays() -> None:
     assert np.array_equal(gray, drawn)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(overlay_png(image, mask, 2)))), drawn)
     assert np.array_equal(overlay(image, np.zeros((16, 16), np.uint8), 2, opacity=0.9), image)
+
+
+def test_objects_are_numbered_and_the_first_is_above_the_others() -> None:
+    first, second = np.zeros((2, 3, 4), np.uint8)
+    first[:, :2] = 1
+    second[1] = 1
+    numbers = np.array(Image.open(io.BytesIO(instances_png([first, second], (3, 4)))))
+    assert numbers.tolist() == [[1, 1, 0, 0], [1, 1, 2, 2], [1, 1, 0, 0]]
+    assert not np.array(Image.open(io.BytesIO(instances_png([], (3, 4))))).any()
+
+
+def test_more_objects_than_a_palette_has() -> None:
+    masks = [(np.arange(400).reshape(20, 20) == i).astype(np.uint8) for i in range(300)]
+    numbers = np.array(Image.open(io.BytesIO(instances_png(masks, (20, 20)))))
+    assert numbers.max() == 300
+    assert numbers[0, 9] == 10
+
+
+def test_pixels_are_tinted_with_a_color() -> None:
+    gray = np.full((2, 2, 1), 100, np.uint8)
+    found = tinted(gray, np.array([[True, False], [False, False]]), "#ff0000", opacity=0.5)
+    assert found[0, 0].tolist() == [177.5, 50, 50]
+    assert found[1, 1].tolist() == [100, 100, 100]
