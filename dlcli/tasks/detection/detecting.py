@@ -113,18 +113,6 @@ def detector(
     return run
 
 
-def detect_samples(
-    model: keras.Model,
-    samples: Samples,
-    *,
-    batch_size: int,
-    console: Console,
-    frames: tuple[Frame, ...] | None = None,
-) -> Detections:
-    """The objects that a model detects in samples; the arguments are those of :func:`detector`."""
-    return detector(model, samples, batch_size=batch_size, console=console, frames=frames)().detections
-
-
 def ground_truth(objects: ObjectBoxes) -> GroundTruth:
     """The annotated objects as evaluation takes them."""
     return GroundTruth(

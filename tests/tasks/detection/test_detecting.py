@@ -5,7 +5,7 @@ import pytest
 from detector_table import DETECT, detector_of, samples_of  # type: ignore[import-not-found]
 
 from dlcli.runtime.console import Console
-from dlcli.tasks.detection.detecting import detect_samples, detector
+from dlcli.tasks.detection.detecting import detector
 
 CANDIDATES = np.array([[[0.1, 0.2, 0.5, 0.6], [0.1, 0.2, 0.5, 0.58], [0.5, 0.5, 1.0, 1.0]]] * 3, np.float32)
 SCORES = np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.05], [0.0, 0.0, 0.0]], np.float32)
@@ -15,7 +15,7 @@ SIZES = [(100, 50), (200, 200), (10, 30)]
 
 def test_boxes_are_in_the_pixels_of_each_image() -> None:
     model = detector_of(CANDIDATES, SCORES, LABELS)
-    found = detect_samples(model, samples_of([[]] * 3, SIZES), batch_size=2, console=Console(quiet=True))
+    found = detector(model, samples_of([[]] * 3, SIZES), batch_size=2, console=Console(quiet=True))().detections
     assert found.offsets.tolist() == [0, 2, 4, 4]
     assert found.classes.tolist() == [0, 1, 0, 1]
     expected = [[10, 10, 50, 30], [50, 25, 100, 50], [20, 40, 100, 120], [20, 40, 100, 116]]
