@@ -156,6 +156,11 @@ LoopMaker = Callable[..., loop.Loop]
 @pytest.fixture
 def make_loop(tmp_path: Path) -> LoopMaker:
     """Makes a loop in a run directory of its own, with everything random switched on."""
+    return loop_maker(tmp_path)
+
+
+def loop_maker(folder: Path) -> LoopMaker:
+    """What makes loops with everything random switched on, in run directories below a folder."""
 
     def make(
         name: str = "run",
@@ -166,7 +171,7 @@ def make_loop(tmp_path: Path) -> LoopMaker:
         measure: loop.Measure | None = None,
         **settings: Any,
     ) -> loop.Loop:
-        run = RunDir(tmp_path / name)
+        run = RunDir(folder / name)
         run.path.mkdir(exist_ok=True)
         model = model or make_dense_model()
         data = make_data(seed=5)

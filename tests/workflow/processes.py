@@ -7,6 +7,7 @@ disk: what it wrote before a kill is in the files without that. Tests of startup
 """
 
 import contextlib
+import functools
 import gc
 import importlib
 import multiprocessing
@@ -19,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tracing import share_one_stack  # type: ignore[import-not-found]
 
 DLCLI = Path(sys.executable).parent / "dlcli"
 WITHOUT_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}  # the same to the bit: that is promised on CPU
@@ -37,6 +40,7 @@ _server.set_forkserver_preload(
     ]
     + ["dlcli.workflow.pretrained_classifier", "dlcli.workflow.attack.attack"]
     + [f"dlcli.workflow.{verb}" for verb in ("train", "evaluate", "predict", "explain", "runs", "summary")]
+    + ["sklearn.datasets"]  # the bundled digits
 )
 
 
@@ -189,6 +193,7 @@ def _work(function: Callable[..., None], arguments: Sequence[object], folder: Pa
 def _set_up() -> None:
     os.environ.update(WITHOUT_GPU)
     os.fsync = lambda descriptor: None
+    share_one_stack()
 
 
 def _enter(folder: Path, output: Path) -> None:
@@ -325,58 +330,76 @@ def run_all(*commands: Sequence[object], folder: Path) -> None:
         run_without_plots(*command, folder=folder)
 
 
+PLOTS = (
+    "curves.learning_curves",
+    "classification.confusion_matrix",
+    "classification.confused_classes",
+    "classification.roc",
+    "classification.precision_recall",
+    "images.sample_batch",
+    "mask_comparison.mask_comparison",
+    "mask_comparison.mask_grid",
+    "mask_comparison.mask_preview",
+    "class_scores.class_scores",
+    "detections.comparison",
+    "detections.confusion_matrix",
+    "detections.f1_curves",
+    "images.mistakes",
+    "images.preview",
+    "images.with_captions",
+    "boxes.boxes",
+    "boxes.localization_curves",
+    "numbers.predicted_against_true",
+    "objects.counts_and_sizes",
+    "objects.object_grid",
+    "objects.object_preview",
+    "sequences.attention_maps",
+    "sequences.bit_sequences",
+    "sequences.errors_ahead",
+    "sequences.forecasts",
+    "sequences.predicted_numbers",
+    "sequences.series",
+    "robustness.robustness_curves",
+)
+_are_plots_drawn = True
+
+
 def without_plots() -> Callable[[], None]:
     """Draws no plots, which take most of the time of a tiny run; the result draws them again."""
-    undo = [
-        replace(f"dlcli.report.plots.{name}", lambda function: lambda *args, **keys: b"")
-        for name in (
-            "curves.learning_curves",
-            "classification.confusion_matrix",
-            "classification.confused_classes",
-            "classification.roc",
-            "classification.precision_recall",
-            "images.sample_batch",
-            "mask_comparison.mask_comparison",
-            "mask_comparison.mask_grid",
-            "class_scores.class_scores",
-            "images.mistakes",
-            "images.preview",
-            "images.with_captions",
-            "boxes.boxes",
-            "boxes.localization_curves",
-            "numbers.predicted_against_true",
-            "sequences.attention_maps",
-            "sequences.bit_sequences",
-            "sequences.errors_ahead",
-            "sequences.forecasts",
-            "sequences.predicted_numbers",
-            "sequences.series",
-            "robustness.robustness_curves",
-        )
-    ]
-
-    def draw_again() -> None:
-        for put_back in undo:
-            put_back()
-
-    return draw_again
+    global _are_plots_drawn
+    _make_plots_optional()
+    _are_plots_drawn = False
+    return _draw_plots
 
 
-def replace(name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[[], None]:
-    """Replaces ``module.function`` in this process, wherever dlcli has it, by what ``wrap`` makes of it.
-
-    The result puts it back, also where it was imported meanwhile.
-    """
-    module_name, _, function_name = name.rpartition(".")
-    module = importlib.import_module(module_name)
-    function = getattr(module, function_name)
-    wrapped = wrap(function)
-    _exchange(module, function_name, function, wrapped)
-    return lambda: _exchange(module, function_name, wrapped, function)
+def _draw_plots() -> None:
+    global _are_plots_drawn
+    _are_plots_drawn = True
 
 
-def _exchange(module: Any, name: str, old: Callable[..., Any], new: Callable[..., Any]) -> None:
-    users = [other for key, other in sys.modules.items() if key.startswith("dlcli.")]
-    for user in (module, *users):
-        if getattr(user, name, None) is old:
-            setattr(user, name, new)
+@functools.cache  # once in a process: looking through all modules takes as long as a refused command
+def _make_plots_optional() -> None:
+    def optional(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **keys: function(*args, **keys) if _are_plots_drawn else b""
+
+    _replace([f"dlcli.report.plots.{name}" for name in PLOTS], optional)
+
+
+def replace(name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Replaces ``module.function`` in this process, wherever dlcli has it, by what ``wrap`` makes of it."""
+    _replace([name], wrap)
+
+
+def _replace(names: Sequence[str], wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    replacements: dict[int, tuple[object, Callable[..., Any]]] = {}  # with the function, so that its id stays its own
+    for name in names:
+        module_name, _, function_name = name.rpartition(".")
+        module = importlib.import_module(module_name)
+        function = getattr(module, function_name)
+        replacements[id(function)] = (function, wrap(function))
+        setattr(module, function_name, replacements[id(function)][1])
+    for key, module in list(sys.modules.items()):
+        if key.startswith("dlcli."):
+            for name, value in list(vars(module).items()):
+                if id(value) in replacements:
+                    setattr(module, name, replacements[id(value)][1])

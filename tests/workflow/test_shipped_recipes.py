@@ -118,6 +118,8 @@ def shortened(path: Path, data: dict[str, Path]) -> list[object]:
 
 # these take longest to trace; each key of theirs trains in a recipe that is not here, or in the tests of its task
 SLOW = {
+    "adding_lstm",
+    "addition",
     "beijing_pm25",
     "cifar10_folder",
     "cifar10_resnet20",
@@ -132,6 +134,8 @@ SLOW = {
     "mnist_adversarial",
     "mnist_augmented",
     "mnist_folder",
+    "names_generated",
+    "names_lstm",
     "parts_of_speech",
     "segment_shapes",
     "shape_positions",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import processes  # type: ignore[import-not-found]
 import pytest
@@ -21,8 +22,13 @@ from run_outcome import assert_same, leftovers, outcome  # type: ignore[import-n
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 
-SIGNALS = [pytest.param(signal.SIGINT, 130, id="Ctrl-C"), pytest.param(signal.SIGTERM, 143, id="SIGTERM")]
-HANGUP = pytest.param(signal.SIGHUP, 129, id="SIGHUP", marks=pytest.mark.slow)
+CTRL_C, TERMINATION, HANGUP = ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129))
+SIGNALS = [pytest.param(*CTRL_C, id="Ctrl-C"), pytest.param(*TERMINATION, id="SIGTERM")]
+
+
+def slow(number: int, exit_status: int, identifier: str) -> Any:
+    """A signal whose test is slow, with a sibling that sends another one."""
+    return pytest.param(number, exit_status, id=identifier, marks=pytest.mark.slow)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,10 @@ def status(run: Path) -> str:
     return str(json.loads((run / "run.json").read_text())["status"])
 
 
-@pytest.mark.parametrize(("number", "exit_status"), [*SIGNALS, HANGUP])
+@pytest.mark.parametrize(
+    ("number", "exit_status"),
+    [pytest.param(*CTRL_C, id="Ctrl-C"), slow(*TERMINATION, "SIGTERM"), slow(*HANGUP, "SIGHUP")],
+)
 def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exit_status: int) -> None:
     """During a save of the second stage: a second process and other verbs are refused, and the signal takes effect."""
     run, held = folder / "runs" / "everything", folder / "held"
@@ -80,7 +89,7 @@ def test_stopped_in_training(folder: Path, never_stopped: Path, number: int, exi
     assert_same(outcome(never_stopped), outcome(run))
 
 
-@pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
+@pytest.mark.parametrize(("number", "exit_status"), [slow(*CTRL_C, "Ctrl-C"), pytest.param(*TERMINATION, id="SIGTERM")])
 def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status: int) -> None:
     run, held = folder / "runs" / "tiny", folder / "held"
     hold = HeldAt("dlcli.tasks.images.classification.evaluate_split")
@@ -96,16 +105,15 @@ def test_stopped_in_the_final_evaluation(folder: Path, number: int, exit_status:
     assert read_csv(run / "metrics.csv") == before  # nothing was trained again
 
 
-@pytest.mark.parametrize(("number", "exit_status"), SIGNALS)
 @pytest.mark.parametrize(
-    "function",
+    ("function", "number", "exit_status"),
     [
-        "dlcli.data.images.sources.digits.read_digits",
-        "dlcli.tasks.images.network.with_head",
-        "dlcli.report.plots.images.sample_batch",
+        ("dlcli.data.images.sources.digits.read_digits", *CTRL_C),
+        ("dlcli.tasks.images.network.with_head", *TERMINATION),
+        ("dlcli.report.plots.images.sample_batch", *CTRL_C),
     ],
 )
-def test_stopped_before_training_leaves_nothing(folder: Path, number: int, exit_status: int, function: str) -> None:
+def test_stopped_before_training_leaves_nothing(folder: Path, function: str, number: int, exit_status: int) -> None:
     process = processes.start("train", "tiny.yaml", folder=folder, prepare=HeldAt(function))
     process.wait_for(folder / "held")
     process.send(number)
