@@ -28,16 +28,16 @@ def guided(is_open: Tensor, gradient: Tensor) -> Tensor:
 
 def rectifiers(network: Network) -> list[str]:
     """The names of the calls that are, or end in, a ReLU."""
-    return [call.name for call in network.calls if _is_rectified(call)]
+    return [call.name for call in network.calls if is_rectified(call)]
 
 
 def with_rule(rule: Rule) -> Substitute:
     """The substitute for `Network.outputs` in which every ReLU has the gradient of a rule; the outputs are the same."""
 
     def substitute(call: Call) -> Callable[..., Any]:
-        if not _is_rectified(call):
+        if not is_rectified(call):
             return own_function(call)
-        if _is_relu(call.operation):
+        if is_relu(call.operation):
             return _with_gradient(call.operation, rule)
         return with_activation(call.operation, _with_gradient(call.operation.activation, rule))
 
@@ -56,11 +56,11 @@ def _with_gradient(relu: Callable[[Tensor], Tensor], rule: Rule) -> Callable[[Te
     return lambda x, **_: rectified(x)
 
 
-def _is_rectified(call: Call) -> bool:
-    return _is_relu(call.operation) or (not call.is_linear and _is_relu(getattr(call.operation, "activation", None)))
+def is_rectified(call: Call) -> bool:
+    return is_relu(call.operation) or (not call.is_linear and is_relu(getattr(call.operation, "activation", None)))
 
 
-def _is_relu(function: Any) -> bool:
+def is_relu(function: Any) -> bool:
     if function in FUNCTIONS:
         return True
     return type(function).__name__ in OPERATIONS and getattr(function, "negative_slope", 0.0) == 0.0

@@ -27,12 +27,15 @@ class Window:
         size: number of input positions on which one output position depends, before the first layer that enlarges the
             maps; None for all of them.
         step: distance in the input between adjacent output positions.
+        start: the first input position on which the first output position depends: negative by the padding before it;
+            None if it is not known, as after layers that enlarge the maps.
         grids: for each layer that enlarges the maps the step before it, and the distance between the first and the last
             of the finer positions on which one output depends.
     """
 
     size: int | None = 1
     step: Fraction = Fraction(1)
+    start: Fraction | None = Fraction(0)
     grids: tuple[tuple[Fraction, Fraction], ...] = ()
 
     @property
@@ -44,6 +47,21 @@ class Window:
         for step, spread in reversed(self.grids):  # the most coarse positions that so many finer ones can reach
             distance = math.floor((distance + spread) / step) * step
         return self.size + int(distance)
+
+    def span(self, position: int) -> tuple[int, int] | None:
+        """The first input position on which an output position depends, and the one after the last.
+
+        They are beyond the input where padding is. None if they are not known, or for all positions.
+        """
+        if self.size is None or self.start is None or self.grids:
+            return None
+        first = int(self.start + position * self.step)
+        return first, first + self.size
+
+    def moved(self, distance: int | None) -> "Window":
+        """The window after the maps begin so many positions later, or earlier if negative; None if it is not known."""
+        is_known = distance is not None and self.start is not None
+        return replace(self, start=self.start + distance * self.step if is_known else None)  # type: ignore[operator]
 
     def widened(self, distance: Fraction) -> "Window":
         """The window of several positions, of which the first and the last have this distance in the input."""
@@ -62,7 +80,7 @@ class Window:
             spread: number of new positions between the first and last ones that share a previous one with them.
         """
         step = self.step / factor
-        return replace(self, step=step, grids=(*self.grids, (self.step, spread * step)))
+        return replace(self, step=step, start=None, grids=(*self.grids, (self.step, spread * step)))
 
 
 ALL = Window(None)
@@ -70,10 +88,10 @@ POINTWISE = (
     *(layers.BatchNormalization, layers.LayerNormalization, layers.RMSNormalization, layers.UnitNormalization),
     layers.Normalization,
     *(layers.Dense, layers.EinsumDense, layers.Concatenate, layers.Identity, layers.Masking),
-    *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D),
-    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
 )
 """Layers whose outputs depend on one position of their inputs, with any of its channels."""
+ZERO_PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
+MARGINS = (*ZERO_PADDINGS, *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D))
 SLIDING = (*known.CONVOLUTIONS, *known.SEPARABLE_CONVOLUTIONS)
 WHOLE = (
     *(*known.GLOBAL_POOLINGS, *known.RECURRENT_LAYERS, layers.Bidirectional, layers.GroupNormalization),
@@ -113,13 +131,17 @@ def windows_after(
         return None
     merged = tuple(_widest(axis) for axis in zip(*(windows for windows in inputs if windows is not None), strict=True))
     if kind in SLIDING:
-        return _slide(merged, layer.kernel_size, layer.strides, layer.dilation_rate)
+        padded = _padded(merged, layer, input_shapes[0], layer.kernel_size, layer.dilation_rate)
+        return _slide(padded, layer.kernel_size, layer.strides, layer.dilation_rate)
     if kind in known.TRANSPOSED_CONVOLUTIONS and set(layer.dilation_rate) == {1}:
         return _transpose(merged, layer.kernel_size, layer.strides)
     if known.is_interpolation(layer):
         return _interpolate(merged, input_shapes[0], output_shapes[0], is_nearest=layer.interpolation == "nearest")
     if kind in known.POOLINGS:
-        return _slide(merged, layer.pool_size, layer.strides, (1,) * (rank - 1))
+        padded = _padded(merged, layer, input_shapes[0], layer.pool_size, (1,) * (rank - 1))
+        return _slide(padded, layer.pool_size, layer.strides, (1,) * (rank - 1))
+    if kind in MARGINS:
+        return _with_margins(merged, layer)
     if kind is layers.Permute:
         return tuple(merged[axis - 1] for axis in layer.dims)
     is_same_place = kind in POINTWISE or kind in known.ACTIVATIONS or known.is_elementwise(layer)
@@ -129,7 +151,45 @@ def windows_after(
 def _widest(axis: Sequence[Window]) -> Window:
     """The window of several inputs together along one axis."""
     largest = max(axis, key=lambda window: math.inf if window.field is None else window.field)
-    return replace(largest, step=max(window.step for window in axis))
+    largest = replace(largest, step=max(window.step for window in axis))
+    if largest.size is None:
+        return largest
+    spans = [window.span(0) for window in axis]
+    known = [span for span in spans if span is not None]
+    if len(known) < len(spans):
+        return replace(largest, start=None)
+    first, end = min(span[0] for span in known), max(span[1] for span in known)
+    return replace(largest, size=end - first, start=Fraction(first))
+
+
+def _padded(
+    windows: tuple[Window, ...], layer: Any, shape: Shape, sizes: Sequence[int], dilations: Sequence[int]
+) -> tuple[Window, ...]:
+    """The windows with the padding that a layer puts before its inputs, as TensorFlow does: the smaller half of it."""
+    moved = []
+    strides = layer.strides
+    for window, side, size, step, dilation in zip(windows[:-1], shape[:-1], sizes, strides, dilations, strict=True):
+        reach = (size - 1) * dilation
+        if layer.padding == "valid":
+            moved.append(window)
+        elif layer.padding == "causal":
+            moved.append(window.moved(-reach))
+        elif side is None:
+            moved.append(window.moved(None))
+        else:
+            moved.append(window.moved(-(max((math.ceil(side / step) - 1) * step + reach + 1 - side, 0) // 2)))
+    return (*moved, windows[-1])
+
+
+def _with_margins(windows: tuple[Window, ...], layer: Any) -> tuple[Window, ...]:
+    """Zero padding moves the maps to the back, cropping to the front."""
+    is_padding = type(layer) in ZERO_PADDINGS
+    margins = layer.padding if is_padding else layer.cropping
+    pairs = [margins] if len(windows) == 2 else margins
+    moved = [
+        window.moved(-before if is_padding else before) for window, (before, _) in zip(windows[:-1], pairs, strict=True)
+    ]
+    return (*moved, windows[-1])
 
 
 def _slide(

@@ -3,11 +3,13 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 from layer_tables import table_of  # type: ignore[import-not-found]
 
 from dlcli.recipe.sections.image_model import Application, Resnet, Senet, Vgg
 from dlcli.report.cost.layer_table import layer_table
+from dlcli.report.cost.receptive_field import Window, input_windows, windows_after
 from dlcli.tasks.images.network import build_classifier
 
 
@@ -117,3 +119,68 @@ def test_skips_have_the_field_of_the_deepest_branch() -> None:
     outputs = layers.Conv2D(1, 3, padding="same")(joined)
     # 3, pooled 4, then 3 of step 2: 8; up: the same; three fine positions lie in up to two coarse ones: 10
     assert layer_table(keras.Model(inputs, outputs)).rows[-1].receptive_field == (10, 10)
+
+
+PADDED: dict[str, tuple[layers.Layer, ...]] = {
+    "same": (layers.Conv2D(2, 3, strides=2, padding="same"), layers.Conv2D(2, (5, 2), padding="same")),
+    "even": (layers.Conv2D(2, 4, padding="same"), layers.AveragePooling2D(3, 2, padding="same")),
+    "margins": (layers.ZeroPadding2D(((0, 1), (2, 0))), layers.Conv2D(2, 3, strides=2), layers.Cropping2D((1, 0))),
+    "dilated": (layers.Conv2D(2, 3, dilation_rate=2, padding="same"), layers.Conv2D(2, 2, strides=(3, 1))),
+}
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_the_span_of_a_position_is_what_its_gradient_reaches(name: str) -> None:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((17, 14, 1)), *PADDED[name]])
+    assert_spans(model, windows_of(model))
+
+
+def test_the_span_of_a_residual_block_is_that_of_all_its_branches() -> None:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((13, 16, 1))
+    long = layers.Conv2D(2, 5, strides=2, padding="same")(inputs)
+    late = layers.Conv2D(2, 3, strides=2)(layers.ZeroPadding2D(((0, 2), (0, 1)))(inputs))
+    model = keras.Model(inputs, layers.Add()([long, late]))
+    assert_spans(model, windows_of(model))
+
+
+def windows_of(model: keras.Model) -> tuple[Window, ...]:
+    """The windows of the outputs of a model."""
+    known = {id(model.inputs[0]): input_windows(model.inputs[0].shape[1:])}
+    for layer in model.layers:
+        if not isinstance(layer, layers.InputLayer):
+            inputs = keras.tree.flatten(layer.input)
+            shapes = [tensor.shape[1:] for tensor in inputs]
+            windows = windows_after(layer, [known[id(tensor)] for tensor in inputs], shapes, [layer.output.shape[1:]])
+            assert windows is not None
+            known[id(layer.output)] = windows
+    return known[id(model.outputs[0])]
+
+
+def assert_spans(model: keras.Model, windows: tuple[Window, ...]) -> None:
+    """Asserts for every position of the output that its gradient is nonzero from the start to the end of its span."""
+    pixels = tf.ones((1, *model.inputs[0].shape[1:]))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(pixels)
+        values = model(pixels)
+        sums = {(y, x): tf.reduce_sum(values[0, y, x]) for y, x in np.ndindex(*values.shape[1:3])}
+    num_beyond = 0
+    for place, total in sums.items():
+        slopes = np.abs(tape.gradient(total, pixels).numpy())[0, ..., 0]
+        for axis in (0, 1):
+            reached = np.flatnonzero(slopes.any(axis=1 - axis))
+            span = windows[axis].span(place[axis])
+            assert span is not None
+            assert (reached[0], reached[-1]) == (max(span[0], 0), min(span[1], slopes.shape[axis]) - 1)
+            num_beyond += span[0] < 0
+    assert num_beyond > 0
+
+
+def test_no_span_is_known_where_maps_are_enlarged_or_the_length_is_not_known() -> None:
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2DTranspose(1, 3, strides=2), layers.Conv2D(1, 3)])
+    assert windows_of(model)[0].span(0) is None
+    model = keras.Sequential([keras.Input((None, 8, 1)), layers.Conv2D(1, 3, padding="same")])
+    height, width, _ = windows_of(model)
+    assert height.span(0) is None
+    assert width.span(0) == (-1, 2)
