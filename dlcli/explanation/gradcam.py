@@ -6,8 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.errors import InputError
-from dlcli.explanation.logits import Network, Tensor, chosen, traced
+from dlcli.explanation.logits import Network, NotExplainable, Tensor, chosen, traced
 from dlcli.explanation.method import Explanation, Method
 
 Weights = Callable[[Tensor, Tensor], Tensor]
@@ -23,7 +22,7 @@ def gradcam(network: Network, *, layer: str) -> Method:
         layer: the name of a call with feature maps ``[b, h, w, k]``.
 
     Raises:
-        InputError: there is no such layer, or it has no feature maps.
+        NotExplainable: there is no such layer, or it has no feature maps.
     """
     return _weighted(network, layer, lambda _, slopes: tf.reduce_mean(slopes, axis=[1, 2]))
 
@@ -32,7 +31,7 @@ def gradcam_plus_plus(network: Network, *, layer: str) -> Method:
     """Grad-CAM++ (Chattopadhay et al. 2018, equations 10 and 19, with the exponential of the logit as the score).
 
     Raises:
-        InputError: see :func:`gradcam`.
+        NotExplainable: see :func:`gradcam`.
     """
 
     def weights(maps: Tensor, slopes: Tensor) -> Tensor:
@@ -47,9 +46,11 @@ def gradcam_plus_plus(network: Network, *, layer: str) -> Method:
 def _weighted(network: Network, layer: str, weights: Weights) -> Method:
     shape = network.layer(layer).shape
     if len(shape) != 4 or None in shape[1:]:
-        raise InputError(f"layer '{layer}' has no feature maps height x width x channels. Its shape is {shape[1:]}.")
+        raise NotExplainable(
+            f"layer '{layer}' has no feature maps height x width x channels. Its shape is {shape[1:]}."
+        )
     if shape[1] * shape[2] == 1:
-        raise InputError(f"layer '{layer}' has maps of a single position, which say nothing about places.")
+        raise NotExplainable(f"layer '{layer}' has maps of a single position, which say nothing about places.")
 
     def run(pixels: Tensor, classes: Tensor) -> Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -59,7 +60,7 @@ def _weighted(network: Network, layer: str, weights: Weights) -> Method:
         maps = found[layer]
         slopes = tape.gradient(scores, maps)
         if slopes is None:
-            raise InputError(f"layer '{layer}' has no influence on the logits that a gradient could show.")
+            raise NotExplainable(f"layer '{layer}' has no influence on the logits that a gradient could show.")
         weighted = tf.reduce_sum(maps * weights(maps, slopes)[:, None, None, :], axis=-1, keepdims=True)
         return tf.image.resize(weighted, network.shape[:2])[..., 0]
 

@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.errors import InputError
-from dlcli.explanation.logits import Network, Substitute, Tensor, chosen, own_function, traced
+from dlcli.explanation.logits import Network, NotExplainable, Substitute, Tensor, chosen, own_function, traced
 from dlcli.explanation.method import Explanation, Method, batches, num_at_once
 from dlcli.explanation.rectifiers import guided, rectifiers, with_rule
 
@@ -25,7 +24,7 @@ def pixel_gradients(network: Network, *, substitute: Substitute = own_function) 
             scores = chosen(network.outputs(pixels, substitute=substitute)["logits"], classes)
         slopes = tape.gradient(scores, pixels)
         if slopes is None:
-            raise InputError("its logits have no gradient with respect to the pixels. Use --method occlusion.")
+            raise NotExplainable("its logits have no gradient with respect to the pixels. Use --method occlusion.")
         return scores, slopes
 
     return traced(network, gradients)
@@ -41,10 +40,10 @@ def guided_backpropagation(network: Network) -> Method:
     """The gradient in which every ReLU passes on positive gradients alone (Springenberg et al. 2015, section 3.4).
 
     Raises:
-        InputError: the network has no ReLU.
+        NotExplainable: the network has no ReLU.
     """
     if not rectifiers(network):
-        raise InputError("has no ReLU, which guided backpropagation replaces. Use another --method.")
+        raise NotExplainable("has no ReLU, which guided backpropagation replaces. Use another --method.")
     run = pixel_gradients(network, substitute=with_rule(guided))
     return lambda images, classes: Explanation(_maps(run(images, classes)[1].numpy()))
 

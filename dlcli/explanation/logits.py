@@ -19,6 +19,10 @@ IDLE = (keras.layers.Identity, keras.layers.Dropout, keras.layers.ActivityRegula
 """Layers that change nothing in inference mode."""
 
 
+class NotExplainable(InputError):
+    """Why a network cannot be explained; the message is written to follow "FILE: "."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One call of a layer or of another operation; a layer that is reused has several.
@@ -102,12 +106,12 @@ class Network:
         """The symbolic output of a call, by its name.
 
         Raises:
-            InputError: there is no such layer.
+            NotExplainable: there is no such layer.
         """
         for call in self.calls:
             if call.name == name:
                 return call.outputs[0]
-        raise InputError(f"has no layer '{name}' before its logits. `dlcli summary` lists the layers of a run.")
+        raise NotExplainable(f"has no layer '{name}' before its logits. `dlcli summary` lists the layers of a run.")
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """The logits float32 ``[b, classes]`` of pixels ``[b, height, width, channels]`` in [0, 255]."""
@@ -129,7 +133,7 @@ class Network:
             substitute: what is computed for each call, such as a ReLU with another gradient.
 
         Raises:
-            InputError: there is no such layer.
+            NotExplainable: there is no such layer.
         """
         symbolic = {name: self.layer(name) for name in layers}
         values = {id(self.inputs): tf.cast(pixels, tf.float32)}
@@ -154,19 +158,19 @@ def open_network(model: keras.Model) -> Network:
         model: takes images of a fixed size, computes in float32, and ends in a softmax, a sigmoid or a dense layer.
 
     Raises:
-        InputError: it does not; the message is written to follow "FILE: ".
+        NotExplainable: it does not; the message is written to follow "FILE: ".
     """
     if not isinstance(model, (keras.Function, keras.Sequential)) or len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InputError("must be a functional or sequential model with one input and one output to be explained.")
+        raise NotExplainable("must be a functional or sequential model with one input and one output to be explained.")
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or None in shape:
-        raise InputError(f"must take images of a fixed size to be explained. Its input has shape {list(shape)}.")
+        raise NotExplainable(f"must take images of a fixed size to be explained. Its input has shape {list(shape)}.")
     inputs = keras.Input(shape, dtype=model.inputs[0].dtype, name="pixels")
     recorder = _Recorder()
     outputs = recorder.run(model, inputs)
     calls, logits, is_sigmoid = _without_last_activation(recorder.calls, outputs)
     if len(logits.shape) != 2:
-        raise InputError(f"must have one output vector for each image. Its outputs have shape {list(logits.shape)}.")
+        raise NotExplainable(f"must have an output vector for each image. Its outputs have shape {list(logits.shape)}.")
     is_alone = logits.shape[-1] == 1
     return Network(inputs, tuple(_needed(calls, logits)), logits, is_sigmoid and is_alone, is_sigmoid and not is_alone)
 
@@ -220,7 +224,7 @@ def _without_last_activation(calls: list[Call], outputs: Tensor) -> tuple[list[C
     """The calls and the tensor that give logits, and whether the activation was a sigmoid.
 
     Raises:
-        InputError: the outputs are neither probabilities nor those of a dense layer.
+        NotExplainable: the outputs are neither probabilities nor those of a dense layer.
     """
     made_by = {id(tensor): position for position, call in enumerate(calls) for tensor in call.outputs}
     tensor = outputs
@@ -239,7 +243,7 @@ def _without_last_activation(calls: list[Call], outputs: Tensor) -> tuple[list[C
             return calls, tensor, False
         else:
             break
-    raise InputError("must end in a softmax, a sigmoid or a dense layer without activation to be explained.")
+    raise NotExplainable("must end in a softmax, a sigmoid or a dense layer without activation to be explained.")
 
 
 def _activation(operation: Any) -> str:

@@ -185,7 +185,7 @@ def masks() -> keras.Model:
         (two_inputs, "one input and one output"),
         (maps_only, "must end in a softmax, a sigmoid or a dense layer"),
         (any_size, "images of a fixed size"),
-        (masks, "one output vector for each image"),
+        (masks, "an output vector for each image"),
     ],
 )
 def test_what_is_not_a_classifier_is_refused(build: Any, message: str) -> None:

@@ -32,6 +32,7 @@ def test_every_form_of_a_relu_is_counted() -> None:
     named = ["fused", "layer", "layer6", "activation6", "shared", "shared#2"]
     assert names[:6] == named
     assert len(names) == 9  # two operations, and the dense layer of the inner model
+    assert num_relus_in_graph(open_network(every_form())) == 9
     assert names[-1] == "inner"
 
 
@@ -52,6 +53,13 @@ def test_all_relus_of_mobilenetv2_are_counted_and_replaced() -> None:
     pixels = tf.constant(np.random.default_rng(0).uniform(0, 1, (1, 32, 32, 3)), tf.float32)
     np.testing.assert_allclose(slope(network, pixels, rule), slope(network, pixels, None), rtol=1e-4, atol=1e-30)
     assert len(seen) == 35
+    assert num_relus_in_graph(network) == 35
+
+
+def num_relus_in_graph(network: Network) -> int:
+    """The ReLUs that TensorFlow computes, whatever Keras calls them."""
+    traced = tf.function(network).get_concrete_function(tf.TensorSpec([None, *network.shape], tf.float32))
+    return sum(operation.type in ("Relu", "Relu6") for operation in traced.graph.get_operations())
 
 
 def slope(network: Network, pixels: Any, rule: Any) -> np.ndarray:

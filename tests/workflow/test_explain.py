@@ -95,6 +95,7 @@ def test_one_image_by_every_method_leaves_the_run_as_it_was(folder: Path) -> Non
     result = explained(folder, "photos/a.png", *options, "--steps", 10, "--name", "all")
     assert [row["method"] for row in result["explanations"]] == list(methods)
     assert result["explanations"][2]["steps"] == 10
+    assert result["settings"]["relus"] == 2  # one after the convolution, one in the dense layer
     with np.load(run_folder / "explanations" / "all" / "maps.npz") as arrays:
         assert all(np.isfinite(arrays[method]).all() for method in methods)
         assert all(arrays[method].any() for method in methods)

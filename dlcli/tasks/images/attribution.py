@@ -8,7 +8,7 @@ from dlcli.explanation.baselines import BASELINES
 from dlcli.explanation.gradcam import gradcam, gradcam_plus_plus
 from dlcli.explanation.gradients import gradient, guided_backpropagation, smoothgrad
 from dlcli.explanation.integrated import integrated_gradients
-from dlcli.explanation.logits import Network
+from dlcli.explanation.logits import Network, NotExplainable
 from dlcli.explanation.method import Method
 from dlcli.explanation.occlusion import occlusion
 from dlcli.models.images.taps import taps
@@ -45,7 +45,8 @@ def make_methods(names: Sequence[str], network: Network, request: ExplanationReq
     """The methods by their names.
 
     Raises:
-        InputError: the network lacks what one of them needs; the message is written to follow "FILE: ".
+        NotExplainable: the network lacks what one of them needs.
+        InputError: there is no layer of the name that is given.
     """
     baseline = BASELINES[request.baseline or "black"]
     methods: dict[str, Method] = {}
@@ -76,11 +77,12 @@ def layer_of(network: Network, name: str | None) -> str:
     ``stage2`` is the last layer before the second downsampling of networks whose layers have other names.
 
     Raises:
-        InputError: there is no such layer, or no layer has feature maps.
+        NotExplainable: no layer has feature maps.
+        InputError: there is no such layer.
     """
     with_maps = [call.name for call in network.calls if _num_positions(call.outputs[0]) > 1]
     if not with_maps:
-        raise InputError("has no feature maps, which Grad-CAM weights. Use --method integrated.")
+        raise NotExplainable("has no feature maps, which Grad-CAM weights. Use --method integrated.")
     if name is None:
         return with_maps[-1]
     names = [call.name for call in network.calls]

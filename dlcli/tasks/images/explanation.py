@@ -12,8 +12,9 @@ from dlcli.data.images.samples import Samples
 from dlcli.data.splits import NO_LABEL, LeftOut, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.explanation.integrated import TOLERANCE
-from dlcli.explanation.logits import Network, open_network
+from dlcli.explanation.logits import Network, NotExplainable, open_network
 from dlcli.explanation.method import Explanation, Method
+from dlcli.explanation.rectifiers import rectifiers
 from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.report.plots.attribution import MapColumn, attribution_maps
 from dlcli.rundir.directory import RunDir
@@ -33,18 +34,33 @@ AT_ONCE = 16
 
 def explain(run: RunDir, head: ImageHead, request: ExplanationRequest, console: Console) -> Explained:
     """As :meth:`dlcli.tasks.task.Task.explain`, for classifiers of images."""
-    best, network = open_run(run, head, console)
+    best = load_model(run, console, load=load_float32)
+    head.check_model(run, best.model)
+    try:
+        return _explain(run, head, best, open_network(best.model), request, console)
+    except NotExplainable as reason:
+        raise InputError(f"{best.file}: {reason}") from None
+
+
+def _explain(
+    run: RunDir,
+    head: ImageHead,
+    best: BestModel,
+    network: Network,
+    request: ExplanationRequest,
+    console: Console,
+) -> Explained:
     classes = run.read_classes()
     check_target(request.target, classes, has_labels=not request.paths)
-    try:
-        names = methods_of(request, network)
-        methods = make_methods(names, network, request)
-    except InputError as reason:
-        raise InputError(str(reason) if str(reason).startswith("--") else f"{best.file}: {reason}") from None
+    names = methods_of(request, network)
+    methods = make_methods(names, network, request)
     samples, left_out, source = _samples(run, head, best, request, console)
     limit = request.limit or (len(samples) if request.paths else NUM_OF_SPLIT)
     index = evenly_spaced(len(samples), limit)
     console.say(f"run {run.path}: explaining {len(index):,} of {len(samples):,} images by {' and '.join(names)}")
+    num_relus = len(rectifiers(network)) if "guided" in names else None
+    if num_relus is not None:
+        console.say(f"guided backpropagation replaces {num_relus} ReLUs")
     layer = layer_of(network, request.layer) if set(WITH_LAYER) & set(names) else None
     images, logits, targets, found = _explain_all(network, methods, samples, index, request.target, classes, console)
     known = recorded_verdicts(run, best.digest, layer, names)
@@ -76,25 +92,12 @@ def explain(run: RunDir, head: ImageHead, request: ExplanationRequest, console: 
                 "baseline": request.baseline or "black",
                 "steps": request.steps or "auto",
                 "check": request.check,
+                "relus": num_relus,
             },
         },
         check=check,
         left_out=[(left.name, left.reason) for left in left_out],
     )
-
-
-def open_run(run: RunDir, head: ImageHead, console: Console) -> tuple[BestModel, Network]:
-    """The best model of a run in float32, and its network opened for explanation.
-
-    Raises:
-        InputError: there is no model yet, or it is not a classifier of images.
-    """
-    best = load_model(run, console, load=load_float32)
-    head.check_model(run, best.model)
-    try:
-        return best, open_network(best.model)
-    except InputError as reason:
-        raise InputError(f"{best.file}: {reason}") from None
 
 
 def check_target(target: str, classes: Sequence[str], *, has_labels: bool) -> None:
@@ -179,7 +182,7 @@ def _explain_all(
         pixels = images[-1].astype(np.float32)
         logits.append(np.asarray(network(pixels)))
         if not np.isfinite(logits[-1]).all():
-            raise InputError("its outputs must be finite to be explained. Received NaN or infinity.")
+            raise NotExplainable("its outputs must be finite to be explained. Received NaN or infinity.")
         if target == "predicted":
             targets.append(logits[-1].argmax(axis=1).astype(np.int32))
         elif target == "label":
@@ -188,6 +191,10 @@ def _explain_all(
             targets.append(np.full(len(rows), class_index(target, classes), np.int32))
         for name, method in methods.items():
             parts[name].append(method(pixels, targets[-1]))
+            if not np.isfinite(parts[name][-1].maps).all():
+                raise NotExplainable(
+                    f"its maps by {name} must be finite. Received NaN or infinity. Use another --method."
+                )
         console.evaluating(start + len(rows), len(index))
     found = {name: _joined(explanations) for name, explanations in parts.items()}
     return np.concatenate(images), np.concatenate(logits), np.concatenate(targets), found
