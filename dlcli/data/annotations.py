@@ -104,6 +104,16 @@ class Target(Protocol):
         """The targets of the samples at these positions."""
         ...
 
+    def tiled(self, images: Index, windows: NDArray[np.int64], *, height: int, width: int) -> "Target":
+        """The targets of tiles of the images; themselves if they are loaded by tile.
+
+        Args:
+            images: the sample that each tile is cut from, int64 ``[t]``.
+            windows: of the tiles, ``[t, 6]``, as in :mod:`dlcli.data.images.tiles`.
+            height, width: of a tile.
+        """
+        return self
+
     def warped(self, maps: NDArray[np.float64], *, height: int, width: int) -> "Target":
         """The targets of the images that augmentation warps in one epoch; themselves if they have no position.
 

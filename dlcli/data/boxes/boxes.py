@@ -121,7 +121,8 @@ def in_frames(relative: NDArray[Any], frames: tuple[Frame, ...], policy: ImagePo
 
 
 def maps_to_input(frames: tuple[Frame, ...], policy: ImagePolicy) -> NDArray[np.float64]:
-    """From the pixels of each frame to relative coordinates of the network's input: ``[n, 3, 3]``."""
+    """From the pixels of each frame to relative coordinates of the network's input, or of whole images that are cut
+    into tiles: ``[n, 3, 3]``."""
     known: dict[Frame, NDArray[np.float64]] = {}
     for frame in frames:
         if frame not in known:
@@ -133,6 +134,9 @@ def _map(frame: Frame, policy: ImagePolicy) -> NDArray[np.float64]:
     turn = np.eye(3)
     for row, (a, b, w, h) in enumerate(TURNS[frame.orientation]):
         turn[row] = a, b, w * frame.width + h * frame.height
+    if policy.is_tiled:
+        width, height = frame.upright_size
+        return np.diag([1 / width, 1 / height, 1.0]) @ turn
     height, width = policy.image_size
     width_scale, height_scale, left, top = placement(*frame.upright_size, policy.image_size, policy.resize)
     place = np.diag([width_scale / width, height_scale / height, 1.0])

@@ -12,9 +12,11 @@ from dlcli.data.annotations import Target
 from dlcli.data.augmentation.affine import Maps, bounds_of_moved
 from dlcli.data.augmentation.mosaic import NUM_PARTS, Parts
 from dlcli.data.boxes.offsets import offsets_of, spans
+from dlcli.data.images.tiles import Windows
 from dlcli.data.splits import Index
 
 PADDING = -1  # the class of a slot without a box
+DIGITS = 2  # of a pixel, after the decimal point: a box that ends at the edge of a tile is not a sliver of the next
 ROUNDING = 1e-6  # of a proportion of a box, so that a whole box counts as whole
 
 
@@ -32,6 +34,8 @@ class ObjectsTarget(Target):
         slots: the boxes that a row of a batch has room for; at least as many as any sample has.
         min_visible: boxes with a smaller proportion left are dropped.
         num_dropped: how many were, of the boxes of these samples.
+        sizes: height and width of the samples where they are whole images to be cut into tiles, int64 ``[n, 2]``; else
+            None.
     """
 
     boxes: NDArray[np.float32]
@@ -42,6 +46,7 @@ class ObjectsTarget(Target):
     slots: int
     min_visible: float
     num_dropped: int = 0
+    sizes: NDArray[np.int64] | None = None
 
     @property
     def num_slots(self) -> int:
@@ -64,7 +69,20 @@ class ObjectsTarget(Target):
             positions=self.positions[positions],
             offsets=offsets,
             num_dropped=0,
+            sizes=None if self.sizes is None else self.sizes[index],
         )
+
+    def tiled(self, images: Index, windows: Windows, *, height: int, width: int) -> Self:
+        """The boxes of tiles of the samples, without those of which less than ``min_visible`` is in the tile."""
+        if self.sizes is None:
+            raise ValueError("the boxes of tiles are cut from those of whole images. Received those of resized images.")
+        taken = self.take(images)
+        assert taken.sizes is not None
+        owners, tile = taken.owners, np.array([width, height] * 2)
+        in_pixels = (taken.boxes.astype(np.float64) * np.tile(taken.sizes[:, ::-1], 2)[owners]).round(DIGITS)
+        boxes = (in_pixels - np.tile(windows[:, 1::-1], 2)[owners]) / tile
+        everywhere = np.tile([0.0, 0.0, 1.0, 1.0], (len(boxes), 1))
+        return replace(taken.placed(boxes, within=everywhere), sizes=None)
 
     def warped(self, maps: Maps, *, height: int, width: int) -> Self:
         """The boxes around the warped boxes, without those of which less than ``min_visible`` is left in the image."""

@@ -124,7 +124,7 @@ class ObjectBoxes(ImageAnnotation):
 
     def target(self, policy: ImagePolicy | None) -> "ObjectsTarget":
         """The boxes to train on in the network's input, without those of which too little is left by cropping, with
-        their masks where these are known."""
+        their masks where these are known; or in whole images that are cut into tiles."""
         from dlcli.data.boxes.instance_targets import InstancesTarget  # TensorFlow, which listing objects does not need
         from dlcli.data.boxes.object_targets import ObjectsTarget
 
@@ -132,6 +132,7 @@ class ObjectBoxes(ImageAnnotation):
         trained = self.is_trained
         owners = self.owners[trained]
         offsets = offsets_of(owners, len(self))
+        upright = [frame.upright_size[::-1] for frame in self.frames]
         keys: dict[str, Any] = {
             "boxes": np.zeros((len(owners), 4), np.float32),
             "labels": self.labels[trained],
@@ -140,6 +141,7 @@ class ObjectBoxes(ImageAnnotation):
             "offsets": offsets,
             "slots": max(1, self.most_trained if self.slots is None else self.slots),
             "min_visible": self.min_visible,
+            "sizes": np.array(upright, np.int64).reshape(-1, 2) if policy.is_tiled else None,
         }
         if self.instances is None:
             return ObjectsTarget(**keys).placed(self.relative(policy)[trained])
@@ -152,7 +154,8 @@ class ObjectBoxes(ImageAnnotation):
         return whole.placed(self.relative(policy)[trained])
 
     def relative(self, policy: ImagePolicy) -> NDArray[np.float64]:
-        """All boxes in the network's input, rel_xyxy ``[m, 4]``; outside [0, 1] where a box is cropped."""
+        """All boxes in the network's input, rel_xyxy ``[m, 4]``, outside [0, 1] where a box is cropped; in whole images
+        that are cut into tiles."""
         return move(self.corners, maps_to_input(self.frames, policy)[self.owners])
 
 

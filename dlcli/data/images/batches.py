@@ -156,7 +156,7 @@ class Batches:
         """The source of :meth:`element` for an epoch, from ``first_step`` on; steps are taken in order."""
         batches_of_sizes = None if self._of_sizes is None else self._of_sizes.draw(self._seed, epoch)
         order = self.order(epoch) if batches_of_sizes is None else np.concatenate(batches_of_sizes)
-        drawn = {**self._draw(epoch, order), "draw": tf.constant(_epoch_seed(self._seed, epoch), tf.int64)}
+        drawn = {**self._draw(epoch), "draw": tf.constant(_epoch_seed(self._seed, epoch), tf.int64)}
         if not self._is_loaded:
             return {**drawn, "order": tf.constant(order)}
         loaded = self._loaded(epoch)
@@ -170,7 +170,7 @@ class Batches:
         decode = tf.autograph.experimental.do_not_convert(self._decode)
         return {**drawn, "decoded": iter(batches.map(decode, num_parallel_calls=1).prefetch(PREFETCH))}
 
-    def _draw(self, epoch: int, order: np.ndarray) -> dict[str, Any]:
+    def _draw(self, epoch: int) -> dict[str, Any]:
         """The tables of an epoch: ``samples``, with a row for each sample, and ``batches``, with one for each batch.
 
         If sampling is balanced, ``samples`` has a row for each draw, in their order.
@@ -181,7 +181,7 @@ class Batches:
             drawn["samples"] |= parts.to_tensors()
         if self._augmentation is not None and parameters is not None:
             drawn["samples"] |= self._augmentation.to_tensors(parameters, **self._size)
-        moved = self._moved(order, parameters, parts)
+        moved = self._moved(epoch, parameters, parts)
         for target in moved:
             drawn["samples"] |= target.rows()
         if self._seed is not None and self._copy_paste is not None:
@@ -215,9 +215,15 @@ class Batches:
             return None
         return self._mosaic.draw(seed=self._seed, epoch=epoch, num=self.num_samples, **self._size)
 
-    def _moved(self, order: np.ndarray, parameters: Parameters | None, parts: Parts | None) -> Sequence[Target]:
-        """The targets of the composed and augmented images; with balanced sampling, for each draw of the order."""
-        targets = [target.take(order) for target in self._targets] if self._balanced else self._targets
+    def _moved(self, epoch: int, parameters: Parameters | None, parts: Parts | None) -> Sequence[Target]:
+        """The targets of the tiles, and of the composed and augmented images; with balanced sampling, for each draw of
+        the order."""
+        targets = self._targets
+        if self._tiling is not None:
+            windows = self._tiling.windows(epoch)
+            targets = [target.tiled(self._tiling.images, windows, **self._size) for target in targets]
+        if self._balanced:
+            targets = [target.take(self.order(epoch)) for target in targets]
         if parts is not None:
             targets = [target.composed(parts, **self._size) for target in targets]
         if self._augmentation is None or parameters is None:
@@ -227,7 +233,7 @@ class Batches:
 
     def num_dropped(self, epoch: int) -> int:
         """How many boxes, or other parts of targets, augmentation drops in an epoch."""
-        moved = self._moved(self.order(epoch), self.parameters(epoch), self.parts(epoch))
+        moved = self._moved(epoch, self.parameters(epoch), self.parts(epoch))
         return sum(target.num_dropped for target in moved)
 
     def at(self, epoch: int, index: np.ndarray) -> dict[str, Any]:
@@ -240,7 +246,7 @@ class Batches:
         """
         if self._balanced or self.mixes:
             raise ValueError("samples that are mixed, or balanced, have no content of their own.")
-        tables = self._draw(epoch, self.order(epoch))["samples"]
+        tables = self._draw(epoch)["samples"]
         element = {"index": tf.constant(index), **{name: tf.gather(values, index) for name, values in tables.items()}}
         if self._is_loaded:
             element |= self._decode({name: values[index] for name, values in self._loaded(epoch).items()})

@@ -9,7 +9,7 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, Number, OneForList, Proportion, Seed, Text
 from dlcli.recipe.sections.box_data import AnnotatedFiles, CocoFile, ObjectTable, VocFiles, YoloFiles
 from dlcli.recipe.sections.image_data import FilesOfImages, Images
-from dlcli.recipe.sections.mask_data import Value
+from dlcli.recipe.sections.mask_data import Tiles, Value, rules_of_tiles
 
 
 class ObjectSource(Images):
@@ -21,6 +21,13 @@ class ObjectSource(Images):
     min_visible: Proportion = 0.3
     """Proportion of a box's area that must be left in the image when `resize: crop` or augmentation cuts it; other
     boxes are not trained on."""
+    tiles: Tiles | None = None
+    """Cut images into tiles at their own resolution, in place of resizing them: training draws tiles at random places;
+    evaluation and prediction cover each image and merge the boxes. `image_size` must then be absent."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        yield from rules_of_tiles(self)
 
 
 class ObjectFiles(AnnotatedFiles, ObjectSource):

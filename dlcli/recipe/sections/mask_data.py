@@ -1,7 +1,7 @@
 """The ``data`` section of tasks that predict masks: images with a class for each pixel."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 from pydantic import Field
@@ -27,10 +27,10 @@ class Tiles(Section):
 
     size: Size = (512, 512)
     """Height and width of a tile in pixels, multiples of 32 from 64 on; one number for both. Smaller images are padded
-    with black, where pixels are ignored."""
+    with black, where pixels of masks are ignored."""
     overlap: Annotated[int, Ge(0)] = 64
-    """Pixels by which neighboring tiles overlap at least in evaluation and prediction, where their outputs are
-    blended; at most half of a tile."""
+    """Pixels by which neighboring tiles overlap at least in evaluation and prediction, where masks are blended and
+    boxes merged; at most half of a tile. No less than the size of the largest objects, for boxes."""
     per_image: Count = 1
     """Number of tiles that each epoch of training draws from each image, at random places."""
 
@@ -48,6 +48,18 @@ class Tiles(Section):
                 "overlap",
                 f"must be at most half of the tile's shorter side, {min(self.size) // 2}. Received {self.overlap}.",
             )
+
+
+def rules_of_tiles(section: Any) -> Iterator[tuple[str, str]]:
+    """The rules of a source of images, with the key ``tiles``, on keys by which images are resized."""
+    if section.tiles is None:
+        return
+    resizing: dict[str, Any] = {"resize": "stretch", "interpolation": "bilinear", "antialias": True}
+    if section.kind != "scenes":  # it is the size of the scenes, from which tiles are cut
+        resizing["image_size"] = None
+    for key, default in resizing.items():
+        if getattr(section, key) != default:
+            yield key, "cannot be combined with tiles, which are cut from images that are not resized; remove it."
 
 
 class MaskSource(DividedSource):
@@ -73,14 +85,7 @@ class MaskSource(DividedSource):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
-        if self.tiles is None:
-            return
-        resizing = {"resize": "stretch", "interpolation": "bilinear", "antialias": True}
-        if not isinstance(self, Scenes):  # it is the size of the scenes, from which tiles are cut
-            resizing["image_size"] = None
-        for key, default in resizing.items():
-            if getattr(self, key) != default:
-                yield key, "cannot be combined with tiles, which are cut from images that are not resized; remove it."
+        yield from rules_of_tiles(self)
 
 
 class Scenes(MaskSource):

@@ -96,10 +96,11 @@ def _quantiles(values: NDArray[np.float64]) -> dict[str, float] | None:
 
 def _sides_in_input(samples: Samples, policy: ImagePolicy | None) -> NDArray[np.float64]:
     """Width and height of the boxes to train on in pixels of the network's input ``[m, 2]``."""
-    boxes = _target(samples, policy).boxes.astype(np.float64)
+    target = _target(samples, policy)
+    boxes = target.boxes.astype(np.float64)
     assert policy is not None
-    height, width = policy.image_size
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]) * [width, height])
+    sizes = np.array(policy.image_size) if target.sizes is None else target.sizes[target.owners]
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]) * sizes[..., ::-1])
 
 
 def _target(samples: Samples, policy: ImagePolicy | None) -> ObjectsTarget:

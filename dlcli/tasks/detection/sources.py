@@ -54,7 +54,9 @@ def read_dataset(
         InputError: the data cannot be used.
     """
     common = image_keys(
-        section, file_range=section.value_range if isinstance(section, ObjectFiles | InstanceFiles) else None
+        section,
+        file_range=section.value_range if isinstance(section, ObjectFiles | InstanceFiles) else None,
+        tiles=None if section.tiles is None else (section.tiles.size, section.tiles.overlap),
     )
 
     def reading(files: ObjectFiles) -> ObjectReading:

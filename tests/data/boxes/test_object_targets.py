@@ -12,6 +12,7 @@ from dlcli.data.augmentation.augmentation import Augmentation, RandomCrop
 from dlcli.data.boxes.object_targets import ObjectsTarget, area
 from dlcli.data.boxes.offsets import offsets_of
 from dlcli.data.images.batches import Batches
+from dlcli.data.images.tiles import cut, draw_tiling, grid_tiling, make_grids
 
 HEIGHT, WIDTH = 40, 60
 SIZE = {"height": HEIGHT, "width": WIDTH}
@@ -238,3 +239,104 @@ def test_an_epoch_is_the_same_from_memory_and_files_and_from_any_step(still: Aug
             np.testing.assert_array_equal(one, other)
     other_epoch = read(augmentation, in_memory=True, epoch=3)
     assert not np.array_equal(flatten(whole)[0], flatten(other_epoch)[0])
+
+
+# Tiles ----------------------------------------------------------------------------------------------------------------
+
+TILE = {"height": 32, "width": 48}
+
+
+def whole_images(min_visible: float = 0.4) -> tuple[np.ndarray, np.ndarray, ObjectsTarget]:
+    """Images of different sizes in an array of the largest, their sizes, and their boxes, each of them painted with the
+    number of its class plus 1."""
+    rng = np.random.default_rng(4)
+    sizes = np.array([(70, 120), (20, 100), (90, 30), (32, 48)])
+    pixels, boxes, labels, counts = np.zeros((4, 90, 120, 1), np.uint8), [], [], []
+    for image, (height, width) in enumerate(sizes):
+        counts.append(6)
+        for column in range(6):  # side by side, so that none hides another
+            left, right = (width * (column + np.array([0.1, 0.9])) / 6).astype(int)
+            top = int(rng.integers(0, height - 8))
+            bottom = int(rng.integers(top + 4, height))
+            labels.append(len(labels))
+            pixels[image, top:bottom, left:right] = len(labels)
+            boxes.append(np.array([left, top, right, bottom]) / [width, height, width, height])
+    offsets = np.cumsum([0, *counts])
+    target = ObjectsTarget(
+        boxes=np.array(boxes, np.float32),
+        labels=np.array(labels, np.int32),
+        visible=np.ones(len(labels), np.float32),
+        positions=np.tile(np.arange(6, dtype=np.int32), 4),
+        offsets=offsets,
+        slots=6,
+        min_visible=min_visible,
+        sizes=sizes,
+    )
+    return pixels, sizes, target
+
+
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_boxes_of_tiles_are_around_the_pixels_of_their_objects(is_trained: bool) -> None:
+    pixels, sizes, target = whole_images()
+    tile = (TILE["height"], TILE["width"])
+    tiling = draw_tiling(sizes, tile, per_image=5, seed=0) if is_trained else grid_tiling(make_grids(sizes, tile, 0))
+    windows = tiling.windows(1)
+    found = target.take(np.arange(4)).tiled(tiling.images, windows, **TILE)
+    assert found.sizes is None
+    num_dropped = 0
+    for position, (image, (top, left, *_)) in enumerate(zip(tiling.images, windows, strict=True)):
+        shown = cut(pixels[image], (top, left), tile, fill=0)[..., 0]
+        of_tile = slice(found.offsets[position], found.offsets[position + 1])
+        expected, labels = [], []
+        for label in np.unique(shown[shown > 0]) - 1:
+            rows, columns = np.nonzero(shown == label + 1)
+            box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            if len(rows) >= 0.4 * (pixels == label + 1).sum():
+                labels.append(int(label))
+                expected.append(box)
+            else:
+                num_dropped += 1
+        assert found.labels[of_tile].tolist() == labels
+        in_pixels = found.boxes[of_tile] * [48, 32, 48, 32]
+        np.testing.assert_allclose(in_pixels, np.reshape(expected, (-1, 4)), atol=1e-3)
+    assert found.num_dropped == num_dropped > 0
+    with pytest.raises(ValueError, match="resized"):
+        found.tiled(tiling.images, windows, **TILE)
+
+
+def test_an_image_that_fits_into_a_tile_keeps_its_boxes() -> None:
+    _, sizes, target = whole_images()
+    grid = make_grids(sizes[3:], (TILE["height"], TILE["width"]), 0)
+    found = target.take(np.array([3])).tiled(np.array([0]), grid_tiling(grid).windows(0), **TILE)
+    np.testing.assert_allclose(found.boxes, target.boxes[18:], atol=1e-6)
+
+
+def test_batches_of_tiles_have_the_boxes_of_each_epochs_tiles(still: Augmentation) -> None:
+    pixels, sizes, target = whole_images(min_visible=0.0)
+    tile = (TILE["height"], TILE["width"])
+
+    def load(index: np.ndarray, windows: np.ndarray) -> np.ndarray:
+        return np.stack(
+            [cut(pixels[i], tuple(window[:2]), tile, fill=0) for i, window in zip(index, windows, strict=True)]
+        )
+
+    data = Batches(
+        labels=np.full(12, -1, np.int32),
+        pixels=None,
+        load=load,
+        shape=(*tile, 1),
+        batch_size=5,
+        seed=2,
+        augmentation=replace(still, horizontal_flip=True),
+        targets=[target],
+        tiling=draw_tiling(sizes, tile, per_image=3, seed=2),
+    )
+    for epoch in (0, 1):
+        batch = data.at(epoch, np.arange(12))
+        for image, boxes, classes in zip(batch["x"].numpy(), *map(np.asarray, batch["y"].values()), strict=True):
+            shown = np.rint(image[..., 0]).astype(int)
+            assert sorted(classes[classes >= 0]) == (np.unique(shown[shown > 0]) - 1).tolist()
+            for box, label in zip(boxes[classes >= 0], classes[classes >= 0], strict=True):
+                rows, columns = np.nonzero(shown == label + 1)
+                expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+                np.testing.assert_allclose(box * [48, 32, 48, 32], expected, atol=1e-2)
