@@ -161,6 +161,7 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         model["backbone"] = {"kind": "resnet", "depth": 18}
         for key in ("levels", "channels", "anchor_sizes", "positive_iou", "negative_iou"):
             model.pop(key, None)
+        data.pop("tiles", None)
         if data.get("classes") is not None:
             data["classes"] = ("a", "b")
         if data["kind"] == "csv":

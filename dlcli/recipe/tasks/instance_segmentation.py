@@ -65,4 +65,6 @@ class InstanceSegmentation(TaskRecipe):
     """How objects are detected."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
+        if self.data.tiles is not None:
+            yield "data.tiles", "are for task: detection; masks are predicted of whole images: set data.image_size"
         yield from rules_of_detector(self.model.backbone, self.augment, precision=self.train.precision)

@@ -13,12 +13,14 @@ from dlcli.data.boxes.objects import ObjectBoxes, objects_of
 from dlcli.data.files import workers
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
+from dlcli.data.images.tiles import make_grids
 from dlcli.evaluation.detection.boxes import Detections, GroundTruth
 from dlcli.evaluation.detection.suppression import greedy_nms
 from dlcli.models.heads.detection_outputs import CANDIDATES
 from dlcli.recipe.sections.detect import Detect
 from dlcli.runtime.console import Console
 from dlcli.tasks.detection.masks import ImageMasks, ReadMasks, with_areas
+from dlcli.tasks.detection.tiles import OfImage, merge
 from dlcli.tasks.images.batches import prediction
 from dlcli.tasks.images.frames import upright_frames
 
@@ -65,6 +67,7 @@ def detector(
     frames: tuple[Frame, ...] | None = None,
     detect: Detect | None = None,
     read_masks: ReadMasks | None = None,
+    merging: Detect | None = None,
 ) -> Callable[[], Detected]:
     """A function that detects the objects of samples by a model's current weights; it is compiled once.
 
@@ -74,6 +77,8 @@ def detector(
         frames: in which the boxes are; None for those of the annotations, or those of the upright images.
         detect: if it asks for greedy suppression, that in the model is compared with the exact one.
         read_masks: for the masks of a model that predicts them, whose frames must be those of upright images.
+        merging: how the boxes of several tiles remove each other, where images are cut into these; they are compared
+            tile by tile, and must not have masks.
     """
     policy = samples.policy
     assert policy is not None
@@ -81,6 +86,7 @@ def detector(
     of_images = frames or (upright_frames(samples) if objects is None else objects.frames)
     compared = CANDIDATES if detect is not None and detect.nms == "greedy" else ()
     of_masks = () if read_masks is None else (MASKS,)
+    grids = None if policy.overlap is None else make_grids(samples.sizes, policy.image_size, policy.overlap)
     outputs = [model.get_layer(name).output for name in (*FINAL, *of_masks, *compared)]
     predict = prediction(
         keras.Model(model.inputs[0], outputs),
@@ -93,9 +99,22 @@ def detector(
         parts: list[Detections] = []
         masks: list[ImageMasks] = []
         num_different = 0
+        of_tiles: list[OfImage] = []  # those of the image at hand
         for index, found in predict():
             boxes, scores, classes, counts = found[: len(FINAL)]
-            parts.append(_in_pixels(boxes, scores, classes, counts, [of_images[i] for i in index], policy))
+            if grids is None:
+                parts.append(
+                    _in_pixels(boxes, scores, classes, counts, frames=[of_images[i] for i in index], policy=policy)
+                )
+            else:
+                assert merging is not None
+                for of_tile in zip(boxes, scores, classes, counts, strict=True):
+                    of_tiles.append(of_tile)
+                    if len(of_tiles) == len(grids[len(parts)]):
+                        boxes, scores, classes, counts = merge(of_tiles, grids[len(parts)], merging)
+                        of_image = boxes[None], scores[None], classes[None], counts[None]
+                        parts.append(_in_pixels(*of_image, frames=[of_images[len(parts)]], policy=policy))
+                        of_tiles = []
             if read_masks is not None:
                 each = zip(boxes, found[len(FINAL)], counts, strict=True)
                 own = [(of_image[:count], pixels[:count]) for of_image, pixels, count in each]
@@ -126,7 +145,7 @@ def ground_truth(objects: ObjectBoxes) -> GroundTruth:
 
 
 def _in_pixels(
-    boxes: Array, scores: Array, classes: Array, counts: Array, frames: list[Frame], policy: ImagePolicy
+    boxes: Array, scores: Array, classes: Array, counts: Array, *, frames: list[Frame], policy: ImagePolicy
 ) -> Detections:
     """The detections of a batch: rel_xyxy boxes ``[b, max_boxes, 4]``, of each image the first ``counts`` ones."""
     is_box = np.arange(boxes.shape[1]) < counts[:, None]

@@ -68,7 +68,7 @@ def evaluate_split(
         InputError: the samples have no objects to be evaluated on.
     """
     objects = objects_with_masks(samples) if has_masks else _objects_of(samples)
-    keys: dict[str, Any] = {"batch_size": batch_size, "console": console, "detect": detect}
+    keys: dict[str, Any] = {"batch_size": batch_size, "console": console, "detect": detect, "merging": detect}
     found = _detector(model, samples, objects, has_masks=has_masks, encodes=True, **keys)()
     detections, truth = found.detections, ground_truth(objects)
     scores, of_boxes = _scored(found, truth, num_classes=len(classes))
@@ -127,7 +127,7 @@ def evaluate_split(
             ),
             **confusions,
             "predictions.json": functools.partial(_write_results, found=found),
-            **evaluation_plots(samples, kept, assessment, scores, result, rows, images, found.masks),
+            **evaluation_plots(samples.of_whole_images(), kept, assessment, scores, result, rows, images, found.masks),
         },
     )
     return result
@@ -139,16 +139,21 @@ def choose_threshold(
     *,
     num_classes: int,
     has_masks: bool = False,
+    detect: Detect | None = None,
     batch_size: int,
     console: Console,
 ) -> float:
     """The score from which detections count for the highest mean F1 of a split.
 
+    Args:
+        detect: how the boxes of several tiles are merged, where images are cut into these.
+
     Raises:
         InputError: the samples have no objects.
     """
     objects = objects_with_masks(samples) if has_masks else _objects_of(samples)
-    found = _detector(model, samples, objects, has_masks=has_masks, batch_size=batch_size, console=console)()
+    keys: dict[str, Any] = {"batch_size": batch_size, "console": console, "merging": detect}
+    found = _detector(model, samples, objects, has_masks=has_masks, **keys)()
     return _scored(found, ground_truth(objects), num_classes=num_classes)[0].curves.best[0]
 
 
@@ -158,20 +163,25 @@ def measure(
     *,
     num_classes: int,
     has_masks: bool = False,
+    detect: Detect | None = None,
     batch_size: int,
     console: Console,
 ) -> Measure:
     """What is measured of a split with the model's current weights; 0 for a split without objects.
 
+    Args:
+        detect: how the boxes of several tiles are merged, where images are cut into these.
+
     Raises:
         InputError: the samples have no objects.
     """
     objects = objects_with_masks(samples) if has_masks else _objects_of(samples)
-    detect = _detector(model, samples, objects, has_masks=has_masks, batch_size=batch_size, console=console)
+    keys: dict[str, Any] = {"batch_size": batch_size, "console": console, "merging": detect}
+    detecting = _detector(model, samples, objects, has_masks=has_masks, **keys)
     truth, names = ground_truth(objects), MASKS_MEASURED if has_masks else MEASURED
 
     def values() -> dict[str, float]:
-        measures = _measures(*_scored(detect(), truth, num_classes=num_classes))
+        measures = _measures(*_scored(detecting(), truth, num_classes=num_classes))
         return {name: measures.get(name, 0.0) for name in names}
 
     return Measure(names, values)

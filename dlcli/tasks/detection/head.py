@@ -115,6 +115,7 @@ class DetectionHead(ImageHead):
             *(model, samples),
             num_classes=len(info.names),
             has_masks=self.has_masks,
+            detect=self.recipe.evaluate.detect,
             batch_size=self.recipe.train.batch_size,
             console=Console(quiet=True),  # after each epoch there is a line anyway
         )
@@ -134,7 +135,10 @@ class DetectionHead(ImageHead):
         return inspection.plot(dataset)
 
     def findings(self, dataset: Dataset) -> Iterator[Finding]:
-        return inspection.findings(dataset, self.recipe.data.image_size)
+        data = self.recipe.data
+        if data.tiles is not None:
+            return inspection.findings(dataset, data.tiles.size, overlap=data.tiles.overlap)
+        return inspection.findings(dataset, data.image_size)
 
     def plot_batch(self, images: NDArray[np.float32], entries: Entries, info: TargetInfo) -> bytes:
         boxes, labels = entries["boxes"], entries["box_class"]
@@ -167,6 +171,7 @@ class DetectionHead(ImageHead):
                 *(model, dataset.splits["validation"]),
                 num_classes=len(info.names),
                 has_masks=self.has_masks,
+                detect=self.recipe.evaluate.detect,
                 batch_size=self.recipe.train.batch_size,
                 console=console,
             )
@@ -220,6 +225,7 @@ class DetectionHead(ImageHead):
             classes=info.names,
             threshold=threshold,
             has_masks=self.has_masks,
+            detect=self.recipe.evaluate.detect,
             request=request,
             batch_size=self.recipe.train.batch_size,
             console=console,

@@ -127,12 +127,15 @@ def _anchors(sides: NDArray[np.float64]) -> dict[str, Any]:
 # Check ----------------------------------------------------------------------------------------------------------------
 
 
-def findings(dataset: Dataset, image_size: tuple[int, int] | None = None) -> Iterator[Finding]:
+def findings(
+    dataset: Dataset, image_size: tuple[int, int] | None = None, *, overlap: int | None = None
+) -> Iterator[Finding]:
     """Missing and rare classes, images without objects, repeated and contradicting boxes, and objects that are tiny in
     the network's input.
 
     Args:
-        image_size: of the recipe; None if images keep their size.
+        image_size: of the recipe, or of its tiles; None if images keep their size.
+        overlap: of the recipe's tiles, if images are cut into these.
     """
     found = count_objects(dataset.splits, len(dataset.classes))
     for split, samples in dataset.splits.items():
@@ -145,7 +148,9 @@ def findings(dataset: Dataset, image_size: tuple[int, int] | None = None) -> Ite
             )
         yield from _same_boxes(split, samples)
     if dataset.policy is not None:
-        policy = dataset.policy if image_size is None else replace(dataset.policy, image_size=image_size)
+        policy = (
+            dataset.policy if image_size is None else replace(dataset.policy, image_size=image_size, overlap=overlap)
+        )
         yield from _tiny(dataset.splits["train"], policy)
 
 
@@ -181,10 +186,9 @@ def _tiny(train: Samples, policy: ImagePolicy) -> Iterator[Finding]:
     if number:
         height, width = policy.image_size
         noun = "training object is" if number == 1 else "training objects are"
-        text = (
-            f"{number:,} of {len(sides):,} {noun} less than {FEW_PIXELS} pixels wide or high in the network's input of "
-            f"{height}x{width}: a larger data.image_size shows them better"
-        )
+        text = f"{number:,} of {len(sides):,} {noun} less than {FEW_PIXELS} pixels wide or high"
+        if not policy.is_tiled:
+            text += f" in the network's input of {height}x{width}: a larger data.image_size shows them better"
         yield Finding("tiny objects", False, text, ())
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlcli.data.images.samples import Samples
+from dlcli.recipe.sections.detect import Detect
 from dlcli.report.plots.box_overlay import LabeledBox, crop, with_boxes
 from dlcli.report.plots.figure import LINE_COLORS
 from dlcli.report.plots.mask_overlay import instances_png
@@ -35,6 +36,7 @@ def predict(
     classes: Sequence[str],
     threshold: float,
     has_masks: bool = False,
+    detect: Detect | None = None,
     request: PredictionRequest,
     batch_size: int,
     console: Console,
@@ -48,12 +50,14 @@ def predict(
     Args:
         threshold: the lowest score of an object that is shown, unless ``--score`` names another.
         has_masks: whether the model predicts masks.
+        detect: how the boxes of several tiles are merged, where images are cut into these.
     """
     lowest = threshold if request.score is None else request.score
     frames = upright_frames(samples)
     assert samples.policy is not None
     read = mask_reader(None, frames, samples.policy, encodes=True) if has_masks else None
-    found = detector(model, samples, batch_size=batch_size, console=console, frames=frames, read_masks=read)()
+    keys: dict[str, Any] = {"batch_size": batch_size, "console": console, "frames": frames}
+    found = detector(model, samples, read_masks=read, merging=detect, **keys)()
     rows = [_row(found, position, classes, lowest, request.pixel_size) for position in range(len(samples))]
     console.say(f"objects with a score of at least {lowest:.3g}")
     if request.crops is not None:
