@@ -161,6 +161,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         model["backbone"] = {"kind": "resnet", "depth": 18}
         for key in ("levels", "channels", "anchor_sizes", "positive_iou", "negative_iou"):
             model.pop(key, None)
+        for key in ("anchor_positive_iou", "anchor_negative_iou", "proposal_candidates", "num_proposals"):
+            model.pop(key, None)
         data.pop("tiles", None)
         if data.get("classes") is not None:
             data["classes"] = ("a", "b")
