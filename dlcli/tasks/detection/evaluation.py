@@ -127,7 +127,7 @@ def evaluate_split(
             ),
             **confusions,
             "predictions.json": functools.partial(_write_results, found=found),
-            **evaluation_plots(samples.of_whole_images(), kept, assessment, scores, result, rows, images, found.masks),
+            **evaluation_plots(samples.of_one_size(), kept, assessment, scores, result, rows, images, found.masks),
         },
     )
     return result
