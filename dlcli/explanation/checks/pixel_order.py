@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dlcli.explanation.logits import Network, chosen, traced
 from dlcli.explanation.method import Baseline, batches, num_at_once
 
-NUM_STEPS = 20
+NUM_STEPS = 50
 
 
 def areas(
@@ -26,7 +26,7 @@ def areas(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The areas below the curves of insertion (high is good) and of deletion (low is good), both ``[b]`` in [0, 1].
 
-    A curve has 21 points: from no pixel to all of them, by the trapezoidal rule.
+    A curve has 51 points: from no pixel to all of them, by the trapezoidal rule.
 
     Args:
         scores: ``[b, height, width]``: pixels with high scores come first, equal ones in random order.

@@ -33,12 +33,12 @@ def test_areas_are_those_of_explicit_loops(name: str) -> None:
         order = np.argsort(-scores[row].ravel())
         for found, start, end in ((inserted, fill, IMAGES), (deleted, IMAGES, fill)):
             curve = []
-            for step in range(21):
+            for step in range(51):
                 pixels = start[row].reshape(40, 2).copy()
-                first = order[: round(step / 20 * 40)]
+                first = order[: round(step / 50 * 40)]
                 pixels[first] = end[row].reshape(40, 2)[first]
                 curve.append(float(model(pixels.reshape(1, 5, 8, 2))[0, CLASSES[row]]))
-            area = sum((one + two) / 2 for one, two in itertools.pairwise(curve)) / 20
+            area = sum((one + two) / 2 for one, two in itertools.pairwise(curve)) / 50
             assert found[row] == pytest.approx(area, rel=1e-4)
 
 
