@@ -32,12 +32,13 @@ class Patch:
         return int(self.inside.sum())
 
     @property
-    def whole(self) -> NDArray[np.bool_]:
-        """The pixels in the image ``[height, width]``."""
-        image = np.zeros((self.height, self.width), np.bool_)
-        rows, columns = self.inside.shape
-        image[self.top : self.top + rows, self.left : self.left + columns] = self.inside
-        return image
+    def packed(self) -> NDArray[np.uint8]:
+        """The pixels in the image with a bit for each, ``[bytes]``; a row starts with a new byte."""
+        image = np.zeros((self.height, -(-self.width // 8)), np.uint8)
+        start, shift = divmod(self.left, 8)
+        bits = np.packbits(np.pad(self.inside, [(0, 0), (shift, 0)]), axis=1)
+        image[self.top : self.top + len(bits), start : start + bits.shape[1]] = bits
+        return image.ravel()
 
     @property
     def runs(self) -> NDArray[np.int64]:

@@ -9,8 +9,10 @@ Array = npt.NDArray[Any]
 
 
 def packed(masks: Array) -> npt.NDArray[np.uint8]:
-    """Masks bool ``[m, height, width]`` of an image with a bit for each pixel: ``[m, bytes]``."""
-    return np.packbits(masks.reshape(len(masks), masks.shape[1] * masks.shape[2]), axis=1)
+    """Masks bool ``[m, height, width]`` of an image with a bit for each pixel, ``[m, bytes]``; a row starts with a new
+    byte."""
+    bits = np.packbits(masks, axis=2)
+    return bits.reshape(len(masks), bits.shape[1] * bits.shape[2])
 
 
 def mask_areas(masks: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -24,6 +24,7 @@ from dlcli.rundir.tables import write_csv
 from dlcli.runtime.console import Console
 from dlcli.tasks.detection.baseline import frame_sizes
 from dlcli.tasks.detection.detecting import Detected, detector, ground_truth
+from dlcli.tasks.detection.mask_baseline import DESCRIPTION as MASKS_DESCRIPTION
 from dlcli.tasks.detection.mask_baseline import baseline_masks
 from dlcli.tasks.detection.masks import mask_reader, objects_with_masks, overlaps_of
 from dlcli.tasks.detection.plots import evaluation_plots
@@ -303,7 +304,8 @@ def _report(
         )
     ap50, of_baseline = scores.coco.ap(iou=0.5), -1.0 if baseline is None else baseline.coco.ap(iou=0.5)
     if of_baseline >= ap50:
-        console.warn(f"AP50 {ap50:.4f} is no better than the baseline's {of_baseline:.4f}: {DESCRIPTION}")
+        description = MASKS_DESCRIPTION if "mask_ap" in result else DESCRIPTION
+        console.warn(f"AP50 {ap50:.4f} is no better than the baseline's {of_baseline:.4f}: {description}")
     if text := neglect(rows):
         console.warn(text)
     if result.get("nms_differs"):

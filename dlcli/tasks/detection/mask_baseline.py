@@ -12,6 +12,7 @@ from dlcli.tasks.detection.baseline import frame_sizes
 from dlcli.tasks.detection.masks import ImageMasks, compare, with_areas
 
 SIDE = 28  # of a shape in pixels, as of a predicted mask
+DESCRIPTION = "the boxes of each class that find the most objects of the training split, filled with its mean shape"
 MAX_IMAGES = 1_000  # from which mean shapes are computed
 
 

@@ -98,8 +98,7 @@ def compare(
         iou = np.zeros((len(patches), own.stop - own.start))
         if iou.size:
             true = objects.instances[position].read()
-            bits = np.stack([packed(patch.whole[None])[0] for patch in patches])
-            iou = mask_iou(bits, packed(true), objects.is_crowd[own])
+            iou = mask_iou(np.stack([patch.packed for patch in patches]), packed(true), objects.is_crowd[own])
     areas = np.array([patch.area for patch in patches], np.float64)
     return ImageMasks(size, areas, iou, tuple(encode_runs(patch.runs) for patch in patches) if encodes else ())
 

@@ -5,6 +5,15 @@ import pytest
 
 from dlcli.data.boxes.pasting import Patch, paste
 from dlcli.data.boxes.polygons import decode_runs, encode_runs, fill_runs
+from dlcli.evaluation.detection.masks import packed
+
+
+def whole(patch: Patch) -> np.ndarray:
+    """The pixels in the image [height, width]."""
+    image = np.zeros((patch.height, patch.width), bool)
+    rows, columns = patch.inside.shape
+    image[patch.top : patch.top + rows, patch.left : patch.left + columns] = patch.inside
+    return image
 
 
 def plain(probabilities: np.ndarray, corners: tuple[float, ...], height: int, width: int) -> np.ndarray:
@@ -32,8 +41,8 @@ def test_a_mask_of_four_pixels_by_hand() -> None:
     assert (patch.left, patch.top) == (2, 1)
     np.testing.assert_array_equal(patch.inside.astype(int), expected)
     assert patch.area == 12
-    assert patch.whole.shape == (6, 8)
-    assert patch.whole.sum() == 12
+    assert whole(patch).shape == (6, 8)
+    assert whole(patch).sum() == 12
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -44,21 +53,23 @@ def test_random_boxes_against_a_plain_loop(seed: int) -> None:
         x1, y1 = rng.uniform(-8, 20, 2)
         corners = (x1, y1, x1 + rng.uniform(0.1, 25), y1 + rng.uniform(0.1, 25))
         patch = paste(mask, corners, height=17, width=23)
-        np.testing.assert_array_equal(patch.whole, plain(mask, corners, 17, 23))
+        np.testing.assert_array_equal(whole(patch), plain(mask, corners, 17, 23))
         text = encode_runs(patch.runs)
-        np.testing.assert_array_equal(fill_runs(decode_runs(text), 17, 23), patch.whole)
+        np.testing.assert_array_equal(fill_runs(decode_runs(text), 17, 23), whole(patch))
+        np.testing.assert_array_equal(patch.packed, packed(whole(patch)[None])[0])
 
 
 @pytest.mark.parametrize("corners", [(3.0, 3.0, 3.0, 9.0), (-9.0, 0.0, -2.0, 5.0), (8.0, 6.0, 30.0, 31.0)])
 def test_a_box_without_a_pixel_has_no_mask(corners: tuple[float, float, float, float]) -> None:
     patch = paste(np.ones((28, 28), np.float32), corners, height=6, width=8)
     assert patch.area == 0
+    assert not patch.packed.any()
     assert patch.runs.tolist() == [48]
 
 
 def test_runs_that_touch_both_ends_of_the_image() -> None:
-    whole = Patch(0, 0, np.ones((3, 2), bool), 3, 2)
-    assert whole.runs.tolist() == [0, 6]
+    full = Patch(0, 0, np.ones((3, 2), bool), 3, 2)
+    assert full.runs.tolist() == [0, 6]
     corner = Patch(1, 2, np.ones((1, 1), bool), 3, 2)
     assert corner.runs.tolist() == [5, 1]
     joined = Patch(0, 0, np.array([[0, 1], [1, 1]], bool), 2, 3)  # a run goes on in the next column
