@@ -37,6 +37,7 @@ VERBS = (
     "generate",
     "attack",
     "explain",
+    "report",
     "runs",
     "data",
     "models",

@@ -151,6 +151,19 @@ class RunDir:
         return self._entry("explanations")
 
     @property
+    def report(self) -> Path:
+        return self._entry("report.html")
+
+    def report_beside(self, other: str) -> Path:
+        """The report on this run and another one, by its name."""
+        return self._entry(f"report-{other}.html")
+
+    @property
+    def card(self) -> Path:
+        """The model card in Hugging Face's form."""
+        return self._entry("README.md")
+
+    @property
     def lock_file(self) -> Path:
         return self._entry("run.lock")
 

@@ -24,6 +24,8 @@ READ_ONLY = (
     ("runs", "show", "hostile"),
     ("runs", "show", "hostile", "--json"),
     ("runs", "diff", "hostile", "good"),
+    ("report", "hostile", "good"),
+    ("report", "hostile", "--card"),
 )
 WITH_MODEL = (
     ("evaluate", "hostile", "-q"),

@@ -37,6 +37,8 @@ class TaskRecipe(Section):
     """What names a sample where its prediction is shown."""
     headline: ClassVar[str]
     """The metric of an evaluation that people look for first, without the split: ``accuracy``."""
+    baselines: ClassVar[tuple[str, ...]] = ()
+    """The metrics of an evaluation that say what baselines reach in the headline, without the split."""
 
     task: str
     """The task, which selects the schema of the recipe."""

@@ -31,6 +31,7 @@ class Classification(TaskRecipe):
     options = frozenset(("--data", "--input", "--split", "--tta")) | CLASSIFIER_OPTIONS
     prediction = "classes"
     headline = "accuracy"
+    baselines = ("baseline_most_frequent", "baseline_pixels", "baseline_hog")
 
     task: Literal["classification"]
     """The task, which selects the schema of the recipe."""

@@ -48,6 +48,7 @@ class Detection(TaskRecipe):
     )
     prediction = "objects"
     headline = "ap"
+    baselines = ("baseline_fixed_boxes_ap",)
 
     task: Literal["detection"]
     """The task, which selects the schema of the recipe."""

@@ -76,6 +76,7 @@ class Forecasting(TaskRecipe):
     options = frozenset(("--data", "--split"))
     prediction = "steps"
     headline = "mae"
+    baselines = ("naive_mae", "seasonal_naive_mae")
 
     task: Literal["forecasting"]
     """The task, which selects the schema of the recipe."""

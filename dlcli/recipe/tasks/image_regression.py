@@ -24,6 +24,7 @@ class ImageRegression(TaskRecipe):
     options = frozenset(("--data", "--split"))
     prediction = "numbers"
     headline = "mae"
+    baselines = ("baseline_mae",)
 
     task: Literal["image_regression"]
     """The task, which selects the schema of the recipe."""

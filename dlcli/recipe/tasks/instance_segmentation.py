@@ -50,6 +50,7 @@ class InstanceSegmentation(TaskRecipe):
     )
     prediction = "objects"
     headline = "mask_ap"
+    baselines = ("baseline_fixed_masks_ap",)
 
     task: Literal["instance_segmentation"]
     """The task, which selects the schema of the recipe."""

@@ -27,6 +27,7 @@ class Multilabel(TaskRecipe):
     options = frozenset(("--data", "--split"))
     prediction = "labels"
     headline = "mean_average_precision"
+    baselines = ("baseline_mean_average_precision",)
 
     task: Literal["multilabel"]
     """The task, which selects the schema of the recipe."""

@@ -41,6 +41,7 @@ class Segmentation(TaskRecipe):
         }
     )
     headline = "mean_iou"
+    baselines = ("baseline_position_mean_iou", "baseline_most_frequent_mean_iou")
     prediction = "masks"
 
     task: Literal["segmentation"]

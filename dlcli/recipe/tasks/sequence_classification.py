@@ -20,6 +20,7 @@ class SequenceClassification(TaskRecipe):
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
     prediction = "classes"
     headline = "accuracy"
+    baselines = ("baseline_accuracy",)
 
     task: Literal["sequence_classification"]
     """The task, which selects the schema of the recipe."""

@@ -21,6 +21,7 @@ class TextClassification(TaskRecipe):
     prediction = "classes"
     named_by = "text"
     headline = "accuracy"
+    baselines = ("baseline_accuracy",)
 
     task: Literal["text_classification"]
     """The task, which selects the schema of the recipe."""

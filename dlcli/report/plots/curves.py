@@ -1,12 +1,13 @@
 """Learning curves: loss, metrics and learning rate by epoch."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from dlcli.report.plots.figure import BLUE, GRAY, GREEN, VERMILION, new_figure, png, printable, style
@@ -23,13 +24,16 @@ CURVES = {
 """Metrics that are plotted by epoch, if the task has them, and their titles."""
 
 
-def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None) -> bytes:
+def learning_curves(
+    rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None, output: Callable[[Figure], bytes] = png
+) -> bytes:
     """Loss, available metrics of CURVES, and learning rate by epoch.
 
     Args:
         rows: rows of metrics.csv, at least one; values are numbers or strings. Values that are empty or not finite
             leave a gap.
         best_epoch: the epoch to mark; None for none.
+        output: makes the file, `figure.png` or `figure.svg`.
 
     Raises:
         ValueError: there are no rows.
@@ -86,7 +90,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, best_epoch: int | None
                 )
         handles, labels = upper[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-        return png(figure)
+        return output(figure)
 
 
 def _stages(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:

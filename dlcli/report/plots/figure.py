@@ -1,4 +1,4 @@
-"""What all plots share: style, text that can be rendered and fits, and PNG output.
+"""What all plots share: style, text that can be rendered and fits, and output as PNG or SVG.
 
 Matplotlib's pyplot is not used, because it has global state and looks for a window system.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
+import matplotlib
 import matplotlib.style
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -87,6 +88,14 @@ def png(figure: Figure) -> bytes:
     """The figure as a PNG file; equal figures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as an SVG file, whose texts stay texts; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "dlcli"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 

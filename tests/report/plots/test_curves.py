@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from matplotlib.figure import Figure
 from pixels import has_color, read  # type: ignore[import-not-found]
 
 from dlcli.report.plots import curves, figure
@@ -79,13 +80,26 @@ def test_without_validation_there_is_one_curve() -> None:
 
 
 @pytest.mark.parametrize("rates", [[1e-2, 1e-5], [3.3e-3, 3.3e-3], [1e-3, 9e-4], [1e-3, 0.0]])
-def test_the_axis_of_learning_rates(rates: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = []
-    monkeypatch.setattr(curves, "png", lambda drawn: figures.append(drawn) or b"")
-    curves.learning_curves([epoch(i + 1, learning_rate=rate) for i, rate in enumerate(rates)], best_epoch=1)
+def test_the_axis_of_learning_rates(rates: list[float]) -> None:
+    figures: list[Figure] = []
+
+    def keep(drawn: Figure) -> bytes:
+        figures.append(drawn)
+        return b""
+
+    rows = [epoch(i + 1, learning_rate=rate) for i, rate in enumerate(rates)]
+    curves.learning_curves(rows, best_epoch=1, output=keep)
     axis = figures[0].axes[-1]
     assert axis.get_yscale() == ("log" if min(rates) > 0 else "linear")
     low, high = axis.get_ylim()
     ticks = [tick for tick in axis.get_yticks() if low <= tick <= high]
     assert low <= min(rates) <= max(rates) <= high
     assert 1 <= len(ticks) <= 6
+
+
+def test_learning_curves_as_svg_keep_their_texts() -> None:
+    rows = [epoch(1), epoch(2)]
+    drawn = curves.learning_curves(rows, best_epoch=1, output=figure.svg)
+    assert drawn == curves.learning_curves(rows, best_epoch=1, output=figure.svg)
+    assert b"learning rate</text>" in drawn
+    assert b"dc:date" not in drawn

@@ -1,0 +1,58 @@
+"""``dlcli report``: one or two runs as a self-contained page. Needs no TensorFlow."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dlcli import __version__
+from dlcli.errors import InputError
+from dlcli.report.page.page import Section, render
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.runs import now
+from dlcli.rundir.writing import replace_file
+from dlcli.workflow.report.comparison import comparison
+from dlcli.workflow.report.facts import Facts, read_facts, values_of_others
+from dlcli.workflow.report.sections import sections_of
+
+MAX_BYTES = 2**20
+"""Of the page for each run."""
+WIDTHS = (1200, 900, 700, 500, 350)
+"""Of images in pixels: the largest with which the page is within its limit."""
+
+
+def report(runs: Sequence[RunDir], output: Path | None) -> Path:
+    """Write the report of one run, or of two beside each other.
+
+    Args:
+        output: the file. Default: report.html in the run, or ``report-NAME.html`` with the name of the second one in
+            the first.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        InputError: a run is corrupt, or the page would be larger than its limit.
+    """
+    facts = [read_facts(run) for run in runs]
+    with values_of_others(runs):
+        page = _page(facts)
+    path = output or (runs[0].report if len(runs) == 1 else runs[0].report_beside(runs[1].name))
+    replace_file(path, page)
+    return path
+
+
+def _page(facts: Sequence[Facts]) -> str:
+    """The page with the widest images within the limit."""
+    limit = MAX_BYTES * len(facts)
+    for width in WIDTHS:
+        sections: list[Section] = [] if len(facts) == 1 else [comparison(*facts)]
+        for each in facts:
+            own = sections_of(each, max_width=width)
+            prefix = "" if len(facts) == 1 else f"{each.run.name}: "
+            sections += [replace(section, title=f"{prefix}{section.title}") for section in own]
+        names = " and ".join(each.run.name for each in facts)
+        subtitle = f"task: {facts[0].info.get('task')} · written {now()[:16]} UTC by dlcli {__version__}"
+        page = render(f"Report on {names}", subtitle, sections)
+        if len(page.encode()) <= limit:
+            return page
+    raise InputError(f"the report would be larger than {limit // 2**20} MiB, even with small images.")

@@ -1,0 +1,316 @@
+"""The sections of a report on one run. Each says what is there, and which command makes what is not."""
+
+import contextlib
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import InputError
+from dlcli.files import BadFile, read_file
+from dlcli.report.page.figures import embedded_png, embedded_svg
+from dlcli.report.page.page import Image, Section, Table
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
+from dlcli.workflow.report.facts import Facts, is_better, is_number, newest_results, spoken
+
+MAX_CLASSES = 60  # rows of the table of classes; beyond it, those with the lowest values
+MAX_PNG_BYTES = 2**26
+MAX_TEXT_BYTES = 2**26
+NOT_METRICS = ("samples", "trained_on")  # numbers in metrics.json that are shown elsewhere
+REMARK = re.compile(r"\S+ (?P<text>.*)")
+AN_EPOCH = re.compile(r"\S+ epoch \d+/\d+ ")
+
+
+def sections_of(facts: Facts, *, max_width: int) -> list[Section]:
+    """All sections of a run.
+
+    Args:
+        max_width: of an image in pixels.
+    """
+    makers: Sequence[Callable[[Facts, int], Section]] = (
+        verdict,
+        data,
+        curves,
+        results,
+        mistakes,
+        explanations,
+        robustness,
+        cost,
+        reproduction,
+        limits,
+    )
+    return [make(facts, max_width) for make in makers]
+
+
+def verdict(facts: Facts, max_width: int) -> Section:
+    """The headline metric with its interval beside the baselines, and all warnings of the run."""
+    warnings = _warnings(facts)
+    if facts.headline is None:
+        text = f"The run is {facts.info['status']}: it has no final score yet."
+        command = f"dlcli train --resume {_name(facts)}"
+        return Section("Verdict", [text], warnings, missing=[("The score of the best model is missing.", command)])
+    metric, value = facts.headline
+    interval = facts.interval(metric)
+    certainty = "" if interval is None else f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})"
+    lines = [f"{spoken(metric)} on the {facts.split} split: {value:.4f}{certainty}."]
+    baselines = facts.baselines
+    if baselines:
+        best = min(
+            baselines, key=lambda name: sum(is_better(metric, other, baselines[name]) for other in baselines.values())
+        )
+        relation = "above" if is_better(metric, value, baselines[best]) else "not above"
+        if relation == "above" and interval is not None and interval[0] <= baselines[best] <= interval[1]:
+            relation = "above, but within the interval of,"
+        lines.append(f"That is {relation.replace('above', 'better than')} the best baseline: {baselines[best]:.4f}.")
+    rows = [("this run", value), *((spoken(name), other) for name, other in baselines.items())]
+    return Section("Verdict", lines, warnings, [Table(["", spoken(metric)], rows)] if baselines else [])
+
+
+def _warnings(facts: Facts) -> list[str]:
+    """The warnings in the log, and what was said after the last epoch; and what an evaluation found in the data."""
+    lines = _lines(facts.run.log)
+    last = max((number for number, line in enumerate(lines) if AN_EPOCH.match(line)), default=len(lines))
+    texts = [match["text"] for line in lines if (match := REMARK.fullmatch(line))]
+    found = [text.removeprefix("warning: ") for text in texts if text.startswith("warning: ")]
+    found += [text for text in texts[last + 1 :] if not text.startswith(("warning: ", "failed: ", "interrupted: "))]
+    trained_on = facts.metrics.get("trained_on")
+    if trained_on:
+        found.append(f"{trained_on} of {facts.metrics['samples']} samples were trained on: this is not a test score.")
+    if facts.info["status"] != "completed":
+        found.append(f"The run is {facts.info['status']}: {facts.info.get('reason') or 'no reason is recorded'}.")
+    return list(dict.fromkeys(found))
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file of the run; none if it is missing or no file that can be read."""
+    try:
+        return read_file(path, MAX_TEXT_BYTES).decode("utf-8", "replace").splitlines()
+    except BadFile:
+        return []
+
+
+def data(facts: Facts, max_width: int) -> Section:
+    """The splits, the classes, what was left out, and images of the first batch."""
+    info = facts.info["data"]
+    section, splits = facts.info["config"].get("data") or {}, info["samples"]
+    lines = [f"Source: {section.get('kind', 'unknown')}{_of_path(section)}. Fingerprint: {info['fingerprint'][:16]}…"]
+    if info.get("shape"):
+        lines.append(f"Shape of a sample: {'x'.join(str(side) for side in info['shape'])}.")
+    if info.get("classes"):
+        lines.append(f"{len(info['classes'])} classes.")
+    left_out = info.get("left_out") or []
+    if left_out:
+        lines.append(f"{len(left_out)} files were left out; run.json has the reason of each.")
+    tables = [Table(["split", "samples"], list(splits.items()))]
+    shown = _image(facts.run.plots / "batch.png", "The first training batch as the network sees it", max_width)
+    check = f"dlcli data check {shlex.quote(str(facts.run.config))}"
+    return Section(
+        "Data", lines, tables=tables, images=shown, missing=[("Near copies across splits are not listed.", check)]
+    )
+
+
+def _of_path(section: dict[str, Any]) -> str:
+    return f", {Path(str(section['path'])).name}" if section.get("path") else ""
+
+
+def curves(facts: Facts, max_width: int) -> Section:
+    """Learning curves, drawn from metrics.csv."""
+    from dlcli.report.plots.curves import learning_curves
+    from dlcli.report.plots.figure import svg
+
+    rows = read_csv(facts.run.metrics) if facts.run.metrics.exists() else []
+    if not rows:
+        return Section("Training", ["No epoch is complete."])
+    best = facts.info.get("best") or {}
+    lines = [
+        f"{len(rows)} epochs."
+        + (f" The model is that of epoch {best['epoch']}, the best by {best['metric']}." if best else "")
+    ]
+    drawn = embedded_svg(learning_curves(rows, best_epoch=best.get("epoch"), output=svg))
+    return Section("Training", lines, images=[Image(drawn, "Loss, metrics and learning rate by epoch")])
+
+
+def results(facts: Facts, max_width: int) -> Section:
+    """All metrics, the classes, their confusions and the calibration."""
+    if not facts.metrics:
+        return Section("Results", missing=[("There is no evaluation.", f"dlcli evaluate {_name(facts)}")])
+    rows = [
+        (spoken(name), value, _limits(facts, name))
+        for name, value in facts.metrics.items()
+        if name not in NOT_METRICS and is_number(value)
+    ]
+    tables = [
+        Table(
+            ["metric", "value", "95% interval"],
+            rows,
+            f"On {facts.metrics.get('samples', 'the')} samples of the {facts.split} split",
+        )
+    ]
+    classes = facts.table("per_class.csv")
+    if classes:
+        tables.append(_classes(classes))
+    names = {
+        "confusion_matrix.png": "Confusions: true classes in rows, predicted ones in columns",
+        "precision_recall.png": "Precision by recall",
+        "roc.png": "True positive rate by false positive rate",
+        "iou.png": "Intersection over union by class",
+        "ap50.png": "Average precision by class",
+        "predictions.png": "Predictions by true values",
+    }
+    images = [image for name, alt in names.items() for image in _image(facts.folder / name, alt, max_width)]
+    missing = []
+    if "calibration_error" in facts.metrics and not facts.run.calibration.exists():
+        missing.append(("The probabilities are not calibrated.", f"dlcli evaluate {_name(facts)} --calibrate"))
+    return Section("Results", tables=tables, images=images, missing=missing)
+
+
+def _limits(facts: Facts, metric: str) -> str:
+    interval = facts.interval(metric)
+    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
+
+
+def _classes(rows: list[dict[str, str]]) -> Table:
+    """A row for each class; of many, those with the lowest value of the first rate."""
+    columns = [name for name in rows[0] if not name.endswith(("_ci_low", "_ci_high"))][:9]
+    caption = "By class"
+    if len(rows) > MAX_CLASSES:
+        rate = next((name for name in ("recall", "iou", "ap", "f1") if name in columns), columns[-1])
+        rows = sorted(rows, key=lambda row: _number(row[rate]) if isinstance(_number(row[rate]), float) else 2.0)[
+            :MAX_CLASSES
+        ]
+        caption = f"The {MAX_CLASSES} classes with the lowest {rate}; per_class.csv has all"
+    cells = [[row[columns[0]], *(_number(row[name]) for name in columns[1:])] for row in rows]
+    return Table([spoken(name) for name in columns], cells, caption)
+
+
+def _number(text: str) -> float | int | str:
+    """A cell of a table as the number that it holds, else its text."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def mistakes(facts: Facts, max_width: int) -> Section:
+    """The samples that the evaluation shows: the most confident mistakes, or the best, median and worst images."""
+    names = {
+        "mistakes.png": "The most confident mistakes, with label and prediction",
+        "masks.png": "Images with the best, median and worst masks",
+        "detections.png": "Images with the best, median and worst detections",
+        "boxes.png": "Images with their true and predicted boxes",
+        "forecasts.png": "Forecasts beside the true values",
+    }
+    images = [image for name, alt in names.items() for image in _image(facts.folder / name, alt, max_width)]
+    lines = [] if images else ["The evaluation has drawn no mistakes."]
+    return Section("Mistakes", lines, images=images)
+
+
+def explanations(facts: Facts, max_width: int) -> Section:
+    """The newest maps of the current model, and what checks say about the methods."""
+    found = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
+    if not found:
+        text = "There are no maps of what the model sees."
+        return Section("Explanations", missing=[(text, f"dlcli explain {_name(facts)}")])
+    checks = [(name, facts.run.explanations / name / "check.json") for name, _ in found]
+    checked = next(((name, path) for name, path in checks if path.exists()), None)
+    name = checked[0] if checked else found[0][0]
+    images = _image(
+        facts.run.explanations / name / "maps.png", "Maps of what speaks for and against a class", max_width
+    )
+    if checked is None:
+        missing = [("The methods are not checked on this model.", f"dlcli explain {_name(facts)} --check")]
+        return Section("Explanations", [f"explanations/{name}"], images=images, missing=missing)
+    rows = _verdicts(checked[1])
+    warnings = [f"{method} {text}: its maps do not depend on the weights." for method, text in rows if "fails" in text]
+    tables = [Table(["method", "parameter randomization"], rows)] if rows else []
+    return Section("Explanations", [f"explanations/{name}"], warnings, tables, images)
+
+
+def _verdicts(path: Path) -> list[tuple[str, str]]:
+    """The verdict of parameter randomization on each method."""
+    with contextlib.suppress(InputError, OSError, KeyError, TypeError, AttributeError):
+        methods = read_json(path)["randomization"]["methods"]
+        return [(str(method), str(found["verdict"])) for method, found in methods.items()]
+    return []
+
+
+def robustness(facts: Facts, max_width: int) -> Section:
+    """Robust accuracy under each attack of the current model."""
+    found = newest_results(facts.run.attacks, "attack.json", model=facts.info.get("model"))
+    rows: list[tuple[str, float, float, float]] = []
+    for name, _ in found:
+        with contextlib.suppress(InputError, OSError, KeyError, ValueError):
+            for row in read_csv(facts.run.attacks / name / "robustness.csv"):
+                rows.append((name, float(row["eps"]), float(row["clean_accuracy"]), float(row["robust_accuracy"])))
+    if not rows:
+        is_attacked = str(facts.info.get("task")) == "classification"
+        text, command = "Robustness is not measured.", f"dlcli attack {_name(facts)} --fgsm"
+        return Section("Robustness", [] if is_attacked else [text], missing=[(text, command)] if is_attacked else [])
+    images = [
+        image
+        for file, alt in (("curve.png", "Accuracy by epsilon"), ("examples.png", "Adversarial examples"))
+        for image in _image(facts.run.attacks / found[0][0] / file, alt, max_width)
+    ]
+    header = ["attack", "epsilon (of the pixel range)", "accuracy before", "accuracy under attack"]
+    return Section("Robustness", tables=[Table(header, rows)], images=images)
+
+
+def cost(facts: Facts, max_width: int) -> Section:
+    """Size of the model, and time and device of training."""
+    rows: list[tuple[str, Any]] = [("parameters", facts.info.get("parameters"))]
+    layers = _lines(facts.run.layers)
+    if layers:
+        rows.append(("for one input", layers[0]))
+    if facts.run.model.exists():
+        rows.append(("model.keras, MiB", round(facts.run.model.stat().st_size / 2**20, 2)))
+    if isinstance(facts.info.get("seconds"), (int, float)):
+        rows.append(("training, seconds", round(facts.info["seconds"], 1)))
+    rows.append(("device", facts.info.get("device")))
+    return Section("Cost", tables=[Table(["", ""], rows)])
+
+
+def reproduction(facts: Facts, max_width: int) -> Section:
+    """The commands, the seed and the versions."""
+    versions = facts.info.get("versions") or {}
+    lines = [
+        f"Seed {facts.info.get('seed')}, started {facts.info.get('started')}.",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
+        f"SHA-256 of model.keras: {facts.info.get('model') or 'no model'}.",
+    ]
+    commands = [
+        " ".join(map(shlex.quote, map(str, facts.info.get("command") or []))),
+        f"dlcli train {shlex.quote(str(facts.run.config))}",
+    ]
+    return Section("How to reproduce", lines, commands=list(dict.fromkeys(filter(None, commands))))
+
+
+def limits(facts: Facts, max_width: int) -> Section:
+    """What the figures do not say."""
+    return Section("Limits", list(_limits_of(facts)))
+
+
+def _limits_of(facts: Facts) -> Iterator[str]:
+    samples = facts.metrics.get("samples")
+    if samples:
+        yield f"The score is that of {samples:,} samples of one split, and of one seed of training."
+    if facts.split == "validation":
+        yield "The validation split chose the best epoch: a test split would give a lower score."
+    section = facts.info["config"].get("data") or {}
+    if section.get("split_seed") is not None and section.get("test"):
+        yield "The test split was drawn at random from the same source: data from elsewhere may give a lower score."
+    if facts.info.get("base"):
+        yield "The weights were pretrained: what they were trained on is not a part of this report."
+    yield "What the model is meant for, and for whom it must not be used, only people can say."
+
+
+def _image(path: Path, alt: str, max_width: int) -> list[Image]:
+    """A figure of the run, if it is there and readable."""
+    with contextlib.suppress(BadFile, OSError):
+        return [Image(embedded_png(read_file(path, MAX_PNG_BYTES), max_width=max_width), alt)]
+    return []
+
+
+def _name(facts: Facts) -> str:
+    return shlex.quote(str(facts.run.path))

@@ -1,0 +1,180 @@
+"""``dlcli report``: what the page says of a real run, of a changed one, of two, and of one that is not complete."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import processes  # type: ignore[import-not-found]
+import pytest
+import yaml
+
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import read_json
+from dlcli.rundir.tables import read_csv
+from dlcli.rundir.writing import replace_json
+from dlcli.workflow.report.comparison import paired_test
+from dlcli.workflow.report.facts import read_facts, spoken
+
+
+@pytest.fixture
+def runs(trained: Path, tmp_path: Path) -> Path:
+    """A folder of runs with a copy of a run that was trained by the command line, with its plots."""
+    shutil.copytree(trained, tmp_path / "runs" / "tiny")
+    return tmp_path / "runs"
+
+
+def report(folder: Path, *arguments: str) -> str:
+    done = processes.run("report", *arguments, "--json", folder=folder).expect(0)
+    return (folder / json.loads(done.stdout)["file"]).read_text()
+
+
+def text_of(page: str) -> str:
+    """The text of a page without its style and images, on one line."""
+    body = page[page.index("<body>") :]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body)).replace("&#39;", "'")
+
+
+def test_a_report_says_what_the_run_says(runs: Path) -> None:
+    page = report(runs.parent, "tiny")
+    text, info = text_of(page), read_json(runs / "tiny" / "run.json")
+    metrics = read_json(runs / "tiny" / "evaluation" / "test" / "metrics.json")
+    low, high = metrics["intervals"]["accuracy"]
+    assert f"accuracy on the test split: {metrics['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f})" in text
+    for name in ("most_frequent", "pixels", "hog"):
+        assert f"{metrics[f'baseline_{name}']:.4f}" in text
+    assert f"not better than the best baseline: {metrics['baseline_pixels']:.4f}" in text
+    for title in ("Verdict", "Data", "Training", "Results", "Mistakes", "Explanations", "Robustness", "Cost", "Limits"):
+        assert f" {title} " in text
+    assert "no better than the baseline" in text  # what training printed after its last epoch
+    assert "dlcli train" in text
+    assert info["model"] in text
+    for row in read_csv(runs / "tiny" / "evaluation" / "test" / "per_class.csv"):
+        assert f" {row['class']} {row['support']} " in text
+    assert page.count("data:image/webp;base64,") >= 3
+    assert page.count("data:image/svg+xml;base64,") == 1
+    assert len(page) < 2**20
+
+
+def test_what_is_missing_names_the_command_that_makes_it(runs: Path) -> None:
+    text = text_of(report(runs.parent, "tiny"))
+    for verb in ("explain", "attack", "evaluate"):
+        assert re.search(rf"To add this: dlcli {verb} runs/tiny", text), verb
+    shutil.rmtree(runs / "tiny" / "evaluation")
+    assert "There is no evaluation. To add this: dlcli evaluate runs/tiny" in text_of(report(runs.parent, "tiny"))
+
+
+def test_results_of_an_earlier_model_are_left_out(runs: Path) -> None:
+    folder = runs / "tiny" / "attacks" / "fgsm"
+    folder.mkdir(parents=True)
+    (folder / "robustness.csv").write_text("eps,clean_accuracy,robust_accuracy\n0.1,0.9,0.1234\n")
+    (folder / "attack.json").write_text(json.dumps({"sha256": "other"}))
+    assert "0.1234" not in text_of(report(runs.parent, "tiny"))
+    (folder / "attack.json").write_text(json.dumps({"sha256": read_json(runs / "tiny" / "run.json")["model"]}))
+    assert "fgsm 0.1000 0.9000 0.1234" in text_of(report(runs.parent, "tiny"))
+
+
+def test_warnings_stand_in_the_verdict(runs: Path) -> None:
+    with (runs / "tiny" / "train.log").open("a") as log:
+        log.write("2026-01-01T00:00:00Z warning: class <b>cat</b> is never predicted\n")
+    path = runs / "tiny" / "evaluation" / "test" / "metrics.json"
+    replace_json(path, {**read_json(path), "trained_on": 7})
+    page = report(runs.parent, "tiny")
+    assert '<p class="warning">class &lt;b&gt;cat&lt;/b&gt; is never predicted</p>' in page
+    assert "7 of 60 samples were trained on: this is not a test score." in text_of(page)
+
+
+def test_a_run_that_is_not_complete(runs: Path) -> None:
+    replace_json(
+        runs / "tiny" / "run.json", read_json(runs / "tiny" / "run.json") | {"status": "failed", "final": None}
+    )
+    text = text_of(report(runs.parent, "tiny"))
+    assert "The run is failed: it has no final score yet." in text
+    done = processes.run("report", "tiny", "--card", folder=runs.parent).expect(2)
+    assert done.stderr == "runs/tiny: is failed: a model card needs a complete run.\n"
+
+
+def test_two_runs_beside_each_other(runs: Path) -> None:
+    shutil.copytree(runs / "tiny", runs / "other")
+    config = (runs / "other" / "run.json").read_text().replace('"seed": 0', '"seed": 5')
+    (runs / "other" / "run.json").write_text(config)
+    page = report(runs.parent, "tiny", "other")
+    text = text_of(page)
+    assert "Report on tiny and other" in text
+    assert "train.seed 0 5" in text
+    assert "only tiny is right on 0, only other on 0 (McNemar's exact test, p = 1)" in text
+    assert text.count("Verdict") == 2
+    assert (runs / "tiny" / "report-other.html").exists()
+    assert len(page) < 2**21
+
+
+def with_predictions(runs: Path, name: str, rows: list[str]) -> Any:
+    shutil.copytree(runs / "tiny", runs / name)
+    (runs / name / "evaluation" / "test" / "predictions.csv").write_text("\n".join(rows) + "\n")
+    return read_facts(RunDir(runs / name))
+
+
+def test_the_paired_test_of_classifiers(runs: Path) -> None:
+    one = with_predictions(runs, "one", ["file,correct", *(f"{i},True" for i in range(12))])
+    other = with_predictions(runs, "two", ["file,correct", *(f"{i},{i >= 8}" for i in range(14))])
+    found = paired_test(one, other)
+    assert "On 12 common samples, only one is right on 8, only two on 0" in found
+    assert f"p = {2 / 2**8:.3g}" in found  # both tails of eight throws of a coin
+    assert "larger than chance" in found
+
+
+def test_the_paired_test_of_scores(runs: Path) -> None:
+    one = with_predictions(runs, "one", ["file,mean_iou", *(f"{i},0.5" for i in range(6))])
+    other = with_predictions(runs, "two", ["file,mean_iou", *(f"{i},{0.4 - i / 100}" for i in range(6))])
+    assert f"p = {2 / 2**6:.3g}" in paired_test(one, other)  # all six differences have the same sign
+    assert "Chance may explain" in paired_test(one, one)
+    nothing = with_predictions(runs, "three", ["file,mean_iou", "x,0.5"])
+    assert "no paired test" in paired_test(one, nothing)
+
+
+def test_a_corrupt_run_is_one_line(runs: Path) -> None:
+    path = runs / "tiny" / "evaluation" / "test" / "metrics.json"
+    replace_json(path, read_json(path) | {"intervals": {"accuracy": ["low", "high"]}})
+    done = processes.run("report", "tiny", folder=runs.parent).expect(2)
+    assert done.stderr.startswith("runs/tiny: is corrupt: has a value that dlcli does not write (ValueError: ")
+    assert not (runs / "tiny" / "report.html").exists()
+
+
+def test_outputs(runs: Path) -> None:
+    folder = runs.parent
+    processes.run("report", "tiny", "-o", "page.html", folder=folder).expect(0)
+    assert (folder / "page.html").read_text().startswith("<!DOCTYPE html>")
+    again = processes.run("report", "tiny", "-o", "page.html", folder=folder).expect(2)
+    assert "already exists" in again.stderr
+    wrong = processes.run("report", "tiny", "-o", "page.pdf", folder=folder).expect(2)
+    assert wrong.stderr == "page.pdf: expected a file name ending in .html.\n"
+    both = processes.run("report", "tiny", "tiny", "--card", folder=folder).expect(2)
+    assert "--card describes one run" in both.stderr
+
+
+def test_a_model_card(runs: Path) -> None:
+    folder, card = runs.parent, runs / "tiny" / "README.md"
+    processes.run("report", "tiny", "--card", folder=folder).expect(0)
+    _, front, body = card.read_text().split("---\n", 2)
+    (model,) = yaml.safe_load(front)["model-index"]
+    metrics = read_json(runs / "tiny" / "evaluation" / "test" / "metrics.json")
+    assert yaml.safe_load(front)["pipeline_tag"] == "image-classification"
+    written = {metric["type"]: metric["value"] for metric in model["results"][0]["metrics"]}
+    assert written["accuracy"] == metrics["accuracy"]
+    assert not any(name.startswith("baseline") for name in written)
+    assert body.count("*To be filled in by a person:*") == 3
+    processes.run("report", "tiny", "--card", folder=folder).expect(0)  # nobody has changed it
+
+    card.write_text(card.read_text().replace("*To be filled in by a person:* known", "Known", 1))
+    filled_in = card.read_text()
+    done = processes.run("report", "tiny", "--card", folder=folder).expect(2)
+    assert "was written or filled in by a person. Use --force" in done.stderr
+    assert card.read_text() == filled_in
+    processes.run("report", "tiny", "--card", "--force", folder=folder).expect(0)
+    assert card.read_text() != filled_in
+
+
+def test_names_of_metrics_in_words() -> None:
+    assert spoken("baseline_position_mean_iou") == "baseline position mean IoU"
+    assert spoken("macro_f1") == "macro F1"
