@@ -51,8 +51,9 @@ TASKS = (
     type=click.Choice(TASKS),
     default="classification",
     show_default=True,
-    help="Task of the new head: a class, a class and a box, any number of objects with boxes or also masks, a class "
-    "for each pixel, several labels, or numbers.",
+    metavar="TASK",
+    help="Task of the new head: classification, localization (a class and a box), detection (any number of boxes), "
+    "instance_segmentation (boxes and masks), segmentation (a class for each pixel), multilabel or image_regression.",
 )
 @click.option(
     "--data",
