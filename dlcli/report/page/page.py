@@ -52,7 +52,7 @@ class Section:
         warnings: text that must not be overlooked.
         tables, images: see :class:`Table` and :class:`Image`.
         commands: that a reader may run.
-        missing: what is not there, and the command that makes it.
+        missing: what does not exist, and the command that makes it.
     """
 
     title: str

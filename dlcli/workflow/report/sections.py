@@ -1,4 +1,4 @@
-"""The sections of a report on one run. Each says what is there, and which command makes what is not."""
+"""The sections of a report on one run. Each names what is missing with the command that makes it."""
 
 import contextlib
 import re
@@ -306,7 +306,7 @@ def _limits_of(facts: Facts) -> Iterator[str]:
 
 
 def _image(path: Path, alt: str, max_width: int) -> list[Image]:
-    """A figure of the run, if it is there and readable."""
+    """A figure of the run, if it exists and can be read."""
     with contextlib.suppress(BadFile, OSError):
         return [Image(embedded_png(read_file(path, MAX_PNG_BYTES), max_width=max_width), alt)]
     return []
