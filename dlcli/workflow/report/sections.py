@@ -69,7 +69,7 @@ def verdict(facts: Facts, max_width: int) -> Section:
 
 
 def _warnings(facts: Facts) -> list[str]:
-    """The warnings in the log, and what was said after the last epoch; and what an evaluation found in the data."""
+    """The warnings in the log, and what was reported after the last epoch; and what an evaluation found in the data."""
     lines = _lines(facts.run.log)
     last = max((number for number, line in enumerate(lines) if AN_EPOCH.match(line)), default=len(lines))
     texts = [match["text"] for line in lines if (match := REMARK.fullmatch(line))]
