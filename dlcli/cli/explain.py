@@ -175,9 +175,9 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
             row["file"],
             row["class"],
             row["probability"],
-            f"{row['method']} {row['layer']}".rstrip(),
+            " ".join(filter(None, [row["method"], row["layer"]])),
             row["largest"],
-            f"{row['completeness_error']:.2%}" if row["completeness_error"] != "" else "",
+            f"{row['completeness_error']:.2%}" if row["completeness_error"] is not None else "",
             row["note"],
         ]
         for row in rows

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
+
 from dlcli.errors import InputError
 from dlcli.explanation.baselines import BASELINES
 from dlcli.explanation.gradcam import gradcam, gradcam_plus_plus
@@ -80,7 +82,12 @@ def layer_of(network: Network, name: str | None) -> str:
         NotExplainable: no layer has feature maps.
         InputError: there is no such layer.
     """
-    with_maps = [call.name for call in network.calls if _num_positions(call.outputs[0]) > 1]
+    learned: set[int] = set()  # tensors that depend on weights: the input and its preprocessing are no features
+    with_maps = []
+    for call in network.calls:
+        if _has_weights(call.operation) or any(id(tensor) in learned for tensor in call.inputs):
+            learned.update(id(tensor) for tensor in call.outputs)
+            with_maps += [call.name] if _num_positions(call.outputs[0]) > 1 else []
     if not with_maps:
         raise NotExplainable("has no feature maps, which Grad-CAM weights. Use --method integrated.")
     if name is None:
@@ -104,6 +111,10 @@ def stages_of(network: Network, last: str) -> Mapping[str, str]:
     names = {id(call.outputs[0]): call.name for call in network.calls}
     found = taps(network.inputs, network.layer(last))
     return {f"stage{number}": names[id(maps)] for number, maps in enumerate(found.values(), start=1)}
+
+
+def _has_weights(operation: Any) -> bool:
+    return bool(getattr(operation, "weights", [])) and not isinstance(operation, keras.layers.Normalization)
 
 
 def _num_positions(tensor: Any) -> int:

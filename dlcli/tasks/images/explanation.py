@@ -228,19 +228,19 @@ def _rows(
             rows.append(
                 {
                     "file": samples.names[number],
-                    "label": "" if label == NO_LABEL else classes[label],
+                    "label": None if label == NO_LABEL else classes[label],
                     "predicted": classes[predicted[position]],
                     "class": classes[targets[position]],
                     "probability": float(probabilities[position, targets[position]]),
                     "logit": float(logits[position, targets[position]]),
                     "method": name,
-                    "layer": layer if name in WITH_LAYER else "",
-                    "steps": facts.get("steps", ""),
-                    "completeness_error": facts.get("completeness_error", ""),
+                    "layer": layer if name in WITH_LAYER else None,
+                    "steps": facts.get("steps"),
+                    "completeness_error": facts.get("completeness_error"),
                     "largest": float(np.abs(values).max()),
-                    "positive_share": float(values.clip(0).sum() / total) if total else "",
+                    "positive_share": float(values.clip(0).sum() / total) if total else None,
                     "note": _note(values, facts),
-                    "check": known.get(name, ""),
+                    "check": known.get(name),
                 }
             )
     return rows
@@ -265,7 +265,7 @@ def _plot(
     captions = [
         f"{row['class']} {row['probability']:.2f}"
         + ("" if row["class"] == row["predicted"] else f"\npredicted {row['predicted']}")
-        + ("" if row["label"] in ("", row["predicted"]) else f"\nlabel {row['label']}")
+        + ("" if row["label"] in (None, row["predicted"]) else f"\nlabel {row['label']}")
         for row in of_image
     ]
     columns = [
@@ -281,7 +281,7 @@ def _plot(
 
 
 def _completeness(row: Mapping[str, Any]) -> str:
-    return "" if row["completeness_error"] == "" else f"complete within {row['completeness_error']:.2%}"
+    return "" if row["completeness_error"] is None else f"complete within {row['completeness_error']:.2%}"
 
 
 def _writer(

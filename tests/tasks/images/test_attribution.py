@@ -65,6 +65,8 @@ def test_unknown_layers_are_refused_with_the_nearest() -> None:
 
 def test_networks_without_maps_are_refused() -> None:
     inputs = keras.Input((4, 4, 1))
-    flat = open_network(keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs))))
+    x = keras.layers.Rescaling(1 / 255)(inputs)  # maps, but not of features
+    x = keras.layers.Normalization(mean=[1.0], variance=[2.0])(x)
+    flat = open_network(keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x))))
     with pytest.raises(InputError, match="has no feature maps, which Grad-CAM weights"):
         layer_of(flat, None)
