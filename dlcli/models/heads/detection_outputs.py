@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from dlcli.models.heads.selection import select
 from dlcli.models.heads.suppression import Suppression, earlier_overlaps, greedy_keep, soft_factors
 
 Tensor = Any  # a symbolic keras.KerasTensor
@@ -29,8 +30,7 @@ def detection_outputs(
 ) -> dict[str, Tensor]:
     """The detections of each image, from the scores of each class at each position or anchor.
 
-    Of each level, the ``num_candidates`` pairs of box and class with the highest scores are taken, and of all levels as
-    many again; these are the outputs of the layers `CANDIDATES`.
+    The ``num_candidates`` pairs of box and class with the highest scores are the outputs of the layers `CANDIDATES`.
 
     Args:
         scores: of each class by level, float32 ``[b, n_level, classes]``.
@@ -69,33 +69,27 @@ def _candidates(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The boxes, scores and classes of the highest scores, ``[b, num, 4]``, ``[b, num]`` and ``[b, num]``, in their
     descending order; fewer if there are not as many."""
-    best = [_best(scores[level], boxes[level], num=num) for level in scores]
-    if len(best) == 1:
-        return best[0]
-    all_boxes, all_scores, all_classes = (keras.ops.concatenate(parts, axis=1) for parts in zip(*best, strict=True))
-    return _taken(all_boxes, all_scores, all_classes, num=num)
-
-
-def _best(scores: Tensor, boxes: Tensor, *, num: int) -> tuple[Tensor, Tensor, Tensor]:
-    num_positions, num_classes = scores.shape[1:]
-    flat = keras.ops.reshape(scores, (-1, num_positions * num_classes))
+    all_scores, all_boxes = _joined(scores), _joined(boxes)
+    num_positions, num_classes = all_scores.shape[1:]
+    if num_classes > 1 and num < num_positions:
+        # the highest scores are at the positions whose highest score is among the highest: so few are sorted
+        _, position = keras.ops.top_k(keras.ops.max(all_scores, axis=-1), num)
+        all_scores, all_boxes, num_positions = select(all_scores, position), select(all_boxes, position), num
+    flat = keras.ops.reshape(all_scores, (-1, num_positions * num_classes))
     best, index = keras.ops.top_k(flat, min(num, num_positions * num_classes))
     position = keras.ops.floor_divide(index, num_classes)
-    return (
-        keras.ops.take_along_axis(boxes, position[..., None], axis=1),
-        best,
-        keras.ops.cast(index - position * num_classes, "int32"),
-    )
+    return select(all_boxes, position), best, keras.ops.cast(index - position * num_classes, "int32")
+
+
+def _joined(parts: Mapping[int, Tensor]) -> Tensor:
+    """The values of all levels one after another."""
+    return keras.ops.concatenate(list(parts.values()), axis=1) if len(parts) > 1 else next(iter(parts.values()))
 
 
 def _taken(boxes: Tensor, scores: Tensor, classes: Tensor, *, num: int) -> tuple[Tensor, Tensor, Tensor]:
     """Those with the highest scores, in their descending order."""
     best, index = keras.ops.top_k(scores, min(num, scores.shape[1]))
-    return (
-        keras.ops.take_along_axis(boxes, index[..., None], axis=1),
-        best,
-        keras.ops.take_along_axis(classes, index, axis=1),
-    )
+    return select(boxes, index), best, select(classes, index)
 
 
 def _final(boxes: Tensor, scores: Tensor, classes: Tensor, *, num: int) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from dlcli.models.heads.anchors import Size, anchor_sides
 from dlcli.models.heads.box_coding import anchored_boxes
 from dlcli.models.heads.dense_detection import joined, predictions, subnet
 from dlcli.models.heads.feature_pyramid import Pyramid
+from dlcli.models.heads.selection import select
 from dlcli.models.heads.suppression import earlier_overlaps, greedy_keep
 
 Tensor = Any  # a symbolic keras.KerasTensor
@@ -71,15 +72,15 @@ def region_proposals(
     all_logits = keras.ops.stop_gradient(trained[0])[..., 0]
     all_boxes = keras.ops.stop_gradient(keras.ops.concatenate(boxes, axis=1))
     best, index = keras.ops.top_k(all_logits, min(num_candidates, all_logits.shape[1]))
-    candidates = keras.ops.clip(keras.ops.take_along_axis(all_boxes, index[..., None], axis=1), 0.0, 1.0)
+    candidates = keras.ops.clip(select(all_boxes, index), 0.0, 1.0)
     keep = greedy_keep(earlier_overlaps(candidates, None), iou=iou) * _has_area(candidates)
     # those that are kept, in their order, and after them the others
     rank = keras.ops.cast(keras.ops.arange(best.shape[1], 0, -1), "float32")
     _, order = keras.ops.top_k(keep * rank, min(num_proposals, best.shape[1]))
     return Proposals(
         trained,
-        boxes=keras.ops.take_along_axis(candidates, order[..., None], axis=1),
-        are_kept=keras.ops.take_along_axis(keep, order, axis=1),
+        boxes=select(candidates, order),
+        are_kept=select(keep, order),
     )
 
 

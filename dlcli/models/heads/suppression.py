@@ -35,10 +35,12 @@ def pairwise_iou(boxes: Tensor) -> Tensor:
 def earlier_overlaps(boxes: Tensor, classes: Tensor | None) -> Tensor:
     """For each box (the last axis) the intersection over union with those of higher scores: ``[b, k, k]``; 0 for others
     and, if ``classes`` ``[b, k]`` are given, for those of other classes."""
-    overlap = keras.ops.triu(pairwise_iou(boxes), 1)
+    # of each image, because a constant matrix would be a part of the model's configuration
+    rank = keras.ops.cumsum(keras.ops.ones_like(boxes[..., 0]), axis=1)
+    is_earlier = keras.ops.less(rank[:, :, None], rank[:, None])
     if classes is not None:
-        overlap = overlap * keras.ops.cast(keras.ops.equal(classes[:, :, None], classes[:, None]), "float32")
-    return overlap
+        is_earlier = keras.ops.logical_and(keras.ops.equal(classes[:, :, None], classes[:, None]), is_earlier)
+    return keras.ops.where(is_earlier, pairwise_iou(boxes), 0.0)
 
 
 def greedy_keep(overlap: Tensor, *, iou: float) -> Tensor:
@@ -54,7 +56,7 @@ def greedy_keep(overlap: Tensor, *, iou: float) -> Tensor:
     removes = keras.ops.cast(overlap > iou, "float32")
     keep = keras.ops.ones_like(removes[:, :1])  # [b, 1, k]
     for _ in range(NUM_ROUNDS):
-        keep = keras.ops.cast(keras.ops.equal(keras.ops.matmul(keep, removes), 0.0), "float32")
+        keep = keras.ops.relu(1.0 - keras.ops.matmul(keep, removes))  # 1 where the number of removing boxes is 0
     return keep[:, 0]
 
 
