@@ -5,12 +5,17 @@ end.
 """
 
 import codecs
+import gzip
+import io
 import os
 import stat
+import zlib
 from io import BufferedReader
 from pathlib import Path
 
 from dlcli.errors import InputError
+
+GZIP = b"\x1f\x8b\x08"  # the first bytes of a file that gzip has compressed (RFC 1952)
 
 
 class BadFile(Exception):
@@ -89,7 +94,7 @@ def open_input(path: Path, remedy: str) -> BufferedReader:
 def read_text(
     path: Path, *, noun: str, max_bytes: int, remedy: str, encoding: str = "utf-8", other_encoding: str = ""
 ) -> str:
-    """The text of a file that a recipe or command names.
+    """The text of a file that a recipe or command names, which may be compressed by gzip.
 
     Args:
         noun: what the file should be, such as "table".
@@ -101,9 +106,24 @@ def read_text(
     """
     with open_input(path, remedy) as file:
         data = file.read(max_bytes + 1)
+    if data.startswith(GZIP):
+        data = _unzipped(data, path, max_bytes)
     if len(data) > max_bytes:
         raise InputError(f"{path}: a {noun} may have at most {max_bytes:,} bytes. Split it or give a smaller one.")
     return decoded(data, str(path), noun=noun, encoding=encoding, other_encoding=other_encoding)
+
+
+def _unzipped(data: bytes, path: Path, max_bytes: int) -> bytes:
+    """The first ``max_bytes + 1`` bytes of what gzip has compressed.
+
+    Raises:
+        InputError: it is corrupt or truncated.
+    """
+    try:
+        with gzip.open(io.BytesIO(data)) as file:
+            return file.read(max_bytes + 1)
+    except (OSError, EOFError, zlib.error):
+        raise InputError(f"{path}: its gzip data is corrupt or truncated. Download or compress it again.") from None
 
 
 def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other_encoding: str = "") -> str:

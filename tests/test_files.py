@@ -1,12 +1,22 @@
 """Opening and replacing files that are named from outside: regular files only, of bounded size."""
 
+import gzip
 import os
 from pathlib import Path
 
 import pytest
 
 from dlcli.errors import InputError
-from dlcli.files import BadFile, NoFile, check_replaceable, decoded, open_file, open_input, read_file, read_text
+from dlcli.files import (
+    BadFile,
+    NoFile,
+    check_replaceable,
+    decoded,
+    open_file,
+    open_input,
+    read_file,
+    read_text,
+)
 
 
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
@@ -65,6 +75,18 @@ def test_what_is_read_at_once_is_bounded(tmp_path: Path) -> None:
     for device in ("/dev/zero", "/dev/null"):
         with pytest.raises(BadFile, match="a pipe or device"):
             read_file(device, 1)
+
+
+def test_text_compressed_by_gzip_is_read_and_bounded(tmp_path: Path) -> None:
+    path, keys = tmp_path / "t.csv.gz", {"noun": "table", "remedy": "Give one."}
+    path.write_bytes(gzip.compress("text,label\né,a\n".encode()))
+    assert read_text(path, max_bytes=100, **keys) == "text,label\né,a\n"
+    path.write_bytes(gzip.compress(b"a" * 10**6))
+    with pytest.raises(InputError, match="a table may have at most 1,000 bytes"):
+        read_text(path, max_bytes=1000, **keys)
+    path.write_bytes(gzip.compress(bytes(range(256)) * 9)[:50])
+    with pytest.raises(InputError, match=r"t\.csv\.gz: its gzip data is corrupt or truncated"):
+        read_text(path, max_bytes=10**6, **keys)
 
 
 def test_a_device_a_pipe_and_a_link_are_not_replaced(tmp_path: Path) -> None:

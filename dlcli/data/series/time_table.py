@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.files import printable
+from dlcli.data.series.times import Errors, Moment, Row, Times, read_times
 from dlcli.data.splits import DataWarning
 from dlcli.data.table import (
     MISSING,
@@ -28,7 +29,6 @@ from dlcli.files import read_text
 
 MAX_BYTES = 2**30  # of a table
 OnMissing = Literal["error", "keep"]
-Moment = tuple[float | str, ...]  # a row's time: numbers, or text that sorts
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Table:
         times: each row's time as text.
         values: float32 ``[rows, features]``, the target first; NaN for a missing value.
         features: names of the columns.
-        warnings: about gaps in the times.
+        warnings: about the order of the times, and gaps in them.
     """
 
     times: tuple[str, ...]
@@ -49,17 +49,26 @@ class Table:
 
 
 def read_table(
-    *, path: str | Path, time: Sequence[str], target: str, features: Sequence[str] | None, on_missing: OnMissing
+    *,
+    path: str | Path,
+    time: Sequence[str],
+    target: str,
+    features: Sequence[str] | None,
+    on_missing: OnMissing,
+    time_format: str | None = None,
+    day_first: bool | None = None,
 ) -> Table:
     """The numbers of a CSV file with a row for each time step.
 
     Args:
-        time: names of the columns that together give the time, each a number or text that sorts; they must increase.
+        time: names of the columns that together give the time: numbers, coarsest first, or a date. Rows in another
+            order are sorted by it.
         target: name of the column to forecast.
         features: names of further columns as inputs of the forecast; None for all others of which every cell is a
             number or missing.
         on_missing: refuse missing values, or keep them: the network then replaces them by the mean, and metrics ignore
             them.
+        time_format, day_first: as for :func:`dlcli.data.series.times.read_times`.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.
@@ -89,20 +98,16 @@ def read_table(
         table, text, columns, required=[f"time {i}" for i in range(len(time))], error_of=error_of
     )
     written = [(line, [cells[f"time {i}"] for i in range(len(time))]) for line, _, cells in records]
-    moments = [_moment(cells) for _, cells in written]
-    are_numbers = [isinstance(part, float) for part in moments[0]] if moments else []
-    for (line, cells), moment in zip(written, moments, strict=True):
-        if [isinstance(part, float) for part in moment] != are_numbers or math.inf in moment:
-            words = printable(" ".join(cells)[:50])
-            errors.append((line, f"time must be a number in every row or in none. Received '{words}'."))
+    dated = read_times(written, time, source=str(table), time_format=time_format, day_first=day_first)
+    errors += dated.errors
+    order, note = list(range(len(written))), None
     if not errors:
-        for (before, earlier), (now, later) in itertools.pairwise(zip(written, moments, strict=True)):
-            if not later > earlier:
-                words = f"{printable(' '.join(now[1]))} after {printable(' '.join(before[1]))}"
-                errors.append((now[0], f"time must increase. Received {words}."))
+        order, note = _in_order(dated, written, errors)
     refuse_errors(table, errors)
     if not records:
         raise InputError(f"{table}: there must be rows below the header. Received none.")
+    records = [records[i] for i in order]
+    moments = [dated.moments[i] for i in order]
     values = np.array(
         [
             [math.nan if (cell := cells[f"feature {name}"]) in MISSING else float(cell) for name in names]
@@ -111,18 +116,37 @@ def read_table(
         np.float32,
     )
     times = tuple(printable(" ".join(cells[f"time {i}"] for i in range(len(time)))) for _, _, cells in records)
-    return Table(times, values, tuple(names), tuple(_gaps(moments, times)))
+    notes = () if note is None else (note,)
+    return Table(times, values, tuple(names), (*notes, *_gaps(moments, times)))
 
 
 def _is_value(cell: str) -> bool:
     return cell in MISSING or is_usable(parse_number(cell))
 
 
-def _moment(cells: Sequence[str]) -> Moment:
-    numbers = [parse_number(cell) for cell in cells]
-    return tuple(
-        cell if number is None or math.isnan(number) else number for cell, number in zip(cells, numbers, strict=True)
-    )
+def _in_order(found: Times, written: Sequence[Row], errors: Errors) -> tuple[list[int], DataWarning | None]:
+    """The positions of the rows in the order of time, and a note if that is another; adds the times that repeat, or do
+    not increase where they cannot be sorted, to the errors."""
+    moments = found.moments
+    order = sorted(range(len(moments)), key=moments.__getitem__) if found.can_be_sorted else list(range(len(moments)))
+    for earlier, later in itertools.pairwise(order):
+        (line_before, before), (line, now) = written[earlier], written[later]
+        if moments[later] == moments[earlier] and found.can_be_sorted:
+            remedy = "Remove one of the rows"
+            if found.are_dates:
+                remedy += ", or give times with their offset from UTC if clocks were set back"
+            words = printable(" ".join(now))
+            errors.append(
+                (line, f"a time must occur once. Received {words} again, after line {line_before}. {remedy}.")
+            )
+        elif not moments[later] > moments[earlier]:
+            words = f"{printable(' '.join(now))} after {printable(' '.join(before))}"
+            hint = "" if all(isinstance(part, float) for part in moments[later]) else " Dates need data.time_format."
+            errors.append((line, f"time must increase. Received {words}.{hint}"))
+    if order == list(range(len(order))):
+        return order, None
+    how = "newest first" if order == list(range(len(order)))[::-1] else "not in the order of time"
+    return order, DataWarning("times", f"the rows are {how}; they are sorted by time.")
 
 
 def _gaps(moments: Sequence[Moment], times: Sequence[str]) -> list[DataWarning]:
@@ -147,12 +171,10 @@ def _gaps(moments: Sequence[Moment], times: Sequence[str]) -> list[DataWarning]:
 
 
 def _as_number(moment: Moment) -> float | None:
-    """A time as one number: a number unchanged; a date, or year, month, day and hour, in hours; else None."""
-    if len(moment) == 1 and isinstance(moment[0], float):
-        return moment[0]
+    """A time as one number: a number unchanged; year, month, day and hour in hours; else None."""
+    if len(moment) == 1:
+        return moment[0] if isinstance(moment[0], float) else None
     try:
-        if len(moment) == 1:
-            return datetime.fromisoformat(str(moment[0])).replace(tzinfo=UTC).timestamp() / 3600
         numbers = [int(part) for part in moment]
         year, month, day, *more = [*numbers, 1, 1][: max(3, len(numbers))]
         hour, minute = [*more, 0, 0][:2]

@@ -18,6 +18,7 @@ from dlcli.data.text.files import read_content
 from dlcli.errors import InputError
 
 WordOf = Callable[[list[str]], tuple[str, str] | str | None]
+DOCUMENT = "-DOCSTART-"  # the word of a line that marks the start of a document
 NUM_COLUMNS = 10  # of CoNLL-U: a word's number, form, lemma, UPOS, XPOS, features, head, relation, …
 COLUMNS = {"upos": 3, "xpos": 4, "deprel": 7}  # of CoNLL-U, those that can be tags
 Column = Literal["upos", "xpos", "deprel"]
@@ -88,14 +89,16 @@ def read_columns(
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """A word and its tag on each line, and an empty line after each sentence. They are the first and last of columns
-    that are separated by tabs or, in a line without tabs, by spaces. Arguments and errors are those of
-    :func:`read_conllu`.
+    that are separated by tabs or, in a line without tabs, by spaces. Lines that start a document (``-DOCSTART-``, as in
+    CoNLL 2003) are skipped. Arguments and errors are those of :func:`read_conllu`.
     """
 
     def word_of(cells: list[str]) -> tuple[str, str] | str | None:
         if len(cells) < 2:
-            return f"a line must have a word and a tag. Received '{printable(cells[0][:50])}'."
-        return cells[0], cells[-1]
+            return (
+                None if cells[0] == DOCUMENT else f"a line must have a word and a tag. Received '{_shown(cells[0])}'."
+            )
+        return None if cells[0] == DOCUMENT else (cells[0], cells[-1])
 
     files = {"train": path, "validation": validation_path, "test": test_path}
     sentences = {
@@ -126,6 +129,10 @@ def read_words(path: Path, *, encoding: str) -> tuple[list[str], list[tuple[str,
 
     found = list(_sentences(path, encoding, word_of, separator="\t", comment="#"))
     return [f"{path}:{sentence.line}" for sentence in found], [sentence.words for sentence in found]
+
+
+def _shown(cell: str) -> str:
+    return printable(cell[:50])
 
 
 def _read(path: Path, encoding: str) -> str:

@@ -20,7 +20,12 @@ class TimeTable(Section):
     path: LocalPath
     """The .csv file, relative to the recipe's folder."""
     time: Annotated[tuple[Text, ...], Field(min_length=1, max_length=10)]
-    """Names of the columns that together give the time, coarsest first: [date], or [year, month, day, hour]."""
+    """Names of the columns that together give the time, coarsest first: [date], or [year, month, day, hour]. Dates are
+    recognized in ISO 8601, as numbers with day or month first, and with the names of months in English."""
+    time_format: Text | None = None
+    """How dates are written, by the codes of Python's strptime: `%d.%m.%y %H:%M`. Default: recognized."""
+    day_first: bool | None = None
+    """Whether 1/2/2024 is in February. Default: as the dates show, by a day after the 12th."""
     target: Text
     """Name of the column to forecast."""
     features: tuple[Text, ...] | None = ()
@@ -36,6 +41,13 @@ class TimeTable(Section):
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
             yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
+        if self.time_format is not None and "%" not in self.time_format:
+            yield (
+                "time_format",
+                f"must have codes such as '%d.%m.%Y' for day, month and year. Received '{self.time_format}'.",
+            )
+        if self.time_format is not None and self.day_first is not None:
+            yield "day_first", "cannot be combined with time_format, which says it; remove one of them."
         if self.target in self.time:
             yield "target", "must not be one of the time columns; name another column"
         for key, names in (("time", self.time), ("features", self.features or ())):

@@ -44,6 +44,8 @@ def read_time_table(section: TimeTable, path: Path | None = None) -> Table:
         target=section.target,
         features=section.features,
         on_missing=section.on_missing,
+        time_format=section.time_format,
+        day_first=section.day_first,
     )
 
 

@@ -4,13 +4,14 @@ import codecs
 import itertools
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
 from dlcli.data.files import list_folder, printable
 from dlcli.data.junk import is_junk
 from dlcli.data.listing import index_labels, sort_names
+from dlcli.data.series.times import AmbiguousDates, read_times
 from dlcli.data.split_folders import find_splits
 from dlcli.data.table import MISSING
 from dlcli.data.text.labeled import files_of_classes, text_files
@@ -232,11 +233,7 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
         source = [
             ("kind", "csv", "a row for each time step"),
             _path(path),
-            (
-                "time",
-                tuple(times[:1] if times[0].lower() == "date" else times),
-                "the columns with the date and time, in order",
-            ),
+            *_time_lines(times, rows),
             ("target", numbers[0], "the column to forecast"),
             ("features", tuple(numbers[1:]), "further columns whose past values the forecast uses"),
             ("on_missing", "keep", "keep rows with missing values, or error"),
@@ -257,6 +254,27 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             f"{table}: must have a header and rows below it.{'' if drafted.columns else ' The file is empty.'}"
         )
     return None
+
+
+def _time_lines(times: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[Line]:
+    """The keys for the time: all columns of it if they increase together, else a date alone."""
+    found, day_first = times[:1] if times[0].lower() == "date" else times, False
+    for names in (times, times[:1]):
+        written = [(line, [row[name] for name in names]) for line, row in enumerate(rows, start=2)]
+        try:
+            read = read_times(written, names, source="", time_format=None, day_first=None)
+        except AmbiguousDates:
+            found, day_first = names, True
+            break
+        except InputError:
+            continue
+        if not read.errors and read.are_dates and len(set(read.moments)) == len(rows):
+            found = names
+            break
+    lines: list[Line] = [("time", tuple(found), "the columns with the date and time, in order")]
+    if day_first:
+        lines.append(("day_first", True, "the dates do not show it: false if 1/2/2024 is in January"))
+    return lines
 
 
 def _of_pairs(text: str, path: str) -> tuple[tuple[str, ...], str]:

@@ -43,6 +43,27 @@ def test_a_table_is_read_in_order_of_time(tmp_path: Path) -> None:
     np.testing.assert_equal(alone.values, [[1], [2]])
 
 
+@pytest.mark.parametrize(
+    ("times", "order", "how"),
+    [
+        (("3", "2", "1"), (2, 1, 0), "newest first"),
+        (("31/01/2024", "01/02/2024", "30/01/2024"), (2, 0, 1), "not in the order of time"),
+        (("01/03/2024", "02/01/2024", "13/01/2024"), (1, 2, 0), "not in the order of time"),  # sorted as text
+        (("30/01/2024", "31/01/2024", "01/02/2024"), (0, 1, 2), None),
+    ],
+)
+def test_rows_are_sorted_by_time(
+    tmp_path: Path, times: tuple[str, ...], order: tuple[int, ...], how: str | None
+) -> None:
+    (tmp_path / "a.csv").write_text("t,y\n" + "".join(f"{time},{i}\n" for i, time in enumerate(times)))
+    table = read(tmp_path / "a.csv")
+    assert table.values[:, 0].tolist() == list(order)
+    assert table.times == tuple(times[i] for i in order)
+    assert [warning.text for warning in table.warnings if "sorted" in warning.text] == (
+        [] if how is None else [f"the rows are {how}; they are sorted by time."]
+    )
+
+
 def test_time_can_span_several_columns(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("year,month,y\n2009,12,1\n2010,2,2\n2010,11,3\n")
     table = read(tmp_path / "a.csv", time=("year", "month"))
@@ -59,10 +80,16 @@ def test_time_can_span_several_columns(tmp_path: Path) -> None:
             "a.csv:5: column 't' must not be empty.",
         ]),
         ("t,y\n2,1\n1,2\n1,3\n", {}, [
-            "a.csv:3: time must increase. Received 1 after 2.",
-            "a.csv:4: time must increase. Received 1 after 1.",
+            "a.csv:4: a time must occur once. Received 1 again, after line 3. Remove one of the rows.",
         ]),
-        ("t,y\nJan,1\nFeb,2\n", {}, ["a.csv:3: time must increase. Received Feb after Jan."]),
+        ("t,y\n2019-10-27 02:00,1\n2019-10-27 02:00,2\n", {}, [
+            "a.csv:3: a time must occur once. Received 2019-10-27 02:00 again, after line 2. Remove one of the rows, "
+            "or give times with their offset from UTC if clocks were set back.",
+        ]),
+        ("m,t,y\n12,1,1\n1,2,2\n", {"time": ("m", "t")}, ["a.csv:3: time must increase. Received 1 2 after 12 1."]),
+        ("t,y\nJan,1\nFeb,2\n", {}, [
+            "a.csv:3: time must increase. Received Feb after Jan. Dates need data.time_format.",
+        ]),
         ("t,y\n1,1\nabc,2\ninf,3\n", {}, [
             "a.csv:3: time must be a number in every row or in none. Received 'abc'.",
             "a.csv:4: time must be a number in every row or in none. Received 'inf'.",
@@ -142,7 +169,9 @@ def test_batches_are_the_windows_in_a_reproducible_random_order() -> None:
         (("t",), [["2020-01-01"], ["2020-01-02"], ["2020-01-03"], ["2020-01-09"]], "between 2020-01-03 and 2020-01-09"),
         (("year", "m"), [[2019, 11], [2019, 12], [2020, 1], [2020, 5]], "between 2020 1 and 2020 5"),
         (("year", "m", "d", "h"), [[2019, 12, 31, 22], [2019, 12, 31, 23], [2020, 1, 1, 0], [2020, 1, 1, 1]], None),
-        (("m",), [["2019-01"], ["2019-02"], ["2019-07"]], None),
+        (("m",), [["2019-01"], ["2019-02"], ["2019-03"], ["2019-04"]], None),
+        (("m",), [["2019-01"], ["2019-02"], ["2019-07"]], "between 2019-02 and 2019-07"),
+        (("t",), [["2024-10-27T01:00+02:00"], ["2024-10-27T02:00+02:00"], ["2024-10-27T02:00+01:00"]], None),
     ],
 )
 def test_a_gap_in_time_is_warned_of(

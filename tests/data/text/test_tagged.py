@@ -74,6 +74,12 @@ def test_both_formats_give_the_same_sentences(tmp_path: Path) -> None:
     assert sentences(from_conllu(tmp_path / "a.conllu", column="xpos"))[0][1] == ("ca", "MD")
 
 
+def test_marks_of_documents_are_no_sentences(tmp_path: Path) -> None:
+    mark = "-DOCSTART- -X- -X- O\n\n"
+    (tmp_path / "a.txt").write_text(f"{mark}Stop VERB\n\n-DOCSTART-\n\nI PRON\n")
+    assert sentences(from_columns(tmp_path / "a.txt")) == [[("Stop", "VERB")], [("I", "PRON")]]
+
+
 def test_a_tag_missing_from_train_is_warned_of_and_kept(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a\tX\nb\tY\n")
     (tmp_path / "b.txt").write_text("c\tZ\n")

@@ -47,6 +47,26 @@ TASKS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("header", "cells", "lines"),
+    [
+        ("date,load", [f"{i % 12 + 1:02}/{i % 12 + 1:02}/{2000 + i}" for i in range(40)], ["day_first: true"]),
+        ("date,load", [f"{i % 28 + 1:02}.{i // 28 + 1:02}.2020" for i in range(60)], ["time: [date]"]),
+        ("date,hour,load", [f"2020-01-0{i // 24 + 1},{i % 24}" for i in range(60)], ["time: [date, hour]"]),
+        ("date,hour,load", [f"2020-01-01T{i // 60:02}:{i % 60:02},{i // 60}" for i in range(90)], ["time: [date]"]),
+    ],
+)
+def test_the_time_of_a_series_is_drafted_so_that_it_is_read(
+    tmp_path: Path, header: str, cells: list[str], lines: list[str]
+) -> None:
+    (tmp_path / "t.csv").write_text(f"{header}\n" + "".join(f"{cell},{i % 7}\n" for i, cell in enumerate(cells)))
+    path = drafted(tmp_path / "t.csv", tmp_path)
+    for line in lines:
+        assert f"\n  {line}" in path.read_text()
+    loaded = load(path)
+    task_of(loaded.recipe).open_data(loaded, Console(quiet=True))
+
+
 def drafted(data: Path, folder: Path) -> Path:
     recipe = folder / "drafted.yaml"
     recipe.write_text(draft_recipe(data, folder).text)
