@@ -15,10 +15,11 @@ import tensorflow as tf
 
 from dlcli.data.annotations import Loader, Target
 from dlcli.data.augmentation.augmentation import Augmentation, Parameters
-from dlcli.data.augmentation.copy_paste import CopyPaste
+from dlcli.data.augmentation.copy_paste import CopyPaste, Pasting
 from dlcli.data.augmentation.mixup import MixedBatch, Mixing
 from dlcli.data.augmentation.mosaic import NUM_PARTS, Mosaic, Parts, compose
 from dlcli.data.images.own_sizes import BatchesOfSizes
+from dlcli.data.images.source_loading import of_sources
 from dlcli.data.images.tiles import Sizes, Tiling
 from dlcli.data.sampling import draw_balanced
 from dlcli.data.splits import NO_LABEL
@@ -184,9 +185,8 @@ class Batches:
         moved = self._moved(epoch, parameters, parts)
         for target in moved:
             drawn["samples"] |= target.rows()
-        if self._seed is not None and self._copy_paste is not None:
-            slots = max(target.num_slots for target in moved)
-            pasting = self._copy_paste.draw(seed=self._seed, epoch=epoch, num=self.num_samples, slots=slots)
+        pasting = self.pasting(epoch, max((target.num_slots for target in moved), default=0))
+        if pasting is not None:
             partners = {
                 f"{PARTNER}{name}": tf.gather(values, pasting.partners) for name, values in drawn["samples"].items()
             }
@@ -214,6 +214,16 @@ class Batches:
         if self._seed is None or self._mosaic is None:
             return None
         return self._mosaic.draw(seed=self._seed, epoch=epoch, num=self.num_samples, **self._size)
+
+    def pasting(self, epoch: int, slots: int = 0) -> Pasting | None:
+        """Which other sample's objects are pasted into each sample in an epoch; None without copy-paste.
+
+        Args:
+            slots: of the objects of a sample, of which some are chosen.
+        """
+        if self._seed is None or self._copy_paste is None:
+            return None
+        return self._copy_paste.draw(seed=self._seed, epoch=epoch, num=self.num_samples, slots=slots)
 
     def _moved(self, epoch: int, parameters: Parameters | None, parts: Parts | None) -> Sequence[Target]:
         """The targets of the tiles, and of the composed and augmented images; with balanced sampling, for each draw of
@@ -258,8 +268,8 @@ class Batches:
         are tiles, those."""
         parts = self.parts(epoch)
         sources = np.arange(self.num_samples) if parts is None else parts.sources
-        if self._seed is not None and self._copy_paste is not None:
-            pasting = self._copy_paste.draw(seed=self._seed, epoch=epoch, num=self.num_samples, slots=0)
+        pasting = self.pasting(epoch)
+        if pasting is not None:
             sources = np.stack([sources, sources[pasting.partners]], axis=1)
         loaded = {"index": np.arange(self.num_samples), "source": sources}
         if self._tiling is not None:
@@ -293,7 +303,7 @@ class Batches:
             arguments = [batch[key] for key in ("source", "window") if key in batch]
             parts = () if self._mosaic is None else (NUM_PARTS,)
             pair = () if self._copy_paste is None else (2,)
-            load = _of_sources(loader.load, 1 + len(pair) + len(parts)) if pair or parts else loader.load
+            load = of_sources(loader.load, 1 + len(pair) + len(parts)) if pair or parts else loader.load
             values = tf.numpy_function(self._noting(load), arguments, loader.dtype, stateful=False)
             values = tf.ensure_shape(values, [None, *pair, *parts, *loader.shape])
             decoded |= {name: values} if not pair else {name: values[:, 0], f"{PARTNER}{name}": values[:, 1]}
@@ -349,19 +359,6 @@ class Batches:
             y |= of_target
         batch = {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
         return batch | {"draws": element["draws"]} if "draws" in element else batch
-
-
-def _of_sources(load: Load, rank: int) -> Load:
-    """Loads the several sources of each sample of a batch, an index of this rank; each source once."""
-
-    def load_sources(*rows: np.ndarray) -> np.ndarray:
-        flat = [values.reshape(-1, *values.shape[rank:]) for values in rows]
-        table = np.concatenate([values.reshape(len(values), -1) for values in flat], axis=1)
-        _, first, back = np.unique(table, axis=0, return_index=True, return_inverse=True)
-        loaded = load(*(values[first] for values in flat))
-        return loaded[back.reshape(rows[0].shape)]
-
-    return load_sources
 
 
 def _epoch_seed(seed: int | None, epoch: int) -> int:

@@ -274,6 +274,13 @@ def _descriptions(data: Batches, augment: Augment, epoch: int, index: np.ndarray
     assert parameters is not None
     rows = {name: values[index] for name, values in parameters.items()}
     augmentation = make_augmentation(augment)
-    texts = [augmentation.describe(rows, i) for i in range(len(index))]
-    composed = np.zeros(len(index), bool) if parts is None else parts.is_composed[index]
-    return [", ".join(filter(None, ["mosaic" * bool(of), text])) for of, text in zip(composed, texts, strict=True)]
+    pasting = data.pasting(epoch)
+    result = []
+    for i, sample in enumerate(index.tolist()):
+        words = [augmentation.describe(rows, i)]
+        if parts is not None and parts.is_composed[sample]:
+            words.insert(0, "mosaic")
+        if pasting is not None and pasting.partners[sample] != sample:
+            words.append("copy_paste")
+        result.append(", ".join(filter(None, words)))
+    return result

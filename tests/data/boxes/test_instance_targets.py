@@ -235,6 +235,11 @@ def test_masks_follow_images_that_are_composed(still: Augmentation, kinds: str) 
                     )
                     assert outside.max() < 0.05  # the mask is in its box
     assert max(numbers) > MOST
+    if kinds != "mosaic":
+        partners = CopyPaste(0.7).draw(seed=3, epoch=1, num=NUM_SAMPLES, slots=0).partners
+        for batch in batches:
+            is_alone = partners[batch["index"]] == batch["index"]
+            assert (batch["y"]["box_class"][is_alone, slots // 2 :] == -1).all()
     for one, other in zip(batches, read(turned, 1, in_memory=False, **options), strict=True):
         for name in ("x", "masks", "box_class", "boxes"):
             np.testing.assert_array_equal({**one, **one["y"]}[name], {**other, **other["y"]}[name])
