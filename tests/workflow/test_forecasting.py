@@ -128,6 +128,7 @@ def test_overfit_memorizes_a_batch(folder: Path) -> None:
         (("train", "waves.yaml", "-s", "data.time=[load]"), "data.target: must not be one of the time columns; "),
         (("train", "waves.yaml", "-s", "window={history: 209, horizon: 1}"), "it holds one window of 209 + 1 steps;"),
         (("train", "flat.yaml"), "flat.yaml:2:56: data.target: the values to learn must vary"),
+        (("train", "big.yaml"), "numbers of float32, in which networks compute, are 64 apart"),
         (("train", "waves.yaml", "-s", "data.path=none.csv"), "data.path: no such file or folder"),
         (("train", "waves.yaml", "-s", "data.features=[word]"), "there must be a column 'word'."),
         (("predict", "waves", "short.csv"), "short.csv: a forecast needs 14 rows. Received 3: add earlier rows."),
@@ -143,7 +144,26 @@ def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -
     (folder / "flat.yaml").write_text(
         RECIPE.replace("waves.csv", "flat.csv").replace(", features: [wind]", "").replace("season, ", "")
     )
+    (folder / "big.csv").write_text("\n".join(["day,load", *(f"{i},{10**9 + i % 2 + i}.9" for i in range(60))]))
+    (folder / "big.yaml").write_text((folder / "flat.yaml").read_text().replace("flat.csv", "big.csv"))
     assert message in run(*arguments, folder=folder, status=2).stderr
+
+
+@pytest.mark.slow
+def test_errors_are_those_of_the_digits_in_the_file(folder: Path) -> None:
+    values = [123_456_700 + 40 * (i % 3) + i for i in range(300)]
+    (folder / "meter.csv").write_text("\n".join(["day,load", *(f"{i},{value}" for i, value in enumerate(values))]))
+    recipe = RECIPE.replace("waves.csv", "meter.csv").replace(", features: [wind]", "").replace("season}", "last}")
+    (folder / "meter.yaml").write_text(recipe)
+    done = run("train", "meter.yaml", "-s", "train.epochs=1", folder=folder)
+    assert "are 8 apart" in done.stderr
+    path = folder / "runs" / "meter" / "evaluation" / "test"
+    rows = read_csv(path / "predictions.csv")
+    assert [row["true"] for row in rows] == [str(values[int(row["time"])]) for row in rows]
+    errors = [values[int(row["after"])] - values[int(row["time"])] for row in rows]
+    metrics = read_json(path / "metrics.json")
+    assert metrics["naive_rmse"] == pytest.approx(np.mean(np.square(errors)) ** 0.5)
+    assert metrics["naive_mae"] == pytest.approx(np.mean(np.abs(errors)))
 
 
 def test_an_unfinished_run_is_used_by_its_best_checkpoint(made: Path, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class Table:
         times: each row's time as text.
         values: float32 ``[rows, features]``, the target first; NaN for a missing value.
         features: names of the columns.
+        exact: the target in float64, if it is known.
         warnings: about the order of the times, and gaps in them.
     """
 
@@ -46,6 +47,12 @@ class Table:
     values: NDArray[np.float32]
     features: tuple[str, ...]
     warnings: tuple[DataWarning, ...] = ()
+    exact: NDArray[np.float64] | None = None
+
+    @property
+    def target(self) -> NDArray[np.float64]:
+        """The target, float64 ``[rows]``, with the digits of the file."""
+        return self.values[:, 0].astype(np.float64) if self.exact is None else self.exact
 
 
 def read_table(
@@ -108,16 +115,17 @@ def read_table(
         raise InputError(f"{table}: there must be rows below the header. Received none.")
     records = [records[i] for i in order]
     moments = [dated.moments[i] for i in order]
-    values = np.array(
+    exact = np.array(
         [
             [math.nan if (cell := cells[f"feature {name}"]) in MISSING else float(cell) for name in names]
             for _, _, cells in records
         ],
-        np.float32,
+        np.float64,
     )
     times = tuple(printable(" ".join(cells[f"time {i}"] for i in range(len(time)))) for _, _, cells in records)
     notes = () if note is None else (note,)
-    return Table(times, values, tuple(names), (*notes, *_gaps(moments, times)))
+    warnings = (*notes, *_gaps(moments, times))
+    return Table(times, exact.astype(np.float32), tuple(names), warnings, exact[:, 0])
 
 
 def _is_value(cell: str) -> bool:

@@ -75,6 +75,13 @@ class Series:
         return past, future
 
 
+def targets_of(series: Series, origins: Index) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The target's past ``[n, history]`` and future ``[n, horizon]`` of some windows, with the digits of the file."""
+    target = series.table.target
+    past = target[origins[:, None] + np.arange(-series.history, 0)]
+    return past, target[origins[:, None] + np.arange(series.horizon)]
+
+
 def divide_by_time(
     table: Table,
     *,

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlcli.data.series.windows import Series, Windows, divide_by_time
+from dlcli.data.series.windows import Series, Windows, divide_by_time, targets_of
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import forecast
@@ -116,11 +116,12 @@ def evaluate_windows(
     mean, window = info["scale"]["mean"][0], recipe.window
     compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
     for start in range(0, len(windows), FORECAST_BATCH):
-        past, future = series.windows(windows.origins[start : start + FORECAST_BATCH])
-        parts.append(compiled(tf.constant(past)).numpy())
+        origins = windows.origins[start : start + FORECAST_BATCH]
+        parts.append(compiled(tf.constant(series.windows(origins)[0])).numpy())
+        past, future = targets_of(series, origins)  # float32 would round large values
         true_parts.append(future)
-        naive.append(forecast.naive(past[..., 0], window.horizon, mean=mean))
-        seasonal.append(forecast.seasonal_naive(past[..., 0], window.horizon, season=window.season, mean=mean))
+        naive.append(forecast.naive(past, window.horizon, mean=mean))
+        seasonal.append(forecast.seasonal_naive(past, window.horizon, season=window.season, mean=mean))
         console.evaluating(min(start + FORECAST_BATCH, len(windows)), len(windows))
     predicted, true = np.concatenate(parts), np.concatenate(true_parts)
     metrics, rows = forecast.metrics(
@@ -138,21 +139,21 @@ def evaluate_windows(
             "after": times[origin - 1],
             "step": step + 1,
             "time": times[origin + step],
-            "true": "" if np.isnan(t) else f"{t:.9g}",
+            "true": "" if np.isnan(t) else f"{t:.15g}",
             "predicted": f"{p:.9g}",
         }
         for origin, true_steps, predicted_steps in zip(windows.origins, true, predicted, strict=True)
         for step, (t, p) in enumerate(zip(true_steps, predicted_steps, strict=True))
     ]
     chosen = evenly_spaced(len(windows), NUM_SHOWN)
-    past, _ = series.windows(windows.origins[chosen])
+    histories, _ = series.windows(windows.origins[chosen])
     write_evaluation(
         to,
         metrics,
         tables={"by_horizon.csv": rows, "predictions.csv": predictions},
         others={
             "forecasts.png": sequence_plots.forecasts(
-                past[..., 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]
+                histories[..., 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]
             ),
             "by_horizon.png": sequence_plots.errors_ahead(rows),
         },

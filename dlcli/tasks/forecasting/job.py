@@ -30,6 +30,8 @@ from dlcli.tasks.sequences.scaling import usable_variance
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
+ROUNDED = 0.05  # of the standard deviation of what is learned; larger steps between numbers are warned of
+
 
 @dataclass(frozen=True)
 class ForecastJob(NetworkJob):
@@ -69,12 +71,13 @@ class ForecastJob(NetworkJob):
         return lines
 
     def data_info(self) -> dict[str, Any]:
-        train = self.dataset.of_train()
         return {
             "features": list(self.dataset.table.features),
             "scale": {"mean": self.scale.mean.tolist(), "variance": self.scale.variance.tolist()},
             "target": {"mean": self.scale.target_mean, "variance": self.scale.target_variance},
-            "mase_scale": forecast.scale_of(train[:, 0], self.recipe.window.season),
+            "mase_scale": forecast.scale_of(
+                self.dataset.table.target[: self.dataset.ends["train"]], self.recipe.window.season
+            ),
         }
 
     def write_initial_files(self, run: RunDir) -> None:
@@ -106,6 +109,7 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, console: 
         InputError: the series or the recipe cannot be used.
     """
     series = open_series(loaded, recipe)
+    _check_digits(loaded, recipe, series, console)
     scale = _fit(loaded, recipe, series)
     validation = series.splits.get("validation")
     train, window = recipe.train, recipe.window
@@ -131,6 +135,32 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, console: 
         device=device,
         console=console,
     )
+
+
+def _check_digits(loaded: LoadedRecipe, recipe: Forecasting, series: Series, console: Console) -> None:
+    """Refuse, or warn of, a target that varies so little for its size that float32 rounds away what is to be learned.
+
+    Raises:
+        InputError: the steps between numbers in float32 are larger than the target's standard deviation.
+    """
+    window, train = recipe.window, series.table.target[: series.ends["train"]]
+    lag = {"none": 0, "last": 1, "season": window.season}[window.difference]
+    learned = train[lag:] - train[:-lag] if lag else train
+    if np.isnan(learned).all():
+        return
+    deviation, largest = float(np.nanstd(learned)), float(np.nanmax(np.abs(train)))
+    step = float(np.spacing(np.float32(largest)))
+    if deviation == 0 or step <= ROUNDED * deviation:
+        return
+    noun = "its differences have" if lag else "it has"
+    reason = (
+        f"varies too little for its size: near {largest:.15g} the numbers of float32, in which networks compute, are "
+        f"{step:g} apart, and {noun} a standard deviation of {deviation:.3g} in the training split; subtract a "
+        f"constant such as {round(float(np.nanmean(train)))} from the column"
+    )
+    if step > deviation:
+        raise loaded.error("data.target", reason)
+    console.warn(f"data.target: {reason}")
 
 
 def _fit(loaded: LoadedRecipe, recipe: Forecasting, series: Series) -> Scale:
