@@ -22,6 +22,7 @@ from dlcli.errors import InputError
 
 METHODS = ("auto", "gradient", "smoothgrad", "integrated", "gradcam", "gradcam++", "occlusion", "guided")
 MOST_STEPS = 100_000
+MOST_DIGITS = 9  # of the number of a filter
 
 
 @click.command(short_help="Show what a classifier sees in an image.")
@@ -74,7 +75,18 @@ MOST_STEPS = 100_000
     is_flag=True,
     help="Check the methods, too, on images of a split: randomized weights, insertion and deletion, grid pointing.",
 )
-@click.option("--name", metavar="NAME", help="Name of the results folder. Default: the methods.")
+@click.option(
+    "--features",
+    type=Utf8(),
+    metavar="STAGE|all",
+    help="Show what the filters of a stage, such as stage2, have learned instead of explaining outputs: the nine "
+    "images that excite each most, cut by its receptive field, and their deconvnet projections.",
+)
+@click.option(
+    "--filters", metavar="N,N...", help="Filters that --features shows, such as 0,5. Default: 8 of the stage."
+)
+@click.option("--maximize", is_flag=True, help="Make images, too, that maximize the filters of --features.")
+@click.option("--name", metavar="NAME", help="Name of the results folder. Default: the methods, or the stage.")
 @runs_option
 @device_option
 @json_option
@@ -90,6 +102,9 @@ def explain(
     split: str | None,
     limit: int | None,
     check: bool,
+    features: str | None,
+    filters: str | None,
+    maximize: bool,
     name: str | None,
     runs: Path,
     device: str,
@@ -109,11 +124,14 @@ def explain(
       dlcli explain digits_convnet scan.png --method integrated --steps 200 --baseline blur
       dlcli explain digits_convnet --check --method integrated --method guided
       dlcli explain digits_convnet --split validation --class label --limit 50 --json
+      dlcli explain digits_convnet --features stage2 --filters 0,5 --maximize
+      dlcli explain runs/flowers --features all
 
     Maps have a value for each pixel of the network's input: positive where the image speaks for the class, negative
     where it speaks against it. Results are written to explanations/NAME/ in the run: explanations.csv, maps.npz,
     maps.png and explanation.json, with --check also check.json. Results of a different request are never replaced;
-    NAME gets a number instead.
+    NAME gets a number instead. With --features, the files are explanations.csv, filters.csv, explanation.json, an .npz
+    and a .png for each stage, and first_layer.png; all draws plots/hierarchy.png in the run, too.
     """
     from dlcli.rundir.runs import check_name, find_run
     from dlcli.runtime.startup import start_tensorflow
@@ -123,6 +141,11 @@ def explain(
     if paths and split is not None:
         raise click.UsageError("--split is for images of the run's own data. Leave it or the paths out.")
     num_steps = _steps(steps)
+    if features is not None:
+        _refuse_beside_features(methods, target, layer, baseline, num_steps, check)
+    elif filters is not None or maximize:
+        raise click.UsageError(f"{'--maximize' if maximize else '--filters'} is for --features.")
+    numbers = _filters(filters)
     if name is not None:
         try:
             check_name(name)
@@ -146,12 +169,18 @@ def explain(
         split=split,
         limit=limit,
         check=check,
+        features=features,
+        filters=numbers,
+        maximize=maximize,
     )
     results = explain_run(run_dir, request, name=name, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
         return
-    _show(results["explanations"])
+    if features is None:
+        _show(results["explanations"])
+    else:
+        _show_features(results["explanations"])
     if results["check"] is not None:
         say()
         _show_check(results["check"])
@@ -165,6 +194,49 @@ def _steps(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST_STEPS):
         raise InputError(f"--steps: expected auto or a whole number from 1 to {MOST_STEPS:,}. Received {text}.")
     return int(text)
+
+
+def _refuse_beside_features(
+    methods: Sequence[str],
+    target: str,
+    layer: str | None,
+    baseline: str | None,
+    steps: int | None,
+    check: bool,
+) -> None:
+    """Refuse an option that explains outputs."""
+    given = {
+        "--method": bool(methods),
+        "--class": target != "predicted",
+        "--layer": layer is not None,
+        "--baseline": baseline is not None,
+        "--steps": steps is not None,
+        "--check": check,
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise click.UsageError(f"{option} explains outputs and cannot be combined with --features.")
+
+
+def _filters(text: str | None) -> tuple[int, ...]:
+    """Numbers of filters that are separated by commas; none for None."""
+    if text is None:
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < MOST_DIGITS for part in parts):
+        raise InputError(f"--filters: expected whole numbers separated by commas, such as 0,5. Received {text}.")
+    return tuple(map(int, parts))
+
+
+def _show_features(rows: Sequence[Mapping[str, Any]]) -> None:
+    """A row for each filter: the image that excites it most."""
+    header = ["stage", "filter", "largest activation", "file", "label", "patch"]
+    cells = [
+        [row["stage"], row["filter"], row["activation"], row["file"], row["label"], f"{row['height']} x {row['width']}"]
+        for row in rows
+        if row["rank"] == 1
+    ]
+    write_table(header, cells)
 
 
 def _show(rows: Sequence[Mapping[str, Any]]) -> None:

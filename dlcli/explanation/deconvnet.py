@@ -13,8 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.errors import InputError
-from dlcli.explanation.logits import Network, Tensor
+from dlcli.explanation.logits import Network, NotExplainable, Tensor
 from dlcli.explanation.method import batches, num_at_once
 from dlcli.explanation.rectifiers import rectifiers, with_rule
 
@@ -36,12 +35,12 @@ def deconvnet(network: Network, layer: str) -> Projector:
         layer: the name of a call with feature maps ``[b, h, w, k]``.
 
     Raises:
-        InputError: there is no such layer, it has no feature maps, or no ReLU comes before its outputs.
+        NotExplainable: there is no such layer, it has no feature maps, or no ReLU comes before its outputs.
     """
     check_maps(network, layer)
     needed = names_before(network, layer)
     if not needed & set(rectifiers(network)):
-        raise InputError(
+        raise NotExplainable(
             f"has no ReLU up to layer '{layer}', at which a deconvnet rectifies what it projects. Choose a later "
             "layer, or explain images with a --method."
         )
@@ -76,11 +75,13 @@ def check_maps(network: Network, layer: str) -> int:
     """The number of feature maps of a layer.
 
     Raises:
-        InputError: there is no such layer, or it has no feature maps.
+        NotExplainable: there is no such layer, or it has no feature maps.
     """
     shape: Any = network.layer(layer).shape
     if len(shape) != 4 or None in shape[1:]:
-        raise InputError(f"layer '{layer}' has no feature maps height x width x channels. Its shape is {shape[1:]}.")
+        raise NotExplainable(
+            f"layer '{layer}' has no feature maps height x width x channels. Its shape is {shape[1:]}."
+        )
     return int(shape[3])
 
 

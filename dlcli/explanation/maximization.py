@@ -15,17 +15,15 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
 from numpy.typing import NDArray
 
 from dlcli.explanation.deconvnet import check_maps
-from dlcli.explanation.logits import IDLE, Call, Network, Substitute, Tensor, own_function, with_activation
-from dlcli.explanation.rectifiers import is_rectified, is_relu
+from dlcli.explanation.logits import Network, Tensor
+from dlcli.explanation.rectifiers import before_activation
 
-POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
 LEARNING_RATE = 0.05
-VARIATION_WEIGHT = 0.5
-"""Of the mean absolute difference of adjacent pixels in [0, 1], beside activations that are divided by a scale."""
+VARIATION_WEIGHT = 0.0125
+"""Of each absolute difference of adjacent pixels in [0, 1], beside activations that are divided by a scale."""
 FIRST_SPREAD = 0.05
 """Standard deviation of the random pixels that optimization starts from, before the sigmoid."""
 
@@ -52,6 +50,7 @@ def maximize(
     *,
     scale: NDArray[np.float32],
     colors: NDArray[np.float64] | None = None,
+    jitter: int = 1,
     steps: int = 256,
     seed: int = 0,
 ) -> Maximized:
@@ -63,10 +62,11 @@ def maximize(
         scale: a typical large value of each filter ``[filters]``, such as its largest in a split.
         colors: how colors vary, ``[channels, channels]``: a root of the covariance of pixels in [0, 1], for photos;
             None for small images.
+        jitter: the image is moved by at most so many pixels at each step; far less than the receptive field.
         steps: of Adam.
 
     Raises:
-        InputError: there is no such layer, or it has no feature maps.
+        NotExplainable: there is no such layer, or it has no feature maps.
     """
     check_maps(network, layer)
     objective = _objective(network, layer, filters)
@@ -91,7 +91,6 @@ def maximize(
 
     take_step, evaluate = (tf.function(function, autograph=False) for function in (step, current))
     first = evaluate()[1].numpy()
-    jitter = max(1, min(network.shape[:2]) // 16)
     for shift in generator.integers(-jitter, jitter + 1, (steps, 2)).astype(np.int32):
         take_step(tf.constant(shift))
     images, last = evaluate()
@@ -105,25 +104,6 @@ def color_root(images: NDArray[Any]) -> NDArray[np.float64]:
     values, vectors = np.linalg.eigh(np.cov(pixels, rowvar=False).reshape(pixels.shape[1], -1))
     root: NDArray[np.float64] = vectors * np.sqrt(values.clip(1e-6)) @ vectors.T
     return root
-
-
-def before_activation(network: Network, layer: str) -> Substitute:
-    """The substitute for `Network.outputs` that leaves out the ReLU which a layer is, ends in, or pools."""
-    made_by = {id(tensor): call for call in network.calls for tensor in call.outputs}
-    call = made_by[id(network.layer(layer))]
-    while isinstance(call.operation, (*POOLINGS, *IDLE)) and id(call.inputs[0]) in made_by:
-        call = made_by[id(call.inputs[0])]
-    if not is_rectified(call):
-        return own_function
-
-    def substitute(other: Call) -> Callable[..., Any]:
-        if other is not call:
-            return own_function(other)
-        if is_relu(call.operation):
-            return lambda x, **_: x
-        return with_activation(call.operation, keras.activations.linear)
-
-    return substitute
 
 
 def _objective(network: Network, layer: str, filters: Sequence[int]) -> Callable[[Tensor], Tensor]:
@@ -155,13 +135,13 @@ def _spectrum(
     def image_of(coefficients: Tensor) -> Tensor:
         spectrum = tf.complex(coefficients[..., 0], coefficients[..., 1]) * tf.cast(scales, tf.complex64)
         independent = tf.transpose(tf.signal.irfft2d(spectrum, [height, width]), [0, 2, 3, 1])
-        return tf.sigmoid(4 * independent @ mixing)
+        return tf.sigmoid(independent @ mixing)
 
     return image_of, (num, channels, height, width // 2 + 1, 2)
 
 
 def _variation(images: Tensor) -> Tensor:
-    """The sum over images of the mean absolute difference of adjacent pixels."""
+    """The sum of the absolute differences of adjacent pixels."""
     down = tf.abs(images[:, 1:] - images[:, :-1])
     right = tf.abs(images[:, :, 1:] - images[:, :, :-1])
-    return tf.reduce_sum(tf.reduce_mean(down, axis=[1, 2, 3]) + tf.reduce_mean(right, axis=[1, 2, 3]))
+    return tf.reduce_sum(down) + tf.reduce_sum(right)

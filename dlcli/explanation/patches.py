@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlcli.explanation.deconvnet import check_maps
 from dlcli.explanation.logits import Network, Tensor
+from dlcli.explanation.rectifiers import before_activation
 
 Span = tuple[int, int] | None
 """The first position and the one after the last along an axis, beyond the image where padding is; None for all."""
@@ -20,7 +21,8 @@ class Strongest:
     """The largest activations of some filters, each in another image.
 
     Attributes:
-        values: float32 ``[filters, n]``, in falling order; n is the number asked for, or of the images if it is less.
+        values: float32 ``[filters, n]`` before the activation, in falling order; n is the number asked for, or of the
+            images if it is less.
         images: int64 ``[filters, n]``, the numbers of the images.
         positions: int64 ``[filters, n, 2]``, row and column in the feature maps.
         active_share: ``[filters]``, the share of the images in which a filter is positive anywhere.
@@ -42,6 +44,8 @@ def strongest(
 ) -> Strongest:
     """Find the images in which filters have their largest activations (Zeiler and Fergus 2014, figure 2).
 
+    They are compared before the activation: a ReLU6 has the same value for all that exceeds 6.
+
     Args:
         layer: the name of a call with feature maps ``[b, h, w, k]``.
         filters: numbers of maps.
@@ -49,13 +53,15 @@ def strongest(
             activations the first image is taken, and in an image the first position.
 
     Raises:
-        InputError: there is no such layer, or it has no feature maps.
+        NotExplainable: there is no such layer, or it has no feature maps.
     """
     check_maps(network, layer)
     width = int(network.layer(layer).shape[2])
 
+    substitute = before_activation(network, layer)
+
     def run(pixels: Tensor) -> Any:
-        maps = tf.gather(network.outputs(pixels, [layer])[layer], list(filters), axis=3)
+        maps = tf.gather(network.outputs(pixels, [layer], substitute=substitute)[layer], list(filters), axis=3)
         flat = tf.reshape(maps, [tf.shape(maps)[0], -1, len(filters)])
         return tf.cast(tf.reduce_max(flat, axis=1), tf.float32), tf.argmax(flat, axis=1)
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dlcli.explanation.logits import Call, Network, Substitute, Tensor, own_function, with_activation
+from dlcli.explanation.logits import IDLE, Call, Network, Substitute, Tensor, own_function, with_activation
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 """(whether the ReLU passes its input on: 1.0 or 0.0, the gradient from above) -> the gradient that is passed down;
@@ -40,6 +40,28 @@ def with_rule(rule: Rule) -> Substitute:
         if is_relu(call.operation):
             return _with_gradient(call.operation, rule)
         return with_activation(call.operation, _with_gradient(call.operation.activation, rule))
+
+    return substitute
+
+
+def before_activation(network: Network, layer: str) -> Substitute:
+    """The substitute for `Network.outputs` that leaves out the ReLU which a layer is, ends in, or takes the maximum of.
+
+    Its values are in the order of the activations, but neither zero where a ReLU is closed nor 6 where a ReLU6 ends.
+    """
+    made_by = {id(tensor): call for call in network.calls for tensor in call.outputs}
+    call = made_by[id(network.layer(layer))]
+    while isinstance(call.operation, (keras.layers.MaxPooling2D, *IDLE)) and id(call.inputs[0]) in made_by:
+        call = made_by[id(call.inputs[0])]
+    if not is_rectified(call):
+        return own_function
+
+    def substitute(other: Call) -> Callable[..., Any]:
+        if other is not call:
+            return own_function(other)
+        if is_relu(call.operation):
+            return lambda x, **_: x
+        return with_activation(call.operation, keras.activations.linear)
 
     return substitute
 

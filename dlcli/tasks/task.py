@@ -1,7 +1,7 @@
 """The interface between verbs and tasks, so that no verb needs to know which tasks exist."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -143,6 +143,10 @@ class ExplanationRequest:
         split: train, validation or test; None for test, or validation where there is none.
         limit: number of images that are explained; None for all of the paths, and some of a split.
         check: check the methods, too, on images of a split.
+        features: show what the filters of this stage or layer have learned instead of explaining outputs; ``all`` for
+            each stage.
+        filters: their numbers; empty for some.
+        maximize: make images, too, that maximize the filters.
     """
 
     paths: Sequence[Path] = ()
@@ -154,6 +158,9 @@ class ExplanationRequest:
     split: str | None = None
     limit: int | None = None
     check: bool = False
+    features: str | None = None
+    filters: Sequence[int] = ()
+    maximize: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,16 +168,20 @@ class Explained:
     """What a task explains.
 
     Attributes:
+        name: of the results folder, unless another is asked for.
         rows: of explanations.csv; all have the same columns.
         files: further files by name: their content, or what writes them.
         facts: plain values for explanation.json, by which two requests are the same; ``settings`` holds ``methods``.
+        plots: by name, what is drawn of the run itself, into its folder of plots.
         left_out: file and reason of what was skipped.
         check: the results of the checks, for check.json; None if the methods were not checked.
     """
 
+    name: str
     rows: Sequence[dict[str, Any]]
     files: Mapping[str, bytes | str | Callable[[Path], None]]
     facts: dict[str, Any]
+    plots: Mapping[str, bytes] = field(default_factory=dict)
     left_out: Sequence[tuple[str, str]] = ()
     check: dict[str, Any] | None = None
 

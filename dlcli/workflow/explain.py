@@ -12,7 +12,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.runs import now
 from dlcli.rundir.tables import rows_text
-from dlcli.rundir.writing import replace_folder
+from dlcli.rundir.writing import replace_file, replace_folder
 from dlcli.runtime.console import Console
 from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.task import ExplanationRequest
@@ -46,7 +46,7 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
             return bool({key: info.get(key) for key in identity} == identity)
         return False
 
-    folder = free_folder(run.explanations, name or "-".join(explained.facts["settings"]["methods"]), has_same=has_same)
+    folder = free_folder(run.explanations, name or explained.name, has_same=has_same)
     info = {"explained": now(), "command": command(), "versions": versions(), **explained.facts}
     files = {
         "explanations.csv": rows_text(explained.rows),
@@ -56,6 +56,10 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
     if explained.check is not None:
         files["check.json"] = json_text(explained.check) + "\n"
     replace_folder(folder, files)
+    if explained.plots:
+        run.plots.mkdir(exist_ok=True)
+    for file_name, image in explained.plots.items():
+        replace_file(run.plots / file_name, image)
     return {
         "run": str(run.path),
         "folder": str(folder),

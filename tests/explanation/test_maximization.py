@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from dlcli.explanation.filters import filters_of_pixels, first_convolution
 from dlcli.explanation.logits import open_network
-from dlcli.explanation.maximization import before_activation, color_root, maximize
+from dlcli.explanation.maximization import color_root, maximize
+from dlcli.explanation.rectifiers import before_activation
 
 
 def edges(activation: str | None = "relu6", *, side: int = 12) -> keras.Model:

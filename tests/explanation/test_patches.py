@@ -48,3 +48,14 @@ def test_a_field_larger_than_the_image_shows_all_of_it() -> None:
     assert window_of((-2, 5), 9) == (-2, 5)
     assert window_of((-20, 5), 9) == (0, 9)
     assert window_of(None, 9) == (0, 9)
+
+
+def test_activations_beyond_the_end_of_a_relu6_are_distinguished() -> None:
+    inputs = keras.Input((2, 2, 1))
+    x = keras.layers.MaxPooling2D(name="pool")(keras.layers.ReLU(6.0)(inputs))
+    network = open_network(keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x))))
+    images = np.array([7.0, 9.0, -1.0, 8.0], np.float32)[:, None, None, None] * np.ones((1, 2, 2, 1), np.float32)
+    found = strongest(network, "pool", [0], [(np.arange(4), images)])
+    assert found.images.tolist() == [[1, 3, 0, 2]]
+    assert found.values.tolist() == [[9.0, 8.0, 7.0, -1.0]]
+    assert found.active_share.tolist() == [0.75]

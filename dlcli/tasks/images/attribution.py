@@ -73,10 +73,13 @@ def make_methods(names: Sequence[str], network: Network, request: ExplanationReq
     return methods
 
 
-def layer_of(network: Network, name: str | None) -> str:
+def layer_of(network: Network, name: str | None, *, option: str = "--layer") -> str:
     """The name of the call whose maps Grad-CAM weights: the last with more than one position, or the one that is named.
 
     ``stage2`` is the last layer before the second downsampling of networks whose layers have other names.
+
+    Args:
+        option: that named it.
 
     Raises:
         NotExplainable: no layer has feature maps.
@@ -99,7 +102,7 @@ def layer_of(network: Network, name: str | None) -> str:
     if name in stages:
         return stages[name]
     hint = did_you_mean(name, [*stages, *names]) or f". Layers with feature maps: {', '.join(with_maps[-5:])}."
-    raise InputError(f"--layer {name}: the network has no such layer{hint}")
+    raise InputError(f"{option} {name}: the network has no such layer{hint}")
 
 
 def stages_of(network: Network, last: str) -> Mapping[str, str]:

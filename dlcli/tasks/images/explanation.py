@@ -54,7 +54,7 @@ def _explain(
     check_target(request.target, classes, has_labels=not request.paths)
     names = methods_of(request, network)
     methods = make_methods(names, network, request)
-    samples, left_out, source = _samples(run, head, best, request, console)
+    samples, left_out, source = samples_to_explain(run, head, best, request, console)
     limit = request.limit or (len(samples) if request.paths else NUM_OF_SPLIT)
     index = evenly_spaced(len(samples), limit)
     console.say(f"run {run.path}: explaining {len(index):,} of {len(samples):,} images by {' and '.join(names)}")
@@ -74,6 +74,7 @@ def _explain(
             console.warn(f"{name} {FAILED}: its maps hardly depend on what the network has learned")
     rows = _rows(network, samples, index, classes, logits, targets, found, layer, known)
     return Explained(
+        name="-".join(names),
         rows=rows,
         files={
             "maps.npz": _writer(images, [samples.names[i] for i in index], [classes[i] for i in targets], found),
@@ -84,7 +85,7 @@ def _explain(
             "sha256": best.digest,
             "source": source,
             "samples": len(index),
-            "digest": _digest([samples.digests[i] for i in index]),
+            "digest": digest_of([samples.digests[i] for i in index]),
             "settings": {
                 "methods": list(names),
                 "class": request.target,
@@ -126,7 +127,7 @@ def class_index(text: str, classes: Sequence[str]) -> int:
     raise InputError(f"--class {text}: not a class of the network{hint}")
 
 
-def _samples(
+def samples_to_explain(
     run: RunDir, head: ImageHead, best: BestModel, request: ExplanationRequest, console: Console
 ) -> tuple[Samples, Sequence[LeftOut], str]:
     """The images to explain, what was skipped, and what they are called."""
@@ -292,5 +293,6 @@ def _writer(
     return lambda path: np.savez(path, allow_pickle=False, **arrays, **maps)
 
 
-def _digest(digests: Sequence[str]) -> str:
+def digest_of(digests: Sequence[str]) -> str:
+    """One digest of those of several images."""
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -12,7 +12,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_float32
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import target_of
-from dlcli.tasks.images import evaluation, explanation, inspection, job, layer_table, prediction
+from dlcli.tasks.images import evaluation, explanation, features, inspection, job, layer_table, prediction
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.task import (
@@ -46,6 +46,8 @@ class ImageTask(Task):
         return prediction.predict(run, self.head, request, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
+        if request.features is not None:
+            return features.explain_features(run, self.head, request, console)
         return explanation.explain(run, self.head, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:

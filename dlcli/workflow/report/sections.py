@@ -210,6 +210,7 @@ def mistakes(facts: Facts, max_width: int) -> Section:
 def explanations(facts: Facts, max_width: int) -> Section:
     """The newest maps of the current model, and what checks say about the methods."""
     found = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
+    found = [pair for pair in found if (facts.run.explanations / pair[0] / "maps.png").exists()]  # no filters
     if not found:
         text = "There are no maps of what the model sees."
         return Section("Explanations", missing=[(text, f"dlcli explain {_name(facts)}")])
