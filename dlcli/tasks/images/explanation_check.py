@@ -1,7 +1,7 @@
 """Checks methods of attribution on a run's images: randomized weights, insertion and deletion, grid pointing."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from dlcli.explanation.logits import Network
 from dlcli.explanation.method import Method, batches, in_parts
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
+from dlcli.tasks.images.attribution import WITH_LAYER
 
 SEEDS = (0, 1, 2)
 AT_ONCE = 16
@@ -98,18 +99,21 @@ def verdicts(check: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(found["verdict"]) for name, found in check["randomization"]["methods"].items()}
 
 
-def recorded_verdicts(run: RunDir, digest: str, layer: str | None, methods: Iterable[str]) -> dict[str, str]:
+def recorded_verdicts(run: RunDir, digest: str, layer: str | None, methods: Sequence[str]) -> dict[str, str]:
     """The verdicts of earlier checks of the same model, by method; those that failed win.
 
     Args:
         digest: the SHA-256 of the model's file.
-        layer: that of Grad-CAM.
+        layer: that of Grad-CAM, for which alone it counts.
     """
     found: dict[str, str] = {}
     for file in sorted(run.explanations.glob("*/check.json")):
         with contextlib.suppress(InputError, OSError, KeyError, TypeError, AttributeError):
             check = read_json(file)
-            if (check["sha256"], check["layer"]) == (digest, layer):
-                known = verdicts(check)
-                found |= {name: known[name] for name in methods if name in known and found.get(name) != FAILED}
+            if check["sha256"] != digest:
+                continue
+            for name, verdict in verdicts(check).items():
+                is_same = name in methods and (name not in WITH_LAYER or check["layer"] == layer)
+                if is_same and found.get(name) != FAILED:
+                    found[name] = verdict
     return found

@@ -65,14 +65,15 @@ def test_verdicts_of_earlier_checks_count_for_the_same_model_and_layer(tmp_path:
 
     run = RunDir(tmp_path)
     assert recorded_verdicts(run, "abc", None, ["guided"]) == {}
-    write("a", "abc", None, guided=FAILED, gradient=PASSED)
-    write("b", "abc", None, guided=PASSED)
+    write("a", "abc", "stage2", guided=FAILED, gradcam=FAILED)
+    write("b", "abc", None, guided=PASSED, gradient=PASSED)
     write("c", "def", None, gradient=FAILED)
-    write("d", "abc", "stage1", gradient=FAILED)
+    write("d", "abc", "stage1", gradcam=PASSED)
     (tmp_path / "explanations" / "a" / "maps.npz").touch()
     (tmp_path / "explanations" / "e").mkdir()
     (tmp_path / "explanations" / "e" / "check.json").write_text("[1")
-    assert recorded_verdicts(run, "abc", None, ["guided", "gradient", "occlusion"]) == {
-        "guided": FAILED,
-        "gradient": PASSED,
-    }
+    methods = ["guided", "gradient", "gradcam", "occlusion"]
+    others = {"guided": FAILED, "gradient": PASSED}  # whatever layer Grad-CAM had beside them
+    assert recorded_verdicts(run, "abc", "stage1", methods) == {**others, "gradcam": PASSED}
+    assert recorded_verdicts(run, "abc", "stage2", methods) == {**others, "gradcam": FAILED}
+    assert recorded_verdicts(run, "abc", None, methods[:2]) == others
