@@ -88,8 +88,8 @@ def test_the_header_keeps_the_contract(path: Path) -> None:
     assert [word for word in HEADER if word not in header] == []
     assert f"dlcli train recipes/{path.name}" in header
     assert re.search(
-        r"(test|validation)_(loss|accuracy|token_accuracy|localization_accuracy|mean_iou|ap|mean_average_precision|mae|mse|"
-        r"mase|exact_at_20) "
+        r"(test|validation)_(loss|accuracy|token_accuracy|localization_accuracy|mean_iou|ap|mask_ap|"
+        r"mean_average_precision|mae|mse|mase|exact_at_20) "
         r"\d\.\d{4} \(standard deviation \d\.\d{4}",
         header,
     )
@@ -129,6 +129,7 @@ SLOW = {
     "detect_scenes",
     "digits_adversarial",
     "film_reviews",
+    "instance_scenes",
     "localize_photos",
     "localize_shapes",
     "mnist_adversarial",
