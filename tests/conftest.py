@@ -3,12 +3,10 @@
 import gc
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from tracing import share_one_stack  # type: ignore[import-not-found]
 
 import dlcli.recipe.load  # noqa: F401 - before TensorFlow: pydantic searches all modules for the source of each class
 
@@ -34,8 +32,6 @@ gc.disable()  # while the tests are imported, which leaves no garbage
 
 def pytest_collection_finish() -> None:
     """Excludes what was imported from garbage collection, which Keras starts whenever it clears its session."""
-    if "tensorflow" in sys.modules:
-        share_one_stack()
     gc.freeze()
     gc.enable()
 

@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tracing import share_one_stack  # type: ignore[import-not-found]
-
 DLCLI = Path(sys.executable).parent / "dlcli"
 WITHOUT_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}  # the same to the bit: that is promised on CPU
 WAIT_SECONDS = 120  # for anything that should take a few; a bound on tests that hang, not a measurement
@@ -193,7 +191,6 @@ def _work(function: Callable[..., None], arguments: Sequence[object], folder: Pa
 def _set_up() -> None:
     os.environ.update(WITHOUT_GPU)
     os.fsync = lambda descriptor: None
-    share_one_stack()
 
 
 def _enter(folder: Path, output: Path) -> None:
