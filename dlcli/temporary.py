@@ -119,16 +119,20 @@ def _create(path: Path, *, is_folder: bool) -> tuple[Path, int]:
         temporary = path.with_name(_name(path, attempt))
         if os.path.lexists(temporary) and not _is_removed(temporary):
             continue
+        made = False
         try:
             if is_folder:
                 temporary.mkdir()
+                made = True
                 descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
             else:
                 descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-        except (FileExistsError, FileNotFoundError):
-            if not path.parent.is_dir():
-                raise
-            continue  # another process created it, or took it for a leftover before it was locked
+        except FileExistsError:
+            continue  # another process created it
+        except FileNotFoundError:
+            if not (is_folder and made) or not path.parent.is_dir():
+                raise  # no file can be created there, as in /proc
+            continue  # another process took the folder for a leftover before it was locked
         is_locked = True
         try:
             _lock(descriptor)

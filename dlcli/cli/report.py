@@ -19,7 +19,9 @@ from dlcli.cli.output import say, write_json
     metavar="FILE",
     help="File to write (.html, or .md with --card). Default: report.html or README.md in the run.",
 )
-@click.option("--force", is_flag=True, help="Replace FILE, or a README.md that dlcli did not write.")
+@click.option(
+    "--force", is_flag=True, help="Replace FILE, or a report.html or README.md that somebody has written or changed."
+)
 @runs_option
 @json_option
 def report(
@@ -51,7 +53,7 @@ def report(
     else:
         from dlcli.workflow.report.report import report as write_report
 
-        path = write_report(found, output)
+        path = write_report(found, output, force=force)
     if as_json:
         write_json({"file": str(path)})
     else:

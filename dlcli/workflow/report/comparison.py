@@ -7,6 +7,7 @@ from dlcli.recipe.yaml_writer import completed
 from dlcli.report.page.page import Section, Table
 from dlcli.workflow.compare import differences
 from dlcli.workflow.report.facts import Facts, is_number, spoken
+from dlcli.workflow.report.sections import NOT_METRICS
 
 MAX_TEXT = 200  # characters of a value of a recipe
 SCORES = ("mean_iou", "f1", "iou")
@@ -23,12 +24,16 @@ def comparison(one: Facts, other: Facts) -> Section:
         for name, value in (facts.headline or ("no score yet", None),)
     ]
     tables.append(Table(["run", "metric", "value", "95% interval", "split"], rows))
-    shared = [name for name, value in one.metrics.items() if is_number(value) and is_number(other.metrics.get(name))]
+    shared = [
+        name
+        for name, value in one.metrics.items()
+        if name not in NOT_METRICS and is_number(value) and is_number(other.metrics.get(name))
+    ]
     if shared:
         cells = [(spoken(name), one.metrics[name], other.metrics[name]) for name in shared]
         tables.append(Table(["metric", one.run.name, other.run.name], cells, "All metrics that both have"))
     if one.info["data"]["fingerprint"] != other.info["data"]["fingerprint"]:
-        lines.append("The runs have different data or splits: their scores are not of the same samples.")
+        lines.append("The runs differ in their data, their splits, or how their samples are read.")
     lines.append(paired_test(one, other))
     recipe = differences(completed(one.info["config"]), completed(other.info["config"]))
     recipe.pop("name", None)

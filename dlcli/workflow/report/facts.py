@@ -12,10 +12,11 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import MAX_METRICS_BYTES, read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.training.direction import lower_is_better
-from dlcli.workflow.headline import final_metrics, headline
+from dlcli.workflow.headline import final_metrics
 
 ABBREVIATIONS = {
     **{name.lower(): name for name in ("AP", "AP50", "AP75", "AR", "AR1", "AR10", "AR100", "AUC", "CI", "F1", "HOG")},
+    **{name.lower(): name for name in ("Brier", "Dice", "Hamming", "Matthews", "TF-IDF")},
     **{name.lower(): name for name in ("IoU", "MAE", "MSE", "NMS", "R2", "RMSE", "ROC", "VOC")},
 }
 """Words in the names of metrics that people write in capitals."""
@@ -45,18 +46,34 @@ class Facts:
         return str(self.info.get("evaluated") or "test")
 
     @property
+    def task(self) -> type[Any] | None:
+        """The schema of the run's task; None for a task that this program does not have."""
+        return TASKS.get(str(respelled({"task": self.info.get("task")})["task"]))
+
+    @property
     def headline(self) -> tuple[str, float] | None:
-        """Name, without the split, and value of the headline metric; None for a run that is not complete."""
-        found = headline(self.info)
-        return None if found is None else (found[0].removeprefix(f"{self.split}_"), found[1])
+        """Name, without the split, and value of the headline metric; None for a run that was never evaluated."""
+        value = None if self.task is None else self._value(self.task.headline)
+        return None if self.task is None or value is None else (self.task.headline, value)
 
     @property
     def baselines(self) -> dict[str, float]:
         """What baselines reach in the headline metric."""
-        task = TASKS.get(str(respelled({"task": self.info.get("task")})["task"]))
-        final = final_metrics(self.info)
-        names = () if task is None else task.baselines
-        return {name: final[f"{self.split}_{name}"] for name in names if f"{self.split}_{name}" in final}
+        values = {name: self._value(name) for name in (() if self.task is None else self.task.baselines)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _value(self, metric: str) -> float | None:
+        """A metric of the evaluation, or, without its files, of run.json."""
+        value = self.metrics.get(metric) if self.metrics else final_metrics(self.info).get(f"{self.split}_{metric}")
+        return float(value) if isinstance(value, (int, float)) and is_number(value) else None
+
+    @property
+    def best_baseline(self) -> float | None:
+        """The best value of a baseline in the headline metric."""
+        if self.headline is None or not self.baselines:
+            return None
+        choose = min if lower_is_better(self.headline[0]) else max
+        return choose(self.baselines.values())
 
     def interval(self, metric: str) -> tuple[float, float] | None:
         """The 95% interval of a metric of the evaluation; None for metrics without one."""
@@ -126,3 +143,8 @@ def is_number(value: Any) -> bool:
 def spoken(name: str) -> str:
     """The name of a metric in words: ``mean IoU`` for ``mean_iou``."""
     return " ".join(ABBREVIATIONS.get(word, word) for word in name.split("_"))
+
+
+def capitalized(text: str) -> str:
+    """A sentence with a capital first letter."""
+    return text[:1].upper() + text[1:]

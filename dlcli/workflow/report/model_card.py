@@ -13,8 +13,7 @@ from dlcli.files import BadFile, NoFile, read_file
 from dlcli.printing import escaped_line, unicode_escaped
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.writing import replace_file
-from dlcli.workflow.report.facts import Facts, is_number, read_facts, spoken, values_of_others
-from dlcli.workflow.report.sections import NOT_METRICS
+from dlcli.workflow.report.facts import Facts, read_facts, spoken, values_of_others
 
 MARK = re.compile(r"<!-- written by dlcli report --card, digest ([0-9a-f]{16}) -->\n")
 """By which a card that nobody has changed since is recognized: the digest is that of the text without this line."""
@@ -84,19 +83,29 @@ def _digest(text: str) -> str:
 def _lines(facts: Facts) -> Iterator[str]:
     yield "---"
     yield unicode_escaped(yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True)).rstrip()
-    yield from ("---", "", f"# {_plain(facts.run.name)}", "")
+    yield from ("---", "", f"# {facts.run.name}", "")
     metric, value = facts.headline or ("", 0.0)
     interval = facts.interval(metric)
     certainty = "" if interval is None else f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})"
     yield f"A Keras model for `{facts.info.get('task')}`, trained by dlcli."
     yield f"On the {facts.split} split its {spoken(metric)} is {value:.4f}{certainty}."
+    if facts.best_baseline is not None:
+        yield f"The best baseline reaches {facts.best_baseline:.4f}."
     yield from (
         "",
         "## Intended use",
         "",
         f"{TO_FILL_IN}what the model is meant for, and what it must not be used for.",
     )
-    yield from ("", "## Use", "", "The model takes raw pixels or tokens, with the preprocessing inside.", "")
+    shape = "x".join(str(side) for side in facts.info["data"].get("shape") or ())
+    takes = f"samples of shape {shape}" if shape else "samples"
+    yield from (
+        "",
+        "## Use",
+        "",
+        f"The model takes batches of {takes}, as they are in the data: preprocessing is a part of it.",
+    )
+    yield from ("`dlcli predict` prints its predictions in words.", "")
     yield from ("```python", "import keras", "", 'model = keras.models.load_model("model.keras")', "```")
     yield from ("", "## Training data", "")
     data = facts.info["data"]
@@ -150,7 +159,7 @@ def metadata(facts: Facts) -> dict[str, Any]:
 
 def _metrics(facts: Facts) -> Iterator[tuple[str, float]]:
     for name, value in facts.metrics.items():
-        if is_number(value) and name not in NOT_METRICS and not name.startswith("baseline"):
+        if isinstance(value, float) and not name.startswith("baseline"):  # whole numbers are counts
             yield name, value
 
 

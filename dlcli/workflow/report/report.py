@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dlcli import __version__
 from dlcli.errors import InputError
+from dlcli.files import BadFile, NoFile, read_file
 from dlcli.report.page.page import Section, render
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.runs import now
@@ -16,29 +17,70 @@ from dlcli.workflow.report.sections import sections_of
 
 MAX_BYTES = 2**20
 """Of the page for each run."""
+MAX_OLD_BYTES = 2**26
+MARK = b'<meta name="generator" content="dlcli report">'
+"""By which a report is recognized, so that no other file is replaced."""
 WIDTHS = (1200, 900, 700, 500, 350)
 """Of images in pixels: the largest with which the page is within its limit."""
 
 
-def report(runs: Sequence[RunDir], output: Path | None) -> Path:
+def report(runs: Sequence[RunDir], output: Path | None, *, force: bool = False) -> Path:
     """Write the report of one run, or of two beside each other.
 
     Args:
         output: the file. Default: report.html in the run, or ``report-NAME.html`` with the name of the second one in
             the first.
+        force: replace a file at the default place that somebody else has written.
 
     Returns:
         The file's path.
 
     Raises:
-        InputError: a run is corrupt, or the page would be larger than its limit.
+        InputError: a run is corrupt, the runs are of different tasks, the file is someone's own, or the page would be
+            larger than its limit.
     """
     facts = [read_facts(run) for run in runs]
+    _check(facts)
+    if output is None and not force:
+        path = _default(runs)
+        _check_own(path)
     with values_of_others(runs):
         page = _page(facts)
-    path = output or (runs[0].report if len(runs) == 1 else runs[0].report_beside(runs[1].name))
+    path = output or _default(runs)
     replace_file(path, page)
     return path
+
+
+def _default(runs: Sequence[RunDir]) -> Path:
+    return runs[0].report if len(runs) == 1 else runs[0].report_beside(runs[1].name)
+
+
+def _check(facts: Sequence[Facts]) -> None:
+    """Refuse to compare a run with itself, or runs of different tasks."""
+    if len(facts) == 1:
+        return
+    one, other = facts
+    if one.run.path.resolve() == other.run.path.resolve():
+        raise InputError(f"{other.run.path}: is the same run as {one.run.path}. Name two different runs.")
+    if one.info.get("task") != other.info.get("task"):
+        raise InputError(
+            f"{other.run.path}: is a run of task: {other.info.get('task')}, {one.run.path} one of task: "
+            f"{one.info.get('task')}. Compare runs of the same task."
+        )
+
+
+def _check_own(path: Path) -> None:
+    """Refuse to replace a file that somebody else has written."""
+    try:
+        is_own = MARK in read_file(path, MAX_OLD_BYTES)
+    except NoFile:
+        return
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. Remove it, or name another file with --output.") from None
+    if not is_own:
+        raise InputError(
+            f"{path}: was not written by dlcli report. Use --force to replace it, or name another file with --output."
+        )
 
 
 def _page(facts: Sequence[Facts]) -> str:

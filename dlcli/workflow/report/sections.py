@@ -13,7 +13,7 @@ from dlcli.report.page.figures import embedded_png, embedded_svg
 from dlcli.report.page.page import Image, Section, Table
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
-from dlcli.workflow.report.facts import Facts, is_better, is_number, newest_results, spoken
+from dlcli.workflow.report.facts import Facts, capitalized, is_better, is_number, newest_results, spoken
 
 MAX_CLASSES = 60  # rows of the table of classes; beyond it, those with the lowest values
 MAX_PNG_BYTES = 2**26
@@ -48,24 +48,27 @@ def verdict(facts: Facts, max_width: int) -> Section:
     """The headline metric with its interval beside the baselines, and all warnings of the run."""
     warnings = _warnings(facts)
     if facts.headline is None:
-        text = f"The run is {facts.info['status']}: it has no final score yet."
-        command = f"dlcli train --resume {_name(facts)}"
-        return Section("Verdict", [text], warnings, missing=[("The score of the best model is missing.", command)])
+        return Section("Verdict", ["The run has no score yet."], warnings, missing=[_evaluation(facts)])
     metric, value = facts.headline
     interval = facts.interval(metric)
     certainty = "" if interval is None else f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})"
-    lines = [f"{spoken(metric)} on the {facts.split} split: {value:.4f}{certainty}."]
-    baselines = facts.baselines
-    if baselines:
-        best = min(
-            baselines, key=lambda name: sum(is_better(metric, other, baselines[name]) for other in baselines.values())
-        )
-        relation = "above" if is_better(metric, value, baselines[best]) else "not above"
-        if relation == "above" and interval is not None and interval[0] <= baselines[best] <= interval[1]:
-            relation = "above, but within the interval of,"
-        lines.append(f"That is {relation.replace('above', 'better than')} the best baseline: {baselines[best]:.4f}.")
-    rows = [("this run", value), *((spoken(name), other) for name, other in baselines.items())]
-    return Section("Verdict", lines, warnings, [Table(["", spoken(metric)], rows)] if baselines else [])
+    lines = [capitalized(f"{spoken(metric)} on the {facts.split} split: {value:.4f}{certainty}.")]
+    best = facts.best_baseline
+    if best is None:
+        return Section("Verdict", lines, warnings)
+    if not is_better(metric, value, best):
+        lines.append(f"It does not beat the best baseline, {best:.4f}.")
+    elif interval is not None and interval[0] <= best <= interval[1]:
+        lines.append(f"It is better than the best baseline, {best:.4f}, which is within the interval.")
+    else:
+        lines.append(f"It is better than the best baseline, {best:.4f}.")
+    rows = [("this run", value), *((spoken(name), other) for name, other in facts.baselines.items())]
+    return Section("Verdict", lines, warnings, [Table(["", spoken(metric)], rows)])
+
+
+def _evaluation(facts: Facts) -> tuple[str, str]:
+    """What a report says where there is no evaluation."""
+    return "There is no evaluation.", f"dlcli evaluate {_name(facts)}"
 
 
 def _warnings(facts: Facts) -> list[str]:
@@ -80,7 +83,9 @@ def _warnings(facts: Facts) -> list[str]:
         found.append(f"{trained_on} of {facts.metrics['samples']} samples were trained on: this is not a test score.")
     if facts.info["status"] != "completed":
         found.append(f"The run is {facts.info['status']}: {facts.info.get('reason') or 'no reason is recorded'}.")
-    return list(dict.fromkeys(found))
+    if facts.info.get("model") and not facts.run.model.exists():
+        found.append("model.keras is missing.")
+    return list(dict.fromkeys(map(capitalized, found)))
 
 
 def _lines(path: Path) -> list[str]:
@@ -105,10 +110,7 @@ def data(facts: Facts, max_width: int) -> Section:
         lines.append(f"{len(left_out)} files were left out; run.json has the reason of each.")
     tables = [Table(["split", "samples"], list(splits.items()))]
     shown = _image(facts.run.plots / "batch.png", "The first training batch as the network sees it", max_width)
-    check = f"dlcli data check {shlex.quote(str(facts.run.config))}"
-    return Section(
-        "Data", lines, tables=tables, images=shown, missing=[("Near copies across splits are not listed.", check)]
-    )
+    return Section("Data", lines, tables=tables, images=shown)
 
 
 def _of_path(section: dict[str, Any]) -> str:
@@ -125,7 +127,7 @@ def curves(facts: Facts, max_width: int) -> Section:
         return Section("Training", ["No epoch is complete."])
     best = facts.info.get("best") or {}
     lines = [
-        f"{len(rows)} epochs."
+        f"{len(rows)} epoch{'s' if len(rows) > 1 else ''}."
         + (f" The model is that of epoch {best['epoch']}, the best by {best['metric']}." if best else "")
     ]
     drawn = embedded_svg(learning_curves(rows, best_epoch=best.get("epoch"), output=svg))
@@ -135,7 +137,7 @@ def curves(facts: Facts, max_width: int) -> Section:
 def results(facts: Facts, max_width: int) -> Section:
     """All metrics, the classes, their confusions and the calibration."""
     if not facts.metrics:
-        return Section("Results", missing=[("There is no evaluation.", f"dlcli evaluate {_name(facts)}")])
+        return Section("Results", missing=[_evaluation(facts)])
     rows = [
         (spoken(name), value, _limits(facts, name))
         for name, value in facts.metrics.items()
@@ -148,9 +150,10 @@ def results(facts: Facts, max_width: int) -> Section:
             f"On {facts.metrics.get('samples', 'the')} samples of the {facts.split} split",
         )
     ]
-    classes = facts.table("per_class.csv")
-    if classes:
-        tables.append(_classes(classes))
+    for name in ("per_class.csv", "per_label.csv", "per_target.csv"):
+        classes = facts.table(name)
+        if classes:
+            tables.append(_classes(classes, name))
     names = {
         "confusion_matrix.png": "Confusions: true classes in rows, predicted ones in columns",
         "precision_recall.png": "Precision by recall",
@@ -171,16 +174,16 @@ def _limits(facts: Facts, metric: str) -> str:
     return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
 
 
-def _classes(rows: list[dict[str, str]]) -> Table:
+def _classes(rows: list[dict[str, str]], file: str) -> Table:
     """A row for each class; of many, those with the lowest value of the first rate."""
     columns = [name for name in rows[0] if not name.endswith(("_ci_low", "_ci_high"))][:9]
-    caption = "By class"
+    caption = f"By {columns[0]}"
     if len(rows) > MAX_CLASSES:
         rate = next((name for name in ("recall", "iou", "ap", "f1") if name in columns), columns[-1])
         rows = sorted(rows, key=lambda row: _number(row[rate]) if isinstance(_number(row[rate]), float) else 2.0)[
             :MAX_CLASSES
         ]
-        caption = f"The {MAX_CLASSES} classes with the lowest {rate}; per_class.csv has all"
+        caption = f"Those {MAX_CLASSES} with the lowest {rate}; {file} has all"
     cells = [[row[columns[0]], *(_number(row[name]) for name in columns[1:])] for row in rows]
     return Table([spoken(name) for name in columns], cells, caption)
 
@@ -203,30 +206,38 @@ def mistakes(facts: Facts, max_width: int) -> Section:
         "forecasts.png": "Forecasts beside the true values",
     }
     images = [image for name, alt in names.items() for image in _image(facts.folder / name, alt, max_width)]
-    lines = [] if images else ["The evaluation has drawn no mistakes."]
+    if not facts.metrics:
+        return Section("Mistakes", missing=[_evaluation(facts)])
+    lines = [] if images else ["The evaluation of this task draws no mistakes."]
     return Section("Mistakes", lines, images=images)
 
 
 def explanations(facts: Facts, max_width: int) -> Section:
     """The newest maps of the current model, and what checks say about the methods."""
+    if facts.task is None or "explain" not in facts.task.verbs:
+        return Section("Explanations", ["dlcli explain does not support this task."])
     found = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
-    found = [pair for pair in found if (facts.run.explanations / pair[0] / "maps.png").exists()]  # no filters
     if not found:
         text = "There are no maps of what the model sees."
         return Section("Explanations", missing=[(text, f"dlcli explain {_name(facts)}")])
-    checks = [(name, facts.run.explanations / name / "check.json") for name, _ in found]
-    checked = next(((name, path) for name, path in checks if path.exists()), None)
-    name = checked[0] if checked else found[0][0]
-    images = _image(
-        facts.run.explanations / name / "maps.png", "Maps of what speaks for and against a class", max_width
-    )
-    if checked is None:
+    of_splits = [pair for pair in found if pair[1].get("source") in facts.info["data"]["samples"]]
+    checked = [pair for pair in found if (facts.run.explanations / pair[0] / "check.json").exists()]
+    name, content = next(iter(checked or of_splits or found))
+    lines = [f"explanations/{name}, of images from: {content.get('source', 'unknown')}."]
+    folder = facts.run.explanations / name
+    images = _image(folder / "maps.png", "Maps of what speaks for and against a class", max_width)
+    if not checked:
         missing = [("The methods are not checked on this model.", f"dlcli explain {_name(facts)} --check")]
-        return Section("Explanations", [f"explanations/{name}"], images=images, missing=missing)
-    rows = _verdicts(checked[1])
-    warnings = [f"{method} {text}: its maps do not depend on the weights." for method, text in rows if "fails" in text]
-    tables = [Table(["method", "parameter randomization"], rows)] if rows else []
-    return Section("Explanations", [f"explanations/{name}"], warnings, tables, images)
+        return Section("Explanations", lines, images=images, missing=missing)
+    rows = _verdicts(folder / "check.json")
+    warnings = [
+        f"{method} {text}: its maps hardly depend on the weights, so that they do not show what the model has learned."
+        for method, text in rows
+        if "fails" in text
+    ]
+    caption = f"Checked on {content.get('samples', 'unknown')} images"
+    tables = [Table(["method", "parameter randomization"], rows, caption)] if rows else []
+    return Section("Explanations", lines, list(map(capitalized, warnings)), tables, images)
 
 
 def _verdicts(path: Path) -> list[tuple[str, str]]:
@@ -246,9 +257,10 @@ def robustness(facts: Facts, max_width: int) -> Section:
             for row in read_csv(facts.run.attacks / name / "robustness.csv"):
                 rows.append((name, float(row["eps"]), float(row["clean_accuracy"]), float(row["robust_accuracy"])))
     if not rows:
-        is_attacked = str(facts.info.get("task")) == "classification"
-        text, command = "Robustness is not measured.", f"dlcli attack {_name(facts)} --fgsm"
-        return Section("Robustness", [] if is_attacked else [text], missing=[(text, command)] if is_attacked else [])
+        if facts.task is None or "attack" not in facts.task.verbs:
+            return Section("Robustness", ["dlcli attack does not support this task."])
+        missing = [("Robustness is not measured.", f"dlcli attack {_name(facts)} --fgsm")]
+        return Section("Robustness", missing=missing)
     images = [
         image
         for file, alt in (("curve.png", "Accuracy by epsilon"), ("examples.png", "Adversarial examples"))
@@ -260,14 +272,12 @@ def robustness(facts: Facts, max_width: int) -> Section:
 
 def cost(facts: Facts, max_width: int) -> Section:
     """Size of the model, and time and device of training."""
-    rows: list[tuple[str, Any]] = [("parameters", facts.info.get("parameters"))]
     layers = _lines(facts.run.layers)
-    if layers:
-        rows.append(("for one input", layers[0]))
+    rows: list[tuple[str, Any]] = [("network", layers[0])] if layers else [("parameters", facts.info.get("parameters"))]
     if facts.run.model.exists():
-        rows.append(("model.keras, MiB", round(facts.run.model.stat().st_size / 2**20, 2)))
+        rows.append(("model.keras", f"{facts.run.model.stat().st_size / 2**20:.1f} MiB"))
     if isinstance(facts.info.get("seconds"), (int, float)):
-        rows.append(("training, seconds", round(facts.info["seconds"], 1)))
+        rows.append(("training", f"{facts.info['seconds']:,.0f} s"))
     rows.append(("device", facts.info.get("device")))
     return Section("Cost", tables=[Table(["", ""], rows)])
 
@@ -276,7 +286,7 @@ def reproduction(facts: Facts, max_width: int) -> Section:
     """The commands, the seed and the versions."""
     versions = facts.info.get("versions") or {}
     lines = [
-        f"Seed {facts.info.get('seed')}, started {facts.info.get('started')}.",
+        f"Seed {facts.info.get('seed')}, started {str(facts.info.get('started'))[:19]} UTC.",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
         f"SHA-256 of model.keras: {facts.info.get('model') or 'no model'}.",
     ]
@@ -295,7 +305,7 @@ def limits(facts: Facts, max_width: int) -> Section:
 def _limits_of(facts: Facts) -> Iterator[str]:
     samples = facts.metrics.get("samples")
     if samples:
-        yield f"The score is that of {samples:,} samples of one split, and of one seed of training."
+        yield f"The score is measured on {samples:,} samples, after one training with one seed."
     if facts.split == "validation":
         yield "The validation split chose the best epoch: a test split would give a lower score."
     section = facts.info["config"].get("data") or {}
@@ -303,7 +313,7 @@ def _limits_of(facts: Facts) -> Iterator[str]:
         yield "The test split was drawn at random from the same source: data from elsewhere may give a lower score."
     if facts.info.get("base"):
         yield "The weights were pretrained: what they were trained on is not a part of this report."
-    yield "What the model is meant for, and for whom it must not be used, only people can say."
+    yield "A report cannot say what the model may be used for; a model card (--card) has a place for that."
 
 
 def _image(path: Path, alt: str, max_width: int) -> list[Image]:

@@ -41,14 +41,14 @@ def test_a_report_says_what_the_run_says(runs: Path) -> None:
     text, info = text_of(page), read_json(runs / "tiny" / "run.json")
     metrics = read_json(runs / "tiny" / "evaluation" / "test" / "metrics.json")
     low, high = metrics["intervals"]["accuracy"]
-    assert f"accuracy on the test split: {metrics['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f})" in text
+    assert f"Accuracy on the test split: {metrics['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f})" in text
     for name in ("most_frequent", "pixels", "hog"):
         assert f"{metrics[f'baseline_{name}']:.4f}" in text
-    assert f"not better than the best baseline: {metrics['baseline_pixels']:.4f}" in text
+    assert f"It does not beat the best baseline, {metrics['baseline_pixels']:.4f}." in text
     for title in ("Verdict", "Data", "Training", "Results", "Mistakes", "Explanations", "Robustness", "Cost", "Limits"):
         assert f" {title} " in text
-    assert "no better than the baseline" in text  # what training printed after its last epoch
-    assert "dlcli train" in text
+    assert "No better than the baseline" in text  # what training printed after its last epoch
+    assert "dlcli train tiny.yaml" in text
     assert info["model"] in text
     for row in read_csv(runs / "tiny" / "evaluation" / "test" / "per_class.csv"):
         assert f" {row['class']} {row['support']} " in text
@@ -81,7 +81,7 @@ def test_warnings_stand_in_the_verdict(runs: Path) -> None:
     path = runs / "tiny" / "evaluation" / "test" / "metrics.json"
     replace_json(path, {**read_json(path), "trained_on": 7})
     page = report(runs.parent, "tiny")
-    assert '<p class="warning">class &lt;b&gt;cat&lt;/b&gt; is never predicted</p>' in page
+    assert '<p class="warning">Class &lt;b&gt;cat&lt;/b&gt; is never predicted</p>' in page
     assert "7 of 60 samples were trained on: this is not a test score." in text_of(page)
 
 
@@ -89,10 +89,39 @@ def test_a_run_that_is_not_complete(runs: Path) -> None:
     replace_json(
         runs / "tiny" / "run.json", read_json(runs / "tiny" / "run.json") | {"status": "failed", "final": None}
     )
+    accuracy = read_json(runs / "tiny" / "evaluation" / "test" / "metrics.json")["accuracy"]
     text = text_of(report(runs.parent, "tiny"))
-    assert "The run is failed: it has no final score yet." in text
+    assert f"Accuracy on the test split: {accuracy:.4f}" in text  # by dlcli evaluate
+    assert "The run is failed: no reason is recorded." in text
+    shutil.rmtree(runs / "tiny" / "evaluation")
+    text = text_of(report(runs.parent, "tiny"))
+    assert "The run has no score yet." in text
     done = processes.run("report", "tiny", "--card", folder=runs.parent).expect(2)
     assert done.stderr == "runs/tiny: is failed: a model card needs a complete run.\n"
+
+
+def test_runs_that_cannot_be_compared(runs: Path) -> None:
+    same = processes.run("report", "tiny", "runs/tiny", folder=runs.parent).expect(2)
+    assert same.stderr == "runs/tiny: is the same run as runs/tiny. Name two different runs.\n"
+    shutil.copytree(runs / "tiny", runs / "other")
+    replace_json(runs / "other" / "run.json", read_json(runs / "other" / "run.json") | {"task": "tagging"})
+    done = processes.run("report", "tiny", "other", folder=runs.parent).expect(2)
+    assert "Compare runs of the same task." in done.stderr
+
+
+def test_a_file_of_somebody_else_is_not_replaced(runs: Path) -> None:
+    path = runs / "tiny" / "report.html"
+    path.write_text("mine")
+    done = processes.run("report", "tiny", folder=runs.parent).expect(2)
+    assert done.stderr.startswith("runs/tiny/report.html: was not written by dlcli report. Use --force")
+    assert path.read_text() == "mine"
+    processes.run("report", "tiny", "--force", folder=runs.parent).expect(0)
+    processes.run("report", "tiny", folder=runs.parent).expect(0)  # a report of ours is
+
+
+def test_a_model_that_is_gone(runs: Path) -> None:
+    (runs / "tiny" / "model.keras").unlink()
+    assert "model.keras is missing." in report(runs.parent, "tiny").replace("Model.keras", "model.keras")
 
 
 def test_two_runs_beside_each_other(runs: Path) -> None:
@@ -178,3 +207,9 @@ def test_a_model_card(runs: Path) -> None:
 def test_names_of_metrics_in_words() -> None:
     assert spoken("baseline_position_mean_iou") == "baseline position mean IoU"
     assert spoken("macro_f1") == "macro F1"
+
+
+def test_a_folder_in_which_nothing_can_be_created(runs: Path) -> None:
+    done = processes.run("report", "tiny", "-o", "/proc/report.html", folder=runs.parent).expect(2)
+    assert done.stderr.startswith("/proc/report.html: ")
+    assert len(done.stderr.splitlines()) == 1
