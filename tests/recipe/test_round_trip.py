@@ -117,6 +117,8 @@ INPUT_KEYS = (
 def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     """Changes generated values so that they keep the rules between keys."""
     data, model, train = values["data"], values["model"], values.get("train", {})
+    if data.get("resize") == "none":  # it has rules on the network and the augmentation, see rule_own_sizes.yaml
+        del data["resize"]
     for key, tasks in {
         "mosaic": ("detection", "instance_segmentation"),
         "copy_paste": ("instance_segmentation",),
