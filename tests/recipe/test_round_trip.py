@@ -24,7 +24,7 @@ from dlcli.recipe.sections.image_model import NETWORKS_WITH
 from dlcli.recipe.tasks.classification import RANK
 from dlcli.recipe.yaml_writer import resolved, to_yaml
 
-REPEATABLE = settings(derandomize=True, deadline=None, max_examples=settings().max_examples * 150 // 100)
+REPEATABLE = settings(derandomize=True, deadline=None, max_examples=settings().max_examples // 2)
 NONE = type(None)
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of the strategy for all keys
 VALIDATOR = Draft202012Validator(json.loads(schema_text()))
