@@ -20,15 +20,21 @@ def final_metrics(info: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if not isinstance(value, bool) and math.isfinite(value)}
 
 
+def task_of_info(info: Mapping[str, Any]) -> type[Any] | None:
+    """The schema of the task in a run's run.json; None for a task that this program does not have."""
+    task = respelled({"task": info.get("task")})["task"]
+    return TASKS.get(task) if isinstance(task, str) else None
+
+
 def headline(info: Mapping[str, Any]) -> tuple[str, float] | None:
     """The name, such as ``test_accuracy``, and the value of a run's headline metric.
 
     None for a run that is not complete, and for one of a task that this program does not have.
     """
-    task = respelled({"task": info.get("task")})["task"]
-    if not isinstance(task, str) or task not in TASKS:
+    task = task_of_info(info)
+    if task is None:
         return None
-    name = f"{info.get('evaluated')}_{TASKS[task].headline}"
+    name = f"{info.get('evaluated')}_{task.headline}"
     value = final_metrics(info).get(name)
     return None if value is None else (name, value)
 

@@ -34,10 +34,25 @@ AT_ONCE = 16
 
 def explain(run: RunDir, head: ImageHead, request: ExplanationRequest, console: Console) -> Explained:
     """As :meth:`dlcli.tasks.task.Task.explain`, for classifiers of images."""
+    return with_network(run, head, request, console, _explain)
+
+
+def with_network(
+    run: RunDir,
+    head: ImageHead,
+    request: ExplanationRequest,
+    console: Console,
+    make: Callable[[RunDir, ImageHead, BestModel, Network, ExplanationRequest, Console], Explained],
+) -> Explained:
+    """What ``make`` finds in the network of a run's best model.
+
+    Raises:
+        InputError: the network lacks what is asked for.
+    """
     best = load_model(run, console, load=load_float32)
     head.check_model(run, best.model)
     try:
-        return _explain(run, head, best, open_network(best.model), request, console)
+        return make(run, head, best, open_network(best.model), request, console)
     except NotExplainable as reason:
         raise InputError(f"{best.file}: {reason}") from None
 

@@ -15,7 +15,7 @@ from dlcli.data.splits import NO_LABEL, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.explanation.deconvnet import check_maps, deconvnet
 from dlcli.explanation.filters import filters_of_pixels, first_convolution
-from dlcli.explanation.logits import Network, NotExplainable, open_network
+from dlcli.explanation.logits import Network
 from dlcli.explanation.maximization import Maximized, color_root, maximize
 from dlcli.explanation.patches import Span, Strongest, cut, strongest, window_of
 from dlcli.report.cost.receptive_field import Window, input_windows, windows_after
@@ -23,11 +23,10 @@ from dlcli.report.plots.features import StageFeatures, feature_rows, filter_grid
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import rows_text
 from dlcli.runtime.console import Console
-from dlcli.runtime.model_files import load_float32
 from dlcli.tasks.images.attribution import LARGEST_SMALL, layer_of, stages_of
-from dlcli.tasks.images.explanation import AT_ONCE, digest_of, samples_to_explain
+from dlcli.tasks.images.explanation import AT_ONCE, digest_of, samples_to_explain, with_network
 from dlcli.tasks.images.head import ImageHead
-from dlcli.tasks.run_models import BestModel, load_model
+from dlcli.tasks.run_models import BestModel
 from dlcli.tasks.task import Explained, ExplanationRequest
 
 STAGE = re.compile("stage[0-9]+")
@@ -70,12 +69,7 @@ def explain_features(run: RunDir, head: ImageHead, request: ExplanationRequest, 
     Raises:
         InputError: the network has no such stage or filter, or no ReLU.
     """
-    best = load_model(run, console, load=load_float32)
-    head.check_model(run, best.model)
-    try:
-        return _explain(run, head, best, open_network(best.model), request, console)
-    except NotExplainable as reason:
-        raise InputError(f"{best.file}: {reason}") from None
+    return with_network(run, head, request, console, _explain)
 
 
 def _explain(

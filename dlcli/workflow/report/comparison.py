@@ -19,7 +19,7 @@ def comparison(one: Facts, other: Facts) -> Section:
     """The section that compares two runs."""
     lines, tables = [], []
     rows = [
-        (facts.run.name, spoken(name), value, _interval(facts), facts.split)
+        (facts.run.name, spoken(name), value, facts.interval_text(name), facts.split)
         for facts in (one, other)
         for name, value in (facts.headline or ("no score yet", None),)
     ]
@@ -80,8 +80,3 @@ def _conclusion(p: float) -> str:
     if p < SIGNIFICANT:
         return f"The difference is larger than chance explains (p < {SIGNIFICANT})."
     return "Chance may explain the difference."
-
-
-def _interval(facts: Facts) -> str:
-    found = None if facts.headline is None else facts.interval(facts.headline[0])
-    return "" if found is None else f"{found[0]:.4f} to {found[1]:.4f}"

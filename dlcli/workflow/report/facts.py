@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
-from dlcli.recipe.load import TASKS, respelled
+from dlcli.files import BadFile, NoFile, read_file
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import MAX_METRICS_BYTES, read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.training.direction import lower_is_better
-from dlcli.workflow.headline import final_metrics
+from dlcli.workflow.headline import final_metrics, task_of_info
 
+MAX_OLD_BYTES = 2**26  # of a report or card that is replaced
 ABBREVIATIONS = {
     **{name.lower(): name for name in ("AP", "AP50", "AP75", "AR", "AR1", "AR10", "AR100", "AUC", "CI", "F1", "HOG")},
     **{name.lower(): name for name in ("Brier", "Dice", "Hamming", "Matthews", "TF-IDF")},
@@ -48,7 +49,7 @@ class Facts:
     @property
     def task(self) -> type[Any] | None:
         """The schema of the run's task; None for a task that this program does not have."""
-        return TASKS.get(str(respelled({"task": self.info.get("task")})["task"]))
+        return task_of_info(self.info)
 
     @property
     def headline(self) -> tuple[str, float] | None:
@@ -75,6 +76,11 @@ class Facts:
         choose = min if lower_is_better(self.headline[0]) else max
         return choose(self.baselines.values())
 
+    def interval_text(self, metric: str) -> str:
+        """The 95% interval of a metric as text; empty for metrics without one."""
+        found = self.interval(metric)
+        return "" if found is None else f"{found[0]:.4f} to {found[1]:.4f}"
+
     def interval(self, metric: str) -> tuple[float, float] | None:
         """The 95% interval of a metric of the evaluation; None for metrics without one."""
         intervals = self.metrics.get("intervals")
@@ -97,6 +103,20 @@ def read_facts(run: RunDir) -> Facts:
     facts = Facts(run, {**info, "status": run.status()}, {})
     path = facts.folder / "metrics.json"
     return Facts(run, facts.info, read_json(path, MAX_METRICS_BYTES)) if path.exists() else facts
+
+
+def existing(path: Path) -> bytes | None:
+    """The content of a file that is to be replaced; None if there is none.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return read_file(path, MAX_OLD_BYTES)
+    except NoFile:
+        return None
+    except BadFile as reason:
+        raise InputError(f"{path}: {reason}. Remove it, or name another file with --output.") from None
 
 
 @contextlib.contextmanager

@@ -9,16 +9,14 @@ from typing import Any
 import yaml
 
 from dlcli.errors import InputError
-from dlcli.files import BadFile, NoFile, read_file
 from dlcli.printing import escaped_line, unicode_escaped
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.writing import replace_file
-from dlcli.workflow.report.facts import Facts, read_facts, spoken, values_of_others
+from dlcli.workflow.report.facts import Facts, existing, read_facts, spoken, values_of_others
 
 MARK = re.compile(r"<!-- written by dlcli report --card, digest ([0-9a-f]{16}) -->\n")
 """By which a card that nobody has changed since is recognized: the digest is that of the text without this line."""
 TO_FILL_IN = "*To be filled in by a person:* "
-MAX_CARD_BYTES = 2**24
 
 PIPELINES: Mapping[str, str] = {
     "classification": "image-classification",
@@ -49,7 +47,7 @@ def write_card(run: RunDir, output: Path | None, *, force: bool) -> Path:
         InputError: the run has no final score, is corrupt, or README.md is someone's own.
     """
     facts = read_facts(run)
-    if facts.headline is None:
+    if facts.headline is None or facts.info["status"] != "completed":
         raise InputError(f"{run.path}: is {facts.info['status']}: a model card needs a complete run.")
     path = output or run.card
     if output is None and not force:
@@ -62,12 +60,10 @@ def write_card(run: RunDir, output: Path | None, *, force: bool) -> Path:
 
 
 def _check_own(path: Path) -> None:
-    try:
-        written = read_file(path, MAX_CARD_BYTES).decode("utf-8", "replace")
-    except NoFile:
+    content = existing(path)
+    if content is None:
         return
-    except BadFile as reason:
-        raise InputError(f"{path}: {reason}. Remove it, or name another file with --output.") from None
+    written = content.decode("utf-8", "replace")
     mark = MARK.search(written)
     if mark is None or mark[1] != _digest(MARK.sub("", written, count=1)):
         raise InputError(
@@ -85,8 +81,8 @@ def _lines(facts: Facts) -> Iterator[str]:
     yield unicode_escaped(yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True)).rstrip()
     yield from ("---", "", f"# {facts.run.name}", "")
     metric, value = facts.headline or ("", 0.0)
-    interval = facts.interval(metric)
-    certainty = "" if interval is None else f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})"
+    interval = facts.interval_text(metric)
+    certainty = f" (95% interval {interval})" if interval else ""
     yield f"A Keras model for `{facts.info.get('task')}`, trained by dlcli."
     yield f"On the {facts.split} split its {spoken(metric)} is {value:.4f}{certainty}."
     if facts.best_baseline is not None:
@@ -124,8 +120,7 @@ def _lines(facts: Facts) -> Iterator[str]:
     )
     yield from ("| metric | value | 95% interval |", "|---|---:|---|")
     for name, number in _metrics(facts):
-        found = facts.interval(name)
-        yield f"| {spoken(name)} | {number:.4g} | {'' if found is None else f'{found[0]:.4f} to {found[1]:.4f}'} |"
+        yield f"| {spoken(name)} | {number:.4g} | {facts.interval_text(name)} |"
     if facts.baselines:
         yield from ("", f"Baselines, {spoken(metric)}:", "")
         yield from (f"- {spoken(name)}: {reached:.4f}" for name, reached in facts.baselines.items())

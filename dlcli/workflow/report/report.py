@@ -6,18 +6,16 @@ from pathlib import Path
 
 from dlcli import __version__
 from dlcli.errors import InputError
-from dlcli.files import BadFile, NoFile, read_file
 from dlcli.report.page.page import Section, render
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.runs import now
 from dlcli.rundir.writing import replace_file
 from dlcli.workflow.report.comparison import comparison
-from dlcli.workflow.report.facts import Facts, read_facts, values_of_others
+from dlcli.workflow.report.facts import Facts, existing, read_facts, values_of_others
 from dlcli.workflow.report.sections import sections_of
 
 MAX_BYTES = 2**20
 """Of the page for each run."""
-MAX_OLD_BYTES = 2**26
 MARK = b'<meta name="generator" content="dlcli report">'
 """By which a report is recognized, so that no other file is replaced."""
 WIDTHS = (1200, 900, 700, 500, 350)
@@ -71,13 +69,8 @@ def _check(facts: Sequence[Facts]) -> None:
 
 def _check_own(path: Path) -> None:
     """Refuse to replace a file that somebody else has written."""
-    try:
-        is_own = MARK in read_file(path, MAX_OLD_BYTES)
-    except NoFile:
-        return
-    except BadFile as reason:
-        raise InputError(f"{path}: {reason}. Remove it, or name another file with --output.") from None
-    if not is_own:
+    content = existing(path)
+    if content is not None and MARK not in content:
         raise InputError(
             f"{path}: was not written by dlcli report. Use --force to replace it, or name another file with --output."
         )

@@ -51,7 +51,7 @@ def verdict(facts: Facts, max_width: int) -> Section:
         return Section("Verdict", ["The run has no score yet."], warnings, missing=[_evaluation(facts)])
     metric, value = facts.headline
     interval = facts.interval(metric)
-    certainty = "" if interval is None else f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})"
+    certainty = "" if interval is None else f" (95% interval {facts.interval_text(metric)})"
     lines = [capitalized(f"{spoken(metric)} on the {facts.split} split: {value:.4f}{certainty}.")]
     best = facts.best_baseline
     if best is None:
@@ -89,7 +89,7 @@ def _warnings(facts: Facts) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a text file of the run; none if it is missing or no file that can be read."""
+    """The lines of a text file of the run; none if it is missing or cannot be read."""
     try:
         return read_file(path, MAX_TEXT_BYTES).decode("utf-8", "replace").splitlines()
     except BadFile:
@@ -139,7 +139,7 @@ def results(facts: Facts, max_width: int) -> Section:
     if not facts.metrics:
         return Section("Results", missing=[_evaluation(facts)])
     rows = [
-        (spoken(name), value, _limits(facts, name))
+        (spoken(name), value, facts.interval_text(name))
         for name, value in facts.metrics.items()
         if name not in NOT_METRICS and is_number(value)
     ]
@@ -167,11 +167,6 @@ def results(facts: Facts, max_width: int) -> Section:
     if "calibration_error" in facts.metrics and not facts.run.calibration.exists():
         missing.append(("The probabilities are not calibrated.", f"dlcli evaluate {_name(facts)} --calibrate"))
     return Section("Results", tables=tables, images=images, missing=missing)
-
-
-def _limits(facts: Facts, metric: str) -> str:
-    interval = facts.interval(metric)
-    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
 
 
 def _classes(rows: list[dict[str, str]], file: str) -> Table:

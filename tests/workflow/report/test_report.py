@@ -93,6 +93,8 @@ def test_a_run_that_is_not_complete(runs: Path) -> None:
     text = text_of(report(runs.parent, "tiny"))
     assert f"Accuracy on the test split: {accuracy:.4f}" in text  # by dlcli evaluate
     assert "The run is failed: no reason is recorded." in text
+    card = processes.run("report", "tiny", "--card", folder=runs.parent).expect(2)
+    assert card.stderr == "runs/tiny: is failed: a model card needs a complete run.\n"
     shutil.rmtree(runs / "tiny" / "evaluation")
     text = text_of(report(runs.parent, "tiny"))
     assert "The run has no score yet." in text
