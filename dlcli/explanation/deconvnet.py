@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.explanation.logits import Network, NotExplainable, Tensor
 from dlcli.explanation.method import batches, num_at_once
+from dlcli.explanation.network import Network, NotExplainable, Tensor
 from dlcli.explanation.rectifiers import rectifiers, with_rule
 
 Projector = Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]

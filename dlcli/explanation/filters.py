@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.explanation.logits import Call, Network, Substitute, own_function, with_activation
 from dlcli.explanation.method import batches, num_at_once
+from dlcli.explanation.network import Call, Network, Substitute, own_function, with_activation
 from dlcli.explanation.rectifiers import is_relu
 
 KERNEL_RANK = 4

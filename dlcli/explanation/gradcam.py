@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.explanation.logits import Network, NotExplainable, Tensor, chosen, traced
-from dlcli.explanation.method import Explanation, Method
+from dlcli.explanation.method import Explanation, Method, Targets
+from dlcli.explanation.network import Network, NotExplainable, Tensor, traced
 
 Weights = Callable[[Tensor, Tensor], Tensor]
 """(feature maps, their gradients ``[b, h, w, k]``) -> the weight of each map ``[b, k]``."""
@@ -52,21 +52,20 @@ def _weighted(network: Network, layer: str, weights: Weights) -> Method:
     if shape[1] * shape[2] == 1:
         raise NotExplainable(f"layer '{layer}' has maps of a single position, which say nothing about places.")
 
-    def run(pixels: Tensor, classes: Tensor) -> Tensor:
+    def run(pixels: Tensor, targets: Tensor) -> Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(pixels)
-            found = network.outputs(pixels, [layer])
-            scores = chosen(found["logits"], classes)
+            scores, found = network.scores(pixels, targets, [layer])
         maps = found[layer]
         slopes = tape.gradient(scores, maps)
         if slopes is None:
-            raise NotExplainable(f"layer '{layer}' has no influence on the logits that a gradient could show.")
+            raise NotExplainable(f"layer '{layer}' has no influence on what is explained that a gradient could show.")
         weighted = tf.reduce_sum(maps * weights(maps, slopes)[:, None, None, :], axis=-1, keepdims=True)
         return tf.image.resize(weighted, network.shape[:2])[..., 0]
 
     function = traced(network, run)
 
-    def explain(images: NDArray[np.float32], classes: NDArray[np.int32]) -> Explanation:
-        return Explanation(function(images, classes).numpy())
+    def explain(images: NDArray[np.float32], targets: Targets) -> Explanation:
+        return Explanation(function(images, targets).numpy())
 
     return explain

@@ -1,6 +1,6 @@
-"""Gradients of a class's logit with respect to the pixels: plain, smoothed, and guided.
+"""Gradients of what is explained with respect to the pixels: plain, smoothed, and guided.
 
-A map is the sum over the channels: the change of the logit for each unit of brightness, signed.
+A map is the sum over the channels: the change of the score for each unit of brightness, signed.
 """
 
 from collections.abc import Callable
@@ -10,30 +10,32 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.explanation.logits import Network, NotExplainable, Substitute, Tensor, chosen, own_function, traced
-from dlcli.explanation.method import Explanation, Method, batches, num_at_once
+from dlcli.explanation.method import Explanation, Method, Targets, batches, num_at_once
+from dlcli.explanation.network import Network, NotExplainable, Substitute, Tensor, own_function, traced
 from dlcli.explanation.rectifiers import guided, rectifiers, with_rule
+
+NO_GRADIENT = "what is explained has no gradient with respect to the pixels. Use --method occlusion."
 
 
 def pixel_gradients(network: Network, *, substitute: Substitute = own_function) -> Callable[[Any, Any], Tensor]:
-    """The function (pixels ``[b, h, w, c]``, classes ``[b]``) -> (logits ``[b]``, gradients ``[b, h, w, c]``)."""
+    """The function (pixels ``[b, h, w, c]``, targets) -> (scores ``[b]``, gradients ``[b, h, w, c]``)."""
 
-    def gradients(pixels: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    def gradients(pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(pixels)
-            scores = chosen(network.outputs(pixels, substitute=substitute)["logits"], classes)
+            scores, _ = network.scores(pixels, targets, substitute=substitute)
         slopes = tape.gradient(scores, pixels)
         if slopes is None:
-            raise NotExplainable("its logits have no gradient with respect to the pixels. Use --method occlusion.")
+            raise NotExplainable(NO_GRADIENT)
         return scores, slopes
 
     return traced(network, gradients)
 
 
 def gradient(network: Network) -> Method:
-    """The gradient of the logit (Simonyan, Vedaldi and Zisserman 2014, section 3)."""
+    """The gradient of the score (Simonyan, Vedaldi and Zisserman 2014, section 3)."""
     run = pixel_gradients(network)
-    return lambda images, classes: Explanation(_maps(run(images, classes)[1].numpy()))
+    return lambda images, targets: Explanation(_maps(run(images, targets)[1].numpy()))
 
 
 def guided_backpropagation(network: Network) -> Method:
@@ -45,7 +47,7 @@ def guided_backpropagation(network: Network) -> Method:
     if not rectifiers(network):
         raise NotExplainable("has no ReLU, which guided backpropagation replaces. Use another --method.")
     run = pixel_gradients(network, substitute=with_rule(guided))
-    return lambda images, classes: Explanation(_maps(run(images, classes)[1].numpy()))
+    return lambda images, targets: Explanation(_maps(run(images, targets)[1].numpy()))
 
 
 def smoothgrad(network: Network, *, num_samples: int = 25, noise: float = 0.15, seed: int = 0) -> Method:
@@ -57,7 +59,7 @@ def smoothgrad(network: Network, *, num_samples: int = 25, noise: float = 0.15, 
     """
     run = pixel_gradients(network)
 
-    def explain(images: NDArray[np.float32], classes: NDArray[np.int32]) -> Explanation:
+    def explain(images: NDArray[np.float32], targets: Targets) -> Explanation:
         axes = (1, 2, 3)
         ranges = images.max(axes, keepdims=True) - images.min(axes, keepdims=True)
         generator = np.random.default_rng(seed)
@@ -66,7 +68,7 @@ def smoothgrad(network: Network, *, num_samples: int = 25, noise: float = 0.15, 
             changes = generator.normal(size=images.shape[1:]).astype(np.float32)
             for part in batches(len(images), num_at_once(network)):
                 noisy = images[part] + noise * ranges[part] * changes
-                total[part] += run(noisy, classes[part])[1].numpy()
+                total[part] += run(noisy, targets[part])[1].numpy()
         return Explanation(_maps(total / num_samples))
 
     return explain

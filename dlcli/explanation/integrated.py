@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.explanation.gradients import pixel_gradients
-from dlcli.explanation.logits import Network
-from dlcli.explanation.method import Baseline, Explanation, Method, batches, num_at_once
+from dlcli.explanation.method import Baseline, Explanation, Method, Targets, batches, num_at_once
+from dlcli.explanation.network import Network, traced
 
 TOLERANCE = 0.01
 FIRST_STEPS, MOST_STEPS = 16, 1024
@@ -19,7 +19,7 @@ def integrated_gradients(network: Network, *, baseline: Baseline, steps: int | N
     """The gradients on the straight way from a baseline to the image, times the difference of the pixels.
 
     Equation 1, by the midpoint rule, in float64: it has no point at the baseline itself, where flat areas leave ReLUs
-    and max pooling without a defined gradient. The maps of an image add up to the difference between its logit and
+    and max pooling without a defined gradient. The maps of an image add up to the difference between its score and
     that of the baseline (proposition 1, completeness). The steps of an image are doubled until the sum is off by at
     most 1% of that difference, or 1024 steps are done.
 
@@ -27,27 +27,28 @@ def integrated_gradients(network: Network, *, baseline: Baseline, steps: int | N
         baseline: gives the image to start from.
         steps: a fixed number of steps instead.
 
-    The facts are the ``completeness_error``, relative to the difference of the logits, the ``steps``, and the
-    ``logit_difference``.
+    The facts are the ``completeness_error``, relative to the difference of the scores, the ``steps``, and the
+    ``difference``.
     """
     gradients = pixel_gradients(network)
+    scores = traced(network, lambda pixels, targets: network.scores(pixels, targets)[0])
 
-    def explain(images: NDArray[np.float32], classes: NDArray[np.int32]) -> Explanation:
+    def explain(images: NDArray[np.float32], targets: Targets) -> Explanation:
         starts = baseline(images)
-        whole, empty = (gradients(pixels, classes)[0].numpy().astype(np.float64) for pixels in (images, starts))
+        whole, empty = (scores(pixels, targets).numpy().astype(np.float64) for pixels in (images, starts))
         differences = whole - empty
         shares = np.zeros(images.shape)  # of each pixel and channel
         errors, num_steps = np.full(len(images), np.inf), np.zeros(len(images), np.int64)
         rows, number = np.arange(len(images)), steps or FIRST_STEPS
         while len(rows) and number <= (steps or MOST_STEPS):
             for row in rows:
-                shares[row] = _shares(gradients, images[row], starts[row], classes[row], number, num_at_once(network))
+                shares[row] = _shares(gradients, images[row], starts[row], targets[row], number, num_at_once(network))
             totals = shares[rows].sum(axis=(1, 2, 3))
             errors[rows] = np.abs(totals - differences[rows]) / np.maximum(np.abs(differences[rows]), TINY)
             num_steps[rows] = number
             rows = rows[errors[rows] > TOLERANCE]
             number *= 2
-        facts = {"completeness_error": errors, "steps": num_steps, "logit_difference": differences}
+        facts = {"completeness_error": errors, "steps": num_steps, "difference": differences}
         return Explanation(shares.sum(axis=-1).astype(np.float32), facts)
 
     return explain
@@ -57,7 +58,7 @@ def _shares(
     gradients: Callable[[Any, Any], Any],
     image: NDArray[np.float32],
     start: NDArray[np.float32],
-    label: np.int32,
+    target: Any,
     steps: int,
     size: int,
 ) -> NDArray[np.float64]:
@@ -67,7 +68,7 @@ def _shares(
     for part in batches(steps, size):
         points = (np.arange(steps)[part, None, None, None] + 0.5) / steps
         pixels = (start + points * way).astype(np.float32)
-        slopes = gradients(pixels, np.full(len(pixels), label, np.int32))[1].numpy()
+        slopes = gradients(pixels, np.repeat(np.asarray(target)[None], len(pixels), axis=0))[1].numpy()
         total += slopes.sum(axis=0, dtype=np.float64)
     result: NDArray[np.float64] = way * total / steps
     return result

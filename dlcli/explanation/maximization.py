@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlcli.explanation.deconvnet import check_maps
-from dlcli.explanation.logits import Network, Tensor
+from dlcli.explanation.network import Network, Tensor
 from dlcli.explanation.rectifiers import before_activation
 
 LEARNING_RATE = 0.05

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.explanation.logits import Network
+from dlcli.explanation.network import Network
 
 POSITIONS_AT_ONCE = 2**20
 MOST_AT_ONCE = 256
@@ -15,10 +15,10 @@ MOST_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Explanation:
-    """Maps of the evidence for a class in images.
+    """Maps of the evidence for what is explained of images, such as a class.
 
     Attributes:
-        maps: float32 ``[b, height, width]``, signed: positive where the image speaks for the class.
+        maps: float32 ``[b, height, width]``, signed: positive where the image speaks for it.
         facts: values for each image ``[b]`` by their names, such as the ``completeness_error``.
     """
 
@@ -26,8 +26,11 @@ class Explanation:
     facts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
-Method = Callable[[NDArray[np.float32], NDArray[np.int32]], Explanation]
-"""(pixels ``[b, height, width, channels]`` in [0, 255], a class for each ``[b]``) -> their explanation, which does not
+Targets = NDArray[Any]
+"""What is explained of each image, ``[b, ...]``: of a classifier the number of a class; see `Network.targets`."""
+
+Method = Callable[[NDArray[np.float32], Targets], Explanation]
+"""(pixels ``[b, height, width, channels]`` in [0, 255], targets ``[b, ...]``) -> their explanation, which does not
 depend on the other images of the batch."""
 
 Baseline = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -37,8 +40,8 @@ Baseline = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 def in_parts(method: Method, size: int = 16) -> Method:
     """The same method for any number of images, of which it is given a few at a time; no facts."""
 
-    def explain(images: NDArray[np.float32], classes: NDArray[np.int32]) -> Explanation:
-        maps = [method(images[part], classes[part]).maps for part in batches(len(images), size)]
+    def explain(images: NDArray[np.float32], targets: Targets) -> Explanation:
+        maps = [method(images[part], targets[part]).maps for part in batches(len(images), size)]
         return Explanation(np.concatenate([np.empty((0, *images.shape[1:3]), np.float32), *maps]))
 
     return explain

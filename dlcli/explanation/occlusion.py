@@ -1,10 +1,10 @@
-"""Occlusion: how far the logit falls when a window of the image is replaced (Zeiler and Fergus 2014, section 4.2)."""
+"""Occlusion: how far the score falls when a window of the image is replaced (Zeiler and Fergus 2014, section 4.2)."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.explanation.logits import Network, chosen, traced
-from dlcli.explanation.method import Baseline, Explanation, Method, batches, num_at_once
+from dlcli.explanation.method import Baseline, Explanation, Method, Targets, batches, num_at_once
+from dlcli.explanation.network import Network, traced
 
 SMALL = 64  # pixels of the shorter side
 
@@ -22,7 +22,7 @@ def places(side: int, window: int, step: int) -> list[int]:
 
 
 def occlusion(network: Network, *, baseline: Baseline, window: int | None = None, step: int | None = None) -> Method:
-    """The logit of the image minus that of the image with a window replaced, averaged over the windows at a pixel.
+    """The score of the image minus that of the image with a window replaced, averaged over the windows at a pixel.
 
     Args:
         baseline: what replaces the window.
@@ -34,12 +34,12 @@ def occlusion(network: Network, *, baseline: Baseline, window: int | None = None
     side = min(window or side, height, width)
     stride = step or (default_step if window is None else max(1, side // 2))
     corners = [(top, left) for top in places(height, side, stride) for left in places(width, side, stride)]
-    scores = traced(network, lambda pixels, classes: chosen(network(pixels), classes))
+    scores = traced(network, lambda pixels, targets: network.scores(pixels, targets)[0])
 
-    def explain(images: NDArray[np.float32], classes: NDArray[np.int32]) -> Explanation:
+    def explain(images: NDArray[np.float32], targets: Targets) -> Explanation:
         sums, counts = np.zeros(images.shape[:3]), np.zeros((height, width))
         fill = baseline(images)
-        whole = scores(images, classes).numpy().astype(np.float64)
+        whole = scores(images, targets).numpy().astype(np.float64)
         for top, left in corners:
             counts[top : top + side, left : left + side] += 1
         pairs = [(row, top, left) for row in range(len(images)) for top, left in corners]
@@ -49,7 +49,7 @@ def occlusion(network: Network, *, baseline: Baseline, window: int | None = None
             for position, (row, top, left) in enumerate(pairs[part]):
                 place = (slice(top, top + side), slice(left, left + side))
                 pixels[position][place] = fill[row][place]
-            falls = whole[rows] - scores(pixels, classes[rows]).numpy()
+            falls = whole[rows] - scores(pixels, targets[rows]).numpy()
             for (row, top, left), fall in zip(pairs[part], falls, strict=True):
                 sums[row, top : top + side, left : left + side] += fall
         return Explanation((sums / counts).astype(np.float32))

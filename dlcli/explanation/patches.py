@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlcli.explanation.deconvnet import check_maps
-from dlcli.explanation.logits import Network, Tensor
+from dlcli.explanation.network import Network, Tensor
 from dlcli.explanation.rectifiers import before_activation
 
 Span = tuple[int, int] | None

@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dlcli.explanation.logits import IDLE, Call, Network, Substitute, Tensor, own_function, with_activation
+from dlcli.explanation.logits import IDLE
+from dlcli.explanation.network import Call, Network, Substitute, Tensor, own_function, with_activation
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 """(whether the ReLU passes its input on: 1.0 or 0.0, the gradient from above) -> the gradient that is passed down;

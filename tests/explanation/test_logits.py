@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from dlcli.errors import InputError
-from dlcli.explanation.logits import chosen, open_network, traced, with_activation
+from dlcli.explanation.logits import chosen, open_network
+from dlcli.explanation.network import traced, with_activation
 
 PIXELS = np.random.default_rng(0).uniform(0, 255, (3, 6, 5, 1)).astype(np.float32)
 
@@ -131,8 +132,7 @@ def test_gradients_reach_the_layers_that_are_returned() -> None:
     network = open_network(nested())
     with tf.GradientTape() as tape:
         tape.watch(pixels := tf.constant(PIXELS))
-        found = network.outputs(pixels, ["body/second/norm"])
-        score = chosen(found["logits"], np.array([0, 3, 2]))
+        score, found = network.scores(pixels, np.array([0, 3, 2]), ["body/second/norm"])
     weights = network.calls[-1].operation.kernel.numpy()
     slope = tape.gradient(score, found["body/second/norm"]).numpy()
     np.testing.assert_allclose(slope, np.broadcast_to(weights.T[[0, 3, 2]][:, None, None] / 30, slope.shape), rtol=1e-5)
@@ -155,7 +155,7 @@ def test_another_activation_leaves_the_layer_as_it_was() -> None:
 
 
 def test_an_unknown_layer_is_named() -> None:
-    with pytest.raises(InputError, match="has no layer 'stage9' before its logits"):
+    with pytest.raises(InputError, match="has no layer 'stage9' before what is explained"):
         open_network(nested()).outputs(PIXELS, ["stage9"])
 
 
@@ -182,7 +182,7 @@ def masks() -> keras.Model:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (two_inputs, "one input and one output"),
+        (two_inputs, "must be a functional or sequential model with one input"),
         (maps_only, "must end in a softmax, a sigmoid or a dense layer"),
         (any_size, "images of a fixed size"),
         (masks, "an output vector for each image"),

@@ -14,7 +14,7 @@ from dlcli.explanation import baselines
 from dlcli.explanation.gradcam import gradcam, gradcam_plus_plus
 from dlcli.explanation.gradients import gradient, guided_backpropagation, smoothgrad
 from dlcli.explanation.integrated import integrated_gradients
-from dlcli.explanation.logits import Network, open_network
+from dlcli.explanation.logits import Classifier, open_network
 from dlcli.explanation.method import Method
 from dlcli.explanation.occlusion import default_window, occlusion, places
 
@@ -23,7 +23,7 @@ PIXELS = RNG.uniform(0, 255, (4, 6, 9, 2)).astype(np.float32)
 CLASSES = np.array([0, 2, 1, 2], np.int32)
 
 
-def linear() -> tuple[Network, np.ndarray]:
+def linear() -> tuple[Classifier, np.ndarray]:
     """A linear network and the weights of its classes ``[classes, height, width, channels]``."""
     inputs = keras.Input((6, 9, 2))
     layer = keras.layers.Dense(3)
@@ -72,7 +72,7 @@ def test_windows_cover_all_pixels() -> None:
     assert default_window(1, 9) == (1, 1)
 
 
-def relu_network() -> tuple[Network, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+def relu_network() -> tuple[Classifier, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
     """A network with a ReLU, and its logits and gradients ``[b, classes, pixels]`` in NumPy, in float64."""
     inputs = keras.Input((6, 9, 2))
     hidden, last = keras.layers.Dense(12, activation="relu"), keras.layers.Dense(3)
@@ -99,12 +99,12 @@ def test_integrated_gradients_follow_the_midpoint_rule() -> None:
     expected *= PIXELS.reshape(4, -1)
     np.testing.assert_allclose(found.maps, expected.reshape(PIXELS.shape).sum(-1), rtol=1e-4, atol=1e-4)
     differences = (reference(PIXELS)[0] - reference(PIXELS * 0)[0])[rows, CLASSES]
-    np.testing.assert_allclose(found.facts["logit_difference"], differences, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.facts["difference"], differences, rtol=1e-5, atol=1e-5)
     errors = np.abs(expected.sum(1) - differences) / np.abs(differences)
     np.testing.assert_allclose(found.facts["completeness_error"], errors, rtol=1e-2, atol=1e-5)
 
 
-def kinked(threshold: float) -> Network:
+def kinked(threshold: float) -> Classifier:
     """The logit of class 1 is 0 up to a sum of the pixels, and then rises."""
     inputs = keras.Input((2, 2, 1))
     layer = keras.layers.Dense(2, activation="relu")
@@ -215,7 +215,7 @@ def test_layers_without_maps_are_refused(layer: str, message: str) -> None:
         gradcam(open_network(model), layer=layer)
 
 
-METHODS: dict[str, Callable[[Network], Method]] = {
+METHODS: dict[str, Callable[[Classifier], Method]] = {
     "gradient": gradient,
     "smoothgrad": smoothgrad,
     "integrated": lambda network: integrated_gradients(network, baseline=baselines.black),
@@ -226,7 +226,7 @@ METHODS: dict[str, Callable[[Network], Method]] = {
 }
 
 
-def decisive(row: int, column: int) -> Network:
+def decisive(row: int, column: int) -> Classifier:
     """Class 1 counts one pixel of 20x40 alone, class 0 speaks against it."""
     inputs = keras.Input((20, 40, 1))
     conv, last = keras.layers.Conv2D(1, 1, activation="relu", name="conv"), keras.layers.Dense(2)

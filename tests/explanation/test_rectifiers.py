@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlcli.explanation.logits import Network, chosen, open_network
+from dlcli.explanation.logits import Classifier, open_network
 from dlcli.explanation.rectifiers import guided, rectifiers, with_rule
 
 
@@ -56,21 +56,21 @@ def test_all_relus_of_mobilenetv2_are_counted_and_replaced() -> None:
     assert num_relus_in_graph(network) == 35
 
 
-def num_relus_in_graph(network: Network) -> int:
+def num_relus_in_graph(network: Classifier) -> int:
     """The ReLUs that TensorFlow computes, whatever Keras calls them."""
     traced = tf.function(network).get_concrete_function(tf.TensorSpec([None, *network.shape], tf.float32))
     return sum(operation.type in ("Relu", "Relu6") for operation in traced.graph.get_operations())
 
 
-def slope(network: Network, pixels: Any, rule: Any) -> np.ndarray:
+def slope(network: Classifier, pixels: Any, rule: Any) -> np.ndarray:
     options = {} if rule is None else {"substitute": with_rule(rule)}
     with tf.GradientTape() as tape:
         tape.watch(pixels)
-        score = chosen(network.outputs(pixels, **options)["logits"], np.zeros(len(pixels), np.int32))
+        score, _ = network.scores(pixels, np.zeros(len(pixels), np.int32), **options)
     return np.asarray(tape.gradient(score, pixels))
 
 
-def dense_layers(activations: Any) -> tuple[Network, list[np.ndarray]]:
+def dense_layers(activations: Any) -> tuple[Classifier, list[np.ndarray]]:
     """Dense layers with ReLUs, and their weights; the last has two outputs."""
     inputs = keras.Input((2, 2, 1))
     x = keras.layers.Flatten()(inputs)
@@ -104,6 +104,7 @@ def test_outputs_do_not_change_and_layers_keep_their_activations() -> None:
     model = every_form()
     network = open_network(model)
     pixels = np.random.default_rng(0).normal(size=(5, 4, 4, 1)).astype(np.float32)
-    replaced = network.outputs(pixels, substitute=with_rule(guided))["logits"]
-    np.testing.assert_array_equal(replaced, network(pixels))
+    classes = np.array([0, 1, 1, 0, 1], np.int32)
+    replaced, _ = network.scores(pixels, classes, substitute=with_rule(guided))
+    np.testing.assert_array_equal(replaced, network.scores(pixels, classes)[0])
     assert model.get_layer("fused").activation is keras.activations.relu

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.explanation.logits import Network, chosen, traced
+from dlcli.explanation.logits import Classifier, chosen
 from dlcli.explanation.method import Baseline, batches, num_at_once
+from dlcli.explanation.network import traced
 
 NUM_STEPS = 50
 
 
 def areas(
-    network: Network,
+    network: Classifier,
     images: NDArray[np.float32],
     classes: NDArray[np.int32],
     scores: NDArray[Any],

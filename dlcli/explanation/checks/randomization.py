@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from dlcli.explanation.logits import Network
-from dlcli.explanation.method import Method
+from dlcli.explanation.method import Method, Targets
+from dlcli.explanation.network import Network
 
 Part = Literal["head", "all"]
 PARTS: tuple[Part, ...] = ("head", "all")
@@ -36,17 +36,17 @@ def correlations(
     network: Network,
     method: Method,
     images: NDArray[np.float32],
-    classes: NDArray[np.int32],
+    targets: Targets,
     *,
     part: Part,
     seeds: Sequence[int],
 ) -> Correlations:
-    """Spearman's correlations of signed maps before and after the weights are randomized, for the same classes."""
-    trained = method(images, classes).maps
+    """Spearman's correlations of signed maps before and after the weights are randomized, for the same targets."""
+    trained = method(images, targets).maps
     found, num_constant = [], 0
     for seed in seeds:
         with randomized(network, part, seed):
-            maps = method(images, classes).maps
+            maps = method(images, targets).maps
         num_constant += sum(bool(np.ptp(values) == 0) for values in maps)
         found.append(rank_correlation(trained, maps))
     return Correlations(np.stack(found, axis=1), num_constant)

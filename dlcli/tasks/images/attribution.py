@@ -10,8 +10,8 @@ from dlcli.explanation.baselines import BASELINES
 from dlcli.explanation.gradcam import gradcam, gradcam_plus_plus
 from dlcli.explanation.gradients import gradient, guided_backpropagation, smoothgrad
 from dlcli.explanation.integrated import integrated_gradients
-from dlcli.explanation.logits import Network, NotExplainable
 from dlcli.explanation.method import Method
+from dlcli.explanation.network import Network, NotExplainable
 from dlcli.explanation.occlusion import occlusion
 from dlcli.models.images.taps import taps
 from dlcli.recipe.language.suggestions import did_you_mean

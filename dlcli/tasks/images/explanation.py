@@ -12,8 +12,9 @@ from dlcli.data.images.samples import Samples
 from dlcli.data.splits import NO_LABEL, LeftOut, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.explanation.integrated import TOLERANCE
-from dlcli.explanation.logits import Network, NotExplainable, open_network
+from dlcli.explanation.logits import Classifier, open_network
 from dlcli.explanation.method import Explanation, Method
+from dlcli.explanation.network import NotExplainable
 from dlcli.explanation.rectifiers import rectifiers
 from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.report.plots.attribution import MapColumn, attribution_maps
@@ -42,7 +43,7 @@ def with_network(
     head: ImageHead,
     request: ExplanationRequest,
     console: Console,
-    make: Callable[[RunDir, ImageHead, BestModel, Network, ExplanationRequest, Console], Explained],
+    make: Callable[[RunDir, ImageHead, BestModel, Classifier, ExplanationRequest, Console], Explained],
 ) -> Explained:
     """What ``make`` finds in the network of a run's best model.
 
@@ -61,7 +62,7 @@ def _explain(
     run: RunDir,
     head: ImageHead,
     best: BestModel,
-    network: Network,
+    network: Classifier,
     request: ExplanationRequest,
     console: Console,
 ) -> Explained:
@@ -158,7 +159,7 @@ def samples_to_explain(
 def _check(
     run: RunDir,
     head: ImageHead,
-    network: Network,
+    network: Classifier,
     methods: Mapping[str, Method],
     request: ExplanationRequest,
     samples: Samples,
@@ -181,7 +182,7 @@ def _check(
 
 
 def _explain_all(
-    network: Network,
+    network: Classifier,
     methods: Mapping[str, Method],
     samples: Samples,
     index: NDArray[np.int64],
@@ -222,7 +223,7 @@ def _joined(parts: Sequence[Explanation]) -> Explanation:
 
 
 def _rows(
-    network: Network,
+    network: Classifier,
     samples: Samples,
     index: NDArray[np.int64],
     classes: Sequence[str],

@@ -13,7 +13,7 @@ from dlcli.explanation.checks.grid import mosaics, pointing
 from dlcli.explanation.checks.naive_maps import naive_maps
 from dlcli.explanation.checks.pixel_order import areas
 from dlcli.explanation.checks.randomization import LARGEST_CORRELATION, PARTS, correlations, is_failed
-from dlcli.explanation.logits import Network
+from dlcli.explanation.logits import Classifier
 from dlcli.explanation.method import Method, batches, in_parts
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
@@ -25,7 +25,7 @@ FAILED, PASSED = "fails the randomization check", "passes the randomization chec
 
 
 def check_methods(
-    network: Network,
+    network: Classifier,
     methods: Mapping[str, Method],
     images: NDArray[np.float32],
     labels: NDArray[np.int32],

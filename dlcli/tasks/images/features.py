@@ -15,8 +15,8 @@ from dlcli.data.splits import NO_LABEL, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.explanation.deconvnet import check_maps, deconvnet
 from dlcli.explanation.filters import filters_of_pixels, first_convolution
-from dlcli.explanation.logits import Network
 from dlcli.explanation.maximization import Maximized, color_root, maximize
+from dlcli.explanation.network import Network
 from dlcli.explanation.patches import Span, Strongest, cut, strongest, window_of
 from dlcli.report.cost.receptive_field import Window, input_windows, windows_after
 from dlcli.report.plots.features import StageFeatures, feature_rows, filter_grid, hierarchy

@@ -8,14 +8,14 @@ import pytest
 
 from dlcli.explanation import baselines
 from dlcli.explanation.checks.pixel_order import areas, order_of
-from dlcli.explanation.logits import Network, open_network
+from dlcli.explanation.logits import Classifier, open_network
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.uniform(0, 255, (3, 5, 8, 2)).astype(np.float32)
 CLASSES = np.array([0, 1, 1], np.int32)
 
 
-def network() -> tuple[keras.Model, Network]:
+def network() -> tuple[keras.Model, Classifier]:
     inputs = keras.Input((5, 8, 2))
     layer = keras.layers.Dense(2, activation="softmax")
     model = keras.Model(inputs, layer(keras.layers.Flatten()(inputs)))

@@ -6,12 +6,12 @@ import keras
 import pytest
 
 from dlcli.errors import InputError
-from dlcli.explanation.logits import Network, open_network
+from dlcli.explanation.logits import Classifier, open_network
 from dlcli.tasks.images.attribution import layer_of, methods_of, stages_of
 from dlcli.tasks.task import ExplanationRequest
 
 
-def network(side: int, *, named: bool = False) -> Network:
+def network(side: int, *, named: bool = False) -> Classifier:
     """Two stages of convolutions, a third of a single position."""
     inputs = keras.Input((side, side, 3))
     x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="a1")(inputs)
