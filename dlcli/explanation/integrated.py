@@ -10,6 +10,9 @@ from dlcli.explanation.gradients import pixel_gradients
 from dlcli.explanation.method import Baseline, Explanation, Method, Targets, batches, num_at_once
 from dlcli.explanation.network import Network, traced
 
+Function = Callable[[NDArray[np.float32], NDArray[Any]], NDArray[Any]]
+"""(points ``[n, ...]``, what is scored of each ``[n, ...]``) -> an array ``[n, ...]``."""
+
 TOLERANCE = 0.01
 FIRST_STEPS, MOST_STEPS = 16, 1024
 TINY = 1e-12
@@ -34,41 +37,84 @@ def integrated_gradients(network: Network, *, baseline: Baseline, steps: int | N
     scores = traced(network, lambda pixels, targets: network.scores(pixels, targets)[0])
 
     def explain(images: NDArray[np.float32], targets: Targets) -> Explanation:
-        starts = baseline(images)
-        whole, empty = (scores(pixels, targets).numpy().astype(np.float64) for pixels in (images, starts))
-        differences = whole - empty
-        shares = np.zeros(images.shape)  # of each pixel and channel
-        errors, num_steps = np.full(len(images), np.inf), np.zeros(len(images), np.int64)
-        rows, number = np.arange(len(images)), steps or FIRST_STEPS
-        while len(rows) and number <= (steps or MOST_STEPS):
-            for row in rows:
-                shares[row] = _shares(gradients, images[row], starts[row], targets[row], number, num_at_once(network))
-            totals = shares[rows].sum(axis=(1, 2, 3))
-            errors[rows] = np.abs(totals - differences[rows]) / np.maximum(np.abs(differences[rows]), TINY)
-            num_steps[rows] = number
-            rows = rows[errors[rows] > TOLERANCE]
-            number *= 2
-        facts = {"completeness_error": errors, "steps": num_steps, "difference": differences}
+        shares, facts = integrate(
+            lambda pixels, chosen: scores(pixels, chosen).numpy(),
+            lambda pixels, chosen: gradients(pixels, chosen)[1].numpy(),
+            images,
+            baseline(images),
+            targets,
+            steps=steps,
+            at_once=num_at_once(network),
+        )
         return Explanation(shares.sum(axis=-1).astype(np.float32), facts)
 
     return explain
 
 
+def integrate(
+    scores: Function,
+    gradients: Function,
+    inputs: NDArray[np.float32],
+    starts: NDArray[np.float32],
+    targets: NDArray[Any],
+    *,
+    steps: int | None,
+    at_once: int,
+    together: bool = False,
+) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+    """The share of each value of inputs ``[b, ...]`` in the difference between their scores and those of the starts.
+
+    Args:
+        scores: of points ``[n, ...]``, ``[n]``.
+        gradients: of the scores, of the shape of the points.
+        starts: of the shape of the inputs.
+        targets: what is scored, for each input ``[b, ...]``.
+        steps: a fixed number; None to double it until the shares are complete.
+        at_once: points whose gradients are computed in one call.
+        together: put points of several inputs in one call; else an input's shares do not depend on the others at all,
+            not even by rounding.
+
+    Returns:
+        The shares, of the shape of the inputs, and the facts of :func:`integrated_gradients`.
+    """
+    whole, empty = (
+        np.concatenate([scores(points[part], targets[part]) for part in batches(len(points), at_once)])
+        for points in (inputs, starts)
+    )
+    differences = whole.astype(np.float64) - empty.astype(np.float64)
+    shares = np.zeros(inputs.shape)
+    errors, num_steps = np.full(len(inputs), np.inf), np.zeros(len(inputs), np.int64)
+    rows, number = np.arange(len(inputs)), steps or FIRST_STEPS
+    while len(rows) and number <= (steps or MOST_STEPS):
+        for part in batches(len(rows), max(1, at_once // number) if together else 1):
+            some = rows[part]
+            shares[some] = _shares(gradients, inputs[some], starts[some], targets[some], number, at_once)
+        totals = shares[rows].reshape(len(rows), -1).sum(axis=1)
+        errors[rows] = np.abs(totals - differences[rows]) / np.maximum(np.abs(differences[rows]), TINY)
+        num_steps[rows] = number
+        rows = rows[errors[rows] > TOLERANCE]
+        number *= 2
+    return shares, {"completeness_error": errors, "steps": num_steps, "difference": differences}
+
+
 def _shares(
-    gradients: Callable[[Any, Any], Any],
-    image: NDArray[np.float32],
-    start: NDArray[np.float32],
-    target: Any,
+    gradients: Function,
+    inputs: NDArray[np.float32],
+    starts: NDArray[np.float32],
+    targets: NDArray[Any],
     steps: int,
     size: int,
 ) -> NDArray[np.float64]:
-    """The difference of the pixels times the mean gradient on the way ``[h, w, c]``, ``size`` points at once."""
-    way = image.astype(np.float64) - start
-    total = np.zeros(image.shape)
-    for part in batches(steps, size):
-        points = (np.arange(steps)[part, None, None, None] + 0.5) / steps
-        pixels = (start + points * way).astype(np.float32)
-        slopes = gradients(pixels, np.repeat(np.asarray(target)[None], len(pixels), axis=0))[1].numpy()
-        total += slopes.sum(axis=0, dtype=np.float64)
+    """The difference of the values times the mean gradient on the way ``[b, ...]``, ``size`` points at once."""
+    way = inputs.astype(np.float64) - starts
+    total = np.zeros(inputs.shape)
+    shares = ((np.arange(steps) + 0.5) / steps).reshape(-1, *[1] * (inputs.ndim - 1))
+    for part in batches(steps, max(1, size // len(inputs))):
+        share = shares[part]
+        points = np.concatenate(
+            [(start + share * step).astype(np.float32) for start, step in zip(starts, way, strict=True)]
+        )
+        slopes = gradients(points, np.repeat(targets, len(share), axis=0))
+        total += slopes.reshape(len(inputs), len(share), *inputs.shape[1:]).sum(axis=1, dtype=np.float64)
     result: NDArray[np.float64] = way * total / steps
     return result

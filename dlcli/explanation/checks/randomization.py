@@ -76,7 +76,13 @@ def randomized(network: Network, part: Part, seed: int) -> Iterator[None]:
     Args:
         part: ``head``, the last layer with weights, or ``all``.
     """
-    variables = _trained_variables(network, part)
+    with shuffled(_trained_variables(network, part), seed):
+        yield
+
+
+@contextlib.contextmanager
+def shuffled(variables: Sequence[keras.Variable], seed: int) -> Iterator[None]:
+    """A context in which the values of each variable have a random order; afterward they are what they were."""
     values = [variable.numpy() for variable in variables]
     generator = np.random.default_rng(seed)
     try:
@@ -90,13 +96,13 @@ def randomized(network: Network, part: Part, seed: int) -> Iterator[None]:
 
 def _trained_variables(network: Network, part: Part) -> list[keras.Variable]:
     """The variables of the layers, each once; those of the last layer that has some, for the head."""
-    layers = {id(call.operation): call.operation for call in network.calls if _variables(call.operation)}
+    layers = {id(call.operation): call.operation for call in network.calls if trained_variables(call.operation)}
     chosen = list(layers.values())[-1:] if part == "head" else list(layers.values())
-    return [variable for layer in chosen for variable in _variables(layer)]
+    return [variable for layer in chosen for variable in trained_variables(layer)]
 
 
-def _variables(operation: Any) -> list[keras.Variable]:
-    """What training changes, whether or not the layer is frozen: not the statistics of normalization."""
+def trained_variables(operation: Any) -> list[keras.Variable]:
+    """What training changes in a layer, whether or not it is frozen: not the statistics of normalization."""
     if not isinstance(operation, keras.Layer) or isinstance(operation, keras.layers.Normalization):
         return []
     return [variable for variable in operation.weights if variable.name not in STATISTICS]

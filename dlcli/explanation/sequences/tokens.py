@@ -1,0 +1,84 @@
+"""A network of texts opened for explanation: its token ids, their embeddings, and its logits as a function of these."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.explanation.checks.randomization import shuffled, trained_variables
+from dlcli.explanation.network import NotExplainable, Tensor
+from dlcli.explanation.sequences.scores import Scores
+
+PADDING = 0
+Ids = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class TokenNetwork:
+    """A network of texts in two parts, which share its layers: raw text to ids, and embeddings to logits.
+
+    Attributes:
+        model: the whole network.
+        front: raw text -> token ids int32 ``[b, tokens]``, padded with 0.
+        scores: of the outputs, as a function of the embeddings.
+    """
+
+    model: keras.Model
+    front: keras.Model
+    scores: Scores
+
+    def ids(self, raw: Any) -> list[Ids]:
+        """The token ids of raw texts, each without padding."""
+        return [row[row != PADDING].astype(np.int32) for row in np.asarray(self.front(raw))]
+
+    def vectors(self, ids: Ids) -> NDArray[np.float32]:
+        """The embeddings of token ids ``[..., width]``."""
+        table: NDArray[np.float32] = self.model.get_layer("embedding").embeddings.numpy()
+        return table[ids]
+
+    def randomized(self, part: str, seed: int) -> Any:
+        """A context in which the weights of the last layer (``head``), or ``all``, have a random order."""
+        layers = self.model.layers if part == "all" else [self.model.get_layer("logits")]
+        return shuffled([variable for layer in layers for variable in trained_variables(layer)], seed)
+
+
+def open_tokens(model: keras.Model, *, by_step: bool) -> TokenNetwork:
+    """Open a network of texts at its layers ``embedding`` and ``logits``.
+
+    Args:
+        by_step: it has logits for each token, not one vector for each text.
+
+    Raises:
+        NotExplainable: it lacks these layers, or has a single class; the message is written to follow "FILE: ".
+    """
+    if not {"embedding", "logits"} <= {layer.name for layer in model.layers}:
+        raise NotExplainable("must have the layers embedding and logits to be explained.")
+    embedding, logits = model.get_layer("embedding"), model.get_layer("logits")
+    inner = keras.Model([embedding.input, embedding.output], logits.output)
+
+    def outputs(points: Tensor) -> Tensor:
+        # ids only say where padding is, and there is none
+        found = inner([tf.ones(tf.shape(points)[:2], embedding.input.dtype), points], training=False)
+        return found if by_step else found[:, None]
+
+    scores = Scores(outputs, embedding.output_dim, int(logits.output.shape[-1]), is_class=True)
+    return TokenNetwork(model, keras.Model(model.inputs, embedding.input), scores)
+
+
+def of_equal_length(texts: Sequence[Ids], make: Callable[[Ids, NDArray[np.int64]], Sequence[Any]]) -> list[Any]:
+    """What is made of each text, in order; texts of one length are given together.
+
+    Args:
+        make: (token ids ``[b, tokens]``, the positions of these texts ``[b]``) -> a value for each.
+    """
+    lengths = np.array([len(ids) for ids in texts], np.int64)
+    found: list[Any] = [None] * len(texts)
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        for row, value in zip(rows, make(np.stack([texts[int(i)] for i in rows]), rows), strict=True):
+            found[row] = value
+    return found
