@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from dlcli.errors import InputError
 from dlcli.rundir.directory import RunDir
@@ -17,16 +18,23 @@ from dlcli.temporary import RUN, remove_leftovers, temporary_folder
 
 MAX_NAME = 80  # characters
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")
+AnyRun = TypeVar("AnyRun", bound=RunDir)
 STATUSES = ("running", "completed", "interrupted", "failed")
 
 
 def create_run(runs: Path, name: str, write: Callable[[RunDir], None]) -> RunDir:
+    """Create and lock a run, as :func:`create` does."""
+    return create(runs, name, write, RunDir)
+
+
+def create(runs: Path, name: str, write: Callable[[AnyRun], None], kind: Callable[[Path], AnyRun]) -> AnyRun:
     """Create the run ``runs/name``, or ``name-2``, ``name-3`` … if the name is taken, and lock it.
 
     Args:
         write: writes the first files of the run, run.json among them. It gets a folder elsewhere, with the final name,
             which is renamed when it is complete: a kill leaves a leftover, which the next command removes, never a part
             of a run. It is called again if another process takes the name meanwhile.
+        kind: makes the object for a directory: ``RunDir``, or that of a search.
 
     Raises:
         InputError: ``name`` is not a valid run name, or the folder cannot be created.
@@ -43,13 +51,13 @@ def create_run(runs: Path, name: str, write: Callable[[RunDir], None]) -> RunDir
             ) from None
         for candidate in _numbered(name):
             if not os.path.lexists(runs / candidate):
-                run = RunDir(temporary / RUN / candidate)
+                run = kind(temporary / RUN / candidate)
                 if _write_run(run, write, runs / candidate):
                     return run
     raise AssertionError("unreachable")
 
 
-def _write_run(run: RunDir, write: Callable[[RunDir], None], path: Path) -> bool:
+def _write_run(run: AnyRun, write: Callable[[AnyRun], None], path: Path) -> bool:
     """Write and lock a run and rename it to its path; False if another process took the path meanwhile."""
     run.path.mkdir(parents=True)
     run.lock()

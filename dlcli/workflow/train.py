@@ -45,8 +45,13 @@ MAX_PLOT_BYTES = 2**28
 STOPPED_BETWEEN_CHECKPOINTS = "stopped between two checkpoints"
 
 
-def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device, console: Console) -> dict[str, Any]:
+def train(
+    loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device, console: Console, split: str | None = None
+) -> dict[str, Any]:
     """Train a new run to the end and evaluate it.
+
+    Args:
+        split: the split to evaluate; None for test, or validation if there is no test split.
 
     Returns the final content of run.json, and ``run``, the run directory.
 
@@ -59,14 +64,17 @@ def train(loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device,
     job = prepare(loaded, device, console)
     name = name or loaded.recipe.name or run_name(loaded.path)
     run = create_run(runs, name, lambda run: _write_initial_files(run, job))
-    return _train_and_finish(run, job)
+    return _train_and_finish(run, job, split)
 
 
-def resume(run: RunDir, *, device: Device, console: Console, given: LoadedRecipe | None) -> dict[str, Any]:
+def resume(
+    run: RunDir, *, device: Device, console: Console, given: LoadedRecipe | None, split: str | None = None
+) -> dict[str, Any]:
     """Resume an interrupted run; the final weights and metrics equal those of an uninterrupted run.
 
     Args:
         given: a recipe that the user gave along with the run; it must equal the run's.
+        split: as of `train`.
 
     Raises:
         InputError: the run is complete, in use or corrupt, or its recipe or data has changed.
@@ -105,7 +113,7 @@ def resume(run: RunDir, *, device: Device, console: Console, given: LoadedRecipe
         resumed=[*info.get("resumed", []), {"time": now(), "command": command()}],
         **({"config": config, **moved} if moved else {}),
     )
-    return _train_and_finish(run, job)
+    return _train_and_finish(run, job, split)
 
 
 def extend(
@@ -330,7 +338,7 @@ def _record_stop(run: RunDir, job: Job, stop: Interrupted) -> Interrupted:
     return Interrupted(f"{stop}. Resume with: dlcli train --resume {run.path}", stop.signal_number)
 
 
-def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
+def _train_and_finish(run: RunDir, job: Job, split: str | None = None) -> dict[str, Any]:
     tensorboard = TensorBoard(run.tensorboard)
     try:
         describe(job, run)
@@ -339,7 +347,7 @@ def _train_and_finish(run: RunDir, job: Job) -> dict[str, Any]:
         _restore(run, loop, job.console)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
         loop.train()
-        return _finish(run, job, loop)
+        return _finish(run, job, loop, split or first_split(job.dataset.splits))
     except (Interrupted, KeyboardInterrupt, Terminated) as stop:
         if not isinstance(stop, Interrupted):  # raised outside the loop
             by = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
@@ -380,15 +388,14 @@ def _user_error(run: RunDir, job: Job, error: Exception) -> Exception:
     return error
 
 
-def _finish(run: RunDir, job: Job, loop: Loop) -> dict[str, Any]:
-    """Save the best model, evaluate it, draw the plots, and complete run.json."""
+def _finish(run: RunDir, job: Job, loop: Loop, split: str) -> dict[str, Any]:
+    """Save the best model, evaluate it on a split, draw the plots, and complete run.json."""
     rows = [_numbers(row) for row in read_csv(run.metrics)]
     _report_early_stop(rows, job, loop)
     loop.load_best()
     model = job.float32_model()
     replace_by(run.model, lambda path: model.save(path))
     best = next(row for row in rows if row["epoch"] == loop.state.best.epoch)
-    split = first_split(job.dataset.splits)
     metrics = job.evaluate(run, model, split)
     run.plots.mkdir(exist_ok=True)
     replace_file(run.plots / "curves.png", curves.learning_curves(rows, best_epoch=loop.state.best.epoch))

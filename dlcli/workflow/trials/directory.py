@@ -1,0 +1,89 @@
+"""The directory of a search or sweep: its files, and finding it to resume."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from dlcli.errors import InputError
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import check_keys, entry_mode, read_json
+from dlcli.rundir.runs import NAME, create
+
+Kind = Literal["search", "sweep"]
+
+
+class StudyDir(RunDir):
+    """The directory of a search or sweep. What it says about itself is in search.json or sweep.json.
+
+    It is not a run: ``dlcli runs`` does not list it, and no other verb takes it for the newest run.
+    """
+
+    def __init__(self, path: Path, kind: Kind) -> None:
+        super().__init__(path)
+        self.kind: Kind = kind
+
+    @property
+    def info(self) -> Path:
+        return self._entry(f"{self.kind}.json")
+
+    @property
+    def trials(self) -> Path:
+        """The log of trials, which is the state."""
+        return self._entry("trials.jsonl")
+
+    @property
+    def baseline(self) -> Path:
+        """The log of the trials of random search."""
+        return self._entry("baseline.jsonl")
+
+    @property
+    def finals_log(self) -> Path:
+        """The log of the trainings of finalists."""
+        return self._entry("finals.jsonl")
+
+    @property
+    def finals(self) -> Path:
+        """The folder of the runs of finalists."""
+        return self._entry("finals")
+
+    @property
+    def front(self) -> Path:
+        """The table of trials that no other one is better than in all objectives."""
+        return self._entry("front.csv")
+
+    @property
+    def best(self) -> Path:
+        """The recipe of the best trial."""
+        return self._entry("best.yaml")
+
+    def plot(self, name: str) -> Path:
+        """A file in the folder of plots."""
+        return self._entry("plots", name)
+
+    def read_info(self) -> dict[str, Any]:
+        """Read search.json or sweep.json.
+
+        Raises:
+            InputError: it is missing or corrupt.
+        """
+        info = read_json(self.info)
+        check_keys(self.info, info, status=str, config=dict)
+        return info
+
+
+def create_study(runs: Path, name: str, kind: Kind, write: Callable[[StudyDir], None]) -> StudyDir:
+    """Create and lock the directory ``runs/name`` as :func:`dlcli.rundir.runs.create_run` does."""
+    return create(runs, name, write, lambda path: StudyDir(path, kind))
+
+
+def find_study(runs: Path, reference: str, kind: Kind) -> StudyDir:
+    """Find a search or sweep by its name under ``runs`` or by the path of its directory.
+
+    Raises:
+        InputError: there is none.
+    """
+    for path in (Path(reference), runs / reference) if NAME.fullmatch(reference) else (Path(reference),):
+        if entry_mode(path / f"{kind}.json"):
+            return StudyDir(path if path.name not in ("", "..") else path.resolve(), kind)
+    known = ", ".join(sorted(path.parent.name for path in runs.glob(f"*/{kind}.json"))) or "none"
+    raise InputError(f"{reference}: no {kind} of this name in {runs}. Available: {known}.")

@@ -1,0 +1,67 @@
+"""What a worker does: check a recipe, train a trial without keeping its weights, train a whole run, evaluate a run.
+
+Each task is a JSON object with its ``kind``, and so is its outcome. Errors are part of the outcome: bad input has the
+kind ``input``, everything else that may happen in training is ``failed``.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import CheckFailed, InputError
+from dlcli.printing import escaped_line
+from dlcli.recipe.load import LoadedRecipe, load_text
+from dlcli.recipe.yaml_writer import to_yaml
+from dlcli.runtime.startup import start_tensorflow
+
+MAX_ERROR = 500  # characters that are recorded
+
+
+def do_task(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Do a task, and return its outcome: ``status``, ``error``, and what the task's kind adds."""
+    start = time.monotonic()
+    try:
+        outcome = {"status": "complete", "error": None, **_do(task)}
+    except InputError as error:
+        outcome = {"status": "failed", "error": str(error), "is_input": True}
+    except CheckFailed as error:
+        outcome = {"status": "failed", "error": str(error)}
+    except Exception as error:  # whatever a network makes TensorFlow do is recorded, not fatal
+        text = str(error).strip().splitlines() or [""]
+        outcome = {"status": "failed", "error": escaped_line(f"{type(error).__name__}: {text[0]}"[:MAX_ERROR])}
+    return {"metrics": {}, "cost": {}, **outcome, "seconds": round(time.monotonic() - start, 3)}
+
+
+def _do(task: Mapping[str, Any]) -> dict[str, Any]:
+    device = start_tensorflow(task["device"])
+    from dlcli.workflow.trials import training
+
+    kind = task["kind"]
+    if kind == "test":
+        return training.test_run(Path(task["run"]))
+    loaded = loaded_of(task["recipe"], Path(task["path"]))
+    match kind:
+        case "check":
+            return training.check(loaded, runs=Path(task["runs"]), device=device)
+        case "trial":
+            return training.train_trial(
+                loaded,
+                folder=Path(task["folder"]),
+                runs=Path(task["runs"]),
+                limits=task["limits"],
+                device=device,
+            )
+        case "run":
+            return training.train_run(loaded, folder=Path(task["folder"]), name=task["name"], device=device)
+        case _:
+            raise ValueError(f"unknown kind of task: {kind}")
+
+
+def loaded_of(values: dict[str, Any], path: Path) -> LoadedRecipe:
+    """The recipe of plain values; ``path`` is the file that it was derived from, for messages and relative paths.
+
+    Raises:
+        RecipeError: it is not valid.
+    """
+    return load_text(to_yaml(values).encode(), path)

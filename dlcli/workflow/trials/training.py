@@ -1,0 +1,144 @@
+"""Trains in a worker: a trial, whose weights are not kept, or a whole run that is evaluated on validation data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlcli.recipe.load import LoadedRecipe
+from dlcli.report.cost.layer_table import LayerTable
+from dlcli.rundir.directory import RunDir
+from dlcli.runtime.console import Console
+from dlcli.runtime.startup import Device
+from dlcli.tasks.dispatch import prepare, task_of
+from dlcli.tasks.run_models import with_run_files
+from dlcli.tasks.task import EvaluationRequest
+from dlcli.temporary import temporary_folder
+from dlcli.workflow import train as workflow
+from dlcli.workflow.evaluate import evaluate
+
+
+class _Rows:
+    """Observes a training loop, and keeps the rows of its epochs."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def stage(self, name: str, num_epochs: int) -> None:
+        """Nothing is shown."""
+
+    def progress(self, *values: Any) -> None:
+        """Nothing is shown."""
+
+    def stopping(self) -> None:
+        """Workers ignore signals."""
+
+    def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
+        self.rows.append(row)
+
+
+class _Collecting(Console):
+    """A quiet console that keeps its warnings."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def check(loaded: LoadedRecipe, *, runs: Path, device: Device) -> dict[str, Any]:
+    """Read the data of a recipe and build its network, as training would.
+
+    Returns:
+        The ``cost`` of the network, the number of samples of each of the ``splits``, the ``columns`` of metrics, and
+        the ``warnings`` about the data.
+
+    Raises:
+        InputError: the data or the recipe cannot be used.
+    """
+    console = _Collecting()
+    job = prepare(with_run_files(loaded, runs), device, console)
+    return {
+        "cost": costs(job.table()),
+        "splits": {split: len(samples) for split, samples in job.dataset.splits.items()},
+        "columns": list(job.loop(RunDir(runs), _Rows()).columns),
+        "warnings": [*(warning.text for warning in job.dataset.warnings), *console.warnings],
+    }
+
+
+def train_trial(
+    loaded: LoadedRecipe, *, folder: Path, runs: Path, limits: Mapping[str, float], device: Device
+) -> dict[str, Any]:
+    """Train a recipe for a short time, and return the metrics of its best epoch on train and validation.
+
+    The test split is not evaluated. Checkpoints are in a temporary folder, which a killed worker leaves to
+    :func:`dlcli.temporary.remove_leftovers`.
+
+    Args:
+        folder: where the temporary folder is made.
+        runs: where ``run:NAME`` is looked up.
+        limits: the largest ``multiply_adds`` and ``parameters``; a network that exceeds one is not trained.
+
+    Returns:
+        ``status``: complete or refused; ``metrics``, ``cost`` and ``error``.
+
+    Raises:
+        InputError: the recipe cannot be used, or the network does not fit into the memory.
+        CheckFailed: the loss is not finite.
+    """
+    console = _Collecting()
+    loaded = with_run_files(loaded, runs)
+    if limits:  # the table is built without weights, which a large network would fill the memory with
+        table, _ = task_of(loaded.recipe).table_of_recipe(loaded, None, console)
+        if (reason := exceeded(costs(table), limits)) is not None:
+            return {"status": "refused", "cost": costs(table), "error": reason}
+    job = prepare(loaded, device, console)
+    with temporary_folder(folder / "trial") as temporary:
+        rows = _Rows()
+        loop = job.loop(RunDir(temporary), rows)
+        loop.train()
+        best = rows.rows[loop.state.best.epoch - 1]
+    metrics = {key: value for key, value in best.items() if key.startswith(("train_", "val_"))}
+    return {"metrics": metrics | {"epoch": best["epoch"]}, "cost": costs(job.table())}
+
+
+def train_run(loaded: LoadedRecipe, *, folder: Path, name: str, device: Device) -> dict[str, Any]:
+    """Train a run to its end, or resume it; it is evaluated on the validation split, so that test stays unseen.
+
+    Returns:
+        Its final ``metrics``, ``cost``, and the path of the ``run``.
+
+    Raises:
+        InputError: the recipe cannot be used.
+        CheckFailed: the loss is not finite.
+    """
+    console = _Collecting()
+    run = RunDir(folder / name)
+    if run.info.exists() and run.read_info()["status"] == "completed":
+        info = run.read_info()
+    elif run.info.exists():
+        info = workflow.resume(run, device=device, console=console, given=None, split="validation")
+    else:
+        info = workflow.train(loaded, runs=folder, name=name, device=device, console=console, split="validation")
+    table = task_of(loaded.recipe).table_of_run(run, run.read_info()["data"])
+    return {"metrics": info["final"] | {"epoch": info["best"]["epoch"]}, "cost": costs(table), "run": str(run.path)}
+
+
+def test_run(path: Path) -> dict[str, Any]:
+    """Evaluate a run on the test split; returns its metrics."""
+    result = evaluate(RunDir(path), EvaluationRequest(split="test"), console=_Collecting())
+    return {"metrics": {key: value for key, value in result.items() if isinstance(value, float)}}
+
+
+def costs(table: LayerTable) -> dict[str, int]:
+    """The parameters and multiply-adds of a network."""
+    return {"parameters": table.parameters, "multiply_adds": table.operations.multiply_adds}
+
+
+def exceeded(cost: Mapping[str, float], limits: Mapping[str, float]) -> str | None:
+    """Which limit a network exceeds, as a sentence; None if it exceeds none."""
+    for name, limit in limits.items():
+        if cost[name] > limit:
+            return f"has {cost[name]:,.0f} {name.replace('_', '-')}, more than the limit of {limit:,.0f}"
+    return None
