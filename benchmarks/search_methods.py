@@ -3,10 +3,11 @@
     python benchmarks/search_methods.py nas-bench-macro_cifar10.json [--repeats 200] [--evaluations 100]
 
 The table is the file of that name in https://github.com/xiusu/NAS-Bench-Macro. A network has 8 blocks of 3 kinds, and
-was trained three times; each evaluation of a method reads one of the three accuracies. The network with the best reading is
-what the method found, and its regret is how far its mean accuracy is from the best mean in the table. Prints the mean
-regret of each method and the probability P that a repeat of it has a lower regret than a repeat of random search, with
-the Mann-Whitney test of P = 0.5. Exits with 1 if aging evolution or REINFORCE does not reach P >= 0.70 with p < 0.001.
+was trained three times; each evaluation of a method reads one of the three accuracies. The network with the best
+reading is what the method found, and its regret is how far its mean accuracy is from the best mean in the table.
+Prints the mean regret of each method and the probability P that a repeat of it has a lower regret than a repeat of
+random search, with the Mann-Whitney test of P = 0.5. Exits with 1 if aging evolution or REINFORCE does not reach P >=
+0.70 with p < 0.001.
 """
 
 import argparse
