@@ -1,8 +1,8 @@
 """What every method of search offers: ask for the next trial, and tell its score.
 
-A space is a list of choices: the number of options at each position. A method is deterministic in its seed and in what
-it was told, in order: replaying a log gives the same method again. What it draws for a trial depends on the number of
-the trial, not on how often it was asked.
+A space is a list of choices: the number of options at each position. A method is deterministic in its seed and in the
+scores that were reported to it, in their order: replaying a log gives the same method again. What it draws for a trial
+depends on the number of the trial, not on how often it was asked.
 """
 
 from collections.abc import Sequence
@@ -32,10 +32,10 @@ class Proposal:
 
 
 class Method(Protocol):
-    """A method of search. Trials may be told in another order than they were asked for, and some never."""
+    """A method of search. Trials may end in another order than they were asked for, and some never."""
 
     def ask(self, trial: int) -> Proposal:
-        """Propose what to try as this trial; what was told so far decides, and does not change."""
+        """Propose what to try as this trial; asking changes nothing."""
 
     def tell(self, trial: int, choices: Choices, score: float | None) -> None:
         """Report a trial.

@@ -59,7 +59,7 @@ def run_trials(log: TrialLog, proposer: Proposer, plan: Plan, pool: Pool) -> lis
     """Run trials until the budget is spent or the proposer has nothing left.
 
     Args:
-        log: the state; trials that it holds are told to the proposer, and not run again.
+        log: the state; the proposer receives the trials that it holds, and they are not run again.
         pool: the workers.
 
     Returns:
