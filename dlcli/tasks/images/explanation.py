@@ -1,6 +1,5 @@
 """Explains the outputs of image classifiers: what in an image speaks for a class, and what against it."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,14 @@ from dlcli.explanation.logits import Classifier, open_network
 from dlcli.explanation.method import Explanation, Method
 from dlcli.explanation.network import NotExplainable
 from dlcli.explanation.rectifiers import rectifiers
-from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.report.plots.attribution import MapColumn, attribution_maps
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_float32
+from dlcli.tasks.explanation import FAILED, check_target, class_index, digest_of, recorded_verdicts, verdicts
 from dlcli.tasks.images.attribution import WITH_LAYER, layer_of, make_methods, methods_of
 from dlcli.tasks.images.evaluation import samples_of_run
-from dlcli.tasks.images.explanation_check import FAILED, check_methods, recorded_verdicts, verdicts
+from dlcli.tasks.images.explanation_check import check_methods
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.images.prediction import read_samples
 from dlcli.tasks.run_models import BestModel, load_model
@@ -79,7 +78,7 @@ def _explain(
         console.say(f"guided backpropagation replaces {num_relus} ReLUs")
     layer = layer_of(network, request.layer) if set(WITH_LAYER) & set(names) else None
     images, logits, targets, found = _explain_all(network, methods, samples, index, request.target, classes, console)
-    known = recorded_verdicts(run, best.digest, layer, names)
+    known = recorded_verdicts(run, best.digest, names, layer=layer, with_layer=WITH_LAYER)
     check = None
     if request.check:
         check = _check(run, head, network, methods, request, samples, console)
@@ -115,32 +114,6 @@ def _explain(
         check=check,
         left_out=[(left.name, left.reason) for left in left_out],
     )
-
-
-def check_target(target: str, classes: Sequence[str], *, has_labels: bool) -> None:
-    """Refuse a class that the network does not have.
-
-    Raises:
-        InputError: it has none of that name, or the labels are asked for and not known.
-    """
-    if target == "label" and not has_labels:
-        raise InputError("--class label: the labels of files are not known. Name a class, or leave the paths out.")
-    if target not in ("predicted", "label"):
-        class_index(target, classes)
-
-
-def class_index(text: str, classes: Sequence[str]) -> int:
-    """The position of a class, which is given by name or number.
-
-    Raises:
-        InputError: there is no such class.
-    """
-    if text in classes:
-        return classes.index(text)
-    if text.isascii() and text.isdigit() and int(text) < len(classes):
-        return int(text)
-    hint = did_you_mean(text, classes) or f"; the classes are {', '.join(classes[:10])}."
-    raise InputError(f"--class {text}: not a class of the network{hint}")
 
 
 def samples_to_explain(
@@ -307,8 +280,3 @@ def _writer(
     arrays = {"images": images, "files": np.array(files), "classes": np.array(classes)}
     maps = {name: explanation.maps for name, explanation in found.items()}
     return lambda path: np.savez(path, allow_pickle=False, **arrays, **maps)
-
-
-def digest_of(digests: Sequence[str]) -> str:
-    """One digest of those of several images."""
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -1,13 +1,11 @@
 """Checks methods of attribution on a run's images: randomized weights, insertion and deletion, grid pointing."""
 
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.errors import InputError
 from dlcli.explanation.baselines import BASELINES
 from dlcli.explanation.checks.grid import mosaics, pointing
 from dlcli.explanation.checks.naive_maps import naive_maps
@@ -15,13 +13,9 @@ from dlcli.explanation.checks.pixel_order import areas
 from dlcli.explanation.checks.randomization import LARGEST_CORRELATION, PARTS, correlations, is_failed
 from dlcli.explanation.logits import Classifier
 from dlcli.explanation.method import Method, batches, in_parts
-from dlcli.rundir.directory import RunDir
-from dlcli.rundir.reading import read_json
-from dlcli.tasks.images.attribution import WITH_LAYER
+from dlcli.tasks.explanation import FAILED, PASSED, SEEDS, statistic
 
-SEEDS = (0, 1, 2)
 AT_ONCE = 16
-FAILED, PASSED = "fails the randomization check", "passes the randomization check"
 
 
 def check_methods(
@@ -86,34 +80,3 @@ def check_methods(
         "deletion": deletion,
         "grid_pointing": {"mosaics": len(grid.images), "mass": mass, "quarter": quarter},
     }
-
-
-def statistic(values: NDArray[np.float64]) -> dict[str, Any]:
-    """The mean of values ``[n]``, its standard error (None for a single value), and n."""
-    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-    return {"mean": float(values.mean()), "standard_error": error, "n": len(values)}
-
-
-def verdicts(check: Mapping[str, Any]) -> dict[str, str]:
-    """The verdict of the randomization check on each method."""
-    return {name: str(found["verdict"]) for name, found in check["randomization"]["methods"].items()}
-
-
-def recorded_verdicts(run: RunDir, digest: str, layer: str | None, methods: Sequence[str]) -> dict[str, str]:
-    """The verdicts of earlier checks of the same model, by method; those that failed win.
-
-    Args:
-        digest: the SHA-256 of the model's file.
-        layer: that of Grad-CAM, for which alone it counts.
-    """
-    found: dict[str, str] = {}
-    for file in sorted(run.explanations.glob("*/check.json")):
-        with contextlib.suppress(InputError, OSError, KeyError, TypeError, AttributeError):
-            check = read_json(file)
-            if check["sha256"] != digest:
-                continue
-            for name, verdict in verdicts(check).items():
-                is_same = name in methods and (name not in WITH_LAYER or check["layer"] == layer)
-                if is_same and found.get(name) != FAILED:
-                    found[name] = verdict
-    return found

@@ -23,8 +23,9 @@ from dlcli.report.plots.features import StageFeatures, feature_rows, filter_grid
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import rows_text
 from dlcli.runtime.console import Console
+from dlcli.tasks.explanation import digest_of
 from dlcli.tasks.images.attribution import LARGEST_SMALL, layer_of, stages_of
-from dlcli.tasks.images.explanation import AT_ONCE, digest_of, samples_to_explain, with_network
+from dlcli.tasks.images.explanation import AT_ONCE, samples_to_explain, with_network
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.run_models import BestModel
 from dlcli.tasks.task import Explained, ExplanationRequest

@@ -1,7 +1,6 @@
-"""The checks of methods as a whole: statistics, the verdict, and weights that stay as they were."""
+"""The checks of methods as a whole: the verdict, and weights that stay as they were."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +9,8 @@ from networks import digits, trained
 from dlcli.explanation.gradients import gradient
 from dlcli.explanation.logits import open_network
 from dlcli.explanation.method import Explanation
-from dlcli.rundir.directory import RunDir
-from dlcli.tasks.images.explanation_check import FAILED, PASSED, check_methods, recorded_verdicts, statistic, verdicts
+from dlcli.tasks.explanation import FAILED, PASSED, verdicts
+from dlcli.tasks.images.explanation_check import check_methods
 
 
 def test_methods_are_checked_and_the_weights_stay_bit_for_bit() -> None:
@@ -47,33 +46,3 @@ def test_images_of_one_class_have_no_mosaics() -> None:
         network, {"gradient": gradient(network)}, x[threes], y[threes], baseline="mean", progress=lambda *_: None
     )
     assert check["grid_pointing"] == {"mosaics": 0, "mass": {}, "quarter": {}}
-
-
-def test_a_statistic_is_a_mean_with_its_standard_error() -> None:
-    values = np.array([1.0, 2.0, 4.0, 9.0])
-    assert statistic(values) == {"mean": 4.0, "standard_error": pytest.approx(values.std(ddof=1) / 2), "n": 4}
-    assert statistic(values[:1]) == {"mean": 1.0, "standard_error": None, "n": 1}
-
-
-def test_verdicts_of_earlier_checks_count_for_the_same_model_and_layer(tmp_path: Path) -> None:
-    def write(name: str, digest: str, layer: str | None, **found: str) -> None:
-        folder = tmp_path / "explanations" / name
-        folder.mkdir(parents=True)
-        methods = {method: {"verdict": verdict} for method, verdict in found.items()}
-        check = {"sha256": digest, "layer": layer, "randomization": {"methods": methods}}
-        (folder / "check.json").write_text(json.dumps(check))
-
-    run = RunDir(tmp_path)
-    assert recorded_verdicts(run, "abc", None, ["guided"]) == {}
-    write("a", "abc", "stage2", guided=FAILED, gradcam=FAILED)
-    write("b", "abc", None, guided=PASSED, gradient=PASSED)
-    write("c", "def", None, gradient=FAILED)
-    write("d", "abc", "stage1", gradcam=PASSED)
-    (tmp_path / "explanations" / "a" / "maps.npz").touch()
-    (tmp_path / "explanations" / "e").mkdir()
-    (tmp_path / "explanations" / "e" / "check.json").write_text("[1")
-    methods = ["guided", "gradient", "gradcam", "occlusion"]
-    others = {"guided": FAILED, "gradient": PASSED}  # whatever layer Grad-CAM had beside them
-    assert recorded_verdicts(run, "abc", "stage1", methods) == {**others, "gradcam": PASSED}
-    assert recorded_verdicts(run, "abc", "stage2", methods) == {**others, "gradcam": FAILED}
-    assert recorded_verdicts(run, "abc", None, methods[:2]) == others

@@ -1,0 +1,81 @@
+"""What explanations of all tasks share: the class that is asked for, and the results of checks."""
+
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.errors import InputError
+from dlcli.recipe.language.suggestions import did_you_mean
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.reading import read_json
+
+SEEDS = (0, 1, 2)  # of randomized weights
+FAILED, PASSED = "fails the randomization check", "passes the randomization check"
+
+
+def check_target(target: str, classes: Sequence[str], *, has_labels: bool) -> None:
+    """Refuse a class that the network does not have.
+
+    Raises:
+        InputError: it has none of that name, or the labels are asked for and not known.
+    """
+    if target == "label" and not has_labels:
+        raise InputError("--class label: the labels of files are not known. Name a class, or leave the paths out.")
+    if target not in ("predicted", "label"):
+        class_index(target, classes)
+
+
+def class_index(text: str, classes: Sequence[str]) -> int:
+    """The position of a class, which is given by name or number.
+
+    Raises:
+        InputError: there is no such class.
+    """
+    if text in classes:
+        return classes.index(text)
+    if text.isascii() and text.isdigit() and int(text) < len(classes):
+        return int(text)
+    hint = did_you_mean(text, classes) or f"; the classes are {', '.join(classes[:10])}."
+    raise InputError(f"--class {text}: not a class of the network{hint}")
+
+
+def digest_of(digests: Sequence[str]) -> str:
+    """One digest of those of several images."""
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def statistic(values: NDArray[np.float64]) -> dict[str, Any]:
+    """The mean of values ``[n]``, its standard error (None for a single value), and n."""
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return {"mean": float(values.mean()), "standard_error": error, "n": len(values)}
+
+
+def verdicts(check: Mapping[str, Any]) -> dict[str, str]:
+    """The verdict of the randomization check on each method."""
+    return {name: str(found["verdict"]) for name, found in check["randomization"]["methods"].items()}
+
+
+def recorded_verdicts(
+    run: RunDir, digest: str, methods: Sequence[str], *, layer: str | None = None, with_layer: Sequence[str] = ()
+) -> dict[str, str]:
+    """The verdicts of earlier checks of the same model, by method; those that failed win.
+
+    Args:
+        digest: the SHA-256 of the model's file.
+        layer: that of the methods in ``with_layer``, for which alone it counts.
+    """
+    found: dict[str, str] = {}
+    for file in sorted(run.explanations.glob("*/check.json")):
+        with contextlib.suppress(InputError, OSError, KeyError, TypeError, AttributeError):
+            check = read_json(file)
+            if check["sha256"] != digest:
+                continue
+            for name, verdict in verdicts(check).items():
+                is_same = name in methods and (name not in with_layer or check.get("layer") == layer)
+                if is_same and found.get(name) != FAILED:
+                    found[name] = verdict
+    return found
