@@ -6,7 +6,6 @@ end.
 
 import codecs
 import gzip
-import io
 import os
 import stat
 import zlib
@@ -91,6 +90,35 @@ def open_input(path: Path, remedy: str) -> BufferedReader:
         raise InputError(f"{path}: {reason}. {remedy}") from None
 
 
+def suffix_of(path: Path) -> str:
+    """The suffix of a file's name, in lowercase; that before ``.gz`` for a file that gzip has compressed."""
+    inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return inner.suffix.lower() or path.suffix.lower()
+
+
+def read_start(path: Path, max_bytes: int, remedy: str) -> bytes:
+    """The first bytes of a file that a recipe or command names; of what gzip has compressed if it has.
+
+    Args:
+        max_bytes: that are read at most.
+        remedy: what to do if it cannot be opened.
+
+    Raises:
+        InputError: it cannot be opened, or what gzip has compressed is corrupt or truncated.
+    """
+    with open_input(path, remedy) as file:
+        data = file.read(max_bytes)
+        if not data.startswith(GZIP):
+            return data
+        file.seek(0)
+        try:
+            with gzip.open(file) as unzipped:
+                return unzipped.read(max_bytes)
+        except (OSError, EOFError, zlib.error):
+            message = f"{path}: its gzip data is corrupt or truncated. Download or compress it again."
+            raise InputError(message) from None
+
+
 def read_text(
     path: Path, *, noun: str, max_bytes: int, remedy: str, encoding: str = "utf-8", other_encoding: str = ""
 ) -> str:
@@ -104,26 +132,10 @@ def read_text(
     Raises:
         InputError: it cannot be opened, is too large, or is not in the encoding.
     """
-    with open_input(path, remedy) as file:
-        data = file.read(max_bytes + 1)
-    if data.startswith(GZIP):
-        data = _unzipped(data, path, max_bytes)
+    data = read_start(path, max_bytes + 1, remedy)
     if len(data) > max_bytes:
         raise InputError(f"{path}: a {noun} may have at most {max_bytes:,} bytes. Split it or give a smaller one.")
     return decoded(data, str(path), noun=noun, encoding=encoding, other_encoding=other_encoding)
-
-
-def _unzipped(data: bytes, path: Path, max_bytes: int) -> bytes:
-    """The first ``max_bytes + 1`` bytes of what gzip has compressed.
-
-    Raises:
-        InputError: it is corrupt or truncated.
-    """
-    try:
-        with gzip.open(io.BytesIO(data)) as file:
-            return file.read(max_bytes + 1)
-    except (OSError, EOFError, zlib.error):
-        raise InputError(f"{path}: its gzip data is corrupt or truncated. Download or compress it again.") from None
 
 
 def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other_encoding: str = "") -> str:

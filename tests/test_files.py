@@ -16,6 +16,7 @@ from dlcli.files import (
     open_input,
     read_file,
     read_text,
+    suffix_of,
 )
 
 
@@ -75,6 +76,13 @@ def test_what_is_read_at_once_is_bounded(tmp_path: Path) -> None:
     for device in ("/dev/zero", "/dev/null"):
         with pytest.raises(BadFile, match="a pipe or device"):
             read_file(device, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("a.CSV", ".csv"), ("a.csv.GZ", ".csv"), ("a.gz", ".gz"), ("a", ""), ("b.1.tsv.gz", ".tsv")]
+)
+def test_the_suffix_of_a_compressed_file_is_that_of_its_content(name: str, suffix: str) -> None:
+    assert suffix_of(Path(name)) == suffix
 
 
 def test_text_compressed_by_gzip_is_read_and_bounded(tmp_path: Path) -> None:

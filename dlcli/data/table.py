@@ -14,7 +14,7 @@ from dlcli.data.listing import NUM_NAMED, name_some
 from dlcli.data.paths import is_outside, normalized, outside_error
 from dlcli.data.splits import SPLIT_NAMES, LeftOut, split_named
 from dlcli.errors import InputError
-from dlcli.files import read_text
+from dlcli.files import read_text, suffix_of
 
 DELIMITERS = ",;\t"
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -243,7 +243,7 @@ def read_records(table: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     Raises:
         InputError: it is not CSV.
     """
-    is_tsv = table.suffix.lower() == ".tsv"
+    is_tsv = suffix_of(table) == ".tsv"
     quoting: Literal[0, 3] = csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL
     named = DELIMITER_LINE.match(text)
     if named is not None:

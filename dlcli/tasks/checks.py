@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dlcli.data.splits import Labels, describe_difference
 from dlcli.errors import InputError, SmallInput
+from dlcli.files import suffix_of
 from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe, Override, load
 from dlcli.recipe.sections.target_train import DenseTrain, LabelTrain
@@ -76,7 +77,7 @@ def own_data_at(run: RunDir, data: Path, read: Callable[[LoadedRecipe], Data], c
         read: reads the data of the run's recipe with this path.
     """
     path = getattr(load(run.config).recipe.data, "path", None)
-    if path is None or Path(path).suffix != data.suffix:
+    if path is None or suffix_of(Path(path)) != suffix_of(data):
         return None
     try:
         dataset = read(load(run.config, [Override.of_value("data.path", str(data.absolute()), f"--data {data}")]))

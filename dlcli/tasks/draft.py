@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.errors import InputError
+from dlcli.files import suffix_of
 from dlcli.tasks.detection.drafting import draft_detection, draft_instances, find_instances
 from dlcli.tasks.draft_table import read_table
 from dlcli.tasks.draft_text import Draft
@@ -71,7 +72,7 @@ def table_of_targets(layout: Layout) -> tuple[str, dict[str, Any]] | None:
     Raises:
         InputError: the table cannot be read.
     """
-    if layout.kind != "file" or layout.path.suffix.lower() != ".csv":
+    if layout.kind != "file" or suffix_of(layout.path) != ".csv":
         return None
     draft = draft_targets(read_table(layout.path), os.path.abspath(layout.path), Path("/"))
     if draft is None:

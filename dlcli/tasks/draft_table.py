@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlcli.data.table import MISSING, has_decimal_comma, is_usable, number_error, parse_number, read_records
 from dlcli.errors import InputError
-from dlcli.files import decoded, open_input
+from dlcli.files import decoded, read_start
 
 MAX_BYTES = 2**26  # of a table that are read
 FOR_TEXTS = ", or, for texts, write the recipe with data.encoding"
@@ -69,8 +69,7 @@ def read_table(path: Path) -> DraftTable:
     Raises:
         InputError: it is not CSV, or not in UTF-8, nor in UTF-16 with a byte order mark.
     """
-    with open_input(path, "Give a table.") as opened:
-        data = opened.read(MAX_BYTES)
+    data = read_start(path, MAX_BYTES, "Give a table.")
     if len(data) == MAX_BYTES:  # its last row may be incomplete
         data = data[: max(data.rfind(b"\n"), data.rfind(b"\r"))]
     text = decoded(data, str(path), noun="table", other_encoding=FOR_TEXTS)

@@ -20,7 +20,7 @@ from dlcli.data.masks.names import is_of_images, is_of_masks
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import split_named, split_word_in
 from dlcli.errors import InputError
-from dlcli.files import BadFile, open_file
+from dlcli.files import BadFile, open_file, suffix_of
 
 Kind = Literal["images", "voc", "coco", "yolo", "masks", "files", "lines", "file"]
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -126,7 +126,7 @@ def _layout_of(folder: Path, folders: Sequence[Path], files: Sequence[Path]) -> 
     coco = _coco_files(folder, folders, files)
     if coco:
         return Layout("coco", coco.pop("train"), coco)
-    tables = [path for path in files if path.suffix.lower() in TABLES]
+    tables = [path for path in files if suffix_of(path) in TABLES]
     image_folders = [path for path in folders if _has_images(path)]
     if image_folders and not (tables and len(image_folders) < 2):
         if _holds_masks(folder, [path.name for path in image_folders]):
@@ -144,7 +144,7 @@ def _layout_of(folder: Path, folders: Sequence[Path], files: Sequence[Path]) -> 
             )
     if tables:
         return Layout("file", _only_table(folder, tables))
-    of_splits = [path for path in files if path.suffix.lower() in OF_SPLITS]
+    of_splits = [path for path in files if suffix_of(path) in OF_SPLITS]
     if of_splits and len(of_splits) == len(files):
         return _files_of_splits(folder, of_splits)
     return _of_texts(folder, folders, files)
@@ -277,7 +277,7 @@ def _files_of_splits(folder: Path, files: Sequence[Path]) -> Layout:
     by_split: dict[str, Path] = {}
     for path in files:
         split = split_word_in(path.stem)
-        if split is None or split in by_split or path.suffix != files[0].suffix:
+        if split is None or split in by_split or suffix_of(path) != suffix_of(files[0]):
             names = name_some([printable(each.name) for each in files])
             raise InputError(f"{folder}: must have one file for each split. Received {names}: name one of them.")
         by_split[split] = path

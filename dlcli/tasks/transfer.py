@@ -14,6 +14,7 @@ from dlcli.data.junk import is_junk
 from dlcli.data.listing import name_some
 from dlcli.data.split_folders import find_splits
 from dlcli.errors import InputError
+from dlcli.files import suffix_of
 from dlcli.recipe.language.errors import Place, RecipeError
 from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.recipe.language.yaml_reader import Mark
@@ -265,7 +266,7 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
     if (table := table_of_targets(layout)) is not None:
         names = table[1].get("targets") or table[1].get("labels") or (table[1]["label"],)
         raise InputError(f"--data {path}: holds images with {name_some(names)} to predict. Add --task {table[0]}.")
-    if layout.kind == "file" and layout.path.suffix.lower() == ".csv":
+    if layout.kind == "file" and suffix_of(layout.path) == ".csv":
         return {"kind": "csv", **found, **common, "on_bad_image": "skip"}
     if layout.kind == "file" and layout.path.suffix.lower() == ".npz":
         return {"kind": "npz", **found, **common}
@@ -299,7 +300,7 @@ def boxes_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"--data {path}: no such file or folder.")
     layout = recognize(path)
-    found = layout.kind if layout.kind in (*BOX_KINDS, "masks") else kinds.get(layout.path.suffix)
+    found = layout.kind if layout.kind in (*BOX_KINDS, "masks") else kinds.get(suffix_of(layout.path))
     if task == "instance_segmentation" and found not in MASK_KINDS:
         raise InputError(
             f"--data {path}: expected images whose objects have masks: a folder of images and one of masks, a COCO "

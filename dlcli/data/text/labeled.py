@@ -27,6 +27,7 @@ from dlcli.data.splits import SPLIT_NAMES, DataWarning, LeftOut, split_named
 from dlcli.data.table import read_cells, refuse_errors, role_columns
 from dlcli.data.text.files import read_content, split_lines
 from dlcli.errors import InputError
+from dlcli.files import suffix_of
 
 
 @dataclass(frozen=True)
@@ -308,12 +309,12 @@ def read_unlabeled(path: Path, *, column: str, encoding: str) -> tuple[list[str]
         InputError: the file cannot be read, or has no such column.
     """
     content = read_content(path, "file of texts", encoding)
-    if path.suffix.lower() in (".csv", ".tsv"):
+    if suffix_of(path) in (".csv", ".tsv"):
         records, errors = read_cells(path, content, {"text": column}, required=())
         refuse_errors(path, errors)
         return [f"{path}:{line}" for line, _, _ in records], [cells["text"] for _, _, cells in records]
     lines = split_lines(content)
-    if path.suffix.lower() not in (".jsonl", ".ndjson"):
+    if suffix_of(path) not in (".jsonl", ".ndjson"):
         names = [f"{path}:{line}" for line in range(1, len(lines) + 1)]
         return names, lines
     names, texts, invalid = [], [], []

@@ -16,6 +16,7 @@ from dlcli.data.splits import SPLITS, DataWarning
 from dlcli.data.table import refuse_errors
 from dlcli.data.text.files import read_content
 from dlcli.errors import InputError
+from dlcli.files import suffix_of
 
 WordOf = Callable[[list[str]], tuple[str, str] | str | None]
 DOCUMENT = "-DOCSTART-"  # the word of a line that marks the start of a document
@@ -115,7 +116,7 @@ def read_words(path: Path, *, encoding: str) -> tuple[list[str], list[tuple[str,
     Raises:
         InputError: the file cannot be read.
     """
-    if path.suffix != ".conllu":
+    if suffix_of(path) != ".conllu":
         text = _read(path, encoding)
         lines = text.removesuffix("\n").split("\n") if text else []
         return [f"{path}:{i}" for i in range(1, len(lines) + 1)], [tuple(line.split()) for line in lines]

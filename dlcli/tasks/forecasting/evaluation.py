@@ -10,6 +10,7 @@ from dlcli.data.series.windows import Series, Windows, divide_by_time, targets_o
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import forecast
+from dlcli.files import suffix_of
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.plots import sequences as sequence_plots
@@ -42,7 +43,7 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
         name = own_split(run, series.splits, split)
         windows = series.splits[name]
     else:
-        if data.suffix != ".csv":
+        if suffix_of(data) != ".csv":
             raise InputError(f"{data}: expected a .csv with the columns of the training data.")
         if split is not None:
             raise InputError(f"--split: {data} is not divided into splits and is evaluated as a whole. Omit --split.")

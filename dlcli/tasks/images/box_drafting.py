@@ -13,6 +13,7 @@ from dlcli.data.boxes.sources.yolo import list_yolo
 from dlcli.data.paths import is_outside, path_named
 from dlcli.data.splits import SPLITS, split_named
 from dlcli.errors import InputError
+from dlcli.files import suffix_of
 from dlcli.tasks.draft_table import read_table
 from dlcli.tasks.draft_text import (
     LABEL,
@@ -83,7 +84,7 @@ def find_boxes(layout: Layout, folder: Path, *, needs_masks: bool = False) -> Bo
     path = relative_path(layout.path, folder)
     if layout.kind in FORMATS:
         return _in_annotations(layout, path, folder, needs_masks=needs_masks)
-    if layout.kind == "file" and layout.path.suffix.lower() == ".csv":
+    if layout.kind == "file" and suffix_of(layout.path) == ".csv":
         return _in_table(layout.path, path, folder)
     return None
 

@@ -17,7 +17,7 @@ from dlcli.data.paths import is_outside, path_named
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import SPLITS, split_named
 from dlcli.errors import InputError
-from dlcli.files import open_input
+from dlcli.files import open_input, suffix_of
 from dlcli.recipe.language.errors import shortened
 from dlcli.tasks.draft_table import read_table
 from dlcli.tasks.draft_text import (
@@ -83,7 +83,7 @@ def draft_images(layout: Layout, folder: Path) -> Draft:
         summary = _summarize_folder(data, path)
     elif data.suffix.lower() == ".npz":
         summary = _summarize_npz(data, path)
-    elif data.suffix.lower() == ".csv":
+    elif suffix_of(data) == ".csv":
         summary = _summarize_csv(data, path, folder)
     else:
         raise InputError(

@@ -25,6 +25,7 @@ from dlcli.data.synthetic.scene_labels import LABELS, read_scene_labels
 from dlcli.data.synthetic.shape_numbers import read_shape_numbers
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
+from dlcli.files import suffix_of
 from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc, Yolo
 from dlcli.recipe.sections.image_data import Csv, Digits, FilesOfImages, Folder, ImageData, KerasDataset, NoData, Npz
 from dlcli.recipe.sections.target_data import (
@@ -233,7 +234,7 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
         if isinstance(trained_on, Folder):
             common |= {"exclude": trained_on.exclude, "folders": trained_on.folders}
         return Folder(kind="folder", **common)
-    if path.suffix.lower() == ".csv":
+    if suffix_of(path) == ".csv":
         columns = (
             {key: getattr(trained_on, key) for key in ("image", "label", "split", "exclude", "allow_outside")}
             if isinstance(trained_on, Csv)
@@ -248,7 +249,7 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
 
 
 def _table_for(path: Path, trained_on: NumberData | LabelData, common: dict[str, Any]) -> NumberTable | LabelTable:
-    if not path.is_dir() and path.suffix.lower() not in (".csv", ".tsv"):
+    if not path.is_dir() and suffix_of(path) not in (".csv", ".tsv"):
         raise InputError(f"{path}: expected a recipe, a table of images (.csv), or a folder that contains one.")
     if isinstance(trained_on, ImageTable):
         keys = ("image", "suffix", "split", "exclude", "allow_outside", "on_bad_image", "on_missing")
@@ -279,9 +280,9 @@ def kind_of_boxes(path: Path) -> BoxKind:
     """
     if path.is_dir():
         return "voc" if find_yaml(path) is None else "yolo"
-    if path.suffix.lower() not in BOX_KINDS:
+    if suffix_of(path) not in BOX_KINDS:
         raise InputError(f"{path}: expected a recipe, a Pascal VOC or YOLO folder, a COCO .json, a .csv or an .npz.")
-    return BOX_KINDS[path.suffix.lower()]
+    return BOX_KINDS[suffix_of(path)]
 
 
 def _boxes_for(path: Path, trained_on: LocalizationData, common: dict[str, Any]) -> LocalizationData:

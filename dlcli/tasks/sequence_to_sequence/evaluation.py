@@ -12,6 +12,7 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.vocabulary import FIRST, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import sequence_to_sequence as text_metrics
+from dlcli.files import suffix_of
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
 from dlcli.report.plots import sequences as sequence_plots
@@ -78,7 +79,7 @@ def _other_section(data: Path, recipe: SequenceToSequence) -> AnyPairs:
         return loaded.recipe.data
     section = recipe.data
     common: dict[str, Any] = {"path": str(data.absolute()), "validation": 0.0, "test": 0.0, "allow_leakage": True}
-    if isinstance(section, PairsCsv) or data.suffix.lower() == ".csv":
+    if isinstance(section, PairsCsv) or suffix_of(data) == ".csv":
         keys = ("source", "target", "split", "encoding")
         return PairsCsv(kind="csv", **common, **{key: getattr(section, key) for key in keys if hasattr(section, key)})
     return PairsTsv(kind="tsv", encoding=getattr(section, "encoding", "utf-8"), **common)

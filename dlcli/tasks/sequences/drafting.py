@@ -16,7 +16,7 @@ from dlcli.data.split_folders import find_splits
 from dlcli.data.table import MISSING
 from dlcli.data.text.labeled import files_of_classes, text_files
 from dlcli.errors import InputError
-from dlcli.files import open_input
+from dlcli.files import read_start, suffix_of
 from dlcli.recipe.language.errors import shortened
 from dlcli.tasks.draft_table import read_table
 from dlcli.tasks.draft_text import (
@@ -78,7 +78,7 @@ def draft_sequences(layout: Layout, folder: Path) -> Draft | None:
 
 def _of_file(data: Path, path: str, others: list[Line]) -> tuple[tuple[str, ...], str] | None:
     splits = {key.removesuffix("_path") for key, _, _ in others}
-    match data.suffix.lower():
+    match suffix_of(data):
         case ".conllu":
             sentences = _text(data).count("\n1\t") + _text(data).startswith("1\t")
             if not sentences:
@@ -201,7 +201,7 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
         goal, splits = "generates a target text for each source text", own_splits(table, rows)
         recipe = _recipe("sequence_to_sequence", goal, source, _pairs(), splits=splits)
         return (f"{len(rows):,} pairs",), recipe
-    if table.suffix.lower() == ".tsv" and _is_pairs(text := _text(table)):
+    if suffix_of(table) == ".tsv" and _is_pairs(text := _text(table)):
         return _of_pairs(text, path)
     sequence = named(names, SEQUENCE)
     if sequence and label:
@@ -288,8 +288,7 @@ def _of_pairs(text: str, path: str) -> tuple[tuple[str, ...], str]:
 
 
 def _text(file: Path) -> str:
-    with open_input(file, "Give a file of texts or of a series.") as opened:
-        data = opened.read(MAX_BYTES)
+    data = read_start(file, MAX_BYTES, "Give a file of texts or of a series.")
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return data[: len(data) // 2 * 2].decode("utf-16", "replace")
     if b"\0" in data:

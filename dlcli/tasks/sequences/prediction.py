@@ -14,6 +14,7 @@ from dlcli.data.text.files import lines_of, lines_of_file
 from dlcli.data.text.labeled import read_unlabeled
 from dlcli.data.text.tagged import read_words
 from dlcli.errors import InputError
+from dlcli.files import suffix_of
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sections.series_data import SequenceTable
 from dlcli.recipe.sections.text_data import TextTable
@@ -150,7 +151,7 @@ def named_texts(
     for path in paths:
         if str(path) == "-":
             lines = lines_of_stdin(encoding)
-        elif of_line is not None and path.suffix.lower() not in (".csv", ".jsonl", ".ndjson"):
+        elif of_line is not None and suffix_of(path) not in (".csv", ".jsonl", ".ndjson"):
             lines = lines_of_file(path, encoding)
         else:
             more_names, more = read_unlabeled(path, column=column, encoding=encoding)

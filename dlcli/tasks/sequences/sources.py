@@ -13,6 +13,7 @@ from dlcli.data.synthetic.adding_problem import make_adding
 from dlcli.data.text.labeled import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
 from dlcli.data.text.tagged import read_columns, read_conllu
 from dlcli.errors import InputError
+from dlcli.files import suffix_of
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.series_data import (
     Adding,
@@ -171,15 +172,15 @@ def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequen
         return _texts_for(path, trained_on, common | {"encoding": trained_on.encoding})
     if isinstance(trained_on, TaggedFiles):
         common["encoding"] = trained_on.encoding
-        if path.suffix.lower() == ".conllu":
+        if suffix_of(path) == ".conllu":
             column = trained_on.column if isinstance(trained_on, Conllu) else "upos"
             return Conllu(kind="conllu", column=column, **common)
         return Columns(kind="columns", **common)
-    if path.suffix.lower() == ".npz":
+    if suffix_of(path) == ".npz":
         return SequenceNpz(kind="npz", **common)
-    if path.suffix.lower() == ".ts" and goal == "class":
+    if suffix_of(path) == ".ts" and goal == "class":
         return SequenceTs(kind="ts", **common)
-    if path.suffix.lower() == ".csv":
+    if suffix_of(path) == ".csv":
         keys = ("sequence", "time", "features", "split", "label", "target")
         common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
         return RegressionCsv(kind="csv", **common) if goal == "value" else SequenceCsv(kind="csv", **common)
@@ -196,9 +197,9 @@ def _texts_for(path: Path, trained_on: LabeledTexts, common: dict[str, Any]) -> 
         if isinstance(trained_on, TextFiles) or (not isinstance(trained_on, TextLines) and _has_folders(path)):
             return TextFiles(kind="files", **common)
         return TextLines(kind="lines", **common)
-    if path.suffix.lower() in (".csv", ".tsv"):
+    if suffix_of(path) in (".csv", ".tsv"):
         return TextCsv(kind="csv", **common, **columns)
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
+    if suffix_of(path) in (".jsonl", ".ndjson"):
         return TextJsonl(kind="jsonl", **common, **columns)
     raise InputError(f"{path}: expected a recipe, a .csv, .tsv or .jsonl, or a folder of classes.")
 

@@ -1,5 +1,6 @@
 """``dlcli recipe init`` on texts and series: the drafted recipe loads, and reads the same data."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -73,12 +74,14 @@ def drafted(data: Path, folder: Path) -> Path:
     return recipe
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [*TABLES, *(f"{name}.gz" for name in TABLES)])
 def test_the_task_is_recognized_by_the_content(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(TABLES[name])
+    plain = name.removesuffix(".gz")
+    content = TABLES[plain].encode()
+    (tmp_path / name).write_bytes(content if name == plain else gzip.compress(content))
     path = drafted(tmp_path / name, tmp_path)
     loaded = load(path)
-    assert loaded.recipe.task == TASKS[name]
+    assert loaded.recipe.task == TASKS[plain]
     lines = path.read_text().splitlines()
     assert [line for line in lines if ":" in line and "#" not in line and not line.rstrip().endswith(":")] == []
     dataset = task_of(loaded.recipe).open_data(loaded, Console(quiet=True))
