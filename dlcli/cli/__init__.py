@@ -32,6 +32,7 @@ REMEDIES = {
 VERBS = (
     "train",
     "transfer",
+    "find-lr",
     "evaluate",
     "predict",
     "generate",
@@ -49,7 +50,7 @@ VERBS = (
 
 
 class VerbGroup(click.Group):
-    """A group that imports each command from the module of the same name in this package."""
+    """A group that imports each command from the module of its name in this package: ``find_lr`` for ``find-lr``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -57,7 +58,8 @@ class VerbGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"dlcli.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"dlcli.cli.{name}"), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

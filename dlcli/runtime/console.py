@@ -100,6 +100,11 @@ class Console:
         self._show("computing features", done, total, "")
         self._epoch_start = time.monotonic()  # the time of an epoch covers its steps only
 
+    def testing_rates(self, done: int, total: int, learning_rate: float, loss: float) -> None:
+        """Show the number of steps of a learning-rate range test, out of the total."""
+        raise_lost_stop()
+        self._show("range test", done, total, f"learning rate {learning_rate:.2g}  loss {loss:.4g}")
+
     def _show(self, label: str, done: int, total: int, details: str) -> None:
         if not self._bars:
             return

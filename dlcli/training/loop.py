@@ -259,6 +259,12 @@ class Loop:
         """Epochs of all stages."""
         return sum(stage.num_epochs for stage in self._stages)
 
+    def begin(self) -> tuple[TrainStep, Data]:
+        """The step and the training data of the current stage, for a caller that takes the steps instead of
+        :meth:`train`, such as a learning-rate range test. Nothing is written."""
+        self._ensure_begun()
+        return self._step, self._parts.train_data
+
     # Variables and checkpoints ----------------------------------------------------------------------------------------
 
     def _ensure_begun(self) -> None:
