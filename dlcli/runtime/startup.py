@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.errors import InputError, raise_lost_stop, received_stop
+from dlcli.runtime.cluster import refuse_cluster
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,12 @@ def start_tensorflow(device: str = "auto") -> Device:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``gpu`` or ``gpu:N``.
 
     Raises:
-        InputError: the requested GPU is not available, or TensorFlow cannot be loaded.
+        InputError: the requested GPU is not available, TensorFlow cannot be loaded, or this process is one of several
+            in a cluster.
     """
     if device in _started:  # TensorFlow cannot change its devices later
         return _started[device]
+    refuse_cluster()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # level 2 prints errors that are harmless, about skipped kernels
     gc.disable()  # an import leaves no garbage, and looking for it takes a tenth of the import's time

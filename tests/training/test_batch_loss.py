@@ -73,7 +73,8 @@ def train_on_one_and_two(output: Path, num_parts: int) -> None:
         np.savez(output / f"{name}.npz", **weights, **{key: np.array(value) for key, value in results.items()})
 
 
-@pytest.mark.parametrize("num_parts", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow  # two replicas with other losses are in test_replicas.py
+@pytest.mark.parametrize("num_parts", [1, 2])
 def test_two_replicas_give_the_weights_and_losses_of_one(tmp_path: Path, num_parts: int) -> None:
     processes.call(train_on_one_and_two, tmp_path, num_parts, folder=tmp_path).expect(0)
     one, two = np.load(tmp_path / "one.npz"), np.load(tmp_path / "two.npz")

@@ -116,6 +116,7 @@ def test_evaluation_and_prediction_are_those_of_the_model_file_on_tiles(folder: 
     assert (made_run / "evaluation" / "test" / "detections.png").exists()
 
 
+@pytest.mark.slow  # the same is quick for several labels; tests/training/test_loop.py resumes at every step
 def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     processes.run("train", "tiled.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(3))
     run("train", "--resume", "killed", folder=folder)

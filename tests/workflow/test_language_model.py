@@ -94,7 +94,8 @@ def test_generated_text_depends_on_the_class(made: Path) -> None:
     assert share["South"] < 0.1
 
 
-@pytest.mark.parametrize("name", ["prose", pytest.param("names", marks=pytest.mark.slow)])
+@pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
+@pytest.mark.parametrize("name", ["prose", "names"])
 def test_a_killed_run_resumes_to_the_same_result(folder: Path, name: str) -> None:
     kill = processes.KillAtCheckpoint(3 if name == "prose" else 2)  # of the first, in the middle of an epoch
     processes.run("train", f"{name}.yaml", "--name", "killed", folder=folder, prepare=kill)

@@ -86,7 +86,8 @@ def test_results_equal_those_of_the_model_file_in_plain_keras(made: Path) -> Non
     np.testing.assert_allclose(found, outputs["box"] * 32.0, atol=1e-2)
 
 
-@pytest.mark.parametrize("call", [7, *(pytest.param(call, marks=pytest.mark.slow) for call in (2, 11))])
+@pytest.mark.slow  # the same is quick for several labels; tests/training/test_loop.py resumes at every step
+@pytest.mark.parametrize("call", [2, 7, 11])
 def test_a_killed_run_resumes_to_the_same_result(folder: Path, call: int) -> None:
     processes.run("train", "shapes.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(call))
     run("train", "--resume", "killed", folder=folder)

@@ -100,6 +100,7 @@ def test_a_run_contains_the_results_for_masks(made: Path) -> None:
     assert {"iou", "dice", "boundary_f1", "baseline_iou"} <= of_classes[0].keys()
 
 
+@pytest.mark.slow  # the same is quick for several labels; tests/training/test_loop.py resumes at every step
 def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     processes.run("train", "scenes.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(4))
     run("train", "--resume", "killed", folder=folder)
