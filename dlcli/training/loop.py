@@ -302,6 +302,7 @@ class Loop:
             num_parts=self._settings.num_parts,
             part_size=-(-batch_size // self._settings.num_parts),
             loss_scaling=self._settings.loss_scaling,
+            num_steps=stage.num_epochs * parts.train_data.num_steps,
         )
         self._steps_a_call = 1
 

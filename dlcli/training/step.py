@@ -109,6 +109,7 @@ class TrainStep:
         front: the frozen part before ``model``, called in inference mode.
         rate_factor: variable -> the factor on its learning rate, for trainable variables.
         adversary: attacks a part of each batch before the step.
+        num_steps: of the stage, by which layers with a ``progress`` follow it, such as drop path; None leaves it at 0.
     """
 
     def __init__(
@@ -126,8 +127,11 @@ class TrainStep:
         front: keras.Model | None = None,
         rate_factor: Callable[[Any], float] | None = None,
         adversary: Adversary | None = None,
+        num_steps: int | None = None,
     ) -> None:
         self._adversary = adversary
+        self._num_steps = num_steps
+        self._progress = {layer.progress for layer in model.layers if hasattr(layer, "progress")}
         self._front = front
         self._model = model
         self._optimizer = optimizer
@@ -196,6 +200,7 @@ class TrainStep:
 
         def one_step(done: Tensor, going_well: Tensor, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             self._optimizer.learning_rate.assign(self._rate(step + done) * self._rate_factor)
+            self._follow_progress(step + done)
             element = self._data.element(source, first_step + done)
             gradients, sums = self._strategy.run(self._one_gradient, args=(element, step + done))
             sums = _first(self._strategy, sums)
@@ -218,6 +223,12 @@ class TrainStep:
         self._step.assign_add(done)
         self._totals.assign(totals)
         return going_well
+
+    def _follow_progress(self, step: Tensor) -> None:
+        if self._num_steps is not None:
+            done = tf.minimum(tf.cast(step, tf.float32) / self._num_steps, 1.0)
+            for progress in self._progress:
+                progress.variable.assign(done)
 
     def _one_gradient(self, element: dict[str, Tensor], step: Tensor) -> tuple[list[Tensor], Tensor]:
         """Run on each replica: the clipped gradient of the whole batch, and the batch's sums for :meth:`results`."""

@@ -217,6 +217,12 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         ):
             if section.get(key) == "val_robust_accuracy":
                 section[key] = "val_loss"
+    if model["kind"] == "cells":  # which has rules on the states, see cells_genotype.yaml
+        cell = {"states": (("sep3(s0)", "identity(s1)"), ("avg3(s2)",)), "concatenate": ("s1", "s3")}
+        if isinstance(model["genotype"], dict):
+            model["genotype"] = {key: cell for key in model["genotype"] if model["genotype"][key] is not None}
+        if model.get("stem") == "imagenet":
+            model.pop("filters", None)
     if model["kind"] == "transformer":
         model["heads"] = 1
         if model.get("feed_forward") is None:

@@ -317,3 +317,32 @@ def test_model_takes_what_the_objective_names_of_the_batch() -> None:
     (whole, _), (in_parts, _) = trained(1), trained(3)
     assert_close(*([v.numpy() for v in model.trainable_variables] for model in (whole, in_parts)), tolerance=1e-5)  # type: ignore[misc]
     assert not np.allclose(whole.trainable_variables[0], weights_after(1)[0], atol=1e-5)
+
+
+class Follower(keras.layers.Layer):  # type: ignore[misc]
+    """Multiplies its inputs by the progress of training, as drop path multiplies its rate."""
+
+    class Progress:
+        def __init__(self) -> None:
+            self.variable = tf.Variable(0.0, trainable=False)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.progress = self.Progress()
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        return x * self.progress.variable if training else x
+
+
+@pytest.mark.parametrize(("num_steps", "expected"), [(8, [0.0, 3 / 8]), (None, [0.0, 0.0]), (2, [0.0, 1.0])])
+def test_layers_follow_the_progress_of_a_stage(num_steps: int | None, expected: list[float]) -> None:
+    inputs = keras.Input((6, 6, 1))
+    layer = Follower()
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(layer(inputs))))
+    data = make_data(seed=3)
+    step = make_step(model, data, num_steps=num_steps)
+    seen = []
+    for first, count in ((0, 1), (1, 3)):
+        assert step.run(data.source(0), first, count)
+        seen.append(float(layer.progress.variable))
+    assert seen == expected

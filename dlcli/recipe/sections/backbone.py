@@ -8,6 +8,7 @@ from pydantic import Field
 from dlcli.recipe.sections.image_model import (
     Application,
     Backbone,
+    Cells,
     Convnet,
     Dpn,
     ImageClassifier,
@@ -20,7 +21,7 @@ from dlcli.recipe.sections.image_model import (
 )
 
 DenseBackbone = Annotated[
-    Convnet | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Application | Saved, Field(discriminator="kind")
+    Convnet | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Cells | Application | Saved, Field(discriminator="kind")
 ]
 """The image networks whose feature maps a head can use. LeNet-5 takes one size only, and a perceptron has no maps."""
 

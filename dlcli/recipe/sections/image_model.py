@@ -19,6 +19,7 @@ from dlcli.recipe.language.fields import (
     WholeNumber,
 )
 from dlcli.recipe.sections.augment import Augment
+from dlcli.recipe.sections.genotype import Genotype, GenotypeName
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "linear"]
 
@@ -267,6 +268,45 @@ class Polynet(Scalable):
     """Dropout rate before the output layer, or after each of the dense layers."""
 
 
+class Cells(Backbone):
+    """A network of searched cells: NASNet, PNASNet, AmoebaNet, or cells that are written out."""
+
+    kind: Literal["cells"]
+    """Family of networks."""
+    genotype: GenotypeName | Genotype
+    """The cells: the name of published ones, or the two cells written out."""
+    repeats: Annotated[int, Ge(1), Le(100)] = 6
+    """Normal cells in each of the three stages: N of the papers."""
+    filters: Annotated[int, Ge(2), Le(10_000)] = 32
+    """Filters of each state in the first stage, which double with each stage: F of the papers."""
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    """The first layers: one 3x3 convolution for small images (cifar), or a convolution and two reduction cells, which
+    divide the sides by 8 (imagenet)."""
+    stem_filters: Annotated[Count, NullForDefault("3 times `filters` with `stem: cifar`, else 32")] = 32
+    """Filters of the first convolution. NASNet-A and PNASNet-5 have 96 in their large sizes."""
+    skip_reduction_input: bool = False
+    """Whether s1 of the first normal cell after a reduction cell is the output of the cell before the input of the
+    reduction, as in NASNet-A (6, 168), instead of this input."""
+    drop_path: Proportion = 0.0
+    """Probability of dropping the output of an operation for a sample, in the last cell at the end of training. It
+    grows linearly from cell to cell and over each training stage. NASNet-A has 0.4 for CIFAR-10, 0.3 if large."""
+
+    @classmethod
+    def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        filters = values.get("filters", cls.model_fields["filters"].default)
+        has_small_stem = values.get("stem", cls.model_fields["stem"].default) == "cifar"
+        return {"stem_filters": 3 * filters} if has_small_stem and type(filters) is int else {}
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.stem == "imagenet" and self.filters < 8:
+            yield (
+                "filters",
+                "must be at least 8 with stem: imagenet, whose first cell has a quarter of them. "
+                f"Received {self.filters}.",
+            )
+
+
 NETWORKS_WITH = {
     "alpha": ("mobilenet", "mobilenetv2", "mobilenetv3large", "mobilenetv3small"),
     "depth_multiplier": ("mobilenet",),
@@ -352,7 +392,7 @@ class Saved(ImageModel):
 
 
 ImageClassifier = Annotated[
-    Convnet | Lenet5 | Mlp | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Application | Saved,
+    Convnet | Lenet5 | Mlp | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Cells | Application | Saved,
     Field(discriminator="kind"),
 ]
 

@@ -67,8 +67,10 @@ ELEMENTWISE_BY_NAME = {
     "keras.src.ops.core": ("Cast",),
     "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
     "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
+    "dlcli.models.images.cells.drop_path": ("DropPath",),
 }
-"""The same without a public name: operations such as ``x + y`` and ``x[..., ::-1]``, layers of keras.applications."""
+"""The same without a public name: operations such as ``x + y`` and ``x[..., ::-1]``, layers of keras.applications
+and of dlcli."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dlcli.data.images.own_sizes import describe_sizes
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
+from dlcli.models.images.cells.drop_path import without_drop_path
 from dlcli.models.images.saved_network import scales_its_input
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.backbone import base_key, base_of
@@ -314,6 +315,9 @@ class ImageJob(Job):
                 self.console.say(f"{size}, decoded again in every epoch")
 
     # After training ---------------------------------------------------------------------------------------------------
+
+    def float32_model(self) -> keras.Model:
+        return without_drop_path(super().float32_model())
 
     def build_model(self) -> keras.Model:
         network = self.head.build(

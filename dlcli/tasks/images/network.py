@@ -24,11 +24,14 @@ from dlcli.models.images import (
     senet,
     vgg,
 )
+from dlcli.models.images.cells import cells
+from dlcli.models.images.cells.published import GENOTYPES
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_model import (
     Application,
     Backbone,
     BuiltModel,
+    Cells,
     Convnet,
     Dpn,
     ImageClassifier,
@@ -303,9 +306,27 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
             maps = dpn.features(x, depth=section.depth, width=section.width)
         case Polynet():
             maps = polynet.features(x, width=section.width, num_modules=polynet.NUM_MODULES)
+        case Cells():
+            maps = cells.features(
+                x,
+                genotype=_genotype(section),
+                repeats=section.repeats,
+                filters=section.filters,
+                stem=section.stem,
+                stem_filters=section.stem_filters,
+                skip_reduction_input=section.skip_reduction_input,
+                drop_path=section.drop_path,
+            )
         case _:
             raise AssertionError(f"a backbone without a builder: {section}")
     return maps, heads.vector(maps, pooling=pooling, dense=section.dense, dropout=section.dropout)
+
+
+def _genotype(section: Cells) -> Any:
+    """The cells of a network as plain values."""
+    if isinstance(section.genotype, str):
+        return GENOTYPES[section.genotype]
+    return section.genotype.model_dump(exclude_none=True)
 
 
 def has_paper_head(section: ImageClassifier) -> bool:
