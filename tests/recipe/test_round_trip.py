@@ -252,6 +252,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     if model["kind"] == "ntm":
         model["shift"], model["memory"] = 1, (8, 4)
     if values["task"] == "forecasting":
+        if data.get("time_format") is not None:
+            data |= {"time_format": "%d.%m.%Y", "day_first": None}
         values.get("window", {}).pop("season", None)
         data["target"], data["time"] = "target", ("time",)
     if values["task"] == "step_prediction":
