@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -129,6 +130,7 @@ def write_classification(
     others: Mapping[str, bytes | str],
     console: Console,
     probabilities: ProbabilityFile | None = None,
+    more_tables: Mapping[str, Rows] = MappingProxyType({}),
 ) -> None:
     """Write the files of a classifier's evaluation: also per_class.csv, predictions.csv, confusion_matrix.png, roc.png
     and precision_recall.png.
@@ -137,7 +139,7 @@ def write_classification(
     that are confused most often, and there are no curves.
     """
     report_missing_glyphs(console, classes, what="plots")
-    tables: dict[str, Rows] = {"per_class.csv": per_class, "predictions.csv": predictions}
+    tables: dict[str, Rows] = {"per_class.csv": per_class, "predictions.csv": predictions, **more_tables}
     files: dict[str, bytes | str | Callable[[Path], None]] = dict(others)
     if len(classes) <= MANY_CLASSES:
         files["confusion_matrix.png"] = classification_plots.confusion_matrix(metrics["confusion_matrix"], classes)

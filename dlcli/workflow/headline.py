@@ -34,9 +34,9 @@ def headline(info: Mapping[str, Any]) -> tuple[str, float] | None:
     task = task_of_info(info)
     if task is None:
         return None
-    name = f"{info.get('evaluated')}_{task.headline}"
-    value = final_metrics(info).get(name)
-    return None if value is None else (name, value)
+    final = final_metrics(info)
+    names = [f"{info.get('evaluated')}_{metric}" for metric in (task.special_headline, task.headline)]
+    return next(((name, final[name]) for name in names if name in final), None)
 
 
 def headline_of_targets(run: RunDir, info: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -76,6 +76,29 @@ def test_it_learns_and_padding_never_counts(made: Path) -> None:
     assert float(metrics["val_accuracy"]) > 0.9
 
 
+def test_entities_are_measured_beside_the_most_frequent_tags(folder: Path) -> None:
+    """``the`` begins an entity that the noun continues, and ``hear`` is one only then."""
+    tags = {"\tDET": "\tB-ANIMAL", "\tNOUN": "\tI-ANIMAL", "\tVERB": "\tO"}
+    text = (folder / "tagged.txt").read_text()
+    for tag, other in tags.items():
+        text = text.replace(tag, other)
+    (folder / "entities.txt").write_text(text)
+    trained = run("train", "tagger.yaml", "-s", "data.path=entities.txt", "--name", "entities", folder=folder)
+    path = folder / "runs" / "entities"
+    found = read_json(path / "evaluation" / "test" / "metrics.json")
+    rows = read_csv(path / "evaluation" / "test" / "per_entity.csv")
+    assert [row["entity"] for row in rows] == ["ANIMAL"]
+    assert float(rows[0]["f1"]) == pytest.approx(found["entity_f1"])
+    assert found["entity_f1"] > found["baseline_entity_f1"] > 0.5
+    assert found["accuracy"] > found["baseline_accuracy"] > 0.7
+    assert found["illegal_transitions_of_labels"] > 0  # entities that begin with I-
+    assert run("runs", "list", folder=folder).stdout.count("test_entity_f1") == 1
+    assert f"test_entity_f1: {found['entity_f1']:.4f}" in trained.stdout
+    shown = run("predict", "entities", "entities.txt", folder=folder).stdout.splitlines()
+    assert len(shown) == text.count("\n\n") + 1
+    assert not any("\t" in line or "B-ANIMAL/" in line for line in shown)
+
+
 @pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
 def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     kill = processes.KillAtCheckpoint(2)

@@ -1,6 +1,6 @@
 """Sentences with a tag for each word: in CoNLL-U (Universal Dependencies), or with a word and its tag on each line."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
@@ -94,30 +94,43 @@ def read_columns(
     CoNLL 2003) are skipped. Arguments and errors are those of :func:`read_conllu`.
     """
 
-    def word_of(cells: list[str]) -> tuple[str, str] | str | None:
-        if len(cells) < 2:
-            return (
-                None if cells[0] == DOCUMENT else f"a line must have a word and a tag. Received '{_shown(cells[0])}'."
-            )
-        return None if cells[0] == DOCUMENT else (cells[0], cells[-1])
-
     files = {"train": path, "validation": validation_path, "test": test_path}
     sentences = {
-        split: list(_sentences(Path(file), encoding, word_of, separator=None, comment=None))
+        split: list(_sentences(Path(file), encoding, _first_and_last, separator=None, comment=None))
         for split, file in files.items()
         if file is not None
     }
     return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, exclude=exclude, common=common)
 
 
-def read_words(path: Path, *, encoding: str) -> tuple[list[str], list[tuple[str, ...]]]:
-    """The names and words of sentences to tag: from CoNLL-U (.conllu), else from a file with a sentence on each line.
+def _first_and_last(cells: list[str]) -> tuple[str, str] | str | None:
+    """The word and the tag in a line of columns; None in one that starts a document."""
+    if cells[0] == DOCUMENT:
+        return None
+    return (
+        (cells[0], cells[-1])
+        if len(cells) > 1
+        else f"a line must have a word and a tag. Received '{_shown(cells[0])}'."
+    )
+
+
+def read_words(
+    path: Path, *, encoding: str, tags: Collection[str] | None = None
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    """The names and words of sentences to tag: from CoNLL-U (.conllu), from columns, or from a file with a sentence on
+    each line.
+
+    Args:
+        tags: of a model that was trained on columns, which may be those of the file; None for another one.
 
     Raises:
         InputError: the file cannot be read.
     """
     if suffix_of(path) != ".conllu":
         text = _read(path, encoding)
+        if tags is not None and _is_in_columns(text, tags):
+            found = list(_sentences(path, encoding, _word_in_columns, separator=None, comment=None))
+            return [f"{path}:{sentence.line}" for sentence in found], [sentence.words for sentence in found]
         lines = text.removesuffix("\n").split("\n") if text else []
         return [f"{path}:{i}" for i in range(1, len(lines) + 1)], [tuple(line.split()) for line in lines]
 
@@ -130,6 +143,25 @@ def read_words(path: Path, *, encoding: str) -> tuple[list[str], list[tuple[str,
 
     found = list(_sentences(path, encoding, word_of, separator="\t", comment="#"))
     return [f"{path}:{sentence.line}" for sentence in found], [sentence.words for sentence in found]
+
+
+def _is_in_columns(text: str, tags: Collection[str]) -> bool:
+    """Whether a text is a word on each line, with or without columns after it: the lines have tabs, or end with a tag,
+    or are single words with empty lines between sentences."""
+    lines = [line for line in text.split("\n") if line.strip() and line.split()[0] != DOCUMENT]
+    if not lines:
+        return False
+    if all("\t" in line.strip() for line in lines):
+        return True
+    cells = [line.split() for line in lines]
+    if all(len(row) == 1 for row in cells):
+        return len(lines) > 1 and "" in map(str.strip, text.strip().split("\n"))
+    return all(len(row) > 1 and row[-1] in tags for row in cells)
+
+
+def _word_in_columns(cells: list[str]) -> tuple[str, str] | None:
+    """The word in the first of columns, beside what is in the last one; None in a line that starts a document."""
+    return None if cells[0] == DOCUMENT else (cells[0], cells[-1])
 
 
 def _shown(cell: str) -> str:

@@ -37,6 +37,9 @@ class TaskRecipe(Section):
     """What names a sample where its prediction is shown."""
     headline: ClassVar[str]
     """The metric of an evaluation that people look for first, without the split: ``accuracy``."""
+    special_headline: ClassVar[str | None] = None
+    """The metric that comes first instead in evaluations that have it, such as ``entity_f1`` where tags mark entities;
+    what the baseline reaches in it has its name after ``baseline_``."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """The metrics of an evaluation that say what baselines reach in the headline, without the split."""
 

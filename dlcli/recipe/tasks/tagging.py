@@ -68,6 +68,8 @@ class Tagging(TaskRecipe):
     options = frozenset(("--calibrate", "--data", "--probabilities", "--split", "--text", "--top-k"))
     prediction = "tags"
     headline = "accuracy"
+    special_headline = "entity_f1"
+    baselines = ("baseline_accuracy",)
 
     task: Literal["tagging"]
     """The task, which selects the schema of the recipe."""

@@ -12,9 +12,8 @@ import tensorflow as tf
 from dlcli.data.files import printable
 from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
-from dlcli.data.sequences.ragged import Ragged
 from dlcli.errors import InputError
-from dlcli.evaluation import classification, regression, tagging
+from dlcli.evaluation import classification, regression
 from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
 from dlcli.evaluation.text_baseline import tf_idf_predictions
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
@@ -31,11 +30,11 @@ from dlcli.tasks.losses import loss_arguments
 from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.run_models import BestModel, load_sequence_model
 from dlcli.tasks.sequences.sources import open_sequences, other_data
+from dlcli.tasks.sequences.tagging import evaluate_tags, predict_words, words_and_tags
 from dlcli.tasks.sequences.tokens import encodable
 from dlcli.tasks.split_choice import OWN_DATA, other_split, own_split
 from dlcli.tasks.task import EvaluationRequest
 from dlcli.training.objectives.classification import classification as class_objective
-from dlcli.training.objectives.sequences import tagging as tagging_objective
 
 NUM_MISTAKES = 100  # listed in mistakes.txt
 MAX_SHOWN = 300  # characters of each
@@ -82,7 +81,7 @@ def _calibrate(run: RunDir, recipe: SequenceRecipe, best: BestModel, samples: Se
     model = best.model
     batch_size = recipe.train.batch_size
     if isinstance(recipe, Tagging):
-        words, tags = _words_and_tags(recipe, samples)
+        words, tags = words_and_tags(recipe, samples)
         of_words = predict_words(model, words, batch_size=batch_size, console=console)
         calibrate(run, best.digest, ((index, logits) for index, logits, _ in of_words), tags.flat, console)
         return
@@ -97,7 +96,7 @@ def _open(loaded: LoadedRecipe) -> SequenceDataset:
 
 def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
     """The run's own data; None if only the baseline could use them, and it needs none or they are not available."""
-    if not is_needed and not isinstance(recipe, TextClassification):
+    if not is_needed and not isinstance(recipe, TextClassification | Tagging):
         return None
     try:
         dataset = open_sequences(load(run.config), recipe.data)
@@ -147,12 +146,14 @@ def evaluate_split(
     Args:
         to: where they are written.
         info: what run.json records about the data.
-        train: the training split, for the baseline of texts; None if it is not available.
+        train: the training split, for the baselines of texts and tags; None if it is not available.
         calibration: of the probabilities; None if they are evaluated as they are.
     """
     if isinstance(recipe, Tagging):
         classes = info["classes"]
-        return _evaluate_tags(to, model, samples, recipe, classes=classes, calibration=calibration, console=console)
+        return evaluate_tags(
+            to, model, samples, recipe, classes=classes, train=train, calibration=calibration, console=console
+        )
     batches = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
     if isinstance(recipe, SequenceRegression):
         values = in_order(batches, len(samples))
@@ -209,90 +210,6 @@ def _evaluate_numbers(
         others={"predictions.png": sequence_plots.predicted_numbers(samples.targets, predicted)},
     )
     return metrics
-
-
-def _evaluate_tags(
-    to: Destination,
-    model: keras.Model,
-    samples: Sequences,
-    recipe: Tagging,
-    *,
-    classes: Sequence[str],
-    calibration: Calibration | None,
-    console: Console,
-) -> dict[str, Any]:
-    words, tags = _words_and_tags(recipe, samples)
-    objective = tagging_objective(**loss_arguments(recipe.train))
-    kept = to.probability_file(len(tags.flat), len(classes))
-    reduction = Reduction(tags.flat, kept, calibration)
-    for index, logits, probabilities in predict_words(
-        model, words, batch_size=recipe.train.batch_size, console=console
-    ):
-        batch = {"y": {"tags": tf.constant(tags.flat[index])}}
-        reduction.add(index, logits, probabilities, objective.loss(tf.constant(logits), batch).numpy())
-    scored = reduction.scored()
-    known = set(model.get_layer("words").get_vocabulary())
-    is_known = np.array([word in known for sentence in words for word in sentence])
-    metrics = tagging.metrics(
-        scored,
-        classes,
-        lengths=tags.lengths,
-        is_known=is_known,
-        loss=reduction.mean_loss(),
-        top_k=to.request.top_k,
-    )
-    metrics |= reduction.calibration_metrics()
-    report_neglect(console, metrics, scored, classes, has_weights=False)
-    write_classification(
-        to,
-        metrics,
-        scored,
-        classes,
-        names=[name for name, sentence in zip(samples.names, words, strict=True) for _ in sentence],
-        per_class=classification.per_class(scored, classes),
-        predictions=tagging.predictions(samples.names, words, scored, classes, is_known=is_known),
-        others={},
-        probabilities=kept,
-        console=console,
-    )
-    return metrics
-
-
-def _words_and_tags(recipe: Tagging, samples: Sequences) -> tuple[list[tuple[str, ...]], Ragged]:
-    """The words of each sentence that the network sees, and their tags."""
-    assert samples.words is not None
-    assert samples.tags is not None
-    cut = recipe.text.max_length
-    return [sentence[:cut] for sentence in samples.words], samples.tags.cut(cut)
-
-
-def predict_words(
-    model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, console: Console
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Predict the words of sentences in inference mode, batch by batch.
-
-    Returns:
-        For the words of each batch their positions among the words of all sentences, int64 ``[b]``, their logits and
-        their probabilities, float32 ``[b, classes]``.
-    """
-    inner = keras.Model(model.input, [model.get_layer("logits").output, model.output])
-    compiled = tf.function(
-        lambda batch: inner(batch, training=False),
-        input_signature=[tf.TensorSpec([None, None], tf.string)],
-        autograph=False,
-    )
-    lengths = np.array([len(sentence) for sentence in sentences], np.int64)
-    starts = np.cumsum(lengths) - lengths
-    batches = by_length(lengths, batch_size)
-    for done, index in enumerate(batches, start=1):
-        width = max(1, int(lengths[index].max()))
-        batch = [[encodable(word) for word in sentences[i]] + [""] * (width - len(sentences[i])) for i in index]
-        logits, probabilities = (tensor.numpy() for tensor in compiled(tf.constant(batch)))
-        steps = np.arange(logits.shape[1])  # the network may have padded the batch further
-        is_word = steps < lengths[index, None]
-        positions = (starts[index, None] + steps)[is_word]
-        yield positions, logits[is_word], probabilities[is_word]
-        console.evaluating(done, len(batches))
 
 
 def predict_samples(

@@ -19,7 +19,7 @@ from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sections.series_data import SequenceTable
 from dlcli.recipe.sections.text_data import TextTable
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
-from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.recipe.tasks.tagging import Columns, Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -27,7 +27,8 @@ from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.inspection import count
 from dlcli.tasks.predictions import Ranking, listed, write_probabilities, write_table, write_values
 from dlcli.tasks.run_models import load_sequence_model
-from dlcli.tasks.sequences.evaluation import in_order, predict_samples, predict_words
+from dlcli.tasks.sequences.evaluation import in_order, predict_samples
+from dlcli.tasks.sequences.tagging import predict_words
 from dlcli.tasks.task import PredictionRequest
 
 
@@ -74,6 +75,7 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
     paths, texts, output = request.paths, request.texts, request.output
     names = [f"--text {position}" for position in range(1, len(texts) + 1)]
     sentences = [tuple(text.split()) for text in texts]
+    tags = run.read_classes() if isinstance(recipe.data, Columns) else None
     for path in paths:
         if str(path) == "-":
             lines = lines_of_stdin(recipe.data.encoding)
@@ -82,7 +84,7 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
                 [tuple(line.split()) for line in lines],
             )
         else:
-            more_names, more = read_words(path, encoding=recipe.data.encoding)
+            more_names, more = read_words(path, encoding=recipe.data.encoding, tags=tags)
         names += more_names
         sentences += more
     if not any(sentences):
@@ -110,9 +112,9 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
         console.say(f"{count(rows, 'row')} written to {output}")
     predictions, start = [], 0
     for name, sentence in zip(names, used, strict=True):
-        tags = [classes[k] for k in best[start : start + len(sentence)]]
+        found = [classes[k] for k in best[start : start + len(sentence)]]
         start += len(sentence)
-        predictions.append({"file": name, "words": list(sentence), "tags": tags})
+        predictions.append({"file": name, "words": list(sentence), "tags": found})
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
 

@@ -54,13 +54,17 @@ class Facts:
     @property
     def headline(self) -> tuple[str, float] | None:
         """Name, without the split, and value of the headline metric; None for a run that was never evaluated."""
-        value = None if self.task is None else self._value(self.task.headline)
-        return None if self.task is None or value is None else (self.task.headline, value)
+        metrics = () if self.task is None else (self.task.special_headline, self.task.headline)
+        values = {metric: self._value(metric) for metric in metrics if metric is not None}
+        return next(((metric, value) for metric, value in values.items() if value is not None), None)
 
     @property
     def baselines(self) -> dict[str, float]:
         """What baselines reach in the headline metric."""
-        values = {name: self._value(name) for name in (() if self.task is None else self.task.baselines)}
+        names = () if self.task is None else self.task.baselines
+        if self.task is not None and self.headline is not None and self.headline[0] == self.task.special_headline:
+            names = (f"baseline_{self.headline[0]}",)
+        values = {name: self._value(name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
     def _value(self, metric: str) -> float | None:

@@ -141,6 +141,25 @@ def test_sentences_to_tag(tmp_path: Path) -> None:
     assert read_words(tmp_path / "a.txt", encoding="utf-8")[1] == [("I", "go"), (), ("Stop", "now")]
 
 
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("EU NNP B-ORG\nsays VBZ O\n\nNo DT O\n", [("EU", "says"), ("No",)]),
+        ("-DOCSTART- -X- O\n\nEU B-ORG\n", [("EU",)]),
+        ("EU\tX\nsays\tY\n", [("EU", "says")]),  # tabs, and tags that the model does not know
+        ("EU\nsays\n\nNo\n", [("EU", "says"), ("No",)]),
+        ("EU\nsays\n", [("EU",), ("says",)]),  # two sentences of one word: nothing shows another form
+        ("EU says O\nNo one goes\n", [("EU", "says", "O"), ("No", "one", "goes")]),
+        ("", []),
+    ],
+)
+def test_columns_are_recognized_for_a_model_of_columns(
+    tmp_path: Path, text: str, sentences: list[tuple[str, ...]]
+) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    assert read_words(tmp_path / "a.txt", encoding="utf-8", tags=("O", "B-ORG"))[1] == sentences
+
+
 def test_words_are_found_as_spelled_or_lowercased() -> None:
     text = [("The", "cat"), ("the", "Écu"), ("the", "[UNK]")]
     plain = fit_words(text, lower=False, max_vocabulary=9, min_count=1)

@@ -1,0 +1,153 @@
+"""Evaluates the tags of words beside each word's most frequent tag, and the entities that tags may mark."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.sequences.batches import by_length
+from dlcli.data.sequences.dataset import Sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.evaluation import classification, entities, tagging
+from dlcli.evaluation.tag_baseline import most_frequent_tags
+from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.runtime.console import Console
+from dlcli.tasks.calibration import Calibration
+from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
+from dlcli.tasks.losses import loss_arguments
+from dlcli.tasks.reduction import Reduction
+from dlcli.tasks.sequences.tokens import encodable
+from dlcli.training.objectives.sequences import tagging as tagging_objective
+
+
+def evaluate_tags(
+    to: Destination,
+    model: keras.Model,
+    samples: Sequences,
+    recipe: Tagging,
+    *,
+    classes: Sequence[str],
+    train: Sequences | None,
+    calibration: Calibration | None,
+    console: Console,
+) -> dict[str, Any]:
+    """As :func:`dlcli.tasks.sequences.evaluation.evaluate_split`, for tags."""
+    words, tags = words_and_tags(recipe, samples)
+    objective = tagging_objective(**loss_arguments(recipe.train))
+    kept = to.probability_file(len(tags.flat), len(classes))
+    reduction = Reduction(tags.flat, kept, calibration)
+    for index, logits, probabilities in predict_words(
+        model, words, batch_size=recipe.train.batch_size, console=console
+    ):
+        batch = {"y": {"tags": tf.constant(tags.flat[index])}}
+        reduction.add(index, logits, probabilities, objective.loss(tf.constant(logits), batch).numpy())
+    scored = reduction.scored()
+    known = set(model.get_layer("words").get_vocabulary())
+    is_known = np.array([word in known for sentence in words for word in sentence])
+    metrics = tagging.metrics(
+        scored,
+        classes,
+        lengths=tags.lengths,
+        is_known=is_known,
+        loss=reduction.mean_loss(),
+        top_k=to.request.top_k,
+    )
+    metrics |= reduction.calibration_metrics()
+    report_neglect(console, metrics, scored, classes, has_weights=False)
+    baseline = None if train is None else _baseline(recipe, train, words)
+    if baseline is not None:
+        metrics["baseline_accuracy"] = float(np.mean(baseline == tags.flat))
+    tables = {}
+    if entities.marks_entities(classes):
+        of_labels = _by_sentence(tags.flat, tags.lengths, classes)
+        of_predicted = _by_sentence(scored.predicted, tags.lengths, classes)
+        metrics |= entities.metrics(of_labels, of_predicted)
+        metrics |= _illegal_transitions(of_labels, of_predicted, classes)
+        if baseline is not None:
+            of_baseline = _by_sentence(baseline, tags.lengths, classes)
+            metrics["baseline_entity_f1"] = entities.metrics(of_labels, of_baseline)["entity_f1"]
+        tables = {"per_entity.csv": rows} if (rows := entities.per_entity(of_labels, of_predicted)) else {}
+    for metric in ("accuracy", "entity_f1"):
+        if metrics.get(metric, np.inf) <= metrics.get(f"baseline_{metric}", -np.inf):
+            console.say(
+                f"{metric}: no better than the baseline, the most frequent tag of each word (baseline_{metric})"
+            )
+    write_classification(
+        to,
+        metrics,
+        scored,
+        classes,
+        names=[name for name, sentence in zip(samples.names, words, strict=True) for _ in sentence],
+        per_class=classification.per_class(scored, classes),
+        predictions=tagging.predictions(samples.names, words, scored, classes, is_known=is_known),
+        others={},
+        more_tables=tables,
+        probabilities=kept,
+        console=console,
+    )
+    return metrics
+
+
+def _baseline(recipe: Tagging, train: Sequences, words: Sequence[Sequence[str]]) -> np.ndarray:
+    """The tags that the baseline predicts for all words; it reads words in lowercase where the network does."""
+    train_words, train_tags = words_and_tags(recipe, train)
+    if recipe.text.lowercase:
+        train_words = [tuple(word.lower() for word in sentence) for sentence in train_words]
+        words = [[word.lower() for word in sentence] for sentence in words]
+    return most_frequent_tags(train_words, train_tags.flat, words)
+
+
+def _by_sentence(flat: np.ndarray, lengths: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
+    """The names of the tags of each sentence, from the classes of all words."""
+    return [[classes[k] for k in part] for part in np.split(flat, np.cumsum(lengths)[:-1])]
+
+
+def _illegal_transitions(
+    labels: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], classes: Sequence[str]
+) -> dict[str, int]:
+    """How many transitions between predicted tags the scheme does not allow; of labels that break it, theirs too."""
+    ends_are_marked = any(name[0] in "ESLU" for name in classes if name != entities.OUTSIDE)
+    of_predicted, of_labels = (
+        sum(entities.count_illegal(tags, ends_are_marked=ends_are_marked) for tags in sentences)
+        for sentences in (predicted, labels)
+    )
+    return {"illegal_transitions": of_predicted} | ({"illegal_transitions_of_labels": of_labels} if of_labels else {})
+
+
+def words_and_tags(recipe: Tagging, samples: Sequences) -> tuple[list[tuple[str, ...]], Ragged]:
+    """The words of each sentence that the network sees, and their tags."""
+    assert samples.words is not None
+    assert samples.tags is not None
+    cut = recipe.text.max_length
+    return [sentence[:cut] for sentence in samples.words], samples.tags.cut(cut)
+
+
+def predict_words(
+    model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, console: Console
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Predict the words of sentences in inference mode, batch by batch.
+
+    Returns:
+        For the words of each batch their positions among the words of all sentences, int64 ``[b]``, their logits and
+        their probabilities, float32 ``[b, classes]``.
+    """
+    inner = keras.Model(model.input, [model.get_layer("logits").output, model.output])
+    compiled = tf.function(
+        lambda batch: inner(batch, training=False),
+        input_signature=[tf.TensorSpec([None, None], tf.string)],
+        autograph=False,
+    )
+    lengths = np.array([len(sentence) for sentence in sentences], np.int64)
+    starts = np.cumsum(lengths) - lengths
+    batches = by_length(lengths, batch_size)
+    for done, index in enumerate(batches, start=1):
+        width = max(1, int(lengths[index].max()))
+        batch = [[encodable(word) for word in sentences[i]] + [""] * (width - len(sentences[i])) for i in index]
+        logits, probabilities = (tensor.numpy() for tensor in compiled(tf.constant(batch)))
+        steps = np.arange(logits.shape[1])  # the network may have padded the batch further
+        is_word = steps < lengths[index, None]
+        positions = (starts[index, None] + steps)[is_word]
+        yield positions, logits[is_word], probabilities[is_word]
+        console.evaluating(done, len(batches))
