@@ -16,25 +16,31 @@ from dlcli.cli.options import (
     runs_option,
     split_option,
 )
-from dlcli.cli.output import say, write_json, write_table
+from dlcli.cli.output import say, write_json, write_marked, write_table
 from dlcli.cli.paths import expanded
 from dlcli.errors import InputError
+from dlcli.printing import escaped_line
 
-METHODS = ("auto", "gradient", "smoothgrad", "integrated", "gradcam", "gradcam++", "occlusion", "guided")
+METHODS = (
+    *("auto", "gradient", "smoothgrad", "integrated", "gradcam", "gradcam++", "occlusion", "guided"),
+    *("gradient-x-input", "leave-one-out"),
+)
 MOST_STEPS = 100_000
 MOST_DIGITS = 9  # of the number of a filter
 
 
-@click.command(short_help="Show what a classifier sees in an image.")
+@click.command(short_help="Show what a model's predictions are due to.")
 @run_argument(required=True)
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--text", "texts", type=Utf8(), multiple=True, help="Text to explain; repeatable (text models).")
 @click.option(
     "--method",
     "methods",
     type=click.Choice(METHODS),
     multiple=True,
     help="Method of attribution; repeatable. Default: auto, which is integrated gradients and occlusion for images of "
-    "up to 64 pixels, Grad-CAM and occlusion for larger ones.",
+    "up to 64 pixels, Grad-CAM and occlusion for larger ones; for sequences, integrated gradients. "
+    "gradient-x-input and leave-one-out are for sequences.",
 )
 @click.option(
     "--class",
@@ -94,6 +100,7 @@ MOST_DIGITS = 9  # of the number of a filter
 def explain(
     run: str,
     paths: tuple[str, ...],
+    texts: tuple[str, ...],
     methods: tuple[str, ...],
     target: str,
     layer: str | None,
@@ -111,10 +118,10 @@ def explain(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Show what the best model of RUN sees in images: what speaks for a class, and what against it.
+    """Show what the predictions of the best model of RUN are due to: what speaks for a class, and what against it.
 
-    Each PATH is an image, a folder of images, an .npz file, or - for an image's bytes on stdin. Without a PATH, images
-    of the test split are explained.
+    Each PATH is an image, a folder of images, an .npz file, or - for an image's bytes on stdin; for text models a file
+    as for predict. Without a PATH, samples of the test split are explained.
 
     \b
     Examples:
@@ -126,20 +133,24 @@ def explain(
       dlcli explain digits_convnet --split validation --class label --limit 50 --json
       dlcli explain digits_convnet --features stage2 --filters 0,5 --maximize
       dlcli explain runs/flowers --features all
+      dlcli explain reviews --text "a dull and lifeless mess"
+      dlcli explain reviews --check
 
     Maps have a value for each pixel of the network's input: positive where the image speaks for the class, negative
     where it speaks against it. Results are written to explanations/NAME/ in the run: explanations.csv, maps.npz,
     maps.png and explanation.json, with --check also check.json. Results of a different request are never replaced;
-    NAME gets a number instead. With --features, the files are explanations.csv, filters.csv, explanation.json, an .npz
-    and a .png for each stage, and first_layer.png; all draws plots/hierarchy.png in the run, too.
+    NAME gets a number instead. For texts, tokens.csv and explanations.html have a value for each token. With
+    --features, the files are explanations.csv, filters.csv, explanation.json, an .npz and a .png for each stage,
+    and first_layer.png; all draws plots/hierarchy.png in the run, too.
     """
     from dlcli.rundir.runs import check_name, find_run
     from dlcli.runtime.startup import start_tensorflow
 
     if "" in paths:
         raise click.UsageError("A PATH must not be empty. Use . for the current folder.")
-    if paths and split is not None:
-        raise click.UsageError("--split is for images of the run's own data. Leave it or the paths out.")
+    if (paths or texts) and split is not None:
+        given = "--text" if texts else "paths"
+        raise click.UsageError(f"--split is for samples of the run's own data. Leave it or the {given} out.")
     num_steps = _steps(steps)
     if features is not None:
         _refuse_beside_features(methods, target, layer, baseline, num_steps, check)
@@ -153,7 +164,20 @@ def explain(
             raise InputError(f"--name {name}: {error}") from None
     files = expanded(paths)
     run_dir = find_run(runs, run)
-    check_run(run_dir, "explain")
+    _check_support(
+        check_run(run_dir, "explain"),
+        str(run_dir.path),
+        methods,
+        {
+            "--baseline": baseline is not None,
+            "--check": check,
+            "--class": target != "predicted",
+            "--features": features is not None,
+            "--layer": layer is not None,
+            "--steps": num_steps is not None,
+            "--text": bool(texts),
+        },
+    )
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.explain import ExplanationRequest
@@ -161,6 +185,7 @@ def explain(
 
     request = ExplanationRequest(
         paths=files,
+        texts=texts,
         methods=methods or ("auto",),
         target=target,
         layer=layer,
@@ -177,7 +202,9 @@ def explain(
     if as_json:
         write_json(results)
         return
-    if features is None:
+    if results["texts"]:
+        _show_texts(results["texts"])
+    elif features is None:
         _show(results["explanations"])
     else:
         _show_features(results["explanations"])
@@ -185,6 +212,13 @@ def explain(
         say()
         _show_check(results["check"])
     say(f"files in {results['folder']}")
+
+
+def _check_support(recipe: Any, place: str, methods: Sequence[str], options: Mapping[str, bool]) -> None:
+    """Refuse a method or an option that the run's task does not support."""
+    from dlcli.recipe.support import check_explanation
+
+    check_explanation(recipe, place, methods, {option for option, is_given in options.items() if is_given})
 
 
 def _steps(text: str) -> int | None:
@@ -257,8 +291,39 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
     write_table(header, cells)
 
 
+def _show_texts(texts: Sequence[Mapping[str, Any]]) -> None:
+    """Each text with its tokens in colors, where the terminal has them, and what its values are."""
+    for text in texts:
+        say(escaped_line(text["title"]))
+        write_marked(text["tokens"], separator=text["separator"])
+        say(f"  {escaped_line(text['note'])}")
+
+
+def _show_turned(check: Mapping[str, Any]) -> None:
+    """A row for each method, and for what knows nothing of the network."""
+    methods = check["randomization"]["methods"]
+    cells = [
+        [
+            name,
+            *(_statistic(methods.get(name, {}).get(part)) for part in ("head", "all")),
+            _statistic(share),
+            _statistic(check["difference_from_log_odds"].get(name)),
+            methods.get(name, {}).get("verdict", "naive"),
+        ]
+        for name, share in check["turned"].items()
+    ]
+    write_table(["checked", "random head", "random weights", "turned", "beyond log-odds", ""], cells)
+    say(
+        f"turned: share of {check['texts']:,} predictions that change when the top fifth of a text's tokens are made "
+        "unknown; mean ± standard error"
+    )
+
+
 def _show_check(check: Mapping[str, Any]) -> None:
     """A row for each method and for each map that knows nothing of the network."""
+    if "turned" in check:
+        _show_turned(check)
+        return
     header = ["checked", "random head", "random weights", "insertion", "deletion", "mass in quarter", "quarter", ""]
     methods, grid = check["randomization"]["methods"], check["grid_pointing"]
     cells = []

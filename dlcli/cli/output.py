@@ -4,6 +4,7 @@ Everything that the command line prints passes through here, with control charac
 """
 
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import click
 
 from dlcli.printing import escaped, escaped_line, json_text
+
+FOR, AGAINST, BLACK = (224, 217, 210, 203), (189, 153, 111, 75), 16
+"""Shades of red and of blue, pale ones first, and black, of the 256 colors of terminals."""
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
@@ -40,6 +44,22 @@ def write_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, right: 
     for line in (header, *cells):
         columns = enumerate(zip(line, widths, strict=True))
         say("  ".join(text.rjust(n) if i in right else text.ljust(n) for i, (text, n) in columns).rstrip())
+
+
+def write_marked(tokens: Sequence[tuple[str, float]], *, separator: str) -> None:
+    """Print tokens in one line, red where their value is positive, blue where it is negative, pale where it is small.
+
+    They are plain where stdout is not a terminal, or the environment has NO_COLOR (https://no-color.org).
+    """
+    largest = max((abs(value) for _, value in tokens), default=0.0)
+    is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or not largest
+    cells = []
+    for token, value in tokens:
+        shades = FOR if value > 0 else AGAINST
+        shade = round(len(shades) * abs(value) / (largest or 1.0))
+        text = escaped_line(token)
+        cells.append(text if is_plain or not shade else click.style(text, fg=BLACK, bg=shades[shade - 1]))
+    click.echo(f"  {separator.join(cells)}")  # which leaves colors out where stdout is not a terminal
 
 
 def write_markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, num_text_columns: int) -> None:

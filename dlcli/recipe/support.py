@@ -6,7 +6,7 @@ from types import MappingProxyType
 from dlcli.errors import InputError
 from dlcli.recipe.language.wording import listed
 from dlcli.recipe.load import TASKS
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import EXPLANATION_OPTIONS, TaskRecipe
 
 MAX_NAMED = 3  # tasks in a message; a longer list says little
 
@@ -79,3 +79,27 @@ def check_options(recipe: TaskRecipe, place: str, given: Collection[str]) -> Non
             reason = reason.format(samples=recipe.samples)
             remedy = recipe.instead.get(option, remedy)
             raise InputError(f"{option}: {place} {reason}: its task is {recipe.task}. {remedy}")
+
+
+def check_explanation(recipe: TaskRecipe, place: str, methods: Collection[str], given: Collection[str]) -> None:
+    """Refuses a method or an option of ``dlcli explain`` that means nothing for a recipe's task.
+
+    Args:
+        recipe: the recipe of a run.
+        place: the run's folder, for the message.
+        methods: the values of ``--method``.
+        given: the other options of the command line, such as ``--layer``.
+
+    Raises:
+        InputError: the first that is not supported, and what to do instead.
+    """
+    known = recipe.explanation_methods
+    for method in methods:
+        if method not in ("auto", *known):
+            use = f"Use {listed(['auto', *known], 'or')}." if known else "Remove the option."
+            raise InputError(f"--method {method}: does not explain {place}: its task is {recipe.task}. {use}")
+    for option in sorted(EXPLANATION_OPTIONS - recipe.explanation_options):
+        if option in given:
+            raise InputError(
+                f"{option}: does not apply to explanations of {place}: its task is {recipe.task}. Remove the option."
+            )

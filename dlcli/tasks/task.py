@@ -9,6 +9,7 @@ from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, Recipe
 from dlcli.report.cost.layer_table import LayerTable
+from dlcli.report.page.page import MarkedText
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
@@ -134,7 +135,8 @@ class ExplanationRequest:
     """What ``dlcli explain`` is asked for.
 
     Attributes:
-        paths: images, folders and .npz files; empty for images of a split.
+        paths: files as of a :class:`PredictionRequest`; empty for samples of a split.
+        texts: samples given on the command line, for text models.
         methods: names of methods of attribution, such as ``gradcam``; ``auto`` chooses by the size of the images.
         target: the class to explain: a name, its index, ``predicted`` or ``label``.
         layer: the layer whose feature maps Grad-CAM weights; None for the last.
@@ -150,6 +152,7 @@ class ExplanationRequest:
     """
 
     paths: Sequence[Path] = ()
+    texts: Sequence[str] = ()
     methods: Sequence[str] = ("auto",)
     target: str = "predicted"
     layer: str | None = None
@@ -175,6 +178,7 @@ class Explained:
         plots: by name, what is drawn of the run itself, into its folder of plots.
         left_out: file and reason of what was skipped.
         check: the results of the checks, for check.json; None if the methods were not checked.
+        texts: the texts that are explained, whose tokens are shown in colors; empty for other samples.
     """
 
     name: str
@@ -184,6 +188,7 @@ class Explained:
     plots: Mapping[str, bytes] = field(default_factory=dict)
     left_out: Sequence[tuple[str, str]] = ()
     check: dict[str, Any] | None = None
+    texts: Sequence[MarkedText] = ()
 
 
 class Task(Protocol):

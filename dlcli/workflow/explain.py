@@ -1,6 +1,7 @@
 """``dlcli explain``: what a run's model sees in images, written to ``explanations/<name>/`` in the run."""
 
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
             methods.
 
     Returns:
-        The content of explanation.json, with ``run``, ``folder``, ``explanations`` (the rows), ``left_out`` and
-        ``check``.
+        The content of explanation.json, with ``run``, ``folder``, ``explanations`` (the rows), ``left_out``,
+        ``check`` and ``texts``.
 
     Raises:
         InputError: the run has no model, no image can be read, or the network lacks what a method needs.
@@ -66,5 +67,6 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
         "explanations": explained.rows,
         "left_out": [list(pair) for pair in explained.left_out],
         "check": explained.check,
+        "texts": [dataclasses.asdict(text) for text in explained.texts],
         **info,
     }

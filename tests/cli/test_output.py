@@ -45,6 +45,26 @@ def test_json_is_escaped_and_reads_back_the_same(capsys: pytest.CaptureFixture[s
     assert not any(character in text for character in (RED, REVERSED, CSI))
 
 
+def test_tokens_are_colored_on_terminals_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = [("good", 2.0), (HOSTILE, -2.0), ("dull", -0.5), ("film", 0.01)]
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    output.write_marked(tokens, separator=" ")
+    assert capsys.readouterr().out == f"  good {SHOWN} dull film\n"
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)  # as on a terminal
+    output.write_marked(tokens, separator="")
+    strong, against, pale = "\x1b[38;5;16m\x1b[48;5;203m", "\x1b[38;5;16m\x1b[48;5;75m", "\x1b[38;5;16m\x1b[48;5;189m"
+    parts = [f"{strong}good", f"{against}{SHOWN}", f"{pale}dull", "film\n"]
+    assert capsys.readouterr().out == "  " + "\x1b[0m".join(parts)
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            output.write_marked(tokens, separator=" ")
+            assert capsys.readouterr().out == f"  good {SHOWN} dull film\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

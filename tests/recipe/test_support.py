@@ -8,10 +8,11 @@ from typing import get_args
 
 import pytest
 
+from dlcli.cli.explain import METHODS
 from dlcli.errors import InputError
 from dlcli.recipe.load import TASKS, Recipe, load
-from dlcli.recipe.support import OPTIONS, VERBS, check_options, check_verb
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.support import OPTIONS, VERBS, check_explanation, check_options, check_verb
+from dlcli.recipe.tasks.base import EXPLANATION_OPTIONS, TaskRecipe
 
 DATA = {
     "classification": "{kind: digits}",
@@ -59,6 +60,7 @@ for of_task in REFUSED.keys() - {"segmentation", "instance_segmentation"}:
     REFUSED[of_task] |= {"--masks", "--pixel-size"}
 for of_task in REFUSED.keys() - {"detection", "instance_segmentation"}:
     REFUSED[of_task] |= {"--crops", "--plot", "--score"}
+EXPLAINED = ("classification", "multilabel", "text_classification")
 INSPECTED = {"data check", "data stats", "data split"}
 
 
@@ -149,7 +151,7 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()
-    expected |= {"explain"} if recipe.task in ("classification", "multilabel") else set()
+    expected |= {"explain"} if recipe.task in EXPLAINED else set()
     expected |= (
         {"data preview"} if recipe.task in (*IMAGES, "segmentation", "detection", "instance_segmentation") else set()
     )
@@ -169,8 +171,8 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
             "segmentation, only classification. Adversarial examples of a class for each pixel are not available.",
         ),
         ("detection", "attack", "detection, only classification. Adversarial examples of detectors are not available."),
-        ("detection", "explain", "detection, only classification and multilabel."),
-        ("tagging", "explain", "tagging, only classification and multilabel."),
+        ("detection", "explain", "detection, only classification, multilabel and text_classification."),
+        ("tagging", "explain", "tagging, only classification, multilabel and text_classification."),
         (
             "instance_segmentation",
             "attack",
@@ -192,6 +194,52 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
 )
 def test_refusal_of_a_verb(recipe: Recipe, verb: str, message: str) -> None:
     assert refused_verb(recipe, verb) == f"runs/x: dlcli {verb} does not support task: {message}"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "methods", "given", "message"),
+    [
+        (
+            "text_classification",
+            ["auto", "gradcam"],
+            [],
+            "--method gradcam: does not explain runs/x: its task is text_classification. Use auto, integrated, "
+            "gradient-x-input or leave-one-out.",
+        ),
+        (
+            "classification",
+            ["leave-one-out"],
+            [],
+            "--method leave-one-out: does not explain runs/x: its task is classification. Use auto, gradient, "
+            "smoothgrad, integrated, gradcam, gradcam++, occlusion or guided.",
+        ),
+        (
+            "text_classification",
+            ["integrated"],
+            ["--steps", "--layer"],
+            "--layer: does not apply to explanations of runs/x: its task is text_classification. Remove the option.",
+        ),
+        (
+            "classification",
+            [],
+            ["--text"],
+            "--text: does not apply to explanations of runs/x: its task is classification. Remove the option.",
+        ),
+    ],
+    indirect=["recipe"],
+)
+def test_refused_explanations(recipe: Recipe, methods: list[str], given: list[str], message: str) -> None:
+    check_explanation(recipe, "runs/x", [name for name in methods if name in ("auto", "integrated")], ["--steps"])
+    with pytest.raises(InputError) as caught:
+        check_explanation(recipe, "runs/x", methods, given)
+    assert str(caught.value) == message
+
+
+def test_what_explains_a_task_is_known() -> None:
+    methods = {name for schema in TASKS.values() if "explain" in schema.verbs for name in schema.explanation_methods}
+    assert methods | {"auto"} == set(METHODS)
+    for schema in TASKS.values():
+        assert schema.explanation_options <= EXPLANATION_OPTIONS
 
 
 def test_a_refusal_needs_no_tensorflow() -> None:

@@ -207,6 +207,61 @@ def test_predicting_lines_tables_stdin_and_texts(folder: Path) -> None:
     assert shown[0].split() == ["text", "#1"]
 
 
+def test_explanations_show_the_words_that_decide(folder: Path) -> None:
+    texts = ["the film dull plot", "A lovely, LOVELY scene!", "zzz"]
+    arguments = [part for text in texts for part in ("--text", text)]
+    result = json.loads(run("explain", "films", *arguments, "--json", folder=folder).stdout)
+    made = Path(result["folder"]) if Path(result["folder"]).is_absolute() else folder / result["folder"]
+    assert sorted(path.name for path in made.iterdir()) == [
+        *("explanation.json", "explanations.csv", "explanations.html", "tokens.csv")
+    ]
+    model = keras.saving.load_model(folder / "runs" / "films" / "model.keras")
+    probabilities = np.asarray(model(tf.constant(texts), training=False), np.float64)
+    rows, tokens = read_csv(made / "explanations.csv"), read_csv(made / "tokens.csv")
+    methods = ["integrated", "gradient-x-input", "leave-one-out"]
+    assert [row["method"] for row in rows] == methods * 3
+    assert [row["token"] for row in tokens] == [*texts[0].split(), "A", "lovely,", "LOVELY", "scene!", "zzz"]
+    assert [row["known"] for row in tokens] == ["yes"] * 8 + ["no"]
+    unknown = np.asarray(model(tf.constant(["zzz " * 4]), training=False), np.float64)[0]
+    for position, row in enumerate(rows[::3][:2]):
+        label = int(probabilities[position].argmax())
+        assert row["class"] == row["predicted"] == ["bad", "good"][label]
+        assert float(row["probability"]) == pytest.approx(probabilities[position, label], rel=1e-4)
+        # the sum of integrated gradients is the difference of the log-odds from a text of unknown words
+        odds = [np.log(each[label] / each[1 - label]) for each in (probabilities[position], unknown)]
+        assert float(row["sum"]) == pytest.approx(odds[0] - odds[1], rel=0.02, abs=1e-3)
+        assert float(row["completeness_error"]) <= 0.01
+        assert max(tokens[position * 4 : position * 4 + 4], key=lambda token: abs(float(token["integrated"])))[
+            "token"
+        ].strip(",").lower() in (*GOOD, *BAD)
+    assert rows[-1]["note"] == "empty: all zero"
+    dull = next(row for row in tokens if row["token"] == "dull")
+    assert float(dull["log-odds"]) > 1
+    assert result["texts"][0]["tokens"][2][0] == "dull"
+    page = (made / "explanations.html").read_text()
+    assert page.count("<h2>") == 4
+    assert "LOVELY</span>" in page
+
+
+@pytest.mark.slow
+def test_explanations_of_a_split_are_checked_and_reported(folder: Path) -> None:
+    done = run("explain", "films", "--check", "--class", "good", "--method", "integrated", folder=folder)
+    assert "passes the randomization check" in done.stdout
+    made = folder / "runs" / "films" / "explanations" / "integrated"
+    rows, check = read_csv(made / "explanations.csv"), read_json(made / "check.json")
+    assert len(rows) == 16
+    assert {row["class"] for row in rows} == {"good"}
+    assert {row["check"] for row in rows} == {"passes the randomization check"}
+    assert list(check["turned"]) == ["integrated", "log-odds", "random"]
+    assert check["turned"]["integrated"]["mean"] > check["turned"]["random"]["mean"]
+    assert check["turned"]["integrated"]["n"] == check["texts"] == 32
+    assert list(check["difference_from_log_odds"]) == ["integrated", "random"]
+    run("report", "films", folder=folder)
+    page = (folder / "runs" / "films" / "report.html").read_text()
+    assert 'class="marked"' in page
+    assert "top fifth of the tokens" in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -219,6 +274,10 @@ def test_predicting_lines_tables_stdin_and_texts(folder: Path) -> None:
         (("evaluate", "films", "--split", "dev"), "'dev' is not one of 'train', 'validation', 'test'."),
         (("evaluate", "films", "--data", "digits.yaml"), "digits.yaml:1:7: task: expected text_classification"),
         (("evaluate", "films", "--data", "strange.csv"), "must be one of the trained model's. Received 'mixed':"),
+        (("explain", "films", "--method", "gradcam"), "--method gradcam: does not explain runs/films: its task is "),
+        (("explain", "films", "--text", "a", "--class", "label"), "--class label: the labels of files are not known."),
+        (("explain", "films", "--text", "a", "--class", "godd"), "--class godd: not a class of the network"),
+        (("explain", "films", "--text", "a", "--split", "test"), "--split is for samples of the run's own data."),
         (("attack", "films", "--fgsm"), "dlcli attack does not support task: "),
         (("data", "preview", "films.yaml"), "films.yaml:1:7: dlcli data preview does not support task: "),
         (("transfer", "--base", "run:films", "--data", "images"), "run:films"),

@@ -9,6 +9,12 @@ from dlcli.recipe.language.fields import RunName, Section
 CLASSIFIER_OPTIONS = frozenset(("--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"))
 """The options of `dlcli.recipe.support.OPTIONS` that mean something for every task with one class for each sample."""
 
+EXPLANATION_OPTIONS = frozenset(("--baseline", "--check", "--class", "--features", "--layer", "--steps", "--text"))
+"""The options of ``dlcli explain`` that some task lacks; those of images are all but --text."""
+
+STEP_METHODS = ("integrated", "gradient-x-input", "leave-one-out")
+"""The values of ``dlcli explain --method`` that explain an output by the steps of a sequence."""
+
 
 Prediction = Literal["classes", "box", "objects", "value", "numbers", "labels", "tags", "steps", "masks"]
 """What ``dlcli predict`` shows of a sample: the most probable classes; these and a box; any number of objects; one
@@ -31,6 +37,12 @@ class TaskRecipe(Section):
     """The options of `dlcli.recipe.support.OPTIONS` that mean something for the task."""
     instead: ClassVar[Mapping[str, str]] = MappingProxyType({"generate": "Use dlcli predict."})
     """What to do instead of a verb or an option that the task lacks, as a sentence, where there is something."""
+    explanation_options: ClassVar[frozenset[str]] = EXPLANATION_OPTIONS - {"--text"}
+    """The options of `EXPLANATION_OPTIONS` that mean something for the task, if it supports the verb."""
+    explanation_methods: ClassVar[tuple[str, ...]] = (
+        *("gradient", "smoothgrad", "integrated", "gradcam", "gradcam++", "occlusion", "guided"),
+    )
+    """The values of ``dlcli explain --method`` that the task supports besides auto, if any; by default, of images."""
     prediction: ClassVar[Prediction] = "value"
     """What the rows of a prediction hold; ``dlcli.cli.predict`` has a form for each."""
     named_by: ClassVar[Literal["file", "text"]] = "file"

@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.text_data import LabeledTexts, Tokens
 from dlcli.recipe.sections.train import ClassTrain, rules_of_balance
-from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
+from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, STEP_METHODS, TaskRecipe
 
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 """The columns of metrics.csv that can steer training."""
@@ -16,8 +16,10 @@ class TextClassification(TaskRecipe):
     """One label for each text."""
 
     samples = "texts"
-    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split", "--text")) | CLASSIFIER_OPTIONS
+    explanation_options = frozenset(("--check", "--class", "--steps", "--text"))
+    explanation_methods = STEP_METHODS
     prediction = "classes"
     named_by = "text"
     headline = "accuracy"

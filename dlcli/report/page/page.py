@@ -43,6 +43,34 @@ class Image:
 
 
 @dataclass(frozen=True)
+class MarkedText:
+    """A text whose tokens have a color each: red where its value is positive, blue where it is negative.
+
+    Attributes:
+        title: what the values are, or the name of the text.
+        tokens: the text of each, and its value.
+        separator: between the tokens: a space between words, nothing between characters.
+        note: what must be known of the values; empty for none.
+    """
+
+    title: str
+    tokens: Sequence[tuple[str, float]]
+    separator: str = " "
+    note: str = ""
+
+    @property
+    def strengths(self) -> list[float]:
+        """The values as shares of the largest absolute one, in [-1, 1]; all 0 if there is none."""
+        largest = max((abs(value) for _, value in self.tokens), default=0.0)
+        return [value / largest if largest else 0.0 for _, value in self.tokens]
+
+    @property
+    def marked(self) -> list[tuple[str, float, float]]:
+        """The text, value and strength of each token."""
+        return [(*token, strength) for token, strength in zip(self.tokens, self.strengths, strict=True)]
+
+
+@dataclass(frozen=True)
 class Section:
     """A section of the page, its parts in this order.
 
@@ -53,6 +81,7 @@ class Section:
         tables, images: see :class:`Table` and :class:`Image`.
         commands: that a reader may run.
         missing: what does not exist, and the command that makes it.
+        texts: see :class:`MarkedText`; they come before the tables.
     """
 
     title: str
@@ -62,6 +91,7 @@ class Section:
     images: Sequence[Image] = ()
     commands: Sequence[str] = ()
     missing: Sequence[tuple[str, str]] = ()
+    texts: Sequence[MarkedText] = ()
 
 
 def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:

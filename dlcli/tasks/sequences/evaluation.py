@@ -46,7 +46,7 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
     best = load_sequence_model(run, recipe, console)
     info = run.read_data_info("target" if isinstance(recipe, SequenceRegression) else "classes")
     moved = None if data is None else own_data_at(run, data, _open, console)
-    dataset = moved or _own_data(run, recipe, is_needed=data is None, console=console)
+    dataset = moved or own_data(run, recipe, is_needed=data is None, console=console)
     if data is None or moved is not None:
         assert dataset is not None
         name = own_split(run, dataset.splits, split)
@@ -61,7 +61,7 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     to = Destination(run.evaluation(name), source, request)
     if request.calibrate:
-        validation = dataset or _own_data(run, recipe, is_needed=True, console=console)
+        validation = dataset or own_data(run, recipe, is_needed=True, console=console)
         assert validation is not None
         _calibrate(run, recipe, best, validation.splits[own_split(run, validation.splits, "validation")], console)
     metrics = evaluate_split(
@@ -94,7 +94,7 @@ def _open(loaded: LoadedRecipe) -> SequenceDataset:
     return open_sequences(loaded, loaded.recipe.data)
 
 
-def _own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
+def own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
     """The run's own data; None if only the baseline could use them, and it needs none or they are not available."""
     if not is_needed and not isinstance(recipe, TextClassification | Tagging):
         return None

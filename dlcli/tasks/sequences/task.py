@@ -6,15 +6,16 @@ from typing import Any
 
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
+from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
-from dlcli.tasks.sequences import evaluation, inspection, job, prediction
+from dlcli.tasks.sequences import evaluation, inspection, job, prediction, text_explanation
 from dlcli.tasks.sequences.encoders import slow_on_gpu
 from dlcli.tasks.sequences.sources import open_sequences
-from dlcli.tasks.task import EvaluationRequest, PredictionRequest, Task
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class SequenceTask(Task):
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
+
+    def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
+        if isinstance(self.recipe, TextClassification):
+            return text_explanation.explain(run, self.recipe, request, console)
+        raise self._lacks("explain")
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return job.table_of_run(self.recipe, data)

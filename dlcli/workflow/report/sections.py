@@ -13,6 +13,7 @@ from dlcli.report.page.figures import embedded_png, embedded_svg
 from dlcli.report.page.page import Image, Section, Table
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
+from dlcli.workflow.report.explained_texts import marked_texts, turned_table
 from dlcli.workflow.report.facts import Facts, capitalized, is_better, is_number, newest_results, spoken
 
 MAX_CLASSES = 60  # rows of the table of classes; beyond it, those with the lowest values
@@ -221,9 +222,13 @@ def explanations(facts: Facts, max_width: int) -> Section:
     lines = [f"explanations/{name}, of images from: {content.get('source', 'unknown')}."]
     folder = facts.run.explanations / name
     images = _image(folder / "maps.png", "Maps of what speaks for and against a class", max_width)
+    texts = marked_texts(folder, content)
+    lines += ["Red tokens speak for the class, blue ones against it."] if texts else []
     if not checked:
-        missing = [("The methods are not checked on this model.", f"dlcli explain {_name(facts)} --check")]
-        return Section("Explanations", lines, images=images, missing=missing)
+        can_check = "--check" in facts.task.explanation_options
+        text = "The methods are not checked on this model."
+        missing = [(text, f"dlcli explain {_name(facts)} --check")] if can_check else []
+        return Section("Explanations", lines, images=images, missing=missing, texts=texts)
     rows = _verdicts(folder / "check.json")
     warnings = [
         f"{method} {text}: its maps hardly depend on the weights, so that they do not show what the model has learned."
@@ -232,7 +237,8 @@ def explanations(facts: Facts, max_width: int) -> Section:
     ]
     caption = f"Checked on {content.get('samples', 'unknown')} images"
     tables = [Table(["method", "parameter randomization"], rows, caption)] if rows else []
-    return Section("Explanations", lines, list(map(capitalized, warnings)), tables, images)
+    tables += turned_table(folder / "check.json")
+    return Section("Explanations", lines, list(map(capitalized, warnings)), tables, images, texts=texts)
 
 
 def _verdicts(path: Path) -> list[tuple[str, str]]:

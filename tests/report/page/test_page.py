@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from dlcli.report.page.figures import embedded_png, embedded_svg
-from dlcli.report.page.page import Image, Section, Table, cell, render
+from dlcli.report.page.page import Image, MarkedText, Section, Table, cell, render
 
 HOSTILE = "<script>alert(1)</script> & \" ' {{ 7 * 7 }} $x$ \u202eabc\x1b[0m"
 
@@ -40,6 +40,7 @@ def everything(text: str) -> str:
         images=[Image("data:image/webp;base64,AA==", text)],
         commands=[text],
         missing=[(text, text)],
+        texts=[MarkedText(text, [(text, 1.0)], note=text)],
     )
     return render(text, text, [section])
 
@@ -77,6 +78,18 @@ def test_cells(value: object, expected: str) -> None:
 def test_numbers_are_aligned_to_the_right() -> None:
     page = render("", "", [Section("", tables=[Table(["a", "b"], [["x", 1.5]])])])
     assert '<td>x</td><td class="number">1.5000</td>' in page
+
+
+def test_tokens_have_the_color_of_their_sign_and_strength() -> None:
+    text = MarkedText("a", [("good", 2.0), ("dull", -0.5), ("film", 0.0)])
+    page = render("", "", [Section("", texts=[text, MarkedText("b", [("x", 0.0), ("y", 0.0)], separator="")])])
+    spans = [attributes for tag, attributes in Reader(page).tags if tag == "span"]
+    assert [span["class"] for span in spans] == ["for", "against", "for", "for", "for"]
+    strengths = [f"--strength: {strength}" for strength in ("1.00", "0.25", "0.00", "0.00", "0.00")]
+    assert [span["style"] for span in spans] == strengths
+    assert [span["title"] for span in spans[:2]] == ["+2", "-0.5"]
+    assert "good</span> <span" in page
+    assert "x</span><span" in page
 
 
 def png(width: int, height: int) -> bytes:

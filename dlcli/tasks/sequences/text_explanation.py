@@ -1,0 +1,218 @@
+"""Explains text classifiers token by token, beside the naive log-odds of the words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.data.files import hash_content
+from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.data.splits import NO_LABEL, evenly_spaced
+from dlcli.data.text.vocabulary import UNKNOWN
+from dlcli.errors import InputError
+from dlcli.explanation.network import NotExplainable
+from dlcli.explanation.sequences.attribution import Method
+from dlcli.explanation.sequences.log_odds import log_odds_of_tokens
+from dlcli.explanation.sequences.tokens import Ids, TokenNetwork, of_equal_length, open_tokens
+from dlcli.recipe.sections.text_data import TextTable
+from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.report.page.page import MarkedText
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.tables import rows_text
+from dlcli.runtime.console import Console
+from dlcli.tasks.explanation import FAILED, check_target, class_index, digest_of, recorded_verdicts, verdicts
+from dlcli.tasks.run_models import load_sequence_model
+from dlcli.tasks.sequences.evaluation import own_data
+from dlcli.tasks.sequences.explanation import NUM_OF_SPLIT, TextValues, methods_of
+from dlcli.tasks.sequences.prediction import named_texts
+from dlcli.tasks.sequences.text_explanation_check import Values, check_methods
+from dlcli.tasks.sequences.text_explanation_files import (
+    explanation_rows,
+    marked_texts,
+    page_of,
+    spelled_tokens,
+    title_of,
+    token_rows,
+)
+from dlcli.tasks.sequences.tokens import encodable
+from dlcli.tasks.split_choice import own_split
+from dlcli.tasks.task import Explained, ExplanationRequest
+
+AUTO = ("integrated", "gradient-x-input", "leave-one-out")
+AT_ONCE = 512  # texts that are tokenized in one call
+NUM_CHECKED = 1000  # texts by which methods are checked unless another number is given
+
+
+def explain(run: RunDir, recipe: TextClassification, request: ExplanationRequest, console: Console) -> Explained:
+    """As :meth:`dlcli.tasks.task.Task.explain`: what each token says for the class or against it."""
+    best, classes = load_sequence_model(run, recipe, console), run.read_classes()
+    is_given = bool(request.paths or request.texts)
+    check_target(request.target, classes, has_labels=not is_given)
+    methods = methods_of(request, AUTO)
+    try:
+        network = open_tokens(best.model, by_step=False)
+    except NotExplainable as reason:
+        raise InputError(f"{best.file}: {reason}") from None
+    dataset = own_data(run, recipe, is_needed=not is_given or request.check, console=console)
+    samples, source = _samples(run, recipe, request, dataset)
+    limit = request.limit or (len(samples) if is_given else NUM_OF_SPLIT)
+    index = evenly_spaced(len(samples), limit)
+    console.say(f"run {run.path}: explaining {len(index):,} of {len(samples):,} texts by {', '.join(methods)}")
+    assert samples.texts is not None
+    texts = [samples.texts[i] for i in index]
+    ids = token_ids(network, texts)
+    logits = logits_of(network, ids)
+    if not np.isfinite(logits).all():
+        raise InputError(f"{best.file}: its outputs must be finite to be explained. Received NaN or infinity.")
+    labels = np.array([samples.labels[i] for i in index], np.int32)
+    targets = _targets(request.target, logits, labels, classes)
+    naive = None if dataset is None else log_odds_of(network, dataset.splits["train"], len(classes))
+    found = {}
+    for done, (name, method) in enumerate(methods.items(), start=1):
+        found[name] = values_of(network, method, ids, targets)
+        console.evaluating(done, len(methods))
+    known = recorded_verdicts(run, best.digest, list(methods))
+    check = None
+    if request.check:
+        assert dataset is not None
+        check = _check(network, methods, dataset, run, request, naive, console)
+        check = {"sha256": best.digest, **check}
+        known |= verdicts(check)
+    for name in methods:
+        if known.get(name) == FAILED:
+            console.warn(f"{name} {FAILED}: its values hardly depend on what the network has learned")
+    names = [samples.names[i] for i in index]
+    rows = explanation_rows(names, labels, logits, targets, classes, found, known)
+    spelled = [spelled_tokens(run, recipe.text, text, some) for text, some in zip(texts, ids, strict=True)]
+    values = {name: of_method.values for name, of_method in found.items()}
+    if naive is not None:
+        values["log-odds"] = [naive[some, target] for some, target in zip(ids, targets, strict=True)]
+    titles = [title_of(row) for row in rows[:: len(methods)]]
+    marked = marked_texts(titles, spelled, values, rows, "" if recipe.text.unit == "characters" else " ")
+    return Explained(
+        name="-".join(methods),
+        rows=rows,
+        files={
+            "tokens.csv": rows_text(token_rows(names, ids, spelled, values)),
+            "explanations.html": page_of(run, titles, marked, source),
+        },
+        facts={
+            "model": str(best.file),
+            "sha256": best.digest,
+            "source": source,
+            "samples": len(index),
+            "digest": digest_of([hash_content(text.encode("utf-8", "surrogatepass")) for text in texts]),
+            "settings": {
+                "methods": list(methods),
+                "class": request.target,
+                "baseline": "unknown token",
+                "unit": recipe.text.unit,
+                "steps": request.steps or "auto",
+                "check": request.check,
+            },
+        },
+        check=check,
+        texts=[
+            MarkedText(title, of_text[0].tokens, of_text[0].separator, of_text[0].note)
+            for title, of_text in zip(titles, marked, strict=True)
+        ],
+    )
+
+
+# What is explained ----------------------------------------------------------------------------------------------------
+
+
+def _samples(
+    run: RunDir, recipe: TextClassification, request: ExplanationRequest, dataset: SequenceDataset | None
+) -> tuple[Sequences, str]:
+    """The texts to choose from, and what they are called."""
+    if request.paths or request.texts:
+        column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
+        names, texts = named_texts(request.paths, request.texts, column=column, encoding=recipe.data.encoding)
+        labels = np.full(len(names), NO_LABEL, np.int32)
+        sources = [*map(str, request.paths), *(["--text"] if request.texts else [])]
+        return Sequences(tuple(names), labels, digests=(), texts=tuple(texts)), ", ".join(sources)
+    assert dataset is not None
+    name = own_split(run, dataset.splits, request.split)
+    return dataset.splits[name], name
+
+
+def _targets(
+    target: str, logits: NDArray[np.float32], labels: NDArray[np.int32], classes: Sequence[str]
+) -> NDArray[np.int32]:
+    """The class that is explained of each text."""
+    if target == "label":
+        return labels
+    predicted: NDArray[np.int32] = logits.argmax(axis=1).astype(np.int32)
+    return predicted if target == "predicted" else np.full(len(labels), class_index(target, classes), np.int32)
+
+
+def token_ids(network: TokenNetwork, texts: Sequence[str]) -> list[Ids]:
+    """The token ids that the network sees of each text."""
+    usable = [encodable(text) for text in texts]
+    parts = [network.ids(tf.constant(usable[start : start + AT_ONCE])) for start in range(0, len(usable), AT_ONCE)]
+    return [ids for part in parts for ids in part]
+
+
+def logits_of(network: TokenNetwork, texts: Sequence[Ids]) -> NDArray[np.float32]:
+    """The logits of texts, ``[n, classes]``."""
+    return np.stack(of_equal_length(texts, lambda ids, _: list(network.scores.values(network.vectors(ids))[:, 0])))
+
+
+def values_of(network: TokenNetwork, method: Method, texts: Sequence[Ids], targets: NDArray[np.int32]) -> TextValues:
+    """The values of the tokens of each text for a class of each ``[n]``, against unknown tokens in their place."""
+
+    def make(ids: Ids, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.float64], dict[str, Any]]]:
+        points = network.vectors(ids)
+        starts = network.vectors(np.full_like(ids, UNKNOWN))
+        choices = np.stack([np.zeros(len(rows)), targets[rows]], axis=1).astype(np.int32)
+        found = method(network.scores, points, starts, choices)
+        facts = [{name: column[i].item() for name, column in found.facts.items()} for i in range(len(rows))]
+        return list(zip(found.of_steps, facts, strict=True))
+
+    values, facts = zip(*of_equal_length(texts, make), strict=True)
+    return TextValues(values, facts)
+
+
+def log_odds_of(network: TokenNetwork, train: Sequences, num_classes: int) -> NDArray[np.float64]:
+    """The naive log-odds of each token by class ``[tokens, classes]`` in the training texts; 0 for the unknown one."""
+    assert train.texts is not None
+    num_tokens = network.model.get_layer("embedding").input_dim
+    found = log_odds_of_tokens(
+        token_ids(network, train.texts), train.labels, num_tokens=num_tokens, num_classes=num_classes
+    )
+    found[UNKNOWN] = 0.0
+    return found
+
+
+def _check(
+    network: TokenNetwork,
+    methods: Mapping[str, Method],
+    dataset: SequenceDataset,
+    run: RunDir,
+    request: ExplanationRequest,
+    naive: NDArray[np.float64] | None,
+    console: Console,
+) -> dict[str, Any]:
+    """Check the methods on texts of a split."""
+    name = own_split(run, dataset.splits, request.split)
+    texts = dataset.splits[name].texts
+    assert texts is not None
+    assert naive is not None
+    index = evenly_spaced(len(texts), request.limit or NUM_CHECKED)
+    console.say(f"checking {', '.join(methods)} on {len(index):,} texts of {name}")
+    ids = token_ids(network, [texts[i] for i in index])
+
+    def values(method: Method) -> Values:
+        return lambda some, labels: values_of(network, method, some, labels).values
+
+    return check_methods(
+        network,
+        {method_name: values(method) for method_name, method in methods.items()},
+        ids,
+        naive,
+        logits_of=lambda some: logits_of(network, some),
+        progress=console.evaluating,
+    )
