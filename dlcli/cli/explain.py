@@ -38,9 +38,11 @@ MOST_DIGITS = 9  # of the number of a filter
     "methods",
     type=click.Choice(METHODS),
     multiple=True,
-    help="Method of attribution; repeatable. Default: auto, which is integrated gradients and occlusion for images of "
-    "up to 64 pixels, Grad-CAM and occlusion for larger ones; for sequences, integrated gradients. "
-    "gradient-x-input and leave-one-out are for sequences.",
+    metavar="NAME",
+    help="Method of attribution; repeatable. For images gradient, smoothgrad, integrated, gradcam, gradcam++, "
+    "occlusion or guided; for sequences integrated, gradient-x-input or leave-one-out. Default: auto, which is "
+    "integrated and occlusion for images of up to 64 pixels, gradcam and occlusion for larger ones, and integrated "
+    "among others for sequences.",
 )
 @click.option(
     "--class",
@@ -204,6 +206,8 @@ def explain(
         return
     if results["texts"]:
         _show_texts(results["texts"])
+    elif results["tables"]:
+        _show_tables(results["tables"])
     elif features is None:
         _show(results["explanations"])
     else:
@@ -297,6 +301,13 @@ def _show_texts(texts: Sequence[Mapping[str, Any]]) -> None:
         say(escaped_line(text["title"]))
         write_marked(text["tokens"], separator=text["separator"])
         say(f"  {escaped_line(text['note'])}")
+
+
+def _show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Each table below its title."""
+    for title, rows in tables.items():
+        say(f"{title}:")
+        write_table([name.replace("_", " ") for name in rows[0]], [list(row.values()) for row in rows])
 
 
 def _show_turned(check: Mapping[str, Any]) -> None:

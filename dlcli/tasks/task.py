@@ -179,6 +179,7 @@ class Explained:
         left_out: file and reason of what was skipped.
         check: the results of the checks, for check.json; None if the methods were not checked.
         texts: the texts that are explained, whose tokens are shown in colors; empty for other samples.
+        tables: what is printed in place of the rows, by title; all rows of a table have the same columns.
     """
 
     name: str
@@ -189,6 +190,7 @@ class Explained:
     left_out: Sequence[tuple[str, str]] = ()
     check: dict[str, Any] | None = None
     texts: Sequence[MarkedText] = ()
+    tables: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
 
 
 class Task(Protocol):

@@ -32,7 +32,7 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
 
     Returns:
         The content of explanation.json, with ``run``, ``folder``, ``explanations`` (the rows), ``left_out``,
-        ``check`` and ``texts``.
+        ``check``, ``tables`` and ``texts``.
 
     Raises:
         InputError: the run has no model, no image can be read, or the network lacks what a method needs.
@@ -67,6 +67,7 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
         "explanations": explained.rows,
         "left_out": [list(pair) for pair in explained.left_out],
         "check": explained.check,
+        "tables": dict(explained.tables),
         "texts": [dataclasses.asdict(text) for text in explained.texts],
         **info,
     }

@@ -60,7 +60,10 @@ for of_task in REFUSED.keys() - {"segmentation", "instance_segmentation"}:
     REFUSED[of_task] |= {"--masks", "--pixel-size"}
 for of_task in REFUSED.keys() - {"detection", "instance_segmentation"}:
     REFUSED[of_task] |= {"--crops", "--plot", "--score"}
-EXPLAINED = ("classification", "multilabel", "text_classification")
+EXPLAINED = (
+    *("classification", "multilabel", "text_classification"),
+    *("sequence_classification", "sequence_regression", "forecasting"),
+)
 INSPECTED = {"data check", "data stats", "data split"}
 
 
@@ -171,8 +174,8 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
             "segmentation, only classification. Adversarial examples of a class for each pixel are not available.",
         ),
         ("detection", "attack", "detection, only classification. Adversarial examples of detectors are not available."),
-        ("detection", "explain", "detection, only classification, multilabel and text_classification."),
-        ("tagging", "explain", "tagging, only classification, multilabel and text_classification."),
+        ("detection", "explain", "detection, whose samples are images."),
+        ("tagging", "explain", "tagging, whose samples are sentences."),
         (
             "instance_segmentation",
             "attack",

@@ -118,6 +118,27 @@ def test_overfit_memorizes_a_batch(folder: Path) -> None:
     assert json.loads(done.stdout)["loss"] < 0.01
 
 
+@pytest.mark.slow
+def test_explanations_by_lags_and_columns(folder: Path) -> None:
+    run("explain", "waves", "--limit", 2, folder=folder)
+    made = folder / "runs" / "waves" / "explanations" / "integrated"
+    rows = read_csv(made / "explanations.csv")
+    assert [row["output"] for row in rows] == ["step 1", "step 7"] * 2
+    for row in rows:
+        assert float(row["completeness_error"]) <= 0.01 or row["note"].startswith("incomplete")
+        assert -14 <= int(row["largest_step"]) <= -1
+    parts = {row["part"]: float(row["error_increase"]) for row in read_csv(made / "importance.csv")}
+    assert parts["column load"] > 10 * abs(parts["column wind"])
+    assert set(parts) >= {"steps -14 to -13", "step -1"} or "steps -2 to -1" in parts
+    shares = [float(row["share_of_attribution"]) for row in read_csv(made / "importance.csv")]
+    assert sum(shares[:2]) == pytest.approx(1)
+    assert sum(shares[2:]) == pytest.approx(1)
+    write_waves(folder / "new.csv", 40, start=300)
+    run("explain", "waves", "new.csv", folder=folder)
+    rows = read_csv(folder / "runs" / "waves" / "explanations" / "integrated-2" / "explanations.csv")
+    assert [row["file"] for row in rows] == ["new.csv after 339"] * 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -181,6 +181,50 @@ def test_summaries_of_recipes_and_runs_agree(folder: Path) -> None:
     assert "On a GPU" not in run("summary", "adding.yaml", folder=folder).stdout
 
 
+@pytest.mark.slow
+def test_explanations_add_up_to_the_prediction(folder: Path) -> None:
+    result = json.loads(run("explain", "adding", "--limit", 3, "--json", folder=folder).stdout)
+    made = folder / "runs" / "adding" / "explanations" / "integrated"
+    assert sorted(path.name for path in made.iterdir()) == [
+        *("explanation.json", "explanations.csv", "importance.csv", "maps.npz", "maps.png")
+    ]
+    model = keras.saving.load_model(folder / "runs" / "adding" / "model.keras")
+    with np.load(made / "maps.npz") as arrays:
+        values, shares = arrays["values"], arrays["integrated"]
+        assert shares.shape == values.shape == (3, 10, 2)
+        assert arrays["outputs"].tolist() == ["value"] * 3
+    means = read_json(folder / "runs" / "adding" / "run.json")["data"]["scale"]["mean"]
+    start = np.broadcast_to(np.float32(means), (1, 10, 2))
+    predicted = np.asarray(model(values, training=False))
+    differences = predicted - np.asarray(model(start, training=False))
+    np.testing.assert_allclose(shares.sum(axis=(1, 2)), differences, rtol=0.012, atol=1e-4)
+    rows = read_csv(made / "explanations.csv")
+    np.testing.assert_allclose([float(row["predicted"]) for row in rows], predicted, rtol=1e-4)
+    parts = {row["part"]: float(row["error_increase"]) for row in read_csv(made / "importance.csv")}
+    assert list(parts)[:2] == ["column feature 1", "column feature 2"]
+    assert len(parts) == 2 + 8
+    assert next(iter(result["tables"])) == "explained"
+
+
+@pytest.mark.slow
+def test_explanations_of_series_of_several_lengths(folder: Path) -> None:
+    x, _ = waves(4, 5)
+    np.savez(folder / "new.npz", x=x)
+    done = run("explain", "waves", "new.npz", "--class", "rise", "--method", "gradient-x-input", folder=folder)
+    assert "explaining 4 of 4 series by gradient-x-input" in done.stderr
+    made = folder / "runs" / "waves" / "explanations" / "gradient-x-input"
+    rows = read_csv(made / "explanations.csv")
+    assert [(row["output"], row["true"]) for row in rows] == [("rise", "")] * 4
+    with np.load(made / "maps.npz") as arrays:
+        lengths = (~np.isnan(arrays["gradient-x-input"][..., 1])).sum(axis=1)
+    np.testing.assert_array_equal(lengths, (~np.isnan(x[..., 1])).sum(axis=1))
+    assert "steps, 0/8 to 1/8 of the length" in (made / "importance.csv").read_text()
+    run("report", "waves", folder=folder)
+    page = (folder / "runs" / "waves" / "report.html").read_text()
+    assert "Maps of what speaks for and against" in page
+    assert "The methods are not checked" not in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -197,6 +241,10 @@ def test_summaries_of_recipes_and_runs_agree(folder: Path) -> None:
         (("evaluate", "waves", "--data", "sums.npz"), "there must be arrays x_train and y_train. Received 'x'."),
         (("evaluate", "adding", "--data", "waves.npz"), "waves.npz: y_train must be one finite number for each sample"),
         (("summary", "waves.yaml", "--input", "3x3x1", "--classes", "2"), "--input: waves.yaml takes "),
+        (("explain", "waves", "--method", "leave-one-out"), "Use auto, integrated or gradient-x-input."),
+        (("explain", "adding", "--class", "a"), "--class: does not apply to explanations of runs/adding"),
+        (("explain", "waves", "--check"), "--check: does not apply to explanations of runs/waves"),
+        (("explain", "waves", "sums.npz"), "every step must have 2 features, as in training. Received 3."),
         (("attack", "waves", "--fgsm"), "dlcli attack does not support task: "),
     ],
 )  # fmt: skip

@@ -69,16 +69,18 @@ def open_tokens(model: keras.Model, *, by_step: bool) -> TokenNetwork:
     return TokenNetwork(model, keras.Model(model.inputs, embedding.input), scores)
 
 
-def of_equal_length(texts: Sequence[Ids], make: Callable[[Ids, NDArray[np.int64]], Sequence[Any]]) -> list[Any]:
-    """What is made of each text, in order; texts of one length are given together.
+def of_equal_length(
+    sequences: Sequence[NDArray[Any]], make: Callable[[NDArray[Any], NDArray[np.int64]], Sequence[Any]]
+) -> list[Any]:
+    """What is made of each sequence, in order; those of one length are given together.
 
     Args:
-        make: (token ids ``[b, tokens]``, the positions of these texts ``[b]``) -> a value for each.
+        make: (sequences ``[b, steps, ...]``, their positions ``[b]``) -> a value for each.
     """
-    lengths = np.array([len(ids) for ids in texts], np.int64)
-    found: list[Any] = [None] * len(texts)
+    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+    found: list[Any] = [None] * len(sequences)
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
-        for row, value in zip(rows, make(np.stack([texts[int(i)] for i in rows]), rows), strict=True):
+        for row, value in zip(rows, make(np.stack([sequences[int(i)] for i in rows]), rows), strict=True):
             found[row] = value
     return found

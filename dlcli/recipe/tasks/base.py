@@ -14,6 +14,8 @@ EXPLANATION_OPTIONS = frozenset(("--baseline", "--check", "--class", "--features
 
 STEP_METHODS = ("integrated", "gradient-x-input", "leave-one-out")
 """The values of ``dlcli explain --method`` that explain an output by the steps of a sequence."""
+SERIES_METHODS = ("integrated", "gradient-x-input")
+"""The same, for steps by columns."""
 
 
 Prediction = Literal["classes", "box", "objects", "value", "numbers", "labels", "tags", "steps", "masks"]

@@ -9,7 +9,7 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section, Text
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.train import CommonTrain
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import SERIES_METHODS, TaskRecipe
 
 
 class TimeTable(Section):
@@ -84,8 +84,10 @@ class Forecasting(TaskRecipe):
     """The next steps of a series."""
 
     samples = "tables of numbers"
-    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split"))
+    explanation_options = frozenset(("--steps",))
+    explanation_methods = SERIES_METHODS
     prediction = "steps"
     headline = "mae"
     baselines = ("naive_mae", "seasonal_naive_mae")

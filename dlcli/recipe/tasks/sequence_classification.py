@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import ClassifiedSequences
 from dlcli.recipe.sections.train import ClassTrain, rules_of_balance
-from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
+from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, SERIES_METHODS, TaskRecipe
 
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 """The columns of metrics.csv that can steer training."""
@@ -16,8 +16,10 @@ class SequenceClassification(TaskRecipe):
     """One label for each sequence."""
 
     samples = "sequences of numbers"
-    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
+    explanation_options = frozenset(("--class", "--steps"))
+    explanation_methods = SERIES_METHODS
     prediction = "classes"
     headline = "accuracy"
     baselines = ("baseline_accuracy",)

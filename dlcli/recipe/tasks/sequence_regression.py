@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.series_data import MeasuredSequences
 from dlcli.recipe.sections.train import CommonTrain
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import SERIES_METHODS, TaskRecipe
 
 Metric = Literal["train_loss", "train_mse", "train_mae", "val_loss", "val_mse", "val_mae"]
 """The columns of metrics.csv that can steer training."""
@@ -16,8 +16,10 @@ class SequenceRegression(TaskRecipe):
     """One number for each sequence."""
 
     samples = "sequences of numbers"
-    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split"))
+    explanation_options = frozenset(("--steps",))
+    explanation_methods = SERIES_METHODS
     headline = "mae"
 
     task: Literal["sequence_regression"]

@@ -1,8 +1,12 @@
 """Forecasts the steps after the last row of a table."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.forecasting import Forecasting
@@ -22,18 +26,14 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
         InputError: a table cannot be used, or has fewer rows than ``window.history``.
     """
     paths, output = request.paths, request.output
-    model, window = load_forecaster(run, recipe, console).model, recipe.window
+    model = load_forecaster(run, recipe, console).model
     features = run.read_data_info("features")["features"]
     predictions: list[dict[str, Any]] = []
     for path in paths:
-        table = read_time_table(recipe.data.model_copy(update={"features": tuple(features[1:])}), path)
-        if len(table.values) < window.history:
-            raise InputError(
-                f"{path}: a forecast needs {window.history} rows. Received {len(table.values)}: add earlier rows."
-            )
-        values = model(tf.constant(table.values[None, -window.history :]), training=False).numpy()[0]
+        time, history = last_window(path, recipe, features)
+        values = model(tf.constant(history[None]), training=False).numpy()[0]
         predictions += [
-            {"file": str(path), "after": table.times[-1], "step": step, "predicted": float(value)}
+            {"file": str(path), "after": time, "step": step, "predicted": float(value)}
             for step, value in enumerate(values, start=1)
         ]
     if output is not None:
@@ -41,3 +41,19 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
         write_table(output, list(predictions[0]), rows, safe_csv=request.safe_csv)
         console.say(f"{count(predictions, 'row')} written to {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def last_window(path: Path, recipe: Forecasting, features: Sequence[str]) -> tuple[str, NDArray[np.float32]]:
+    """The time of a table's last row, and the last ``window.history`` rows ``[history, features]``.
+
+    Args:
+        features: the columns of the training data, the target first.
+
+    Raises:
+        InputError: the table cannot be used, or has too few rows.
+    """
+    table = read_time_table(recipe.data.model_copy(update={"features": tuple(features[1:])}), path)
+    history = recipe.window.history
+    if len(table.values) < history:
+        raise InputError(f"{path}: a forecast needs {history} rows. Received {len(table.values)}: add earlier rows.")
+    return table.times[-1], table.values[-history:]

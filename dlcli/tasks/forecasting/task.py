@@ -12,12 +12,12 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_described_network, load_keras_file
 from dlcli.runtime.startup import Device
-from dlcli.tasks.forecasting import evaluation, inspection, job, prediction
+from dlcli.tasks.forecasting import evaluation, explanation, inspection, job, prediction
 from dlcli.tasks.forecasting.sources import open_series
 from dlcli.tasks.inspection import write_split_table
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.sequences.encoders import slow_on_gpu
-from dlcli.tasks.task import EvaluationRequest, PredictionRequest, Task
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ class ForecastingTask(Task):
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
+
+    def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
+        return explanation.explain(run, self.recipe, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return layer_table(

@@ -94,9 +94,19 @@ def _open(loaded: LoadedRecipe) -> SequenceDataset:
     return open_sequences(loaded, loaded.recipe.data)
 
 
-def own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
-    """The run's own data; None if only the baseline could use them, and it needs none or they are not available."""
-    if not is_needed and not isinstance(recipe, TextClassification | Tagging):
+def own_data(
+    run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, is_useful: bool | None = None, console: Console
+) -> SequenceDataset | None:
+    """The run's own data; None if only a baseline could use them, and there is none or they are not available.
+
+    Args:
+        is_needed: there is nothing to do without them.
+        is_useful: a baseline could use them; None for that of an evaluation, which text classification and tagging have.
+
+    Raises:
+        InputError: they are needed, and cannot be used.
+    """
+    if not (is_needed or (isinstance(recipe, TextClassification | Tagging) if is_useful is None else is_useful)):
         return None
     try:
         dataset = open_sequences(load(run.config), recipe.data)

@@ -42,7 +42,7 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
         names, all_texts = named_texts(paths, texts, column=column, encoding=recipe.data.encoding)
         samples = Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(all_texts))
     else:
-        samples = _collect_series(paths, recipe, run.read_data_info("scale"))
+        samples = collect_series(paths, recipe, run.read_data_info("scale"))
     best = load_sequence_model(run, recipe, console)
     model = best.model
     noun = "sample" if len(samples) == 1 else "samples"
@@ -167,7 +167,7 @@ def named_texts(
     return names, collected
 
 
-def _collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[str, Any]) -> Sequences:
+def collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[str, Any]) -> Sequences:
     """Read the series in files; ``info`` is what run.json records about the data."""
     section = recipe.data
     keys = ("split", "group", "label", "target")

@@ -6,13 +6,15 @@ from typing import Any
 
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
+from dlcli.recipe.tasks.sequence_classification import SequenceClassification
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
-from dlcli.tasks.sequences import evaluation, inspection, job, prediction, text_explanation
+from dlcli.tasks.sequences import evaluation, inspection, job, labeled_series_explanation, prediction, text_explanation
 from dlcli.tasks.sequences.encoders import slow_on_gpu
 from dlcli.tasks.sequences.sources import open_sequences
 from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
@@ -39,8 +41,11 @@ class SequenceTask(Task):
         return prediction.predict(run, self.recipe, request, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
-        if isinstance(self.recipe, TextClassification):
-            return text_explanation.explain(run, self.recipe, request, console)
+        match self.recipe:
+            case TextClassification():
+                return text_explanation.explain(run, self.recipe, request, console)
+            case SequenceClassification() | SequenceRegression():
+                return labeled_series_explanation.explain(run, self.recipe, request, console)
         raise self._lacks("explain")
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:

@@ -1,0 +1,109 @@
+"""Explains forecasts: which lags of which columns they are due to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.series.windows import Series as Table
+from dlcli.data.series.windows import targets_of
+from dlcli.data.splits import evenly_spaced
+from dlcli.errors import InputError
+from dlcli.explanation.sequences.permutation import Series
+from dlcli.explanation.sequences.series import SeriesNetwork, open_series_network
+from dlcli.recipe.load import load
+from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.rundir.directory import RunDir
+from dlcli.runtime.console import Console
+from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.forecasting.evaluation import load_forecaster
+from dlcli.tasks.forecasting.prediction import last_window
+from dlcli.tasks.forecasting.sources import open_series
+from dlcli.tasks.sequences.explanation import methods_of
+from dlcli.tasks.sequences.series_explanation import (
+    NUM_PERMUTED,
+    SERIES_AUTO,
+    ExplainedOutput,
+    Judged,
+    SeriesSamples,
+    explain_series,
+)
+from dlcli.tasks.split_choice import own_split
+from dlcli.tasks.task import Explained, ExplanationRequest
+
+NUM_OF_SPLIT = 4  # forecasts of a split that are explained unless another number is given
+
+
+def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, console: Console) -> Explained:
+    """As :meth:`dlcli.tasks.task.Task.explain`: the first and the last step of forecasts, by lags and columns."""
+    best = load_forecaster(run, recipe, console)
+    info = run.read_data_info("features", "scale")
+    methods = methods_of(request, SERIES_AUTO)
+    network = open_series_network(best.model, np.array(info["scale"]["mean"]), is_class=False)
+    table = _own_table(run, recipe, is_needed=not request.paths, console=console)
+    if request.paths:
+        names, values, true = [], [], []
+        for path in request.paths:
+            time, window = last_window(path, recipe, info["features"])
+            names.append(f"{path} after {time}")
+            values.append(window)
+            true.append([""] * recipe.window.horizon)
+        source = ", ".join(map(str, request.paths))
+        num_windows = len(names)
+    else:
+        assert table is not None
+        source = own_split(run, table.splits, request.split)
+        origins = table.splits[source].origins
+        num_windows = len(origins)
+        origins = origins[evenly_spaced(num_windows, request.limit or NUM_OF_SPLIT)]
+        names = [f"after {table.table.times[origin - 1]}" for origin in origins]
+        values = list(table.windows(origins)[0])
+        true = [["" if np.isnan(value) else f"{value:.6g}" for value in row] for row in targets_of(table, origins)[1]]
+    console.say(f"run {run.path}: explaining {len(names):,} of {num_windows:,} forecasts by {', '.join(methods)}")
+    forecasts = network.outputs(values)
+    if not np.isfinite(forecasts).all():
+        raise InputError(f"{best.file}: its outputs must be finite to be explained. Received NaN or infinity.")
+    steps = dict.fromkeys((0, recipe.window.horizon - 1))
+    samples = SeriesSamples(
+        names=names,
+        values=values,
+        outputs=[
+            [ExplainedOutput(f"step {step + 1}", step, float(row[step]), of_row[step]) for step in steps]
+            for row, of_row in zip(forecasts, true, strict=True)
+        ],
+        columns=info["features"],
+        from_end=True,
+        source=source,
+        unit=f"the forecast of {info['features'][0]}",
+    )
+    judged = None if table is None else _judged(run, request, table, network)
+    return explain_series(best, network, methods, samples, judged, request, console)
+
+
+def _own_table(run: RunDir, recipe: Forecasting, *, is_needed: bool, console: Console) -> Table | None:
+    """The run's own data; None if only permutation importance could use them, and they are not available."""
+    try:
+        table = open_series(load(run.config), recipe)
+        check_same_data(run, table)
+    except InputError as error:
+        if is_needed:
+            raise
+        console.warn(f"permutation importance is not available: {error}")
+        return None
+    return table
+
+
+def _judged(run: RunDir, request: ExplanationRequest, table: Table, network: SeriesNetwork) -> Judged:
+    """Windows of a split with the mean absolute error of each forecast, over the steps whose value is known."""
+    name = own_split(run, table.splits, request.split)
+    origins = table.splits[name].origins
+    origins = origins[evenly_spaced(len(origins), NUM_PERMUTED)]
+    future = targets_of(table, origins)[1]
+
+    def errors(series: Sequence[Series]) -> NDArray[np.float64]:
+        return np.asarray(np.nanmean(np.abs(network.outputs(series).astype(np.float64) - future), axis=1))
+
+    title = (
+        f"increase of the mean absolute error on {len(origins)} forecasts of {name}, when a part is taken from others"
+    )
+    return Judged(list(table.windows(origins)[0]), errors, title)
