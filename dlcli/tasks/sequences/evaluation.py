@@ -101,7 +101,7 @@ def own_data(
 
     Args:
         is_needed: there is nothing to do without them.
-        is_useful: a baseline could use them; None for that of an evaluation, which text classification and tagging have.
+        is_useful: a baseline could use them; None for that of an evaluation, which texts and sentences have.
 
     Raises:
         InputError: they are needed, and cannot be used.
