@@ -13,6 +13,8 @@ from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
+from dlcli.runtime.console import Console
+from dlcli.tasks.forecasting.evaluation import report_baselines
 
 RECIPE = """\
 task: forecasting
@@ -49,6 +51,7 @@ def test_it_beats_and_reports_the_naive_forecasts(made: Path) -> None:
     path = made / "runs" / "waves"
     final = read_json(path / "run.json")["final"]
     assert final["test_mae"] < final["test_seasonal_naive_mae"] < final["test_naive_mae"]
+    assert 0 < final["test_ridge_mae"] < final["test_naive_mae"]
     table = read_csv(path / "evaluation" / "test" / "by_horizon.csv")
     assert [row["step"] for row in table] == [str(step) for step in range(1, 8)]
     rows = read_csv(path / "evaluation" / "test" / "predictions.csv")
@@ -57,6 +60,28 @@ def test_it_beats_and_reports_the_naive_forecasts(made: Path) -> None:
     assert {int(row["time"]) - int(row["after"]) - int(row["step"]) for row in rows} == {0}
     for name in ("series.png", "forecasts.png", "by_horizon.png", "curves.png"):
         assert (path / "plots" / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("errors", "message"),
+    [
+        ([1, 1, 1], "ridge regression on past values (ridge_mae) on average, but not at step 3 of 3"),
+        ([2, 2, 2], "no better than ridge regression on past values (ridge_mae), at every step"),
+        ([2, 0, 2], "no better than ridge regression on past values (ridge_mae), at steps 1, 3 of 3"),
+        ([0.5, 0.5, 0.5], None),
+    ],
+)
+def test_the_steps_at_which_the_regression_is_better_are_named(
+    errors: list[float], message: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"step": i, "mae": float(error), "ridge_mae": ridge}
+        for i, (error, ridge) in enumerate(zip(errors, (1.5, 1.5, 0.9), strict=True), start=1)
+    ]
+    means = {name: float(np.mean([row[name] for row in rows])) for name in ("mae", "ridge_mae")}
+    report_baselines({"naive_mae": 9.0, "seasonal_naive_mae": 9.0, **means}, rows, Console(quiet=False))
+    printed = capsys.readouterr().err
+    assert (message in printed) if message else not printed
 
 
 def test_the_scale_comes_from_the_training_split(folder: Path) -> None:

@@ -90,7 +90,7 @@ class Forecasting(TaskRecipe):
     explanation_methods = SERIES_METHODS
     prediction = "steps"
     headline = "mae"
-    baselines = ("naive_mae", "seasonal_naive_mae")
+    baselines = ("naive_mae", "seasonal_naive_mae", "ridge_mae")
 
     task: Literal["forecasting"]
     """The task, which selects the schema of the recipe."""

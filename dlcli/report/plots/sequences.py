@@ -113,7 +113,7 @@ def forecasts(
 
 
 def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Mean absolute error by steps ahead, of the network and of the naive forecasts.
+    """Mean absolute error by steps ahead, of the network and of the baselines that there are.
 
     Args:
         rows: rows of by_horizon.csv.
@@ -122,15 +122,22 @@ def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
         figure = new_figure(5.0, 3.4)
         figure.set_layout_engine("constrained")
         axes = figure.add_subplot()
-        lines = {"mae": "network", "naive_mae": "last value", "seasonal_naive_mae": "one season earlier"}
-        for (key, label), color in zip(lines.items(), (BLUE, GRAY, VERMILION), strict=True):
+        lines = {
+            "mae": ("network", BLUE),
+            "naive_mae": ("last value", GRAY),
+            "seasonal_naive_mae": ("one season earlier", VERMILION),
+            "ridge_mae": ("ridge regression", GREEN),
+        }
+        for key, (label, color) in lines.items():
+            if key not in rows[0]:
+                continue
             values = [math.nan if row[key] is None else row[key] for row in rows]
             axes.plot([row["step"] for row in rows], values, color=color, marker=".", label=label)
         axes.set_xlabel("steps ahead")
         axes.set_ylabel("mean absolute error")
         axes.set_ylim(bottom=0)
         axes.grid(True)
-        figure.legend(loc="outside upper center", ncols=3, frameon=False)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
         return png(figure)
 
 

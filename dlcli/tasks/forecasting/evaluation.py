@@ -10,6 +10,7 @@ from dlcli.data.series.windows import Series, Windows, divide_by_time, targets_o
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.evaluation import forecast
+from dlcli.evaluation.forecast_baseline import LagRidge, fit_lag_ridge
 from dlcli.files import suffix_of
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.forecasting import Forecasting
@@ -24,6 +25,8 @@ from dlcli.tasks.split_choice import OWN_DATA, own_split
 from dlcli.tasks.task import EvaluationRequest
 
 NUM_SHOWN = 4  # forecasts in forecasts.png
+MAX_RANGES = 5  # of steps ahead that are named
+MIN_WINDOWS, MAX_WINDOWS, MAX_VALUES = 100, 10_000, 2**24  # of the training split, that the baseline is fitted on
 
 
 def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, console: Console) -> dict[str, Any]:
@@ -66,6 +69,7 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
     name = run.free_evaluation(name, source.data)
     console.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
     to = Destination(run.evaluation(name), source, request)
+    trained_on = series if is_own else _own_series(run, recipe, console)
     metrics = evaluate_windows(
         to,
         best.model,
@@ -73,14 +77,67 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
         windows,
         recipe=recipe,
         info=run.read_data_info("scale", "mase_scale", "target"),
+        ridge=None if trained_on is None else fit_baseline(trained_on, recipe),
         console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **source.facts, **metrics}
 
 
+def _own_series(run: RunDir, recipe: Forecasting, console: Console) -> Series | None:
+    """The run's own data, which only the baseline needs; None if they are not available."""
+    try:
+        series = open_series(load(run.config), recipe)
+        check_same_data(run, series)
+    except InputError as error:
+        console.warn(f"the baseline is not available: {error}")
+        return None
+    return series
+
+
 def _open(loaded: LoadedRecipe) -> Series:
     assert isinstance(loaded.recipe, Forecasting)
     return open_series(loaded, loaded.recipe)
+
+
+def fit_baseline(series: Series, recipe: Forecasting) -> LagRidge | None:
+    """Fit ridge regression on the training windows, of many on some; None if too few are complete."""
+    windows = series.splits["train"]
+    number = max(MIN_WINDOWS, min(MAX_WINDOWS, MAX_VALUES // (recipe.window.history * len(series.table.features))))
+    origins = windows.origins[evenly_spaced(len(windows), number)]
+    values, _ = series.windows(origins)
+    past, future = targets_of(series, origins)
+    last = forecast.naive(past, 1, mean=float(np.nanmean(series.of_train()[:, 0])))[:, 0]
+    return fit_lag_ridge(values, last, origins, future, season=recipe.window.season)
+
+
+def report_baselines(metrics: dict[str, Any], rows: list[dict[str, Any]], console: Console) -> None:
+    """Say which baselines the network does not beat, or at which of the steps ahead the regression is better."""
+    if metrics["mae"] >= min(metrics["naive_mae"], metrics["seasonal_naive_mae"]):
+        console.say("no better than a naive forecast (naive_mae, seasonal_naive_mae)")
+    if "ridge_mae" not in metrics:
+        return
+    steps = [row["step"] for row in rows if row["mae"] is not None and row["mae"] >= row["ridge_mae"]]
+    if metrics["mae"] >= metrics["ridge_mae"]:
+        console.say(f"no better than ridge regression on past values (ridge_mae), {_of_steps(steps, len(rows))}")
+    elif steps:
+        console.say(
+            f"better than ridge regression on past values (ridge_mae) on average, but not {_of_steps(steps, len(rows))}"
+        )
+
+
+def _of_steps(steps: list[int], horizon: int) -> str:
+    """``at steps 1, 2, 5 to 9 of 24``"""
+    if len(steps) == horizon:
+        return "at every step" if horizon > 1 else "at its one step"
+    ranges: list[list[int]] = []
+    for step in steps:
+        if ranges and step == ranges[-1][1] + 1:
+            ranges[-1][1] = step
+        else:
+            ranges.append([step, step])
+    shown = [str(first) if first == last else f"{first} to {last}" for first, last in ranges[:MAX_RANGES]]
+    more = ", …" if len(ranges) > MAX_RANGES else ""
+    return f"at {'step' if len(steps) == 1 else 'steps'} {', '.join(shown)}{more} of {horizon}"
 
 
 def load_forecaster(run: RunDir, recipe: Forecasting, console: Console) -> BestModel:
@@ -110,30 +167,40 @@ def evaluate_windows(
     *,
     recipe: Forecasting,
     info: dict[str, Any],
+    ridge: LagRidge | None,
     console: Console,
 ) -> dict[str, Any]:
-    """Evaluate a model on windows of a series; write metrics.json, by_horizon.csv, predictions.csv and two plots."""
-    parts, naive, seasonal, true_parts = [], [], [], []
+    """Evaluate a model on windows of a series; write metrics.json, by_horizon.csv, predictions.csv and two plots.
+
+    Args:
+        ridge: the baseline; None if it is not available.
+    """
+    parts, true_parts = [], []
+    baselines: dict[str, list[np.ndarray]] = {"naive_": [], "seasonal_naive_": [], "ridge_": []}
     mean, window = info["scale"]["mean"][0], recipe.window
     compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
     for start in range(0, len(windows), FORECAST_BATCH):
         origins = windows.origins[start : start + FORECAST_BATCH]
-        parts.append(compiled(tf.constant(series.windows(origins)[0])).numpy())
+        values, _ = series.windows(origins)
+        parts.append(compiled(tf.constant(values)).numpy())
         past, future = targets_of(series, origins)  # float32 would round large values
         true_parts.append(future)
-        naive.append(forecast.naive(past, window.horizon, mean=mean))
-        seasonal.append(forecast.seasonal_naive(past, window.horizon, season=window.season, mean=mean))
+        naive = forecast.naive(past, window.horizon, mean=mean)
+        baselines["naive_"].append(naive)
+        baselines["seasonal_naive_"].append(
+            forecast.seasonal_naive(past, window.horizon, season=window.season, mean=mean)
+        )
+        if ridge is not None:
+            baselines["ridge_"].append(ridge.predict(values, naive[:, 0], origins))
         console.evaluating(min(start + FORECAST_BATCH, len(windows)), len(windows))
     predicted, true = np.concatenate(parts), np.concatenate(true_parts)
     metrics, rows = forecast.metrics(
         true,
-        {"": predicted, "naive_": np.concatenate(naive), "seasonal_naive_": np.concatenate(seasonal)},
+        {"": predicted} | {name: np.concatenate(found) for name, found in baselines.items() if found},
         scale=info["mase_scale"],
         variance=info["target"]["variance"],
     )
-    best_naive_mae = min(metrics["naive_mae"], metrics["seasonal_naive_mae"])
-    if metrics["mae"] >= best_naive_mae:
-        console.say("no better than a naive forecast (naive_mae, seasonal_naive_mae)")
+    report_baselines(metrics, rows, console)
     times = series.table.times
     predictions = [
         {

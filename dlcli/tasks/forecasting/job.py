@@ -20,7 +20,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import Destination
-from dlcli.tasks.forecasting.evaluation import evaluate_windows
+from dlcli.tasks.forecasting.evaluation import evaluate_windows, fit_baseline
 from dlcli.tasks.forecasting.network import build_forecaster
 from dlcli.tasks.forecasting.sources import open_series, targets_in_parts
 from dlcli.tasks.job import training_memory_of
@@ -98,6 +98,7 @@ class ForecastJob(NetworkJob):
             self.dataset.splits[split],
             recipe=self.recipe,
             info=run.read_info()["data"],
+            ridge=fit_baseline(self.dataset, self.recipe),
             console=self.console,
         )
 

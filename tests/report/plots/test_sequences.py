@@ -81,11 +81,14 @@ def test_predicted_numbers_have_a_line_of_equality(offset: float) -> None:
 
 
 def test_errors_ahead_are_drawn_for_each_forecast() -> None:
-    rows = [{"step": i, "mae": 0.1 * i, "naive_mae": 0.2 * i, "seasonal_naive_mae": 0.3} for i in range(1, 6)]
+    errors = {"mae": 0.1, "naive_mae": 0.2, "seasonal_naive_mae": 0.15, "ridge_mae": 0.12}
+    rows = [{"step": i, **{name: error * i for name, error in errors.items()}} for i in range(1, 6)]
     pixels = read(sequences.errors_ahead(rows))
     assert has_color(pixels, BLUE)
     assert has_color(pixels, VERMILION)
-    for key in ("mae", "naive_mae", "seasonal_naive_mae"):
+    for key in errors:
         gone = read(sequences.errors_ahead([{**row, key: None} for row in rows]))
         assert gone.shape == pixels.shape
         assert (gone != pixels).any()
+    without = [{key: value for key, value in row.items() if key != "ridge_mae"} for row in rows]
+    assert not has_color(read(sequences.errors_ahead(without)), GREEN)
