@@ -46,12 +46,28 @@ MOST_DIGITS = 9  # of the number of a filter
 )
 @click.option(
     "--class",
-    "target",
+    "class_name",
     type=Utf8(),
     default="predicted",
     show_default=True,
     metavar="NAME|predicted|label",
     help="Class to explain, by name or index; label is for images of a split.",
+)
+@click.option(
+    "--target",
+    "targets",
+    type=Utf8(),
+    multiple=True,
+    metavar="NAME",
+    help="What to explain of localization: class, left, top, right or bottom; of image regression, the name of a "
+    "number. Repeatable. Default: all of them.",
+)
+@click.option(
+    "--object",
+    "object_number",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Object to explain of a detector, counted in falling order of the scores. Default: 1, the best.",
 )
 @click.option(
     "--layer",
@@ -104,7 +120,9 @@ def explain(
     paths: tuple[str, ...],
     texts: tuple[str, ...],
     methods: tuple[str, ...],
-    target: str,
+    class_name: str,
+    targets: tuple[str, ...],
+    object_number: int | None,
     layer: str | None,
     baseline: Literal["black", "mean", "blur"] | None,
     steps: str,
@@ -137,6 +155,8 @@ def explain(
       dlcli explain runs/flowers --features all
       dlcli explain reviews --text "a dull and lifeless mess"
       dlcli explain reviews --check
+      dlcli explain localize_shapes --target left --target right
+      dlcli explain detect_scenes street.jpg --class person --object 2
 
     Maps have a value for each pixel of the network's input: positive where the image speaks for the class, negative
     where it speaks against it. Results are written to explanations/NAME/ in the run: explanations.csv, maps.npz,
@@ -155,7 +175,8 @@ def explain(
         raise click.UsageError(f"--split is for samples of the run's own data. Leave it or the {given} out.")
     num_steps = _steps(steps)
     if features is not None:
-        _refuse_beside_features(methods, target, layer, baseline, num_steps, check)
+        _refuse_beside_features(methods, class_name, targets, object_number, layer, baseline, num_steps, check)
+        _check_stage(features)
     elif filters is not None or maximize:
         raise click.UsageError(f"{'--maximize' if maximize else '--filters'} is for --features.")
     numbers = _filters(filters)
@@ -173,10 +194,12 @@ def explain(
         {
             "--baseline": baseline is not None,
             "--check": check,
-            "--class": target != "predicted",
+            "--class": class_name != "predicted",
             "--features": features is not None,
             "--layer": layer is not None,
+            "--object": object_number is not None,
             "--steps": num_steps is not None,
+            "--target": bool(targets),
             "--text": bool(texts),
         },
     )
@@ -189,7 +212,9 @@ def explain(
         paths=files,
         texts=texts,
         methods=methods or ("auto",),
-        target=target,
+        target=class_name,
+        outputs=targets,
+        object_number=object_number or 1,
         layer=layer,
         baseline=baseline,
         steps=num_steps,
@@ -209,7 +234,7 @@ def explain(
     elif results["tables"]:
         _show_tables(results["tables"])
     elif features is None:
-        _show(results["explanations"])
+        _show(results["explanations"], results["shown"])
     else:
         _show_features(results["explanations"])
     if results["check"] is not None:
@@ -236,7 +261,9 @@ def _steps(text: str) -> int | None:
 
 def _refuse_beside_features(
     methods: Sequence[str],
-    target: str,
+    class_name: str,
+    targets: Sequence[str],
+    object_number: int | None,
     layer: str | None,
     baseline: str | None,
     steps: int | None,
@@ -245,7 +272,9 @@ def _refuse_beside_features(
     """Refuse an option that explains outputs."""
     given = {
         "--method": bool(methods),
-        "--class": target != "predicted",
+        "--class": class_name != "predicted",
+        "--target": bool(targets),
+        "--object": object_number is not None,
         "--layer": layer is not None,
         "--baseline": baseline is not None,
         "--steps": steps is not None,
@@ -254,6 +283,19 @@ def _refuse_beside_features(
     for option, is_given in given.items():
         if is_given:
             raise click.UsageError(f"{option} explains outputs and cannot be combined with --features.")
+
+
+def _check_stage(name: str) -> None:
+    """Refuse the number of a filter in place of a stage.
+
+    Raises:
+        click.UsageError: it is a number.
+    """
+    if name.isascii() and name.isdigit():
+        raise click.UsageError(
+            f"--features {name}: names a stage or layer, and --filters the numbers of its filters, such as --features "
+            f"stage2 --filters {name[:MOST_DIGITS]}."
+        )
 
 
 def _filters(text: str | None) -> tuple[int, ...]:
@@ -277,22 +319,17 @@ def _show_features(rows: Sequence[Mapping[str, Any]]) -> None:
     write_table(header, cells)
 
 
-def _show(rows: Sequence[Mapping[str, Any]]) -> None:
-    """A row for each image and method: the class that is explained, and how complete the map is."""
-    header = ["file", "class", "probability", "method", "largest", "completeness error", "note"]
-    cells = [
-        [
-            row["file"],
-            row["class"],
-            row["probability"],
-            " ".join(filter(None, [row["method"], row["layer"]])),
-            row["largest"],
-            f"{row['completeness_error']:.2%}" if row["completeness_error"] is not None else "",
-            row["note"],
-        ]
-        for row in rows
-    ]
-    write_table(header, cells)
+def _show(rows: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> None:
+    """A row for each explanation, with the columns that the task shows."""
+    write_table([name.replace("_", " ") for name in shown], [[_cell(row, name) for name in shown] for row in rows])
+
+
+def _cell(row: Mapping[str, Any], name: str) -> Any:
+    if name == "method":
+        return " ".join(filter(None, [row["method"], row.get("layer")]))
+    if name == "completeness_error" and row[name] is not None:
+        return f"{row[name]:.2%}"
+    return "" if row[name] is None else row[name]
 
 
 def _show_texts(texts: Sequence[Mapping[str, Any]]) -> None:
@@ -335,16 +372,24 @@ def _show_check(check: Mapping[str, Any]) -> None:
     if "turned" in check:
         _show_turned(check)
         return
-    header = ["checked", "random head", "random weights", "insertion", "deletion", "mass in quarter", "quarter", ""]
     methods, grid = check["randomization"]["methods"], check["grid_pointing"]
+    has_order = bool(check["insertion"])
+    header = ["checked", "random head", "random weights"]
+    header += ["insertion", "deletion", "mass in quarter", "quarter"] if has_order else []
     cells = []
-    for name in check["insertion"]:
+    for name in dict.fromkeys([*methods, *check["insertion"]]):
         found = methods.get(name, {})
-        values = [found.get("head"), found.get("all"), check["insertion"][name], check["deletion"][name]]
-        values += [grid["mass"].get(name), grid["quarter"].get(name)]
-        cells.append([name, *map(_statistic, values), found.get("verdict", "naive")])
-    write_table(header, cells)
-    say(f"{check['images']} images, {grid['mosaics']} mosaics of four; mean ± standard error")
+        values = [found.get("head"), found.get("all")]
+        if has_order:
+            values += [check["insertion"].get(name), check["deletion"].get(name)]
+            values += [grid["mass"].get(name), grid["quarter"].get(name)]
+        weak = f" ({found['weak']})" if found.get("weak") else ""
+        cells.append([name, *map(_statistic, values), found.get("verdict", "naive") + weak])
+    write_table([*header, ""], cells)
+    mosaics = f", {grid['mosaics']} mosaics of four" if has_order else ""
+    say(f"{check['images']} image{'' if check['images'] == 1 else 's'}{mosaics}; mean ± standard error")
+    for kind, reason in check["not_made"].items():
+        say(f"no {kind}: {reason}")
 
 
 def _statistic(found: Mapping[str, Any] | None) -> str:

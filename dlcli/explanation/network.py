@@ -144,12 +144,12 @@ class Network:
             NotExplainable: there is no such layer.
         """
         symbolic = {name: self.layer(name) for name in layers}
-        values = self._values(pixels, {}, substitute)
+        values = self._values(pixels, {}, substitute, needed(self.calls, list(symbolic.values())))
         return {name: values[id(tensor)] for name, tensor in symbolic.items()}
 
-    def end_values(self, pixels: Tensor) -> list[Tensor]:
+    def end_values(self, pixels: Tensor, *, substitute: Substitute = own_function) -> list[Tensor]:
         """The values of the ends for pixels ``[b, height, width, channels]`` in [0, 255]."""
-        values = self._values(pixels, {}, own_function)
+        values = self._values(pixels, {}, substitute, self.calls)
         return [values[id(tensor)] for tensor in self.ends]
 
     def scores(
@@ -173,18 +173,20 @@ class Network:
         """
         symbolic = {name: self.layer(name) for name in layers}
         known = {} if self.given is None else {id(self.given.tensor): self.given.values(targets)}
-        values = self._values(pixels, known, substitute)
+        values = self._values(pixels, known, substitute, self.calls)
         ends = [tf.cast(values[id(tensor)], tf.float32) for tensor in self.ends]
         return self.score(ends, targets), {name: values[id(tensor)] for name, tensor in symbolic.items()}
 
-    def _values(self, pixels: Tensor, known: dict[int, Tensor], substitute: Substitute) -> dict[int, Tensor]:
-        """The value of each symbolic tensor by its id, ``known`` ones as they are."""
+    def _values(
+        self, pixels: Tensor, known: dict[int, Tensor], substitute: Substitute, calls: Sequence[Call]
+    ) -> dict[int, Tensor]:
+        """The value of each symbolic tensor that some calls compute, by its id, ``known`` ones as they are."""
         values = {id(self.inputs): tf.cast(pixels, tf.float32), **known}
 
         def value_of(argument: Any) -> Any:
             return values[id(argument)] if isinstance(argument, keras.KerasTensor) else argument
 
-        for call in self.calls:
+        for call in calls:
             args, kwargs = keras.tree.map_structure(value_of, call.arguments)
             results = keras.tree.flatten(substitute(call)(*args, **kwargs))
             values.update(zip(map(id, call.outputs), results, strict=True))

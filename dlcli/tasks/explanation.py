@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,10 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
 
 SEEDS = (0, 1, 2)  # of randomized weights
+MOST_NAMED = 10  # classes in a message
+ENOUGH = 16
+"""Samples of which a verdict counts, unless the correlation is near the limit."""
+ROUNDING = 1e-6
 FAILED, PASSED = "fails the randomization check", "passes the randomization check"
 
 
@@ -37,9 +42,13 @@ def class_index(text: str, classes: Sequence[str]) -> int:
     """
     if text in classes:
         return classes.index(text)
-    if text.isascii() and text.isdigit() and int(text) < len(classes):
+    is_number = text.isascii() and text.isdigit()
+    if is_number and int(text) < len(classes):
         return int(text)
-    hint = did_you_mean(text, classes) or f"; the classes are {', '.join(classes[:10])}."
+    hint = "" if is_number else did_you_mean(text, classes)
+    if not hint:
+        more = ", …" if len(classes) > MOST_NAMED else ""
+        hint = f"; the classes are {', '.join(classes[:MOST_NAMED])}{more} (numbers 0 to {len(classes) - 1})."
     raise InputError(f"--class {text}: not a class of the network{hint}")
 
 
@@ -52,6 +61,25 @@ def statistic(values: NDArray[np.float64]) -> dict[str, Any]:
     """The mean of values ``[n]``, its standard error (None for a single value), and n."""
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
     return {"mean": float(values.mean()), "standard_error": error, "n": len(values)}
+
+
+def weakness(found: Sequence[Mapping[str, Any]], *, limit: float, noun: str) -> str | None:
+    """Why a verdict on some samples is weak, and how many would do; None if it is not.
+
+    It is on fewer than 16 samples, or the largest correlation is within two standard errors of the limit.
+
+    Args:
+        found: the correlations, as :func:`statistic` returns them.
+        limit: the largest correlation of a method that passes.
+        noun: of one sample, such as ``image``.
+    """
+    largest = max(found, key=lambda of_part: float(of_part["mean"]))
+    number, error = int(largest["n"]), largest["standard_error"]
+    distance = max(abs(largest["mean"] - limit), 1e-3)
+    needed = ENOUGH if error is None else math.ceil(number * (2 * error / distance) ** 2 - ROUNDING)
+    if number >= max(ENOUGH, needed):
+        return None
+    return f"weak: on {number:,} {noun}{'' if number == 1 else 's'}; {max(ENOUGH, needed):,} would do"
 
 
 def verdicts(check: Mapping[str, Any]) -> dict[str, str]:
@@ -75,7 +103,12 @@ def recorded_verdicts(
             if check["sha256"] != digest:
                 continue
             for name, verdict in verdicts(check).items():
-                is_same = name in methods and (name not in with_layer or check.get("layer") == layer)
+                is_same = name in methods and (name not in with_layer or _layer_of(check, name) == layer)
                 if is_same and found.get(name) != FAILED:
                     found[name] = verdict
     return found
+
+
+def _layer_of(check: Mapping[str, Any], method: str) -> Any:
+    """The layer of a method in a check; an earlier version recorded one for all methods."""
+    return check["randomization"]["methods"][method].get("layer", check.get("layer"))

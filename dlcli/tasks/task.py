@@ -139,6 +139,8 @@ class ExplanationRequest:
         texts: samples given on the command line, for text models.
         methods: names of methods of attribution, such as ``gradcam``; ``auto`` chooses by the size of the images.
         target: the class to explain: a name, its index, ``predicted`` or ``label``.
+        outputs: names of what to explain where a network has several outputs, such as ``left``; empty for all.
+        object_number: of the object to explain, counted from 1 in falling order of their scores.
         layer: the layer whose feature maps Grad-CAM weights; None for the last.
         baseline: the image without content that some methods compare with; None for black.
         steps: of integrated gradients; None for as many as completeness needs.
@@ -155,6 +157,8 @@ class ExplanationRequest:
     texts: Sequence[str] = ()
     methods: Sequence[str] = ("auto",)
     target: str = "predicted"
+    outputs: Sequence[str] = ()
+    object_number: int = 1
     layer: str | None = None
     baseline: Literal["black", "mean", "blur"] | None = None
     steps: int | None = None
@@ -180,6 +184,7 @@ class Explained:
         check: the results of the checks, for check.json; None if the methods were not checked.
         texts: the texts that are explained, whose tokens are shown in colors; empty for other samples.
         tables: what is printed in place of the rows, by title; all rows of a table have the same columns.
+        shown: the columns of the rows that are printed.
     """
 
     name: str
@@ -191,6 +196,7 @@ class Explained:
     check: dict[str, Any] | None = None
     texts: Sequence[MarkedText] = ()
     tables: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
+    shown: Sequence[str] = ()
 
 
 class Task(Protocol):

@@ -69,5 +69,6 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
         "check": explained.check,
         "tables": dict(explained.tables),
         "texts": [dataclasses.asdict(text) for text in explained.texts],
+        "shown": list(explained.shown),
         **info,
     }

@@ -61,7 +61,8 @@ for of_task in REFUSED.keys() - {"segmentation", "instance_segmentation"}:
 for of_task in REFUSED.keys() - {"detection", "instance_segmentation"}:
     REFUSED[of_task] |= {"--crops", "--plot", "--score"}
 EXPLAINED = (
-    *("classification", "multilabel", "text_classification"),
+    *("classification", "multilabel", "localization", "segmentation", "detection", "instance_segmentation"),
+    *("image_regression", "text_classification"),
     *("sequence_classification", "sequence_regression", "forecasting"),
 )
 INSPECTED = {"data check", "data stats", "data split"}
@@ -174,7 +175,6 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
             "segmentation, only classification. Adversarial examples of a class for each pixel are not available.",
         ),
         ("detection", "attack", "detection, only classification. Adversarial examples of detectors are not available."),
-        ("detection", "explain", "detection, whose samples are images."),
         ("tagging", "explain", "tagging, whose samples are sentences."),
         (
             "instance_segmentation",

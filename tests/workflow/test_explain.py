@@ -34,7 +34,7 @@ def explained(folder: Path, *arguments: object) -> dict[str, Any]:
 
 def test_files_of_small_images(folder: Path) -> None:
     done = processes.run("explain", "digits", "photos", folder=folder).expect(0)
-    assert "explaining 2 of 2 images by integrated and occlusion" in done.stderr
+    assert "explaining 2 images by integrated and occlusion" in done.stderr
     assert "files in runs/digits/explanations/integrated-occlusion" in done.stdout
     made = folder / "runs" / "digits" / "explanations" / "integrated-occlusion"
     assert sorted(path.name for path in made.iterdir()) == [
@@ -68,7 +68,7 @@ def test_classes_layers_and_labels(folder: Path) -> None:
     result = explained(folder, "photos/a.png", "--method", "gradcam", "--class", "3", "--layer", "stage1_activation1")
     (row,) = result["explanations"]
     assert (row["class"], row["method"], row["layer"]) == ("3", "gradcam", "stage1_activation1")
-    assert result["settings"]["layer"] == "stage1_activation1"
+    assert result["settings"]["layers"] == {"": "stage1_activation1"}
     last = explained(folder, "--method", "gradcam", "--class", "label", "--limit", "3")["explanations"]
     assert [row["class"] for row in last] == [row["label"] for row in last]
     assert {row["layer"] for row in last} == {"stage1"}
@@ -148,7 +148,5 @@ def test_refused_input(folder: Path) -> None:
 def test_other_tasks_are_refused(tmp_path: Path) -> None:
     shutil.copytree(OLD / "addition", tmp_path / "runs" / "addition")
     done = run("explain", "addition", "x.txt", folder=tmp_path, status=2)
-    expected = (
-        "runs/addition: dlcli explain does not support task: sequence_to_sequence, only classification and multilabel."
-    )
+    expected = "runs/addition: dlcli explain does not support task: sequence_to_sequence, whose samples are texts."
     assert expected in done.stderr

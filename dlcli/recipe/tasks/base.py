@@ -9,8 +9,10 @@ from dlcli.recipe.language.fields import RunName, Section
 CLASSIFIER_OPTIONS = frozenset(("--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"))
 """The options of `dlcli.recipe.support.OPTIONS` that mean something for every task with one class for each sample."""
 
-EXPLANATION_OPTIONS = frozenset(("--baseline", "--check", "--class", "--features", "--layer", "--steps", "--text"))
-"""The options of ``dlcli explain`` that some task lacks; those of images are all but --text."""
+IMAGE_EXPLANATION_OPTIONS = frozenset(("--baseline", "--check", "--class", "--features", "--layer", "--steps"))
+"""The options of ``dlcli explain`` that mean something for most tasks on images."""
+EXPLANATION_OPTIONS = IMAGE_EXPLANATION_OPTIONS | {"--object", "--target", "--text"}
+"""The options of ``dlcli explain`` that some task lacks."""
 
 STEP_METHODS = ("integrated", "gradient-x-input", "leave-one-out")
 """The values of ``dlcli explain --method`` that explain an output by the steps of a sequence."""
@@ -39,7 +41,7 @@ class TaskRecipe(Section):
     """The options of `dlcli.recipe.support.OPTIONS` that mean something for the task."""
     instead: ClassVar[Mapping[str, str]] = MappingProxyType({"generate": "Use dlcli predict."})
     """What to do instead of a verb or an option that the task lacks, as a sentence, where there is something."""
-    explanation_options: ClassVar[frozenset[str]] = EXPLANATION_OPTIONS - {"--text"}
+    explanation_options: ClassVar[frozenset[str]] = IMAGE_EXPLANATION_OPTIONS
     """The options of `EXPLANATION_OPTIONS` that mean something for the task, if it supports the verb."""
     explanation_methods: ClassVar[tuple[str, ...]] = (
         *("gradient", "smoothgrad", "integrated", "gradcam", "gradcam++", "occlusion", "guided"),

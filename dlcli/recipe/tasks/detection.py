@@ -11,7 +11,7 @@ from dlcli.recipe.sections.detection_data import DetectionData
 from dlcli.recipe.sections.detection_model import DetectionModel
 from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input
 from dlcli.recipe.sections.target_train import StagedTrain
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import IMAGE_EXPLANATION_OPTIONS, TaskRecipe
 
 Metric = Literal[
     "train_loss",
@@ -36,7 +36,10 @@ class Detection(TaskRecipe):
 
     samples = "images"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+        (
+            *("train", "evaluate", "predict", "explain", "summary"),
+            *("data check", "data preview", "data stats", "data split"),
+        )
     )
     options = frozenset(("--crops", "--data", "--draw", "--input", "--plot", "--score", "--split"))
     instead = MappingProxyType(
@@ -46,6 +49,7 @@ class Detection(TaskRecipe):
             "--output FILE.npz": "Name a .csv or .json file for the objects.",
         }
     )
+    explanation_options = IMAGE_EXPLANATION_OPTIONS | {"--object"}
     prediction = "objects"
     headline = "ap"
     baselines = ("baseline_fixed_boxes_ap",)

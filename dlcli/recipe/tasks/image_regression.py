@@ -8,7 +8,7 @@ from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input
 from dlcli.recipe.sections.own_sizes import rules_of_own_sizes
 from dlcli.recipe.sections.target_data import NumberData, rules_of_images
 from dlcli.recipe.sections.target_train import StagedTrain
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import IMAGE_EXPLANATION_OPTIONS, TaskRecipe
 
 Metric = Literal["train_loss", "train_mae", "val_loss", "val_mae"]
 """The columns of metrics.csv that can steer training."""
@@ -19,9 +19,13 @@ class ImageRegression(TaskRecipe):
 
     samples = "images"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+        (
+            *("train", "evaluate", "predict", "explain", "summary"),
+            *("data check", "data preview", "data stats", "data split"),
+        )
     )
     options = frozenset(("--data", "--split"))
+    explanation_options = (IMAGE_EXPLANATION_OPTIONS | {"--target"}) - {"--class"}
     prediction = "numbers"
     headline = "mae"
     baselines = ("baseline_mae",)

@@ -42,6 +42,7 @@ class InstanceSegmentation(TaskRecipe):
     samples = "images"
     verbs = Detection.verbs
     options = Detection.options | {"--masks", "--pixel-size"}
+    explanation_options = Detection.explanation_options
     instead = MappingProxyType(
         {
             **Detection.instead,

@@ -8,7 +8,7 @@ from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.box_data import LocalizationData
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
 from dlcli.recipe.sections.train import Stage, Train, rules_of_balance
-from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
+from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, IMAGE_EXPLANATION_OPTIONS, TaskRecipe
 
 
 class BoxHead(Section):
@@ -69,9 +69,13 @@ class Localization(TaskRecipe):
 
     samples = "images or arrays"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+        (
+            *("train", "evaluate", "predict", "explain", "summary"),
+            *("data check", "data preview", "data stats", "data split"),
+        )
     )
     options = frozenset(("--data", "--draw", "--input", "--split")) | CLASSIFIER_OPTIONS
+    explanation_options = IMAGE_EXPLANATION_OPTIONS | {"--target"}
     prediction = "box"
     headline = "localization_accuracy"
 

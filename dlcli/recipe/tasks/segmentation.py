@@ -30,7 +30,10 @@ class Segmentation(TaskRecipe):
 
     samples = "images"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "summary", "data check", "data preview", "data stats", "data split")
+        (
+            *("train", "evaluate", "predict", "explain", "summary"),
+            *("data check", "data preview", "data stats", "data split"),
+        )
     )
     options = frozenset(("--data", "--draw", "--input", "--masks", "--pixel-size", "--split"))
     instead = MappingProxyType(

@@ -7,15 +7,19 @@ from typing import Any
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 
-from dlcli.report.plots.figure import GRAY, VERMILION, new_figure, png, printable, shrink_to, style
+from dlcli.report.plots.figure import GRAY, GREEN, VERMILION, new_figure, png, printable, shrink_to, style
 from dlcli.report.plots.image_grid import draw_image
 
 Maps = npt.NDArray[Any]
 
 MOST_ROWS = 12
+"""Of a plot; callers choose the images."""
 COLORS = "RdBu_r"
 """Diverging: red speaks for the class, blue against it, white says nothing."""
+WHITE = "white"
+FINE = 4  # lines per pixel of an outline, so that it follows the edges of pixels
 PERCENTILE = 99.5
 """Of the absolute values, where the colors end: a few extreme pixels would leave the rest of a map white."""
 
@@ -38,26 +42,35 @@ class MapColumn:
 
 
 def attribution_maps(
-    images: npt.NDArray[Any], captions: Sequence[str], names: Sequence[str], columns: Sequence[MapColumn]
+    images: npt.NDArray[Any],
+    captions: Sequence[str],
+    names: Sequence[str],
+    columns: Sequence[MapColumn],
+    *,
+    title: str,
+    outlines: npt.NDArray[np.bool_] | None = None,
 ) -> bytes:
-    """A row for each of at most 12 images: the image, and the map of each method over the pale image.
+    """A row for each image: the image, and the map of each method over the pale image.
 
     Args:
         images: ``[n, height, width, channels]`` in [0, 255], at least one.
         captions: what is explained of each image, below it, in one or more lines.
         names: of the images, above them.
+        title: what the colors mean.
+        outlines: what is marked in each image and its maps, ``[n, height, width]``; None for nothing.
     """
-    images, num_rows = images[:MOST_ROWS].astype(np.float64), min(len(images), MOST_ROWS)
+    images, num_rows = images.astype(np.float64), len(images)
     side = 2.1  # of a column in inches
     height = side * min(max(images.shape[1] / images.shape[2], 0.4), 2.0)
     num_columns = 1 + len(columns)
     with style():
         figure = new_figure(max(num_columns * side, 3.2), num_rows * (height + 0.45) + 0.5)
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
-        figure.suptitle("Red speaks for the class, blue against it", fontsize=9, color=GRAY)
+        figure.suptitle(title, fontsize=9, color=GRAY)
         for row in range(num_rows):
             axes = figure.add_subplot(num_rows, num_columns, row * num_columns + 1)
             draw_image(axes, images[row], (0.0, 255.0))
+            _outline(axes, outlines, row)
             shrink_to(axes.set_title(printable(names[row], 30), fontsize=7, color=GRAY), side - 0.15)
             lines = "\n".join(printable(line, 34) for line in captions[row].splitlines())
             shrink_to(axes.set_xlabel(lines, fontsize=7), side - 0.15)
@@ -67,6 +80,7 @@ def attribution_maps(
                 axes = figure.add_subplot(num_rows, num_columns, row * num_columns + position + 2)
                 largest = scale_of(column.maps[row])
                 axes.imshow(blended(images[row], column.maps[row], largest), interpolation="nearest")
+                _outline(axes, outlines, row)
                 axes.set_xticks([])
                 axes.set_yticks([])
                 axes.spines[:].set_visible(False)
@@ -80,6 +94,19 @@ def attribution_maps(
                     side - 0.15,
                 )
         return png(figure)
+
+
+def _outline(axes: Axes, outlines: npt.NDArray[np.bool_] | None, row: int) -> None:
+    """Draw the edge of what is marked in an image, between its pixels and the others."""
+    if outlines is None or not outlines[row].any():
+        return
+    height, width = outlines[row].shape
+    padded = np.pad(outlines[row], 1).astype(float).repeat(FINE, axis=0).repeat(FINE, axis=1)
+    rows, columns = ((np.arange(side * FINE) + 0.5) / FINE - 1.5 for side in (height + 2, width + 2))
+    for color, width_of_line in ((WHITE, 1.6), (GREEN, 0.8)):  # on any background
+        axes.contour(columns, rows, padded, levels=[0.5], colors=[color], linewidths=width_of_line)
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
 
 
 def scale_of(values: Maps) -> float:

@@ -31,13 +31,15 @@ from dlcli.tasks.detection import baseline as baselines
 from dlcli.tasks.detection import inspection, network, prediction, sources
 from dlcli.tasks.detection.detecting import FINAL, MASKS
 from dlcli.tasks.detection.evaluation import choose_threshold, evaluate_split, measure
+from dlcli.tasks.detection.explanation import explainable_objects
 from dlcli.tasks.detection.objective import objective_of
 from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
-from dlcli.tasks.task import PredictionRequest
+from dlcli.tasks.task import ExplanationRequest, PredictionRequest
 from dlcli.training.loop import Measure
 from dlcli.training.objectives.objective import Objective
 
@@ -230,6 +232,9 @@ class DetectionHead(ImageHead):
             batch_size=self.recipe.train.batch_size,
             console=console,
         )
+
+    def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:
+        return explainable_objects(model, request, names)
 
 
 def _read_threshold(run: RunDir) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dlcli.explanation.gradcam import gradcam, gradcam_plus_plus
 from dlcli.explanation.gradients import gradient, guided_backpropagation, smoothgrad
 from dlcli.explanation.integrated import integrated_gradients
 from dlcli.explanation.method import Method
-from dlcli.explanation.network import Network, NotExplainable
+from dlcli.explanation.network import Call, Network, NotExplainable
 from dlcli.explanation.occlusion import occlusion
 from dlcli.models.images.taps import taps
 from dlcli.recipe.language.suggestions import did_you_mean
@@ -43,8 +43,13 @@ def methods_of(request: ExplanationRequest, network: Network) -> tuple[str, ...]
     return methods
 
 
-def make_methods(names: Sequence[str], network: Network, request: ExplanationRequest) -> dict[str, Method]:
+def make_methods(
+    names: Sequence[str], network: Network, request: ExplanationRequest, *, last: str | None = None
+) -> dict[str, Method]:
     """The methods by their names.
+
+    Args:
+        last: the layer whose maps Grad-CAM weights by default; see :func:`layer_of`.
 
     Raises:
         NotExplainable: the network lacks what one of them needs.
@@ -61,9 +66,9 @@ def make_methods(names: Sequence[str], network: Network, request: ExplanationReq
             case "integrated":
                 methods[name] = integrated_gradients(network, baseline=baseline, steps=request.steps)
             case "gradcam":
-                methods[name] = gradcam(network, layer=layer_of(network, request.layer))
+                methods[name] = gradcam(network, layer=layer_of(network, request.layer, last=last))
             case "gradcam++":
-                methods[name] = gradcam_plus_plus(network, layer=layer_of(network, request.layer))
+                methods[name] = gradcam_plus_plus(network, layer=layer_of(network, request.layer, last=last))
             case "occlusion":
                 methods[name] = occlusion(network, baseline=baseline)
             case "guided":
@@ -73,36 +78,43 @@ def make_methods(names: Sequence[str], network: Network, request: ExplanationReq
     return methods
 
 
-def layer_of(network: Network, name: str | None, *, option: str = "--layer") -> str:
+def layer_of(network: Network, name: str | None, *, last: str | None = None, option: str = "--layer") -> str:
     """The name of the call whose maps Grad-CAM weights: the last with more than one position, or the one that is named.
 
     ``stage2`` is the last layer before the second downsampling of networks whose layers have other names.
 
     Args:
+        last: the layer to take instead of the last one, if none is named, and with which the last stage ends.
         option: that named it.
 
     Raises:
         NotExplainable: no layer has feature maps.
         InputError: there is no such layer.
     """
+    with_maps = [call.name for call in calls_with_maps(network)]
+    if not with_maps:
+        raise NotExplainable("has no feature maps, which Grad-CAM weights. Use --method integrated.")
+    end = last or with_maps[-1]
+    if name is None:
+        return end
+    if name in [call.name for call in network.calls]:
+        return name
+    stages = stages_of(network, end)
+    if name in stages:
+        return stages[name]
+    hint = did_you_mean(name, [*stages, *with_maps]) or f". Layers with feature maps: {', '.join(with_maps[-5:])}."
+    raise InputError(f"{option} {name}: the network has no such layer{hint}")
+
+
+def calls_with_maps(network: Network) -> list[Call]:
+    """The calls whose outputs are learned feature maps of more than one position."""
     learned: set[int] = set()  # tensors that depend on weights: the input and its preprocessing are no features
-    with_maps = []
+    found = []
     for call in network.calls:
         if _has_weights(call.operation) or any(id(tensor) in learned for tensor in call.inputs):
             learned.update(id(tensor) for tensor in call.outputs)
-            with_maps += [call.name] if _num_positions(call.outputs[0]) > 1 else []
-    if not with_maps:
-        raise NotExplainable("has no feature maps, which Grad-CAM weights. Use --method integrated.")
-    if name is None:
-        return with_maps[-1]
-    names = [call.name for call in network.calls]
-    if name in names:
-        return name
-    stages = stages_of(network, with_maps[-1])
-    if name in stages:
-        return stages[name]
-    hint = did_you_mean(name, [*stages, *names]) or f". Layers with feature maps: {', '.join(with_maps[-5:])}."
-    raise InputError(f"{option} {name}: the network has no such layer{hint}")
+            found += [call] if num_positions(call.outputs[0]) > 1 else []
+    return found
 
 
 def stages_of(network: Network, last: str) -> Mapping[str, str]:
@@ -120,7 +132,7 @@ def _has_weights(operation: Any) -> bool:
     return bool(getattr(operation, "weights", [])) and not isinstance(operation, keras.layers.Normalization)
 
 
-def _num_positions(tensor: Any) -> int:
+def num_positions(tensor: Any) -> int:
     """Height times width of feature maps ``[b, height, width, channels]``; 0 for anything else."""
     shape = tensor.shape
     return 0 if len(shape) != 4 or None in shape[1:] else int(shape[1] * shape[2])

@@ -1,4 +1,4 @@
-"""Shows what the filters of an image classifier have learned: the patches that excite them, their projections, and
+"""Shows what the filters of a network for images have learned: the patches that excite them, their projections, and
 images that maximize them."""
 
 import re
@@ -24,8 +24,10 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import rows_text
 from dlcli.runtime.console import Console
 from dlcli.tasks.explanation import digest_of
+from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.attribution import LARGEST_SMALL, layer_of, stages_of
-from dlcli.tasks.images.explanation import AT_ONCE, samples_to_explain, with_network
+from dlcli.tasks.images.explanation import counted, samples_to_explain, with_network
+from dlcli.tasks.images.explanation_items import AT_ONCE
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.run_models import BestModel
 from dlcli.tasks.task import Explained, ExplanationRequest
@@ -77,12 +79,13 @@ def _explain(
     run: RunDir,
     head: ImageHead,
     best: BestModel,
-    network: Network,
+    explainable: Explainable,
     request: ExplanationRequest,
     console: Console,
 ) -> Explained:
     assert request.features is not None
-    layers = _layers(network, request.features)
+    network = explainable.aspects[0].network
+    layers = _layers(network, request.features, last=explainable.aspects[0].layer)
     projectors = {layer: deconvnet(network, layer) for layer in layers.values()}
     filters = {layer: _filters(network, layer, request.filters) for layer in layers.values()}
     samples, left_out, source = samples_to_explain(run, head, best, request, console)
@@ -91,7 +94,8 @@ def _explain(
     known = windows_of(network)
     found: list[LayerFeatures] = []
     for stage, layer in layers.items():
-        console.say(f"run {run.path}: {len(filters[layer])} filters of {stage} ({layer}) in {len(index):,} images")
+        where = f"{stage} ({layer}) in {counted(len(index), len(samples))}"
+        console.say(f"run {run.path}: {len(filters[layer])} filters of {where}")
         strong = strongest(network, layer, filters[layer], _batches(samples, index, console), num=NUM_PATCHES)
         images = samples.load(strong.images.ravel()).astype(np.float32)
         numbers = np.repeat(np.array(filters[layer], np.int32), strong.images.shape[1])
@@ -143,15 +147,18 @@ def windows_of(network: Network) -> Mapping[str, tuple[Window, ...] | None]:
     return named
 
 
-def _layers(network: Network, name: str) -> dict[str, str]:
+def _layers(network: Network, name: str, *, last: str | None = None) -> dict[str, str]:
     """The layer of each stage that is asked for.
+
+    Args:
+        last: the layer that the last stage ends with; None for the last one with feature maps.
 
     Raises:
         InputError: there is no such stage.
     """
     if name != "all":
-        return {name: layer_of(network, name, option="--features")}
-    last = layer_of(network, None)
+        return {name: layer_of(network, name, last=last, option="--features")}
+    last = layer_of(network, None, last=last)
     named = {call.name: call.name for call in network.calls if STAGE.fullmatch(call.name)}
     with_maps = {stage: layer for stage, layer in named.items() if len(network.layer(layer).shape) == MAPS_RANK}
     return with_maps or dict(stages_of(network, last))

@@ -28,11 +28,12 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import class_counts
 from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.images.aspects import Explainable, of_classifier
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, features, with_head
 from dlcli.tasks.images.sources import read_dataset, section_for
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
-from dlcli.tasks.task import PredictionRequest, SampleShape
+from dlcli.tasks.task import ExplanationRequest, PredictionRequest, SampleShape
 from dlcli.training.loop import Measure
 from dlcli.training.objectives.objective import Objective
 
@@ -325,3 +326,15 @@ class ImageHead(Protocol):
     ) -> Predicted:
         """Predict samples without ground truth, and write the file of ``--output``, if one is requested."""
         ...
+
+    def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:
+        """What ``dlcli explain`` explains of a network.
+
+        Args:
+            model: the saved model, in float32.
+            names: of the outputs.
+
+        Raises:
+            InputError: there is nothing of the kind that is asked for.
+        """
+        return of_classifier(model, request, names)

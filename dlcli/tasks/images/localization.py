@@ -28,7 +28,9 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_class_weights, class_weights
 from dlcli.tasks.evaluation_files import Destination, report_missing_glyphs, report_neglect, write_classification
+from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.batches import predict_batches
+from dlcli.tasks.images.box_aspects import explainable_boxes
 from dlcli.tasks.images.frames import upright_frames
 from dlcli.tasks.images.freezing import losses_of
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
@@ -39,7 +41,7 @@ from dlcli.tasks.optimization import stage_sections
 from dlcli.tasks.predictions import Ranking, listed, write_probabilities
 from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.run_models import check_image_model
-from dlcli.tasks.task import PredictionRequest
+from dlcli.tasks.task import ExplanationRequest, PredictionRequest
 from dlcli.training.objectives import classification as class_objectives
 from dlcli.training.objectives import localization as box_objectives
 from dlcli.training.objectives.objective import Objective
@@ -168,6 +170,9 @@ class LocalizationHead(ImageHead):
             return with_box(image, row["box"], f"{row['predicted']} {row['confidence']:.2f}")
 
         return Predicted(rows, draw)
+
+    def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:
+        return explainable_boxes(model, request, names)
 
 
 def box_outputs(base: Features, section: BoxHead, *, num_classes: int) -> HeadOutputs:

@@ -1,6 +1,6 @@
 """The head of image regression: one number or several for each image, evaluated next to the training split's means."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +21,16 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
+from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.batches import predict_all
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs
+from dlcli.tasks.images.number_aspects import explainable_numbers
 from dlcli.tasks.images.target_inspection import incomplete_findings, require_targets
 from dlcli.tasks.inspection import Finding, some
 from dlcli.tasks.predictions import write_table
 from dlcli.tasks.run_models import check_image_model
-from dlcli.tasks.task import PredictionRequest
+from dlcli.tasks.task import ExplanationRequest, PredictionRequest
 from dlcli.training.objectives import regression as objectives
 from dlcli.training.objectives.objective import Objective
 
@@ -191,6 +193,9 @@ class RegressionHead(ImageHead):
         """The predicted numbers in the order of the samples, float32 ``[n, t]``."""
         (values,) = predict_all(model, samples, batch_size=self.recipe.train.batch_size, console=console)
         return values
+
+    def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:
+        return explainable_numbers(model, request, names)
 
 
 def _moments(info: TargetInfo) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -25,6 +25,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_class_weights, weights_of_classes
 from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
@@ -34,7 +35,8 @@ from dlcli.tasks.run_models import check_image_model
 from dlcli.tasks.segmentation import inspection, network, prediction, sources
 from dlcli.tasks.segmentation.baseline import MaskBaseline, baseline_of
 from dlcli.tasks.segmentation.evaluation import evaluate_split
-from dlcli.tasks.task import PredictionRequest
+from dlcli.tasks.segmentation.explanation import explainable_masks
+from dlcli.tasks.task import ExplanationRequest, PredictionRequest
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.objectives.segmentation import segmentation
 
@@ -172,3 +174,6 @@ class SegmentationHead(ImageHead):
             batch_size=self.recipe.train.batch_size,
             console=console,
         )
+
+    def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:
+        return explainable_masks(model, request, names)

@@ -245,7 +245,10 @@ def _verdicts(path: Path) -> list[tuple[str, str]]:
     """The verdict of parameter randomization on each method."""
     with contextlib.suppress(InputError, OSError, KeyError, TypeError, AttributeError):
         methods = read_json(path)["randomization"]["methods"]
-        return [(str(method), str(found["verdict"])) for method, found in methods.items()]
+        return [
+            (str(method), str(found["verdict"]) + (f" ({found['weak']})" if found.get("weak") else ""))
+            for method, found in methods.items()
+        ]
     return []
 
 

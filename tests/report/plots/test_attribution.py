@@ -5,7 +5,7 @@ import pytest
 from pixels import has_color, read  # type: ignore[import-not-found]
 
 from dlcli.report.plots.attribution import MapColumn, attribution_maps, blended, scale_of
-from dlcli.report.plots.figure import VERMILION
+from dlcli.report.plots.figure import GREEN, VERMILION
 
 IMAGES = np.full((2, 6, 10, 3), 255, np.uint8)
 
@@ -45,10 +45,23 @@ def test_notes_and_warnings_change_the_plot(num_images: int) -> None:
     maps = np.linspace(-1, 1, 60 * num_images).reshape(num_images, 6, 10)
     notes = [""] * num_images
     arguments = (IMAGES[:num_images], ["cat 0.90"] * num_images, ["a $x$.png"] * num_images)
-    plain = read(attribution_maps(*arguments, [MapColumn("gradient", maps, notes)]))
-    warned = read(attribution_maps(*arguments, [MapColumn("gradient", maps, notes, "fails a check")]))
-    empty = read(attribution_maps(*arguments, [MapColumn("gradient", maps * 0, notes)]))
+    plain = read(attribution_maps(*arguments, [MapColumn("gradient", maps, notes)], title="Colors"))
+    warned = read(attribution_maps(*arguments, [MapColumn("gradient", maps, notes, "fails a check")], title="Colors"))
+    empty = read(attribution_maps(*arguments, [MapColumn("gradient", maps * 0, notes)], title="Colors"))
     assert has_color(warned, VERMILION)
     assert not has_color(plain, VERMILION)
     assert empty.shape == plain.shape
     assert (empty != plain).any()
+
+
+def test_what_is_marked_is_outlined_in_the_image_and_its_map() -> None:
+    marked = np.zeros((1, 6, 10), bool)
+    maps, arguments = np.zeros((1, 6, 10)), (IMAGES[:1], ["cat"], ["a.png"])
+    columns = [MapColumn("gradient", maps, [""])]
+    plain = read(attribution_maps(*arguments, columns, title="Colors"))
+    nothing = read(attribution_maps(*arguments, columns, title="Colors", outlines=marked))
+    marked[0, 2:5, 0:4] = True  # up to the edge of the image
+    outlined = read(attribution_maps(*arguments, columns, title="Colors", outlines=marked))
+    assert has_color(outlined, GREEN)
+    assert not has_color(plain, GREEN)
+    np.testing.assert_array_equal(nothing, plain)
