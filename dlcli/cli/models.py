@@ -74,18 +74,20 @@ def _write_networks(rows: list[dict[str, Any]]) -> None:
 
 
 def _recipe(model: dict[str, Any]) -> str:
-    return "{" + ", ".join(f"{key}: {value}" for key, value in model.items()) + "}"
+    shown = {key: str(value).lower() if isinstance(value, bool) else value for key, value in model.items()}
+    return "{" + ", ".join(f"{key}: {value}" for key, value in shown.items()) + "}"
 
 
 def _write_quoted(rows: list[dict[str, Any]]) -> None:
+    notes = list(dict.fromkeys(row["note"] for row in rows if row["note"]))
     header = ("network", "input", *(f"{what} {how}" for what in ("parameters", "mult-adds", "activations") for how in
               ("quoted", "counted")))  # fmt: skip
     write_table(
         header,
         [
             [
-                row["quoted_as"],
-                "x".join(map(str, row["input"][:2])),
+                row["quoted_as"] + (f" [{notes.index(row['note']) + 1}]" if row["note"] else ""),
+                "x".join(map(str, row["input"][:2])) if row["input"] else "-",
                 *(
                     _amount(row[how][what], unit, scale)
                     for what, unit, scale in (
@@ -100,6 +102,8 @@ def _write_quoted(rows: list[dict[str, Any]]) -> None:
         ],
         right=range(2, len(header)),
     )
+    for number, note in enumerate(notes, start=1):
+        click.echo(f"[{number}] {note}")
 
 
 def _amount(number: float | None, unit: str, scale: float) -> str:

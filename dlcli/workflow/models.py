@@ -44,23 +44,24 @@ def list_quoted() -> list[dict[str, Any]]:
     costs = read_costs()
     rows = []
     for quoted in QUOTED:
-        cost = costs[quoted.network, quoted.side]
+        cost = costs[quoted.network, quoted.side] if quoted.network and quoted.side else None
         rows.append(
             {
                 "quoted_as": quoted.label,
                 "network": quoted.network,
-                "input": [quoted.side, quoted.side, 3],
+                "input": quoted.side and [quoted.side, quoted.side, 3],
                 "quoted": {
                     "parameters": quoted.parameters,
                     "multiply_adds": quoted.multiply_adds,
                     "activations": quoted.activations,
                 },
                 "counted": {
-                    "parameters": cost.parameters,
-                    "multiply_adds": cost.multiply_adds,
-                    "activations": cost.activations,
+                    "parameters": cost and cost.parameters,
+                    "multiply_adds": cost and cost.multiply_adds,
+                    "activations": cost and cost.activations,
                 },
                 "source": quoted.source,
+                "note": quoted.note,
             }
         )
     return rows

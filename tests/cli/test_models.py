@@ -43,9 +43,20 @@ def test_quoted_and_counted_figures() -> None:
     vgg = rows[0]
     assert (vgg["quoted"]["activations"], vgg["counted"]["activations"]) == (24e6, 15_245_800)
     lines = run("--quoted").splitlines()
-    assert len(lines) == len(QUOTED) + 1
+    assert len(lines) == len(QUOTED) + 1 + len({row.note for row in QUOTED if row.note})
     assert "145.8 M" in lines[9]
     assert "115.3 M" in lines[9]
+
+
+def test_figures_that_cannot_be_met_have_a_note() -> None:
+    rows = {row["quoted_as"]: row for row in json.loads(run("--quoted", "--json"))}
+    assert rows["GeNet-2"]["network"] is None
+    assert rows["GeNet-2"]["counted"]["parameters"] is None
+    lines = run("--quoted").splitlines()
+    marked = next(line for line in lines if line.startswith("AmoebaNet-B"))
+    assert "(6, 190) [3]" in marked
+    assert lines[-1].startswith("[3] The quoted figures are those of amoebanet_b_6_196: F = 196, not 190")
+    assert all(row["note"] for row in rows.values() if row["network"] is None)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +64,7 @@ def test_quoted_and_counted_figures() -> None:
     [
         (
             ("--family", "resnets"),
-            "--family resnets: unknown family. Choose from lenet5, vgg, resnet, resnext, senet, dpn, polynet",
+            "--family resnets: unknown family. Choose from lenet5, vgg, resnet, resnext, senet, dpn, polynet, cells",
         ),
         (("--family", "vgg", "--quoted"), "--family and --quoted cannot be combined"),
     ],

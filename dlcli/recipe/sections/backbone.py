@@ -25,7 +25,7 @@ DenseBackbone = Annotated[
 ]
 """The image networks whose feature maps a head can use. LeNet-5 takes one size only, and a perceptron has no maps."""
 
-CLASSIFIER_KEYS = ("head", "pooling", "dense", "dropout", "l2")
+CLASSIFIER_KEYS = ("head", "pooling", "dense", "dropout", "l2", "auxiliary")
 """The keys of image networks for layers after the feature maps, which networks for dense prediction do not have."""
 
 

@@ -290,6 +290,9 @@ class Cells(Backbone):
     drop_path: Proportion = 0.0
     """Probability of dropping the output of an operation for a sample, in the last cell at the end of training. It
     grows linearly from cell to cell and over each training stage. NASNet-A has 0.4 for CIFAR-10, 0.3 if large."""
+    auxiliary: NonNegativeNumber = 0.0
+    """Weight of the loss of an auxiliary classifier at the end of the second stage, which the saved model does not
+    have; 0.4 in the papers. 0: there is none. For `task: classification`."""
 
     @classmethod
     def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -395,6 +398,12 @@ ImageClassifier = Annotated[
     Convnet | Lenet5 | Mlp | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Cells | Application | Saved,
     Field(discriminator="kind"),
 ]
+
+
+def rules_without_auxiliary(model: ImageClassifier) -> Iterator[tuple[str, str]]:
+    """For tasks whose loss is not that of a classifier alone."""
+    if isinstance(model, Cells) and model.auxiliary:
+        yield "model.auxiliary", "is for task: classification; remove the key"
 
 
 def rules_of_input(

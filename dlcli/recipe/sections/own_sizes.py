@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_data import Images
-from dlcli.recipe.sections.image_model import Application, Convnet, ImageClassifier, Lenet5, Mlp, Vgg
+from dlcli.recipe.sections.image_model import Application, Cells, Convnet, ImageClassifier, Lenet5, Mlp, Vgg
 
 INSTEAD = "or set data.image_size and another data.resize"
 ONE_SIZE = "which has dense layers for feature maps of one size"
@@ -49,6 +49,8 @@ def _rules_of_network(model: ImageClassifier) -> Iterator[tuple[str, str]]:
                 "model.head",
                 f"must be average or max with data.resize: none; set it, {INSTEAD}. Received paper, {ONE_SIZE}.",
             )
+        case Cells(auxiliary=weight) if weight:
+            yield "model.auxiliary", f"needs images of one size; remove it, {INSTEAD}"
         case Application(network="nasnetmobile" | "nasnetlarge"):
             yield (
                 "model.network",

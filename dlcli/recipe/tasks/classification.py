@@ -5,7 +5,7 @@ from typing import Literal
 
 from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.image_data import ImageData, Npz
-from dlcli.recipe.sections.image_model import Backbone, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
+from dlcli.recipe.sections.image_model import Backbone, Cells, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
 from dlcli.recipe.sections.own_sizes import INSTEAD, rules_of_own_sizes
 from dlcli.recipe.sections.train import Train, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
@@ -74,9 +74,25 @@ class Classification(TaskRecipe):
                 "model.kind",
                 f"{self.model.kind} takes images; use convnet or mlp. Received data.layout: {layout}.",
             )
+        yield from self._rules_of_auxiliary()
         yield from rules_of_composition(self.augment)
         yield from rules_of_balance(self.data, self.train)
         yield from rules_of_own_sizes(self.data, self.model, self.augment)
         if self.data.resize == "none" and self.train.adversarial is not None:
             yield "train.adversarial", f"needs images of one size; remove it, {INSTEAD}"
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
+
+    def _rules_of_auxiliary(self) -> Iterator[tuple[str, str]]:
+        if not isinstance(self.model, Cells) or not self.model.auxiliary:
+            return
+        if self.train.adversarial is not None:
+            yield "train.adversarial", "cannot be combined with model.auxiliary; remove one of them"
+        for number, stage in enumerate(self.train.stages):
+            if stage.trainable != "all":
+                yield (
+                    f"train.stages.{number}.trainable",
+                    "must be all with model.auxiliary, whose classifier reads a stage in the middle of the network. "
+                    f"Received {stage.trainable}.",
+                )
+            if stage.rate_decay is not None:
+                yield f"train.stages.{number}.rate_decay", "cannot be combined with model.auxiliary; remove one of them"

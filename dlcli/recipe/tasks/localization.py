@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, Section
 from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.box_data import LocalizationData
-from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input
+from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input, rules_without_auxiliary
 from dlcli.recipe.sections.train import Stage, Train, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, IMAGE_EXPLANATION_OPTIONS, TaskRecipe
 
@@ -101,4 +101,5 @@ class Localization(TaskRecipe):
                     yield f"augment.{key}", "mixes two images and so their two boxes; remove it"
         yield from rules_of_composition(self.augment)
         yield from rules_of_balance(self.data, self.train)
+        yield from rules_without_auxiliary(self.model)
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.sections.augment import Augment
-from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input
+from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input, rules_without_auxiliary
 from dlcli.recipe.sections.own_sizes import rules_of_own_sizes
 from dlcli.recipe.sections.target_data import LabelData, rules_of_images
 from dlcli.recipe.sections.target_train import LabelTrain
@@ -43,4 +43,5 @@ class Multilabel(TaskRecipe):
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_images(self.model, self.augment, batch_size=self.train.batch_size)
         yield from rules_of_own_sizes(self.data, self.model, self.augment)
+        yield from rules_without_auxiliary(self.model)
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

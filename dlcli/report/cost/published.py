@@ -48,6 +48,7 @@ RESNET_PAPER = "He et al. 2015, table 3 (10 crops)"
 RESNEXT_PAPER = "Xie et al. 2017"
 SENET_RELEASE = "released models, github.com/hujie-frank/SENet"
 DPN_PAPER = "Chen et al. 2017, table 2"
+AMOEBANET_PAPER = "Real et al. 2019, table 2"
 KERAS = "keras.io/api/applications"
 
 
@@ -72,6 +73,24 @@ def _application(name: str, side: int, accuracy: float, accuracy5: float | None,
         source,
         weights="keras",
     )
+
+
+def _cells(
+    genotype: str,
+    repeats: int,
+    filters: int,
+    side: int,
+    top1: float | None = None,
+    top5: float | None = None,
+    source: str = "not published",
+    **keys: Any,
+) -> Network:
+    """A network of searched cells for ImageNet (N, F), or for CIFAR-10 if its images have 32x32 pixels."""
+    is_for_cifar = side == 32
+    name = f"{genotype}_{'cifar_' if is_for_cifar else ''}{repeats}_{filters}"
+    stem = {} if is_for_cifar else {"stem": "imagenet"}
+    model = {"kind": "cells", "genotype": genotype, "repeats": repeats, "filters": filters, **stem, **keys}
+    return Network(name, model, side, top1, top5, source, num_classes=10 if is_for_cifar else 1000)
 
 
 NETWORKS = (
@@ -113,6 +132,29 @@ NETWORKS = (
     Network("dpn98", {"kind": "dpn", "depth": 98}, 224, 20.2, 5.2, DPN_PAPER),
     Network("dpn131", {"kind": "dpn", "depth": 131}, 224, 19.93, 5.12, DPN_PAPER),
     Network("polynet", {"kind": "polynet"}, 331, 18.71, 4.25, "Zhang et al. 2017, table 3"),
+    _cells(
+        *("nasnet_a", 6, 168, 331, 17.3, 3.8, "Zoph et al. 2018, table 2"),
+        stem_filters=96,
+        skip_reduction_input=True,
+    ),
+    _cells("nasnet_a", 4, 44, 224, 26.0, 8.4, "Zoph et al. 2018, table 3"),
+    _cells("nasnet_a", 6, 32, 32),
+    _cells("pnasnet_5", 4, 216, 331, 17.1, 3.8, AMOEBANET_PAPER, stem_filters=96),
+    _cells("pnasnet_5", 3, 54, 224, 25.8, 8.1, "Liu et al. 2018, table 4"),
+    _cells("pnasnet_5", 3, 48, 32),
+    _cells("amoebanet_a", 6, 190, 331, 17.2, 3.9, AMOEBANET_PAPER),
+    _cells("amoebanet_a", 6, 204, 331),
+    _cells("amoebanet_a", 6, 448, 299, 16.1, 3.4, AMOEBANET_PAPER),
+    _cells("amoebanet_a", 4, 50, 224),
+    _cells("amoebanet_a", 6, 36, 32),
+    _cells("amoebanet_b", 6, 190, 331),
+    _cells("amoebanet_b", 6, 196, 331),
+    _cells("amoebanet_b", 3, 62, 224),
+    _cells("amoebanet_b", 6, 36, 32),
+    _cells("amoebanet_b", 6, 128, 32),
+    _cells("amoebanet_c", 6, 168, 331),
+    _cells("amoebanet_c", 6, 228, 331),
+    _cells("amoebanet_c", 4, 50, 224),
     _application("convnexttiny", 224, 81.3, None),
     _application("convnextsmall", 224, 82.3, None),
     _application("convnextbase", 224, 85.3, None),
@@ -162,22 +204,31 @@ class Quoted:
 
     Attributes:
         label: name of the network in the source.
-        network: name of the network here.
-        side: side of the images for which the numbers are quoted.
+        network: name of the network here; None for a network that cannot be built.
+        side: side of the images for which the numbers are quoted; None for a network that cannot be built.
         parameters, multiply_adds, activations: as quoted; None if the source has no such number.
         source: source of the numbers.
+        note: why the numbers differ from those counted here, or why there are none; None if nothing needs to be said.
     """
 
     label: str
-    network: str
-    side: int
+    network: str | None
+    side: int | None
     parameters: float | None
     multiply_adds: float | None
     activations: float | None
     source: str
+    note: str | None = None
 
 
 NASNET_PAPER = "Zoph et al. 2018, table 2"
+FIRST_VERSION = "Real et al. 2018, first version, table 2"
+NOT_PRINTED = "Not built: its paper prints the structure that was found only as a drawing."
+AS_WIDE = (
+    "The quoted figures are those of amoebanet_b_6_196: F = 196, not 190, has 84.1 M parameters (84.0 M trainable) and "
+    "22.3 G multiply-adds."
+)
+AS_LARGE = "The parameters agree. The multiply-adds of F = 190 times (204 / 190)^2 are 26.6 G too, not 26.2."
 QUOTED = (
     Quoted("VGG-16", "vgg16", 224, 138e6, 15.3e9, 24e6, "He et al. 2015, section 3.3; cs231n.github.io (activations)"),
     Quoted("ResNet-50", "resnet50", 224, 25.6e6, 3.8e9, None, "He et al. 2015, table 1; Hu et al. 2018, table 10"),
@@ -188,7 +239,16 @@ QUOTED = (
     Quoted("PolyNet", "polynet", 331, 92e6, 34.7e9, None, NASNET_PAPER),
     Quoted("DPN-131", "dpn131", 320, 79.5e6, 32.0e9, None, NASNET_PAPER),
     Quoted("SENet", "senet154", 320, 145.8e6, 42.3e9, None, NASNET_PAPER),
-    Quoted("NASNet-A (6 @ 4032)", "keras:nasnetlarge", 331, 88.9e6, 23.8e9, None, NASNET_PAPER),
+    Quoted("NASNet-A (6 @ 4032)", "nasnet_a_6_168", 331, 88.9e6, 23.8e9, None, NASNET_PAPER),
+    Quoted("GeNet-2", None, None, 156e6, None, None, AMOEBANET_PAPER, NOT_PRINTED),
+    Quoted("Block-QNN-B", None, None, None, None, None, AMOEBANET_PAPER, NOT_PRINTED),
+    Quoted("Hierarchical (2, 64)", None, None, 64e6, None, None, AMOEBANET_PAPER, NOT_PRINTED),
+    Quoted("PNASNet-5 (4, 216)", "pnasnet_5_4_216", 331, 86.1e6, 25.0e9, None, AMOEBANET_PAPER),
+    Quoted("AmoebaNet-A (6, 190)", "amoebanet_a_6_190", 331, 86.7e6, 23.1e9, None, AMOEBANET_PAPER),
+    Quoted("AmoebaNet-A (6, 204)", "amoebanet_a_6_204", 331, 99.6e6, 26.2e9, None, FIRST_VERSION, AS_LARGE),
+    Quoted("AmoebaNet-A (6, 448)", "amoebanet_a_6_448", 299, 469e6, 104e9, None, AMOEBANET_PAPER),
+    Quoted("AmoebaNet-B (6, 190)", "amoebanet_b_6_190", 331, 84.0e6, 22.3e9, None, FIRST_VERSION, AS_WIDE),
+    Quoted("AmoebaNet-C (6, 168)", "amoebanet_c_6_168", 331, 85.5e6, 22.5e9, None, FIRST_VERSION),
 )
 
 
@@ -213,5 +273,6 @@ def sizes() -> list[tuple[Network, int]]:
     """All networks with the image sizes for which costs are needed: their own, and those of the quoted numbers."""
     by_name = {network.name: network for network in NETWORKS}
     own = [(network, network.side) for network in NETWORKS]
-    quoted = [(by_name[row.network], row.side) for row in QUOTED if row.side != by_name[row.network].side]
+    built = [(by_name[row.network], row.side) for row in QUOTED if row.network and row.side]
+    quoted = [(network, side) for network, side in built if side != network.side]
     return own + quoted

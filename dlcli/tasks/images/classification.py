@@ -15,6 +15,7 @@ from dlcli.errors import InputError
 from dlcli.evaluation import classification
 from dlcli.evaluation.class_predictions import ScoredClasses
 from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.sections.image_model import Cells
 from dlcli.recipe.tasks.classification import Classification
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir.directory import RunDir
@@ -25,7 +26,7 @@ from dlcli.tasks.evaluation_files import Destination, report_neglect, write_clas
 from dlcli.tasks.images.baselines import DESCRIPTIONS, baseline_accuracies, compute_baselines
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
-from dlcli.tasks.images.network import Features, HeadOutputs, class_outputs
+from dlcli.tasks.images.network import Features, HeadOutputs, class_outputs, with_auxiliary
 from dlcli.tasks.images.views import Views, num_views, view_averages
 from dlcli.tasks.losses import loss_arguments
 from dlcli.tasks.predictions import Ranking, listed, write_probabilities
@@ -53,7 +54,12 @@ class ClassificationHead(ImageHead):
         return TargetInfo(dataset.classes, {"baseline": None})
 
     def outputs(self, base: Features, info: TargetInfo) -> HeadOutputs:
-        return class_outputs(base, num_classes=len(info.names))
+        outputs = class_outputs(base, num_classes=len(info.names))
+        model = self.recipe.model
+        if not isinstance(model, Cells) or not model.auxiliary:
+            return outputs
+        width = 0.4 if str(model.genotype).startswith("amoebanet") else 1.0  # as in their releases
+        return with_auxiliary(base, outputs, num_classes=len(info.names), width=width)
 
     def check_model(self, run: RunDir, model: keras.Model) -> None:
         check_image_model(run, model)
@@ -67,6 +73,7 @@ class ClassificationHead(ImageHead):
         return objectives.classification(
             num_classes=len(info.names),
             class_weights=None if train is None else class_weights(section, train.labels, info.names),
+            auxiliary=self.recipe.model.auxiliary if isinstance(self.recipe.model, Cells) else 0.0,
             **loss_arguments(section, exact=exact),
         )
 

@@ -24,7 +24,7 @@ from dlcli.models.images import (
     senet,
     vgg,
 )
-from dlcli.models.images.cells import cells
+from dlcli.models.images.cells import auxiliary, cells
 from dlcli.models.images.cells.published import GENOTYPES
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_model import (
@@ -178,6 +178,21 @@ def class_outputs(base: Features, *, num_classes: int, least: int = 2) -> HeadOu
     probabilities = heads.classification(base.vector, num_classes=num_classes, l2=base.l2, least=least)
     logits = keras.Model(base.inputs, probabilities, name=base.kind).get_layer("logits").output
     return HeadOutputs(final=probabilities, trained=logits)
+
+
+def with_auxiliary(base: Features, outputs: HeadOutputs, *, num_classes: int, width: float) -> HeadOutputs:
+    """The same outputs with the logits of an auxiliary classifier, which only the loss is taken from.
+
+    Args:
+        width: factor on its numbers of filters.
+
+    Raises:
+        InputError: the images are too small for it.
+    """
+    maps = keras.Model(base.inputs, base.base).get_layer("stage2").output
+    features = auxiliary.vector(maps, width=width)
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="auxiliary_logits")(features)
+    return HeadOutputs(final=outputs.final, trained=[outputs.trained, logits])
 
 
 def with_head(base: Features, outputs: HeadOutputs) -> ImageNetwork:

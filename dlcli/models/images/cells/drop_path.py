@@ -62,7 +62,7 @@ def without_drop_path(model: keras.Model) -> keras.Model:
 
     def replaced(layer: Any) -> Any:
         if isinstance(layer, DropPath):
-            return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy)
+            return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy.name)
         return type(layer).from_config(layer.get_config())
 
     clone = keras.models.clone_model(model, clone_function=replaced)

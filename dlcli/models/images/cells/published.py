@@ -69,7 +69,7 @@ AMOEBANET_A: Genotype = {
         "concatenate": ["s2", "s3", "s4", "s5", "s6"],
     },
 }
-"""Real, Aggarwal, Huang and Le 2019, "Regularized evolution for image classifier architecture search", figure 5."""
+"""Real, Aggarwal, Huang and Le 2019, "Regularized evolution for image classifier architecture search", figure 6."""
 
 AMOEBANET_B: Genotype = {
     "normal": {
