@@ -56,10 +56,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_both_learn_and_report_their_results(made: Path) -> None:
     info = read_json(made / "runs" / "waves" / "run.json")
     assert info["final"]["test_accuracy"] > 0.9
+    assert 0.5 < info["final"]["test_baseline_accuracy"] <= 1
     assert info["data"]["steps"] <= 12
     assert np.allclose(info["data"]["scale"]["mean"], 20, atol=1)
     info = read_json(made / "runs" / "adding" / "run.json")
     assert info["final"]["test_mse"] < info["final"]["test_baseline_mse"]
+    assert info["final"]["test_ridge_mae"] > 0
     assert info["best"]["metric"] == "val_mae"
     rows = read_csv(made / "runs" / "adding" / "metrics.csv")
     best = min(rows, key=lambda row: float(row["val_mae"]))

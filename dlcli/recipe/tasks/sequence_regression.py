@@ -21,6 +21,7 @@ class SequenceRegression(TaskRecipe):
     explanation_options = frozenset(("--steps",))
     explanation_methods = SERIES_METHODS
     headline = "mae"
+    baselines = ("baseline_mae", "ridge_mae")
 
     task: Literal["sequence_regression"]
     """The task, which selects the schema of the recipe."""

@@ -14,12 +14,10 @@ from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.errors import InputError
 from dlcli.evaluation import classification, regression
-from dlcli.evaluation.class_predictions import MANY_CLASSES, ScoredClasses
-from dlcli.evaluation.text_baseline import tf_idf_predictions
+from dlcli.evaluation.class_predictions import ScoredClasses
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
-from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -29,6 +27,7 @@ from dlcli.tasks.evaluation_files import Destination, Source, report_neglect, wr
 from dlcli.tasks.losses import loss_arguments
 from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.run_models import BestModel, load_sequence_model
+from dlcli.tasks.sequences.baselines import class_baseline, number_baseline
 from dlcli.tasks.sequences.sources import open_sequences, other_data
 from dlcli.tasks.sequences.tagging import evaluate_tags, predict_words, words_and_tags
 from dlcli.tasks.sequences.tokens import encodable
@@ -94,20 +93,12 @@ def _open(loaded: LoadedRecipe) -> SequenceDataset:
     return open_sequences(loaded, loaded.recipe.data)
 
 
-def own_data(
-    run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, is_useful: bool | None = None, console: Console
-) -> SequenceDataset | None:
-    """The run's own data; None if only a baseline could use them, and there is none or they are not available.
-
-    Args:
-        is_needed: there is nothing to do without them.
-        is_useful: a baseline could use them; None for that of an evaluation, which texts and sentences have.
+def own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
+    """The run's own data; None if only a baseline needs them, and they are not available.
 
     Raises:
         InputError: they are needed, and cannot be used.
     """
-    if not (is_needed or (isinstance(recipe, TextClassification | Tagging) if is_useful is None else is_useful)):
-        return None
     try:
         dataset = open_sequences(load(run.config), recipe.data)
         check_same_data(run, dataset)
@@ -156,7 +147,7 @@ def evaluate_split(
     Args:
         to: where they are written.
         info: what run.json records about the data.
-        train: the training split, for the baselines of texts and tags; None if it is not available.
+        train: the training split, for the baselines; None if it is not available.
         calibration: of the probabilities; None if they are evaluated as they are.
     """
     if isinstance(recipe, Tagging):
@@ -167,7 +158,7 @@ def evaluate_split(
     batches = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
     if isinstance(recipe, SequenceRegression):
         values = in_order(batches, len(samples))
-        return _evaluate_numbers(to, samples, values, target=info["target"], console=console)
+        return _evaluate_numbers(to, samples, values, target=info["target"], train=train, console=console)
     classes = info["classes"]
     objective = class_objective(num_classes=len(classes), class_weights=None, **loss_arguments(recipe.train))
     kept = to.probability_file(len(samples), len(classes))
@@ -179,15 +170,10 @@ def evaluate_split(
     metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
     metrics |= reduction.calibration_metrics()
     report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
-    if isinstance(recipe, TextClassification) and len(classes) > MANY_CLASSES:
-        console.say(f"the baseline is not computed for more than {MANY_CLASSES} classes")
-    elif isinstance(recipe, TextClassification) and train is not None:
-        assert train.texts is not None
-        assert samples.texts is not None
-        predicted = tf_idf_predictions(train.texts, train.labels, samples.texts, unit=recipe.text.unit)
-        metrics["baseline_accuracy"] = float(np.mean(predicted == samples.labels))
-        if metrics["accuracy"] <= metrics["baseline_accuracy"]:
-            console.say("no better than the baseline, logistic regression on TF-IDF features (baseline_accuracy)")
+    if train is not None:
+        metrics |= class_baseline(
+            recipe, train, samples, metrics["accuracy"], num_classes=len(classes), console=console
+        )
     predictions = classification.predictions(samples.names, scored, classes)
     if samples.texts is not None:
         predictions = (row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True))
@@ -207,12 +193,20 @@ def evaluate_split(
 
 
 def _evaluate_numbers(
-    to: Destination, samples: Sequences, predicted: np.ndarray, *, target: dict[str, float], console: Console
+    to: Destination,
+    samples: Sequences,
+    predicted: np.ndarray,
+    *,
+    target: dict[str, float],
+    train: Sequences | None,
+    console: Console,
 ) -> dict[str, Any]:
     assert samples.targets is not None
     metrics = regression.metrics(samples.targets, predicted, **target)
     if metrics["mse"] >= metrics["baseline_mse"]:
         console.say("no better than always predicting the training split's mean (baseline_mse)")
+    if train is not None:
+        metrics |= number_baseline(train, samples, metrics["mae"], console=console)
     write_evaluation(
         to,
         metrics,

@@ -42,7 +42,7 @@ def explain(run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, con
     if classes:
         check_target(request.target, classes, has_labels=not request.paths)
     methods = methods_of(request, SERIES_AUTO)
-    dataset = own_data(run, recipe, is_needed=not request.paths, is_useful=True, console=console)
+    dataset = own_data(run, recipe, is_needed=not request.paths, console=console)
     samples, source = _samples(run, recipe, request, dataset)
     index = evenly_spaced(len(samples), request.limit or (len(samples) if request.paths else NUM_OF_SPLIT))
     console.say(f"run {run.path}: explaining {len(index):,} of {len(samples):,} series by {', '.join(methods)}")
