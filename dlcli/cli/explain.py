@@ -110,6 +110,20 @@ MOST_DIGITS = 9  # of the number of a filter
     "--filters", metavar="N,N...", help="Filters that --features shows, such as 0,5. Default: 8 of the stage."
 )
 @click.option("--maximize", is_flag=True, help="Make images, too, that maximize the filters of --features.")
+@click.option(
+    "--gradient-norms",
+    is_flag=True,
+    help="Show how far gradients reach back in a recurrent network instead: their norm by steps before the end, with "
+    "trained and with initial weights.",
+)
+@click.option(
+    "--beside",
+    "others",
+    type=Utf8(),
+    multiple=True,
+    metavar="RUN",
+    help="Another run for the plot of --gradient-norms; repeatable.",
+)
 @click.option("--name", metavar="NAME", help="Name of the results folder. Default: the methods, or the stage.")
 @runs_option
 @device_option
@@ -132,6 +146,8 @@ def explain(
     features: str | None,
     filters: str | None,
     maximize: bool,
+    gradient_norms: bool,
+    others: tuple[str, ...],
     name: str | None,
     runs: Path,
     device: str,
@@ -157,6 +173,7 @@ def explain(
       dlcli explain reviews --check
       dlcli explain localize_shapes --target left --target right
       dlcli explain detect_scenes street.jpg --class person --object 2
+      dlcli explain adding_lstm --gradient-norms --beside adding_simple --beside adding_gru
 
     Maps have a value for each pixel of the network's input: positive where the image speaks for the class, negative
     where it speaks against it. Results are written to explanations/NAME/ in the run: explanations.csv, maps.npz,
@@ -174,6 +191,10 @@ def explain(
         given = "--text" if texts else "paths"
         raise click.UsageError(f"--split is for samples of the run's own data. Leave it or the {given} out.")
     num_steps = _steps(steps)
+    if gradient_norms:
+        _refuse_beside_gradient_norms(paths, texts, methods, features)
+    elif others:
+        raise click.UsageError("--beside is for --gradient-norms.")
     if features is not None:
         _refuse_beside_features(methods, class_name, targets, object_number, layer, baseline, num_steps, check)
         _check_stage(features)
@@ -196,6 +217,7 @@ def explain(
             "--check": check,
             "--class": class_name != "predicted",
             "--features": features is not None,
+            "--gradient-norms": gradient_norms,
             "--layer": layer is not None,
             "--object": object_number is not None,
             "--steps": num_steps is not None,
@@ -203,6 +225,9 @@ def explain(
             "--text": bool(texts),
         },
     )
+    others_dirs = [find_run(runs, other) for other in others]
+    for other in others_dirs:
+        _check_support(check_run(other, "explain"), str(other.path), (), {"--gradient-norms": True})
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.explain import ExplanationRequest
@@ -225,6 +250,9 @@ def explain(
         filters=numbers,
         maximize=maximize,
     )
+    if gradient_norms:
+        _show_gradient_norms([run_dir, *others_dirs], request, name=name, console=Console(quiet=quiet), as_json=as_json)
+        return
     results = explain_run(run_dir, request, name=name, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
@@ -248,6 +276,30 @@ def _check_support(recipe: Any, place: str, methods: Sequence[str], options: Map
     from dlcli.recipe.support import check_explanation
 
     check_explanation(recipe, place, methods, {option for option, is_given in options.items() if is_given})
+
+
+def _refuse_beside_gradient_norms(
+    paths: Sequence[str], texts: Sequence[str], methods: Sequence[str], features: str | None
+) -> None:
+    """Refuse what explains outputs or filters."""
+    given = {"a PATH": paths, "--text": texts, "--method": methods, "--features": features}
+    for option, value in given.items():
+        if value:
+            raise click.UsageError(f"--gradient-norms cannot be combined with {option}.")
+
+
+def _show_gradient_norms(runs: Sequence[Any], request: Any, *, name: str | None, console: Any, as_json: bool) -> None:
+    """Measure the gradient norms of runs, and print a row for each."""
+    from dlcli.workflow.gradient_norms import explain_gradient_norms
+
+    results = explain_gradient_norms(runs, request, name=name, console=console)
+    if as_json:
+        write_json(results)
+        return
+    keys = ("run", "layer", "steps", "ratio_trained", "ratio_initial")
+    write_table([key.replace("_", " ") for key in keys], [[row[key] for key in keys] for row in results["networks"]])
+    say("ratio: of the gradient norm, for each step back in time; below 1 it vanishes")
+    say(f"files in {results['folder']}")
 
 
 def _steps(text: str) -> int | None:

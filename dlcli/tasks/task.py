@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
+from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.recipe.load import LoadedRecipe, Recipe
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.report.page.page import MarkedText
@@ -362,6 +363,14 @@ class Task(Protocol):
             InputError: the run has no model, no sample can be read, or the network lacks what a method needs.
         """
         raise self._lacks("explain")
+
+    def gradient_norms(self, run: RunDir, request: ExplanationRequest, console: Console) -> GradientNorms:
+        """The norms of gradients by steps before the end, in the recurrent network of a run's best model.
+
+        Raises:
+            InputError: the run has no model, its network is not recurrent, or its data cannot be used.
+        """
+        raise self._lacks("explain --gradient-norms")
 
     def _lacks(self, verb: str) -> InputError:
         return InputError(f"dlcli {verb} is not available for task: {self.recipe.task}.")

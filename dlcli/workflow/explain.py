@@ -41,13 +41,7 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
     explained = task_of(load(run.config).recipe).explain(run, request, console)
     identity = json.loads(json.dumps(explained.facts))
 
-    def has_same(folder: Path) -> bool:
-        with contextlib.suppress(InputError, OSError):
-            info = read_json(folder / "explanation.json")
-            return bool({key: info.get(key) for key in identity} == identity)
-        return False
-
-    folder = free_folder(run.explanations, name or explained.name, has_same=has_same)
+    folder = free_folder(run.explanations, name or explained.name, has_same=lambda made: has_facts(made, identity))
     info = {"explained": now(), "command": command(), "versions": versions(), **explained.facts}
     files = {
         "explanations.csv": rows_text(explained.rows),
@@ -72,3 +66,11 @@ def explain(run: RunDir, request: ExplanationRequest, *, name: str | None, conso
         "shown": list(explained.shown),
         **info,
     }
+
+
+def has_facts(folder: Path, facts: dict[str, Any]) -> bool:
+    """Whether the explanation in a folder has the same facts, and may be replaced."""
+    with contextlib.suppress(InputError, OSError):
+        info = read_json(folder / "explanation.json")
+        return bool({key: info.get(key) for key in facts} == facts)
+    return False

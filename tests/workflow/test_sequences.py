@@ -209,6 +209,27 @@ def test_explanations_add_up_to_the_prediction(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_gradient_norms_of_two_runs(folder: Path) -> None:
+    result = json.loads(
+        run("explain", "adding", "--gradient-norms", "--beside", "waves", "--json", folder=folder).stdout
+    )
+    assert [(row["run"], row["layer"], row["steps"]) for row in result["networks"]] == [
+        ("adding", "gru1", 10),
+        ("waves", "lstm1", result["networks"][1]["steps"]),
+    ]
+    made = folder / "runs" / "adding" / "explanations" / "gradient-norms"
+    assert sorted(path.name for path in made.iterdir()) == [
+        *("explanation.json", "gradient_norms.csv", "gradient_norms.png")
+    ]
+    rows = [row for row in read_csv(made / "gradient_norms.csv") if row["run"] == "adding"]
+    assert [int(row["step"]) for row in rows] == list(range(-1, -11, -1))
+    ratio = (float(rows[-1]["initial"]) / float(rows[0]["initial"])) ** (1 / 9)
+    assert result["networks"][0]["ratio_initial"] == pytest.approx(ratio, rel=1e-4)
+    again = run("explain", "adding", "--gradient-norms", "--beside", "waves", folder=folder).stdout
+    assert again.splitlines()[-1] == "files in runs/adding/explanations/gradient-norms"
+
+
+@pytest.mark.slow
 def test_explanations_of_series_of_several_lengths(folder: Path) -> None:
     x, _ = waves(4, 5)
     np.savez(folder / "new.npz", x=x)
@@ -245,6 +266,8 @@ def test_explanations_of_series_of_several_lengths(folder: Path) -> None:
         (("summary", "waves.yaml", "--input", "3x3x1", "--classes", "2"), "--input: waves.yaml takes "),
         (("explain", "waves", "--method", "leave-one-out"), "Use auto, integrated or gradient-x-input."),
         (("explain", "adding", "--class", "a"), "--class: does not apply to explanations of runs/adding"),
+        (("explain", "waves", "--beside", "adding"), "--beside is for --gradient-norms."),
+        (("explain", "waves", "waves.npz", "--gradient-norms"), "--gradient-norms cannot be combined with a PATH."),
         (("explain", "waves", "--check"), "--check: does not apply to explanations of runs/waves"),
         (("explain", "waves", "sums.npz"), "every step must have 2 features, as in training. Received 3."),
         (("attack", "waves", "--fgsm"), "dlcli attack does not support task: "),

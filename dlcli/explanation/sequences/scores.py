@@ -104,9 +104,18 @@ class Scores:
     def _score(self, points: Tensor, choices: Tensor) -> Tensor:
         outputs = tf.cast(self.outputs(points), tf.float32)
         values = tf.gather(outputs, choices[:, 0], batch_dims=1)
-        own = tf.gather(values, choices[:, 1], batch_dims=1)
         if not self.is_class:
-            return own
-        # log p / (1 - p): unlike a logit, it does not change where all logits grow by the same amount
-        is_own = tf.one_hot(choices[:, 1], self.num_values, on_value=True, off_value=False, dtype=tf.bool)
-        return own - tf.reduce_logsumexp(tf.where(is_own, FAR_BELOW, values), axis=1)
+            return tf.gather(values, choices[:, 1], batch_dims=1)
+        return log_odds(values, choices[:, 1])
+
+
+def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
+    """``log p / (1 - p)`` of a class for each sample ``[b]``: unlike a logit, it does not change with all logits.
+
+    Args:
+        logits: ``[b, classes]``, of at least two classes.
+        classes: int32 ``[b]``.
+    """
+    is_own = tf.one_hot(classes, tf.shape(logits)[-1], on_value=True, off_value=False, dtype=tf.bool)
+    others = tf.reduce_logsumexp(tf.where(is_own, FAR_BELOW, logits), axis=1)
+    return tf.gather(logits, classes, batch_dims=1) - others

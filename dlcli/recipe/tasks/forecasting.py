@@ -86,7 +86,7 @@ class Forecasting(TaskRecipe):
     samples = "tables of numbers"
     verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split"))
-    explanation_options = frozenset(("--steps",))
+    explanation_options = frozenset(("--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
     prediction = "steps"
     headline = "mae"

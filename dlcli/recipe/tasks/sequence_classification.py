@@ -18,7 +18,7 @@ class SequenceClassification(TaskRecipe):
     samples = "sequences of numbers"
     verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
-    explanation_options = frozenset(("--class", "--steps"))
+    explanation_options = frozenset(("--class", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
     prediction = "classes"
     headline = "accuracy"

@@ -18,7 +18,7 @@ class SequenceRegression(TaskRecipe):
     samples = "sequences of numbers"
     verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split"))
-    explanation_options = frozenset(("--steps",))
+    explanation_options = frozenset(("--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
     headline = "mae"
     baselines = ("baseline_mae", "ridge_mae")

@@ -18,7 +18,7 @@ class TextClassification(TaskRecipe):
     samples = "texts"
     verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split", "--text")) | CLASSIFIER_OPTIONS
-    explanation_options = frozenset(("--check", "--class", "--steps", "--text"))
+    explanation_options = frozenset(("--check", "--class", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     prediction = "classes"
     named_by = "text"

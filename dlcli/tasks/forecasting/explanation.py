@@ -9,6 +9,7 @@ from dlcli.data.series.windows import Series as Table
 from dlcli.data.series.windows import targets_of
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
+from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.explanation.sequences.permutation import Series
 from dlcli.explanation.sequences.series import SeriesNetwork, open_series_network
 from dlcli.recipe.load import load
@@ -19,6 +20,7 @@ from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.forecasting.evaluation import load_forecaster
 from dlcli.tasks.forecasting.prediction import last_window
 from dlcli.tasks.forecasting.sources import open_series
+from dlcli.tasks.gradient_norms import NUM_SEQUENCES, norms_of_run
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.series_explanation import (
     NUM_PERMUTED,
@@ -78,6 +80,16 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
     )
     judged = None if table is None else _judged(run, request, table, network)
     return explain_series(best, network, methods, samples, judged, request, console)
+
+
+def norms(run: RunDir, recipe: Forecasting, request: ExplanationRequest, console: Console) -> GradientNorms:
+    """As :meth:`dlcli.tasks.task.Task.gradient_norms`."""
+    best = load_forecaster(run, recipe, console)
+    table = _own_table(run, recipe, is_needed=True, console=console)
+    assert table is not None
+    origins = table.splits[own_split(run, table.splits, request.split)].origins
+    origins = origins[evenly_spaced(len(origins), request.limit or NUM_SEQUENCES)]
+    return norms_of_run(run, best, [window[None] for window in table.windows(origins)[0]], is_class=False)
 
 
 def _own_table(run: RunDir, recipe: Forecasting, *, is_needed: bool, console: Console) -> Table | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.series.windows import Series
+from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.cost.layer_table import LayerTable, layer_table
@@ -42,6 +43,9 @@ class ForecastingTask(Task):
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         return explanation.explain(run, self.recipe, request, console)
+
+    def gradient_norms(self, run: RunDir, request: ExplanationRequest, console: Console) -> GradientNorms:
+        return explanation.norms(run, self.recipe, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return layer_table(

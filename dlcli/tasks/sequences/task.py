@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.sequences.dataset import SequenceDataset
+from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
@@ -47,6 +48,14 @@ class SequenceTask(Task):
             case SequenceClassification() | SequenceRegression():
                 return labeled_series_explanation.explain(run, self.recipe, request, console)
         raise self._lacks("explain")
+
+    def gradient_norms(self, run: RunDir, request: ExplanationRequest, console: Console) -> GradientNorms:
+        match self.recipe:
+            case TextClassification():
+                return text_explanation.norms(run, self.recipe, request, console)
+            case SequenceClassification() | SequenceRegression():
+                return labeled_series_explanation.norms(run, self.recipe, request, console)
+        raise self._lacks("explain --gradient-norms")
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return job.table_of_run(self.recipe, data)
