@@ -18,6 +18,7 @@ from dlcli.data.synthetic.copy_tasks import (
     MadeDataset,
 )
 from dlcli.errors import CheckFailed, InputError
+from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import series_input
 from dlcli.recipe.load import LoadedRecipe
@@ -32,11 +33,13 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation
+from dlcli.tasks.gradient_norms import NUM_SEQUENCES, norms_of_run
 from dlcli.tasks.job import training_memory_of
-from dlcli.tasks.run_models import load_model
+from dlcli.tasks.memory_explanation import explain_memory
+from dlcli.tasks.run_models import BestModel, load_model
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, slow_on_gpu, steps_of
 from dlcli.tasks.sequences.network_job import NetworkJob
-from dlcli.tasks.task import EvaluationRequest, Task
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, Task
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
@@ -156,9 +159,20 @@ def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, co
     Raises:
         InputError: there is no model yet, or it is corrupt.
     """
+    best, dataset = load_predictor(run, recipe, console), dataset_of(recipe)
+    to = Destination(run.evaluation("test"), Source(epoch=best.epoch), request)
+    metrics = _evaluate(to, best.model, dataset, console=console)
+    return {"run": str(run.path), "split": "test", "folder": str(to.folder), **to.source.facts, **metrics}
+
+
+def load_predictor(run: RunDir, recipe: StepPrediction, console: Console) -> BestModel:
+    """Load the best model of a run: float32 ``[b, steps, bits + 1]`` -> probabilities of bits.
+
+    Raises:
+        InputError: there is no model yet, or it is corrupt.
+    """
     best = load_model(run, console)
-    model = best.model
-    dataset = dataset_of(recipe)
+    model, dataset = best.model, dataset_of(recipe)
     expected = (dataset.task.num_features, dataset.task.bits)
     received = (model.inputs[0].shape[-1], model.output.shape[-1])
     if received != expected:
@@ -166,9 +180,7 @@ def evaluate(run: RunDir, recipe: StepPrediction, request: EvaluationRequest, co
             f"{run.model}: is not the model that this run saved: it must take {expected[0]} features and predict "
             f"{expected[1]} bits. Received {received[0]} and {received[1]}."
         )
-    to = Destination(run.evaluation("test"), Source(epoch=best.epoch), request)
-    metrics = _evaluate(to, model, dataset, console=console)
-    return {"run": str(run.path), "split": "test", "folder": str(to.folder), **to.source.facts, **metrics}
+    return best
 
 
 def _evaluate(to: Destination, model: keras.Model, dataset: MadeDataset, *, console: Console) -> dict[str, Any]:
@@ -242,6 +254,15 @@ class StepPredictionTask(Task):
 
     def evaluate(self, run: RunDir, request: EvaluationRequest, console: Console) -> dict[str, Any]:
         return evaluate(run, self.recipe, request, console)
+
+    def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
+        best = load_predictor(run, self.recipe, console)
+        return explain_memory(run, best, dataset_of(self.recipe), request, console)
+
+    def gradient_norms(self, run: RunDir, request: ExplanationRequest, console: Console) -> GradientNorms:
+        best, dataset = load_predictor(run, self.recipe, console), dataset_of(self.recipe)
+        sequences = dataset.test_part(*dataset.test[0])[0][: request.limit or NUM_SEQUENCES]
+        return norms_of_run(run, best, [sequence[None] for sequence in sequences], is_class=False)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         dataset = dataset_of(self.recipe)

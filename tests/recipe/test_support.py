@@ -63,7 +63,7 @@ for of_task in REFUSED.keys() - {"detection", "instance_segmentation"}:
 EXPLAINED = (
     *("classification", "multilabel", "localization", "segmentation", "detection", "instance_segmentation"),
     *("image_regression", "text_classification"),
-    *("sequence_classification", "sequence_regression", "forecasting"),
+    *("sequence_classification", "sequence_regression", "forecasting", "step_prediction"),
 )
 INSPECTED = {"data check", "data stats", "data split"}
 

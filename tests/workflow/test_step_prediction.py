@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from processes import run_without_plots as run  # type: ignore[import-not-found]
@@ -83,12 +84,29 @@ def test_overfit_memorizes_a_batch(folder: Path) -> None:
     assert json.loads(done.stdout)["bits_wrong"] == 0.0
 
 
+@pytest.mark.slow
+def test_what_is_read_and_written_is_explained(folder: Path) -> None:
+    result = json.loads(run("explain", "copy", "--limit", 5, "--json", folder=folder).stdout)
+    made = folder / "runs" / "copy" / "explanations" / "memory"
+    assert sorted(path.name for path in made.iterdir()) == [
+        *("explanation.json", "explanations.csv", "maps.png", "memory.npz")
+    ]
+    assert [(row["length"], row["sequences"]) for row in result["explanations"]] == [(3, 5), (6, 5)]
+    with np.load(made / "memory.npz") as arrays:
+        assert arrays["reads"].shape == arrays["writes"].shape == (5, 7, 1, 6)
+        assert arrays["memory"].shape == (1, 7, 6, 4)
+    row = json.loads(run("explain", "copy", "--gradient-norms", "--json", folder=folder).stdout)["networks"][0]
+    assert (row["layer"], row["steps"]) == ("ntm", 7)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("predict", "copy", "x.npz"), "runs/copy: dlcli predict does not support task: step_prediction"),
         (("evaluate", "copy", "--split", "train"), "--split: runs/copy has one split to be evaluated on"),
         (("evaluate", "copy", "--data", "copy.yaml"), "--data: runs/copy has no other data to be evaluated on"),
+        (("explain", "copy", "x.npz"), "x.npz: runs/copy is explained by its generated test sequences alone."),
+        (("explain", "copy", "--method", "integrated"), "its task is step_prediction. Remove the option."),
         (("train", "copy.yaml", "-s", "data.lengths=[5, 2]"), "data.lengths: the first must be at most the second."),
         (("train", "copy.yaml", "-s", "model.memory=[2, 4]"), "model.shift: 2 * shift + 1 must be at most the 2"),
         (("train", "copy.yaml", "-s", "data={kind: repeat_copy, repeats: [3, 1]}"), "data.repeats: the first must be"),

@@ -79,8 +79,8 @@ def ratio_per_step(norms: NDArray[np.float64]) -> float:
 
 def _norms(model: keras.Model, layer: str, samples: Sequence[Any], *, is_class: bool) -> list[NDArray[np.float64]]:
     """The norm at each step of each sequence, the last step first."""
-    inputs = model.get_layer(layer).input
-    start = keras.Model(model.inputs, inputs)
+    inputs = keras.tree.flatten(model.get_layer(layer).input)[0]  # which a mask may follow
+    start = keras.Model(model.input, inputs)
     last = model.get_layer("logits").output if is_class else model.outputs[0]
     rest = keras.Model([*model.inputs, inputs], last)
 

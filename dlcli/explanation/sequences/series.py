@@ -44,7 +44,7 @@ def open_series_network(model: keras.Model, means: NDArray[np.floating], *, is_c
     Raises:
         NotExplainable: it has a single class; the message is written to follow "FILE: ".
     """
-    inner = keras.Model(model.inputs, model.get_layer("logits").output) if is_class else model
+    inner = keras.Model(model.input, model.get_layer("logits").output) if is_class else model
     num_values = int(inner.outputs[0].shape[-1]) if len(inner.outputs[0].shape) > 1 else 1
 
     def outputs(points: Tensor) -> Tensor:

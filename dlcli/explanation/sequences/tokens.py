@@ -66,7 +66,7 @@ def open_tokens(model: keras.Model, *, by_step: bool) -> TokenNetwork:
         return found if by_step else found[:, None]
 
     scores = Scores(outputs, embedding.output_dim, int(logits.output.shape[-1]), is_class=True)
-    return TokenNetwork(model, keras.Model(model.inputs, embedding.input), scores)
+    return TokenNetwork(model, keras.Model(model.input, embedding.input), scores)
 
 
 def of_equal_length(

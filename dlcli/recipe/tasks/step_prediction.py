@@ -75,8 +75,10 @@ class StepPrediction(TaskRecipe):
     """Bits at each step of the output phase."""
 
     samples = "generated sequences of bits"
-    verbs = frozenset(("train", "evaluate", "summary"))
+    verbs = frozenset(("train", "evaluate", "explain", "summary"))
     options = frozenset()
+    explanation_options = frozenset(("--gradient-norms",))
+    explanation_methods = ()
     headline = "bits_wrong"
     instead = MappingProxyType(
         {
