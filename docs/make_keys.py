@@ -74,6 +74,7 @@ PAGES = (
     ),
     Page("window", "Forecast window", "window", ("forecasting",)),
     Page("train", "Training", "train", tuple(TASKS)),
+    Page("sweep", "Sweeps", "sweep", tuple(TASKS)),
 )  # fmt: skip
 """All pages. Every section of every task is on exactly one of them."""
 

@@ -33,6 +33,7 @@ VERBS = (
     "train",
     "transfer",
     "find-lr",
+    "sweep",
     "evaluate",
     "predict",
     "generate",

@@ -21,7 +21,15 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
     values: dict[str, Any] = _plain(recipe)
     if recipe.train.stages:
         del values["train"]["epochs"]  # the stages have their own epochs, and both together are refused
+    sweep = values.pop("sweep")
+    if sweep is not None:  # last, because it is about recipes, not about this one
+        values["sweep"] = {**sweep, "space": {key: _without_null(axis) for key, axis in sweep["space"].items()}}
     return values
+
+
+def _without_null(axis: Any) -> Any:
+    """The values of a key of ``sweep.space``; a range without the keys that it does not have."""
+    return {key: value for key, value in axis.items() if value is not None} if isinstance(axis, dict) else axis
 
 
 def completed(config: dict[str, Any]) -> dict[str, Any]:

@@ -92,6 +92,12 @@ def check_name(name: str) -> None:
         )
 
 
+def run_name(recipe: Path) -> str:
+    """The name of a run: the recipe's file name without its suffix, with invalid characters replaced."""
+    stem = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in recipe.stem)
+    return suffixed(stem.lstrip("._-") or "run", "")
+
+
 def suffixed(name: str, suffix: str) -> str:
     """A run name with a suffix, shortened if it would become too long."""
     return f"{name[: MAX_NAME - len(suffix)]}{suffix}"

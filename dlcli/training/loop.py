@@ -392,8 +392,11 @@ class Loop:
 
     # Training ---------------------------------------------------------------------------------------------------------
 
-    def train(self) -> None:
+    def train(self, *, until: int | None = None) -> None:
         """Trains to the end of the last stage.
+
+        Args:
+            until: stop after this many epochs, over all stages, with a checkpoint from which training resumes exactly.
 
         Raises:
             CheckFailed: the loss is not finite; the last checkpoint is kept.
@@ -411,6 +414,8 @@ class Loop:
             self._ensure_begun()
             with self._heeding_signals():
                 while not self._is_over(stage):
+                    if until is not None and self.state.epoch >= until:
+                        return
                     self.train_epoch()
                     self._end_epoch(stage)
                     self._stop_if_asked(saved=True)

@@ -8,10 +8,10 @@ import numpy as np
 
 from dlcli.errors import Interrupted
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.rundir.runs import suffixed
+from dlcli.rundir.runs import run_name, suffixed
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
-from dlcli.workflow.train import run_name, train
+from dlcli.workflow.train import train
 
 
 def train_seeds(

@@ -24,7 +24,7 @@ from dlcli.report.plots import curves
 from dlcli.report.tensorboard import TensorBoard
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import file_digest
-from dlcli.rundir.runs import create_run, now, suffixed
+from dlcli.rundir.runs import create_run, now, run_name
 from dlcli.rundir.tables import read_csv, rows_text
 from dlcli.rundir.writing import replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
@@ -183,12 +183,6 @@ def _new_total(train: CommonTrain, rows: list[dict[str, str]], total: int) -> Ov
         return Override("train.epochs", str(total), f"--epochs {total}")
     earlier = sum(row["stage"] != train.stages[-1].name for row in rows)  # a stage may have stopped early
     return Override(f"train.stages.{len(train.stages) - 1}.epochs", str(total - earlier), f"--epochs {total}")
-
-
-def run_name(recipe: Path) -> str:
-    """The name of a run: the recipe's file name without its suffix, with invalid characters replaced."""
-    stem = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in recipe.stem)
-    return suffixed(stem.lstrip("._-") or "run", "")
 
 
 # Parts of a run -------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from dlcli.recipe.language.wording import is_section, kinds_of, split_annotated,
 from dlcli.recipe.language.yaml_reader import CONTROL, MAX_INTEGER
 from dlcli.recipe.load import TASKS, load
 from dlcli.recipe.sections.image_model import NETWORKS_WITH
+from dlcli.recipe.sections.sweep import Asha, Sweep
 from dlcli.recipe.tasks.classification import RANK
 from dlcli.recipe.yaml_writer import resolved, to_yaml
 
@@ -48,6 +49,8 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
     members = union_members(base)
     if len(members) > 1:
         return st.one_of([st.none() if member is NONE else values_of(member) for member in members])
+    if base is Sweep:
+        return sweeps()
     if is_section(base):
         return sections(base)
     match get_origin(base):
@@ -68,6 +71,25 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
     if base is bool:
         return st.booleans()
     return whole_numbers(metadata) if base is int else numbers(metadata)
+
+
+def sweeps() -> st.SearchStrategy[dict[str, Any]]:
+    """Sweeps that keep the rules between their keys."""
+    lists = {"model.dropout": (0, 0.5), "augment": (None, {"horizontal_flip": True}), "model.units": ((3, 3), "no")}
+    points = {"train.optimizer.learning_rate": {"log": (1e-4, "1/2"), "points": 3}}
+    ranges = {"a.b": {"uniform": (-1.0, 2.5)}, "c": {"int": (-3, 4)}}
+    budget = st.fixed_dictionaries({"trials": whole_numbers((Gt(0),))}, optional={"hours": numbers((Gt(0),))})
+    anything = {"space": st.sampled_from([lists, points, ranges, {**lists, **ranges}]), "budget": budget}
+    more = {"workers": st.integers(1, 256), "objective": TEXT, "baseline": st.booleans()}
+    seeds = {"seeds": st.integers(1, 100)}
+    asha = {"method": st.just("asha"), "asha": st.none() | sections(Asha)}
+    return (
+        st.fixed_dictionaries(
+            {"space": st.sampled_from([lists, points]), "method": st.just("grid")}, optional=more | seeds
+        )
+        | st.fixed_dictionaries({**anything, "method": st.sampled_from(["random", "tpe"])}, optional=more | seeds)
+        | st.fixed_dictionaries({**anything, **asha}, optional=more)
+    )
 
 
 def whole_numbers(metadata: tuple[Any, ...]) -> st.SearchStrategy[int]:

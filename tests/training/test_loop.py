@@ -70,6 +70,18 @@ def test_resume_at_every_step_is_exact(make_loop: LoopMaker, tmp_path: Path, sto
         assert_same(outcome(resumed, tmp_path / name), expected)
 
 
+def test_a_training_that_pauses_after_some_epochs_is_exact(make_loop: LoopMaker, tmp_path: Path) -> None:
+    reference = make_loop("reference", stages=STAGES, **EVERYTHING)
+    reference.train()
+    for until in (1, 2, 3):
+        paused = make_loop("paused", stages=STAGES, **EVERYTHING)
+        if until > 1:
+            paused.resume(checkpoint.load_last(RunDir(tmp_path / "paused"))[0])
+        paused.train(until=until)
+        assert paused.state.epoch == until
+    assert_same(outcome(paused, tmp_path / "paused"), outcome(reference, tmp_path / "reference"))
+
+
 def test_two_loops_with_one_seed_agree_and_epochs_differ(make_loop: LoopMaker, tmp_path: Path) -> None:
     results = []
     for name in ("one", "two"):

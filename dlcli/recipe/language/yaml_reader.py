@@ -57,9 +57,14 @@ class Tree:
     """Whether the text was read to its end. Otherwise, missing keys are not errors."""
 
     def path(self, key: str) -> KeyPath:
-        """A dotted key as a path: numbers are indices of a list, unless a section has such a key."""
+        """A dotted key as a path: numbers are indices of a list, unless a section has such a key. Keys that have dots
+        themselves, such as those of ``sweep.space``, are found too."""
         path: KeyPath = ()
-        for part in key.split("."):
+        parts = key.split(".")
+        while parts:
+            lengths = range(1, len(parts) + 1)
+            length = next((n for n in lengths if (*path, ".".join(parts[:n])) in self.marks), 1)
+            part, parts = ".".join(parts[:length]), parts[length:]
             is_index = part.isdecimal() and (*path, part) not in self.marks
             path = (*path, int(part) if is_index else part)
         return path

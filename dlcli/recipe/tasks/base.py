@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from dlcli.recipe.language.fields import RunName, Section
+from dlcli.recipe.sections.sweep import Sweep
 
 CLASSIFIER_OPTIONS = frozenset(("--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"))
 """The options of `dlcli.recipe.support.OPTIONS` that mean something for every task with one class for each sample."""
@@ -63,3 +64,5 @@ class TaskRecipe(Section):
     """The task, which selects the schema of the recipe."""
     name: RunName | None = None
     """Name of the run's folder. Default: the recipe's file name without its suffix."""
+    sweep: Sweep | None = None
+    """Which keys `dlcli sweep` varies; other verbs ignore it."""

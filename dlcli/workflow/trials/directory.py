@@ -27,6 +27,10 @@ class StudyDir(RunDir):
         return self._entry(f"{self.kind}.json")
 
     @property
+    def log(self) -> Path:
+        return self._entry(f"{self.kind}.log")
+
+    @property
     def trials(self) -> Path:
         """The log of trials, which is the state."""
         return self._entry("trials.jsonl")
@@ -55,6 +59,16 @@ class StudyDir(RunDir):
     def best(self) -> Path:
         """The recipe of the best trial."""
         return self._entry("best.yaml")
+
+    @property
+    def table(self) -> Path:
+        """The table of trials."""
+        return self._entry("trials.csv")
+
+    @property
+    def paused(self) -> Path:
+        """The folder with the checkpoints of trials that may continue."""
+        return self._entry("paused")
 
     def plot(self, name: str) -> Path:
         """A file in the folder of plots."""

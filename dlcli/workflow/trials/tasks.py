@@ -11,7 +11,7 @@ from typing import Any
 
 from dlcli.errors import CheckFailed, InputError
 from dlcli.printing import escaped_line
-from dlcli.recipe.load import LoadedRecipe, load_text
+from dlcli.recipe.load import LoadedRecipe, Override, load_text
 from dlcli.recipe.yaml_writer import to_yaml
 from dlcli.runtime.startup import start_tensorflow
 
@@ -40,7 +40,7 @@ def _do(task: Mapping[str, Any]) -> dict[str, Any]:
     kind = task["kind"]
     if kind == "test":
         return training.test_run(Path(task["run"]))
-    loaded = loaded_of(task["recipe"], Path(task["path"]))
+    loaded = loaded_of(task["recipe"], Path(task["path"]), task.get("changes", {}))
     match kind:
         case "check":
             return training.check(loaded, runs=Path(task["runs"]), device=device)
@@ -52,16 +52,42 @@ def _do(task: Mapping[str, Any]) -> dict[str, Any]:
                 limits=task["limits"],
                 device=device,
             )
+        case "seeds":
+            return training.train_seeds(
+                loaded,
+                seeds=task["seeds"],
+                objective=task["objective"],
+                folder=Path(task["folder"]),
+                runs=Path(task["runs"]),
+                device=device,
+            )
+        case "rung":
+            return training.train_rung(
+                loaded, folder=Path(task["folder"]), runs=Path(task["runs"]), until=task["until"], device=device
+            )
         case "run":
             return training.train_run(loaded, folder=Path(task["folder"]), name=task["name"], device=device)
         case _:
             raise ValueError(f"unknown kind of task: {kind}")
 
 
-def loaded_of(values: dict[str, Any], path: Path) -> LoadedRecipe:
+def loaded_of(values: dict[str, Any], path: Path, changes: Mapping[str, Any]) -> LoadedRecipe:
     """The recipe of plain values; ``path`` is the file that it was derived from, for messages and relative paths.
+
+    Args:
+        changes: values of dotted keys, applied and checked as ``--set`` does.
 
     Raises:
         RecipeError: it is not valid.
     """
-    return load_text(to_yaml(values).encode(), path)
+    return load_text(to_yaml(values).encode(), path, [setting(key, value) for key, value in changes.items()])
+
+
+def setting(key: str, value: Any, origin: str | None = None) -> Override:
+    """The override that gives a key a plain value.
+
+    Args:
+        origin: what messages name as its place; None for ``KEY=VALUE``.
+    """
+    text = to_yaml({"value": value}, on_one_line=True).strip()[len("{value: ") : -1]
+    return Override(key, text, origin or f"{key}={text}")

@@ -1,18 +1,23 @@
 """Trains in a worker: a trial, whose weights are not kept, or a whole run that is evaluated on validation data."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
+from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.dispatch import prepare, task_of
 from dlcli.tasks.run_models import with_run_files
 from dlcli.tasks.task import EvaluationRequest
 from dlcli.temporary import temporary_folder
+from dlcli.training import checkpoint
 from dlcli.workflow import train as workflow
 from dlcli.workflow.evaluate import evaluate
 
@@ -51,8 +56,8 @@ def check(loaded: LoadedRecipe, *, runs: Path, device: Device) -> dict[str, Any]
     """Read the data of a recipe and build its network, as training would.
 
     Returns:
-        The ``cost`` of the network, the number of samples of each of the ``splits``, the ``columns`` of metrics, and
-        the ``warnings`` about the data.
+        The ``cost`` of the network, the number of samples of each of the ``splits``, the ``columns`` of metrics, the
+        ``best_metric``, and the ``warnings`` about the data.
 
     Raises:
         InputError: the data or the recipe cannot be used.
@@ -63,6 +68,7 @@ def check(loaded: LoadedRecipe, *, runs: Path, device: Device) -> dict[str, Any]
         "cost": costs(job.table()),
         "splits": {split: len(samples) for split, samples in job.dataset.splits.items()},
         "columns": list(job.loop(RunDir(runs), _Rows()).columns),
+        "best_metric": job.best_metric,
         "warnings": [*(warning.text for warning in job.dataset.warnings), *console.warnings],
     }
 
@@ -100,7 +106,55 @@ def train_trial(
         loop.train()
         best = rows.rows[loop.state.best.epoch - 1]
     metrics = {key: value for key, value in best.items() if key.startswith(("train_", "val_"))}
-    return {"metrics": metrics | {"epoch": best["epoch"]}, "cost": costs(job.table())}
+    return {"metrics": metrics | {"epoch": best["epoch"], "epochs": loop.state.epoch}, "cost": costs(job.table())}
+
+
+def train_seeds(
+    loaded: LoadedRecipe, *, seeds: Sequence[int], objective: str, folder: Path, runs: Path, device: Device
+) -> dict[str, Any]:
+    """Train a trial once with each seed, as :func:`train_trial` does.
+
+    Returns:
+        As :func:`train_trial`, with the means over the seeds, the standard deviation (n - 1) of the objective as
+        ``spread`` if there are several, and the ``epochs`` of all.
+    """
+    outcomes = []
+    for seed in seeds:
+        train = loaded.recipe.train.model_copy(update={"seed": seed})
+        of_seed = dataclasses.replace(loaded, recipe=loaded.recipe.model_copy(update={"train": train}))
+        outcomes.append(train_trial(of_seed, folder=folder, runs=runs, limits={}, device=device))
+    metrics = {
+        name: float(np.mean([outcome["metrics"][name] for outcome in outcomes])) for name in outcomes[0]["metrics"]
+    }
+    metrics["epochs"] *= len(seeds)
+    if len(seeds) > 1:
+        metrics["spread"] = float(np.std([outcome["metrics"][objective] for outcome in outcomes], ddof=1))
+    return {"metrics": metrics, "cost": outcomes[0]["cost"]}
+
+
+def train_rung(loaded: LoadedRecipe, *, folder: Path, runs: Path, until: int, device: Device) -> dict[str, Any]:
+    """Train to a number of epochs, or from the checkpoint in a folder on, exactly as if training had never paused.
+
+    Args:
+        folder: of the checkpoint, in a folder that exists.
+
+    Returns:
+        As :func:`train_trial`, with the metrics of the best epoch so far.
+    """
+    job = prepare(with_run_files(loaded, runs), device, _Collecting())
+    folder.mkdir(exist_ok=True)
+    run = RunDir(folder)
+    loop = job.loop(run, _Rows())
+    if run.checkpoint_names.exists():
+        saved, _ = checkpoint.load_last(run)
+        loop.resume(saved)
+    else:
+        loop.cut_metrics()  # of a process that was killed before its first checkpoint
+    loop.train(until=until)
+    best = read_csv(run.metrics)[loop.state.best.epoch - 1]
+    metrics = {key: float(value) for key, value in best.items() if key.startswith(("train_", "val_"))}
+    epochs = {"epoch": int(best["epoch"]), "epochs": loop.state.epoch}
+    return {"metrics": metrics | epochs, "cost": costs(job.table())}
 
 
 def train_run(loaded: LoadedRecipe, *, folder: Path, name: str, device: Device) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def test_a_trial_has_metrics_of_train_and_validation_and_leaves_nothing(trained:
     folder, outcome = trained
     assert outcome["status"] == "complete"
     names = {f"{split}_{name}" for split in ("train", "val") for name in ("loss", "accuracy")}
-    assert set(outcome["metrics"]) == names | {"epoch"}
+    assert set(outcome["metrics"]) == names | {"epoch", "epochs"}
     assert outcome["cost"] == {"parameters": 64 * 8 + 8 + 8 * 10 + 10, "multiply_adds": 64 * 8 + 8 * 10}
     assert not list(folder.iterdir())
     json.dumps(outcome, allow_nan=False)

@@ -1,0 +1,117 @@
+"""Asynchronous successive halving: most trials stop after few epochs, and the best of each rung continue.
+
+Source: Li et al. 2018, "A system for massively parallel hyperparameter tuning", algorithm 2.
+"""
+
+import bisect
+import math
+from dataclasses import dataclass
+
+from dlcli.search.keys.space import Draws, Space, Values
+
+
+def rung_epochs(min_epochs: int, max_epochs: int, reduction: int) -> tuple[int, ...]:
+    """The epochs after which trials are compared: ``min_epochs``, ``reduction`` times as many, …, ``max_epochs``."""
+    epochs = [min(min_epochs, max_epochs)]
+    while epochs[-1] < max_epochs:
+        epochs.append(min(epochs[-1] * reduction, max_epochs))
+    return tuple(epochs)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train next.
+
+    Attributes:
+        values: of the trial.
+        root: the trial that started with these values; None if this one does.
+        parent: the trial that is continued; None if this one starts.
+        epochs: to train to, from the start.
+    """
+
+    values: Values
+    root: int | None
+    parent: int | None
+    epochs: int
+
+
+class Asha:
+    """Promotes a trial as soon as it is among the best ``1 / reduction`` of its rung; else starts another one.
+
+    Args:
+        space: what to draw the values from.
+        rungs: the epochs of each rung, ascending.
+        reduction: one trial in this many continues.
+        num_trials: number of trials that are started; None for no limit.
+        seed: of what is drawn.
+    """
+
+    def __init__(
+        self, space: Space, rungs: tuple[int, ...], *, reduction: int, num_trials: int | None, seed: int
+    ) -> None:
+        self._draws = Draws(space, seed)
+        self._epochs = rungs
+        self._reduction = reduction
+        self._num_trials = num_trials
+        self._rungs: list[list[tuple[float, int]]] = [[] for _ in rungs]  # (-score, trial), the best first
+        self._continued: set[int] = set()  # trials that were promoted, or are being continued
+        self._running: dict[int, Job] = {}
+        self._num_started = 0
+        self._jobs: dict[int, Job] = {}
+
+    def ask(self, trial: int) -> Job | None:
+        """What to train as this trial; None if nothing is left, or that depends on trials that are running."""
+        job = self._promotion() or self._start()
+        if job is not None:
+            self._running[trial] = job
+            if job.parent is not None:
+                self._continued.add(job.parent)
+        return job
+
+    def _promotion(self) -> Job | None:
+        for rung in reversed(range(len(self._epochs) - 1)):
+            done = self._rungs[rung]
+            for negative, trial in done[: len(done) // self._reduction]:
+                if trial not in self._continued and negative < math.inf:
+                    told = self._jobs[trial]
+                    root = trial if told.root is None else told.root
+                    return Job(told.values, root, trial, self._epochs[rung + 1])
+        return None
+
+    def _start(self) -> Job | None:
+        running = sum(job.parent is None for job in self._running.values())
+        number = self._num_started + running
+        if self._num_trials is not None and number >= self._num_trials:
+            return None
+        values = self._draws.draw(number)
+        return None if values is None else Job(values, None, None, self._epochs[0])
+
+    def tell(self, trial: int, job: Job, score: float | None) -> None:
+        """A trial has reached its rung; without a score it counts as the worst."""
+        self._running.pop(trial, None)
+        self._jobs[trial] = job
+        if job.parent is None:
+            self._num_started += 1
+        else:
+            self._continued.add(job.parent)
+        rung = self._epochs.index(job.epochs)
+        bisect.insort(self._rungs[rung], (math.inf if score is None else -score, trial))
+
+    def continuable(self) -> set[int]:
+        """The roots of the trials that run or may still be promoted: all others need no checkpoint any more.
+
+        No rung has more trials than are started, so that one with a rank beyond ``num_trials // reduction`` stays.
+        """
+        found = {self._root(trial, job) for trial, job in self._running.items()}
+        limit = None if self._num_trials is None else self._num_trials // self._reduction
+        for done in self._rungs[:-1]:
+            found |= {
+                self._root(trial, self._jobs[trial])
+                for negative, trial in done[:limit]
+                if trial not in self._continued and negative < math.inf
+            }
+        return found
+
+    @staticmethod
+    def _root(trial: int, job: Job) -> int:
+        return trial if job.root is None else job.root
