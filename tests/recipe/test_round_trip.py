@@ -245,6 +245,12 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             model["genotype"] = {key: cell for key in model["genotype"] if model["genotype"][key] is not None}
         if model.get("stem") == "imagenet":
             model.pop("filters", None)
+    spaces = {  # whose genotypes have rules of their own, see search_spaces.yaml
+        "genetic_cnn": {"bits": ("1-01", "0-00-111")},
+        "block_qnn": {"code": ((1, 1, 3, 0, 0), (2, 5, 0, 0, 1), (3, 7, 0, 0, 0))},
+        "hierarchical": {"motifs": {"m": (("sep3(n1)",), ("max3(n1)", "conv1(n2)"))}, "cell": (("m(n1)",),)},
+    }
+    model |= spaces.get(model["kind"], {})
     if model["kind"] == "transformer":
         model["heads"] = 1
         if model.get("feed_forward") is None:

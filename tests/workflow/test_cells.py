@@ -42,9 +42,8 @@ def folder(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "work"))
 
 
-@pytest.mark.parametrize("call", [2, 4])
-def test_a_killed_run_resumes_to_the_same_result(folder: Path, call: int) -> None:
-    processes.run("train", "cells.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(call))
+def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
+    processes.run("train", "cells.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(3))
     run("train", "--resume", "killed", folder=folder)
     assert_same_but_name(folder / "runs" / "cells", folder / "runs" / "killed")
 

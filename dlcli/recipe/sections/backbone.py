@@ -8,9 +8,12 @@ from pydantic import Field
 from dlcli.recipe.sections.image_model import (
     Application,
     Backbone,
+    BlockQnn,
     Cells,
     Convnet,
     Dpn,
+    GeneticCnn,
+    Hierarchical,
     ImageClassifier,
     Polynet,
     Resnet,
@@ -21,7 +24,20 @@ from dlcli.recipe.sections.image_model import (
 )
 
 DenseBackbone = Annotated[
-    Convnet | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Cells | Application | Saved, Field(discriminator="kind")
+    Convnet
+    | Vgg
+    | Resnet
+    | Resnext
+    | Senet
+    | Dpn
+    | Polynet
+    | Cells
+    | GeneticCnn
+    | BlockQnn
+    | Hierarchical
+    | Application
+    | Saved,
+    Field(discriminator="kind"),
 ]
 """The image networks whose feature maps a head can use. LeNet-5 takes one size only, and a perceptron has no maps."""
 

@@ -20,6 +20,14 @@ from dlcli.recipe.language.fields import (
 )
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.genotype import Genotype, GenotypeName
+from dlcli.recipe.sections.search_spaces import (
+    Bits,
+    Graph,
+    StructureLayer,
+    rules_of_bits,
+    rules_of_code,
+    rules_of_motifs,
+)
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid", "linear"]
 
@@ -310,6 +318,60 @@ class Cells(Backbone):
             )
 
 
+class GeneticCnn(Backbone):
+    """A network of the space of Genetic CNN (Xie and Yuille 2017, section 3.1)."""
+
+    kind: Literal["genetic_cnn"]
+    """Family of networks."""
+    bits: Annotated[tuple[Bits, ...], Field(min_length=1, max_length=10)]
+    """The connections of each stage: for its second, third, … node a group with a bit for each earlier node, 1 where it
+    is read, such as '1-01-100' for four nodes. A node is a 3x3 convolution; one without connections is left out."""
+    filters: Annotated[int, Ge(1), Le(10_000)] = 64
+    """Filters of the convolutions of the first stage, which double with each stage."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        yield from rules_of_bits(self.bits)
+
+
+class BlockQnn(Backbone):
+    """A network of the space of Block-QNN (Zhong et al. 2018, section 3.1)."""
+
+    kind: Literal["block_qnn"]
+    """Family of networks."""
+    code: Annotated[tuple[StructureLayer, ...], Field(min_length=1, max_length=100)]
+    """The block as a network structure code: for each layer [index, type, kernel size, predecessor, predecessor]. The
+    types are 1 convolution, 2 max pooling, 3 average pooling, 4 identity, 5 addition, 6 concatenation, 7 terminal."""
+    repeats: Annotated[int, Ge(1), Le(100)] = 3
+    """Blocks in each of the three stages: N of the paper."""
+    filters: Annotated[int, Ge(1), Le(10_000)] = 32
+    """Filters of the convolutions of the first stage, which double with each stage."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        yield from rules_of_code(self.code)
+
+
+class Hierarchical(Backbone):
+    """A network of the hierarchical space (Liu et al. 2018, section 2): a cell of motifs of operations."""
+
+    kind: Literal["hierarchical"]
+    """Family of networks."""
+    motifs: Annotated[dict[str, Graph], Field(min_length=1, max_length=50)]
+    """The motifs by name, each the edges of its nodes n2, n3, …, such as [[sep3(n1)], [max3(n1), conv1(n2)]]. n1 is the
+    input, the last node the output. The operations are conv1, depthwise3, sep3, max3, avg3 and identity."""
+    cell: Graph
+    """The cell: the edges of its nodes, which are motifs, such as [[first(n1)], [second(n1), first(n2)]]."""
+    repeats: Annotated[int, Ge(1), Le(100)] = 2
+    """Cells in each of the three stages: N of the paper."""
+    filters: Annotated[int, Ge(1), Le(10_000)] = 64
+    """Filters of the operations of the first stage, which double with each stage: C of the paper."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        yield from rules_of_motifs(self.motifs, self.cell)
+
+
 NETWORKS_WITH = {
     "alpha": ("mobilenet", "mobilenetv2", "mobilenetv3large", "mobilenetv3small"),
     "depth_multiplier": ("mobilenet",),
@@ -395,7 +457,21 @@ class Saved(ImageModel):
 
 
 ImageClassifier = Annotated[
-    Convnet | Lenet5 | Mlp | Vgg | Resnet | Resnext | Senet | Dpn | Polynet | Cells | Application | Saved,
+    Convnet
+    | Lenet5
+    | Mlp
+    | Vgg
+    | Resnet
+    | Resnext
+    | Senet
+    | Dpn
+    | Polynet
+    | Cells
+    | GeneticCnn
+    | BlockQnn
+    | Hierarchical
+    | Application
+    | Saved,
     Field(discriminator="kind"),
 ]
 

@@ -11,8 +11,11 @@ from dlcli.errors import InputError
 from dlcli.models.heads import vector as heads
 from dlcli.models.heads.boxes import last_maps
 from dlcli.models.images import (
+    block_qnn,
     convnet,
     dpn,
+    genetic_cnn,
+    hierarchical,
     keras_application,
     lenet5,
     mlp,
@@ -30,10 +33,13 @@ from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_model import (
     Application,
     Backbone,
+    BlockQnn,
     BuiltModel,
     Cells,
     Convnet,
     Dpn,
+    GeneticCnn,
+    Hierarchical,
     ImageClassifier,
     Lenet5,
     Mlp,
@@ -331,6 +337,14 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
                 stem_filters=section.stem_filters,
                 skip_reduction_input=section.skip_reduction_input,
                 drop_path=section.drop_path,
+            )
+        case GeneticCnn():
+            maps = genetic_cnn.features(x, bits=section.bits, filters=section.filters)
+        case BlockQnn():
+            maps = block_qnn.features(x, code=section.code, repeats=section.repeats, filters=section.filters)
+        case Hierarchical():
+            maps = hierarchical.features(
+                x, motifs=section.motifs, cell=section.cell, repeats=section.repeats, filters=section.filters
             )
         case _:
             raise AssertionError(f"a backbone without a builder: {section}")
